@@ -1,0 +1,31 @@
+"""When to ask again."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import Final
+
+MAX_BACKOFF: Final = timedelta(minutes=5)
+"""The slowest that trouble makes a watch: also the slowest ``pollInterval``."""
+
+
+def spread(seed: str, period: timedelta) -> timedelta:
+    """Return a point in *period*: always the same for one *seed*, and evenly spread over many.
+
+    Watches created by one commit, or found by one restart, would otherwise ask Azure in step for ever.
+    """
+    digest = hashlib.sha256(seed.encode()).digest()
+    return period * (int.from_bytes(digest[:8], "big") / 2**64)
+
+
+def backoff(failures: int, interval: timedelta, seed: str) -> timedelta:
+    """Return how long to leave Azure alone after *failures* in a row: doubling, bounded, spread by a tenth.
+
+    The first failure costs nothing more than the interval, since most are over by the next tick.
+    """
+    if failures <= 1:
+        return timedelta()
+    # The exponent is bounded too: timedelta overflows long before an outage ends.
+    delay = min(interval * (1 << min(failures - 1, 10)), MAX_BACKOFF)
+    return delay + spread(f"{seed}/{failures}", delay / 10)

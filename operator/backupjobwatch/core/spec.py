@@ -1,0 +1,142 @@
+"""``spec`` of a watch: the target (which job, and what counts as its end) and how it is followed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any, Final
+
+from backupjobwatch.core.arm_ids import (
+    JOB_ID_FORM,
+    JobId,
+    VaultId,
+    fold_case,
+    is_guid,
+    is_resource_group,
+    is_vault_name,
+)
+from backupjobwatch.errors import InvalidSpec
+
+POLL_INTERVALS: Final[Mapping[str, timedelta]] = MappingProxyType(
+    {
+        "10s": timedelta(seconds=10),
+        "30s": timedelta(seconds=30),
+        "1m": timedelta(minutes=1),
+        "2m": timedelta(minutes=2),
+        "5m": timedelta(minutes=5),
+    }
+)
+"""The allowed ``pollInterval`` values: few, because each has a kopf timer of its own."""
+
+TARGET_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
+    {"activeDeadlineSeconds": 172800, "graceSeconds": 600, "completedWithWarnings": "Failed"}
+)
+"""The target's fields that the CRD fills in, with its defaults."""
+
+_TARGET_FIELDS = ("jobResourceId", "jobName", "vault", *TARGET_DEFAULTS)
+_DEFAULT_INTERVAL = "30s"
+_LONGEST = 31536000  # the CRD's maximum of activeDeadlineSeconds: a year
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSpec:
+    """A valid spec."""
+
+    job_id: JobId
+    active_deadline: timedelta
+    """How long after the first act the job must have ended."""
+    grace: timedelta
+    """How long "not there" and "not allowed" are borne."""
+    warnings_succeed: bool
+    """Whether CompletedWithWarnings counts as success."""
+    poll_interval: timedelta
+    suspend: bool
+
+
+def parse_spec(spec: Mapping[str, Any]) -> WatchSpec:
+    """Read a spec as the CRD has it.
+
+    The API server has checked it already, but perhaps by an older CRD: InvalidSpec says what to write instead.
+    """
+    interval = spec.get("pollInterval", _DEFAULT_INTERVAL)
+    if not isinstance(interval, str) or interval not in POLL_INTERVALS:
+        raise InvalidSpec(f"spec.pollInterval: write one of {', '.join(POLL_INTERVALS)}")
+    suspend = spec.get("suspend", False)
+    if not isinstance(suspend, bool):
+        raise InvalidSpec("spec.suspend: write true or false")
+    warnings = _target_field(spec, "completedWithWarnings")
+    if warnings not in ("Failed", "Succeeded"):
+        raise InvalidSpec("spec.completedWithWarnings: write Failed or Succeeded")
+    return WatchSpec(
+        job_id=_job_id(spec),
+        active_deadline=_seconds(spec, "activeDeadlineSeconds", least=1),
+        grace=_seconds(spec, "graceSeconds", least=0),
+        warnings_succeed=warnings == "Succeeded",
+        poll_interval=POLL_INTERVALS[interval],
+        suspend=suspend,
+    )
+
+
+def target_digest(spec: Mapping[str, Any]) -> str:
+    """Return a digest of the fields that decide the verdict; a status under another digest is about another target.
+
+    Letter case does not matter, as it does not to Azure, nor do defaults that are written out. Defined for any spec:
+    one that cannot be acted on has a digest of all its fields, since any edit may mend it.
+    """
+    try:
+        parse_spec(spec)
+    except InvalidSpec:
+        fields: Mapping[str, Any] = {"invalid": spec}
+    else:
+        fields = {name: spec[name] for name in _TARGET_FIELDS if spec.get(name) is not None}
+        fields = {**TARGET_DEFAULTS, **fields}
+    text = json.dumps(fields, sort_keys=True, default=str)
+    return hashlib.sha256(fold_case(text).encode(errors="replace")).hexdigest()[:16]
+
+
+def _job_id(spec: Mapping[str, Any]) -> JobId:
+    resource_id, job_name, vault = (spec.get(name) for name in ("jobResourceId", "jobName", "vault"))
+    if (resource_id is None) == (job_name is None):
+        raise InvalidSpec("spec: write exactly one of jobResourceId, or jobName together with vault")
+    if resource_id is not None:
+        if vault is not None:
+            raise InvalidSpec("spec.vault: jobResourceId names the vault already, so remove vault")
+        try:
+            return JobId.parse(str(resource_id))
+        except ValueError:
+            raise InvalidSpec(f"spec.jobResourceId: write a path of the form {JOB_ID_FORM}") from None
+    if not isinstance(job_name, str) or not is_guid(job_name):
+        raise InvalidSpec("spec.jobName: write the job's GUID; a full resource ID goes into jobResourceId")
+    return JobId(vault=_vault_id(vault), name=job_name)
+
+
+def _vault_id(vault: object) -> VaultId:
+    if not isinstance(vault, Mapping):
+        raise InvalidSpec(
+            "spec.vault: write {subscriptionId, resourceGroup, name} of the vault that the job belongs to"
+        )
+    checks = (
+        ("subscriptionId", is_guid, "write the subscription's UUID"),
+        ("resourceGroup", is_resource_group, "write the resource group's name alone, with no dot at the end"),
+        ("name", is_vault_name, "write the vault's name alone: 2 to 50 letters, digits and hyphens"),
+    )
+    for name, is_valid, advice in checks:
+        if not isinstance(vault.get(name), str) or not is_valid(vault[name]):
+            raise InvalidSpec(f"spec.vault.{name}: {advice}")
+    return VaultId(subscription_id=vault["subscriptionId"], resource_group=vault["resourceGroup"], name=vault["name"])
+
+
+def _seconds(spec: Mapping[str, Any], name: str, *, least: int) -> timedelta:
+    value = _target_field(spec, name)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LONGEST:
+        raise InvalidSpec(f"spec.{name}: write a whole number of seconds, from {least} to {_LONGEST}")
+    return timedelta(seconds=value)
+
+
+def _target_field(spec: Mapping[str, Any], name: str) -> Any:
+    value = spec.get(name)
+    return TARGET_DEFAULTS[name] if value is None else value

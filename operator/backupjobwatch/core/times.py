@@ -1,0 +1,25 @@
+"""Times: Azure's many shapes in, RFC 3339 in UTC with whole seconds out, as Kubernetes writes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_NO_TIME = 2001
+"""Azure says "no time" as 0001-01-01 or 2001-01-01, with a zone or without."""
+
+
+def parse_time(value: object) -> datetime | None:
+    """Read a time of Azure's (0 to 7 fractional digits, zone or none) or of ours; None for no time or no sense."""
+    if not isinstance(value, str):
+        return None
+    try:
+        time = datetime.fromisoformat(value)
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):  # the second: year 1 moved to another zone
+        return None
+    return None if time.year <= _NO_TIME else time
+
+
+def format_time(time: datetime) -> str:
+    """Write *time* as Kubernetes does: ``2018-05-21T08:35:40Z``."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,99 @@
+"""What is worth a write, and what is worth telling."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from backupjobwatch.core.times import parse_time
+from backupjobwatch.core.verdict import FAILED, SUCCEEDED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+    from backupjobwatch.core.watch import Watch
+
+BUCKET: Final = 5
+"""Percent of progress that are worth a write."""
+
+_CALM = frozenset({"Progressing", "Suspended", "WaitingForJob", "JobNotVisible", "JobInProgress", "JobCancelling"})
+_MAX_NAME = 253
+
+
+def needs_write(previous: Mapping[str, Any], status: Mapping[str, Any], *, heartbeat: timedelta) -> bool:
+    """Tell whether *status* says something that *previous* does not, or the *heartbeat* is due.
+
+    Growing durations, rewordings and small progress are not worth a write: each one costs etcd, wakes every watcher
+    of the object, and makes Argo CD refresh. The heartbeat refreshes them.
+    """
+    if _gist(previous) != _gist(status):
+        return True
+    before, after = (parse_time(each.get("lastPollTime")) for each in (previous, status))
+    return before is not None and after is not None and after - before >= heartbeat
+
+
+def _gist(status: Mapping[str, Any]) -> dict[str, Any]:
+    extended = status.get("extendedInfo") or {}
+    steady = ("observedGeneration", "phase", "target", "job", "errors", "troubleSince", "lastHandledReconcileAt")
+    return {
+        **{name: status.get(name) for name in steady},
+        "conditions": [
+            [condition.get(name) for name in ("type", "status", "reason", "observedGeneration")]
+            for condition in status.get("conditions") or ()
+        ],
+        "dynamicErrorMessage": extended.get("dynamicErrorMessage"),
+        "progress": _bucket(extended),
+        "tasks": [
+            [*(task.get(name) for name in ("taskId", "status", "startTime", "endTime")), _bucket(task)]
+            for task in extended.get("tasks") or ()
+        ],
+    }
+
+
+def _bucket(progress: Mapping[str, Any]) -> int | None:
+    percent = progress.get("progressPercent")
+    return percent // BUCKET if isinstance(percent, int) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """A change worth a Kubernetes Event. It has the same name whenever and by whomever it is told."""
+
+    name: str
+    """Name of the Event: where it exists, this has been told already."""
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+def find_transition(watch: Watch, status: Mapping[str, Any]) -> Transition | None:
+    """Return what is worth telling of the change from the status in *watch* to *status*; None for no change."""
+    told = ("target", "phase", "reason")
+    if all(watch.status.get(name) == status.get(name) for name in told):
+        return None
+    return describe(watch, status)
+
+
+def describe(watch: Watch, status: Mapping[str, Any]) -> Transition:
+    """Return the transition into *status*."""
+    phase, reason = str(status.get("phase")), str(status.get("reason"))
+    # The start is in it so that a target which is edited away and back is told about again.
+    parts = (watch.uid, status.get("target"), status.get("watchStartTime"), phase, reason)
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).hexdigest()[:16]
+    calm = phase == SUCCEEDED or (phase != FAILED and reason in _CALM)
+    return Transition(
+        name=f"{watch.name[: _MAX_NAME - len(digest) - 1].rstrip('.-')}.{digest}",
+        type="Normal" if calm else "Warning",
+        reason=reason,
+        message=str(status.get("message") or ""),
+    )
+
+
+def worth_repeating(watch: Watch, *, now: datetime, within: timedelta) -> Transition | None:
+    """Return the end of a watch that finished lately: a process that died may not have told it."""
+    completed = parse_time(watch.own_status.get("completionTime"))
+    if not watch.finished or completed is None or now - completed > within:
+        return None
+    return describe(watch, watch.status)

@@ -1,0 +1,148 @@
+"""What one observation means for a watch: the rows of the status contract (docs/status.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from backupjobwatch.core.durations import format_duration
+from backupjobwatch.core.jobs import Job, Outcome
+from backupjobwatch.core.times import parse_time
+from backupjobwatch.errors import AzureError, Grace, NotAsked
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from backupjobwatch.core.spec import WatchSpec
+    from backupjobwatch.core.watch import Watch
+
+MIN_RUN: Final = 3
+"""Observations in a row that grace needs: time alone, with a poll at each end of it, proves little."""
+
+STALE: Final = timedelta(minutes=10)
+"""How old an observation may be before a watch that could not ask says so."""
+
+PENDING: Final = "Pending"
+RUNNING: Final = "Running"
+SUCCEEDED: Final = "Succeeded"
+FAILED: Final = "Failed"
+
+_REASONS = {
+    Outcome.IN_PROGRESS: "JobInProgress",
+    Outcome.CANCELLING: "JobCancelling",
+    Outcome.UNKNOWN: "JobStatusUnknown",
+    Outcome.COMPLETED: "JobCompleted",
+    Outcome.COMPLETED_WITH_WARNINGS: "JobCompletedWithWarnings",
+    Outcome.FAILED: "JobFailed",
+    Outcome.CANCELLED: "JobCancelled",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The row of the contract's table that applies, with its words."""
+
+    phase: str
+    reason: str
+    message: str
+    retrying: bool = False
+    """Whether trouble holds up the progress (``ProgressingWithRetry``)."""
+    trouble_since: datetime | None = None
+    """Start of the unbroken run of trouble that grace counts."""
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing may follow on this target."""
+        return self.phase in (SUCCEEDED, FAILED)
+
+
+def judge(  # the order of these questions is the contract
+    watch: Watch, spec: WatchSpec, observation: Job | AzureError, *, run: int, now: datetime
+) -> Verdict:
+    """Say what *observation* means for an unfinished, unsuspended *watch*.
+
+    *run* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
+    """
+    if isinstance(observation, Job):
+        verdict = _judge_job(observation, spec)
+    elif isinstance(observation, NotAsked):
+        verdict = _keep(watch, observation, now)
+    else:
+        verdict = _judge_trouble(watch, spec, observation, run=run, now=now)
+    started = parse_time(watch.own_status.get("watchStartTime"))
+    if not verdict.final and started is not None and now - started >= spec.active_deadline:
+        deadline = format_duration(spec.active_deadline)
+        message = f"Azure reported no end of the job within {deadline} (spec.activeDeadlineSeconds). {verdict.message}"
+        return Verdict(phase=FAILED, reason="DeadlineExceeded", message=message)
+    return verdict
+
+
+def _judge_job(job: Job, spec: WatchSpec) -> Verdict:
+    outcome = job.outcome
+    duration = None if job.duration is None else format_duration(job.duration)
+    took, lasted = (f" in {duration}", f" after {duration}") if duration else ("", "")
+    match outcome:
+        case Outcome.COMPLETED:
+            phase, message = SUCCEEDED, f"{job.title} completed{took}."
+        case Outcome.COMPLETED_WITH_WARNINGS if spec.warnings_succeed:
+            phase, message = SUCCEEDED, f"{job.title} completed{took}, with warnings. {_explain(job)}"
+        case Outcome.COMPLETED_WITH_WARNINGS:
+            phase = FAILED
+            advice = "To accept warnings, write spec.completedWithWarnings: Succeeded."
+            message = f"{job.title} completed{took}, with warnings, which count as failure. {_explain(job)} {advice}"
+        case Outcome.FAILED:
+            phase, message = FAILED, f"{job.title} failed{lasted}. {_explain(job)}"
+        case Outcome.CANCELLED:
+            phase, message = FAILED, f"{job.title} was cancelled{lasted}. {_explain(job)}"
+        case Outcome.UNKNOWN:
+            phase = RUNNING
+            told = f"the status {job.status}, which is not known here" if job.status else "no status"
+            message = f"{job.title}: Azure reports {told}, so it counts as not ended."
+        case Outcome.CANCELLING:
+            phase, message = RUNNING, f"{job.title} is being cancelled."
+        case Outcome.IN_PROGRESS:
+            phase, message = RUNNING, f"{job.title} is in progress."
+    return Verdict(phase=phase, reason=_REASONS[outcome], message=message.strip())
+
+
+def _explain(job: Job) -> str:
+    """Azure's first error, and what it recommends."""
+    for error in job.errors:
+        head = " ".join(filter(None, (error.code, error.title)))
+        text = ": ".join(filter(None, (head, error.message)))
+        return " ".join(filter(None, (text, *error.recommendations[:1])))
+    return job.dynamic_error_message or ""
+
+
+def _keep(watch: Watch, observation: NotAsked, now: datetime) -> Verdict:
+    """Nothing was learnt: leave things as they are, unless that would be to keep silent for long."""
+    status = watch.own_status
+    polled = parse_time(status.get("lastPollTime"))
+    phase = str(status.get("phase") or PENDING)
+    if polled is None or now - polled >= STALE or status.get("reason") == "Suspended":
+        return Verdict(phase=phase, reason=observation.reason, message=str(observation), retrying=True)
+    return Verdict(
+        phase=phase,
+        reason=str(status.get("reason")),
+        message=str(status.get("message")),
+        retrying=any(condition.get("reason") == "ProgressingWithRetry" for condition in status.get("conditions", ())),
+        trouble_since=parse_time(status.get("troubleSince")),
+    )
+
+
+def _judge_trouble(watch: Watch, spec: WatchSpec, error: AzureError, *, run: int, now: datetime) -> Verdict:
+    counts = error.grace is Grace.ALWAYS or (error.grace is Grace.UNTIL_SEEN and not watch.seen)
+    # The run of an earlier process goes on in this one: its start is in the status.
+    since = (parse_time(watch.own_status.get("troubleSince")) or now) if counts else None
+    if since is not None and run >= MIN_RUN and now - since >= spec.grace:
+        lasted = format_duration(now - since)
+        message = f"{error} That lasted for {lasted}, longer than spec.graceSeconds allows."
+        return Verdict(phase=FAILED, reason=error.final_reason, message=message)
+    return Verdict(
+        phase=str(watch.own_status.get("phase") or PENDING),
+        reason=error.reason,
+        message=str(error),
+        retrying=watch.seen or not error.answered,
+        trouble_since=since,
+    )

@@ -1,0 +1,83 @@
+"""A watch: one custom resource, as it was at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from backupjobwatch.constants import MAX_REQUESTED_AT, REQUESTED_AT
+from backupjobwatch.core.spec import target_digest
+
+FINISHED_PHASES: Final = frozenset({"Succeeded", "Failed"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """A snapshot of one BackupJobWatch, taken before Azure is asked: what the verdict will be about."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    requested_at: str | None
+    """The annotation that asks for a poll at once, cut to the length that the status can echo."""
+    spec: Mapping[str, Any]
+    status: Mapping[str, Any]
+    target: str
+    """Digest of the spec's target fields."""
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> Watch:
+        """Take the snapshot. Whatever somebody has put into the object, this does not fail."""
+        metadata = _mapping(body.get("metadata"))
+        spec = _mapping(body.get("spec"))
+        requested_at = _mapping(metadata.get("annotations")).get(REQUESTED_AT)
+        generation = metadata.get("generation")
+        return cls(
+            namespace=str(metadata.get("namespace") or ""),
+            name=str(metadata.get("name") or ""),
+            uid=str(metadata.get("uid") or ""),
+            generation=generation if isinstance(generation, int) else 1,
+            resource_version=str(metadata.get("resourceVersion") or ""),
+            requested_at=requested_at[:MAX_REQUESTED_AT] if isinstance(requested_at, str) else None,
+            spec=spec,
+            status=_mapping(body.get("status")),
+            target=target_digest(spec),
+        )
+
+    @property
+    def own_status(self) -> Mapping[str, Any]:
+        """The status where it is about the present target, else nothing."""
+        return self.status if self.status.get("target") == self.target else {}
+
+    @property
+    def finished(self) -> bool:
+        """Whether the verdict on the present target is in: it is final."""
+        return self.own_status.get("phase") in FINISHED_PHASES
+
+    @property
+    def seen(self) -> bool:
+        """Whether Azure has shown the job at least once."""
+        return "job" in self.own_status
+
+    @property
+    def observed(self) -> bool:
+        """Whether the status is about the present generation."""
+        return bool(self.status.get("observedGeneration") == self.generation)
+
+    @property
+    def request_pending(self) -> bool:
+        """Whether a poll was asked for, by annotation, that the status has not yet acknowledged."""
+        return self.requested_at is not None and self.requested_at != self.status.get("lastHandledReconcileAt")
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing to do until somebody edits the object: no timer is needed."""
+        suspended = self.own_status.get("reason") == "Suspended"
+        return self.observed and not self.request_pending and (self.finished or suspended)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

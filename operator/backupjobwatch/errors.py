@@ -1,0 +1,161 @@
+"""Everything that can go wrong, as a tree. The class tells what follows; no text is ever parsed to decide.
+
+BackupJobWatchError
+├─ SettingsError               the process cannot start; says which variable and what to write
+├─ InvalidSpec                 the object cannot be acted on until somebody edits it
+├─ AzureError                  why Azure told nothing about the job, this time
+│  ├─ NotAsked                 it was not our turn: nothing is known, nothing changes
+│  ├─ JobNotFound              404 from the backup service: not visible yet, or not there
+│  ├─ VaultNotFound            404 from ARM's gateway: vault, resource group or subscription
+│  ├─ CredentialsNotFound      no credential is configured
+│  ├─ IdentityNotAllowed       this namespace may not use the operator's identity
+│  ├─ AuthenticationFailed     401, or Entra refused the credential
+│  ├─ AuthorizationFailed      403
+│  ├─ Throttled                429
+│  ├─ AzureUnavailable         5xx, time-out, no connection; Entra or the metadata service unreachable
+│  └─ UnexpectedResponse       an answer that is no job: not JSON, too long, a redirect, another job
+└─ StoreError                  the Kubernetes API server did not do what it was asked
+   ├─ Conflict                 409: the object has changed since it was read
+   ├─ ObjectGone               404
+   └─ StoreUnavailable         it refused (403, 422, …), failed, or did not answer
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+
+class BackupJobWatchError(Exception):
+    """The root: what this package raises on purpose."""
+
+
+class SettingsError(BackupJobWatchError):
+    """The settings are wrong or missing; the message lists each variable with what to write."""
+
+
+class InvalidSpec(BackupJobWatchError):
+    """A spec that slipped past the CRD's validation, with the path of the bad field in the message."""
+
+
+class Grace(Enum):
+    """Until when trouble of a kind is counted against ``spec.graceSeconds``."""
+
+    NEVER = auto()
+    """It says nothing about job or access; only the deadline ends the wait."""
+    UNTIL_SEEN = auto()
+    """Counted until the job was first seen: access that worked once may come back."""
+    ALWAYS = auto()
+    """Counted before and after: the job is not there."""
+
+
+class AzureError(BackupJobWatchError):
+    """Why Azure told nothing about the job, this time. The message is one sentence for the status."""
+
+    reason: ClassVar[str]
+    """The Ready condition's reason while this lasts."""
+    grace: ClassVar[Grace] = Grace.NEVER
+    answered: ClassVar[bool] = False
+    """Whether Azure was reached and answered as it should, so that condition AzureReachable is True."""
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None, request_id: str | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.request_id = request_id
+
+    @property
+    def final_reason(self) -> str:
+        """The reason of a watch that failed because grace was over."""
+        return self.reason
+
+
+class NotAsked(AzureError):
+    """Azure was not asked, because it asked everybody to wait: nothing is known and nothing changes."""
+
+    reason = "Throttled"
+
+
+class JobNotFound(AzureError):
+    """The backup service knows no such job: perhaps not yet."""
+
+    reason = "JobNotVisible"
+    grace = Grace.ALWAYS
+    answered = True
+
+    @property
+    def final_reason(self) -> str:
+        """After grace it is no longer a matter of time."""
+        return "JobNotFound"
+
+
+class VaultNotFound(AzureError):
+    """ARM's gateway knows no such vault, resource group or subscription."""
+
+    reason = "VaultNotFound"
+    grace = Grace.ALWAYS
+    answered = True
+
+
+class CredentialsNotFound(AzureError):
+    """There is no credential to ask Azure with."""
+
+    reason = "CredentialsNotFound"
+    grace = Grace.UNTIL_SEEN
+
+
+class IdentityNotAllowed(AzureError):
+    """The watch's namespace may not use the operator's own identity."""
+
+    reason = "IdentityNotAllowed"
+    grace = Grace.UNTIL_SEEN
+
+
+class AuthenticationFailed(AzureError):
+    """Azure or Entra refused the credential."""
+
+    reason = "AuthenticationFailed"
+    grace = Grace.UNTIL_SEEN
+
+
+class AuthorizationFailed(AzureError):
+    """The identity may not read the job. A new role assignment takes minutes to arrive."""
+
+    reason = "AuthorizationFailed"
+    grace = Grace.UNTIL_SEEN
+
+
+class Throttled(AzureError):
+    """Azure asked to wait; ``retry_after`` says how long, where it said so."""
+
+    reason = "Throttled"
+
+
+class AzureUnavailable(AzureError):
+    """Azure, Entra or the metadata service failed or could not be reached."""
+
+    reason = "AzureUnavailable"
+
+
+class UnexpectedResponse(AzureError):
+    """An answer that is not the job that was asked for."""
+
+    reason = "UnexpectedResponse"
+
+
+class StoreError(BackupJobWatchError):
+    """The Kubernetes API server did not do what it was asked."""
+
+
+class Conflict(StoreError):
+    """The object has changed since it was read."""
+
+
+class ObjectGone(StoreError):
+    """The object is not there any more."""
+
+
+class StoreUnavailable(StoreError):
+    """The API server refused, failed or did not answer; asking again later may help."""
