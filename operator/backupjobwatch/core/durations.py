@@ -34,7 +34,7 @@ def parse_duration(value: object) -> timedelta | None:
 
 
 def _parse_iso(text: str) -> object:
-    return isodate.parse_duration(text)  # type: ignore[no-untyped-call]
+    return isodate.parse_duration(text)
 
 
 def _parse_dotnet(text: str) -> timedelta:

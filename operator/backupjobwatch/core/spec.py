@@ -81,6 +81,12 @@ def parse_spec(spec: Mapping[str, Any]) -> WatchSpec:
     )
 
 
+def poll_interval(spec: Mapping[str, Any]) -> timedelta:
+    """Return how often a watch is stepped: as the spec says, or where that makes no sense, by default."""
+    interval = spec.get("pollInterval")
+    return POLL_INTERVALS.get(interval if isinstance(interval, str) else "", POLL_INTERVALS[_DEFAULT_INTERVAL])
+
+
 def target_digest(spec: Mapping[str, Any]) -> str:
     """Return a digest of the fields that decide the verdict; a status under another digest is about another target.
 

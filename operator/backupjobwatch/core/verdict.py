@@ -57,6 +57,13 @@ class Verdict:
         return self.phase in (SUCCEEDED, FAILED)
 
 
+def counts(watch: Watch, observation: Job | AzureError) -> bool:
+    """Tell whether *observation* is trouble that grace counts, for this *watch* by now."""
+    if isinstance(observation, Job):
+        return False
+    return observation.grace is Grace.ALWAYS or (observation.grace is Grace.UNTIL_SEEN and not watch.seen)
+
+
 def judge(  # the order of these questions is the contract
     watch: Watch, spec: WatchSpec, observation: Job | AzureError, *, run: int, now: datetime
 ) -> Verdict:
@@ -70,12 +77,18 @@ def judge(  # the order of these questions is the contract
         verdict = _keep(watch, observation, now)
     else:
         verdict = _judge_trouble(watch, spec, observation, run=run, now=now)
-    started = parse_time(watch.own_status.get("watchStartTime"))
-    if not verdict.final and started is not None and now - started >= spec.active_deadline:
-        deadline = format_duration(spec.active_deadline)
-        message = f"Azure reported no end of the job within {deadline} (spec.activeDeadlineSeconds). {verdict.message}"
+    end = deadline(watch, spec)
+    if not verdict.final and end is not None and now >= end:
+        allowed = format_duration(spec.active_deadline)
+        message = f"Azure reported no end of the job within {allowed} (spec.activeDeadlineSeconds). {verdict.message}"
         return Verdict(phase=FAILED, reason="DeadlineExceeded", message=message)
     return verdict
+
+
+def deadline(watch: Watch, spec: WatchSpec) -> datetime | None:
+    """Return when *watch* fails if its job has not ended; None while the time does not run yet."""
+    started = parse_time(watch.own_status.get("watchStartTime"))
+    return None if started is None else started + spec.active_deadline
 
 
 def _judge_job(job: Job, spec: WatchSpec) -> Verdict:
@@ -132,9 +145,8 @@ def _keep(watch: Watch, observation: NotAsked, now: datetime) -> Verdict:
 
 
 def _judge_trouble(watch: Watch, spec: WatchSpec, error: AzureError, *, run: int, now: datetime) -> Verdict:
-    counts = error.grace is Grace.ALWAYS or (error.grace is Grace.UNTIL_SEEN and not watch.seen)
     # The run of an earlier process goes on in this one: its start is in the status.
-    since = (parse_time(watch.own_status.get("troubleSince")) or now) if counts else None
+    since = (parse_time(watch.own_status.get("troubleSince")) or now) if counts(watch, error) else None
     if since is not None and run >= MIN_RUN and now - since >= spec.grace:
         lasted = format_duration(now - since)
         message = f"{error} That lasted for {lasted}, longer than spec.graceSeconds allows."

@@ -1,0 +1,6 @@
+"""``python -m backupjobwatch``."""
+
+from backupjobwatch.cli import main
+
+if __name__ == "__main__":
+    main()

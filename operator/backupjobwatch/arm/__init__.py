@@ -1,0 +1,1 @@
+"""The shell toward Azure Resource Manager: requests, tokens, answers."""

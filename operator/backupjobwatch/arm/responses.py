@@ -1,0 +1,137 @@
+"""What Azure's answers mean: an answer in, a job or the kind of trouble out. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from backupjobwatch.core.arm_ids import fold_case
+from backupjobwatch.core.jobs import Job, parse_job
+from backupjobwatch.core.texts import clean
+from backupjobwatch.errors import (
+    AuthenticationFailed,
+    AuthorizationFailed,
+    AzureError,
+    AzureUnavailable,
+    JobNotFound,
+    Throttled,
+    UnexpectedResponse,
+    VaultNotFound,
+)
+
+if TYPE_CHECKING:
+    from backupjobwatch.core.arm_ids import JobId
+
+DEFAULT_WAIT: Final = timedelta(seconds=30)
+"""How long to wait after a 429 that does not say."""
+LONGEST_WAIT: Final = timedelta(hours=1)
+"""The most that a Retry-After is believed. Twenty minutes have been reported."""
+
+_KINDS: Final[Mapping[int, type[AzureError]]] = {
+    HTTPStatus.UNAUTHORIZED: AuthenticationFailed,
+    HTTPStatus.FORBIDDEN: AuthorizationFailed,
+    HTTPStatus.NOT_FOUND: JobNotFound,
+    HTTPStatus.REQUEST_TIMEOUT: AzureUnavailable,
+    HTTPStatus.TOO_MANY_REQUESTS: Throttled,
+}
+_EXCERPT = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer of Azure's."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Looked up without regard to letter case."""
+    body: bytes
+
+    @property
+    def request_id(self) -> str | None:
+        """What Microsoft's support asks for."""
+        return self.headers.get("x-ms-request-id") or self.headers.get("x-ms-correlation-request-id")
+
+
+def read_job(answer: Answer, job_id: JobId, *, now: datetime) -> Job:
+    """Return the job in *answer*, or raise the AzureError that tells why there is none."""
+    if answer.status != HTTPStatus.OK:
+        raise _trouble(answer, now)
+    payload = _json(answer)
+    if not isinstance(payload, Mapping):
+        raise _unexpected(answer, "an answer that is not a JSON object")
+    job = parse_job(payload)
+    # A gate must never open on another job's end, whatever a proxy or a cache on the way makes of the request.
+    if job.name is None or fold_case(job.name) != fold_case(job_id.name):
+        raise _unexpected(answer, f"an answer about {job.name or 'no job'} when asked for {job_id.name}")
+    return job
+
+
+def _trouble(answer: Answer, now: datetime) -> AzureError:
+    kind = _KINDS.get(answer.status)
+    if kind is None:
+        unavailable = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        kind = AzureUnavailable if unavailable else UnexpectedResponse
+    # ARM's gateway answers for what it can't find itself; without its mark the backup service has answered.
+    if kind is JobNotFound and answer.headers.get("x-ms-failure-cause", "").lower() == "gateway":
+        kind = VaultNotFound
+    retry_after = _retry_after(answer.headers.get("Retry-After"), now)
+    if kind is Throttled and retry_after is None:
+        retry_after = DEFAULT_WAIT
+    message = f"Azure answered {_status_line(answer)}: {_error_text(answer)}{_reference(answer)}"
+    return kind(message, retry_after=retry_after, request_id=answer.request_id)
+
+
+def _unexpected(answer: Answer, what: str) -> UnexpectedResponse:
+    return UnexpectedResponse(
+        f"Azure answered {_status_line(answer)} with {what}{_reference(answer)}", request_id=answer.request_id
+    )
+
+
+def _status_line(answer: Answer) -> str:
+    try:
+        return f"{answer.status} {HTTPStatus(answer.status).phrase}"
+    except ValueError:
+        return str(answer.status)
+
+
+def _reference(answer: Answer) -> str:
+    return f" (request {clean(answer.request_id, 64)})." if answer.request_id else "."
+
+
+def _error_text(answer: Answer) -> str:
+    """Code and message of ARM's error body, in either of its shapes; else what the body begins with."""
+    payload = _json(answer)
+    error = payload.get("error") if isinstance(payload, Mapping) else None
+    if isinstance(error, Mapping):
+        words = (error.get("code"), error.get("message"))
+        text = ": ".join(word for word in words if isinstance(word, str) and word)
+        if text:
+            return clean(text, _EXCERPT).rstrip(".")
+    return clean(answer.body[:_EXCERPT].decode(errors="replace"), _EXCERPT).rstrip(".") or "an empty body"
+
+
+def _json(answer: Answer) -> Any:
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        return None
+
+
+def _retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """Read a Retry-After, seconds or a date."""
+    if value is None:
+        return None
+    try:
+        wait = timedelta(seconds=float(value))
+    except (ValueError, OverflowError):
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        wait = (date if date.tzinfo else date.replace(tzinfo=UTC)) - now
+    return min(max(wait, timedelta()), LONGEST_WAIT)

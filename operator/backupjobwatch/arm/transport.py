@@ -1,0 +1,170 @@
+"""HTTP to Azure by ``requests``, with what it lacks: an end to a request as a whole, and to the length of an answer.
+
+The time-outs of ``requests`` are for one wait for bytes: a server that sends one at a time holds a thread for hours.
+Here a timer shuts the connection's socket down when the request's time is over, which ends any wait on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError, NameResolutionError
+
+from backupjobwatch.arm.responses import Answer
+from backupjobwatch.errors import AzureUnavailable, UnexpectedResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from backupjobwatch.settings import Settings
+
+MAX_BODY: Final = 4 * 1024 * 1024
+"""Bytes of an answer, unpacked. A job with thousands of tasks has some hundred thousand."""
+
+
+class _Deadline:
+    """The end of one request's time."""
+
+    def __init__(self) -> None:
+        self.passed = False
+        self._connection: HTTPConnection | None = None
+        self._lock = threading.Lock()
+
+    def guard(self, connection: HTTPConnection) -> None:
+        with self._lock:
+            self._connection = connection
+            if self.passed:
+                self._shut_down()
+
+    def pass_(self) -> None:
+        with self._lock:
+            self.passed = True
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        sock = getattr(self._connection, "sock", None)
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                # Not the method of SSLSocket, which pulls the session from under the thread that reads.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+_deadline: ContextVar[_Deadline | None] = ContextVar("_deadline", default=None)
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float) -> Iterator[_Deadline]:
+    deadline = _Deadline()
+    timer = threading.Timer(seconds, deadline.pass_)
+    timer.daemon = True
+    timer.start()
+    token = _deadline.set(deadline)
+    try:
+        yield deadline
+    finally:
+        timer.cancel()
+        _deadline.reset(token)
+
+
+class _Guarded(HTTPConnection):
+    """A connection that the present request's deadline can shut down."""
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        deadline = _deadline.get()
+        if deadline is not None:
+            deadline.guard(self)
+        super().request(*args, **kwargs)
+
+
+class _GuardedHTTPS(_Guarded, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Guarded
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _GuardedHTTPS
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _HTTPSPool}
+
+
+class Transport:
+    """Sends GET requests to one host, from any number of threads, and never follows a redirect."""
+
+    def __init__(self, settings: Settings, *, ca_file: str | None = None) -> None:
+        self._endpoint = settings.azure_endpoint
+        self._timeouts = (
+            settings.azure_connect_timeout.total_seconds(),
+            settings.azure_read_timeout.total_seconds(),
+        )
+        self._total = settings.azure_total_timeout.total_seconds()
+        self._session = requests.Session()
+        # Neither proxies nor a .netrc from the environment: both could be given the token.
+        self._session.trust_env = False
+        if settings.azure_proxy:
+            self._session.proxies = {"https": settings.azure_proxy, "http": settings.azure_proxy}
+        adapter = _Adapter(pool_maxsize=settings.azure_connections, pool_block=True)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        if ca_file is not None:
+            self._session.verify = ca_file
+
+    def get(self, path: str, *, query: str, headers: Mapping[str, str], token: str) -> Answer:
+        """GET *path* (percent-encoded, absolute) from the endpoint.
+
+        AzureUnavailable where no whole answer comes in time; UnexpectedResponse where it is too long.
+        """
+        url = f"{self._endpoint}{path}?{query}"
+        if urlsplit(url)[:2] != urlsplit(self._endpoint)[:2]:
+            raise ValueError("the path of a request must not change its host")
+        headers = {**headers, "Authorization": f"Bearer {token}"}
+        with _time_limit(self._total) as deadline:
+            try:
+                with self._session.get(
+                    url, headers=headers, timeout=self._timeouts, allow_redirects=False, stream=True
+                ) as response:
+                    body = response.raw.read(MAX_BODY + 1, decode_content=True)
+            except (requests.RequestException, HTTPError, OSError) as error:
+                if deadline.passed:
+                    raise AzureUnavailable(f"Azure gave no whole answer within {self._total:g}s.") from error
+                raise AzureUnavailable(f"Azure could not be reached: {_plain(error)}.") from error
+        if len(body) > MAX_BODY:
+            raise UnexpectedResponse(f"Azure's answer is longer than {MAX_BODY // 1024**2} MiB.")
+        return Answer(status=response.status_code, headers=response.headers, body=body)
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+
+
+_WORDS: Final = {
+    NameResolutionError: "the name of its host could not be resolved",
+    requests.ConnectTimeout: "no connection within the time-out",
+    requests.ReadTimeout: "no answer within the time-out",
+    requests.exceptions.SSLError: "its TLS certificate or handshake is not acceptable",
+    requests.exceptions.ProxyError: "the proxy does not let us through",
+}
+
+
+def _plain(error: BaseException) -> str:
+    """What went wrong, for a status that many may read: without addresses and URLs."""
+    causes = [error, *(cause for argument in error.args if (cause := getattr(argument, "reason", None)))]
+    for kind, words in _WORDS.items():
+        if any(isinstance(cause, kind) for cause in causes):
+            return words
+    return "the connection failed or was cut"

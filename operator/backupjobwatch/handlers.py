@@ -1,0 +1,149 @@
+"""Every kopf decorator. Handlers decide nothing: they hand what kopf saw to the roster.
+
+There are no handlers for creation, update, resumption and deletion: kopf keeps their state in annotations on the
+object. Timers and low-level events keep none. Nothing here awaits Azure: that would hold up the object's queue, its
+deletion included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import kopf
+
+from backupjobwatch.constants import GROUP, PLURAL, VERSION
+from backupjobwatch.core.schedule import spread
+from backupjobwatch.core.spec import POLL_INTERVALS
+from backupjobwatch.core.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import timedelta
+
+    from backupjobwatch.roster import Roster
+
+RESOURCE: Final = (GROUP, VERSION, PLURAL)
+REGISTRY: Final = kopf.OperatorRegistry()
+
+
+@dataclass(slots=True)
+class Memo:
+    """What kopf carries for us, a copy for each object (by uid)."""
+
+    roster: Roster
+    interval: timedelta | None = None
+    """How often the object wants to be stepped, as of the latest event; None for not at all."""
+
+
+@kopf.on.login(registry=REGISTRY)
+def log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    """Reach the API server as the kubernetes library does: the pod's ServiceAccount, else KUBECONFIG."""
+    return kopf.login_via_client(**kwargs)
+
+
+@kopf.on.event(*RESOURCE, registry=REGISTRY)
+async def notice(event: kopf.RawEvent, body: kopf.Body, memo: Memo, **_: Any) -> None:
+    """Notice edits, requests and deletions as they happen."""
+    if event["type"] == "DELETED":
+        memo.interval = None
+        memo.roster.forget(str(body.metadata.uid))
+    else:
+        memo.interval = memo.roster.notice(Watch.from_body(body))
+
+
+def _first_tick(interval: timedelta) -> Callable[..., float]:
+    def delay(uid: str, **_: Any) -> float:
+        return spread(uid, interval).total_seconds()
+
+    return delay
+
+
+def _wanted(interval: timedelta) -> Callable[..., bool]:
+    def matches(memo: Memo, **_: Any) -> bool:
+        return memo.interval == interval
+
+    return matches
+
+
+def _declare_timer(name: str, interval: timedelta) -> None:
+    @kopf.timer(
+        *RESOURCE,
+        id=f"poll-{name}",
+        interval=interval.total_seconds(),
+        sharp=True,
+        initial_delay=_first_tick(interval),
+        when=_wanted(interval),
+        registry=REGISTRY,
+    )
+    async def poll(body: kopf.Body, memo: Memo, **_: Any) -> None:
+        """Step the watch, in the background, because its time has come."""
+        if not memo.roster.tick(Watch.from_body(body)):
+            # The object is gone and the stream has not told kopf, which would tick for ever.
+            raise asyncio.CancelledError
+
+
+for _name, _interval in POLL_INTERVALS.items():
+    _declare_timer(_name, _interval)
+
+
+def _without_finalizers(registry: kopf.OperatorRegistry) -> None:
+    """Have kopf's timers do without the finalizer that they ask for.
+
+    It would hold up ``kubectl delete``, namespaces and GitOps tools whenever the operator is down, and there is
+    nothing to clean up: the DELETED event ends the timer, or the sweep. kopf has no switch for it (its issue 833);
+    this reaches into its registry, so kopf is pinned to a minor version, and tests assert that no object ever has one.
+    """
+    handlers = registry._spawning._handlers  # noqa: SLF001
+    handlers[:] = [dataclasses.replace(handler, requires_finalizer=False) for handler in handlers]
+
+
+_without_finalizers(REGISTRY)
+
+
+class NoProgressStorage(kopf.ProgressStorage):
+    """Stores nothing: kopf would touch an annotation when a timer's filter flips during a tick."""
+
+    def fetch(self, **_: Any) -> None:
+        """Nothing was stored."""
+
+    def store(self, **_: Any) -> None:
+        """Store nothing."""
+
+    def purge(self, **_: Any) -> None:
+        """Nothing to purge."""
+
+    def touch(self, **_: Any) -> None:
+        """Leave the object alone."""
+
+    def clear(self, *, essence: Any) -> Any:
+        """Return the essence as it is: nothing of ours is in it."""
+        return essence
+
+
+class _Backoffs:
+    """Seconds between kopf's attempts to reach the API server: without end, as no restart mends that."""
+
+    def __iter__(self) -> Iterator[float]:
+        yield from (1, 1, 2, 3, 5, 8)
+        while True:
+            yield 10
+
+
+def kopf_settings() -> kopf.OperatorSettings:
+    """Configure kopf: no traces on objects, no events of its own, no watch stream that hangs."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.persistence.progress_storage = NoProgressStorage()
+    settings.peering.standalone = True
+    settings.scanning.disabled = True
+    settings.networking.connect_timeout = 10
+    settings.networking.request_timeout = 60
+    settings.networking.error_backoffs = _Backoffs()
+    # A connection that died without a word (a NAT, a load balancer) is noticed by our own clock.
+    settings.watching.connect_timeout = 10
+    settings.watching.server_timeout = 240
+    settings.watching.client_timeout = 300
+    return settings

@@ -1,0 +1,45 @@
+"""Logging: text for people, JSON for collectors, and kopf's and Azure's chatter turned down."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+from pythonjsonlogger.json import JsonFormatter
+
+if TYPE_CHECKING:
+    from backupjobwatch.settings import Settings
+
+_QUIET: Final = {
+    # "Timer 'poll' succeeded" at every tick of every watch.
+    "kopf.objects": logging.WARNING,
+    "kopf": logging.WARNING,
+    # Requests with their headers, one line each.
+    "azure": logging.WARNING,
+    "msal": logging.WARNING,
+    "urllib3": logging.WARNING,
+    "aiohttp.access": logging.WARNING,
+    "asyncio": logging.WARNING,
+}
+
+
+def configure_logs(settings: Settings) -> None:
+    """Send all logs to standard error in the chosen format, times in UTC."""
+    handler = logging.StreamHandler()
+    if settings.log_format == "json":
+        formatter: logging.Formatter = JsonFormatter(
+            "{asctime}{levelname}{name}{message}",
+            style="{",
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+            datefmt="%Y-%m-%dT%H:%M:%SZ",
+        )
+    else:
+        formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level.upper())
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(max(level, root.level))

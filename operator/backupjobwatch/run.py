@@ -1,0 +1,82 @@
+"""Runs the operator: kopf, the sweep and the probes in one event loop, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from typing import TYPE_CHECKING, Final
+
+import kopf
+
+from backupjobwatch import __version__
+from backupjobwatch.constants import GROUP, PLURAL
+from backupjobwatch.errors import ObjectGone, StoreError
+from backupjobwatch.handlers import REGISTRY, Memo, kopf_settings
+from backupjobwatch.probes import serve_probes
+from backupjobwatch.runtime import Runtime
+
+if TYPE_CHECKING:
+    from backupjobwatch.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+RETRY: Final = 5.0
+"""Seconds between two looks for the CRD at start."""
+
+
+async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
+    """Run until *stop* is set, or a signal says so. StoreError where there is no way to an API server."""
+    stop = stop or asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # Until kopf runs and has handlers of its own.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread
+            loop.add_signal_handler(number, stop.set)
+    started = asyncio.Event()
+    async with (
+        Runtime.open(settings) as runtime,
+        serve_probes(
+            settings.probe_port,
+            alive=lambda: runtime.sweep.alive,
+            ready=lambda: started.is_set() and not stop.is_set(),
+        ),
+    ):
+        _log.info("backupjobwatch %s for %s", __version__, ", ".join(settings.namespaces) or "all namespaces")
+        if not await _find_crd(runtime, stop):
+            return
+        sweeping = asyncio.create_task(runtime.sweep.run(), name="sweep")
+        try:
+            await kopf.operator(
+                registry=REGISTRY,
+                settings=kopf_settings(),
+                memo=Memo(runtime.roster),
+                clusterwide=not settings.namespaces,
+                namespaces=settings.namespaces,
+                stop_flag=stop,
+                ready_flag=started,
+            )
+        finally:
+            stop.set()
+            sweeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sweeping
+        _log.info("Stopped")
+
+
+async def _find_crd(runtime: Runtime, stop: asyncio.Event) -> bool:
+    """Wait until the watches can be listed; False where the operator is to stop instead."""
+    namespace = runtime.settings.namespaces[0] if runtime.settings.namespaces else None
+    while not stop.is_set():
+        try:
+            await runtime.store.check(namespace)
+        except ObjectGone:
+            _log.error("The CRD %s.%s is not installed: kubectl apply -f crds/", PLURAL, GROUP)
+        except StoreError as error:
+            _log.error("The watches cannot be listed: %s", error)
+        else:
+            return True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), RETRY)
+    return False

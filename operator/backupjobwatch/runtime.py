@@ -1,0 +1,46 @@
+"""What a running operator holds: opened once, closed once."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+from backupjobwatch.arm.client import ArmClient
+from backupjobwatch.arm.credentials import operator_tokens
+from backupjobwatch.poller import Poller
+from backupjobwatch.roster import Roster
+from backupjobwatch.step import Stepper
+from backupjobwatch.store import Store
+from backupjobwatch.sweep import Sweep
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from backupjobwatch.settings import Settings
+
+PATIENCE: Final = 5.0
+"""Seconds that steps under way are given at the end. Kubernetes gives a pod 30."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """The parts of one operator."""
+
+    settings: Settings
+    store: Store
+    roster: Roster
+    sweep: Sweep
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
+        """Connect to the API server and get ready to ask Azure. StoreError where there is no way to the former."""
+        async with contextlib.AsyncExitStack() as stack:
+            store = await Store.connect()
+            stack.push_async_callback(store.close)
+            client = ArmClient(settings, operator_tokens(settings))
+            stack.callback(client.close)
+            roster = Roster(Stepper(settings, store, Poller(client)))
+            stack.push_async_callback(roster.close, PATIENCE)
+            yield cls(settings=settings, store=store, roster=roster, sweep=Sweep(settings, store, roster))

@@ -1,0 +1,222 @@
+"""The operator's settings: one frozen object, read from environment variables once, passed down.
+
+Reading them does no I/O. ``backupjobwatch check`` prints them; docs/settings.md lists them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+import durationpy
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from backupjobwatch.core.durations import format_duration
+from backupjobwatch.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX: Final = "BACKUPJOBWATCH_"
+ALL_NAMESPACES: Final = "*"
+
+_SERVICE_LINK = re.compile(r"SERVICE_(HOST|PORT)|PORT(_\d|$)")
+"""What Kubernetes itself puts into a pod's environment where a Service of the same name exists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """Where one of Azure's clouds is. In US Government the host of the scope is not the host of the endpoint."""
+
+    endpoint: str
+    scope: str
+    authority: str
+
+
+CLOUDS: Final[Mapping[str, Cloud]] = {
+    "public": Cloud(
+        endpoint="https://management.azure.com",
+        scope="https://management.azure.com/.default",
+        authority="https://login.microsoftonline.com",
+    ),
+    "usgov": Cloud(
+        endpoint="https://management.usgovcloudapi.net",
+        scope="https://management.core.usgovcloudapi.net/.default",
+        authority="https://login.microsoftonline.us",
+    ),
+    "china": Cloud(
+        endpoint="https://management.chinacloudapi.cn",
+        scope="https://management.chinacloudapi.cn/.default",
+        authority="https://login.chinacloudapi.cn",
+    ),
+}
+"""https://learn.microsoft.com/azure/developer/python/sdk/authentication/sovereign-clouds"""
+
+
+def _split(value: object) -> object:
+    return tuple(filter(None, (item.strip() for item in value.split(",")))) if isinstance(value, str) else value
+
+
+def _duration(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return durationpy.from_str(value)
+    except durationpy.DurationError:
+        raise ValueError("write a duration such as 30s, 5m or 1h30m") from None
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+def _at_least(seconds: float) -> Any:
+    return Field(ge=timedelta(seconds=seconds))
+
+
+class Settings(BaseSettings):
+    """What an administrator can set. Each field is the variable ``BACKUPJOBWATCH_<FIELD>``."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
+
+    namespaces: Names = ()
+    """Namespaces whose watches are followed, separated by commas; none means all of the cluster."""
+    operator_identity_namespaces: Names = ()
+    """Namespaces whose watches may use the operator's own Azure identity; ``*`` for all, none by default."""
+
+    cloud: Literal["public", "usgov", "china"] = "public"
+    """Which of Azure's clouds: the preset for the next three."""
+    azure_endpoint: str = ""
+    """Azure Resource Manager, the only host that is ever sent a token. Default: the cloud's."""
+    azure_scope: str = ""
+    """Scope of the tokens. Default: the cloud's."""
+    azure_authority: str = ""
+    """Where tokens come from. Default: the cloud's."""
+    azure_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d(-preview)?$")] = "2025-02-01"
+    """The api-version of Recovery Services calls."""
+    azure_proxy: str = ""
+    """An HTTP proxy for Azure and Entra. The usual variables (``HTTPS_PROXY``) are not read."""
+    azure_connections: Annotated[int, Field(ge=1, le=100)] = 8
+    """How many requests to Azure may be under way at one time."""
+    azure_connect_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=5)
+    """How long to wait for a connection."""
+    azure_read_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=20)
+    """How long to wait for the next bytes of an answer."""
+    azure_total_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=30)
+    """How long one request may take as a whole."""
+
+    heartbeat: Annotated[Duration, _at_least(1)] = timedelta(minutes=5)
+    """How often the status of an unchanged job is written, to refresh its duration."""
+    sweep_interval: Annotated[Duration, _at_least(1)] = timedelta(minutes=1)
+    """How often what exists is compared with what is followed."""
+    probe_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """Port of /healthz and /readyz; 0 takes a free one."""
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    development: bool = False
+    """Allow an endpoint over plain http on this machine, and a static token. Never set it in a cluster."""
+    development_token: SecretStr = SecretStr("")
+    """A static token in place of an Azure identity. Needs ``development``."""
+
+    @field_validator("cloud", "log_format", "log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("namespaces")
+    @classmethod
+    def _no_wildcard(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if ALL_NAMESPACES in value:
+            raise ValueError("leave it empty to follow the watches of all namespaces")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        cloud = CLOUDS[self.cloud]
+        for name, default in (
+            ("azure_endpoint", cloud.endpoint),
+            ("azure_scope", cloud.scope),
+            ("azure_authority", cloud.authority),
+        ):
+            # The object is frozen for everybody else.
+            object.__setattr__(self, name, (getattr(self, name) or default).rstrip("/"))
+        if self.development_token.get_secret_value() and not self.development:
+            raise ValueError(f"{PREFIX}DEVELOPMENT_TOKEN works with {PREFIX}DEVELOPMENT=true only")
+        _check_url(f"{PREFIX}AZURE_ENDPOINT", self.azure_endpoint, plain_http=self.development)
+        _check_url(f"{PREFIX}AZURE_AUTHORITY", self.azure_authority, plain_http=False)
+        return self
+
+    def allows_operator_identity(self, namespace: str) -> bool:
+        """Tell whether watches in *namespace* may use the operator's own identity."""
+        allowed = self.operator_identity_namespaces
+        return ALL_NAMESPACES in allowed or namespace in allowed
+
+    def describe(self) -> dict[str, str]:
+        """Every variable with its value as text, secrets hidden, for people."""
+        return {PREFIX + name.upper(): _shown(getattr(self, name)) for name in type(self).model_fields}
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment. SettingsError lists everything that is wrong with them."""
+    problems = _unknown_variables()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        problems += [_explain(problem) for problem in error.errors(include_url=False, include_input=False)]
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def _unknown_variables() -> list[str]:
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    problems = []
+    for variable in sorted(os.environ):
+        if not variable.startswith(PREFIX) or variable in known:
+            continue
+        if _SERVICE_LINK.match(variable.removeprefix(PREFIX)):
+            continue
+        nearest = difflib.get_close_matches(variable, known, 1)
+        problems.append(f"{variable}: no such setting" + (f"; did you mean {nearest[0]}?" if nearest else ""))
+    return problems
+
+
+def _explain(problem: Any) -> str:
+    text = problem["msg"].removeprefix("Value error, ")
+    field = "".join(str(part) for part in problem["loc"][:1])
+    return f"{PREFIX}{field.upper()}: {text}" if field else text
+
+
+def _check_url(variable: str, url: str, *, plain_http: bool) -> None:
+    parts = urlsplit(url)
+    if not parts.hostname or parts.username or parts.query or parts.fragment or parts.path:
+        raise ValueError(f"{variable}: write https:// and a host, nothing more")
+    if parts.scheme == "https":
+        return
+    if parts.scheme != "http" or not plain_http or not _is_loopback(parts.hostname):
+        raise ValueError(f"{variable}: must be https (plain http is for {PREFIX}DEVELOPMENT=true on this machine only)")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "(hidden)" if value.get_secret_value() else ""
+    if isinstance(value, timedelta):
+        return format_duration(value) if value >= timedelta(seconds=1) else f"{value.total_seconds():g}s"
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

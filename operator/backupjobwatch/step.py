@@ -1,0 +1,125 @@
+"""One step of one watch: snapshot, observe, decide, write, tell."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from backupjobwatch.core.spec import parse_spec
+from backupjobwatch.core.status import next_status
+from backupjobwatch.core.transitions import Transition, find_transition, needs_write
+from backupjobwatch.core.verdict import counts, deadline
+from backupjobwatch.core.watch import Watch
+from backupjobwatch.errors import (
+    Conflict,
+    IdentityNotAllowed,
+    InvalidSpec,
+    NotAsked,
+    ObjectGone,
+    StoreUnavailable,
+)
+from backupjobwatch.settings import PREFIX
+
+if TYPE_CHECKING:
+    from backupjobwatch.core.jobs import Job
+    from backupjobwatch.core.spec import WatchSpec
+    from backupjobwatch.errors import AzureError
+    from backupjobwatch.poller import Poller
+    from backupjobwatch.settings import Settings
+    from backupjobwatch.store import Store
+
+_log = logging.getLogger(__name__)
+
+_ATTEMPTS: Final = 5
+"""Writes of one observation, where somebody edits the object each time. The next tick brings a fresh one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What a step found and left behind."""
+
+    watch: Watch | None
+    """The object as it was last seen; None once it is gone."""
+    observation: Job | AzureError
+    run: int
+    """Observations in a row, this one included, whose trouble grace counts."""
+    deadline: datetime | None = None
+    """When the watch fails if its job has not ended."""
+    untold: Transition | None = None
+    """A transition that could not be told yet."""
+    dropped: bool = False
+    """Whether the observation was about a target that is no longer the object's: another step is due."""
+
+
+class Stepper:
+    """Takes steps. It keeps nothing between two of them."""
+
+    def __init__(self, settings: Settings, store: Store, poller: Poller) -> None:
+        self._settings = settings
+        self._store = store
+        self._poller = poller
+
+    async def take(self, watch: Watch, *, run: int) -> Step:
+        """Take one step, from *watch* as it was before Azure is asked. StoreError where it can't be written down."""
+        try:
+            spec = parse_spec(watch.spec)
+        except InvalidSpec:
+            spec = None
+        end = None if spec is None else deadline(watch, spec)
+        observation = await self._observe(watch, spec)
+        if not isinstance(observation, NotAsked):
+            run = run + 1 if counts(watch, observation) else 0
+        for _ in range(_ATTEMPTS):
+            now = datetime.now(UTC)
+            status = next_status(watch, observation, run=run, now=now)
+            if not needs_write(watch.status, status, heartbeat=self._settings.heartbeat):
+                return Step(watch=watch, observation=observation, run=run, deadline=end)
+            try:
+                written = await self._store.write_status(watch, status)
+            except ObjectGone:
+                return Step(watch=None, observation=observation, run=run)
+            except Conflict:
+                fresh = await self.read(watch.namespace, watch.name)
+                if fresh is None or fresh.uid != watch.uid:
+                    return Step(watch=None, observation=observation, run=run)
+                if fresh.target != watch.target:
+                    return Step(watch=fresh, observation=observation, run=0, dropped=True)
+                # A poll that was asked for while this one was under way has not been made.
+                watch = replace(fresh, requested_at=watch.requested_at)
+                continue
+            transition = find_transition(watch, status)
+            if transition is not None:
+                _log.info("%s/%s: %s: %s", watch.namespace, watch.name, transition.reason, transition.message)
+            untold = None if transition is None or await self.tell(watch, transition) else transition
+            return Step(watch=Watch.from_body(written), observation=observation, run=run, deadline=end, untold=untold)
+        raise StoreUnavailable(f"{watch.namespace}/{watch.name} was edited during each of {_ATTEMPTS} writes")
+
+    async def tell(self, watch: Watch, transition: Transition) -> bool:
+        """Post *transition* as an Event; False where that has to be tried again."""
+        try:
+            await self._store.post_event(watch, transition)
+        except ObjectGone:  # the namespace: there is nobody left to tell
+            return True
+        except StoreUnavailable as error:
+            _log.warning("%s/%s: an event could not be posted yet: %s", watch.namespace, watch.name, error)
+            return False
+        return True
+
+    async def read(self, namespace: str, name: str) -> Watch | None:
+        """Return the watch as it is now; None where there is none."""
+        try:
+            return Watch.from_body(await self._store.read(namespace, name))
+        except ObjectGone:
+            return None
+
+    async def _observe(self, watch: Watch, spec: WatchSpec | None) -> Job | AzureError:
+        if watch.finished or spec is None or spec.suspend:
+            return NotAsked("There is nothing to ask.")
+        if not self._settings.allows_operator_identity(watch.namespace):
+            return IdentityNotAllowed(
+                f"Namespace {watch.namespace} may not use the operator's Azure identity; "
+                f"an administrator can add it to {PREFIX}OPERATOR_IDENTITY_NAMESPACES."
+            )
+        return await self._poller.observe(spec.job_id)

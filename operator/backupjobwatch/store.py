@@ -1,0 +1,168 @@
+"""The Kubernetes API server as this operator uses it: read, list, the fenced status write, events."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from backupjobwatch.constants import API_VERSION, CONTROLLER, KIND, PLURAL
+from backupjobwatch.core.times import format_time
+from backupjobwatch.errors import Conflict, ObjectGone, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from backupjobwatch.core.transitions import Transition
+    from backupjobwatch.core.watch import Watch
+
+TIMEOUT: Final = 15.0
+"""Seconds for one request. The API server's own limit is a minute, which is longer than a tick should hang."""
+PAGE: Final = 500
+
+_ROOT = f"/apis/{API_VERSION}"
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+
+class Store:
+    """The API server. Every method raises StoreError, and nothing else, where it does not do what it is asked."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+
+    @classmethod
+    async def connect(cls) -> Self:
+        """Use the pod's ServiceAccount, or KUBECONFIG outside a cluster. StoreUnavailable where there is neither."""
+        configuration = client.Configuration()
+        try:
+            try:
+                config.load_incluster_config(client_configuration=configuration)
+            except config.ConfigException:
+                await config.load_kube_config(client_configuration=configuration)
+        except (config.ConfigException, OSError) as error:
+            raise StoreUnavailable(f"no access to a Kubernetes API server: {error}") from error
+        return cls(client.ApiClient(configuration))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+    async def check(self, namespace: str | None) -> None:
+        """Find out whether watches can be listed. ObjectGone where the CRD is not installed."""
+        await self._request("GET", _path(namespace), query={"limit": "1"}, accept=_METADATA_ONLY)
+
+    async def read(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read one watch."""
+        return await self._request("GET", _path(namespace, name))
+
+    async def write_status(self, watch: Watch, status: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace the status of *watch*, if the object is still the one that *watch* is a snapshot of.
+
+        Conflict where it was edited or made anew in between: resourceVersion and uid are the fence. The status
+        subresource takes nothing else from the body.
+        """
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {
+                "namespace": watch.namespace,
+                "name": watch.name,
+                "uid": watch.uid,
+                "resourceVersion": watch.resource_version,
+            },
+            "spec": watch.spec,
+            "status": status,
+        }
+        path = f"{_path(watch.namespace, watch.name)}/status"
+        return await self._request("PUT", path, query={"fieldManager": CONTROLLER}, body=body)
+
+    async def list_metadata(self, namespace: str | None) -> AsyncIterator[dict[str, Any]]:
+        """List the metadata of the watches of *namespace*, or of all namespaces, a page at a time."""
+        query = {"limit": str(PAGE)}
+        while True:
+            page = await self._request("GET", _path(namespace), query=query, accept=_METADATA_ONLY)
+            for item in page.get("items") or ():
+                yield item["metadata"]
+            following = (page.get("metadata") or {}).get("continue")
+            if not following:
+                return
+            query["continue"] = following
+
+    async def post_event(self, watch: Watch, transition: Transition) -> None:
+        """Tell a transition as a Kubernetes Event. One of that name means that it was told before."""
+        now = format_time(datetime.now(UTC))
+        body = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"namespace": watch.namespace, "name": transition.name},
+            "involvedObject": {
+                "apiVersion": API_VERSION,
+                "kind": KIND,
+                "namespace": watch.namespace,
+                "name": watch.name,
+                "uid": watch.uid,
+            },
+            "type": transition.type,
+            "reason": transition.reason,
+            "message": transition.message,
+            "count": 1,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "source": {"component": CONTROLLER},
+            "reportingComponent": CONTROLLER,
+            "reportingInstance": "",
+        }
+        try:
+            await self._request("POST", f"/api/v1/namespaces/{quote(watch.namespace, safe='')}/events", body=body)
+        except Conflict:
+            return
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        accept: str = "application/json",
+    ) -> dict[str, Any]:
+        url = f"{path}?{urlencode(query)}" if query else path
+        headers = {"Accept": accept, "Content-Type": "application/json", "User-Agent": CONTROLLER}
+        try:
+            request = await self._api.param_serialize(
+                method, url, header_params=headers, body=body, auth_settings=["BearerToken"]
+            )
+            response = await self._api.call_api(*request, _request_timeout=TIMEOUT)
+            text = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError, client.ApiException) as error:
+            raise StoreUnavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
+        if response.status < HTTPStatus.BAD_REQUEST:
+            answer = _object(text)
+            # An answer that cannot be read must not pass for an empty list: every watch would seem deleted.
+            if answer is None:
+                raise StoreUnavailable(f"{method} {path}: the answer is not a JSON object")
+            return answer
+        message = f"{method} {path}: {response.status} {(_object(text) or {}).get('message', '')}"
+        if response.status == HTTPStatus.CONFLICT:
+            raise Conflict(message)
+        if response.status == HTTPStatus.NOT_FOUND:
+            raise ObjectGone(message)
+        raise StoreUnavailable(message)
+
+
+def _path(namespace: str | None, name: str | None = None) -> str:
+    path = f"{_ROOT}/namespaces/{quote(namespace, safe='')}/{PLURAL}" if namespace else f"{_ROOT}/{PLURAL}"
+    return f"{path}/{quote(name, safe='')}" if name else path
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

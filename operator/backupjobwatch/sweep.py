@@ -1,0 +1,65 @@
+"""The sweep: compares what exists with what is followed, so that nothing depends on having seen an event.
+
+Seen to happen: a watch stream that reconnects does not tell of objects deleted meanwhile, and kopf loses a timer when
+a suspension and its end cross a running tick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from backupjobwatch.core.watch import Watch
+from backupjobwatch.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from backupjobwatch.roster import Roster
+    from backupjobwatch.settings import Settings
+    from backupjobwatch.store import Store
+
+_log = logging.getLogger(__name__)
+
+
+class Sweep:
+    """Lists the watches now and then, and mends the roster."""
+
+    def __init__(self, settings: Settings, store: Store, roster: Roster) -> None:
+        self._interval = settings.sweep_interval.total_seconds()
+        self._namespaces: tuple[str | None, ...] = settings.namespaces or (None,)
+        self._store = store
+        self._roster = roster
+        self._attempted = time.monotonic()
+
+    @property
+    def alive(self) -> bool:
+        """Whether sweeps are being attempted; failing ones count, as no restart mends an API server."""
+        return time.monotonic() - self._attempted < 3 * self._interval + 60
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            await asyncio.sleep(self._interval)
+            self._attempted = time.monotonic()
+            try:
+                await self.once()
+            except StoreError as error:
+                _log.warning("The watches could not be listed: %s", error)
+
+    async def once(self) -> None:
+        """List the watches; follow what was missed, and forget what is gone. StoreError where that fails."""
+        followed = self._roster.uids
+        present = {metadata.uid: metadata for namespace in self._namespaces async for metadata in self._list(namespace)}
+        for uid in followed - present.keys():
+            _log.info("A watch (uid %s) is gone, and its deletion was missed", uid)
+            self._roster.forget(uid)
+        for metadata in present.values():
+            if self._roster.needs_a_look(metadata):
+                await self._roster.look(metadata.namespace, metadata.name)
+
+    async def _list(self, namespace: str | None) -> AsyncIterator[Watch]:
+        async for metadata in self._store.list_metadata(namespace):
+            yield Watch.from_body({"metadata": metadata})
