@@ -119,7 +119,9 @@ class Settings(BaseSettings):
     probe_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port of /healthz and /readyz; 0 takes a free one."""
     log_format: Literal["text", "json"] = "text"
+    """`text` for people, `json` for collectors."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least serious lines that are logged: `debug`, `info`, `warning` or `error`."""
 
     development: bool = False
     """Allow an endpoint over plain http on this machine, and a static token. Never set it in a cluster."""

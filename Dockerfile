@@ -1,0 +1,21 @@
+# syntax=docker/dockerfile:1
+
+# Dependencies first, from the lock file, so that a change of the code does not install them anew.
+FROM python:3.11-slim-bookworm AS build
+ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT=/app
+RUN pip install --no-cache-dir uv==0.13.9
+WORKDIR /src
+COPY pyproject.toml uv.lock README.md LICENSE ./
+RUN uv sync --frozen --no-default-groups --no-install-project --no-editable
+COPY operator operator
+RUN uv sync --frozen --no-default-groups --no-editable
+
+FROM python:3.11-slim-bookworm
+# Nothing is ever installed into the running image.
+RUN pip uninstall --yes --quiet pip setuptools wheel 2>/dev/null || true
+COPY --from=build /app /app
+ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER 65532:65532
+EXPOSE 8080
+ENTRYPOINT ["backupjobwatch"]
+CMD ["run"]

@@ -1,0 +1,54 @@
+# Everything a contributor needs. `make help` lists it.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+UV := UV_PROJECT_ENVIRONMENT=$(VENV) build/uv/bin/uv
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup control-plane check format test demo image clean
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+setup: $(VENV)/.synced  ## Make the virtual environment, from the lock file
+
+$(VENV)/.synced: uv.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x build/uv/bin/uv || { $(PYTHON) -m venv build/uv && build/uv/bin/pip install -q --disable-pip-version-check uv==$(UV_VERSION); }
+	$(UV) sync --quiet --frozen $(if $(shell command -v kubectl),,--group kubectl)
+	@touch $@
+
+control-plane: setup  ## Build the embedded Kubernetes API server (once; some minutes)
+	$(BIN)/python -m demo.controlplane --build-only
+
+check: setup  ## Lint, types, layers, format: under two minutes
+	$(BIN)/ruff check --output-format concise
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/yamllint --strict .
+	@! git grep -nE '(TO''DO|FIX''ME|XX''X)' -- ':!*.lock' || { echo 'finish it, or file an issue'; exit 1; }
+
+format: setup  ## Mend what can be mended
+	$(BIN)/ruff check --fix --quiet
+	$(BIN)/ruff format --quiet
+
+test: setup  ## All tests, end to end ones on a real API server included (E2E=skip leaves those out)
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@echo; echo 'Coverage of core/ (at least 100 %):'
+	@$(BIN)/coverage report --include='*/core/*' --fail-under=100
+	@echo; echo 'Coverage of the package (at least 95 %):'
+	@$(BIN)/coverage report --fail-under=95
+
+demo: setup  ## See it work: API server, Azure simulator, operator, sample watches (KEEP=1 keeps it running)
+	$(BIN)/python -m demo $(if $(KEEP),--keep)
+
+image:  ## Build the container image
+	docker build -t backupjobwatch:dev .
+
+clean:  ## Remove what was built here; the control plane's cache stays
+	rm -rf $(VENV) build .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,199 @@
+"""
+Azure's refusals, in its two shapes.
+
+The gateway (Azure Resource Manager itself) says so in ``x-ms-failure-cause``; the Backup service behind it sends explicit
+nulls instead.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from demo.simulator.messages import Answer, json_answer
+
+GATEWAY = {"x-ms-failure-cause": "gateway"}
+AUTHORITY = "https://login.windows.net/"
+
+
+def gateway_error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """Refuse as Azure Resource Manager does."""
+    return json_answer(status, {"error": {"code": code, "message": message}}, {**GATEWAY, **(headers or {})})
+
+
+def service_error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """Refuse as the Backup service does."""
+    error: dict[str, Any] = {"code": code, "message": message, "target": None, "details": None, "innerError": None}
+    return json_answer(status, {"error": error}, headers)
+
+
+def missing_api_version() -> Answer:
+    return gateway_error(
+        400,
+        "MissingApiVersionParameter",
+        "The api-version query parameter (?api-version=) is required for all requests.",
+    )
+
+
+def invalid_api_version(version: str, supported: Iterable[str]) -> Answer:
+    return gateway_error(
+        400,
+        "InvalidApiVersionParameter",
+        f"The api-version '{version}' is invalid. The supported versions are '{','.join(supported)}'.",
+    )
+
+
+def unauthenticated(
+    code: str, message: str, *, description: str, tenant: str = "", error: str = "invalid_token"
+) -> Answer:
+    challenge = f'Bearer authorization_uri="{AUTHORITY}{tenant}", error="{error}", error_description="{description}"'
+    return gateway_error(401, code, message, {"WWW-Authenticate": challenge})
+
+
+def missing_token() -> Answer:
+    return unauthenticated(
+        "AuthenticationFailed",
+        "Authentication failed. The 'Authorization' header is missing.",
+        description="The authentication failed because of missing 'Authorization' header.",
+    )
+
+
+def invalid_token() -> Answer:
+    return unauthenticated(
+        "InvalidAuthenticationToken",
+        "The access token is invalid.",
+        description="The access token is invalid.",
+    )
+
+
+def expired_token(*, expiry: str, now: str, tenant: str) -> Answer:
+    return unauthenticated(
+        "ExpiredAuthenticationToken",
+        f"The access token expiry UTC time '{expiry}' is earlier than current UTC time '{now}'.",
+        description="The access token has expired.",
+        tenant=tenant,
+    )
+
+
+def insufficient_claims(encoded_claims: str) -> Answer:
+    """Refuse a token whose session was revoked: continuous access evaluation asks for *encoded_claims* (base64url)."""
+    return gateway_error(
+        401,
+        "InvalidAuthenticationToken",
+        "Continuous access evaluation asked for a newer token.",
+        {
+            "WWW-Authenticate": f'Bearer realm="", authorization_uri="{AUTHORITY}common/oauth2/authorize", '
+            f'error="insufficient_claims", claims="{encoded_claims}"'
+        },
+    )
+
+
+def forbidden(*, principal: str, action: str, scope: str) -> Answer:
+    return gateway_error(
+        403,
+        "AuthorizationFailed",
+        f"The client '{principal}' with object id '{principal}' does not have authorization to perform action "
+        f"'{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, please refresh "
+        "your credentials.",
+    )
+
+
+def invalid_subscription(subscription_id: str) -> Answer:
+    return gateway_error(
+        400,
+        "InvalidSubscriptionId",
+        f"The provided subscription identifier '{subscription_id}' is malformed or invalid.",
+    )
+
+
+def subscription_not_found(subscription_id: str) -> Answer:
+    return gateway_error(404, "SubscriptionNotFound", f"The subscription '{subscription_id}' could not be found.")
+
+
+def resource_group_not_found(resource_group: str) -> Answer:
+    return gateway_error(404, "ResourceGroupNotFound", f"Resource group '{resource_group}' could not be found.")
+
+
+def resource_not_found(resource_type_and_name: str, resource_group: str) -> Answer:
+    return gateway_error(
+        404,
+        "ResourceNotFound",
+        f"The Resource '{resource_type_and_name}' under resource group '{resource_group}' was not found. For more "
+        "details please go to https://aka.ms/ARMResourceNotFoundFix",
+    )
+
+
+def job_not_found() -> Answer:
+    """
+    Miss a job in a vault that exists.
+
+    No public material names the code of this one; the Backup service's code for other missing things stands in.
+    """
+    return service_error(
+        404,
+        "BMSUserErrorDataSourceObjectNotFound",
+        "The job was not found.\r\nIt may be too old to be kept. Please check the job's name and the vault.",
+    )
+
+
+def path_not_found(path: str) -> Answer:
+    return gateway_error(404, "NotFound", f"No HTTP resource was found that matches the request URI '{path}'.")
+
+
+def method_not_allowed(method: str, allowed: Iterable[str]) -> Answer:
+    return gateway_error(
+        405,
+        "MethodNotAllowed",
+        f"The requested resource does not support http method '{method}'.",
+        {"Allow": ", ".join(allowed)},
+    )
+
+
+def not_registered(namespace: str) -> Answer:
+    message = (
+        f"The subscription is not registered to use namespace '{namespace}'. See https://aka.ms/rps-not-found for how "
+        "to register subscriptions."
+    )
+    code = "MissingSubscriptionRegistration"
+    detail = {"code": code, "target": namespace, "message": message}
+    return json_answer(409, {"error": {"code": code, "message": message, "details": [detail]}})
+
+
+def subscription_throttled(*, subscription_id: str, principal: str, seconds: str) -> Answer:
+    """Refuse for an empty token bucket of a subscription and a principal."""
+    return gateway_error(
+        429,
+        "SubscriptionRequestsThrottled",
+        f"Number of 'read' requests for subscription '{subscription_id}' actor '{principal}' exceeded. Please try "
+        f"again after '{seconds}' seconds after additional tokens are available. Refer to "
+        "https://aka.ms/arm-throttling for additional information.",
+        {
+            "x-ms-ratelimit-remaining-subscription-reads": "0",
+            "x-ms-ratelimit-remaining-subscription-global-reads": "3411",
+        },
+    )
+
+
+def resource_throttled(*, action: str, seconds: str) -> Answer:
+    """Refuse for a limit of the provider's own."""
+    return gateway_error(
+        429,
+        "ResourceRequestsThrottled",
+        f"Number of requests for action '{action}' exceeded the limit of '50' for time interval '00:05:00'. Please "
+        f"try again after '{seconds}' seconds.",
+        {"x-ms-ratelimit-remaining-subscription-resource-requests": "0"},
+    )
+
+
+def server_error(status: int) -> Answer:
+    """Fail for no fault of the caller: the Backup service with 500, the gateway with the others."""
+    if status == 500:  # noqa: PLR2004
+        return service_error(
+            500,
+            "CloudInternalError",
+            "The Backup service met an internal error.\r\nPlease wait for some minutes and try again.",
+        )
+    code, message = {
+        502: ("BadGateway", "The service behind the gateway gave no valid answer."),
+        503: ("ServerUnavailable", "The service cannot be reached at the moment. Please try again later."),
+        504: ("GatewayTimeout", "The gateway did not receive an answer from the service in time."),
+    }.get(status, ("InternalServerError", "Something went wrong. Please try again later."))
+    return gateway_error(status, code, message)

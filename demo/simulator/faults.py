@@ -1,0 +1,281 @@
+"""What can go wrong on the way to Azure and back, each thing by its name."""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any
+
+from demo.simulator import errors, wire
+from demo.simulator.messages import Answer, ArmRequest, json_answer
+from demo.simulator.tokens import encoded_claims, expired
+
+TrueAnswer = Callable[[], Answer]
+"""Asks for what Azure would have answered without the fault."""
+MIB = 1024 * 1024
+_CLAIMS = {"access_token": {"nbf": {"essential": True, "value": "1772586000"}}}
+_HTML = "<!DOCTYPE html>\n<html><head><title>{title}</title></head>\n<body><h1>{title}</h1></body></html>\n"
+
+
+def _true(true_answer: TrueAnswer, _: ArmRequest) -> Answer:
+    return true_answer()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """
+    Another answer than the true one, or another way to deliver it.
+
+    Made by the class methods, whose names are also those of the control API. Times are seconds of the wall clock.
+    """
+
+    kind: str
+    respond: Callable[[TrueAnswer, ArmRequest], Answer] = _true
+    official: bool = False
+    """The answer is Azure Resource Manager's own, so it gets its headers."""
+    delivery: wire.Delivery | None = None
+    """None: whole, on a connection that stays open."""
+    delay: float = 0.0
+    """Before the first byte."""
+
+    @classmethod
+    def throttled(cls, *, retry_after: float | str | datetime | None = 1, by_provider: bool = False) -> "Fault":
+        """429; *retry_after* in seconds, as an HTTP date, as any text, or not at all."""
+        text = _retry_after(retry_after)
+
+        def respond(_: TrueAnswer, request: ArmRequest) -> Answer:
+            seconds = text or "1"
+            refusal = (
+                errors.resource_throttled(action=_action(request), seconds=seconds)
+                if by_provider
+                else errors.subscription_throttled(
+                    subscription_id=_subscription(request), principal=_principal(request), seconds=seconds
+                )
+            )
+            return refusal if text is None else refusal.with_headers({"Retry-After": text})
+
+        return cls(kind="throttled", respond=respond, official=True)
+
+    @classmethod
+    def server_error(cls, *, status: int = 500, retry_after: float | str | datetime | None = None) -> "Fault":
+        """500 from the Backup service; 502, 503, 504 from the gateway."""
+        text = _retry_after(retry_after)
+        answer = errors.server_error(status)
+        return cls._official("server_error", answer if text is None else answer.with_headers({"Retry-After": text}))
+
+    @classmethod
+    def html(cls, *, status: int = 502, title: str = "Bad gateway") -> "Fault":
+        """A page of a proxy or a front door."""
+        return cls.answer(status=status, body=_HTML.format(title=title), content_type="text/html", kind="html")
+
+    @classmethod
+    def empty(cls, *, status: int = 200) -> "Fault":
+        """No body at all."""
+        return cls.answer(status=status, body="", kind="empty")
+
+    @classmethod
+    def truncated(cls) -> "Fault":
+        """Half of the true answer's JSON, with the Content-Length of that half."""
+
+        def respond(true_answer: TrueAnswer, _: ArmRequest) -> Answer:
+            answer = true_answer()
+            return Answer(answer.status, answer.body[: len(answer.body) // 2], answer.headers)
+
+        return cls(kind="truncated", respond=respond)
+
+    @classmethod
+    def not_an_object(cls, *, value: Any = ()) -> "Fault":
+        """JSON, but no object."""
+        return cls._official("not_an_object", json_answer(200, value))
+
+    @classmethod
+    def huge(cls, *, size: int = 50 * MIB, declared: bool = True) -> "Fault":
+        """A body of *size* bytes, with or without a Content-Length."""
+        delivery = wire.huge(size, declared=declared)
+        return cls(kind="huge", respond=_blank, official=True, delivery=delivery)
+
+    @classmethod
+    def gzip_bomb(cls, *, size: int = 50 * MIB) -> "Fault":
+        """A small body that unpacks to *size* bytes."""
+        return cls(kind="gzip_bomb", respond=_blank, official=True, delivery=wire.gzip_bomb(size))
+
+    @classmethod
+    def not_a_number(cls) -> "Fault":
+        """The true answer, its progress ``NaN``."""
+        return cls._odd("not_a_number", {"extendedInfo": {"progressPercentage": float("nan")}})
+
+    @classmethod
+    def infinite(cls) -> "Fault":
+        """The true answer, its progress ``Infinity``."""
+        return cls._odd("infinite", {"extendedInfo": {"progressPercentage": float("inf")}})
+
+    @classmethod
+    def lone_surrogate(cls) -> "Fault":
+        r"""The true answer, with ``\ud800`` in a text: JSON allows it, UTF-8 does not."""
+        return cls._odd("lone_surrogate", {"entityFriendlyName": "vm-\ud800"})
+
+    @classmethod
+    def delayed(cls, *, seconds: float) -> "Fault":
+        """The true answer, late."""
+        return cls(kind="delayed", delay=seconds)
+
+    @classmethod
+    def drip_body(cls, *, interval: float) -> "Fault":
+        """The true answer, one byte of the body per *interval*."""
+        return cls(kind="drip_body", delivery=wire.drip_body(interval))
+
+    @classmethod
+    def drip_headers(cls, *, interval: float) -> "Fault":
+        """The true answer, one byte per *interval* from the status line on."""
+        return cls(kind="drip_headers", delivery=wire.drip_headers(interval))
+
+    @classmethod
+    def reset(cls) -> "Fault":
+        """A reset connection, before any byte."""
+        return cls(kind="reset", delivery=wire.reset)
+
+    @classmethod
+    def hang_up(cls) -> "Fault":
+        """A closed connection, before any byte."""
+        return cls(kind="hang_up", delivery=wire.hang_up)
+
+    @classmethod
+    def cut(cls, *, after: int | None = None) -> "Fault":
+        """A connection that is closed in the middle of the body, or *after* so many bytes of it."""
+        return cls(kind="cut", delivery=wire.cut(after))
+
+    @classmethod
+    def wrong_length(cls, *, difference: int = 10) -> "Fault":
+        """The true answer, its Content-Length off by *difference*."""
+        return cls(kind="wrong_length", delivery=wire.wrong_length(difference))
+
+    @classmethod
+    def unauthorized(cls) -> "Fault":
+        """401: the token is invalid."""
+        return cls._official("unauthorized", errors.invalid_token())
+
+    @classmethod
+    def expired_token(cls) -> "Fault":
+        """401: the token's time is over."""
+        return cls(kind="expired_token", respond=lambda _true_answer, _request: expired(), official=True)
+
+    @classmethod
+    def claims_challenge(cls, *, claims: Mapping[str, Any] = _CLAIMS) -> "Fault":
+        """401 of continuous access evaluation: come again with a token that has *claims*."""
+        return cls._official("claims_challenge", errors.insufficient_claims(encoded_claims(claims)))
+
+    @classmethod
+    def forbidden(cls) -> "Fault":
+        """403: the principal has no role that allows it."""
+
+        def respond(_: TrueAnswer, request: ArmRequest) -> Answer:
+            return errors.forbidden(principal=_principal(request), action=_action(request), scope=request.path)
+
+        return cls(kind="forbidden", respond=respond, official=True)
+
+    @classmethod
+    def job_not_found(cls) -> "Fault":
+        """404 of the Backup service."""
+        return cls._official("job_not_found", errors.job_not_found())
+
+    @classmethod
+    def vault_not_found(cls) -> "Fault":
+        """404 of the gateway."""
+
+        def respond(_: TrueAnswer, request: ArmRequest) -> Answer:
+            vault = f"Microsoft.RecoveryServices/vaults/{_segment_after(request, 'vaults')}"
+            return errors.resource_not_found(vault, _segment_after(request, "resourceGroups"))
+
+        return cls(kind="vault_not_found", respond=respond, official=True)
+
+    @classmethod
+    def not_registered(cls) -> "Fault":
+        """409: the subscription does not use Recovery Services."""
+        return cls._official("not_registered", errors.not_registered("Microsoft.RecoveryServices"))
+
+    @classmethod
+    def redirect(cls, *, to: str, status: int = 307) -> "Fault":
+        """A redirect to the same path and query at *to*, as ``https://host``."""
+
+        def respond(_: TrueAnswer, request: ArmRequest) -> Answer:
+            return Answer(status, headers={"Location": to.rstrip("/") + request.target})
+
+        return cls(kind="redirect", respond=respond, official=True)
+
+    @classmethod
+    def answer(
+        cls,
+        *,
+        status: int = 200,
+        body: str = "",
+        content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+        kind: str = "answer",
+    ) -> "Fault":
+        """Exactly this answer."""
+        whole = Answer(status, body.encode(), {"Content-Type": content_type, **(headers or {})})
+        return cls(kind=kind, respond=lambda _true_answer, _request: whole)
+
+    @classmethod
+    def _official(cls, kind: str, answer: Answer) -> "Fault":
+        return cls(kind=kind, respond=lambda _true_answer, _request: answer, official=True)
+
+    @classmethod
+    def _odd(cls, kind: str, properties: Mapping[str, Any]) -> "Fault":
+        def respond(true_answer: TrueAnswer, _: ArmRequest) -> Answer:
+            answer = true_answer()
+            resource = json.loads(answer.body)
+            resource["properties"] = _merged(resource.get("properties", {}), properties)
+            return json_answer(answer.status, resource, answer.headers)
+
+        return cls(kind=kind, respond=respond)
+
+
+KINDS: Mapping[str, Callable[..., Fault]] = {
+    name: make for name, make in inspect.getmembers(Fault, inspect.ismethod) if not name.startswith("_")
+}
+"""Every way to make a fault, by name."""
+
+
+def _blank(_: TrueAnswer, __: ArmRequest) -> Answer:
+    return Answer(200, headers={"Content-Type": "application/json"})
+
+
+def _retry_after(value: float | str | datetime | None) -> str | None:
+    match value:
+        case None | str():
+            return value
+        case datetime():
+            return format_datetime(value, usegmt=True)
+        case _:
+            return f"{value:g}"
+
+
+def _principal(request: ArmRequest) -> str:
+    return request.principal or "unknown"
+
+
+def _subscription(request: ArmRequest) -> str:
+    return _segment_after(request, "subscriptions")
+
+
+def _segment_after(request: ArmRequest, name: str) -> str:
+    lowered = [segment.casefold() for segment in request.segments]
+    following = lowered.index(name.casefold()) + 1 if name.casefold() in lowered else len(lowered)
+    return request.segments[following] if following < len(lowered) else ""
+
+
+def _action(request: ArmRequest) -> str:
+    """Name the permission: a provider's types without their names, such as ``…/vaults/backupJobs/read``."""
+    _, _, tail = request.path.partition("/providers/")
+    namespace, *rest = tail.split("/")
+    return "/".join([namespace, *rest[::2], "read"])
+
+
+def _merged(onto: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(onto)
+    for name, value in extra.items():
+        merged[name] = _merged(merged.get(name) or {}, value) if isinstance(value, Mapping) else value
+    return merged
