@@ -102,6 +102,8 @@ class Roster:
                 entry.untold[ending.name] = (watch, ending)
                 self._work_on(entry)
         entry.take_note(watch)
+        if watch.deleting:
+            return None
         if not watch.observed or (watch.finished and watch.request_pending):
             self._want(entry, watch)
         elif watch.request_pending:
@@ -115,8 +117,8 @@ class Roster:
             return False
         now = _clock()
         half = (entry.interval or timedelta()).total_seconds() / 2
-        # An event may have brought a step just now.
-        if entry.task is None and now >= entry.not_before and now - entry.last_step >= half:
+        # An event may have brought a poll just now.
+        if entry.task is None and now >= entry.not_before and now - entry.last_poll >= half:
             self._want(entry, watch)
         return True
 

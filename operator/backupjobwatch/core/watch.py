@@ -21,6 +21,8 @@ class Watch:
     uid: str
     generation: int
     resource_version: str
+    deleting: bool
+    """Whether the object is being deleted, and waits for somebody's finalizer only."""
     requested_at: str | None
     """The annotation that asks for a poll at once, cut to the length that the status can echo."""
     spec: Mapping[str, Any]
@@ -41,6 +43,7 @@ class Watch:
             uid=str(metadata.get("uid") or ""),
             generation=generation if isinstance(generation, int) else 1,
             resource_version=str(metadata.get("resourceVersion") or ""),
+            deleting=metadata.get("deletionTimestamp") is not None,
             requested_at=requested_at[:MAX_REQUESTED_AT] if isinstance(requested_at, str) else None,
             spec=spec,
             status=_mapping(body.get("status")),
@@ -74,9 +77,9 @@ class Watch:
 
     @property
     def settled(self) -> bool:
-        """Whether there is nothing to do until somebody edits the object: no timer is needed."""
+        """Whether there is nothing to do, unless somebody edits the object: no timer is needed."""
         suspended = self.own_status.get("reason") == "Suspended"
-        return self.observed and not self.request_pending and (self.finished or suspended)
+        return self.deleting or (self.observed and not self.request_pending and (self.finished or suspended))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
