@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import requests
@@ -17,7 +17,6 @@ from backupjobwatch import __version__
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import operator_tokens
 from backupjobwatch.arm.responses import Answer, read_job
-from backupjobwatch.core.jobs import Job
 from backupjobwatch.core.spec import parse_spec
 from backupjobwatch.core.status import next_status
 from backupjobwatch.core.times import parse_time
@@ -28,6 +27,9 @@ from backupjobwatch.logs import configure_logs
 from backupjobwatch.run import run as run_operator
 from backupjobwatch.settings import Settings, load_settings
 from backupjobwatch.store import Store
+
+if TYPE_CHECKING:
+    from backupjobwatch.core.jobs import Job
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _WRONG_SETTINGS: Final = 2
