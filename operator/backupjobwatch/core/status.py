@@ -60,14 +60,15 @@ def _restamped(watch: Watch) -> dict[str, Any]:
 def _write(watch: Watch, verdict: Verdict, observation: Job | AzureError | None, now: datetime) -> dict[str, Any]:
     previous = watch.own_status
     polled = observation is not None and not isinstance(observation, NotAsked)
-    message = verdict.message
+    note = ""
     mirrored: Mapping[str, Any] = {name: previous.get(name) for name in _MIRRORED}
     if isinstance(observation, Job):
         mirrored = _mirror(observation)
         if observation.cut:
-            message += f" Azure's answer is longer than is kept here: {', '.join(observation.cut)} were cut."
-    message = clean(message, TEXT)
-    handled = watch.requested_at if polled or observation is None else None
+            note = f" Azure's answer is longer than is kept here: {', '.join(observation.cut)} were cut."
+    message = clean(verdict.message, TEXT - len(note)) + note
+    # Where the deadline ends the watch without a poll, there will be none that could be waited for.
+    handled = watch.requested_at if polled or observation is None or verdict.final else None
     times = {
         # A watch that was never asked about has not been acted on: its deadline does not run while suspended.
         "watchStartTime": previous.get("watchStartTime") or (observation is not None and format_time(now)) or None,
@@ -89,7 +90,7 @@ def _write(watch: Watch, verdict: Verdict, observation: Job | AzureError | None,
         target=watch.target,
         **mirrored,
         **times,
-        lastHandledReconcileAt=handled or watch.status.get("lastHandledReconcileAt"),
+        lastHandledReconcileAt=watch.status.get("lastHandledReconcileAt") if handled is None else handled,
         conditions=conditions,
     )
 
