@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backupjobwatch.core.durations import format_duration
+from backupjobwatch.core.texts import clean
 from backupjobwatch.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Settings(BaseSettings):
     """Where tokens come from. Default: the cloud's."""
     azure_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d(-preview)?$")] = "2025-02-01"
     """The api-version of Recovery Services calls."""
-    azure_proxy: str = ""
+    azure_proxy: Annotated[str, Field(repr=False)] = ""
     """An HTTP proxy for Azure and Entra. The usual variables (``HTTPS_PROXY``) are not read."""
     azure_connections: Annotated[int, Field(ge=1, le=100)] = 8
     """How many requests to Azure may be under way at one time."""
@@ -132,6 +133,13 @@ class Settings(BaseSettings):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("azure_proxy")
+    @classmethod
+    def _is_proxy(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^/\s]+/?", value):
+            raise ValueError("write http://host:port")
+        return value
 
     @field_validator("namespaces")
     @classmethod
@@ -198,7 +206,11 @@ def _explain(problem: Any) -> str:
 
 
 def _check_url(variable: str, url: str, *, plain_http: bool) -> None:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 -- it is a question that may raise
+    except ValueError:
+        raise ValueError(f"{variable}: write https:// and a host, nothing more") from None
     if not parts.hostname or parts.username or parts.query or parts.fragment or parts.path:
         raise ValueError(f"{variable}: write https:// and a host, nothing more")
     if parts.scheme == "https":
@@ -221,4 +233,4 @@ def _shown(value: object) -> str:
         return format_duration(value) if value >= timedelta(seconds=1) else f"{value.total_seconds():g}s"
     if isinstance(value, tuple):
         return ",".join(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else clean(str(value), 512)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.core.spec import parse_spec
 from backupjobwatch.core.status import next_status
@@ -18,11 +18,14 @@ from backupjobwatch.errors import (
     InvalidSpec,
     NotAsked,
     ObjectGone,
+    StoreError,
     StoreUnavailable,
 )
 from backupjobwatch.settings import PREFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from backupjobwatch.core.jobs import Job
     from backupjobwatch.core.spec import WatchSpec
     from backupjobwatch.errors import AzureError
@@ -49,6 +52,8 @@ class Step:
     """When the watch fails if its job has not ended."""
     untold: Transition | None = None
     """A transition that could not be told yet."""
+    failure: StoreError | None = None
+    """Why the status could not be written, or perhaps was without our knowing."""
     dropped: bool = False
     """Whether the observation was about a target that is no longer the object's: another step is due."""
 
@@ -62,7 +67,7 @@ class Stepper:
         self._poller = poller
 
     async def take(self, watch: Watch, *, run: int) -> Step:
-        """Take one step, from *watch* as it was before Azure is asked. StoreError where it can't be written down."""
+        """Take one step, from *watch* as it was before Azure is asked. What it can't write down, it says."""
         try:
             spec = parse_spec(watch.spec)
         except InvalidSpec:
@@ -71,30 +76,47 @@ class Stepper:
         observation = await self._observe(watch, spec)
         if not isinstance(observation, NotAsked):
             run = run + 1 if counts(watch, observation) else 0
+        step = Step(watch=watch, observation=observation, run=run, deadline=end)
+        try:
+            return await self._write(watch, step)
+        except StoreError as error:
+            return replace(step, failure=error)
+
+    async def _write(self, watch: Watch, step: Step) -> Step:
+        """Write what was observed onto the object that it is about, if that is worth it."""
+        snapshot = watch
         for _ in range(_ATTEMPTS):
-            now = datetime.now(UTC)
-            status = next_status(watch, observation, run=run, now=now)
+            status = next_status(watch, step.observation, run=step.run, now=datetime.now(UTC))
             if not needs_write(watch.status, status, heartbeat=self._settings.heartbeat):
-                return Step(watch=watch, observation=observation, run=run, deadline=end)
+                # It may be our own write that was in conflict: sent again after its answer was lost.
+                return replace(step, watch=watch, untold=await self._tell_change(snapshot, watch, watch.status))
             try:
                 written = await self._store.write_status(watch, status)
             except ObjectGone:
-                return Step(watch=None, observation=observation, run=run)
+                return replace(step, watch=None)
             except Conflict:
                 fresh = await self.read(watch.namespace, watch.name)
                 if fresh is None or fresh.uid != watch.uid:
-                    return Step(watch=None, observation=observation, run=run)
+                    return replace(step, watch=None)
                 if fresh.target != watch.target:
-                    return Step(watch=fresh, observation=observation, run=0, dropped=True)
+                    return replace(step, watch=fresh, run=0, dropped=True)
                 # A poll that was asked for while this one was under way has not been made.
                 watch = replace(fresh, requested_at=watch.requested_at)
                 continue
-            transition = find_transition(watch, status)
-            if transition is not None:
-                _log.info("%s/%s: %s: %s", watch.namespace, watch.name, transition.reason, transition.message)
-            untold = None if transition is None or await self.tell(watch, transition) else transition
-            return Step(watch=Watch.from_body(written), observation=observation, run=run, deadline=end, untold=untold)
-        raise StoreUnavailable(f"{watch.namespace}/{watch.name} was edited during each of {_ATTEMPTS} writes")
+            untold = await self._tell_change(watch, watch, status, is_new=True)
+            return replace(step, watch=Watch.from_body(written), untold=untold)
+        raise StoreUnavailable(f"the object was edited during each of {_ATTEMPTS} writes")
+
+    async def _tell_change(
+        self, before: Watch, watch: Watch, status: Mapping[str, Any], *, is_new: bool = False
+    ) -> Transition | None:
+        """Tell what changed from *before* to *status*; returns what could not be told yet."""
+        transition = find_transition(before, status)
+        if transition is None:
+            return None
+        if is_new:
+            _log.info("%s/%s: %s: %s", watch.namespace, watch.name, transition.reason, transition.message)
+        return None if await self.tell(watch, transition) else transition
 
     async def tell(self, watch: Watch, transition: Transition) -> bool:
         """Post *transition* as an Event; False where that has to be tried again."""
@@ -102,7 +124,7 @@ class Stepper:
             await self._store.post_event(watch, transition)
         except ObjectGone:  # the namespace: there is nobody left to tell
             return True
-        except StoreUnavailable as error:
+        except StoreError as error:
             _log.warning("%s/%s: an event could not be posted yet: %s", watch.namespace, watch.name, error)
             return False
         return True

@@ -271,3 +271,11 @@ def test_empty_request(before: str | None) -> None:
 
     assert body["status"]["lastHandledReconcileAt"] == ""
     assert not Watch.from_body(body).request_pending
+
+
+def test_request_at_the_deadline() -> None:
+    """Where the deadline ends the watch without a poll, there will be none that could be waited for."""
+    body = settle(request(_running(), "now"), errors.NotAsked("x"), NOW + timedelta(days=3))
+
+    assert body["status"]["reason"] == "DeadlineExceeded"
+    assert body["status"]["lastHandledReconcileAt"] == "now"

@@ -107,9 +107,21 @@ def test_odd_signed_urls(text: str) -> None:
     assert "SECRET" not in clean(text, 1024)
 
 
-@pytest.mark.parametrize("text", [f"?{SAS}", f"SAS token: {SAS}", "https://user:SECRET@host/path"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"?{SAS}",
+        f"SAS token: {SAS}",
+        "https://user:SECRET@host/path",
+        "smb://user:SECRET@host/share",
+        "Server=sql;User Id=sa;Password=SECRET;",
+        "AccountName=stgdemo01;AccountKey=SECRET==;EndpointSuffix=core.windows.net",
+        "client_secret=SECRET&grant_type=client_credentials",
+        "https://host/#access_token=SECRET",
+    ],
+)
 def test_other_signatures(text: str) -> None:
-    """A signature without its URL, or a password in one, does not get through either."""
+    """A signature without its URL, a password or a key does not get through either."""
     assert "SECRET" not in clean(text, 1024)
 
 

@@ -34,6 +34,14 @@ def test_when() -> None:
     assert deadline(watch(), parse_spec(watch().spec)) is None
 
 
+def test_start_at_the_end_of_time() -> None:
+    """A start that leaves no room for a deadline, which only a forger writes, is the deadline itself."""
+    body = _running()
+    body["status"]["watchStartTime"] = "9999-12-31T23:59:59Z"
+
+    assert settle(body, running_job(), NOW)["status"]["phase"] == "Running"
+
+
 @pytest.mark.parametrize(("seconds", "phase"), [(3599, "Running"), (3600, "Failed"), (3601, "Failed")])
 def test_over(seconds: int, phase: str) -> None:
     """A job that still runs when the time is over fails its watch, to the second."""

@@ -130,3 +130,15 @@ def test_unsettled_by_request(status: dict[str, Any]) -> None:
     """A request has yet to be acknowledged."""
     assert not _watch("now", **status).settled
     assert _watch("now", lastHandledReconcileAt="now", **status).settled
+
+
+@pytest.mark.parametrize("status", [{}, {"phase": "Running", "reason": "JobInProgress"}, {"phase": "Succeeded"}])
+def test_deleting(status: dict[str, Any]) -> None:
+    """A watch that is being deleted is left alone, whatever it says: it waits for somebody's finalizer only."""
+    going = watch(
+        None, {"target": TARGET, **status}, deletionTimestamp="2018-05-21T09:00:00Z", annotations={REQUESTED_AT: "x"}
+    )
+
+    assert going.deleting
+    assert going.settled
+    assert not watch().deleting

@@ -28,11 +28,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from azure.core.credentials import TokenCredential
+    from azure.core.pipeline import PipelineResponse
 
     from backupjobwatch.settings import Settings
 
 _EXCERPT: Final = 400
 _SERVER_ERROR: Final = 500
+
+
+class _Last(threading.local):
+    status: int | None = None
+    """HTTP status of the last answer to azure-identity in this thread."""
+
+
+_last = _Last()
 
 
 class Tokens(Protocol):
@@ -72,6 +81,7 @@ class OperatorTokens:
 
     def get(self, *, claims: str | None = None, renewed: bool = False) -> str:
         """Return a token from azure-identity's cache, or from Entra."""
+        _last.status = None
         try:
             credential = self._current(renewed=renewed and not claims)
             return str(credential.get_token(self._settings.azure_scope, claims=claims).token)
@@ -93,14 +103,15 @@ class OperatorTokens:
             "read_timeout": settings.azure_read_timeout.total_seconds(),
             "retry_total": 1,
             "use_env_settings": False,
+            "raw_response_hook": _note_status,
         }
+        if not (_has_federated_token() or _has_service_principal()):
+            # Of the machine, by plain http: a proxy has no business there.
+            return ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"), **options)
         if settings.azure_proxy:
             options["proxies"] = {"https": settings.azure_proxy, "http": settings.azure_proxy}
-        if os.environ.get("AZURE_FEDERATED_TOKEN_FILE"):
-            return WorkloadIdentityCredential(authority=settings.azure_authority, **options)
-        if os.environ.get("AZURE_CLIENT_SECRET") or os.environ.get("AZURE_CLIENT_CERTIFICATE_PATH"):
-            return EnvironmentCredential(authority=settings.azure_authority, **options)
-        return ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"), **options)
+        kind = WorkloadIdentityCredential if _has_federated_token() else EnvironmentCredential
+        return kind(authority=settings.azure_authority, **options)
 
 
 def operator_tokens(settings: Settings) -> Tokens:
@@ -109,12 +120,24 @@ def operator_tokens(settings: Settings) -> Tokens:
     return StaticToken(static) if static else OperatorTokens(settings)
 
 
+def _has_federated_token() -> bool:
+    return bool(os.environ.get("AZURE_FEDERATED_TOKEN_FILE"))
+
+
+def _has_service_principal() -> bool:
+    return bool(os.environ.get("AZURE_CLIENT_SECRET") or os.environ.get("AZURE_CLIENT_CERTIFICATE_PATH"))
+
+
+def _note_status(response: PipelineResponse[Any, Any]) -> None:
+    """Note the HTTP status of an answer, which azure-identity keeps to itself."""
+    _last.status = response.http_response.status_code
+
+
 def _kind_of(error: Exception) -> AzureError:
     text = clean(str(error).split("\n", 1)[0], _EXCERPT).rstrip(".")
     if any(isinstance(cause, (ServiceRequestError, ServiceResponseError)) for cause in _causes(error)):
         return AzureUnavailable(f"No token: Entra or the metadata service could not be reached: {text}.")
-    response = getattr(error, "response", None)
-    if response is not None and response.status_code >= _SERVER_ERROR:
+    if _last.status is not None and _last.status >= _SERVER_ERROR:
         return AzureUnavailable(f"No token: Entra or the metadata service failed: {text}.")
     if isinstance(error, CredentialUnavailableError) or not isinstance(error, AzureCoreError):
         return CredentialsNotFound(f"The operator has no Azure identity to use: {text}.")

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 _URL = re.compile(r"(?P<base>https?://[^\s?\"<>]+)\?(?P<query>[^\s\"<>]*)", re.IGNORECASE)
 _PASSWORD = re.compile(r"(?<=://)[^\s/?\"<>]*:[^\s/?\"<>]*@")
-_JWT = re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?")
+_JWT = re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?")
 _SECRET = re.compile(
     r"\b(?P<name>sig|signature|password|pwd|secret|client_secret|access_token|accountkey|sharedaccesskey)="
     r"[^&;\s\"<>]+",
