@@ -87,7 +87,11 @@ class Store:
         query = {"limit": str(PAGE)}
         while True:
             page = await self._request("GET", _path(namespace), query=query, accept=_METADATA_ONLY)
-            for item in page.get("items") or ():
+            items = page.get("items")
+            # What is no list must not pass for an empty one: every watch would seem deleted.
+            if not isinstance(items, list):
+                raise StoreUnavailable("the answer to a list is no list")
+            for item in items:
                 yield item["metadata"]
             following = (page.get("metadata") or {}).get("continue")
             if not following:
@@ -144,7 +148,6 @@ class Store:
             raise StoreUnavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
         if response.status < HTTPStatus.BAD_REQUEST:
             answer = _object(text)
-            # An answer that cannot be read must not pass for an empty list: every watch would seem deleted.
             if answer is None:
                 raise StoreUnavailable(f"{method} {path}: the answer is not a JSON object")
             return answer

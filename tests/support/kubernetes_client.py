@@ -50,7 +50,7 @@ class KubernetesClient:
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.verify = access.ssl_ca_cert or True
-        if access.cert_file:
+        if access.cert_file and access.key_file:
             self._session.cert = (access.cert_file, access.key_file)
         self._session.headers.update(headers_for(access))
 
