@@ -87,11 +87,10 @@ class Store:
         query = {"limit": str(PAGE)}
         while True:
             page = await self._request("GET", _path(namespace), query=query, accept=_METADATA_ONLY)
-            items = page.get("items")
-            # What is no list must not pass for an empty one: every watch would seem deleted.
-            if not isinstance(items, list):
+            # What is no list must not pass for an empty one, whose items are null: every watch would seem deleted.
+            if page.get("kind") != "PartialObjectMetadataList":
                 raise StoreUnavailable("the answer to a list is no list")
-            for item in items:
+            for item in page.get("items") or ():
                 yield item["metadata"]
             following = (page.get("metadata") or {}).get("continue")
             if not following:

@@ -117,7 +117,8 @@ BAD: Final = (
         Bad(f"jobResourceId: {name}", {"jobResourceId": text}, "spec.jobResourceId", _FORM)
         for name, text in _BAD_IDS.items()
     ),
-    Bad("jobResourceId: very long", {"jobResourceId": _id(group="g" * 400)}, "spec.jobResourceId", "512"),
+    Bad("jobResourceId: very long", {"jobResourceId": _id(group="g" * 400)}, "spec.jobResourceId", _FORM),
+    Bad("jobResourceId: far too long", {"jobResourceId": _id(group="g" * 4000)}, "spec.jobResourceId", "Too long"),
     Bad("jobResourceId: a number", {"jobResourceId": 7}, "spec.jobResourceId", "string", read=False),
     *(
         Bad(f"jobName: {name}", {"jobName": text, "vault": VAULT}, "spec.jobName", "write the job's GUID, such as")

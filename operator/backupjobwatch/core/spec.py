@@ -39,7 +39,7 @@ TARGET_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
 
 _TARGET_FIELDS = ("jobResourceId", "jobName", "vault", *TARGET_DEFAULTS)
 _DEFAULT_INTERVAL = "30s"
-_LONGEST = 31536000  # the CRD's maximum of activeDeadlineSeconds: a year
+_RANGES = {"activeDeadlineSeconds": (1, 31536000), "graceSeconds": (0, 86400)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +73,8 @@ def parse_spec(spec: Mapping[str, Any]) -> WatchSpec:
         raise InvalidSpec("spec.completedWithWarnings: write Failed or Succeeded")
     return WatchSpec(
         job_id=_job_id(spec),
-        active_deadline=_seconds(spec, "activeDeadlineSeconds", least=1),
-        grace=_seconds(spec, "graceSeconds", least=0),
+        active_deadline=_seconds(spec, "activeDeadlineSeconds"),
+        grace=_seconds(spec, "graceSeconds"),
         warnings_succeed=warnings == "Succeeded",
         poll_interval=POLL_INTERVALS[interval],
         suspend=suspend,
@@ -136,10 +136,11 @@ def _vault_id(vault: object) -> VaultId:
     return VaultId(subscription_id=vault["subscriptionId"], resource_group=vault["resourceGroup"], name=vault["name"])
 
 
-def _seconds(spec: Mapping[str, Any], name: str, *, least: int) -> timedelta:
+def _seconds(spec: Mapping[str, Any], name: str) -> timedelta:
     value = _target_field(spec, name)
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LONGEST:
-        raise InvalidSpec(f"spec.{name}: write a whole number of seconds, from {least} to {_LONGEST}")
+    least, most = _RANGES[name]
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise InvalidSpec(f"spec.{name}: write a whole number of seconds, from {least} to {most}")
     return timedelta(seconds=value)
 
 
