@@ -132,7 +132,7 @@ async def _failures(settings: Settings) -> int:
     try:
         store = await Store.connect()
         try:
-            for namespace in settings.namespaces or (None,):
+            for namespace in settings.scopes:
                 await store.check(namespace)
                 click.echo(f"Kubernetes: watches of {namespace or 'all namespaces'} can be listed.")
         finally:

@@ -81,10 +81,9 @@ async def _follow(runtime: Runtime, stop: asyncio.Event, started: asyncio.Event)
 
 async def _find_crd(runtime: Runtime, stop: asyncio.Event) -> bool:
     """Wait until the watches can be listed; False where the operator is to stop instead."""
-    namespace = runtime.settings.namespaces[0] if runtime.settings.namespaces else None
     while not stop.is_set():
         try:
-            await runtime.store.check(namespace)
+            await runtime.store.check(runtime.settings.scopes[0])
         except ObjectGone:
             _log.error("The CRD %s.%s is not installed: kubectl apply -k crds", PLURAL, GROUP)
         except StoreError as error:

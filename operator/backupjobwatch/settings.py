@@ -169,6 +169,11 @@ class Settings(BaseSettings):
         allowed = self.operator_identity_namespaces
         return ALL_NAMESPACES in allowed or namespace in allowed
 
+    @property
+    def scopes(self) -> tuple[str | None, ...]:
+        """Where watches are listed: the namespaces, or None alone for all of the cluster."""
+        return self.namespaces or (None,)
+
     def describe(self) -> dict[str, str]:
         """Every variable with its value as text, secrets hidden, for people."""
         return {PREFIX + name.upper(): _shown(getattr(self, name)) for name in type(self).model_fields}

@@ -29,7 +29,7 @@ class Sweep:
 
     def __init__(self, settings: Settings, store: Store, roster: Roster) -> None:
         self._interval = settings.sweep_interval.total_seconds()
-        self._namespaces: tuple[str | None, ...] = settings.namespaces or (None,)
+        self._scopes = settings.scopes
         self._store = store
         self._roster = roster
         self._attempted = time.monotonic()
@@ -52,7 +52,7 @@ class Sweep:
     async def once(self) -> None:
         """List the watches; follow what was missed, and forget what is gone. StoreError where that fails."""
         followed = self._roster.uids
-        present = {metadata.uid: metadata for namespace in self._namespaces async for metadata in self._list(namespace)}
+        present = {metadata.uid: metadata for namespace in self._scopes async for metadata in self._list(namespace)}
         for uid in followed - present.keys():
             _log.info("A watch (uid %s) is gone, and its deletion was missed", uid)
             self._roster.forget(uid)

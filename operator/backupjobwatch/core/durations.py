@@ -25,16 +25,12 @@ def parse_duration(value: object) -> timedelta | None:
         return None
     text = value.strip()
     try:
-        duration = _parse_dotnet(text) if ":" in text else _parse_iso(text)
+        duration = _parse_dotnet(text) if ":" in text else isodate.parse_duration(text)
     except (ValueError, ArithmeticError):  # isodate.ISO8601Error is a ValueError
         return None
     if not isinstance(duration, timedelta) or abs(duration) > _LONGEST:
         return None
     return duration
-
-
-def _parse_iso(text: str) -> object:
-    return isodate.parse_duration(text)
 
 
 def _parse_dotnet(text: str) -> timedelta:

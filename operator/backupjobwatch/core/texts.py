@@ -27,12 +27,13 @@ def clean(text: str, limit: int) -> str:
     A cut text ends in an ellipsis, so that a reader can tell.
     """
     # Enough of it: an error of megabytes is not worth the regular expressions.
-    kept = text[: 4 * limit + 4096]
+    enough = 4 * limit + 4096
+    kept = text[:enough]
     for pattern, replacement in _SECRETS:
         kept = pattern.sub(replacement, kept)
     kept = "".join(character if character.isprintable() else " " for character in kept)
     kept = " ".join(kept.split())
-    is_cut = len(kept) > limit or len(text) > 4 * limit + 4096
+    is_cut = len(kept) > limit or len(text) > enough
     return kept[: limit - 1] + CUT if is_cut else kept
 
 
