@@ -7,6 +7,7 @@ BackupJobWatchError
 │  ├─ NotAsked                 it was not our turn: nothing is known, nothing changes
 │  ├─ JobNotFound              404 from the backup service: not visible yet, or not there
 │  ├─ VaultNotFound            404 from ARM's gateway: vault, resource group or subscription
+│  ├─ OperationWithoutJob      the operation succeeded and names no job
 │  ├─ CredentialsNotFound      no credential is configured
 │  ├─ IdentityNotAllowed       this namespace may not use the operator's identity
 │  ├─ AuthenticationFailed     401, or Entra refused the credential
@@ -95,6 +96,14 @@ class VaultNotFound(AzureError):
     """ARM's gateway knows no such vault, resource group or subscription."""
 
     reason = "VaultNotFound"
+    grace = Grace.ALWAYS
+    answered = True
+
+
+class OperationWithoutJob(AzureError):
+    """The operation succeeded and names no job: perhaps not yet."""
+
+    reason = "OperationWithoutJob"
     grace = Grace.ALWAYS
     answered = True
 

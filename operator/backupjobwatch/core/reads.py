@@ -1,0 +1,131 @@
+"""Which reads to make for the watches of one identity in one subscription: as few as tell enough.
+
+While the budget covers it, each job has a GET of its own at each tick, with all detail. When more is due than that,
+each vault is listed now and then instead, and only a job whose entry changed, that ended, or whose detail is old is
+fetched. So cost grows with vaults and changes, not with watches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from backupjobwatch.core.arm_ids import JobId, VaultId
+    from backupjobwatch.core.budget import Budget
+    from backupjobwatch.core.jobs import Job
+
+CROWDED: Final = 0.8
+"""The share of the budget that GETs may take before lists take their place."""
+ROOMY: Final = 0.5
+"""The share below which GETs come back: well below, so that the two do not alternate."""
+FORGET_AFTER: Final = 3
+"""Intervals after which a job that nobody asked about is forgotten."""
+LIST_RESERVE: Final = 2.0
+"""Tokens kept for jobs that have ended, when a list is wanted; and, doubled, when a mere refresh is."""
+
+
+class Decision(Enum):
+    """What to do for one who asks about a job."""
+
+    GET = auto()
+    LIST = auto()
+    """List the vault, then ask again."""
+    WAIT = auto()
+    """Not now."""
+
+
+@dataclass(slots=True)
+class _Demand:
+    interval: float
+    asked: float
+
+
+@dataclass(slots=True)
+class _Listing:
+    at: float
+    entries: dict[JobId, Job]
+
+
+@dataclass(slots=True)
+class _Detail:
+    at: float
+    gist: tuple[object, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Reads:
+    """Decides about reads. All times are seconds on one steady clock; nothing here asks Azure."""
+
+    budget: Budget
+    heartbeat: float
+    """Seconds after which the detail of an unchanged job is fetched anew."""
+    crowded: bool = field(default=False, init=False)
+    _demands: dict[JobId, _Demand] = field(default_factory=dict, init=False)
+    _listings: dict[VaultId, _Listing] = field(default_factory=dict, init=False)
+    _details: dict[JobId, _Detail] = field(default_factory=dict, init=False)
+    _due_rate: float = field(default=0.0, init=False)
+    _swept: float = field(default=0.0, init=False)
+
+    def ask(self, job_id: JobId, *, interval: float, now: float) -> Decision | Job:
+        """Decide for somebody who asks about a job each *interval* seconds; a Job is an entry of a list that will do."""
+        self._note(job_id, interval, now)
+        if not self.crowded:
+            return Decision.GET if self.budget.take(now) else Decision.WAIT
+        listing = self._listings.get(job_id.vault)
+        if listing is None or now - listing.at >= interval / 2:
+            return Decision.LIST if self.budget.take(now, reserve=LIST_RESERVE) else Decision.WAIT
+        entry = listing.entries.get(job_id)
+        if entry is None:  # older than what is listed, or not visible yet
+            return Decision.GET if self.budget.take(now, reserve=2 * LIST_RESERVE) else Decision.WAIT
+        detail = self._details.get(job_id)
+        if not entry.ended and detail is not None and detail.gist == _gist(entry):
+            if now - detail.at < self.heartbeat or not self.budget.take(now, reserve=2 * LIST_RESERVE):
+                return entry
+            return Decision.GET
+        if self.budget.take(now, reserve=0.0 if entry.ended else LIST_RESERVE):
+            return Decision.GET
+        # An end is told with all its detail, or later; a mere change may be told without.
+        return Decision.WAIT if entry.ended else entry
+
+    def got(self, job_id: JobId, job: Job, *, now: float) -> None:
+        """Take note of what a GET said."""
+        self._details[job_id] = _Detail(now, _gist(job))
+
+    def listed(self, vault: VaultId, jobs: Iterable[tuple[JobId, Job]], *, pages: int, now: float) -> None:
+        """Take note of a vault's list, of as many *pages*: of the entries that anybody asks about."""
+        self.budget.charge(now, pages - 1)
+        entries = {job_id: replace(job, partial=True) for job_id, job in jobs if job_id in self._demands}
+        self._listings[vault] = _Listing(now, entries)
+
+    def _note(self, job_id: JobId, interval: float, now: float) -> None:
+        demand = self._demands.get(job_id)
+        if demand is None:
+            self._demands[job_id] = _Demand(interval, now)
+            self._due_rate += 1 / interval
+        else:
+            self._due_rate += 1 / interval - 1 / demand.interval
+            demand.interval, demand.asked = interval, now
+        if now - self._swept >= interval:
+            self._forget(now)
+        limit = self.budget.rate * self.budget.share * (ROOMY if self.crowded else CROWDED)
+        self.crowded = self._due_rate > limit
+
+    def _forget(self, now: float) -> None:
+        """Forget jobs that nobody asks about any more, and what is known of them."""
+        self._swept = now
+        gone = [job for job, demand in self._demands.items() if now - demand.asked > FORGET_AFTER * demand.interval]
+        for job_id in gone:
+            del self._demands[job_id]
+            self._details.pop(job_id, None)
+        vaults = {job_id.vault for job_id in self._demands}
+        self._listings = {vault: listing for vault, listing in self._listings.items() if vault in vaults}
+        self._due_rate = sum(1 / demand.interval for demand in self._demands.values())
+
+
+def _gist(job: Job) -> tuple[object, ...]:
+    """What of a job an entry of a list tells as well: where it differs, the detail is out of date."""
+    return (job.status, job.end_time, job.operation)
