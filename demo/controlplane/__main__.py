@@ -1,0 +1,56 @@
+"""`python -m demo.controlplane`: a Kubernetes API server until Ctrl-C, or for as long as a command runs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from .binaries import find_binaries
+from .build import build, cache
+from .cluster import ControlPlane
+from .errors import ControlPlaneUnavailable
+
+
+async def run(directory: Path | None, command: list[str]) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with ControlPlane(directory) as cluster:
+        if command:
+            process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **cluster.environment})
+            loop.add_signal_handler(signal.SIGINT, lambda: None)  # the terminal tells the command too, and that decides
+            loop.add_signal_handler(signal.SIGTERM, process.terminate)
+            return await process.wait()
+        print(*(f"export {name}={value}" for name, value in cluster.environment.items()), sep="\n", flush=True)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        await stop.wait()
+        return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m demo.controlplane", description=__doc__)
+    parser.add_argument("--directory", type=Path, help="keep the objects here (default: they are gone at the end)")
+    parser.add_argument("--build-only", action="store_true", help=f"only see to it that the programs are in {cache()}")
+    parser.add_argument("--mirror", help="the Debian mirror to build from (default: the one in /etc/apt)")
+    parser.add_argument(
+        "command", nargs="*", help="run this with KUBECONFIG set, then stop (default: run until Ctrl-C)"
+    )
+    options = parser.parse_args()
+    try:
+        if options.mirror:
+            build(options.mirror)
+        if options.build_only:
+            print(find_binaries().apiserver.parent)
+            return 0
+        return asyncio.run(run(options.directory, options.command))
+    except ControlPlaneUnavailable as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,255 @@
+"""
+A real Kubernetes API server, with no Docker, cluster or root.
+
+Child processes: etcd, and either Kubernetes' own apiextensions-apiserver, which serves CustomResourceDefinitions
+and their objects as any cluster does (see ``build``), or a kube-apiserver that the user has. In this process: the
+front, which listens with TLS on 127.0.0.1 and takes only the client certificate in the kubeconfig.
+
+    async with ControlPlane() as cluster: ...       # cluster.kubeconfig is a path
+    with running_control_plane() as cluster: ...    # the same for code that blocks
+
+Nothing but API servers runs here: no scheduler, no controllers. Nobody collects the garbage of ownerReferences,
+events do not expire, and all that the kubeconfig's owner asks is allowed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import shutil
+import socket
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import aiohttp
+from aiohttp import web
+
+from . import certificates
+from .binaries import Binaries, find_binaries
+from .errors import ControlPlaneUnavailable
+from .front import Front
+from .kinds import CRDS
+from .processes import Processes
+from .upstream import OK, Upstream
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator
+
+    from .faults import Faults
+    from .traffic import Traffic
+
+START_TIMEOUT = 60
+LOOPBACK = "127.0.0.1"
+UNUSED_ADMISSION = ",".join(
+    f"{verb}Admission{what}" for verb in ("Mutating", "Validating") for what in ("Webhook", "Policy")
+)
+"""Only NamespaceLifecycle is kept: the other admission plugins need APIs that nothing serves here."""
+
+
+class Cluster:
+    """An API server to which a kubeconfig leads."""
+
+    kubeconfig: Path
+    kubectl_cache: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables for kubectl and operators."""
+        # kubectl caches discovery by host and port, which the next control plane may use again.
+        return {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.kubectl_cache)}
+
+
+class ControlPlane(Cluster):
+    """Runs while its context lasts."""
+
+    url: str
+    faults: Faults
+    requests: Traffic
+
+    def __init__(self, directory: Path | None = None, binaries: Binaries | None = None) -> None:
+        """*directory* keeps the objects from one run to the next; without it they are gone at the end."""
+        self._kept = directory
+        self._binaries = binaries
+        self._stack = contextlib.AsyncExitStack()
+        self.processes: Processes
+
+    async def __aenter__(self) -> Self:
+        binaries = await asyncio.to_thread(find_binaries) if self._binaries is None else self._binaries
+        async with contextlib.AsyncExitStack() as stack:
+            self.directory = self._open_directory(stack)
+            self.kubeconfig = self.directory / "kubeconfig"
+            self.kubectl_cache = self.directory / "kubectl-cache"
+            self.processes = Processes(self.directory)
+            try:
+                async with asyncio.timeout(START_TIMEOUT):
+                    await self._start(binaries, stack)
+            except TimeoutError as error:
+                words = self.processes.last_words()
+                raise ControlPlaneUnavailable(
+                    f"the API server was not ready in {START_TIMEOUT} s:\n{words}\n"
+                ) from error
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def _open_directory(self, stack: contextlib.AsyncExitStack) -> Path:
+        if self._kept is None:
+            directory = Path(tempfile.mkdtemp(prefix="control-plane-"))
+            stack.callback(shutil.rmtree, directory, ignore_errors=True)
+            return directory
+        directory = self._kept.absolute()
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = stack.enter_context((directory / "lock").open("w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ControlPlaneUnavailable(f"another control plane runs in {directory}") from error
+        return directory
+
+    async def _start(self, binaries: Binaries, stack: contextlib.AsyncExitStack) -> None:
+        listener = socket.create_server((LOOPBACK, 0))
+        stack.callback(listener.close)
+        with socket.create_server((LOOPBACK, 0)) as unused:
+            port = unused.getsockname()[1]
+        server_tls, client_tls = certificates.issue(self.directory)
+        self.url = f"https://{LOOPBACK}:{listener.getsockname()[1]}"
+        certificates.write_kubeconfig(self.kubeconfig, self.url)
+
+        stack.push_async_callback(self.processes.stop)
+        # The front is up before the API server, which reads namespaces and services through it.
+        upstream = Upstream(f"https://{LOOPBACK}:{port}", await stack.enter_async_context(client(client_tls)))
+        front = Front(upstream, complete=binaries.complete)
+        self.faults, self.requests = front.gate.faults, front.gate.requests
+        stack.callback(front.close)
+        runner = web.AppRunner(front.app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.SockSite(runner, listener, ssl_context=server_tls).start()
+
+        self.processes.spawn(binaries.etcd, *etcd_flags())
+        flags = kube_apiserver_flags(port) if binaries.complete else crd_apiserver_flags(port)
+        self.processes.spawn(binaries.apiserver, *flags)
+        await self._until_ok(upstream, CRDS)
+        await front.open()
+        await self._until_ok(upstream, "/readyz")
+
+    async def _until_ok(self, upstream: Upstream, path: str) -> None:
+        while True:
+            with contextlib.suppress(aiohttp.ClientConnectionError, ValueError):
+                status, _ = await upstream.call("GET", path)
+                if status == OK:
+                    return
+            if obituary := self.processes.obituary():
+                raise ControlPlaneUnavailable(obituary)
+            await asyncio.sleep(0.05)
+
+
+def client(tls: ssl.SSLContext) -> aiohttp.ClientSession:
+    """Return a session for the front's requests to the API server: no limits of its own, and nothing unpacked."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=tls, limit=0),
+        timeout=aiohttp.ClientTimeout(sock_connect=5),
+        auto_decompress=False,
+        read_bufsize=2**20,
+        skip_auto_headers=("Accept-Encoding", "User-Agent", "Content-Type"),
+    )
+
+
+def etcd_flags() -> list[str]:
+    return [
+        "--data-dir=etcd",
+        "--unsafe-no-fsync",
+        "--log-level=error",
+        # Relative to the working directory: a socket's path may be no longer than some 100 bytes.
+        "--listen-client-urls=unix://etcd.sock",
+        "--advertise-client-urls=http://localhost:1",
+        "--listen-peer-urls=unix://etcd-peer.sock",
+    ]
+
+
+def common_flags(port: int) -> list[str]:
+    return [
+        "--etcd-servers=unix:etcd.sock",
+        f"--bind-address={LOOPBACK}",
+        f"--secure-port={port}",
+        f"--tls-cert-file={certificates.SERVER}",
+        f"--tls-private-key-file={certificates.SERVER}",
+        f"--client-ca-file={certificates.CA}",
+    ]
+
+
+def crd_apiserver_flags(port: int) -> list[str]:
+    return [
+        *common_flags(port),
+        # Its own way to a core/v1 API is through the front, so that /readyz turns ok.
+        "--kubeconfig=kubeconfig",
+        "--authentication-kubeconfig=kubeconfig",
+        "--authorization-kubeconfig=kubeconfig",
+        "--authentication-skip-lookup",
+        f"--disable-admission-plugins={UNUSED_ADMISSION}",
+        "--enable-priority-and-fairness=false",
+        "--enable-garbage-collector=false",  # nobody would finish a foreground deletion
+    ]
+
+
+def kube_apiserver_flags(port: int) -> list[str]:
+    """
+    Return the flags that controller-runtime's envtest uses, as far as they are needed.
+
+    Not tried by this project's own gate, which has no kube-apiserver.
+    """
+    return [
+        *common_flags(port),
+        "--advertise-address=127.0.0.1",
+        "--cert-dir=certificates",
+        "--authorization-mode=RBAC",
+        "--service-cluster-ip-range=10.0.0.0/24",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={certificates.SIGNING_KEY}",
+        f"--service-account-signing-key-file={certificates.SIGNING_KEY}",
+        "--disable-admission-plugins=ServiceAccount",  # no controller makes the default ServiceAccounts it asks for
+    ]
+
+
+@contextlib.contextmanager
+def running_control_plane(directory: Path | None = None, binaries: Binaries | None = None) -> Iterator[ControlPlane]:
+    """Run a control plane in a thread of its own, for callers that block."""
+    cluster = ControlPlane(directory, binaries)
+    stop: asyncio.Event
+    loop: asyncio.AbstractEventLoop
+    failure: BaseException | None = None
+    ready = threading.Event()
+
+    async def serve() -> None:
+        nonlocal stop, loop
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        async with cluster:
+            ready.set()
+            await stop.wait()
+
+    def run() -> None:
+        nonlocal failure
+        try:
+            asyncio.run(serve())
+        except BaseException as error:  # noqa: BLE001  # raised in the caller's thread
+            failure = error
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=run, name="control-plane")
+    thread.start()
+    ready.wait()
+    if failure is None:
+        try:
+            yield cluster
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join()
+    if failure is not None:
+        raise failure

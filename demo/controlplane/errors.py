@@ -1,0 +1,16 @@
+"""What goes wrong before there is a cluster."""
+
+from __future__ import annotations
+
+ALTERNATIVES = (
+    "What else can be done: set KUBEBUILDER_ASSETS to a directory with kube-apiserver and etcd, as `setup-envtest use -p path` "
+    "prints it; or name a cluster of your own with E2E_KUBECONFIG=/path and E2E_CLUSTER_MAY_BE_CHANGED=yes; or leave the "
+    "end-to-end tests out with E2E=skip."
+)
+
+
+class ControlPlaneUnavailable(Exception):
+    """There is no Kubernetes API server to be had here; the message says why, and what else can be done."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why.rstrip('.')}. {ALTERNATIVES}")

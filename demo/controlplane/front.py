@@ -1,0 +1,173 @@
+"""
+What stands before the API server, and adds what it lacks.
+
+Before a kube-apiserver, all is passed on as it is, streaming watches included. The apiextensions-apiserver
+serves custom resources only; for it the front adds
+
+* /api and /apis, composed from the server's own discovery per group;
+* namespaces, events, deployments and the like: objects of hidden CRDs, see ``kinds`` and ``translation``, so
+  that they too are stored, watched, patched and printed by the real server;
+* the end of namespaces, see ``namespaces``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp import web
+
+from . import protobuf
+from .gate import Gate, dropped, failed, failure
+from .kinds import CRDS, HIDDEN, NAMESPACES, Kind
+from .namespaces import Namespaces
+from .outgoing import HOP_BY_HOP, JSON, Outgoing
+from .patches import merge_patch
+from .traffic import is_watch
+from .translation import route, schema_path, to_client, to_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from .faults import Fault
+    from .gate import Begin
+    from .upstream import Upstream
+
+STRATEGIC_MERGE = "application/strategic-merge-patch+json"
+WRITES_AT_A_TIME = 50
+"""Each connection to the API server costs a quarter of a megabyte."""
+
+
+class Front:
+    """An HTTP handler that forwards to the API server *upstream*."""
+
+    def __init__(self, upstream: Upstream, *, complete: bool) -> None:
+        """*complete* says that nothing needs to be added to the server: it is a kube-apiserver."""
+        self.gate = Gate(self._answer)
+        self._upstream = upstream
+        self._complete = complete
+        self._namespaces = Namespaces(upstream)
+        self._writes = asyncio.Semaphore(WRITES_AT_A_TIME)
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=2**24)
+        app.router.add_route("*", "/{path:.*}", self.gate.handle)
+        return app
+
+    async def open(self) -> None:
+        """Let requests in, once the server has what every cluster has."""
+        if not self._complete:
+            await self._upstream.install()
+            await self._namespaces.install()
+        self.gate.opened.set()
+
+    def close(self) -> None:
+        self._namespaces.close()
+
+    async def _answer(self, request: web.Request, begin: Begin, fault: Fault | None) -> web.StreamResponse:
+        if request.path in ("/api", "/apis") and not self._complete:
+            response = web.json_response(await self._discovery(request.path))
+            await begin(response)
+            return response
+        # GETs are never held back: watches last, and admission looks up namespaces here while a write waits.
+        async with contextlib.nullcontext() if request.method == "GET" else self._writes:
+            outgoing = Outgoing(request, await request.read())
+            try:
+                if not self._complete:
+                    await self._translate(outgoing)
+                answer = await self._upstream.http.request(
+                    outgoing.method,
+                    outgoing.url(self._upstream.url),
+                    headers=outgoing.headers,
+                    data=outgoing.body or None,
+                    allow_redirects=False,
+                )
+            except ValueError as error:
+                response = failure(415, "UnsupportedMediaType", str(error))
+            except aiohttp.ClientConnectionError as error:
+                response = failure(503, "ServiceUnavailable", f"the API server does not answer: {error}")
+            else:
+                async with answer:
+                    if fault is None:
+                        return await self._relay(answer, outgoing, request, begin)
+                    await answer.read()
+                    return await failed(request, begin, fault)
+            await begin(response)
+            return response
+
+    async def _discovery(self, path: str) -> dict[str, Any]:
+        if path == "/api":
+            return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
+        groups = json.loads(to_client(json.dumps(await self._upstream.groups()).encode()))
+        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group for group in groups if group["name"]]}
+
+    async def _translate(self, outgoing: Outgoing) -> None:
+        if outgoing.path.startswith("/openapi/v3"):
+            outgoing.translate(schema_path(outgoing.path))
+        elif (found := route(outgoing.path)) is not None:
+            outgoing.translate(found.path)
+            if found.kind is not None:
+                await self._translate_object(outgoing, found.kind)
+        elif outgoing.path.partition("?")[0] == CRDS and outgoing.method == "GET":
+            outgoing.select(f"!{HIDDEN}")
+
+    async def _translate_object(self, outgoing: Outgoing, kind: Kind) -> None:
+        path = outgoing.path.partition("?")[0]
+        if outgoing.method == "DELETE":
+            name = path.removeprefix(kind.path)[1:]
+            if kind.plural == NAMESPACES and name and "dryRun" not in outgoing.path and b"dryRun" not in outgoing.body:
+                await self._namespaces.terminate(name)
+        elif outgoing.body:
+            body, content_type = to_server(outgoing.body, outgoing.method, kind), outgoing.content_type
+            if content_type == STRATEGIC_MERGE:
+                # Lists are merged with those of the moment; the rest is merged by the server, at its own time.
+                _, live = await self._upstream.call("GET", path.removesuffix("/status"))
+                body, content_type = merge_patch(live, body), "application/merge-patch+json"
+            outgoing.send(body, JSON if content_type == protobuf.CONTENT_TYPE else content_type)
+
+    async def _relay(
+        self, answer: aiohttp.ClientResponse, outgoing: Outgoing, request: web.Request, begin: Begin
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(status=answer.status, headers=answer.headers)
+        for name in HOP_BY_HOP:
+            response.headers.popall(name, None)
+        await begin(response)
+        events = is_watch(request.method, request.query_string) and answer.content_type == JSON
+        try:
+            async for data in (
+                whole_lines(answer.content) if events or outgoing.translated else answer.content.iter_any()
+            ):
+                piece = to_client(data) if outgoing.translated else data
+                if events:
+                    piece = self._without_swallowed(request.path, piece)
+                if piece:
+                    await response.write(piece)
+        except aiohttp.ClientPayloadError:  # the API server has gone
+            return dropped(request)
+        except ConnectionResetError:  # the client has gone
+            pass
+        return response
+
+    def _without_swallowed(self, path: str, events: bytes) -> bytes:
+        lines = events.splitlines(keepends=True)
+        return b"".join(line for line in lines if not self.gate.faults.swallows(path, line))
+
+
+async def whole_lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """
+    Yield what arrives, but cut it at the ends of lines only: an event of a watch is one line.
+
+    So no name that is to be translated is cut in two, and lines may be of any length.
+    """
+    begun: list[bytes] = []
+    async for data in content.iter_any():
+        head, newline, tail = data.rpartition(b"\n")
+        if newline:
+            yield b"".join((*begun, head, newline))
+            begun = []
+        begun.append(tail)
+    if rest := b"".join(begun):
+        yield rest

@@ -1,0 +1,180 @@
+"""
+The kinds of Kubernetes itself that are known here, and how they are stored: as CRDs without a schema.
+
+A CRD's group must have a dot in it. Groups without one (core's "", apps, policy) are therefore stored in
+a group of another name, and every name is translated on the way; see ``translation``. Nothing checks the
+objects beyond their metadata, nothing acts on them: a Deployment is kept, and runs no pods.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+HIDDEN = "control-plane/builtin"
+"""A label on the CRDs that clients should not see."""
+
+STORED_GROUPS = {"": "core.builtin", "apps": "apps.builtin", "policy": "policy.builtin"}
+"""Where kinds are stored whose own group is no possible group of a CRD."""
+
+NAMESPACES = "builtinnamespaces"
+"""Stored name of namespaces: to the server, the path /namespaces/NAME means "inside that namespace"."""
+
+Column = tuple[str, str, str]
+AGE: Column = ("Age", "date", ".metadata.creationTimestamp")
+ROLE: Column = ("Role", "string", ".roleRef.name")
+STATUS: dict[str, Any] = {"status": {}}
+SCALE = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+EVENT_FIELDS = (
+    *(f"involvedObject.{key}" for key in ("apiVersion", "kind", "namespace", "name", "uid")),
+    "reason",
+    "type",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind: its names, and what `kubectl get` and field selectors make of it."""
+
+    group: str = ""
+    plural: str
+    kind: str
+    short_names: tuple[str, ...] = ()
+    namespaced: bool = True
+    columns: tuple[Column, ...] = (AGE,)
+    selectable: tuple[str, ...] = ()
+    """Fields for field selectors: eight at most."""
+    defaults: dict[str, Any] = field(default_factory=dict)
+    subresources: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def stored_group(self) -> str:
+        return STORED_GROUPS.get(self.group, self.group)
+
+    @property
+    def path(self) -> str:
+        """Where the API server itself has these objects."""
+        return f"/apis/{self.stored_group}/v1/{self.plural}"
+
+    def crd(self) -> dict[str, Any]:
+        schema = anything()
+        for name in (*self.selectable, *self.defaults):
+            *parents, leaf = name.split(".")
+            level = schema["properties"]
+            for parent in parents:
+                level = level.setdefault(parent, anything())["properties"]
+            level[leaf] = {"type": "string"}
+        for name, value in self.defaults.items():
+            *parents, leaf = name.split(".")
+            level = schema["properties"]
+            for parent in parents:  # a default takes effect only where its parent is there, or has a default too
+                level[parent]["default"] = {}
+                level = level[parent]["properties"]
+            level[leaf]["default"] = value
+        version = {
+            "name": "v1",
+            "served": True,
+            "storage": True,
+            "schema": {"openAPIV3Schema": schema},
+            "subresources": self.subresources,
+            "additionalPrinterColumns": [
+                {"name": name, "type": kind, "jsonPath": path} for name, kind, path in self.columns
+            ],
+            "selectableFields": [{"jsonPath": f".{name}"} for name in self.selectable],
+        }
+        names = {
+            "plural": self.plural,
+            "singular": self.kind.lower(),
+            "kind": self.kind,
+            "shortNames": list(self.short_names),
+        }
+        return {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {
+                "name": f"{self.plural}.{self.stored_group}",
+                "labels": {HIDDEN: "true"},
+                # Asked for in groups of *.k8s.io.
+                "annotations": {"api-approved.kubernetes.io": "unapproved, testing"},
+            },
+            "spec": {
+                "group": self.stored_group,
+                "scope": "Namespaced" if self.namespaced else "Cluster",
+                "names": names,
+                "versions": [version],
+            },
+        }
+
+
+def anything() -> dict[str, Any]:
+    """The schema of an object that may hold anything."""
+    return {"type": "object", "x-kubernetes-preserve-unknown-fields": True, "properties": {}}
+
+
+RBAC = "rbac.authorization.k8s.io"
+KINDS = (
+    Kind(
+        plural=NAMESPACES,
+        kind="Namespace",
+        short_names=("ns",),
+        namespaced=False,
+        columns=(("Status", "string", ".status.phase"), AGE),
+        selectable=("status.phase",),
+        defaults={"status.phase": "Active"},
+    ),
+    Kind(plural="configmaps", kind="ConfigMap", short_names=("cm",)),
+    Kind(
+        plural="events",
+        kind="Event",
+        short_names=("ev",),
+        columns=(
+            ("Last Seen", "date", ".lastTimestamp"),
+            ("Type", "string", ".type"),
+            ("Reason", "string", ".reason"),
+            ("Kind", "string", ".involvedObject.kind"),
+            ("Object", "string", ".involvedObject.name"),
+            ("Message", "string", ".message"),
+        ),
+        selectable=EVENT_FIELDS,
+    ),
+    Kind(
+        plural="secrets",
+        kind="Secret",
+        columns=(("Type", "string", ".type"), AGE),
+        selectable=("type",),
+        defaults={"type": "Opaque"},
+    ),
+    Kind(plural="serviceaccounts", kind="ServiceAccount", short_names=("sa",)),
+    Kind(
+        plural="services", kind="Service", short_names=("svc",), subresources=STATUS
+    ),  # the API server itself watches these
+    Kind(
+        group="apps",
+        plural="deployments",
+        kind="Deployment",
+        short_names=("deploy",),
+        columns=(("Desired", "integer", ".spec.replicas"), ("Available", "integer", ".status.availableReplicas"), AGE),
+        subresources={**STATUS, "scale": SCALE},
+    ),
+    Kind(group=RBAC, plural="clusterroles", kind="ClusterRole", namespaced=False),
+    Kind(group=RBAC, plural="clusterrolebindings", kind="ClusterRoleBinding", namespaced=False, columns=(ROLE, AGE)),
+    Kind(group=RBAC, plural="roles", kind="Role"),
+    Kind(group=RBAC, plural="rolebindings", kind="RoleBinding", columns=(ROLE, AGE)),
+    Kind(
+        group="coordination.k8s.io",
+        plural="leases",
+        kind="Lease",
+        columns=(("Holder", "string", ".spec.holderIdentity"), AGE),
+    ),
+    Kind(
+        group="policy",
+        plural="poddisruptionbudgets",
+        kind="PodDisruptionBudget",
+        short_names=("pdb",),
+        subresources=STATUS,
+    ),
+    Kind(group="networking.k8s.io", plural="networkpolicies", kind="NetworkPolicy", short_names=("netpol",)),
+)
+BY_PATH = {(kind.group, kind.plural): kind for kind in KINDS}
+GROUPS = {kind.group: kind.stored_group for kind in KINDS}

@@ -1,0 +1,64 @@
+"""What the namespace controller does in a cluster: a deleted namespace goes once it is empty."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from .kinds import GROUPS, NAMESPACES
+
+if TYPE_CHECKING:
+    from .upstream import Upstream
+
+CORE = f"/apis/{GROUPS['']}/v1"
+PATH = f"{CORE}/{NAMESPACES}"
+EVERY_CLUSTER_HAS = ("default", "kube-system")
+
+
+class Namespaces:
+    """The namespaces that are on their way out."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def install(self) -> None:
+        """Create the namespaces that every cluster has, and go on with deletions of an earlier run."""
+        for name in EVERY_CLUSTER_HAS:
+            await self._upstream.call("POST", PATH, namespace(name))
+        _, listing = await self._upstream.call("GET", f"{PATH}?fieldSelector=status.phase%3DTerminating")
+        for item in listing["items"]:
+            await self.terminate(item["metadata"]["name"])
+
+    async def terminate(self, name: str) -> None:
+        """Hold a namespace that is about to be deleted until its contents are gone."""
+        held = {"metadata": {"finalizers": ["kubernetes"]}, "status": {"phase": "Terminating"}}
+        status, _ = await self._upstream.call("PATCH", f"{PATH}/{name}", held)
+        if status == 200:  # noqa: PLR2004
+            task = asyncio.create_task(self._empty(name))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _empty(self, name: str) -> None:
+        remaining = True
+        while remaining:
+            await asyncio.sleep(0.2)
+            remaining = False
+            for resources in await self._upstream.namespaced():
+                path = resources.format(namespace=name)
+                await self._upstream.call("DELETE", path)
+                _, left = await self._upstream.call("GET", f"{path}?limit=1")
+                remaining = remaining or bool(left.get("items"))
+        await self._upstream.call("PATCH", f"{PATH}/{name}", {"metadata": {"finalizers": None}})
+
+
+def namespace(name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": f"{GROUPS['']}/v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
+    }

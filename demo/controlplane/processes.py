@@ -1,0 +1,68 @@
+"""The child processes of a control plane."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STOP_TIMEOUT = 5
+LOG_TAIL = 2000
+
+
+class Processes:
+    """Programs that run in *directory*, each with a log file there, and end when we do."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def spawn(self, program: Path, *args: str) -> None:
+        """
+        Start a program. To be called in the thread that lasts longest: to the kernel, that thread is the parent.
+
+        setpriv (of util-linux) has the kernel end the child when its parent is killed: Popen's preexec_fn is no
+        way to do it, since threads may be running.
+        """
+        guard = ["setpriv", "--pdeathsig=TERM", "--"] if shutil.which("setpriv") else []
+        with self._log(program.name).open("wb") as log:
+            self._running[program.name] = subprocess.Popen(
+                [*guard, program, *args],
+                cwd=self._directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # so that Ctrl-C reaches only us, and we stop it
+            )
+
+    def obituary(self) -> str:
+        """Say which program has ended by itself, and its last words; empty if none has."""
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                return f"{name} ended with exit status {process.returncode}:\n{self.last_words(name)}"
+        return ""
+
+    def last_words(self, *names: str) -> str:
+        logs = [self._log(name) for name in names or self._running]
+        return "\n".join(log.read_text(errors="replace")[-LOG_TAIL:].strip() for log in logs if log.exists())
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {name: process.pid for name, process in self._running.items()}
+
+    async def stop(self) -> None:
+        """Stop them, the last first."""
+        for process in reversed(self._running.values()):
+            process.terminate()
+            try:
+                await asyncio.to_thread(process.wait, STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _log(self, name: str) -> Path:
+        return self._directory / f"{name}.log"
