@@ -18,7 +18,8 @@ BackupJobWatchError
 └─ StoreError                  the Kubernetes API server did not do what it was asked
    ├─ Conflict                 409: the object has changed since it was read
    ├─ ObjectGone               404
-   └─ StoreUnavailable         it refused (403, 422, …), failed, or did not answer
+   ├─ Forbidden                403
+   └─ StoreUnavailable         it refused (422, …), failed, or did not answer
 """
 
 from __future__ import annotations
@@ -164,6 +165,10 @@ class Conflict(StoreError):
 
 class ObjectGone(StoreError):
     """The object is not there any more."""
+
+
+class Forbidden(StoreError):
+    """The operator has no right to do that."""
 
 
 class StoreUnavailable(StoreError):

@@ -14,19 +14,16 @@ from backupjobwatch.core.verdict import counts, deadline
 from backupjobwatch.core.watch import Watch
 from backupjobwatch.errors import (
     Conflict,
-    IdentityNotAllowed,
     InvalidSpec,
     NotAsked,
     ObjectGone,
+    StoreError,
     StoreUnavailable,
 )
-from backupjobwatch.settings import PREFIX
+from backupjobwatch.observer import Observed, Observer
 
 if TYPE_CHECKING:
-    from backupjobwatch.core.jobs import Job
-    from backupjobwatch.core.spec import WatchSpec
-    from backupjobwatch.errors import AzureError
-    from backupjobwatch.poller import Poller
+    from backupjobwatch.core.observations import Observation
     from backupjobwatch.settings import Settings
     from backupjobwatch.store import Store
 
@@ -42,7 +39,7 @@ class Step:
 
     watch: Watch | None
     """The object as it was last seen; None once it is gone."""
-    observation: Job | AzureError
+    observation: Observation
     run: int
     """Observations in a row, this one included, whose trouble grace counts."""
     deadline: datetime | None = None
@@ -56,10 +53,10 @@ class Step:
 class Stepper:
     """Takes steps. It keeps nothing between two of them."""
 
-    def __init__(self, settings: Settings, store: Store, poller: Poller) -> None:
+    def __init__(self, settings: Settings, store: Store, observer: Observer) -> None:
         self._settings = settings
         self._store = store
-        self._poller = poller
+        self._observer = observer
 
     async def take(self, watch: Watch, *, run: int) -> Step:
         """Take one step, from *watch* as it was before Azure is asked. StoreError where it can't be written down."""
@@ -68,12 +65,21 @@ class Stepper:
         except InvalidSpec:
             spec = None
         end = None if spec is None else deadline(watch, spec)
-        observation = await self._observe(watch, spec)
+        if spec is None or spec.suspend or watch.finished:
+            observed = Observed(NotAsked("There is nothing to ask."))
+        else:
+            observed = await self._observer.observe(watch, spec)
+        observation = observed.observation
         if not isinstance(observation, NotAsked):
             run = run + 1 if counts(watch, observation) else 0
+        return await self._write(watch, observed, run=run, end=end)
+
+    async def _write(self, watch: Watch, observed: Observed, *, run: int, end: datetime | None) -> Step:
+        """Write what was observed down, if it is worth it, onto the object that it is about."""
+        observation = observed.observation
         for _ in range(_ATTEMPTS):
             now = datetime.now(UTC)
-            status = next_status(watch, observation, run=run, now=now)
+            status = next_status(watch, observation, run=run, now=now, pinned=observed.pinned)
             if not needs_write(watch.status, status, heartbeat=self._settings.heartbeat):
                 return Step(watch=watch, observation=observation, run=run, deadline=end)
             try:
@@ -93,7 +99,8 @@ class Stepper:
             if transition is not None:
                 _log.info("%s/%s: %s: %s", watch.namespace, watch.name, transition.reason, transition.message)
             untold = None if transition is None or await self.tell(watch, transition) else transition
-            return Step(watch=Watch.from_body(written), observation=observation, run=run, deadline=end, untold=untold)
+            fresh = Watch.from_body(written)
+            return Step(watch=fresh, observation=observation, run=run, deadline=end, untold=untold)
         raise StoreUnavailable(f"{watch.namespace}/{watch.name} was edited during each of {_ATTEMPTS} writes")
 
     async def tell(self, watch: Watch, transition: Transition) -> bool:
@@ -102,7 +109,7 @@ class Stepper:
             await self._store.post_event(watch, transition)
         except ObjectGone:  # the namespace: there is nobody left to tell
             return True
-        except StoreUnavailable as error:
+        except StoreError as error:
             _log.warning("%s/%s: an event could not be posted yet: %s", watch.namespace, watch.name, error)
             return False
         return True
@@ -113,13 +120,3 @@ class Stepper:
             return Watch.from_body(await self._store.read(namespace, name))
         except ObjectGone:
             return None
-
-    async def _observe(self, watch: Watch, spec: WatchSpec | None) -> Job | AzureError:
-        if watch.finished or spec is None or spec.suspend:
-            return NotAsked("There is nothing to ask.")
-        if not self._settings.allows_operator_identity(watch.namespace):
-            return IdentityNotAllowed(
-                f"Namespace {watch.namespace} may not use the operator's Azure identity; "
-                f"an administrator can add it to {PREFIX}OPERATOR_IDENTITY_NAMESPACES."
-            )
-        return await self._poller.observe(spec.job_id)

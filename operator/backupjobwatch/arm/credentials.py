@@ -15,6 +15,9 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 from azure.identity import (
+    CertificateCredential,
+    ClientAssertionCredential,
+    ClientSecretCredential,
     CredentialUnavailableError,
     EnvironmentCredential,
     ManagedIdentityCredential,
@@ -23,9 +26,10 @@ from azure.identity import (
 
 from backupjobwatch.core.texts import clean
 from backupjobwatch.errors import AuthenticationFailed, AzureError, AzureUnavailable, CredentialsNotFound
+from backupjobwatch.settings import CLOUDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from azure.core.credentials import TokenCredential
 
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 
 _EXCERPT: Final = 400
 _SERVER_ERROR: Final = 500
+_KNOWN_AUTHORITIES: Final = frozenset(cloud.authority for cloud in CLOUDS.values())
 
 
 class Tokens(Protocol):
@@ -58,15 +63,15 @@ class StaticToken:
         return self._token
 
 
-class OperatorTokens:
-    """The operator's own identity: workload identity, a service principal, or a managed identity.
+class IdentityTokens:
+    """Tokens of one identity, made by azure-identity and kept in its cache."""
 
-    Which of them, the environment says, as azure-identity reads it. Exactly one is tried: in a chain, the failure
-    of one would hide behind the next.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, whose: str, make: Callable[[dict[str, Any]], TokenCredential]) -> None:
+        """*whose* names the identity in messages; *make* makes its credential from azure-identity's options."""
+        self._scope = settings.azure_scope
+        self._options = _options(settings)
+        self._whose = whose
+        self._make = make
         self._lock = threading.Lock()
         self._credential: TokenCredential | None = None
 
@@ -74,42 +79,82 @@ class OperatorTokens:
         """Return a token from azure-identity's cache, or from Entra."""
         try:
             credential = self._current(renewed=renewed and not claims)
-            return str(credential.get_token(self._settings.azure_scope, claims=claims).token)
+            return str(credential.get_token(self._scope, claims=claims).token)
         except AzureError:
             raise
         except Exception as error:  # azure-identity documents two, and lets others through
-            raise _kind_of(error) from error
+            raise _kind_of(error, self._whose) from error
 
     def _current(self, *, renewed: bool) -> TokenCredential:
         with self._lock:
             if self._credential is None or renewed:  # its cache goes with it
-                self._credential = self._make()
+                self._credential = self._make(dict(self._options))
             return self._credential
-
-    def _make(self) -> TokenCredential:
-        settings = self._settings
-        options: dict[str, Any] = {
-            "connection_timeout": settings.azure_connect_timeout.total_seconds(),
-            "read_timeout": settings.azure_read_timeout.total_seconds(),
-            "retry_total": 1,
-            "use_env_settings": False,
-        }
-        if settings.azure_proxy:
-            options["proxies"] = {"https": settings.azure_proxy, "http": settings.azure_proxy}
-        if os.environ.get("AZURE_FEDERATED_TOKEN_FILE"):
-            return WorkloadIdentityCredential(authority=settings.azure_authority, **options)
-        if os.environ.get("AZURE_CLIENT_SECRET") or os.environ.get("AZURE_CLIENT_CERTIFICATE_PATH"):
-            return EnvironmentCredential(authority=settings.azure_authority, **options)
-        return ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"), **options)
 
 
 def operator_tokens(settings: Settings) -> Tokens:
     """Return where the operator's own tokens come from."""
     static = settings.development_token.get_secret_value()
-    return StaticToken(static) if static else OperatorTokens(settings)
+    return StaticToken(static) if static else IdentityTokens(settings, "the operator's identity", _of_environment)
 
 
-def _kind_of(error: Exception) -> AzureError:
+def federated_tokens(
+    settings: Settings, whose: str, *, tenant_id: str, client_id: str, assertion: Callable[[], str]
+) -> Tokens:
+    """Return the tokens that a token of Kubernetes' (*assertion*, which may block) is exchanged for."""
+    return IdentityTokens(
+        settings, whose, lambda options: ClientAssertionCredential(tenant_id, client_id, assertion, **options)
+    )
+
+
+def secret_tokens(settings: Settings, whose: str, *, tenant_id: str, client_id: str, client_secret: str) -> Tokens:
+    """Return the tokens of a service principal that has a client secret."""
+    return IdentityTokens(
+        settings, whose, lambda options: ClientSecretCredential(tenant_id, client_id, client_secret, **options)
+    )
+
+
+def certificate_tokens(settings: Settings, whose: str, *, tenant_id: str, client_id: str, certificate: bytes) -> Tokens:
+    """Return the tokens of a service principal that has a certificate: PEM, with the private key."""
+    return IdentityTokens(
+        settings,
+        whose,
+        lambda options: CertificateCredential(tenant_id, client_id, certificate_data=certificate, **options),
+    )
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "authority": settings.azure_authority,
+        "connection_timeout": settings.azure_connect_timeout.total_seconds(),
+        "read_timeout": settings.azure_read_timeout.total_seconds(),
+        "retry_total": 1,
+        "use_env_settings": False,
+    }
+    if settings.azure_authority not in _KNOWN_AUTHORITIES:
+        # It would be looked up at the public cloud's, which an air-gapped one does not reach.
+        options["disable_instance_discovery"] = True
+    if settings.azure_authority_ca_file:
+        options["connection_verify"] = settings.azure_authority_ca_file
+    if settings.azure_proxy:
+        options["proxies"] = {"https": settings.azure_proxy, "http": settings.azure_proxy}
+    return options
+
+
+def _of_environment(options: dict[str, Any]) -> TokenCredential:
+    """Make the credential that the environment says.
+
+    Exactly one is tried: in a chain, the failure of one would hide behind the next.
+    """
+    if os.environ.get("AZURE_FEDERATED_TOKEN_FILE"):
+        return WorkloadIdentityCredential(**options)
+    if os.environ.get("AZURE_CLIENT_SECRET") or os.environ.get("AZURE_CLIENT_CERTIFICATE_PATH"):
+        return EnvironmentCredential(**options)
+    del options["authority"]  # it comes from the metadata service
+    return ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"), **options)
+
+
+def _kind_of(error: Exception, whose: str) -> AzureError:
     text = clean(str(error).split("\n", 1)[0], _EXCERPT).rstrip(".")
     if any(isinstance(cause, (ServiceRequestError, ServiceResponseError)) for cause in _causes(error)):
         return AzureUnavailable(f"No token: Entra or the metadata service could not be reached: {text}.")
@@ -117,9 +162,9 @@ def _kind_of(error: Exception) -> AzureError:
     if response is not None and response.status_code >= _SERVER_ERROR:
         return AzureUnavailable(f"No token: Entra or the metadata service failed: {text}.")
     if isinstance(error, CredentialUnavailableError) or not isinstance(error, AzureCoreError):
-        return CredentialsNotFound(f"The operator has no Azure identity to use: {text}.")
+        return CredentialsNotFound(f"There are no credentials for {whose}: {text}.")
     if isinstance(error, ClientAuthenticationError):
-        return AuthenticationFailed(f"Entra refused the operator's identity: {text}.")
+        return AuthenticationFailed(f"Entra refused {whose}: {text}.")
     return AzureUnavailable(f"No token: {text}.")
 
 

@@ -7,6 +7,8 @@ from typing import Final
 
 LOW: Final = 50
 """Remaining requests, as Azure tells them, below which reads are made rarer. Job GETs have a bucket of some 250."""
+STALE: Final = 300.0
+"""Seconds after which such a count says nothing any more."""
 SLOWEST: Final = 0.05
 """The least share of the rate that is kept when nothing remains: a 429 then says how long to wait."""
 
@@ -19,8 +21,8 @@ class Budget:
     """Reads a second."""
     burst: float
     tokens: float = field(init=False)
-    share: float = field(default=1.0, init=False)
-    """How much of the rate Azure's own count of what remains leaves us."""
+    _remaining: dict[str, tuple[int, float]] = field(default_factory=dict, init=False)
+    """Azure's own counts of what remains, by kind of read, and when they were learnt."""
     _updated: float = field(default=0.0, init=False)
     _stopped_until: float = field(default=float("-inf"), init=False)
 
@@ -40,9 +42,14 @@ class Budget:
         self._refill(now)
         self.tokens -= reads
 
-    def learn(self, remaining: int) -> None:
-        """Heed Azure's count of remaining requests, before it says no."""
-        self.share = min(max(remaining / LOW, SLOWEST), 1.0)
+    def learn(self, kind: str, remaining: int, now: float) -> None:
+        """Heed Azure's count of remaining requests before it says no. Each *kind* of read has one of its own."""
+        self._remaining[kind] = (remaining, now)
+
+    def rate_at(self, now: float) -> float:
+        """Return the reads a second that are left to us."""
+        counts = [remaining for remaining, learnt in self._remaining.values() if now - learnt < STALE]
+        return self.rate * min(max(min(counts, default=LOW) / LOW, SLOWEST), 1.0)
 
     def stop(self, now: float, seconds: float) -> None:
         """Read nothing for *seconds*: asking earlier is refused, and renews the wait."""
@@ -54,5 +61,5 @@ class Budget:
 
     def _refill(self, now: float) -> None:
         elapsed = max(now - self._updated, 0.0)
-        self.tokens = min(self.burst, self.tokens + elapsed * self.rate * self.share)
+        self.tokens = min(self.burst, self.tokens + elapsed * self.rate_at(now))
         self._updated = now

@@ -33,7 +33,7 @@ class Decision(Enum):
 
     GET = auto()
     LIST = auto()
-    """List the vault, then ask again."""
+    """List the vault's running jobs, then ask again."""
     WAIT = auto()
     """Not now."""
 
@@ -78,18 +78,15 @@ class Reads:
         listing = self._listings.get(job_id.vault)
         if listing is None or now - listing.at >= interval / 2:
             return Decision.LIST if self.budget.take(now, reserve=LIST_RESERVE) else Decision.WAIT
-        entry = listing.entries.get(job_id)
-        if entry is None:  # older than what is listed, or not visible yet
-            return Decision.GET if self.budget.take(now, reserve=2 * LIST_RESERVE) else Decision.WAIT
+        return self._ask_list(job_id, listing.entries.get(job_id), now)
+
+    def _ask_list(self, job_id: JobId, entry: Job | None, now: float) -> Decision | Job:
+        if entry is None or entry.ended:  # what is not among the running jobs has ended, or will be looked for
+            return Decision.GET if self.budget.take(now) else Decision.WAIT
         detail = self._details.get(job_id)
-        if not entry.ended and detail is not None and detail.gist == _gist(entry):
-            if now - detail.at < self.heartbeat or not self.budget.take(now, reserve=2 * LIST_RESERVE):
-                return entry
-            return Decision.GET
-        if self.budget.take(now, reserve=0.0 if entry.ended else LIST_RESERVE):
-            return Decision.GET
-        # An end is told with all its detail, or later; a mere change may be told without.
-        return Decision.WAIT if entry.ended else entry
+        current = detail is not None and detail.gist == _gist(entry) and now - detail.at < self.heartbeat
+        # Detail can wait: what matters now is in the entry.
+        return entry if current or not self.budget.take(now, reserve=2 * LIST_RESERVE) else Decision.GET
 
     def got(self, job_id: JobId, job: Job, *, now: float) -> None:
         """Take note of what a GET said."""
@@ -111,7 +108,7 @@ class Reads:
             demand.interval, demand.asked = interval, now
         if now - self._swept >= interval:
             self._forget(now)
-        limit = self.budget.rate * self.budget.share * (ROOMY if self.crowded else CROWDED)
+        limit = self.budget.rate_at(now) * (ROOMY if self.crowded else CROWDED)
         self.crowded = self._due_rate > limit
 
     def _forget(self, now: float) -> None:
