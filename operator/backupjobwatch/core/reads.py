@@ -7,6 +7,7 @@ fetched. So cost grows with vaults and changes, not with watches.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
@@ -67,6 +68,8 @@ class Reads:
     _demands: dict[JobId, _Demand] = field(default_factory=dict, init=False)
     _listings: dict[VaultId, _Listing] = field(default_factory=dict, init=False)
     _details: dict[JobId, _Detail] = field(default_factory=dict, init=False)
+    _watched_in: Counter[VaultId] = field(default_factory=Counter, init=False)
+    """How many jobs are asked about in each vault."""
     _due_rate: float = field(default=0.0, init=False)
     _swept: float = field(default=0.0, init=False)
 
@@ -75,6 +78,8 @@ class Reads:
         self._note(job_id, interval, now)
         if not self.crowded:
             return Decision.GET if self.budget.take(now) else Decision.WAIT
+        if self._watched_in[job_id.vault] == 1:  # a list would tell no more, for as much
+            return Decision.GET if self.budget.take(now, reserve=LIST_RESERVE) else Decision.WAIT
         listing = self._listings.get(job_id.vault)
         if listing is None or now - listing.at >= interval / 2:
             return Decision.LIST if self.budget.take(now, reserve=LIST_RESERVE) else Decision.WAIT
@@ -102,6 +107,7 @@ class Reads:
         demand = self._demands.get(job_id)
         if demand is None:
             self._demands[job_id] = _Demand(interval, now)
+            self._watched_in[job_id.vault] += 1
             self._due_rate += 1 / interval
         else:
             self._due_rate += 1 / interval - 1 / demand.interval
@@ -118,8 +124,8 @@ class Reads:
         for job_id in gone:
             del self._demands[job_id]
             self._details.pop(job_id, None)
-        vaults = {job_id.vault for job_id in self._demands}
-        self._listings = {vault: listing for vault, listing in self._listings.items() if vault in vaults}
+        self._watched_in = Counter(job_id.vault for job_id in self._demands)
+        self._listings = {vault: listing for vault, listing in self._listings.items() if vault in self._watched_in}
         self._due_rate = sum(1 / demand.interval for demand in self._demands.values())
 
 
