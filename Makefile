@@ -14,9 +14,9 @@ help:  ## Show this list
 
 setup: $(VENV)/.synced  ## Make the virtual environment, from the lock file
 
-$(VENV)/.synced: uv.lock pyproject.toml
+$(VENV)/.synced: uv.lock pyproject.toml Makefile
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@test -x build/uv/bin/uv || { $(PYTHON) -m venv build/uv && build/uv/bin/pip install -q --disable-pip-version-check uv==$(UV_VERSION); }
+	@build/uv/bin/uv --version 2>/dev/null | grep -qF $(UV_VERSION) || { $(PYTHON) -m venv build/uv && build/uv/bin/pip install -q --disable-pip-version-check uv==$(UV_VERSION); }
 	$(UV) sync --quiet --frozen $(if $(shell command -v kubectl),,--group kubectl)
 	@touch $@
 

@@ -39,9 +39,10 @@ class Memo:
 
 
 @kopf.on.login(registry=REGISTRY)
-def log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
+async def log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
     """Reach the API server as the kubernetes library does: the pod's ServiceAccount, else KUBECONFIG."""
-    return kopf.login_via_client(**kwargs)
+    # In the event loop's threads, which end with it; kopf would leave one of its own behind.
+    return await asyncio.to_thread(kopf.login_via_client, **kwargs)
 
 
 @kopf.on.event(*RESOURCE, registry=REGISTRY)

@@ -18,7 +18,8 @@ _QUIET: Final = {
     # Requests with their headers, one line each.
     "azure": logging.WARNING,
     "msal": logging.WARNING,
-    "urllib3": logging.WARNING,
+    # Warns of broken answers with their URLs and a traceback; what matters of them is in the status.
+    "urllib3": logging.ERROR,
     "aiohttp.access": logging.WARNING,
     "asyncio": logging.WARNING,
 }

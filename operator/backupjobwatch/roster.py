@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.core.schedule import backoff
 from backupjobwatch.core.spec import poll_interval
-from backupjobwatch.core.transitions import worth_repeating
-from backupjobwatch.errors import AzureError, NotAsked, StoreError
+from backupjobwatch.core.transitions import describe, worth_repeating
+from backupjobwatch.errors import AzureError, NotAsked
 
 if TYPE_CHECKING:
     from backupjobwatch.core.transitions import Transition
@@ -40,7 +40,10 @@ class Entry:
     """Generation and requested_at of the object as last seen."""
     observed: int = 0
     """The generation that the status was about, as last seen."""
-    request_pending: bool = False
+    handled: str | None = None
+    """The request that the status has acknowledged, as last seen."""
+    polled: int = 0
+    """The generation that was last polled for, whatever came of it."""
     interval: timedelta | None = None
     """How often it wants to be stepped; None for finished and suspended watches."""
     last_step: float
@@ -59,14 +62,21 @@ class Entry:
     wanted: Watch | None = None
     """A snapshot to step from next."""
     alarm: asyncio.TimerHandle | None = None
-    """Set where a request has to wait for its turn."""
+    """Set where a step that is wanted has to wait for its turn."""
+    unsure: bool = False
+    """Whether a status was perhaps written without our knowing, and so without an Event."""
 
     def take_note(self, watch: Watch) -> None:
         """Remember what *watch* says of itself."""
         self.seen = (watch.generation, watch.requested_at)
         self.observed = watch.generation if watch.observed else 0
-        self.request_pending = watch.request_pending
+        self.handled = watch.handled
         self.interval = None if watch.settled else poll_interval(watch.spec)
+
+    def wants(self, watch: Watch) -> bool:
+        """Tell whether *watch*, perhaps no longer the latest, asks for something that was not done yet."""
+        requested = watch.requested_at is not None and watch.requested_at != self.handled
+        return watch.generation != self.observed or requested
 
     def overdue(self, now: float) -> bool:
         """Tell whether ticks that should have come did not: for two intervals, times of backoff apart."""
@@ -100,14 +110,17 @@ class Roster:
             ending = worth_repeating(watch, now=datetime.now(UTC), within=REPEAT_WITHIN)
             if ending is not None:
                 entry.untold[ending.name] = (watch, ending)
-                self._work_on(entry)
         entry.take_note(watch)
         if watch.deleting:
             return None
-        if not watch.observed or (watch.finished and watch.request_pending):
+        if entry.unsure and watch.observed:
+            transition = describe(watch, watch.status)
+            entry.untold[transition.name] = (watch, transition)
+            entry.unsure = False
+        if entry.wants(watch):
             self._want(entry, watch)
-        elif watch.request_pending:
-            self._want_in_turn(entry, watch)
+        elif entry.untold:
+            self._work_on(entry)
         return entry.interval
 
     def tick(self, watch: Watch) -> bool:
@@ -119,7 +132,7 @@ class Roster:
         half = (entry.interval or timedelta()).total_seconds() / 2
         # An event may have brought a poll just now.
         if entry.task is None and now >= entry.not_before and now - entry.last_poll >= half:
-            self._want(entry, watch)
+            self._step_from(entry, watch)
         return True
 
     def forget(self, uid: str) -> None:
@@ -138,7 +151,7 @@ class Roster:
         if entry is None or entry.overdue(_clock()):
             return True
         changed = entry.seen != (metadata.generation, metadata.requested_at)
-        return entry.task is None and (changed or bool(entry.untold))
+        return entry.task is None and (changed or entry.unsure or bool(entry.untold))
 
     async def look(self, namespace: str, name: str) -> None:
         """Read an object anew, and make up for what was missed about it. StoreError where it can't be read."""
@@ -150,7 +163,7 @@ class Roster:
         self.notice(watch)
         entry = self._entries[watch.uid]
         if overdue and entry.interval is not None:
-            self._want(entry, watch)
+            self._step_from(entry, watch)
         elif entry.untold:
             self._work_on(entry)
 
@@ -166,65 +179,67 @@ class Roster:
             self.forget(uid)
 
     def _want(self, entry: Entry, watch: Watch) -> None:
-        """Step from *watch* now, or after the step that is under way."""
-        entry.wanted = watch
-        self._work_on(entry)
+        """Step from *watch* out of the timer's rhythm: at once for an edit, else not too often.
 
-    def _want_in_turn(self, entry: Entry, watch: Watch) -> None:
-        """Step from *watch* because an annotation asks for it: anybody who may edit the object can, at any rate."""
-        wait = REQUEST_EVERY if entry.task is not None else entry.last_poll + REQUEST_EVERY - _clock()
-        if wait <= 0:
-            self._want(entry, watch)
+        Anybody who may annotate the object can ask for it, at any rate.
+        """
+        wait = entry.last_poll + REQUEST_EVERY - _clock()
+        if entry.task is not None:
+            entry.wanted = watch  # and is looked at when the step that is under way has ended
+        elif wait <= 0 or watch.finished or entry.polled != watch.generation:
+            self._step_from(entry, watch)
         elif entry.alarm is None:
             entry.alarm = asyncio.get_running_loop().call_later(wait, self._ring, entry, watch)
 
     def _ring(self, entry: Entry, watch: Watch) -> None:
         entry.alarm = None
-        if entry.request_pending:  # else a tick has come first
+        if entry.wants(watch):  # else a tick has come first
             self._want(entry, watch)
+
+    def _step_from(self, entry: Entry, watch: Watch) -> None:
+        entry.wanted = watch
+        self._work_on(entry)
 
     def _work_on(self, entry: Entry) -> None:
         if entry.task is None:
             entry.task = asyncio.create_task(self._work(entry))
 
     async def _work(self, entry: Entry) -> None:
+        """Take the step that is wanted, if any, and tell what is untold."""
         try:
-            while True:
-                watch, entry.wanted = entry.wanted, None
-                if watch is not None:
-                    await self._step(entry, watch)
-                if entry.wanted is not None and entry.wanted.generation == entry.observed:
-                    entry.wanted = None  # this step has done already what was wanted while it was under way
-                for name, (told, transition) in list(entry.untold.items()):
-                    if await self._stepper.tell(told, transition):
-                        del entry.untold[name]
-                if entry.wanted is None:
-                    return
+            watch, entry.wanted = entry.wanted, None
+            if watch is not None:
+                await self._step(entry, watch)
+            for name, (told, transition) in list(entry.untold.items()):
+                if await self._stepper.tell(told, transition):
+                    del entry.untold[name]
         finally:
             entry.task = None
+        watch, entry.wanted = entry.wanted, None
+        if watch is not None and entry.wants(watch):
+            self._want(entry, watch)
 
     async def _step(self, entry: Entry, watch: Watch) -> None:
         try:
             step = await self._stepper.take(watch, run=entry.run)
-        except StoreError as error:
-            _log.warning("%s/%s: the status could not be written: %s", watch.namespace, watch.name, error)
-            return
         except Exception:  # noqa: BLE001 -- a defect: one watch must not take the others with it
             _log.exception("%s/%s: a step failed", watch.namespace, watch.name)
             return
         finally:
             entry.last_step = _clock()
         entry.run = step.run
-        if step.watch is None:
-            return  # gone: the event or the sweep will say so
-        entry.take_note(step.watch)
-        if step.dropped:
-            entry.wanted = step.watch
-        if step.untold is not None:
-            entry.untold[step.untold.name] = (step.watch, step.untold)
         if not isinstance(step.observation, NotAsked):
-            entry.last_poll = entry.last_step
+            entry.last_poll, entry.polled = entry.last_step, watch.generation
             self._back_off(entry, step)
+        if step.failure is not None:
+            _log.warning("%s/%s: the status was not written: %s", watch.namespace, watch.name, step.failure)
+            entry.unsure = True
+        elif step.watch is not None:  # else it is gone: the event or the sweep will say so
+            entry.take_note(step.watch)
+            if step.dropped:
+                entry.wanted = entry.wanted or step.watch
+            if step.untold is not None:
+                entry.untold[step.untold.name] = (step.watch, step.untold)
 
     def _back_off(self, entry: Entry, step: Step) -> None:
         trouble = isinstance(step.observation, AzureError) and not step.observation.answered

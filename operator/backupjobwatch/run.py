@@ -29,11 +29,7 @@ RETRY: Final = 5.0
 async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
     """Run until *stop* is set, or a signal says so. StoreError where there is no way to an API server."""
     stop = stop or asyncio.Event()
-    loop = asyncio.get_running_loop()
-    # Until kopf runs and has handlers of its own.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread
-            loop.add_signal_handler(number, stop.set)
+    _heed_signals(stop)
     started = asyncio.Event()
     async with (
         Runtime.open(settings) as runtime,
@@ -47,6 +43,7 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
         if not await _find_crd(runtime, stop):
             return
         sweeping = asyncio.create_task(runtime.sweep.run(), name="sweep")
+        heeding = asyncio.create_task(_heed_signals_after(started, stop), name="signals")
         try:
             await kopf.operator(
                 registry=REGISTRY,
@@ -59,9 +56,9 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
             )
         finally:
             stop.set()
-            sweeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sweeping
+            for task in (sweeping, heeding):
+                task.cancel()
+            await asyncio.gather(sweeping, heeding, return_exceptions=True)
         _log.info("Stopped")
 
 
@@ -80,3 +77,19 @@ async def _find_crd(runtime: Runtime, stop: asyncio.Event) -> bool:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), RETRY)
     return False
+
+
+def _heed_signals(stop: asyncio.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+async def _heed_signals_after(started: asyncio.Event, stop: asyncio.Event) -> None:
+    """Take the signals back from kopf, which installs handlers of its own as it starts.
+
+    Stopped by them rather than by the flag, kopf waits five seconds for its own waiter for the flag.
+    """
+    await started.wait()
+    await asyncio.sleep(0.1)
+    _heed_signals(stop)

@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backupjobwatch.core.durations import format_duration
+from backupjobwatch.core.texts import clean
 from backupjobwatch.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Settings(BaseSettings):
     """How many reads a second all watches of one identity may make in one subscription."""
     azure_read_burst: Annotated[int, Field(ge=5, le=250)] = 20
     """How many such reads may be saved up."""
-    azure_proxy: str = ""
+    azure_proxy: Annotated[str, Field(repr=False)] = ""
     """An HTTP proxy for Azure and Entra. The usual variables (``HTTPS_PROXY``) are not read."""
     azure_connections: Annotated[int, Field(ge=1, le=100)] = 8
     """How many requests to Azure may be under way at one time."""
@@ -140,6 +141,13 @@ class Settings(BaseSettings):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("azure_proxy")
+    @classmethod
+    def _is_proxy(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^/\s]+/?", value):
+            raise ValueError("write http://host:port")
+        return value
 
     @field_validator("namespaces")
     @classmethod
@@ -206,7 +214,11 @@ def _explain(problem: Any) -> str:
 
 
 def _check_url(variable: str, url: str, *, plain_http: bool) -> None:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 -- it is a question that may raise
+    except ValueError:
+        raise ValueError(f"{variable}: write https:// and a host, nothing more") from None
     if not parts.hostname or parts.username or parts.query or parts.fragment or parts.path:
         raise ValueError(f"{variable}: write https:// and a host, nothing more")
     if parts.scheme == "https":
@@ -229,4 +241,4 @@ def _shown(value: object) -> str:
         return format_duration(value) if value >= timedelta(seconds=1) else f"{value.total_seconds():g}s"
     if isinstance(value, tuple):
         return ",".join(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else clean(str(value), 512)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.core.spec import parse_spec
 from backupjobwatch.core.status import next_status
@@ -20,10 +20,13 @@ from backupjobwatch.errors import (
     StoreError,
     StoreUnavailable,
 )
-from backupjobwatch.observer import Observed, Observer
+from backupjobwatch.observer import Observed
 
 if TYPE_CHECKING:
-    from backupjobwatch.core.observations import Observation
+    from collections.abc import Mapping
+
+    from backupjobwatch.core.observations import Observation, PinnedJob
+    from backupjobwatch.observer import Observer
     from backupjobwatch.settings import Settings
     from backupjobwatch.store import Store
 
@@ -40,12 +43,16 @@ class Step:
     watch: Watch | None
     """The object as it was last seen; None once it is gone."""
     observation: Observation
+    pinned: tuple[PinnedJob, ...] = ()
+    """The jobs that were found to be the watch's."""
     run: int
     """Observations in a row, this one included, whose trouble grace counts."""
     deadline: datetime | None = None
     """When the watch fails if its job has not ended."""
     untold: Transition | None = None
     """A transition that could not be told yet."""
+    failure: StoreError | None = None
+    """Why the status could not be written, or perhaps was without our knowing."""
     dropped: bool = False
     """Whether the observation was about a target that is no longer the object's: another step is due."""
 
@@ -59,7 +66,7 @@ class Stepper:
         self._observer = observer
 
     async def take(self, watch: Watch, *, run: int) -> Step:
-        """Take one step, from *watch* as it was before Azure is asked. StoreError where it can't be written down."""
+        """Take one step, from *watch* as it was before Azure is asked. What it can't write down, it says."""
         try:
             spec = parse_spec(watch.spec)
         except InvalidSpec:
@@ -72,36 +79,47 @@ class Stepper:
         observation = observed.observation
         if not isinstance(observation, NotAsked):
             run = run + 1 if counts(watch, observation) else 0
-        return await self._write(watch, observed, run=run, end=end)
+        step = Step(watch=watch, observation=observation, pinned=observed.pinned, run=run, deadline=end)
+        try:
+            return await self._write(watch, step)
+        except StoreError as error:
+            return replace(step, failure=error)
 
-    async def _write(self, watch: Watch, observed: Observed, *, run: int, end: datetime | None) -> Step:
-        """Write what was observed down, if it is worth it, onto the object that it is about."""
-        observation = observed.observation
+    async def _write(self, watch: Watch, step: Step) -> Step:
+        """Write what was observed onto the object that it is about, if that is worth it."""
+        snapshot = watch
         for _ in range(_ATTEMPTS):
-            now = datetime.now(UTC)
-            status = next_status(watch, observation, run=run, now=now, pinned=observed.pinned)
+            status = next_status(watch, step.observation, run=step.run, now=datetime.now(UTC), pinned=step.pinned)
             if not needs_write(watch.status, status, heartbeat=self._settings.heartbeat):
-                return Step(watch=watch, observation=observation, run=run, deadline=end)
+                # It may be our own write that was in conflict: sent again after its answer was lost.
+                return replace(step, watch=watch, untold=await self._tell_change(snapshot, watch, watch.status))
             try:
                 written = await self._store.write_status(watch, status)
             except ObjectGone:
-                return Step(watch=None, observation=observation, run=run)
+                return replace(step, watch=None)
             except Conflict:
                 fresh = await self.read(watch.namespace, watch.name)
                 if fresh is None or fresh.uid != watch.uid:
-                    return Step(watch=None, observation=observation, run=run)
+                    return replace(step, watch=None)
                 if fresh.target != watch.target:
-                    return Step(watch=fresh, observation=observation, run=0, dropped=True)
+                    return replace(step, watch=fresh, run=0, dropped=True)
                 # A poll that was asked for while this one was under way has not been made.
                 watch = replace(fresh, requested_at=watch.requested_at)
                 continue
-            transition = find_transition(watch, status)
-            if transition is not None:
-                _log.info("%s/%s: %s: %s", watch.namespace, watch.name, transition.reason, transition.message)
-            untold = None if transition is None or await self.tell(watch, transition) else transition
-            fresh = Watch.from_body(written)
-            return Step(watch=fresh, observation=observation, run=run, deadline=end, untold=untold)
-        raise StoreUnavailable(f"{watch.namespace}/{watch.name} was edited during each of {_ATTEMPTS} writes")
+            untold = await self._tell_change(watch, watch, status, is_new=True)
+            return replace(step, watch=Watch.from_body(written), untold=untold)
+        raise StoreUnavailable(f"the object was edited during each of {_ATTEMPTS} writes")
+
+    async def _tell_change(
+        self, before: Watch, watch: Watch, status: Mapping[str, Any], *, is_new: bool = False
+    ) -> Transition | None:
+        """Tell what changed from *before* to *status*; returns what could not be told yet."""
+        transition = find_transition(before, status)
+        if transition is None:
+            return None
+        if is_new:
+            _log.info("%s/%s: %s: %s", watch.namespace, watch.name, transition.reason, transition.message)
+        return None if await self.tell(watch, transition) else transition
 
     async def tell(self, watch: Watch, transition: Transition) -> bool:
         """Post *transition* as an Event; False where that has to be tried again."""

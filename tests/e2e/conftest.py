@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import secrets
+from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +24,17 @@ from demo.controlplane import (
     kubectl_path,
     running_control_plane,
 )
+from demo.simulator import ManualClock, running_simulator
+from tests.support.jobs import Jobs
+from tests.support.kubernetes_client import KubernetesClient, Recording
+from tests.support.operator_process import TOKEN, OperatorProcess, Operators, prove_calm
+from tests.support.watches import Watches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from demo.controlplane import Cluster, Faults
+    from demo.simulator import AzureSimulator
 
 HERE = Path(__file__).parent
 CRD = HERE.parents[1] / "crds" / "backupjobwatches.azurebackup.dev.yaml"
@@ -125,3 +133,77 @@ def faults(control_plane: ControlPlane) -> Iterator[Faults]:
     """Faults of the API server, taken back after the test."""
     yield control_plane.faults
     control_plane.faults.clear()
+
+
+@pytest.fixture(scope="session")
+def azure() -> Iterator[AzureSimulator]:
+    """Azure, whose clock goes on only when a test says so."""
+    clock = ManualClock(start=datetime.now(UTC) - timedelta(hours=1))
+    with running_simulator(clock=clock, tokens={TOKEN: "operator"}) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def jobs(azure: AzureSimulator) -> Iterator[Jobs]:
+    """Jobs in a vault and a subscription of the test's own."""
+    yield Jobs(azure)
+    azure.release_holds()
+    azure.faults.clear()
+
+
+@pytest.fixture(scope="session")
+def client(cluster: Cluster) -> Iterator[KubernetesClient]:
+    """The API server by HTTPS."""
+    client = KubernetesClient(cluster)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def recording(cluster: Cluster) -> Iterator[Recording]:
+    """Every version of every watch from now on."""
+    with Recording(cluster) as recording:
+        yield recording
+
+
+@pytest.fixture(scope="session")
+def operators(
+    cluster: Cluster, azure: AzureSimulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Operators]:
+    """Operators: the shared one, and those that single tests want."""
+    operators = Operators(cluster, azure.url, tmp_path_factory.mktemp("operators"))
+    yield operators
+    operators.stop()
+
+
+@pytest.fixture
+def operator_log(operators: Operators) -> Iterator[None]:
+    """Shows what operators said during a test that fails, and looks for what no log may hold."""
+    before = operators.logs()
+    yield
+    after = operators.logs()
+    said = [log.removeprefix(known) for log, known in zip_longest(after, before, fillvalue="")]
+    print(*said, sep="\n")
+    prove_calm("".join(said))
+
+
+@pytest.fixture
+def operator(operators: Operators, operator_log: None) -> OperatorProcess:
+    """The operator that tests have in common: of the whole cluster."""
+    return operators.shared()
+
+
+@pytest.fixture
+def own_operators(operators: Operators, operator_log: None) -> Iterator[Operators]:
+    """For tests that need operators of their own: none runs before and after."""
+    operators.stop()
+    yield operators
+    operators.stop()
+
+
+@pytest.fixture
+def watches(namespace: str, client: KubernetesClient, recording: Recording) -> Iterator[Watches]:
+    """The watches of a namespace of the test's own; none of them ever gets a mark from the operator."""
+    watches = Watches(namespace, client, recording)
+    yield watches
+    watches.prove_unmarked()

@@ -32,12 +32,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from azure.core.credentials import TokenCredential
+    from azure.core.pipeline import PipelineResponse
 
     from backupjobwatch.settings import Settings
 
 _EXCERPT: Final = 400
 _SERVER_ERROR: Final = 500
 _KNOWN_AUTHORITIES: Final = frozenset(cloud.authority for cloud in CLOUDS.values())
+
+
+class _Last(threading.local):
+    status: int | None = None
+    """HTTP status of the last answer to azure-identity in this thread."""
+
+
+_last = _Last()
 
 
 class Tokens(Protocol):
@@ -77,6 +86,7 @@ class IdentityTokens:
 
     def get(self, *, claims: str | None = None, renewed: bool = False) -> str:
         """Return a token from azure-identity's cache, or from Entra."""
+        _last.status = None
         try:
             credential = self._current(renewed=renewed and not claims)
             return str(credential.get_token(self._scope, claims=claims).token)
@@ -130,6 +140,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "read_timeout": settings.azure_read_timeout.total_seconds(),
         "retry_total": 1,
         "use_env_settings": False,
+        "raw_response_hook": _note_status,
     }
     if settings.azure_authority not in _KNOWN_AUTHORITIES:
         # It would be looked up at the public cloud's, which an air-gapped one does not reach.
@@ -146,20 +157,34 @@ def _of_environment(options: dict[str, Any]) -> TokenCredential:
 
     Exactly one is tried: in a chain, the failure of one would hide behind the next.
     """
-    if os.environ.get("AZURE_FEDERATED_TOKEN_FILE"):
+    if _has_federated_token():
         return WorkloadIdentityCredential(**options)
-    if os.environ.get("AZURE_CLIENT_SECRET") or os.environ.get("AZURE_CLIENT_CERTIFICATE_PATH"):
+    if _has_service_principal():
         return EnvironmentCredential(**options)
-    del options["authority"]  # it comes from the metadata service
+    # It comes from the machine's own metadata service, by plain http: neither authority nor proxy has business there.
+    for name in ("authority", "disable_instance_discovery", "connection_verify", "proxies"):
+        options.pop(name, None)
     return ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"), **options)
+
+
+def _has_federated_token() -> bool:
+    return bool(os.environ.get("AZURE_FEDERATED_TOKEN_FILE"))
+
+
+def _has_service_principal() -> bool:
+    return bool(os.environ.get("AZURE_CLIENT_SECRET") or os.environ.get("AZURE_CLIENT_CERTIFICATE_PATH"))
+
+
+def _note_status(response: PipelineResponse[Any, Any]) -> None:
+    """Note the HTTP status of an answer, which azure-identity keeps to itself."""
+    _last.status = response.http_response.status_code
 
 
 def _kind_of(error: Exception, whose: str) -> AzureError:
     text = clean(str(error).split("\n", 1)[0], _EXCERPT).rstrip(".")
     if any(isinstance(cause, (ServiceRequestError, ServiceResponseError)) for cause in _causes(error)):
         return AzureUnavailable(f"No token: Entra or the metadata service could not be reached: {text}.")
-    response = getattr(error, "response", None)
-    if response is not None and response.status_code >= _SERVER_ERROR:
+    if _last.status is not None and _last.status >= _SERVER_ERROR:
         return AzureUnavailable(f"No token: Entra or the metadata service failed: {text}.")
     if isinstance(error, CredentialUnavailableError) or not isinstance(error, AzureCoreError):
         return CredentialsNotFound(f"There are no credentials for {whose}: {text}.")

@@ -36,12 +36,13 @@ class _Deadline:
 
     def __init__(self) -> None:
         self.passed = False
-        self._connection: HTTPConnection | None = None
+        self._socket: socket.socket | None = None
         self._lock = threading.Lock()
 
-    def guard(self, connection: HTTPConnection) -> None:
+    def guard(self, sock: socket.socket | None) -> None:
+        """Have *sock* shut down when the time is over: the socket itself, which outlives its connection object."""
         with self._lock:
-            self._connection = connection
+            self._socket = sock
             if self.passed:
                 self._shut_down()
 
@@ -51,11 +52,10 @@ class _Deadline:
             self._shut_down()
 
     def _shut_down(self) -> None:
-        sock = getattr(self._connection, "sock", None)
-        if sock is not None:
+        if self._socket is not None:
             with contextlib.suppress(OSError):
                 # Not the method of SSLSocket, which pulls the session from under the thread that reads.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 _deadline: ContextVar[_Deadline | None] = ContextVar("_deadline", default=None)
@@ -76,13 +76,20 @@ def _time_limit(seconds: float) -> Iterator[_Deadline]:
 
 
 class _Guarded(HTTPConnection):
-    """A connection that the present request's deadline can shut down."""
+    """A connection whose socket the present request's deadline can shut down."""
+
+    def connect(self) -> None:
+        super().connect()
+        self._guard()
 
     def request(self, *args: Any, **kwargs: Any) -> None:
+        self._guard()  # where the connection is one of the pool
+        super().request(*args, **kwargs)
+
+    def _guard(self) -> None:
         deadline = _deadline.get()
         if deadline is not None:
-            deadline.guard(self)
-        super().request(*args, **kwargs)
+            deadline.guard(self.sock)
 
 
 class _GuardedHTTPS(_Guarded, HTTPSConnection):
@@ -140,9 +147,11 @@ class Transport:
                 ) as response:
                     body = response.raw.read(MAX_BODY + 1, decode_content=True)
             except (requests.RequestException, HTTPError, OSError) as error:
-                if deadline.passed:
-                    raise AzureUnavailable(f"Azure gave no whole answer within {self._total:g}s.") from error
-                raise AzureUnavailable(f"Azure could not be reached: {_plain(error)}.") from error
+                if not deadline.passed:
+                    raise AzureUnavailable(f"Azure could not be reached: {_plain(error)}.") from error
+            # Checked last: what was shut down can look like an answer that came to its end.
+            if deadline.passed:
+                raise AzureUnavailable(f"Azure gave no whole answer within {self._total:g}s.")
         if len(body) > MAX_BODY:
             raise UnexpectedResponse(f"Azure's answer is longer than {MAX_BODY // 1024**2} MiB.")
         return Answer(status=response.status_code, headers=response.headers, body=body)

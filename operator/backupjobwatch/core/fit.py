@@ -15,7 +15,7 @@ MAX_BYTES: Final = 60 * 1024
 
 _LEVELS = ((50, 256), (25, 256), (25, 128), (10, 128), (5, 64), (2, 48))
 """Items kept of each list and characters of each text, tried in turn until the status fits."""
-_KEPT_WHOLE = frozenset({"resourceId", "name", "target", "type", "reason"})
+_KEPT_WHOLE = frozenset({"resourceId", "name", "target", "type", "reason", "lastHandledReconcileAt"})
 _NOTE = " Azure's answer is too large to be kept whole."
 
 
@@ -27,11 +27,12 @@ def size_of(status: Mapping[str, Any]) -> int:
 
 def fit(status: dict[str, Any]) -> dict[str, Any]:
     """Return *status*, or where it is too large a version with shorter lists and texts that says so."""
+    message = str(status.get("message", ""))
     for items, characters in _LEVELS:
         if size_of(status) <= MAX_BYTES:
             break
         status = {name: _shrunk(value, items, characters, name) for name, value in status.items()}
-        status["message"] = status["message"][: characters - len(_NOTE)].removesuffix(_NOTE) + _NOTE
+        status["message"] = message[: characters - len(_NOTE)] + _NOTE
     return status
 
 
@@ -39,8 +40,9 @@ def _shrunk(value: Any, items: int, characters: int, name: str) -> Any:
     if isinstance(value, str) and len(value) > characters and name not in _KEPT_WHOLE:
         return value[: characters - 1] + CUT
     if isinstance(value, list):
-        return [_shrunk(item, items, characters, "") for item in value[:items]]
+        kept = value if name == "conditions" else value[:items]
+        return [_shrunk(item, items, characters, "") for item in kept]
     if isinstance(value, dict):
-        kept = list(value.items())[: 2 * items] if name == "properties" else value.items()
-        return {key[:characters]: _shrunk(item, items, characters, key) for key, item in kept}
+        pairs = list(value.items())[: 2 * items] if name == "properties" else value.items()
+        return {key[:characters]: _shrunk(item, items, characters, key) for key, item in pairs}
     return value

@@ -38,7 +38,7 @@ class Reader:
         if not isinstance(value, (str, int, float)):
             return None
         text = clean(str(value), limit)
-        if len(text) == limit and text.endswith(CUT):
+        if text.endswith(CUT) and not str(value).rstrip().endswith(CUT):
             self.cut.add("texts")
         return text or None
 

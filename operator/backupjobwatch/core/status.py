@@ -66,15 +66,16 @@ def _write(
 ) -> dict[str, Any]:
     previous = watch.own_status
     polled = observation is not None and not isinstance(observation, NotAsked)
-    message = verdict.message
+    note = ""
     mirrored: Mapping[str, Any] = {name: previous.get(name) for name in MIRRORED}
     job = deciding_job(observation) if isinstance(observation, JobSet) else observation
     if isinstance(job, Job):
         mirrored = mirror_job(job, previous)
         if job.cut:
-            message += f" Azure's answer is longer than is kept here: {', '.join(job.cut)} were cut."
-    message = clean(message, TEXT)
-    handled = watch.requested_at if polled or observation is None else None
+            note = f" Azure's answer is longer than is kept here: {', '.join(job.cut)} were cut."
+    message = clean(verdict.message, TEXT - len(note)) + note
+    # Where the deadline ends the watch without a poll, there will be none that could be waited for.
+    handled = watch.requested_at if polled or observation is None or verdict.final else None
     times = {
         # A watch that was never asked about has not been acted on: its deadline does not run while suspended.
         "watchStartTime": previous.get("watchStartTime") or (observation is not None and format_time(now)) or None,
@@ -98,7 +99,7 @@ def _write(
         jobs=_job_list(observation, pinned, previous) if pinned else previous.get("jobs"),
         jobsTotal=(len(pinned) if len(pinned) > MAX_JOBS else None) if pinned else previous.get("jobsTotal"),
         **times,
-        lastHandledReconcileAt=handled or watch.status.get("lastHandledReconcileAt"),
+        lastHandledReconcileAt=watch.status.get("lastHandledReconcileAt") if handled is None else handled,
         conditions=conditions,
     )
 

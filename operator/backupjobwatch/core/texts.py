@@ -5,8 +5,14 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl
 
-_URL = re.compile(r"(?P<base>\bhttps?://[^\s?\"'<>]+)\?(?P<query>[^\s\"'<>]*)", re.IGNORECASE)
-_JWT = re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?")
+_URL = re.compile(r"(?P<base>https?://[^\s?\"<>]+)\?(?P<query>[^\s\"<>]*)", re.IGNORECASE)
+_PASSWORD = re.compile(r"(?<=://)[^\s/?\"<>]*:[^\s/?\"<>]*@")
+_JWT = re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?")
+_SECRET = re.compile(
+    r"\b(?P<name>sig|signature|password|pwd|secret|client_secret|access_token|accountkey|sharedaccesskey)="
+    r"[^&;\s\"<>]+",
+    re.IGNORECASE,
+)
 _HARMLESS = frozenset({"linkid", "clcid", "view", "tabs", "ocid"})
 """Parameters of Microsoft's documentation links. All others may be part of a signature (SAS, operation URLs)."""
 
@@ -21,12 +27,23 @@ def clean(text: str, limit: int) -> str:
     A cut text ends in an ellipsis, so that a reader can tell.
     """
     # Enough of it: an error of megabytes is not worth the regular expressions.
-    text = _JWT.sub("[token]", _URL.sub(_without_secrets, text[: 4 * limit + 4096]))
-    text = "".join(character if character.isprintable() else " " for character in text)
-    text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1] + CUT
+    kept = text[: 4 * limit + 4096]
+    for pattern, replacement in _SECRETS:
+        kept = pattern.sub(replacement, kept)
+    kept = "".join(character if character.isprintable() else " " for character in kept)
+    kept = " ".join(kept.split())
+    is_cut = len(kept) > limit or len(text) > 4 * limit + 4096
+    return kept[: limit - 1] + CUT if is_cut else kept
 
 
 def _without_secrets(url: re.Match[str]) -> str:
     names = {name.lower() for name, _ in parse_qsl(url["query"], keep_blank_values=True)}
     return url[0] if names <= _HARMLESS else f"{url['base']}?[…]"
+
+
+_SECRETS = (
+    (_URL, _without_secrets),
+    (_PASSWORD, "[…]@"),
+    (_JWT, "[token]"),
+    (_SECRET, r"\g<name>=[…]"),
+)

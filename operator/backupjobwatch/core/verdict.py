@@ -96,7 +96,10 @@ def judge(  # the order of these questions is the contract
 def deadline(watch: Watch, spec: WatchSpec) -> datetime | None:
     """Return when *watch* fails if its job has not ended; None while the time does not run yet."""
     started = parse_time(watch.own_status.get("watchStartTime"))
-    return None if started is None else started + spec.active_deadline
+    try:
+        return None if started is None else started + spec.active_deadline
+    except OverflowError:  # somebody has written a start in the year 9999 into the status
+        return started
 
 
 def _judge_job(job: Job, spec: WatchSpec) -> Verdict:
@@ -122,7 +125,7 @@ def _judge_job(job: Job, spec: WatchSpec) -> Verdict:
             message = f"{job.title}: Azure reports {told}, so it counts as not ended."
         case Outcome.CANCELLING:
             phase, message = RUNNING, f"{job.title} is being cancelled."
-        case Outcome.IN_PROGRESS:
+        case _:  # in progress
             phase, message = RUNNING, f"{job.title} is in progress."
     return Verdict(phase=phase, reason=_REASONS[outcome], message=message.strip())
 
@@ -172,14 +175,12 @@ def _keep(watch: Watch, observation: NotAsked, now: datetime) -> Verdict:
     polled = parse_time(status.get("lastPollTime"))
     phase = str(status.get("phase") or PENDING)
     if polled is None or now - polled >= STALE or status.get("reason") == "Suspended":
-        return Verdict(phase=phase, reason=observation.reason, message=str(observation), retrying=True)
-    return Verdict(
-        phase=phase,
-        reason=str(status.get("reason")),
-        message=str(status.get("message")),
-        retrying=any(condition.get("reason") == "ProgressingWithRetry" for condition in status.get("conditions", ())),
-        trouble_since=parse_time(status.get("troubleSince")),
-    )
+        reason, message, retrying = observation.reason, str(observation), True
+    else:
+        reason, message = str(status.get("reason")), str(status.get("message"))
+        retrying = any(condition.get("reason") == "ProgressingWithRetry" for condition in status.get("conditions", ()))
+    since = parse_time(status.get("troubleSince"))  # a turn that was missed does not break a run
+    return Verdict(phase=phase, reason=reason, message=message, retrying=retrying, trouble_since=since)
 
 
 def _judge_trouble(watch: Watch, spec: WatchSpec, error: AzureError, *, run: int, now: datetime) -> Verdict:

@@ -85,9 +85,14 @@ class Watch:
         return bool(self.status.get("observedGeneration") == self.generation)
 
     @property
+    def handled(self) -> str | None:
+        """The request for a poll that the status has acknowledged."""
+        return self.status.get("lastHandledReconcileAt")
+
+    @property
     def request_pending(self) -> bool:
         """Whether a poll was asked for, by annotation, that the status has not yet acknowledged."""
-        return self.requested_at is not None and self.requested_at != self.status.get("lastHandledReconcileAt")
+        return self.requested_at is not None and self.requested_at != self.handled
 
     @property
     def settled(self) -> bool:

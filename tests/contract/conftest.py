@@ -1,0 +1,62 @@
+"""The simulator with one vault and one job, its clock stopped, and a way to ask it; and uv."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from demo.simulator import AzureSimulator, ManualClock, Vault, running_simulator
+from tests.contract.project import ROOT, read
+from tests.contract.simulator_client import JOB, TOKEN, Get
+from tests.support import azure
+
+
+@pytest.fixture
+def sim() -> Iterator[AzureSimulator]:
+    with running_simulator(clock=ManualClock()) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def vault(sim: AzureSimulator) -> Vault:
+    vault = sim.add_vault(azure.SUBSCRIPTION_ID, azure.RESOURCE_GROUP, azure.VAULT)
+    vault.set_job(JOB, azure.payload("job-iaasvm-completed"))
+    return vault
+
+
+@pytest.fixture
+def get(sim: AzureSimulator, vault: Vault) -> Iterator[Get]:
+    """Ask for a path, the job's by default, with everything in order unless told otherwise."""
+    with requests.Session() as session:
+        session.trust_env = False
+
+        def ask(
+            path: str = vault.job_id(JOB), *, version: str | None = "2025-02-01", **options: Any
+        ) -> requests.Response:
+            asked: dict[str, Any] = {
+                "method": "GET",
+                "headers": TOKEN,
+                "timeout": 5.0,
+                "allow_redirects": False,
+            } | options
+            return session.request(url=sim.url + path, params={"api-version": version} if version else None, **asked)
+
+        yield ask
+
+
+@pytest.fixture(scope="session")
+def uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The uv that the Makefile pins: the one that ``make setup`` has made, or one of our own."""
+    (version,) = re.findall(r"^UV_VERSION := (\S+)$", read("Makefile"), re.MULTILINE)
+    made = ROOT / "build" / "uv" / "bin" / "uv"
+    if made.exists() and subprocess.check_output([made, "--version"], text=True).split()[1] == version:
+        return made
+    folder = tmp_path_factory.mktemp("uv")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    subprocess.run([folder / "bin" / "pip", "install", "--quiet", f"uv=={version}"], check=True)
+    return folder / "bin" / "uv"

@@ -1,0 +1,59 @@
+"""The project's own files, as tests read them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from demo.controlplane import kubectl_path
+
+ROOT: Final = Path(__file__).parents[2]
+PACKAGE: Final = ROOT / "operator" / "backupjobwatch"
+DOCUMENTS: Final = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")))
+MODULES: Final = tuple(sorted(PACKAGE.rglob("*.py")))
+ENVIRONMENT: Final = {**os.environ}
+"""As it was before the tests hid the machine's proxies, which uv may need."""
+
+Manifest = dict[str, Any]
+
+
+def relative(path: Path) -> str:
+    """Name *path* as it is named within the project, for test ids and messages."""
+    return str(path.relative_to(ROOT))
+
+
+def read(name: str) -> str:
+    """Return the text of the file that is so named within the project."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def load(name: str) -> list[Manifest]:
+    """Return the objects of a YAML file of the project."""
+    return [value for value in yaml.safe_load_all(read(name)) if value is not None]
+
+
+@cache
+def pyproject() -> dict[str, Any]:
+    """Return what pyproject.toml says."""
+    return tomllib.loads(read("pyproject.toml"))
+
+
+def kustomize(folder: Path) -> list[Manifest]:
+    """Return the objects that ``kubectl kustomize`` builds from *folder*."""
+    command = [str(kubectl_path()), "kustomize", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return [value for value in yaml.safe_load_all(done.stdout) if value is not None]
+
+
+def pick(objects: list[Manifest], kind: str) -> Manifest:
+    """Return the one object of that *kind*."""
+    (found,) = (each for each in objects if each["kind"] == kind)
+    return found

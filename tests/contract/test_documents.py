@@ -1,0 +1,179 @@
+"""The documents are true where that can be computed: links, names, commands and examples."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+import click
+import pytest
+import yaml
+
+from backupjobwatch import __version__
+from backupjobwatch.cli import main
+from backupjobwatch.constants import GROUP, PLURAL
+from tests.contract import markdown
+from tests.contract.project import DOCUMENTS, PACKAGE, ROOT, load, pyproject, read, relative
+from tests.support import azure
+from tests.support.builders import watch_body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAKE_TARGETS: Final = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
+RENDER_DOCUMENT: Final = "docs/troubleshooting.md"
+EACH_DOCUMENT: Final = pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
+
+
+def calls(text: str, program: str) -> Iterator[list[str]]:
+    """Yield the arguments of every call of *program* among the commands of a document."""
+    for command in markdown.commands(text):
+        for call in re.split(r"&&|\|\||[|;]| -- ", command):
+            words = call.split()
+            if words[:1] == [program]:
+                yield shlex.split(call.partition(" > ")[0])[1:]
+
+
+# ── links and names ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@EACH_DOCUMENT
+def test_links_resolve(path: Path) -> None:
+    """Every link within the project leads to a file of it, and to a heading that is there."""
+    for link in markdown.links(path.read_text(encoding="utf-8")):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        assert target.is_relative_to(ROOT), link
+        assert target.exists(), link
+        assert not anchor or anchor in markdown.anchors(target.read_text(encoding="utf-8")), link
+
+
+@EACH_DOCUMENT
+def test_named_files_exist(path: Path) -> None:
+    """Every file and folder of the project that a document names is there."""
+    homes = (ROOT, PACKAGE)
+    for piece in markdown.code(path.read_text(encoding="utf-8")):
+        first, _, _ = piece.partition("/")
+        inside = "/" in piece and any((home / first).exists() for home in homes)
+        if re.fullmatch(r"[\w./-]+", piece) and (inside or piece.endswith((".py", ".md", ".toml"))):
+            assert any((home / piece).exists() for home in homes), piece
+
+
+@EACH_DOCUMENT
+def test_names_nothing_of_this_machine(path: Path) -> None:
+    """No document names an absolute path, other than of URLs and of patches."""
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?<![\w/.~:}*)\]-])/([a-z][\w.-]*)", text))
+    assert {name for name in named if (ROOT.parents[-1] / name).exists()} == set()
+
+
+@EACH_DOCUMENT
+def test_make_targets_exist(path: Path) -> None:
+    """Every ``make`` that a document names is a target of the Makefile."""
+    for target, *_ in filter(None, calls(path.read_text(encoding="utf-8"), "make")):
+        assert target in MAKE_TARGETS
+
+
+def test_make_lists_its_targets() -> None:
+    """``make help`` tells every target that is no file, and none is taken for a file."""
+    makefile = read("Makefile")
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert set(phony.split()) == MAKE_TARGETS
+    assert set(re.findall(r"^([a-z-]+):.*## .", makefile, re.MULTILINE)) == MAKE_TARGETS
+
+
+def test_changelog_has_this_version() -> None:
+    """The changelog has a section for this version, or for what is not yet released."""
+    sections = re.findall(r"^## \[(.+?)\]", read("CHANGELOG.md"), re.MULTILINE)
+    assert {"Unreleased", __version__} & set(sections)
+
+
+def test_glossary_terms_are_unique() -> None:
+    """The glossary explains each word once."""
+    words = [markdown.plain(row["word"]).lower() for row in markdown.table(read("docs/glossary.md"), "word")]
+    assert len(set(words)) == len(words)
+    assert all(row["meaning"] for row in markdown.table(read("docs/glossary.md"), "word"))
+
+
+def test_architecture_names_real_modules() -> None:
+    """The modules in the architecture's table exist."""
+    for row in markdown.table(read("docs/architecture.md"), "module"):
+        for name in markdown.plain(row["module"]).split(", "):
+            assert (PACKAGE / f"{name}.py").exists() or (PACKAGE / name / "__init__.py").exists(), name
+
+
+def test_readme_prints_the_columns() -> None:
+    """The README's first listing has the CRD's columns."""
+    (crd,) = load(f"crds/{PLURAL}.{GROUP}.yaml")
+    columns = crd["spec"]["versions"][0]["additionalPrinterColumns"]
+    printed = [each["name"].upper() for each in columns if each.get("priority", 0) == 0]
+    prompt, head, *_ = markdown.blocks(read("README.md"), "console")[0].splitlines()
+    assert prompt == f"$ kubectl get {PLURAL}"
+    assert re.split(r" {2,}", head) == ["NAME", *printed]
+
+
+def test_python_is_the_one_that_is_required() -> None:
+    """The documents ask for the Python that the package asks for."""
+    least = pyproject()["project"]["requires-python"].removeprefix(">=")
+    for name in ("README.md", "CONTRIBUTING.md"):
+        assert set(re.findall(r"Python (\d\.\d+)", read(name))) == {least}
+
+
+# ── the command line ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@EACH_DOCUMENT
+def test_commands_are_real(path: Path) -> None:
+    """Every call of ``backupjobwatch`` has a command, options that the command has, and all that it needs."""
+    context = click.Context(main, info_name="backupjobwatch")
+    for name, *arguments in filter(None, calls(path.read_text(encoding="utf-8"), "backupjobwatch")):
+        command = main.get_command(context, name)
+        assert command is not None, name
+        options, rest, _ = command.make_parser(click.Context(command)).parse_args(list(arguments))
+        assert rest == [], arguments
+        needed = {param.name for param in command.params if param.required}
+        assert not arguments or needed <= options.keys(), arguments
+
+
+def test_options_of_render_are_real() -> None:
+    """The options that the text about ``render`` explains are options of it."""
+    options = {option for param in main.commands["render"].params for option in param.opts}
+    named = {piece.split()[0] for piece in markdown.code(read(RENDER_DOCUMENT)) if piece.startswith("--")}
+    assert named
+    assert named <= options
+
+
+@pytest.mark.parametrize(
+    ("payload", "extra", "phase", "reason"),
+    [
+        ("job-iaasvm-completed", [], "Succeeded", "JobCompleted"),
+        ("job-iaasvm-failed", [], "Failed", "JobFailed"),
+        ("job-iaasvm-inprogress", [], "Running", "JobInProgress"),
+        (
+            "error-404-vault-gateway",
+            ["--status", "404", "--header", "x-ms-failure-cause: gateway"],
+            "Pending",
+            "VaultNotFound",
+        ),
+    ],
+)
+def test_render_works_as_documented(tmp_path: Path, payload: str, extra: list[str], phase: str, reason: str) -> None:
+    """The documented call of ``render`` computes the status of an answer of Azure's."""
+    (arguments,) = (each for each in calls(read(RENDER_DOCUMENT), "backupjobwatch") if len(each) > 1)
+    job_id = azure.payload("job-iaasvm-completed")["id"].rpartition("/")[0]
+    name = azure.payload(payload).get("name", "b0b00001-5e1f-4000-8000-000000000003")
+    watch = watch_body({"jobResourceId": f"{job_id}/{name}"})
+    (tmp_path / "watch.yaml").write_text(yaml.safe_dump(watch), encoding="utf-8")
+    shutil.copy(azure.DATA / f"{payload}.json", tmp_path / "job.json")
+    command = [sys.executable, "-m", "backupjobwatch", *arguments, *extra]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    status = yaml.safe_load(done.stdout)["status"]
+    assert (status["phase"], status["reason"]) == (phase, reason)

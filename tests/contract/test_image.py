@@ -1,0 +1,209 @@
+"""The image is what the Dockerfile says, as far as that shows without Docker: its environment is made for real."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import pytest
+
+from backupjobwatch import __version__
+from backupjobwatch.cli import main
+from backupjobwatch.settings import Settings
+from tests.contract.project import ENVIRONMENT, MODULES, PACKAGE, ROOT, pyproject, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Instruction(NamedTuple):
+    """One instruction of a Dockerfile."""
+
+    word: str
+    text: str
+
+    @property
+    def flags(self) -> list[str]:
+        """The ``--flags`` in front."""
+        return [word for word in self.text.split() if word.startswith("--")]
+
+    @property
+    def words(self) -> list[str]:
+        """What follows them."""
+        return [word for word in shlex.split(self.text) if not word.startswith("--")]
+
+
+def read_stages() -> list[list[Instruction]]:
+    """Return the instructions of each stage, the FROM first."""
+    text = re.sub(r"^#.*\n", "", read("Dockerfile"), flags=re.MULTILINE).replace("\\\n", " ")
+    stages: list[list[Instruction]] = []
+    for line in filter(None, text.splitlines()):
+        word, _, rest = line.partition(" ")
+        stages += [[]] if word == "FROM" else []
+        stages[-1].append(Instruction(word, rest.strip()))
+    return stages
+
+
+BUILD, FINAL = read_stages()
+
+
+def texts(stage: list[Instruction], word: str) -> list[str]:
+    """Return what follows that *word*, each time it is there."""
+    return [each.text for each in stage if each.word == word]
+
+
+def variables(stage: list[Instruction]) -> dict[str, str]:
+    """Return the variables that a stage sets."""
+    pairs = [pair.partition("=") for text in texts(stage, "ENV") for pair in shlex.split(text)]
+    return {name: value for name, _, value in pairs}
+
+
+SOURCES: Final = {source for each in BUILD if each.word == "COPY" for source in each.words[:-1]}
+
+
+# ── what the file says ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_has_a_stage_to_build_and_one_to_run() -> None:
+    """Both stages begin with the same Python, which the environment links to, and it is the least that is required."""
+    image, alias, name = texts(BUILD, "FROM")[0].split()
+    assert alias == "AS"
+    assert texts(FINAL, "FROM") == [image]
+    assert texts(FINAL, "COPY") == [f"--from={name} /app /app"]
+    least = pyproject()["project"]["requires-python"].removeprefix(">=")
+    assert re.match(rf"python:{re.escape(least)}-slim", image)
+
+
+def test_runs_the_environment_that_was_built() -> None:
+    """The environment stays at the path that it was built for, and comes first."""
+    assert variables(BUILD)["UV_PROJECT_ENVIRONMENT"] == "/app"
+    assert variables(FINAL)["PATH"].split(":")[0] == "/app/bin"
+
+
+def test_installs_nothing_into_the_running_image() -> None:
+    """The last stage takes things away, and brings none."""
+    for command in texts(FINAL, "RUN"):
+        assert not re.search(r"\b(install|apt|apt-get|add|curl|wget|uv|sync)\b", command)
+    assert {each.word for each in FINAL} <= {"FROM", "RUN", "COPY", "ENV", "USER", "EXPOSE", "ENTRYPOINT", "CMD"}
+
+
+def test_is_not_root() -> None:
+    """The user is a number, as runAsNonRoot wants it, and not zero."""
+    (user,) = texts(FINAL, "USER")
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
+    words = [each.word for each in FINAL]
+    assert "RUN" not in words[words.index("USER") :]
+
+
+def test_runs_the_command() -> None:
+    """It runs the project's own command, and by default the operator."""
+    (entry,), (arguments,) = (map(json.loads, texts(FINAL, word)) for word in ("ENTRYPOINT", "CMD"))
+    assert entry == list(pyproject()["project"]["scripts"])
+    assert arguments[0] in main.commands
+
+
+def test_exposes_the_probes() -> None:
+    """The port is that of the probes."""
+    assert texts(FINAL, "EXPOSE") == [str(Settings().probe_port)]
+
+
+def test_pins_uv() -> None:
+    """The image is built with the uv that contributors use, in the version that the Makefile pins."""
+    (version,) = re.findall(r"^UV_VERSION := (\S+)$", read("Makefile"), re.MULTILINE)
+    assert [re.findall(r"\buv==(\S+)", text) for text in texts(BUILD, "RUN") if "pip" in text] == [[version]]
+
+
+def test_context_is_what_is_copied() -> None:
+    """.dockerignore lets through what the Dockerfile copies, and nothing else."""
+    first, *rest = read(".dockerignore").splitlines()
+    assert first == "*"
+    assert {line[1:] for line in rest if line.startswith("!")} == SOURCES
+    assert [line for line in rest if not line.startswith("!")] == ["**/__pycache__"]
+    assert all((ROOT / source).exists() for source in SOURCES)
+
+
+# ── what it does ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def environment(uv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The virtual environment that the build stage makes, by its own commands, of what it copies and nothing else."""
+    folder = tmp_path_factory.mktemp("image")
+    source, made = folder / "src", folder / "app"
+    source.mkdir()
+    settings = {
+        **variables(BUILD),
+        "UV_COMPILE_BYTECODE": "0",  # half of the time, and nothing that is looked at here
+        "UV_PROJECT_ENVIRONMENT": str(made),
+        "UV_PYTHON": sys.executable,
+    }
+    for each in BUILD:
+        if each.word == "COPY":
+            for name in each.words[:-1]:
+                copy(name, source / each.words[-1])
+        elif each.word == "RUN" and each.words[0] == "uv":
+            command = [str(uv), *shlex.split(each.text)[1:]]
+            done = subprocess.run(
+                command, cwd=source, env={**ENVIRONMENT, **settings}, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+    return made
+
+
+def copy(name: str, target: Path) -> None:
+    """Copy as COPY does: a folder's content, or a file into a folder."""
+    if (ROOT / name).is_dir():
+        shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copy(ROOT / name, target)
+
+
+@pytest.fixture(scope="module")
+def installed(environment: Path) -> dict[str, importlib.metadata.Distribution]:
+    """The distributions in it, by name."""
+    (packages,) = environment.glob("lib/python*/site-packages")
+    found = importlib.metadata.distributions(path=[str(packages)])
+    return {re.sub(r"[-_.]+", "-", each.name).lower(): each for each in found}
+
+
+def test_built_command_runs(environment: Path, tmp_path: Path) -> None:
+    """The command is there, has all that it imports, and is of this version."""
+    command = [str(environment / "bin" / "backupjobwatch"), "--version"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == (f"backupjobwatch, version {__version__}\n", "")
+
+
+def test_built_environment_is_the_lock_files(installed: dict[str, importlib.metadata.Distribution]) -> None:
+    """It has the dependencies of the project, and none that only tests, checks or contributors need."""
+    project, groups = pyproject()["project"], pyproject()["dependency-groups"]
+    wanted = {name(each) for each in project["dependencies"]}
+    unwanted = {name(each) for group in groups.values() for each in group if isinstance(each, str)}
+    assert wanted <= installed.keys()
+    assert not unwanted & installed.keys()
+    assert {each for each in installed if each.startswith("azure-")} == {"azure-core", "azure-identity"}
+    assert not {"pip", "setuptools", "wheel", "uv", "hatchling"} & installed.keys()
+
+
+def name(requirement: str) -> str:
+    """Return the name of the distribution that a requirement asks for."""
+    match = re.match(r"[\w.-]+", requirement)
+    assert match is not None
+    return match[0].lower()
+
+
+def test_built_wheel_is_the_package(installed: dict[str, importlib.metadata.Distribution]) -> None:
+    """The wheel has the package with its typing mark, its licence and its command, and nothing else."""
+    files = {str(file) for file in installed["backupjobwatch"].files or ()}
+    about = f"backupjobwatch-{__version__}.dist-info/"
+    modules = {str(path.relative_to(PACKAGE.parent)) for path in MODULES}
+    assert {file for file in files if file.startswith("backupjobwatch/")} == {*modules, "backupjobwatch/py.typed"}
+    assert {file for file in files if not file.startswith(("backupjobwatch/", about))} == {
+        "../../../bin/backupjobwatch"
+    }
+    assert f"{about}licenses/LICENSE" in files

@@ -1,0 +1,243 @@
+"""The manifests build, ask for nothing that they need not have, and agree with the code that they run."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import requests
+
+from backupjobwatch import __version__
+from backupjobwatch.cli import main
+from backupjobwatch.constants import GROUP, PLURAL
+from backupjobwatch.probes import serve_probes
+from backupjobwatch.settings import PREFIX, Settings, load_settings
+from tests.contract.project import ROOT, Manifest, kustomize, load, pick, relative
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAMESPACE: Final = "backupjobwatch-system"
+NAME_LABEL: Final = "app.kubernetes.io/name"
+UNSET: Final = None
+CONTAINER: Final = "containers.*."
+
+RESTRICTED: Final[dict[str, tuple[str, tuple[Any, ...]]]] = {
+    # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted: where in the pod's spec, and which
+    # values are allowed there. A container must say by itself what the standard lets it inherit.
+    "host network": ("hostNetwork", (UNSET, False)),
+    "host processes": ("hostPID", (UNSET, False)),
+    "host memory": ("hostIPC", (UNSET, False)),
+    "host ports": (f"{CONTAINER}ports.*.hostPort", (UNSET, 0)),
+    "liveness of other hosts": (f"{CONTAINER}livenessProbe.httpGet.host", (UNSET, "")),
+    "readiness of other hosts": (f"{CONTAINER}readinessProbe.httpGet.host", (UNSET, "")),
+    "Windows, pod": ("securityContext.windowsOptions.hostProcess", (UNSET, False)),
+    "Windows, container": (f"{CONTAINER}securityContext.windowsOptions.hostProcess", (UNSET, False)),
+    "privileges": (f"{CONTAINER}securityContext.privileged", (UNSET, False)),
+    "privilege escalation": (f"{CONTAINER}securityContext.allowPrivilegeEscalation", (False,)),
+    "capabilities dropped": (f"{CONTAINER}securityContext.capabilities.drop.*", ("ALL",)),
+    "capabilities added": (f"{CONTAINER}securityContext.capabilities.add.*", (UNSET, "NET_BIND_SERVICE")),
+    "not root, pod": ("securityContext.runAsNonRoot", (True,)),
+    "not root, container": (f"{CONTAINER}securityContext.runAsNonRoot", (UNSET, True)),
+    "user, pod": ("securityContext.runAsUser", (UNSET,)),  # the image has one, and OpenShift its own
+    "user, container": (f"{CONTAINER}securityContext.runAsUser", (UNSET,)),
+    "seccomp, pod": ("securityContext.seccompProfile.type", ("RuntimeDefault", "Localhost")),
+    "seccomp, container": (f"{CONTAINER}securityContext.seccompProfile.type", (UNSET, "RuntimeDefault", "Localhost")),
+    "AppArmor, pod": ("securityContext.appArmorProfile.type", (UNSET, "RuntimeDefault", "Localhost")),
+    "AppArmor, container": (f"{CONTAINER}securityContext.appArmorProfile.type", (UNSET, "RuntimeDefault", "Localhost")),
+    "SELinux, pod": ("securityContext.seLinuxOptions", (UNSET,)),
+    "SELinux, container": (f"{CONTAINER}securityContext.seLinuxOptions", (UNSET,)),
+    "sysctls": ("securityContext.sysctls.*.name", (UNSET,)),
+    "/proc": (f"{CONTAINER}securityContext.procMount", (UNSET, "Default")),
+    "lifecycle": (f"{CONTAINER}lifecycle", (UNSET,)),
+}
+
+
+@pytest.fixture(scope="module")
+def objects() -> list[Manifest]:
+    """What ``kubectl apply -k manifests/base`` applies."""
+    return kustomize(ROOT / "manifests" / "base")
+
+
+@pytest.fixture(scope="module")
+def deployment(objects: list[Manifest]) -> Manifest:
+    return pick(objects, "Deployment")
+
+
+@pytest.fixture(scope="module")
+def pod(deployment: Manifest) -> dict[str, Any]:
+    spec: dict[str, Any] = deployment["spec"]["template"]["spec"]
+    return spec
+
+
+@pytest.fixture(scope="module")
+def container(pod: dict[str, Any]) -> dict[str, Any]:
+    (only,) = pod["containers"]
+    assert isinstance(only, dict)
+    return only
+
+
+def configure(monkeypatch: pytest.MonkeyPatch, container: dict[str, Any]) -> Settings:
+    """Read the settings as the process in *container* does."""
+    for variable in container["env"]:
+        monkeypatch.setenv(variable["name"], variable["value"])
+    return load_settings()
+
+
+def values(where: object, path: str) -> Iterator[Any]:
+    """Yield what is at *path*, of each item where it has a star; None where there is nothing."""
+    step, _, rest = path.partition(".")
+    if step == "*" and isinstance(where, list):
+        for item in where:
+            yield from values(item, rest) if rest else (item,)
+    elif isinstance(where, dict) and step in where:
+        yield from values(where[step], rest) if rest else (where[step],)
+    else:
+        yield None
+
+
+# ── what is built ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_base_builds(objects: list[Manifest]) -> None:
+    """The base is the CRD, the namespace, and one each of what the operator needs; nothing else."""
+    kinds = (
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+        "Deployment",
+        "Namespace",
+        "ServiceAccount",
+    )
+    assert sorted(each["kind"] for each in objects) == [*kinds]
+
+
+def test_crds_build(objects: list[Manifest]) -> None:
+    """The CRD builds by itself, unchanged, for who installs it apart."""
+    (crd,) = kustomize(ROOT / "crds")
+    assert [crd] == load(f"crds/{PLURAL}.{GROUP}.yaml")
+    assert crd == pick(objects, "CustomResourceDefinition")
+
+
+def test_everything_is_labelled(objects: list[Manifest], deployment: Manifest) -> None:
+    """Every object and the pod carry the label by which people find them."""
+    for each in [*objects, deployment["spec"]["template"]]:
+        labels = each["metadata"]["labels"]
+        assert (labels[NAME_LABEL], labels["app.kubernetes.io/part-of"]) == ("backupjobwatch", "backupjobwatch")
+
+
+def test_everything_is_in_the_namespace(objects: list[Manifest]) -> None:
+    """What is namespaced is in the one namespace that the base makes, with restricted Pod Security."""
+    namespace = pick(objects, "Namespace")
+    assert namespace["metadata"]["name"] == NAMESPACE
+    for mode in ("enforce", "warn", "audit"):
+        assert namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] == "restricted"
+    for kind in ("Deployment", "ServiceAccount"):
+        assert pick(objects, kind)["metadata"]["namespace"] == NAMESPACE
+
+
+# ── rights ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_role_grants_what_is_used(objects: list[Manifest]) -> None:
+    """The role lets the operator read watches, write their status and post events, and do nothing else."""
+    role = pick(objects, "ClusterRole")
+    assert "aggregationRule" not in role
+    assert role["rules"] == [
+        {"apiGroups": [GROUP], "resources": [PLURAL], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": [GROUP], "resources": [f"{PLURAL}/status"], "verbs": ["update"]},
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
+    ]
+
+
+def test_binding_joins_role_and_account(objects: list[Manifest], pod: dict[str, Any]) -> None:
+    """The binding gives that role to the very account that the pod runs as."""
+    binding, account = pick(objects, "ClusterRoleBinding"), pick(objects, "ServiceAccount")["metadata"]
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole"}
+    assert binding["roleRef"] == {**role, "name": pick(objects, "ClusterRole")["metadata"]["name"]}
+    (subject,) = binding["subjects"]
+    assert subject == {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
+    assert pod["serviceAccountName"] == account["name"]
+
+
+# ── the pod ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("rule", RESTRICTED)
+def test_pod_is_restricted(pod: dict[str, Any], rule: str) -> None:
+    """The pod keeps to each rule of the restricted Pod Security Standard."""
+    path, allowed = RESTRICTED[rule]
+    found = list(values(pod, path))
+    assert found
+    assert all(value in allowed for value in found), found
+
+
+def test_pod_mounts_little(pod: dict[str, Any], container: dict[str, Any]) -> None:
+    """The root file system is read-only, and what is mounted is empty and small: the standard allows such volumes."""
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    for volume in pod["volumes"]:
+        assert volume.keys() == {"name", "emptyDir"}
+        assert volume["emptyDir"]["sizeLimit"]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    assert not {"initContainers", "ephemeralContainers"} & pod.keys()
+
+
+def test_pod_is_selected(deployment: Manifest) -> None:
+    """The Deployment selects its own pods, and there is one, as two would ask Azure twice."""
+    spec = deployment["spec"]
+    assert spec["selector"]["matchLabels"]
+    assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_pod_has_its_resources(pod: dict[str, Any], container: dict[str, Any]) -> None:
+    """It asks for CPU and memory, is limited in memory only, and is given no variables of other services."""
+    resources = container["resources"]
+    assert resources["requests"].keys() == {"cpu", "memory"}
+    assert resources["limits"].keys() == {"memory"}
+    assert pod["enableServiceLinks"] is False
+
+
+def test_pod_runs_this_version(container: dict[str, Any]) -> None:
+    """The image is that of this version, and its arguments are a command that exists."""
+    assert container["image"] == f"backupjobwatch:{__version__}"
+    assert "command" not in container
+    (command,) = container["args"]
+    assert command in main.commands
+
+
+def test_pod_has_real_settings(monkeypatch: pytest.MonkeyPatch, container: dict[str, Any]) -> None:
+    """The operator starts with the Deployment's variables: JSON logs, and nobody may use its identity yet."""
+    settings = configure(monkeypatch, container)
+    assert settings.log_format == "json"
+    assert settings.operator_identity_namespaces == ()
+    assert settings.development is False
+
+
+def test_variables_exist() -> None:
+    """Every variable that a manifest names, in a comment too, is a setting."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for path in sorted((ROOT / "manifests").rglob("*.yaml")):
+        named = set(re.findall(rf"{PREFIX}\w+", path.read_text(encoding="utf-8")))
+        assert named <= known, relative(path)
+
+
+async def test_probes_are_answered(monkeypatch: pytest.MonkeyPatch, container: dict[str, Any]) -> None:
+    """The probes ask the operator's own server: liveness whether it is alive, readiness whether it is ready."""
+    settings = configure(monkeypatch, container)
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        free = unused.getsockname()[1]
+    answers = {"livenessProbe": False, "readinessProbe": False}
+    alive, ready = (lambda: answers["livenessProbe"]), (lambda: answers["readinessProbe"])
+    async with serve_probes(free, alive=alive, ready=ready):
+        for probe in answers:
+            asked = container[probe]["httpGet"]
+            assert ports[asked["port"]] == settings.probe_port
+            for answer, status in ((True, 200), (False, 503)):
+                answers[probe] = answer
+                url = f"http://127.0.0.1:{free}{asked['path']}"
+                assert (await asyncio.to_thread(requests.get, url, timeout=5)).status_code == status

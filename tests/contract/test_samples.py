@@ -1,0 +1,148 @@
+"""The samples, the demo's watches and the README's example are what the CRD, the code and kustomize take them for."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from backupjobwatch import __version__
+from backupjobwatch.constants import API_VERSION, GROUP, KIND, PLURAL
+from backupjobwatch.core.spec import parse_spec
+from backupjobwatch.errors import InvalidSpec
+from backupjobwatch.settings import load_settings
+from demo.simulator.jobs import DEMO_JOBS, RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
+from tests.contract.markdown import blocks
+from tests.contract.project import ROOT, Manifest, kustomize, load, pick, read, relative
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SAMPLES: Final = [relative(path) for path in sorted((ROOT / "manifests" / "samples").glob("*.yaml"))]
+WATCHES: Final = load("demo/watches.yaml")
+EVERY_OBJECT: Final = [*(watch for name in SAMPLES for watch in load(name)), *WATCHES]
+
+
+def spec_schema() -> dict[str, Any]:
+    """Return the CRD's schema of ``spec``, closed: the API server drops unknown fields, kubectl refuses them."""
+    (crd,) = load(f"crds/{PLURAL}.{GROUP}.yaml")
+    (version,) = crd["spec"]["versions"]
+    schema: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return closed(schema)
+
+
+def closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return *schema* with a refusal of what it does not name."""
+    if "properties" not in schema:
+        return schema
+    properties = {name: closed(value) for name, value in schema["properties"].items()}
+    return {**schema, "properties": properties, "additionalProperties": False}
+
+
+@pytest.mark.parametrize("watch", EVERY_OBJECT, ids=lambda watch: watch["metadata"]["name"])
+def test_samples_are_valid(watch: Manifest) -> None:
+    """Each sample and each watch of the demo is taken by the CRD's schema, unknown fields refused, and by the code."""
+    assert (watch["apiVersion"], watch["kind"]) == (API_VERSION, KIND)
+    assert watch.keys() == {"apiVersion", "kind", "metadata", "spec"}
+    Draft202012Validator(spec_schema()).validate(watch["spec"])
+    parse_spec(watch["spec"])
+
+
+def test_unknown_fields_are_refused() -> None:
+    """The schema of these tests refuses what the CRD does not name, deep down too."""
+    validator = Draft202012Validator(spec_schema())
+    assert not validator.is_valid({"jobName": "n", "interval": "30s"})
+    assert not validator.is_valid({"vault": {"subscriptionId": "s", "resourceGroup": "g", "name": "v", "kind": "k"}})
+
+
+def test_sample_has_every_field() -> None:
+    """The sample with every field has them all, but for the two that exclude each other."""
+    (watch,) = load("manifests/samples/backupjobwatch-every-field.yaml")
+    schema = spec_schema()
+    assert watch["spec"].keys() == schema["properties"].keys() - {"jobResourceId"}
+    assert watch["spec"]["vault"].keys() == schema["properties"]["vault"]["properties"].keys()
+
+
+def test_sample_has_the_defaults() -> None:
+    """The sample with every field shows the defaults, but for a deadline of its own."""
+    (watch,) = load("manifests/samples/backupjobwatch-every-field.yaml")
+    defaults = {name: field["default"] for name, field in spec_schema()["properties"].items() if "default" in field}
+    assert {name for name, default in defaults.items() if watch["spec"][name] != default} == {"activeDeadlineSeconds"}
+
+
+def test_refused_is_refused() -> None:
+    """What the demo shows being refused, the code would refuse as well."""
+    (watch,) = load("demo/refused.yaml")
+    with pytest.raises(InvalidSpec):
+        parse_spec(watch["spec"])
+
+
+def test_demo_has_its_jobs() -> None:
+    """The demo's watches name jobs that the simulator has, all but the one that is to show a job that is missing."""
+    names = {job.name: job.properties.get("entityFriendlyName") for job in DEMO_JOBS}
+    missing = set()
+    for watch in WATCHES:
+        job_id = parse_spec(watch["spec"]).job_id
+        vault = job_id.vault
+        assert (vault.subscription_id, vault.resource_group, vault.name) == (SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
+        if job_id.name not in names:
+            missing.add(watch["metadata"]["name"])
+    assert missing == {"no-such-job"}
+
+
+def test_readme_shows_the_sample() -> None:
+    """The README's example of a watch is the sample."""
+    shown = [yaml.safe_load(block) for block in blocks(read("README.md"), "yaml")]
+    assert [each for each in shown if each["kind"] == KIND] == load("manifests/samples/backupjobwatch.yaml")
+
+
+# ── the README's kustomization ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
+    """What the README's kustomization.yaml builds, beside the manifests."""
+    (text,) = (block for block in blocks(read("README.md"), "yaml") if "kind: Kustomization" in block)
+    folder: Path = tmp_path_factory.mktemp("readme")
+    (folder / "kustomization.yaml").write_text(text, encoding="utf-8")
+    for name in ("manifests", "crds"):
+        shutil.copytree(ROOT / name, folder / name)
+    return kustomize(folder)
+
+
+def test_readme_installs_all(installed: list[Manifest]) -> None:
+    """It builds all that the base has."""
+    base = kustomize(ROOT / "manifests" / "base")
+    assert [(each["kind"], each["metadata"]["name"]) for each in installed] == [
+        (each["kind"], each["metadata"]["name"]) for each in base
+    ]
+
+
+def test_readme_installs_the_image(installed: list[Manifest]) -> None:
+    """It runs the image that the README's first step builds and pushes, of this version."""
+    (container,) = pick(installed, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"REGISTRY/backupjobwatch:{__version__}"
+    assert f"docker build -t {container['image']} ." in read("README.md")
+
+
+def test_readme_installs_the_identity(installed: list[Manifest]) -> None:
+    """The pod asks for a workload identity, and its account names the client."""
+    template = pick(installed, "Deployment")["spec"]["template"]
+    assert template["metadata"]["labels"]["azure.workload.identity/use"] == "true"
+    account = pick(installed, "ServiceAccount")
+    assert account["metadata"]["annotations"] == {"azure.workload.identity/client-id": "CLIENT-ID"}
+    assert template["spec"]["serviceAccountName"] == account["metadata"]["name"]
+
+
+def test_readme_allows_the_namespaces(monkeypatch: pytest.MonkeyPatch, installed: list[Manifest]) -> None:
+    """The namespaces of the example are those that may use the identity, and every other setting stays."""
+    (container,) = pick(installed, "Deployment")["spec"]["template"]["spec"]["containers"]
+    for variable in container["env"]:
+        monkeypatch.setenv(variable["name"], variable["value"])
+    settings = load_settings()
+    assert settings.operator_identity_namespaces == ("team-a", "team-b")
+    assert settings.namespaces == ()
+    assert settings.log_format == "json"

@@ -1,0 +1,253 @@
+"""docs/status.md and docs/troubleshooting.md say what the core computes: conditions by state, phases by reason."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from backupjobwatch import errors
+from backupjobwatch.constants import GROUP, PLURAL
+from backupjobwatch.core import verdict
+from backupjobwatch.core.jobs import Outcome
+from backupjobwatch.errors import (
+    AuthenticationFailed,
+    AuthorizationFailed,
+    AzureError,
+    AzureUnavailable,
+    CredentialsNotFound,
+    JobNotFound,
+    NotAsked,
+    Throttled,
+)
+from tests.contract.markdown import plain, table
+from tests.contract.project import MODULES, load, read
+from tests.support.builders import JOB_ID, JOB_NAME, NOW, OTHER_JOB_NAME, condition, edit, job, settle, watch_body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from backupjobwatch.core.jobs import Job
+
+Body = dict[str, Any]
+Example = tuple[Body, Body]
+"""A watch before a step and after it."""
+
+COLUMNS: Final = ("phase", "Ready", "Succeeded", "Finished", "Complete", "Failed", "Reconciling", "Stalled")
+STATES: Final = {plain(row["state"]): row for row in table(read("docs/status.md"), "state")}
+REASONS: Final = {plain(row["reason"]): row for row in table(read("docs/troubleshooting.md"), "reason")}
+ABSENT: Final = "\N{EN DASH}"
+MIRRORED: Final = {"job", "duration", "durationSeconds", "extendedInfo", "errors"}
+AFTER_GRACE: Final = NOW + timedelta(hours=1)
+AFTER_DEADLINE: Final = NOW + timedelta(days=3)
+AZURE_ERRORS: Final = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, AzureError) and kind is not AzureError
+]
+
+
+def seen_as(status: str, **spec: Any) -> Body:
+    """Return a watch whose job was seen with that *status*."""
+    return settle(watch_body({"jobResourceId": JOB_ID, **spec}), job(status=status), NOW)
+
+
+def edited(body: Body, **fields: Any) -> Example:
+    """Return a watch before the step that follows on an edit, and after it."""
+    changed = edit(body, **fields)
+    return changed, settle(changed, job(status=body["status"]["job"]["status"]), NOW)
+
+
+def steps(body: Body, observation: Job | AzureError) -> Iterator[Example]:
+    """Yield three steps that see the same, from now until grace is over."""
+    for run, now in ((1, NOW), (2, NOW + timedelta(minutes=1)), (3, AFTER_GRACE)):
+        before, body = body, settle(body, observation, now, run)
+        yield before, body
+
+
+# ── conditions by state ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def examples() -> dict[str, list[Example]]:
+    """Return examples of each state in the table."""
+    (crd,) = load(f"crds/{PLURAL}.{GROUP}.yaml")
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    new, running, done = watch_body(), seen_as("InProgress"), seen_as("Completed")
+    unseen = {**new, "status": schema["properties"]["status"]["default"]}
+    troubles = [kind("m") for kind in (Throttled, AzureUnavailable, AuthorizationFailed, CredentialsNotFound)]
+    other = JOB_ID.replace(JOB_NAME, OTHER_JOB_NAME)
+    not_seen = [
+        settle(edit(done, **target), JobNotFound("m"), NOW)
+        for target in ({"jobResourceId": other}, {"graceSeconds": 1})
+    ]
+    return {
+        "not yet seen by the operator": [(unseen, unseen)],
+        "the job is not visible yet": [(new, settle(new, JobNotFound("m"), NOW, 1))],
+        "InProgress, Cancelling, or a status nobody knows": [
+            (new, seen_as(status)) for status in ("InProgress", "Cancelling", "Paused")
+        ],
+        "throttled, Azure down, access refused, no token": [
+            (before, settle(before, trouble, NOW, 1))
+            for before in (new, running)
+            for trouble in (*troubles, AuthenticationFailed("m"))
+        ],
+        "suspended, not finished": [
+            (before, settle(edit(before, suspend=True), NotAsked("m"), NOW)) for before in (new, running)
+        ],
+        "Completed; CompletedWithWarnings where accepted": [
+            (new, done),
+            (running, settle(running, job(), NOW)),
+            (new, seen_as("CompletedWithWarnings", completedWithWarnings="Succeeded")),
+        ],
+        "Failed, Cancelled, warnings not accepted, deadline or grace over, invalid spec": [
+            *((new, seen_as(status)) for status in ("Failed", "Cancelled", "CompletedWithWarnings")),
+            (running, settle(running, job(status="InProgress"), AFTER_DEADLINE)),
+            list(steps(new, JobNotFound("m")))[-1],
+            (new, settle(watch_body({"jobName": JOB_NAME}), NotAsked("m"), NOW)),
+        ],
+        "target edited": [(done, body) for body in not_seen],
+        "other fields edited": [
+            edited(running, pollInterval="5m"),
+            edited(done, pollInterval="5m"),
+            edited(done, suspend=True),
+            edited(seen_as("Failed"), suspend=True),
+        ],
+    }
+
+
+def test_every_state_has_an_example() -> None:
+    """The table has the states that these tests have examples of, and the columns."""
+    assert STATES.keys() == examples().keys()
+    assert {tuple(row) for row in STATES.values()} == {("state", *COLUMNS)}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("state", STATES)
+def test_table_of_conditions(state: str, column: str) -> None:
+    """Each cell of the table is what the core computes for each example of its row."""
+    cell = plain(STATES[state][column])
+    for before, after in examples()[state]:
+        if column == "phase":
+            assert_phase(cell, before, after)
+        else:
+            assert_condition(cell, *(condition(body["status"], column) for body in (before, after)))
+
+
+def assert_phase(cell: str, before: Body, after: Body) -> None:
+    """Compare the phase *after* a step, and what else the cell says, to what was *before*."""
+    text, _, more = cell.partition(", ")
+    status = after["status"]
+    as_before = before["status"].get("phase", "Pending")
+    assert status.get("phase", "none") == (as_before if text == "as before" else text)
+    if text != "none":
+        assert status["observedGeneration"] == after["metadata"]["generation"]
+    if more == "job fields cleared":
+        assert MIRRORED & before["status"].keys()
+        assert not MIRRORED & status.keys()
+    elif more == "under the new generation":
+        assert status["observedGeneration"] > before["status"]["observedGeneration"]
+    else:
+        assert more == ""
+
+
+def timeless(condition: Body | None) -> Body | None:
+    """Return a condition without the generation, which moves with every edit."""
+    return condition and {name: value for name, value in condition.items() if name != "observedGeneration"}
+
+
+def assert_condition(cell: str, before: Body | None, after: Body | None) -> None:
+    """Compare a condition *after* a step to its cell, and to what was *before*."""
+    if cell == "as before":
+        assert timeless(before) == timeless(after)
+    elif cell == ABSENT:
+        assert after is None
+    else:
+        match = re.fullmatch(r"(True|False|Unknown)(?: \((\w+)\))?", cell)
+        assert match is not None, cell
+        assert after is not None
+        assert after["status"] == match[1]
+        assert match[2] in (None, after["reason"])
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_rules_about_conditions(state: str) -> None:
+    """Every condition carries the generation, and the status its Ready condition's reason and message."""
+    for _, after in examples()[state]:
+        status = after["status"]
+        for each in status.get("conditions", ()):
+            assert each["observedGeneration"] == after["metadata"]["generation"]
+        ready = condition(status, "Ready") or {}
+        assert (status.get("reason"), status.get("message")) == (ready.get("reason"), ready.get("message"))
+
+
+@pytest.mark.parametrize(
+    ("observation", "spec", "reachable"),
+    [
+        (job(), {}, "True"),
+        (JobNotFound("m"), {}, "True"),
+        (AuthorizationFailed("m"), {}, "False"),
+        (AzureUnavailable("m"), {}, "False"),
+        (NotAsked("m"), {}, "Unknown"),
+        (job(), {"suspend": True}, "Unknown"),
+    ],
+)
+def test_reachable(observation: Job | AzureError, spec: Body, reachable: str) -> None:
+    """AzureReachable is True when Azure answered, False when it could not be asked or refused, else Unknown."""
+    status = settle(watch_body({"jobResourceId": JOB_ID, **spec}), observation, NOW)["status"]
+    assert (condition(status, "AzureReachable") or {})["status"] == reachable
+
+
+# ── phases by reason ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def emitted() -> set[str]:
+    """Return the reasons that the code has words for."""
+    troubles = [kind("m") for kind in AZURE_ERRORS]
+    return {
+        *verdict._REASONS.values(),
+        *(trouble.reason for trouble in troubles),
+        *(trouble.final_reason for trouble in troubles),
+        *("Suspended", "DeadlineExceeded", "InvalidSpec"),
+    }
+
+
+def phases() -> dict[str, set[str]]:
+    """Return the phases that each reason is seen with, in all that can happen to a new watch and to a running one."""
+    both = (watch_body(), seen_as("InProgress"))
+    bodies = [settle(edit(body, suspend=True), NotAsked("m"), NOW) for body in both]
+    bodies += [settle(both[1], job(status="InProgress"), AFTER_DEADLINE)]
+    bodies += [settle(watch_body({"jobName": JOB_NAME}), NotAsked("m"), NOW)]
+    for outcome in Outcome:
+        for accepted in ("Failed", "Succeeded"):
+            bodies.append(seen_as(outcome.value or "Paused", completedWithWarnings=accepted))
+    for kind in AZURE_ERRORS:
+        for body in both:
+            bodies += [after for _, after in steps(body, kind("m"))]
+    found: dict[str, set[str]] = {}
+    for body in bodies:
+        found.setdefault(body["status"]["reason"], set()).add(body["status"]["phase"])
+    return found
+
+
+def test_reasons_are_these() -> None:
+    """The reasons that the code has words for are those that come up, and no other is in the source."""
+    assert emitted() == phases().keys()
+    in_source = {reason for path in MODULES for reason in re.findall(r'\breason ?= ?"(\w+)"', path.read_text("utf-8"))}
+    assert in_source <= emitted()
+
+
+def test_every_reason_is_explained() -> None:
+    """The table of reasons has exactly those that a watch can show."""
+    assert set(REASONS) == emitted()
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_phases_of_reasons(reason: str) -> None:
+    """The table has, for each reason, all the phases in which it can be seen."""
+    cell = REASONS[reason]["phase"]
+    documented = set(re.findall(r"Pending|Running|Succeeded|Failed", cell))
+    if "as before" in cell:
+        documented |= {"Pending", "Running"}
+    assert documented == phases().get(reason)

@@ -1,0 +1,107 @@
+"""A small cluster, the Azure simulator, and the operator between them; and what must hold in every test."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backupjobwatch.core.spec import parse_spec, target_digest
+from backupjobwatch.settings import Settings
+from demo.simulator import AzureSimulator, ManualClock, Vault
+from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
+from tests.support.kubernetes import KubernetesApi
+from tests.support.operator import MovableLoop, Operator, azure_threads, free_port, running_operator
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    StartOperator = Callable[..., AbstractAsyncContextManager[Operator]]
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """All tests here run in an event loop whose clock they may move."""
+    return {"movable": MovableLoop}
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[AzureSimulator]:
+    async with AzureSimulator(clock=ManualClock()) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def vault(sim: AzureSimulator) -> Vault:
+    return sim.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[KubernetesApi]:
+    async with KubernetesApi(Path(os.environ["KUBECONFIG"])) as api:
+        yield api
+        assert_promises_kept(api)
+
+
+@pytest.fixture
+def start(api: KubernetesApi, sim: AzureSimulator) -> Iterator[StartOperator]:
+    """Start an operator, wait until it watches, and stop it at the end without a trace."""
+
+    @contextlib.asynccontextmanager
+    async def start(*, watching: bool = True, **options: Any) -> AsyncIterator[Operator]:
+        values: dict[str, Any] = {
+            "azure_endpoint": sim.url,
+            "development": True,
+            "development_token": "demo-token",
+            "operator_identity_namespaces": "*",
+            "probe_port": free_port(),
+        }
+        before = api.watched
+        async with running_operator(Settings(**{**values, **options})) as operator:
+            if watching:
+                await api.until(lambda: api.watched > before)
+            yield operator
+        assert operator.leftovers == []
+
+    yield start
+    for thread in azure_threads():  # told to end, they do so on their own
+        thread.join(1.0)
+    assert azure_threads() == []
+
+
+@pytest.fixture
+async def operator(start: StartOperator) -> AsyncIterator[Operator]:
+    async with start() as operator:
+        yield operator
+
+
+def assert_promises_kept(api: KubernetesApi) -> None:
+    """Whatever a test does, these hold at every moment of it."""
+    for request in api.traffic.requests:
+        assert request.user_agent, request.line
+        # The operator never writes to the object itself: it leaves no finalizer, no annotation, no label.
+        assert request.method in ("GET", "POST") or request.line.endswith("/status"), request.line
+        assert request.method != "POST" or request.line.endswith("/events"), request.line
+    for change in api.objects.history:
+        if change.part == "status":
+            assert_gate_honest(change.after)
+
+
+def assert_gate_honest(body: Mapping[str, Any]) -> None:
+    """A status that was written is about the present spec; its gate is open for a job that succeeded only."""
+    status, spec = body["status"], body["spec"]
+    conditions = {condition["type"]: condition["status"] for condition in status["conditions"]}
+    assert status["observedGeneration"] == body["metadata"]["generation"]
+    assert status["target"] == target_digest(spec)
+    assert {condition["observedGeneration"] for condition in status["conditions"]} == {status["observedGeneration"]}
+    if "True" in {conditions.get(gate) for gate in ("Ready", "Complete", "Succeeded")}:
+        accepted = {"Completed"} | (
+            {"CompletedWithWarnings"} if spec["completedWithWarnings"] == "Succeeded" else set()
+        )
+        assert status["phase"] == "Succeeded"
+        assert status["job"]["status"] in accepted
+        assert status["job"]["name"].lower() == parse_spec(spec).job_id.name.lower()

@@ -1,0 +1,108 @@
+"""``backupjobwatch check`` and ``run`` tell whether the settings work, against the small cluster and the simulator."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from backupjobwatch.cli import main
+from tests.support.operator import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from demo.simulator import AzureSimulator
+    from tests.support.kubernetes import KubernetesApi
+
+
+@pytest.fixture(autouse=True)
+def _logging_restored() -> Iterator[None]:
+    """Both commands set up logging for a process that is theirs alone."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    logging.disable(logging.NOTSET)
+    root.handlers = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _development(sim: AzureSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKUPJOBWATCH_AZURE_ENDPOINT", sim.url)
+    monkeypatch.setenv("BACKUPJOBWATCH_DEVELOPMENT", "true")
+    monkeypatch.setenv("BACKUPJOBWATCH_DEVELOPMENT_TOKEN", "demo-token")
+    monkeypatch.setenv("BACKUPJOBWATCH_PROBE_PORT", str(free_port()))
+
+
+async def command(name: str) -> Result:
+    """Run a command in a thread: it has an event loop of its own."""
+    return await asyncio.to_thread(CliRunner().invoke, main, [name])
+
+
+async def test_all_is_well(api: KubernetesApi, sim: AzureSimulator) -> None:
+    """The settings are shown, a token can be had, the watches can be listed: 0."""
+    result = await command("check")
+    assert result.exit_code == 0, result.output
+    assert f"BACKUPJOBWATCH_AZURE_ENDPOINT={sim.url}\n" in result.stdout
+    assert "BACKUPJOBWATCH_DEVELOPMENT_TOKEN=(hidden)\n" in result.stdout
+    assert "Azure: a token could be had." in result.stdout
+    assert "Kubernetes: watches of all namespaces can be listed." in result.stdout
+    assert "demo-token" not in result.output
+
+
+async def test_each_namespace_is_checked(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With namespaces set, each is listed, and nothing else."""
+    monkeypatch.setenv("BACKUPJOBWATCH_NAMESPACES", "team-a,team-b")
+    refusal = api.traffic.fail("namespaces/team-b/", status=403, message="cannot list resource")
+    result = await command("check")
+    assert result.exit_code == 1
+    assert "Kubernetes: watches of team-a can be listed." in result.stdout
+    assert "403 cannot list resource" in result.stdout
+    assert refusal.used == 1
+    assert [request.path.split("/")[5] for request in api.traffic.requests] == ["team-a", "team-b"]
+
+
+async def test_no_credential(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a token the reason is told, and the cluster is looked at all the same."""
+    monkeypatch.delenv("BACKUPJOBWATCH_DEVELOPMENT_TOKEN")
+    monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", "/nowhere")
+    result = await command("check")
+    assert result.exit_code == 1
+    assert "Azure: CredentialsNotFound: The operator has no Azure identity to use" in result.stdout
+    assert "can be listed" in result.stdout
+
+
+async def test_no_crd(api: KubernetesApi) -> None:
+    """A CRD that is not installed is told with the command that installs it."""
+    api.crd_installed = False
+    result = await command("check")
+    assert result.exit_code == 1
+    assert "Kubernetes: the CRD is not installed: kubectl apply -f crds/" in result.stdout
+
+
+async def test_an_answer_that_is_no_list(api: KubernetesApi) -> None:
+    """Whatever answers at the API server's address, it is told."""
+    api.traffic.fail("backupjobwatches", status=418, message="a teapot")
+    result = await command("check")
+    assert (result.exit_code, "418 a teapot" in result.stdout) == (1, True)
+
+
+async def test_a_server_that_is_gone(api: KubernetesApi) -> None:
+    """An API server that cannot be reached is told."""
+    await api.go_away()
+    result = await command("check")
+    assert result.exit_code == 1
+    assert "Kubernetes: GET /apis/azurebackup.dev/v1alpha1/backupjobwatches: Client" in result.stdout
+
+
+async def test_no_cluster() -> None:
+    """Neither a kubeconfig nor a ServiceAccount: told by both commands, with code 1."""
+    for name in ("check", "run"):
+        result = await command(name)
+        assert result.exit_code == 1
+        assert "no access to a Kubernetes API server" in result.output
+        assert result.exception is None or isinstance(result.exception, SystemExit)

@@ -1,0 +1,275 @@
+"""The operator's own tokens: from what the environment says, by azure-identity, with stubs where Azure would be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import trustme
+from pydantic import SecretStr
+
+from backupjobwatch.arm.client import ArmClient
+from backupjobwatch.arm.credentials import OperatorTokens, StaticToken, operator_tokens
+from backupjobwatch.errors import AuthenticationFailed, AzureError, AzureUnavailable, CredentialsNotFound
+from backupjobwatch.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TENANT = "7e4a0000-5e1f-4000-8000-000000000000"
+CLIENT = "c11e0000-5e1f-4000-8000-000000000000"
+ASSERTION = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQifQ.c2ln"
+
+
+@dataclass(slots=True)
+class Stub:
+    """A server that answers as it is told, and keeps what it was asked."""
+
+    url: str
+    status: int = 200
+    answer: dict[str, Any] = field(default_factory=dict)
+    targets: list[str] = field(default_factory=list)
+    bodies: list[str] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def stub_server(context: ssl.SSLContext | None = None) -> Iterator[Stub]:
+    class Handler(BaseHTTPRequestHandler):
+        def handle_any(self) -> None:
+            stub.targets.append(f"{self.command} {self.path}")
+            stub.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
+            body = json.dumps(stub.answer).encode()
+            self.send_response(stub.status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_CONNECT = handle_any  # noqa: N815 -- http.server's names
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- http.server's name
+            pass
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            """A handshake that the client breaks off is what some tests want."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        stub = Stub(f"{'http' if context is None else 'https'}://127.0.0.1:{server.server_address[1]}")
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield stub
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
+    """The metadata service that hands out tokens of managed identities."""
+    with stub_server() as stub:
+        monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", stub.url)
+        stub.answer = {
+            "access_token": "managed-token",
+            "expires_in": "86400",
+            "expires_on": str(int(time.time()) + 86400),
+            "resource": "https://management.azure.com",
+            "token_type": "Bearer",
+        }
+        yield stub
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """A port of this machine where connections are refused."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{sock.getsockname()[1]}"
+
+
+@pytest.fixture
+def federated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """What AKS puts into the environment of a pod with a workload identity."""
+    file = tmp_path / "token"
+    file.write_text(ASSERTION)
+    monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(file))
+    monkeypatch.setenv("AZURE_TENANT_ID", TENANT)
+    monkeypatch.setenv("AZURE_CLIENT_ID", CLIENT)
+    return file
+
+
+# ── a static token ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_development_has_a_static_token() -> None:
+    """A development token is handed out as it is, renewed or not."""
+    tokens = operator_tokens(Settings(development=True, development_token=SecretStr("demo-token")))
+    assert isinstance(tokens, StaticToken)
+    assert tokens.get() == tokens.get(claims="{}", renewed=True) == "demo-token"
+
+
+# ── managed identity: what is tried where nothing else is configured ─────────────────────────────────────────────────
+
+
+def test_a_managed_identity(metadata: Stub) -> None:
+    """A token comes from the metadata service, once: azure-identity keeps it."""
+    tokens = operator_tokens(Settings())
+    assert isinstance(tokens, OperatorTokens)
+    assert (tokens.get(), tokens.get()) == ("managed-token", "managed-token")
+    (target,) = metadata.targets
+    assert parse_qs(urlsplit(target).query)["resource"] == ["https://management.azure.com"]
+    assert "client_id" not in target
+
+
+def test_a_managed_identity_of_ones_own(metadata: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AZURE_CLIENT_ID chooses among several."""
+    monkeypatch.setenv("AZURE_CLIENT_ID", CLIENT)
+    operator_tokens(Settings()).get()
+    assert f"client_id={CLIENT}" in metadata.targets[0]
+
+
+def test_a_renewed_token_was_not_handed_out_before(metadata: Stub) -> None:
+    """Renewal goes past the cache."""
+    tokens = operator_tokens(Settings())
+    tokens.get()
+    metadata.answer["access_token"] = "another-token"
+    assert tokens.get(renewed=True) == "another-token"
+    assert tokens.get() == "another-token"
+
+
+def test_the_metadata_service_is_not_asked_by_proxy(metadata: Stub) -> None:
+    """The proxy is for Azure and Entra: tokens of the machine's own service, over plain http, do not go through it."""
+    with stub_server() as proxy:
+        assert operator_tokens(Settings(azure_proxy=proxy.url)).get() == "managed-token"
+        assert proxy.targets == []
+
+
+def test_no_identity_at_all(metadata: Stub) -> None:
+    """A machine without an identity: there is no credential, and the message says what was looked for."""
+    metadata.status = 400
+    metadata.answer = {"error": "invalid_request", "error_description": "Identity not found"}
+    with pytest.raises(CredentialsNotFound, match=r"The operator has no Azure identity to use: .*Identity not found"):
+        operator_tokens(Settings()).get()
+
+
+def test_a_metadata_service_that_is_not_there(monkeypatch: pytest.MonkeyPatch, nobody: str) -> None:
+    """That nobody answers says nothing about the identity: it is a matter of time."""
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://{nobody}")
+    with pytest.raises(AzureUnavailable, match=r"^No token: Entra or the metadata service"):
+        operator_tokens(Settings()).get()
+
+
+def test_a_metadata_service_that_fails(metadata: Stub) -> None:
+    """Its 500 is a matter of time too."""
+    metadata.status, metadata.answer = 500, {"error": "unknown"}
+    with pytest.raises(AzureUnavailable, match=r"^No token: "):
+        operator_tokens(Settings()).get()
+
+
+def test_a_metadata_service_that_refuses(metadata: Stub) -> None:
+    """Any other refusal is one."""
+    metadata.status, metadata.answer = 403, {"error": "forbidden", "error_description": "not for you"}
+    with pytest.raises(AzureError) as caught:
+        operator_tokens(Settings()).get()
+    assert type(caught.value) in (AuthenticationFailed, CredentialsNotFound)
+
+
+async def test_the_client_passes_trouble_on(metadata: Stub) -> None:
+    """Whoever asks for a token or a job without a credential is told so, before Azure is asked."""
+    metadata.status, metadata.answer = 400, {"error": "invalid_request"}
+    settings = Settings()
+    client = ArmClient(settings, operator_tokens(settings))
+    try:
+        with pytest.raises(CredentialsNotFound):
+            await client.get_token()
+        metadata.status = 200
+        metadata.answer = {"access_token": "late", "expires_in": "86400", "token_type": "Bearer", "resource": "x"}
+        await client.get_token()
+    finally:
+        client.close()
+
+
+async def test_one_identity_for_many_threads(metadata: Stub) -> None:
+    """Threads that begin at one time share the credential and its cache."""
+    tokens = operator_tokens(Settings())
+    got = await asyncio.gather(*(asyncio.to_thread(tokens.get) for _ in range(8)))
+    assert set(got) == {"managed-token"}
+    assert len(metadata.targets) <= 8
+
+
+# ── workload identity and service principals: by Entra ───────────────────────────────────────────────────────────────
+
+
+@pytest.mark.usefixtures("federated")
+def test_an_authority_that_is_not_there(nobody: str) -> None:
+    """Entra unreachable is no refusal. (A proxy that is not there keeps the attempt on this machine.)"""
+    settings = Settings(azure_authority=f"https://{nobody}", azure_proxy=f"http://{nobody}")
+    with pytest.raises(AzureUnavailable, match="Entra or the metadata service could not be reached") as caught:
+        operator_tokens(settings).get()
+    assert ASSERTION not in str(caught.value)
+
+
+@pytest.mark.usefixtures("federated")
+def test_an_authority_that_is_not_trusted() -> None:
+    """An assertion goes to nobody whose certificate is not trusted, whoever answers at the authority's address."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with stub_server() as proxy, stub_server(context) as impostor:
+        settings = Settings(azure_authority=impostor.url, azure_proxy=proxy.url)
+        with pytest.raises(AzureUnavailable):
+            operator_tokens(settings).get()
+        assert impostor.targets == []
+        assert not any(ASSERTION in body for body in proxy.bodies)
+        assert all(target.startswith("CONNECT ") for target in proxy.targets)
+
+
+def test_a_federated_token_file_that_is_not_there(federated: Path) -> None:
+    """A projected token that is missing is a credential that is missing."""
+    federated.unlink()
+    with pytest.raises(CredentialsNotFound, match="No such file or directory"):
+        operator_tokens(Settings()).get()
+
+
+@pytest.mark.usefixtures("federated")
+def test_a_workload_identity_without_a_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a configuration is told as what is missing."""
+    monkeypatch.delenv("AZURE_TENANT_ID")
+    with pytest.raises(CredentialsNotFound, match="tenant_id"):
+        operator_tokens(Settings()).get()
+
+
+@pytest.mark.parametrize("variable", ["AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH"])
+def test_a_service_principal_without_a_tenant(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """A secret or a certificate alone is no identity, and no managed identity is tried behind its back."""
+    monkeypatch.setenv(variable, "/nowhere")
+    with pytest.raises(CredentialsNotFound, match=r"(?i)environment variables are not fully configured"):
+        operator_tokens(Settings()).get()
+
+
+def test_a_service_principal_goes_by_the_proxy_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy of the settings gets a tunnel's request, and the secret goes nowhere else."""
+    monkeypatch.setenv("AZURE_TENANT_ID", TENANT)
+    monkeypatch.setenv("AZURE_CLIENT_ID", CLIENT)
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "made-up-secret")
+    with stub_server() as proxy, stub_server() as foreign:
+        monkeypatch.setenv("HTTPS_PROXY", foreign.url)
+        proxy.status = 502
+        with pytest.raises(AzureUnavailable) as caught:
+            operator_tokens(Settings(azure_proxy=proxy.url)).get()
+        assert set(proxy.targets) == {"CONNECT login.microsoftonline.com:443"}
+        assert foreign.targets == []
+    assert "made-up-secret" not in f"{caught.value}{caught.value.__cause__}"

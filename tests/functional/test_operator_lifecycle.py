@@ -1,0 +1,345 @@
+"""The whole operator as a process: start, stop, restart, kill, probes, namespaces, and a second one beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.errors import StoreUnavailable
+from backupjobwatch.run import run
+from backupjobwatch.settings import Settings
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
+from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
+from tests.support.operator import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+
+LISTS = "^GET .*/backupjobwatches$"
+
+
+# ── restarts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_new_process_goes_on_where_the_old_one_stopped(
+    api: KubernetesApi, vault: Vault, start: StartOperator
+) -> None:
+    """Everything that matters is in the objects: what happened in between is found, and what is done stays done."""
+    going = vault.set_job(JOB_NAME, running_payload())
+    done = vault.set_job(OTHER_JOB_NAME, job_payload())
+    async with start():
+        api.create({"jobResourceId": going})
+        api.create({"jobResourceId": done}, "done")
+        before = await api.status(phase="Running")
+        await api.events_told(2)
+    api.create({"jobResourceId": done}, "new")
+    api.edit(pollInterval="10s")
+    vault.set_job(JOB_NAME, job_payload())
+    async with start() as operator:
+        await api.status("new", phase="Succeeded")
+        await operator.advance_to("Succeeded", api)
+        assert (await api.status())["watchStartTime"] == before["watchStartTime"]
+        await api.events_told(4)
+    assert len(api.writes("done")) == 1
+
+
+async def test_an_unchanged_watch_is_polled_soon_after_a_restart(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """Ticks come within one interval of the start, spread by uid, and write nothing where nothing has changed."""
+    job_id = vault.set_job(JOB_NAME, running_payload())
+    async with start():
+        api.create({"jobResourceId": job_id, "pollInterval": "10s"})
+        await api.until(api.events)
+    for _ in range(3):
+        asked = len(sim.requests)
+        async with start() as operator:
+            await asyncio.sleep(0.1)
+            operator.advance(10)
+            await sim.requests_arrived(asked + 1)
+    assert len(api.writes()) == 1
+
+
+async def test_an_end_that_was_not_told_is_told_at_the_next_start(
+    api: KubernetesApi, vault: Vault, start: StartOperator
+) -> None:
+    """A process that ended between the write and its Event: the next tells it, once, and the one after that not."""
+    refusal = api.traffic.fail(EVENT_POSTS, status=503, times=None)
+    async with start():
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        await api.until(lambda: refusal.used)
+    assert api.events() == []
+    refusal.end()
+    for _ in range(2):
+        async with start():
+            await api.until(lambda: api.traffic.matching(EVENT_POSTS)[-1].status in (201, 409))
+    assert [event["reason"] for event in api.events()] == ["JobCompleted"]
+
+
+async def test_a_stop_during_a_poll_loses_nothing(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """A step under way when the operator is told to stop is finished: its answer is written and told."""
+    async with start() as operator:
+        with sim.hold() as hold:
+            api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+            await hold.arrived()
+            operator.finish()
+            await asyncio.sleep(0.2)
+    await api.status(phase="Succeeded")
+    assert len(api.events()) == 1
+
+
+async def test_a_stop_does_not_wait_for_azure_for_ever(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """A poll that does not end is left behind within Kubernetes' patience, and the next process makes its own."""
+    hold = sim.hold()
+    async with start(azure_total_timeout="20s") as operator:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        await hold.arrived()
+        operator.finish()
+        started = time.monotonic()
+        await asyncio.sleep(0.1)
+        operator.advance(30)
+        await api.until(lambda: not api.watched)
+        hold.release()
+    assert time.monotonic() - started < 5
+    async with start():
+        await api.status(phase="Succeeded")
+
+
+# ── start ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_waits_for_the_crd(
+    api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Started before the CRD, the operator says what to do, lives without being ready, and begins when it is there."""
+    api.crd_installed = False
+    async with start(watching=False) as operator:
+        await api.until(lambda: len(api.traffic.matching(LISTS)) == 1)
+        await asyncio.sleep(0.1)
+        assert (await operator.probe("/healthz"), await operator.probe("/readyz")) == (200, 503)
+        assert "kubectl apply -f crds/" in caplog.text
+        api.crd_installed = True
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        operator.advance(5)
+        await api.status(phase="Succeeded")
+        assert await operator.probe("/readyz") == 200
+
+
+async def test_waits_for_permission(
+    api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An operator that may not list the watches yet says so, and begins when it may."""
+    refusal = api.traffic.fail(LISTS, status=403, times=None, message="cannot list resource")
+    async with start(watching=False) as operator:
+        await api.until(lambda: refusal.used)
+        await asyncio.sleep(0.1)
+        assert "cannot list resource" in caplog.text
+        refusal.end()
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        operator.advance(5)
+        await api.status(phase="Succeeded")
+
+
+async def test_may_be_stopped_while_it_waits(api: KubernetesApi, start: StartOperator) -> None:
+    """A stop is heard where there is no CRD."""
+    api.crd_installed = False
+    async with start(watching=False):
+        await api.until(lambda: api.traffic.matching(LISTS))
+
+
+async def test_without_a_way_to_an_api_server_it_fails(sim: AzureSimulator) -> None:
+    """No kubeconfig and no ServiceAccount: the operator ends with the reason."""
+    with pytest.raises(StoreUnavailable, match="no access to a Kubernetes API server"):
+        await run(Settings(probe_port=free_port()))
+
+
+async def test_follows_only_the_namespaces_that_are_listed(
+    api: KubernetesApi, vault: Vault, start: StartOperator
+) -> None:
+    """With namespaces set, nothing outside of them is read, listed, watched or written."""
+    job_id = vault.set_job(JOB_NAME, job_payload())
+    for namespace in ("team-a", "team-b", "team-c"):
+        api.create({"jobResourceId": job_id}, namespace=namespace)
+    async with start(namespaces="team-a, team-b") as operator:
+        for namespace in ("team-a", "team-b"):
+            await api.status(namespace=namespace, phase="Succeeded")
+        await api.until(lambda: api.watched == 2)
+        await operator.advance_until(lambda: len(api.traffic.matching(r"namespaces/team-b/backupjobwatches$")) > 2)
+        api.create({"jobResourceId": job_id}, "later", namespace="team-b")
+        await api.status("later", namespace="team-b", phase="Succeeded")
+    assert api.get(namespace="team-c")["status"] == {"observedGeneration": -1}
+    for request in api.traffic.requests:
+        if "backupjobwatches" in request.path:
+            assert "/namespaces/team-" in request.path
+            assert "team-c" not in request.path
+
+
+# ── being there ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_probes(api: KubernetesApi, start: StartOperator) -> None:
+    """The probes answer while the operator runs, and nobody answers after it."""
+    async with start() as operator:
+        assert (await operator.probe("/healthz"), await operator.probe("/readyz")) == (200, 200)
+        assert await operator.probe("/elsewhere") == 404
+    assert await operator.probe("/healthz") is None
+
+
+async def test_a_stop_leaves_nothing_behind(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """After a graceful stop there are no more threads, tasks or open files than before the start."""
+    # One round for what is loaded once.
+    for round_ in range(2):
+        threads, files = _threads(), _open_files()
+        async with start() as operator:
+            for number in range(5):
+                api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())}, f"{round_}-{number}")
+            await api.events_told(5 * (round_ + 1))
+            await operator.poll(sim)
+        assert operator.leftovers == []
+        await asyncio.sleep(0.1)
+    assert _threads() <= threads
+    assert _open_files() <= files
+
+
+async def test_two_operators_do_not_contradict_each_other(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """Two that run at one time, as they should not, write the same and tell each transition once."""
+    async with start() as one, start() as other:
+        spec = {"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"}
+        names = [f"watch-{number}" for number in range(5)]
+        for name in names:
+            api.create(spec, name)
+        await api.events_told(5)
+        vault.set_job(JOB_NAME, job_payload())
+        one.advance(10)
+        await other.advance_until(lambda: len(api.events()) == 10)
+        await asyncio.sleep(0.2)
+    assert len(api.events()) == 10
+    assert {tuple(write["phase"] for write in api.writes(name)) for name in names} == {("Running", "Succeeded")}
+
+
+async def test_the_sweep_says_what_it_mends(
+    api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A deletion that was missed leaves a line in the log."""
+    caplog.set_level(logging.INFO)
+    async with start(sweep_interval="1s") as operator:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        await api.until(api.events)
+        api.swallow("DELETED")
+        api.delete()
+        await operator.advance_until(lambda: "its deletion was missed" in caplog.text)
+
+
+# ── as a process of its own ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_killed_between_the_write_and_its_event(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """SIGKILL after the status was written and before that was told: the next process tells it, exactly once."""
+    hold = api.traffic.hold(EVENT_POSTS)
+    async with _process(sim) as process:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        await hold.arrived()
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    hold.release()
+    await asyncio.sleep(0.1)
+    assert ((await api.status())["phase"], api.events()) == ("Succeeded", [])
+    async with start():
+        await api.until(api.events)
+    assert (len(api.events()), len(api.traffic.matching(STATUS_WRITES)), len(sim.requests)) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("crd_installed", [True, False])
+async def test_a_signal_ends_it_gracefully(
+    *, api: KubernetesApi, sim: AzureSimulator, number: signal.Signals, crd_installed: bool
+) -> None:
+    """`backupjobwatch run` ends by SIGTERM and SIGINT at once, with exit code 0."""
+    api.crd_installed = crd_installed
+    async with _process(sim) as process:
+        await api.until(lambda: api.watched if crd_installed else api.traffic.matching(LISTS), within=30)
+        await asyncio.sleep(0.1)
+        process.send_signal(number)
+        started = time.monotonic()
+        _, log = await process.communicate()
+    assert process.returncode == 0, log.decode()
+    assert time.monotonic() - started < 3
+    assert b"Traceback" not in log
+
+
+async def test_wrong_settings_end_it_at_once() -> None:
+    """`backupjobwatch run` with a wrong setting ends with exit code 2, and names the setting."""
+    async with _process(None, BACKUPJOBWATCH_HEARTBEAT="soon") as process:
+        _, log = await process.communicate()
+    assert process.returncode == 2
+    assert b"BACKUPJOBWATCH_HEARTBEAT: write a duration such as 30s" in log
+
+
+async def test_no_api_server_ends_it_with_the_reason() -> None:
+    """`backupjobwatch run` without access to an API server ends with exit code 1, and without a traceback."""
+    async with _process(None) as process:
+        _, log = await process.communicate()
+    assert process.returncode == 1
+    assert b"no access to a Kubernetes API server" in log
+    assert b"Traceback" not in log
+
+
+@contextlib.asynccontextmanager
+async def _process(sim: AzureSimulator | None, **variables: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "KUBECONFIG": os.environ["KUBECONFIG"],
+        "BACKUPJOBWATCH_PROBE_PORT": str(free_port()),
+        **variables,
+    }
+    if sim is not None:
+        environment |= {
+            "BACKUPJOBWATCH_AZURE_ENDPOINT": sim.url,
+            "BACKUPJOBWATCH_DEVELOPMENT": "true",
+            "BACKUPJOBWATCH_DEVELOPMENT_TOKEN": "demo-token",
+            "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES": "*",
+        }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "backupjobwatch", "run",
+        env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def _threads() -> set[str]:
+    """Name the threads, but for those that this event loop keeps."""
+    return {thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio_")}

@@ -1,0 +1,237 @@
+"""The whole operator: what a job's life looks like in the status, and how little is written and asked for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from demo.simulator import Fault, jobs
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, condition, job_payload, running_payload, standing
+from tests.support.kubernetes import STATUS_WRITES
+
+if TYPE_CHECKING:
+    from demo.simulator import AzureSimulator, Job, Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+OPEN = {"Ready": "True", "Succeeded": "True", "Finished": "True", "Complete": "True", "AzureReachable": "True"}
+SHUT = {"Ready": "False", "Succeeded": "False", "Finished": "True", "Failed": "True", "Stalled": "True"}
+
+
+async def test_mirrors_the_documented_job(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """The job of Azure's page runs, then ends: the status says so with Azure's values, and the gate opens then."""
+    api.create({"jobResourceId": vault.add_job(jobs.DOCUMENTED), "pollInterval": "10s"})
+    status = await api.status(phase="Running")
+    assert status["job"]["status"] == "InProgress"
+    assert standing(status)["Ready"] == "Unknown"
+    sim.clock.advance(1300)
+    await operator.poll(sim)
+    status = await api.status(phase="Succeeded")
+    assert (status["duration"], status["durationSeconds"], status["reason"]) == ("20m23s", 1223, "JobCompleted")
+    assert status["extendedInfo"]["properties"] == {"VM Name": "uttestvmub1", "Backup Size": "2332 MB"}
+    assert [task["status"] for task in status["extendedInfo"]["tasks"]] == ["Completed", "Completed"]
+    assert standing(status) == OPEN
+
+
+@pytest.mark.parametrize("job", [jobs.FAILED, jobs.CANCELLED, jobs.COMPLETED_WITH_WARNINGS], ids=lambda job: job.name)
+async def test_a_job_that_did_not_succeed_keeps_the_gate_shut(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, job: Job
+) -> None:
+    """A job that failed, was cancelled or ended with warnings fails the watch, and says why."""
+    job_id = vault.add_job(job)
+    sim.clock.advance(10_000)
+    api.create({"jobResourceId": job_id})
+    status = await api.status(phase="Failed")
+    assert standing(status) == SHUT | {"AzureReachable": "True"}
+    assert status["errors"][0]["message"] in status["message"]
+
+
+async def test_tells_each_transition_once(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Each phase is told as one Event about the object, warnings for failures only."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())})
+    await api.events_told(1)
+    await operator.poll(sim, 3)
+    vault.set_job(JOB_NAME, job_payload(status="Failed"))
+    await operator.poll(sim)
+    started, ended = await api.events_told(2)
+    assert [(event["type"], event["reason"]) for event in (started, ended)] == [
+        ("Normal", "JobInProgress"),
+        ("Warning", "JobFailed"),
+    ]
+    assert ended["involvedObject"]["uid"] == api.get()["metadata"]["uid"]
+    assert ended["message"] == (await api.status())["message"]
+
+
+async def test_writes_nothing_when_nothing_changed(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Polls that bring nothing new cost no write, though Azure's duration grows with each."""
+    api.create({"jobResourceId": vault.add_job(jobs.UNKNOWN), "pollInterval": "10s"})
+    await api.status(phase="Running")
+    for _ in range(5):
+        sim.clock.advance(10)
+        await operator.poll(sim)
+    assert len(api.traffic.matching(STATUS_WRITES)) == 1
+
+
+async def test_the_heartbeat_refreshes_the_duration(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """A job that changes nothing else has its duration written now and then."""
+    async with start(heartbeat="1s") as operator:
+        api.create({"jobResourceId": vault.add_job(jobs.UNKNOWN), "pollInterval": "10s"})
+        await api.status(phase="Running")
+        sim.clock.advance(90)
+        await operator.advance_until(lambda: len(api.writes()) > 1)
+        assert [write["duration"] for write in api.writes()][:2] == ["0s", "1m30s"]
+
+
+async def test_progress_is_written_in_steps(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Of a restore that moves a percent at a time, every fifth percent is written."""
+    api.create({"jobResourceId": vault.add_job(jobs.RESTORE), "pollInterval": "10s"})
+    await api.status(phase="Running")
+    sim.clock.advance(20)
+    for _ in range(10):
+        sim.clock.advance(14.9)
+        await operator.poll(sim)
+    progress = [write["extendedInfo"]["progressPercent"] for write in api.writes()]
+    assert progress in ([0, 5], [0, 5, 10])
+
+
+async def test_an_ended_job_is_never_asked_about_again(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """A finished watch costs nothing: neither a request to Azure nor a write, sweeps included."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
+    await api.status(phase="Succeeded")
+    vault.set_job(JOB_NAME, job_payload(status="Failed"))
+    listings = len(api.traffic.matching("^GET .*backupjobwatches$"))
+    await operator.advance_until(lambda: len(api.traffic.matching("^GET .*backupjobwatches$")) > listings + 3)
+    assert (len(sim.requests), len(api.traffic.matching(STATUS_WRITES))) == (1, 1)
+    assert (await api.status())["phase"] == "Succeeded"
+
+
+async def test_two_watches_of_one_job_ask_once(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Watches of one job share a request, in whatever letter case they name it."""
+    job_id = vault.set_job(JOB_NAME, job_payload())
+    with sim.hold() as hold:
+        api.create({"jobResourceId": job_id}, "one")
+        await hold.arrived()
+        api.create({"jobResourceId": job_id.upper()}, "two")
+        api.create({"jobResourceId": job_id}, "three", namespace="team-b")
+        await asyncio.sleep(0.5)  # nothing shows that somebody has joined a flight
+    for name, namespace in (("one", "team-a"), ("two", "team-a"), ("three", "team-b")):
+        await api.status(name, namespace=namespace, phase="Succeeded")
+    assert len(sim.requests) == 1
+
+
+async def test_a_namespace_that_is_not_listed_may_not_use_the_operators_identity(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """Without an administrator's leave Azure is not asked, and the message names the setting that gives it."""
+    job_id = vault.set_job(JOB_NAME, job_payload())
+    async with start(operator_identity_namespaces="team-b,team-c"):
+        api.create({"jobResourceId": job_id}, "theirs", namespace="team-b")
+        await api.status("theirs", namespace="team-b", phase="Succeeded")
+        api.create({"jobResourceId": job_id})
+        status = await api.status(reason="IdentityNotAllowed")
+        assert "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES" in status["message"]
+        assert "team-a" in status["message"]
+        assert (standing(status)["Ready"], len(sim.requests)) == ("Unknown", 1)
+
+
+async def test_a_spec_that_slipped_through_stalls(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """A spec that an older CRD let in fails with the field's name, Azure unasked; an edit mends it."""
+    api.create({"jobResourceId": "nonsense", "graceSeconds": 10**9}, checked=False)
+    status = await api.status(reason="InvalidSpec")
+    assert status["message"].startswith("spec.jobResourceId: write a path")
+    assert standing(status) == SHUT | {"AzureReachable": "Unknown"}
+    assert sim.requests == ()
+    api.edit(jobResourceId=vault.set_job(JOB_NAME, job_payload()), graceSeconds=1)
+    await api.status(phase="Succeeded", observedGeneration=2)
+
+
+async def test_a_job_that_is_not_there_fails_when_grace_is_over(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Three polls in a row find no job: with no grace given, that is the end."""
+    api.create({"jobResourceId": vault.job_id(JOB_NAME), "graceSeconds": 0, "pollInterval": "10s"})
+    await api.status(phase="Pending", reason="JobNotVisible")
+    await operator.poll(sim, 2)
+    status = await api.status(phase="Failed", reason="JobNotFound")
+    assert (standing(status)["Stalled"], len(sim.requests)) == ("True", 3)
+
+
+async def test_a_late_job_is_waited_for(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """A job that Azure shows late is pending until then."""
+    api.create({"jobResourceId": vault.add_job(jobs.LATE), "pollInterval": "10s"})
+    status = await api.status(phase="Pending", reason="JobNotVisible")
+    assert "troubleSince" in status
+    sim.clock.advance(46)
+    await operator.poll(sim)
+    assert "troubleSince" not in await api.status(phase="Running")
+
+
+async def test_the_deadline_fails_a_watch_that_azure_leaves_without_an_answer(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """The deadline is judged in time, though requests fail and are backed off."""
+    sim.faults.add(Fault.server_error(status=503), times=None)
+    api.create({"jobResourceId": vault.job_id(JOB_NAME), "activeDeadlineSeconds": 2, "pollInterval": "10s"})
+    status = await api.status(reason="AzureUnavailable")
+    assert condition(status, "AzureReachable")["status"] == "False"  # type: ignore[index]
+    await operator.advance_to("Failed", api)
+    assert (await api.status())["reason"] == "DeadlineExceeded"
+
+
+async def test_throttling_stops_a_subscription_and_leaves_phases_alone(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """A 429 keeps the phase, nobody of the subscription asks until Retry-After, then all go on."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+    await api.status(phase="Running")
+    sim.faults.add(Fault.throttled(retry_after=300))
+    await operator.poll(sim)
+    status = await api.status(phase="Running", reason="Throttled")
+    assert standing(status)["Ready"] == "Unknown"
+    asked = len(sim.requests)
+    api.create({"jobResourceId": vault.set_job(OTHER_JOB_NAME, job_payload())}, "other")
+    other = await api.status("other", reason="Throttled", phase="Pending")
+    assert "left alone" in other["message"]
+    for _ in range(5):
+        operator.advance(20)
+        await asyncio.sleep(0.05)
+    assert len(sim.requests) == asked
+    await operator.advance_until(lambda: api.get("other")["status"]["phase"] == "Succeeded")
+    await api.status(phase="Running", reason="JobInProgress")
+
+
+async def test_neither_token_nor_signature_is_told_to_anybody(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Through good and bad answers no log line, status or Event holds the token."""
+    caplog.set_level(logging.DEBUG)
+    for fault in (Fault.forbidden(), Fault.unauthorized(), Fault.unauthorized(), Fault.reset(), Fault.html()):
+        sim.faults.add(fault)
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
+    await operator.advance_to("Succeeded", api)
+    assert len(sim.requests) == 6
+    for text in (caplog.text, str(api.objects.history), str(api.events())):
+        assert "demo-token" not in text
+        assert "cluster-token" not in text

@@ -1,0 +1,163 @@
+"""What Azure may answer, what people may do, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+from backupjobwatch.core.jobs import Job, parse_job
+from backupjobwatch.core.status import next_status
+from backupjobwatch.core.transitions import needs_write
+from backupjobwatch.core.verdict import counts
+from backupjobwatch.core.watch import Watch
+from backupjobwatch.errors import AzureError, NotAsked
+from tests.support.builders import JOB_ID, NOW, OTHER_JOB_NAME, edit, job_payload, request, vast_payload, watch_body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HEARTBEAT = timedelta(minutes=5)
+
+SECRETS = (
+    "https://stgdemo01.blob.core.windows.net/vhds/d.vhd?sv=2022-11-02&sig=SECRET%3D",
+    "Bearer eyJhbGciOiJSUzI1NiJ9.eyJTRUNSRVQiOjF9.SECRET",
+)
+_TEXTS = (
+    "Completed", "InProgress", "Failed", "Cancelled", "CompletedWithWarnings", "Cancelling", "PT20M23.0896697S",
+    "1.02:03:04.5678901", "-PT5S", "2018-05-21T08:35:40.9488967Z", "0001-01-01T00:00:00", "2001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59-14:00", "Cancellable", "nan", "1e999", "\x1b[31m", "\r\n", "\ud800", "…", *SECRETS,
+)  # fmt: skip
+_LETTERS = st.sampled_from('x<&"\\é資😀\u2028\x00 ')
+
+texts = st.one_of(
+    st.sampled_from(_TEXTS),
+    st.text(st.characters(), max_size=20),
+    st.builds(lambda letter, count: letter * count, _LETTERS, st.integers(200, 2500)),
+)
+scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), texts, st.just(10**400))
+json_values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(texts, inner, max_size=4)),
+    max_leaves=6,
+)
+json_objects = st.dictionaries(texts, json_values, max_size=4)
+
+
+def _objects(*fields: str) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=dict.fromkeys(fields, json_values))
+
+
+def _lists(items: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    """Lists: short ones, and some far beyond the caps."""
+    return st.builds(lambda some, times: some * times, st.lists(items, max_size=3), st.sampled_from([1, 1, 30]))
+
+
+_bags = st.one_of(
+    st.dictionaries(texts, json_values, max_size=3),
+    st.builds(lambda text: {f"{number} {text}": text for number in range(60)}, texts),
+)
+_extended = st.fixed_dictionaries(
+    {},
+    optional={
+        "tasksList": _lists(_objects("taskId", "status", "startTime", "endTime", "duration", "progressPercentage")),
+        "propertyBag": _bags,
+        "progressPercentage": scalars,
+        "estimatedRemainingDuration": scalars,
+        "dynamicErrorMessage": scalars,
+    },
+)
+_errors = _lists(_objects("errorCode", "errorTitle", "errorString", "recommendations"))
+_statuses = st.sampled_from(
+    ["InProgress", "InProgress", "Cancelling", "Completed", "CompletedWithWarnings", "Failed", "Cancelled", "Paused"]
+)
+_fields = {
+    **dict.fromkeys(
+        ("jobType", "operation", "entityFriendlyName", "backupManagementType", "workloadType", "activityId", "startTime",
+         "endTime", "duration", "isUserTriggered"),
+        scalars,
+    ),
+    "status": st.one_of(_statuses, _statuses, json_values),
+    "actionsInfo": st.one_of(st.lists(scalars, max_size=3), json_values),
+    "extendedInfo": st.one_of(_extended, _extended, json_values),
+    "errorDetails": st.one_of(_errors, _errors, json_values),
+    "id": json_values,
+    "name": json_values,
+}  # fmt: skip
+
+
+def _overridden(fields: dict[str, Any]) -> dict[str, Any]:
+    return job_payload(**fields)
+
+
+payloads = st.one_of(
+    st.builds(_overridden, st.fixed_dictionaries({}, optional=_fields)),
+    st.builds(job_payload, status=_statuses),
+    st.builds(vast_payload, _LETTERS, status=_statuses),
+    json_objects,
+    st.fixed_dictionaries({"id": st.just(JOB_ID), "properties": json_values}),
+)
+"""Plausible answers, answers with anything in any field, vast ones, and anything."""
+
+observations: st.SearchStrategy[Job | AzureError] = st.one_of(
+    st.builds(parse_job, payloads), *(st.builds(kind, texts) for kind in AzureError.__subclasses__())
+)
+
+_edits = st.one_of(
+    st.fixed_dictionaries({"suspend": st.booleans()}),
+    st.fixed_dictionaries({"pollInterval": st.sampled_from(["10s", "30s", "5m", "7s"])}),
+    st.fixed_dictionaries({"jobResourceId": st.sampled_from([JOB_ID, JOB_ID.upper(), JOB_ID[:-36] + OTHER_JOB_NAME, "x"])}),
+    st.fixed_dictionaries({"completedWithWarnings": st.sampled_from(["Succeeded", "Failed"])}),
+    st.fixed_dictionaries({"graceSeconds": st.sampled_from([0, 60, 600])}),
+    st.fixed_dictionaries({"activeDeadlineSeconds": st.sampled_from([60, 3600, 172800])}),
+    st.just({}),
+)  # fmt: skip
+_requests = st.one_of(st.none(), st.none(), st.text(max_size=300))
+_waits = st.sampled_from([0, 0, 10, 30, 30, 300, 700, 4000, 200000]).map(lambda seconds: timedelta(seconds=seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What people do to a watch, and what Azure says after that."""
+
+    fields: dict[str, Any]
+    requested: str | None
+    wait: timedelta
+    observation: Job | AzureError
+
+
+histories = st.lists(
+    st.builds(Act, st.one_of(st.just({}), st.just({}), _edits), _requests, _waits, observations), min_size=1, max_size=7
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One step of a history: the object before it, and the object as it would be written."""
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+    observation: Job | AzureError
+    run: int
+    now: datetime
+    written: bool
+
+
+def replay(history: list[Act]) -> Iterator[Moment]:
+    """Live through *history* as the operator does: runs are counted, and what is not worth a write is not written."""
+    body, now, run = watch_body(), NOW, 0
+    for act in history:
+        now += act.wait
+        before = edit(body, **act.fields)
+        if act.requested is not None:
+            before = request(before, act.requested)
+        watch = Watch.from_body(before)
+        if not isinstance(act.observation, NotAsked):
+            run = run + 1 if counts(watch, act.observation) else 0
+        status = next_status(watch, act.observation, run=run, now=now)
+        after = {**before, "status": status}
+        written = needs_write(before["status"], status, heartbeat=HEARTBEAT)
+        yield Moment(before=before, after=after, observation=act.observation, run=run, now=now, written=written)
+        body = after if written else before

@@ -1,0 +1,188 @@
+"""Values: whatever comes in, something sensible comes out; what is written can be read back."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backupjobwatch.core.arm_ids import JobId, fold_case
+from backupjobwatch.core.durations import format_duration, parse_duration, whole_seconds
+from backupjobwatch.core.jobs import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS, parse_job
+from backupjobwatch.core.schedule import MAX_BACKOFF, backoff, spread
+from backupjobwatch.core.spec import parse_spec, target_digest
+from backupjobwatch.core.status import next_status
+from backupjobwatch.core.texts import clean
+from backupjobwatch.core.times import format_time, parse_time
+from backupjobwatch.core.watch import Watch
+from backupjobwatch.errors import InvalidSpec, NotAsked
+from tests.property.oracles import check_schema
+from tests.property.strategies import json_objects, json_values, payloads, texts
+from tests.support.builders import CRD_DEFAULTS, JOB_ID, NOW, RESOURCE_GROUP, running_job, settle, watch_body
+
+QUICK = settings(deadline=None, max_examples=200)
+_GROUPS = st.text(
+    st.characters(categories=["Lu", "Ll", "Lt", "Lm", "Lo", "Nd"], include_characters="-_.()"), min_size=1, max_size=90
+)
+_SPANS = st.timedeltas(timedelta(days=-36500), timedelta(days=36500))
+_GO = re.compile(r"(-?)(?:(\d+)h)?(?:(\d+)m)?(\d+)s")
+_FIELDS = ("jobResourceId", "jobName", "vault", *CRD_DEFAULTS)
+
+
+@QUICK
+@given(_GROUPS.filter(lambda name: not name.endswith(".")), st.data())
+def test_job_ids(group: str, data: st.DataObject) -> None:
+    """An ID comes back to the letter, and equals itself in any letter case of ASCII."""
+    written = JOB_ID.replace(RESOURCE_GROUP, group)
+    flips = data.draw(st.lists(st.booleans(), min_size=len(written), max_size=len(written)))
+    other = "".join(c.swapcase() if flip and c.isascii() else c for c, flip in zip(written, flips, strict=True))
+
+    assert str(JobId.parse(written)) == written
+    assert str(JobId.parse(other)) == other
+    assert JobId.parse(other) == JobId.parse(written)
+    assert hash(JobId.parse(other)) == hash(JobId.parse(written))
+    assert JobId.parse(written).url_path.isascii()
+
+
+@QUICK
+@given(texts)
+def test_ids_of_any_text(text: str) -> None:
+    """A text is an ID, or is refused; two that are equal differ in ASCII's letter case only."""
+    try:
+        parsed = JobId.parse(text)
+    except ValueError:
+        return
+    assert fold_case(str(parsed)) == fold_case(text)
+
+
+@QUICK
+@given(_SPANS)
+def test_dotnet_durations(span: timedelta) -> None:
+    """What .NET writes is read back."""
+    rest = abs(span)
+    days = f"{rest.days}." if rest.days else ""
+    hours, minutes = divmod(rest.seconds // 60, 60)
+    text = f"{'-' if span < timedelta() else ''}{days}{hours:02}:{minutes:02}:{rest.seconds % 60:02}.{rest.microseconds:06}0"
+    parsed = parse_duration(text)
+
+    assert parsed is not None
+    assert abs(parsed - span) <= timedelta(microseconds=1)
+
+
+@QUICK
+@given(_SPANS)
+def test_iso_durations(span: timedelta) -> None:
+    """What .NET writes as ISO 8601 is read back."""
+    rest = abs(span)
+    sign, days = "-" if span < timedelta() else "", f"{rest.days}D" if rest.days else ""
+    parsed = parse_duration(f"{sign}P{days}T{rest.seconds}.{rest.microseconds:06}0S")
+
+    assert parsed is not None
+    assert abs(parsed - span) <= timedelta(microseconds=1)
+
+
+@QUICK
+@given(_SPANS)
+def test_go_durations(span: timedelta) -> None:
+    """What is written in Go's style is the whole seconds, and fits the CRD's 32 characters."""
+    text = format_duration(span)
+    match = _GO.fullmatch(text)
+
+    assert match is not None
+    seconds = int(match[2] or 0) * 3600 + int(match[3] or 0) * 60 + int(match[4])
+    assert (-seconds if match[1] else seconds) == whole_seconds(span)
+    assert len(text) <= 32
+
+
+@QUICK
+@given(st.datetimes(datetime(2002, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)), st.integers(0, 7))  # noqa: DTZ001
+def test_times(time: datetime, digits: int) -> None:
+    """A time with any number of fractional digits is read, and is read back from what is written of it."""
+    fraction = f".{time.microsecond:06}0"[: digits + 1] if digits else ""
+    parsed = parse_time(f"{time:%Y-%m-%dT%H:%M:%S}{fraction}Z")
+
+    assert parsed is not None
+    assert parsed.replace(microsecond=0) == time.replace(microsecond=0)
+    assert parse_time(format_time(parsed)) == parsed.replace(microsecond=0)
+
+
+@QUICK
+@given(st.one_of(json_values, st.text("0123456789-:.TZ+P DHMSWY")))
+def test_times_and_durations_of_anything(value: Any) -> None:
+    """Anything is a time and a duration, or is none; those that are can be written."""
+    time, duration = parse_time(value), parse_duration(value)
+
+    if time is not None:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", format_time(time))
+    if duration is not None:
+        assert _GO.fullmatch(format_duration(duration))
+
+
+@QUICK
+@given(st.one_of(texts, st.text(st.characters())), st.integers(1, 300))
+def test_clean(text: str, limit: int) -> None:
+    """A cleaned text is printable, one line, within its limit, and stays as it is when it is cleaned again."""
+    cleaned = clean(text, limit)
+
+    assert cleaned.isprintable()
+    assert len(cleaned) <= limit
+    assert clean(cleaned, limit) == cleaned
+    cleaned.encode()
+
+
+@QUICK
+@given(payloads)
+def test_any_answer(answer: dict[str, Any]) -> None:
+    """Any JSON object is a job, of which at most so much is kept."""
+    read = parse_job(answer)
+
+    assert len(read.tasks) <= MAX_TASKS
+    assert len(read.properties) <= MAX_PROPERTIES
+    assert len(read.errors) <= MAX_ERRORS
+    assert parse_job(answer) == read
+
+
+@QUICK
+@given(st.one_of(json_objects, st.fixed_dictionaries({}, optional=dict.fromkeys(_FIELDS, json_values))))
+def test_any_spec(spec: dict[str, Any]) -> None:
+    """Any spec is valid or says what to write, has a digest, and gets a valid status."""
+    assert re.fullmatch("[0-9a-f]{16}", target_digest(spec))
+    try:
+        parse_spec(spec)
+    except InvalidSpec as error:
+        assert str(error).startswith("spec")  # noqa: PT017
+    check_schema(next_status(Watch.from_body(watch_body(spec)), running_job(), run=0, now=NOW))
+
+
+@QUICK
+@given(json_objects)
+def test_any_body(body: dict[str, Any]) -> None:
+    """Any object makes a snapshot."""
+    for field in ("metadata", "spec", "status"):
+        Watch.from_body({field: body})
+        Watch.from_body({"metadata": {"annotations": body}})
+
+
+@QUICK
+@given(st.sets(st.sampled_from(sorted(settle(watch_body(), running_job(), NOW)["status"]))))
+def test_any_part_of_a_status(missing: set[str]) -> None:
+    """A status from which somebody has removed fields is filled again."""
+    body = settle(watch_body(), running_job(), NOW)
+    for name in missing:
+        del body["status"][name]
+    for observation in (running_job(), NotAsked("x")):
+        check_schema(settle(body, observation, NOW)["status"])
+
+
+@QUICK
+@given(st.text(), st.integers(-5, 10**6), st.integers(1, 300))
+def test_schedule(seed: str, failures: int, seconds: int) -> None:
+    """Waits are bounded, and the same for the same seed."""
+    interval = timedelta(seconds=seconds)
+
+    assert timedelta() <= spread(seed, interval) <= interval
+    assert timedelta() <= backoff(failures, interval, seed) <= MAX_BACKOFF * 1.1
+    assert backoff(failures, interval, seed) == backoff(failures, interval, seed)

@@ -1,0 +1,167 @@
+"""Plain dictionaries as Azure and the API server send them, for tests to begin with."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from backupjobwatch.constants import API_VERSION, KIND, REQUESTED_AT
+from backupjobwatch.core.jobs import Job, parse_job
+from backupjobwatch.core.spec import TARGET_DEFAULTS
+from backupjobwatch.core.status import next_status
+from backupjobwatch.core.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from backupjobwatch.errors import AzureError
+
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+RESOURCE_GROUP = "Default-RecoveryServices-ResourceGroup-centralindia"
+VAULT = "abdemovault"
+JOB_NAME = "7ddead57-bcb9-4269-ac31-6a1b57588700"
+OTHER_JOB_NAME = "41f3e94b-ae6b-4a20-b422-65abfcaf03e5"
+VAULT_ID = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.RecoveryServices/vaults/{VAULT}"
+)
+JOB_ID = f"{VAULT_ID}/backupJobs/{JOB_NAME}"
+NOW = datetime(2018, 5, 21, 9, 0, 0, tzinfo=UTC)
+"""A moment after the end of the job that ``job_payload`` describes."""
+
+ABSENT = object()
+"""As an override: leave the field out."""
+
+CRD_DEFAULTS = {**TARGET_DEFAULTS, "pollInterval": "30s", "suspend": False}
+_ENVELOPE = ("id", "name", "type")
+
+
+def job_payload(**overrides: Any) -> dict[str, Any]:
+    """Return the example job of Microsoft's page, with *overrides* of its ``properties`` (or of id, name and type).
+
+    https://learn.microsoft.com/azure/backup/backup-azure-arm-userestapi-managejobs#example-response
+    """
+    properties = {
+        "jobType": "AzureIaaSVMJob",
+        "duration": "00:20:23.0896697",
+        "actionsInfo": [1],
+        "virtualMachineVersion": "Compute",
+        "extendedInfo": {
+            "tasksList": [
+                {"taskId": "Take Snapshot", "duration": "00:00:00", "status": "Completed"},
+                {"taskId": "Transfer data to vault", "duration": "00:00:00", "status": "Completed"},
+            ],
+            "propertyBag": {"VM Name": "uttestvmub1", "Backup Size": "2332 MB"},
+        },
+        "entityFriendlyName": "uttestvmub1",
+        "backupManagementType": "AzureIaasVM",
+        "operation": "Backup",
+        "status": "Completed",
+        "startTime": "2018-05-21T08:35:40.9488967Z",
+        "endTime": "2018-05-21T08:56:04.0385664Z",
+        "activityId": "7df8e874-1d66-4f81-8e91-da2fe054811d",
+    }
+    envelope = {"id": JOB_ID, "name": JOB_NAME, "type": "Microsoft.RecoveryServices/vaults/backupJobs"}
+    for name, value in overrides.items():
+        part = envelope if name in _ENVELOPE else properties
+        part[name] = value
+    return {**_present(envelope), "properties": _present(properties)}
+
+
+def running_payload(**overrides: Any) -> dict[str, Any]:
+    """Return the same job while it runs."""
+    return job_payload(**{"status": "InProgress", "endTime": ABSENT, **overrides})
+
+
+def job(**overrides: Any) -> Job:
+    """Return what ``parse_job`` makes of that payload."""
+    return parse_job(job_payload(**overrides))
+
+
+def running_job(**overrides: Any) -> Job:
+    """Return what ``parse_job`` makes of that payload while the job runs."""
+    return parse_job(running_payload(**overrides))
+
+
+def vast_payload(letter: str, **overrides: Any) -> dict[str, Any]:
+    """Return a job that says everything that can be said, each text a long row of *letter*, in too many entries."""
+    text = letter * 1500
+    words = ("jobType", "operation", "entityFriendlyName", "backupManagementType", "workloadType", "activityId")
+    bag = dict.fromkeys(("name", "type", "reason", "target", "resourceId"), text)
+    bag |= {f"{number:02}{text}": text for number in range(52)}
+    fields = {
+        **dict.fromkeys(("id", "name", *words), text),
+        "errorDetails": [
+            {"errorCode": text, "errorTitle": text, "errorString": text, "recommendations": [text] * 12}
+            for _ in range(22)
+        ],
+        "extendedInfo": {
+            "tasksList": [{"taskId": text, "status": text, "duration": "PT5S", "progressPercentage": 5}] * 52,
+            "propertyBag": bag,
+            "progressPercentage": 5,
+            "estimatedRemainingDuration": text,
+            "dynamicErrorMessage": text,
+        },
+    }
+    return job_payload(**{**fields, **overrides})
+
+
+def watch_body(
+    spec: Mapping[str, Any] | None = None, status: Mapping[str, Any] | None = None, **metadata: Any
+) -> dict[str, Any]:
+    """Return a watch as the API server has it, defaults filled in; without *spec* it names the job above."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {
+            "namespace": "team-a",
+            "name": "nightly",
+            "uid": "0b5f2f6e-3a0e-4c1c-9d52-9f3f8ad1c0de",
+            "generation": 1,
+            "resourceVersion": "100",
+            "creationTimestamp": "2018-05-21T08:35:00Z",
+            **metadata,
+        },
+        "spec": {**CRD_DEFAULTS, **({"jobResourceId": JOB_ID} if spec is None else spec)},
+        "status": copy.deepcopy(dict(status or {"observedGeneration": -1})),
+    }
+
+
+def watch(spec: Mapping[str, Any] | None = None, status: Mapping[str, Any] | None = None, **metadata: Any) -> Watch:
+    """Return the snapshot of such a watch."""
+    return Watch.from_body(watch_body(spec, status, **metadata))
+
+
+def settle(body: Mapping[str, Any], observation: Job | AzureError, now: datetime, run: int = 0) -> dict[str, Any]:
+    """Return *body* after one step, with the new status written as the API server would."""
+    status = next_status(Watch.from_body(body), observation, run=run, now=now)
+    version = str(int(body["metadata"]["resourceVersion"]) + 1)
+    return {**body, "metadata": {**body["metadata"], "resourceVersion": version}, "status": copy.deepcopy(status)}
+
+
+def edit(body: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
+    """Return *body* after an edit of its spec, as the API server would: the generation moves when it changed."""
+    spec = _present({**body["spec"], **fields})
+    generation = body["metadata"]["generation"] + (spec != body["spec"])
+    return {**body, "metadata": {**body["metadata"], "generation": generation}, "spec": spec}
+
+
+def request(body: Mapping[str, Any], value: str) -> dict[str, Any]:
+    """Return *body* with the annotation that asks for a poll at once; annotations do not move the generation."""
+    annotations = {**body["metadata"].get("annotations", {}), REQUESTED_AT: value}
+    return {**body, "metadata": {**body["metadata"], "annotations": annotations}}
+
+
+def condition(status: Mapping[str, Any], kind: str) -> dict[str, Any] | None:
+    """Return the condition of that type, or None where it is absent."""
+    conditions: Iterable[dict[str, Any]] = status.get("conditions", ())
+    return next((each for each in conditions if each["type"] == kind), None)
+
+
+def standing(status: Mapping[str, Any]) -> dict[str, str]:
+    """Return the status of every condition that is present, by type."""
+    return {each["type"]: each["status"] for each in status.get("conditions", ())}
+
+
+def _present(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not ABSENT}

@@ -1,0 +1,78 @@
+"""Azure Backup jobs of one vault, as tests let them go on."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from tests.support.azure import payload
+
+if TYPE_CHECKING:
+    from demo.simulator import AzureSimulator, Fault, FaultRule, Hold, RequestRecord
+
+
+class Jobs:
+    """The jobs of a vault, which is alone in its subscription."""
+
+    def __init__(self, azure: AzureSimulator, subscription: str | None = None) -> None:
+        self._azure = azure
+        self.subscription = subscription or str(uuid.uuid4())
+        self.vault = azure.add_vault(self.subscription, "rg-e2e", "rsv-e2e")
+
+    def elsewhere(self) -> Jobs:
+        """Return those of another vault, in another subscription."""
+        return Jobs(self._azure)
+
+    def start(self, item: str = "vm-e2e") -> str:
+        """Have a backup job in progress, and return its resource ID."""
+        name = str(uuid.uuid4())
+        self._set(name, "job-iaasvm-inprogress", item)
+        return self.vault.job_id(name)
+
+    def complete(self, job_id: str, item: str = "vm-e2e") -> str:
+        """Have a job end well."""
+        self._set(name_of(job_id), "job-iaasvm-completed", item)
+        return job_id
+
+    def fail(self, job_id: str, item: str = "vm-e2e") -> str:
+        """Have a job fail."""
+        self._set(name_of(job_id), "job-iaasvm-failed", item)
+        return job_id
+
+    def completed(self) -> str:
+        """Have a job that has ended well, and return its resource ID."""
+        return self.complete(self.start())
+
+    def failed(self) -> str:
+        """Have a job that has failed, and return its resource ID."""
+        return self.fail(self.start())
+
+    def hold(self, job_id: str) -> Hold:
+        """Keep Azure's answers about a job back until the hold is released."""
+        return self._azure.hold(f"/backupJobs/{name_of(job_id)}$")
+
+    def trouble(self, fault: Fault, *, times: int | None = 1) -> FaultRule:
+        """Have *fault* meet the next requests about any of the jobs."""
+        return self._azure.faults.add(fault, path=self.subscription, times=times)
+
+    def mend(self, rule: FaultRule) -> None:
+        """Take a fault back."""
+        self._azure.faults.remove(rule)
+
+    def requests(self, job_id: str = "") -> tuple[RequestRecord, ...]:
+        """List what Azure was asked about a job, or about any of them."""
+        return self._azure.requests_to(name_of(job_id) if job_id else self.subscription)
+
+    def wait_requests(self, count: int, job_id: str) -> None:
+        """Block until Azure was asked *count* times about a job."""
+        self._azure.wait_requests(count, path=name_of(job_id), timeout=40)
+
+    def _set(self, name: str, example: str, item: str) -> None:
+        job: dict[str, Any] = payload(example)
+        job["properties"]["entityFriendlyName"] = item
+        self.vault.set_job(name, {"properties": job["properties"]})
+
+
+def name_of(job_id: str) -> str:
+    """Return the last segment of a job's resource ID."""
+    return job_id.rsplit("/", 1)[-1]

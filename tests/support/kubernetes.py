@@ -1,0 +1,277 @@
+"""A small Kubernetes API server in the test's own event loop, faithful in what this operator uses of one.
+
+Discovery, lists (whole, by page, metadata alone), watch streams with bookmarks and 410, the status subresource with its
+preconditions and the CRD's schema, and Events. Whatever can go wrong on the way can be made to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import yaml
+from aiohttp import web
+
+from backupjobwatch.constants import API_VERSION, KIND, PLURAL
+from tests.support.kubernetes_discovery import discovery
+from tests.support.kubernetes_objects import Objects, Refused
+from tests.support.kubernetes_streams import Streams
+from tests.support.kubernetes_traffic import Request, Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+NAMESPACE: Final = "team-a"
+NAME: Final = "nightly"
+TOKEN: Final = "cluster-token"
+STATUS_WRITES: Final = r"^PUT .*/status$"
+EVENT_POSTS: Final = r"^POST .*/events$"
+
+_PATH = re.compile(
+    rf"/apis/{API_VERSION}(/namespaces/(?P<namespace>[^/]+))?/{PLURAL}(/(?P<name>[^/]+)(?P<status>/status)?)?"
+)
+_EVENTS = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/events")
+_METADATA_ONLY = "as=PartialObjectMetadataList"
+_T = TypeVar("_T")
+
+
+class KubernetesApi:
+    """The server, on a port of its own inside ``async with``, and what tests do behind its back."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        self.objects = Objects()
+        self.traffic = Traffic()
+        self.crd_installed = True
+        self.page: int | None = None
+        """The most items that a list answers with, whatever limit it is asked with."""
+        self._kubeconfig = kubeconfig
+        self._port = 0
+        self._runner: web.ServerRunner | None = None
+        self._streams = Streams(self.objects)
+        self._happening = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        await self.come_back()
+        cluster = {"server": f"http://127.0.0.1:{self._port}"}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test",
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": "test", "user": {"token": TOKEN}}],
+        }
+        self._kubeconfig.write_text(yaml.safe_dump(config), encoding="utf-8")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.go_away()
+        self._kubeconfig.unlink(missing_ok=True)
+
+    # ── being there or not ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def come_back(self) -> None:
+        """Listen."""
+        runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.05)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", self._port).start()
+        self._runner, self._port = runner, runner.addresses[0][1]
+
+    async def go_away(self) -> None:
+        """Drop all connections, and refuse new ones."""
+        runner, self._runner = self._runner, None
+        if runner is None or runner.server is None:
+            return
+        self.traffic.release()
+        transports = [connection.transport for connection in runner.server.connections]
+        self.cut_streams()
+        for transport in filter(None, transports):
+            transport.abort()
+        await runner.cleanup()
+
+    def cut_streams(self) -> None:
+        """Drop the connections of all watch streams."""
+        self._streams.cut()
+
+    def compact(self) -> None:
+        """Forget the history: a watch stream that begins at a version so far is told 410."""
+        self.objects.compacted = self.objects.version
+
+    def swallow(self, event: str, name: str = NAME) -> None:
+        """Keep the next watch event of that type about that object from everybody."""
+        self._streams.swallow(event, name)
+
+    @property
+    def watched(self) -> int:
+        """How many watch streams are open."""
+        return len(self._streams)
+
+    # ── what people do ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def create(
+        self,
+        spec: Mapping[str, Any],
+        name: str = NAME,
+        *,
+        namespace: str = NAMESPACE,
+        checked: bool = True,
+        **metadata: Any,
+    ) -> None:
+        """Apply a new watch."""
+        self.objects.create((namespace, name), spec, metadata, checked=checked)
+        self._announce()
+
+    def edit(self, name: str = NAME, *, namespace: str = NAMESPACE, **spec: Any) -> None:
+        """Change fields of the spec; None takes one out."""
+        self.objects.edit((namespace, name), spec, {})
+        self._announce()
+
+    def annotate(self, name: str = NAME, *, namespace: str = NAMESPACE, **annotations: str) -> None:
+        """Set annotations, whose names are written with ``__`` for the slash and ``_`` for the dot."""
+        named = {key.replace("__", "/").replace("_", "."): value for key, value in annotations.items()}
+        self.objects.edit((namespace, name), {}, named)
+        self._announce()
+
+    def delete(self, name: str = NAME, *, namespace: str = NAMESPACE) -> None:
+        """Delete a watch: it is gone at once, where no finalizer holds it."""
+        self.objects.delete((namespace, name))
+        self._announce()
+
+    def get(self, name: str = NAME, *, namespace: str = NAMESPACE) -> dict[str, Any]:
+        """Read a watch."""
+        return self.objects.get((namespace, name))
+
+    async def status(self, name: str = NAME, *, namespace: str = NAMESPACE, **expected: Any) -> dict[str, Any]:
+        """Wait until the status of a watch has these values; return it."""
+
+        def look() -> dict[str, Any] | None:
+            status: dict[str, Any] = self.objects.get((namespace, name)).get("status", {})
+            return status if all(status.get(field) == value for field, value in expected.items()) else None
+
+        return await self.until(look)
+
+    async def until(self, look: Callable[[], _T | None], *, within: float = 10.0) -> _T:
+        """Wait for *look* to find something, looking whenever something has happened; return what it found."""
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    self._happening.clear()
+                    if found := look():
+                        return found
+                    await self._happening.wait()
+        except TimeoutError:
+            raise AssertionError(f"it did not come to that: {self._describe()}") from None
+
+    def writes(self, name: str = NAME) -> list[dict[str, Any]]:
+        """List the statuses that were written to a watch, oldest first."""
+        return [
+            dict(change.after["status"])
+            for change in self.objects.history
+            if change.part == "status" and change.after["metadata"]["name"] == name
+        ]
+
+    def events(self) -> list[dict[str, Any]]:
+        """List the Events, oldest first."""
+        return list(self.objects.events.values())
+
+    async def events_told(self, count: int) -> list[dict[str, Any]]:
+        """Wait until there are so many Events; list them."""
+        return await self.until(lambda: self.events() if len(self.events()) == count else None)
+
+    def _describe(self) -> str:
+        statuses = {body["metadata"]["name"]: body.get("status") for body in self.objects.find(None)}
+        lines = [f"{request.line} {request.status}" for request in self.traffic.requests[-10:]]
+        return json.dumps({"statuses": statuses, "requests": lines}, indent=1)
+
+    # ── what the operator does ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        text = await http.read()
+        request = Request(
+            method=http.method,
+            path=http.path,
+            query=dict(http.query),
+            user_agent=http.headers.get("User-Agent", ""),
+            body=json.loads(text) if text else None,
+        )
+        rule = await self.traffic.admit(request)
+        self._happening.set()
+        if http.transport is None or http.transport.is_closing():
+            return web.Response()  # whoever asked is gone; a request that never arrived does nothing
+        try:
+            _authenticate(http)
+            if rule is not None and not rule.late:
+                return self._fail(http, request, rule.status, rule.message)
+            if request.query.get("watch") == "true":
+                return await self._watch(http, request)
+            answer = self._answer(request, accept=http.headers.get("Accept", ""))
+        except Refused as refused:
+            return self._refuse(request, refused)
+        self._announce()
+        if rule is not None:
+            return self._fail(http, request, rule.status, rule.message)
+        request.status = 201 if request.method == "POST" else 200
+        return web.json_response(answer, status=request.status)
+
+    async def _watch(self, http: web.BaseRequest, request: Request) -> web.StreamResponse:
+        match = _PATH.fullmatch(request.path)
+        if match is None or not self.crd_installed:
+            raise Refused(404, "NotFound", "the server could not find the requested resource")
+        request.status = 200
+        # The stream is open once this task has had its turn.
+        asyncio.get_running_loop().call_soon(self._happening.set)
+        return await self._streams.serve(http, match["namespace"])
+
+    def _fail(self, http: web.BaseRequest, request: Request, status: int | None, message: str) -> web.Response:
+        if status is None:
+            if http.transport is not None:
+                http.transport.abort()
+            return web.Response()
+        return self._refuse(request, Refused(status, "MadeToFail", message))
+
+    def _refuse(self, request: Request, refused: Refused) -> web.Response:
+        request.status = refused.code
+        self._happening.set()
+        return web.json_response(refused.as_status(), status=refused.code)
+
+    def _answer(self, request: Request, *, accept: str) -> dict[str, Any]:
+        if request.method == "GET" and (found := discovery(crd_installed=self.crd_installed).get(request.path)):
+            return found
+        if match := _EVENTS.fullmatch(request.path):
+            if request.method == "POST":
+                return self.objects.create_event(match["namespace"], request.body)
+        elif match := _PATH.fullmatch(request.path):
+            if not self.crd_installed:
+                raise Refused(404, "NotFound", "the server could not find the requested resource")
+            key = (match["namespace"], match["name"])
+            if match["status"] and request.method == "PUT":
+                return self.objects.put_status(key, request.body)
+            if request.method == "GET":
+                return self._list(request, match["namespace"], accept) if key[1] is None else self.objects.get(key)
+        raise Refused(403, "Forbidden", f"User backupjobwatch cannot {request.line}")
+
+    def _list(self, request: Request, namespace: str | None, accept: str) -> dict[str, Any]:
+        items = self.objects.find(namespace)
+        limit = min(int(request.query.get("limit", 0)) or len(items), self.page or len(items))
+        start = int(request.query.get("continue", 0))
+        metadata = {"resourceVersion": str(self.objects.version)}
+        if start + limit < len(items):
+            metadata["continue"] = str(start + limit)
+        items = items[start : start + limit]
+        if _METADATA_ONLY in accept:
+            parts = [{"metadata": item["metadata"]} for item in items]
+            kind = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
+            return {**kind, "metadata": metadata, "items": parts}
+        return {"kind": f"{KIND}List", "apiVersion": API_VERSION, "metadata": metadata, "items": items}
+
+    def _announce(self) -> None:
+        self._streams.tell()
+        self._happening.set()
+
+
+def _authenticate(http: web.BaseRequest) -> None:
+    if http.headers.get("Authorization") != f"Bearer {TOKEN}":
+        raise Refused(401, "Unauthorized", "Unauthorized")

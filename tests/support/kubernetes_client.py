@@ -1,0 +1,185 @@
+"""The Kubernetes API by HTTPS, for tests that look closer, or act faster, than kubectl."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import urlsplit
+
+import requests
+from kubernetes import client, config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from demo.controlplane import Cluster
+
+AGENT: Final = "e2e-test"
+"""The User-Agent of the tests, kubectl apart: faults for the operator spare it."""
+_ROOT: Final = "/apis/azurebackup.dev/v1alpha1"
+WATCHES: Final = f"{_ROOT}/backupjobwatches"
+
+
+def path_of(namespace: str, name: str = "") -> str:
+    """Return the path of a watch, or of all watches of a namespace."""
+    return f"{_ROOT}/namespaces/{namespace}/backupjobwatches/{name}".rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API server answered."""
+
+    status: int
+    body: dict[str, Any]
+
+
+class KubernetesClient:
+    """Requests with the access that a kubeconfig gives."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        access = client.Configuration()
+        config.load_kube_config(str(cluster.kubeconfig), client_configuration=access)
+        self.access = access
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.verify = access.ssl_ca_cert or True
+        if access.cert_file:
+            self._session.cert = (access.cert_file, access.key_file)
+        self._session.headers.update(headers_for(access))
+
+    def __call__(
+        self, method: str, path: str, body: Any = None, *, content_type: str = "application/json", **query: str
+    ) -> Answer:
+        """Send one request."""
+        response = self._session.request(
+            method,
+            f"{self.access.host}{path}",
+            params=query,
+            data=None if body is None else json.dumps(body),
+            headers={"Content-Type": content_type},
+            timeout=20,
+        )
+        return Answer(response.status_code, response.json())
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+
+def headers_for(access: client.Configuration) -> dict[str, str]:
+    token = access.get_api_key_with_prefix("authorization")
+    return {"User-Agent": AGENT, "Accept": "application/json", **({"Authorization": token} if token else {})}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One event of a watch stream: an object as it was from then on."""
+
+    type: str
+    body: dict[str, Any]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.body["metadata"]["namespace"], self.body["metadata"]["name"]
+
+
+class Recording:
+    """Every version of every BackupJobWatch of the cluster, by a watch stream that goes on while its context lasts."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._access = KubernetesClient(cluster).access
+        self._moments: list[Moment] = []
+        self._news = threading.Condition()
+        self._version = ""
+        self._stopping = False
+        self._connection: http.client.HTTPSConnection | None = None
+        self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._version = self._list()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stopping = True
+        sock = self._connection.sock if self._connection else None
+        if sock is not None:
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        self._thread.join(10)
+
+    def moments(self, namespace: str = "", name: str = "") -> list[Moment]:
+        """List what was seen so far, of one object or namespace or of all."""
+        with self._news:
+            return [each for each in self._moments if _fits(each, namespace, name)]
+
+    def wait(self, namespace: str, name: str, seen: Callable[[Moment], bool], seconds: float = 10.0) -> None:
+        """Block until a moment of an object was *seen*."""
+        with self._news:
+            met = self._news.wait_for(
+                lambda: any(_fits(each, namespace, name) and seen(each) for each in self._moments), seconds
+            )
+        if not met:
+            raise TimeoutError(f"the watch stream did not tell of {namespace}/{name}")
+
+    def _list(self) -> str:
+        deadline = time.monotonic() + 20
+        while True:
+            connection, response = self._open(WATCHES)
+            listing = json.load(response)
+            connection.close()
+            if response.status == requests.codes.ok:
+                return str(listing["metadata"]["resourceVersion"])
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"watches cannot be listed: {listing}")
+            time.sleep(0.1)  # a CRD is established a moment before it is served
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._read()
+            except (OSError, http.client.HTTPException, ValueError):
+                time.sleep(0.1)  # a fault that a test made; the stream goes on where it was
+
+    def _read(self) -> None:
+        query = f"watch=true&allowWatchBookmarks=true&resourceVersion={self._version}"
+        self._connection, response = self._open(f"{WATCHES}?{query}")
+        try:
+            for line in response:
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise RuntimeError(f"the recording has a gap: {event['object']}")
+                with self._news:
+                    self._version = event["object"]["metadata"]["resourceVersion"]
+                    if event["type"] != "BOOKMARK":
+                        self._moments.append(Moment(event["type"], event["object"]))
+                    self._news.notify_all()
+        finally:
+            response.close()
+            self._connection.close()
+
+    def _open(self, target: str) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
+        url, access = urlsplit(self._access.host), self._access
+        tls = ssl.create_default_context(cafile=access.ssl_ca_cert)
+        if access.cert_file:
+            tls.load_cert_chain(access.cert_file, access.key_file)
+        connection = http.client.HTTPSConnection(url.netloc, context=tls)
+        try:
+            connection.request("GET", url.path.rstrip("/") + target, headers=headers_for(access))
+            return connection, connection.getresponse()
+        except BaseException:
+            connection.close()
+            raise
+
+
+def _fits(moment: Moment, namespace: str, name: str) -> bool:
+    return namespace in ("", moment.key[0]) and name in ("", moment.key[1])

@@ -1,0 +1,242 @@
+"""The objects of a small cluster, as an API server keeps them: versions, generations, defaults, and a history."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import jsonschema
+import yaml
+
+from backupjobwatch.constants import API_VERSION, KIND
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CRD: Final = Path(__file__).parents[2] / "crds" / "backupjobwatches.azurebackup.dev.yaml"
+Key = tuple[str, str]
+"""Namespace and name."""
+EventType = Literal["ADDED", "MODIFIED", "DELETED"]
+
+
+class Refused(Exception):
+    """What the API server answers when it does not do what it is asked."""
+
+    def __init__(self, code: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+
+    def as_status(self) -> dict[str, Any]:
+        """Write it as Kubernetes does."""
+        return {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "status": "Failure",
+            "code": self.code,
+            "reason": self.reason,
+            "message": str(self),
+        }
+
+
+class Schema:
+    """The CRD's schema; stricter than the server's own reading of it: an unknown field is refused, not dropped."""
+
+    def __init__(self) -> None:
+        crd = yaml.safe_load(CRD.read_text(encoding="utf-8"))
+        self._schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        self._validator = jsonschema.Draft202012Validator(_closed(self._schema))
+
+    def fill_in(self, body: dict[str, Any]) -> None:
+        """Put in the defaults, as on every write."""
+        _fill_in(self._schema, body)
+
+    def check(self, body: Mapping[str, Any]) -> None:
+        """Refuse, with 422, what the CRD does not allow."""
+        complaints = [f"{error.json_path}: {error.message}" for error in self._validator.iter_errors(body)]
+        if complaints:
+            raise Refused(422, "Invalid", f"{KIND} is invalid: " + "; ".join(complaints))
+
+
+def _closed(schema: Mapping[str, Any]) -> dict[str, Any]:
+    closed = {name: value for name, value in schema.items() if name not in ("default", "format")}
+    if "properties" in schema:
+        closed["properties"] = {name: _closed(part) for name, part in schema["properties"].items()}
+        closed["additionalProperties"] = False
+    elif isinstance(schema.get("additionalProperties"), dict):
+        closed["additionalProperties"] = _closed(schema["additionalProperties"])
+    if "items" in schema:
+        closed["items"] = _closed(schema["items"])
+    return closed
+
+
+def _fill_in(schema: Mapping[str, Any], value: Any) -> None:
+    if isinstance(value, dict):
+        for name, part in schema.get("properties", {}).items():
+            if "default" in part and name not in value:
+                value[name] = copy.deepcopy(part["default"])
+            if name in value:
+                _fill_in(part, value[name])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One entry of the history, which is what watch streams tell."""
+
+    version: int
+    type: EventType
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any]
+    """The object then; of a deleted one, its last state."""
+    part: Literal["object", "status"]
+
+    @property
+    def namespace(self) -> str:
+        """Whose watchers are told."""
+        return str(self.after["metadata"]["namespace"])
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return str(self.after["metadata"]["name"])
+
+
+class Objects:
+    """All BackupJobWatches and Events. What is handed out is a copy."""
+
+    def __init__(self) -> None:
+        self._schema = Schema()
+        self._watches: dict[Key, dict[str, Any]] = {}
+        self.version = 100
+        self.compacted = 0
+        """Watch streams cannot begin at this version or before."""
+        self.history: list[Change] = []
+        self.events: dict[Key, dict[str, Any]] = {}
+
+    def get(self, key: Key) -> dict[str, Any]:
+        """Read a watch; 404."""
+        try:
+            return copy.deepcopy(self._watches[key])
+        except KeyError:
+            raise Refused(404, "NotFound", f'backupjobwatches "{key[1]}" not found') from None
+
+    def find(self, namespace: str | None) -> list[dict[str, Any]]:
+        """List watches, in the order of their keys."""
+        return [copy.deepcopy(self._watches[key]) for key in sorted(self._watches) if namespace in (None, key[0])]
+
+    def create(self, key: Key, spec: Mapping[str, Any], metadata: Mapping[str, Any], *, checked: bool) -> None:
+        """Make a watch; *checked* is false for one that an older CRD let in."""
+        if key in self._watches:
+            raise Refused(409, "AlreadyExists", f'backupjobwatches "{key[1]}" already exists')
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {
+                **metadata,
+                "namespace": key[0],
+                "name": key[1],
+                "uid": str(uuid.uuid4()),
+                "generation": 1,
+                "creationTimestamp": _now(),
+            },
+            "spec": copy.deepcopy(dict(spec)),
+        }
+        self._schema.fill_in(body)
+        if checked:
+            self._schema.check(body)
+        self._store(key, "ADDED", None, body, part="object")
+
+    def edit(self, key: Key, spec: Mapping[str, Any], annotations: Mapping[str, str | None]) -> None:
+        """Merge fields into spec and annotations; None takes one out."""
+        before = self.get(key)
+        after = copy.deepcopy(before)
+        after["spec"] = _merged(before["spec"], spec)
+        after["metadata"]["annotations"] = _merged(before["metadata"].get("annotations", {}), annotations)
+        self._schema.fill_in(after)
+        self._schema.check(after)
+        after["metadata"]["generation"] += after["spec"] != before["spec"]
+        self._store(key, "MODIFIED", before, after, part="object")
+
+    def put_status(self, key: Key, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace the status, and nothing else; 404, 409, 422."""
+        before = self.get(key)
+        asked = body.get("metadata", {})
+        if asked.get("uid", before["metadata"]["uid"]) != before["metadata"]["uid"]:
+            raise Refused(409, "Conflict", f"Precondition failed: UID in precondition: {asked['uid']}")
+        if not asked.get("resourceVersion"):
+            raise Refused(422, "Invalid", "metadata.resourceVersion: must be specified for an update")
+        if asked["resourceVersion"] != before["metadata"]["resourceVersion"]:
+            raise Refused(409, "Conflict", "the object has been modified; please apply your changes to the latest")
+        after = {**copy.deepcopy(before), "status": copy.deepcopy(body.get("status"))}
+        self._schema.fill_in(after)
+        # What the CRD let in once does not stop the status from being written: the server ratchets.
+        self._schema.check({**after, "spec": {}})
+        self._store(key, "MODIFIED", before, after, part="status")
+        return self.get(key)
+
+    def delete(self, key: Key) -> None:
+        """Delete a watch; 404. With somebody's finalizer it is marked only."""
+        before = self.get(key)
+        if before["metadata"].get("finalizers"):
+            metadata = {
+                **before["metadata"],
+                "generation": before["metadata"]["generation"] + 1,
+                "deletionTimestamp": _now(),
+                "deletionGracePeriodSeconds": 0,
+            }
+            self._store(key, "MODIFIED", before, {**before, "metadata": metadata}, part="object")
+            return
+        del self._watches[key]
+        self._note("DELETED", before, before, part="object")
+
+    def create_event(self, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep an Event; 409 where there is one of that name."""
+        key = (namespace, str(body["metadata"]["name"]))
+        if key in self.events:
+            raise Refused(409, "AlreadyExists", f'events "{key[1]}" already exists')
+        self.events[key] = copy.deepcopy(dict(body))
+        return self.events[key]
+
+    def changes(self, *, since: int) -> list[Change]:
+        """List the history after a version."""
+        return [change for change in self.history if change.version > since]
+
+    def _store(
+        self,
+        key: Key,
+        event: EventType,
+        before: Mapping[str, Any] | None,
+        after: dict[str, Any],
+        *,
+        part: Literal["object", "status"],
+    ) -> None:
+        if before == after:  # an update that changes nothing makes no new version
+            return
+        self._note(event, before, after, part=part)
+        self._watches[key] = copy.deepcopy(dict(self.history[-1].after))
+
+    def _note(
+        self,
+        event: EventType,
+        before: Mapping[str, Any] | None,
+        after: dict[str, Any],
+        *,
+        part: Literal["object", "status"],
+    ) -> None:
+        self.version += 1
+        after = copy.deepcopy(after)
+        after["metadata"]["resourceVersion"] = str(self.version)
+        self.history.append(Change(version=self.version, type=event, before=before, after=after, part=part))
+
+
+def _merged(onto: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """RFC 7386, one level deep: enough for the fields of a watch."""
+    return {name: value for name, value in {**onto, **patch}.items() if value is not None}
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,138 @@
+"""The whole operator in a thread and an event loop of its own, whose clock tests can move."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+from backupjobwatch.run import run
+from tests.support.kubernetes import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from backupjobwatch.settings import Settings
+    from demo.simulator import AzureSimulator
+    from tests.support.kubernetes import KubernetesApi
+
+
+class MovableLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock can be moved ahead: the timers that are due then fire at once.
+
+    Sockets and threads do not notice. So a test can see minutes of polls without waiting for them.
+    """
+
+    _ahead = 0.0
+
+    def time(self) -> float:
+        """Return the loop's clock."""
+        return super().time() + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock; from any thread."""
+        self.call_soon_threadsafe(self._advance, seconds)
+
+    def _advance(self, seconds: float) -> None:
+        self._ahead += seconds
+
+
+class Operator:
+    """A running operator."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.leftovers: list[str] = []
+        """The tasks that were still there when ``run`` had returned."""
+        self._loop = MovableLoop()
+        self._stop = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="operator")
+        self._thread.start()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, for the operator."""
+        self._loop.advance(seconds)
+
+    async def advance_until(self, look: Callable[[], object]) -> None:
+        """Let time pass, ten seconds at a time, until *look* finds something."""
+        async with asyncio.timeout(10):
+            while not look():
+                self.advance(10)
+                await asyncio.sleep(0.05)
+
+    async def advance_to(self, phase: str, api: KubernetesApi, name: str = NAME) -> None:
+        """Let time pass until a watch is in that phase."""
+        await self.advance_until(lambda: api.get(name)["status"].get("phase") == phase)
+
+    async def poll(self, sim: AzureSimulator, times: int = 1) -> None:
+        """Let time pass until Azure was asked so many times more, one at a time."""
+        for asked in range(len(sim.requests) + 1, len(sim.requests) + times + 1):
+            await self.advance_until(functools.partial(_asked, sim, asked))
+
+    def finish(self) -> None:
+        """Ask it to stop."""
+        with contextlib.suppress(RuntimeError):  # it has stopped on its own
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    async def stop(self) -> None:
+        """Stop it gracefully; raises what it failed with."""
+        self.finish()
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join, 20.0)
+        assert not self._thread.is_alive(), "the operator does not stop"
+        if self._failure is not None:
+            raise self._failure
+
+    async def probe(self, path: str) -> int | None:
+        """Ask a probe; None where nobody listens."""
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.settings.probe_port)
+        except ConnectionError:
+            return None
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return int(answer.split()[1])
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._main())
+        except BaseException as error:  # noqa: BLE001 -- it is raised in the test
+            self._failure = error
+
+    async def _main(self) -> None:
+        try:
+            await run(self.settings, stop=self._stop)
+        finally:
+            self.leftovers = [repr(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+
+@contextlib.asynccontextmanager
+async def running_operator(settings: Settings) -> AsyncIterator[Operator]:
+    """Run an operator, and stop it at the end."""
+    operator = Operator(settings)
+    try:
+        yield operator
+    finally:
+        await operator.stop()
+
+
+def _asked(sim: AzureSimulator, times: int) -> bool:
+    return len(sim.requests) >= times
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def azure_threads() -> list[Any]:
+    """List the threads that ask Azure."""
+    return [thread for thread in threading.enumerate() if thread.name.startswith("azure_")]

@@ -1,0 +1,165 @@
+"""The operator as users run it: a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from demo.controlplane import Cluster
+
+ROOT: Final = Path(__file__).parents[2]
+TOKEN: Final = "e2e-token"
+"""What the operator shows to Azure: nowhere else may it be seen."""
+
+_FOREIGN = re.compile(r"(BACKUPJOBWATCH|AZURE|KUBERNETES|IDENTITY|MSI)_")
+_PATIENCE = 40.0
+
+
+def backupjobwatch(*args: str) -> list[str]:
+    """Return the command line of ``backupjobwatch``; measured where this process is."""
+    measured = ("-m", "coverage", "run") if _is_measured() else ()
+    return [sys.executable, *measured, "-m", "backupjobwatch", *args]
+
+
+def clean_environment(**variables: str) -> dict[str, str]:
+    """Return this process's environment without what would be taken for settings, and with *variables*."""
+    kept = {name: value for name, value in os.environ.items() if not _FOREIGN.match(name)}
+    return {**kept, **variables}
+
+
+def settings_for(cluster: Cluster, azure: str, **settings: str) -> dict[str, str]:
+    """Return the environment of an operator of *cluster* that asks *azure*; *settings* come without their prefix."""
+    usual = {
+        "AZURE_ENDPOINT": azure,
+        "DEVELOPMENT": "true",
+        "DEVELOPMENT_TOKEN": TOKEN,
+        "OPERATOR_IDENTITY_NAMESPACES": "*",
+        "SWEEP_INTERVAL": "1s",
+        **settings,
+    }
+    prefixed = {f"BACKUPJOBWATCH_{name}": value for name, value in usual.items()}
+    return clean_environment(**cluster.environment, **prefixed)
+
+
+class OperatorProcess:
+    """``backupjobwatch run``."""
+
+    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+        self._port = _free_port()
+        self._log = log
+        with log.open("w") as output:
+            self._process = subprocess.Popen(
+                backupjobwatch("run"),
+                env={**environment, "BACKUPJOBWATCH_PROBE_PORT": str(self._port)},
+                cwd=ROOT,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_ready(self) -> Self:
+        """Block until it says that it is ready."""
+        deadline = time.monotonic() + _PATIENCE
+        while self.probe("readyz") != requests.codes.ok:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the operator is not ready ({self._process.returncode}):\n{self.log}")
+            time.sleep(0.05)
+        return self
+
+    def probe(self, name: str) -> int | None:
+        """Return the HTTP status of a probe; None where nobody answers."""
+        with contextlib.suppress(requests.RequestException):
+            return requests.get(f"http://127.0.0.1:{self._port}/{name}", timeout=5).status_code
+        return None
+
+    @property
+    def log(self) -> str:
+        """All that it has said."""
+        return self._log.read_text()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def wait(self, seconds: float = _PATIENCE) -> int:
+        """Wait for its end, and return its exit code."""
+        return self._process.wait(seconds)
+
+    def stop(self) -> None:
+        """Ask it to end, as Kubernetes does, and wait until it has."""
+        self.send(signal.SIGTERM)
+        if self.wait() != 0:
+            raise RuntimeError(f"the operator ended with exit code {self._process.returncode}:\n{self.log}")
+
+    def kill(self) -> None:
+        """End it at once, as a crash or a lost node does."""
+        self._process.kill()
+        self._process.wait()
+
+
+def _is_measured() -> bool:
+    coverage = sys.modules.get("coverage")
+    return coverage is not None and coverage.Coverage.current() is not None
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        return int(unused.getsockname()[1])
+
+
+class Operators:
+    """Runs operators, one at a time: two would follow the same watches."""
+
+    def __init__(self, cluster: Cluster, azure: str, directory: Path) -> None:
+        self._cluster = cluster
+        self._azure = azure
+        self._directory = directory
+        self._started: list[OperatorProcess] = []
+        self._shared: OperatorProcess | None = None
+
+    def shared(self) -> OperatorProcess:
+        """Return the one of the whole cluster that tests have in common."""
+        if self._shared is None or not self._shared.running:
+            self._shared = self.start().wait_ready()
+        return self._shared
+
+    def start(self, **settings: str) -> OperatorProcess:
+        """Start one with *settings* of its own, in place of any other."""
+        self.stop()
+        log = self._directory / f"operator-{len(self._started)}.log"
+        operator = OperatorProcess(settings_for(self._cluster, self._azure, **settings), log)
+        self._started.append(operator)
+        return operator
+
+    def stop(self) -> None:
+        """Have none run."""
+        for operator in self._started:
+            if operator.running:
+                operator.stop()
+
+    def logs(self) -> list[str]:
+        """What each of them has said so far, oldest first."""
+        return [operator.log for operator in self._started]
+
+
+def prove_calm(log: str) -> None:
+    """Prove that a log has nothing that nobody should see: no token, no traceback."""
+    assert TOKEN not in log
+    assert "Traceback" not in log, log

@@ -1,0 +1,184 @@
+"""Specs that are refused, with what people are told, and specs that are taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+SUBSCRIPTION: Final = "6d1f2a3b-4c5d-4e6f-8a7b-9c0d1e2f3a4b"
+JOB: Final = "7ddead57-bcb9-4269-ac31-6a1b57588700"
+VAULT: Final = {"subscriptionId": SUBSCRIPTION, "resourceGroup": "rg", "name": "v1"}
+ID: Final = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.RecoveryServices/vaults/v1/backupJobs/{JOB}"
+)
+_NAMED: Final = {"jobName": JOB, "vault": VAULT}
+_FORM: Final = "/subscriptions/{UUID}/resourceGroups/{name}/providers/Microsoft.RecoveryServices/vaults/{name}/backupJobs/"
+_GROUP: Final = "write the resource group's name alone"
+_NAME: Final = "write the vault's name alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A spec that the API server refuses."""
+
+    name: str
+    spec: dict[str, Any]
+    path: str
+    """The field that it names."""
+    words: str
+    """What it says about it."""
+    read: bool = field(default=True, kw_only=True)
+    """Whether the operator would find it wrong too: what the schema alone forbids does no harm."""
+
+
+def _id(**parts: str) -> str:
+    names = {"subscription": SUBSCRIPTION, "group": "rg", "vault": "v1", "job": JOB, **parts}
+    return (
+        "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.RecoveryServices/vaults/{vault}"
+        "/backupJobs/{job}"
+    ).format(**names)
+
+
+def _vault(**fields: Any) -> dict[str, Any]:
+    vault = {name: value for name, value in {**VAULT, **fields}.items() if value is not None}
+    return {"jobName": JOB, "vault": vault}
+
+
+_BAD_IDS: Final = {
+    "a URL": f"https://management.azure.com{ID}",
+    "a URL with a query": f"https://management.azure.com{ID}?api-version=2025-02-01",
+    "a query": f"{ID}?api-version=2025-02-01",
+    "a fragment": f"{ID}#top",
+    "a slash at the end": f"{ID}/",
+    "two slashes": ID.replace("/vaults/", "//vaults/"),
+    "no slash at the start": ID[1:],
+    "a line break": f"{ID}\n",
+    "a blank": f" {ID}",
+    "empty": "",
+    "a GUID alone": JOB,
+    "a vault": ID.partition("/backupJobs/")[0],
+    "a Backup vault's job": ID.replace("Microsoft.RecoveryServices/vaults", "Microsoft.DataProtection/backupVaults"),
+    "a provider with another dot": ID.replace("Microsoft.", "MicrosoftX"),
+    "an operation": ID.replace("/backupJobs/", "/backupOperations/"),
+    "a subscription's name": _id(subscription="my-subscription"),
+    "a job that is no GUID": _id(job="nightly"),
+    "a GUID in braces": _id(job=f"{{{JOB}}}"),
+    "a GUID of other digits": _id(job="7ddead57-bcb9-4269-ac31-6a1b5758870g"),
+    "a GUID without hyphens": _id(job=JOB.replace("-", "")),
+    "a Kelvin sign": _id(vault="\u212aelvin"),
+    "a long s": _id(vault="\u017fafe"),
+    "dots for a group": _id(group=".."),
+    "a dot for a group": _id(group="."),
+    "a group with a dot at the end": _id(group="rg."),
+    "a group that is encoded": _id(group="rg%2F.."),
+    "a vault of one letter": _id(vault="v"),
+    "a vault of 51 letters": _id(vault="v" * 51),
+    "a vault that begins with a digit": _id(vault="1v"),
+    "a vault with an underscore": _id(vault="v_1"),
+}
+_BAD_GROUPS: Final = {
+    **{f"with {character!r}": f"r{character}g" for character in "?#%\\/&:;@ \t\n'\"<>*"},
+    "empty": "",
+    "a dot": ".",
+    "two dots": "..",
+    "a dot at the end": "rg.",
+    "an emoji": "rg-\U0001f600",
+    "a superscript": "rg²",
+    "of more than 90 letters": "g" * 91,
+}
+_BAD_VAULTS: Final = {
+    **{f"with {character!r}": f"v{character}1" for character in "?#%\\/._ é\n"},
+    "of one letter": "v",
+    "empty": "",
+    "of 51 letters": "v" * 51,
+    "that begins with a digit": "1v",
+    "that begins with a hyphen": "-v",
+}
+_BAD_GUIDS: Final = {
+    "empty": "",
+    "a word": "nightly",
+    "in braces": f"{{{JOB}}}",
+    "without hyphens": JOB.replace("-", ""),
+    "with a line break": f"{JOB}\n",
+}
+
+BAD: Final = (
+    Bad("nothing", {}, "spec", "write exactly one of jobResourceId, or jobName together with vault"),
+    Bad("two jobs", {"jobResourceId": ID, **_NAMED}, "spec", "write exactly one of jobResourceId, or jobName"),
+    Bad("a vault alone", {"vault": VAULT}, "spec", "write exactly one of jobResourceId, or jobName"),
+    Bad("no vault", {"jobName": JOB}, "spec", "add vault: {subscriptionId, resourceGroup, name}"),
+    Bad("a vault too many", {"jobResourceId": ID, "vault": VAULT}, "spec", "remove vault, or write jobName"),
+    *(Bad(f"jobResourceId: {name}", {"jobResourceId": text}, "spec.jobResourceId", _FORM) for name, text in _BAD_IDS.items()),
+    Bad("jobResourceId: very long", {"jobResourceId": _id(group="g" * 400)}, "spec.jobResourceId", "512"),
+    Bad("jobResourceId: a number", {"jobResourceId": 7}, "spec.jobResourceId", "string", read=False),
+    *(
+        Bad(f"jobName: {name}", {"jobName": text, "vault": VAULT}, "spec.jobName", "write the job's GUID, such as")
+        for name, text in {**_BAD_GUIDS, "a resource ID": ID}.items()
+    ),
+    *(
+        Bad(f"subscriptionId: {name}", _vault(subscriptionId=text), "spec.vault.subscriptionId", "not its name")
+        for name, text in {**_BAD_GUIDS, "a long name": "The subscription of the backup team of Harbour"}.items()
+    ),
+    *(
+        Bad(f"resourceGroup: {name}", _vault(resourceGroup=text), "spec.vault.resourceGroup", _GROUP)
+        for name, text in _BAD_GROUPS.items()
+    ),
+    *(Bad(f"vault: {name}", _vault(name=text), "spec.vault.name", _NAME) for name, text in _BAD_VAULTS.items()),
+    *(
+        Bad(f"no {name}", _vault(**{name: None}), f"spec.vault.{name}", "Required value")
+        for name in ("subscriptionId", "resourceGroup", "name")
+    ),
+    *(
+        Bad(f"{name}: {value}", {"jobResourceId": ID, name: value}, f"spec.{name}", words)
+        for name, value, words in (
+            ("activeDeadlineSeconds", 0, "greater than or equal to 1"),
+            ("activeDeadlineSeconds", -5, "greater than or equal to 1"),
+            ("activeDeadlineSeconds", 31536001, "less than or equal to 31536000"),
+            ("activeDeadlineSeconds", 1.5, "integer"),
+            ("activeDeadlineSeconds", "1h", "integer"),
+            ("graceSeconds", -1, "greater than or equal to 0"),
+            ("graceSeconds", 86401, "less than or equal to 86400"),
+            ("graceSeconds", "10m", "integer"),
+            ("completedWithWarnings", "succeeded", 'supported values: "Failed", "Succeeded"'),
+            ("completedWithWarnings", True, "string"),
+            ("pollInterval", "15s", 'supported values: "10s", "30s", "1m", "2m", "5m"'),
+            ("pollInterval", "60s", 'supported values: "10s"'),
+            ("pollInterval", 30, "string"),
+            ("suspend", "yes", "boolean"),
+        )
+    ),
+    *(
+        Bad(f"an unknown field: {name}", {"jobResourceId": ID, name: "x"}, f"spec.{name}", "unknown field", read=False)
+        for name in ("jobID", "operationId", "pollinterval", "timeout")
+    ),
+    Bad("an unknown field of vault", _vault(kind="BackupVault"), "spec.vault.kind", "unknown field", read=False),
+)
+
+GOOD: Final[dict[str, dict[str, Any]]] = {
+    "a resource ID": {"jobResourceId": ID},
+    "a name and its vault": _NAMED,
+    "capitals": {"jobResourceId": ID.upper()},
+    "small letters": {"jobResourceId": ID.lower()},
+    "a name in capitals": {"jobName": JOB.upper(), "vault": {**VAULT, "subscriptionId": SUBSCRIPTION.upper()}},
+    "az's own letter case": {"jobResourceId": ID.replace("Microsoft.RecoveryServices", "microsoft.recoveryservices")},
+    **{
+        f"the group {group}": _vault(resourceGroup=group)
+        for group in ("g", "a.b", ".a", "(x)", "-_-", "_", "..a", "größe", "グループ", "группа", "١٢", "g" * 90)
+    },
+    **{
+        f"an ID with the group {group}": {"jobResourceId": _id(group=group)}
+        for group in ("a.b", ".a", "(x)", "größe", "グループ", "g" * 90)
+    },
+    **{f"the vault {name[:9]}": _vault(name=name) for name in ("v1", "V-1", "a-", "v" * 50)},
+    "the smallest numbers": {"jobResourceId": ID, "activeDeadlineSeconds": 1, "graceSeconds": 0},
+    "the largest numbers": {"jobResourceId": ID, "activeDeadlineSeconds": 31536000, "graceSeconds": 86400},
+    **{f"every {text}": {"jobResourceId": ID, "pollInterval": text} for text in ("10s", "30s", "1m", "2m", "5m")},
+    "every field": {
+        **_NAMED,
+        "activeDeadlineSeconds": 60,
+        "graceSeconds": 60,
+        "completedWithWarnings": "Succeeded",
+        "pollInterval": "1m",
+        "suspend": True,
+    },
+}

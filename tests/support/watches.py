@@ -1,0 +1,199 @@
+"""BackupJobWatches of one namespace, as tests handle them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from backupjobwatch.constants import API_VERSION, CONTROLLER, KIND, REQUESTED_AT
+from backupjobwatch.core.spec import target_digest
+from tests.support.kubernetes_client import KubernetesClient, Moment, Recording, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Body = dict[str, Any]
+THEIRS: Final = "example.com/theirs"
+"""A finalizer of somebody else's."""
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+PATIENCE: Final = 40.0
+"""Seconds: three times what anything takes on a machine that has nothing else to do."""
+_OK = 400
+_NOT_FOUND = 404
+
+
+def manifest(name: str, spec: Mapping[str, Any]) -> Body:
+    """Return a watch as people write it."""
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": dict(spec)}
+
+
+def condition(body: Mapping[str, Any], kind: str) -> Body:
+    """Return a condition; empty where it is absent."""
+    conditions: list[Body] = body.get("status", {}).get("conditions", [])
+    return next((each for each in conditions if each["type"] == kind), {})
+
+
+def phase(body: Mapping[str, Any]) -> str | None:
+    """Return the phase of a status that is about the object as it is now; None where there is none yet."""
+    status = body.get("status", {})
+    current = status.get("observedGeneration") == body["metadata"]["generation"]
+    return status.get("phase") if current else None
+
+
+def reason(body: Mapping[str, Any]) -> str | None:
+    """Return the reason of a status that is about the object as it is now."""
+    return body["status"].get("reason") if phase(body) else None
+
+
+def until(found: Callable[[], Any], what: str = "", seconds: float = PATIENCE) -> Any:
+    """Wait for *found* to return something, and return that."""
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:g} s: {what or found}")
+        time.sleep(0.1)
+    return value
+
+
+class Watches:
+    """The watches of a namespace."""
+
+    def __init__(self, namespace: str, client: KubernetesClient, recording: Recording) -> None:
+        self.namespace = namespace
+        self._client = client
+        self._recording = recording
+
+    def in_namespace(self, namespace: str) -> Watches:
+        """Return those of another namespace."""
+        return Watches(namespace, self._client, self._recording)
+
+    def create(self, name: str, **spec: Any) -> Body:
+        """Create one, polled as often as can be unless *spec* says otherwise."""
+        body = manifest(name, {"pollInterval": "10s", **spec})
+        return self._done("POST", path_of(self.namespace), body)
+
+    def edit(self, name: str, **spec: Any) -> Body:
+        """Change fields of the spec; None removes one."""
+        return self._patch(name, {"spec": spec})
+
+    def request(self, name: str, value: str) -> Body:
+        """Ask for a poll at once, by annotation."""
+        return self._patch(name, {"metadata": {"annotations": {REQUESTED_AT: value}}})
+
+    def poll_now(self, name: str) -> None:
+        """Have it polled at once: by an edit of what is not the target."""
+        interval = self.get(name)["spec"]["pollInterval"]
+        self.edit(name, pollInterval="30s" if interval == "10s" else "10s")
+
+    def get(self, name: str) -> Body:
+        """Read one."""
+        return self._done("GET", path_of(self.namespace, name))
+
+    def exists(self, name: str) -> bool:
+        """Tell whether there is one of this name."""
+        return self._client("GET", path_of(self.namespace, name)).status != _NOT_FOUND
+
+    def delete(self, name: str) -> None:
+        """Delete one, and find that it is gone at once: nothing holds it."""
+        self._done("DELETE", path_of(self.namespace, name))
+        assert not self.exists(name)
+
+    def until(self, name: str, seen: Callable[[Body], bool], seconds: float = PATIENCE) -> Body:
+        """Wait until one looks as it should, and return it."""
+        body: Body = {}
+
+        def found() -> bool:
+            body.clear()
+            body.update(self.get(name))
+            return seen(body)
+
+        try:
+            until(found, seconds=seconds)
+        except TimeoutError:
+            raise TimeoutError(f"{name} is still {body.get('status')}") from None
+        return body
+
+    def until_phase(self, name: str, wanted: str) -> Body:
+        """Wait for a phase, of the present generation."""
+        return self.until(name, lambda body: phase(body) == wanted)
+
+    def until_reason(self, name: str, wanted: str) -> Body:
+        """Wait for a reason, of the present generation."""
+        return self.until(name, lambda body: reason(body) == wanted)
+
+    def events(self, name: str, event_reason: str = "") -> list[Body]:
+        """List the Kubernetes Events about one, oldest first."""
+        path = f"/api/v1/namespaces/{self.namespace}/events"
+        items = self._done("GET", path, fieldSelector=f"involvedObject.name={name}")["items"]
+        found = [item for item in items if event_reason in ("", item["reason"])]
+        return sorted(found, key=lambda item: item["firstTimestamp"])
+
+    def until_event(self, name: str, event_reason: str) -> Body:
+        """Wait for the first event of a reason; it comes after the status."""
+        found: list[Body] = until(lambda: self.events(name, event_reason), f"an event {event_reason} of {name}")
+        return found[0]
+
+    def history(self, name: str) -> list[Moment]:
+        """Return every version of one, its predecessors of the same name too, up to now."""
+        answer = self._client("GET", path_of(self.namespace, name))
+        if answer.status == _NOT_FOUND:
+            self._recording.wait(self.namespace, name, lambda moment: moment.type == "DELETED")
+        else:
+            version = answer.body["metadata"]["resourceVersion"]
+            self._recording.wait(
+                self.namespace, name, lambda moment: moment.body["metadata"]["resourceVersion"] == version
+            )
+        return self._recording.moments(self.namespace, name)
+
+    def prove_honest(self, name: str, *, completed: frozenset[str] | set[str] = frozenset()) -> None:
+        """Prove that no version had an open gate but for its own target, whose job has *completed*.
+
+        A gate that is open for an earlier generation is shut to all who compare observedGeneration; a status that
+        is written must be about the generation that it is written to.
+        """
+        statuses: dict[str, Body] = {}
+        for moment in self.history(name):
+            body, status, uid = moment.body, moment.body.get("status", {}), moment.body["metadata"]["uid"]
+            changed, statuses[uid] = statuses.get(uid) not in (None, status), status
+            generation = body["metadata"]["generation"]
+            if changed:
+                assert status["observedGeneration"] == generation, moment
+                assert status["target"] == target_digest(body["spec"]), moment
+            for kind in ("Ready", "Complete", "Succeeded"):
+                gate = condition(body, kind)
+                if gate.get("status") == "True" and gate["observedGeneration"] == generation:
+                    assert status["target"] == target_digest(body["spec"]), moment
+                    assert job_of(body) in completed, moment
+
+    def prove_unmarked(self) -> None:
+        """Prove that nothing but the status was ever written by the operator: no finalizer, no annotation, no label."""
+        for moment in self._recording.moments(self.namespace):
+            prove_unmarked(moment)
+
+    def _patch(self, name: str, patch: Body) -> Body:
+        return self._done(
+            "PATCH", path_of(self.namespace, name), patch, content_type="application/merge-patch+json"
+        )
+
+    def _done(self, method: str, path: str, body: Any = None, **options: str) -> Body:
+        answer = self._client(method, path, body, **options)
+        assert answer.status < _OK, answer
+        return answer.body
+
+
+def job_of(body: Mapping[str, Any]) -> str:
+    """Return the name of the job that the spec asks for."""
+    spec = body["spec"]
+    return str(spec.get("jobName") or spec["jobResourceId"].rsplit("/", 1)[1]).lower()
+
+
+def prove_unmarked(moment: Moment) -> None:
+    """Prove that one version of a watch has no metadata of the operator's."""
+    metadata = moment.body["metadata"]
+    assert set(metadata.get("finalizers", ())) <= {THEIRS}, moment
+    assert metadata.get("annotations", {}).keys() <= {REQUESTED_AT, LAST_APPLIED}, moment
+    assert "labels" not in metadata, moment
+    for managed in metadata["managedFields"]:
+        if managed["manager"] == CONTROLLER or "status" in str(managed.get("subresource")):
+            assert set(managed["fieldsV1"]) == {"f:status"}, moment
+            assert (managed["manager"], managed["subresource"]) == (CONTROLLER, "status"), moment

@@ -1,0 +1,74 @@
+"""The tree of errors: each class knows what follows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from backupjobwatch import errors
+from backupjobwatch.errors import AzureError, Grace
+
+AZURE_ERRORS = [
+    # class, reason, reason when grace is over, grace, answered
+    (errors.NotAsked, "Throttled", "Throttled", Grace.NEVER, False),
+    (errors.JobNotFound, "JobNotVisible", "JobNotFound", Grace.ALWAYS, True),
+    (errors.VaultNotFound, "VaultNotFound", "VaultNotFound", Grace.ALWAYS, True),
+    (errors.CredentialsNotFound, "CredentialsNotFound", "CredentialsNotFound", Grace.UNTIL_SEEN, False),
+    (errors.IdentityNotAllowed, "IdentityNotAllowed", "IdentityNotAllowed", Grace.UNTIL_SEEN, False),
+    (errors.AuthenticationFailed, "AuthenticationFailed", "AuthenticationFailed", Grace.UNTIL_SEEN, False),
+    (errors.AuthorizationFailed, "AuthorizationFailed", "AuthorizationFailed", Grace.UNTIL_SEEN, False),
+    (errors.Throttled, "Throttled", "Throttled", Grace.NEVER, False),
+    (errors.AzureUnavailable, "AzureUnavailable", "AzureUnavailable", Grace.NEVER, False),
+    (errors.UnexpectedResponse, "UnexpectedResponse", "UnexpectedResponse", Grace.NEVER, False),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "final_reason", "grace", "answered"), AZURE_ERRORS, ids=[row[0].__name__ for row in AZURE_ERRORS]
+)
+def test_azure_errors(
+    kind: type[AzureError],
+    reason: str,
+    final_reason: str,
+    grace: Grace,
+    answered: bool,  # noqa: FBT001
+) -> None:
+    """Every kind of trouble has its reason, its grace, and says whether Azure answered at all."""
+    error = kind("A sentence.")
+
+    assert str(error) == "A sentence."
+    assert (error.reason, error.final_reason, error.grace, error.answered) == (reason, final_reason, grace, answered)
+
+
+def test_table_is_complete() -> None:
+    """The table above names every kind."""
+    assert {row[0] for row in AZURE_ERRORS} == set(AzureError.__subclasses__())
+
+
+def test_details() -> None:
+    """An error carries how long Azure asked to wait and the ID of the request, where known."""
+    error = errors.Throttled("Wait.", retry_after=timedelta(seconds=17), request_id="e9702101")
+
+    assert error.retry_after == timedelta(seconds=17)
+    assert error.request_id == "e9702101"
+    assert errors.Throttled("Wait.").retry_after is None
+    assert errors.Throttled("Wait.").request_id is None
+
+
+def test_one_root() -> None:
+    """Whatever this package raises on purpose is caught by one name, and nothing of it by a wrong branch."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+
+    assert all(issubclass(kind, errors.BackupJobWatchError) for kind in kinds)
+    assert not issubclass(errors.InvalidSpec, AzureError)
+    assert not issubclass(errors.Conflict, AzureError)
+    assert {errors.Conflict, errors.ObjectGone, errors.StoreUnavailable} == set(errors.StoreError.__subclasses__())
+
+
+def test_tree_in_the_docstring() -> None:
+    """The tree that the module draws names every class and no other."""
+    drawn = {line.strip("│├└─ ").split()[0] for line in (errors.__doc__ or "").splitlines() if "─ " in line}
+    kinds = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+
+    assert drawn == kinds - {"BackupJobWatchError"}

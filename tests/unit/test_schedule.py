@@ -1,0 +1,62 @@
+"""When to ask again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from backupjobwatch.core.schedule import MAX_BACKOFF, backoff, spread
+from backupjobwatch.core.spec import POLL_INTERVALS
+
+INTERVAL = timedelta(seconds=30)
+
+
+def test_spread_is_steady() -> None:
+    """One seed has one point, inside the period."""
+    assert spread("uid", INTERVAL) == spread("uid", INTERVAL)
+    assert timedelta() <= spread("uid", INTERVAL) < INTERVAL
+
+
+def test_spread_is_even() -> None:
+    """Many seeds fill the period evenly: each tenth of it has its share of them."""
+    tenths = [0] * 10
+    for number in range(10_000):
+        tenths[spread(f"uid-{number}", INTERVAL) * 10 // INTERVAL] += 1
+
+    assert min(tenths) > 850
+    assert max(tenths) < 1150
+
+
+@pytest.mark.parametrize("failures", [-1, 0, 1])
+def test_first_failure(failures: int) -> None:
+    """The first failure costs nothing more than the interval."""
+    assert backoff(failures, INTERVAL, "uid") == timedelta()
+
+
+@pytest.mark.parametrize(("failures", "seconds"), [(2, 60), (3, 120), (4, 240), (5, 300), (6, 300), (1000, 300)])
+def test_doubling(failures: int, seconds: int) -> None:
+    """Each further failure doubles the wait, up to five minutes, spread by less than a tenth."""
+    delay = timedelta(seconds=seconds)
+
+    assert delay <= backoff(failures, INTERVAL, "uid") <= delay * 1.1
+
+
+@pytest.mark.parametrize("interval", POLL_INTERVALS.values())
+@pytest.mark.parametrize("failures", [2, 10, 11, 12, 10**6, 10**100])
+def test_bounded(interval: timedelta, failures: int) -> None:
+    """However long an outage lasts, the wait is bounded and computable."""
+    assert timedelta() < backoff(failures, interval, "uid") <= MAX_BACKOFF * 1.1
+
+
+def test_apart() -> None:
+    """Watches that failed together do not come back together, nor twice in the same order."""
+    first = {backoff(5, INTERVAL, f"uid-{number}") for number in range(100)}
+
+    assert len(first) == 100
+    assert backoff(5, INTERVAL, "uid") != backoff(6, INTERVAL, "uid")
+
+
+def test_never_faster_than_asked() -> None:
+    """The slowest poll interval is the bound of the wait."""
+    assert max(POLL_INTERVALS.values()) == MAX_BACKOFF

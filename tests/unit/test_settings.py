@@ -1,0 +1,247 @@
+"""Settings: every variable, every refusal with what it says, and no secret in any of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pydantic
+import pytest
+
+from backupjobwatch.errors import SettingsError
+from backupjobwatch.settings import CLOUDS, PREFIX, Settings, load_settings
+
+DEFAULTS = {
+    "NAMESPACES": "",
+    "OPERATOR_IDENTITY_NAMESPACES": "",
+    "CLOUD": "public",
+    "AZURE_ENDPOINT": "https://management.azure.com",
+    "AZURE_SCOPE": "https://management.azure.com/.default",
+    "AZURE_AUTHORITY": "https://login.microsoftonline.com",
+    "AZURE_API_VERSION": "2025-02-01",
+    "AZURE_PROXY": "",
+    "AZURE_CONNECTIONS": "8",
+    "AZURE_CONNECT_TIMEOUT": "5s",
+    "AZURE_READ_TIMEOUT": "20s",
+    "AZURE_TOTAL_TIMEOUT": "30s",
+    "HEARTBEAT": "5m0s",
+    "SWEEP_INTERVAL": "1m0s",
+    "PROBE_PORT": "8080",
+    "LOG_FORMAT": "text",
+    "LOG_LEVEL": "info",
+    "DEVELOPMENT": "false",
+    "DEVELOPMENT_TOKEN": "",
+}
+SECRET = "made-up-secret-7f3a"
+
+
+@pytest.fixture
+def refusal(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Say what is wrong with these variables."""
+
+    def refusal(**variables: str) -> str:
+        for name, value in variables.items():
+            monkeypatch.setenv(PREFIX + name, value)
+        with pytest.raises(SettingsError) as caught:
+            load_settings()
+        return str(caught.value)
+
+    return refusal
+
+
+def test_defaults() -> None:
+    """Without any variable there are safe defaults: no namespace may use the operator's identity."""
+    settings = load_settings()
+    assert settings.describe() == {PREFIX + name: value for name, value in DEFAULTS.items()}
+    assert not settings.allows_operator_identity("default")
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "field", "value", "shown"),
+    [
+        ("NAMESPACES", " team-a, ,team-b,", "namespaces", ("team-a", "team-b"), "team-a,team-b"),
+        ("OPERATOR_IDENTITY_NAMESPACES", "*", "operator_identity_namespaces", ("*",), "*"),
+        ("CLOUD", "UsGov", "cloud", "usgov", "usgov"),
+        ("AZURE_ENDPOINT", "https://arm.local:30024/", "azure_endpoint", "https://arm.local:30024", None),
+        ("AZURE_SCOPE", "api://x/.default", "azure_scope", "api://x/.default", "api://x/.default"),
+        ("AZURE_AUTHORITY", "https://login.local", "azure_authority", "https://login.local", "https://login.local"),
+        ("AZURE_API_VERSION", "2024-04-01-preview", "azure_api_version", "2024-04-01-preview", "2024-04-01-preview"),
+        ("AZURE_PROXY", "http://proxy:3128", "azure_proxy", "http://proxy:3128", "http://proxy:3128"),
+        ("AZURE_CONNECTIONS", "100", "azure_connections", 100, "100"),
+        ("AZURE_CONNECT_TIMEOUT", "1500ms", "azure_connect_timeout", timedelta(seconds=1.5), "1s"),
+        ("AZURE_READ_TIMEOUT", "100ms", "azure_read_timeout", timedelta(seconds=0.1), "0.1s"),
+        ("AZURE_TOTAL_TIMEOUT", "2m", "azure_total_timeout", timedelta(minutes=2), "2m0s"),
+        ("HEARTBEAT", "1h30m", "heartbeat", timedelta(minutes=90), "1h30m0s"),
+        ("SWEEP_INTERVAL", "1s", "sweep_interval", timedelta(seconds=1), "1s"),
+        ("PROBE_PORT", "0", "probe_port", 0, "0"),
+        ("LOG_FORMAT", "JSON", "log_format", "json", "json"),
+        ("LOG_LEVEL", "Debug", "log_level", "debug", "debug"),
+        ("DEVELOPMENT", "true", "development", True, "true"),
+    ],
+)
+def test_each_variable(
+    *, monkeypatch: pytest.MonkeyPatch, variable: str, text: str, field: str, value: object, shown: str | None
+) -> None:
+    """Each variable is read as documented, and shown as it can be written again."""
+    monkeypatch.setenv(PREFIX + variable, text)
+    settings = load_settings()
+    assert getattr(settings, field) == value
+    assert settings.describe()[PREFIX + variable] == (value if shown is None else shown)
+
+
+def test_each_variable_is_tested() -> None:
+    """The tables above have all of them."""
+    assert {name.upper() for name in Settings.model_fields} == DEFAULTS.keys()
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_cloud_is_a_preset(monkeypatch: pytest.MonkeyPatch, cloud: str) -> None:
+    """A cloud's name brings endpoint, scope and authority; each can still be set on its own."""
+    monkeypatch.setenv("BACKUPJOBWATCH_CLOUD", cloud)
+    settings = load_settings()
+    preset = CLOUDS[cloud]
+    assert (settings.azure_endpoint, settings.azure_scope, settings.azure_authority) == (
+        preset.endpoint, preset.scope, preset.authority
+    )  # fmt: skip
+    monkeypatch.setenv("BACKUPJOBWATCH_AZURE_SCOPE", "https://other/.default")
+    settings = load_settings()
+    assert (settings.azure_scope, settings.azure_endpoint) == ("https://other/.default", preset.endpoint)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("NAMESPACES", "*", "leave it empty to follow the watches of all namespaces"),
+        ("CLOUD", "mars", "Input should be 'public', 'usgov' or 'china'"),
+        ("AZURE_ENDPOINT", "http://management.azure.com", "must be https"),
+        ("AZURE_ENDPOINT", "http://127.0.0.1:8080", "must be https"),
+        ("AZURE_ENDPOINT", "management.azure.com", "write https:// and a host, nothing more"),
+        ("AZURE_ENDPOINT", "https://management.azure.com/subscriptions", "write https:// and a host, nothing more"),
+        ("AZURE_ENDPOINT", "https://user:password@management.azure.com", "write https:// and a host, nothing more"),
+        ("AZURE_ENDPOINT", "https://management.azure.com?x=1", "write https:// and a host, nothing more"),
+        ("AZURE_ENDPOINT", "https://management.azure.com#x", "write https:// and a host, nothing more"),
+        ("AZURE_ENDPOINT", "ftp://management.azure.com", "must be https"),
+        ("AZURE_ENDPOINT", "https://management.azure.com:port", "write https:// and a host, nothing more"),
+        ("AZURE_ENDPOINT", "https://[::1", "write https:// and a host, nothing more"),
+        ("AZURE_AUTHORITY", "http://login.microsoftonline.com", "must be https"),
+        ("AZURE_AUTHORITY", "login", "write https:// and a host, nothing more"),
+        ("AZURE_API_VERSION", "latest", "String should match pattern"),
+        ("AZURE_CONNECTIONS", "0", "greater than or equal to 1"),
+        ("AZURE_CONNECTIONS", "101", "less than or equal to 100"),
+        ("AZURE_CONNECTIONS", "many", "valid integer"),
+        ("AZURE_CONNECT_TIMEOUT", "0s", "greater than or equal to"),
+        ("AZURE_READ_TIMEOUT", "-1s", "greater than or equal to"),
+        ("AZURE_TOTAL_TIMEOUT", "30", "write a duration such as 30s, 5m or 1h30m"),
+        ("AZURE_TOTAL_TIMEOUT", "", "write a duration such as 30s, 5m or 1h30m"),
+        ("HEARTBEAT", "five minutes", "write a duration such as 30s, 5m or 1h30m"),
+        ("HEARTBEAT", "0.5s", "greater than or equal to"),
+        ("HEARTBEAT", "9999999999999999h", "write a duration such as 30s, 5m or 1h30m"),
+        ("SWEEP_INTERVAL", "900ms", "greater than or equal to"),
+        ("PROBE_PORT", "65536", "less than or equal to 65535"),
+        ("LOG_FORMAT", "xml", "Input should be 'text' or 'json'"),
+        ("LOG_LEVEL", "loud", "Input should be 'debug', 'info', 'warning' or 'error'"),
+        ("DEVELOPMENT", "perhaps", "valid boolean"),
+        (
+            "DEVELOPMENT_TOKEN",
+            SECRET,
+            "BACKUPJOBWATCH_DEVELOPMENT_TOKEN works with BACKUPJOBWATCH_DEVELOPMENT=true only",
+        ),
+    ],
+)
+def test_each_refusal_names_the_variable_and_what_to_write(
+    refusal: Any, variable: str, value: str, message: str
+) -> None:
+    """What cannot be meant is refused, on one line, with the variable's name."""
+    text = refusal(**{variable: value})
+    assert text.startswith(f"{PREFIX}{variable}")
+    assert message in text
+    assert len(text.splitlines()) == 1
+
+
+def test_all_that_is_wrong_is_said_at_once(refusal: Any) -> None:
+    """Nobody has to start the operator five times to have five variables right."""
+    text = refusal(HEARTBEAT="soon", LOG_LEVEL="loud", PROBE_PORT="-1", HEARTBEET="5m")
+    assert [line.partition(":")[0].removeprefix(PREFIX) for line in sorted(text.splitlines())] == [
+        "HEARTBEAT", "HEARTBEET", "LOG_LEVEL", "PROBE_PORT"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        ("HEARTBEET", "no such setting; did you mean BACKUPJOBWATCH_HEARTBEAT?"),
+        ("AZURE_ENDPOINTS", "no such setting; did you mean BACKUPJOBWATCH_AZURE_ENDPOINT?"),
+        ("heartbeat_", "no such setting"),
+        ("QUITE_ANOTHER_THING_ALTOGETHER_INDEED", "no such setting"),
+        ("SERVICE", "no such setting"),
+    ],
+)
+def test_an_unknown_variable_is_refused(refusal: Any, variable: str, message: str) -> None:
+    """A misspelt variable is not overlooked: what it was to set would silently not be."""
+    assert refusal(**{variable: "1"}).startswith(f"{PREFIX}{variable}: {message}")
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8080_TCP", "PORT_8080_TCP_ADDR"],
+)
+def test_service_links_are_no_settings(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """Kubernetes sets such variables where a Service is named backupjobwatch: they are not ours."""
+    monkeypatch.setenv(PREFIX + variable, "tcp://10.0.0.1:8080")
+    load_settings()
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"])
+def test_development_allows_plain_http_on_this_machine(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    """The simulator needs no certificate."""
+    monkeypatch.setenv("BACKUPJOBWATCH_DEVELOPMENT", "true")
+    monkeypatch.setenv("BACKUPJOBWATCH_AZURE_ENDPOINT", endpoint)
+    assert load_settings().azure_endpoint == endpoint
+
+
+@pytest.mark.parametrize("endpoint", ["http://10.0.0.1", "http://localhost.example.com", "http://management.azure.com"])
+def test_development_does_not_allow_plain_http_elsewhere(refusal: Any, endpoint: str) -> None:
+    """A token never leaves this machine unencrypted."""
+    assert "must be https" in refusal(DEVELOPMENT="true", AZURE_ENDPOINT=endpoint)
+
+
+def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch, refusal: Any) -> None:
+    """Neither a listing, a representation nor a refusal shows a secret."""
+    monkeypatch.setenv("BACKUPJOBWATCH_DEVELOPMENT", "true")
+    monkeypatch.setenv("BACKUPJOBWATCH_DEVELOPMENT_TOKEN", SECRET)
+    settings = load_settings()
+    assert settings.development_token.get_secret_value() == SECRET
+    assert settings.describe()["BACKUPJOBWATCH_DEVELOPMENT_TOKEN"] == "(hidden)"
+    assert SECRET not in f"{settings!r}{settings}{settings.describe()}"
+    assert SECRET not in refusal(DEVELOPMENT="false", HEARTBEAT=SECRET)
+
+
+@pytest.mark.parametrize("proxy", ["http://somebody:made-up-secret-7f3a@proxy:3128"])
+def test_a_proxys_password_is_hidden(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """A proxy's URL may hold a password, which is a secret like others."""
+    monkeypatch.setenv("BACKUPJOBWATCH_AZURE_PROXY", proxy)
+    settings = load_settings()
+    assert settings.azure_proxy == proxy
+    assert SECRET not in f"{settings!r}{settings.describe()}"
+
+
+def test_settings_are_frozen() -> None:
+    """Nobody changes a setting while the operator runs."""
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        Settings().heartbeat = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "namespace", "answer"),
+    [
+        ("", "team-a", False),
+        ("team-a", "team-a", True),
+        ("team-a", "team", False),
+        ("*", "any", True),
+        ("x,*", "y", True),
+    ],
+)
+def test_who_may_use_the_operators_identity(*, allowed: str, namespace: str, answer: bool) -> None:
+    """Namespaces are listed by name, or all of them are."""
+    settings = Settings(operator_identity_namespaces=allowed)  # type: ignore[arg-type]
+    assert settings.allows_operator_identity(namespace) is answer

@@ -1,0 +1,144 @@
+"""The snapshot of one custom resource."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backupjobwatch.constants import MAX_REQUESTED_AT, REQUESTED_AT
+from backupjobwatch.core.spec import target_digest
+from backupjobwatch.core.watch import Watch
+from tests.support.builders import JOB_ID, OTHER_JOB_NAME, watch, watch_body
+
+TARGET = target_digest({"jobResourceId": JOB_ID})
+OTHER = target_digest({"jobResourceId": JOB_ID[:-36] + OTHER_JOB_NAME})
+
+
+def _watch(requested: str | None = None, **status: Any) -> Watch:
+    annotations = {} if requested is None else {REQUESTED_AT: requested}
+    return watch(None, {"observedGeneration": 1, "target": TARGET, **status}, annotations=annotations)
+
+
+def test_snapshot() -> None:
+    """A snapshot has what the verdict needs, and what the fenced write needs."""
+    body = watch_body(annotations={REQUESTED_AT: "now"}, generation=7)
+    snapshot = Watch.from_body(body)
+
+    assert (snapshot.namespace, snapshot.name) == ("team-a", "nightly")
+    assert (snapshot.uid, snapshot.resource_version) == (body["metadata"]["uid"], "100")
+    assert (snapshot.generation, snapshot.requested_at, snapshot.target) == (7, "now", TARGET)
+    assert (snapshot.spec, snapshot.status) == (body["spec"], body["status"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"metadata": None, "spec": None, "status": None},
+        {"metadata": "x", "spec": [], "status": 5},
+        {"metadata": {"annotations": None, "generation": None, "name": None}},
+        {"metadata": {"annotations": {REQUESTED_AT: 5}, "generation": "1"}},
+    ],
+)
+def test_odd_bodies(body: dict[str, Any]) -> None:
+    """No body is too odd for a snapshot."""
+    snapshot = Watch.from_body(body)
+
+    assert (snapshot.name, snapshot.generation, snapshot.requested_at, snapshot.spec) == ("", 1, None, {})
+    assert not snapshot.finished
+    assert not snapshot.seen
+    assert not snapshot.settled
+
+
+@pytest.mark.parametrize(
+    ("phase", "finished"),
+    [("Pending", False), ("Running", False), ("Succeeded", True), ("Failed", True), (None, False)],
+)
+def test_finished(phase: str | None, finished: bool) -> None:  # noqa: FBT001
+    """A watch has finished when its verdict is in."""
+    assert _watch(phase=phase).finished is finished
+
+
+def test_verdict_on_another_target() -> None:
+    """A verdict on another target is none on this one: neither finished, nor seen."""
+    stale = _watch(target=OTHER, phase="Succeeded", job={"name": "x"})
+
+    assert stale.own_status == {}
+    assert not stale.finished
+    assert not stale.seen
+
+
+def test_fresh() -> None:
+    """With the CRD's default status nothing is known."""
+    fresh = watch()
+
+    assert fresh.own_status == {}
+    assert not fresh.observed
+    assert not fresh.finished
+    assert not fresh.settled
+
+
+def test_seen() -> None:
+    """A watch has seen its job once the status holds it."""
+    assert _watch(job={"name": "x"}).seen
+    assert not _watch(phase="Pending").seen
+
+
+def test_observed() -> None:
+    """A status of an older generation is stale."""
+    assert _watch().observed
+    assert not _watch(observedGeneration=0).observed
+
+
+@pytest.mark.parametrize(
+    ("requested", "handled", "pending"),
+    [(None, None, False), (None, "a", False), ("a", None, True), ("a", "a", False), ("b", "a", True), ("", None, True)],
+)
+def test_request_pending(requested: str | None, handled: str | None, pending: bool) -> None:  # noqa: FBT001
+    """A request is pending until the status echoes its very value."""
+    assert _watch(requested, lastHandledReconcileAt=handled).request_pending is pending
+
+
+def test_long_request() -> None:
+    """A request longer than the status can echo is cut, so that the echo can equal it."""
+    snapshot = _watch("x" * 1000, lastHandledReconcileAt="x" * MAX_REQUESTED_AT)
+
+    assert not snapshot.request_pending
+
+
+@pytest.mark.parametrize(
+    ("status", "settled"),
+    [
+        ({"phase": "Succeeded"}, True),
+        ({"phase": "Failed"}, True),
+        ({"phase": "Running", "reason": "Suspended"}, True),
+        ({"phase": "Running", "reason": "JobInProgress"}, False),
+        ({"phase": "Pending", "reason": "JobNotVisible"}, False),
+        ({"phase": "Succeeded", "observedGeneration": 0}, False),
+        ({"phase": "Succeeded", "target": OTHER}, False),
+        ({"phase": "Running", "reason": "Suspended", "target": OTHER}, False),
+    ],
+)
+def test_settled(status: dict[str, Any], settled: bool) -> None:  # noqa: FBT001
+    """Finished and suspended watches need no timer, once this generation has been observed."""
+    assert _watch(**status).settled is settled
+
+
+@pytest.mark.parametrize("status", [{"phase": "Succeeded"}, {"phase": "Running", "reason": "Suspended"}])
+def test_unsettled_by_request(status: dict[str, Any]) -> None:
+    """A request has yet to be acknowledged."""
+    assert not _watch("now", **status).settled
+    assert _watch("now", lastHandledReconcileAt="now", **status).settled
+
+
+@pytest.mark.parametrize("status", [{}, {"phase": "Running", "reason": "JobInProgress"}, {"phase": "Succeeded"}])
+def test_deleting(status: dict[str, Any]) -> None:
+    """A watch that is being deleted is left alone, whatever it says: it waits for somebody's finalizer only."""
+    going = watch(
+        None, {"target": TARGET, **status}, deletionTimestamp="2018-05-21T09:00:00Z", annotations={REQUESTED_AT: "x"}
+    )
+
+    assert going.deleting
+    assert going.settled
+    assert not watch().deleting
