@@ -33,6 +33,7 @@ class Store:
     """The API server. Every method raises StoreError, and nothing else, where it does not do what it is asked."""
 
     def __init__(self, api: client.ApiClient) -> None:
+        api.user_agent = CONTROLLER
         self._api = api
 
     @classmethod
@@ -151,7 +152,7 @@ class Store:
         accept: str = "application/json",
     ) -> dict[str, Any]:
         url = f"{path}?{urlencode(query)}" if query else path
-        headers = {"Accept": accept, "Content-Type": "application/json", "User-Agent": CONTROLLER}
+        headers = {"Accept": accept, "Content-Type": "application/json"}
         try:
             request = await self._api.param_serialize(
                 method, url, header_params=headers, body=body, auth_settings=["BearerToken"]

@@ -61,20 +61,6 @@ class _Deadline:
 _deadline: ContextVar[_Deadline | None] = ContextVar("_deadline", default=None)
 
 
-@contextlib.contextmanager
-def _time_limit(seconds: float) -> Iterator[_Deadline]:
-    deadline = _Deadline()
-    timer = threading.Timer(seconds, deadline.pass_)
-    timer.daemon = True
-    timer.start()
-    token = _deadline.set(deadline)
-    try:
-        yield deadline
-    finally:
-        timer.cancel()
-        _deadline.reset(token)
-
-
 class _Guarded(HTTPConnection):
     """A connection whose socket the present request's deadline can shut down."""
 
@@ -120,6 +106,7 @@ class Transport:
             settings.azure_read_timeout.total_seconds(),
         )
         self._total = settings.azure_total_timeout.total_seconds()
+        self._under_way: set[_Deadline] = set()
         self._session = requests.Session()
         # Neither proxies nor a .netrc from the environment: both could be given the token.
         self._session.trust_env = False
@@ -140,7 +127,7 @@ class Transport:
         if urlsplit(url)[:2] != urlsplit(self._endpoint)[:2]:
             raise ValueError("the path of a request must not change its host")
         headers = {**headers, "Authorization": f"Bearer {token}"}
-        with _time_limit(self._total) as deadline:
+        with self._time_limit() as deadline:
             try:
                 with self._session.get(
                     url, headers=headers, timeout=self._timeouts, allow_redirects=False, stream=True
@@ -157,8 +144,25 @@ class Transport:
         return Answer(status=response.status_code, headers=response.headers, body=body)
 
     def close(self) -> None:
-        """Close the pooled connections."""
+        """Close all connections. What is under way ends at once: the process would wait for its threads."""
+        for deadline in tuple(self._under_way):
+            deadline.pass_()
         self._session.close()
+
+    @contextlib.contextmanager
+    def _time_limit(self) -> Iterator[_Deadline]:
+        deadline = _Deadline()
+        timer = threading.Timer(self._total, deadline.pass_)
+        timer.daemon = True
+        timer.start()
+        token = _deadline.set(deadline)
+        self._under_way.add(deadline)
+        try:
+            yield deadline
+        finally:
+            self._under_way.discard(deadline)
+            timer.cancel()
+            _deadline.reset(token)
 
 
 _WORDS: Final = {
