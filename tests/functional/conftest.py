@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backupjobwatch.arm.credentials import StaticToken
+from backupjobwatch.core.arm_ids import JobId
 from backupjobwatch.core.spec import parse_spec, target_digest
 from backupjobwatch.settings import Settings
 from demo.simulator import AzureSimulator, ManualClock, Vault
+from tests.functional.bound_client import BoundClient
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.kubernetes import KubernetesApi
 from tests.support.operator import MovableLoop, Operator, azure_threads, free_port, running_operator
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
+    from backupjobwatch.arm.credentials import Tokens
+
+    OpenClient = Callable[..., BoundClient]
     StartOperator = Callable[..., AbstractAsyncContextManager[Operator]]
 
 
@@ -38,6 +44,28 @@ async def sim() -> AsyncIterator[AzureSimulator]:
 @pytest.fixture
 def vault(sim: AzureSimulator) -> Vault:
     return sim.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
+
+
+@pytest.fixture
+def open_client(sim: AzureSimulator) -> Iterator[OpenClient]:
+    """Make a client of the simulator; it is closed, and its threads end, at the end of the test."""
+    with contextlib.ExitStack() as stack:
+
+        def open_client(*, tokens: Tokens | None = None, ca_file: str | None = None, **options: Any) -> BoundClient:
+            values = {"azure_endpoint": sim.url, "development": True, **options}
+            client = BoundClient(Settings(**values), tokens or StaticToken("demo-token"), ca_file=ca_file)
+            stack.callback(client.close)
+            return client
+
+        yield open_client
+    for thread in azure_threads():
+        thread.join(1.0)
+    assert azure_threads() == []
+
+
+@pytest.fixture
+def client(open_client: OpenClient) -> BoundClient:
+    return open_client()
 
 
 @pytest.fixture
@@ -85,10 +113,25 @@ def assert_promises_kept(api: KubernetesApi) -> None:
         assert request.user_agent, request.line
         # The operator never writes to the object itself: it leaves no finalizer, no annotation, no label.
         assert request.method in ("GET", "POST") or request.line.endswith("/status"), request.line
-        assert request.method != "POST" or request.line.endswith("/events"), request.line
+        assert request.method != "POST" or request.line.endswith(("/events", "/token")), request.line
+    assert_identities_are_ones_own(api)
     for change in api.objects.history:
         if change.part == "status":
             assert_gate_honest(change.after)
+
+
+def assert_identities_are_ones_own(api: KubernetesApi) -> None:
+    """Nothing but what a watch of the same namespace names is ever read, and that by its name."""
+    named = {
+        (body["metadata"]["namespace"], f"{plural}/{identity[field]}")
+        for body in (change.after for change in api.objects.history)
+        for identity in [body["spec"].get("identity", {})]
+        for field, plural in (("serviceAccountName", "serviceaccounts"), ("secretName", "secrets"))
+        if field in identity
+    }
+    for request in api.traffic.matching("/(serviceaccounts|secrets)"):
+        _, _, _, _, namespace, plural, name, *_ = request.path.split("/")
+        assert (namespace, f"{plural}/{name}") in named, request.line
 
 
 def assert_gate_honest(body: Mapping[str, Any]) -> None:
@@ -104,4 +147,9 @@ def assert_gate_honest(body: Mapping[str, Any]) -> None:
         )
         assert status["phase"] == "Succeeded"
         assert status["job"]["status"] in accepted
-        assert status["job"]["name"].lower() == parse_spec(spec).job_id.name.lower()
+        source = parse_spec(spec).source
+        # What the operator itself has found is pinned in the status, and all of it has to have succeeded.
+        pinned = [source.name.lower()] if isinstance(source, JobId) else [job["name"] for job in status["jobs"]]
+        assert status["job"]["name"].lower() in pinned
+        assert {job["status"] for job in status.get("jobs", ())} <= accepted
+        assert not any("errorCode" in job for job in status.get("jobs", ()))

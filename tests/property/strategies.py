@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from backupjobwatch.core.jobs import Job, parse_job
+from backupjobwatch.core.jobs import Job
+from backupjobwatch.core.recovery_services import parse_job
 from backupjobwatch.core.status import next_status
 from backupjobwatch.core.transitions import needs_write
 from backupjobwatch.core.verdict import counts

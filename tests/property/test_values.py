@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from backupjobwatch.core.arm_ids import JobId, fold_case
 from backupjobwatch.core.durations import format_duration, parse_duration, whole_seconds
-from backupjobwatch.core.jobs import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS, parse_job
+from backupjobwatch.core.jobs import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS
+from backupjobwatch.core.recovery_services import parse_job
 from backupjobwatch.core.schedule import MAX_BACKOFF, backoff, spread
 from backupjobwatch.core.spec import parse_spec, target_digest
 from backupjobwatch.core.status import next_status

@@ -7,15 +7,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.constants import API_VERSION, KIND, REQUESTED_AT
-from backupjobwatch.core.jobs import Job, parse_job
+from backupjobwatch.core.jobs import Job
+from backupjobwatch.core.recovery_services import parse_job
 from backupjobwatch.core.spec import TARGET_DEFAULTS
 from backupjobwatch.core.status import next_status
 from backupjobwatch.core.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from backupjobwatch.errors import AzureError
+    from backupjobwatch.core.observations import Observation, PinnedJob
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 RESOURCE_GROUP = "Default-RecoveryServices-ResourceGroup-centralindia"
@@ -26,6 +27,8 @@ VAULT_ID = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.RecoveryServices/vaults/{VAULT}"
 )
 JOB_ID = f"{VAULT_ID}/backupJobs/{JOB_NAME}"
+VAULT_REF = {"subscriptionId": SUBSCRIPTION, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
+OPERATION = "09e70001-5e1f-4000-8000-000000000001"
 NOW = datetime(2018, 5, 21, 9, 0, 0, tzinfo=UTC)
 """A moment after the end of the job that ``job_payload`` describes."""
 
@@ -132,9 +135,15 @@ def watch(spec: Mapping[str, Any] | None = None, status: Mapping[str, Any] | Non
     return Watch.from_body(watch_body(spec, status, **metadata))
 
 
-def settle(body: Mapping[str, Any], observation: Job | AzureError, now: datetime, run: int = 0) -> dict[str, Any]:
+def settle(
+    body: Mapping[str, Any],
+    observation: Observation,
+    now: datetime,
+    run: int = 0,
+    pinned: Sequence[PinnedJob] = (),
+) -> dict[str, Any]:
     """Return *body* after one step, with the new status written as the API server would."""
-    status = next_status(Watch.from_body(body), observation, run=run, now=now)
+    status = next_status(Watch.from_body(body), observation, run=run, now=now, pinned=pinned)
     version = str(int(body["metadata"]["resourceVersion"]) + 1)
     return {**body, "metadata": {**body["metadata"], "resourceVersion": version}, "status": copy.deepcopy(status)}
 

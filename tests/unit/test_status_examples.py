@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from backupjobwatch import errors
-from backupjobwatch.core.jobs import parse_job
+from backupjobwatch.core.recovery_services import parse_job
 from tests.property.oracles import check_status
 from tests.support.azure import payload
 from tests.support.builders import JOB_ID, JOB_NAME, NOW, edit, job, request, running_job, settle, watch_body

@@ -32,7 +32,7 @@ TARGET_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
 
 _TARGET_FIELDS = (*SOURCES, "vault", "identity", *TARGET_DEFAULTS)
 _CASELESS_FIELDS = ("jobResourceId", "jobName", "vault", "latest")
-_DEFAULT_PARTS = (("kind", "RecoveryServices"), ("operation", "Backup"))
+_DEFAULT_PARTS = (("kind", "recoveryservices"), ("operation", "backup"))
 _DEFAULT_INTERVAL = "30s"
 _LONGEST = 31536000  # the CRD's maximum of activeDeadlineSeconds: a year
 
@@ -105,7 +105,7 @@ def target_digest(spec: Mapping[str, Any]) -> str:
 
 def _caseless(value: Any) -> str:
     if isinstance(value, Mapping):  # a default that is written out changes nothing
-        value = {name: part for name, part in value.items() if (name, part) not in _DEFAULT_PARTS}
+        value = {name: part for name, part in value.items() if (name, fold_case(str(part))) not in _DEFAULT_PARTS}
     return fold_case(json.dumps(value, sort_keys=True, default=str))
 
 
