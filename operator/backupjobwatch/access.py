@@ -39,6 +39,8 @@ TENANT_ID: Final = "azure.workload.identity/tenant-id"
 """Annotations of a ServiceAccount: https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html"""
 CREDENTIAL_LABEL: Final = f"{GROUP}/credential"
 """Label of Secrets that may be used: whoever may write a watch must not make the operator read any Secret."""
+IDLE: Final = 3600.0
+"""Seconds after which an identity that nobody uses is forgotten."""
 RECHECK: Final = 30.0
 """Seconds for which an identity is taken to be as it was."""
 
@@ -51,6 +53,8 @@ class Access:
 
     key: str
     """Unique to the identity and the version of its credentials."""
+    principal: str
+    """Whom Azure throttles: the same whatever proves it."""
     tokens: Tokens = field(compare=False)
 
 
@@ -67,8 +71,9 @@ class Accesses:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
         self._store = store
-        self._operators = Access(key="operator", tokens=operator_tokens(settings))
+        self._operators = Access(key="operator", principal="operator", tokens=operator_tokens(settings))
         self._kept: dict[tuple[str, Identity], _Kept] = {}
+        self._finding: dict[tuple[str, Identity], asyncio.Task[Access]] = {}
 
     async def find(self, namespace: str, identity: Identity) -> Access:
         """Return the access that *identity* means in *namespace*. Raises AzureError where there is none."""
@@ -84,11 +89,29 @@ class Accesses:
         now = asyncio.get_running_loop().time()
         if kept is not None and now - kept.checked < RECHECK:
             return kept.access
+        if key not in self._finding:  # one flight for all who ask; it outlives the one who began it
+            task = self._finding[key] = asyncio.create_task(self._look(namespace, identity))
+            task.add_done_callback(lambda _: self._found(key, task))
+        return await asyncio.shield(self._finding[key])
+
+    def _found(self, key: tuple[str, Identity], task: asyncio.Task[Access]) -> None:
+        del self._finding[key]
+        if not task.cancelled():
+            task.exception()
+
+    async def _look(self, namespace: str, identity: Identity) -> Access:
+        key = (namespace, identity)
         source = await self._read(namespace, identity)
+        kept, now = self._kept.get(key), asyncio.get_running_loop().time()
         metadata = source.get("metadata") or {}
         version = f"{metadata.get('uid')}/{metadata.get('resourceVersion')}"
         if kept is None or kept.version != version:
-            access = Access(key=f"{namespace}/{identity}/{version}", tokens=self._tokens(namespace, identity, source))
+            access = Access(
+                key=f"{namespace}/{identity}/{version}",
+                tokens=self._tokens(namespace, identity, source),
+                principal=f"{namespace}/{identity}",
+            )
+            self._kept = {known: each for known, each in self._kept.items() if now - each.checked < IDLE}
             kept = self._kept[key] = _Kept(access, version, now)
         kept.checked = now
         return kept.access

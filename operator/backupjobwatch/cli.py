@@ -148,6 +148,8 @@ def _observe(watch: Watch, answer: Answer, now: datetime) -> Observed:
         source = parse_spec(watch.spec).source
         if isinstance(source, JobId):
             return Observed(read_job(answer, source, now=now))
+        if len(watch.pinned) > 1 or any(job.error_code for job in watch.pinned):
+            return Observed(NotAsked("Several jobs belong to this watch, and one answer does not tell."), watch.pinned)
         if watch.pinned:
             job_id = JobId(vault=source.vault, name=watch.pinned[0].name)
             return Observed(read_job(answer, job_id, now=now), watch.pinned)

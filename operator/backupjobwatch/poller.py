@@ -6,6 +6,7 @@ import asyncio
 import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from weakref import WeakValueDictionary
 
 from backupjobwatch.core.arm_ids import JobId, fold_case
 from backupjobwatch.core.budget import Budget
@@ -39,14 +40,16 @@ class Poller:
         self._settings = settings
         self._client = client
         self._reads: dict[tuple[str, str], Reads] = {}
-        """By access and subscription: Azure throttles an identity per subscription."""
+        """By access and subscription: what one identity was shown, no other is."""
+        self._budgets: WeakValueDictionary[tuple[str, str], Budget] = WeakValueDictionary()
+        """By principal and subscription: Azure throttles a principal, whatever version of its credentials it shows."""
         self._flights: dict[Hashable, asyncio.Task[Any]] = {}
 
     async def job(self, access: Access, job_id: JobId, *, interval: timedelta) -> Job:
         """Return a job, for somebody who asks each *interval*. While many do, it may be an entry of a list."""
         reads, listing = self._reads_for(access, job_id.vault), (access.key, "list", job_id.vault)
         for _ in range(2):
-            if reads.crowded and listing in self._flights:
+            while reads.crowded and listing in self._flights:  # whoever waited for one may find the next under way
                 await self._join(listing)
             if (flight := (access.key, job_id)) in self._flights:
                 joined: Job = await self._join(flight)
@@ -84,11 +87,16 @@ class Poller:
         return await self._take_turn((access.key, "window", vault, start, end), reads, read)
 
     def _reads_for(self, access: Access, vault: VaultId) -> Reads:
-        key = (access.key, fold_case(vault.subscription_id))
+        subscription = fold_case(vault.subscription_id)
+        key = (access.key, subscription)
         if key not in self._reads:
+            self._reads = {known: reads for known, reads in self._reads.items() if not reads.is_idle(_clock())}
             settings = self._settings
-            budget = Budget(rate=settings.azure_reads_per_second, burst=settings.azure_read_burst)
-            self._reads[key] = Reads(budget=budget, heartbeat=settings.heartbeat.total_seconds())
+            budget = self._budgets.setdefault(
+                (access.principal, subscription),
+                Budget(rate=settings.azure_reads_per_second, burst=settings.azure_read_burst),
+            )
+            self._reads[key] = Reads(budget=budget, heartbeat=settings.heartbeat.total_seconds(), asked=_clock())
         return self._reads[key]
 
     async def _take_turn(

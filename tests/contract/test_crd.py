@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import yaml
@@ -17,9 +17,6 @@ from backupjobwatch.core.watch import FINISHED_PHASES
 from backupjobwatch.errors import AzureError, InvalidSpec
 from tests.property.oracles import CRD, check_schema, crd, object_schema, status_schema, walk
 from tests.support.builders import CRD_DEFAULTS, JOB_ID, JOB_NAME, VAULT_REF
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 BY_NAME = {"jobName": JOB_NAME, "vault": VAULT_REF}
 LATEST = {"item": "vm1"}

@@ -31,7 +31,7 @@ class Asker:
 
     def __init__(self, poller: Poller) -> None:
         self._poller = poller
-        self._access = Access(key="operator", tokens=StaticToken("demo-token"))
+        self._access = Access(key="operator", principal="operator", tokens=StaticToken("demo-token"))
 
     async def job(self, job_id: JobId) -> Job:
         return await self._poller.job(self._access, job_id, interval=timedelta(seconds=30))

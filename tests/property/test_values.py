@@ -30,7 +30,7 @@ _GROUPS = st.text(
 )
 _SPANS = st.timedeltas(timedelta(days=-36500), timedelta(days=36500))
 _GO = re.compile(r"(-?)(?:(\d+)h)?(?:(\d+)m)?(\d+)s")
-_FIELDS = ("jobResourceId", "jobName", "vault", *CRD_DEFAULTS)
+_FIELDS = ("jobResourceId", "jobName", "operationId", "latest", "vault", "identity", *CRD_DEFAULTS)
 
 
 @QUICK

@@ -7,15 +7,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.constants import API_VERSION, KIND, REQUESTED_AT
-from backupjobwatch.core.jobs import Job
 from backupjobwatch.core.recovery_services import parse_job
 from backupjobwatch.core.spec import TARGET_DEFAULTS
 from backupjobwatch.core.status import next_status
 from backupjobwatch.core.watch import Watch
+from tests.support.azure import payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from backupjobwatch.core.jobs import Job
     from backupjobwatch.core.observations import Observation, PinnedJob
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
@@ -84,6 +85,14 @@ def job(**overrides: Any) -> Job:
 def running_job(**overrides: Any) -> Job:
     """Return what ``parse_job`` makes of that payload while the job runs."""
     return parse_job(running_payload(**overrides))
+
+
+def dp_job_payload(**overrides: Any) -> dict[str, Any]:
+    """Return a running job of a Backup vault, with *overrides* of its ``properties`` (or of id, name and type)."""
+    answer = payload("dp-job-aks-inprogress")
+    for name, value in overrides.items():
+        (answer if name in _ENVELOPE else answer["properties"])[name] = value
+    return {**_present(answer), "properties": _present(answer["properties"])}
 
 
 def vast_payload(letter: str, **overrides: Any) -> dict[str, Any]:

@@ -59,11 +59,9 @@ def test_page_example() -> None:
         errors=(),
         cut=(),
     )
-    assert job().vault == "abdemovault"
-    assert [(task.task_id, task.status, task.duration) for task in job().tasks] == [
-        ("Take Snapshot", "Completed", timedelta()),
-        ("Transfer data to vault", "Completed", timedelta()),
-    ]
+    assert [job().vault, *((task.task_id, task.status, task.duration) for task in job().tasks)] == [
+        "abdemovault", ("Take Snapshot", "Completed", timedelta()), ("Transfer data to vault", "Completed", timedelta()),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", payload_names("job-"))

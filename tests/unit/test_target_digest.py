@@ -9,7 +9,16 @@ import pytest
 from backupjobwatch.core.spec import parse_spec, target_digest
 from backupjobwatch.core.watch import Watch
 from tests.support.builders import (
-    JOB_ID, JOB_NAME, NOW, OPERATION, OTHER_JOB_NAME, VAULT_REF, edit, running_job, settle, watch_body,
+    JOB_ID,
+    JOB_NAME,
+    NOW,
+    OPERATION,
+    OTHER_JOB_NAME,
+    VAULT_REF,
+    edit,
+    running_job,
+    settle,
+    watch_body,
 )  # fmt: skip
 
 BY_NAME = {"jobName": JOB_NAME, "vault": VAULT_REF}
@@ -94,5 +103,5 @@ def test_known_digests() -> None:
     """A digest never changes from one release to the next: each finished watch would start over."""
     assert target_digest({"jobResourceId": JOB_ID}) == target_digest({"jobResourceId": JOB_ID.upper()})
     assert [target_digest(spec) for spec in ({"jobResourceId": JOB_ID}, BY_NAME, BY_OPERATION, BY_LATEST)] == [
-        "bce1c339ff06be4b", "", "", "",
+        "bce1c339ff06be4b", "a30d4f153f294885", "22e22cbec14c77ae", "8387f21ea2947a3d",
     ]  # fmt: skip

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _EXCERPT: Final = 400
 _SERVER_ERROR: Final = 500
+_TOO_MANY: Final = 429
 _KNOWN_AUTHORITIES: Final = frozenset(cloud.authority for cloud in CLOUDS.values())
 
 
@@ -93,7 +94,12 @@ class IdentityTokens:
         except AzureError:
             raise
         except Exception as error:  # azure-identity documents two, and lets others through
-            raise _kind_of(error, self._whose) from error
+            kind = _kind_of(error, self._whose)
+            if isinstance(kind, AzureUnavailable):
+                # MSAL would repeat the failed answer for a while, without its HTTP status.
+                with self._lock:
+                    self._credential = None
+            raise kind from error
 
     def _current(self, *, renewed: bool) -> TokenCredential:
         with self._lock:
@@ -138,7 +144,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "authority": settings.azure_authority,
         "connection_timeout": settings.azure_connect_timeout.total_seconds(),
         "read_timeout": settings.azure_read_timeout.total_seconds(),
-        "retry_total": 1,
+        "retry_total": 0,
         "use_env_settings": False,
         "raw_response_hook": _note_status,
     }
@@ -184,7 +190,7 @@ def _kind_of(error: Exception, whose: str) -> AzureError:
     text = clean(str(error).split("\n", 1)[0], _EXCERPT).rstrip(".")
     if any(isinstance(cause, (ServiceRequestError, ServiceResponseError)) for cause in _causes(error)):
         return AzureUnavailable(f"No token: Entra or the metadata service could not be reached: {text}.")
-    if _last.status is not None and _last.status >= _SERVER_ERROR:
+    if _last.status is not None and (_last.status >= _SERVER_ERROR or _last.status == _TOO_MANY):
         return AzureUnavailable(f"No token: Entra or the metadata service failed: {text}.")
     if isinstance(error, CredentialUnavailableError) or not isinstance(error, AzureCoreError):
         return CredentialsNotFound(f"There are no credentials for {whose}: {text}.")

@@ -99,8 +99,12 @@ def read_job_list(answer: Answer, vault: VaultId, *, now: datetime) -> tuple[lis
 
 def next_path(link: str, endpoint: str) -> tuple[str, str]:
     """Return path and query of a link to the next page. It is followed on the endpoint's own host, or not at all."""
-    parts = urlsplit(link)
-    if urlsplit(endpoint.lower())[:2] != urlsplit(link.lower())[:2] or not parts.path.startswith("/"):
+    try:
+        parts = urlsplit(link)
+        same_host = urlsplit(endpoint.lower())[:2] == urlsplit(link.lower())[:2]
+    except ValueError:
+        same_host = False
+    if not same_host or not parts.path.startswith("/"):
         raise UnexpectedResponse("Azure's list of the vault's jobs goes on at another host, which is not asked.")
     return parts.path, parts.query
 

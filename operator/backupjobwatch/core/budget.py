@@ -13,7 +13,7 @@ SLOWEST: Final = 0.05
 """The least share of the rate that is kept when nothing remains: a 429 then says how long to wait."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, weakref_slot=True, eq=False)
 class Budget:
     """Tokens that come back at a rate. All times are seconds on one steady clock."""
 

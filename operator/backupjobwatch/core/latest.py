@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from backupjobwatch.core.arm_ids import fold_case
+from backupjobwatch.core.arm_ids import fold_case, is_guid
 from backupjobwatch.core.observations import PinnedJob, Waiting
 from backupjobwatch.core.times import format_time
 
@@ -23,7 +23,7 @@ WINDOW: Final = timedelta(days=29)
 
 def list_window(latest: LatestJob, *, created: datetime, now: datetime) -> tuple[datetime, datetime]:
     """Return the times between which jobs are to be listed; in whole days, so that many watches share a list."""
-    start = max((latest.started_after or created) - LOOK_BACK, now - WINDOW)
+    start = min(max((latest.started_after or created) - LOOK_BACK, now - WINDOW), now)
     start = start.replace(hour=0, minute=0, second=0, microsecond=0)
     end = (now + LOOK_BACK).replace(hour=0, minute=0, second=0, microsecond=0)
     return start, end
@@ -54,7 +54,9 @@ def find_latest(jobs: Iterable[Job], latest: LatestJob, *, created: datetime) ->
             reason="AmbiguousItem",
             message=f"Several containers have an item {latest.item}: write one into spec.latest.container: {names}.",
         )
-    candidates = [job for job in of_item if job.start_time is not None and job.start_time > after and job.name]
+    candidates = [
+        job for job in of_item if job.start_time is not None and job.start_time > after and is_guid(job.name or "")
+    ]
     if not candidates:
         return Waiting(
             reason="WaitingForJob",

@@ -64,6 +64,7 @@ def mirror_job(job: Job, previous: Mapping[str, Any]) -> dict[str, Any]:
         "warnings": _errors(job.warnings),
     }
     if job.partial:
+        mirrored["job"] = {**(previous.get("job") or {}), **mirrored["job"]}
         mirrored.update({name: previous.get(name) for name in _NOT_IN_LISTS})
     return mirrored
 

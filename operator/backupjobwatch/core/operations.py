@@ -45,7 +45,7 @@ def _jobs(properties: Mapping[str, Any]) -> Iterator[PinnedJob]:
     listed = [properties.get("jobId"), *(several if isinstance(several, list) else ())]
     failed = mapping(properties.get("failedJobsError"))
     codes = {_name(name): Reader().word(code) or "unknown" for name, code in failed.items()}
-    names = [_name(value) for value in listed if value is not None]
+    names = [_name(value) for value in listed if value]
     for name in dict.fromkeys([*names, *codes]):
         yield PinnedJob(name=name, error_code=codes.get(name))
 

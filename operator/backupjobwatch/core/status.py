@@ -97,7 +97,7 @@ def _write(
         target=watch.target,
         **mirrored,
         jobs=_job_list(observation, pinned, previous) if pinned else previous.get("jobs"),
-        jobsTotal=(len(pinned) if len(pinned) > MAX_JOBS else None) if pinned else previous.get("jobsTotal"),
+        jobsTotal=(len(pinned) if len(pinned) > 1 else None) if pinned else previous.get("jobsTotal"),
         **times,
         lastHandledReconcileAt=watch.status.get("lastHandledReconcileAt") if handled is None else handled,
         conditions=conditions,

@@ -83,7 +83,7 @@ def judge(  # the order of these questions is the contract
             verdict = Verdict(phase=FAILED, reason="OperationFailed", message=observation.message)
         case NotAsked():
             verdict = _keep(watch, observation, now)
-        case AzureError():
+        case _:  # any other AzureError
             verdict = _judge_trouble(watch, spec, observation, run=run, now=now)
     end = deadline(watch, spec)
     if not verdict.final and end is not None and now >= end:

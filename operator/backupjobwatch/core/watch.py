@@ -73,7 +73,7 @@ class Watch:
 
     @property
     def pinned(self) -> tuple[PinnedJob, ...]:
-        """The jobs that were found to be this watch's; none where they were not found yet, or are too many to list."""
+        """The jobs that were found to be this watch's; none where they were not found yet, or not all could be listed."""
         jobs = self.own_status.get("jobs") or ()
         if self.own_status.get("jobsTotal", len(jobs)) != len(jobs):
             return ()
