@@ -25,6 +25,15 @@ _QUIET: Final = {
 }
 
 
+class _WithoutTracebacks(logging.Filter):
+    """Leaves tracebacks out of kopf's errors: they are of the API server's bad moments, and a line tells as much."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] == "kopf":
+            record.exc_info = record.exc_text = None
+        return True
+
+
 def configure_logs(settings: Settings) -> None:
     """Send all logs to standard error in the chosen format, times in UTC."""
     handler = logging.StreamHandler()
@@ -39,6 +48,8 @@ def configure_logs(settings: Settings) -> None:
         formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
+    if settings.log_level != "debug":
+        handler.addFilter(_WithoutTracebacks())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())

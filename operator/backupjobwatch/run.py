@@ -45,21 +45,35 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
         sweeping = asyncio.create_task(runtime.sweep.run(), name="sweep")
         heeding = asyncio.create_task(_heed_signals_after(started, stop), name="signals")
         try:
-            await kopf.operator(
-                registry=REGISTRY,
-                settings=kopf_settings(),
-                memo=Memo(runtime.roster),
-                clusterwide=not settings.namespaces,
-                namespaces=settings.namespaces,
-                stop_flag=stop,
-                ready_flag=started,
-            )
+            while not stop.is_set():
+                await _follow(runtime, stop, started)
         finally:
             stop.set()
             for task in (sweeping, heeding):
                 task.cancel()
             await asyncio.gather(sweeping, heeding, return_exceptions=True)
         _log.info("Stopped")
+
+
+async def _follow(runtime: Runtime, stop: asyncio.Event, started: asyncio.Event) -> None:
+    """Run kopf until it is told to stop, or fails: it takes some of the API server's bad moments to be the end."""
+    namespaces = runtime.settings.namespaces
+    try:
+        await kopf.operator(
+            registry=REGISTRY,
+            settings=kopf_settings(),
+            memo=Memo(runtime.roster),
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            stop_flag=stop,
+            ready_flag=started,
+        )
+    except Exception as error:  # noqa: BLE001 -- kopf's own and private ones among them
+        _log.error("The watches are not followed for %gs, but for the sweep: %s", RETRY, error)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), RETRY)
+    else:
+        stop.set()
 
 
 async def _find_crd(runtime: Runtime, stop: asyncio.Event) -> bool:

@@ -87,6 +87,9 @@ class Store:
         query = {"limit": str(PAGE)}
         while True:
             page = await self._request("GET", _path(namespace), query=query, accept=_METADATA_ONLY)
+            # What is no list must not pass for an empty one, whose items are null: every watch would seem deleted.
+            if page.get("kind") != "PartialObjectMetadataList":
+                raise StoreUnavailable("the answer to a list is no list")
             for item in page.get("items") or ():
                 yield item["metadata"]
             following = (page.get("metadata") or {}).get("continue")
@@ -163,7 +166,6 @@ class Store:
             raise StoreUnavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
         if response.status < HTTPStatus.BAD_REQUEST:
             answer = _object(text)
-            # An answer that cannot be read must not pass for an empty list: every watch would seem deleted.
             if answer is None:
                 raise StoreUnavailable(f"{method} {path}: the answer is not a JSON object")
             return answer

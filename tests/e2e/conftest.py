@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from pathlib import Path
@@ -138,7 +139,7 @@ def faults(control_plane: ControlPlane) -> Iterator[Faults]:
 @pytest.fixture(scope="session")
 def azure() -> Iterator[AzureSimulator]:
     """Azure, whose clock goes on only when a test says so."""
-    clock = ManualClock(start=datetime.now(UTC) - timedelta(hours=1))
+    clock = ManualClock(start=datetime.now(UTC) - timedelta(days=1))
     with running_simulator(clock=clock, tokens={TOKEN: "operator"}) as simulator:
         yield simulator
 
@@ -167,9 +168,7 @@ def recording(cluster: Cluster) -> Iterator[Recording]:
 
 
 @pytest.fixture(scope="session")
-def operators(
-    cluster: Cluster, azure: AzureSimulator, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Operators]:
+def operators(cluster: Cluster, azure: AzureSimulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operators]:
     """Operators: the shared one, and those that single tests want."""
     operators = Operators(cluster, azure.url, tmp_path_factory.mktemp("operators"))
     yield operators
@@ -183,7 +182,7 @@ def operator_log(operators: Operators) -> Iterator[None]:
     yield
     after = operators.logs()
     said = [log.removeprefix(known) for log, known in zip_longest(after, before, fillvalue="")]
-    print(*said, sep="\n")
+    sys.stdout.write("\n".join(said))
     prove_calm("".join(said))
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from backupjobwatch.arm.credentials import StaticToken
+from backupjobwatch.arm.transport import Transport
 from backupjobwatch.core.arm_ids import JobId
 from backupjobwatch.core.jobs import Outcome
 from backupjobwatch.errors import (
@@ -450,6 +451,17 @@ async def test_no_more_connections_than_are_set(
         assert hold.arrivals == 3
     await asyncio.gather(*asked)
     assert caplog.text.count("Starting new HTTP connection") == 3
+
+
+@pytest.mark.parametrize("path", ["@evil.example/x", ".evil.example/x", ":1/x", "//evil.example/x", "\\evil.example"])
+def test_a_path_does_not_change_the_host(path: str) -> None:
+    """Whatever a path is made of, the token goes to the endpoint that is set, or nowhere."""
+    with recording_server() as server:
+        transport = Transport(Settings(azure_endpoint=server.url, development=True))
+        with contextlib.suppress(ValueError, AzureError):
+            transport.get(path, query="a=b", headers={}, token=TOKEN)
+        transport.close()
+        assert all(visit.headers["host"] == server.url.removeprefix("http://") for visit in server.visits)
 
 
 # ── TLS ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

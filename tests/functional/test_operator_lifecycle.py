@@ -20,7 +20,7 @@ from backupjobwatch.errors import StoreUnavailable
 from backupjobwatch.run import run
 from backupjobwatch.settings import Settings
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
-from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
+from tests.support.kubernetes import EVENT_POSTS
 from tests.support.operator import free_port
 
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ async def test_killed_between_the_write_and_its_event(
     assert ((await api.status())["phase"], api.events()) == ("Succeeded", [])
     async with start():
         await api.until(api.events)
-    assert (len(api.events()), len(api.traffic.matching(STATUS_WRITES)), len(sim.requests)) == (1, 1, 1)
+    assert (len(api.events()), len(api.writes()), len(sim.requests)) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -10,7 +10,6 @@ import pytest
 
 from demo.simulator import Fault, jobs
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, condition, job_payload, running_payload, standing
-from tests.support.kubernetes import STATUS_WRITES
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator, Job, Vault
@@ -79,7 +78,7 @@ async def test_writes_nothing_when_nothing_changed(
     for _ in range(5):
         sim.clock.advance(10)
         await operator.poll(sim)
-    assert len(api.traffic.matching(STATUS_WRITES)) == 1
+    assert len(api.writes()) == 1
 
 
 async def test_the_heartbeat_refreshes_the_duration(
@@ -117,7 +116,7 @@ async def test_an_ended_job_is_never_asked_about_again(
     vault.set_job(JOB_NAME, job_payload(status="Failed"))
     listings = len(api.traffic.matching("^GET .*backupjobwatches$"))
     await operator.advance_until(lambda: len(api.traffic.matching("^GET .*backupjobwatches$")) > listings + 3)
-    assert (len(sim.requests), len(api.traffic.matching(STATUS_WRITES))) == (1, 1)
+    assert (len(sim.requests), len(api.writes())) == (1, 1)
     assert (await api.status())["phase"] == "Succeeded"
 
 

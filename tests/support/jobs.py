@@ -39,9 +39,9 @@ class Jobs:
         self._set(name_of(job_id), "job-iaasvm-failed", item)
         return job_id
 
-    def completed(self) -> str:
+    def completed(self, item: str = "vm-e2e") -> str:
         """Have a job that has ended well, and return its resource ID."""
-        return self.complete(self.start())
+        return self.complete(self.start(item), item)
 
     def failed(self) -> str:
         """Have a job that has failed, and return its resource ID."""

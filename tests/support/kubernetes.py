@@ -19,7 +19,7 @@ from tests.support.kubernetes_discovery import discovery
 from tests.support.kubernetes_identities import Identities
 from tests.support.kubernetes_objects import Objects, Refused
 from tests.support.kubernetes_streams import Streams
-from tests.support.kubernetes_traffic import Request, Traffic
+from tests.support.kubernetes_traffic import Request, Rule, Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -206,7 +206,7 @@ class KubernetesApi:
         try:
             _authenticate(http)
             if rule is not None and not rule.late:
-                return self._fail(http, request, rule.status, rule.message)
+                return self._fail(http, request, rule)
             if request.query.get("watch") == "true":
                 return await self._watch(http, request)
             answer = self._answer(request, accept=http.headers.get("Accept", ""))
@@ -214,7 +214,7 @@ class KubernetesApi:
             return self._refuse(request, refused)
         self._announce()
         if rule is not None:
-            return self._fail(http, request, rule.status, rule.message)
+            return self._fail(http, request, rule)
         request.status = 201 if request.method == "POST" else 200
         return web.json_response(answer, status=request.status)
 
@@ -227,12 +227,16 @@ class KubernetesApi:
         asyncio.get_running_loop().call_soon(self._happening.set)
         return await self._streams.serve(http, match["namespace"])
 
-    def _fail(self, http: web.BaseRequest, request: Request, status: int | None, message: str) -> web.Response:
-        if status is None:
+    def _fail(self, http: web.BaseRequest, request: Request, rule: Rule) -> web.Response:
+        if rule.status is None:
             if http.transport is not None:
                 http.transport.abort()
             return web.Response()
-        return self._refuse(request, Refused(status, "MadeToFail", message))
+        if rule.body is not None:
+            request.status = rule.status
+            self._happening.set()
+            return web.Response(status=rule.status, text=rule.body)
+        return self._refuse(request, Refused(rule.status, "MadeToFail", rule.message))
 
     def _refuse(self, request: Request, refused: Refused) -> web.Response:
         request.status = refused.code

@@ -50,7 +50,7 @@ class KubernetesClient:
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.verify = access.ssl_ca_cert or True
-        if access.cert_file:
+        if access.cert_file and access.key_file:
             self._session.cert = (access.cert_file, access.key_file)
         self._session.headers.update(headers_for(access))
 
@@ -89,6 +89,10 @@ class Moment:
     def key(self) -> tuple[str, str]:
         """Namespace and name."""
         return self.body["metadata"]["namespace"], self.body["metadata"]["name"]
+
+
+class _Expired(Exception):
+    """The stream cannot go on where it was."""
 
 
 class Recording:
@@ -138,6 +142,8 @@ class Recording:
             listing = json.load(response)
             connection.close()
             if response.status == requests.codes.ok:
+                with self._news:
+                    self._moments += [Moment("LISTED", item) for item in listing["items"]]
                 return str(listing["metadata"]["resourceVersion"])
             if time.monotonic() > deadline:
                 raise RuntimeError(f"watches cannot be listed: {listing}")
@@ -149,15 +155,18 @@ class Recording:
                 self._read()
             except (OSError, http.client.HTTPException, ValueError):
                 time.sleep(0.1)  # a fault that a test made; the stream goes on where it was
+            except _Expired:
+                self._version = ""  # a CRD that was replaced: begin anew with what there is
 
     def _read(self) -> None:
+        self._version = self._version or self._list()
         query = f"watch=true&allowWatchBookmarks=true&resourceVersion={self._version}"
         self._connection, response = self._open(f"{WATCHES}?{query}")
         try:
             for line in response:
                 event = json.loads(line)
                 if event["type"] == "ERROR":
-                    raise RuntimeError(f"the recording has a gap: {event['object']}")
+                    raise _Expired
                 with self._news:
                     self._version = event["object"]["metadata"]["resourceVersion"]
                     if event["type"] != "BOOKMARK":

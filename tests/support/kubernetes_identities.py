@@ -85,9 +85,7 @@ class Identities:
         end = datetime.now(UTC) + timedelta(seconds=spec["expirationSeconds"])
         return {**asked, "status": {"token": token, "expirationTimestamp": f"{end:%Y-%m-%dT%H:%M:%SZ}"}}
 
-    def _put(
-        self, plural: Plural, namespace: str, name: str, metadata: dict[str, Any], fields: dict[str, Any]
-    ) -> None:
+    def _put(self, plural: Plural, namespace: str, name: str, metadata: dict[str, Any], fields: dict[str, Any]) -> None:
         key = (plural, namespace, name)
         before = self._objects.get(key)
         self._version += 1

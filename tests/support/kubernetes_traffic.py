@@ -39,6 +39,8 @@ class Rule:
     status: int | None
     """None: the connection is dropped."""
     message: str
+    body: str | None
+    """The whole answer, in place of what a server would say."""
     late: bool
     """Whether the request is carried out, and its answer lost."""
     used: int = 0
@@ -98,11 +100,18 @@ class Traffic:
         self._holds: list[Hold] = []
 
     def fail(
-        self, line: str, *, status: int | None, times: int | None = 1, message: str = "", late: bool = False
+        self,
+        line: str,
+        *,
+        status: int | None,
+        times: int | None = 1,
+        message: str = "",
+        body: str | None = None,
+        late: bool = False,
     ) -> Rule:
         """Let the next *times* requests whose ``METHOD /path`` matches the regular expression *line* fail."""
         text = message or f"made to fail with {status}"
-        rule = Rule(line=re.compile(line), remaining=times, status=status, message=text, late=late)
+        rule = Rule(line=re.compile(line), remaining=times, status=status, message=text, body=body, late=late)
         self._rules.append(rule)
         return rule
 

@@ -148,6 +148,11 @@ class Operators:
         self._started.append(operator)
         return operator
 
+    @property
+    def current(self) -> OperatorProcess:
+        """The one that was started last."""
+        return self._started[-1]
+
     def stop(self) -> None:
         """Have none run."""
         for operator in self._started:

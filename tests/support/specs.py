@@ -12,7 +12,9 @@ ID: Final = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.RecoveryServices/vaults/v1/backupJobs/{JOB}"
 )
 _NAMED: Final = {"jobName": JOB, "vault": VAULT}
-_FORM: Final = "/subscriptions/{UUID}/resourceGroups/{name}/providers/Microsoft.RecoveryServices/vaults/{name}/backupJobs/"
+_FORM: Final = (
+    "/subscriptions/{UUID}/resourceGroups/{name}/providers/Microsoft.RecoveryServices/vaults/{name}/backupJobs/"
+)
 _GROUP: Final = "write the resource group's name alone"
 _NAME: Final = "write the vault's name alone"
 
@@ -65,8 +67,9 @@ _BAD_IDS: Final = {
     "a GUID in braces": _id(job=f"{{{JOB}}}"),
     "a GUID of other digits": _id(job="7ddead57-bcb9-4269-ac31-6a1b5758870g"),
     "a GUID without hyphens": _id(job=JOB.replace("-", "")),
-    "a Kelvin sign": _id(vault="\u212aelvin"),
-    "a long s": _id(vault="\u017fafe"),
+    "a vault with a Kelvin sign": _id(vault="\u212aelvin"),
+    "a vault with a long s": _id(vault="\u017fafe"),
+    "a provider with a long s": ID.replace("Microsoft", "Micro\u017foft"),
     "dots for a group": _id(group=".."),
     "a dot for a group": _id(group="."),
     "a group with a dot at the end": _id(group="rg."),
@@ -88,6 +91,8 @@ _BAD_GROUPS: Final = {
 }
 _BAD_VAULTS: Final = {
     **{f"with {character!r}": f"v{character}1" for character in "?#%\\/._ é\n"},
+    "with a Kelvin sign": "\u212aelvin",
+    "with a long s": "\u017fafe",
     "of one letter": "v",
     "empty": "",
     "of 51 letters": "v" * 51,
@@ -108,8 +113,12 @@ BAD: Final = (
     Bad("a vault alone", {"vault": VAULT}, "spec", "write exactly one of jobResourceId, or jobName"),
     Bad("no vault", {"jobName": JOB}, "spec", "add vault: {subscriptionId, resourceGroup, name}"),
     Bad("a vault too many", {"jobResourceId": ID, "vault": VAULT}, "spec", "remove vault, or write jobName"),
-    *(Bad(f"jobResourceId: {name}", {"jobResourceId": text}, "spec.jobResourceId", _FORM) for name, text in _BAD_IDS.items()),
-    Bad("jobResourceId: very long", {"jobResourceId": _id(group="g" * 400)}, "spec.jobResourceId", "512"),
+    *(
+        Bad(f"jobResourceId: {name}", {"jobResourceId": text}, "spec.jobResourceId", _FORM)
+        for name, text in _BAD_IDS.items()
+    ),
+    Bad("jobResourceId: very long", {"jobResourceId": _id(group="g" * 400)}, "spec.jobResourceId", _FORM),
+    Bad("jobResourceId: far too long", {"jobResourceId": _id(group="g" * 4000)}, "spec.jobResourceId", "Too long"),
     Bad("jobResourceId: a number", {"jobResourceId": 7}, "spec.jobResourceId", "string", read=False),
     *(
         Bad(f"jobName: {name}", {"jobName": text, "vault": VAULT}, "spec.jobName", "write the job's GUID, such as")
@@ -163,7 +172,21 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "az's own letter case": {"jobResourceId": ID.replace("Microsoft.RecoveryServices", "microsoft.recoveryservices")},
     **{
         f"the group {group}": _vault(resourceGroup=group)
-        for group in ("g", "a.b", ".a", "(x)", "-_-", "_", "..a", "größe", "グループ", "группа", "١٢", "g" * 90)
+        for group in (
+            "g",
+            "a.b",
+            ".a",
+            "(x)",
+            "-_-",
+            "_",
+            "..a",
+            "größe",
+            "グループ",
+            "группа",
+            "١٢",
+            "g" * 90,
+            "グ" * 90,
+        )
     },
     **{
         f"an ID with the group {group}": {"jobResourceId": _id(group=group)}

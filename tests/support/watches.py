@@ -171,9 +171,7 @@ class Watches:
             prove_unmarked(moment)
 
     def _patch(self, name: str, patch: Body) -> Body:
-        return self._done(
-            "PATCH", path_of(self.namespace, name), patch, content_type="application/merge-patch+json"
-        )
+        return self._done("PATCH", path_of(self.namespace, name), patch, content_type="application/merge-patch+json")
 
     def _done(self, method: str, path: str, body: Any = None, **options: str) -> Body:
         answer = self._client(method, path, body, **options)

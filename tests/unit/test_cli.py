@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
+import runpy
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -199,12 +198,12 @@ def test_version() -> None:
     assert CliRunner().invoke(main, ["--version"]).stdout == f"backupjobwatch, version {__version__}\n"
 
 
-def test_runs_as_a_module() -> None:
+def test_runs_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """``python -m backupjobwatch`` is the same command."""
-    environment = {"PATH": os.environ["PATH"]}
-    command = [sys.executable, "-m", "backupjobwatch", "--version"]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
-    assert __version__ in result.stdout
+    monkeypatch.setattr(sys, "argv", ["backupjobwatch", "--version"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module("backupjobwatch", run_name="__main__")
+    assert __version__ in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["run", "check"])

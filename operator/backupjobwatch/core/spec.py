@@ -34,7 +34,7 @@ _TARGET_FIELDS = (*SOURCES, "vault", "identity", *TARGET_DEFAULTS)
 _CASELESS_FIELDS = ("jobResourceId", "jobName", "vault", "latest")
 _DEFAULT_PARTS = (("kind", "recoveryservices"), ("operation", "backup"))
 _DEFAULT_INTERVAL = "30s"
-_LONGEST = 31536000  # the CRD's maximum of activeDeadlineSeconds: a year
+_RANGES = {"activeDeadlineSeconds": (1, 31536000), "graceSeconds": (0, 86400)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +72,8 @@ def parse_spec(spec: Mapping[str, Any]) -> WatchSpec:
     return WatchSpec(
         source=parse_source(spec),
         identity=parse_identity(spec.get("identity")),
-        active_deadline=_seconds(spec, "activeDeadlineSeconds", least=1),
-        grace=_seconds(spec, "graceSeconds", least=0),
+        active_deadline=_seconds(spec, "activeDeadlineSeconds"),
+        grace=_seconds(spec, "graceSeconds"),
         warnings_succeed=warnings == "Succeeded",
         poll_interval=POLL_INTERVALS[interval],
         suspend=suspend,
@@ -109,10 +109,11 @@ def _caseless(value: Any) -> str:
     return fold_case(json.dumps(value, sort_keys=True, default=str))
 
 
-def _seconds(spec: Mapping[str, Any], name: str, *, least: int) -> timedelta:
+def _seconds(spec: Mapping[str, Any], name: str) -> timedelta:
     value = _target_field(spec, name)
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LONGEST:
-        raise InvalidSpec(f"spec.{name}: write a whole number of seconds, from {least} to {_LONGEST}")
+    least, most = _RANGES[name]
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise InvalidSpec(f"spec.{name}: write a whole number of seconds, from {least} to {most}")
     return timedelta(seconds=value)
 
 

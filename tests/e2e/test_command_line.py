@@ -1,0 +1,114 @@
+"""``backupjobwatch check``, and settings that are wrong."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.operator_process import ROOT, TOKEN, backupjobwatch, clean_environment, settings_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from demo.controlplane import Cluster, Faults
+    from demo.simulator import AzureSimulator
+
+
+def run(command: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command of the operator's to its end."""
+    return subprocess.run(
+        backupjobwatch(command), env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_check(cluster: Cluster, azure: AzureSimulator) -> None:
+    """`check` prints the settings, secrets hidden, finds that they work, and exits with 0."""
+    done = run("check", settings_for(cluster, azure.url, NAMESPACES="team-a, team-b"))
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    for line in (
+        f"BACKUPJOBWATCH_AZURE_ENDPOINT={azure.url}",
+        "BACKUPJOBWATCH_NAMESPACES=team-a,team-b",
+        "BACKUPJOBWATCH_SWEEP_INTERVAL=1s",
+        "BACKUPJOBWATCH_DEVELOPMENT_TOKEN=(hidden)",
+        "Azure: a token could be had.",
+        "Kubernetes: watches of team-a can be listed.",
+        "Kubernetes: watches of team-b can be listed.",
+    ):
+        assert line in lines
+    assert TOKEN not in done.stdout
+
+
+def test_check_of_the_whole_cluster(cluster: Cluster, azure: AzureSimulator) -> None:
+    """Without namespaces, `check` lists the watches of all of them."""
+    done = run("check", settings_for(cluster, azure.url))
+    assert done.returncode == 0
+    assert "Kubernetes: watches of all namespaces can be listed." in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (404, "the CRD is not installed: kubectl apply -f crds/"),
+        (403, "403 not for you"),
+        (None, "backupjobwatches"),
+    ],
+    ids=["no CRD", "no permission", "no API server"],
+)
+def test_check_fails(cluster: Cluster, azure: AzureSimulator, faults: Faults, status: int | None, words: str) -> None:
+    """`check` says what keeps the operator from its watches, in one line, and exits with 1."""
+    from demo.controlplane import Fault
+
+    faults.add(Fault(path="/backupjobwatches$", agent="^(?!e2e-test)", status=status, message="not for you"))
+    done = run("check", settings_for(cluster, azure.url))
+    assert done.returncode == 1
+    assert words in done.stdout.splitlines()[-1]
+    assert done.stdout.splitlines()[-1].startswith("Kubernetes: ")
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_check_without_a_kubeconfig(azure: AzureSimulator, cluster: Cluster, tmp_path: Path) -> None:
+    """`check` and `run` say that there is no way to an API server, and exit with 1."""
+    environment = settings_for(cluster, azure.url) | {"KUBECONFIG": str(tmp_path / "none"), "HOME": str(tmp_path)}
+    for command in ("check", "run"):
+        done = run(command, environment)
+        assert done.returncode == 1
+        assert "no access to a Kubernetes API server" in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_check_without_an_identity(cluster: Cluster) -> None:
+    """`check` says that there is no Azure identity, and exits with 1."""
+    identity = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_FEDERATED_TOKEN_FILE": "/nonexistent"}
+    done = run("check", clean_environment(**cluster.environment, **identity))
+    assert done.returncode == 1
+    assert "Azure: CredentialsNotFound: " in done.stdout
+    assert "can be listed" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"SWEEP_INTERVALL": "1s"}, "BACKUPJOBWATCH_SWEEP_INTERVALL: no such setting; did you mean"),
+        ({"SWEEP_INTERVAL": "1 minute"}, "BACKUPJOBWATCH_SWEEP_INTERVAL: write a duration such as 30s, 5m or 1h30m"),
+        ({"HEARTBEAT": "0s"}, "BACKUPJOBWATCH_HEARTBEAT: "),
+        ({"CLOUD": "germany"}, "BACKUPJOBWATCH_CLOUD: "),
+        ({"NAMESPACES": "*"}, "BACKUPJOBWATCH_NAMESPACES: leave it empty"),
+        ({"AZURE_ENDPOINT": "http://example.com", "DEVELOPMENT": "false"}, "BACKUPJOBWATCH_DEVELOPMENT"),
+        ({"AZURE_ENDPOINT": "http://example.com"}, "BACKUPJOBWATCH_AZURE_ENDPOINT: must be https"),
+        ({"LOG_LEVEL": "loud"}, "BACKUPJOBWATCH_LOG_LEVEL: "),
+        ({"PROBE_PORT": "http"}, "BACKUPJOBWATCH_PROBE_PORT: "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_wrong_settings(cluster: Cluster, azure: AzureSimulator, settings: dict[str, str], words: str) -> None:
+    """A wrong setting ends `run` with exit code 2, by its name and with what to write; no value of it is repeated."""
+    done = run("run", settings_for(cluster, azure.url, **settings))
+    assert done.returncode == 2
+    assert done.stderr.startswith("The settings are wrong:\n")
+    assert words in done.stderr
+    assert TOKEN not in done.stderr
+    assert "Traceback" not in done.stderr

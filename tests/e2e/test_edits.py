@@ -1,0 +1,183 @@
+"""What people and tools do to a watch while it is followed: apply, edit, suspend, ask for a poll."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.jobs import name_of
+from tests.support.watches import condition, manifest, phase
+
+if TYPE_CHECKING:
+    from demo.controlplane import Kubectl
+    from tests.support.jobs import Jobs
+    from tests.support.operator_process import OperatorProcess
+    from tests.support.watches import Watches
+
+
+def test_server_side_apply(operator: OperatorProcess, kubectl: Kubectl, watches: Watches, jobs: Jobs) -> None:
+    """A GitOps tool that applies server-side never conflicts with the operator, which owns nothing but the status."""
+    apply = ("apply", "--server-side", "--field-manager=gitops", "-n", watches.namespace, "-f", "-")
+    body = manifest("w", {"jobResourceId": jobs.start()})
+    assert "serverside-applied" in kubectl(*apply, stdin=json.dumps(body)).stdout
+    watches.until_phase("w", "Running")
+    kubectl(*apply, stdin=json.dumps(body))
+    assert watches.get("w")["metadata"]["generation"] == 1
+    body["spec"] = {"jobResourceId": jobs.completed(), "graceSeconds": 60, "pollInterval": "1m"}
+    kubectl(*apply, stdin=json.dumps(body))
+    done = watches.until_phase("w", "Succeeded")
+    body["spec"] = {"jobResourceId": body["spec"]["jobResourceId"]}
+    kubectl(*apply, stdin=json.dumps(body))
+    assert watches.get("w")["spec"]["pollInterval"] == "30s"
+    owners = {
+        (each["manager"], each.get("subresource")): each["fieldsV1"] for each in done["metadata"]["managedFields"]
+    }
+    assert owners.keys() == {("gitops", None), ("backupjobwatch", "status")}
+    assert "f:spec" not in owners["backupjobwatch", "status"]
+    assert "f:status" not in owners["gitops", None]
+
+
+def test_client_side_apply(operator: OperatorProcess, kubectl: Kubectl, watches: Watches, jobs: Jobs) -> None:
+    """A manifest that is applied again after the operator wrote the status is unchanged, and differs in nothing."""
+    text = json.dumps(manifest("w", {"jobResourceId": jobs.completed()}))
+    assert "created" in kubectl("apply", "-n", watches.namespace, "-f", "-", stdin=text).stdout
+    watches.until_phase("w", "Succeeded")
+    assert "unchanged" in kubectl("apply", "-n", watches.namespace, "-f", "-", stdin=text).stdout
+    assert kubectl("diff", "-n", watches.namespace, "-f", "-", stdin=text).stdout == ""
+
+
+def test_target_of_a_running_watch(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
+    """A running watch that is given another job forgets all of the first, and starts over."""
+    first, second = jobs.start("vm-first"), jobs.start("vm-second")
+    watches.create("w", jobResourceId=first)
+    before = watches.until_phase("w", "Running")["status"]
+    time.sleep(1.1)  # times are written in whole seconds
+    with jobs.hold(second) as hold:
+        watches.edit("w", jobResourceId=second)
+        hold.wait_arrived(40)
+    after = watches.until_phase("w", "Running")["status"]
+    assert after["job"]["entityFriendlyName"] == "vm-second"
+    assert after["watchStartTime"] > before["watchStartTime"]
+    assert after["target"] != before["target"]
+    watches.prove_honest("w")
+
+
+@pytest.mark.parametrize("ends", ["Succeeded", "Failed"])
+def test_target_of_a_finished_watch(
+    operator: OperatorProcess, watches: Watches, jobs: Jobs, kubectl: Kubectl, ends: str
+) -> None:
+    """A finished watch that is given another job runs again, and nothing of its first end is left."""
+    first, second = jobs.completed() if ends == "Succeeded" else jobs.failed(), jobs.start()
+    watches.create("w", jobResourceId=first)
+    watches.until_phase("w", ends)
+    watches.edit("w", jobResourceId=second)
+    body = watches.until_phase("w", "Running")
+    assert {"completionTime", "errors"} & body["status"].keys() == set()
+    standing = {each["type"]: each["status"] for each in body["status"]["conditions"]}
+    unfinished = {"Ready": "Unknown", "Succeeded": "Unknown", "Finished": "False", "Reconciling": "True"}
+    assert standing == {**unfinished, "AzureReachable": "True"}
+    wait = ("wait", "bjw/w", "-n", watches.namespace, "--timeout=0")
+    for gate in ("complete", "ready", "finished", "failed"):
+        assert kubectl(*wait, f"--for=condition={gate}", ok=False).returncode == 1
+    jobs.complete(second)
+    watches.poll_now("w")
+    watches.until_phase("w", "Succeeded")
+    watches.prove_honest("w", completed={name_of(second), *([name_of(first)] if ends == "Succeeded" else [])})
+
+
+def test_verdict_of_a_finished_watch(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
+    """What counts as the end is part of the target: an edit of it has the job looked at anew."""
+    job = jobs.completed()
+    watches.create("w", jobResourceId=job)
+    before = watches.until_phase("w", "Succeeded")["status"]
+    watches.edit("w", completedWithWarnings="Succeeded")
+    after = watches.until_phase("w", "Succeeded")["status"]
+    assert after["target"] != before["target"]
+    assert len(jobs.requests(job)) == 2
+
+
+def test_other_fields_of_a_running_watch(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
+    """An edit of how a job is followed keeps what is known of it."""
+    watches.create("w", jobResourceId=jobs.start())
+    before = watches.until_phase("w", "Running")["status"]
+    watches.edit("w", pollInterval="2m")
+    after = watches.until_phase("w", "Running")["status"]
+    assert after["observedGeneration"] == 2
+    for name in ("target", "watchStartTime", "job", "phase", "reason"):
+        assert after[name] == before[name]
+    assert len(watches.events("w")) == 1
+
+
+def test_other_fields_of_a_finished_watch(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
+    """A finished watch acknowledges edits and requests, and nothing else of it moves; Azure is not asked again."""
+    job = jobs.completed()
+    watches.create("w", jobResourceId=job)
+    before = watches.until_phase("w", "Succeeded")["status"]
+    watches.edit("w", pollInterval="2m")
+    watches.until_phase("w", "Succeeded")
+    watches.edit("w", suspend=True)
+    watches.until_phase("w", "Succeeded")
+    watches.request("w", "now")
+    after = watches.until("w", lambda body: body["status"].get("lastHandledReconcileAt") == "now")["status"]
+    stamped = _without_generation(before) | {"lastHandledReconcileAt": "now"}
+    assert _without_generation(after) == stamped
+    assert {each["observedGeneration"] for each in after["conditions"]} == {after["observedGeneration"]} == {3}
+    assert len(jobs.requests(job)) == 1
+    assert len(watches.events("w")) == 1
+
+
+def test_suspended(operator: OperatorProcess, kubectl: Kubectl, watches: Watches, jobs: Jobs) -> None:
+    """A suspended watch keeps what it knows, asks nothing and opens no gate; resumed, it goes on at once."""
+    job = jobs.start()
+    watches.create("w", jobResourceId=job)
+    watches.until_phase("w", "Running")
+    watches.edit("w", suspend=True)
+    body = watches.until_reason("w", "Suspended")
+    assert phase(body) == "Running"
+    assert body["status"]["job"]["status"] == "InProgress"
+    assert condition(body, "Ready")["status"] == "Unknown"
+    assert condition(body, "Reconciling") == {}
+    asked = len(jobs.requests(job))
+    jobs.complete(job)
+    wait = ("wait", "bjw/w", "-n", watches.namespace, "--for=condition=complete")
+    assert kubectl(*wait, "--timeout=1s", ok=False).returncode == 1
+    assert len(jobs.requests(job)) == asked
+    watches.edit("w", suspend=False)
+    kubectl(*wait, "--timeout=40s")
+    reasons = [event["reason"] for event in watches.events("w")]
+    assert sorted(reasons) == ["JobCompleted", "JobInProgress", "Suspended"]
+    watches.prove_honest("w", completed={name_of(job)})
+
+
+def test_suspended_from_the_start(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
+    """A watch that is created suspended is acknowledged, and Azure is not asked before it is resumed."""
+    job = jobs.completed()
+    watches.create("w", jobResourceId=job, suspend=True)
+    body = watches.until_reason("w", "Suspended")
+    assert (phase(body), "watchStartTime" in body["status"]) == ("Pending", False)
+    assert not jobs.requests(job)
+    watches.edit("w", suspend=False)
+    watches.until_phase("w", "Succeeded")
+
+
+def test_two_watches_of_one_job(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
+    """Two watches of one job, in whatever letter case, ask Azure once, and both have its end."""
+    job = jobs.completed()
+    with jobs.hold(job) as hold:
+        watches.create("one", jobResourceId=job)
+        hold.wait_arrived(40)
+        watches.create("two", jobResourceId=job.upper())
+        time.sleep(1)
+        assert hold.arrivals == 1
+    for name in ("one", "two"):
+        watches.until_phase(name, "Succeeded")
+        watches.prove_honest(name, completed={name_of(job)})
+    assert len(jobs.requests(job)) == 1
+
+
+def _without_generation(status: dict[str, Any]) -> dict[str, Any]:
+    conditions = [{**each, "observedGeneration": 0} for each in status["conditions"]]
+    return {**status, "observedGeneration": 0, "conditions": conditions}

@@ -1,0 +1,85 @@
+"""What we ship can be applied."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from backupjobwatch.core.spec import parse_spec
+from demo.simulator import jobs as demo_jobs
+
+if TYPE_CHECKING:
+    from demo.controlplane import Kubectl
+    from demo.simulator import AzureSimulator
+    from tests.support.operator_process import OperatorProcess
+    from tests.support.watches import Watches
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = sorted((ROOT / "manifests" / "samples").glob("*.yaml"))
+
+
+def test_base(kubectl: Kubectl) -> None:
+    """`kubectl apply -k manifests/base` applies, and the second time there is nothing to change."""
+    base = str(ROOT / "manifests" / "base")
+    kinds = (
+        "namespace",
+        "customresourcedefinition",
+        "serviceaccount",
+        "clusterrole",
+        "clusterrolebinding",
+        "deployment",
+    )
+    applied = kubectl("apply", "-k", base).stdout.splitlines()
+    assert {line.partition("/")[0].partition(".")[0] for line in applied} == set(kinds)
+    again = kubectl("apply", "-k", base).stdout.splitlines()
+    assert all(line.endswith(" unchanged") for line in again), again
+    kubectl("-n", "backupjobwatch-system", "get", "deploy,sa")
+    kubectl("delete", "namespace", "backupjobwatch-system", "--wait=false")
+    kubectl("delete", "clusterrole,clusterrolebinding", "backupjobwatch", "--wait=false")
+
+
+def test_readme(kubectl: Kubectl, tmp_path: Path) -> None:
+    """The README's kustomization builds, and says in the Deployment what it is said to."""
+    lines = (ROOT / "README.md").read_text().splitlines()
+    begin = lines.index("   ```yaml")
+    end = lines.index("   ```", begin)
+    kustomization = "\n".join(line.removeprefix("   ") for line in lines[begin + 1 : end])
+    base = os.path.relpath(ROOT / "manifests" / "base", tmp_path)
+    (tmp_path / "kustomization.yaml").write_text(kustomization.replace("manifests/base", base))
+    built = list(yaml.safe_load_all(kubectl("kustomize", str(tmp_path)).stdout))
+    deployment = next(each for each in built if each["kind"] == "Deployment")
+    template = deployment["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    assert container["image"] == "REGISTRY/backupjobwatch:0.1.0"
+    assert {"name": "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES", "value": "team-a,team-b"} in container["env"]
+    assert template["metadata"]["labels"]["azure.workload.identity/use"] == "true"
+    account = next(each for each in built if each["kind"] == "ServiceAccount")
+    assert account["metadata"]["annotations"] == {"azure.workload.identity/client-id": "CLIENT-ID"}
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
+def test_samples(
+    operator: OperatorProcess, kubectl: Kubectl, watches: Watches, azure: AzureSimulator, sample: Path
+) -> None:
+    """Each sample applies, and is followed to its end."""
+    vault = azure.add_vault(demo_jobs.SUBSCRIPTION_ID, demo_jobs.RESOURCE_GROUP, demo_jobs.VAULT)
+    vault.add_job(demo_jobs.DOCUMENTED)
+    azure.clock.advance(2000)
+    kubectl("apply", "-n", watches.namespace, "-f", str(sample))
+    (body,) = yaml.safe_load_all(sample.read_text())
+    done = watches.until_phase(body["metadata"]["name"], "Succeeded")
+    assert done["status"]["duration"] == "20m23s"
+
+
+def test_demo(kubectl: Kubectl, namespace: str) -> None:
+    """The watches of the demo apply, and the operator can act on each."""
+    demo = ROOT / "demo" / "watches.yaml"
+    bodies = list(yaml.safe_load_all(demo.read_text()))
+    applied = kubectl("apply", "-n", namespace, "--dry-run=server", "-f", str(demo)).stdout.splitlines()
+    assert len(applied) == len(bodies) == 5
+    for body in bodies:
+        parse_spec(body["spec"])

@@ -1,0 +1,99 @@
+"""Which namespaces are followed, and which may use the operator's own Azure identity."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.watches import condition, phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from demo.controlplane import ControlPlane, Kubectl
+    from tests.support.jobs import Jobs
+    from tests.support.operator_process import Operators
+    from tests.support.watches import Watches
+
+SETTING = "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES"
+
+
+@pytest.fixture
+def other_watches(kubectl: Kubectl, watches: Watches) -> Iterator[Watches]:
+    """The watches of a second namespace."""
+    name = f"e2e-{secrets.token_hex(4)}"
+    kubectl("create", "namespace", name)
+    yield watches.in_namespace(name)
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+def test_identity(
+    own_operators: Operators, kubectl: Kubectl, watches: Watches, other_watches: Watches, jobs: Jobs
+) -> None:
+    """A namespace that is not listed may not use the operator's identity, is told which setting does it, and heals."""
+    own_operators.start(OPERATOR_IDENTITY_NAMESPACES=other_watches.namespace).wait_ready()
+    job = jobs.completed()
+    watches.create("w", jobResourceId=job)
+    other_watches.create("allowed", jobResourceId=jobs.completed())
+    other_watches.until_phase("allowed", "Succeeded")
+    body = watches.until_reason("w", "IdentityNotAllowed")
+    assert phase(body) == "Pending"
+    assert "troubleSince" in body["status"]
+    assert condition(body, "Ready")["status"] == "Unknown"
+    assert not jobs.requests(job)
+    described = kubectl("describe", "bjw", "w", "-n", watches.namespace).stdout
+    assert SETTING in described
+    assert "Warning  IdentityNotAllowed" in described
+    own_operators.start(OPERATOR_IDENTITY_NAMESPACES=f"{watches.namespace}, other").wait_ready()
+    done = watches.until_phase("w", "Succeeded")["status"]
+    assert "troubleSince" not in done
+    assert SETTING not in str(done)
+
+
+def test_identity_never_allowed(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
+    """By default no namespace is listed; when grace is over the watch fails, and an edit starts it over."""
+    own_operators.start(OPERATOR_IDENTITY_NAMESPACES="").wait_ready()
+    watches.create("w", jobResourceId=jobs.completed(), graceSeconds=0)
+    watches.until_reason("w", "IdentityNotAllowed")
+    for _ in range(2):  # grace needs three polls in a row
+        watches.poll_now("w")
+        watches.until("w", lambda body: phase(body) is not None)
+    body = watches.until_phase("w", "Failed")
+    assert body["status"]["reason"] == "IdentityNotAllowed"
+    assert condition(body, "Stalled")["status"] == "True"
+    watches.edit("w", graceSeconds=600)
+    watches.until_phase("w", "Pending")
+
+
+def test_namespaced(
+    own_operators: Operators, watches: Watches, other_watches: Watches, jobs: Jobs, control_plane: ControlPlane
+) -> None:
+    """An operator of one namespace does not see another's watches: it does not even ask for them."""
+    known = len(control_plane.requests)
+    own_operators.start(NAMESPACES=watches.namespace).wait_ready()
+    ignored = jobs.completed()
+    other_watches.create("ignored", jobResourceId=ignored)
+    watches.create("followed", jobResourceId=jobs.completed())
+    watches.until_phase("followed", "Succeeded")
+    assert other_watches.get("ignored")["status"] == {"observedGeneration": -1}
+    assert not jobs.requests(ignored)
+    paths = {
+        request.path
+        for request in control_plane.requests.all()[known:]
+        if request.agent.startswith(("kopf", "backupjobwatch"))
+    }
+    assert {path for path in paths if "/backupjobwatches" in path} <= {
+        f"/apis/azurebackup.dev/v1alpha1/namespaces/{watches.namespace}/backupjobwatches{rest}"
+        for rest in ("", "/followed", "/followed/status")
+    }
+
+
+def test_several_namespaces(own_operators: Operators, watches: Watches, other_watches: Watches, jobs: Jobs) -> None:
+    """An operator of several namespaces follows the watches of each."""
+    own_operators.start(NAMESPACES=f"{watches.namespace},{other_watches.namespace}").wait_ready()
+    for each in (watches, other_watches):
+        each.create("w", jobResourceId=jobs.completed())
+    for each in (watches, other_watches):
+        each.until_phase("w", "Succeeded")

@@ -1,0 +1,101 @@
+"""The API server refuses what the operator could not act on, and says what to write instead."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backupjobwatch.core.spec import TARGET_DEFAULTS, parse_spec
+from backupjobwatch.errors import InvalidSpec
+from tests.support.kubernetes_client import path_of
+from tests.support.specs import BAD, GOOD, ID, Bad
+from tests.support.watches import manifest
+
+if TYPE_CHECKING:
+    from demo.controlplane import Kubectl
+    from tests.support.kubernetes_client import Answer, KubernetesClient
+
+DEFAULTS = {**TARGET_DEFAULTS, "pollInterval": "30s", "suspend": False}
+DEMO = Path(__file__).parents[2] / "demo"
+
+
+@pytest.fixture(scope="module")
+def unfollowed(cluster: object, client: KubernetesClient) -> str:
+    """A namespace of watches that nobody keeps: every request is a dry run."""
+    return "default"
+
+
+def create(client: KubernetesClient, namespace: str, body: Any) -> Answer:
+    """Have the API server judge a watch, as kubectl does."""
+    return client("POST", path_of(namespace), body, dryRun="All", fieldValidation="Strict")
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
+def test_bad(client: KubernetesClient, unfollowed: str, bad: Bad) -> None:
+    """A bad spec is refused, by field and with what to write instead; the operator would have said the same."""
+    answer = create(client, unfollowed, manifest("w", bad.spec))
+    assert answer.status in (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_REQUEST)
+    assert f"{bad.path}: " in answer.body["message"] or f'"{bad.path}"' in answer.body["message"]
+    assert bad.words in answer.body["message"]
+    if bad.read:
+        with pytest.raises(InvalidSpec) as refused:
+            parse_spec({**DEFAULTS, **bad.spec})
+        assert str(refused.value).partition(": ")[0].startswith(bad.path)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_good(client: KubernetesClient, unfollowed: str, name: str) -> None:
+    """A good spec is taken as it was written, defaults are filled in, and the operator can act on it."""
+    answer = create(client, unfollowed, manifest("w", GOOD[name]))
+    assert answer.status == HTTPStatus.CREATED, answer.body["message"]
+    assert answer.body["spec"] == {**DEFAULTS, **GOOD[name]}
+    parse_spec(answer.body["spec"])
+
+
+def test_no_spec(client: KubernetesClient, unfollowed: str) -> None:
+    """A watch without a spec is refused."""
+    body = manifest("w", {})
+    del body["spec"]
+    answer = create(client, unfollowed, body)
+    assert answer.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "spec: Required value" in answer.body["message"]
+
+
+def test_status_in_a_manifest(client: KubernetesClient, unfollowed: str) -> None:
+    """A status that somebody writes into a manifest is dropped: no gate opens by it."""
+    forged = {"phase": "Succeeded", "observedGeneration": 1, "conditions": [{"type": "Ready", "status": "True"}]}
+    body = {**manifest("w", {"jobResourceId": ID}), "status": forged}
+    answer = client("POST", path_of(unfollowed), body, dryRun="All")
+    assert answer.status == HTTPStatus.CREATED
+    assert answer.body["status"] == {"observedGeneration": -1}
+
+
+def test_edit(client: KubernetesClient, namespace: str) -> None:
+    """An edit is judged as a creation is, and a status in it is dropped too."""
+    client("POST", path_of(namespace), manifest("w", {"jobResourceId": ID, "suspend": True}))
+    merge = "application/merge-patch+json"
+    refused = client("PATCH", path_of(namespace, "w"), {"spec": {"jobName": "x"}}, content_type=merge)
+    assert refused.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "write exactly one of jobResourceId" in refused.body["message"]
+    forged = {"spec": {"pollInterval": "1m"}, "status": {"phase": "Succeeded"}}
+    taken = client("PATCH", path_of(namespace, "w"), forged, content_type=merge)
+    assert taken.body["status"].get("phase") != "Succeeded"
+    assert taken.body["metadata"]["generation"] == 2
+    client("DELETE", path_of(namespace, "w"))
+
+
+def test_as_a_person_sees_it(kubectl: Kubectl, namespace: str) -> None:
+    """`kubectl apply` of what people get wrong says what is wrong with each field, and exits with 1."""
+    refused = kubectl("apply", "-n", namespace, "-f", str(DEMO / "refused.yaml"), ok=False)
+    assert refused.returncode == 1
+    assert 'The BackupJobWatch "refused" is invalid' in refused.stderr
+    for path in ("spec.jobResourceId", "spec.vault.subscriptionId", "spec.vault.resourceGroup"):
+        assert f"* {path}: Invalid value" in refused.stderr
+    typo = json.dumps(manifest("typo", {"jobResourceId": ID, "polInterval": "10s"}))
+    refused = kubectl("apply", "-n", namespace, "-f", "-", stdin=typo, ok=False)
+    assert refused.returncode == 1
+    assert 'unknown field "spec.polInterval"' in refused.stderr

@@ -1,0 +1,103 @@
+"""The roster without kopf: its end, and what a defect does to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.arm.client import ArmClient
+from backupjobwatch.arm.credentials import StaticToken
+from backupjobwatch.core.watch import Watch
+from backupjobwatch.poller import Poller
+from backupjobwatch.roster import Roster
+from backupjobwatch.runtime import PATIENCE, Runtime
+from backupjobwatch.settings import Settings
+from backupjobwatch.step import Stepper
+from backupjobwatch.store import Store
+from tests.support.builders import JOB_NAME, job_payload
+from tests.support.kubernetes import STATUS_WRITES
+from tests.support.operator import MovableLoop
+
+if TYPE_CHECKING:
+    from demo.simulator import AzureSimulator, Vault
+    from tests.support.kubernetes import KubernetesApi
+
+
+@pytest.fixture
+def settings(sim: AzureSimulator) -> Settings:
+    return Settings(
+        azure_endpoint=sim.url,
+        development=True,
+        development_token="demo-token",  # type: ignore[arg-type]
+        operator_identity_namespaces=("*",),
+    )
+
+
+async def test_steps_under_way_are_finished(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
+    """At its end a runtime waits for the steps that it began."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+    async with Runtime.open(settings) as runtime:
+        runtime.roster.notice(Watch.from_body(api.get()))
+    await api.status(phase="Succeeded")
+    assert runtime.roster.uids == frozenset()
+
+
+async def test_steps_that_do_not_end_are_ended(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
+    """The wait is bounded: what hangs is left for the next process."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, MovableLoop)
+    started = time.monotonic()
+    with api.traffic.hold(STATUS_WRITES) as hold:
+        async with Runtime.open(settings) as runtime:
+            runtime.roster.notice(Watch.from_body(api.get()))
+            await hold.arrived()
+            loop.call_later(0.1, loop.advance, PATIENCE)
+    assert time.monotonic() - started < PATIENCE
+    assert runtime.roster.uids == frozenset()
+    await asyncio.sleep(0.1)
+    assert "phase" not in await api.status()
+
+
+async def test_a_watch_that_is_not_followed_has_no_ticks(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
+    """A tick of a watch that was forgotten is told to end; to forget it twice is fine."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+    watch = Watch.from_body(api.get())
+    async with Runtime.open(settings) as runtime:
+        runtime.roster.notice(watch)
+        assert runtime.roster.tick(watch)
+        runtime.roster.forget(watch.uid)
+        runtime.roster.forget(watch.uid)
+        assert not runtime.roster.tick(watch)
+
+
+async def test_a_defect_costs_a_step_and_no_more(
+    api: KubernetesApi, vault: Vault, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that nobody thought of is logged with its traceback, and the watch is stepped again when it is time."""
+    caplog.set_level(logging.ERROR)
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
+    client = ArmClient(settings, StaticToken("demo-token"))
+    client.close()  # its threads are gone: every request of it is a RuntimeError
+    store = await Store.connect()
+    roster = Roster(Stepper(settings, store, Poller(client)))
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, MovableLoop)
+    watch = Watch.from_body(api.get())
+    try:
+        roster.notice(watch)
+        for failures in (1, 2, 3):
+            async with asyncio.timeout(5):
+                while len(caplog.records) < failures:  # noqa: ASYNC110 -- a log record wakes nobody
+                    await asyncio.sleep(0.01)
+            loop.advance(10)
+            await asyncio.sleep(0.05)
+            assert roster.tick(watch)
+    finally:
+        await roster.close(1.0)
+        await store.close()
+    assert {record.message for record in caplog.records} == {"team-a/nightly: a step failed"}
