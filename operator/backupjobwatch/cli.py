@@ -135,7 +135,7 @@ async def _failures(settings: Settings) -> int:
             await store.close()
     except ObjectGone:
         failures += 1
-        click.echo("Kubernetes: the CRD is not installed: kubectl apply -f crds/")
+        click.echo("Kubernetes: the CRD is not installed: kubectl apply -k crds")
     except StoreError as error:
         failures += 1
         click.echo(f"Kubernetes: {error}")

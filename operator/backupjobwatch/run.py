@@ -43,21 +43,21 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
         if not await _find_crd(runtime, stop):
             return
         sweeping = asyncio.create_task(runtime.sweep.run(), name="sweep")
-        heeding = asyncio.create_task(_heed_signals_after(started, stop), name="signals")
         try:
             while not stop.is_set():
                 await _follow(runtime, stop, started)
         finally:
             stop.set()
-            for task in (sweeping, heeding):
-                task.cancel()
-            await asyncio.gather(sweeping, heeding, return_exceptions=True)
+            sweeping.cancel()
+            await asyncio.gather(sweeping, return_exceptions=True)
         _log.info("Stopped")
 
 
 async def _follow(runtime: Runtime, stop: asyncio.Event, started: asyncio.Event) -> None:
     """Run kopf until it is told to stop, or fails: it takes some of the API server's bad moments to be the end."""
     namespaces = runtime.settings.namespaces
+    started.clear()
+    heeding = asyncio.create_task(_heed_signals_after(started, stop), name="signals")
     try:
         await kopf.operator(
             registry=REGISTRY,
@@ -74,6 +74,9 @@ async def _follow(runtime: Runtime, stop: asyncio.Event, started: asyncio.Event)
             await asyncio.wait_for(stop.wait(), RETRY)
     else:
         stop.set()
+    finally:
+        heeding.cancel()
+        await asyncio.gather(heeding, return_exceptions=True)
 
 
 async def _find_crd(runtime: Runtime, stop: asyncio.Event) -> bool:
@@ -83,7 +86,7 @@ async def _find_crd(runtime: Runtime, stop: asyncio.Event) -> bool:
         try:
             await runtime.store.check(namespace)
         except ObjectGone:
-            _log.error("The CRD %s.%s is not installed: kubectl apply -f crds/", PLURAL, GROUP)
+            _log.error("The CRD %s.%s is not installed: kubectl apply -k crds", PLURAL, GROUP)
         except StoreError as error:
             _log.error("The watches cannot be listed: %s", error)
         else:

@@ -132,11 +132,11 @@ def test_python_is_the_one_that_is_required() -> None:
 @EACH_DOCUMENT
 def test_commands_are_real(path: Path) -> None:
     """Every call of ``backupjobwatch`` has a command, options that the command has, and all that it needs."""
-    context = click.Context(main, info_name="backupjobwatch")
+    context = click.Context(main, info_name="backupjobwatch", **main.context_settings)
     for name, *arguments in filter(None, calls(path.read_text(encoding="utf-8"), "backupjobwatch")):
         command = main.get_command(context, name)
         assert command is not None, name
-        options, rest, _ = command.make_parser(click.Context(command)).parse_args(list(arguments))
+        options, rest, _ = command.make_parser(click.Context(command, parent=context)).parse_args(list(arguments))
         assert rest == [], arguments
         needed = {param.name for param in command.params if param.required}
         assert not arguments or needed <= options.keys(), arguments

@@ -43,7 +43,7 @@ ABSENT: Final = "\N{EN DASH}"
 MIRRORED: Final = {"job", "duration", "durationSeconds", "extendedInfo", "errors"}
 AFTER_GRACE: Final = NOW + timedelta(hours=1)
 AFTER_DEADLINE: Final = NOW + timedelta(days=3)
-WAITING: Final = [
+WAITING: Final[list[Waiting]] = [
     Waiting(reason="Progressing", message="m"),
     Waiting(reason="WaitingForJob", message="m"),
     Waiting(reason="AmbiguousItem", message="m"),
@@ -91,7 +91,8 @@ def examples() -> dict[str, list[Example]]:
     return {
         "not yet seen by the operator": [(unseen, unseen)],
         "resolving the operation, waiting for latest, the job is not visible yet": [
-            (new, settle(new, observation, NOW, 1)) for observation in (JobNotFound("m"), *WAITING)
+            (new, settle(new, JobNotFound("m"), NOW, 1)),
+            *((new, settle(new, waiting, NOW)) for waiting in WAITING),
         ],
         "InProgress, Cancelling, or a status nobody knows": [
             (new, seen_as(status)) for status in ("InProgress", "Cancelling", "Paused")
@@ -228,7 +229,8 @@ def phases() -> dict[str, set[str]]:
     both = (watch_body(), seen_as("InProgress"))
     bodies = [settle(edit(body, suspend=True), NotAsked("m"), NOW) for body in both]
     bodies += [settle(both[1], job(status="InProgress"), AFTER_DEADLINE)]
-    bodies += [settle(both[0], observation, NOW) for observation in (*WAITING, OperationFailure(message="m"))]
+    bodies += [settle(both[0], waiting, NOW) for waiting in WAITING]
+    bodies += [settle(both[0], OperationFailure(message="m"), NOW)]
     bodies += [settle(watch_body({"jobName": JOB_NAME}), NotAsked("m"), NOW)]
     for outcome in Outcome:
         for accepted in ("Failed", "Succeeded"):

@@ -10,6 +10,7 @@ import os
 import secrets
 import sys
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,9 +28,9 @@ from demo.controlplane import (
 )
 from demo.simulator import ManualClock, running_simulator
 from tests.support.jobs import Jobs
-from tests.support.kubernetes_client import KubernetesClient, Recording
+from tests.support.kubernetes_client import WATCHES, KubernetesClient, Recording
 from tests.support.operator_process import TOKEN, OperatorProcess, Operators, prove_calm
-from tests.support.watches import Watches
+from tests.support.watches import Watches, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +157,7 @@ def jobs(azure: AzureSimulator) -> Iterator[Jobs]:
 def client(cluster: Cluster) -> Iterator[KubernetesClient]:
     """The API server by HTTPS."""
     client = KubernetesClient(cluster)
+    until(lambda: client("GET", WATCHES).status == HTTPStatus.OK, "the CRD")  # is established before it is served
     yield client
     client.close()
 

@@ -51,7 +51,7 @@ def test_check_of_the_whole_cluster(cluster: Cluster, azure: AzureSimulator) -> 
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (404, "the CRD is not installed: kubectl apply -f crds/"),
+        (404, "the CRD is not installed: kubectl apply -k crds"),
         (403, "403 not for you"),
         (None, "backupjobwatches"),
     ],

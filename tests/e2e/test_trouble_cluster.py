@@ -107,7 +107,7 @@ def test_watch_streams_refused(
     path = f"/{watches.namespace}/backupjobwatches$"
     watching = partial(control_plane.requests.where, path=path, verb="watch", agent="^kopf")
     until(watching, "a watch stream")
-    faults.add(Fault(path=path, verb="watch", agent="^kopf", status=status, times=2))
+    faults.add(Fault(path=path, verb="watch", agent="^kopf", status=status, times=1))
     faults.cut_watches(path, agent="^kopf")
     watches.create("w", jobResourceId=jobs.completed())
     watches.until_phase("w", "Succeeded")

@@ -40,7 +40,7 @@ def next_status(
         spec = parse_spec(watch.spec)
         if spec.suspend:
             asked = False
-            message = "Suspended: Azure is not asked until spec.suspend is false."
+            message = "Azure is not asked until spec.suspend is false."
             verdict = Verdict(phase=str(watch.own_status.get("phase") or PENDING), reason="Suspended", message=message)
         else:
             verdict = judge(watch, spec, observation, run=run, now=now)
