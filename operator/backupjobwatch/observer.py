@@ -72,6 +72,7 @@ class Observer:
         names = [job.name for job in pinned if job.error_code is None]
         if len(pinned) == 1 and names:
             return await self._poller.job(access, JobId(vault=vault, name=names[0]), interval=interval)
-        asked = (self._poller.job(access, JobId(vault=vault, name=name), interval=interval) for name in names)
+        job_ids = (JobId(vault=vault, name=name) for name in names)
+        asked = (self._poller.job(access, job_id, interval=interval, reuse_end=True) for job_id in job_ids)
         jobs = await asyncio.gather(*asked)
         return JobSet(jobs=tuple(jobs), not_started=tuple(job for job in pinned if job.error_code is not None))

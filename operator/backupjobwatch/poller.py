@@ -45,8 +45,11 @@ class Poller:
         """By principal and subscription: Azure throttles a principal, whatever version of its credentials it shows."""
         self._flights: dict[Hashable, asyncio.Task[Any]] = {}
 
-    async def job(self, access: Access, job_id: JobId, *, interval: timedelta) -> Job:
-        """Return a job, for somebody who asks each *interval*. While many do, it may be an entry of a list."""
+    async def job(self, access: Access, job_id: JobId, *, interval: timedelta, reuse_end: bool = False) -> Job:
+        """Return a job, for somebody who asks each *interval*. While many do, it may be an entry of a list.
+
+        With *reuse_end*, it may be an end that was seen before.
+        """
         reads, listing = self._reads_for(access, job_id.vault), (access.key, "list", job_id.vault)
         for _ in range(2):
             while reads.crowded and listing in self._flights:  # whoever waited for one may find the next under way
@@ -54,7 +57,7 @@ class Poller:
             if (flight := (access.key, job_id)) in self._flights:
                 joined: Job = await self._join(flight)
                 return joined
-            decision = reads.ask(job_id, interval=interval.total_seconds(), now=_clock())
+            decision = reads.ask(job_id, interval=interval.total_seconds(), now=_clock(), reuse_end=reuse_end)
             if decision is Decision.GET:
                 return await self._fly(flight, self._get_job(access, reads, job_id))
             if decision is Decision.LIST:

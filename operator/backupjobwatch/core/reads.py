@@ -87,11 +87,14 @@ class Reads:
     _due_rate: float = field(default=0.0, init=False)
     _swept: float = field(default=0.0, init=False)
 
-    def ask(self, job_id: JobId, *, interval: float, now: float) -> Decision | Job:
-        """Decide for somebody who asks about a job each *interval* seconds; a Job is an entry of a list that will do."""
+    def ask(self, job_id: JobId, *, interval: float, now: float, reuse_end: bool = False) -> Decision | Job:
+        """Decide for somebody who asks about a job each *interval* seconds; a Job is an entry of a list that will do.
+
+        With *reuse_end*, so is an end that was seen before: of many jobs, the budget may not cover all at one time.
+        """
         self._note(job_id, interval, now)
         detail = self._details.get(job_id)
-        if detail is not None and detail.final is not None:
+        if reuse_end and detail is not None and detail.final is not None:
             return detail.final
         if not self.crowded:
             return Decision.GET if self.budget.take(now) else Decision.WAIT
