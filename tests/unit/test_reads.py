@@ -10,7 +10,7 @@ import pytest
 from backupjobwatch.core.arm_ids import JobId, VaultId
 from backupjobwatch.core.budget import Budget
 from backupjobwatch.core.jobs import Job
-from backupjobwatch.core.reads import CROWDED, FORGET_AFTER, LAST, ROOMY, Decision, Reads
+from backupjobwatch.core.reads import CROWDED, FORGET_AFTER, IDLE, LAST, ROOMY, Decision, Reads
 from tests.support.builders import RESOURCE_GROUP, SUBSCRIPTION, job, running_job
 
 HEARTBEAT = 300.0
@@ -290,3 +290,12 @@ def test_a_set_of_ended_jobs() -> None:
         if Decision.WAIT not in answers:
             return
     pytest.fail("some of the ended jobs had to wait at every tick, the same ones each time")
+
+
+def test_idle() -> None:
+    """What is known for those who asked may be forgotten when nobody has asked for an hour."""
+    given = reads()
+    given.ask(IDS[0], interval=EVERY, now=1000)
+
+    assert not given.is_idle(1000 + IDLE)
+    assert given.is_idle(1001 + IDLE)
