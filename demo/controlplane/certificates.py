@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CA, SERVER, ADMIN, SIGNING_KEY = "ca.pem", "server.pem", "admin.pem", "service-account.pem"
-"""The files: the latter three are private keys."""
+"""The files: the latter three are private keys; see ``service_accounts`` for the last."""
 
 
 def issue(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
@@ -29,7 +29,6 @@ def issue(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
         write_private(directory / name, certificate.private_key_and_cert_chain_pem.bytes())
         certificate.configure_cert(context)
         ca.configure_trust(context)
-    write_private(directory / SIGNING_KEY, server.private_key_pem.bytes())
     return server_tls, client_tls
 
 

@@ -33,6 +33,7 @@ from .errors import ControlPlaneUnavailable
 from .front import Front
 from .kinds import CRDS
 from .processes import Processes
+from .service_accounts import ISSUER, SigningKey
 from .upstream import OK, Upstream
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ class ControlPlane(Cluster):
     url: str
     faults: Faults
     requests: Traffic
+    service_account_issuer = ISSUER
+    service_account_public_key: str
+    """PEM: verifies the tokens of ServiceAccounts, which are signed with RS256."""
 
     def __init__(self, directory: Path | None = None, binaries: Binaries | None = None) -> None:
         """*directory* keeps the objects from one run to the next; without it they are gone at the end."""
@@ -118,13 +122,16 @@ class ControlPlane(Cluster):
         with socket.create_server((LOOPBACK, 0)) as unused:
             port = unused.getsockname()[1]
         server_tls, client_tls = certificates.issue(self.directory)
+        key = SigningKey()
+        key.write(self.directory / certificates.SIGNING_KEY)
+        self.service_account_public_key = key.public_pem
         self.url = f"https://{LOOPBACK}:{listener.getsockname()[1]}"
         certificates.write_kubeconfig(self.kubeconfig, self.url)
 
         stack.push_async_callback(self.processes.stop)
         # The front is up before the API server, which reads namespaces and services through it.
         upstream = Upstream(f"https://{LOOPBACK}:{port}", await stack.enter_async_context(client(client_tls)))
-        front = Front(upstream, complete=binaries.complete)
+        front = Front(upstream, key, complete=binaries.complete)
         self.faults, self.requests = front.gate.faults, front.gate.requests
         stack.callback(front.close)
         runner = web.AppRunner(front.app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
@@ -210,7 +217,7 @@ def kube_apiserver_flags(port: int) -> list[str]:
         "--cert-dir=certificates",
         "--authorization-mode=RBAC",
         "--service-cluster-ip-range=10.0.0.0/24",
-        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-issuer={ISSUER}",
         f"--service-account-key-file={certificates.SIGNING_KEY}",
         f"--service-account-signing-key-file={certificates.SIGNING_KEY}",
         "--disable-admission-plugins=ServiceAccount",  # no controller makes the default ServiceAccounts it asks for

@@ -7,7 +7,8 @@ serves custom resources only; for it the front adds
 * /api and /apis, composed from the server's own discovery per group;
 * namespaces, events, deployments and the like: objects of hidden CRDs, see ``kinds`` and ``translation``, so
   that they too are stored, watched, patched and printed by the real server;
-* the end of namespaces, see ``namespaces``.
+* the end of namespaces, see ``namespaces``;
+* tokens of ServiceAccounts, see ``service_accounts``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from .kinds import CRDS, HIDDEN, NAMESPACES, Kind
 from .namespaces import Namespaces
 from .outgoing import HOP_BY_HOP, JSON, Outgoing
 from .patches import merge_patch
+from .service_accounts import ServiceAccountTokens
 from .traffic import is_watch
 from .translation import route, schema_path, to_client, to_server
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from .faults import Fault
     from .gate import Begin
+    from .service_accounts import SigningKey
     from .upstream import Upstream
 
 STRATEGIC_MERGE = "application/strategic-merge-patch+json"
@@ -44,12 +47,13 @@ WRITES_AT_A_TIME = 50
 class Front:
     """An HTTP handler that forwards to the API server *upstream*."""
 
-    def __init__(self, upstream: Upstream, *, complete: bool) -> None:
-        """*complete* says that nothing needs to be added to the server: it is a kube-apiserver."""
+    def __init__(self, upstream: Upstream, key: SigningKey, *, complete: bool) -> None:
+        """*complete* says that nothing needs to be added to the server: it is a kube-apiserver. *key* signs tokens."""
         self.gate = Gate(self._answer)
         self._upstream = upstream
         self._complete = complete
         self._namespaces = Namespaces(upstream)
+        self._tokens = ServiceAccountTokens(upstream, key)
         self._writes = asyncio.Semaphore(WRITES_AT_A_TIME)
 
     def app(self) -> web.Application:
@@ -72,6 +76,11 @@ class Front:
             response = web.json_response(await self._discovery(request.path))
             await begin(response)
             return response
+        if not self._complete and (token := await self._tokens.answer(request)) is not None:
+            if fault is not None:
+                return await failed(request, begin, fault)
+            await begin(token)
+            return token
         # GETs are never held back: watches last, and admission looks up namespaces here while a write waits.
         async with contextlib.nullcontext() if request.method == "GET" else self._writes:
             outgoing = Outgoing(request, await request.read())

@@ -2,65 +2,52 @@
 
 import re
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from typing import Any
 
 from demo.simulator import errors
+from demo.simulator.access import Access
+from demo.simulator.any_vault import AnyVault
+from demo.simulator.directory import Directory
+from demo.simulator.lists import Lists
 from demo.simulator.messages import Answer, ArmRequest, json_answer
+from demo.simulator.quotas import Quotas
+from demo.simulator.routes import DATA_PROTECTION_VERSIONS, RECOVERY_SERVICES_VERSIONS, Names, Route, vault_route
 from demo.simulator.tokens import Tokens
-from demo.simulator.vaults import Directory
-
-RECOVERY_SERVICES_VERSIONS = (
-    "2026-11-01", "2026-10-01", "2026-08-01", "2026-07-01", "2026-05-01", "2026-02-01", "2026-01-01", "2025-08-01",
-    "2025-02-01", "2024-04-01", "2023-06-01", "2023-04-01", "2023-02-01", "2022-02-01", "2021-12-01", "2021-10-01",
-    "2021-08-01", "2021-04-01", "2021-01-01", "2020-10-01", "2019-06-15", "2019-05-13", "2017-07-01", "2016-12-01",
-)  # fmt: skip
-"""The stable api-versions in which the job calls were published, newest first."""
+from demo.simulator.vaults import BackupVault, Vault
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_RATE_LIMIT = "x-ms-ratelimit-"
 _REMAINING = "x-ms-ratelimit-remaining-subscription-resource-requests"
-
-Endpoint = Callable[[ArmRequest, dict[str, str]], Answer]
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """A path of one provider; ``{name}`` in the template stands for one segment."""
-
-    template: tuple[str, ...]
-    versions: tuple[str, ...]
-    endpoints: dict[str, Endpoint]
-
-    def match(self, segments: tuple[str, ...]) -> dict[str, str] | None:
-        if len(segments) != len(self.template):
-            return None
-        names = {}
-        for expected, segment in zip(self.template, segments, strict=True):
-            if expected.startswith("{") and segment:
-                names[expected.strip("{}")] = segment
-            elif expected.casefold() != segment.casefold():
-                return None
-        return names
 
 
 class ResourceManager:
     """Answers requests from the directory; knows no sockets, and no faults but its own refusals."""
 
-    def __init__(self, directory: Directory, tokens: Tokens, *, location: str = "CENTRALINDIA") -> None:
+    def __init__(
+        self, directory: Directory, tokens: Tokens, *, scheme: str = "http", location: str = "CENTRALINDIA"
+    ) -> None:
         self._directory = directory
         self._tokens = tokens
+        self._scheme = scheme
         self._location = location
+        self.access = Access()
+        self.lists = Lists()
+        self.quotas = Quotas()
         self.remaining_requests = 249
-        """What the rate limit header says; the bucket of job GETs holds about 250."""
+        """What the rate limit header says while no quotas are counted."""
+        recovery = (Vault, RECOVERY_SERVICES_VERSIONS)
+        protection = (BackupVault, DATA_PROTECTION_VERSIONS)
+        item = "backupFabrics/{fabric}/protectionContainers/{container}/protectedItems/{item}"
         self._routes = (
-            _route(
-                "subscriptions/{subscription}/resourceGroups/{group}"
-                "/providers/Microsoft.RecoveryServices/vaults/{vault}/backupJobs/{job}",
-                RECOVERY_SERVICES_VERSIONS,
-                GET=self._get_job,
-            ),
+            vault_route(*recovery, "backupJobs/{job}", self._get_job, quota="jobs"),
+            vault_route(*recovery, "backupJobs", self._list_jobs),
+            vault_route(*recovery, "backupOperations/{operation}", self._get_operation),
+            vault_route(*recovery, f"{item}/operationsStatus/{{operation}}", self._get_operation),
+            vault_route(*protection, "backupJobs/{job}", self._get_job),
+            vault_route(*protection, "backupJobs", self._list_jobs),
+            vault_route(*protection, "operationStatus/{operation}", self._get_operation),
         )
 
     def answer(self, request: ArmRequest) -> Answer:
@@ -85,8 +72,9 @@ class ResourceManager:
         if "x-ms-client-request-id" in request.headers:
             headers["x-ms-client-request-id"] = request.headers["x-ms-client-request-id"]
         if errors.GATEWAY.keys().isdisjoint(answer.headers):  # it got as far as the service
+            if not any(name.startswith(_RATE_LIMIT) for name in answer.headers):
+                headers[_REMAINING] = str(self.remaining_requests)
             headers |= {
-                _REMAINING: str(self.remaining_requests),
                 "Server": "Microsoft-IIS/10.0",
                 "X-Powered-By": "ASP.NET",
             }
@@ -102,34 +90,54 @@ class ResourceManager:
             return refusal
         for route in self._routes:
             names = route.match(request.segments)
-            if names is None:
-                continue
-            if version.casefold() not in route.versions:
-                return errors.invalid_api_version(version, route.versions)
-            endpoint = route.endpoints.get(request.method)
-            if endpoint is None:
-                return errors.method_not_allowed(request.method, route.endpoints)
-            return endpoint(request, names)
+            if names is not None:
+                return self._answer_on(route, request, names, version)
         return errors.path_not_found(request.path)
 
-    def _get_job(self, request: ArmRequest, names: dict[str, str]) -> Answer:
-        subscription, group, vault_name = names["subscription"], names["group"], names["vault"]
+    def _answer_on(self, route: Route, request: ArmRequest, names: Names, version: str) -> Answer:
+        subscription, principal = names["subscription"], request.principal or ""
+        if version.casefold() not in route.versions:
+            return errors.invalid_api_version(version, route.versions)
+        if request.method != "GET":
+            return errors.method_not_allowed(request.method, ("GET",))
         if not _GUID.fullmatch(subscription):
             return errors.invalid_subscription(subscription)
+        counted = self.quotas.take(principal, subscription, route.quota, action=route.action)
+        if isinstance(counted, Answer):
+            return counted
+        if not self.access.allows(principal, request.path):
+            answer = errors.forbidden(principal=principal, action=route.action, scope=request.path)
+        else:
+            answer = self._answer_from_vault(route, request, names)
+        return answer.with_headers(counted)
+
+    def _answer_from_vault(self, route: Route, request: ArmRequest, names: Names) -> Answer:
+        subscription, group = names["subscription"], names["group"]
         if not self._directory.has_subscription(subscription):
             return errors.subscription_not_found(subscription)
         if not self._directory.has_resource_group(subscription, group):
             return errors.resource_group_not_found(group)
-        vault = self._directory.find_vault(subscription, group, vault_name)
+        vault = self._directory.find_vault(route.vault_kind, subscription, group, names["vault"])
         if vault is None:
-            return errors.resource_not_found(f"Microsoft.RecoveryServices/vaults/{vault_name}", group)
+            return errors.resource_not_found(f"{route.vault_kind.TYPE}/{names['vault']}", group)
+        return route.endpoint(request, names, vault)
+
+    def _get_job(self, request: ArmRequest, names: Names, vault: AnyVault) -> Answer:
         resource = vault.find_job(names["job"])
-        if resource is None:
-            return errors.job_not_found()
         # The id echoes the request's letter case, whatever the vault was made as.
-        resource.pop("id", None)
-        return json_answer(200, {"id": request.path, **resource}, content_type="application/json")
+        return errors.job_not_found() if resource is None else _found({**resource, "id": request.path})
+
+    def _list_jobs(self, request: ArmRequest, _names: Names, vault: AnyVault) -> Answer:
+        base_url = f"{self._scheme}://{request.headers.get('host', 'localhost')}"
+        return self.lists.answer(request, vault, filtered=isinstance(vault, Vault), base_url=base_url)
+
+    def _get_operation(self, request: ArmRequest, names: Names, vault: AnyVault) -> Answer:
+        status = vault.find_operation(names["operation"])
+        if status is None:
+            return errors.operation_not_found()
+        # Backup vaults give the status a resource ID, Recovery Services vaults its bare name.
+        return _found({**status, "id": status["name"] if isinstance(vault, Vault) else request.path})
 
 
-def _route(template: str, versions: tuple[str, ...], **endpoints: Endpoint) -> _Route:
-    return _Route(tuple(template.split("/")), versions, endpoints)
+def _found(resource: dict[str, Any]) -> Answer:
+    return json_answer(200, {"id": resource["id"], **resource}, content_type="application/json")

@@ -21,9 +21,10 @@ import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from demo.simulator.any_vault import AnyVault
 from demo.simulator.faults import KINDS
 from demo.simulator.messages import Answer, arm_request, json_answer
-from demo.simulator.vaults import Vault
+from demo.simulator.vaults import BackupVault, Vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from demo.simulator.server import AzureSimulator
 
 _Body = dict[str, Any]
+_KINDS: dict[str, type[AnyVault]] = {kind.TYPE.casefold(): kind for kind in (Vault, BackupVault)}
+_JOB_ID_LENGTH = 10
+"""Segments of a job's resource ID."""
 
 
 class ControlApi:
@@ -116,15 +120,18 @@ class ControlApi:
                 raise KeyError(f"{method} here")
         return None
 
-    def _vault(self, segments: tuple[str, ...]) -> tuple[Vault, str]:
+    def _vault(self, segments: tuple[str, ...]) -> tuple[AnyVault, str]:
         names = [segment.casefold() for segment in segments]
-        literal = ["subscriptions", "resourcegroups", "providers", "vaults", "backupjobs"]
+        literal = ["subscriptions", "resourcegroups", "providers"]
+        kind = _KINDS.get("/".join(names[5:7]))
         if (
-            names[:1] + names[2:3] + names[4:5] + names[6:7] + names[8:9] != literal
-            or len(segments) != len(literal) * 2
+            names[:1] + names[2:3] + names[4:5] != literal
+            or names[8:9] != ["backupjobs"]
+            or len(segments) != _JOB_ID_LENGTH
+            or kind is None
         ):
             raise KeyError("/" + "/".join(segments))
-        vault = self._simulator.directory.find_vault(segments[1], segments[3], segments[7])
+        vault = self._simulator.directory.find_vault(kind, segments[1], segments[3], segments[7])
         if vault is None:
             raise KeyError("/" + "/".join(segments[:8]))
         return vault, segments[9]

@@ -134,6 +134,24 @@ def job_not_found() -> Answer:
     )
 
 
+def operation_not_found() -> Answer:
+    """Miss an operation in a vault that exists. No public material names the code of this one either."""
+    return service_error(
+        404,
+        "BMSUserErrorDataSourceObjectNotFound",
+        "The operation was not found.\r\nPlease check the operation's name and the vault.",
+    )
+
+
+def invalid_input() -> Answer:
+    """Refuse a filter, or a token of a page, that is not understood."""
+    return service_error(
+        400,
+        "BMSUserErrorInvalidInput",
+        "The input of the call is invalid.\r\nPlease look at what the call needs.",
+    )
+
+
 def path_not_found(path: str) -> Answer:
     return gateway_error(404, "NotFound", f"No HTTP resource was found that matches the request URI '{path}'.")
 

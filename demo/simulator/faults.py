@@ -185,7 +185,7 @@ class Fault:
         """404 of the gateway."""
 
         def respond(_: TrueAnswer, request: ArmRequest) -> Answer:
-            vault = f"Microsoft.RecoveryServices/vaults/{_segment_after(request, 'vaults')}"
+            vault = "/".join(request.segments[5:8])
             return errors.resource_not_found(vault, _segment_after(request, "resourceGroups"))
 
         return cls(kind="vault_not_found", respond=respond, official=True)
@@ -203,6 +203,17 @@ class Fault:
             return Answer(status, headers={"Location": to.rstrip("/") + request.target})
 
         return cls(kind="redirect", respond=respond, official=True)
+
+    @classmethod
+    def next_link(cls, *, to: str) -> "Fault":
+        """The true list, its ``nextLink`` to the same path and query at *to*: another host, or for ever this one."""
+
+        def respond(true_answer: TrueAnswer, request: ArmRequest) -> Answer:
+            answer = true_answer()
+            page = {**json.loads(answer.body), "nextLink": to.rstrip("/") + request.target}
+            return json_answer(answer.status, page, answer.headers)
+
+        return cls(kind="next_link", respond=respond)
 
     @classmethod
     def answer(

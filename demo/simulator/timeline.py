@@ -95,8 +95,10 @@ class Job:
         """Find the state that holds *elapsed* ticks after the start."""
         return next(state for state in reversed(self.timeline) if ticks_of(state.after) <= max(elapsed, 0))
 
-    def properties_at(self, *, started: int, now: int) -> dict[str, Any] | None:
-        """Tell the job's properties at *now*, or None while it is not visible."""
+    def properties_at(
+        self, *, started: int, now: int, duration_format: Callable[[int], str] | None = None
+    ) -> dict[str, Any] | None:
+        """Tell the job's properties at *now*, or None while it is not visible; by default in its own format."""
         elapsed = now - started
         if elapsed < ticks_of(self.visible_after):
             return None
@@ -105,7 +107,7 @@ class Job:
         lasted = ticks_of(state.after) if state.ended else max(elapsed, 0)
         properties = {
             "status": state.status,
-            "duration": self.duration_format(lasted),
+            "duration": (duration_format or self.duration_format)(lasted),
             "startTime": timestamp(start),
             **({"endTime": timestamp(start + lasted)} if state.ended else {}),
             **self.properties,

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import math
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,12 +24,16 @@ class Tokens:
         self._lock = threading.Lock()
         self._principals = dict(tokens)
         self._refusals: dict[str, _Refusal] = {}
+        self._ends: dict[str, float] = {}
 
-    def add(self, token: str, principal: str) -> None:
-        """Accept *token* as that of *principal*, also where it was refused before."""
+    def add(self, token: str, principal: str, *, lifetime: float | None = None) -> None:
+        """Accept *token* as that of *principal*, also where it was refused before; for *lifetime* seconds."""
         with self._lock:
             self._principals[token] = principal
             self._refusals.pop(token, None)
+            self._ends.pop(token, None)
+            if lifetime is not None:
+                self._ends[token] = time.monotonic() + lifetime
 
     def remove(self, token: str) -> None:
         """Forget a token: it is as wrong as any other text then."""
@@ -61,7 +67,8 @@ class Tokens:
         with self._lock:
             if token is None or token not in self._principals:
                 return errors.invalid_token()
-            refuse = self._refusals.get(token)
+            over = self._ends.get(token, math.inf) <= time.monotonic()
+            refuse = self._refusals.get(token, expired if over else None)
         return None if refuse is None else refuse()
 
 

@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 import requests
@@ -16,7 +16,11 @@ import yaml
 from backupjobwatch import __version__
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import operator_tokens
-from backupjobwatch.arm.responses import Answer, read_job
+from backupjobwatch.arm.responses import Answer, read_job, read_job_list, read_object
+from backupjobwatch.core.arm_ids import JobId, OperationId
+from backupjobwatch.core.latest import find_latest
+from backupjobwatch.core.observations import OperationFailure, Waiting
+from backupjobwatch.core.operations import read_operation
 from backupjobwatch.core.spec import parse_spec
 from backupjobwatch.core.status import next_status
 from backupjobwatch.core.times import parse_time
@@ -24,12 +28,10 @@ from backupjobwatch.core.verdict import MIN_RUN
 from backupjobwatch.core.watch import Watch
 from backupjobwatch.errors import AzureError, InvalidSpec, NotAsked, ObjectGone, SettingsError, StoreError
 from backupjobwatch.logs import configure_logs
+from backupjobwatch.observer import Observed
 from backupjobwatch.run import run as run_operator
 from backupjobwatch.settings import Settings, load_settings
 from backupjobwatch.store import Store
-
-if TYPE_CHECKING:
-    from backupjobwatch.core.jobs import Job
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _WRONG_SETTINGS: Final = 2
@@ -99,14 +101,8 @@ def render(
     body["status"] = _load(previous_file).get("status") if previous_file else body.get("status")
     watch = Watch.from_body(body)
     answer = Answer(status=http_status, headers=_headers(headers), body=response_file.read_bytes())
-    observation: Job | AzureError
-    try:
-        observation = read_job(answer, parse_spec(watch.spec).job_id, now=now)
-    except AzureError as error:
-        observation = error
-    except InvalidSpec as error:
-        observation = NotAsked(str(error))
-    body["status"] = next_status(watch, observation, run=MIN_RUN, now=now)
+    observed = _observe(watch, answer, now)
+    body["status"] = next_status(watch, observed.observation, run=MIN_RUN, now=now, pinned=observed.pinned)
     click.echo(yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=120), nl=False)
 
 
@@ -120,9 +116,9 @@ def _settings() -> Settings:
 
 async def _failures(settings: Settings) -> int:
     failures = 0
-    client = ArmClient(settings, operator_tokens(settings))
+    client = ArmClient(settings)
     try:
-        await client.get_token()
+        await client.get_token(operator_tokens(settings))
         click.echo("Azure: a token could be had.")
     except AzureError as error:
         failures += 1
@@ -144,6 +140,32 @@ async def _failures(settings: Settings) -> int:
         failures += 1
         click.echo(f"Kubernetes: {error}")
     return failures
+
+
+def _observe(watch: Watch, answer: Answer, now: datetime) -> Observed:
+    """What *answer* says: about the job, or, where that is not known yet, about the operation or of the vault's list."""
+    try:
+        source = parse_spec(watch.spec).source
+        if isinstance(source, JobId):
+            return Observed(read_job(answer, source, now=now))
+        if len(watch.pinned) > 1 or any(job.error_code for job in watch.pinned):
+            return Observed(NotAsked("Several jobs belong to this watch, and one answer does not tell."), watch.pinned)
+        if watch.pinned:
+            job_id = JobId(vault=source.vault, name=watch.pinned[0].name)
+            return Observed(read_job(answer, job_id, now=now), watch.pinned)
+        if isinstance(source, OperationId):
+            found = read_operation(read_object(answer, now=now))
+        else:
+            jobs, _ = read_job_list(answer, source.vault, now=now)
+            latest = find_latest(jobs, source, created=watch.created)
+            found = latest if isinstance(latest, Waiting) else (latest,)
+    except (AzureError, InvalidSpec) as error:
+        return Observed(error if isinstance(error, AzureError) else NotAsked(str(error)))
+    if isinstance(found, Waiting | OperationFailure):
+        return Observed(found)
+    return Observed(
+        NotAsked("The job has been found and would be asked for next: render again, with its answer."), found
+    )
 
 
 def _load(path: Path) -> dict[str, Any]:

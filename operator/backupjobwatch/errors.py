@@ -7,6 +7,7 @@ BackupJobWatchError
 │  ├─ NotAsked                 it was not our turn: nothing is known, nothing changes
 │  ├─ JobNotFound              404 from the backup service: not visible yet, or not there
 │  ├─ VaultNotFound            404 from ARM's gateway: vault, resource group or subscription
+│  ├─ OperationWithoutJob      the operation succeeded and names no job
 │  ├─ CredentialsNotFound      no credential is configured
 │  ├─ IdentityNotAllowed       this namespace may not use the operator's identity
 │  ├─ AuthenticationFailed     401, or Entra refused the credential
@@ -17,7 +18,8 @@ BackupJobWatchError
 └─ StoreError                  the Kubernetes API server did not do what it was asked
    ├─ Conflict                 409: the object has changed since it was read
    ├─ ObjectGone               404
-   └─ StoreUnavailable         it refused (403, 422, …), failed, or did not answer
+   ├─ Forbidden                403
+   └─ StoreUnavailable         it refused (422, …), failed, or did not answer
 """
 
 from __future__ import annotations
@@ -99,6 +101,14 @@ class VaultNotFound(AzureError):
     answered = True
 
 
+class OperationWithoutJob(AzureError):
+    """The operation succeeded and names no job: perhaps not yet."""
+
+    reason = "OperationWithoutJob"
+    grace = Grace.ALWAYS
+    answered = True
+
+
 class CredentialsNotFound(AzureError):
     """There is no credential to ask Azure with."""
 
@@ -155,6 +165,10 @@ class Conflict(StoreError):
 
 class ObjectGone(StoreError):
     """The object is not there any more."""
+
+
+class Forbidden(StoreError):
+    """The operator has no right to do that."""
 
 
 class StoreUnavailable(StoreError):

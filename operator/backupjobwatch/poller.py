@@ -1,66 +1,168 @@
-"""Asks Azure as little as possible: one request for all who ask for one job, none while Azure wants to be left alone."""
+"""Asks Azure as little as possible: within a budget, one request for all who ask for one thing, lists where they do."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from weakref import WeakValueDictionary
 
-from backupjobwatch.core.arm_ids import fold_case
+from backupjobwatch.core.arm_ids import JobId, fold_case
+from backupjobwatch.core.budget import Budget
 from backupjobwatch.core.durations import format_duration
+from backupjobwatch.core.latest import list_filter
+from backupjobwatch.core.reads import Decision, Reads
 from backupjobwatch.errors import AzureError, NotAsked
 
 if TYPE_CHECKING:
-    from backupjobwatch.arm.client import ArmClient
-    from backupjobwatch.core.arm_ids import JobId
+    from collections.abc import Callable, Coroutine, Hashable
+    from datetime import datetime
+
+    from backupjobwatch.access import Access
+    from backupjobwatch.arm.client import ArmClient, Reading
+    from backupjobwatch.core.arm_ids import OperationId, VaultId
     from backupjobwatch.core.jobs import Job
+    from backupjobwatch.core.observations import OperationFailure, PinnedJob, Waiting
+    from backupjobwatch.settings import Settings
 
 _log = logging.getLogger(__name__)
+_Value = TypeVar("_Value")
+
+RUNNING_JOBS: Final = "status eq 'InProgress'"
+"""The filter of lists that stand in for GETs. A job that is not in them is asked for by itself."""
 
 
 class Poller:
-    """Observes jobs with one identity."""
+    """Reads for all watches. Its methods raise AzureError; they answer at once, NotAsked, rather than wait for a turn."""
 
-    def __init__(self, client: ArmClient) -> None:
+    def __init__(self, settings: Settings, client: ArmClient) -> None:
+        self._settings = settings
         self._client = client
-        self._flights: dict[JobId, asyncio.Task[Job | AzureError]] = {}
-        self._stopped_until: dict[str, float] = {}
-        """By subscription, on the event loop's clock: Azure throttles an identity per subscription."""
+        self._reads: dict[tuple[str, str], Reads] = {}
+        """By access and subscription: what one identity was shown, no other is."""
+        self._budgets: WeakValueDictionary[tuple[str, str], Budget] = WeakValueDictionary()
+        """By principal and subscription: Azure throttles a principal, whatever version of its credentials it shows."""
+        self._flights: dict[Hashable, asyncio.Task[Any]] = {}
 
-    async def observe(self, job_id: JobId) -> Job | AzureError:
-        """Return what Azure says about the job, or why it says nothing. Never waits for a Retry-After."""
-        wait = self._wait(job_id)
-        if wait > timedelta():
-            return NotAsked(f"Azure asked to be left alone; it will be asked again in {format_duration(wait)}.")
-        flight = self._flights.get(job_id)
-        if flight is None:
-            flight = asyncio.create_task(self._fly(job_id))
-            self._flights[job_id] = flight
-            flight.add_done_callback(lambda _: self._flights.pop(job_id, None))
+    async def job(self, access: Access, job_id: JobId, *, interval: timedelta, reuse_end: bool = False) -> Job:
+        """Return a job, for somebody who asks each *interval*. While many do, it may be an entry of a list.
+
+        With *reuse_end*, it may be an end that was seen before.
+        """
+        reads, listing = self._reads_for(access, job_id.vault), (access.key, "list", job_id.vault)
+        for _ in range(2):
+            while reads.crowded and listing in self._flights:  # whoever waited for one may find the next under way
+                await self._join(listing)
+            if (flight := (access.key, job_id)) in self._flights:
+                joined: Job = await self._join(flight)
+                return joined
+            decision = reads.ask(job_id, interval=interval.total_seconds(), now=_clock(), reuse_end=reuse_end)
+            if decision is Decision.GET:
+                return await self._fly(flight, self._get_job(access, reads, job_id))
+            if decision is Decision.LIST:
+                await self._fly(listing, self._list_running(access, reads, job_id.vault))
+            elif decision is Decision.WAIT:
+                break
+            else:
+                return decision
+        raise self._not_asked(reads)
+
+    async def operation(
+        self, access: Access, operation_id: OperationId
+    ) -> tuple[PinnedJob, ...] | Waiting | OperationFailure:
+        """Return what became of an operation."""
+        reads = self._reads_for(access, operation_id.vault)
+        return await self._take_turn(
+            (access.key, operation_id),
+            reads,
+            lambda: self._read(reads, "operation", self._client.get_operation(access.tokens, operation_id)),
+        )
+
+    async def jobs(self, access: Access, vault: VaultId, *, start: datetime, end: datetime) -> tuple[Job, ...]:
+        """Return the jobs of a vault that started between two times, and perhaps others."""
+        reads = self._reads_for(access, vault)
+
+        async def read() -> tuple[Job, ...]:
+            reading = self._client.list_jobs(access.tokens, vault, filter_=list_filter(start, end))
+            return await self._read(reads, "list", reading)
+
+        return await self._take_turn((access.key, "window", vault, start, end), reads, read)
+
+    def _reads_for(self, access: Access, vault: VaultId) -> Reads:
+        subscription = fold_case(vault.subscription_id)
+        key = (access.key, subscription)
+        if key not in self._reads:
+            self._reads = {known: reads for known, reads in self._reads.items() if not reads.is_idle(_clock())}
+            settings = self._settings
+            budget = self._budgets.setdefault(
+                (access.principal, subscription),
+                Budget(rate=settings.azure_reads_per_second, burst=settings.azure_read_burst),
+            )
+            self._reads[key] = Reads(budget=budget, heartbeat=settings.heartbeat.total_seconds(), asked=_clock())
+        return self._reads[key]
+
+    async def _take_turn(
+        self, flight: Hashable, reads: Reads, read: Callable[[], Coroutine[Any, Any, _Value]]
+    ) -> _Value:
+        if flight in self._flights:
+            joined: _Value = await self._join(flight)
+            return joined
+        if not reads.budget.take(_clock()):
+            raise self._not_asked(reads)
+        return await self._fly(flight, read())
+
+    async def _fly(self, flight: Hashable, read: Coroutine[Any, Any, _Value]) -> _Value:
+        task = asyncio.create_task(read)
+        self._flights[flight] = task
+        task.add_done_callback(lambda _: self._land(flight, task))
+        result: _Value = await self._join(flight)
+        return result
+
+    def _land(self, flight: Hashable, task: asyncio.Task[Any]) -> None:
+        del self._flights[flight]
+        if not task.cancelled():
+            task.exception()  # whoever asked may have gone: then nobody else looks at it
+
+    async def _join(self, flight: Hashable) -> Any:
         # One asker's end (a deleted watch) is not the others'.
-        return await asyncio.shield(flight)
+        return await asyncio.shield(self._flights[flight])
 
-    def _wait(self, job_id: JobId) -> timedelta:
-        until = self._stopped_until.get(_subscription(job_id), 0.0)
-        return timedelta(seconds=max(until - asyncio.get_running_loop().time(), 0.0))
+    async def _get_job(self, access: Access, reads: Reads, job_id: JobId) -> Job:
+        job = await self._read(reads, "job", self._client.get_job(access.tokens, job_id))
+        reads.got(job_id, job, now=_clock())
+        return job
 
-    async def _fly(self, job_id: JobId) -> Job | AzureError:
+    async def _list_running(self, access: Access, reads: Reads, vault: VaultId) -> None:
+        reading = await self._heed(reads, "list", self._client.list_jobs(access.tokens, vault, filter_=RUNNING_JOBS))
+        jobs = [(JobId(vault=vault, name=job.name), job) for job in reading.value if job.name]
+        reads.listed(vault, jobs, pages=reading.pages, now=_clock())
+
+    async def _read(self, reads: Reads, kind: str, read: Coroutine[Any, Any, Reading[_Value]]) -> _Value:
+        reading = await self._heed(reads, kind, read)
+        reads.budget.charge(_clock(), reading.pages - 1)
+        return reading.value
+
+    async def _heed(self, reads: Reads, kind: str, read: Coroutine[Any, Any, Reading[_Value]]) -> Reading[_Value]:
+        """Read, and heed what Azure says about reading more."""
         try:
-            return await self._client.get_job(job_id)
+            reading = await read
         except AzureError as error:
             if error.retry_after:
-                self._stop(job_id, error.retry_after)
-            return error
+                _log.warning("Azure wants no requests for %s: %s", format_duration(error.retry_after), error)
+                reads.budget.stop(_clock(), error.retry_after.total_seconds())
+            raise
+        if reading.remaining is not None:
+            reads.budget.learn(kind, reading.remaining, _clock())
+        return reading
 
-    def _stop(self, job_id: JobId, wait: timedelta) -> None:
-        """Leave the subscription alone for *wait*. Asking earlier is refused, and renews the wait."""
-        subscription = _subscription(job_id)
-        until = asyncio.get_running_loop().time() + wait.total_seconds()
-        if until > self._stopped_until.get(subscription, 0.0):
-            _log.warning("Azure wants no requests for subscription %s for %s", subscription, format_duration(wait))
-            self._stopped_until[subscription] = until
+    def _not_asked(self, reads: Reads) -> NotAsked:
+        wait = reads.budget.wait(_clock())
+        if wait:
+            until = format_duration(timedelta(seconds=wait))
+            return NotAsked(f"Azure asked to be left alone; it will be asked again in {until}.")
+        return NotAsked("More is asked of Azure than the budget allows; this watch's turn will come.")
 
 
-def _subscription(job_id: JobId) -> str:
-    return fold_case(job_id.vault.subscription_id)
+def _clock() -> float:
+    return asyncio.get_running_loop().time()

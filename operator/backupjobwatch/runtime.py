@@ -6,8 +6,9 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
+from backupjobwatch.access import Accesses
 from backupjobwatch.arm.client import ArmClient
-from backupjobwatch.arm.credentials import operator_tokens
+from backupjobwatch.observer import Observer
 from backupjobwatch.poller import Poller
 from backupjobwatch.roster import Roster
 from backupjobwatch.step import Stepper
@@ -39,8 +40,8 @@ class Runtime:
         async with contextlib.AsyncExitStack() as stack:
             store = await Store.connect()
             stack.push_async_callback(store.close)
-            client = ArmClient(settings, operator_tokens(settings))
+            client = ArmClient(settings)
             stack.callback(client.close)
-            roster = Roster(Stepper(settings, store, Poller(client)))
+            roster = Roster(Stepper(settings, store, Observer(Accesses(settings, store), Poller(settings, client))))
             stack.push_async_callback(roster.close, PATIENCE)
             yield cls(settings=settings, store=store, roster=roster, sweep=Sweep(settings, store, roster))

@@ -100,8 +100,16 @@ class Settings(BaseSettings):
     """Scope of the tokens. Default: the cloud's."""
     azure_authority: str = ""
     """Where tokens come from. Default: the cloud's."""
+    azure_authority_ca_file: str = ""
+    """A file with the CA certificates of an authority that has its own (air-gapped clouds). Default: the usual ones."""
     azure_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d(-preview)?$")] = "2025-02-01"
     """The api-version of Recovery Services calls."""
+    azure_data_protection_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d(-preview)?$")] = "2025-07-01"
+    """The api-version of Backup vault calls."""
+    azure_reads_per_second: Annotated[float, Field(gt=0, le=25)] = 2.0
+    """How many reads a second all watches of one identity may make in one subscription."""
+    azure_read_burst: Annotated[int, Field(ge=5, le=250)] = 20
+    """How many such reads may be saved up."""
     azure_proxy: Annotated[str, Field(repr=False)] = ""
     """An HTTP proxy for Azure and Entra. The usual variables (``HTTPS_PROXY``) are not read."""
     azure_connections: Annotated[int, Field(ge=1, le=100)] = 8

@@ -14,22 +14,19 @@ from backupjobwatch.core.verdict import counts, deadline
 from backupjobwatch.core.watch import Watch
 from backupjobwatch.errors import (
     Conflict,
-    IdentityNotAllowed,
     InvalidSpec,
     NotAsked,
     ObjectGone,
     StoreError,
     StoreUnavailable,
 )
-from backupjobwatch.settings import PREFIX
+from backupjobwatch.observer import Observed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backupjobwatch.core.jobs import Job
-    from backupjobwatch.core.spec import WatchSpec
-    from backupjobwatch.errors import AzureError
-    from backupjobwatch.poller import Poller
+    from backupjobwatch.core.observations import Observation, PinnedJob
+    from backupjobwatch.observer import Observer
     from backupjobwatch.settings import Settings
     from backupjobwatch.store import Store
 
@@ -45,7 +42,9 @@ class Step:
 
     watch: Watch | None
     """The object as it was last seen; None once it is gone."""
-    observation: Job | AzureError
+    observation: Observation
+    pinned: tuple[PinnedJob, ...] = ()
+    """The jobs that were found to be the watch's."""
     run: int
     """Observations in a row, this one included, whose trouble grace counts."""
     deadline: datetime | None = None
@@ -61,10 +60,10 @@ class Step:
 class Stepper:
     """Takes steps. It keeps nothing between two of them."""
 
-    def __init__(self, settings: Settings, store: Store, poller: Poller) -> None:
+    def __init__(self, settings: Settings, store: Store, observer: Observer) -> None:
         self._settings = settings
         self._store = store
-        self._poller = poller
+        self._observer = observer
 
     async def take(self, watch: Watch, *, run: int) -> Step:
         """Take one step, from *watch* as it was before Azure is asked. What it can't write down, it says."""
@@ -73,10 +72,14 @@ class Stepper:
         except InvalidSpec:
             spec = None
         end = None if spec is None else deadline(watch, spec)
-        observation = await self._observe(watch, spec)
+        if spec is None or spec.suspend or watch.finished:
+            observed = Observed(NotAsked("There is nothing to ask."))
+        else:
+            observed = await self._observer.observe(watch, spec)
+        observation = observed.observation
         if not isinstance(observation, NotAsked):
             run = run + 1 if counts(watch, observation) else 0
-        step = Step(watch=watch, observation=observation, run=run, deadline=end)
+        step = Step(watch=watch, observation=observation, pinned=observed.pinned, run=run, deadline=end)
         try:
             return await self._write(watch, step)
         except StoreError as error:
@@ -86,7 +89,7 @@ class Stepper:
         """Write what was observed onto the object that it is about, if that is worth it."""
         snapshot = watch
         for _ in range(_ATTEMPTS):
-            status = next_status(watch, step.observation, run=step.run, now=datetime.now(UTC))
+            status = next_status(watch, step.observation, run=step.run, now=datetime.now(UTC), pinned=step.pinned)
             if not needs_write(watch.status, status, heartbeat=self._settings.heartbeat):
                 # It may be our own write that was in conflict: sent again after its answer was lost.
                 return replace(step, watch=watch, untold=await self._tell_change(snapshot, watch, watch.status))
@@ -135,13 +138,3 @@ class Stepper:
             return Watch.from_body(await self._store.read(namespace, name))
         except ObjectGone:
             return None
-
-    async def _observe(self, watch: Watch, spec: WatchSpec | None) -> Job | AzureError:
-        if watch.finished or spec is None or spec.suspend:
-            return NotAsked("There is nothing to ask.")
-        if not self._settings.allows_operator_identity(watch.namespace):
-            return IdentityNotAllowed(
-                f"Namespace {watch.namespace} may not use the operator's Azure identity; "
-                f"an administrator can add it to {PREFIX}OPERATOR_IDENTITY_NAMESPACES."
-            )
-        return await self._poller.observe(spec.job_id)

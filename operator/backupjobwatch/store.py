@@ -13,7 +13,7 @@ from kubernetes.aio import client, config
 
 from backupjobwatch.constants import API_VERSION, CONTROLLER, KIND, PLURAL
 from backupjobwatch.core.times import format_time
-from backupjobwatch.errors import Conflict, ObjectGone, StoreUnavailable
+from backupjobwatch.errors import Conflict, Forbidden, ObjectGone, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -126,6 +126,25 @@ class Store:
         except Conflict:
             return
 
+    async def read_service_account(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read one ServiceAccount."""
+        return await self._request("GET", _core_path(namespace, "serviceaccounts", name))
+
+    async def read_secret(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read one Secret."""
+        return await self._request("GET", _core_path(namespace, "secrets", name))
+
+    async def request_token(self, namespace: str, service_account: str, *, audience: str) -> str:
+        """Ask for a token of a ServiceAccount (TokenRequest), good for ten minutes."""
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"audiences": [audience], "expirationSeconds": 600},
+        }
+        path = f"{_core_path(namespace, 'serviceaccounts', service_account)}/token"
+        answer = await self._request("POST", path, body=body)
+        return str(answer.get("status", {}).get("token", ""))
+
     async def _request(
         self,
         method: str,
@@ -155,12 +174,18 @@ class Store:
             raise Conflict(message)
         if response.status == HTTPStatus.NOT_FOUND:
             raise ObjectGone(message)
+        if response.status == HTTPStatus.FORBIDDEN:
+            raise Forbidden(message)
         raise StoreUnavailable(message)
 
 
 def _path(namespace: str | None, name: str | None = None) -> str:
     path = f"{_ROOT}/namespaces/{quote(namespace, safe='')}/{PLURAL}" if namespace else f"{_ROOT}/{PLURAL}"
     return f"{path}/{quote(name, safe='')}" if name else path
+
+
+def _core_path(namespace: str, plural: str, name: str) -> str:
+    return f"/api/v1/namespaces/{quote(namespace, safe='')}/{plural}/{quote(name, safe='')}"
 
 
 def _object(text: bytes) -> dict[str, Any] | None:

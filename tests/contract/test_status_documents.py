@@ -12,6 +12,7 @@ from backupjobwatch import errors
 from backupjobwatch.constants import GROUP, PLURAL
 from backupjobwatch.core import verdict
 from backupjobwatch.core.jobs import Outcome
+from backupjobwatch.core.observations import OperationFailure, Waiting
 from backupjobwatch.errors import (
     AuthenticationFailed,
     AuthorizationFailed,
@@ -42,6 +43,11 @@ ABSENT: Final = "\N{EN DASH}"
 MIRRORED: Final = {"job", "duration", "durationSeconds", "extendedInfo", "errors"}
 AFTER_GRACE: Final = NOW + timedelta(hours=1)
 AFTER_DEADLINE: Final = NOW + timedelta(days=3)
+WAITING: Final[list[Waiting]] = [
+    Waiting(reason="Progressing", message="m"),
+    Waiting(reason="WaitingForJob", message="m"),
+    Waiting(reason="AmbiguousItem", message="m"),
+]
 AZURE_ERRORS: Final = [
     kind
     for kind in vars(errors).values()
@@ -84,7 +90,10 @@ def examples() -> dict[str, list[Example]]:
     ]
     return {
         "not yet seen by the operator": [(unseen, unseen)],
-        "the job is not visible yet": [(new, settle(new, JobNotFound("m"), NOW, 1))],
+        "resolving the operation, waiting for latest, the job is not visible yet": [
+            (new, settle(new, JobNotFound("m"), NOW, 1)),
+            *((new, settle(new, waiting, NOW)) for waiting in WAITING),
+        ],
         "InProgress, Cancelling, or a status nobody knows": [
             (new, seen_as(status)) for status in ("InProgress", "Cancelling", "Paused")
         ],
@@ -101,7 +110,8 @@ def examples() -> dict[str, list[Example]]:
             (running, settle(running, job(), NOW)),
             (new, seen_as("CompletedWithWarnings", completedWithWarnings="Succeeded")),
         ],
-        "Failed, Cancelled, warnings not accepted, deadline or grace over, invalid spec": [
+        "Failed, Cancelled, warnings not accepted, deadline or grace over, operation failed, invalid spec": [
+            (new, settle(new, OperationFailure(message="m"), NOW)),
             *((new, seen_as(status)) for status in ("Failed", "Cancelled", "CompletedWithWarnings")),
             (running, settle(running, job(status="InProgress"), AFTER_DEADLINE)),
             list(steps(new, JobNotFound("m")))[-1],
@@ -209,7 +219,8 @@ def emitted() -> set[str]:
         *verdict._REASONS.values(),
         *(trouble.reason for trouble in troubles),
         *(trouble.final_reason for trouble in troubles),
-        *("Suspended", "DeadlineExceeded", "InvalidSpec"),
+        *("Suspended", "DeadlineExceeded", "InvalidSpec", "OperationFailed"),
+        *(waiting.reason for waiting in WAITING),
     }
 
 
@@ -218,6 +229,8 @@ def phases() -> dict[str, set[str]]:
     both = (watch_body(), seen_as("InProgress"))
     bodies = [settle(edit(body, suspend=True), NotAsked("m"), NOW) for body in both]
     bodies += [settle(both[1], job(status="InProgress"), AFTER_DEADLINE)]
+    bodies += [settle(both[0], waiting, NOW) for waiting in WAITING]
+    bodies += [settle(both[0], OperationFailure(message="m"), NOW)]
     bodies += [settle(watch_body({"jobName": JOB_NAME}), NotAsked("m"), NOW)]
     for outcome in Outcome:
         for accepted in ("Failed", "Succeeded"):

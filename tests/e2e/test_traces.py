@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from tests.support.operator_process import OperatorProcess
     from tests.support.watches import Watches
 
-CLUSTER_ROLE = Path(__file__).parents[2] / "manifests" / "base" / "clusterrole.yaml"
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+CLUSTER_ROLE = MANIFESTS / "base" / "clusterrole.yaml"
+IDENTITY_ROLES = sorted((MANIFESTS / "components" / "identity").glob("*/role.yaml"))
 OURS = r"^(kopf/|backupjobwatch)"
 """The User-Agents of the operator: kopf's, and its own."""
 DISCOVERY = r"^/(api|apis|version)(/[^/]+){0,2}/?$"
@@ -58,13 +60,14 @@ def test_no_marks(operator: OperatorProcess, watches: Watches, jobs: Jobs, recor
 
 
 def test_permissions(operator: OperatorProcess, watches: Watches, jobs: Jobs, control_plane: ControlPlane) -> None:
-    """The requests of this session's operators are what the ClusterRole grants: nothing more, nothing less."""
+    """The requests of this session's operators are what the roles grant: nothing more, nothing less."""
     live(watches, jobs)
     asked = control_plane.requests.where(agent=OURS)
     used = {permission(request) for request in asked if request.resource}
     granted = {
         (group, resource, verb)
-        for rule in yaml.safe_load(CLUSTER_ROLE.read_text())["rules"]
+        for role in (CLUSTER_ROLE, *IDENTITY_ROLES)
+        for rule in yaml.safe_load(role.read_text())["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backupjobwatch.arm.client import ArmClient
+from backupjobwatch.arm.credentials import StaticToken
+from backupjobwatch.core.arm_ids import JobId
 from backupjobwatch.core.spec import parse_spec, target_digest
+from backupjobwatch.poller import Poller
 from backupjobwatch.settings import Settings
-from demo.simulator import AzureSimulator, ManualClock, Vault
+from demo.simulator import AzureSimulator, EntraSimulator, ManualClock, Vault
+from tests.functional.bound_client import BoundClient
+from tests.functional.tenants import Tenants
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.kubernetes import KubernetesApi
 from tests.support.operator import MovableLoop, Operator, azure_threads, free_port, running_operator
@@ -21,6 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
+    from backupjobwatch.arm.credentials import Tokens
+
+    OpenClient = Callable[..., BoundClient]
+    OpenPoller = Callable[..., Poller]
     StartOperator = Callable[..., AbstractAsyncContextManager[Operator]]
 
 
@@ -41,6 +52,45 @@ def vault(sim: AzureSimulator) -> Vault:
 
 
 @pytest.fixture
+def open_client(sim: AzureSimulator) -> Iterator[OpenClient]:
+    """Make a client of the simulator; it is closed, and its threads end, at the end of the test."""
+    with contextlib.ExitStack() as stack:
+
+        def open_client(*, tokens: Tokens | None = None, ca_file: str | None = None, **options: Any) -> BoundClient:
+            values = {"azure_endpoint": sim.url, "development": True, **options}
+            client = BoundClient(Settings(**values), tokens or StaticToken("demo-token"), ca_file=ca_file)
+            stack.callback(client.close)
+            return client
+
+        yield open_client
+    for thread in azure_threads():
+        thread.join(1.0)
+    assert azure_threads() == []
+
+
+@pytest.fixture
+def client(open_client: OpenClient) -> BoundClient:
+    return open_client()
+
+
+@pytest.fixture
+def open_poller(sim: AzureSimulator) -> Iterator[OpenPoller]:
+    """Make a poller of the simulator, where the two identities of ``polling`` are known."""
+    sim.tokens.add("token-a", "principal-a")
+    sim.tokens.add("token-b", "principal-b")
+    clients: list[ArmClient] = []
+
+    def open_poller(**options: Any) -> Poller:
+        settings = Settings(azure_endpoint=sim.url, development=True, **options)
+        clients.append(ArmClient(settings))
+        return Poller(settings, clients[-1])
+
+    yield open_poller
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
 async def api() -> AsyncIterator[KubernetesApi]:
     async with KubernetesApi(Path(os.environ["KUBECONFIG"])) as api:
         yield api
@@ -48,7 +98,7 @@ async def api() -> AsyncIterator[KubernetesApi]:
 
 
 @pytest.fixture
-def start(api: KubernetesApi, sim: AzureSimulator) -> Iterator[StartOperator]:
+def start(api: KubernetesApi, sim: AzureSimulator, caplog: pytest.LogCaptureFixture) -> Iterator[StartOperator]:
     """Start an operator, wait until it watches, and stop it at the end without a trace."""
 
     @contextlib.asynccontextmanager
@@ -71,6 +121,8 @@ def start(api: KubernetesApi, sim: AzureSimulator) -> Iterator[StartOperator]:
     for thread in azure_threads():  # told to end, they do so on their own
         thread.join(1.0)
     assert azure_threads() == []
+    defects = [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
+    assert [text for text in defects if "a step failed" in text or "Exception in callback" in text] == []
 
 
 @pytest.fixture
@@ -85,10 +137,25 @@ def assert_promises_kept(api: KubernetesApi) -> None:
         assert request.user_agent, request.line
         # The operator never writes to the object itself: it leaves no finalizer, no annotation, no label.
         assert request.method in ("GET", "POST") or request.line.endswith("/status"), request.line
-        assert request.method != "POST" or request.line.endswith("/events"), request.line
+        assert request.method != "POST" or request.line.endswith(("/events", "/token")), request.line
+    assert_identities_are_ones_own(api)
     for change in api.objects.history:
         if change.part == "status":
             assert_gate_honest(change.after)
+
+
+def assert_identities_are_ones_own(api: KubernetesApi) -> None:
+    """Nothing but what a watch of the same namespace names is ever read, and that by its name."""
+    named = {
+        (body["metadata"]["namespace"], f"{plural}/{identity[field]}")
+        for body in (change.after for change in api.objects.history)
+        for identity in [body["spec"].get("identity", {})]
+        for field, plural in (("serviceAccountName", "serviceaccounts"), ("secretName", "secrets"))
+        if field in identity
+    }
+    for request in api.traffic.matching("/(serviceaccounts|secrets)"):
+        _, _, _, _, namespace, plural, name, *_ = request.path.split("/")
+        assert (namespace, f"{plural}/{name}") in named, request.line
 
 
 def assert_gate_honest(body: Mapping[str, Any]) -> None:
@@ -104,4 +171,33 @@ def assert_gate_honest(body: Mapping[str, Any]) -> None:
         )
         assert status["phase"] == "Succeeded"
         assert status["job"]["status"] in accepted
-        assert status["job"]["name"].lower() == parse_spec(spec).job_id.name.lower()
+        source = parse_spec(spec).source
+        # What the operator itself has found is pinned in the status, and all of it has to have succeeded.
+        pinned = [source.name.lower()] if isinstance(source, JobId) else [job["name"] for job in status["jobs"]]
+        assert status["job"]["name"].lower() in pinned
+        assert {job["status"] for job in status.get("jobs", ())} <= accepted
+        assert not any("errorCode" in job for job in status.get("jobs", ()))
+
+
+@pytest.fixture
+async def tenants(
+    api: KubernetesApi,
+    sim: AzureSimulator,
+    start: StartOperator,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> AsyncIterator[Tenants]:
+    """Namespaces with identities of their own; at the end, nothing that was told to anybody holds a secret."""
+    caplog.set_level(logging.DEBUG)
+    caplog.handler.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s"))
+    async with EntraSimulator(tokens=sim.tokens) as entra:
+        authority = tmp_path / "entra.pem"
+        authority.write_text(entra.ca_pem)
+        tenants = Tenants(api, sim, entra, start)
+        tenants.options = {"azure_authority": entra.url, "azure_authority_ca_file": str(authority)}
+        yield tenants
+    told = [caplog.text, str(api.objects.history), str(api.events())]
+    told += [str(vars(record)) for record in caplog.records]
+    for secret in tenants.secrets():
+        for text in told:
+            assert secret not in text, text[max(text.find(secret) - 300, 0) :][:600]

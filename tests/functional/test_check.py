@@ -72,7 +72,7 @@ async def test_no_credential(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", "/nowhere")
     result = await command("check")
     assert result.exit_code == 1
-    assert "Azure: CredentialsNotFound: The operator has no Azure identity to use" in result.stdout
+    assert "Azure: CredentialsNotFound: There are no credentials for the operator's identity" in result.stdout
     assert "can be listed" in result.stdout
 
 

@@ -8,13 +8,12 @@ import logging
 import socket
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
 
-from backupjobwatch.arm.client import ArmClient
-from backupjobwatch.arm.credentials import StaticToken, Tokens
+from backupjobwatch.arm.credentials import StaticToken
 from backupjobwatch.arm.transport import Transport
 from backupjobwatch.core.arm_ids import JobId
 from backupjobwatch.core.jobs import Outcome
@@ -30,17 +29,16 @@ from backupjobwatch.errors import (
 )
 from backupjobwatch.settings import Settings
 from demo.simulator import AzureSimulator, Fault
+from tests.functional.bound_client import BoundClient
 from tests.support.azure import SUBSCRIPTION_ID, recording_server
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
 from tests.support.operator import azure_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from demo.simulator import Vault
-
-    OpenClient = Callable[..., ArmClient]
+    from tests.functional.conftest import OpenClient
 
 TOKEN = "demo-token"
 
@@ -64,32 +62,10 @@ def job_id(vault: Vault) -> JobId:
     return JobId.parse(vault.set_job(JOB_NAME, job_payload()))
 
 
-@pytest.fixture
-def open_client(sim: AzureSimulator) -> Iterator[OpenClient]:
-    """Make a client of the simulator; it is closed, and its threads end, at the end of the test."""
-    with contextlib.ExitStack() as stack:
-
-        def open_client(*, tokens: Tokens | None = None, ca_file: str | None = None, **options: Any) -> ArmClient:
-            values = {"azure_endpoint": sim.url, "development": True, **options}
-            client = ArmClient(Settings(**values), tokens or StaticToken(TOKEN), ca_file=ca_file)
-            stack.callback(client.close)
-            return client
-
-        yield open_client
-    for thread in azure_threads():
-        thread.join(1.0)
-    assert azure_threads() == []
-
-
-@pytest.fixture
-def client(open_client: OpenClient) -> ArmClient:
-    return open_client()
-
-
 # ── what answers mean ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_gets_a_job(client: ArmClient, job_id: JobId) -> None:
+async def test_gets_a_job(client: BoundClient, job_id: JobId) -> None:
     """A job that is there is read."""
     job = await client.get_job(job_id)
     assert (job.outcome, job.name, str(job.duration)) == (Outcome.COMPLETED, JOB_NAME, "0:20:23.089670")
@@ -133,7 +109,7 @@ TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
 
 
 @pytest.mark.parametrize("name", TROUBLE)
-async def test_names_the_kind_of_trouble(client: ArmClient, sim: AzureSimulator, job_id: JobId, name: str) -> None:
+async def test_names_the_kind_of_trouble(client: BoundClient, sim: AzureSimulator, job_id: JobId, name: str) -> None:
     """Each fault is an error of its kind, with a message that a person can act on; then all is well again."""
     fault, kind, message = TROUBLE[name]
     sim.faults.add(fault)
@@ -150,7 +126,7 @@ async def test_names_the_kind_of_trouble(client: ArmClient, sim: AzureSimulator,
     "fault", [Fault.not_a_number(), Fault.infinite(), Fault.lone_surrogate()], ids=lambda f: f.kind
 )
 async def test_odd_values_do_not_cost_the_job(
-    client: ArmClient, sim: AzureSimulator, job_id: JobId, fault: Fault
+    client: BoundClient, sim: AzureSimulator, job_id: JobId, fault: Fault
 ) -> None:
     """What JSON is not made for is left out, and the rest of the job is read."""
     sim.faults.add(fault)
@@ -158,7 +134,7 @@ async def test_odd_values_do_not_cost_the_job(
     assert (job.outcome, job.progress_percent) == (Outcome.COMPLETED, None)
 
 
-async def test_another_jobs_answer_is_refused(client: ArmClient, sim: AzureSimulator, job_id: JobId) -> None:
+async def test_another_jobs_answer_is_refused(client: BoundClient, sim: AzureSimulator, job_id: JobId) -> None:
     """An answer about another job, whoever mixed them up, is no answer."""
     sim.faults.add(Fault.not_an_object(value=job_payload(name=OTHER_JOB_NAME)))
     with pytest.raises(UnexpectedResponse, match=f"about {OTHER_JOB_NAME} when asked for {JOB_NAME}"):
@@ -171,7 +147,7 @@ async def test_another_jobs_answer_is_refused(client: ArmClient, sim: AzureSimul
     ids=str,
 )
 async def test_reads_how_long_to_wait(
-    client: ArmClient, sim: AzureSimulator, job_id: JobId, retry_after: float | str | None, wait: float | None
+    client: BoundClient, sim: AzureSimulator, job_id: JobId, retry_after: float | str | None, wait: float | None
 ) -> None:
     """Retry-After comes in seconds, as a date, as nonsense or not at all; more than an hour is not believed."""
     sim.faults.add(Fault.throttled(retry_after=retry_after))
@@ -180,7 +156,9 @@ async def test_reads_how_long_to_wait(
     assert caught.value.retry_after == timedelta(seconds=30 if wait is None else wait)
 
 
-async def test_a_failing_server_may_say_how_long_to_wait(client: ArmClient, sim: AzureSimulator, job_id: JobId) -> None:
+async def test_a_failing_server_may_say_how_long_to_wait(
+    client: BoundClient, sim: AzureSimulator, job_id: JobId
+) -> None:
     """Retry-After counts with a 503 too."""
     in_a_minute = datetime.now(UTC) + timedelta(seconds=60)
     sim.faults.add(Fault.server_error(status=503, retry_after=in_a_minute))
@@ -190,7 +168,7 @@ async def test_a_failing_server_may_say_how_long_to_wait(client: ArmClient, sim:
     assert timedelta(seconds=50) < caught.value.retry_after <= timedelta(seconds=60)
 
 
-async def test_names_the_request(client: ArmClient, sim: AzureSimulator, job_id: JobId) -> None:
+async def test_names_the_request(client: BoundClient, sim: AzureSimulator, job_id: JobId) -> None:
     """A message has the request ID that Microsoft's support asks for."""
     sim.faults.add(Fault.server_error())
     with pytest.raises(AzureUnavailable, match=r"\(request [0-9a-f-]{36}\)\.$") as caught:
@@ -199,7 +177,7 @@ async def test_names_the_request(client: ArmClient, sim: AzureSimulator, job_id:
     assert caught.value.request_id in str(caught.value)
 
 
-async def test_a_resource_that_is_not_there(client: ArmClient, vault: Vault) -> None:
+async def test_a_resource_that_is_not_there(client: BoundClient, vault: Vault) -> None:
     """The service misses jobs, the gateway misses vaults, groups and subscriptions: two kinds."""
     with pytest.raises(JobNotFound):
         await client.get_job(JobId.parse(vault.job_id(OTHER_JOB_NAME)))
@@ -224,7 +202,7 @@ async def test_a_request_ends_when_its_time_is_over(*, fault: Fault, tls: bool, 
         authority = tmp_path / "ca.pem"
         authority.write_text(sim.ca_pem)
         settings = Settings(azure_endpoint=sim.url, development=True, azure_total_timeout=timedelta(seconds=0.5))
-        client = ArmClient(settings, StaticToken(TOKEN), ca_file=str(authority) if tls else None)
+        client = BoundClient(settings, StaticToken(TOKEN), ca_file=str(authority) if tls else None)
         try:
             await client.get_job(job_id)  # the time-out is each request's own
             sim.faults.add(fault)
@@ -345,7 +323,7 @@ async def test_a_challenge_that_makes_no_sense_is_a_plain_refusal(
 @pytest.mark.parametrize(
     "fault", [Fault.unauthorized(), Fault.expired_token(), Fault.claims_challenge()], ids=lambda f: f.kind
 )
-async def test_a_second_refusal_is_final(client: ArmClient, sim: AzureSimulator, job_id: JobId, fault: Fault) -> None:
+async def test_a_second_refusal_is_final(client: BoundClient, sim: AzureSimulator, job_id: JobId, fault: Fault) -> None:
     """Two 401 in a row fail, with what Azure says about the token."""
     sim.faults.add(fault, times=2)
     with pytest.raises(AuthenticationFailed, match=r"401 Unauthorized: .*Token"):
@@ -380,7 +358,7 @@ async def test_tokens_are_told_to_nobody(
 # ── what is sent, and where ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_sends_what_azure_wants_to_know(client: ArmClient, sim: AzureSimulator, job_id: JobId) -> None:
+async def test_sends_what_azure_wants_to_know(client: BoundClient, sim: AzureSimulator, job_id: JobId) -> None:
     """A GET with the api-version, an ID of its own that Azure is asked to return, and our name."""
     await client.get_job(job_id)
     await client.get_job(job_id)
@@ -392,7 +370,7 @@ async def test_sends_what_azure_wants_to_know(client: ArmClient, sim: AzureSimul
     assert first.client_request_id != second.client_request_id
 
 
-async def test_names_go_percent_encoded(client: ArmClient, sim: AzureSimulator) -> None:
+async def test_names_go_percent_encoded(client: BoundClient, sim: AzureSimulator) -> None:
     """A resource group may have letters of any script, and parentheses: they arrive as they were."""
     group = "Grüße_(東京).ß-1"
     vault = sim.add_vault(SUBSCRIPTION_ID, group, "vault")
@@ -403,7 +381,7 @@ async def test_names_go_percent_encoded(client: ArmClient, sim: AzureSimulator) 
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_redirects_are_not_followed(client: ArmClient, sim: AzureSimulator, job_id: JobId, status: int) -> None:
+async def test_redirects_are_not_followed(client: BoundClient, sim: AzureSimulator, job_id: JobId, status: int) -> None:
     """Wherever Azure or a proxy points to, nobody else is asked: the token is Azure's alone."""
     with recording_server() as elsewhere:
         sim.faults.add(Fault.redirect(to=elsewhere.url, status=status))
@@ -451,7 +429,7 @@ async def test_a_proxy_that_is_not_there(open_client: OpenClient, job_id: JobId)
 
 
 async def test_connections_are_kept(
-    client: ArmClient, sim: AzureSimulator, job_id: JobId, caplog: pytest.LogCaptureFixture
+    client: BoundClient, sim: AzureSimulator, job_id: JobId, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Requests one after the other share a connection."""
     caplog.set_level(logging.DEBUG, "urllib3")
@@ -497,8 +475,8 @@ async def test_speaks_tls_with_those_it_trusts_alone(tmp_path: Path, monkeypatch
         authority = tmp_path / "ca.pem"
         authority.write_text(sim.ca_pem)
         settings = Settings(azure_endpoint=sim.url)
-        trusting = ArmClient(settings, StaticToken(TOKEN), ca_file=str(authority))
-        wary = ArmClient(settings, StaticToken(TOKEN))
+        trusting = BoundClient(settings, StaticToken(TOKEN), ca_file=str(authority))
+        wary = BoundClient(settings, StaticToken(TOKEN))
         try:
             assert (await trusting.get_job(job_id)).outcome is Outcome.IN_PROGRESS
             monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))

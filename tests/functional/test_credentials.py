@@ -18,10 +18,10 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from backupjobwatch.arm.client import ArmClient
-from backupjobwatch.arm.credentials import OperatorTokens, StaticToken, operator_tokens
+from backupjobwatch.arm.credentials import IdentityTokens, StaticToken, operator_tokens
 from backupjobwatch.errors import AuthenticationFailed, AzureError, AzureUnavailable, CredentialsNotFound
 from backupjobwatch.settings import Settings
+from tests.functional.bound_client import BoundClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,7 +128,7 @@ def test_development_has_a_static_token() -> None:
 def test_a_managed_identity(metadata: Stub) -> None:
     """A token comes from the metadata service, once: azure-identity keeps it."""
     tokens = operator_tokens(Settings())
-    assert isinstance(tokens, OperatorTokens)
+    assert isinstance(tokens, IdentityTokens)
     assert (tokens.get(), tokens.get()) == ("managed-token", "managed-token")
     (target,) = metadata.targets
     assert parse_qs(urlsplit(target).query)["resource"] == ["https://management.azure.com"]
@@ -162,7 +162,9 @@ def test_no_identity_at_all(metadata: Stub) -> None:
     """A machine without an identity: there is no credential, and the message says what was looked for."""
     metadata.status = 400
     metadata.answer = {"error": "invalid_request", "error_description": "Identity not found"}
-    with pytest.raises(CredentialsNotFound, match=r"The operator has no Azure identity to use: .*Identity not found"):
+    with pytest.raises(
+        CredentialsNotFound, match=r"^There are no credentials for the operator's identity: .*Identity not found"
+    ):
         operator_tokens(Settings()).get()
 
 
@@ -192,7 +194,7 @@ async def test_the_client_passes_trouble_on(metadata: Stub) -> None:
     """Whoever asks for a token or a job without a credential is told so, before Azure is asked."""
     metadata.status, metadata.answer = 400, {"error": "invalid_request"}
     settings = Settings()
-    client = ArmClient(settings, operator_tokens(settings))
+    client = BoundClient(settings, operator_tokens(settings))
     try:
         with pytest.raises(CredentialsNotFound):
             await client.get_token()

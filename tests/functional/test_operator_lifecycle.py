@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import backupjobwatch
 from backupjobwatch.errors import StoreUnavailable
 from backupjobwatch.run import run
 from backupjobwatch.settings import Settings
@@ -313,6 +314,7 @@ async def _process(sim: AzureSimulator | None, **variables: str) -> AsyncIterato
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": "/nonexistent",
+        "PYTHONPATH": str(Path(backupjobwatch.__file__).parents[1]),
         "KUBECONFIG": os.environ["KUBECONFIG"],
         "BACKUPJOBWATCH_PROBE_PORT": str(free_port()),
         **variables,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from backupjobwatch.access import Access
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import StaticToken
 from backupjobwatch.core.arm_ids import JobId
@@ -24,10 +26,22 @@ if TYPE_CHECKING:
     from demo.simulator import Vault
 
 
+class Asker:
+    """Asks a poller for jobs, always with the same access."""
+
+    def __init__(self, poller: Poller) -> None:
+        self._poller = poller
+        self._access = Access(key="operator", principal="operator", tokens=StaticToken("demo-token"))
+
+    async def job(self, job_id: JobId) -> Job:
+        return await self._poller.job(self._access, job_id, interval=timedelta(seconds=30))
+
+
 @pytest.fixture
-def poller(sim: AzureSimulator) -> Iterator[Poller]:
-    client = ArmClient(Settings(azure_endpoint=sim.url, development=True), StaticToken("demo-token"))
-    yield Poller(client)
+def poller(sim: AzureSimulator) -> Iterator[Asker]:
+    settings = Settings(azure_endpoint=sim.url, development=True)
+    client = ArmClient(settings)
+    yield Asker(Poller(settings, client))
     client.close()
 
 
@@ -49,24 +63,24 @@ def pass_time(seconds: float) -> None:
 
 
 async def test_one_flight_for_all_who_ask_for_a_job(
-    poller: Poller, sim: AzureSimulator, job_id: JobId, other_job_id: JobId
+    poller: Asker, sim: AzureSimulator, job_id: JobId, other_job_id: JobId
 ) -> None:
     """Askers of one job, in any letter case, share a request; another job has its own; later ones ask anew."""
     with sim.hold():
         shouted = JobId.parse(str(job_id).upper())
-        asked = [asyncio.create_task(poller.observe(each)) for each in (job_id, shouted, job_id, other_job_id)]
+        asked = [asyncio.create_task(poller.job(each)) for each in (job_id, shouted, job_id, other_job_id)]
         await sim.requests_arrived(2)
     jobs = await asyncio.gather(*asked)
     assert all(isinstance(job, Job) for job in jobs)
     assert len(sim.requests) == 2
-    await poller.observe(job_id)
+    await poller.job(job_id)
     assert len(sim.requests) == 3
 
 
-async def test_an_asker_that_leaves_takes_nobody_with_it(poller: Poller, sim: AzureSimulator, job_id: JobId) -> None:
+async def test_an_asker_that_leaves_takes_nobody_with_it(poller: Asker, sim: AzureSimulator, job_id: JobId) -> None:
     """A cancelled asker, even the first, ends neither the request nor the others' wait."""
     with sim.hold() as hold:
-        first, second = (asyncio.create_task(poller.observe(job_id)) for _ in range(2))
+        first, second = (asyncio.create_task(poller.job(job_id)) for _ in range(2))
         await hold.arrived()
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -75,74 +89,78 @@ async def test_an_asker_that_leaves_takes_nobody_with_it(poller: Poller, sim: Az
     assert len(sim.requests) == 1
 
 
-async def test_when_all_askers_leave_the_flight_lands_alone(poller: Poller, sim: AzureSimulator, job_id: JobId) -> None:
+async def test_when_all_askers_leave_the_flight_lands_alone(poller: Asker, sim: AzureSimulator, job_id: JobId) -> None:
     """A request that nobody waits for any more is joined by the next asker."""
     with sim.hold() as hold:
-        only = asyncio.create_task(poller.observe(job_id))
+        only = asyncio.create_task(poller.job(job_id))
         await hold.arrived()
         only.cancel()
-        late = asyncio.create_task(poller.observe(job_id))
+        late = asyncio.create_task(poller.job(job_id))
         await asyncio.sleep(0.05)
     assert isinstance(await late, Job)
     assert len(sim.requests) == 1
 
 
-async def test_trouble_is_an_answer_for_all(poller: Poller, sim: AzureSimulator, job_id: JobId) -> None:
-    """Trouble is returned, not raised, to each that asked; the next time Azure is asked again."""
+async def test_trouble_is_an_answer_for_all(poller: Asker, sim: AzureSimulator, job_id: JobId) -> None:
+    """Trouble is raised in each that asked; the next time Azure is asked again."""
     sim.faults.add(Fault.server_error())
     with sim.hold() as hold:
-        asked = [asyncio.create_task(poller.observe(job_id)) for _ in range(3)]
+        asked = [asyncio.create_task(poller.job(job_id)) for _ in range(3)]
         await hold.arrived()
-    answers = await asyncio.gather(*asked)
-    assert {type(answer) for answer in answers} == {AzureUnavailable}
-    assert isinstance(await poller.observe(job_id), Job)
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [AzureUnavailable] * 3
+    assert isinstance(await poller.job(job_id), Job)
 
 
 @pytest.mark.parametrize("fault", [Fault.throttled(retry_after=60), Fault.server_error(status=503, retry_after=60)])
 async def test_a_retry_after_stops_the_subscription_and_no_other(
-    poller: Poller, sim: AzureSimulator, job_id: JobId, other_job_id: JobId, fault: Fault
+    poller: Asker, sim: AzureSimulator, job_id: JobId, other_job_id: JobId, fault: Fault
 ) -> None:
     """Azure throttles by subscription: all its jobs are left alone until then, and at once after; others go on."""
     elsewhere = sim.add_vault("11111111-5e1f-4000-8000-000000000000", "rg", "vault")
     elsewhere_id = JobId.parse(elsewhere.set_job(JOB_NAME, job_payload()))
     sim.faults.add(fault)
-    answer = await poller.observe(job_id)
-    assert isinstance(answer, Throttled | AzureUnavailable)
+    with pytest.raises((Throttled, AzureUnavailable)):
+        await poller.job(job_id)
     for each in (job_id, other_job_id, JobId.parse(str(job_id).upper())):
-        answer = await poller.observe(each)
-        assert isinstance(answer, NotAsked)
-        assert "left alone" in str(answer)
-    assert isinstance(await poller.observe(elsewhere_id), Job)
+        with pytest.raises(NotAsked, match="left alone"):
+            await poller.job(each)
+    assert isinstance(await poller.job(elsewhere_id), Job)
     assert len(sim.requests) == 2
     pass_time(58)
     await asyncio.sleep(0)
-    assert isinstance(await poller.observe(other_job_id), NotAsked)
+    with pytest.raises(NotAsked):
+        await poller.job(other_job_id)
     pass_time(3)
     await asyncio.sleep(0)
-    assert isinstance(await poller.observe(other_job_id), Job)
+    assert isinstance(await poller.job(other_job_id), Job)
 
 
 async def test_a_shorter_wait_does_not_shorten_a_longer_one(
-    poller: Poller, sim: AzureSimulator, job_id: JobId, other_job_id: JobId
+    poller: Asker, sim: AzureSimulator, job_id: JobId, other_job_id: JobId
 ) -> None:
     """Of two answers that come in one after the other the later end counts."""
     sim.faults.add(Fault.throttled(retry_after=600), path=JOB_NAME)
     sim.faults.add(Fault.throttled(retry_after=1), path=OTHER_JOB_NAME)
     with sim.hold(OTHER_JOB_NAME) as hold:
-        short = asyncio.create_task(poller.observe(other_job_id))
+        short = asyncio.create_task(poller.job(other_job_id))
         await hold.arrived()
-        await poller.observe(job_id)
-    await short
+        with pytest.raises(Throttled):
+            await poller.job(job_id)
+    with pytest.raises(Throttled):
+        await short
     pass_time(500)
     await asyncio.sleep(0)
-    assert isinstance(await poller.observe(job_id), NotAsked)
+    with pytest.raises(NotAsked):
+        await poller.job(job_id)
     pass_time(101)
     await asyncio.sleep(0)
-    assert isinstance(await poller.observe(job_id), Job)
+    assert isinstance(await poller.job(job_id), Job)
 
 
-async def test_a_wait_of_nothing_is_none(poller: Poller, sim: AzureSimulator, job_id: JobId) -> None:
+async def test_a_wait_of_nothing_is_none(poller: Asker, sim: AzureSimulator, job_id: JobId) -> None:
     """Retry-After: 0 stops nobody."""
     sim.faults.add(Fault.throttled(retry_after=0))
-    assert isinstance(await poller.observe(job_id), Throttled)
-    assert isinstance(await poller.observe(job_id), Job)
+    with pytest.raises(Throttled):
+        await poller.job(job_id)
+    assert isinstance(await poller.job(job_id), Job)

@@ -6,12 +6,15 @@ import json
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import jsonschema
 import yaml
 
 from tests.support.builders import standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CRD: Final = Path(__file__).parents[2] / "crds" / "backupjobwatches.azurebackup.dev.yaml"
 MAX_WIRE_BYTES: Final = 64 * 1024
@@ -39,6 +42,16 @@ def object_schema() -> dict[str, Any]:
 def status_schema() -> dict[str, Any]:
     """Return the schema of the status."""
     return cast("dict[str, Any]", object_schema()["properties"]["status"])
+
+
+def walk(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield *schema* and all within it, each with its path."""
+    yield path, schema
+    for name, each in schema.get("properties", {}).items():
+        yield from walk(each, f"{path}.{name}")
+    for part in ("items", "additionalProperties"):
+        if part in schema:
+            yield from walk(schema[part], f"{path}[]")
 
 
 @cache

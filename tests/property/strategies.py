@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from backupjobwatch.core.jobs import Job, parse_job
+from backupjobwatch.core import data_protection
+from backupjobwatch.core.recovery_services import parse_job
 from backupjobwatch.core.status import next_status
 from backupjobwatch.core.transitions import needs_write
 from backupjobwatch.core.verdict import counts
 from backupjobwatch.core.watch import Watch
 from backupjobwatch.errors import AzureError, NotAsked
-from tests.support.builders import JOB_ID, NOW, OTHER_JOB_NAME, edit, job_payload, request, vast_payload, watch_body
+from tests.support.builders import (
+    JOB_ID,
+    JOB_NAME,
+    NOW,
+    OTHER_JOB_NAME,
+    dp_job_payload,
+    edit,
+    job_payload,
+    request,
+    vast_payload,
+    watch_body,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from backupjobwatch.core.jobs import Job
 
 HEARTBEAT = timedelta(minutes=5)
 
@@ -101,8 +115,84 @@ payloads = st.one_of(
 )
 """Plausible answers, answers with anything in any field, vast ones, and anything."""
 
+_dp_errors = _lists(_objects("code", "message", "target", "isRetryable", "recommendedAction", "innerError"))
+_dp_extended = st.fixed_dictionaries(
+    {},
+    optional={
+        "subTasks": _lists(_objects("taskId", "taskName", "taskStatus", "taskProgress")),
+        "warningDetails": _lists(st.fixed_dictionaries({}, optional={"resourceName": texts, "warning": json_values})),
+        "additionalDetails": _bags,
+        "dataTransferredInBytes": scalars,
+        **dict.fromkeys(("sourceRecoverPoint", "targetRecoverPoint"), _objects("recoveryPointID", "recoveryPointTime")),
+    },
+)
+_dp_fields = {
+    **dict.fromkeys(
+        ("backupInstanceId", "backupInstanceFriendlyName", "dataSourceName", "dataSourceType", "operation", "activityID",
+         "startTime", "endTime", "duration", "isUserTriggered"),
+        scalars,
+    ),
+    "status": st.one_of(_statuses, _statuses, json_values),
+    "extendedInfo": st.one_of(_dp_extended, _dp_extended, json_values),
+    "errorDetails": st.one_of(_dp_errors, _dp_errors, json_values),
+    "id": json_values,
+    "name": json_values,
+}  # fmt: skip
+dp_payloads = st.one_of(
+    st.builds(lambda fields: dp_job_payload(**fields), st.fixed_dictionaries({}, optional=_dp_fields)),
+    st.builds(dp_job_payload, status=_statuses),
+    json_objects,
+)
+"""The same of a Backup vault."""
+
+_names = st.one_of(st.sampled_from([JOB_ID, JOB_NAME, OTHER_JOB_NAME, OTHER_JOB_NAME.upper()]), json_values)
+operations = st.one_of(
+    json_objects,
+    st.fixed_dictionaries(
+        {
+            "status": st.one_of(
+                st.sampled_from(["Succeeded", "Failed", "Canceled", "Inprogress", "Invalid"]), json_values
+            )
+        },
+        optional={
+            "error": st.one_of(_objects("code", "message"), json_values),
+            "properties": st.one_of(
+                json_values,
+                st.fixed_dictionaries(
+                    {},
+                    optional={
+                        "jobId": _names,
+                        "jobIds": st.lists(_names, max_size=3),
+                        "failedJobsError": st.dictionaries(
+                            st.sampled_from([JOB_NAME, OTHER_JOB_NAME, "x"]), json_values
+                        ),
+                    },
+                ),
+            ),
+        },
+    ),
+)
+"""Statuses of operations: plausible ones, and anything."""
+
+pages = st.one_of(
+    json_objects,
+    st.fixed_dictionaries(
+        {"value": st.one_of(st.lists(st.one_of(payloads, dp_payloads, json_values), max_size=3), json_values)},
+        optional={"nextLink": json_values},
+    ),
+)
+"""Pages of a vault's list."""
+
+
+def _as_entry(job: Job) -> Job:
+    return replace(job, partial=True)
+
+
 observations: st.SearchStrategy[Job | AzureError] = st.one_of(
-    st.builds(parse_job, payloads), *(st.builds(kind, texts) for kind in AzureError.__subclasses__())
+    st.builds(parse_job, payloads),
+    st.builds(data_protection.parse_job, dp_payloads),
+    st.builds(_as_entry, st.builds(parse_job, payloads)),
+    *(st.builds(kind, texts) for kind in AzureError.__subclasses__()),
 )
 
 _edits = st.one_of(

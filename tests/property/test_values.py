@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from backupjobwatch.core.arm_ids import JobId, fold_case
 from backupjobwatch.core.durations import format_duration, parse_duration, whole_seconds
-from backupjobwatch.core.jobs import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS, parse_job
+from backupjobwatch.core.jobs import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS
+from backupjobwatch.core.recovery_services import parse_job
 from backupjobwatch.core.schedule import MAX_BACKOFF, backoff, spread
 from backupjobwatch.core.spec import parse_spec, target_digest
 from backupjobwatch.core.status import next_status
@@ -29,7 +30,7 @@ _GROUPS = st.text(
 )
 _SPANS = st.timedeltas(timedelta(days=-36500), timedelta(days=36500))
 _GO = re.compile(r"(-?)(?:(\d+)h)?(?:(\d+)m)?(\d+)s")
-_FIELDS = ("jobResourceId", "jobName", "vault", *CRD_DEFAULTS)
+_FIELDS = ("jobResourceId", "jobName", "operationId", "latest", "vault", "identity", *CRD_DEFAULTS)
 
 
 @QUICK

@@ -7,15 +7,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.constants import API_VERSION, KIND, REQUESTED_AT
-from backupjobwatch.core.jobs import Job, parse_job
+from backupjobwatch.core.recovery_services import parse_job
 from backupjobwatch.core.spec import TARGET_DEFAULTS
 from backupjobwatch.core.status import next_status
 from backupjobwatch.core.watch import Watch
+from tests.support.azure import payload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from backupjobwatch.errors import AzureError
+    from backupjobwatch.core.jobs import Job
+    from backupjobwatch.core.observations import Observation, PinnedJob
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 RESOURCE_GROUP = "Default-RecoveryServices-ResourceGroup-centralindia"
@@ -26,6 +28,8 @@ VAULT_ID = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.RecoveryServices/vaults/{VAULT}"
 )
 JOB_ID = f"{VAULT_ID}/backupJobs/{JOB_NAME}"
+VAULT_REF = {"subscriptionId": SUBSCRIPTION, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
+OPERATION = "09e70001-5e1f-4000-8000-000000000001"
 NOW = datetime(2018, 5, 21, 9, 0, 0, tzinfo=UTC)
 """A moment after the end of the job that ``job_payload`` describes."""
 
@@ -83,6 +87,14 @@ def running_job(**overrides: Any) -> Job:
     return parse_job(running_payload(**overrides))
 
 
+def dp_job_payload(**overrides: Any) -> dict[str, Any]:
+    """Return a running job of a Backup vault, with *overrides* of its ``properties`` (or of id, name and type)."""
+    answer = payload("dp-job-aks-inprogress")
+    for name, value in overrides.items():
+        (answer if name in _ENVELOPE else answer["properties"])[name] = value
+    return {**_present(answer), "properties": _present(answer["properties"])}
+
+
 def vast_payload(letter: str, **overrides: Any) -> dict[str, Any]:
     """Return a job that says everything that can be said, each text a long row of *letter*, in too many entries."""
     text = letter * 1500
@@ -132,9 +144,15 @@ def watch(spec: Mapping[str, Any] | None = None, status: Mapping[str, Any] | Non
     return Watch.from_body(watch_body(spec, status, **metadata))
 
 
-def settle(body: Mapping[str, Any], observation: Job | AzureError, now: datetime, run: int = 0) -> dict[str, Any]:
+def settle(
+    body: Mapping[str, Any],
+    observation: Observation,
+    now: datetime,
+    run: int = 0,
+    pinned: Sequence[PinnedJob] = (),
+) -> dict[str, Any]:
     """Return *body* after one step, with the new status written as the API server would."""
-    status = next_status(Watch.from_body(body), observation, run=run, now=now)
+    status = next_status(Watch.from_body(body), observation, run=run, now=now, pinned=pinned)
     version = str(int(body["metadata"]["resourceVersion"]) + 1)
     return {**body, "metadata": {**body["metadata"], "resourceVersion": version}, "status": copy.deepcopy(status)}
 

@@ -46,6 +46,8 @@ def _vault(**fields: Any) -> dict[str, Any]:
     return {"jobName": JOB, "vault": vault}
 
 
+OPERATION_URL: Final = f"https://management.azure.com{ID.rpartition('/')[0]}/operationsStatus/{JOB}?api-version=1&t=1"
+
 _BAD_IDS: Final = {
     "a URL": f"https://management.azure.com{ID}",
     "a URL with a query": f"https://management.azure.com{ID}?api-version=2025-02-01",
@@ -59,7 +61,7 @@ _BAD_IDS: Final = {
     "empty": "",
     "a GUID alone": JOB,
     "a vault": ID.partition("/backupJobs/")[0],
-    "a Backup vault's job": ID.replace("Microsoft.RecoveryServices/vaults", "Microsoft.DataProtection/backupVaults"),
+    "one provider's vault at the other": ID.replace("Microsoft.RecoveryServices", "Microsoft.DataProtection"),
     "a provider with another dot": ID.replace("Microsoft.", "MicrosoftX"),
     "an operation": ID.replace("/backupJobs/", "/backupOperations/"),
     "a subscription's name": _id(subscription="my-subscription"),
@@ -108,7 +110,12 @@ _BAD_GUIDS: Final = {
 }
 
 BAD: Final = (
-    Bad("nothing", {}, "spec", "write exactly one of jobResourceId, or jobName together with vault"),
+    Bad(
+        "nothing",
+        {},
+        "spec",
+        "write exactly one of jobResourceId, or jobName, operationId or latest together with vault",
+    ),
     Bad("two jobs", {"jobResourceId": ID, **_NAMED}, "spec", "write exactly one of jobResourceId, or jobName"),
     Bad("a vault alone", {"vault": VAULT}, "spec", "write exactly one of jobResourceId, or jobName"),
     Bad("no vault", {"jobName": JOB}, "spec", "add vault: {subscriptionId, resourceGroup, name}"),
@@ -158,9 +165,21 @@ BAD: Final = (
     ),
     *(
         Bad(f"an unknown field: {name}", {"jobResourceId": ID, name: "x"}, f"spec.{name}", "unknown field", read=False)
-        for name in ("jobID", "operationId", "pollinterval", "timeout")
+        for name in ("jobID", "operationID", "pollinterval", "timeout")
     ),
-    Bad("an unknown field of vault", _vault(kind="BackupVault"), "spec.vault.kind", "unknown field", read=False),
+    Bad("an unknown field of vault", _vault(region="eastus"), "spec.vault.region", "unknown field", read=False),
+    Bad("a kind of vault", _vault(kind="backupVaults"), "spec.vault.kind", "BackupVault"),
+    Bad("an operation's URL", {"operationId": OPERATION_URL, "vault": VAULT}, "spec.operationId", "after the last /"),
+    Bad("an operation that is no GUID", {"operationId": "bmlnaHRseQ==", "vault": VAULT}, "spec.operationId", "GUID"),
+    Bad("an operation without vault", {"operationId": JOB}, "spec", "add vault"),
+    Bad("latest without vault", {"latest": {"item": "vm1"}}, "spec", "add vault"),
+    Bad("latest of nothing", {"latest": {"item": ""}, "vault": VAULT}, "spec.latest.item", "at least 1"),
+    Bad("latest and a name", {**_NAMED, "latest": {"item": "vm1"}}, "spec", "write exactly one of jobResourceId"),
+    Bad(
+        "two identities", {**_NAMED, "identity": {"secretName": "a", "serviceAccountName": "b"}}, "spec.identity", "one"
+    ),
+    Bad("no identity", {**_NAMED, "identity": {}}, "spec.identity", "write exactly one of serviceAccountName"),
+    Bad("a Secret elsewhere", {**_NAMED, "identity": {"secretName": "b/a"}}, "spec.identity.secretName", "alone"),
 )
 
 GOOD: Final[dict[str, dict[str, Any]]] = {
@@ -196,8 +215,18 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "the smallest numbers": {"jobResourceId": ID, "activeDeadlineSeconds": 1, "graceSeconds": 0},
     "the largest numbers": {"jobResourceId": ID, "activeDeadlineSeconds": 31536000, "graceSeconds": 86400},
     **{f"every {text}": {"jobResourceId": ID, "pollInterval": text} for text in ("10s", "30s", "1m", "2m", "5m")},
+    "a Backup vault's job": {
+        "jobResourceId": ID.replace("Microsoft.RecoveryServices/vaults", "Microsoft.DataProtection/backupVaults")
+    },
+    "an operation": {"operationId": JOB, "vault": VAULT},
+    "a Backup vault's operation": {"operationId": "bmlnaHRseQ==", "vault": {**VAULT, "kind": "BackupVault"}},
+    "the latest": {
+        "latest": {"item": "vm1", "operation": "Restore", "startedAfter": "2026-03-04T01:00:00Z"},
+        "vault": VAULT,
+    },
     "every field": {
         **_NAMED,
+        "identity": {"serviceAccountName": "azure-backup-reader"},
         "activeDeadlineSeconds": 60,
         "graceSeconds": 60,
         "completedWithWarnings": "Succeeded",

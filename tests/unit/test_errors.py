@@ -14,6 +14,7 @@ AZURE_ERRORS = [
     (errors.NotAsked, "Throttled", "Throttled", Grace.NEVER, False),
     (errors.JobNotFound, "JobNotVisible", "JobNotFound", Grace.ALWAYS, True),
     (errors.VaultNotFound, "VaultNotFound", "VaultNotFound", Grace.ALWAYS, True),
+    (errors.OperationWithoutJob, "OperationWithoutJob", "OperationWithoutJob", Grace.ALWAYS, True),
     (errors.CredentialsNotFound, "CredentialsNotFound", "CredentialsNotFound", Grace.UNTIL_SEEN, False),
     (errors.IdentityNotAllowed, "IdentityNotAllowed", "IdentityNotAllowed", Grace.UNTIL_SEEN, False),
     (errors.AuthenticationFailed, "AuthenticationFailed", "AuthenticationFailed", Grace.UNTIL_SEEN, False),
@@ -63,7 +64,9 @@ def test_one_root() -> None:
     assert all(issubclass(kind, errors.BackupJobWatchError) for kind in kinds)
     assert not issubclass(errors.InvalidSpec, AzureError)
     assert not issubclass(errors.Conflict, AzureError)
-    assert {errors.Conflict, errors.ObjectGone, errors.StoreUnavailable} == set(errors.StoreError.__subclasses__())
+    assert set(errors.StoreError.__subclasses__()) == {
+        errors.Conflict, errors.ObjectGone, errors.Forbidden, errors.StoreUnavailable
+    }  # fmt: skip
 
 
 def test_tree_in_the_docstring() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backupjobwatch.core.fit import MAX_BYTES, fit, size_of
-from backupjobwatch.core.jobs import parse_job
+from backupjobwatch.core.recovery_services import parse_job
 from backupjobwatch.core.status import next_status
 from backupjobwatch.core.watch import Watch
 from tests.property.oracles import MAX_WIRE_BYTES, check_status, wire_size

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from backupjobwatch.core.jobs import Job, Outcome, parse_job
+from backupjobwatch.core.jobs import Job, Outcome
+from backupjobwatch.core.recovery_services import parse_job
 from tests.support.azure import payload, payload_names
 from tests.support.builders import ABSENT, JOB_ID, JOB_NAME, job, job_payload, running_job
 
@@ -38,7 +39,6 @@ def test_page_example() -> None:
     assert job() == Job(
         resource_id=JOB_ID,
         name=JOB_NAME,
-        vault="abdemovault",
         job_type="AzureIaaSVMJob",
         status="Completed",
         operation="Backup",
@@ -59,10 +59,9 @@ def test_page_example() -> None:
         errors=(),
         cut=(),
     )
-    assert [(task.task_id, task.status, task.duration) for task in job().tasks] == [
-        ("Take Snapshot", "Completed", timedelta()),
-        ("Transfer data to vault", "Completed", timedelta()),
-    ]
+    assert [job().vault, *((task.task_id, task.status, task.duration) for task in job().tasks)] == [
+        "abdemovault", ("Take Snapshot", "Completed", timedelta()), ("Transfer data to vault", "Completed", timedelta()),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", payload_names("job-"))

@@ -8,19 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backupjobwatch.core.jobs import (
-    LINE,
     MAX_ERRORS,
     MAX_PROPERTIES,
     MAX_RECOMMENDATIONS,
     MAX_TASKS,
-    STATUS_WORD,
-    TEXT,
-    WORD,
     Job,
     JobError,
     Task,
-    parse_job,
 )
+from backupjobwatch.core.payloads import LINE, STATUS_WORD, TEXT, WORD
+from backupjobwatch.core.recovery_services import parse_job
 from backupjobwatch.core.texts import CUT
 from tests.support.azure import payload
 from tests.support.builders import job

@@ -10,11 +10,11 @@ import pytest
 
 from backupjobwatch.core.arm_ids import JobId
 from backupjobwatch.core.spec import POLL_INTERVALS, TARGET_DEFAULTS, parse_spec, poll_interval, target_digest
+from backupjobwatch.core.target import Identity
 from backupjobwatch.errors import InvalidSpec
-from tests.support.builders import CRD_DEFAULTS, JOB_ID, JOB_NAME, OTHER_JOB_NAME, RESOURCE_GROUP, SUBSCRIPTION, VAULT
+from tests.support.builders import CRD_DEFAULTS, JOB_ID, JOB_NAME, OTHER_JOB_NAME, RESOURCE_GROUP, VAULT, VAULT_REF
 
 BY_ID = {"jobResourceId": JOB_ID}
-VAULT_REF = {"subscriptionId": SUBSCRIPTION, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
 BY_NAME = {"jobName": JOB_NAME, "vault": VAULT_REF}
 
 
@@ -22,7 +22,8 @@ def test_defaults() -> None:
     """What is left out is as the CRD would fill it in."""
     spec = parse_spec(BY_ID)
 
-    assert spec.job_id == JobId.parse(JOB_ID)
+    assert spec.source == JobId.parse(JOB_ID)
+    assert spec.identity == Identity()
     assert spec.active_deadline == timedelta(hours=48)
     assert spec.grace == timedelta(minutes=10)
     assert spec.warnings_succeed is False
@@ -44,7 +45,7 @@ def test_everything_written() -> None:
         }
     )
 
-    assert str(spec.job_id) == JOB_ID
+    assert str(spec.source) == JOB_ID
     assert spec.active_deadline == timedelta(hours=1)
     assert spec.grace == timedelta()
     assert spec.warnings_succeed is True

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from backupjobwatch import errors
-from backupjobwatch.core.jobs import TEXT, parse_job
+from backupjobwatch.core.payloads import TEXT
+from backupjobwatch.core.recovery_services import parse_job
 from backupjobwatch.core.status import next_status
 from tests.support.azure import payload
 from tests.support.builders import (

@@ -5,7 +5,8 @@ python -m tests.unit.test_status_examples
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,16 +14,24 @@ import pytest
 import yaml
 
 from backupjobwatch import errors
-from backupjobwatch.core.jobs import parse_job
+from backupjobwatch.core import data_protection
+from backupjobwatch.core.observations import JobSet
+from backupjobwatch.core.operations import read_operation
+from backupjobwatch.core.recovery_services import parse_job
 from tests.property.oracles import check_status
-from tests.support.azure import payload
+from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT, payload, payload_names
 from tests.support.builders import JOB_ID, JOB_NAME, NOW, edit, job, request, running_job, settle, watch_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from backupjobwatch.core.jobs import Job
+
 DATA: Final = Path(__file__).parents[1] / "data" / "status"
 LATER: Final = NOW + timedelta(minutes=2)
+HARBOUR: Final = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
+HARBOUR_TIME: Final = datetime(2026, 3, 4, 14, 0, 0, tzinfo=UTC)
+"""A moment after the jobs on record."""
 
 
 def _page_example() -> dict[str, Any]:
@@ -69,6 +78,50 @@ def _invalid_spec() -> dict[str, Any]:
     return settle(watch_body({"jobResourceId": JOB_ID, "pollInterval": "7s"}), errors.NotAsked("x"), NOW)
 
 
+def _of_job(name: str) -> dict[str, Any]:
+    """The watch of a job on record, by its ID; jobs of a secondary region have none with a vault."""
+    answer = payload(name)
+    spec = {"jobResourceId": answer["id"]}
+    if "/locations/" in answer["id"]:
+        spec = {"jobName": answer["name"], "vault": HARBOUR}
+    parse = data_protection.parse_job if name.startswith("dp-") else parse_job
+    return settle(watch_body(spec), parse(answer), HARBOUR_TIME)
+
+
+def _of_operation(name: str) -> dict[str, Any]:
+    """The watch of an operation on record, which goes on to the jobs that it names, as they are on record."""
+    answer = payload(name)
+    kind = "BackupVault" if name.startswith("dp-") else "RecoveryServices"
+    body = watch_body({"operationId": answer["name"], "vault": {**HARBOUR, "kind": kind}})
+    try:
+        found = read_operation(answer)
+    except errors.AzureError as error:
+        return settle(body, error, HARBOUR_TIME, run=1)
+    if not isinstance(found, tuple):
+        return settle(body, found, HARBOUR_TIME)
+    jobs = tuple(_recorded(job.name) for job in found if job.error_code is None)
+    failed = tuple(job for job in found if job.error_code is not None)
+    observation = jobs[0] if len(found) == 1 else JobSet(jobs=jobs, not_started=failed)
+    return settle(body, observation, HARBOUR_TIME, pinned=found)
+
+
+def _recorded(name: str) -> Job:
+    """The first job on record of that name."""
+    for file in (*payload_names("job-"), *payload_names("dp-job-")):
+        if payload(file)["name"] == name:
+            return (data_protection.parse_job if file.startswith("dp-") else parse_job)(payload(file))
+    raise LookupError(name)
+
+
+AZURE: Final[dict[str, Callable[[], dict[str, Any]]]] = {
+    **{f"azure-{name}": partial(_of_job, name) for name in (*payload_names("job-"), *payload_names("dp-job-"))},
+    **{
+        f"azure-{name}": partial(_of_operation, name)
+        for name in (*payload_names("opstatus-"), *payload_names("dp-opstatus-"))
+    },
+}
+"""Every job and operation on record, and what a watch of it says."""
+
 EXAMPLES: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "page-example": _page_example,
     "restore-in-progress": _restore_in_progress,
@@ -80,6 +133,7 @@ EXAMPLES: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "suspended": _suspended,
     "grace-over": _grace_over,
     "invalid-spec": _invalid_spec,
+    **AZURE,
 }
 
 

@@ -1,4 +1,4 @@
-"""Asks Azure Resource Manager for jobs."""
+"""Asks Azure Resource Manager for jobs, lists of jobs, and operations."""
 
 from __future__ import annotations
 
@@ -10,57 +10,126 @@ import re
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from urllib.parse import quote, urlencode
 
 from backupjobwatch import __version__
-from backupjobwatch.arm.responses import Answer, read_job
+from backupjobwatch.arm.responses import Answer, next_path, read_job, read_job_list, read_object, remaining_requests
 from backupjobwatch.arm.transport import Transport
+from backupjobwatch.core.arm_ids import VaultKind
+from backupjobwatch.core.operations import read_operation
+from backupjobwatch.errors import UnexpectedResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backupjobwatch.arm.credentials import Tokens
-    from backupjobwatch.core.arm_ids import JobId
+    from backupjobwatch.core.arm_ids import JobId, OperationId, VaultId
     from backupjobwatch.core.jobs import Job
+    from backupjobwatch.core.observations import OperationFailure, PinnedJob, Waiting
     from backupjobwatch.settings import Settings
 
 _log = logging.getLogger(__name__)
 
+MAX_PAGES: Final = 50
+"""Pages of one list. Azure's have some hundred jobs."""
+
 _CLAIMS = re.compile(r'\bclaims="(?P<claims>[^"]+)"')
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading(Generic[_Value]):
+    """What was read, and what it cost."""
+
+    value: _Value
+    pages: int
+    remaining: int | None
+    """Azure's count of the requests of this kind that remain, where it says so."""
 
 
 class ArmClient:
-    """GETs jobs with one identity, from a bounded number of threads."""
+    """Reads with whatever identity it is given, from a bounded number of threads. Its methods raise AzureError."""
 
-    def __init__(self, settings: Settings, tokens: Tokens, *, ca_file: str | None = None) -> None:
-        self._tokens = tokens
-        self._query = urlencode({"api-version": settings.azure_api_version})
+    def __init__(self, settings: Settings, *, ca_file: str | None = None) -> None:
+        self._endpoint = settings.azure_endpoint
+        self._queries = {
+            VaultKind.RECOVERY_SERVICES: {"api-version": settings.azure_api_version},
+            VaultKind.BACKUP_VAULT: {"api-version": settings.azure_data_protection_api_version},
+        }
         self._transport = Transport(settings, ca_file=ca_file)
         self._threads = ThreadPoolExecutor(settings.azure_connections, thread_name_prefix="azure")
 
-    async def get_job(self, job_id: JobId) -> Job:
-        """Ask for one job. Raises AzureError."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._get_job, job_id)
+    async def get_job(self, tokens: Tokens, job_id: JobId) -> Reading[Job]:
+        """Ask for one job."""
 
-    async def get_token(self) -> None:
-        """Find out whether a token can be had. Raises AzureError."""
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._tokens.get)
+        def read() -> Reading[Job]:
+            answer = self._get(tokens, job_id.url_path, self._query(job_id.vault))
+            job = read_job(answer, job_id, now=datetime.now(UTC))
+            return Reading(value=job, pages=1, remaining=remaining_requests(answer))
+
+        return await self._in_thread(read)
+
+    async def get_operation(
+        self, tokens: Tokens, operation_id: OperationId
+    ) -> Reading[tuple[PinnedJob, ...] | Waiting | OperationFailure]:
+        """Ask what became of an operation."""
+
+        def read() -> Reading[tuple[PinnedJob, ...] | Waiting | OperationFailure]:
+            answer = self._get(tokens, operation_id.url_path, self._query(operation_id.vault))
+            result = read_operation(read_object(answer, now=datetime.now(UTC)))
+            return Reading(value=result, pages=1, remaining=remaining_requests(answer))
+
+        return await self._in_thread(read)
+
+    async def list_jobs(self, tokens: Tokens, vault: VaultId, *, filter_: str) -> Reading[tuple[Job, ...]]:
+        """List a vault's jobs, all pages of them. Backup vaults know no filter, and list everything."""
+        return await self._in_thread(lambda: self._list_jobs(tokens, vault, filter_))
+
+    async def get_token(self, tokens: Tokens) -> None:
+        """Find out whether a token can be had."""
+        await self._in_thread(tokens.get)
 
     def close(self) -> None:
         """Let go of threads and connections; requests under way end within their time-outs."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._transport.close()
 
-    def _get_job(self, job_id: JobId) -> Job:
-        answer = self._get(job_id, self._tokens.get())
+    async def _in_thread(self, read: Callable[[], _Value]) -> _Value:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, read)
+
+    def _query(self, vault: VaultId, **more: str) -> str:
+        return urlencode({**self._queries[vault.kind], **more}, quote_via=quote)
+
+    def _list_jobs(self, tokens: Tokens, vault: VaultId, filter_: str) -> Reading[tuple[Job, ...]]:
+        has_filter = vault.kind is VaultKind.RECOVERY_SERVICES
+        path, query = vault.jobs_url_path, self._query(vault, **({"$filter": filter_} if has_filter else {}))
+        jobs: list[Job] = []
+        visited: set[tuple[str, str]] = set()
+        while (path, query) not in visited:
+            if len(visited) == MAX_PAGES:
+                raise UnexpectedResponse(f"Azure's list of the vault's jobs has more than {MAX_PAGES} pages.")
+            visited.add((path, query))
+            answer = self._get(tokens, path, query)
+            page, link = read_job_list(answer, vault, now=datetime.now(UTC))
+            jobs += page
+            if link is None:
+                return Reading(value=tuple(jobs), pages=len(visited), remaining=remaining_requests(answer))
+            path, query = next_path(link, self._endpoint)
+        raise UnexpectedResponse("Azure's list of the vault's jobs goes round in a circle.")
+
+    def _get(self, tokens: Tokens, path: str, query: str) -> Answer:
+        answer = self._send(path, query, tokens.get())
         if answer.status == HTTPStatus.UNAUTHORIZED:
             # Expired between two clocks, revoked, or challenged (continuous access evaluation): once, not in a loop.
             claims = _claims(answer.headers.get("WWW-Authenticate", ""))
-            answer = self._get(job_id, self._tokens.get(claims=claims, renewed=True))
-        return read_job(answer, job_id, now=datetime.now(UTC))
+            answer = self._send(path, query, tokens.get(claims=claims, renewed=True))
+        return answer
 
-    def _get(self, job_id: JobId, token: str) -> Answer:
+    def _send(self, path: str, query: str, token: str) -> Answer:
         client_request_id = str(uuid.uuid4())
         headers = {
             "Accept": "application/json",
@@ -71,12 +140,12 @@ class ArmClient:
         started = time.monotonic()
         answer: Answer | None = None
         try:
-            answer = self._transport.get(job_id.url_path, query=self._query, headers=headers, token=token)
+            answer = self._transport.get(path, query=query, headers=headers, token=token)
             return answer
         finally:
             _log.debug(
                 "GET %s: %s",
-                job_id,
+                path,
                 answer.status if answer else "no answer",
                 extra={
                     "client_request_id": client_request_id,

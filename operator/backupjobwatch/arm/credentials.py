@@ -15,6 +15,9 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 from azure.identity import (
+    CertificateCredential,
+    ClientAssertionCredential,
+    ClientSecretCredential,
     CredentialUnavailableError,
     EnvironmentCredential,
     ManagedIdentityCredential,
@@ -23,9 +26,10 @@ from azure.identity import (
 
 from backupjobwatch.core.texts import clean
 from backupjobwatch.errors import AuthenticationFailed, AzureError, AzureUnavailable, CredentialsNotFound
+from backupjobwatch.settings import CLOUDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from azure.core.credentials import TokenCredential
     from azure.core.pipeline import PipelineResponse
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 
 _EXCERPT: Final = 400
 _SERVER_ERROR: Final = 500
+_TOO_MANY: Final = 429
+_KNOWN_AUTHORITIES: Final = frozenset(cloud.authority for cloud in CLOUDS.values())
 
 
 class _Last(threading.local):
@@ -67,15 +73,15 @@ class StaticToken:
         return self._token
 
 
-class OperatorTokens:
-    """The operator's own identity: workload identity, a service principal, or a managed identity.
+class IdentityTokens:
+    """Tokens of one identity, made by azure-identity and kept in its cache."""
 
-    Which of them, the environment says, as azure-identity reads it. Exactly one is tried: in a chain, the failure
-    of one would hide behind the next.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, whose: str, make: Callable[[dict[str, Any]], TokenCredential]) -> None:
+        """*whose* names the identity in messages; *make* makes its credential from azure-identity's options."""
+        self._scope = settings.azure_scope
+        self._options = _options(settings)
+        self._whose = whose
+        self._make = make
         self._lock = threading.Lock()
         self._credential: TokenCredential | None = None
 
@@ -84,40 +90,87 @@ class OperatorTokens:
         _last.status = None
         try:
             credential = self._current(renewed=renewed and not claims)
-            return str(credential.get_token(self._settings.azure_scope, claims=claims).token)
+            return str(credential.get_token(self._scope, claims=claims).token)
         except AzureError:
             raise
         except Exception as error:  # azure-identity documents two, and lets others through
-            raise _kind_of(error) from error
+            kind = _kind_of(error, self._whose)
+            if isinstance(kind, AzureUnavailable):
+                # MSAL would repeat the failed answer for a while, without its HTTP status.
+                with self._lock:
+                    self._credential = None
+            raise kind from error
 
     def _current(self, *, renewed: bool) -> TokenCredential:
         with self._lock:
             if self._credential is None or renewed:  # its cache goes with it
-                self._credential = self._make()
+                self._credential = self._make(dict(self._options))
             return self._credential
-
-    def _make(self) -> TokenCredential:
-        settings = self._settings
-        options: dict[str, Any] = {
-            "connection_timeout": settings.azure_connect_timeout.total_seconds(),
-            "read_timeout": settings.azure_read_timeout.total_seconds(),
-            "retry_total": 1,
-            "use_env_settings": False,
-            "raw_response_hook": _note_status,
-        }
-        if not (_has_federated_token() or _has_service_principal()):
-            # Of the machine, by plain http: a proxy has no business there.
-            return ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"), **options)
-        if settings.azure_proxy:
-            options["proxies"] = {"https": settings.azure_proxy, "http": settings.azure_proxy}
-        kind = WorkloadIdentityCredential if _has_federated_token() else EnvironmentCredential
-        return kind(authority=settings.azure_authority, **options)
 
 
 def operator_tokens(settings: Settings) -> Tokens:
     """Return where the operator's own tokens come from."""
     static = settings.development_token.get_secret_value()
-    return StaticToken(static) if static else OperatorTokens(settings)
+    return StaticToken(static) if static else IdentityTokens(settings, "the operator's identity", _of_environment)
+
+
+def federated_tokens(
+    settings: Settings, whose: str, *, tenant_id: str, client_id: str, assertion: Callable[[], str]
+) -> Tokens:
+    """Return the tokens that a token of Kubernetes' (*assertion*, which may block) is exchanged for."""
+    return IdentityTokens(
+        settings, whose, lambda options: ClientAssertionCredential(tenant_id, client_id, assertion, **options)
+    )
+
+
+def secret_tokens(settings: Settings, whose: str, *, tenant_id: str, client_id: str, client_secret: str) -> Tokens:
+    """Return the tokens of a service principal that has a client secret."""
+    return IdentityTokens(
+        settings, whose, lambda options: ClientSecretCredential(tenant_id, client_id, client_secret, **options)
+    )
+
+
+def certificate_tokens(settings: Settings, whose: str, *, tenant_id: str, client_id: str, certificate: bytes) -> Tokens:
+    """Return the tokens of a service principal that has a certificate: PEM, with the private key."""
+    return IdentityTokens(
+        settings,
+        whose,
+        lambda options: CertificateCredential(tenant_id, client_id, certificate_data=certificate, **options),
+    )
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "authority": settings.azure_authority,
+        "connection_timeout": settings.azure_connect_timeout.total_seconds(),
+        "read_timeout": settings.azure_read_timeout.total_seconds(),
+        "retry_total": 0,
+        "use_env_settings": False,
+        "raw_response_hook": _note_status,
+    }
+    if settings.azure_authority not in _KNOWN_AUTHORITIES:
+        # It would be looked up at the public cloud's, which an air-gapped one does not reach.
+        options["disable_instance_discovery"] = True
+    if settings.azure_authority_ca_file:
+        options["connection_verify"] = settings.azure_authority_ca_file
+    if settings.azure_proxy:
+        options["proxies"] = {"https": settings.azure_proxy, "http": settings.azure_proxy}
+    return options
+
+
+def _of_environment(options: dict[str, Any]) -> TokenCredential:
+    """Make the credential that the environment says.
+
+    Exactly one is tried: in a chain, the failure of one would hide behind the next.
+    """
+    if _has_federated_token():
+        return WorkloadIdentityCredential(**options)
+    if _has_service_principal():
+        return EnvironmentCredential(**options)
+    # It comes from the machine's own metadata service, by plain http: neither authority nor proxy has business there.
+    for name in ("authority", "disable_instance_discovery", "connection_verify", "proxies"):
+        options.pop(name, None)
+    return ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"), **options)
 
 
 def _has_federated_token() -> bool:
@@ -133,16 +186,16 @@ def _note_status(response: PipelineResponse[Any, Any]) -> None:
     _last.status = response.http_response.status_code
 
 
-def _kind_of(error: Exception) -> AzureError:
+def _kind_of(error: Exception, whose: str) -> AzureError:
     text = clean(str(error).split("\n", 1)[0], _EXCERPT).rstrip(".")
     if any(isinstance(cause, (ServiceRequestError, ServiceResponseError)) for cause in _causes(error)):
         return AzureUnavailable(f"No token: Entra or the metadata service could not be reached: {text}.")
-    if _last.status is not None and _last.status >= _SERVER_ERROR:
+    if _last.status is not None and (_last.status >= _SERVER_ERROR or _last.status == _TOO_MANY):
         return AzureUnavailable(f"No token: Entra or the metadata service failed: {text}.")
     if isinstance(error, CredentialUnavailableError) or not isinstance(error, AzureCoreError):
-        return CredentialsNotFound(f"The operator has no Azure identity to use: {text}.")
+        return CredentialsNotFound(f"There are no credentials for {whose}: {text}.")
     if isinstance(error, ClientAuthenticationError):
-        return AuthenticationFailed(f"Entra refused the operator's identity: {text}.")
+        return AuthenticationFailed(f"Entra refused {whose}: {text}.")
     return AzureUnavailable(f"No token: {text}.")
 
 

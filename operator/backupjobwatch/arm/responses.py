@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
-from backupjobwatch.core.arm_ids import fold_case
-from backupjobwatch.core.jobs import Job, parse_job
+from backupjobwatch.core import data_protection, recovery_services
+from backupjobwatch.core.arm_ids import VaultKind, fold_case
 from backupjobwatch.core.texts import clean
 from backupjobwatch.errors import (
     AuthenticationFailed,
@@ -25,7 +26,8 @@ from backupjobwatch.errors import (
 )
 
 if TYPE_CHECKING:
-    from backupjobwatch.core.arm_ids import JobId
+    from backupjobwatch.core.arm_ids import JobId, VaultId
+    from backupjobwatch.core.jobs import Job
 
 DEFAULT_WAIT: Final = timedelta(seconds=30)
 """How long to wait after a 429 that does not say."""
@@ -39,6 +41,15 @@ _KINDS: Final[Mapping[int, type[AzureError]]] = {
     HTTPStatus.REQUEST_TIMEOUT: AzureUnavailable,
     HTTPStatus.TOO_MANY_REQUESTS: Throttled,
 }
+_PARSERS = {
+    VaultKind.RECOVERY_SERVICES: recovery_services.parse_job,
+    VaultKind.BACKUP_VAULT: data_protection.parse_job,
+}
+_REMAINING = (
+    "x-ms-ratelimit-remaining-subscription-resource-requests",
+    "x-ms-ratelimit-remaining-subscription-resource-entities-read",
+    "x-ms-ratelimit-remaining-subscription-reads",
+)
 _EXCERPT = 300
 
 
@@ -57,18 +68,54 @@ class Answer:
         return self.headers.get("x-ms-request-id") or self.headers.get("x-ms-correlation-request-id")
 
 
-def read_job(answer: Answer, job_id: JobId, *, now: datetime) -> Job:
-    """Return the job in *answer*, or raise the AzureError that tells why there is none."""
+def read_object(answer: Answer, *, now: datetime) -> Mapping[str, Any]:
+    """Return the JSON object in *answer*, or raise the AzureError that tells why there is none."""
     if answer.status != HTTPStatus.OK:
         raise _trouble(answer, now)
     payload = _json(answer)
     if not isinstance(payload, Mapping):
         raise _unexpected(answer, "an answer that is not a JSON object")
-    job = parse_job(payload)
+    return payload
+
+
+def read_job(answer: Answer, job_id: JobId, *, now: datetime) -> Job:
+    """Return the job in *answer*, or raise the AzureError that tells why there is none."""
+    job = _PARSERS[job_id.vault.kind](read_object(answer, now=now))
     # A gate must never open on another job's end, whatever a proxy or a cache on the way makes of the request.
     if job.name is None or fold_case(job.name) != fold_case(job_id.name):
         raise _unexpected(answer, f"an answer about {job.name or 'no job'} when asked for {job_id.name}")
     return job
+
+
+def read_job_list(answer: Answer, vault: VaultId, *, now: datetime) -> tuple[list[Job], str | None]:
+    """Return the jobs on one page of a vault's list, and the link to the next page."""
+    payload = read_object(answer, now=now)
+    items, link = payload.get("value"), payload.get("nextLink")
+    if not isinstance(items, list) or not (link is None or isinstance(link, str)):
+        raise _unexpected(answer, "a list of jobs that is none")
+    parse = _PARSERS[vault.kind]
+    return [parse(item) for item in items if isinstance(item, Mapping)], link or None
+
+
+def next_path(link: str, endpoint: str) -> tuple[str, str]:
+    """Return path and query of a link to the next page. It is followed on the endpoint's own host, or not at all."""
+    try:
+        parts = urlsplit(link)
+        same_host = urlsplit(endpoint.lower())[:2] == urlsplit(link.lower())[:2]
+    except ValueError:
+        same_host = False
+    if not same_host or not parts.path.startswith("/"):
+        raise UnexpectedResponse("Azure's list of the vault's jobs goes on at another host, which is not asked.")
+    return parts.path, parts.query
+
+
+def remaining_requests(answer: Answer) -> int | None:
+    """Return Azure's count of the requests that remain: a provider's own bucket, or the subscription's reads."""
+    for name in _REMAINING:
+        value = answer.headers.get(name, "")
+        if value.isdecimal():
+            return int(value)
+    return None
 
 
 def _trouble(answer: Answer, now: datetime) -> AzureError:

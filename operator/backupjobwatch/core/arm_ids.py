@@ -1,4 +1,4 @@
-"""Azure Resource Manager IDs of vaults and jobs: compared without regard to letter case, kept as written."""
+"""Azure Resource Manager IDs of vaults, jobs and operations: compared without regard to letter case, kept as written."""
 
 from __future__ import annotations
 
@@ -6,22 +6,45 @@ import re
 import string
 import unicodedata
 from dataclasses import dataclass, field
+from enum import Enum
 from urllib.parse import quote
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _VAULT_NAME = re.compile(r"[a-z][-a-z0-9]{1,49}", re.IGNORECASE | re.ASCII)
 _JOB_ID = re.compile(
     r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)"
-    r"/providers/Microsoft\.RecoveryServices/vaults/(?P<vault>[^/]+)/backupJobs/(?P<job>[^/]+)",
+    r"/providers/(?P<kind>Microsoft\.RecoveryServices/vaults|Microsoft\.DataProtection/backupVaults)/(?P<vault>[^/]+)"
+    r"/backupJobs/(?P<job>[^/]+)",
     re.IGNORECASE | re.ASCII,
 )
+_OPERATION_ID = re.compile(r"[-A-Za-z0-9+_=]{1,256}", re.ASCII)
 _GROUP_LETTERS = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Nd"})
 _MAX_GROUP = 90
 _SMALL = {ord(capital): ord(capital.lower()) for capital in string.ascii_uppercase}
 
 JOB_ID_FORM = (
     "/subscriptions/{UUID}/resourceGroups/{name}/providers/Microsoft.RecoveryServices/vaults/{name}/backupJobs/{UUID}"
+    " (or, for a Backup vault, …/providers/Microsoft.DataProtection/backupVaults/{name}/backupJobs/{UUID})"
 )
+
+
+class VaultKind(Enum):
+    """Azure Backup's two kinds of vault, by the name that ``spec.vault.kind`` has. They have an API each."""
+
+    RECOVERY_SERVICES = "RecoveryServices"
+    BACKUP_VAULT = "BackupVault"
+
+    @property
+    def provider(self) -> str:
+        """The part of a resource ID that names the kind."""
+        return _PROVIDERS[self]
+
+
+_PROVIDERS = {
+    VaultKind.RECOVERY_SERVICES: "Microsoft.RecoveryServices/vaults",
+    VaultKind.BACKUP_VAULT: "Microsoft.DataProtection/backupVaults",
+}
+_KINDS = {provider.lower(): kind for kind, provider in _PROVIDERS.items()}
 
 
 def fold_case(text: str) -> str:
@@ -56,13 +79,19 @@ def is_resource_group(text: str) -> bool:
     )
 
 
+def is_operation_id(text: str) -> bool:
+    """Tell whether *text* can be the id of an operation: a GUID, or for Backup vaults base64."""
+    return _OPERATION_ID.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultId:
-    """A Recovery Services vault. Two that differ in letter case only are equal."""
+    """A vault of either kind. Two that differ in letter case only are equal."""
 
     subscription_id: str = field(compare=False)
     resource_group: str = field(compare=False)
     name: str = field(compare=False)
+    kind: VaultKind = VaultKind.RECOVERY_SERVICES
     key: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -71,13 +100,18 @@ class VaultId:
     def __str__(self) -> str:
         return (
             f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
-            f"/providers/Microsoft.RecoveryServices/vaults/{self.name}"
+            f"/providers/{self.kind.provider}/{self.name}"
         )
 
     @property
     def url_path(self) -> str:
         """The ID with each segment percent-encoded, to be put behind ARM's endpoint."""
-        return "/".join(quote(segment, safe="") for segment in str(self).split("/"))
+        return _encoded(str(self))
+
+    @property
+    def jobs_url_path(self) -> str:
+        """Where the vault's jobs are listed."""
+        return f"{self.url_path}/backupJobs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +137,12 @@ class JobId:
             and is_guid(match["job"])
         ):
             raise ValueError(f"not of the form {JOB_ID_FORM}")
-        vault = VaultId(subscription_id=match["subscription"], resource_group=match["group"], name=match["vault"])
+        vault = VaultId(
+            subscription_id=match["subscription"],
+            resource_group=match["group"],
+            name=match["vault"],
+            kind=_KINDS[match["kind"].lower()],
+        )
         return cls(vault=vault, name=match["job"], written=text)
 
     def __str__(self) -> str:
@@ -112,4 +151,29 @@ class JobId:
     @property
     def url_path(self) -> str:
         """The ID with each segment percent-encoded, to be put behind ARM's endpoint."""
-        return f"{self.vault.url_path}/backupJobs/{quote(self.name, safe='')}"
+        return f"{self.vault.jobs_url_path}/{quote(self.name, safe='')}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationId:
+    """An operation that a vault carried out or carries out: what a backup or a restore is started by."""
+
+    vault: VaultId
+    name: str
+    """Compared to the letter: for Backup vaults it is base64."""
+
+    def __str__(self) -> str:
+        return f"{self.vault}/{self._collection}/{self.name}"
+
+    @property
+    def url_path(self) -> str:
+        """The ID with each segment percent-encoded, to be put behind ARM's endpoint."""
+        return _encoded(str(self))
+
+    @property
+    def _collection(self) -> str:
+        return "backupOperations" if self.vault.kind is VaultKind.RECOVERY_SERVICES else "operationStatus"
+
+
+def _encoded(path: str) -> str:
+    return "/".join(quote(segment, safe="") for segment in path.split("/"))

@@ -10,15 +10,8 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
-from backupjobwatch.core.arm_ids import (
-    JOB_ID_FORM,
-    JobId,
-    VaultId,
-    fold_case,
-    is_guid,
-    is_resource_group,
-    is_vault_name,
-)
+from backupjobwatch.core.arm_ids import fold_case
+from backupjobwatch.core.target import SOURCES, Identity, JobSource, parse_identity, parse_source
 from backupjobwatch.errors import InvalidSpec
 
 POLL_INTERVALS: Final[Mapping[str, timedelta]] = MappingProxyType(
@@ -37,7 +30,9 @@ TARGET_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
 )
 """The target's fields that the CRD fills in, with its defaults."""
 
-_TARGET_FIELDS = ("jobResourceId", "jobName", "vault", *TARGET_DEFAULTS)
+_TARGET_FIELDS = (*SOURCES, "vault", "identity", *TARGET_DEFAULTS)
+_CASELESS_FIELDS = ("jobResourceId", "jobName", "vault", "latest")
+_DEFAULT_PARTS = (("kind", "recoveryservices"), ("operation", "backup"))
 _DEFAULT_INTERVAL = "30s"
 _RANGES = {"activeDeadlineSeconds": (1, 31536000), "graceSeconds": (0, 86400)}
 
@@ -46,7 +41,10 @@ _RANGES = {"activeDeadlineSeconds": (1, 31536000), "graceSeconds": (0, 86400)}
 class WatchSpec:
     """A valid spec."""
 
-    job_id: JobId
+    source: JobSource
+    """Which job."""
+    identity: Identity
+    """Whose access is used to ask for it."""
     active_deadline: timedelta
     """How long after the first act the job must have ended."""
     grace: timedelta
@@ -72,7 +70,8 @@ def parse_spec(spec: Mapping[str, Any]) -> WatchSpec:
     if warnings not in ("Failed", "Succeeded"):
         raise InvalidSpec("spec.completedWithWarnings: write Failed or Succeeded")
     return WatchSpec(
-        job_id=_job_id(spec),
+        source=parse_source(spec),
+        identity=parse_identity(spec.get("identity")),
         active_deadline=_seconds(spec, "activeDeadlineSeconds"),
         grace=_seconds(spec, "graceSeconds"),
         warnings_succeed=warnings == "Succeeded",
@@ -90,50 +89,24 @@ def poll_interval(spec: Mapping[str, Any]) -> timedelta:
 def target_digest(spec: Mapping[str, Any]) -> str:
     """Return a digest of the fields that decide the verdict; a status under another digest is about another target.
 
-    Letter case does not matter, as it does not to Azure, nor do defaults that are written out. Defined for any spec:
+    Letter case does not matter where it does not to Azure, nor do defaults that are written out. Defined for any spec:
     one that cannot be acted on has a digest of all its fields, since any edit may mend it.
     """
     try:
         parse_spec(spec)
     except InvalidSpec:
-        fields: Mapping[str, Any] = {"invalid": spec}
+        fields: dict[str, Any] = {"invalid": spec}
     else:
-        fields = {name: spec[name] for name in _TARGET_FIELDS if spec.get(name) is not None}
-        fields = {**TARGET_DEFAULTS, **fields}
+        fields = {**TARGET_DEFAULTS, **{name: spec[name] for name in _TARGET_FIELDS if spec.get(name) is not None}}
+        fields.update({name: _caseless(fields[name]) for name in _CASELESS_FIELDS if name in fields})
     text = json.dumps(fields, sort_keys=True, default=str)
-    return hashlib.sha256(fold_case(text).encode(errors="replace")).hexdigest()[:16]
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
 
 
-def _job_id(spec: Mapping[str, Any]) -> JobId:
-    resource_id, job_name, vault = (spec.get(name) for name in ("jobResourceId", "jobName", "vault"))
-    if (resource_id is None) == (job_name is None):
-        raise InvalidSpec("spec: write exactly one of jobResourceId, or jobName together with vault")
-    if resource_id is not None:
-        if vault is not None:
-            raise InvalidSpec("spec.vault: jobResourceId names the vault already, so remove vault")
-        try:
-            return JobId.parse(str(resource_id))
-        except ValueError:
-            raise InvalidSpec(f"spec.jobResourceId: write a path of the form {JOB_ID_FORM}") from None
-    if not isinstance(job_name, str) or not is_guid(job_name):
-        raise InvalidSpec("spec.jobName: write the job's GUID; a full resource ID goes into jobResourceId")
-    return JobId(vault=_vault_id(vault), name=job_name)
-
-
-def _vault_id(vault: object) -> VaultId:
-    if not isinstance(vault, Mapping):
-        raise InvalidSpec(
-            "spec.vault: write {subscriptionId, resourceGroup, name} of the vault that the job belongs to"
-        )
-    checks = (
-        ("subscriptionId", is_guid, "write the subscription's UUID"),
-        ("resourceGroup", is_resource_group, "write the resource group's name alone, with no dot at the end"),
-        ("name", is_vault_name, "write the vault's name alone: 2 to 50 letters, digits and hyphens"),
-    )
-    for name, is_valid, advice in checks:
-        if not isinstance(vault.get(name), str) or not is_valid(vault[name]):
-            raise InvalidSpec(f"spec.vault.{name}: {advice}")
-    return VaultId(subscription_id=vault["subscriptionId"], resource_group=vault["resourceGroup"], name=vault["name"])
+def _caseless(value: Any) -> str:
+    if isinstance(value, Mapping):  # a default that is written out changes nothing
+        value = {name: part for name, part in value.items() if (name, fold_case(str(part))) not in _DEFAULT_PARTS}
+    return fold_case(json.dumps(value, sort_keys=True, default=str))
 
 
 def _seconds(spec: Mapping[str, Any], name: str) -> timedelta:

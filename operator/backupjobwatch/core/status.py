@@ -5,26 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.core.conditions import Condition, write_conditions
-from backupjobwatch.core.durations import format_duration, whole_seconds
 from backupjobwatch.core.fit import fit
-from backupjobwatch.core.jobs import TEXT, Job
+from backupjobwatch.core.jobs import Job
+from backupjobwatch.core.mirror import MIRRORED, mirror_job, present
+from backupjobwatch.core.observations import MAX_JOBS, JobSet, Observation, PinnedJob
+from backupjobwatch.core.payloads import TEXT
 from backupjobwatch.core.spec import parse_spec
 from backupjobwatch.core.texts import clean
 from backupjobwatch.core.times import format_time
-from backupjobwatch.core.verdict import FAILED, PENDING, SUCCEEDED, Verdict, judge
+from backupjobwatch.core.verdict import FAILED, PENDING, SUCCEEDED, Verdict, deciding_job, judge
 from backupjobwatch.errors import AzureError, InvalidSpec, NotAsked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from backupjobwatch.core.watch import Watch
 
-_MIRRORED = ("job", "duration", "durationSeconds", "extendedInfo", "errors")
 
-
-def next_status(watch: Watch, observation: Job | AzureError, *, run: int, now: datetime) -> dict[str, Any]:
+def next_status(
+    watch: Watch, observation: Observation, *, run: int, now: datetime, pinned: Sequence[PinnedJob] = ()
+) -> dict[str, Any]:
     """Compute the whole status of *watch* from its snapshot and what Azure said after that.
+
+    *pinned* are the jobs that were found to be this watch's, where the spec does not name one itself.
 
     *run* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
     The answer is fit to be written as it stands; whether it is worth a write, ``transitions.needs_write`` tells.
@@ -43,7 +47,7 @@ def next_status(watch: Watch, observation: Job | AzureError, *, run: int, now: d
     except InvalidSpec as error:
         asked = False
         verdict = Verdict(phase=FAILED, reason="InvalidSpec", message=f"{error}.")
-    return fit(_write(watch, verdict, observation if asked else None, now))
+    return fit(_write(watch, verdict, observation if asked else None, pinned or watch.pinned, now))
 
 
 def _restamped(watch: Watch) -> dict[str, Any]:
@@ -57,15 +61,18 @@ def _restamped(watch: Watch) -> dict[str, Any]:
     return status
 
 
-def _write(watch: Watch, verdict: Verdict, observation: Job | AzureError | None, now: datetime) -> dict[str, Any]:
+def _write(
+    watch: Watch, verdict: Verdict, observation: Observation | None, pinned: Sequence[PinnedJob], now: datetime
+) -> dict[str, Any]:
     previous = watch.own_status
     polled = observation is not None and not isinstance(observation, NotAsked)
     note = ""
-    mirrored: Mapping[str, Any] = {name: previous.get(name) for name in _MIRRORED}
-    if isinstance(observation, Job):
-        mirrored = _mirror(observation)
-        if observation.cut:
-            note = f" Azure's answer is longer than is kept here: {', '.join(observation.cut)} were cut."
+    mirrored: Mapping[str, Any] = {name: previous.get(name) for name in MIRRORED}
+    job = deciding_job(observation) if isinstance(observation, JobSet) else observation
+    if isinstance(job, Job):
+        mirrored = mirror_job(job, previous)
+        if job.cut:
+            note = f" Azure's answer is longer than is kept here: {', '.join(job.cut)} were cut."
     message = clean(verdict.message, TEXT - len(note)) + note
     # Where the deadline ends the watch without a poll, there will be none that could be waited for.
     handled = watch.requested_at if polled or observation is None or verdict.final else None
@@ -82,13 +89,15 @@ def _write(watch: Watch, verdict: Verdict, observation: Job | AzureError | None,
         generation=watch.generation,
         now=now,
     )
-    return _present(
+    return present(
         observedGeneration=watch.generation,
         phase=verdict.phase,
         reason=verdict.reason,
         message=message,
         target=watch.target,
         **mirrored,
+        jobs=_job_list(observation, pinned, previous) if pinned else previous.get("jobs"),
+        jobsTotal=(len(pinned) if len(pinned) > 1 else None) if pinned else previous.get("jobsTotal"),
         **times,
         lastHandledReconcileAt=watch.status.get("lastHandledReconcileAt") if handled is None else handled,
         conditions=conditions,
@@ -120,8 +129,8 @@ def _conditions(verdict: Verdict, message: str, reachable: Condition) -> Iterato
     yield reachable
 
 
-def _reachable(watch: Watch, observation: Job | AzureError | None) -> Condition:
-    if isinstance(observation, Job) or (observation is not None and observation.answered):
+def _reachable(watch: Watch, observation: Observation | None) -> Condition:
+    if observation is not None and (not isinstance(observation, AzureError) or observation.answered):
         return Condition("AzureReachable", "True", "AzureAnswered", "Azure answered the last poll.")
     if observation is None:
         return Condition("AzureReachable", "Unknown", "NotAsked", "Azure is not asked.")
@@ -133,56 +142,18 @@ def _reachable(watch: Watch, observation: Job | AzureError | None) -> Condition:
     return Condition("AzureReachable", "False", observation.reason, clean(str(observation), TEXT))
 
 
-def _mirror(job: Job) -> dict[str, Any]:
-    return {
-        "job": _present(
-            resourceId=job.resource_id,
-            name=job.name,
-            vault=job.vault,
-            type=job.job_type,
-            status=job.status,
-            operation=job.operation,
-            backupManagementType=job.backup_management_type,
-            workloadType=job.workload_type,
-            entityFriendlyName=job.entity_friendly_name,
-            activityId=job.activity_id,
-            startTime=job.start_time and format_time(job.start_time),
-            endTime=job.end_time and format_time(job.end_time),
-            # Azure goes on listing the action for a job that has ended.
-            cancellable=None if job.cancellable is None else job.cancellable and not job.ended,
-            userTriggered=job.user_triggered,
-        ),
-        "duration": None if job.duration is None else format_duration(job.duration),
-        "durationSeconds": None if job.duration is None else whole_seconds(job.duration),
-        "extendedInfo": _present(
-            progressPercent=job.progress_percent,
-            estimatedRemaining=job.estimated_remaining,
-            dynamicErrorMessage=job.dynamic_error_message,
-            tasks=[
-                _present(
-                    taskId=task.task_id,
-                    status=task.status,
-                    startTime=task.start_time and format_time(task.start_time),
-                    endTime=task.end_time and format_time(task.end_time),
-                    duration=None if task.duration is None else format_duration(task.duration),
-                    progressPercent=task.progress_percent,
-                )
-                for task in job.tasks
-            ],
-            properties=dict(job.properties),
-        ),
-        "errors": [
-            _present(
-                code=error.code,
-                title=error.title,
-                message=error.message,
-                recommendations=list(error.recommendations),
-            )
-            for error in job.errors
-        ],
-    }
-
-
-def _present(**fields: Any) -> dict[str, Any]:
-    """The *fields* that say something: absent, not null or empty, is how a status says nothing."""
-    return {name: value for name, value in fields.items() if value is not None and value not in ([], {})}
+def _job_list(
+    observation: Observation | None, pinned: Sequence[PinnedJob], previous: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The pinned jobs, each with what was last seen of it."""
+    seen = (
+        observation.jobs if isinstance(observation, JobSet) else [observation] if isinstance(observation, Job) else []
+    )
+    known = {str(entry.get("name")): entry for entry in previous.get("jobs") or ()}
+    for job in seen:
+        known[(job.name or "").lower()] = present(
+            status=job.status, operation=job.operation, entityFriendlyName=job.entity_friendly_name
+        )
+    return [
+        {**known.get(job.name, {}), **present(name=job.name, errorCode=job.error_code)} for job in pinned[:MAX_JOBS]
+    ]

@@ -36,7 +36,17 @@ def needs_write(previous: Mapping[str, Any], status: Mapping[str, Any], *, heart
 
 def _gist(status: Mapping[str, Any]) -> dict[str, Any]:
     extended = status.get("extendedInfo") or {}
-    steady = ("observedGeneration", "phase", "target", "job", "errors", "troubleSince", "lastHandledReconcileAt")
+    steady = (
+        "observedGeneration",
+        "phase",
+        "target",
+        "job",
+        "jobs",
+        "errors",
+        "warnings",
+        "troubleSince",
+        "lastHandledReconcileAt",
+    )
     return {
         **{name: status.get(name) for name in steady},
         "conditions": [

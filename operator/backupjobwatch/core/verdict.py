@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.core.durations import format_duration
 from backupjobwatch.core.jobs import Job, Outcome
+from backupjobwatch.core.observations import JobSet, Observation, OperationFailure, Waiting
 from backupjobwatch.core.times import parse_time
 from backupjobwatch.errors import AzureError, Grace, NotAsked
 
@@ -57,26 +58,33 @@ class Verdict:
         return self.phase in (SUCCEEDED, FAILED)
 
 
-def counts(watch: Watch, observation: Job | AzureError) -> bool:
+def counts(watch: Watch, observation: Observation) -> bool:
     """Tell whether *observation* is trouble that grace counts, for this *watch* by now."""
-    if isinstance(observation, Job):
+    if not isinstance(observation, AzureError):
         return False
     return observation.grace is Grace.ALWAYS or (observation.grace is Grace.UNTIL_SEEN and not watch.seen)
 
 
 def judge(  # the order of these questions is the contract
-    watch: Watch, spec: WatchSpec, observation: Job | AzureError, *, run: int, now: datetime
+    watch: Watch, spec: WatchSpec, observation: Observation, *, run: int, now: datetime
 ) -> Verdict:
     """Say what *observation* means for an unfinished, unsuspended *watch*.
 
     *run* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
     """
-    if isinstance(observation, Job):
-        verdict = _judge_job(observation, spec)
-    elif isinstance(observation, NotAsked):
-        verdict = _keep(watch, observation, now)
-    else:
-        verdict = _judge_trouble(watch, spec, observation, run=run, now=now)
+    match observation:
+        case Job():
+            verdict = _judge_job(observation, spec)
+        case JobSet():
+            verdict = _judge_set(observation, spec)
+        case Waiting():
+            verdict = Verdict(phase=PENDING, reason=observation.reason, message=observation.message)
+        case OperationFailure():
+            verdict = Verdict(phase=FAILED, reason="OperationFailed", message=observation.message)
+        case NotAsked():
+            verdict = _keep(watch, observation, now)
+        case _:  # any other AzureError
+            verdict = _judge_trouble(watch, spec, observation, run=run, now=now)
     end = deadline(watch, spec)
     if not verdict.final and end is not None and now >= end:
         allowed = format_duration(spec.active_deadline)
@@ -122,9 +130,39 @@ def _judge_job(job: Job, spec: WatchSpec) -> Verdict:
     return Verdict(phase=phase, reason=_REASONS[outcome], message=message.strip())
 
 
+def _judge_set(observation: JobSet, spec: WatchSpec) -> Verdict:
+    """All must succeed. One that failed fails the watch, but not before all have ended: what follows may need them."""
+    verdicts = [_judge_job(job, spec) for job in observation.jobs]
+    running = [verdict for verdict in verdicts if not verdict.final]
+    failed = [verdict for verdict in verdicts if verdict.phase == FAILED]
+    count = f"{observation.total} jobs"
+    if running:
+        message = f"{len(running)} of {count} have not ended. {running[0].message}"
+        return Verdict(phase=RUNNING, reason=running[0].reason, message=message)
+    if observation.not_started:
+        first = observation.not_started[0]
+        message = f"{len(failed) + len(observation.not_started)} of {count} failed. {first.name}: {first.error_code}."
+        return Verdict(phase=FAILED, reason="JobFailed", message=message)
+    if failed:
+        message = f"{len(failed)} of {count} failed. {failed[0].message}"
+        return Verdict(phase=FAILED, reason=failed[0].reason, message=message)
+    warned = [verdict for verdict in verdicts if verdict.reason != _REASONS[Outcome.COMPLETED]]
+    deciding = (warned or verdicts)[0]
+    return Verdict(phase=SUCCEEDED, reason=deciding.reason, message=f"All {count} completed. {deciding.message}")
+
+
+def deciding_job(observation: JobSet) -> Job | None:
+    """Return the job that says most about a set: one that failed, else one that runs, else the first."""
+    rank = (Outcome.FAILED, Outcome.CANCELLED, Outcome.COMPLETED_WITH_WARNINGS)
+    jobs = observation.jobs
+    ended = [job for outcome in rank for job in jobs if job.outcome is outcome]
+    running = [job for job in jobs if not job.ended]
+    return next(iter([*ended, *running, *jobs]), None)
+
+
 def _explain(job: Job) -> str:
     """Azure's first error, and what it recommends."""
-    for error in job.errors:
+    for error in (*job.errors, *job.warnings):
         head = " ".join(filter(None, (error.code, error.title)))
         text = ": ".join(filter(None, (head, error.message)))
         return " ".join(filter(None, (text, *error.recommendations[:1])))

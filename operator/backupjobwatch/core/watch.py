@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from backupjobwatch.constants import MAX_REQUESTED_AT, REQUESTED_AT
+from backupjobwatch.core.observations import PinnedJob
 from backupjobwatch.core.spec import target_digest
+from backupjobwatch.core.times import parse_time
 
 FINISHED_PHASES: Final = frozenset({"Succeeded", "Failed"})
 
@@ -27,6 +30,7 @@ class Watch:
     """The annotation that asks for a poll at once, cut to the length that the status can echo."""
     spec: Mapping[str, Any]
     status: Mapping[str, Any]
+    created: datetime
     target: str
     """Digest of the spec's target fields."""
 
@@ -47,6 +51,8 @@ class Watch:
             requested_at=requested_at[:MAX_REQUESTED_AT] if isinstance(requested_at, str) else None,
             spec=spec,
             status=_mapping(body.get("status")),
+            # An object that was never stored has no such time: nothing started after "never".
+            created=parse_time(metadata.get("creationTimestamp")) or datetime.max.replace(tzinfo=UTC),
             target=target_digest(spec),
         )
 
@@ -64,6 +70,14 @@ class Watch:
     def seen(self) -> bool:
         """Whether Azure has shown the job at least once."""
         return "job" in self.own_status
+
+    @property
+    def pinned(self) -> tuple[PinnedJob, ...]:
+        """The jobs that were found to be this watch's; none where they were not found yet, or not all could be listed."""
+        jobs = self.own_status.get("jobs") or ()
+        if self.own_status.get("jobsTotal", len(jobs)) != len(jobs):
+            return ()
+        return tuple(PinnedJob(name=job["name"], error_code=job.get("errorCode")) for job in jobs)
 
     @property
     def observed(self) -> bool:

@@ -1,0 +1,197 @@
+"""Whose access a watch uses: the operator's own, or that of an identity in the watch's own namespace.
+
+There is no way to name an object of another namespace. What is kept of an identity is kept under its namespace, and
+dropped when its ServiceAccount or Secret changes or Azure refuses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from backupjobwatch.arm.credentials import certificate_tokens, federated_tokens, operator_tokens, secret_tokens
+from backupjobwatch.constants import GROUP
+from backupjobwatch.errors import (
+    AzureUnavailable,
+    CredentialsNotFound,
+    Forbidden,
+    IdentityNotAllowed,
+    ObjectGone,
+    StoreError,
+)
+from backupjobwatch.settings import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from backupjobwatch.arm.credentials import Tokens
+    from backupjobwatch.core.target import Identity
+    from backupjobwatch.settings import Settings
+    from backupjobwatch.store import Store
+
+AUDIENCE: Final = "api://AzureADTokenExchange"
+"""What Entra wants a federated token to be for."""
+CLIENT_ID: Final = "azure.workload.identity/client-id"
+TENANT_ID: Final = "azure.workload.identity/tenant-id"
+"""Annotations of a ServiceAccount: https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html"""
+CREDENTIAL_LABEL: Final = f"{GROUP}/credential"
+"""Label of Secrets that may be used: whoever may write a watch must not make the operator read any Secret."""
+IDLE: Final = 3600.0
+"""Seconds after which an identity that nobody uses is forgotten."""
+RECHECK: Final = 30.0
+"""Seconds for which an identity is taken to be as it was."""
+
+_TOKEN_TIMEOUT = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """An identity, ready to be used. Nothing read with one is ever handed to a watch that has another."""
+
+    key: str
+    """Unique to the identity and the version of its credentials."""
+    principal: str
+    """Whom Azure throttles: the same whatever proves it."""
+    tokens: Tokens = field(compare=False)
+
+
+@dataclass(slots=True)
+class _Kept:
+    access: Access
+    version: str
+    checked: float
+
+
+class Accesses:
+    """Finds the access of watches."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+        self._operators = Access(key="operator", principal="operator", tokens=operator_tokens(settings))
+        self._kept: dict[tuple[str, Identity], _Kept] = {}
+        self._finding: dict[tuple[str, Identity], asyncio.Task[Access]] = {}
+
+    async def find(self, namespace: str, identity: Identity) -> Access:
+        """Return the access that *identity* means in *namespace*. Raises AzureError where there is none."""
+        if identity.is_operators:
+            if not self._settings.allows_operator_identity(namespace):
+                raise IdentityNotAllowed(
+                    f"Namespace {namespace} may not use the operator's Azure identity; an administrator can add it to "
+                    f"{PREFIX}OPERATOR_IDENTITY_NAMESPACES, or the watch can name one with spec.identity."
+                )
+            return self._operators
+        key = (namespace, identity)
+        kept = self._kept.get(key)
+        now = asyncio.get_running_loop().time()
+        if kept is not None and now - kept.checked < RECHECK:
+            return kept.access
+        if key not in self._finding:  # one flight for all who ask; it outlives the one who began it
+            task = self._finding[key] = asyncio.create_task(self._look(namespace, identity))
+            task.add_done_callback(lambda _: self._found(key, task))
+        return await asyncio.shield(self._finding[key])
+
+    def _found(self, key: tuple[str, Identity], task: asyncio.Task[Access]) -> None:
+        del self._finding[key]
+        if not task.cancelled():
+            task.exception()
+
+    async def _look(self, namespace: str, identity: Identity) -> Access:
+        key = (namespace, identity)
+        source = await self._read(namespace, identity)
+        kept, now = self._kept.get(key), asyncio.get_running_loop().time()
+        metadata = source.get("metadata") or {}
+        version = f"{metadata.get('uid')}/{metadata.get('resourceVersion')}"
+        if kept is None or kept.version != version:
+            access = Access(
+                key=f"{namespace}/{identity}/{version}",
+                tokens=self._tokens(namespace, identity, source),
+                principal=f"{namespace}/{identity}",
+            )
+            self._kept = {known: each for known, each in self._kept.items() if now - each.checked < IDLE}
+            kept = self._kept[key] = _Kept(access, version, now)
+        kept.checked = now
+        return kept.access
+
+    def drop(self, namespace: str, identity: Identity) -> None:
+        """Forget an identity that does not work, so that its mending is noticed."""
+        self._kept.pop((namespace, identity), None)
+
+    async def _read(self, namespace: str, identity: Identity) -> dict[str, Any]:
+        if identity.secret_name is not None:
+            what, read = f"Secret {namespace}/{identity.secret_name}", self._store.read_secret
+        else:
+            what, read = f"ServiceAccount {namespace}/{identity.service_account_name}", self._store.read_service_account
+        name = identity.secret_name or identity.service_account_name or ""
+        try:
+            return await read(namespace, name)
+        except ObjectGone:
+            raise CredentialsNotFound(f"There is no {what}, which spec.identity names.") from None
+        except Forbidden:
+            raise IdentityNotAllowed(
+                f"The operator may not use {what}: the namespace has to allow it by a Role (manifests/components/identity)."
+            ) from None
+        except StoreError as error:
+            raise AzureUnavailable(f"{what} could not be read from the API server.") from error
+
+    def _tokens(self, namespace: str, identity: Identity, source: Mapping[str, Any]) -> Tokens:
+        metadata = source.get("metadata") or {}
+        if identity.service_account_name is not None:
+            whose = f"ServiceAccount {namespace}/{identity.service_account_name}"
+            annotations = metadata.get("annotations") or {}
+            return federated_tokens(
+                self._settings,
+                whose,
+                tenant_id=_required(annotations, TENANT_ID, f"{whose} has no annotation"),
+                client_id=_required(annotations, CLIENT_ID, f"{whose} has no annotation"),
+                assertion=self._assertion(namespace, identity.service_account_name),
+            )
+        whose = f"Secret {namespace}/{identity.secret_name}"
+        if (metadata.get("labels") or {}).get(CREDENTIAL_LABEL) != "true":
+            raise CredentialsNotFound(f'{whose} has no label {CREDENTIAL_LABEL}: "true", without which it is not used.')
+        data = {name: _decoded(value) for name, value in (source.get("data") or {}).items()}
+        ids = {
+            "tenant_id": _required(data, "AZURE_TENANT_ID", f"{whose} has no key"),
+            "client_id": _required(data, "AZURE_CLIENT_ID", f"{whose} has no key"),
+        }
+        if certificate := data.get("AZURE_CLIENT_CERTIFICATE"):
+            return certificate_tokens(self._settings, whose, certificate=certificate.encode(), **ids)
+        secret = _required(data, "AZURE_CLIENT_SECRET", f"{whose} has neither AZURE_CLIENT_CERTIFICATE nor")
+        return secret_tokens(self._settings, whose, client_secret=secret, **ids)
+
+    def _assertion(self, namespace: str, service_account: str) -> Callable[[], str]:
+        """A function for azure-identity, which calls it in a thread, that asks for the ServiceAccount's token."""
+        loop = asyncio.get_running_loop()
+
+        def get() -> str:
+            request = self._store.request_token(namespace, service_account, audience=AUDIENCE)
+            try:
+                return asyncio.run_coroutine_threadsafe(request, loop).result(_TOKEN_TIMEOUT)
+            except Forbidden:
+                raise IdentityNotAllowed(
+                    f"The operator may not have tokens of ServiceAccount {namespace}/{service_account}: the namespace has "
+                    "to allow it by a Role (manifests/components/identity)."
+                ) from None
+            except ObjectGone:
+                raise CredentialsNotFound(f"There is no ServiceAccount {namespace}/{service_account}.") from None
+            except (StoreError, TimeoutError) as error:
+                raise AzureUnavailable("The API server gave no token of the ServiceAccount.") from error
+
+        return get
+
+
+def _required(values: Mapping[str, str], name: str, complaint: str) -> str:
+    value = values.get(name, "").strip()
+    if not value:
+        raise CredentialsNotFound(f"{complaint} {name}.")
+    return value
+
+
+def _decoded(value: object) -> str:
+    try:
+        return base64.b64decode(str(value)).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""

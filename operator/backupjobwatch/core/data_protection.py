@@ -1,0 +1,137 @@
+"""Jobs of Backup vaults (Microsoft.DataProtection): AKS, disks, blobs, PostgreSQL and others.
+
+Explicit nulls are everywhere, error codes are words, and durations come in both formats.
+Shapes: https://learn.microsoft.com/rest/api/dataprotection/jobs/get
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backupjobwatch.core.durations import parse_duration
+from backupjobwatch.core.jobs import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS, Job, JobError, RecoveryPoint, Task
+from backupjobwatch.core.payloads import (
+    LINE,
+    STATUS_WORD,
+    TEXT,
+    Reader,
+    boolean,
+    count,
+    last_segment,
+    mapping,
+    mappings,
+    percent,
+)
+from backupjobwatch.core.times import parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_DEPTH = 5
+"""Errors behind an error that are read: each is embedded in the one before."""
+
+
+def parse_job(payload: Mapping[str, Any]) -> Job:
+    """Read a job: the answer to a GET, or an item of a list (where ``extendedInfo`` is null)."""
+    read = Reader()
+    properties = mapping(payload.get("properties"))
+    extended = mapping(properties.get("extendedInfo"))
+    resource_id = read.word(payload.get("id"), LINE)
+    start_time, end_time = (parse_time(properties.get(name)) for name in ("startTime", "endTime"))
+    duration = parse_duration(properties.get("duration"))
+    if duration is None and start_time and end_time:
+        duration = end_time - start_time
+    instance, source = (read.word(properties.get(name)) for name in ("backupInstanceFriendlyName", "dataSourceName"))
+    details = read.properties(extended.get("additionalDetails"))
+    return Job(
+        resource_id=resource_id,
+        name=read.word(payload.get("name")) or last_segment(resource_id),
+        job_type=read.word(properties.get("dataSourceType")),
+        status=read.word(properties.get("status")),
+        operation=read.word(properties.get("operation")),
+        backup_management_type=None,
+        workload_type=None,
+        entity_friendly_name=instance or source,
+        activity_id=read.word(properties.get("activityID")),
+        start_time=start_time,
+        end_time=end_time,
+        duration=duration,
+        cancellable=None,
+        user_triggered=boolean(properties.get("isUserTriggered")),
+        progress_percent=None,
+        estimated_remaining=None,
+        dynamic_error_message=None,
+        tasks=read.first(MAX_TASKS, "tasks", _tasks(read, extended.get("subTasks"))),
+        properties=dict(read.first(MAX_PROPERTIES, "properties", details)),
+        errors=read.first(MAX_ERRORS, "errors", _errors(read, properties.get("errorDetails"))),
+        warnings=read.first(MAX_ERRORS, "warnings", _warnings(read, extended.get("warningDetails"))),
+        data_transferred=count(extended.get("dataTransferredInBytes")),
+        source_recovery_point=_recovery_point(read, extended.get("sourceRecoverPoint")),
+        target_recovery_point=_recovery_point(read, extended.get("targetRecoverPoint")),
+        aliases=(source,) if instance and source else (),
+        container=last_segment(read.word(properties.get("backupInstanceId"), LINE)),
+        cut=tuple(sorted(read.cut)),
+    )
+
+
+def _tasks(read: Reader, value: object) -> Iterator[Task]:
+    for item in mappings(value):
+        yield Task(
+            task_id=read.word(item.get("taskName")) or read.word(item.get("taskId")),
+            status=read.word(item.get("taskStatus"), STATUS_WORD),
+            start_time=None,
+            end_time=None,
+            duration=None,
+            progress_percent=percent(item.get("taskProgress")),
+        )
+
+
+def _errors(read: Reader, value: object) -> Iterator[JobError]:
+    for item in mappings(value):
+        error = _error(read, item)
+        if error.code or error.message or error.recommendations:
+            yield error
+
+
+def _warnings(read: Reader, value: object) -> Iterator[JobError]:
+    for item in mappings(value):
+        for warning in _errors(read, [item.get("warning")]):
+            resource = read.word(item.get("resourceName"))
+            yield JobError(
+                code=warning.code,
+                title=None,
+                message=warning.message,
+                recommendations=warning.recommendations,
+                target=warning.target or resource,
+                cause=warning.cause,
+                retryable=warning.retryable,
+            )
+
+
+def _error(read: Reader, item: Mapping[str, Any]) -> JobError:
+    return JobError(
+        code=read.word(item.get("code")),
+        title=None,
+        message=read.word(item.get("message"), TEXT),
+        recommendations=read.recommendations(item.get("recommendedAction")),
+        target=read.word(item.get("target")),
+        cause=read.word(" < ".join(_causes(read, item.get("innerError"))), TEXT),
+        retryable=boolean(item.get("isRetryable")),
+    )
+
+
+def _causes(read: Reader, value: object) -> Iterator[str]:
+    """The codes and details of the errors behind an error, the nearest first."""
+    for _ in range(_DEPTH):
+        inner = mapping(value)
+        details = mapping(inner.get("additionalInfo")).get("DetailedNonLocalisedMessage")
+        text = ": ".join(filter(None, (read.word(inner.get("code")), read.word(details, LINE))))
+        if text:
+            yield text
+        value = inner.get("embeddedInnerError")
+
+
+def _recovery_point(read: Reader, value: object) -> RecoveryPoint | None:
+    point = mapping(value)
+    name, time = read.word(point.get("recoveryPointID")), parse_time(point.get("recoveryPointTime"))
+    return RecoveryPoint(id=name, time=time) if name or time else None

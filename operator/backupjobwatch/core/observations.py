@@ -1,0 +1,53 @@
+"""What is seen when Azure is asked about a watch's job, or jobs, or what is to become one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from backupjobwatch.core.jobs import Job
+from backupjobwatch.errors import AzureError
+
+MAX_JOBS: Final = 50
+"""Jobs of an operation that a status lists. All of them are followed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedJob:
+    """A job that belongs to the watch for good, once it was found to."""
+
+    name: str
+    error_code: str | None = None
+    """Why the operation could not start it: then there is nothing to follow, and it counts as failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """There is no job yet, and nothing wrong with that."""
+
+    reason: Literal["Progressing", "WaitingForJob", "AmbiguousItem"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationFailure:
+    """The operation that was to start a job failed or was cancelled: there will be none."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSet:
+    """The jobs of an operation that started several."""
+
+    jobs: tuple[Job, ...]
+    not_started: tuple[PinnedJob, ...]
+
+    @property
+    def total(self) -> int:
+        """How many there are, those that could not be started included."""
+        return len(self.jobs) + len(self.not_started)
+
+
+Sighting = Job | JobSet | Waiting | OperationFailure
+Observation = Sighting | AzureError

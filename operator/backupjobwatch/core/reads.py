@@ -1,0 +1,170 @@
+"""Which reads to make for the watches of one identity in one subscription: as few as tell enough.
+
+While the budget covers it, each job has a GET of its own at each tick, with all detail. When more is due than that,
+each vault is listed now and then instead, and only a job whose entry changed, that ended, or whose detail is old is
+fetched. So cost grows with vaults and changes, not with watches.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from backupjobwatch.core.arm_ids import JobId, VaultId
+    from backupjobwatch.core.budget import Budget
+    from backupjobwatch.core.jobs import Job
+
+CROWDED: Final = 0.8
+"""The share of the budget that GETs may take before lists take their place."""
+ROOMY: Final = 0.5
+"""The share below which GETs come back: well below, so that the two do not alternate."""
+FORGET_AFTER: Final = 3
+"""Intervals after which a job that nobody asked about is forgotten."""
+PATIENCE: Final = 1
+"""Intervals for which a vault waits for its turn before it may have the last token."""
+LAST: Final = 1.0
+"""The token that is kept for such a vault: one of few watches has few chances to find what those of many have left."""
+LIST_RESERVE: Final = 3.0
+"""Tokens kept for jobs that have ended, when a list is wanted; and, doubled, when a mere refresh is."""
+
+
+IDLE: Final = 3600.0
+"""Seconds after which what is known for those who asked may be forgotten. The slowest asks every five minutes."""
+
+
+class Decision(Enum):
+    """What to do for one who asks about a job."""
+
+    GET = auto()
+    LIST = auto()
+    """List the vault's running jobs, then ask again."""
+    WAIT = auto()
+    """Not now."""
+
+
+@dataclass(slots=True)
+class _Demand:
+    interval: float
+    asked: float
+
+
+@dataclass(slots=True)
+class _Listing:
+    at: float
+    entries: dict[JobId, Job]
+
+
+@dataclass(slots=True)
+class _Detail:
+    at: float
+    gist: tuple[object, ...]
+    final: Job | None
+    """The job, once it has ended: it says nothing new any more."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Reads:
+    """Decides about reads. All times are seconds on one steady clock; nothing here asks Azure."""
+
+    budget: Budget
+    heartbeat: float
+    """Seconds after which the detail of an unchanged job is fetched anew."""
+    asked: float = 0.0
+    """When this began."""
+    crowded: bool = field(default=False, init=False)
+    _demands: dict[JobId, _Demand] = field(default_factory=dict, init=False)
+    _listings: dict[VaultId, _Listing] = field(default_factory=dict, init=False)
+    _details: dict[JobId, _Detail] = field(default_factory=dict, init=False)
+    _watched_in: Counter[VaultId] = field(default_factory=Counter, init=False)
+    """How many jobs are asked about in each vault."""
+    _waiting: dict[VaultId, float] = field(default_factory=dict, init=False)
+    """Since when a vault waits for a read."""
+    _due_rate: float = field(default=0.0, init=False)
+    _swept: float = field(default=0.0, init=False)
+
+    def ask(self, job_id: JobId, *, interval: float, now: float, reuse_end: bool = False) -> Decision | Job:
+        """Decide for somebody who asks about a job each *interval* seconds; a Job is an entry of a list that will do.
+
+        With *reuse_end*, so is an end that was seen before: of many jobs, the budget may not cover all at one time.
+        """
+        self._note(job_id, interval, now)
+        detail = self._details.get(job_id)
+        if reuse_end and detail is not None and detail.final is not None:
+            return detail.final
+        if not self.crowded:
+            return Decision.GET if self.budget.take(now) else Decision.WAIT
+        vault = job_id.vault
+        decision = self._ask_crowded(job_id, interval, now)
+        if decision is not Decision.WAIT:
+            self._waiting.pop(vault, None)
+        elif now - self._waiting.setdefault(vault, now) >= PATIENCE * interval and self.budget.take(now):
+            del self._waiting[vault]
+            return Decision.GET if self._watched_in[vault] == 1 else Decision.LIST
+        return decision
+
+    def _ask_crowded(self, job_id: JobId, interval: float, now: float) -> Decision | Job:
+        if self._watched_in[job_id.vault] == 1:  # a list would tell no more, for as much
+            return Decision.GET if self.budget.take(now, reserve=LIST_RESERVE) else Decision.WAIT
+        listing = self._listings.get(job_id.vault)
+        if listing is None or now - listing.at >= interval / 2:
+            return Decision.LIST if self.budget.take(now, reserve=LIST_RESERVE) else Decision.WAIT
+        return self._ask_list(job_id, listing.entries.get(job_id), now)
+
+    def _ask_list(self, job_id: JobId, entry: Job | None, now: float) -> Decision | Job:
+        if entry is None or entry.ended:  # what is not among the running jobs has ended, or will be looked for
+            return Decision.GET if self.budget.take(now, reserve=LAST) else Decision.WAIT
+        detail = self._details.get(job_id)
+        current = detail is not None and detail.gist == _gist(entry) and now - detail.at < self.heartbeat
+        # Detail can wait: what matters now is in the entry.
+        return entry if current or not self.budget.take(now, reserve=2 * LIST_RESERVE) else Decision.GET
+
+    def got(self, job_id: JobId, job: Job, *, now: float) -> None:
+        """Take note of what a GET said."""
+        self._details[job_id] = _Detail(now, _gist(job), job if job.ended else None)
+
+    def listed(self, vault: VaultId, jobs: Iterable[tuple[JobId, Job]], *, pages: int, now: float) -> None:
+        """Take note of a vault's list, of as many *pages*: of the entries that anybody asks about."""
+        self.budget.charge(now, pages - 1)
+        entries = {job_id: replace(job, partial=True) for job_id, job in jobs if job_id in self._demands}
+        self._listings[vault] = _Listing(now, entries)
+        self._waiting.pop(vault, None)
+
+    def is_idle(self, now: float) -> bool:
+        """Tell whether nobody has asked for long."""
+        return now - max(self._swept, self.asked) > IDLE
+
+    def _note(self, job_id: JobId, interval: float, now: float) -> None:
+        demand = self._demands.get(job_id)
+        if demand is None:
+            self._demands[job_id] = _Demand(interval, now)
+            self._watched_in[job_id.vault] += 1
+            self._due_rate += 1 / interval
+        else:
+            self._due_rate += 1 / interval - 1 / demand.interval
+            demand.interval, demand.asked = interval, now
+        if now - self._swept >= interval:
+            self._forget(now)
+        limit = self.budget.rate_at(now) * (ROOMY if self.crowded else CROWDED)
+        self.crowded = self._due_rate > limit
+
+    def _forget(self, now: float) -> None:
+        """Forget jobs that nobody asks about any more, and what is known of them."""
+        self._swept = now
+        gone = [job for job, demand in self._demands.items() if now - demand.asked > FORGET_AFTER * demand.interval]
+        for job_id in gone:
+            del self._demands[job_id]
+            self._details.pop(job_id, None)
+        self._watched_in = Counter(job_id.vault for job_id in self._demands)
+        self._listings = {vault: listing for vault, listing in self._listings.items() if vault in self._watched_in}
+        self._waiting = {vault: since for vault, since in self._waiting.items() if vault in self._watched_in}
+        self._due_rate = sum(1 / demand.interval for demand in self._demands.values())
+
+
+def _gist(job: Job) -> tuple[object, ...]:
+    """What of a job an entry of a list tells as well: where it differs, the detail is out of date."""
+    return (job.status, job.end_time, job.operation)

@@ -1,0 +1,101 @@
+"""Jobs of Recovery Services vaults.
+
+Fields are read by presence, never by ``jobType``: undocumented types are on the wire (``AzureWorkloadJobV2``).
+Shapes: https://learn.microsoft.com/rest/api/backup/job-details/get
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backupjobwatch.core.durations import parse_duration
+from backupjobwatch.core.jobs import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS, Job, JobError, Task
+from backupjobwatch.core.payloads import (
+    LINE,
+    STATUS_WORD,
+    TEXT,
+    Reader,
+    boolean,
+    last_segment,
+    mapping,
+    mappings,
+    percent,
+)
+from backupjobwatch.core.times import parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_CANCELLABLE = 1
+"""The spec's words are Invalid, Cancellable, Retriable; the wire has their numbers, 0, 1, 2."""
+
+
+def parse_job(payload: Mapping[str, Any]) -> Job:
+    """Read a job: the answer to a GET, or an item of a list (which has no ``extendedInfo``)."""
+    read = Reader()
+    properties = mapping(payload.get("properties"))
+    extended = mapping(properties.get("extendedInfo"))
+    resource_id = read.word(payload.get("id"), LINE)
+    start_time, end_time = (parse_time(properties.get(name)) for name in ("startTime", "endTime"))
+    duration = parse_duration(properties.get("duration"))
+    if duration is None and start_time and end_time:
+        duration = end_time - start_time
+    return Job(
+        resource_id=resource_id,
+        name=read.word(payload.get("name")) or last_segment(resource_id),
+        job_type=read.word(properties.get("jobType")),
+        status=read.word(properties.get("status")),
+        operation=read.word(properties.get("operation")),
+        backup_management_type=read.word(properties.get("backupManagementType")),
+        workload_type=read.word(properties.get("workloadType")),
+        entity_friendly_name=read.word(properties.get("entityFriendlyName")),
+        activity_id=read.word(properties.get("activityId")),
+        start_time=start_time,
+        end_time=end_time,
+        duration=duration,
+        cancellable=_cancellable(properties.get("actionsInfo")),
+        user_triggered=boolean(properties.get("isUserTriggered")),
+        progress_percent=percent(extended.get("progressPercentage")),
+        estimated_remaining=read.remaining(extended.get("estimatedRemainingDuration")),
+        dynamic_error_message=read.word(extended.get("dynamicErrorMessage"), TEXT),
+        tasks=read.first(MAX_TASKS, "tasks", _tasks(read, extended.get("tasksList"))),
+        properties=dict(read.first(MAX_PROPERTIES, "properties", read.properties(extended.get("propertyBag")))),
+        errors=read.first(MAX_ERRORS, "errors", _errors(read, properties.get("errorDetails"))),
+        container=read.word(properties.get("containerName")),
+        cut=tuple(sorted(read.cut)),
+    )
+
+
+def _tasks(read: Reader, value: object) -> Iterator[Task]:
+    for item in mappings(value):
+        yield Task(
+            task_id=read.word(item.get("taskId")),
+            status=read.word(item.get("status"), STATUS_WORD),
+            start_time=parse_time(item.get("startTime")),
+            end_time=parse_time(item.get("endTime")),
+            duration=parse_duration(item.get("duration")),
+            progress_percent=percent(item.get("progressPercentage")),
+        )
+
+
+def _errors(read: Reader, value: object) -> Iterator[JobError]:
+    for item in mappings(value):
+        code = read.word(item.get("errorCode"))
+        error = JobError(
+            code=None if code == "0" else code,  # "no code": seen beside nothing but nulls
+            title=read.word(item.get("errorTitle")),
+            message=read.word(item.get("errorString"), TEXT),
+            recommendations=read.recommendations(item.get("recommendations")),
+        )
+        if error.code or error.title or error.message or error.recommendations:
+            yield error
+
+
+def _cancellable(actions: object) -> bool | None:
+    """Tell whether ``actionsInfo``, numbers on the wire and words in the spec, holds Cancellable."""
+    if not isinstance(actions, list):
+        return None
+    return any(
+        action == _CANCELLABLE if isinstance(action, int) else str(action).lower() == "cancellable"
+        for action in actions
+    )

@@ -1,0 +1,78 @@
+"""Finds a watch's job or jobs, and asks for them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from backupjobwatch.core.arm_ids import JobId, OperationId
+from backupjobwatch.core.latest import find_latest, list_window
+from backupjobwatch.core.observations import JobSet, Observation, OperationFailure, PinnedJob, Waiting
+from backupjobwatch.errors import AuthenticationFailed, AzureError, CredentialsNotFound
+
+if TYPE_CHECKING:
+    from backupjobwatch.access import Access, Accesses
+    from backupjobwatch.core.jobs import Job
+    from backupjobwatch.core.spec import WatchSpec
+    from backupjobwatch.core.watch import Watch
+    from backupjobwatch.poller import Poller
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What was seen, and which jobs were found to be the watch's."""
+
+    observation: Observation
+    pinned: tuple[PinnedJob, ...] = ()
+
+
+class Observer:
+    """Observes watches, each with its own access."""
+
+    def __init__(self, accesses: Accesses, poller: Poller) -> None:
+        self._accesses = accesses
+        self._poller = poller
+
+    async def observe(self, watch: Watch, spec: WatchSpec) -> Observed:
+        """Ask Azure about *watch*. What it does not tell is an observation too: this raises nothing."""
+        pinned = watch.pinned
+        try:
+            access = await self._accesses.find(watch.namespace, spec.identity)
+            if not pinned and not isinstance(spec.source, JobId):
+                found = await self._find(access, watch, spec)
+                if isinstance(found, Waiting | OperationFailure):
+                    return Observed(found)
+                pinned = found
+            return Observed(await self._ask(access, spec, pinned), pinned)
+        except AzureError as error:
+            if isinstance(error, AuthenticationFailed | CredentialsNotFound):
+                self._accesses.drop(watch.namespace, spec.identity)
+            return Observed(error, pinned)
+
+    async def _find(
+        self, access: Access, watch: Watch, spec: WatchSpec
+    ) -> tuple[PinnedJob, ...] | Waiting | OperationFailure:
+        """Find the job that an operation started, or that is the latest of its item."""
+        source = spec.source
+        assert not isinstance(source, JobId)  # noqa: S101 -- the caller's question
+        if isinstance(source, OperationId):
+            return await self._poller.operation(access, source)
+        start, end = list_window(source, created=watch.created, now=datetime.now(UTC))
+        jobs = await self._poller.jobs(access, source.vault, start=start, end=end)
+        found = find_latest(jobs, source, created=watch.created)
+        return found if isinstance(found, Waiting) else (found,)
+
+    async def _ask(self, access: Access, spec: WatchSpec, pinned: tuple[PinnedJob, ...]) -> Job | JobSet:
+        interval = spec.poll_interval
+        if isinstance(spec.source, JobId):
+            return await self._poller.job(access, spec.source, interval=interval)
+        vault = spec.source.vault
+        names = [job.name for job in pinned if job.error_code is None]
+        if len(pinned) == 1 and names:
+            return await self._poller.job(access, JobId(vault=vault, name=names[0]), interval=interval)
+        job_ids = (JobId(vault=vault, name=name) for name in names)
+        asked = (self._poller.job(access, job_id, interval=interval, reuse_end=True) for job_id in job_ids)
+        jobs = await asyncio.gather(*asked)
+        return JobSet(jobs=tuple(jobs), not_started=tuple(job for job in pinned if job.error_code is not None))

@@ -1,0 +1,87 @@
+"""The CRD's rules for names against the code's. Needs no cluster."""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.core.arm_ids import JobId, is_guid, is_operation_id, is_resource_group, is_vault_name
+from backupjobwatch.core.target import parse_identity
+from backupjobwatch.errors import InvalidSpec
+from tests.property.oracles import object_schema, walk
+from tests.support.builders import JOB_ID, JOB_NAME, RESOURCE_GROUP, VAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _is_job_id(text: str) -> bool:
+    try:
+        JobId.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_identity(kind: str) -> Callable[[str], bool]:
+    def is_valid(name: str) -> bool:
+        try:
+            parse_identity({kind: name})
+        except InvalidSpec:
+            return False
+        return True
+
+    return is_valid
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("spec.jobResourceId", _is_job_id),
+        ("spec.jobName", is_guid),
+        ("spec.operationId", is_operation_id),
+        ("spec.identity.serviceAccountName", _is_identity("serviceAccountName")),
+        ("spec.identity.secretName", _is_identity("secretName")),
+        ("spec.vault.subscriptionId", is_guid),
+        ("spec.vault.resourceGroup", is_resource_group),
+        ("spec.vault.name", is_vault_name),
+    ],
+)
+def test_patterns(path: str, code: Callable[[str], bool]) -> None:
+    """CRD and code take the same names for names."""
+    rule, *_ = dict(walk(object_schema()["properties"]["spec"], "spec"))[path]["x-kubernetes-validations"]
+    pattern = _as_python(rule["rule"])
+    words = ["", "a", "ab", "1a", "a.", ".", "..", "a_b", "a(b)", "größe", "資源", "a" * 50, "a" * 51, "a" * 90, "½", "a b",
+             "a/b", "a?b", "a#b", "a%2f", "a\\b", "a\n", JOB_NAME, JOB_NAME.upper(), f"{JOB_NAME}0"]  # fmt: skip
+    texts = [*words, *(JOB_ID.replace(part, word) for part in (RESOURCE_GROUP, VAULT, JOB_NAME) for word in words)]
+    texts += ["MDl;lNz", "MDllNz==", "A+b_c-9", "sa.team-a", "-a", "a-", ".a", "a..b", "A"]
+    texts += [
+        JOB_ID.replace("RecoveryServices/vaults", "DataProtection/backupVaults"),
+        JOB_ID.replace("vaults", "backupVaults"),
+    ]
+    texts += [JOB_ID.upper(), f"{JOB_ID}/", f"https://management.azure.com{JOB_ID}"]
+
+    assert [text for text in texts if bool(pattern.search(text)) is not code(text)] == []
+
+
+def _as_python(rule: str) -> re.Pattern[str]:
+    r"""Return the one regular expression of a CEL rule, its \p classes written out and its $ as strict as RE2's."""
+    match = re.fullmatch(r"self\.matches\('(.+)'\)", rule.strip())
+    assert match is not None
+    text = match[1].replace("\\\\", "\\").replace(r"\p{L}\p{Nd}", _letters_and_digits())
+    return re.compile(text.removesuffix("$") + r"\Z")
+
+
+@cache
+def _letters_and_digits() -> str:
+    def is_in(code: int) -> bool:
+        return unicodedata.category(chr(code)) in {"Lu", "Ll", "Lt", "Lm", "Lo", "Nd"}
+
+    starts = [code for code in range(1, sys.maxunicode) if is_in(code) and not is_in(code - 1)]
+    ends = [code for code in range(1, sys.maxunicode) if is_in(code) and not is_in(code + 1)]
+    return "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))

@@ -1,0 +1,67 @@
+"""The simulator lets each principal read what was granted to it, and refuses the rest as Azure Resource Manager does."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from demo.simulator import AzureSimulator, ManualClock, Operation, Vault, running_simulator
+from tests.contract.vault_client import VAULT, ask
+from tests.support import azure
+
+
+@pytest.fixture
+def sim() -> Iterator[AzureSimulator]:
+    with running_simulator(clock=ManualClock(), tokens={"demo-token": "reader", "other-token": "other"}) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def vault(sim: AzureSimulator) -> Vault:
+    vault = sim.add_vault(*VAULT)
+    vault.set_job("job", azure.payload("job-iaasvm-completed"))
+    vault.add_operation(Operation.succeeding("op", "job"))
+    return vault
+
+
+def test_everybody_reads_at_first(sim: AzureSimulator, vault: Vault) -> None:
+    """Without grants everybody reads everything; a grant to one leaves the others as they were."""
+    sim.access.grant("other", f"{vault.id}-none")
+    assert ask(sim, vault.job_id("job")).status_code == 200
+    assert ask(sim, vault.job_id("job"), token="other-token").status_code == 403
+
+
+def test_grants_by_scope(sim: AzureSimulator, vault: Vault) -> None:
+    """A grant holds at and below its scope in any letter case, and not for a vault whose name begins the same."""
+    twin = sim.add_vault(azure.SUBSCRIPTION_ID, azure.RESOURCE_GROUP, f"{azure.VAULT}-2")
+    twin.set_job("job", azure.payload("job-iaasvm-completed"))
+    group, subscription = vault.id.partition("/providers")[0], vault.id.partition("/resourceGroups")[0]
+    for scope, both in ((vault.id.upper(), False), (f"{group}/", True), (subscription, True)):
+        sim.access.grant("reader", scope)
+        assert ask(sim, vault.job_id("job")).status_code == 200
+        assert ask(sim, f"{twin.id}/backupJobs").status_code == (200 if both else 403)
+        sim.access.revoke("reader", scope)
+        assert ask(sim, vault.job_id("job")).status_code == 403
+
+
+def test_refuses_in_the_recorded_form(sim: AzureSimulator, vault: Vault) -> None:
+    """A refusal is the gateway's 403, and names the principal, the action and the scope."""
+    sim.access.revoke("reader")
+    recorded, answer = azure.payload("error-403-authorizationfailed"), ask(sim, vault.job_id("job"))
+    assert answer.status_code == recorded["status"]
+    assert recorded["headers"].items() <= answer.headers.items()
+    message = answer.json()["error"]["message"]
+    assert "The client 'reader' with object id 'reader' does not have authorization" in message
+    assert f"'Microsoft.RecoveryServices/vaults/backupJobs/read' over scope '{vault.job_id('job')}'" in message
+    assert "Microsoft.RecoveryServices/vaults/backupOperations/read" in ask(sim, vault.operation_id("op")).text
+
+
+def test_says_nothing_of_what_is_there(sim: AzureSimulator, vault: Vault) -> None:
+    """Who may not read gets the same refusal whether the job, the vault and the group exist or not."""
+    sim.access.revoke("reader")
+    paths = [
+        vault.job_id("job"),
+        vault.job_id("none"),
+        vault.id.replace(azure.VAULT, "none") + "/backupJobs",
+        vault.job_id("job").replace(azure.RESOURCE_GROUP, "none"),
+    ]
+    assert {ask(sim, path).json()["error"]["code"] for path in paths} == {"AuthorizationFailed"}

@@ -1,0 +1,147 @@
+"""The simulator speaks for Backup vaults (Microsoft.DataProtection) as Azure does: nulls, casing, both durations."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from demo.simulator import AzureSimulator, BackupVault, Fault, ManualClock, Operation, running_simulator
+from demo.simulator.backup_vault_jobs import AKS_BACKUP, AKS_FAILED, AKS_RESTORE, add_backup_vault_jobs
+from tests.contract.vault_client import VAULT, ask, follow
+from tests.support import azure
+
+OPERATION: Final = azure.payload("dp-opstatus-inprogress")["name"]
+
+
+@pytest.fixture
+def sim() -> Iterator[AzureSimulator]:
+    with running_simulator(clock=ManualClock()) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def vault(sim: AzureSimulator) -> BackupVault:
+    return sim.add_backup_vault(*VAULT)
+
+
+@pytest.mark.parametrize("name", azure.payload_names("dp-job-"))
+def test_sends_payloads_unchanged(sim: AzureSimulator, vault: BackupVault, name: str) -> None:
+    """A job that was set is sent as it is, nulls included; a list has the same without its extendedInfo."""
+    payload = azure.payload(name)
+    assert ask(sim, vault.set_job(payload["name"], payload)).json() == payload | {"id": vault.job_id(payload["name"])}
+    (item,) = ask(sim, f"{vault.id}/backupJobs").json()["value"]
+    assert item["properties"] == payload["properties"] | {"extendedInfo": None}
+    assert item["id"] == vault.job_id(payload["name"])
+
+
+def test_has_every_recorded_field(sim: AzureSimulator) -> None:
+    """A job with a timeline has every property of a recorded one, as an explicit null where there is nothing."""
+    vault = add_backup_vault_jobs(sim)
+    recorded = azure.payload("dp-job-aks-inprogress")["properties"]
+    properties = ask(sim, vault.job_id(AKS_BACKUP.name)).json()["properties"]
+    assert properties.keys() == recorded.keys()
+    assert {name for name, value in properties.items() if value is None} >= {"endTime", "errorDetails", "restoreType"}
+
+
+def test_lives_on_the_clock(sim: AzureSimulator) -> None:
+    """Jobs live through their states as those of the other kind of vault, sub-tasks, warnings and errors included."""
+    vault = add_backup_vault_jobs(sim)
+    sim.clock.advance(41.12)
+    running = ask(sim, vault.job_id(AKS_BACKUP.name)).json()["properties"]
+    assert (running["status"], running["duration"], running["endTime"]) == ("InProgress", "00:00:41.1200000", None)
+    sim.clock.advance(300)
+    backup, restore, failed = (
+        ask(sim, vault.job_id(job.name)).json()["properties"] for job in (AKS_BACKUP, AKS_RESTORE, AKS_FAILED)
+    )
+    assert (backup["status"], backup["duration"]) == ("Completed", "00:03:08.3166312")
+    assert backup["endTime"] == "2026-03-04T01:03:08.3166312Z"
+    assert (restore["status"], restore["duration"]) == ("CompletedWithWarnings", "PT2M17.3225761S")
+    assert restore["extendedInfo"]["warningDetails"][0]["warning"]["code"] == "UserWarningVolumeSkipped"
+    assert failed["errorDetails"][0]["innerError"]["embeddedInnerError"]["code"] == "PodPending"
+
+
+def test_lists_in_no_order(sim: AzureSimulator) -> None:
+    """A list is not sorted, comes in pages, has no extendedInfo, and .NET's durations where a GET has ISO 8601."""
+    vault = add_backup_vault_jobs(sim)
+    sim.clock.advance(20)
+    vault.add_job(AKS_BACKUP)  # newest now, and still first: it keeps its place
+    sim.lists.page_size = 2
+    pages = follow(sim, f"{vault.id}/backupJobs")
+    assert [[job["name"] for job in page] for page in pages] == [[AKS_BACKUP.name, AKS_RESTORE.name], [AKS_FAILED.name]]
+    restore = pages[0][1]
+    assert (restore["properties"]["extendedInfo"], restore["properties"]["duration"]) == (None, "00:00:20")
+    assert ask(sim, vault.job_id(AKS_RESTORE.name)).json()["properties"]["duration"] == "PT20S"
+
+
+def test_spells_its_type_in_two_ways(sim: AzureSimulator) -> None:
+    """The type of a job is spelt with a small b in a GET, and with a capital one in a list."""
+    vault = add_backup_vault_jobs(sim)
+    item = ask(sim, f"{vault.id}/backupJobs").json()["value"][0]
+    job = ask(sim, vault.job_id(AKS_BACKUP.name)).json()
+    assert job["type"] == "Microsoft.DataProtection/backupVaults/backupJobs"
+    assert item["type"] == "Microsoft.DataProtection/BackupVaults/backupJobs"
+
+
+def test_knows_no_filter(sim: AzureSimulator) -> None:
+    """A filter has no effect on a Backup vault's list, even one that the other kind would refuse."""
+    vault = add_backup_vault_jobs(sim)
+    for text in ("status eq 'Failed'", "nonsense"):
+        assert len(ask(sim, f"{vault.id}/backupJobs", filter=text).json()["value"]) == 3
+
+
+def test_operation_in_progress(sim: AzureSimulator, vault: BackupVault) -> None:
+    """A running operation is "Inprogress", its id an ARM id, its end the year 1 with a zone."""
+    path = vault.add_operation(Operation.succeeding(OPERATION, "job"))
+    recorded = azure.payload("dp-opstatus-inprogress")
+    status = ask(sim, path).json()
+    assert status == recorded | {"id": vault.operation_id(OPERATION), "startTime": "2026-03-04T01:00:00Z"}
+
+
+@pytest.mark.parametrize("name", azure.payload_names("dp-opstatus-"))
+def test_sends_operations_unchanged(sim: AzureSimulator, vault: BackupVault, name: str) -> None:
+    """An operation that was set is sent as it is, its id that of the request."""
+    payload = azure.payload(name)
+    path = vault.set_operation(payload["name"], payload)
+    assert ask(sim, path).json() == payload | {"id": path}
+
+
+def test_operation_names_its_job(sim: AzureSimulator, vault: BackupVault) -> None:
+    """A successful operation names its job by its full resource ID."""
+    path = vault.add_operation(Operation.succeeding(OPERATION, AKS_BACKUP.name), AKS_BACKUP)
+    sim.clock.advance(5)
+    status = ask(sim, path).json()
+    assert (status["status"], status["endTime"]) == ("Succeeded", "2026-03-04T01:00:05Z")
+    assert status["properties"] == {
+        "objectType": "OperationJobExtendedInfo",
+        "jobId": vault.job_id(AKS_BACKUP.name),
+    }
+    assert ask(sim, status["properties"]["jobId"]).json()["name"] == AKS_BACKUP.name
+
+
+def test_operation_ends_otherwise(sim: AzureSimulator, vault: BackupVault) -> None:
+    """An operation may fail with an error, or succeed without naming a job."""
+    failed = vault.add_operation(Operation.failing("f", code="UserErrorX", message="No."))
+    bare = vault.add_operation(Operation.succeeding("b"))
+    sim.clock.advance(5)
+    assert ask(sim, failed).json()["error"] == {"code": "UserErrorX", "message": "No."}
+    assert "properties" not in ask(sim, bare).json()
+
+
+@pytest.mark.parametrize(("version", "status"), [("2025-07-01", 200), ("2023-01-01", 200), ("2025-02-01", 400)])
+def test_has_versions_of_its_own(sim: AzureSimulator, version: str, status: int) -> None:
+    """Backup vaults have their own api-versions; one of the other provider's is refused."""
+    vault = add_backup_vault_jobs(sim)
+    assert ask(sim, vault.job_id(AKS_BACKUP.name), version=version).status_code == status
+
+
+def test_is_not_the_other_kind(sim: AzureSimulator, vault: BackupVault) -> None:
+    """Two vaults of one name and different kinds are two: each has its own jobs, and its own 404."""
+    vault.set_job("job", {"properties": {"status": "A"}})
+    other = f"{vault.id}/backupJobs/job".replace("DataProtection/backupVaults", "RecoveryServices/vaults")
+    missing = ask(sim, other)
+    assert missing.json()["error"]["code"] == "ResourceNotFound"
+    assert "Microsoft.RecoveryServices/vaults/rsv-harbour" in missing.text
+    sim.add_vault(*VAULT).set_job("job", {"properties": {"status": "B"}})
+    assert [ask(sim, path).json()["properties"]["status"] for path in (vault.job_id("job"), other)] == ["A", "B"]
+    sim.faults.add(Fault.vault_not_found())
+    assert "Microsoft.DataProtection/backupVaults/rsv-harbour" in ask(sim, vault.job_id("job")).text

@@ -1,0 +1,137 @@
+"""A watch with an identity of its namespace, found by an operation or as the latest of an item, in either kind of vault."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from demo.simulator import EntraSimulator, Operation, running
+from tests.support.azure import payload
+from tests.support.jobs import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from demo.controlplane import ControlPlane, Kubectl
+    from demo.simulator import AzureSimulator
+    from tests.support.jobs import Jobs
+    from tests.support.operator_process import OperatorProcess, Operators
+    from tests.support.watches import Watches
+
+TENANT: Final = "7e4a0000-5e1f-4000-8000-00000000e2e0"
+CLIENT: Final = "c11e0000-5e1f-4000-8000-00000000e2e1"
+SECRET: Final = "made-up-client-secret-e2e"
+NAME: Final = "azure-backup-reader"
+
+
+@pytest.fixture
+def entra(azure: AzureSimulator) -> Iterator[EntraSimulator]:
+    """Entra, whose tokens Azure takes."""
+    with running(EntraSimulator(tokens=azure.tokens)) as entra:
+        yield entra
+
+
+@pytest.fixture
+def tenants(own_operators: Operators, entra: EntraSimulator, tmp_path: Path) -> OperatorProcess:
+    """An operator whose own identity is for nobody."""
+    (tmp_path / "ca.pem").write_text(entra.ca_pem)
+    settings = {"AZURE_AUTHORITY": entra.url, "AZURE_AUTHORITY_CA_FILE": str(tmp_path / "ca.pem")}
+    return own_operators.start(OPERATOR_IDENTITY_NAMESPACES="", **settings).wait_ready()
+
+
+def vault_of(jobs: Jobs, kind: str = "RecoveryServices", name: str = "rsv-e2e") -> dict[str, str]:
+    """Return what a spec says of a vault."""
+    return {"subscriptionId": jobs.subscription, "resourceGroup": "rg-e2e", "name": name, "kind": kind}
+
+
+def test_service_account(
+    *,
+    tenants: OperatorProcess,
+    entra: EntraSimulator,
+    watches: Watches,
+    jobs: Jobs,
+    kubectl: Kubectl,
+    control_plane: ControlPlane,
+) -> None:
+    """A ServiceAccount's token is exchanged for one of Entra's; what it lacks is told, and mended without a restart."""
+    identity = {"serviceAccountName": NAME}
+    watches.create("federated", jobResourceId=jobs.completed(), identity=identity)
+    watches.until_reason("federated", "CredentialsNotFound")
+    ids = (f"azure.workload.identity/client-id={CLIENT}", f"azure.workload.identity/tenant-id={TENANT}")
+    kubectl("create", "serviceaccount", NAME, "-n", watches.namespace)
+    kubectl("annotate", "serviceaccount", NAME, *ids, "-n", watches.namespace)
+    issuer = control_plane.service_account_issuer
+    entra.trust_issuer(issuer, control_plane.service_account_public_key)
+    subject = f"system:serviceaccount:{watches.namespace}:{NAME}"
+    entra.add_application(CLIENT, tenant_id=TENANT).add_federated_credential(issuer=issuer, subject=subject)
+    watches.until_phase("federated", "Succeeded")
+    assert {sign_in.subject for sign_in in entra.sign_ins} == {subject}
+
+
+def test_secret_and_no_other_namespace(
+    tenants: OperatorProcess, entra: EntraSimulator, watches: Watches, jobs: Jobs, kubectl: Kubectl
+) -> None:
+    """A labelled Secret of the namespace serves its watches; without an identity of its own, a watch gets nothing."""
+    entra.add_application(CLIENT, tenant_id=TENANT).add_secret(SECRET)
+    keys = {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT, "AZURE_CLIENT_SECRET": SECRET}
+    literals = [f"--from-literal={key}={value}" for key, value in keys.items()]
+    kubectl("create", "secret", "generic", NAME, *literals, "-n", watches.namespace)
+    watches.create("secret", jobResourceId=jobs.completed(), identity={"secretName": NAME})
+    watches.create("none", jobResourceId=jobs.completed())
+    watches.until_reason("secret", "CredentialsNotFound")
+    kubectl("label", "secret", NAME, "azurebackup.dev/credential=true", "-n", watches.namespace)
+    watches.until_phase("secret", "Succeeded")
+    watches.until_reason("none", "IdentityNotAllowed")
+    assert SECRET not in tenants.log
+
+
+def test_operation(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
+    """Of an operation's id alone, the job that it started is found, pinned and followed to its end."""
+    job_id, operation = jobs.start(), str(uuid.uuid4())
+    jobs.vault.add_operation(Operation.succeeding(operation, name_of(job_id), after=0.0))
+    watches.create("operation", operationId=operation, vault=vault_of(jobs))
+    body = watches.until_phase("operation", "Running")
+    assert [job["name"] for job in body["status"]["jobs"]] == [name_of(job_id)]
+    jobs.complete(job_id)
+    watches.until_phase("operation", "Succeeded")
+
+
+def test_latest(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
+    """The first backup of an item after a time is found in the vault's list, and a newer one does not take its place."""
+    now = datetime.now(UTC)
+
+    def have(name: str, status: str, hours: float) -> str:
+        job = payload("job-iaasvm-completed" if status == "Completed" else "job-iaasvm-inprogress")["properties"]
+        started = (now - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        jobs.vault.set_job(name, {"properties": {**job, "entityFriendlyName": "vm-nightly", "startTime": started}})
+        return name
+
+    latest = {"item": "VM-NIGHTLY", "startedAfter": (now - timedelta(hours=3)).isoformat(timespec="seconds")}
+    have(str(uuid.uuid4()), "Completed", 4)  # before that time
+    watches.create("latest", latest=latest, vault=vault_of(jobs))
+    watches.until_reason("latest", "WaitingForJob")
+    first = have(str(uuid.uuid4()), "InProgress", 2)
+    watches.poll_now("latest")
+    body = watches.until_phase("latest", "Running")
+    assert [job["name"] for job in body["status"]["jobs"]] == [first]
+    have(str(uuid.uuid4()), "Completed", 1)
+    have(first, "Completed", 2)
+    watches.poll_now("latest")
+    body = watches.until_phase("latest", "Succeeded")
+    assert body["status"]["job"]["name"] == first
+
+
+def test_backup_vault(operator: OperatorProcess, watches: Watches, jobs: Jobs, azure: AzureSimulator) -> None:
+    """A failed job of a Backup vault fails its watch, with Azure's code and advice."""
+    vault = azure.add_backup_vault(jobs.subscription, "rg-e2e", "bv-e2e")
+    name = str(uuid.uuid4())
+    vault.set_job(name, {"properties": payload("dp-job-aks-failed")["properties"]})
+    watches.create("cluster", jobName=name, vault=vault_of(jobs, "BackupVault", "bv-e2e"))
+    body = watches.until_phase("cluster", "Failed")
+    (error,) = body["status"]["errors"]
+    assert error["code"] == "UserErrorKubernetesBackupExtensionNotFoundError"
+    assert error["recommendations"]

@@ -1,0 +1,44 @@
+"""ArmClient with one identity's tokens, for tests that are not about whose they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backupjobwatch.arm.client import ArmClient
+
+if TYPE_CHECKING:
+    from backupjobwatch.arm.client import Reading
+    from backupjobwatch.arm.credentials import Tokens
+    from backupjobwatch.core.arm_ids import JobId, OperationId, VaultId
+    from backupjobwatch.core.jobs import Job
+    from backupjobwatch.core.observations import OperationFailure, PinnedJob, Waiting
+    from backupjobwatch.settings import Settings
+
+
+class BoundClient:
+    """Asks as ArmClient does, always with the same tokens."""
+
+    def __init__(self, settings: Settings, tokens: Tokens, *, ca_file: str | None = None) -> None:
+        self.arm = ArmClient(settings, ca_file=ca_file)
+        self._tokens = tokens
+
+    async def get_job(self, job_id: JobId) -> Job:
+        """Ask for a job, whatever that costs."""
+        return (await self.read_job(job_id)).value
+
+    async def read_job(self, job_id: JobId) -> Reading[Job]:
+        return await self.arm.get_job(self._tokens, job_id)
+
+    async def read_operation(
+        self, operation_id: OperationId
+    ) -> Reading[tuple[PinnedJob, ...] | Waiting | OperationFailure]:
+        return await self.arm.get_operation(self._tokens, operation_id)
+
+    async def list_jobs(self, vault: VaultId, *, filter_: str = "status eq 'InProgress'") -> Reading[tuple[Job, ...]]:
+        return await self.arm.list_jobs(self._tokens, vault, filter_=filter_)
+
+    async def get_token(self) -> None:
+        await self.arm.get_token(self._tokens)
+
+    def close(self) -> None:
+        self.arm.close()

@@ -1,0 +1,70 @@
+"""Asking a poller, as two identities, for the things of one vault."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from backupjobwatch.access import Access
+from backupjobwatch.arm.credentials import StaticToken
+from backupjobwatch.core.arm_ids import JobId, OperationId, VaultId
+from backupjobwatch.errors import NotAsked
+from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
+from tests.support.builders import running_payload
+from tests.support.operator import MovableLoop
+
+if TYPE_CHECKING:
+    from backupjobwatch.core.jobs import Job
+    from backupjobwatch.poller import Poller
+    from demo.simulator import Vault
+
+A = Access(key="team-a/a/1", principal="team-a/a", tokens=StaticToken("token-a"))
+B = Access(key="team-b/b/1", principal="team-b/b", tokens=StaticToken("token-b"))
+VAULT_ID = VaultId(subscription_id=SUBSCRIPTION_ID, resource_group=RESOURCE_GROUP, name=VAULT)
+OTHER_SUBSCRIPTION = "11111111-5e1f-4000-8000-000000000000"
+LIST, GET = "/backupJobs$", "/backupJobs/"
+DAY = datetime(2018, 5, 21, tzinfo=UTC)  # when the jobs of the builders started
+
+
+def pass_time(seconds: float) -> None:
+    """Move this event loop's clock, at once."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, MovableLoop)
+    loop._advance(seconds)
+
+
+def job_ids(vault: Vault, count: int) -> list[JobId]:
+    """Have so many jobs in progress."""
+    names = [f"00000000-0000-4000-8000-{number:012}" for number in range(count)]
+    return [JobId.parse(vault.set_job(name, running_payload())) for name in names]
+
+
+async def ask(poller: Poller, job_id: JobId, access: Access = A, seconds: float = 10) -> Job:
+    return await poller.job(access, job_id, interval=timedelta(seconds=seconds))
+
+
+async def ask_all(poller: Poller, jobs: list[JobId]) -> list[Job | NotAsked]:
+    """Ask for one job after the other; all is told at once, though it be that it is not one's turn."""
+    answers: list[Job | NotAsked] = []
+    for job_id in jobs:
+        try:
+            answers.append(await ask(poller, job_id))
+        except NotAsked as error:
+            answers.append(error)
+    return answers
+
+
+async def operation(poller: Poller, access: Access) -> Any:
+    return await poller.operation(access, OperationId(vault=VAULT_ID, name="00000000-0000-4000-8000-0000000000aa"))
+
+
+async def window(poller: Poller, access: Access) -> Any:
+    return await poller.jobs(access, VAULT_ID, start=DAY, end=DAY + timedelta(1))
+
+
+async def one_job(poller: Poller, access: Access) -> Any:
+    return await ask(poller, JobId(vault=VAULT_ID, name="00000000-0000-4000-8000-000000000000"), access)
+
+
+THINGS = {"job": one_job, "operation": operation, "list": window}

@@ -1,0 +1,119 @@
+"""Namespaces with Azure identities of their own: their objects in the cluster, and their applications in Entra."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from demo.simulator.tokens import TENANT_ID
+from tests.support.identities import new_certificate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from demo.simulator import AzureSimulator, EntraSimulator
+    from demo.simulator.applications import Application
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+ACCOUNT: Final = "backup-reader"
+SECRET: Final = "backup-credential"
+CANARY: Final = "canary-client-secret"
+"""What every client secret begins with."""
+
+_numbers = itertools.count(1)
+certificate = functools.cache(new_certificate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """One namespace, and its application."""
+
+    namespace: str
+    client_id: str
+    api: KubernetesApi
+    entra: EntraSimulator
+
+    @property
+    def application(self) -> Application:
+        return self.entra.add_application(self.client_id)
+
+    @property
+    def subject(self) -> str:
+        return f"system:serviceaccount:{self.namespace}:{ACCOUNT}"
+
+    def annotate(self, **annotations: str) -> None:
+        """Make or change the ServiceAccount, with these annotations instead of the right ones where they are given."""
+        right = {"client_id": self.client_id, "tenant_id": TENANT_ID}
+        named = {name: value for name, value in {**right, **annotations}.items() if value}
+        self.api.identities.put_service_account(ACCOUNT, namespace=self.namespace, **named)
+
+    def trust(self) -> None:
+        """Let the ServiceAccount stand for the application."""
+        self.application.add_federated_credential(issuer=self.api.identities.issuer.url, subject=self.subject)
+
+    def put_secret(self, labels: Mapping[str, str] | None = None, **data: str) -> None:
+        """Make or change the Secret; an empty value leaves a key out."""
+        right = {"AZURE_TENANT_ID": TENANT_ID, "AZURE_CLIENT_ID": self.client_id}
+        named = {name: value for name, value in {**right, **data}.items() if value}
+        self.api.identities.put_secret(SECRET, named, namespace=self.namespace, labels=labels)
+
+    def put_client_secret(self, text: str = f"{CANARY}-1", *, known: bool = True) -> None:
+        """Have the Secret hold a client secret, and Entra know it."""
+        self.put_secret(AZURE_CLIENT_SECRET=text)
+        if known:
+            self.application.add_secret(text)
+
+    def watch(self, job_id: str, kind: str = "serviceAccountName", name: str = "nightly", **spec: Any) -> None:
+        """Create a watch that uses one of the namespace's identities."""
+        identity = {kind: ACCOUNT if kind == "serviceAccountName" else SECRET}
+        spec = {"jobResourceId": job_id, "pollInterval": "10s", "identity": identity, **spec}
+        self.api.create(spec, name, namespace=self.namespace)
+
+    def reads(self) -> int:
+        """Count how often the operator has read what identities come from."""
+        return len(self.api.traffic.matching(f"^GET .*/{self.namespace}/(serviceaccounts|secrets)/"))
+
+
+class Tenants:
+    """The namespaces of a test, and the operator that serves them."""
+
+    def __init__(self, api: KubernetesApi, sim: AzureSimulator, entra: EntraSimulator, start: StartOperator) -> None:
+        self.api = api
+        self.sim = sim
+        self.entra = entra
+        self._start = start
+        self.options: dict[str, Any] = {}
+        entra.trust_issuer(api.identities.issuer.url, api.identities.issuer.public_pem)
+
+    def add(self, namespace: str = "team-a") -> Tenant:
+        """Have a namespace whose ServiceAccount, once annotated, may sign in."""
+        client_id = f"c11e0000-5e1f-4000-8000-{next(_numbers):012}"
+        tenant = Tenant(namespace=namespace, client_id=client_id, api=self.api, entra=self.entra)
+        tenant.trust()
+        tenant.annotate()
+        return tenant
+
+    @contextlib.asynccontextmanager
+    async def operator(self, **options: Any) -> AsyncIterator[Operator]:
+        """Run an operator that gets its tokens at this Entra, and has no identity that others may use."""
+        values = {"operator_identity_namespaces": "", **self.options, **options}
+        async with self._start(**values) as operator:
+            yield operator
+
+    def secrets(self) -> list[str]:
+        """List what nobody may be told: all tokens, assertions, client secrets and keys."""
+        key = [line for line in certificate()[0].splitlines() if len(line) > 40]
+        return [
+            CANARY,
+            "demo-token",
+            "cluster-token",
+            "sig=",
+            *self.sim.tokens._principals,
+            *self.api.identities.tokens,
+            *key,
+        ]

@@ -1,0 +1,289 @@
+"""Identities over time: Entra's own trouble, grace, rotation, tokens that end, and who is asked how often."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from demo.simulator import EntraSimulator, Fault
+from tests.functional.tenants import ACCOUNT, CANARY, SECRET, certificate
+from tests.support.builders import JOB_NAME, job_payload, running_payload, standing
+
+if TYPE_CHECKING:
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.tenants import Tenant, Tenants
+
+ENTRA_TROUBLE = {
+    "500": Fault.server_error(),
+    "502": Fault.html(),
+    "503": Fault.server_error(status=503),
+    "503 for long": Fault.server_error(status=503, retry_after=4),
+    "429": Fault.throttled(retry_after=None),
+    "429 for long": Fault.throttled(retry_after=4),
+    "a reset": Fault.reset(),
+    "slow": Fault.delayed(seconds=0.6),
+}
+
+
+@pytest.mark.parametrize("field", ["serviceAccountName", "secretName"])
+@pytest.mark.parametrize("trouble", ENTRA_TROUBLE)
+async def test_trouble_with_entra_is_a_matter_of_time(
+    tenants: Tenants, sim: AzureSimulator, vault: Vault, trouble: str, field: str
+) -> None:
+    """Whatever fails at Entra says nothing about the identity: no grace counts it, and it heals without a restart."""
+    tenant, api = tenants.add(), tenants.api
+    tenant.put_client_secret()
+    rule = tenants.entra.faults.add(ENTRA_TROUBLE[trouble], path="oauth2", times=None)
+    async with tenants.operator(azure_read_timeout="0.3s") as operator:
+        started = time.monotonic()
+        tenant.watch(vault.set_job(JOB_NAME, job_payload()), field, graceSeconds=0)
+        status = await api.status(phase="Pending")
+        assert time.monotonic() - started < 2.5
+        assert status["reason"] == "AzureUnavailable", status["message"]
+        assert "troubleSince" not in status
+        for _ in range(30):  # some seven polls, backed off
+            operator.advance(20)
+            await asyncio.sleep(0.02)
+        status = await api.status()
+        assert (status["phase"], status["reason"]) == ("Pending", "AzureUnavailable"), status["message"]
+        assert sim.requests == ()
+        tenants.entra.faults.remove(rule)
+        await operator.advance_to("Succeeded", api)
+
+
+async def test_entra_goes_and_comes_back(tenants: Tenants, vault: Vault) -> None:
+    """Nobody at the authority's address: told as that, and over when somebody is there again."""
+    tenant = tenants.add()
+    await tenants.entra.stop()
+    async with tenants.operator() as operator:
+        tenant.watch(vault.set_job(JOB_NAME, job_payload()), graceSeconds=0)
+        status = await tenants.api.status(reason="AzureUnavailable")
+        assert "Entra or the metadata service could not be reached" in status["message"]
+        await tenants.entra.start()
+        await operator.advance_to("Succeeded", tenants.api)
+
+
+async def test_an_api_server_that_fails_is_a_matter_of_time(tenants: Tenants, vault: Vault) -> None:
+    """That neither object nor token can be had from the API server for now says nothing about the identity."""
+    tenant, api = tenants.add(), tenants.api
+    rules = [api.traffic.fail(f"{ACCOUNT}{end}$", status=503, times=None) for end in ("", "/token")]
+    async with tenants.operator() as operator:
+        tenant.watch(vault.set_job(JOB_NAME, job_payload()), graceSeconds=0)
+        for rule in rules:
+            await operator.advance_until(lambda rule=rule: rule.used > 2)  # type: ignore[misc]
+            status = await api.status(phase="Pending", reason="AzureUnavailable")
+            assert "troubleSince" not in status
+            rule.end()
+        await operator.advance_to("Succeeded", api)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda it: it.api.identities.delete("serviceaccounts", ACCOUNT, namespace="team-a"), "CredentialsNotFound"),
+        (lambda it: it.api.identities.forbid("serviceaccounts", ACCOUNT, namespace="team-a"), "IdentityNotAllowed"),
+        (lambda it: it.application.clear(), "AuthenticationFailed"),
+    ],
+    ids=["missing", "forbidden", "refused"],
+)
+async def test_grace_ends_a_watch_whose_identity_never_worked(
+    tenants: Tenants, vault: Vault, spoil: Any, reason: str
+) -> None:
+    """Three polls in a row, and no grace: the watch fails with the identity's reason."""
+    tenant = tenants.add()
+    spoil(tenant)
+    async with tenants.operator() as operator:
+        tenant.watch(vault.set_job(JOB_NAME, job_payload()), graceSeconds=0)
+        await tenants.api.status(phase="Pending", reason=reason)
+        await operator.advance_to("Failed", tenants.api)
+        status = await tenants.api.status(reason=reason)
+        assert "spec.graceSeconds" in status["message"]
+        assert standing(status)["Stalled"] == "True"
+
+
+@pytest.mark.parametrize("what", ["object", "right", "trust"])
+async def test_an_identity_that_is_taken_away_is_noticed(
+    tenants: Tenants, sim: AzureSimulator, vault: Vault, what: str
+) -> None:
+    """Withdrawn while the job runs: the operator stops to use it, the phase stays, and it goes on when it is back."""
+    tenant, api = tenants.add(), tenants.api
+    async with tenants.operator() as operator:
+        tenant.watch(vault.set_job(JOB_NAME, running_payload()), graceSeconds=0)
+        await api.status(phase="Running")
+        if what == "object":
+            api.identities.delete("serviceaccounts", ACCOUNT, namespace="team-a")
+            reason = "CredentialsNotFound"
+        elif what == "right":
+            api.identities.forbid("serviceaccounts", ACCOUNT, namespace="team-a")
+            reason = "IdentityNotAllowed"
+        else:
+            tenant.application.clear()
+            for token in list(sim.tokens._principals):
+                sim.tokens.expire(token)
+            reason = "AuthenticationFailed"
+        await operator.advance_until(lambda: api.get()["status"]["reason"] == reason)
+        asked = len(sim.requests)
+        for _ in range(30):
+            operator.advance(10)
+            await asyncio.sleep(0.01)
+        status = await api.status(phase="Running", reason=reason)
+        assert standing(status)["Ready"] == "Unknown"
+        assert what == "trust" or len(sim.requests) == asked
+        vault.set_job(JOB_NAME, job_payload())
+        tenant.annotate()
+        tenant.trust()
+        api.identities.allow("serviceaccounts", ACCOUNT, namespace="team-a")
+        await operator.advance_to("Succeeded", api)
+
+
+async def test_a_secret_is_rotated_without_a_restart(tenants: Tenants, sim: AzureSimulator, vault: Vault) -> None:
+    """A new client secret, then a certificate, then another application: each is used from then on, and alone."""
+    tenant, other = tenants.add(), tenants.add("team-b")
+    tenant.put_client_secret()
+    async with tenants.operator() as operator:
+        tenant.watch(vault.set_job(JOB_NAME, running_payload()), "secretName")
+        await tenants.api.status(phase="Running")
+        await rotate(tenants, operator, lambda: tenant.put_client_secret(f"{CANARY}-2"))
+        tenant.application.add_certificate(certificate()[1])
+        await rotate(tenants, operator, lambda: tenant.put_secret(AZURE_CLIENT_CERTIFICATE=certificate()[0]))
+        other.application.add_secret(f"{CANARY}-3")
+        await rotate(
+            tenants,
+            operator,
+            lambda: tenant.put_secret(AZURE_CLIENT_ID=other.client_id, AZURE_CLIENT_SECRET=f"{CANARY}-3"),
+        )
+        vault.set_job(JOB_NAME, job_payload())
+        await operator.advance_to("Succeeded", tenants.api)
+    signed = [(sign_in.kind, sign_in.client_id == other.client_id) for sign_in in tenants.entra.sign_ins]
+    assert signed == [("secret", False), ("secret", False), ("certificate", False), ("secret", True)]
+    assert sim.requests[-1].principal == other.client_id
+    reasons = {status["reason"] for status in tenants.api.writes()}
+    assert reasons == {"JobInProgress", "JobCompleted"}
+
+
+async def rotate(tenants: Tenants, operator: Any, change: Any) -> None:
+    signed_in = len(tenants.entra.sign_ins)
+    change()
+    await operator.advance_until(lambda: len(tenants.entra.sign_ins) > signed_in)
+    await asyncio.sleep(0.05)
+
+
+async def test_an_annotation_is_changed_without_a_restart(tenants: Tenants, sim: AzureSimulator, vault: Vault) -> None:
+    """Another client in the ServiceAccount's annotation: Azure is asked as that one, within a minute."""
+    tenant, other = tenants.add(), tenants.add("team-b")
+    other.application.add_federated_credential(issuer=tenants.api.identities.issuer.url, subject=tenant.subject)
+    async with tenants.operator() as operator:
+        tenant.watch(vault.set_job(JOB_NAME, running_payload()))
+        await tenants.api.status(phase="Running")
+        tenant.annotate(client_id=other.client_id)
+        polls = 0
+        while sim.requests[-1].principal != other.client_id:
+            await operator.poll(sim)
+            polls += 1
+        assert polls <= 5
+
+
+@pytest.mark.parametrize("field", ["serviceAccountName", "secretName"])
+async def test_a_token_that_ended_is_renewed_within_the_poll(
+    tenants: Tenants, sim: AzureSimulator, vault: Vault, field: str
+) -> None:
+    """Azure says 401 to a token that was good: another is got and used, and the status never says so."""
+    tenant = tenants.add()
+    tenant.put_client_secret()
+    async with tenants.operator() as operator:
+        tenant.watch(vault.set_job(JOB_NAME, running_payload()), field)
+        await tenants.api.status(phase="Running")
+        for token in list(sim.tokens._principals):
+            sim.tokens.expire(token)
+        vault.set_job(JOB_NAME, job_payload())
+        await operator.advance_to("Succeeded", tenants.api)
+    assert (len(tenants.entra.sign_ins), len(sim.requests)) == (2, 3)
+    assert [status["reason"] for status in tenants.api.writes()] == ["JobInProgress", "JobCompleted"]
+
+
+async def test_short_tokens(tenants: Tenants, sim: AzureSimulator, vault: Vault) -> None:
+    """Tokens that live for a second are never used longer: each poll has one of its own."""
+    tenants.entra.lifetime = 1
+    tenants.add().watch(vault.set_job(JOB_NAME, running_payload()))
+    async with tenants.operator() as operator:
+        await tenants.api.status(phase="Running")
+        await asyncio.sleep(1.05)
+        await operator.poll(sim)
+        vault.set_job(JOB_NAME, job_payload())
+        await operator.advance_to("Succeeded", tenants.api)
+    assert len({request.authorization_sha256 for request in sim.requests}) >= 2
+    assert {status["reason"] for status in tenants.api.writes()} == {"JobInProgress", "JobCompleted"}
+
+
+# ── how often others are asked ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("field", ["serviceAccountName", "secretName"])
+async def test_many_watches_of_one_identity_use_it_once(
+    tenants: Tenants, sim: AzureSimulator, vault: Vault, field: str
+) -> None:
+    """Watches that begin at one moment share the object's read and the sign-in: neither API server nor Entra is stormed."""
+    tenant, count = tenants.add(), 15
+    tenant.put_client_secret()
+    with tenants.api.traffic.hold(f"/({ACCOUNT}|{SECRET})$") as hold:
+        async with tenants.operator(azure_connections=2):
+            for number in range(count):
+                name = f"00000000-0000-4000-8000-{number:012}"
+                tenant.watch(vault.set_job(name, job_payload()), field, f"watch-{number}")
+            await hold.arrived()
+            await asyncio.sleep(0.3)
+            hold.release()
+            for number in range(count):
+                await tenants.api.status(f"watch-{number}", phase="Succeeded")
+    # Each of two threads may begin without a token.
+    assert (tenant.reads(), max(len(tenants.entra.sign_ins), 2), len(sim.requests)) == (1, 2, count)
+
+
+async def test_a_running_watch_does_not_read_its_identity_at_each_poll(
+    tenants: Tenants, sim: AzureSimulator, vault: Vault
+) -> None:
+    """The object is looked at anew each half minute, not each ten seconds; Entra is asked once."""
+    tenant = tenants.add()
+    async with tenants.operator() as operator:
+        tenant.watch(vault.set_job(JOB_NAME, running_payload()))
+        await tenants.api.status(phase="Running")
+        await operator.poll(sim, 12)
+    assert len(sim.requests) >= 13
+    assert tenant.reads() <= 6
+    assert len(tenants.entra.sign_ins) == 1
+
+
+async def test_a_stop_while_a_token_is_asked_for(tenants: Tenants, vault: Vault) -> None:
+    """An API server that does not answer a TokenRequest does not hold up the operator's end."""
+    tenant, api = tenants.add(), tenants.api
+    with api.traffic.hold("/token$") as hold:
+        async with tenants.operator() as operator:
+            tenant.watch(vault.set_job(JOB_NAME, job_payload()))
+            await hold.arrived()
+            operator.finish()
+            started = time.monotonic()
+            await asyncio.sleep(0.1)
+            operator.advance(6)
+        assert time.monotonic() - started < 4
+
+
+@pytest.mark.parametrize("form", ["//{host}", "@{host}", "x@{host}/", "..//{host}", "\\\\{host}", "x?@{host}/", "x#"])
+@pytest.mark.parametrize("field", ["serviceAccountName", "secretName"])
+async def test_a_tenant_id_leads_to_no_other_host(
+    tenants: Tenants, sim: AzureSimulator, vault: Vault, form: str, field: str
+) -> None:
+    """Whoever may annotate a ServiceAccount or write a Secret does not choose where its proof is sent."""
+    tenant: Tenant = tenants.add()
+    async with EntraSimulator(tokens=sim.tokens) as elsewhere:
+        tenant_id = form.format(host=elsewhere.url.removeprefix("https://"))
+        tenant.annotate(tenant_id=tenant_id)
+        tenant.put_secret(AZURE_CLIENT_SECRET=CANARY, AZURE_TENANT_ID=tenant_id)
+        async with tenants.operator():
+            tenant.watch(vault.set_job(JOB_NAME, job_payload()), field)
+            status = await tenants.api.status(phase="Pending")
+            assert status["reason"] in ("AuthenticationFailed", "CredentialsNotFound")
+        assert elsewhere.sign_ins == ()
+        assert sim.requests == ()

@@ -1,0 +1,170 @@
+"""The whole operator, where the spec names an item only: its next job is waited for, found, pinned, and never switched."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from demo.simulator import Fault
+from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload, standing
+
+if TYPE_CHECKING:
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+THIRD_JOB_NAME = "3c0f7d11-8e2a-4b60-9d45-61f2a8b3c703"
+IN_VAULT = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
+LIST = "/backupJobs$"
+
+
+def at(minutes: float) -> str:
+    """Write the time so many minutes from now, as Azure and the spec have it."""
+    return f"{datetime.now(UTC) + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def spec(**latest: Any) -> dict[str, Any]:
+    latest = {"item": "VM1", "startedAfter": at(-10), **latest}
+    return {"latest": latest, "vault": IN_VAULT, "pollInterval": "10s"}
+
+
+def put(vault: Vault, name: str, minutes: float, *, ended: bool = False, **properties: Any) -> None:
+    """Have a job of vm1 that started so many minutes from now."""
+    make = job_payload if ended else running_payload
+    vault.set_job(name, make(**{"startTime": at(minutes), "entityFriendlyName": "vm1", **properties}))
+
+
+async def test_waits_finds_pins_and_never_switches(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """No job yet is no trouble; the first that starts after the time is the watch's for good, whatever starts later."""
+    put(vault, THIRD_JOB_NAME, -60, ended=True)
+    put(vault, "11111111-8e2a-4b60-9d45-61f2a8b3c703", -5, entityFriendlyName="vm10")
+    put(vault, "22222222-8e2a-4b60-9d45-61f2a8b3c703", -5, operation="Restore")
+    api.create({**spec(), "graceSeconds": 0})
+    status = await api.status(phase="Pending", reason="WaitingForJob")
+    assert "troubleSince" not in status
+    assert standing(status)["AzureReachable"] == "True"
+    await operator.poll(sim, 5)
+    await api.status(phase="Pending", reason="WaitingForJob")
+    put(vault, OTHER_JOB_NAME, -1)
+    put(vault, JOB_NAME, -3, operation="Backup (Full)")
+    await operator.advance_to("Running", api)
+    status = await api.status()
+    assert (status["job"]["name"], [job["name"] for job in status["jobs"]]) == (JOB_NAME, [JOB_NAME])
+    listed = len(sim.requests_to(LIST))
+    put(vault, THIRD_JOB_NAME, -4, ended=True)  # one that Azure tells of late, and that has ended already
+    put(vault, OTHER_JOB_NAME, -1, ended=True, status="Failed")
+    await operator.poll(sim, 3)
+    put(vault, JOB_NAME, -3, ended=True)
+    await operator.advance_to("Succeeded", api)
+    assert (await api.status())["job"]["name"] == JOB_NAME
+    assert len(sim.requests_to(LIST)) == listed
+
+
+async def test_a_restart_keeps_the_job_that_was_found(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """What was found is in the object: a new process follows that, though an older one fits by now, and lists nothing."""
+    put(vault, JOB_NAME, -3)
+    async with start():
+        api.create(spec())
+        await api.status(phase="Running")
+    listed = len(sim.requests_to(LIST))
+    put(vault, THIRD_JOB_NAME, -9, ended=True)
+    async with start() as operator:
+        await operator.poll(sim, 2)
+        put(vault, JOB_NAME, -3, ended=True, status="Failed")
+        await operator.advance_to("Failed", api)
+    assert (await api.status())["job"]["name"] == JOB_NAME
+    assert len(sim.requests_to(LIST)) == listed
+
+
+async def test_a_job_that_was_found_and_is_then_not_there_stays_the_watchs(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """The list has the job, its own GET has not: pinned all the same."""
+    put(vault, JOB_NAME, -3)
+    rule = sim.faults.add(Fault.job_not_found(), path=JOB_NAME, times=None)
+    api.create(spec())
+    status = await api.status(phase="Pending", reason="JobNotVisible")
+    assert [job["name"] for job in status["jobs"]] == [JOB_NAME]
+    sim.faults.remove(rule)
+    put(vault, THIRD_JOB_NAME, -9, ended=True)
+    await operator.advance_to("Running", api)
+    assert (await api.status())["job"]["name"] == JOB_NAME
+
+
+async def test_two_containers_have_an_item_of_that_name(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Which one is meant, the watch does not guess: it says what to write, and goes on when that is written."""
+    one, two = "iaasvmcontainerv2;rg-one;vm1", "iaasvmcontainerv2;rg-two;vm1"
+    put(vault, JOB_NAME, -3, ended=True, containerName=one)
+    put(vault, OTHER_JOB_NAME, -2, containerName=two)
+    api.create(spec())
+    status = await api.status(phase="Pending", reason="AmbiguousItem")
+    assert one in status["message"]
+    assert two in status["message"]
+    assert "spec.latest.container" in status["message"]
+    assert "jobs" not in status
+    api.edit(latest={**api.get()["spec"]["latest"], "container": two})
+    status = await api.status(phase="Running", observedGeneration=2)
+    assert status["job"]["name"] == OTHER_JOB_NAME
+
+
+async def test_the_creation_is_the_time_by_default(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Without startedAfter, what started before the watch was created does not count."""
+    put(vault, OTHER_JOB_NAME, -1, ended=True)
+    api.create({"latest": {"item": "vm1"}, "vault": IN_VAULT, "pollInterval": "10s"})
+    await api.status(phase="Pending", reason="WaitingForJob")
+    put(vault, JOB_NAME, 1)
+    await operator.advance_to("Running", api)
+    assert (await api.status())["job"]["name"] == JOB_NAME
+
+
+async def test_waiting_ends_with_the_deadline(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """No job until the deadline: that, and not grace, fails the watch."""
+    api.create({**spec(), "graceSeconds": 0, "activeDeadlineSeconds": 2})
+    await api.status(phase="Pending", reason="WaitingForJob")
+    await operator.poll(sim, 4)
+    await asyncio.sleep(2)
+    await operator.advance_to("Failed", api)
+    assert (await api.status())["reason"] == "DeadlineExceeded"
+
+
+async def test_watches_of_many_items_share_a_list(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Who waits at one time for jobs of one vault asks with one list, of many pages, for all items."""
+    sim.lists.page_size = 4
+    with sim.hold(LIST) as hold:
+        for number in range(8):
+            api.create(spec(item=f"vm{number}", startedAfter=at(-10)), f"watch-{number}")
+            put(vault, f"{number:08}-8e2a-4b60-9d45-61f2a8b3c703", -3, entityFriendlyName=f"vm{number}")
+        await hold.arrived()
+        await asyncio.sleep(0.5)
+    for number in range(8):
+        status = await api.status(f"watch-{number}", phase="Running")
+        assert status["job"]["entityFriendlyName"] == f"vm{number}"
+    assert len(sim.requests_to(LIST)) == 2
+    window = sim.requests_to(LIST)[0].query["$filter"]
+    assert window.count("12:00:00 AM") == 2
+
+
+async def test_an_item_of_a_backup_vault(api: KubernetesApi, sim: AzureSimulator, operator: Operator) -> None:
+    """A Backup vault's list has no filter and tells all jobs: the right one is found by what it says."""
+    bv = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, "bv-harbour")
+    about = {"dataSourceName": "aks-1", "operation": "Backup", "operationCategory": "Backup", "status": "InProgress"}
+    bv.set_job(OTHER_JOB_NAME, {"properties": {**about, "startTime": at(-90)}})
+    bv.set_job(JOB_NAME, {"properties": {**about, "startTime": at(-2)}})
+    vault = {**IN_VAULT, "name": "bv-harbour", "kind": "BackupVault"}
+    api.create({"latest": {"item": "AKS-1", "startedAfter": at(-10)}, "vault": vault})
+    assert (await api.status(phase="Running"))["job"]["name"] == JOB_NAME

@@ -1,0 +1,84 @@
+"""The whole operator with more watches than its budget covers: within the budget, and yet it sees every end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID
+from tests.support.builders import job_payload, running_payload
+
+if TYPE_CHECKING:
+    from demo.simulator import AzureSimulator
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+WATCHES, RATE, BURST = 300, 5.0, 20
+
+
+class Clock:
+    """The operator's time: the wall's, and what it was moved."""
+
+    def __init__(self, operator: Operator, api: KubernetesApi, sim: AzureSimulator) -> None:
+        self._operator = operator
+        self._api = api
+        self._sim = sim
+        self._started = time.monotonic()
+        self._moved = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self._started + self._moved
+
+    async def advance(self, seconds: float) -> None:
+        """Move it, and let the operator come to rest: what it does then must not seem to take it minutes."""
+        self._operator.advance(seconds)
+        self._moved += seconds
+        before = -1
+        while before != (now := len(self._sim.requests) + self._api.objects.version):
+            before = now
+            turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._operator._loop)
+            await asyncio.wrap_future(turn)
+            await asyncio.sleep(0.02)
+
+
+async def test_hundreds_of_watches_stay_within_the_budget(
+    api: KubernetesApi, sim: AzureSimulator, start: StartOperator
+) -> None:
+    """300 watches in three vaults, thirty polls due a second and five allowed: never more, and all ends are seen."""
+    vaults = [sim.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, f"rsv-{number}") for number in range(3)]
+    names = [f"00000000-0000-4000-8000-{number:012}" for number in range(WATCHES)]
+
+    def ended() -> int:
+        return sum(body["status"].get("phase") == "Succeeded" for body in api.objects._watches.values())
+
+    def seen() -> int:
+        return sum("job" in body["status"] for body in api.objects._watches.values())
+
+    async with start(azure_reads_per_second=RATE, azure_read_burst=BURST, heartbeat="1h") as operator:
+        clock = Clock(operator, api, sim)
+        for number, name in enumerate(names):
+            job_id = vaults[number % 3].set_job(name, running_payload())
+            api.create({"jobResourceId": job_id, "pollInterval": "10s"}, f"watch-{number}")
+        async with asyncio.timeout(40):
+            while seen() < WATCHES:
+                await clock.advance(2)
+                assert len(sim.requests) <= BURST + RATE * clock.elapsed
+        for _ in range(10):
+            await clock.advance(2)
+        settled, since = len(sim.requests), clock.elapsed
+        for _ in range(20):
+            await clock.advance(2)
+        steady = (len(sim.requests) - settled) / (clock.elapsed - since)
+        for number, name in enumerate(names):
+            vaults[number % 3].set_job(name, job_payload())
+        before = clock.elapsed
+        async with asyncio.timeout(40):
+            while ended() < WATCHES:
+                await clock.advance(2)
+                assert len(sim.requests) <= BURST + RATE * clock.elapsed
+        assert clock.elapsed - before < 4 * WATCHES / RATE
+    assert steady < RATE
+    assert {request.path.split("/")[8] for request in sim.requests_to("/backupJobs$")} == {"rsv-0", "rsv-1", "rsv-2"}

@@ -1,0 +1,156 @@
+"""The poller stays within its budget, with one request for all who ask for one thing, and never across two identities."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.errors import AuthorizationFailed, AzureUnavailable, NotAsked
+from demo.simulator import AzureSimulator, Bucket, Fault, Operation
+from tests.functional.polling import (
+    OTHER_SUBSCRIPTION,
+    THINGS,
+    VAULT_ID,
+    A,
+    B,
+    ask,
+    ask_all,
+    job_ids,
+    operation,
+    pass_time,
+    window,
+)
+
+if TYPE_CHECKING:
+    from backupjobwatch.poller import Poller
+    from demo.simulator import Vault
+    from tests.functional.conftest import OpenPoller
+
+
+@pytest.fixture
+def things(vault: Vault) -> None:
+    job_ids(vault, 1)
+    vault.add_operation(Operation.succeeding("00000000-0000-4000-8000-0000000000aa", job_ids(vault, 1)[0].name))
+
+
+# ── one flight per access and thing ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.usefixtures("things")
+@pytest.mark.parametrize("thing", THINGS)
+async def test_one_flight_for_all_who_ask_for_a_thing(open_poller: OpenPoller, sim: AzureSimulator, thing: str) -> None:
+    """Askers of one job, operation or list share a request, whichever of them leaves; the next asks anew."""
+    poller = open_poller()
+    with sim.hold() as hold:
+        asked = [asyncio.create_task(THINGS[thing](poller, A)) for _ in range(4)]
+        await hold.arrived()
+        asked[0].cancel()
+        asked[2].cancel()
+        await asyncio.sleep(0.02)
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [isinstance(answer, asyncio.CancelledError) for answer in answers] == [True, False, True, False]
+    assert answers[1] == answers[3]
+    assert len(sim.requests) == 1
+    assert await THINGS[thing](poller, A) == answers[1]
+    assert len(sim.requests) == 2
+
+
+@pytest.mark.usefixtures("things")
+@pytest.mark.parametrize("thing", THINGS)
+async def test_two_identities_never_share_a_flight(open_poller: OpenPoller, sim: AzureSimulator, thing: str) -> None:
+    """Of two who ask for one thing at the same moment each gets an answer of its own: one the thing, one a refusal."""
+    sim.access.revoke("principal-b")
+    poller = open_poller()
+    with sim.hold():
+        first, second = (asyncio.create_task(THINGS[thing](poller, access)) for access in (A, B))
+        await sim.requests_arrived(2)
+    assert await first
+    with pytest.raises(AuthorizationFailed):
+        await second
+    assert [request.principal for request in sim.requests].count("principal-b") == 1
+    assert len({request.authorization_sha256 for request in sim.requests}) == 2
+
+
+@pytest.mark.usefixtures("things")
+@pytest.mark.parametrize("thing", THINGS)
+async def test_trouble_is_raised_in_each_that_asked(open_poller: OpenPoller, sim: AzureSimulator, thing: str) -> None:
+    """One failure, told to all who wait for it; after that Azure is asked again."""
+    poller = open_poller()
+    sim.faults.add(Fault.server_error())
+    with sim.hold() as hold:
+        asked = [asyncio.create_task(THINGS[thing](poller, A)) for _ in range(3)]
+        await hold.arrived()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [AzureUnavailable] * 3
+    assert await THINGS[thing](poller, A)
+
+
+# ── the budget ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_when_the_budget_is_spent_the_answer_comes_at_once(
+    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
+) -> None:
+    """Nobody waits for a turn; with time the turns come, as many as the rate has brought."""
+    poller, jobs = open_poller(azure_reads_per_second=1, azure_read_burst=5), job_ids(vault, 8)
+    for job_id in jobs[:5]:
+        await ask(poller, job_id, seconds=300)
+    with sim.hold():  # which would hold up whoever asks Azure
+        for job_id in jobs[5:]:
+            with pytest.raises(NotAsked, match="More is asked of Azure than the budget allows"):
+                await ask(poller, job_id, seconds=300)
+        for thing in (operation, window):
+            with pytest.raises(NotAsked):
+                await thing(poller, A)
+    pass_time(2.5)
+    answers = [answer for answer in await ask_all(poller, jobs) if not isinstance(answer, NotAsked)]
+    assert len(answers) in (2, 3)
+    assert len(sim.requests) <= 8
+
+
+async def test_one_identitys_budget_is_not_anothers(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+    """Who has spent his reads has not spent those of others, nor his own of another subscription."""
+    poller, jobs = open_poller(azure_reads_per_second=0.01, azure_read_burst=5), job_ids(vault, 6)
+    elsewhere = job_ids(sim.add_vault(OTHER_SUBSCRIPTION, "rg", "vault"), 1)[0]
+    for job_id in jobs[:5]:
+        await ask(poller, job_id, seconds=300)
+    with pytest.raises(NotAsked):
+        await ask(poller, jobs[5], seconds=300)
+    await ask(poller, jobs[5], B, seconds=300)
+    await ask(poller, elsewhere, seconds=300)
+
+
+async def test_further_pages_are_paid_for(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+    """A long list costs as many reads as it has pages."""
+    poller = open_poller(azure_reads_per_second=0.1, azure_read_burst=5)
+    job_ids(vault, 12)
+    sim.lists.page_size = 2
+    await window_of_all(poller)
+    assert len(sim.requests) == 6
+    pass_time(15)
+    with pytest.raises(NotAsked):  # one is still owed
+        await window_of_all(poller)
+    pass_time(10)
+    await window_of_all(poller)
+
+
+async def window_of_all(poller: Poller) -> None:
+    start = datetime(2018, 5, 1, tzinfo=UTC)  # when the jobs of the builders started
+    assert len(await poller.jobs(A, VAULT_ID, start=start, end=start + timedelta(28))) == 12
+
+
+async def test_a_small_remainder_slows_down_before_azure_says_no(
+    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
+) -> None:
+    """While Azure's count of what remains falls, reads get rarer; no request is ever refused."""
+    poller, jobs = open_poller(azure_reads_per_second=2, azure_read_burst=5), job_ids(vault, 3)
+    loop = asyncio.get_running_loop()
+    sim.quotas.enable(jobs=Bucket(60, 0.05), now=loop.time)
+    for _ in range(300):
+        pass_time(1)
+        await ask_all(poller, jobs)
+    assert sim.quotas.refused == 0
+    assert 60 < len(sim.requests) < 60 + 2 * 300

@@ -1,0 +1,128 @@
+"""Watches of operations that started several jobs, through whatever comes: the gate opens on all of them or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from backupjobwatch.core.observations import JobSet, Observation, PinnedJob
+from backupjobwatch.core.status import next_status
+from backupjobwatch.core.transitions import needs_write
+from backupjobwatch.core.watch import Watch
+from backupjobwatch.errors import AzureError, NotAsked
+from tests.property.oracles import check_status
+from tests.property.strategies import HEARTBEAT
+from tests.support.builders import NOW, OPERATION, VAULT_REF, edit, job, watch_body
+
+MODERATE = settings(
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+pytestmark = pytest.mark.timeout(300)
+
+_STATUSES = [
+    "Completed",
+    "Completed",
+    "Completed",
+    "CompletedWithWarnings",
+    "InProgress",
+    "Cancelling",
+    "Failed",
+    "Paused",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What Azure has: jobs with a name for people each, of which the first few could not be started."""
+
+    total: int
+    failed: int
+    title: str
+
+    @property
+    def pins(self) -> tuple[PinnedJob, ...]:
+        return tuple(
+            PinnedJob(name=f"b0b00001-5e1f-4000-8000-{number:012}", error_code="X" if number < self.failed else None)
+            for number in range(self.total)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What happens between two steps: jobs get on, Azure is in trouble, somebody suspends or resumes."""
+
+    usual: str
+    others: dict[int, str]
+    trouble: AzureError | None
+    suspend: bool
+    wait: timedelta
+
+    def status_of(self, pin: PinnedJob) -> str:
+        return self.others.get(int(pin.name[-12:]), self.usual)
+
+
+_worlds = st.builds(
+    World,
+    total=st.sampled_from([1, 2, 3, 20, 49, 50, 51, 70]),
+    failed=st.sampled_from([0, 0, 0, 1]),
+    title=st.sampled_from(["vm1", "x" * 256, "資" * 256, "😀" * 256, "<" * 256]),
+)
+_turns = st.lists(
+    st.builds(
+        Turn,
+        usual=st.sampled_from(_STATUSES),
+        others=st.dictionaries(st.integers(0, 69), st.sampled_from(_STATUSES), max_size=2),
+        trouble=st.one_of(st.none(), st.sampled_from([kind("Trouble.") for kind in AzureError.__subclasses__()])),
+        suspend=st.sampled_from([False, False, False, True]),
+        wait=st.sampled_from([0, 30, 400]).map(lambda seconds: timedelta(seconds=seconds)),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def _observe(watch: Watch, world: World, turn: Turn) -> tuple[Observation, tuple[PinnedJob, ...]]:
+    """What ``observer.Observer`` would see: of the jobs that are pinned, or else of those that the operation names."""
+    pins = watch.pinned or world.pins
+    if turn.trouble is not None:
+        return turn.trouble, pins
+    jobs = tuple(
+        job(name=pin.name, status=turn.status_of(pin), entityFriendlyName=world.title)
+        for pin in pins
+        if pin.error_code is None
+    )
+    failed = tuple(pin for pin in pins if pin.error_code is not None)
+    return (jobs[0] if len(pins) == 1 and jobs else JobSet(jobs=jobs, not_started=failed)), pins
+
+
+@MODERATE
+@given(_worlds, _turns, st.sampled_from(["Failed", "Succeeded"]))
+def test_gate(world: World, turns: list[Turn], warnings: str) -> None:
+    """Ready only when every job of the operation was last seen as completed; statuses valid, monotone and idempotent."""
+    accepted = {"Completed"} | ({"CompletedWithWarnings"} if warnings == "Succeeded" else set())
+    body = watch_body({"operationId": OPERATION, "vault": VAULT_REF, "completedWithWarnings": warnings})
+    now = NOW
+    for turn in turns:
+        now += turn.wait
+        before = edit(body, suspend=turn.suspend)
+        watch = Watch.from_body(before)
+        observation, pins = (NotAsked("x"), ()) if turn.suspend else _observe(watch, world, turn)
+        status = next_status(watch, observation, run=0, now=now, pinned=pins)
+        after: dict[str, Any] = {**before, "status": status}
+        check_status(after)
+
+        again = next_status(Watch.from_body(after), observation, run=0, now=now, pinned=pins)
+        assert again == status
+        assert not needs_write(status, again, heartbeat=HEARTBEAT)
+        assert Watch.from_body(after).pinned in ((), world.pins)
+        if watch.finished:
+            assert status["phase"] == before["status"]["phase"]
+        elif status["phase"] == "Succeeded":
+            assert not world.failed
+            assert {turn.status_of(pin) for pin in world.pins} <= accepted
+        body = after if needs_write(before["status"], status, heartbeat=HEARTBEAT) else before

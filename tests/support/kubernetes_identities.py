@@ -1,0 +1,104 @@
+"""The ServiceAccounts and Secrets of a small cluster, and who may use them: each by its name, or not at all."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import functools
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from tests.support.identities import ServiceAccountIssuer
+from tests.support.kubernetes_objects import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.support.kubernetes_traffic import Request
+
+Plural = Literal["serviceaccounts", "secrets"]
+PATH: Final = re.compile(
+    r"/api/v1/namespaces/(?P<namespace>[^/]+)/(?P<plural>serviceaccounts|secrets)/(?P<name>[^/]+)(?P<token>/token)?"
+)
+_KINDS: Final[Mapping[Plural, str]] = {"serviceaccounts": "ServiceAccount", "secrets": "Secret"}
+
+
+class Identities:
+    """What is there may be used until it is forbidden, as by a Role with ``resourceNames``; nothing is ever listed."""
+
+    def __init__(self) -> None:
+        self.issuer = _issuer()
+        self.tokens: list[str] = []
+        """Those that were given out."""
+        self._objects: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._forbidden: set[str] = set()
+        self._version = 5000
+
+    def put_service_account(self, name: str, *, namespace: str, **annotations: str) -> None:
+        """Make or change a ServiceAccount; *annotations* are those of workload identity: ``client_id``, ``tenant_id``."""
+        named = {f"azure.workload.identity/{key.replace('_', '-')}": value for key, value in annotations.items()}
+        self._put("serviceaccounts", namespace, name, {"annotations": named}, {})
+
+    def put_secret(
+        self, name: str, data: Mapping[str, str], *, namespace: str, labels: Mapping[str, str] | None = None
+    ) -> None:
+        """Make or change a Secret; without *labels*, it may be used as a credential."""
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+        labels = {"azurebackup.dev/credential": "true"} if labels is None else labels
+        self._put("secrets", namespace, name, {"labels": dict(labels)}, {"type": "Opaque", "data": encoded})
+
+    def delete(self, plural: Plural, name: str, *, namespace: str) -> None:
+        """Delete one."""
+        del self._objects[plural, namespace, name]
+
+    def forbid(self, plural: Plural, name: str, *, namespace: str, token: bool = False) -> None:
+        """Take the right to read one, or only that to its tokens, from the operator."""
+        self._forbidden.add(_path(plural, namespace, name, token=token))
+
+    def allow(self, plural: Plural, name: str, *, namespace: str, token: bool = False) -> None:
+        """Give that right back."""
+        self._forbidden.discard(_path(plural, namespace, name, token=token))
+
+    def answer(self, request: Request) -> dict[str, Any] | None:
+        """Answer a request for one of them; None where it is for something else."""
+        match = PATH.fullmatch(request.path)
+        if match is None or request.method != ("POST" if match["token"] else "GET"):
+            return None
+        if request.path in self._forbidden:  # before anybody looks whether it is there
+            what = f'{match["plural"]} "{match["name"]}"'
+            raise Refused(403, "Forbidden", f"{what} is forbidden: User backupjobwatch cannot {request.line}")
+        found = self._objects.get((match["plural"], match["namespace"], match["name"]))
+        if found is None:
+            raise Refused(404, "NotFound", f'{match["plural"]} "{match["name"]}" not found')
+        return self._token(found, request.body) if match["token"] else copy.deepcopy(found)
+
+    def _token(self, account: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+        spec, metadata = asked["spec"], account["metadata"]
+        if spec["expirationSeconds"] < 600:
+            raise Refused(422, "Invalid", "spec.expirationSeconds: may not specify a duration less than 10 minutes")
+        subject = f"system:serviceaccount:{metadata['namespace']}:{metadata['name']}"
+        (audience,) = spec["audiences"]
+        token = self.issuer.token(subject, audience=audience, lifetime=spec["expirationSeconds"], jti=str(uuid.uuid4()))
+        self.tokens.append(token)
+        end = datetime.now(UTC) + timedelta(seconds=spec["expirationSeconds"])
+        return {**asked, "status": {"token": token, "expirationTimestamp": f"{end:%Y-%m-%dT%H:%M:%SZ}"}}
+
+    def _put(self, plural: Plural, namespace: str, name: str, metadata: dict[str, Any], fields: dict[str, Any]) -> None:
+        key = (plural, namespace, name)
+        before = self._objects.get(key)
+        self._version += 1
+        uid = str(uuid.uuid4()) if before is None else before["metadata"]["uid"]
+        whole = {"namespace": namespace, "name": name, "uid": uid, "resourceVersion": str(self._version), **metadata}
+        self._objects[key] = {"apiVersion": "v1", "kind": _KINDS[plural], "metadata": whole, **fields}
+
+
+@functools.cache
+def _issuer() -> ServiceAccountIssuer:
+    """Make the key once: that takes longer than all else here."""
+    return ServiceAccountIssuer()
+
+
+def _path(plural: Plural, namespace: str, name: str, *, token: bool) -> str:
+    return f"/api/v1/namespaces/{namespace}/{plural}/{name}" + ("/token" if token else "")

@@ -1,0 +1,103 @@
+"""``render`` for watches that do not name their job: the operation's or the list's answer first, then the job's."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from backupjobwatch.cli import main
+from tests.support.azure import payload
+from tests.support.builders import JOB_NAME, OPERATION, VAULT_REF, job_payload, watch_body
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = "2026-03-04T12:30:00Z"
+BY_OPERATION = {"operationId": OPERATION, "vault": VAULT_REF}
+BY_LATEST = {"latest": {"item": "uttestvmub1", "startedAfter": "2018-05-21T08:00:00Z"}, "vault": VAULT_REF}
+STARTED = {"status": "Succeeded", "properties": {"jobId": JOB_NAME}}
+
+
+@pytest.fixture
+def render(tmp_path: Path) -> Any:
+    """Render a watch with an answer, and return its status."""
+
+    def render(watch: dict[str, Any], answer: Any, *arguments: str) -> dict[str, Any]:
+        (tmp_path / "watch.yaml").write_text(yaml.safe_dump(watch))
+        (tmp_path / "answer.json").write_text(json.dumps(answer))
+        files = ["--watch", str(tmp_path / "watch.yaml"), "--response", str(tmp_path / "answer.json")]
+        result = CliRunner().invoke(main, ["render", *files, "--now", NOW, *arguments])
+        assert result.exit_code == 0, result.output
+        status: dict[str, Any] = yaml.safe_load(result.stdout)["status"]
+        return status
+
+    return render
+
+
+@pytest.mark.parametrize(
+    ("spec", "answer", "phase", "reason"),
+    [
+        (BY_OPERATION, payload("opstatus-inprogress"), "Pending", "Progressing"),
+        (BY_OPERATION, payload("opstatus-failed"), "Failed", "OperationFailed"),
+        (BY_OPERATION, payload("opstatus-succeeded-ilr"), "Pending", "OperationWithoutJob"),
+        (BY_LATEST, payload("list-empty"), "Pending", "WaitingForJob"),
+        (
+            BY_LATEST,
+            {"value": [job_payload(containerName="a"), job_payload(containerName="b")]},
+            "Pending",
+            "AmbiguousItem",
+        ),
+        (BY_LATEST, {"error": {"code": "X"}}, "Pending", "UnexpectedResponse"),
+    ],
+)
+def test_no_job_yet(render: Any, spec: dict[str, Any], answer: Any, phase: str, reason: str) -> None:
+    """An operation's or a list's answer that leads to no job renders as the operator would write it."""
+    status = render(watch_body(spec), answer)
+
+    assert (status["phase"], status["reason"]) == (phase, reason)
+    assert "jobs" not in status
+
+
+@pytest.mark.parametrize(("spec", "answer"), [(BY_OPERATION, STARTED), (BY_LATEST, {"value": [job_payload()]})])
+def test_found_and_rendered_again(render: Any, spec: dict[str, Any], answer: Any) -> None:
+    """A job that was found is pinned; rendered again upon that, with the job's answer, the watch has it."""
+    body = watch_body(spec)
+    body["status"] = render(body, answer)
+    assert body["status"]["phase"] == "Pending"
+    assert body["status"]["jobs"] == [{"name": JOB_NAME}]
+    assert "render again" in body["status"]["message"]
+
+    status = render(body, job_payload())
+    assert (status["phase"], status["reason"]) == ("Succeeded", "JobCompleted")
+    assert status["jobs"][0]["status"] == "Completed"
+
+
+def test_trouble(render: Any) -> None:
+    """An operation that Azure does not know is not visible yet."""
+    status = render(watch_body(BY_OPERATION), {"error": {"code": "X", "message": "Y"}}, "--status", "404")
+
+    assert (status["phase"], status["reason"]) == ("Pending", "JobNotVisible")
+
+
+def test_a_job_of_a_backup_vault(render: Any) -> None:
+    """The answer is read as the vault's kind has it."""
+    given = payload("dp-job-aks-failed")
+    status = render(watch_body({"jobResourceId": given["id"]}), given)
+
+    assert (status["phase"], status["reason"]) == ("Failed", "JobFailed")
+    assert status["job"]["vault"] == "bv-harbour"
+
+
+def test_several_jobs(render: Any) -> None:
+    """An operation that started several pins them all; one job's answer never ends the watch for the others."""
+    body = watch_body({"operationId": payload("opstatus-succeeded-jobs")["name"], "vault": VAULT_REF})
+    body["status"] = render(body, payload("opstatus-succeeded-jobs"))
+    names = [entry["name"] for entry in body["status"]["jobs"]]
+    assert len(names) == 3
+
+    status = render(body, job_payload(name=names[0]))
+    assert status["phase"] != "Succeeded"

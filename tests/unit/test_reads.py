@@ -1,0 +1,301 @@
+"""Which reads are made for many watches: GETs while they fit, else lists and what they tell of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from backupjobwatch.core.arm_ids import JobId, VaultId
+from backupjobwatch.core.budget import Budget
+from backupjobwatch.core.jobs import Job
+from backupjobwatch.core.reads import CROWDED, FORGET_AFTER, IDLE, LAST, ROOMY, Decision, Reads
+from tests.support.builders import RESOURCE_GROUP, SUBSCRIPTION, job, running_job
+
+HEARTBEAT = 300.0
+EVERY = 30.0
+MANY = 60
+"""Watches whose GETs would take all of the budget: two a second at 30 seconds."""
+
+
+def vault(number: int = 0) -> VaultId:
+    return VaultId(subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, name=f"vault{number}")
+
+
+def job_id(number: int, in_vault: int = 0) -> JobId:
+    return JobId(vault=vault(in_vault), name=f"b0b00001-5e1f-4000-8000-{number:012}")
+
+
+IDS = [job_id(number) for number in range(MANY)]
+RUNNING = running_job()
+
+
+def reads(rate: float = 2.0, burst: float = 20) -> Reads:
+    return Reads(budget=Budget(rate=rate, burst=burst), heartbeat=HEARTBEAT)
+
+
+def asked(given: Reads, ids: list[JobId], now: float, interval: float = EVERY) -> list[Decision | Job]:
+    return [given.ask(each, interval=interval, now=now) for each in ids]
+
+
+def crowd(**more: Any) -> Reads:
+    """Many watches, known and listed as running, with a full bucket at 1000."""
+    given = reads(**more)
+    asked(given, IDS, 970)
+    assert given.crowded
+    given.listed(vault(), [(each, RUNNING) for each in IDS], pages=1, now=1000)
+    given.budget.tokens = given.budget.burst
+    for each in IDS:
+        given.got(each, RUNNING, now=1000)
+    return given
+
+
+@pytest.mark.parametrize("count", [1, 10, 47])
+def test_each_has_a_get(count: int) -> None:
+    """While the budget covers it each watch has a GET of its own at each tick, with all detail."""
+    given = reads()
+    for tick in range(20):
+        for number, each in enumerate(IDS[:count]):
+            now = 1000 + tick * EVERY + number * EVERY / count
+            assert given.ask(each, interval=EVERY, now=now) is Decision.GET
+    assert not given.crowded
+
+
+def test_the_bucket_says_no() -> None:
+    """Where the bucket is empty the answer is "not now", at once."""
+    given = reads()
+
+    assert asked(given, IDS[:25], 1000) == [Decision.GET] * 20 + [Decision.WAIT] * 5
+
+
+def test_crowded() -> None:
+    """Where GETs would take more than the budget's share, the vault is listed, once for all."""
+    given = crowd()
+    decisions = asked(given, IDS, 1000 + EVERY)
+
+    assert decisions[0] is Decision.LIST
+    given.listed(vault(), [(each, RUNNING) for each in IDS], pages=1, now=1000 + EVERY)
+    answers = asked(given, IDS, 1001 + EVERY)
+    assert all(isinstance(each, Job) and each.partial for each in answers)
+
+
+def test_hysteresis() -> None:
+    """Between the two marks it stays as it is: GETs and lists do not alternate as watches come and go."""
+    given = reads()
+    low, high = int(ROOMY * 2 * EVERY), int(CROWDED * 2 * EVERY)
+    assert low + 5 < high
+
+    asked(given, IDS[: high - 1], 1000)
+    assert not given.crowded
+    asked(given, IDS[: high + 1], 1001)
+    assert given.crowded
+    for now in range(1010, 2000, 10):
+        asked(given, IDS[: low + 2], now)
+        assert given.crowded
+    for now in range(2000, 2200, 10):
+        asked(given, IDS[: low - 1], now)
+    assert not given.crowded
+
+
+def test_intervals_count() -> None:
+    """Watches that are polled rarely crowd less; one whose interval is edited counts by the new one."""
+    given = reads()
+    asked(given, IDS, 1000, interval=300)
+    assert not given.crowded
+    asked(given, IDS, 1000, interval=10)
+    assert given.crowded
+    asked(given, IDS, 1000, interval=300)
+    assert not given.crowded
+
+
+def test_one_in_a_vault() -> None:
+    """A vault with one watch is not listed: the list would tell no more than a GET, for as much."""
+    given = crowd()
+
+    assert given.ask(job_id(1, in_vault=1), interval=EVERY, now=1001) is Decision.GET
+    assert given.ask(job_id(2, in_vault=1), interval=EVERY, now=1001) is Decision.LIST
+
+
+def test_one_in_a_vault_leaves_a_reserve() -> None:
+    """It does not take the last tokens, which are for jobs that have ended."""
+    given = crowd()
+    given.budget.tokens = 2.9
+
+    assert given.ask(job_id(1, in_vault=1), interval=EVERY, now=1000) is Decision.WAIT
+
+
+def test_ended_first() -> None:
+    """A job that is not among the running ones any more is fetched, with the last token but one if need be."""
+    given = crowd()
+    given.listed(vault(), [(each, RUNNING) for each in IDS[1:]], pages=1, now=1000)
+    given.budget.tokens = 1 + LAST
+
+    assert isinstance(given.ask(IDS[1], interval=EVERY, now=1000), Job)
+    assert given.ask(IDS[0], interval=EVERY, now=1000) is Decision.GET
+    assert given.ask(IDS[0], interval=EVERY, now=1000) is Decision.WAIT
+
+
+def test_listed_as_ended() -> None:
+    """Backup vaults list ended jobs too: such an entry is no answer, since it lacks the errors; the job is fetched."""
+    given = crowd()
+    given.listed(vault(), [(each, job()) for each in IDS], pages=1, now=1000)
+
+    assert given.ask(IDS[0], interval=EVERY, now=1000) is Decision.GET
+
+
+def test_unchanged() -> None:
+    """A job whose entry says what its detail said is answered from the list: nothing is read."""
+    given = crowd()
+    tokens = given.budget.tokens
+    (answer,) = asked(given, IDS[:1], 1000)
+
+    assert answer == replace(RUNNING, partial=True)
+    assert given.budget.tokens == tokens
+
+
+@pytest.mark.parametrize(
+    "change", [{"status": "Cancelling"}, {"operation": "Restore"}, {"endTime": "2018-05-21T08:56:04Z"}]
+)
+def test_changed(change: dict[str, Any]) -> None:
+    """A job whose entry tells of a change is fetched."""
+    given = crowd()
+    given.listed(vault(), [(IDS[0], running_job(**change))], pages=1, now=1000)
+
+    assert given.ask(IDS[0], interval=EVERY, now=1000) is Decision.GET
+
+
+def test_a_new_job_is_fetched() -> None:
+    """A running job whose detail nobody has fetched yet is fetched."""
+    given = crowd()
+    del given._details[IDS[0]]
+
+    assert given.ask(IDS[0], interval=EVERY, now=1000) is Decision.GET
+
+
+def test_detail_at_the_heartbeat() -> None:
+    """Tasks and progress of an unchanged job are refreshed at the heartbeat, and not before."""
+    given = crowd()
+    entries = [(each, RUNNING) for each in IDS]
+    for now in range(1010, 1300, 10):
+        given.listed(vault(), entries, pages=1, now=now)
+        assert all(isinstance(answer, Job) for answer in asked(given, IDS, now))
+    given.listed(vault(), entries, pages=1, now=1300)
+
+    assert given.ask(IDS[0], interval=EVERY, now=1300) is Decision.GET
+
+
+@pytest.mark.parametrize("change", [{}, {"status": "Cancelling"}])
+def test_detail_can_wait(change: dict[str, Any]) -> None:
+    """Where tokens are few the entry will do in place of the detail: what matters is in it."""
+    given = crowd()
+    given._details.clear()
+    given.listed(vault(), [(IDS[0], running_job(**change))], pages=1, now=1000)
+    given.budget.tokens = 4.9
+    answer = given.ask(IDS[0], interval=EVERY, now=1000)
+
+    assert isinstance(answer, Job)
+    assert answer.status == change.get("status", "InProgress")
+
+
+def test_an_old_list() -> None:
+    """A list serves for half an interval, so that none of its readers sees older news than an interval."""
+    given = crowd()
+
+    assert isinstance(given.ask(IDS[0], interval=EVERY, now=1000 + EVERY / 2 - 1), Job)
+    assert given.ask(IDS[0], interval=EVERY, now=1000 + EVERY / 2) is Decision.LIST
+
+
+def test_a_list_leaves_a_reserve() -> None:
+    """A list is not wanted so badly that ended jobs wait."""
+    given = crowd()
+    given.budget.charge(1000 + EVERY / 2, 0)
+    given.budget.tokens = 2.9
+
+    assert given.ask(IDS[0], interval=EVERY, now=1000 + EVERY / 2) is Decision.WAIT
+
+
+def test_pages_are_paid() -> None:
+    """Each page of a list is a read."""
+    given = crowd()
+    tokens = given.budget.tokens
+    given.listed(vault(), [], pages=7, now=1000)
+
+    assert given.budget.tokens == tokens - 6
+
+
+def test_only_what_is_asked_about_is_kept() -> None:
+    """A vault may have thousands of jobs that nobody watches: their entries are not kept."""
+    given = crowd()
+    given.listed(vault(), [(job_id(number), RUNNING) for number in range(5000)], pages=1, now=1000)
+
+    assert len(given._listings[vault()].entries) == MANY
+
+
+def test_forgetting() -> None:
+    """A job that nobody has asked about for some intervals is forgotten, with its detail, its list and its part in the crowd."""
+    given = crowd()
+    later = 1000 + (FORGET_AFTER + 2) * EVERY
+    given.ask(job_id(1, in_vault=1), interval=EVERY, now=later)
+
+    assert list(given._demands) == [job_id(1, in_vault=1)]
+    assert (dict(given._details), dict(given._listings)) == ({}, {})
+    assert not given.crowded
+    assert given._due_rate == pytest.approx(1 / EVERY)
+
+
+def test_memory() -> None:
+    """Jobs that come and go for days leave nothing behind."""
+    given = reads()
+    for number in range(5000):
+        each = job_id(number, in_vault=number % 7)
+        now = 1000 + 10.0 * number
+        if given.ask(each, interval=EVERY, now=now) is Decision.GET:
+            given.got(each, job(), now=now)
+        given.listed(each.vault, [(each, RUNNING)], pages=1, now=now)
+
+    assert max(len(given._demands), len(given._details), len(given._listings), len(given._watched_in)) <= 20
+
+
+def test_letter_case() -> None:
+    """Two watches that write one job in two letter cases are one demand."""
+    given = reads()
+    asked(given, [IDS[0], JobId(vault=vault(), name=IDS[0].name.upper())], 1000)
+
+    assert len(given._demands) == 1
+
+
+def test_a_stop() -> None:
+    """While Azure wants no requests, unchanged jobs are answered from a young list, and nothing is read."""
+    given = crowd()
+    given.budget.stop(1000, 600)
+
+    assert isinstance(given.ask(IDS[0], interval=EVERY, now=1001), Job)
+    assert given.ask(IDS[0], interval=EVERY, now=1001 + EVERY) is Decision.WAIT
+
+
+def test_a_set_of_ended_jobs() -> None:
+    """A watch of fifty jobs needs all of them at one time; once they have ended it is told so, in some ticks at most."""
+    given = reads()
+    for tick in range(40):
+        answers: list[Decision | Job] = []
+        for each in IDS[:50]:
+            answer = given.ask(each, interval=EVERY, now=1000 + tick * EVERY, reuse_end=True)
+            if answer is Decision.LIST:
+                given.listed(vault(), [], pages=1, now=1000 + tick * EVERY)
+                answer = given.ask(each, interval=EVERY, now=1000 + tick * EVERY, reuse_end=True)
+            if answer is Decision.GET:
+                given.got(each, job(), now=1000 + tick * EVERY)
+            answers.append(answer)
+        if Decision.WAIT not in answers:
+            return
+    pytest.fail("some of the ended jobs had to wait at every tick, the same ones each time")
+
+
+def test_idle() -> None:
+    """What is known for those who asked may be forgotten when nobody has asked for an hour."""
+    given = reads()
+    given.ask(IDS[0], interval=EVERY, now=1000)
+
+    assert not given.is_idle(1000 + IDLE)
+    assert given.is_idle(1001 + IDLE)
