@@ -113,16 +113,15 @@ class Poller:
         return await self._fly(flight, read())
 
     async def _fly(self, flight: Hashable, read: Coroutine[Any, Any, _Value]) -> _Value:
-        task = asyncio.create_task(read)
-        self._flights[flight] = task
-        task.add_done_callback(lambda _: self._land(flight, task))
+        self._flights[flight] = asyncio.create_task(self._land(flight, read))
         result: _Value = await self._join(flight)
         return result
 
-    def _land(self, flight: Hashable, task: asyncio.Task[Any]) -> None:
-        del self._flights[flight]
-        if not task.cancelled():
-            task.exception()  # whoever asked may have gone: then nobody else looks at it
+    async def _land(self, flight: Hashable, read: Coroutine[Any, Any, _Value]) -> _Value:
+        try:
+            return await read
+        finally:  # at once, not by a callback: those who find an ended flight would join it again and again
+            del self._flights[flight]
 
     async def _join(self, flight: Hashable) -> Any:
         # One asker's end (a deleted watch) is not the others'.

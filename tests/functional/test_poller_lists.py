@@ -25,6 +25,7 @@ from tests.functional.polling import (
 from tests.support.builders import job_payload
 
 if TYPE_CHECKING:
+    from backupjobwatch.core.jobs import Job
     from demo.simulator import Vault
     from tests.functional.conftest import OpenPoller
 
@@ -60,6 +61,32 @@ async def test_a_crowd_that_asks_at_once_lists_once(open_poller: OpenPoller, sim
         assert len(sim.requests) == 1
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert [number for number, answer in enumerate(answers) if isinstance(answer, BaseException)] == [0, 7]
+    assert len(sim.requests_to(LIST)) == 1
+
+
+async def test_who_asks_as_a_list_lands_holds_nobody_up(
+    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
+) -> None:
+    """An asker who comes between the end of a list and the waking of those who waited for it is answered like them."""
+    poller, jobs = open_poller(azure_reads_per_second=1, azure_read_burst=20), job_ids(vault, 60)
+    await ask_all(poller, jobs)
+    pass_time(10)
+    asked: list[asyncio.Task[Job]] = []
+
+    async def come() -> None:
+        while poller._flights:  # one each turn of the event loop, so that one comes in that very turn
+            asked.append(asyncio.create_task(ask(poller, jobs[len(asked) % 60])))
+            await asyncio.sleep(0)
+
+    sim.clear_requests()
+    with sim.hold(LIST) as hold:
+        asked.append(asyncio.create_task(ask(poller, jobs[0])))
+        await hold.arrived()
+        coming = [asyncio.create_task(come()) for _ in range(2)]
+    await asyncio.gather(*coming)
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert len(asked) > 60
+    assert [answer for answer in answers if isinstance(answer, BaseException) and not isinstance(answer, NotAsked)] == []
     assert len(sim.requests_to(LIST)) == 1
 
 

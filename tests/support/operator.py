@@ -50,7 +50,7 @@ class Operator:
         self._loop = MovableLoop()
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="operator")
+        self._thread = threading.Thread(target=self._run, name="operator", daemon=True)
         self._thread.start()
 
     def advance(self, seconds: float) -> None:
