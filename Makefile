@@ -7,7 +7,7 @@ UV := UV_PROJECT_ENVIRONMENT=$(VENV) build/uv/bin/uv
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup control-plane check format test demo image clean
+.PHONY: help setup control-plane check format test bench-reads demo image clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -43,6 +43,9 @@ test: setup  ## All tests, end to end ones on a real API server included (E2E=sk
 	@$(BIN)/coverage report --include='*/core/*' --fail-under=100
 	@echo; echo 'Coverage of the package (at least 95 %):'
 	@$(BIN)/coverage report --fail-under=95
+
+bench-reads: setup  ## Count how often Azure is asked for many watches (some minutes)
+	$(BIN)/python -m tests.bench.reads
 
 demo: setup  ## See it work: API server, Azure simulator, operator, sample watches (KEEP=1 keeps it running)
 	$(BIN)/python -m demo $(if $(KEEP),--keep)

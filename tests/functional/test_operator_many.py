@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID
 from tests.support.builders import job_payload, running_payload
+from tests.support.clock import OperatorClock
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator
     from tests.functional.conftest import StartOperator
     from tests.support.kubernetes import KubernetesApi
-    from tests.support.operator import Operator
 
 WATCHES, RATE, BURST = 300, 5.0, 20
-
-
-class Clock:
-    """The operator's time: the wall's, and what it was moved."""
-
-    def __init__(self, operator: Operator, api: KubernetesApi, sim: AzureSimulator) -> None:
-        self._operator = operator
-        self._api = api
-        self._sim = sim
-        self._started = time.monotonic()
-        self._moved = 0.0
-
-    @property
-    def elapsed(self) -> float:
-        return time.monotonic() - self._started + self._moved
-
-    async def advance(self, seconds: float) -> None:
-        """Move it, and let the operator come to rest: what it does then must not seem to take it minutes."""
-        self._operator.advance(seconds)
-        self._moved += seconds
-        before = -1
-        while before != (now := len(self._sim.requests) + self._api.objects.version):
-            before = now
-            turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._operator._loop)
-            await asyncio.wrap_future(turn)
-            await asyncio.sleep(0.02)
 
 
 async def test_hundreds_of_watches_stay_within_the_budget(
@@ -58,7 +31,7 @@ async def test_hundreds_of_watches_stay_within_the_budget(
         return sum("job" in body["status"] for body in api.objects._watches.values())
 
     async with start(azure_reads_per_second=RATE, azure_read_burst=BURST, heartbeat="1h") as operator:
-        clock = Clock(operator, api, sim)
+        clock = OperatorClock(operator, api, sim)
         for number, name in enumerate(names):
             job_id = vaults[number % 3].set_job(name, running_payload())
             api.create({"jobResourceId": job_id, "pollInterval": "10s"}, f"watch-{number}")
