@@ -44,7 +44,7 @@ test: setup  ## All tests, end to end ones on a real API server included (E2E=sk
 	@echo; echo 'Coverage of the package (at least 95 %):'
 	@$(BIN)/coverage report --fail-under=95
 
-bench-reads: setup  ## Count how often Azure is asked for many watches (some minutes)
+bench-reads: setup  ## Count how often Azure is asked for many watches (a quarter of an hour)
 	$(BIN)/python -m tests.bench.reads
 
 demo: setup  ## See it work: API server, Azure simulator, operator, sample watches (KEEP=1 keeps it running)

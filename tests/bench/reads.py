@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SUBSCRIPTION_ID: Final = "00000000-5e1f-4000-8000-000000000001"
 INTERVAL: Final = 30.0
-MINUTES: Final = 20
+MINUTES: Final = 60
 LAST_END: Final = MINUTES * 60 - 4 * INTERVAL
 """When the last job ends."""
 STRIDE: Final = 2.0
