@@ -116,11 +116,11 @@ async def test_one_identitys_budget_is_not_anothers(open_poller: OpenPoller, sim
     poller, jobs = open_poller(azure_reads_per_second=0.01, azure_read_burst=5), job_ids(vault, 6)
     elsewhere = job_ids(sim.add_vault(OTHER_SUBSCRIPTION, "rg", "vault"), 1)[0]
     for job_id in jobs[:5]:
-        await ask(poller, job_id, seconds=300)
+        await ask(poller, job_id, seconds=3000)
     with pytest.raises(NotAsked):
-        await ask(poller, jobs[5], seconds=300)
-    await ask(poller, jobs[5], B, seconds=300)
-    await ask(poller, elsewhere, seconds=300)
+        await ask(poller, jobs[5], seconds=3000)
+    await ask(poller, jobs[5], B, seconds=3000)
+    await ask(poller, elsewhere, seconds=3000)
 
 
 async def test_further_pages_are_paid_for(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
