@@ -35,9 +35,14 @@ format: setup  ## Mend what can be mended
 	$(BIN)/ruff check --fix --quiet
 	$(BIN)/ruff format --quiet
 
-test: setup  ## All tests, end to end ones on a real API server included (E2E=skip leaves those out)
+test: setup  ## All tests, end to end ones on a real API server included (E2E=skip leaves those out; ARGS are pytest's)
 	@rm -f .coverage .coverage.*
+ifdef ARGS
 	$(BIN)/coverage run -m pytest $(ARGS)
+else
+	@echo 'Two halves run side by side, for some minutes; each is shown when it has ended.'
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-end-to-end test-in-process
+endif
 	@$(BIN)/coverage combine --quiet
 	@echo; echo 'Coverage of core/ (at least 100 %):'
 	@$(BIN)/coverage report --include='*/core/*' --fail-under=100
@@ -46,6 +51,10 @@ test: setup  ## All tests, end to end ones on a real API server included (E2E=sk
 
 bench-reads: setup  ## Count how often Azure is asked for many watches (a quarter of an hour)
 	$(BIN)/python -m tests.bench.reads
+
+.PHONY: test-end-to-end test-in-process
+test-end-to-end test-in-process: setup
+	$(BIN)/coverage run -m pytest $(if $(filter %end-to-end,$@),tests/e2e,--ignore=tests/e2e)
 
 demo: setup  ## See it work: API server, Azure simulator, operator, sample watches (KEEP=1 keeps it running)
 	$(BIN)/python -m demo $(if $(KEEP),--keep)
