@@ -7,7 +7,7 @@ UV := UV_PROJECT_ENVIRONMENT=$(VENV) build/uv/bin/uv
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup control-plane check format test bench-reads demo image clean
+.PHONY: help setup control-plane check format test test-end-to-end test-in-process bench-reads demo image clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -49,12 +49,14 @@ endif
 	@echo; echo 'Coverage of the package (at least 95 %):'
 	@$(BIN)/coverage report --fail-under=95
 
+test-end-to-end: setup  ## The half of the tests that is on a real API server
+	$(BIN)/coverage run -m pytest tests/e2e
+
+test-in-process: setup  ## The other half
+	$(BIN)/coverage run -m pytest --ignore=tests/e2e
+
 bench-reads: setup  ## Count how often Azure is asked for many watches (a quarter of an hour)
 	$(BIN)/python -m tests.bench.reads
-
-.PHONY: test-end-to-end test-in-process
-test-end-to-end test-in-process: setup
-	$(BIN)/coverage run -m pytest $(if $(filter %end-to-end,$@),tests/e2e,--ignore=tests/e2e)
 
 demo: setup  ## See it work: API server, Azure simulator, operator, sample watches (KEEP=1 keeps it running)
 	$(BIN)/python -m demo $(if $(KEEP),--keep)
