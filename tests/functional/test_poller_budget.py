@@ -113,7 +113,7 @@ async def test_when_the_budget_is_spent_the_answer_comes_at_once(
 
 async def test_one_identitys_budget_is_not_anothers(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
     """Who has spent his reads has not spent those of others, nor his own of another subscription."""
-    poller, jobs = open_poller(azure_reads_per_second=0.01, azure_read_burst=5), job_ids(vault, 6)
+    poller, jobs = open_poller(azure_reads_per_second=0.05, azure_read_burst=5), job_ids(vault, 6)
     elsewhere = job_ids(sim.add_vault(OTHER_SUBSCRIPTION, "rg", "vault"), 1)[0]
     for job_id in jobs[:5]:
         await ask(poller, job_id, seconds=300)

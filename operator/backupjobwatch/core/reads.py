@@ -82,8 +82,8 @@ class Reads:
     _details: dict[JobId, _Detail] = field(default_factory=dict, init=False)
     _watched_in: Counter[VaultId] = field(default_factory=Counter, init=False)
     """How many jobs are asked about in each vault."""
-    _waiting: dict[VaultId, float] = field(default_factory=dict, init=False)
-    """Since when a vault waits for a read."""
+    _waiting: dict[VaultId | JobId, float] = field(default_factory=dict, init=False)
+    """Since when a vault waits for its list, or a job that has ended for its GET."""
     _due_rate: float = field(default=0.0, init=False)
     _swept: float = field(default=0.0, init=False)
 
@@ -97,31 +97,38 @@ class Reads:
         if reuse_end and detail is not None and detail.final is not None:
             return detail.final
         if not self.crowded:
+            self._waiting.clear()
             return Decision.GET if self.budget.take(now) else Decision.WAIT
-        vault = job_id.vault
-        decision = self._ask_crowded(job_id, interval, now)
-        if decision is not Decision.WAIT:
-            self._waiting.pop(vault, None)
-        elif now - self._waiting.setdefault(vault, now) >= PATIENCE * interval and self.budget.take(now):
-            del self._waiting[vault]
-            return Decision.GET if self._watched_in[vault] == 1 else Decision.LIST
-        return decision
+        return self._ask_crowded(job_id, interval, now)
 
     def _ask_crowded(self, job_id: JobId, interval: float, now: float) -> Decision | Job:
-        if self._watched_in[job_id.vault] == 1:  # a list would tell no more, for as much
-            return Decision.GET if self.budget.take(now, reserve=LIST_RESERVE) else Decision.WAIT
-        listing = self._listings.get(job_id.vault)
-        if listing is None or now - listing.at >= interval / 2:
-            return Decision.LIST if self.budget.take(now, reserve=LIST_RESERVE) else Decision.WAIT
-        return self._ask_list(job_id, listing.entries.get(job_id), now)
-
-    def _ask_list(self, job_id: JobId, entry: Job | None, now: float) -> Decision | Job:
-        if entry is None or entry.ended:  # what is not among the running jobs has ended, or will be looked for
-            return Decision.GET if self.budget.take(now, reserve=LAST) else Decision.WAIT
-        detail = self._details.get(job_id)
+        vault = job_id.vault
+        listing, detail = self._listings.get(vault), self._details.get(job_id)
+        entry = None if listing is None else listing.entries.get(job_id)
+        if self._watched_in[vault] == 1:  # a list would tell no more, for as much
+            return self._turn(Decision.GET, vault, LIST_RESERVE, interval, now)
+        fresh = listing is not None and now - listing.at < interval / 2
+        if listing is not None and (entry is None or entry.ended):
+            looked_at = detail is not None and detail.at >= listing.at
+            # It has ended, or will be looked for. However old that list is, the next would only say it again.
+            if fresh or not looked_at:
+                return self._turn(Decision.GET, job_id, LAST, interval, now)
+        if not fresh or entry is None:
+            return self._turn(Decision.LIST, vault, LIST_RESERVE, interval, now)
         current = detail is not None and detail.gist == _gist(entry) and now - detail.at < self.heartbeat
         # Detail can wait: what matters now is in the entry.
         return entry if current or not self.budget.take(now, reserve=2 * LIST_RESERVE) else Decision.GET
+
+    def _turn(self, read: Decision, reader: VaultId | JobId, reserve: float, interval: float, now: float) -> Decision:
+        """Decide for a *read*, or to wait for one: who has waited for long may have the reserve too."""
+        if not self.budget.take(now, reserve=reserve):
+            waited = now - self._waiting.setdefault(reader, now)
+            # As long as it takes to serve all who wait: else those whose ticks fall well would be served again and again.
+            patience = max(PATIENCE * interval, len(self._waiting) / self.budget.rate_at(now))
+            if waited < patience or not self.budget.take(now):
+                return Decision.WAIT
+        self._waiting.pop(reader, None)
+        return read
 
     def got(self, job_id: JobId, job: Job, *, now: float) -> None:
         """Take note of what a GET said."""
@@ -161,7 +168,8 @@ class Reads:
             self._details.pop(job_id, None)
         self._watched_in = Counter(job_id.vault for job_id in self._demands)
         self._listings = {vault: listing for vault, listing in self._listings.items() if vault in self._watched_in}
-        self._waiting = {vault: since for vault, since in self._waiting.items() if vault in self._watched_in}
+        known = {*self._watched_in, *self._demands}
+        self._waiting = {reader: since for reader, since in self._waiting.items() if reader in known}
         self._due_rate = sum(1 / demand.interval for demand in self._demands.values())
 
 
