@@ -13,7 +13,7 @@ from backupjobwatch.core.budget import Budget
 from backupjobwatch.core.durations import format_duration
 from backupjobwatch.core.latest import list_filter
 from backupjobwatch.core.reads import Decision, Reads
-from backupjobwatch.errors import AzureError, NotAsked
+from backupjobwatch.errors import AzureError, JobNotFound, NotAsked, UnexpectedResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable
@@ -133,7 +133,17 @@ class Poller:
         return job
 
     async def _list_running(self, access: Access, reads: Reads, vault: VaultId) -> None:
-        reading = await self._heed(reads, "list", self._client.list_jobs(access.tokens, vault, filter_=RUNNING_JOBS))
+        try:
+            reading = await self._heed(
+                reads, "list", self._client.list_jobs(access.tokens, vault, filter_=RUNNING_JOBS)
+            )
+        except AzureError as error:
+            if error.retry_after is None:
+                reads.not_listed(vault, now=_clock())
+            if isinstance(error, JobNotFound | UnexpectedResponse):  # which says nothing about any job
+                _log.warning("A vault's jobs are asked for one by one, since they could not be listed: %s", error)
+                return
+            raise
         jobs = [(JobId(vault=vault, name=job.name), job) for job in reading.value if job.name]
         reads.listed(vault, jobs, pages=reading.pages, now=_clock())
 
@@ -147,6 +157,7 @@ class Poller:
         try:
             reading = await read
         except AzureError as error:
+            reads.budget.charge(_clock(), error.pages)
             if error.retry_after:
                 _log.warning("Azure wants no requests for %s: %s", format_duration(error.retry_after), error)
                 reads.budget.stop(_clock(), error.retry_after.total_seconds())

@@ -56,6 +56,7 @@ class _Demand:
 @dataclass(slots=True)
 class _Listing:
     at: float
+    pages: int
     entries: dict[JobId, Job]
 
 
@@ -83,7 +84,9 @@ class Reads:
     _watched_in: Counter[VaultId] = field(default_factory=Counter, init=False)
     """How many jobs are asked about in each vault."""
     _waiting: dict[VaultId | JobId, float] = field(default_factory=dict, init=False)
-    """Since when a vault waits for its list, or a job that has ended for its GET."""
+    """Since when a vault waits for its list, or a job for its GET."""
+    _unlistable: dict[VaultId, float] = field(default_factory=dict, init=False)
+    """Until when a vault is not listed, because that failed."""
     _due_rate: float = field(default=0.0, init=False)
     _swept: float = field(default=0.0, init=False)
 
@@ -105,8 +108,9 @@ class Reads:
         vault = job_id.vault
         listing, detail = self._listings.get(vault), self._details.get(job_id)
         entry = None if listing is None else listing.entries.get(job_id)
-        if self._watched_in[vault] == 1:  # a list would tell no more, for as much
-            return self._turn(Decision.GET, vault, LIST_RESERVE, interval, now)
+        if self._watched_in[vault] <= (listing.pages if listing else 1) or now < self._unlistable.get(vault, now):
+            # A list would tell no more, for as much, or nothing at all.
+            return self._turn(Decision.GET, job_id, LIST_RESERVE, interval, now)
         fresh = listing is not None and now - listing.at < interval / 2
         if listing is not None and (entry is None or entry.ended):
             looked_at = detail is not None and detail.at >= listing.at
@@ -115,6 +119,7 @@ class Reads:
                 return self._turn(Decision.GET, job_id, LAST, interval, now)
         if not fresh or entry is None:
             return self._turn(Decision.LIST, vault, LIST_RESERVE, interval, now)
+        self._waiting.pop(job_id, None)
         current = detail is not None and detail.gist == _gist(entry) and now - detail.at < self.heartbeat
         # Detail can wait: what matters now is in the entry.
         return entry if current or not self.budget.take(now, reserve=2 * LIST_RESERVE) else Decision.GET
@@ -138,8 +143,12 @@ class Reads:
         """Take note of a vault's list, of as many *pages*: of the entries that anybody asks about."""
         self.budget.charge(now, pages - 1)
         entries = {job_id: replace(job, partial=True) for job_id, job in jobs if job_id in self._demands}
-        self._listings[vault] = _Listing(now, entries)
+        self._listings[vault] = _Listing(now, pages, entries)
         self._waiting.pop(vault, None)
+
+    def not_listed(self, vault: VaultId, *, now: float) -> None:
+        """Take note that a vault could not be listed: for a while its jobs are asked for one by one."""
+        self._unlistable[vault] = now + self.heartbeat
 
     def is_idle(self, now: float) -> bool:
         """Tell whether nobody has asked for long."""
@@ -168,6 +177,7 @@ class Reads:
             self._details.pop(job_id, None)
         self._watched_in = Counter(job_id.vault for job_id in self._demands)
         self._listings = {vault: listing for vault, listing in self._listings.items() if vault in self._watched_in}
+        self._unlistable = {vault: end for vault, end in self._unlistable.items() if vault in self._watched_in}
         known = {*self._watched_in, *self._demands}
         self._waiting = {reader: since for reader, since in self._waiting.items() if reader in known}
         self._due_rate = sum(1 / demand.interval for demand in self._demands.values())
