@@ -60,7 +60,7 @@ class Observer:
         if isinstance(source, OperationId):
             return await self._poller.operation(access, source)
         start, end = list_window(source, created=watch.created, now=datetime.now(UTC))
-        jobs = await self._poller.jobs(access, source.vault, start=start, end=end)
+        jobs = await self._poller.jobs(access, source.vault, start=start, end=end, interval=spec.poll_interval)
         found = find_latest(jobs, source, created=watch.created)
         return found if isinstance(found, Waiting) else (found,)
 

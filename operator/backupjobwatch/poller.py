@@ -31,6 +31,8 @@ _Value = TypeVar("_Value")
 
 RUNNING_JOBS: Final = "status eq 'InProgress'"
 """The filter of lists that stand in for GETs. A job that is not in them is asked for by itself."""
+_KEPT = 150.0
+"""Seconds for which a list may be of use: half of the longest interval."""
 
 
 class Poller:
@@ -44,6 +46,8 @@ class Poller:
         self._budgets: WeakValueDictionary[tuple[str, str], Budget] = WeakValueDictionary()
         """By principal and subscription: Azure throttles a principal, whatever version of its credentials it shows."""
         self._flights: dict[Hashable, asyncio.Task[Any]] = {}
+        self._windows: dict[Hashable, tuple[float, tuple[Job, ...]]] = {}
+        """Lists for those who wait for a job, and when they were read."""
 
     async def job(self, access: Access, job_id: JobId, *, interval: timedelta, reuse_end: bool = False) -> Job:
         """Return a job, for somebody who asks each *interval*. While many do, it may be an entry of a list.
@@ -79,15 +83,26 @@ class Poller:
             lambda: self._read(reads, "operation", self._client.get_operation(access.tokens, operation_id)),
         )
 
-    async def jobs(self, access: Access, vault: VaultId, *, start: datetime, end: datetime) -> tuple[Job, ...]:
-        """Return the jobs of a vault that started between two times, and perhaps others."""
-        reads = self._reads_for(access, vault)
+    async def jobs(
+        self, access: Access, vault: VaultId, *, start: datetime, end: datetime, interval: timedelta
+    ) -> tuple[Job, ...]:
+        """Return the jobs of a vault that started between two times, and perhaps others, to one who asks each *interval*.
+
+        They may have been listed for another, up to half an interval ago.
+        """
+        reads, window = self._reads_for(access, vault), (access.key, "window", vault, start, end)
+        listed = self._windows.get(window)
+        if listed is not None and _clock() - listed[0] < interval.total_seconds() / 2:
+            return listed[1]
 
         async def read() -> tuple[Job, ...]:
             reading = self._client.list_jobs(access.tokens, vault, filter_=list_filter(start, end))
-            return await self._read(reads, "list", reading)
+            jobs, now = await self._read(reads, "list", reading), _clock()
+            self._windows = {key: value for key, value in self._windows.items() if now - value[0] < _KEPT}
+            self._windows[window] = (now, jobs)
+            return jobs
 
-        return await self._take_turn((access.key, "window", vault, start, end), reads, read)
+        return await self._take_turn(window, reads, read)
 
     def _reads_for(self, access: Access, vault: VaultId) -> Reads:
         subscription = fold_case(vault.subscription_id)

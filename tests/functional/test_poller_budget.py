@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from tests.functional.conftest import OpenPoller
 
 
+TEN = timedelta(seconds=10)
+
+
 @pytest.fixture
 def things(vault: Vault) -> None:
     job_ids(vault, 1)
@@ -54,6 +57,7 @@ async def test_one_flight_for_all_who_ask_for_a_thing(open_poller: OpenPoller, s
     assert [isinstance(answer, asyncio.CancelledError) for answer in answers] == [True, False, True, False]
     assert answers[1] == answers[3]
     assert len(sim.requests) == 1
+    pass_time(5)
     assert await THINGS[thing](poller, A) == answers[1]
     assert len(sim.requests) == 2
 
@@ -137,9 +141,24 @@ async def test_further_pages_are_paid_for(open_poller: OpenPoller, sim: AzureSim
     await window_of_all(poller)
 
 
+async def test_those_who_wait_for_a_job_share_lists(
+    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
+) -> None:
+    """Many who wait in one vault, each at its own moment of the interval, cost two lists an interval; others their own."""
+    poller = open_poller()
+    job_ids(vault, 3)
+    for _ in range(200):
+        assert len(await window(poller, A, seconds=30)) == 3
+        pass_time(0.3)
+    assert len(sim.requests) <= 4
+    await window(poller, B, seconds=30)
+    assert len(sim.requests) <= 5
+    assert "principal-b" in {request.principal for request in sim.requests}
+
+
 async def window_of_all(poller: Poller) -> None:
     start = datetime(2018, 5, 1, tzinfo=UTC)  # when the jobs of the builders started
-    assert len(await poller.jobs(A, VAULT_ID, start=start, end=start + timedelta(28))) == 12
+    assert len(await poller.jobs(A, VAULT_ID, start=start, end=start + timedelta(28), interval=TEN)) == 12
 
 
 async def test_a_small_remainder_slows_down_before_azure_says_no(
