@@ -115,7 +115,11 @@ class Poller:
                 Budget(rate=settings.azure_reads_per_second, burst=settings.azure_read_burst),
             )
             self._reads[key] = Reads(budget=budget, heartbeat=settings.heartbeat.total_seconds(), asked=_clock())
-        return self._reads[key]
+        reads = self._reads[key]
+        reads.asked = (
+            _clock()
+        )  # by those too who never ask for a job: what Azure has said about waiting is kept for them
+        return reads
 
     async def _take_turn(
         self, flight: Hashable, reads: Reads, read: Callable[[], Coroutine[Any, Any, _Value]]

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from backupjobwatch.errors import AuthorizationFailed, AzureUnavailable, NotAsked
+from backupjobwatch.errors import (
+    AuthorizationFailed,
+    AzureUnavailable,
+    JobNotFound,
+    NotAsked,
+    OperationWithoutJob,
+    Throttled,
+)
 from demo.simulator import AzureSimulator, Bucket, Fault, Operation
 from tests.functional.polling import (
     OTHER_SUBSCRIPTION,
@@ -141,9 +151,29 @@ async def test_further_pages_are_paid_for(open_poller: OpenPoller, sim: AzureSim
     await window_of_all(poller)
 
 
-async def test_those_who_wait_for_a_job_share_lists(
-    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
+@pytest.mark.parametrize("thing", ["operation", "list"])
+async def test_a_stop_is_kept_for_those_who_ask_for_no_job(
+    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, thing: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """What is forgotten after an hour is what nobody uses: not Azure's wish to be left alone, when somebody else comes."""
+    caplog.set_level(logging.ERROR, "backupjobwatch.poller")
+    poller = open_poller()
+    job_ids(vault, 1)
+    for _ in range(13):
+        with contextlib.suppress(OperationWithoutJob, JobNotFound):
+            await THINGS[thing](poller, A)
+        pass_time(300)
+    sim.faults.add(Fault.throttled(retry_after=600))
+    with pytest.raises(Throttled):
+        await THINGS[thing](poller, A)
+    with contextlib.suppress(OperationWithoutJob, JobNotFound):
+        await THINGS[thing](poller, B)
+    gc.collect()  # the error that was raised holds what was known, and so does pytest if it is logged
+    with pytest.raises(NotAsked, match="left alone"):
+        await THINGS[thing](poller, A)
+
+
+async def test_those_who_wait_for_a_job_share_lists(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
     """Many who wait in one vault, each at its own moment of the interval, cost two lists an interval; others their own."""
     poller = open_poller()
     job_ids(vault, 3)

@@ -76,7 +76,7 @@ class Reads:
     heartbeat: float
     """Seconds after which the detail of an unchanged job is fetched anew."""
     asked: float = 0.0
-    """When this began."""
+    """When anything was last asked."""
     crowded: bool = field(default=False, init=False)
     _demands: dict[JobId, _Demand] = field(default_factory=dict, init=False)
     _listings: dict[VaultId, _Listing] = field(default_factory=dict, init=False)
