@@ -132,7 +132,10 @@ class Poller:
         return await self._fly(flight, read())
 
     async def _fly(self, flight: Hashable, read: Coroutine[Any, Any, _Value]) -> _Value:
-        self._flights[flight] = asyncio.create_task(self._land(flight, read))
+        if flight in self._flights:  # a list that was sent for before this crowd became one
+            read.close()
+        else:
+            self._flights[flight] = asyncio.create_task(self._land(flight, read))
         result: _Value = await self._join(flight)
         return result
 

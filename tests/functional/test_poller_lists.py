@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from typing import TYPE_CHECKING
 
@@ -256,3 +257,31 @@ async def test_a_list_of_many_pages_is_not_read_for_few_jobs(
         pass_time(10)
     assert sim.requests_to(f"{VAULT}/backupJobs$") == ()
     assert {sim.requests_to(job_id.name) != () for job_id in jobs[:5]} == {True}
+
+
+async def test_a_crowd_that_comes_while_a_list_is_read(
+    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
+) -> None:
+    """Who makes a crowd of the few that are left waits for the list that an earlier crowd has sent for."""
+    poller, jobs = open_poller(azure_reads_per_second=1, azure_read_burst=200), job_ids(vault, 5)
+    others = job_ids(sim.add_vault(SUBSCRIPTION_ID, "rg", "crowd"), 24)
+
+    async def ask_others(seconds: float) -> None:
+        for job_id in others:
+            with contextlib.suppress(NotAsked):
+                await ask(poller, job_id, seconds=seconds)
+
+    for job_id in jobs[:4]:
+        await ask(poller, job_id)
+    await ask_others(20)
+    pass_time(5)
+    with sim.hold(f"{VAULT}/backupJobs$") as hold:
+        first = asyncio.create_task(ask(poller, jobs[0]))
+        await hold.arrived()
+        await ask_others(300)  # no crowd any more
+        await ask_others(61)
+        second = asyncio.create_task(ask(poller, jobs[4]))
+        await asyncio.sleep(0.05)
+    assert (await first).name == jobs[0].name
+    assert (await second).name == jobs[4].name
+    assert len(sim.requests_to(f"{VAULT}/backupJobs$")) == 1
