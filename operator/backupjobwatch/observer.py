@@ -73,6 +73,6 @@ class Observer:
         if len(pinned) == 1 and names:
             return await self._poller.job(access, JobId(vault=vault, name=names[0]), interval=interval)
         job_ids = (JobId(vault=vault, name=name) for name in names)
-        asked = (self._poller.job(access, job_id, interval=interval, reuse_end=True) for job_id in job_ids)
+        asked = (self._poller.job(access, job_id, interval=interval, together=len(names)) for job_id in job_ids)
         jobs = await asyncio.gather(*asked)
         return JobSet(jobs=tuple(jobs), not_started=tuple(job for job in pinned if job.error_code is not None))

@@ -49,19 +49,22 @@ class Poller:
         self._windows: dict[Hashable, tuple[float, tuple[Job, ...]]] = {}
         """Lists for those who wait for a job, and when they were read."""
 
-    async def job(self, access: Access, job_id: JobId, *, interval: timedelta, reuse_end: bool = False) -> Job:
+    async def job(self, access: Access, job_id: JobId, *, interval: timedelta, together: int = 1) -> Job:
         """Return a job, for somebody who asks each *interval*. While many do, it may be an entry of a list.
 
-        With *reuse_end*, it may be an end that was seen before.
+        Where it is one of several that are asked for *together*, it may be an end that was seen before.
         """
         reads, listing = self._reads_for(access, job_id.vault), (access.key, "list", job_id.vault)
+        reads.note(job_id, interval=interval.total_seconds(), now=_clock())
         for _ in range(2):
-            while reads.crowded and listing in self._flights:  # whoever waited for one may find the next under way
+            while (
+                reads.is_crowd(together) and listing in self._flights
+            ):  # whoever waited for one may find the next under way
                 await self._join(listing)
             if (flight := (access.key, job_id)) in self._flights:
                 joined: Job = await self._join(flight)
                 return joined
-            decision = reads.ask(job_id, interval=interval.total_seconds(), now=_clock(), reuse_end=reuse_end)
+            decision = reads.ask(job_id, interval=interval.total_seconds(), now=_clock(), together=together)
             if decision is Decision.GET:
                 return await self._fly(flight, self._get_job(access, reads, job_id))
             if decision is Decision.LIST:

@@ -90,19 +90,24 @@ class Reads:
     _due_rate: float = field(default=0.0, init=False)
     _swept: float = field(default=0.0, init=False)
 
-    def ask(self, job_id: JobId, *, interval: float, now: float, reuse_end: bool = False) -> Decision | Job:
+    def ask(self, job_id: JobId, *, interval: float, now: float, together: int = 1) -> Decision | Job:
         """Decide for somebody who asks about a job each *interval* seconds; a Job is an entry of a list that will do.
 
-        With *reuse_end*, so is an end that was seen before: of many jobs, the budget may not cover all at one time.
+        Where it is one of several that are asked for *together*, so is an end that was seen before: the budget may not
+        cover all at one time.
         """
-        self._note(job_id, interval, now)
+        self.note(job_id, interval=interval, now=now)
         detail = self._details.get(job_id)
-        if reuse_end and detail is not None and detail.final is not None:
+        if together > 1 and detail is not None and detail.final is not None:
             return detail.final
-        if not self.crowded:
-            self._waiting.clear()
-            return Decision.GET if self.budget.take(now) else Decision.WAIT
-        return self._ask_crowded(job_id, interval, now)
+        if self.is_crowd(together):
+            return self._ask_crowded(job_id, interval, now)
+        self._waiting.clear()
+        return Decision.GET if self.budget.take(now) else Decision.WAIT
+
+    def is_crowd(self, together: int) -> bool:
+        """Tell whether lists take the place of GETs, in general or for so many jobs at one time."""
+        return self.crowded or together > self.budget.burst * ROOMY
 
     def _ask_crowded(self, job_id: JobId, interval: float, now: float) -> Decision | Job:
         vault = job_id.vault
@@ -154,7 +159,8 @@ class Reads:
         """Tell whether nobody has asked for long."""
         return now - max(self._swept, self.asked) > IDLE
 
-    def _note(self, job_id: JobId, interval: float, now: float) -> None:
+    def note(self, job_id: JobId, *, interval: float, now: float) -> None:
+        """Take note that somebody asks about a job, who perhaps waits for a list that is to tell of it."""
         demand = self._demands.get(job_id)
         if demand is None:
             self._demands[job_id] = _Demand(interval, now)
