@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from backupjobwatch.core.arm_ids import JobId, OperationId
-from backupjobwatch.core.latest import find_latest, list_window
+from backupjobwatch.core.latest import find_latest, list_window, out_of_reach
 from backupjobwatch.core.observations import JobSet, Observation, OperationFailure, PinnedJob, Waiting
 from backupjobwatch.errors import AuthenticationFailed, AzureError, CredentialsNotFound
 
@@ -59,7 +59,10 @@ class Observer:
         assert not isinstance(source, JobId)  # noqa: S101 -- the caller's question
         if isinstance(source, OperationId):
             return await self._poller.operation(access, source)
-        start, end = list_window(source, created=watch.created, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        if (early := out_of_reach(source, created=watch.created, now=now)) is not None:
+            return early
+        start, end = list_window(source, created=watch.created, now=now)
         jobs = await self._poller.jobs(access, source.vault, start=start, end=end, interval=spec.poll_interval)
         found = find_latest(jobs, source, created=watch.created)
         return found if isinstance(found, Waiting) else (found,)
