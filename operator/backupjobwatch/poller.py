@@ -49,10 +49,13 @@ class Poller:
         self._windows: dict[Hashable, tuple[float, tuple[Job, ...]]] = {}
         """Lists for those who wait for a job, and when they were read."""
 
-    async def job(self, access: Access, job_id: JobId, *, interval: timedelta, together: int = 1) -> Job:
+    async def job(
+        self, access: Access, job_id: JobId, *, interval: timedelta, together: int = 1, afresh: bool = False
+    ) -> Job:
         """Return a job, for somebody who asks each *interval*. While many do, it may be an entry of a list.
 
         Where it is one of several that are asked for *together*, it may be an end that was seen before.
+        With *afresh*, it is what Azure says now.
         """
         reads, listing = self._reads_for(access, job_id.vault), (access.key, "list", job_id.vault)
         reads.note(job_id, interval=interval.total_seconds(), now=_clock())
@@ -64,7 +67,9 @@ class Poller:
             if (flight := (access.key, job_id)) in self._flights:
                 joined: Job = await self._join(flight)
                 return joined
-            decision = reads.ask(job_id, interval=interval.total_seconds(), now=_clock(), together=together)
+            decision = reads.ask(
+                job_id, interval=interval.total_seconds(), now=_clock(), together=together, afresh=afresh
+            )
             if decision is Decision.GET:
                 return await self._fly(flight, self._get_job(access, reads, job_id))
             if decision is Decision.LIST:

@@ -90,9 +90,12 @@ class Reads:
     _due_rate: float = field(default=0.0, init=False)
     _swept: float = field(default=0.0, init=False)
 
-    def ask(self, job_id: JobId, *, interval: float, now: float, together: int = 1) -> Decision | Job:
+    def ask(
+        self, job_id: JobId, *, interval: float, now: float, together: int = 1, afresh: bool = False
+    ) -> Decision | Job:
         """Decide for somebody who asks about a job each *interval* seconds; a Job is an entry of a list that will do.
 
+        It will not where somebody has to know *afresh*: nor is anything reserved before such a one.
         Where it is one of several that are asked for *together*, so is an end that was seen before: the budget may not
         cover all at one time.
         """
@@ -100,6 +103,8 @@ class Reads:
         detail = self._details.get(job_id)
         if together > 1 and detail is not None and detail.final is not None:
             return detail.final
+        if afresh:
+            return self._turn(Decision.GET, job_id, 0, interval, now)
         if self.is_crowd(together):
             return self._ask_crowded(job_id, interval, now)
         self._waiting.clear()
