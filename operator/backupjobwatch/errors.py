@@ -67,6 +67,8 @@ class AzureError(BackupJobWatchError):
         super().__init__(message)
         self.retry_after = retry_after
         self.request_id = request_id
+        self.pages = 0
+        """Pages of a list that were read before, in vain."""
 
     @property
     def final_reason(self) -> str:

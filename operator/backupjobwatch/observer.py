@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from backupjobwatch.core.arm_ids import JobId, OperationId
-from backupjobwatch.core.latest import find_latest, list_window
+from backupjobwatch.core.latest import find_latest, list_window, out_of_reach
 from backupjobwatch.core.observations import JobSet, Observation, OperationFailure, PinnedJob, Waiting
+from backupjobwatch.core.verdict import deadline
 from backupjobwatch.errors import AuthenticationFailed, AzureError, CredentialsNotFound
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Observer:
                 if isinstance(found, Waiting | OperationFailure):
                     return Observed(found)
                 pinned = found
-            return Observed(await self._ask(access, spec, pinned), pinned)
+            return Observed(await self._ask(access, watch, spec, pinned), pinned)
         except AzureError as error:
             if isinstance(error, AuthenticationFailed | CredentialsNotFound):
                 self._accesses.drop(watch.namespace, spec.identity)
@@ -59,20 +60,25 @@ class Observer:
         assert not isinstance(source, JobId)  # noqa: S101 -- the caller's question
         if isinstance(source, OperationId):
             return await self._poller.operation(access, source)
-        start, end = list_window(source, created=watch.created, now=datetime.now(UTC))
-        jobs = await self._poller.jobs(access, source.vault, start=start, end=end)
+        now = datetime.now(UTC)
+        if (early := out_of_reach(source, created=watch.created, now=now)) is not None:
+            return early
+        start, end = list_window(source, created=watch.created, now=now)
+        jobs = await self._poller.jobs(access, source.vault, start=start, end=end, interval=spec.poll_interval)
         found = find_latest(jobs, source, created=watch.created)
         return found if isinstance(found, Waiting) else (found,)
 
-    async def _ask(self, access: Access, spec: WatchSpec, pinned: tuple[PinnedJob, ...]) -> Job | JobSet:
-        interval = spec.poll_interval
+    async def _ask(self, access: Access, watch: Watch, spec: WatchSpec, pinned: tuple[PinnedJob, ...]) -> Job | JobSet:
+        interval, end = spec.poll_interval, deadline(watch, spec)
+        # What was listed some seconds ago will do, but not as an answer to a request, nor for the last word.
+        afresh = watch.request_pending or (end is not None and datetime.now(UTC) >= end)
         if isinstance(spec.source, JobId):
-            return await self._poller.job(access, spec.source, interval=interval)
+            return await self._poller.job(access, spec.source, interval=interval, afresh=afresh)
         vault = spec.source.vault
         names = [job.name for job in pinned if job.error_code is None]
         if len(pinned) == 1 and names:
-            return await self._poller.job(access, JobId(vault=vault, name=names[0]), interval=interval)
+            return await self._poller.job(access, JobId(vault=vault, name=names[0]), interval=interval, afresh=afresh)
         job_ids = (JobId(vault=vault, name=name) for name in names)
-        asked = (self._poller.job(access, job_id, interval=interval, reuse_end=True) for job_id in job_ids)
+        asked = (self._poller.job(access, job_id, interval=interval, together=len(names)) for job_id in job_ids)
         jobs = await asyncio.gather(*asked)
         return JobSet(jobs=tuple(jobs), not_started=tuple(job for job in pinned if job.error_code is not None))

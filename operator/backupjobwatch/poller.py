@@ -13,7 +13,7 @@ from backupjobwatch.core.budget import Budget
 from backupjobwatch.core.durations import format_duration
 from backupjobwatch.core.latest import list_filter
 from backupjobwatch.core.reads import Decision, Reads
-from backupjobwatch.errors import AzureError, NotAsked
+from backupjobwatch.errors import AzureError, JobNotFound, NotAsked, UnexpectedResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable
@@ -31,6 +31,8 @@ _Value = TypeVar("_Value")
 
 RUNNING_JOBS: Final = "status eq 'InProgress'"
 """The filter of lists that stand in for GETs. A job that is not in them is asked for by itself."""
+_KEPT = 150.0
+"""Seconds for which a list may be of use: half of the longest interval."""
 
 
 class Poller:
@@ -44,20 +46,30 @@ class Poller:
         self._budgets: WeakValueDictionary[tuple[str, str], Budget] = WeakValueDictionary()
         """By principal and subscription: Azure throttles a principal, whatever version of its credentials it shows."""
         self._flights: dict[Hashable, asyncio.Task[Any]] = {}
+        self._windows: dict[Hashable, tuple[float, tuple[Job, ...]]] = {}
+        """Lists for those who wait for a job, and when they were read."""
 
-    async def job(self, access: Access, job_id: JobId, *, interval: timedelta, reuse_end: bool = False) -> Job:
+    async def job(
+        self, access: Access, job_id: JobId, *, interval: timedelta, together: int = 1, afresh: bool = False
+    ) -> Job:
         """Return a job, for somebody who asks each *interval*. While many do, it may be an entry of a list.
 
-        With *reuse_end*, it may be an end that was seen before.
+        Where it is one of several that are asked for *together*, it may be an end that was seen before.
+        With *afresh*, it is what Azure says now.
         """
         reads, listing = self._reads_for(access, job_id.vault), (access.key, "list", job_id.vault)
+        reads.note(job_id, interval=interval.total_seconds(), now=_clock())
         for _ in range(2):
-            while reads.crowded and listing in self._flights:  # whoever waited for one may find the next under way
+            while (
+                reads.is_crowd(together) and listing in self._flights
+            ):  # whoever waited for one may find the next under way
                 await self._join(listing)
             if (flight := (access.key, job_id)) in self._flights:
                 joined: Job = await self._join(flight)
                 return joined
-            decision = reads.ask(job_id, interval=interval.total_seconds(), now=_clock(), reuse_end=reuse_end)
+            decision = reads.ask(
+                job_id, interval=interval.total_seconds(), now=_clock(), together=together, afresh=afresh
+            )
             if decision is Decision.GET:
                 return await self._fly(flight, self._get_job(access, reads, job_id))
             if decision is Decision.LIST:
@@ -79,15 +91,26 @@ class Poller:
             lambda: self._read(reads, "operation", self._client.get_operation(access.tokens, operation_id)),
         )
 
-    async def jobs(self, access: Access, vault: VaultId, *, start: datetime, end: datetime) -> tuple[Job, ...]:
-        """Return the jobs of a vault that started between two times, and perhaps others."""
-        reads = self._reads_for(access, vault)
+    async def jobs(
+        self, access: Access, vault: VaultId, *, start: datetime, end: datetime, interval: timedelta
+    ) -> tuple[Job, ...]:
+        """Return the jobs of a vault that started between two times, and perhaps others, to one who asks each *interval*.
+
+        They may have been listed for another, up to half an interval ago.
+        """
+        reads, window = self._reads_for(access, vault), (access.key, "window", vault, start, end)
+        listed = self._windows.get(window)
+        if listed is not None and _clock() - listed[0] < interval.total_seconds() / 2:
+            return listed[1]
 
         async def read() -> tuple[Job, ...]:
             reading = self._client.list_jobs(access.tokens, vault, filter_=list_filter(start, end))
-            return await self._read(reads, "list", reading)
+            jobs, now = await self._read(reads, "list", reading), _clock()
+            self._windows = {key: value for key, value in self._windows.items() if now - value[0] < _KEPT}
+            self._windows[window] = (now, jobs)
+            return jobs
 
-        return await self._take_turn((access.key, "window", vault, start, end), reads, read)
+        return await self._take_turn(window, reads, read)
 
     def _reads_for(self, access: Access, vault: VaultId) -> Reads:
         subscription = fold_case(vault.subscription_id)
@@ -100,7 +123,11 @@ class Poller:
                 Budget(rate=settings.azure_reads_per_second, burst=settings.azure_read_burst),
             )
             self._reads[key] = Reads(budget=budget, heartbeat=settings.heartbeat.total_seconds(), asked=_clock())
-        return self._reads[key]
+        reads = self._reads[key]
+        reads.asked = (
+            _clock()
+        )  # by those too who never ask for a job: what Azure has said about waiting is kept for them
+        return reads
 
     async def _take_turn(
         self, flight: Hashable, reads: Reads, read: Callable[[], Coroutine[Any, Any, _Value]]
@@ -113,7 +140,10 @@ class Poller:
         return await self._fly(flight, read())
 
     async def _fly(self, flight: Hashable, read: Coroutine[Any, Any, _Value]) -> _Value:
-        self._flights[flight] = asyncio.create_task(self._land(flight, read))
+        if flight in self._flights:  # a list that was sent for before this crowd became one
+            read.close()
+        else:
+            self._flights[flight] = asyncio.create_task(self._land(flight, read))
         result: _Value = await self._join(flight)
         return result
 
@@ -133,7 +163,17 @@ class Poller:
         return job
 
     async def _list_running(self, access: Access, reads: Reads, vault: VaultId) -> None:
-        reading = await self._heed(reads, "list", self._client.list_jobs(access.tokens, vault, filter_=RUNNING_JOBS))
+        try:
+            reading = await self._heed(
+                reads, "list", self._client.list_jobs(access.tokens, vault, filter_=RUNNING_JOBS)
+            )
+        except AzureError as error:
+            if error.retry_after is None:
+                reads.not_listed(vault, now=_clock())
+            if isinstance(error, JobNotFound | UnexpectedResponse):  # which says nothing about any job
+                _log.warning("A vault's jobs are asked for one by one, since they could not be listed: %s", error)
+                return
+            raise
         jobs = [(JobId(vault=vault, name=job.name), job) for job in reading.value if job.name]
         reads.listed(vault, jobs, pages=reading.pages, now=_clock())
 
@@ -147,6 +187,7 @@ class Poller:
         try:
             reading = await read
         except AzureError as error:
+            reads.budget.charge(_clock(), error.pages)
             if error.retry_after:
                 _log.warning("Azure wants no requests for %s: %s", format_duration(error.retry_after), error)
                 reads.budget.stop(_clock(), error.retry_after.total_seconds())

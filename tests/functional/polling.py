@@ -59,8 +59,8 @@ async def operation(poller: Poller, access: Access) -> Any:
     return await poller.operation(access, OperationId(vault=VAULT_ID, name="00000000-0000-4000-8000-0000000000aa"))
 
 
-async def window(poller: Poller, access: Access) -> Any:
-    return await poller.jobs(access, VAULT_ID, start=DAY, end=DAY + timedelta(1))
+async def window(poller: Poller, access: Access, seconds: float = 10) -> Any:
+    return await poller.jobs(access, VAULT_ID, start=DAY, end=DAY + timedelta(1), interval=timedelta(seconds=seconds))
 
 
 async def one_job(poller: Poller, access: Access) -> Any:

@@ -128,6 +128,22 @@ async def test_the_creation_is_the_time_by_default(
     assert (await api.status())["job"]["name"] == JOB_NAME
 
 
+async def test_a_time_before_all_that_is_listed(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Where the first job after the time may be older than the list goes back, a later one is not taken for it."""
+    day = 24 * 60
+    put(vault, OTHER_JOB_NAME, -40 * day, ended=True, status="Failed")
+    put(vault, JOB_NAME, -2 * day, ended=True)
+    api.create(spec(startedAfter=at(-41 * day)))
+    status = await api.status(phase="Pending", reason="WaitingForJob")
+    assert "write a later time" in status["message"]
+    assert "jobs" not in status
+    api.edit(latest={**api.get()["spec"]["latest"], "startedAfter": at(-28 * day)})
+    status = await api.status(phase="Succeeded", observedGeneration=2)
+    assert status["job"]["name"] == JOB_NAME
+
+
 async def test_waiting_ends_with_the_deadline(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:

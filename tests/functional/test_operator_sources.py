@@ -69,6 +69,24 @@ async def test_all_jobs_of_an_operation_have_to_succeed(
     assert "All 2 jobs completed" in (await api.status())["message"]
 
 
+async def test_more_jobs_than_the_budget_covers_at_a_time(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Of an operation with more jobs than may be read at one time all are seen, at the first tick, and at the end."""
+    names = [f"00000000-0000-4000-8000-{number:012}" for number in range(30)]
+    for name in names:
+        vault.set_job(name, running_payload())
+    vault.add_operation(Operation.succeeding(OPERATION, *names, after=0))
+    api.create({**SPEC, "pollInterval": "30s"})
+    status = await api.status(phase="Running")
+    assert [job["status"] for job in status["jobs"]] == ["InProgress"] * 30
+    assert len(sim.requests) <= 21
+    for name in names:
+        vault.set_job(name, job_payload())
+    await operator.advance_to("Succeeded", api)
+    assert [job["status"] for job in (await api.status())["jobs"]] == ["Completed"] * 30
+
+
 async def test_a_job_that_could_not_be_started_fails_the_watch_when_the_others_have_ended(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from backupjobwatch.errors import AuthorizationFailed, AzureUnavailable, NotAsked
+from backupjobwatch.errors import (
+    AuthorizationFailed,
+    AzureUnavailable,
+    JobNotFound,
+    NotAsked,
+    OperationWithoutJob,
+    Throttled,
+)
 from demo.simulator import AzureSimulator, Bucket, Fault, Operation
 from tests.functional.polling import (
     OTHER_SUBSCRIPTION,
@@ -28,6 +38,9 @@ if TYPE_CHECKING:
     from backupjobwatch.poller import Poller
     from demo.simulator import Vault
     from tests.functional.conftest import OpenPoller
+
+
+TEN = timedelta(seconds=10)
 
 
 @pytest.fixture
@@ -54,6 +67,7 @@ async def test_one_flight_for_all_who_ask_for_a_thing(open_poller: OpenPoller, s
     assert [isinstance(answer, asyncio.CancelledError) for answer in answers] == [True, False, True, False]
     assert answers[1] == answers[3]
     assert len(sim.requests) == 1
+    pass_time(5)
     assert await THINGS[thing](poller, A) == answers[1]
     assert len(sim.requests) == 2
 
@@ -113,7 +127,7 @@ async def test_when_the_budget_is_spent_the_answer_comes_at_once(
 
 async def test_one_identitys_budget_is_not_anothers(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
     """Who has spent his reads has not spent those of others, nor his own of another subscription."""
-    poller, jobs = open_poller(azure_reads_per_second=0.01, azure_read_burst=5), job_ids(vault, 6)
+    poller, jobs = open_poller(azure_reads_per_second=0.05, azure_read_burst=5), job_ids(vault, 6)
     elsewhere = job_ids(sim.add_vault(OTHER_SUBSCRIPTION, "rg", "vault"), 1)[0]
     for job_id in jobs[:5]:
         await ask(poller, job_id, seconds=3000)
@@ -137,9 +151,44 @@ async def test_further_pages_are_paid_for(open_poller: OpenPoller, sim: AzureSim
     await window_of_all(poller)
 
 
+@pytest.mark.parametrize("thing", ["operation", "list"])
+async def test_a_stop_is_kept_for_those_who_ask_for_no_job(
+    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, thing: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is forgotten after an hour is what nobody uses: not Azure's wish to be left alone, when somebody else comes."""
+    caplog.set_level(logging.ERROR, "backupjobwatch.poller")
+    poller = open_poller()
+    job_ids(vault, 1)
+    for _ in range(13):
+        with contextlib.suppress(OperationWithoutJob, JobNotFound):
+            await THINGS[thing](poller, A)
+        pass_time(300)
+    sim.faults.add(Fault.throttled(retry_after=600))
+    with pytest.raises(Throttled):
+        await THINGS[thing](poller, A)
+    with contextlib.suppress(OperationWithoutJob, JobNotFound):
+        await THINGS[thing](poller, B)
+    gc.collect()  # the error that was raised holds what was known, and so does pytest if it is logged
+    with pytest.raises(NotAsked, match="left alone"):
+        await THINGS[thing](poller, A)
+
+
+async def test_those_who_wait_for_a_job_share_lists(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+    """Many who wait in one vault, each at its own moment of the interval, cost two lists an interval; others their own."""
+    poller = open_poller()
+    job_ids(vault, 3)
+    for _ in range(200):
+        assert len(await window(poller, A, seconds=30)) == 3
+        pass_time(0.3)
+    assert len(sim.requests) <= 4
+    await window(poller, B, seconds=30)
+    assert len(sim.requests) <= 5
+    assert "principal-b" in {request.principal for request in sim.requests}
+
+
 async def window_of_all(poller: Poller) -> None:
     start = datetime(2018, 5, 1, tzinfo=UTC)  # when the jobs of the builders started
-    assert len(await poller.jobs(A, VAULT_ID, start=start, end=start + timedelta(28))) == 12
+    assert len(await poller.jobs(A, VAULT_ID, start=start, end=start + timedelta(28), interval=TEN)) == 12
 
 
 async def test_a_small_remainder_slows_down_before_azure_says_no(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +24,7 @@ from tests.functional.polling import (
     job_ids,
     pass_time,
 )
+from tests.support.azure import SUBSCRIPTION_ID, VAULT
 from tests.support.builders import job_payload
 
 if TYPE_CHECKING:
@@ -215,3 +218,72 @@ async def test_when_the_crowd_has_gone_gets_come_back(
     answers = await ask_all(poller, jobs[:2])
     assert [answer.partial for answer in answers if not isinstance(answer, NotAsked)] == [False, False]
     assert (len(sim.requests_to(LIST)), len(sim.requests_to(GET))) == (0, 2)
+
+
+async def test_a_vault_that_cannot_be_listed_holds_no_job_back(
+    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
+) -> None:
+    """Where a list has more pages than are read, or is not there, the jobs are asked for one by one, within the budget."""
+    for trouble in ("pages", "404"):
+        poller, jobs = open_poller(azure_reads_per_second=1, azure_read_burst=20), job_ids(vault, 60)
+        if trouble == "pages":
+            sim.lists.page_size = 1
+        else:
+            sim.faults.add(Fault.job_not_found(), path=LIST, times=None)
+        await ask_all(poller, jobs)
+        sim.clear_requests()
+        seen, order = set(), random.Random(7)
+        for _ in range(60):
+            pass_time(10)
+            order.shuffle(jobs)
+            answers = await ask_all(poller, jobs)
+            seen |= {answer.name for answer in answers if not isinstance(answer, NotAsked)}
+        assert seen == {job_id.name for job_id in jobs}
+        assert len(sim.requests_to(LIST)) <= 3 * 50
+        assert len(sim.requests) <= 60 * 10 + 50 + 20
+
+
+async def test_a_list_of_many_pages_is_not_read_for_few_jobs(
+    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
+) -> None:
+    """Where a vault's list costs more than a GET for each job that is watched there, these are made."""
+    poller, jobs = open_poller(azure_reads_per_second=1, azure_read_burst=20), job_ids(vault, 40)
+    sim.lists.page_size = 2
+    crowd = job_ids(sim.add_vault(SUBSCRIPTION_ID, "rg", "crowd"), 30)
+    for _ in range(4):
+        await ask_all(poller, [*crowd, *jobs[:5]])
+        pass_time(10)
+    sim.clear_requests()
+    for _ in range(20):
+        await ask_all(poller, [*jobs[:5], *crowd])
+        pass_time(10)
+    assert sim.requests_to(f"{VAULT}/backupJobs$") == ()
+    assert {sim.requests_to(job_id.name) != () for job_id in jobs[:5]} == {True}
+
+
+async def test_a_crowd_that_comes_while_a_list_is_read(
+    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
+) -> None:
+    """Who makes a crowd of the few that are left waits for the list that an earlier crowd has sent for."""
+    poller, jobs = open_poller(azure_reads_per_second=1, azure_read_burst=200), job_ids(vault, 5)
+    others = job_ids(sim.add_vault(SUBSCRIPTION_ID, "rg", "crowd"), 24)
+
+    async def ask_others(seconds: float) -> None:
+        for job_id in others:
+            with contextlib.suppress(NotAsked):
+                await ask(poller, job_id, seconds=seconds)
+
+    for job_id in jobs[:4]:
+        await ask(poller, job_id)
+    await ask_others(20)
+    pass_time(5)
+    with sim.hold(f"{VAULT}/backupJobs$") as hold:
+        first = asyncio.create_task(ask(poller, jobs[0]))
+        await hold.arrived()
+        await ask_others(300)  # no crowd any more
+        await ask_others(61)
+        second = asyncio.create_task(ask(poller, jobs[4]))
+        await asyncio.sleep(0.05)
+    assert (await first).name == jobs[0].name
+    assert (await second).name == jobs[4].name
+    assert len(sim.requests_to(f"{VAULT}/backupJobs$")) == 1

@@ -170,6 +170,12 @@ BAD: Final = (
     Bad("an unknown field of vault", _vault(region="eastus"), "spec.vault.region", "unknown field", read=False),
     Bad("a kind of vault", _vault(kind="backupVaults"), "spec.vault.kind", "BackupVault"),
     Bad("an operation's URL", {"operationId": OPERATION_URL, "vault": VAULT}, "spec.operationId", "after the last /"),
+    Bad(
+        "an operation's URL, signed",
+        {"operationId": f"{OPERATION_URL}&t={'x' * 3900}", "vault": VAULT},
+        "spec.operationId",
+        "after the last /",
+    ),
     Bad("an operation that is no GUID", {"operationId": "bmlnaHRseQ==", "vault": VAULT}, "spec.operationId", "GUID"),
     Bad("an operation without vault", {"operationId": JOB}, "spec", "add vault"),
     Bad("latest without vault", {"latest": {"item": "vm1"}}, "spec", "add vault"),

@@ -276,3 +276,23 @@ def test_instances_are_containers() -> None:
     assert isinstance(ambiguous, Waiting)
     assert ambiguous.message.endswith(f"{name}, {name}-2.")
     assert find_latest(jobs, latest(item="aks-harbour", container=name), created=AFTER) == PinnedJob(name=first["name"])
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("job-storage-afs-restore-inprogress", "storageAccountName"), ("job-mab-completed", "mabServerName")],
+)
+def test_two_accounts_or_servers(name: str, field: str) -> None:
+    """File shares and machines' disks have no container: the storage account or server is what tells them apart."""
+    body = payload(name)["properties"]
+    one, two = (
+        job(**{**body, "name": number, "startTime": "2026-03-04T02:00:00Z", field: place})
+        for number, place in ((ONE, "here"), (TWO, "there"))
+    )
+    wanted = {"item": body["entityFriendlyName"], "operation": body["operation"]}
+    found = find(one, two, **wanted)
+
+    assert isinstance(found, Waiting)
+    assert found.reason == "AmbiguousItem"
+    assert "here, there" in found.message
+    assert find(one, two, **wanted, container="There") == PinnedJob(name=TWO)

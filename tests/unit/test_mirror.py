@@ -10,6 +10,7 @@ import pytest
 
 from backupjobwatch.core.data_protection import parse_job as parse_data_protection
 from backupjobwatch.core.mirror import MIRRORED, mirror_job, present
+from backupjobwatch.core.observations import JobSet, PinnedJob
 from tests.property.oracles import check_status
 from tests.support.azure import payload
 from tests.support.builders import ABSENT, NOW, dp_job_payload, job, running_job, settle, watch_body
@@ -86,6 +87,22 @@ def test_partial_of_another_target() -> None:
     after = settle(other, replace(running_job(extendedInfo=ABSENT), partial=True), NOW)
 
     assert not {"extendedInfo", "errors"} & after["status"].keys()
+
+
+def test_partial_of_another_of_several_jobs() -> None:
+    """Where another of an operation's jobs says most by now, nothing of the one before is told as its own."""
+    names = ("b0b00001-5e1f-4000-8000-000000000001", "b0b00001-5e1f-4000-8000-000000000002")
+    pinned = [PinnedJob(name=name) for name in names]
+    one, two = running_job(name=names[0], **DETAIL), running_job(name=names[1], activityId=ABSENT, extendedInfo=ABSENT)
+    two = replace(two, partial=True)
+    before = settle(watch_body(), JobSet(jobs=(one, two), not_started=()), NOW, pinned=pinned)
+    ended = job(name=names[0])
+    status = settle(before, JobSet(jobs=(ended, two), not_started=()), NOW, pinned=pinned)["status"]
+
+    assert before["status"]["extendedInfo"]["progressPercent"] == 40
+    assert status["job"]["name"] == names[1]
+    assert "activityId" not in status["job"]
+    assert not {"extendedInfo", "errors"} & status.keys()
 
 
 @pytest.mark.parametrize("name", ["dp-job-aks-failed", "dp-job-restore-completed-iso"])

@@ -280,10 +280,10 @@ def test_a_set_of_ended_jobs() -> None:
     for tick in range(40):
         answers: list[Decision | Job] = []
         for each in IDS[:50]:
-            answer = given.ask(each, interval=EVERY, now=1000 + tick * EVERY, reuse_end=True)
+            answer = given.ask(each, interval=EVERY, now=1000 + tick * EVERY, together=50)
             if answer is Decision.LIST:
                 given.listed(vault(), [], pages=1, now=1000 + tick * EVERY)
-                answer = given.ask(each, interval=EVERY, now=1000 + tick * EVERY, reuse_end=True)
+                answer = given.ask(each, interval=EVERY, now=1000 + tick * EVERY, together=50)
             if answer is Decision.GET:
                 given.got(each, job(), now=1000 + tick * EVERY)
             answers.append(answer)

@@ -189,6 +189,18 @@ def test_no_vault_is_starved_where_the_budget_is_too_small() -> None:
     assert mean(single) <= 3 * mean(simulation.lags)
 
 
+@pytest.mark.parametrize(("vaults", "watches"), [(60, 2), (50, 40), (300, 2)])
+def test_ends_are_seen_where_not_even_the_lists_fit(vaults: int, watches: int) -> None:
+    """More vaults than can be listed: a job that a list says has ended is fetched, though the list grows old meanwhile."""
+    simulation = Simulation(sizes=[watches] * vaults, hours=2).run()
+    lists = vaults * 2 / EVERY / RATE
+
+    assert most_reads(simulation) <= 0
+    assert len(simulation.lags) == vaults * watches
+    assert simulation.percentile(0.5) <= lists * EVERY
+    assert simulation.percentile(1.0) <= 5 * lists * EVERY
+
+
 def test_a_stop() -> None:
     """While Azure wants no requests for ten minutes there is none; after it all that ended meanwhile is seen."""
     stop = STARTED + 1800

@@ -122,6 +122,7 @@ def test_jobs_of_backup_vaults(name: str) -> None:
         (f"{ENDPOINT}/a/b?api-version=1&$skipToken=x%2F", "/a/b", "api-version=1&$skipToken=x%2F"),
         ("HTTPS://Management.Azure.com/a", "/a", ""),
         (f"{ENDPOINT}/a%2Fb", "/a%2Fb", ""),
+        (f"{ENDPOINT}:443/a?b=c", "/a", "b=c"),
     ],
 )
 def test_next_path(link: str, path: str, query: str) -> None:
@@ -136,6 +137,9 @@ def test_next_path(link: str, path: str, query: str) -> None:
         "https://evil.example/a",
         "http://management.azure.com/a",
         "https://management.azure.com:8443/a",
+        "https://management.azure.com:80/a",
+        "http://management.azure.com:443/a",
+        "https://evil.example:443/a",
         "https://management.azure.com.evil.example/a",
         "https://management.azure.com@evil.example/a",
         "https://user@management.azure.com/a",

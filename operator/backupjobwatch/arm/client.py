@@ -21,7 +21,7 @@ from backupjobwatch.arm.responses import Answer, next_path, read_job, read_job_l
 from backupjobwatch.arm.transport import Transport
 from backupjobwatch.core.arm_ids import VaultKind
 from backupjobwatch.core.operations import read_operation
-from backupjobwatch.errors import UnexpectedResponse
+from backupjobwatch.errors import AzureError, UnexpectedResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,17 +109,21 @@ class ArmClient:
         path, query = vault.jobs_url_path, self._query(vault, **({"$filter": filter_} if has_filter else {}))
         jobs: list[Job] = []
         visited: set[tuple[str, str]] = set()
-        while (path, query) not in visited:
-            if len(visited) == MAX_PAGES:
-                raise UnexpectedResponse(f"Azure's list of the vault's jobs has more than {MAX_PAGES} pages.")
-            visited.add((path, query))
-            answer = self._get(tokens, path, query)
-            page, link = read_job_list(answer, vault, now=datetime.now(UTC))
-            jobs += page
-            if link is None:
-                return Reading(value=tuple(jobs), pages=len(visited), remaining=remaining_requests(answer))
-            path, query = next_path(link, self._endpoint)
-        raise UnexpectedResponse("Azure's list of the vault's jobs goes round in a circle.")
+        try:
+            while (path, query) not in visited:
+                if len(visited) == MAX_PAGES:
+                    raise UnexpectedResponse(f"Azure's list of the vault's jobs has more than {MAX_PAGES} pages.")
+                visited.add((path, query))
+                answer = self._get(tokens, path, query)
+                page, link = read_job_list(answer, vault, now=datetime.now(UTC))
+                jobs += page
+                if link is None:
+                    return Reading(value=tuple(jobs), pages=len(visited), remaining=remaining_requests(answer))
+                path, query = next_path(link, self._endpoint)
+            raise UnexpectedResponse("Azure's list of the vault's jobs goes round in a circle.")
+        except AzureError as error:
+            error.pages = max(len(visited) - 1, 0)
+            raise
 
     def _get(self, tokens: Tokens, path: str, query: str) -> Answer:
         answer = self._send(path, query, tokens.get())

@@ -50,6 +50,7 @@ _REMAINING = (
     "x-ms-ratelimit-remaining-subscription-resource-entities-read",
     "x-ms-ratelimit-remaining-subscription-reads",
 )
+_PORTS: Final[Mapping[str, str]] = {"https": ":443", "http": ":80"}
 _EXCERPT = 300
 
 
@@ -101,12 +102,18 @@ def next_path(link: str, endpoint: str) -> tuple[str, str]:
     """Return path and query of a link to the next page. It is followed on the endpoint's own host, or not at all."""
     try:
         parts = urlsplit(link)
-        same_host = urlsplit(endpoint.lower())[:2] == urlsplit(link.lower())[:2]
+        same_host = _origin(link) == _origin(endpoint)
     except ValueError:
         same_host = False
     if not same_host or not parts.path.startswith("/"):
         raise UnexpectedResponse("Azure's list of the vault's jobs goes on at another host, which is not asked.")
     return parts.path, parts.query
+
+
+def _origin(url: str) -> tuple[str, str]:
+    """Scheme and host, and the port where it is not the scheme's own: some of ARM's links write that out."""
+    parts = urlsplit(url.lower())
+    return parts.scheme, parts.netloc.removesuffix(_PORTS.get(parts.scheme, ""))
 
 
 def remaining_requests(answer: Answer) -> int | None:

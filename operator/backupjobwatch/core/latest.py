@@ -21,6 +21,21 @@ WINDOW: Final = timedelta(days=29)
 """The longest time that is listed. PowerShell refuses more than 30 days; whether Azure does is not documented."""
 
 
+def out_of_reach(latest: LatestJob, *, created: datetime, now: datetime) -> Waiting | None:
+    """Tell whether the first job after the time may be older than what is listed: the next one must not pass for it.
+
+    What comes after the creation is listed again and again until it is found.
+    """
+    after = latest.started_after or created
+    if after >= min(created, now) - WINDOW:
+        return None
+    return Waiting(
+        reason="WaitingForJob",
+        message=f"Jobs of {WINDOW.days} days are listed, and spec.latest.startedAfter is longer before this object's "
+        f"creation: write a later time than {format_time(after)}, or name the job with jobName.",
+    )
+
+
 def list_window(latest: LatestJob, *, created: datetime, now: datetime) -> tuple[datetime, datetime]:
     """Return the times between which jobs are to be listed; in whole days, so that many watches share a list."""
     start = min(max((latest.started_after or created) - LOOK_BACK, now - WINDOW), now)

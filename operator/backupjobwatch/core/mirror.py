@@ -64,6 +64,8 @@ def mirror_job(job: Job, previous: Mapping[str, Any]) -> dict[str, Any]:
         "warnings": _errors(job.warnings),
     }
     if job.partial:
+        if str((previous.get("job") or {}).get("name")).lower() != str(job.name).lower():
+            previous = {}  # it tells of another of the watch's jobs
         mirrored["job"] = {**(previous.get("job") or {}), **mirrored["job"]}
         mirrored.update({name: previous.get(name) for name in _NOT_IN_LISTS})
     return mirrored

@@ -56,6 +56,7 @@ class _Demand:
 @dataclass(slots=True)
 class _Listing:
     at: float
+    pages: int
     entries: dict[JobId, Job]
 
 
@@ -75,53 +76,74 @@ class Reads:
     heartbeat: float
     """Seconds after which the detail of an unchanged job is fetched anew."""
     asked: float = 0.0
-    """When this began."""
+    """When anything was last asked."""
     crowded: bool = field(default=False, init=False)
     _demands: dict[JobId, _Demand] = field(default_factory=dict, init=False)
     _listings: dict[VaultId, _Listing] = field(default_factory=dict, init=False)
     _details: dict[JobId, _Detail] = field(default_factory=dict, init=False)
     _watched_in: Counter[VaultId] = field(default_factory=Counter, init=False)
     """How many jobs are asked about in each vault."""
-    _waiting: dict[VaultId, float] = field(default_factory=dict, init=False)
-    """Since when a vault waits for a read."""
+    _waiting: dict[VaultId | JobId, float] = field(default_factory=dict, init=False)
+    """Since when a vault waits for its list, or a job for its GET."""
+    _unlistable: dict[VaultId, float] = field(default_factory=dict, init=False)
+    """Until when a vault is not listed, because that failed."""
     _due_rate: float = field(default=0.0, init=False)
     _swept: float = field(default=0.0, init=False)
 
-    def ask(self, job_id: JobId, *, interval: float, now: float, reuse_end: bool = False) -> Decision | Job:
+    def ask(
+        self, job_id: JobId, *, interval: float, now: float, together: int = 1, afresh: bool = False
+    ) -> Decision | Job:
         """Decide for somebody who asks about a job each *interval* seconds; a Job is an entry of a list that will do.
 
-        With *reuse_end*, so is an end that was seen before: of many jobs, the budget may not cover all at one time.
+        It will not where somebody has to know *afresh*: nor is anything reserved before such a one.
+        Where it is one of several that are asked for *together*, so is an end that was seen before: the budget may not
+        cover all at one time.
         """
-        self._note(job_id, interval, now)
+        self.note(job_id, interval=interval, now=now)
         detail = self._details.get(job_id)
-        if reuse_end and detail is not None and detail.final is not None:
+        if together > 1 and detail is not None and detail.final is not None:
             return detail.final
-        if not self.crowded:
-            return Decision.GET if self.budget.take(now) else Decision.WAIT
-        vault = job_id.vault
-        decision = self._ask_crowded(job_id, interval, now)
-        if decision is not Decision.WAIT:
-            self._waiting.pop(vault, None)
-        elif now - self._waiting.setdefault(vault, now) >= PATIENCE * interval and self.budget.take(now):
-            del self._waiting[vault]
-            return Decision.GET if self._watched_in[vault] == 1 else Decision.LIST
-        return decision
+        if afresh:
+            return self._turn(Decision.GET, job_id, 0, interval, now)
+        if self.is_crowd(together):
+            return self._ask_crowded(job_id, interval, now)
+        self._waiting.clear()
+        return Decision.GET if self.budget.take(now) else Decision.WAIT
+
+    def is_crowd(self, together: int) -> bool:
+        """Tell whether lists take the place of GETs, in general or for so many jobs at one time."""
+        return self.crowded or together > self.budget.burst * ROOMY
 
     def _ask_crowded(self, job_id: JobId, interval: float, now: float) -> Decision | Job:
-        if self._watched_in[job_id.vault] == 1:  # a list would tell no more, for as much
-            return Decision.GET if self.budget.take(now, reserve=LIST_RESERVE) else Decision.WAIT
-        listing = self._listings.get(job_id.vault)
-        if listing is None or now - listing.at >= interval / 2:
-            return Decision.LIST if self.budget.take(now, reserve=LIST_RESERVE) else Decision.WAIT
-        return self._ask_list(job_id, listing.entries.get(job_id), now)
-
-    def _ask_list(self, job_id: JobId, entry: Job | None, now: float) -> Decision | Job:
-        if entry is None or entry.ended:  # what is not among the running jobs has ended, or will be looked for
-            return Decision.GET if self.budget.take(now, reserve=LAST) else Decision.WAIT
-        detail = self._details.get(job_id)
+        vault = job_id.vault
+        listing, detail = self._listings.get(vault), self._details.get(job_id)
+        entry = None if listing is None else listing.entries.get(job_id)
+        if self._watched_in[vault] <= (listing.pages if listing else 1) or now < self._unlistable.get(vault, now):
+            # A list would tell no more, for as much, or nothing at all.
+            return self._turn(Decision.GET, job_id, LIST_RESERVE, interval, now)
+        fresh = listing is not None and now - listing.at < interval / 2
+        if listing is not None and (entry is None or entry.ended):
+            looked_at = detail is not None and detail.at >= listing.at
+            # It has ended, or will be looked for. However old that list is, the next would only say it again.
+            if fresh or not looked_at:
+                return self._turn(Decision.GET, job_id, LAST, interval, now)
+        if not fresh or entry is None:
+            return self._turn(Decision.LIST, vault, LIST_RESERVE, interval, now)
+        self._waiting.pop(job_id, None)
         current = detail is not None and detail.gist == _gist(entry) and now - detail.at < self.heartbeat
         # Detail can wait: what matters now is in the entry.
         return entry if current or not self.budget.take(now, reserve=2 * LIST_RESERVE) else Decision.GET
+
+    def _turn(self, read: Decision, reader: VaultId | JobId, reserve: float, interval: float, now: float) -> Decision:
+        """Decide for a *read*, or to wait for one: who has waited for long may have the reserve too."""
+        if not self.budget.take(now, reserve=reserve):
+            waited = now - self._waiting.setdefault(reader, now)
+            # As long as it takes to serve all who wait: else those whose ticks fall well would be served again and again.
+            patience = max(PATIENCE * interval, len(self._waiting) / self.budget.rate_at(now))
+            if waited < patience or not self.budget.take(now):
+                return Decision.WAIT
+        self._waiting.pop(reader, None)
+        return read
 
     def got(self, job_id: JobId, job: Job, *, now: float) -> None:
         """Take note of what a GET said."""
@@ -131,14 +153,19 @@ class Reads:
         """Take note of a vault's list, of as many *pages*: of the entries that anybody asks about."""
         self.budget.charge(now, pages - 1)
         entries = {job_id: replace(job, partial=True) for job_id, job in jobs if job_id in self._demands}
-        self._listings[vault] = _Listing(now, entries)
+        self._listings[vault] = _Listing(now, pages, entries)
         self._waiting.pop(vault, None)
+
+    def not_listed(self, vault: VaultId, *, now: float) -> None:
+        """Take note that a vault could not be listed: for a while its jobs are asked for one by one."""
+        self._unlistable[vault] = now + self.heartbeat
 
     def is_idle(self, now: float) -> bool:
         """Tell whether nobody has asked for long."""
         return now - max(self._swept, self.asked) > IDLE
 
-    def _note(self, job_id: JobId, interval: float, now: float) -> None:
+    def note(self, job_id: JobId, *, interval: float, now: float) -> None:
+        """Take note that somebody asks about a job, who perhaps waits for a list that is to tell of it."""
         demand = self._demands.get(job_id)
         if demand is None:
             self._demands[job_id] = _Demand(interval, now)
@@ -161,7 +188,9 @@ class Reads:
             self._details.pop(job_id, None)
         self._watched_in = Counter(job_id.vault for job_id in self._demands)
         self._listings = {vault: listing for vault, listing in self._listings.items() if vault in self._watched_in}
-        self._waiting = {vault: since for vault, since in self._waiting.items() if vault in self._watched_in}
+        self._unlistable = {vault: end for vault, end in self._unlistable.items() if vault in self._watched_in}
+        known = {*self._watched_in, *self._demands}
+        self._waiting = {reader: since for reader, since in self._waiting.items() if reader in known}
         self._due_rate = sum(1 / demand.interval for demand in self._demands.values())
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _CANCELLABLE = 1
 """The spec's words are Invalid, Cancellable, Retriable; the wire has their numbers, 0, 1, 2."""
+_CONTAINERS = ("containerName", "storageAccountName", "mabServerName", "dpmServerName")
+"""What tells apart two items of one name: two accounts may have a file share ``data`` each, two servers a disk ``D:``."""
 
 
 def parse_job(payload: Mapping[str, Any]) -> Job:
@@ -61,7 +63,7 @@ def parse_job(payload: Mapping[str, Any]) -> Job:
         tasks=read.first(MAX_TASKS, "tasks", _tasks(read, extended.get("tasksList"))),
         properties=dict(read.first(MAX_PROPERTIES, "properties", read.properties(extended.get("propertyBag")))),
         errors=read.first(MAX_ERRORS, "errors", _errors(read, properties.get("errorDetails"))),
-        container=read.word(properties.get("containerName")),
+        container=next(filter(None, (read.word(properties.get(name)) for name in _CONTAINERS)), None),
         cut=tuple(sorted(read.cut)),
     )
 
