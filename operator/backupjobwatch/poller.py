@@ -60,9 +60,8 @@ class Poller:
         reads, listing = self._reads_for(access, job_id.vault), (access.key, "list", job_id.vault)
         reads.note(job_id, interval=interval.total_seconds(), now=_clock())
         for _ in range(2):
-            while (
-                reads.is_crowd(together) and listing in self._flights
-            ):  # whoever waited for one may find the next under way
+            # Whoever waited for one may find the next under way.
+            while reads.is_crowd(together) and listing in self._flights:
                 await self._join(listing)
             if (flight := (access.key, job_id)) in self._flights:
                 joined: Job = await self._join(flight)
@@ -124,9 +123,7 @@ class Poller:
             )
             self._reads[key] = Reads(budget=budget, heartbeat=settings.heartbeat.total_seconds(), asked=_clock())
         reads = self._reads[key]
-        reads.asked = (
-            _clock()
-        )  # by those too who never ask for a job: what Azure has said about waiting is kept for them
+        reads.asked = _clock()  # by those too who never ask for a job: what Azure said about waiting is kept for them
         return reads
 
     async def _take_turn(
