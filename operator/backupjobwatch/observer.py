@@ -59,7 +59,7 @@ class Observer:
         source = spec.source
         assert not isinstance(source, JobId)  # noqa: S101 -- the caller's question
         if isinstance(source, OperationId):
-            return await self._poller.operation(access, source)
+            return await self._poller.operation(access, source, interval=spec.poll_interval)
         now = datetime.now(UTC)
         if (early := out_of_reach(source, created=watch.created, now=now)) is not None:
             return early

@@ -80,13 +80,14 @@ class Poller:
         raise self._not_asked(reads)
 
     async def operation(
-        self, access: Access, operation_id: OperationId
+        self, access: Access, operation_id: OperationId, *, interval: timedelta
     ) -> tuple[PinnedJob, ...] | Waiting | OperationFailure:
-        """Return what became of an operation."""
+        """Return what became of an operation, to one who asks each *interval*."""
         reads = self._reads_for(access, operation_id.vault)
         return await self._take_turn(
             (access.key, operation_id),
             reads,
+            interval,
             lambda: self._read(reads, "operation", self._client.get_operation(access.tokens, operation_id)),
         )
 
@@ -109,7 +110,7 @@ class Poller:
             self._windows[window] = (now, jobs)
             return jobs
 
-        return await self._take_turn(window, reads, read)
+        return await self._take_turn(window, reads, interval, read)
 
     def _reads_for(self, access: Access, vault: VaultId) -> Reads:
         subscription = fold_case(vault.subscription_id)
@@ -127,12 +128,12 @@ class Poller:
         return reads
 
     async def _take_turn(
-        self, flight: Hashable, reads: Reads, read: Callable[[], Coroutine[Any, Any, _Value]]
+        self, flight: Hashable, reads: Reads, interval: timedelta, read: Callable[[], Coroutine[Any, Any, _Value]]
     ) -> _Value:
         if flight in self._flights:
             joined: _Value = await self._join(flight)
             return joined
-        if not reads.budget.take(_clock()):
+        if not reads.has_turn(flight, interval=interval.total_seconds(), now=_clock()):
             raise self._not_asked(reads)
         return await self._fly(flight, read())
 

@@ -56,7 +56,8 @@ async def ask_all(poller: Poller, jobs: list[JobId]) -> list[Job | NotAsked]:
 
 
 async def operation(poller: Poller, access: Access) -> Any:
-    return await poller.operation(access, OperationId(vault=VAULT_ID, name="00000000-0000-4000-8000-0000000000aa"))
+    operation_id = OperationId(vault=VAULT_ID, name="00000000-0000-4000-8000-0000000000aa")
+    return await poller.operation(access, operation_id, interval=timedelta(seconds=10))
 
 
 async def window(poller: Poller, access: Access, seconds: float = 10) -> Any:

@@ -64,6 +64,10 @@ class Simulation:
     """What is in Azure's own bucket of GETs at first. What remains in it is told with each answer."""
     refill: float = 0.5
     """How much comes back to it each second."""
+    others: int = 0
+    """How often a second somebody asks for something else: an operation, a list to find a job in."""
+    served: int = 0
+    """How often he was."""
     vaults: list[Vault] = field(default_factory=list)
     reads: list[float] = field(default_factory=list)
     """When each page was read."""
@@ -72,6 +76,7 @@ class Simulation:
     refused: int = 0
     """Answers 429, for an empty bucket of Azure's."""
     _filled: float = STARTED
+    _others: int = 0
 
     def run(self) -> Simulation:
         randomly = random.Random(5)
@@ -99,6 +104,12 @@ class Simulation:
     def _tick(self, reads: Reads, vault: Vault, job_id: JobId, end: float, now: float) -> bool:
         """Ask for a job once, as ``poller.Poller.job`` does; tell whether it was seen to have ended."""
         self.asked += 1
+        while self._others < (now - STARTED) * self.others:
+            at = STARTED + self._others / self.others
+            self._others += 1
+            if reads.has_turn(self._others % (self.others * EVERY), interval=EVERY, now=at):
+                self.served += 1
+                self.reads.append(at)
         decision = reads.ask(job_id, interval=EVERY, now=now)
         if decision is Decision.LIST:
             running = vault.running(now)
@@ -199,6 +210,18 @@ def test_ends_are_seen_where_not_even_the_lists_fit(vaults: int, watches: int) -
     assert len(simulation.lags) == vaults * watches
     assert simulation.percentile(0.5) <= lists * EVERY
     assert simulation.percentile(1.0) <= 5 * lists * EVERY
+
+
+@pytest.mark.parametrize("sizes", [[100], [150, 150], [2] * 60])
+@pytest.mark.parametrize("others", [2, 10])
+def test_operations_and_searches_take_not_all(sizes: list[int], others: int) -> None:
+    """Where they alone would spend the budget, jobs that end are seen nonetheless, and they have their share."""
+    simulation = Simulation(sizes=sizes, hours=1, others=others).run()
+
+    assert most_reads(simulation) <= 0
+    assert simulation.percentile(0.5) <= 5 * EVERY
+    assert simulation.percentile(1.0) <= 15 * EVERY
+    assert simulation.served >= len(simulation.reads) / 3
 
 
 def test_a_stop() -> None:

@@ -181,6 +181,7 @@ def test_broken_links(link: str) -> None:
         ({"reads": "-1"}, None),
         ({"reads": "1.5"}, None),
         ({"reads": ""}, None),
+        ({"reads": "9" * 5000}, None),
     ],
 )
 def test_remaining(headers: dict[str, str], remaining: int | None) -> None:

@@ -51,6 +51,7 @@ _REMAINING = (
     "x-ms-ratelimit-remaining-subscription-reads",
 )
 _PORTS: Final[Mapping[str, str]] = {"https": ":443", "http": ":80"}
+_LONGEST_COUNT = 10
 _EXCERPT = 300
 
 
@@ -120,7 +121,7 @@ def remaining_requests(answer: Answer) -> int | None:
     """Return Azure's count of the requests that remain: a provider's own bucket, or the subscription's reads."""
     for name in _REMAINING:
         value = answer.headers.get(name, "")
-        if value.isdecimal():
+        if value.isdecimal() and len(value) < _LONGEST_COUNT:
             return int(value)
     return None
 

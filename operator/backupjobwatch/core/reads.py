@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
     from backupjobwatch.core.arm_ids import JobId, VaultId
     from backupjobwatch.core.budget import Budget
@@ -33,6 +33,8 @@ LIST_RESERVE: Final = 3.0
 """Tokens kept for jobs that have ended, when a list is wanted; and, doubled, when a mere refresh is."""
 
 
+LONGEST_WAIT: Final = 900.0
+"""Seconds after which one who waits for a read has gone: three times the longest interval."""
 IDLE: Final = 3600.0
 """Seconds after which what is known for those who asked may be forgotten. The slowest asks every five minutes."""
 
@@ -50,6 +52,12 @@ class Decision(Enum):
 @dataclass(slots=True)
 class _Demand:
     interval: float
+    asked: float
+
+
+@dataclass(slots=True)
+class _Wait:
+    since: float
     asked: float
 
 
@@ -83,8 +91,8 @@ class Reads:
     _details: dict[JobId, _Detail] = field(default_factory=dict, init=False)
     _watched_in: Counter[VaultId] = field(default_factory=Counter, init=False)
     """How many jobs are asked about in each vault."""
-    _waiting: dict[VaultId | JobId, float] = field(default_factory=dict, init=False)
-    """Since when a vault waits for its list, or a job for its GET."""
+    _waiting: dict[Hashable, _Wait] = field(default_factory=dict, init=False)
+    """Vaults that wait for a list, jobs that wait for a GET, and whatever else is to be read."""
     _unlistable: dict[VaultId, float] = field(default_factory=dict, init=False)
     """Until when a vault is not listed, because that failed."""
     _due_rate: float = field(default=0.0, init=False)
@@ -107,8 +115,13 @@ class Reads:
             return self._turn(Decision.GET, job_id, 0, interval, now)
         if self.is_crowd(together):
             return self._ask_crowded(job_id, interval, now)
-        self._waiting.clear()
+        self._waiting.pop(job_id, None)
         return Decision.GET if self.budget.take(now) else Decision.WAIT
+
+    def has_turn(self, reader: Hashable, *, interval: float, now: float) -> bool:
+        """Tell whether something else than a job may be read now, by one who asks for it each *interval* seconds."""
+        self._forget(interval, now)
+        return self._turn(Decision.GET, reader, min(LIST_RESERVE, self.budget.burst / 2), interval, now) is Decision.GET
 
     def is_crowd(self, together: int) -> bool:
         """Tell whether lists take the place of GETs, in general or for so many jobs at one time."""
@@ -134,13 +147,14 @@ class Reads:
         # Detail can wait: what matters now is in the entry.
         return entry if current or not self.budget.take(now, reserve=2 * LIST_RESERVE) else Decision.GET
 
-    def _turn(self, read: Decision, reader: VaultId | JobId, reserve: float, interval: float, now: float) -> Decision:
+    def _turn(self, read: Decision, reader: Hashable, reserve: float, interval: float, now: float) -> Decision:
         """Decide for a *read*, or to wait for one: who has waited for long may have the reserve too."""
         if not self.budget.take(now, reserve=reserve):
-            waited = now - self._waiting.setdefault(reader, now)
+            wait = self._waiting.setdefault(reader, _Wait(now, now))
+            wait.asked = now
             # As long as it takes to serve all who wait: else those whose ticks fall well would be served again and again.
             patience = max(PATIENCE * interval, len(self._waiting) / self.budget.rate_at(now))
-            if waited < patience or not self.budget.take(now):
+            if now - wait.since < patience or not self.budget.take(now):
                 return Decision.WAIT
         self._waiting.pop(reader, None)
         return read
@@ -174,13 +188,14 @@ class Reads:
         else:
             self._due_rate += 1 / interval - 1 / demand.interval
             demand.interval, demand.asked = interval, now
-        if now - self._swept >= interval:
-            self._forget(now)
+        self._forget(interval, now)
         limit = self.budget.rate_at(now) * (ROOMY if self.crowded else CROWDED)
         self.crowded = self._due_rate > limit
 
-    def _forget(self, now: float) -> None:
-        """Forget jobs that nobody asks about any more, and what is known of them."""
+    def _forget(self, interval: float, now: float) -> None:
+        """Forget, once an *interval*, jobs that nobody asks about any more, and what is known of them."""
+        if now - self._swept < interval:
+            return
         self._swept = now
         gone = [job for job, demand in self._demands.items() if now - demand.asked > FORGET_AFTER * demand.interval]
         for job_id in gone:
@@ -189,8 +204,7 @@ class Reads:
         self._watched_in = Counter(job_id.vault for job_id in self._demands)
         self._listings = {vault: listing for vault, listing in self._listings.items() if vault in self._watched_in}
         self._unlistable = {vault: end for vault, end in self._unlistable.items() if vault in self._watched_in}
-        known = {*self._watched_in, *self._demands}
-        self._waiting = {reader: since for reader, since in self._waiting.items() if reader in known}
+        self._waiting = {reader: wait for reader, wait in self._waiting.items() if now - wait.asked < LONGEST_WAIT}
         self._due_rate = sum(1 / demand.interval for demand in self._demands.values())
 
 
