@@ -1,11 +1,19 @@
-"""What all tests share: nothing of the machine's own Azure, Kubernetes or proxy settings reaches them."""
+"""What all tests share: nothing of the machine's own settings reaches them, and no secret gets out of any of them."""
 
+from __future__ import annotations
+
+import logging
 import os
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
+
+from tests.support.canary import LISTENER, hear
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
 
 KUBECONFIG: Final = Path(tempfile.mkdtemp(prefix="backupjobwatch-tests-")) / "kubeconfig"
 """Where the tests' own clusters are told of. The kubernetes library reads the variable once, when it is imported."""
@@ -24,7 +32,73 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_kubeconfig_is_left() -> object:
+def _no_kubeconfig_is_left() -> Iterator[None]:
     yield
     KUBECONFIG.unlink(missing_ok=True)
     KUBECONFIG.parent.rmdir()
+
+
+@pytest.fixture
+def logging_restored() -> Iterator[None]:
+    """Logging is the process's: for tests that set it up as the operator does, which hears nothing meanwhile."""
+    loggers = [logging.getLogger(), *(logging.getLogger(name) for name in logging.root.manager.loggerDict)]
+    before = [(logger, logger.handlers, logger.level) for logger in loggers]
+    yield
+    logging.disable(logging.NOTSET)
+    for logger, handlers, level in before:
+        logger.handlers = handlers
+        logger.setLevel(level)
+
+
+# ── the canary: see tests/support/canary.py ──────────────────────────────────────────────────────────────────────────
+
+_HEARD: Final = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "plants(*places): tells a secret on purpose; the claim is that it is heard in each of these places"
+    )
+    root = logging.getLogger()
+    root.addHandler(LISTENER)
+    root.setLevel(logging.DEBUG)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail the test during which a secret was told."""
+    report = yield
+    for name, text in report.sections:
+        if name.endswith(call.when):
+            hear(name, text)
+    complaint = _complaint(item, call.when)
+    if complaint and report.failed:
+        report.sections.append(("The canary", complaint))
+    elif complaint:
+        report.outcome, report.longrepr = "failed", complaint
+    return report
+
+
+def _complaint(item: pytest.Item, when: str) -> str:
+    findings = LISTENER.take()
+    marker = item.get_closest_marker("plants")
+    if marker is None:
+        return _told(findings)
+    heard = item.stash.setdefault(_HEARD, [])
+    heard += findings
+    missed = [place for place in marker.args if not any(finding.startswith(place) for finding in heard)]
+    return f"What was planted is not heard in {missed}, but in {heard}." if missed and when == "teardown" else ""
+
+
+def _told(findings: list[str]) -> str:
+    return "\n".join(["A secret was told:", *findings]) if findings else ""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run where a secret was told after its last test."""
+    if complaint := _told(LISTENER.take()):
+        session.config.get_terminal_writer().line(f"\n{complaint}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -27,9 +27,10 @@ from demo.controlplane import (
     running_control_plane,
 )
 from demo.simulator import ManualClock, running_simulator
+from tests.support.canary import TOKEN, hear
 from tests.support.jobs import Jobs
 from tests.support.kubernetes_client import WATCHES, KubernetesClient, Recording
-from tests.support.operator_process import TOKEN, OperatorProcess, Operators, prove_calm
+from tests.support.operator_process import OperatorProcess, Operators, prove_calm
 from tests.support.watches import Watches, until
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ def operators(cluster: Cluster, azure: AzureSimulator, tmp_path_factory: pytest.
     operators = Operators(cluster, azure.url, tmp_path_factory.mktemp("operators"))
     yield operators
     operators.stop()
+    operators.hear_logs()
 
 
 @pytest.fixture
@@ -183,6 +185,7 @@ def operator_log(operators: Operators) -> Iterator[None]:
     before = operators.logs()
     yield
     after = operators.logs()
+    operators.hear_logs()
     said = [log.removeprefix(known) for log, known in zip_longest(after, before, fillvalue="")]
     sys.stdout.write("\n".join(said))
     prove_calm("".join(said))
@@ -208,3 +211,4 @@ def watches(namespace: str, client: KubernetesClient, recording: Recording) -> I
     watches = Watches(namespace, client, recording)
     yield watches
     watches.prove_unmarked()
+    hear("the Events", str(watches.events()))

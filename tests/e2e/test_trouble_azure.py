@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.simulator import Fault, running_simulator
+from tests.support.canary import TOKEN
 from tests.support.jobs import Jobs, name_of
-from tests.support.operator_process import TOKEN
 from tests.support.watches import condition, phase
 
 if TYPE_CHECKING:

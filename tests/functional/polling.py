@@ -12,6 +12,7 @@ from backupjobwatch.core.arm_ids import JobId, OperationId, VaultId
 from backupjobwatch.errors import NotAsked
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.builders import running_payload
+from tests.support.canary import TOKEN
 from tests.support.operator import MovableLoop
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from backupjobwatch.poller import Poller
     from demo.simulator import Vault
 
-A = Access(key="team-a/a/1", principal="team-a/a", tokens=StaticToken("token-a"))
-B = Access(key="team-b/b/1", principal="team-b/b", tokens=StaticToken("token-b"))
+TOKEN_A, TOKEN_B = f"a-{TOKEN}", f"b-{TOKEN}"
+A = Access(key="team-a/a/1", principal="team-a/a", tokens=StaticToken(TOKEN_A))
+B = Access(key="team-b/b/1", principal="team-b/b", tokens=StaticToken(TOKEN_B))
 VAULT_ID = VaultId(subscription_id=SUBSCRIPTION_ID, resource_group=RESOURCE_GROUP, name=VAULT)
 OTHER_SUBSCRIPTION = "11111111-5e1f-4000-8000-000000000000"
 LIST, GET = "/backupJobs$", "/backupJobs/"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from demo.simulator.tokens import TENANT_ID
+from tests.support.canary import WORD
 from tests.support.identities import new_certificate
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 ACCOUNT: Final = "backup-reader"
 SECRET: Final = "backup-credential"
-CANARY: Final = "canary-client-secret"
+CLIENT_SECRET: Final = f"client-secret-{WORD}"
 """What every client secret begins with."""
 
 _numbers = itertools.count(1)
@@ -62,7 +63,7 @@ class Tenant:
         named = {name: value for name, value in {**right, **data}.items() if value}
         self.api.identities.put_secret(SECRET, named, namespace=self.namespace, labels=labels)
 
-    def put_client_secret(self, text: str = f"{CANARY}-1", *, known: bool = True) -> None:
+    def put_client_secret(self, text: str = f"{CLIENT_SECRET}-1", *, known: bool = True) -> None:
         """Have the Secret hold a client secret, and Entra know it."""
         self.put_secret(AZURE_CLIENT_SECRET=text)
         if known:
@@ -104,16 +105,3 @@ class Tenants:
         values = {"operator_identity_namespaces": "", **self.options, **options}
         async with self._start(**values) as operator:
             yield operator
-
-    def secrets(self) -> list[str]:
-        """List what nobody may be told: all tokens, assertions, client secrets and keys."""
-        key = [line for line in certificate()[0].splitlines() if len(line) > 40]
-        return [
-            CANARY,
-            "demo-token",
-            "cluster-token",
-            "sig=",
-            *self.sim.tokens._principals,
-            *self.api.identities.tokens,
-            *key,
-        ]

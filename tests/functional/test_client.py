@@ -32,6 +32,7 @@ from demo.simulator import AzureSimulator, Fault
 from tests.functional.bound_client import BoundClient
 from tests.support.azure import SUBSCRIPTION_ID, recording_server
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
+from tests.support.canary import TOKEN
 from tests.support.operator import azure_threads
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from demo.simulator import Vault
     from tests.functional.conftest import OpenClient
 
-TOKEN = "demo-token"
+FRESH_TOKEN = f"fresh-{TOKEN}"
 
 
 class RenewedTokens:
@@ -196,7 +197,7 @@ DRIPS = [Fault.drip_body(interval=0.02), Fault.drip_headers(interval=0.02)]
 @pytest.mark.parametrize("fault", DRIPS, ids=lambda fault: fault.kind)
 async def test_a_request_ends_when_its_time_is_over(*, fault: Fault, tls: bool, tmp_path: Path) -> None:
     """A server that sends a byte now and then holds a thread for the total time-out, not for ever."""
-    async with AzureSimulator(tls=tls) as sim:
+    async with AzureSimulator(tls=tls, tokens={TOKEN: "demo-principal"}) as sim:
         vault = sim.add_vault(SUBSCRIPTION_ID, "rg", "vault")
         job_id = JobId.parse(vault.set_job(JOB_NAME, {"properties": {"status": "Completed"}}))
         authority = tmp_path / "ca.pem"
@@ -291,8 +292,8 @@ async def test_a_handshake_that_is_not_answered(open_client: OpenClient, job_id:
 async def test_a_refused_token_is_renewed_once(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
     """After a 401 the request is made again, with a token that was not handed out before."""
     sim.tokens.expire(TOKEN)
-    sim.tokens.add("fresh-token", "demo-principal")
-    tokens = RenewedTokens(TOKEN, "fresh-token")
+    sim.tokens.add(FRESH_TOKEN, "demo-principal")
+    tokens = RenewedTokens(TOKEN, FRESH_TOKEN)
     assert (await open_client(tokens=tokens).get_job(job_id)).name == JOB_NAME
     assert tokens.asked == [(None, False), (None, True)]
     assert len({request.authorization_sha256 for request in sim.requests}) == 2
@@ -301,8 +302,8 @@ async def test_a_refused_token_is_renewed_once(open_client: OpenClient, sim: Azu
 async def test_a_claims_challenge_is_answered(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
     """Continuous access evaluation: the claims of the challenge go into the request for the next token."""
     sim.tokens.revoke(TOKEN, claims={"access_token": {"nbf": {"essential": True, "value": "1772586000"}}})
-    sim.tokens.add("fresh-token", "demo-principal")
-    tokens = RenewedTokens(TOKEN, "fresh-token")
+    sim.tokens.add(FRESH_TOKEN, "demo-principal")
+    tokens = RenewedTokens(TOKEN, FRESH_TOKEN)
     assert (await open_client(tokens=tokens).get_job(job_id)).name == JOB_NAME
     claims = '{"access_token": {"nbf": {"essential": true, "value": "1772586000"}}}'
     assert tokens.asked == [(None, False), (claims, True)]
@@ -469,7 +470,7 @@ def test_a_path_does_not_change_the_host(path: str) -> None:
 
 async def test_speaks_tls_with_those_it_trusts_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A certificate of an authority that is not trusted ends the request before a token is sent."""
-    async with AzureSimulator(tls=True) as sim:
+    async with AzureSimulator(tls=True, tokens={TOKEN: "demo-principal"}) as sim:
         vault = sim.add_vault(SUBSCRIPTION_ID, "rg", "vault")
         job_id = JobId.parse(vault.set_job(JOB_NAME, running_payload()))
         authority = tmp_path / "ca.pem"

@@ -22,6 +22,7 @@ from backupjobwatch.arm.credentials import IdentityTokens, StaticToken, operator
 from backupjobwatch.errors import AuthenticationFailed, AzureError, AzureUnavailable, CredentialsNotFound
 from backupjobwatch.settings import Settings
 from tests.functional.bound_client import BoundClient
+from tests.support.canary import TOKEN, WORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 TENANT = "7e4a0000-5e1f-4000-8000-000000000000"
 CLIENT = "c11e0000-5e1f-4000-8000-000000000000"
+MANAGED_TOKEN = f"managed-{TOKEN}"
+CLIENT_SECRET = f"client-secret-{WORD}"
 ASSERTION = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQifQ.c2ln"
 
 
@@ -84,7 +87,7 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
     with stub_server() as stub:
         monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", stub.url)
         stub.answer = {
-            "access_token": "managed-token",
+            "access_token": MANAGED_TOKEN,
             "expires_in": "86400",
             "expires_on": str(int(time.time()) + 86400),
             "resource": "https://management.azure.com",
@@ -117,9 +120,9 @@ def federated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_development_has_a_static_token() -> None:
     """A development token is handed out as it is, renewed or not."""
-    tokens = operator_tokens(Settings(development=True, development_token=SecretStr("demo-token")))
+    tokens = operator_tokens(Settings(development=True, development_token=SecretStr(TOKEN)))
     assert isinstance(tokens, StaticToken)
-    assert tokens.get() == tokens.get(claims="{}", renewed=True) == "demo-token"
+    assert tokens.get() == tokens.get(claims="{}", renewed=True) == TOKEN
 
 
 # ── managed identity: what is tried where nothing else is configured ─────────────────────────────────────────────────
@@ -129,7 +132,7 @@ def test_a_managed_identity(metadata: Stub) -> None:
     """A token comes from the metadata service, once: azure-identity keeps it."""
     tokens = operator_tokens(Settings())
     assert isinstance(tokens, IdentityTokens)
-    assert (tokens.get(), tokens.get()) == ("managed-token", "managed-token")
+    assert (tokens.get(), tokens.get()) == (MANAGED_TOKEN, MANAGED_TOKEN)
     (target,) = metadata.targets
     assert parse_qs(urlsplit(target).query)["resource"] == ["https://management.azure.com"]
     assert "client_id" not in target
@@ -146,15 +149,15 @@ def test_a_renewed_token_was_not_handed_out_before(metadata: Stub) -> None:
     """Renewal goes past the cache."""
     tokens = operator_tokens(Settings())
     tokens.get()
-    metadata.answer["access_token"] = "another-token"
-    assert tokens.get(renewed=True) == "another-token"
-    assert tokens.get() == "another-token"
+    metadata.answer["access_token"] = f"another-{MANAGED_TOKEN}"
+    assert tokens.get(renewed=True) == f"another-{MANAGED_TOKEN}"
+    assert tokens.get() == f"another-{MANAGED_TOKEN}"
 
 
 def test_the_metadata_service_is_not_asked_by_proxy(metadata: Stub) -> None:
     """The proxy is for Azure and Entra: tokens of the machine's own service, over plain http, do not go through it."""
     with stub_server() as proxy:
-        assert operator_tokens(Settings(azure_proxy=proxy.url)).get() == "managed-token"
+        assert operator_tokens(Settings(azure_proxy=proxy.url)).get() == MANAGED_TOKEN
         assert proxy.targets == []
 
 
@@ -199,7 +202,12 @@ async def test_the_client_passes_trouble_on(metadata: Stub) -> None:
         with pytest.raises(CredentialsNotFound):
             await client.get_token()
         metadata.status = 200
-        metadata.answer = {"access_token": "late", "expires_in": "86400", "token_type": "Bearer", "resource": "x"}
+        metadata.answer = {
+            "access_token": MANAGED_TOKEN,
+            "expires_in": "86400",
+            "token_type": "Bearer",
+            "resource": "x",
+        }
         await client.get_token()
     finally:
         client.close()
@@ -209,7 +217,7 @@ async def test_one_identity_for_many_threads(metadata: Stub) -> None:
     """Threads that begin at one time share the credential and its cache."""
     tokens = operator_tokens(Settings())
     got = await asyncio.gather(*(asyncio.to_thread(tokens.get) for _ in range(8)))
-    assert set(got) == {"managed-token"}
+    assert set(got) == {MANAGED_TOKEN}
     assert len(metadata.targets) <= 8
 
 
@@ -266,7 +274,7 @@ def test_a_service_principal_goes_by_the_proxy_that_is_set(monkeypatch: pytest.M
     """The proxy of the settings gets a tunnel's request, and the secret goes nowhere else."""
     monkeypatch.setenv("AZURE_TENANT_ID", TENANT)
     monkeypatch.setenv("AZURE_CLIENT_ID", CLIENT)
-    monkeypatch.setenv("AZURE_CLIENT_SECRET", "made-up-secret")
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", CLIENT_SECRET)
     with stub_server() as proxy, stub_server() as foreign:
         monkeypatch.setenv("HTTPS_PROXY", foreign.url)
         proxy.status = 502
@@ -274,4 +282,4 @@ def test_a_service_principal_goes_by_the_proxy_that_is_set(monkeypatch: pytest.M
             operator_tokens(Settings(azure_proxy=proxy.url)).get()
         assert set(proxy.targets) == {"CONNECT login.microsoftonline.com:443"}
         assert foreign.targets == []
-    assert "made-up-secret" not in f"{caught.value}{caught.value.__cause__}"
+    assert CLIENT_SECRET not in f"{caught.value}{caught.value.__cause__}"

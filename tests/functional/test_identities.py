@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.functional.tenants import ACCOUNT, CANARY, SECRET, certificate
+from tests.functional.tenants import ACCOUNT, CLIENT_SECRET, SECRET, certificate
 from tests.support.builders import JOB_NAME, condition, job_payload, running_payload, standing
 
 if TYPE_CHECKING:
@@ -126,25 +126,25 @@ ACCOUNTS: dict[str, tuple[Any, Any, str, str]] = {
 SECRETS: dict[str, tuple[Any, Any, str, str]] = {
     "no Secret": (nothing, lambda it: it.put_client_secret(), "CredentialsNotFound", f"no Secret team-a/{SECRET}"),
     "no label": (
-        lambda it: it.put_secret({}, AZURE_CLIENT_SECRET=CANARY),
+        lambda it: it.put_secret({}, AZURE_CLIENT_SECRET=CLIENT_SECRET),
         lambda it: it.put_client_secret(),
         "CredentialsNotFound",
         'no label azurebackup.dev/credential: "true"',
     ),
     "another label": (
-        lambda it: it.put_secret({"azurebackup.dev/credential": "false"}, AZURE_CLIENT_SECRET=CANARY),
+        lambda it: it.put_secret({"azurebackup.dev/credential": "false"}, AZURE_CLIENT_SECRET=CLIENT_SECRET),
         lambda it: it.put_client_secret(),
         "CredentialsNotFound",
         "no label",
     ),
     "no tenant": (
-        lambda it: it.put_secret(AZURE_CLIENT_SECRET=CANARY, AZURE_TENANT_ID=""),
+        lambda it: it.put_secret(AZURE_CLIENT_SECRET=CLIENT_SECRET, AZURE_TENANT_ID=""),
         lambda it: it.put_client_secret(),
         "CredentialsNotFound",
         "no key AZURE_TENANT_ID",
     ),
     "no client": (
-        lambda it: it.put_secret(AZURE_CLIENT_SECRET=CANARY, AZURE_CLIENT_ID=""),
+        lambda it: it.put_secret(AZURE_CLIENT_SECRET=CLIENT_SECRET, AZURE_CLIENT_ID=""),
         lambda it: it.put_client_secret(),
         "CredentialsNotFound",
         "no key AZURE_CLIENT_ID",
@@ -156,7 +156,7 @@ SECRETS: dict[str, tuple[Any, Any, str, str]] = {
         "neither AZURE_CLIENT_CERTIFICATE nor AZURE_CLIENT_SECRET",
     ),
     "a certificate that is none": (
-        lambda it: it.put_secret(AZURE_CLIENT_CERTIFICATE=f"{CANARY} is no PEM"),
+        lambda it: it.put_secret(AZURE_CLIENT_CERTIFICATE=f"{CLIENT_SECRET} is no PEM"),
         lambda it: it.put_client_secret(),
         "CredentialsNotFound",
         "",
@@ -175,13 +175,13 @@ SECRETS: dict[str, tuple[Any, Any, str, str]] = {
     ),
     "a wrong secret": (
         lambda it: it.put_client_secret(known=False),
-        lambda it: it.put_client_secret(f"{CANARY}-2"),
+        lambda it: it.put_client_secret(f"{CLIENT_SECRET}-2"),
         "AuthenticationFailed",
         "AADSTS7000215",
     ),
     "a secret that Entra learns late": (
         lambda it: it.put_client_secret(known=False),
-        lambda it: it.application.add_secret(f"{CANARY}-1"),
+        lambda it: it.application.add_secret(f"{CLIENT_SECRET}-1"),
         "AuthenticationFailed",
         "AADSTS7000215",
     ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.simulator import Fault
-from tests.functional.tenants import ACCOUNT, SECRET
+from tests.functional.tenants import ACCOUNT, CLIENT_SECRET, SECRET
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
 from tests.support.kubernetes import NAME
 
@@ -133,7 +133,7 @@ async def test_a_change_of_the_object_does_not_end_azures_wait(
         sim.faults.add(Fault.throttled(retry_after=3000))
         tenant.watch(vault.set_job(JOB_NAME, running_payload()), field)
         await api.status(reason="Throttled")
-        tenant.put_client_secret("canary-client-secret-2")
+        tenant.put_client_secret(f"{CLIENT_SECRET}-2")
         tenant.annotate()
         read = tenant.reads()
         await operator.advance_until(lambda: tenant.reads() > read + 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from demo.simulator import EntraSimulator, Fault
-from tests.functional.tenants import ACCOUNT, CANARY, SECRET, certificate
+from tests.functional.tenants import ACCOUNT, CLIENT_SECRET, SECRET, certificate
 from tests.support.builders import JOB_NAME, job_payload, running_payload, standing
 
 if TYPE_CHECKING:
@@ -146,14 +146,14 @@ async def test_a_secret_is_rotated_without_a_restart(tenants: Tenants, sim: Azur
     async with tenants.operator() as operator:
         tenant.watch(vault.set_job(JOB_NAME, running_payload()), "secretName")
         await tenants.api.status(phase="Running")
-        await rotate(tenants, operator, lambda: tenant.put_client_secret(f"{CANARY}-2"))
+        await rotate(tenants, operator, lambda: tenant.put_client_secret(f"{CLIENT_SECRET}-2"))
         tenant.application.add_certificate(certificate()[1])
         await rotate(tenants, operator, lambda: tenant.put_secret(AZURE_CLIENT_CERTIFICATE=certificate()[0]))
-        other.application.add_secret(f"{CANARY}-3")
+        other.application.add_secret(f"{CLIENT_SECRET}-3")
         await rotate(
             tenants,
             operator,
-            lambda: tenant.put_secret(AZURE_CLIENT_ID=other.client_id, AZURE_CLIENT_SECRET=f"{CANARY}-3"),
+            lambda: tenant.put_secret(AZURE_CLIENT_ID=other.client_id, AZURE_CLIENT_SECRET=f"{CLIENT_SECRET}-3"),
         )
         vault.set_job(JOB_NAME, job_payload())
         await operator.advance_to("Succeeded", tenants.api)
@@ -280,7 +280,7 @@ async def test_a_tenant_id_leads_to_no_other_host(
     async with EntraSimulator(tokens=sim.tokens) as elsewhere:
         tenant_id = form.format(host=elsewhere.url.removeprefix("https://"))
         tenant.annotate(tenant_id=tenant_id)
-        tenant.put_secret(AZURE_CLIENT_SECRET=CANARY, AZURE_TENANT_ID=tenant_id)
+        tenant.put_secret(AZURE_CLIENT_SECRET=CLIENT_SECRET, AZURE_TENANT_ID=tenant_id)
         async with tenants.operator():
             tenant.watch(vault.set_job(JOB_NAME, job_payload()), field)
             status = await tenants.api.status(phase="Pending")

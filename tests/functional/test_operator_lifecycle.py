@@ -20,6 +20,7 @@ from backupjobwatch.errors import StoreUnavailable
 from backupjobwatch.run import run
 from backupjobwatch.settings import Settings
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
+from tests.support.canary import TOKEN, hear
 from tests.support.kubernetes import EVENT_POSTS
 from tests.support.operator import free_port
 
@@ -265,7 +266,7 @@ async def test_killed_between_the_write_and_its_event(
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
         await hold.arrived()
         process.send_signal(signal.SIGKILL)
-        await process.wait()
+        await _log_of(process)
     hold.release()
     await asyncio.sleep(0.1)
     assert ((await api.status())["phase"], api.events()) == ("Succeeded", [])
@@ -286,27 +287,27 @@ async def test_a_signal_ends_it_gracefully(
         await asyncio.sleep(0.1)
         process.send_signal(number)
         started = time.monotonic()
-        _, log = await process.communicate()
-    assert process.returncode == 0, log.decode()
+        log = await _log_of(process)
+    assert process.returncode == 0, log
     assert time.monotonic() - started < 3
-    assert b"Traceback" not in log
+    assert "Traceback" not in log
 
 
 async def test_wrong_settings_end_it_at_once() -> None:
     """`backupjobwatch run` with a wrong setting ends with exit code 2, and names the setting."""
     async with _process(None, BACKUPJOBWATCH_HEARTBEAT="soon") as process:
-        _, log = await process.communicate()
+        log = await _log_of(process)
     assert process.returncode == 2
-    assert b"BACKUPJOBWATCH_HEARTBEAT: write a duration such as 30s" in log
+    assert "BACKUPJOBWATCH_HEARTBEAT: write a duration such as 30s" in log
 
 
 async def test_no_api_server_ends_it_with_the_reason() -> None:
     """`backupjobwatch run` without access to an API server ends with exit code 1, and without a traceback."""
     async with _process(None) as process:
-        _, log = await process.communicate()
+        log = await _log_of(process)
     assert process.returncode == 1
-    assert b"no access to a Kubernetes API server" in log
-    assert b"Traceback" not in log
+    assert "no access to a Kubernetes API server" in log
+    assert "Traceback" not in log
 
 
 @contextlib.asynccontextmanager
@@ -323,7 +324,7 @@ async def _process(sim: AzureSimulator | None, **variables: str) -> AsyncIterato
         environment |= {
             "BACKUPJOBWATCH_AZURE_ENDPOINT": sim.url,
             "BACKUPJOBWATCH_DEVELOPMENT": "true",
-            "BACKUPJOBWATCH_DEVELOPMENT_TOKEN": "demo-token",
+            "BACKUPJOBWATCH_DEVELOPMENT_TOKEN": TOKEN,
             "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES": "*",
         }
     process = await asyncio.create_subprocess_exec(
@@ -336,6 +337,13 @@ async def _process(sim: AzureSimulator | None, **variables: str) -> AsyncIterato
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def _log_of(process: asyncio.subprocess.Process) -> str:
+    """Wait for its end, and return all that it has said."""
+    log = b"".join(await process.communicate()).decode()
+    hear("the log of a process", log)
+    return log
 
 
 def _open_files() -> int:

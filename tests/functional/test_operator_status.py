@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from demo.simulator import Fault, jobs
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, condition, job_payload, running_payload, standing
+from tests.support.canary import WORD
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator, Job, Vault
@@ -222,15 +223,19 @@ async def test_throttling_stops_a_subscription_and_leaves_phases_alone(
 
 
 async def test_neither_token_nor_signature_is_told_to_anybody(
-    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, caplog: pytest.LogCaptureFixture
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Through good and bad answers no log line, status or Event holds the token."""
-    caplog.set_level(logging.DEBUG)
-    for fault in (Fault.forbidden(), Fault.unauthorized(), Fault.unauthorized(), Fault.reset(), Fault.html()):
+    """Through bad answers, and texts of Azure's that are full of signed URLs. (The canary is in token and signatures.)"""
+    signed = f"https://stharbour.blob.core.windows.net/vhds/d.vhd?sv=2022-11-02&sr=b&sig={WORD}%3D"
+    refusal = json.dumps({"error": {"code": "Bad", "message": f"No {signed}"}})
+    echo = [Fault.answer(status=400, body=refusal), Fault.answer(status=403, body=signed)]
+    for fault in (Fault.forbidden(), Fault.unauthorized(), Fault.unauthorized(), Fault.reset(), *echo):
         sim.faults.add(fault)
-    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
-    await operator.advance_to("Succeeded", api)
-    assert len(sim.requests) == 6
-    for text in (caplog.text, str(api.objects.history), str(api.events())):
-        assert "demo-token" not in text
-        assert "cluster-token" not in text
+    error = {"errorCode": 1, "errorTitle": signed, "errorString": signed, "recommendations": [signed]}
+    details = {"tasksList": [{"taskId": signed}], "propertyBag": {"Target": signed}, "dynamicErrorMessage": signed}
+    job = job_payload(status="Failed", entityFriendlyName=signed, errorDetails=[error], extendedInfo=details)
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job), "pollInterval": "10s"})
+    await operator.advance_to("Failed", api)
+    assert len(sim.requests) == 7
+    for told in (api.get()["status"], api.events(), api.writes()[:-1]):
+        assert "d.vhd?[…]" in str(told)

@@ -18,6 +18,7 @@ from backupjobwatch.poller import Poller
 from backupjobwatch.settings import Settings
 from demo.simulator import AzureSimulator, Fault
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload
+from tests.support.canary import TOKEN
 from tests.support.operator import MovableLoop
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Asker:
 
     def __init__(self, poller: Poller) -> None:
         self._poller = poller
-        self._access = Access(key="operator", principal="operator", tokens=StaticToken("demo-token"))
+        self._access = Access(key="operator", principal="operator", tokens=StaticToken(TOKEN))
 
     async def job(self, job_id: JobId) -> Job:
         return await self._poller.job(self._access, job_id, interval=timedelta(seconds=30))

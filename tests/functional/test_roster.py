@@ -20,6 +20,7 @@ from backupjobwatch.settings import Settings
 from backupjobwatch.step import Stepper
 from backupjobwatch.store import Store
 from tests.support.builders import JOB_NAME, job_payload
+from tests.support.canary import TOKEN
 from tests.support.kubernetes import STATUS_WRITES
 from tests.support.operator import MovableLoop
 
@@ -33,7 +34,7 @@ def settings(sim: AzureSimulator) -> Settings:
     return Settings(
         azure_endpoint=sim.url,
         development=True,
-        development_token="demo-token",  # type: ignore[arg-type]
+        development_token=TOKEN,  # type: ignore[arg-type]
         operator_identity_namespaces=("*",),
     )
 

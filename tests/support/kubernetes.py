@@ -15,6 +15,7 @@ import yaml
 from aiohttp import web
 
 from backupjobwatch.constants import API_VERSION, KIND, PLURAL
+from tests.support.canary import WORD
 from tests.support.kubernetes_discovery import discovery
 from tests.support.kubernetes_identities import Identities
 from tests.support.kubernetes_objects import Objects, Refused
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 NAMESPACE: Final = "team-a"
 NAME: Final = "nightly"
-TOKEN: Final = "cluster-token"
+TOKEN: Final = f"cluster-token-{WORD}"
 STATUS_WRITES: Final = r"^PUT .*/status$"
 EVENT_POSTS: Final = r"^POST .*/events$"
 

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import requests
 from kubernetes import client, config
 
+from tests.support.canary import hear
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -164,6 +166,7 @@ class Recording:
         self._connection, response = self._open(f"{WATCHES}?{query}")
         try:
             for line in response:
+                hear("the watch stream", line.decode())
                 event = json.loads(line)
                 if event["type"] == "ERROR":
                     raise _Expired

@@ -30,8 +30,6 @@ class Identities:
 
     def __init__(self) -> None:
         self.issuer = _issuer()
-        self.tokens: list[str] = []
-        """Those that were given out."""
         self._objects: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._forbidden: set[str] = set()
         self._version = 5000
@@ -81,7 +79,6 @@ class Identities:
         subject = f"system:serviceaccount:{metadata['namespace']}:{metadata['name']}"
         (audience,) = spec["audiences"]
         token = self.issuer.token(subject, audience=audience, lifetime=spec["expirationSeconds"], jti=str(uuid.uuid4()))
-        self.tokens.append(token)
         end = datetime.now(UTC) + timedelta(seconds=spec["expirationSeconds"])
         return {**asked, "status": {"token": token, "expirationTimestamp": f"{end:%Y-%m-%dT%H:%M:%SZ}"}}
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Final, Self
 
 import requests
 
+from tests.support.canary import TOKEN, hear
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from demo.controlplane import Cluster
 
 ROOT: Final = Path(__file__).parents[2]
-TOKEN: Final = "e2e-token"
-"""What the operator shows to Azure: nowhere else may it be seen."""
 
 _FOREIGN = re.compile(r"(BACKUPJOBWATCH|AZURE|KUBERNETES|IDENTITY|MSI)_")
 _PATIENCE = 40.0
@@ -60,6 +60,7 @@ class OperatorProcess:
     def __init__(self, environment: Mapping[str, str], log: Path) -> None:
         self._port = _free_port()
         self._log = log
+        self._heard = 0
         with log.open("w") as output:
             self._process = subprocess.Popen(
                 backupjobwatch("run"),
@@ -88,6 +89,13 @@ class OperatorProcess:
     def log(self) -> str:
         """All that it has said."""
         return self._log.read_text()
+
+    def hear_log(self) -> None:
+        """Look for secrets in what it has said since the last time."""
+        with self._log.open() as log:
+            log.seek(self._heard)
+            hear("the log of an operator", log.read())
+            self._heard = log.tell()
 
     @property
     def running(self) -> bool:
@@ -163,8 +171,12 @@ class Operators:
         """What each of them has said so far, oldest first."""
         return [operator.log for operator in self._started]
 
+    def hear_logs(self) -> None:
+        """Look for secrets in what they have said since the last time."""
+        for operator in self._started:
+            operator.hear_log()
+
 
 def prove_calm(log: str) -> None:
-    """Prove that a log has nothing that nobody should see: no token, no traceback."""
-    assert TOKEN not in log
+    """Prove that a log has no traceback."""
     assert "Traceback" not in log, log

@@ -121,10 +121,11 @@ class Watches:
         """Wait for a reason, of the present generation."""
         return self.until(name, lambda body: reason(body) == wanted)
 
-    def events(self, name: str, event_reason: str = "") -> list[Body]:
-        """List the Kubernetes Events about one, oldest first."""
+    def events(self, name: str = "", event_reason: str = "") -> list[Body]:
+        """List the Kubernetes Events about one, or in the namespace, oldest first."""
         path = f"/api/v1/namespaces/{self.namespace}/events"
-        items = self._done("GET", path, fieldSelector=f"involvedObject.name={name}")["items"]
+        about = {"fieldSelector": f"involvedObject.name={name}"} if name else {}
+        items = self._done("GET", path, **about)["items"]
         found = [item for item in items if event_reason in ("", item["reason"])]
         return sorted(found, key=lambda item: item["firstTimestamp"])
 

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
 
 from backupjobwatch import __version__
-from backupjobwatch.cli import main
 from tests.support.azure import DATA, payload
 from tests.support.builders import JOB_ID, job_payload, running_payload, standing, watch_body
+from tests.support.command import invoke
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from click.testing import Result
 
 NOW = "2026-03-04T01:00:00Z"
 
@@ -37,7 +38,7 @@ class Files:
     def render(self, watch: object, response: object, *arguments: str) -> Result:
         command = ["render", "--watch", self.write("watch.yaml", watch)]
         response = response if isinstance(response, str | bytes) else json.dumps(response)
-        return CliRunner().invoke(main, [*command, "--response", self.write("response.json", response), *arguments])
+        return invoke(*command, "--response", self.write("response.json", response), *arguments)
 
     def rendered(self, watch: object, response: object, *arguments: str) -> dict[str, Any]:
         """The object that is printed."""
@@ -188,14 +189,14 @@ def test_renders_every_job_on_record(files: Files, name: str) -> None:
 @pytest.mark.parametrize("command", [["--help"], ["run", "--help"], ["check", "-h"], ["render", "-h"]])
 def test_help(command: list[str]) -> None:
     """Every command says what it does."""
-    result = CliRunner().invoke(main, command)
+    result = invoke(*command)
     assert result.exit_code == 0
     assert "Usage: " in result.stdout
 
 
 def test_version() -> None:
     """The version is the package's."""
-    assert CliRunner().invoke(main, ["--version"]).stdout == f"backupjobwatch, version {__version__}\n"
+    assert invoke("--version").stdout == f"backupjobwatch, version {__version__}\n"
 
 
 def test_runs_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,7 +212,7 @@ def test_wrong_settings_are_told(command: str, monkeypatch: pytest.MonkeyPatch) 
     """A wrong setting ends every command that needs settings with code 2, and what to write."""
     monkeypatch.setenv("BACKUPJOBWATCH_HEARTBEAT", "soon")
     monkeypatch.setenv("BACKUPJOBWATCH_HEARTBEET", "5m")
-    result = CliRunner().invoke(main, [command])
+    result = invoke(command)
     assert result.exit_code == 2
     assert "BACKUPJOBWATCH_HEARTBEAT: write a duration such as 30s" in result.stderr
     assert "did you mean BACKUPJOBWATCH_HEARTBEAT?" in result.stderr

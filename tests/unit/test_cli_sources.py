@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from click.testing import CliRunner
 
-from backupjobwatch.cli import main
 from tests.support.azure import payload
 from tests.support.builders import JOB_NAME, OPERATION, VAULT_REF, job_payload, watch_body
+from tests.support.command import invoke
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +29,7 @@ def render(tmp_path: Path) -> Any:
         (tmp_path / "watch.yaml").write_text(yaml.safe_dump(watch))
         (tmp_path / "answer.json").write_text(json.dumps(answer))
         files = ["--watch", str(tmp_path / "watch.yaml"), "--response", str(tmp_path / "answer.json")]
-        result = CliRunner().invoke(main, ["render", *files, "--now", NOW, *arguments])
+        result = invoke("render", *files, "--now", NOW, *arguments)
         assert result.exit_code == 0, result.output
         status: dict[str, Any] = yaml.safe_load(result.stdout)["status"]
         return status

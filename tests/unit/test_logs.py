@@ -5,30 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import re
-from typing import TYPE_CHECKING
 
 import pytest
 
 from backupjobwatch.logs import configure_logs
 from backupjobwatch.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+pytestmark = pytest.mark.usefixtures("logging_restored")
 
 QUIET = ("kopf", "kopf.objects", "azure", "msal", "urllib3", "aiohttp.access", "asyncio")
-
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """Logging is the process's: put it back as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    levels = {name: logging.getLogger(name).level for name in QUIET}
-    yield
-    root.handlers = handlers
-    root.setLevel(level)
-    for name, before in levels.items():
-        logging.getLogger(name).setLevel(before)
 
 
 def test_text(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,22 @@
+"""The search for secrets hears what the operator's process says, and what the API server keeps of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.canary import WORD
+
+if TYPE_CHECKING:
+    from tests.support.jobs import Jobs
+    from tests.support.operator_process import Operators
+    from tests.support.watches import Watches
+
+
+@pytest.mark.plants("the log of an operator", "the watch stream", "the Events")
+def test_hears_logs_statuses_and_events(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
+    """Planted as the name of an item, which is no secret, the canary gets everywhere."""
+    own_operators.start(NAMESPACES=watches.namespace).wait_ready()
+    watches.create("planted", jobResourceId=jobs.completed(WORD))
+    watches.until_event("planted", "JobCompleted")

@@ -1,0 +1,28 @@
+"""The search for secrets hears all that the operator tells the API server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.builders import JOB_NAME, job_payload
+from tests.support.canary import WORD
+from tests.support.kubernetes import NAME, NAMESPACE
+
+if TYPE_CHECKING:
+    from demo.simulator import Vault
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+
+@pytest.mark.plants(
+    "the log of backupjobwatch.step",
+    f"PUT /apis/azurebackup.dev/v1alpha1/namespaces/{NAMESPACE}/backupjobwatches/{NAME}/status",
+    f"POST /api/v1/namespaces/{NAMESPACE}/events",
+)
+async def test_hears_logs_statuses_and_events(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """Planted as the name of an item, which is no secret, the canary gets everywhere."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(entityFriendlyName=WORD))})
+    await api.status(phase="Succeeded")
+    await api.events_told(1)

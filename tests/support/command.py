@@ -1,0 +1,15 @@
+"""``backupjobwatch`` in this process, by its command line."""
+
+from __future__ import annotations
+
+from click.testing import CliRunner, Result
+
+from backupjobwatch.cli import main
+from tests.support.canary import hear
+
+
+def invoke(*arguments: str) -> Result:
+    """Run a command to its end."""
+    result = CliRunner().invoke(main, arguments)
+    hear(f"backupjobwatch {' '.join(arguments[:1])}", result.output)
+    return result

@@ -1,0 +1,172 @@
+"""The search for secrets finds them: in every form, in what is logged and printed, and then the run fails."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from tests.support.canary import TOKEN, WORD, Listener
+from tests.support.command import invoke
+from tests.support.identities import ServiceAccountIssuer, new_certificate
+from tests.support.operator_process import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def in_base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+SECRETS = {
+    "a token": f"Authorization: Bearer {TOKEN}",
+    "a signature": f"https://x.blob.core.windows.net/c?sv=2024&sig=abc{WORD}%2Fdef%3D",
+    "a quoted one": repr({"password": f"p-{WORD}\n"}),
+    "a percent-encoded one": quote(f"ä{WORD}/", safe=""),
+    **{f"base64, {count} bytes in": in_base64(f"{'x' * count}{WORD}-1") for count in range(4)},
+    "a ServiceAccount's token": ServiceAccountIssuer().token("system:serviceaccount:a:b"),
+    "a private key": new_certificate()[0],
+    "a private key in a Secret": in_base64(new_certificate()[0]),
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_knows_a_secret(name: str) -> None:
+    """A secret is found, however it was written, and is told of with where it was and what stands around it; once."""
+    listener = Listener()
+    listener.hear("an Event", f"It is said that {SECRETS[name]}.")
+    (finding,) = listener.take()
+    assert re.match("an Event: …It is said that ", finding)
+    assert listener.take() == []
+
+
+@pytest.mark.parametrize("text", ["", "eyJhbGciOiJub25lIn0", "[token]", "sig=[…]", WORD[:-1], new_certificate()[1]])
+def test_knows_what_is_none(text: str) -> None:
+    """What is left of a secret, and a certificate without its key, may be told."""
+    listener = Listener()
+    listener.hear("an Event", text)
+    assert listener.take() == []
+
+
+def test_a_leak_in_a_loop_takes_no_memory() -> None:
+    """Of the same secret told again and again, some findings are kept."""
+    listener = Listener()
+    for _ in range(1000):
+        listener.hear("an Event", "x" * 10_000 + WORD + "x" * 10_000)
+    findings = listener.take()
+    assert 1 < len(findings) < 100
+    assert max(map(len, findings)) < 1000
+
+
+# ── what is logged and printed ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.plants("the log of anybody")
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.ERROR])
+def test_hears_a_message(level: int) -> None:
+    """Whoever logs one, at whatever level."""
+    logging.getLogger("anybody").log(level, "a token: %s", TOKEN)
+
+
+@pytest.mark.plants("the log of anybody")
+def test_hears_what_is_beside_the_message() -> None:
+    """Which JSON logs have too."""
+    logging.getLogger("anybody").debug("asked", extra={"headers": {"Authorization": TOKEN}})
+
+
+@pytest.mark.plants("the log of anybody")
+def test_hears_a_traceback() -> None:
+    """The cause of an error is in it."""
+    try:
+        int(TOKEN)
+    except ValueError as error:
+        failure = OSError("no")
+        failure.__cause__ = error
+        logging.getLogger("anybody").debug("failed", exc_info=failure)
+
+
+@pytest.mark.plants("Captured stdout call", "Captured stderr call")
+def test_hears_what_is_printed() -> None:
+    """In this process or another."""
+    sys.stdout.write(f"{WORD}\n")
+    subprocess.run(["sh", "-c", f"echo {WORD} >&2"], check=True)
+
+
+@pytest.mark.plants("backupjobwatch check")
+def test_hears_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`backupjobwatch check` shows the settings: the planted one, which is none, it repeats."""
+    monkeypatch.setenv(f"BACKUPJOBWATCH_{WORD}", "1")
+    assert invoke("check").exit_code == 2
+
+
+# ── the end of the run ───────────────────────────────────────────────────────────────────────────────────────────────
+
+PLANTED = """
+import logging, pytest
+from tests.support.canary import WORD, hear
+
+def test_innocent(): logging.getLogger("x").error("nothing")
+def test_log(): logging.getLogger("x").debug(WORD)
+def test_failing():
+    hear("an Event", WORD)
+    assert False
+
+@pytest.fixture
+def cleanup():
+    yield
+    hear("a status", WORD)
+
+def test_cleanup(cleanup): pass
+
+@pytest.mark.plants("the log of y")
+def test_not_heard(): hear("the log of x", WORD)
+"""
+LATE = """
+import logging, pytest
+from tests.support.canary import WORD
+
+class Late:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self): logging.getLogger("late").debug(WORD)
+
+def test_innocent(request): request.config.pluginmanager.register(Late())
+"""
+
+
+def run_pytest(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests in *text*, with what listens in this run too."""
+    file = folder / "test_planted.py"
+    file.write_text(text)
+    options = ["-p", "tests.conftest", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), str(file)]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *options], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_a_secret_fails_the_test_that_told_it(tmp_path: Path) -> None:
+    """Also one told in its cleanup; the summary says where. A test that claims a find, and has none, fails as well."""
+    done = run_pytest(tmp_path, PLANTED)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+    assert re.search(r"2 failed, 3 passed, 2 errors in", done.stdout), done.stdout
+    for line in (
+        f"the log of x: …{WORD}",
+        f"an Event: …{WORD}",
+        f"a status: …{WORD}",
+        "What was planted is not heard in ['the log of y']",
+    ):
+        assert line in done.stdout
+
+
+def test_a_secret_after_the_last_test_fails_the_run(tmp_path: Path) -> None:
+    """All tests passed, and yet the exit code is that of failure."""
+    done = run_pytest(tmp_path, LATE)
+    assert "1 passed" in done.stdout
+    assert f"A secret was told:\nthe log of late: …{WORD}" in done.stdout
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
