@@ -1,6 +1,6 @@
 """The table of docs/gates.md, cell by cell: what each tool makes of what the operator has really written.
 
-What kubectl itself makes of it is in tests/e2e/test_gates.py.
+What kubectl itself makes of it is in tests/e2e/test_kubectl_wait.py.
 """
 
 from __future__ import annotations
