@@ -6,16 +6,16 @@ What kubectl itself makes of it is in tests/e2e/test_kubectl_wait.py.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from tests.contract.markdown import code, plain, table
 from tests.contract.project import read
-from tests.support.gates import argo_cd, argo_workflows, flux, kstatus, scenes, verdicts
+from tests.support.gates import argo_cd, argo_workflows, flux, scenes, verdicts
 from tests.support.gates.flux_checks import complaints
 from tests.support.gates.scenes import SCENES
-from tests.support.gates.states import NO_STATUS, NOT_SEEN, all_states, stale, written
+from tests.support.gates.states import NO_STATUS, NOT_SEEN, all_states, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +79,13 @@ def test_flux_checks(scene: scenes.Scene) -> None:
     assert complaints(written()[scene.name]) == deviations
 
 
+def test_never_both() -> None:
+    """Of Reconciling and Stalled, kstatus takes the first in the list: so no watch ever has both."""
+    for scene in SCENES:
+        types = {condition["type"] for condition in written()[scene.name]["status"]["conditions"]}
+        assert not {"Reconciling", "Stalled"} <= types
+
+
 @pytest.mark.parametrize("row", EXPECTED)
 def test_ready_alone_is_as_good(row: str) -> None:
     """In a ResourceSet, ``ready: true`` without an expression comes to the same, but for the CRD without its default."""
@@ -131,28 +138,3 @@ def test_shut_for_good() -> None:
     assert f"failureCondition: {condition}" in code(read(verdicts.DOCUMENT))
     row, name = FRESH
     assert argo_workflows.verdict(all_states()[row][name], success=BY_PHASE, failure=condition) == "failure"
-
-
-def test_order_of_conditions_decides() -> None:
-    """kstatus takes the first of Reconciling and Stalled: which is why a watch never has both."""
-    conditions: list[dict[str, Any]] = [
-        {"type": "Reconciling", "status": "True"},
-        {"type": "Stalled", "status": "True"},
-    ]
-    body: dict[str, Any] = {
-        "metadata": {"generation": 1},
-        "status": {"observedGeneration": 1, "conditions": conditions},
-    }
-    assert kstatus.verdict(body) == "InProgress"
-    conditions.reverse()
-    assert kstatus.verdict(body) == "Failed"
-    for scene in SCENES:
-        types = {condition["type"] for condition in written()[scene.name]["status"]["conditions"]}
-        assert not {"Reconciling", "Stalled"} <= types
-
-
-def test_a_generation_that_is_no_number() -> None:
-    """kstatus gives up on it; here it always is one."""
-    body = stale(written()["succeeded-job-completed"])
-    with pytest.raises(TypeError):
-        kstatus.verdict({**body, "status": {**body["status"], "observedGeneration": "1"}})
