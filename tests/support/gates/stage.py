@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from demo.simulator import Fault
-    from demo.simulator.applications import Application
 
 NAMESPACE: Final = "team-a"
 """Its watches may use the operator's own identity."""
@@ -89,8 +88,8 @@ class Watch:
             status = self.api.get(self.name, namespace=self.namespace).get("status")
             raise AssertionError(f"{self.name} did not come to {expected}: {status}") from None
 
-    def own_identity(self) -> Application:
-        """Move to a namespace of its own, where a ServiceAccount may sign in; return its application in Entra."""
+    def own_identity(self) -> None:
+        """Move to a namespace of its own, where a ServiceAccount may sign in."""
         self.namespace = f"tenant-{self.name}"
         application = self._entra.add_application(self.guid("client"))
         identities = self.api.identities
@@ -100,14 +99,6 @@ class Watch:
         application.add_federated_credential(
             issuer=identities.issuer.url, subject=f"system:serviceaccount:{self.namespace}:{ACCOUNT}"
         )
-        return application
-
-    def withdraw_tokens(self) -> None:
-        """Have Azure refuse the tokens that this watch's application has been given."""
-        principal = self.guid("client")
-        for token, owner in list(self.sim.tokens._principals.items()):
-            if owner == principal:
-                self.sim.tokens.expire(token)
 
 
 class Stage:
