@@ -116,6 +116,12 @@ EARLY: Final[dict[str, tuple[tuple[str, str], Callable[[Body], bool]]]] = {
         STALE,
         lambda body: argo_workflows.verdict(body, success=BY_PHASE, failure="") == "success",
     ),
+    "status.observedGeneration == 1 alone": (
+        STALE,
+        lambda body: (
+            argo_workflows.verdict(body, success=f"{BY_PHASE}, status.observedGeneration == 1", failure="") == "success"
+        ),
+    ),
     "readyExpr: status.phase == 'Succeeded'": (STALE, lambda body: flux.holds("status.phase == 'Succeeded'", body)),
     "dependsOn": (FRESH, lambda body: flux.ready({}, body)),
     f"current: {VACUOUS}": (RUNNING, lambda body: flux.health({"current": VACUOUS}, body) == "Current"),
