@@ -1,0 +1,187 @@
+"""What Argo CD is given: scripts and their tests as Argo CD's own tests take them, and how they come into argocd-cm."""
+
+from __future__ import annotations
+
+import copy
+import re
+import shutil
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import yaml
+
+from backupjobwatch.constants import GROUP, KIND, MAX_REQUESTED_AT, PLURAL, REQUESTED_AT
+from tests.contract.project import ROOT, kustomize, load, read, relative
+from tests.support.gates import argo_cd, lua
+from tests.support.gates.verdicts import CUSTOMIZATION, HEALTH_SCRIPT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMPONENT: Final = ROOT / "manifests" / "components" / "argocd"
+ENTRIES: Final = {name: f"resource.customizations.{name}.{GROUP}_{KIND}" for name in ("health", "actions")} | {
+    "updates": f"resource.customizations.ignoreResourceUpdates.{GROUP}_{KIND}"
+}
+TESTS: Final[dict[str, Any]] = {
+    name: yaml.safe_load((CUSTOMIZATION / name).read_text(encoding="utf-8"))
+    for name in ("health_test.yaml", "actions/action_test.yaml")
+}
+HEALTH_TESTS: Final[list[dict[str, Any]]] = TESTS["health_test.yaml"]["tests"]
+DISCOVERY_TESTS: Final[list[dict[str, Any]]] = TESTS["actions/action_test.yaml"]["discoveryTests"]
+ACTION_TESTS: Final[list[dict[str, Any]]] = TESTS["actions/action_test.yaml"]["actionTests"]
+DISCOVERY_SCRIPT: Final = (CUSTOMIZATION / "actions" / "discovery.lua").read_text(encoding="utf-8")
+
+
+def action_script(name: str) -> str:
+    """Return the script of an action, from where Argo CD looks for it."""
+    return (CUSTOMIZATION / "actions" / name / "action.lua").read_text(encoding="utf-8")
+
+
+def example(*path: str) -> dict[str, Any]:
+    """Return the object of an example."""
+    body: dict[str, Any] = yaml.safe_load(CUSTOMIZATION.joinpath(*path).resolve().read_text(encoding="utf-8"))
+    return body
+
+
+# ── the scripts, by their tests: https://github.com/argoproj/argo-cd/tree/master/util/lua ────────────────────────────
+
+
+def test_stands_where_argo_cd_looks() -> None:
+    """The folder's path names group and kind, and each action that is offered has a script."""
+    assert CUSTOMIZATION.relative_to(COMPONENT).parts == ("resource_customizations", GROUP, KIND)
+    actions = {path.parent.name for path in CUSTOMIZATION.glob("actions/*/action.lua")}
+    assert {action["name"] for test in DISCOVERY_TESTS for action in test["result"]} == actions
+    assert {test["action"] for test in ACTION_TESTS} == actions
+
+
+@pytest.mark.parametrize("test", HEALTH_TESTS, ids=lambda test: test["inputPath"])
+def test_health(test: dict[str, Any]) -> None:
+    """health_test.yaml: the script gives each example that health, and that message."""
+    health = argo_cd.health(HEALTH_SCRIPT, example(test["inputPath"]))
+    assert health is not None
+    assert health._asdict() == test["healthStatus"]
+
+
+def test_every_example_is_tested() -> None:
+    """There is a test for each example, and for what Argo CD asks of every check: one that is being deleted."""
+    examples = {f"testdata/{path.name}" for path in (CUSTOMIZATION / "testdata").iterdir()}
+    assert {test["inputPath"] for test in HEALTH_TESTS} == examples
+    assert "testdata/terminating.yaml" in examples
+
+
+@pytest.mark.parametrize("test", DISCOVERY_TESTS, ids=lambda test: test["inputPath"])
+def test_discovery(test: dict[str, Any]) -> None:
+    """action_test.yaml: the action is offered where it would do something."""
+    assert argo_cd.discover(DISCOVERY_SCRIPT, example("actions", test["inputPath"])) == test["result"]
+
+
+@pytest.mark.parametrize("test", ACTION_TESTS, ids=lambda test: test["inputPath"])
+def test_action(test: dict[str, Any]) -> None:
+    """action_test.yaml: the action changes what it is to change, but for the time, and nothing else."""
+    after = argo_cd.act(action_script(test["action"]), example("actions", test["inputPath"]))
+    expected = example("actions", test["expectedOutputPath"])
+    asked = [body["metadata"]["annotations"].pop(REQUESTED_AT) for body in (after, expected)]
+    assert after == expected
+    assert re.fullmatch(r"By Argo CD at: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", asked[0])
+    assert asked[0] > asked[1]
+    assert len(asked[0]) <= MAX_REQUESTED_AT
+
+
+def test_action_keeps_annotations() -> None:
+    """Annotations that are there stay; the request alone is another."""
+    body = example("testdata/progressing_running.yaml")
+    body["metadata"]["annotations"] = {"example.com/note": "mine", REQUESTED_AT: "before"}
+    after = argo_cd.act(action_script("refresh"), body)
+    assert after["metadata"]["annotations"].keys() == {"example.com/note", REQUESTED_AT}
+    assert after["metadata"]["annotations"]["example.com/note"] == "mine"
+    assert after["metadata"]["annotations"][REQUESTED_AT] != "before"
+
+
+@pytest.mark.parametrize(
+    ("where", "status"),
+    [
+        ({"status": None}, "Progressing"),
+        ({"status": {}}, "Progressing"),
+        ({"status": {"observedGeneration": 1}}, "Progressing"),
+        ({"status": {"observedGeneration": 1, "conditions": []}}, "Progressing"),
+        ({"status": {"observedGeneration": "1", "conditions": [{"type": "Ready", "status": "True"}]}}, "Progressing"),
+        ({"status": {"conditions": [{"type": "Ready", "status": "True"}]}, "metadata": {"name": "w"}}, "Progressing"),
+        ({"status": {"observedGeneration": 1, "conditions": [{"type": "Ready", "status": "False"}]}}, "Progressing"),
+    ],
+)
+def test_shut_when_in_doubt(where: dict[str, Any], status: str) -> None:
+    """A status that lacks something, as no operator of ours writes it, opens nothing, and the script does not fail."""
+    body = {**copy.deepcopy(example("testdata/healthy.yaml")), **where}
+    health = argo_cd.health(HEALTH_SCRIPT, body)
+    assert health is not None
+    assert health.status == status
+
+
+def test_scripts_get_no_more_than_argo_cd_gives_them() -> None:
+    """The sandbox of these tests has base, table, and by ``require`` of os what tells the time; a loop comes to an end."""
+    names = ("string", "math", "io", "os", "debug", "coroutine", "python", "table", "ipairs", "require")
+    kinds = lua.run(f"return {{ {', '.join(f'{name} = type({name})' for name in names)} }}", {})
+    assert {name for name, kind in kinds.items() if kind != "nil"} == {"table", "ipairs", "require"}
+    assert lua.run("return { n = #obj.list, t = type(require('os').time()) }", {"list": [1, 2]}) == {
+        "n": 2,
+        "t": "number",
+    }
+    for script in ("while true do end", "return require('io')", "return ('x'):upper()", "return 1", "error('no')"):
+        with pytest.raises(lua.LuaFailed):
+            lua.run(script, {})
+
+
+# ── argocd-cm ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def argo(tmp_path: Path) -> Path:
+    """Somebody's kustomization of Argo CD, with an argocd-cm as its own manifests have it, and our component."""
+    theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm"}, "data": {"url": "theirs"}}
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "cm.yaml").write_text(yaml.safe_dump(theirs), encoding="utf-8")
+    shutil.copytree(COMPONENT, tmp_path / "component")
+    return tmp_path
+
+
+@pytest.mark.parametrize("namespaced", ["outside", "within"])
+def test_component_adds_to_what_is_there(argo: Path, namespaced: str) -> None:
+    """The component adds its three entries to the ConfigMap, wherever that gets its namespace from."""
+    inner = {"resources": ["cm.yaml"], **({"namespace": "argocd"} if namespaced == "within" else {})}
+    outer = {"resources": ["inner"], "components": ["component"], "namespace": "argocd"}
+    (argo / "inner" / "kustomization.yaml").write_text(yaml.safe_dump(inner), encoding="utf-8")
+    (argo / "kustomization.yaml").write_text(yaml.safe_dump(outer), encoding="utf-8")
+    (built,) = kustomize(argo)
+    assert built["metadata"] == {"name": "argocd-cm", "namespace": "argocd"}
+    assert built["data"].pop("url") == "theirs"
+    assert_entries(built["data"])
+
+
+def test_by_itself() -> None:
+    """``kubectl apply --server-side -k manifests/argocd`` sends our entries, and nothing else."""
+    (built,) = kustomize(ROOT / "manifests" / "argocd")
+    assert built["metadata"] == {"name": "argocd-cm", "namespace": "argocd"}
+    assert_entries(built["data"])
+
+
+def assert_entries(data: dict[str, str]) -> None:
+    """The entries have the scripts of the one folder that has them."""
+    assert data.keys() == set(ENTRIES.values())
+    assert data[ENTRIES["health"]] == HEALTH_SCRIPT
+    actions = yaml.safe_load(data[ENTRIES["actions"]])
+    assert actions.keys() == {"discovery.lua", "definitions"}
+    assert actions["discovery.lua"] == DISCOVERY_SCRIPT
+    scripts = {definition["name"]: definition["action.lua"] for definition in actions["definitions"]}
+    assert scripts == {name: action_script(name) for name in scripts}
+    assert scripts.keys() == {test["action"] for test in ACTION_TESTS}
+
+
+def test_ignored_updates_are_of_the_status() -> None:
+    """What Argo CD is told to ignore are fields of the CRD's status, none of which a gate looks at."""
+    (crd,) = load(f"crds/{PLURAL}.{GROUP}.yaml")
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
+    ignored = yaml.safe_load(read(relative(COMPONENT / "ignore-resource-updates.yaml")))
+    assert ignored.keys() == {"jsonPointers"}
+    fields = {pointer.removeprefix("/status/") for pointer in ignored["jsonPointers"]}
+    assert fields <= schema.keys()
+    assert not fields & {"conditions", "phase", "reason", "message", "observedGeneration"}

@@ -1,0 +1,24 @@
+"""Our entries in Argo CD's ConfigMap, where somebody else's are already."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import yaml
+
+from tests.contract.project import ROOT, kustomize
+
+if TYPE_CHECKING:
+    from demo.controlplane import Kubectl
+
+
+def test_server_side_apply_adds_to_what_is_there(kubectl: Kubectl, namespace: str) -> None:
+    """The documented command adds our entries to those of others, also when it comes again, and takes none away."""
+    kubectl("create", "configmap", "argocd-cm", "-n", namespace, "--from-literal=url=https://argocd.example.com")
+    (ours,) = kustomize(ROOT / "manifests" / "argocd")
+    ours["metadata"]["namespace"] = namespace
+    for _ in range(2):
+        kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump(ours))
+        found = json.loads(kubectl("get", "configmap", "argocd-cm", "-n", namespace, "-o", "json").stdout)["data"]
+        assert found == {"url": "https://argocd.example.com", **ours["data"]}

@@ -1,0 +1,217 @@
+"""The table of docs/gates.md on a real API server, and its last column: what kubectl itself makes of each state.
+
+The operator has written the statuses in the run that ``tests.support.gates`` makes; no operator runs here.
+"""
+
+from __future__ import annotations
+
+import copy
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import pytest
+import yaml
+
+from backupjobwatch.constants import GROUP, KIND, PLURAL, VERSION
+from tests.contract.project import load
+from tests.support.builders import VAULT_REF
+from tests.support.gates import verdicts
+from tests.support.gates.states import FINALIZER, NO_STATUS, all_states
+from tests.support.kubernetes_client import path_of
+from tests.support.watches import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from demo.controlplane import Kubectl
+    from tests.support.gates.kstatus import Body
+    from tests.support.kubernetes_client import KubernetesClient
+    from tests.support.operator_process import Operators
+
+EXPECTED: Final = verdicts.expected()
+CONDITIONS: Final = ("complete", "failed", "finished", "ready", "succeeded")
+NOTHING: Final = "\N{EN DASH}"
+LABEL: Final = "example.com/part"
+PART: Final = 9
+"""Objects that one run of kubectl waits for: more, and it keeps itself to five requests a second."""
+WITHOUT_DEFAULT: Final = f"without-default.{GROUP}"
+"""The group of a CRD that differs in that only."""
+PROMPT: Final = 5.0
+"""Seconds within which kubectl returns when there is nothing to wait for, on a busy machine."""
+
+
+class Waited(NamedTuple):
+    """How kubectl ended."""
+
+    status: int
+    met: int
+    """Of how many objects it said that the condition is met."""
+    not_met: int
+    seconds: float
+
+
+class States:
+    """The watches of all states, in a namespace of their own, as the API server has them."""
+
+    def __init__(self, kubectl: Kubectl, client: KubernetesClient, namespace: str) -> None:
+        self._kubectl = kubectl
+        self._client = client
+        self.namespace = namespace
+        self.bodies: dict[str, list[Body]] = {}
+
+    def put(self, row: str, body: Body) -> None:
+        """Bring an object into a state as it was brought there: applied, edited, its status written, deleted."""
+        metadata, group = body["metadata"], WITHOUT_DEFAULT if row == NO_STATUS else GROUP
+        path = path_of(self.namespace).replace(f"/{GROUP}/", f"/{group}/")
+        spec = {**body["spec"], **_valid(body["spec"])}
+        deleting = "deletionTimestamp" in metadata
+        edits = metadata["generation"] - 1 - deleting
+        intervals = [*("1m", "2m")[:edits], spec["pollInterval"]]
+        finalizers = [FINALIZER] if deleting else []
+        bodies = self.bodies.setdefault(row, [])
+        labels = {LABEL: label(row, len(bodies) // PART)}
+        applied = {
+            "apiVersion": f"{group}/{VERSION}",
+            "kind": KIND,
+            "metadata": {"name": metadata["name"], "labels": labels, "finalizers": finalizers},
+            "spec": {**spec, "pollInterval": intervals[0]},
+        }
+        now = self._done("POST", path, applied)
+        path = f"{path}/{metadata['name']}"
+        for interval in intervals[1:]:
+            now = self._done("PATCH", path, {"spec": {"pollInterval": interval}})
+        if body.get("status") != now.get("status"):
+            now = self._done("PUT", f"{path}/status", {**now, "status": body["status"]})
+        if deleting:
+            now = self._done("DELETE", path)
+            now = self._done("GET", path)
+        assert now.get("status") == body.get("status")
+        assert now["metadata"]["generation"] == metadata["generation"]
+        assert ("deletionTimestamp" in now["metadata"]) == deleting
+        bodies.append(now)
+
+    def parts(self, row: str) -> range:
+        """Number the parts of a row."""
+        return range((len(self.bodies[row]) - 1) // PART + 1)
+
+    def wait(self, row: str, part: int, condition: str) -> Waited:
+        """Wait for the objects of a part, with a time limit of a minute where it should not take one."""
+        group = WITHOUT_DEFAULT if row == NO_STATUS else GROUP
+        started = time.monotonic()
+        done = self._kubectl(
+            *("wait", f"{PLURAL}.{group}", "-n", self.namespace, "-l", f"{LABEL}={label(row, part)}"),
+            *(f"--for=condition={condition}", f"--timeout={'60s' if is_met(row, condition) else '0'}"),
+            ok=False,
+            timeout=90,
+        )
+        seconds = time.monotonic() - started
+        met, not_met = done.stdout.count(" condition met"), done.stderr.count("condition not met for ")
+        return Waited(done.returncode, met, not_met, seconds)
+
+    def clear(self) -> None:
+        """Let go of what is being deleted."""
+        for bodies in self.bodies.values():
+            for body in bodies:
+                if body["metadata"].get("finalizers"):
+                    path = path_of(self.namespace, body["metadata"]["name"])
+                    self._done("PATCH", path, {"metadata": {"finalizers": None}})
+
+    def _done(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        answer = self._client(method, path, body, content_type=kind)
+        assert answer.status < HTTPStatus.MULTIPLE_CHOICES, answer.body
+        return answer.body
+
+
+def label(row: str, part: int) -> str:
+    """Name a part of a row."""
+    return f"{list(EXPECTED).index(row)}.{part}"
+
+
+def is_met(row: str, condition: str) -> bool:
+    """Tell whether the document says so."""
+    return condition in EXPECTED[row][verdicts.KUBECTL].split(", ")
+
+
+def _valid(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete the one spec that this CRD would not let in."""
+    return {"vault": VAULT_REF} if "jobName" in spec else {}
+
+
+def _is_served(client: KubernetesClient, path: str) -> bool:
+    try:
+        return client("GET", path).status == HTTPStatus.OK
+    except ValueError:  # 404 is no JSON before the group is known
+        return False
+
+
+@pytest.fixture(scope="module")
+def states(kubectl: Kubectl, client: KubernetesClient, operators: Operators) -> Iterator[States]:
+    operators.stop()
+    namespace = f"e2e-{secrets.token_hex(4)}"
+    kubectl("create", "namespace", namespace)
+    (crd,) = load(f"crds/{PLURAL}.{GROUP}.yaml")
+    crd["metadata"]["name"] = f"{PLURAL}.{WITHOUT_DEFAULT}"
+    crd["spec"]["group"] = WITHOUT_DEFAULT
+    crd["spec"]["names"] = {"kind": KIND, "plural": PLURAL}  # no short name that is taken
+    del crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["default"]
+    kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump(crd))
+    served = path_of(namespace).replace(f"/{GROUP}/", f"/{WITHOUT_DEFAULT}/")
+    until(lambda: _is_served(client, served))
+    states = States(kubectl, client, namespace)
+    for row, bodies in all_states().items():
+        for name, body in bodies.items():
+            renamed = copy.deepcopy(dict(body))
+            renamed["metadata"]["name"] = name
+            states.put(row, renamed)
+    yield states
+    states.clear()
+    kubectl("delete", "crd", crd["metadata"]["name"], "--wait=false")
+    kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def waited(states: States) -> dict[tuple[str, str], list[Waited]]:
+    """Runs of kubectl for each row and condition."""
+    cells = [(row, condition) for row in EXPECTED for condition in CONDITIONS]
+    runs = [(row, part, condition) for row, condition in cells for part in states.parts(row)]
+    found: dict[tuple[str, str], list[Waited]] = {cell: [] for cell in cells}
+    with ThreadPoolExecutor(2) as pool:
+        for (row, _, condition), run in zip(runs, pool.map(lambda run: states.wait(*run), runs), strict=True):
+            found[row, condition].append(run)
+    return found
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("row", EXPECTED)
+def test_cell(states: States, waited: Mapping[tuple[str, str], list[Waited]], row: str, condition: str) -> None:
+    """kubectl ends with 0, and at once, where the condition is met by all watches in that state; else with 1 for each."""
+    runs, met = waited[row, condition], is_met(row, condition)
+    assert {run.status for run in runs} == {0 if met else 1}
+    counts = len(states.bodies[row]), 0
+    assert (sum(run.met for run in runs), sum(run.not_met for run in runs)) == (counts if met else counts[::-1])
+    assert max(run.seconds for run in runs) < PROMPT
+
+
+def test_table(states: States, waited: Mapping[tuple[str, str], list[Waited]]) -> None:
+    """The whole table, as the API server has the objects and as kubectl ends, is the document's; and is printed here."""
+    measured = {}
+    for row, bodies in states.bodies.items():
+        met = [condition for condition in CONDITIONS if waited[row, condition][0].status == 0]
+        (judged,) = {tuple(verdicts.judge(body).items()) for body in bodies}
+        measured[row] = {"watch": row, **dict(judged), verdicts.KUBECTL: ", ".join(met) or NOTHING}
+    for cells in ([*measured[NO_STATUS]], *(row.values() for row in measured.values())):
+        print("|", " | ".join(cells), "|")  # noqa: T201 - for who wants to read it
+    assert measured == EXPECTED
+
+
+def test_phase_by_jsonpath_opens_too_early(states: States) -> None:
+    """What the document warns of: a wait for the phase is over for the old job, which no condition is met by."""
+    body = states.bodies["succeeded, and edited since"][0]
+    name = f"bjw/{body['metadata']['name']}"
+    wait = ("wait", "-n", states.namespace, name, "--timeout=0")
+    assert states._kubectl(*wait, "--for=jsonpath={.status.phase}=Succeeded").returncode == 0
+    assert states._kubectl(*wait, "--for=condition=complete", ok=False).returncode == 1

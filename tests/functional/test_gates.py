@@ -1,0 +1,146 @@
+"""The table of docs/gates.md, cell by cell: what each tool makes of what the operator has really written.
+
+What kubectl itself makes of it is in tests/e2e/test_kubectl_wait.py.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.contract.markdown import code, plain, table
+from tests.contract.project import read
+from tests.support.gates import argo_cd, argo_workflows, flux, scenes, verdicts
+from tests.support.gates.flux_checks import complaints
+from tests.support.gates.scenes import SCENES
+from tests.support.gates.states import NO_STATUS, NOT_SEEN, all_states, written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.gates.kstatus import Body
+
+EXPECTED: Final = verdicts.expected()
+REASONS: Final = table(read("docs/troubleshooting.md"), "reason")
+COLUMNS: Final = ("kstatus", "healthCheckExprs", "ResourceSet", "Argo CD", "hook, wave", "Argo Workflows")
+OPEN: Final = {"Current", "goes on", "Healthy", "Succeeded", "success", "complete", "ready", "succeeded"}
+"""What a cell says where the gate is open."""
+
+
+# ── the table ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_all_states_are_in_the_table() -> None:
+    """The document has a row for each state, and a column for each tool."""
+    assert list(EXPECTED) == list(all_states())
+    assert {tuple(row) for row in EXPECTED.values()} == {("watch", *COLUMNS, verdicts.KUBECTL)}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("row", EXPECTED)
+def test_cell(row: str, column: str) -> None:
+    """Each cell is what the tool makes of every watch in that state."""
+    assert {verdicts.judge(body)[column] for body in all_states()[row].values()} == {EXPECTED[row][column]}
+
+
+def test_open_gates_are_bold() -> None:
+    """The document shows in bold where a gate is open: for what succeeded, and where the CRD has lost its default."""
+    rows = table(read(verdicts.DOCUMENT), "watch")
+    for row in rows:
+        words = {word for name, cell in row.items() if name != "watch" for word in cell.split(", ")}
+        assert {plain(word) for word in words if "**" in word} == {plain(word) for word in words} & OPEN
+    opening = {plain(row["watch"]) for row in rows if "**" in str(row)}
+    assert opening == {scenes.SUCCEEDED, scenes.STILL_SUCCEEDED, NO_STATUS}
+
+
+def test_all_that_the_operator_can_write_is_there() -> None:
+    """There is a watch for every phase that docs/troubleshooting.md has for each reason."""
+    documented = set()
+    for row in REASONS:
+        phases = set(re.findall(r"Pending|Running|Succeeded|Failed", row["phase"]))
+        if "as before" in row["phase"]:
+            phases |= {"Pending", "Running"}
+        documented |= {(phase, plain(row["reason"])) for phase in phases}
+    assert {(scene.phase, scene.reason) for scene in SCENES} == documented
+    for scene in SCENES:
+        status = written()[scene.name]["status"]
+        assert (status["phase"], status["reason"]) == (scene.phase, scene.reason)
+
+
+# ── what else the tools' own rules say ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+def test_flux_checks(scene: scenes.Scene) -> None:
+    """Flux's own checks find nothing wrong; that nothing reconciles a suspended watch is the one deviation, and meant."""
+    deviations = {"FAIL0011"} if scene.watch == scenes.SUSPENDED else set()
+    assert complaints(written()[scene.name]) == deviations
+
+
+def test_never_both() -> None:
+    """Of Reconciling and Stalled, kstatus takes the first in the list: so no watch ever has both."""
+    for scene in SCENES:
+        types = {condition["type"] for condition in written()[scene.name]["status"]["conditions"]}
+        assert not {"Reconciling", "Stalled"} <= types
+
+
+@pytest.mark.parametrize("row", EXPECTED)
+def test_ready_alone_is_as_good(row: str) -> None:
+    """In a ResourceSet, ``ready: true`` without an expression comes to the same, but for the CRD without its default."""
+    for body in all_states()[row].values():
+        goes_on = flux.ready({"ready": True}, body)
+        assert goes_on == (EXPECTED[row]["ResourceSet"] == "goes on" or row == NO_STATUS)
+
+
+def test_reasons_of_a_wait_are_told() -> None:
+    """A hook or a wave that is not over shows the operator's own message."""
+    for scene in SCENES:
+        body = written()[scene.name]
+        health = argo_cd.health(verdicts.HEALTH_SCRIPT, body)
+        assert health is not None
+        assert health.message == body["status"]["message"]
+
+
+# ── what opens too early ─────────────────────────────────────────────────────────────────────────────────────────────
+
+FRESH: Final = (NOT_SEEN, "not-seen")
+RUNNING: Final = (scenes.IN_PROGRESS, "running-job-in-progress")
+STALE: Final = ("succeeded, and edited since", "succeeded-job-completed-stale")
+BY_PHASE: Final = "status.phase == Succeeded"
+VACUOUS: Final = "status.conditions.filter(c, c.type == 'Complete').all(c, c.status == 'True')"
+
+EARLY: Final[dict[str, tuple[tuple[str, str], Callable[[Body], bool]]]] = {
+    f"successCondition: {BY_PHASE}": (
+        STALE,
+        lambda body: argo_workflows.verdict(body, success=BY_PHASE, failure="") == "success",
+    ),
+    "status.observedGeneration == 1 alone": (
+        STALE,
+        lambda body: (
+            argo_workflows.verdict(body, success=f"{BY_PHASE}, status.observedGeneration == 1", failure="") == "success"
+        ),
+    ),
+    "readyExpr: status.phase == 'Succeeded'": (STALE, lambda body: flux.holds("status.phase == 'Succeeded'", body)),
+    "dependsOn": (FRESH, lambda body: flux.ready({}, body)),
+    f"current: {VACUOUS}": (RUNNING, lambda body: flux.health({"current": VACUOUS}, body) == "Current"),
+    "Argo CD without our health check": (RUNNING, lambda body: argo_cd.hook(argo_cd.health(None, body)) == "Succeeded"),
+}
+
+
+@pytest.mark.parametrize("line", EARLY)
+def test_opens_too_early(line: str) -> None:
+    """What the document warns of does open a gate that is to be shut."""
+    (row, name), opens = EARLY[line]
+    assert any(line in each["line"].replace("`", "") for each in table(read(verdicts.DOCUMENT), "line"))
+    assert opens(all_states()[row][name])
+    assert not any(cell in OPEN for cell in EXPECTED[row].values())
+
+
+def test_shut_for_good() -> None:
+    """What the document says of a condition that a missing field meets."""
+    condition = "status.phase != Running"
+    assert f"failureCondition: {condition}" in code(read(verdicts.DOCUMENT))
+    row, name = FRESH
+    assert argo_workflows.verdict(all_states()[row][name], success=BY_PHASE, failure=condition) == "failure"

@@ -1,0 +1,64 @@
+"""What Flux makes of a watch with CEL: ``healthCheckExprs`` of a Kustomization, ``dependsOn`` of a ResourceSet.
+
+The variables of an expression are the top-level fields that the object has.
+https://github.com/fluxcd/pkg/blob/main/runtime/cel/status_evaluator.go,
+https://github.com/controlplaneio-fluxcd/flux-operator/blob/main/docs/api/v1/resourceset.md#dependency-management
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Final
+
+from cel_expr_python.cel import NewEnv, Type
+
+from tests.support.gates import kstatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.support.gates.kstatus import Body
+
+_ORDER: Final = (("inProgress", "InProgress"), ("failed", "Failed"), ("current", "Current"))
+_HAVE_TO_BE_EQUAL: Final = (("metadata", "generation"), ("status", "observedGeneration"))
+
+
+class CelError(Exception):
+    """An expression that has no value, or none that is true or false: for Flux, that is not ready either."""
+
+
+def health(check: Mapping[str, str], body: Body) -> str:
+    """Judge by one entry of ``healthCheckExprs``; CelError where an expression that is reached has no value."""
+    generation, observed = ((body.get(part) or {}).get(field) for part, field in _HAVE_TO_BE_EQUAL)
+    if observed is not None and generation is not None and observed != generation:
+        return "InProgress"
+    for name, verdict in _ORDER:
+        if name in check and holds(check[name], body):
+            return verdict
+    return "InProgress"
+
+
+def ready(dependency: Mapping[str, Any], body: Body) -> bool:
+    """Tell whether a ResourceSet goes on, by its entry in ``dependsOn``, once the object is there."""
+    if not dependency.get("ready"):
+        return True
+    if "readyExpr" in dependency:  # in place of kstatus
+        return holds(dependency["readyExpr"], body)
+    return kstatus.verdict(body) == "Current"
+
+
+def holds(expression: str, body: Body) -> bool:
+    """Evaluate an expression that is true or false; CelError where it is neither."""
+    try:
+        value = _compiled(expression, frozenset(body)).eval(data=dict(body))
+    except RuntimeError as error:
+        raise CelError(str(error)) from error
+    if value.type() != Type.BOOL:
+        raise CelError(str(value.value()))
+    return bool(value.value())
+
+
+@functools.cache
+def _compiled(expression: str, variables: frozenset[str]) -> Any:
+    environment = NewEnv(variables=dict.fromkeys(variables, Type.DYN))
+    return environment.compile(expression)

@@ -1,0 +1,275 @@
+"""How a watch comes to each state that the operator can write: one scene for each phase and reason, and for edits.
+
+A scene is played by a watch of its own, with the whole operator; it ends when the status is as the scene says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from demo.simulator import Fault, Operation
+from tests.support.gates.stage import ACCOUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.support.gates.stage import Watch
+
+    Play = Callable[[Watch], Awaitable[None]]
+
+RUNNING: Final = "job-iaasvm-inprogress"
+COMPLETED: Final = "job-iaasvm-completed"
+WARNED: Final = "job-iaasvm-completedwithwarnings"
+FAILED: Final = "job-iaasvm-failed"
+_FEW: Final = 51
+"""Jobs of one operation that are one too many for the status to list: then the operation goes on being asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A state, as docs/gates.md calls it, and the way there."""
+
+    watch: str
+    """The row of the document."""
+    phase: str
+    reason: str
+    play: Play
+    generation: int = 1
+
+    @property
+    def name(self) -> str:
+        """What the object is called: the same in every run."""
+        words = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in self.phase + self.reason)
+        return words.strip("-") + ("" if self.generation == 1 else "-edited")
+
+
+def shown(example: str, **spec: Any) -> Play:
+    """Azure shows the job."""
+
+    async def play(watch: Watch) -> None:
+        watch.show(example)
+        watch.create(**spec)
+
+    return play
+
+
+def missed(*, vault: bool = False, **spec: Any) -> Play:
+    """Azure knows no such job, or no such vault."""
+
+    async def play(watch: Watch) -> None:
+        if vault:
+            watch.trouble(Fault.vault_not_found())
+        watch.create(**spec)
+
+    return play
+
+
+def troubled(fault: Fault, **spec: Any) -> Play:
+    """Requests fail from the first on."""
+
+    async def play(watch: Watch) -> None:
+        watch.trouble(fault)
+        watch.create(**spec)
+
+    return play
+
+
+def troubled_later(fault: Fault) -> Play:
+    """Requests fail after the job was seen."""
+
+    async def play(watch: Watch) -> None:
+        watch.show(RUNNING)
+        watch.create()
+        await watch.until("Running", "JobInProgress")
+        watch.trouble(fault)
+
+    return play
+
+
+def edited(before: Play, phase: str, reason: str, **spec: Any) -> Play:
+    """Somebody edits the spec of a watch in another state."""
+
+    async def play(watch: Watch) -> None:
+        await before(watch)
+        await watch.until(phase, reason)
+        watch.edit(**spec)
+
+    return play
+
+
+def another_job(before: Play, phase: str, reason: str, *, example: str = "") -> Play:
+    """Somebody names another job in a watch that has finished: one that Azure does not show yet, or that example."""
+
+    async def play(watch: Watch) -> None:
+        await before(watch)
+        await watch.until(phase, reason)
+        watch.job = watch.guid("another job")
+        if example:
+            watch.show(example)
+        watch.edit(**watch.source)
+
+    return play
+
+
+def started_by(*, ends: str = "", jobs: int = 0, **spec: Any) -> Play:
+    """The spec names an operation: one that runs, that *ends* so, with so many jobs."""
+
+    async def play(watch: Watch) -> None:
+        if ends == "Succeeded":
+            watch.vault.add_operation(Operation.succeeding(watch.operation, after=0))
+        elif ends:
+            watch.vault.add_operation(Operation.failing(watch.operation, status=ends, after=0))
+        else:
+            watch.vault.add_operation(Operation.succeeding(watch.operation, watch.job, after=3600))
+        watch.create(operationId=watch.operation, vault=watch.in_vault, **spec)
+
+    return play
+
+
+async def forgets_its_jobs(watch: Watch) -> None:
+    """An operation of very many jobs, which no longer names any."""
+    names = [watch.guid(f"job {number}") for number in range(_FEW)]
+    watch.job = names[0]
+    watch.show(RUNNING)
+    running = watch.vault.find_job(watch.job) or {}
+    for name in names:
+        watch.vault.set_job(name, running)
+    watch.vault.add_operation(Operation.succeeding(watch.operation, *names, after=0))
+    watch.create(operationId=watch.operation, vault=watch.in_vault)
+    await watch.until("Running", "JobInProgress")
+    watch.vault.add_operation(Operation.succeeding(watch.operation, after=0))
+
+
+def latest(*, containers: int = 0) -> Play:
+    """The spec names an item, of which so many containers have had a job lately."""
+
+    async def play(watch: Watch) -> None:
+        now = datetime.now(UTC)
+        for number in range(containers):
+            watch.job = watch.guid(f"job of container {number}")
+            began = f"{now - timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}"
+            watch.show(RUNNING, containerName=f"iaasvmcontainerv2;rg-{number};vm-harbour-01", startTime=began)
+        after = f"{now - timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}"
+        watch.create(latest={"item": "vm-harbour-01", "startedAfter": after}, vault=watch.in_vault)
+
+    return play
+
+
+def identity(spoil: Callable[[Watch], None], *, seen: bool, **spec: Any) -> Play:
+    """A ServiceAccount of the watch's own, which something is wrong with: from the first on, or once the job was *seen*."""
+
+    async def play(watch: Watch) -> None:
+        watch.own_identity()
+        watch.show(RUNNING)
+        if not seen:
+            spoil(watch)
+        watch.create(identity={"serviceAccountName": ACCOUNT}, **spec)
+        if seen:
+            await watch.until("Running", "JobInProgress")
+            spoil(watch)
+
+    return play
+
+
+def missing(watch: Watch) -> None:
+    """The ServiceAccount is not there."""
+    watch.api.identities.delete("serviceaccounts", ACCOUNT, namespace=watch.namespace)
+
+
+def forbidden(watch: Watch) -> None:
+    """The operator may not read the ServiceAccount."""
+    watch.api.identities.forbid("serviceaccounts", ACCOUNT, namespace=watch.namespace)
+
+
+async def invalid(watch: Watch) -> None:
+    """A spec that an older CRD let in."""
+    watch.create(checked=False, jobName=watch.job)
+
+
+PENDING: Final = "pending: the operation runs, no job yet, not visible yet"
+IN_PROGRESS: Final = "running: in progress, being cancelled, an unknown status"
+RETRYING: Final = "retrying: throttled, Azure down, access refused, no identity"
+SUSPENDED: Final = "suspended before its end"
+SUCCEEDED: Final = "succeeded"
+HAS_FAILED: Final = "failed"
+STARTED_OVER: Final = "another job named: started over"
+STILL_SUCCEEDED: Final = "succeeded, then another field edited"
+STILL_FAILED: Final = "failed, then another field edited"
+
+_TROUBLES: Final = {
+    "Throttled": Fault.throttled(retry_after=300),
+    "AzureUnavailable": Fault.server_error(status=503),
+    "UnexpectedResponse": Fault.html(status=200),
+    "AuthenticationFailed": Fault.unauthorized(),
+    "AuthorizationFailed": Fault.forbidden(),
+}
+_NO_GRACE: Final[dict[str, Any]] = {"graceSeconds": 0}
+
+
+def _scene(watch: str, phase: str, reason: str, play: Play, generation: int = 1) -> Scene:
+    return Scene(watch=watch, phase=phase, reason=reason, play=play, generation=generation)
+
+
+SCENES: Final = (
+    _scene(PENDING, "Pending", "Progressing", started_by()),
+    _scene(PENDING, "Pending", "OperationWithoutJob", started_by(ends="Succeeded")),
+    _scene(PENDING, "Pending", "WaitingForJob", latest()),
+    _scene(PENDING, "Pending", "AmbiguousItem", latest(containers=2)),
+    _scene(PENDING, "Pending", "JobNotVisible", missed()),
+    _scene(PENDING, "Pending", "VaultNotFound", missed(vault=True)),
+    _scene(IN_PROGRESS, "Running", "JobInProgress", shown(RUNNING)),
+    _scene(IN_PROGRESS, "Running", "JobCancelling", shown("job-iaasvm-cancelling")),
+    _scene(IN_PROGRESS, "Running", "JobStatusUnknown", shown("job-unknown-type-and-status")),
+    *(_scene(RETRYING, "Pending", reason, troubled(fault)) for reason, fault in _TROUBLES.items()),
+    *(_scene(RETRYING, "Running", reason, troubled_later(fault)) for reason, fault in _TROUBLES.items()),
+    _scene(RETRYING, "Pending", "CredentialsNotFound", identity(missing, seen=False)),
+    _scene(RETRYING, "Running", "CredentialsNotFound", identity(missing, seen=True)),
+    _scene(RETRYING, "Pending", "IdentityNotAllowed", identity(forbidden, seen=False)),
+    _scene(RETRYING, "Running", "IdentityNotAllowed", identity(forbidden, seen=True)),
+    _scene(RETRYING, "Running", "JobNotVisible", troubled_later(Fault.job_not_found())),
+    _scene(RETRYING, "Running", "VaultNotFound", troubled_later(Fault.vault_not_found())),
+    _scene(RETRYING, "Running", "OperationWithoutJob", forgets_its_jobs),
+    _scene(SUSPENDED, "Pending", "Suspended", shown(RUNNING, suspend=True)),
+    _scene(
+        SUSPENDED,
+        "Running",
+        "Suspended",
+        edited(shown(RUNNING), "Running", "JobInProgress", suspend=True),
+        generation=2,
+    ),
+    _scene(SUCCEEDED, "Succeeded", "JobCompleted", shown(COMPLETED)),
+    _scene(SUCCEEDED, "Succeeded", "JobCompletedWithWarnings", shown(WARNED, completedWithWarnings="Succeeded")),
+    _scene(HAS_FAILED, "Failed", "JobFailed", shown(FAILED)),
+    _scene(HAS_FAILED, "Failed", "JobCancelled", shown("job-iaasvm-cancelled")),
+    _scene(HAS_FAILED, "Failed", "JobCompletedWithWarnings", shown(WARNED)),
+    _scene(HAS_FAILED, "Failed", "DeadlineExceeded", shown(RUNNING, activeDeadlineSeconds=1)),
+    _scene(HAS_FAILED, "Failed", "JobNotFound", missed(**_NO_GRACE)),
+    _scene(HAS_FAILED, "Failed", "VaultNotFound", missed(vault=True, **_NO_GRACE)),
+    _scene(HAS_FAILED, "Failed", "OperationFailed", started_by(ends="Failed")),
+    _scene(HAS_FAILED, "Failed", "OperationWithoutJob", started_by(ends="Succeeded", **_NO_GRACE)),
+    _scene(HAS_FAILED, "Failed", "AuthenticationFailed", troubled(Fault.unauthorized(), **_NO_GRACE)),
+    _scene(HAS_FAILED, "Failed", "AuthorizationFailed", troubled(Fault.forbidden(), **_NO_GRACE)),
+    _scene(HAS_FAILED, "Failed", "CredentialsNotFound", identity(missing, seen=False, **_NO_GRACE)),
+    _scene(HAS_FAILED, "Failed", "IdentityNotAllowed", identity(forbidden, seen=False, **_NO_GRACE)),
+    _scene(HAS_FAILED, "Failed", "InvalidSpec", invalid),
+    _scene(STARTED_OVER, "Pending", "JobNotVisible", another_job(shown(COMPLETED), "Succeeded", "JobCompleted"), 2),
+    _scene(
+        STARTED_OVER, "Running", "JobInProgress", another_job(shown(FAILED), "Failed", "JobFailed", example=RUNNING), 2
+    ),
+    _scene(
+        STILL_SUCCEEDED,
+        "Succeeded",
+        "JobCompleted",
+        edited(shown(COMPLETED), "Succeeded", "JobCompleted", suspend=True),
+        generation=2,
+    ),
+    _scene(
+        STILL_FAILED,
+        "Failed",
+        "JobFailed",
+        edited(shown(FAILED), "Failed", "JobFailed", pollInterval="5m"),
+        generation=2,
+    ),
+)

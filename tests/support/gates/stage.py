@@ -1,0 +1,150 @@
+"""A cluster, Azure, Entra and the whole operator, for watches that each come to one state."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import SecretStr
+
+from backupjobwatch.settings import Settings
+from demo.simulator import AzureSimulator, EntraSimulator, ManualClock
+from demo.simulator.tokens import TENANT_ID
+from tests.support.azure import RESOURCE_GROUP, VAULT, payload
+from tests.support.kubernetes import KubernetesApi
+from tests.support.operator import running_operator
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from demo.simulator import Fault
+
+NAMESPACE: Final = "team-a"
+"""Its watches may use the operator's own identity."""
+ACCOUNT: Final = "backup-reader"
+_NAMES: Final = uuid.UUID("6d1f2a3b-4c5d-4e6f-8a7b-9c0d1e2f3a4b")
+_WITHIN: Final = 60.0
+
+
+class Watch:
+    """One watch, alone in its subscription; what it is called decides all names."""
+
+    def __init__(self, name: str, api: KubernetesApi, sim: AzureSimulator, entra: EntraSimulator) -> None:
+        self.name = name
+        self.namespace = NAMESPACE
+        self.api = api
+        self.sim = sim
+        self.subscription = self.guid("subscription")
+        self.job = self.guid("job")
+        self.operation = self.guid("operation")
+        self.vault = sim.add_vault(self.subscription, RESOURCE_GROUP, VAULT)
+        self.in_vault = {"subscriptionId": self.subscription, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
+        self._entra = entra
+
+    def guid(self, what: str) -> str:
+        """Give the GUID of something of this watch, the same in every run."""
+        return str(uuid.uuid5(_NAMES, f"{self.name} {what}"))
+
+    def show(self, example: str, **properties: Any) -> None:
+        """Have Azure tell of the job as in an example on record, but for some of its properties."""
+        recorded = payload(example)["properties"]
+        self.vault.set_job(self.job, {"properties": {**recorded, **properties}})
+
+    def trouble(self, fault: Fault) -> None:
+        """Have every request about this watch meet *fault*."""
+        self.sim.faults.add(fault, path=self.subscription, times=None)
+
+    def create(self, *, checked: bool = True, **spec: Any) -> None:
+        """Apply the watch; of its own job, unless the spec names another source."""
+        source = {} if {"jobName", "operationId", "latest"} & spec.keys() else self.source
+        fields = {"pollInterval": "10s", **source, **spec}
+        self.api.create(fields, self.name, namespace=self.namespace, checked=checked)
+
+    @property
+    def source(self) -> dict[str, str]:
+        """The field that names its job."""
+        return {"jobResourceId": self.vault.job_id(self.job)}
+
+    def edit(self, **spec: Any) -> None:
+        """Change fields of the spec."""
+        self.api.edit(self.name, namespace=self.namespace, **spec)
+
+    async def until(self, phase: str, reason: str, generation: int = 1) -> dict[str, Any]:
+        """Wait for a state; return the object."""
+        expected = {"phase": phase, "reason": reason, "observedGeneration": generation}
+
+        def look() -> dict[str, Any] | None:
+            body = self.api.get(self.name, namespace=self.namespace)
+            return body if expected.items() <= body.get("status", {}).items() else None
+
+        try:
+            return await self.api.until(look, within=_WITHIN)
+        except AssertionError:
+            status = self.api.get(self.name, namespace=self.namespace).get("status")
+            raise AssertionError(f"{self.name} did not come to {expected}: {status}") from None
+
+    def own_identity(self) -> None:
+        """Move to a namespace of its own, where a ServiceAccount may sign in."""
+        self.namespace = f"tenant-{self.name}"
+        application = self._entra.add_application(self.guid("client"))
+        identities = self.api.identities
+        identities.put_service_account(
+            ACCOUNT, namespace=self.namespace, client_id=self.guid("client"), tenant_id=TENANT_ID
+        )
+        application.add_federated_credential(
+            issuer=identities.issuer.url, subject=f"system:serviceaccount:{self.namespace}:{ACCOUNT}"
+        )
+
+
+class Stage:
+    """All watches of a run."""
+
+    def __init__(self, api: KubernetesApi, sim: AzureSimulator, entra: EntraSimulator) -> None:
+        self.api = api
+        self._sim = sim
+        self._entra = entra
+
+    def watch(self, name: str) -> Watch:
+        """Give a watch that is not applied yet."""
+        return Watch(name, self.api, self._sim, self._entra)
+
+
+@contextlib.asynccontextmanager
+async def open_stage() -> AsyncIterator[Stage]:
+    """Run everything, time passing twenty times as fast for the operator, until the block ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            KubernetesApi(Path(os.environ["KUBECONFIG"])) as api,
+            AzureSimulator(clock=ManualClock()) as sim,
+            EntraSimulator(tokens=sim.tokens) as entra,
+        ):
+            entra.trust_issuer(api.identities.issuer.url, api.identities.issuer.public_pem)
+            authority = Path(folder) / "entra.pem"
+            authority.write_text(entra.ca_pem, encoding="utf-8")
+            settings = Settings(
+                azure_endpoint=sim.url,
+                azure_authority=entra.url,
+                azure_authority_ca_file=str(authority),
+                development=True,
+                development_token=SecretStr("demo-token"),
+                operator_identity_namespaces=(NAMESPACE,),
+                probe_port=0,
+            )
+            async with running_operator(settings) as operator:
+                await api.until(lambda: api.watched)
+                passing = asyncio.create_task(_pass_time(operator.advance))
+                try:
+                    yield Stage(api, sim, entra)
+                finally:
+                    passing.cancel()
+
+
+async def _pass_time(advance: Any) -> None:
+    while True:
+        await asyncio.sleep(0.5)
+        advance(10)

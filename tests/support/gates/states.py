@@ -1,0 +1,82 @@
+"""Watches in every state: those that the operator writes, produced by it, and those that others bring about."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import functools
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.support.gates import scenes
+from tests.support.gates.scenes import SCENES, Scene
+from tests.support.gates.stage import Stage, open_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.support.gates.kstatus import Body
+
+NOT_SEEN: Final = "not yet seen by the operator"
+NO_STATUS: Final = "no status at all: a CRD without its default"
+EDITED: Final = "and edited since"
+BEING_DELETED: Final = "being deleted"
+FINALIZER: Final = "example.com/finalizer"
+_WAS: Final = {scenes.SUCCEEDED: "succeeded", scenes.HAS_FAILED: "failed"}
+_HELD: Final = (scenes.PENDING, scenes.IN_PROGRESS, scenes.RETRYING, scenes.SUSPENDED, *_WAS)
+
+
+@functools.cache
+def written() -> Mapping[str, Body]:
+    """Run the operator through all scenes, once per process; return each scene's object by the scene's name.
+
+    One that was applied and not seen by the operator yet is there as ``not-seen``.
+    """
+    return asyncio.run(_written())
+
+
+def all_states() -> dict[str, dict[str, Body]]:
+    """Return the objects of each row of docs/gates.md, by the row's name and their own."""
+    not_seen = written()["not-seen"]
+    rows: dict[str, dict[str, Body]] = {NOT_SEEN: {"not-seen": not_seen}}
+    for scene in SCENES:
+        rows.setdefault(scene.watch, {})[scene.name] = written()[scene.name]
+    for after, change in ((EDITED, stale), (BEING_DELETED, deleted)):
+        for scene in SCENES:
+            if scene.watch in _HELD:
+                row = f"{_WAS.get(scene.watch, 'unfinished')}, {after}"
+                rows.setdefault(row, {})[f"{scene.name}-{change.__name__}"] = change(written()[scene.name])
+    rows[NO_STATUS] = {"no-status": {name: value for name, value in not_seen.items() if name != "status"}}
+    return rows
+
+
+def stale(body: Body) -> dict[str, Any]:
+    """Return the object after an edit that the operator has not seen yet, as the API server has it."""
+    after = copy.deepcopy(dict(body))
+    after["spec"]["pollInterval"] = "5m"
+    after["metadata"]["generation"] += 1
+    return after
+
+
+def deleted(body: Body) -> dict[str, Any]:
+    """Return the object while somebody's finalizer holds it, as the API server has it: deletion moves the generation."""
+    after = copy.deepcopy(dict(body))
+    after["metadata"] |= {
+        "generation": after["metadata"]["generation"] + 1,
+        "deletionTimestamp": after["metadata"]["creationTimestamp"],
+        "deletionGracePeriodSeconds": 0,
+        "finalizers": [FINALIZER],
+    }
+    return after
+
+
+async def _written() -> dict[str, Body]:
+    async with open_stage() as stage:
+        bodies = await asyncio.gather(*(_play(stage, scene) for scene in SCENES))
+        applied = next(change.after for change in stage.api.objects.history if change.name == SCENES[0].name)
+    return {"not-seen": applied, **{scene.name: body for scene, body in zip(SCENES, bodies, strict=True)}}
+
+
+async def _play(stage: Stage, scene: Scene) -> Body:
+    watch = stage.watch(scene.name)
+    await scene.play(watch)
+    return await watch.until(scene.phase, scene.reason, scene.generation)
