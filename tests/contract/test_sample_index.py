@@ -9,7 +9,7 @@ import pytest
 
 from backupjobwatch.constants import API_VERSION, KIND
 from tests.contract.markdown import links, tables
-from tests.support.samples import FILES, KUSTOMIZE, SAMPLES, every_object, name_of, objects
+from tests.support.samples import FILES, SAMPLES, every_object, name_of, objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,7 @@ CURRENT: Final = {
     "EventSource": "argoproj.io/v1alpha1",
     "Sensor": "argoproj.io/v1alpha1",
     **dict.fromkeys(("Task", "TaskRun", "PipelineRun"), "tekton.dev/v1"),
+    **dict.fromkeys(("EventListener", "TriggerTemplate"), "triggers.tekton.dev/v1beta1"),
     "Component": "kustomize.config.k8s.io/v1alpha1",
     "ServiceAccount": "v1",
     "Deployment": "apps/v1",
@@ -119,16 +120,14 @@ def test_kubernetes_refuses_other_fields() -> None:
 
 @EACH_FILE
 def test_rights_are_bound(path: Path) -> None:
-    """Each Role is bound, to a ServiceAccount of the same file or of Flux, and each ServiceAccount that is used exists."""
-    found: dict[str, set[str]] = {}
+    """Each role of a file is bound, and each binding names a role and an account of that file, or of the tool's own."""
+    names: dict[str, set[str]] = {}
     for each in objects(path):
-        if not each["apiVersion"].startswith(KUSTOMIZE):
-            found.setdefault(each["kind"], set()).add(each["metadata"].get("name"))
-    accounts = found.get("ServiceAccount", set())
-    for each in objects(path):
-        if each["kind"] in ("RoleBinding", "ClusterRoleBinding"):
-            found[each["roleRef"]["kind"]].remove(each["roleRef"]["name"])
-            for subject in each["subjects"]:
-                assert subject.get("namespace") == "flux-system" or subject["name"] in accounts
-    assert not found.get("Role")
-    assert not found.get("ClusterRole")
+        names.setdefault(each["kind"], set()).add(each.get("metadata", {}).get("name"))
+    bindings = [each for each in objects(path) if each["kind"] in ("RoleBinding", "ClusterRoleBinding")]
+    bound = {(each["roleRef"]["kind"], each["roleRef"]["name"]) for each in bindings}
+    roles = {(kind, name) for kind in ("Role", "ClusterRole") for name in names.get(kind, ())}
+    assert roles <= bound
+    assert all(name.startswith("tekton-triggers-eventlistener-") for _, name in bound - roles)
+    accounts = {subject["name"] for each in bindings for subject in each["subjects"]}
+    assert accounts <= names.get("ServiceAccount", set()) | {"notification-controller"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -162,7 +163,7 @@ def holds(kubectl: Kubectl, namespace: str, condition: str, body: dict[str, Any]
     labels = {f"status.{name}": str(status[name]) for name in ("phase", "observedGeneration") if name in status}
     labels = {name: value for name, value in labels.items() if value != "-1"}  # which no label can be
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fields", "labels": labels}}
-    kubectl("replace", "--force", "-n", namespace, "-f", "-", stdin=str(config))
+    kubectl("replace", "--force", "-n", namespace, "-f", "-", stdin=json.dumps(config))
     return bool(kubectl("get", "configmap", "-n", namespace, "-l", condition, "-o", "name").stdout)
 
 

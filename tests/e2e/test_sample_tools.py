@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from backupjobwatch.constants import KIND
+from backupjobwatch.constants import API_VERSION, KIND
 from backupjobwatch.core.spec import parse_spec
 from tests.support.az import option
-from tests.support.samples import FILES, SAMPLES, every_object, name_of, objects, sample
+from tests.support.samples import FILES, SAMPLES, every_object, filled_in, name_of, objects, sample
 from tests.support.shell import Shell
 from tests.support.stand_ins import STAND_INS
 from tests.support.watches import until
@@ -27,6 +27,14 @@ COMPONENT = sample("azure-monitor/flux-allows-watches")
 RECEIVER = sample("azure-monitor/receiver.yaml")
 OF_TOOLS = [path for path in FILES if path.suffix == ".yaml" and path.parent not in (SAMPLES, COMPONENT)]
 WITH_WATCHES = [path for path in FILES if any(each["kind"] == KIND for each in every_object(path))]
+CUSTOM = {API_VERSION, *(f"{crd['spec']['group']}/{crd['spec']['versions'][0]['name']}" for crd in STAND_INS)}
+EMBEDDED = dict.fromkeys(
+    (
+        *("argo-workflows/workflow.yaml", "tekton/task.yaml", "tekton/event-listener.yaml"),
+        "shell/backup-and-wait.sh",
+    ),
+    1,
+)
 CREATE = ("create", "--validate=strict", "-o", "yaml", "-f")
 
 
@@ -56,6 +64,8 @@ def test_taken(flux_system: Path, kubectl: Kubectl, namespace: str, path: Path) 
     kept = load(kubectl(*CREATE, str(path), "-n", namespace).stdout)
     for mine, theirs in zip(objects(path), kept, strict=True):
         assert_has(theirs, mine)
+        if "namespace" not in theirs["metadata"]:  # it would outlast the namespace
+            kubectl("delete", theirs["kind"], theirs["metadata"]["name"])
 
 
 def assert_has(whole: Any, part: Any) -> None:
@@ -70,9 +80,19 @@ def assert_has(whole: Any, part: Any) -> None:
         assert whole == part
 
 
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_embedded_are_taken(flux_system: Path, kubectl: Kubectl, namespace: str, path: Path) -> None:
+    """Each custom resource that is in another, or in a script, is taken too."""
+    embedded = [each for each in every_object(path) if each not in objects(path) and each["apiVersion"] in CUSTOM]
+    for each in embedded:
+        text = filled_in(json.dumps(each))
+        kubectl(*CREATE, "-", "--dry-run=server", "-n", namespace, stdin=text)
+    assert len(embedded) == EMBEDDED.get(name_of(path), 0)
+
+
 @pytest.mark.parametrize("path", WITH_WATCHES, ids=name_of)
-def test_watches_are_taken(kubectl: Kubectl, namespace: str, path: Path) -> None:
-    """Each watch of a sample, embedded ones too, is taken, and the operator can act on it with the defaults filled in."""
+def test_watches_are_ready_to_be_followed(kubectl: Kubectl, namespace: str, path: Path) -> None:
+    """The operator can act on each watch of a sample, embedded ones too, with the defaults that the API server fills in."""
     watches = [each for each in every_object(path) if each["kind"] == KIND]
     text = yaml.safe_dump_all(watches)
     kept = load(kubectl(*CREATE, "-", "--dry-run=server", "-n", namespace, stdin=text).stdout)

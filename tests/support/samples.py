@@ -17,16 +17,15 @@ Manifest = dict[str, Any]
 
 SAMPLES: Final = Path(__file__).parents[2] / "manifests" / "samples"
 FILES: Final = tuple(sorted(path for path in SAMPLES.rglob("*") if path.suffix in (".yaml", ".sh")))
-KUSTOMIZE: Final = "kustomize.config.k8s.io"
 SHEBANG: Final = "#!/bin/sh\n"
 
 _HEREDOC: Final = re.compile(r"<<(\w+)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
-_BLANK: Final = re.compile(r"\{\{([\w.-]+)\}\}|\$(\w+)")
+_BLANK: Final = re.compile(r"\{\{([\w.-]+)\}\}|\$\(([\w.]+)\)|\$(\w+)")
 _BLANKS: Final = {
     **dict.fromkeys(("job", "JOB", "inputs.parameters.job"), JOB_ID),
     **dict.fromkeys(("timeout", "TIMEOUT"), "14400"),
     "RUN": "run-1",
-    "RUN_UID": "11111111-1111-4111-8111-111111111111",
+    **dict.fromkeys(("RUN_UID", "tt.params.uid"), "11111111-1111-4111-8111-111111111111"),
 }
 """What a run fills in, by the name that the sample has for it."""
 
@@ -78,7 +77,7 @@ def _within(value: Any) -> Iterator[Manifest]:
 
 def filled_in(text: str) -> str:
     """Return a text with an example for each blank that a run fills in."""
-    return _BLANK.sub(lambda blank: _BLANKS[blank[1] or blank[2]], text)
+    return _BLANK.sub(lambda blank: _BLANKS[blank[1] or blank[2] or blank[3]], text)
 
 
 def scripts(path: Path) -> list[str]:

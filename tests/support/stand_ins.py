@@ -18,6 +18,7 @@ BOOLEAN: Final[Schema] = {"type": "boolean"}
 INTEGER: Final[Schema] = {"type": "integer"}
 DURATION: Final[Schema] = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"}
 ANYTHING: Final[Schema] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+ANY_VALUE: Final[Schema] = {"x-kubernetes-preserve-unknown-fields": True}
 
 FLUX_KINDS: Final = (
     *("Bucket", "GitRepository", "Kustomization", "HelmRelease", "HelmChart", "HelmRepository", "ImageRepository"),
@@ -35,7 +36,7 @@ def schema_of(fields: Any) -> Schema:
     """Return the OpenAPI schema of what is written in short."""
     if isinstance(fields, list):
         return {"type": "array", "items": schema_of(fields[0])}
-    if isinstance(fields.get("type"), str):
+    if isinstance(fields.get("type"), str) or fields == ANY_VALUE:
         return dict(fields)
     if fields.keys() == {"*"}:
         return {"type": "object", "additionalProperties": schema_of(fields["*"])}
@@ -197,6 +198,7 @@ TASK: Final[Fields] = {
     "results": [{"name!": STRING, "type": TYPE, "description": STRING}],
     "steps!": [{"name": STRING, **CONTAINER, "script": STRING}],
 }
+TASK_RUN: Final[Fields] = {"taskSpec": TASK}
 PIPELINE_RUN: Final[Fields] = {
     "taskRunTemplate": {"serviceAccountName": STRING},
     "timeouts": {"pipeline": DURATION},
@@ -215,6 +217,22 @@ PIPELINE_RUN: Final[Fields] = {
         ],
     },
 }
+EVENT_LISTENER: Final[Fields] = {
+    "serviceAccountName": STRING,
+    "triggers": [
+        {
+            "name": STRING,
+            # The values of an interceptor's parameters are its own.
+            "interceptors": [{"ref": {"name": STRING}, "params": [{"name!": STRING, "value!": ANY_VALUE}]}],
+            "bindings": [{"name": STRING, "value": STRING}],
+            "template!": {"ref": STRING},
+        }
+    ],
+}
+TRIGGER_TEMPLATE: Final[Fields] = {
+    "params": [{"name!": STRING, "description": STRING, "default": STRING}],
+    "resourcetemplates": [ANYTHING],
+}
 
 STAND_INS: Final = (
     crd("kustomize.toolkit.fluxcd.io/v1", "Kustomization", KUSTOMIZATION),
@@ -224,5 +242,8 @@ STAND_INS: Final = (
     crd("argoproj.io/v1alpha1", "EventSource", EVENT_SOURCE),
     crd("argoproj.io/v1alpha1", "Sensor", SENSOR),
     crd("tekton.dev/v1", "Task", TASK),
+    crd("tekton.dev/v1", "TaskRun", TASK_RUN),
     crd("tekton.dev/v1", "PipelineRun", PIPELINE_RUN),
+    crd("triggers.tekton.dev/v1beta1", "EventListener", EVENT_LISTENER),
+    crd("triggers.tekton.dev/v1beta1", "TriggerTemplate", TRIGGER_TEMPLATE),
 )
