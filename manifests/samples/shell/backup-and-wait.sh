@@ -4,9 +4,9 @@
 #   backup-and-wait.sh RESOURCE-GROUP VAULT VM && helm upgrade shop ./shop
 #
 # It exits with 0 then, and only then. With another status it exits when az or kubectl fails, when the backup does not
-# start, when it fails, is cancelled or ends with warnings, and when it has not ended within TIMEOUT seconds (default:
-# 14400). Needs az, signed in, and kubectl, whose current namespace gets the watch: the right to create, get, list and
-# watch backupjobwatches there. The watch is left there, to be looked at.
+# start, when it fails, is cancelled or ends with warnings, and when it has not ended TIMEOUT seconds (default: 14400)
+# after az has started it. Needs az, signed in, and kubectl, whose current namespace gets the watch: the right to
+# create, get, list and watch backupjobwatches there. The watch is left there, to be looked at.
 #
 # Each call makes a watch of its own for the very job that it has started: there is no older verdict to be taken for
 # this one. kubectl can wait for one condition only, so the first wait is for the end, well or badly, and the second
