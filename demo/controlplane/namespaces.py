@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from .kinds import GROUPS, NAMESPACES
+from .upstream import NOT_FOUND, OK
 
 if TYPE_CHECKING:
     from .upstream import Upstream
@@ -38,7 +39,7 @@ class Namespaces:
         """Hold a namespace that is about to be deleted until its contents are gone."""
         held = {"metadata": {"finalizers": ["kubernetes"]}, "status": {"phase": "Terminating"}}
         status, _ = await self._upstream.call("PATCH", f"{PATH}/{name}", held)
-        if status == 200:  # noqa: PLR2004
+        if status == OK:
             task = asyncio.create_task(self._empty(name))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -51,8 +52,9 @@ class Namespaces:
             for resources in await self._upstream.namespaced():
                 path = resources.format(namespace=name)
                 await self._upstream.call("DELETE", path)
-                _, left = await self._upstream.call("GET", f"{path}?limit=1")
-                remaining = remaining or bool(left.get("items"))
+                status, left = await self._upstream.call("GET", f"{path}?limit=1")
+                if status != NOT_FOUND:  # what has gone with its CRD is not left
+                    remaining = remaining or status != OK or bool(left["items"])
         await self._upstream.call("PATCH", f"{PATH}/{name}", {"metadata": {"finalizers": None}})
 
 

@@ -11,7 +11,7 @@ from .kinds import CRDS, KINDS
 if TYPE_CHECKING:
     import aiohttp
 
-OK, CREATED, CONFLICT = 200, 201, 409
+OK, CREATED, NOT_FOUND, CONFLICT = 200, 201, 404, 409
 
 
 class Upstream:
@@ -52,7 +52,7 @@ class Upstream:
         listings = await asyncio.gather(*(self.call("GET", f"/apis/{version}") for version in versions))
         return [
             f"/apis/{version}/namespaces/{{namespace}}/{resource['name']}"
-            for version, (_, listing) in zip(versions, listings, strict=True)
-            for resource in listing.get("resources", ())
+            for version, (status, listing) in zip(versions, listings, strict=True)
+            for resource in (listing["resources"] if status == OK else ())  # it may have gone since
             if resource["namespaced"] and "deletecollection" in resource["verbs"]
         ]

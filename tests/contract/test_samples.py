@@ -3,49 +3,39 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
 from backupjobwatch import __version__
-from backupjobwatch.constants import API_VERSION, GROUP, KIND, PLURAL
+from backupjobwatch.constants import API_VERSION, KIND
 from backupjobwatch.core.arm_ids import JobId
 from backupjobwatch.core.spec import parse_spec
 from backupjobwatch.errors import InvalidSpec
 from backupjobwatch.settings import load_settings
 from demo.simulator.jobs import DEMO_JOBS, RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.contract.markdown import blocks
-from tests.contract.project import ROOT, Manifest, kustomize, load, pick, read, relative
+from tests.contract.project import ROOT, Manifest, kustomize, load, pick, read
+from tests.contract.schema import spec_schema
+from tests.support.samples import FILES, every_object, name_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SAMPLES: Final = [relative(path) for path in sorted((ROOT / "manifests" / "samples").glob("*.yaml"))]
 WATCHES: Final = load("demo/watches.yaml")
-EVERY_OBJECT: Final = [*(each for name in SAMPLES for each in load(name) if each["kind"] == KIND), *WATCHES]
+EVERY_WATCH: Final = [
+    pytest.param(watch, id=name)
+    for name, watches in [*((name_of(path), every_object(path)) for path in FILES), ("demo", iter(WATCHES))]
+    for watch in watches
+    if watch["kind"] == KIND
+]
 
 
-def spec_schema() -> dict[str, Any]:
-    """Return the CRD's schema of ``spec``, closed: the API server drops unknown fields, kubectl refuses them."""
-    (crd,) = load(f"crds/{PLURAL}.{GROUP}.yaml")
-    (version,) = crd["spec"]["versions"]
-    schema: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    return closed(schema)
-
-
-def closed(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return *schema* with a refusal of what it does not name."""
-    if "properties" not in schema:
-        return schema
-    properties = {name: closed(value) for name, value in schema["properties"].items()}
-    return {**schema, "properties": properties, "additionalProperties": False}
-
-
-@pytest.mark.parametrize("watch", EVERY_OBJECT, ids=lambda watch: watch["metadata"]["name"])
-def test_samples_are_valid(watch: Manifest) -> None:
-    """Each sample and each watch of the demo is taken by the CRD's schema, unknown fields refused, and by the code."""
+@pytest.mark.parametrize("watch", EVERY_WATCH)
+def test_watches_are_valid(watch: Manifest) -> None:
+    """Each watch of a sample, embedded ones too, and of the demo is taken by the CRD's schema, and by the code."""
     assert (watch["apiVersion"], watch["kind"]) == (API_VERSION, KIND)
     assert watch.keys() == {"apiVersion", "kind", "metadata", "spec"}
     Draft202012Validator(spec_schema()).validate(watch["spec"])

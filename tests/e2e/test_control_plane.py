@@ -190,6 +190,23 @@ class TestCluster:
         kubectl("patch", "cm", "held", "-n", "leaving", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
         kubectl("wait", "--for=delete", "ns/leaving", "--timeout=10s")
 
+    def test_namespace_goes_with_a_crd(self, kubectl: Kubectl, namespace: str) -> None:
+        """A namespace is gone after its deletion, also when the CRD of what it holds is deleted at the same time."""
+        crd = json.loads(json.dumps(GADGET_CRD).replace("gadget", "widget").replace("Gadget", "Widget"))
+        widget = {"apiVersion": "test.example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}
+        kubectl("apply", "-f", "-", stdin=json.dumps(crd))
+        kubectl("wait", "--for=condition=Established", "crd/widgets.test.example.com", "--timeout=10s")
+        create = ("create", "-f", "-")
+        until(lambda: not kubectl(*create, "--dry-run=server", stdin=json.dumps(widget), ok=False).returncode)
+        for number in range(3):
+            name = f"with-widget-{number}"
+            kubectl("create", "ns", name)
+            kubectl(*create, "-n", name, stdin=json.dumps(widget))
+            kubectl("delete", "ns", name, "--wait=false")
+        kubectl("delete", "crd/widgets.test.example.com", "--wait=false")
+        for number in range(3):
+            kubectl("wait", "--for=delete", f"ns/with-widget-{number}", "--timeout=20s")
+
     def test_stale_version_conflicts(self, kubectl: Kubectl, namespace: str) -> None:
         """An update that was made for an older version is refused, and changes nothing."""
         kubectl("create", "cm", "c", "--from-literal=a=1", "-n", namespace)

@@ -39,6 +39,11 @@ class Jobs:
         self._set(name_of(job_id), "job-iaasvm-failed", item)
         return job_id
 
+    def become(self, job_id: str, example: str) -> str:
+        """Have a job be as an example of Azure's is."""
+        self._set(name_of(job_id), example, "vm-e2e")
+        return job_id
+
     def completed(self, item: str = "vm-e2e") -> str:
         """Have a job that has ended well, and return its resource ID."""
         return self.complete(self.start(item), item)

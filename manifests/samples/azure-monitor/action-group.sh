@@ -1,0 +1,30 @@
+#!/bin/sh
+# Makes the action group that calls the Receiver of receiver.yaml, and the alert rules that call the action group: Azure
+# Backup counts a health event for each backup and restore that ends, well or badly. That is a preview of Azure's, for
+# VMs, SQL and SAP HANA databases, Azure Files and blobs: https://learn.microsoft.com/azure/backup/metrics-overview
+#
+#   action-group.sh RESOURCE-GROUP VAULT-ID https://flux-webhook.example.com
+#
+# VAULT-ID: az backup vault show --resource-group … --name … --query id --output tsv. The last is where your Ingress is.
+# Needs az, signed in, and kubectl, whose current namespace has the Receiver. It may be run again.
+set -eu
+
+if [ $# -ne 3 ]; then
+  echo "usage: $0 RESOURCE-GROUP VAULT-ID URL" >&2
+  exit 2
+fi
+
+path=$(kubectl get receiver azure-monitor --output jsonpath='{.status.webhookPath}')
+if [ -z "$path" ]; then
+  echo "The Receiver azure-monitor has no path yet: kubectl describe receiver azure-monitor says why." >&2
+  exit 1
+fi
+
+group=$(az monitor action-group create --resource-group "$1" --name flux-backup-watches \
+  --action webhook flux "$3$path" usecommonalertschema --query id --output tsv)
+for event in BackupHealthEvent RestoreHealthEvent; do
+  # Without auto-mitigation it fires whenever there was an event, not only for the first until it is resolved.
+  az monitor metrics alert create --resource-group "$1" --name "flux-backup-watches-$event" --scopes "$2" \
+    --condition "count $event > 0" --window-size 5m --evaluation-frequency 1m --auto-mitigate false \
+    --action "$group" --output none
+done

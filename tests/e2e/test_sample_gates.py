@@ -1,0 +1,195 @@
+"""The gates of the samples that can be run here: open when the job has succeeded, and shut in every other case."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.az import option
+from tests.support.jobs import name_of
+from tests.support.samples import pick, sample
+from tests.support.shell import Shell, ended
+from tests.support.watches import until
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from demo.controlplane import Kubectl
+    from tests.support.jobs import Jobs
+    from tests.support.operator_process import OperatorProcess, Operators
+    from tests.support.watches import Watches
+
+    Start = Callable[..., "subprocess.Popen[str]"]
+
+SCRIPT = sample("shell/backup-and-wait.sh").read_text("utf-8")
+BLANK = re.compile(r"\$\((?:params\.|context\.taskRun\.|results\.)?(\w+)(?:\.path)?\)")
+ARGUMENTS = ("rg-backup", "rsv-prod", "vm1")
+
+
+@pytest.fixture
+def shell(kubectl: Kubectl, namespace: str, tmp_path: Path) -> Shell:
+    """A person's shell, in the namespace of the test."""
+    return Shell(kubectl, namespace, tmp_path)
+
+
+@pytest.fixture(params=["shell", "tekton"])
+def start(request: pytest.FixtureRequest, shell: Shell, tmp_path: Path) -> Start:
+    """Start a gate for a job: the script of the shell, or that of the Task with its blanks filled in."""
+
+    def from_shell(job: str, timeout: int = 60) -> subprocess.Popen[str]:
+        shell.az.answer(job)
+        return shell.start(SCRIPT, *ARGUMENTS, TIMEOUT=str(timeout))
+
+    def from_tekton(job: str, timeout: int = 60) -> subprocess.Popen[str]:
+        (step,) = pick(sample("tekton/task.yaml"), "Task")["spec"]["steps"]
+        values = {
+            "job": job,
+            "timeout": str(timeout),
+            "name": "run-1",
+            "uid": "u-1",
+            "duration": f"{tmp_path}/duration",
+        }
+        environment = {each["name"]: BLANK.sub(lambda blank: values[blank[1]], each["value"]) for each in step["env"]}
+        return shell.start(step["script"], **environment)
+
+    return from_shell if request.param == "shell" else from_tekton
+
+
+def made(kubectl: Kubectl, watches: Watches) -> list[str]:
+    """Return the names of the watches that a gate has made."""
+    listed = kubectl("get", "bjw", "-n", watches.namespace, "-o", "name").stdout.split()
+    return [each.partition("/")[2] for each in listed]
+
+
+def test_opens(
+    *, operator: OperatorProcess, start: Start, kubectl: Kubectl, watches: Watches, jobs: Jobs, tmp_path: Path
+) -> None:
+    """The gate is shut while the job runs, and opens when it has succeeded."""
+    job = jobs.start()
+    process = start(job)
+    (name,) = until(lambda: made(kubectl, watches), "the watch")
+    watches.until_phase(name, "Running")
+    assert process.poll() is None
+    jobs.complete(job)
+    watches.request(name, "now")
+    status, said = ended(process)
+    assert status == 0, said
+    watches.prove_honest(name, completed={name_of(job)})
+    duration = tmp_path / "duration"
+    assert not duration.exists() or duration.read_text("utf-8") == watches.get(name)["status"]["duration"]
+
+
+@pytest.mark.parametrize(
+    ("example", "reason"),
+    [
+        ("job-iaasvm-failed", "JobFailed"),
+        ("job-iaasvm-cancelled", "JobCancelled"),
+        ("job-iaasvm-completedwithwarnings", "JobCompletedWithWarnings"),
+    ],
+)
+def test_stays_shut(
+    operator: OperatorProcess, start: Start, watches: Watches, jobs: Jobs, *, example: str, reason: str
+) -> None:
+    """The gate stays shut for a job that ended in any other way, at once, and says why."""
+    started = time.monotonic()
+    status, said = ended(start(jobs.become(jobs.start(), example)))
+    assert (status, reason in said) == (1, True), said
+    assert time.monotonic() - started < 30
+
+
+def test_stays_shut_in_time(operator: OperatorProcess, start: Start, watches: Watches, jobs: Jobs) -> None:
+    """The gate stays shut for a job that has not ended in time."""
+    status, said = ended(start(jobs.start(), timeout=3))
+    assert (status, "JobInProgress" in said or "DeadlineExceeded" in said) == (1, True), said
+
+
+def test_stays_shut_without_an_operator(own_operators: Operators, start: Start, watches: Watches, jobs: Jobs) -> None:
+    """The gate stays shut for a job that has succeeded, while there is nobody to say so."""
+    status, _ = ended(start(jobs.completed(), timeout=3))
+    assert status == 1
+
+
+def test_stays_shut_for_no_job(start: Start, kubectl: Kubectl, watches: Watches) -> None:
+    """The gate stays shut where there is no job to wait for, and nothing is left behind."""
+    status, said = ended(start("cd153561-20d3-467a-b911-cc1de47d4763"))
+    assert status == 1
+    assert "cd153561-20d3-467a-b911-cc1de47d4763" in said
+    assert made(kubectl, watches) == []
+
+
+def test_stays_shut_when_az_fails(shell: Shell, kubectl: Kubectl, watches: Watches) -> None:
+    """The shell's gate fails as `az` does, with what that said, and waits for nothing."""
+    shell.az.answer(status=3)
+    status, said = shell.run(SCRIPT, *ARGUMENTS)
+    assert (status, said) == (3, "ERROR: AuthorizationFailed\n")
+    (call,) = shell.az.calls()
+    assert [option(call, name) for name in ("--resource-group", "--vault-name", "--item-name")] == list(ARGUMENTS)
+    assert made(kubectl, watches) == []
+
+
+def test_says_how_it_is_used(shell: Shell) -> None:
+    """The shell's gate starts no backup unless it was told of which VM."""
+    status, said = shell.run(SCRIPT, "rg-backup", "rsv-prod")
+    assert status == 2
+    assert said.endswith("RESOURCE-GROUP VAULT VM\n")
+    assert shell.az.calls() == []
+
+
+# ── Argo Workflows ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def template() -> dict[str, Any]:
+    """The resource template of the Workflow."""
+    templates = pick(sample("argo-workflows/workflow.yaml"), "Workflow")["spec"]["templates"]
+    (found,) = (each for each in templates if "resource" in each)
+    return dict(found)
+
+
+def holds(kubectl: Kubectl, namespace: str, condition: str, body: dict[str, Any]) -> bool:
+    """
+    Tell whether a condition of a resource template holds for an object.
+
+    Argo Workflows reads conditions as label selectors, with fields in the place of labels
+    (workflow/executor/resource.go). So does this, with Kubernetes' own selectors: the fields become labels.
+    """
+    status = body["status"]
+    labels = {f"status.{name}": str(status[name]) for name in ("phase", "observedGeneration") if name in status}
+    labels = {name: value for name, value in labels.items() if value != "-1"}  # which no label can be
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fields", "labels": labels}}
+    kubectl("replace", "--force", "-n", namespace, "-f", "-", stdin=json.dumps(config))
+    return bool(kubectl("get", "configmap", "-n", namespace, "-l", condition, "-o", "name").stdout)
+
+
+def test_workflow(
+    *, operator: OperatorProcess, kubectl: Kubectl, watches: Watches, jobs: Jobs, template: dict[str, Any]
+) -> None:
+    """The Workflow's step goes on when the job has succeeded, fails when it failed, and never on an edited watch."""
+    resource = template["resource"]
+
+    def create(job: str) -> str:
+        text = resource["manifest"].replace("{{inputs.parameters.job}}", job)
+        return kubectl("create", "-n", watches.namespace, "-o", "name", "-f", "-", stdin=text).stdout.strip()
+
+    def verdict(name: str) -> tuple[bool, bool]:
+        body = watches.get(name.partition("/")[2])
+        conditions = (resource["failureCondition"], resource["successCondition"])
+        failed, succeeded = (holds(kubectl, watches.namespace, each, body) for each in conditions)
+        return failed, succeeded
+
+    running, failed, done = (create(job) for job in (jobs.start(), jobs.failed(), jobs.completed()))
+    for name, phase in ((running, "Running"), (failed, "Failed"), (done, "Succeeded")):
+        watches.until_phase(name.partition("/")[2], phase)
+    assert [verdict(name) for name in (running, failed, done)] == [(False, False), (True, False), (False, True)]
+    for each in template["outputs"]["parameters"]:
+        path = f"jsonpath={each['valueFrom']['jsonPath']}"
+        assert kubectl("get", done, "-n", watches.namespace, "-o", path).stdout
+    watches.edit(done.partition("/")[2], pollInterval="1m")
+    watches.until(done.partition("/")[2], lambda body: body["status"]["observedGeneration"] == 2)
+    assert verdict(done) == (False, False)

@@ -1,0 +1,96 @@
+"""The samples: their objects, those that other objects and scripts hold too, and their shell scripts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from tests.support.builders import JOB_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Manifest = dict[str, Any]
+
+SAMPLES: Final = Path(__file__).parents[2] / "manifests" / "samples"
+FILES: Final = tuple(sorted(path for path in SAMPLES.rglob("*") if path.suffix in (".yaml", ".sh")))
+SHEBANG: Final = "#!/bin/sh\n"
+
+_HEREDOC: Final = re.compile(r"<<(\w+)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
+_BLANK: Final = re.compile(r"\{\{([\w.-]+)\}\}|\$\(([\w.]+)\)|\$(\w+)")
+_BLANKS: Final = {
+    **dict.fromkeys(("job", "JOB", "inputs.parameters.job"), JOB_ID),
+    **dict.fromkeys(("timeout", "TIMEOUT"), "14400"),
+    "RUN": "run-1",
+    **dict.fromkeys(("RUN_UID", "tt.params.uid"), "11111111-1111-4111-8111-111111111111"),
+}
+"""What a run fills in, by the name that the sample has for it."""
+
+
+def name_of(path: Path) -> str:
+    """Return how the index calls a sample."""
+    return path.relative_to(SAMPLES).as_posix()
+
+
+def sample(name: str) -> Path:
+    """Return the sample that the index calls so."""
+    return SAMPLES / name
+
+
+def objects(path: Path) -> list[Manifest]:
+    """Return the objects of a file; none of a script."""
+    return [each for each in yaml.safe_load_all(path.read_text("utf-8")) if each] if path.suffix == ".yaml" else []
+
+
+def pick(path: Path, kind: str) -> Manifest:
+    """Return the one object of that *kind* in a file."""
+    (found,) = (each for each in objects(path) if each["kind"] == kind)
+    return found
+
+
+def every_object(path: Path) -> Iterator[Manifest]:
+    """Yield the objects of a file, and those within them: as values, in texts, and in the scripts' here-documents."""
+    if path.suffix == ".sh":
+        yield from _within(path.read_text("utf-8"))
+    for each in objects(path):
+        yield each
+        yield from _within({key: value for key, value in each.items() if key != "metadata"})
+
+
+def _within(value: Any) -> Iterator[Manifest]:
+    if isinstance(value, list):
+        for each in value:
+            yield from _within(each)
+    elif isinstance(value, dict):
+        if {"apiVersion", "kind", "metadata"} <= value.keys():
+            yield value
+        for each in value.values():
+            yield from _within(each)
+    elif isinstance(value, str) and "apiVersion:" in value:
+        texts = [body for _, body in _HEREDOC.findall(value)] if value.startswith(SHEBANG) else [value]
+        for text in texts:
+            yield from _within(list(yaml.safe_load_all(filled_in(text))))
+
+
+def filled_in(text: str) -> str:
+    """Return a text with an example for each blank that a run fills in."""
+    return _BLANK.sub(lambda blank: _BLANKS[blank[1] or blank[2] or blank[3]], text)
+
+
+def scripts(path: Path) -> list[str]:
+    """Return the shell scripts of a file: itself, or those that its objects hold."""
+    if path.suffix == ".sh":
+        return [path.read_text("utf-8")]
+    return [text for text in texts(objects(path)) if text.startswith(SHEBANG)]
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Yield every text within a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from texts(each)

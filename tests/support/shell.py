@@ -1,0 +1,56 @@
+"""A person's shell: kubectl with a current namespace, and a stand-in `az`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+from tests.support.az import Az
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from demo.controlplane import Kubectl
+
+
+class Shell:
+    """Runs scripts as /bin/sh does."""
+
+    def __init__(self, kubectl: Kubectl, namespace: str, folder: Path) -> None:
+        binaries, kubeconfig = folder / "bin", folder / "kubeconfig"
+        binaries.mkdir()
+        kubeconfig.write_text(kubectl("config", "view", "--raw", "--minify").stdout, "utf-8")
+        kubectl("config", "set-context", "--current", f"--namespace={namespace}", f"--kubeconfig={kubeconfig}")
+        self.az = Az(binaries)
+        self._folder = folder
+        self._environment = {
+            **kubectl.environment,
+            "KUBECONFIG": str(kubeconfig),
+            "PATH": self.az.path(f"{kubectl.path.parent}:{os.environ['PATH']}"),
+        }
+
+    def start(self, script: str, *args: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a script; what it says, errors too, comes as its output."""
+        path = self._folder / "script"
+        path.write_text(script, "utf-8")
+        return subprocess.Popen(
+            ["/bin/sh", str(path), *args],
+            env={**self._environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, script: str, *args: str, **environment: str) -> tuple[int, str]:
+        """Run a script to its end, and return its exit status and what it said."""
+        return ended(self.start(script, *args, **environment))
+
+
+def ended(process: subprocess.Popen[str], seconds: float = 60) -> tuple[int, str]:
+    """Wait for the end of a script, and return its exit status and what it said."""
+    try:
+        said, _ = process.communicate(timeout=seconds)
+    finally:
+        process.kill()
+    return process.returncode, said
