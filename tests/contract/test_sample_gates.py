@@ -134,7 +134,8 @@ def test_workflow_conditions_are_safe() -> None:
     (watch,) = watches(WORKFLOW)
     assert resource["action"] == "create"
     assert "generateName" in watch["metadata"]
-    assert "status.observedGeneration == 1" in resource["successCondition"].split(", ")
+    wanted = {"status.phase == Succeeded", "status.observedGeneration == 1", "metadata.generation == 1"}
+    assert set(resource["successCondition"].split(", ")) == wanted
     assert not re.search(r"!=|notin|!", resource["successCondition"] + resource["failureCondition"])
 
 
