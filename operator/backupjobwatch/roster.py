@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 REQUEST_EVERY: Final = 10.0
-"""Seconds between two polls that an annotation asks for: it is anybody's who may edit the object."""
+"""Seconds between two requests, by annotation, that are granted: it is anybody's who may edit the object."""
 REPEAT_WITHIN: Final = timedelta(hours=1)
 """How long ago a watch may have finished for its end to be told again at start. Kubernetes keeps Events that long."""
 
@@ -47,8 +47,10 @@ class Entry:
     interval: timedelta | None = None
     """How often it wants to be stepped; None for finished and suspended watches."""
     last_step: float
-    """On the event loop's clock, like the next two."""
+    """On the event loop's clock, like the next three."""
     last_poll: float = float("-inf")
+    last_request: float = float("-inf")
+    """When a request for a poll was last granted."""
     not_before: float = float("-inf")
     """Until then, Azure is left alone for this watch."""
     failures: int = 0
@@ -179,14 +181,16 @@ class Roster:
             self.forget(uid)
 
     def _want(self, entry: Entry, watch: Watch) -> None:
-        """Step from *watch* out of the timer's rhythm: at once for an edit, else not too often.
+        """Step from *watch* out of the timer's rhythm: at once, but for requests that come too often.
 
-        Anybody who may annotate the object can ask for it, at any rate.
+        Anybody who may annotate the object can ask for it, at any rate. How long ago a tick was does not matter.
         """
-        wait = entry.last_poll + REQUEST_EVERY - _clock()
+        wait = entry.last_request + REQUEST_EVERY - _clock()
         if entry.task is not None:
             entry.wanted = watch  # and is looked at when the step that is under way has ended
         elif wait <= 0 or watch.finished or entry.polled != watch.generation:
+            if watch.request_pending:
+                entry.last_request = _clock()
             self._step_from(entry, watch)
         elif entry.alarm is None:
             entry.alarm = asyncio.get_running_loop().call_later(wait, self._ring, entry, watch)
