@@ -20,14 +20,13 @@ from backupjobwatch.errors import AzureError, NotAsked
 if TYPE_CHECKING:
     from backupjobwatch.core.transitions import Transition
     from backupjobwatch.core.watch import Watch
+    from backupjobwatch.expiries import Expiries
     from backupjobwatch.step import Step, Stepper
 
 _log = logging.getLogger(__name__)
 
 REQUEST_EVERY: Final = 10.0
 """Seconds between two requests, by annotation, that are granted: it is anybody's who may edit the object."""
-REPEAT_WITHIN: Final = timedelta(hours=1)
-"""How long ago a watch may have finished for its end to be told again at start. Kubernetes keeps Events that long."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,6 +35,8 @@ class Entry:
 
     watch_key: tuple[str, str]
     """Namespace and name."""
+    version: int = 0
+    """Of the latest snapshot that was seen."""
     seen: tuple[int, str | None] = (0, None)
     """Generation and requested_at of the object as last seen."""
     observed: int = 0
@@ -91,8 +92,9 @@ class Entry:
 class Roster:
     """All watches that are followed."""
 
-    def __init__(self, stepper: Stepper) -> None:
+    def __init__(self, stepper: Stepper, expiries: Expiries) -> None:
         self._stepper = stepper
+        self._expiries = expiries
         self._entries: dict[str, Entry] = {}
 
     @property
@@ -109,10 +111,10 @@ class Roster:
         if entry is None:
             entry = Entry(watch_key=(watch.namespace, watch.name), last_step=_clock())
             self._entries[watch.uid] = entry
-            ending = worth_repeating(watch, now=datetime.now(UTC), within=REPEAT_WITHIN)
+            ending = worth_repeating(watch, now=datetime.now(UTC))
             if ending is not None:
                 entry.untold[ending.name] = (watch, ending)
-        entry.take_note(watch)
+        self._take_note(entry, watch)
         if watch.deleting:
             return None
         if entry.unsure and watch.observed:
@@ -139,6 +141,7 @@ class Roster:
 
     def forget(self, uid: str) -> None:
         """Stop following a watch that is no more."""
+        self._expiries.forget(uid)
         entry = self._entries.pop(uid, None)
         if entry is None:
             return
@@ -179,6 +182,13 @@ class Roster:
             await asyncio.gather(*late, return_exceptions=True)
         for uid in self.uids:
             self.forget(uid)
+
+    def _take_note(self, entry: Entry, watch: Watch) -> None:
+        """Remember a snapshot, and begin what follows on it, unless a later one was seen: streams lag behind steps."""
+        entry.take_note(watch)
+        if watch.version >= entry.version:
+            entry.version = watch.version
+            self._expiries.consider(watch)
 
     def _want(self, entry: Entry, watch: Watch) -> None:
         """Step from *watch* out of the timer's rhythm: at once, but for requests that come too often.
@@ -239,7 +249,7 @@ class Roster:
             _log.warning("%s/%s: the status was not written: %s", watch.namespace, watch.name, step.failure)
             entry.unsure = True
         elif step.watch is not None:  # else it is gone: the event or the sweep will say so
-            entry.take_note(step.watch)
+            self._take_note(entry, step.watch)
             if step.dropped:
                 entry.wanted = entry.wanted or step.watch
             if step.untold is not None:

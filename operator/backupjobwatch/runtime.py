@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from backupjobwatch.access import Accesses
 from backupjobwatch.arm.client import ArmClient
+from backupjobwatch.expiries import Expiries
 from backupjobwatch.observer import Observer
 from backupjobwatch.poller import Poller
 from backupjobwatch.roster import Roster
@@ -42,6 +43,9 @@ class Runtime:
             stack.push_async_callback(store.close)
             client = ArmClient(settings)
             stack.callback(client.close)
-            roster = Roster(Stepper(settings, store, Observer(Accesses(settings, store), Poller(settings, client))))
+            stepper = Stepper(settings, store, Observer(Accesses(settings, store), Poller(settings, client)))
+            expiries = Expiries(store, stepper)
+            stack.push_async_callback(expiries.close)
+            roster = Roster(stepper, expiries)
             stack.push_async_callback(roster.close, PATIENCE)
             yield cls(settings=settings, store=store, roster=roster, sweep=Sweep(settings, store, roster))

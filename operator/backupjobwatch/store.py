@@ -1,4 +1,4 @@
-"""The Kubernetes API server as this operator uses it: read, list, the fenced status write, events."""
+"""The Kubernetes API server as this operator uses it: read, list, the fenced status write and deletion, events."""
 
 from __future__ import annotations
 
@@ -81,6 +81,12 @@ class Store:
         }
         path = f"{_path(watch.namespace, watch.name)}/status"
         return await self._request("PUT", path, query={"fieldManager": CONTROLLER}, body=body)
+
+    async def delete(self, watch: Watch) -> None:
+        """Delete *watch*, if the object is still the one that it is a snapshot of; Conflict where it is not."""
+        fence = {"uid": watch.uid, "resourceVersion": watch.resource_version}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": fence, "propagationPolicy": "Background"}
+        await self._request("DELETE", _path(watch.namespace, watch.name), body=body)
 
     async def list_metadata(self, namespace: str | None) -> AsyncIterator[dict[str, Any]]:
         """List the metadata of the watches of *namespace*, or of all namespaces, a page at a time."""

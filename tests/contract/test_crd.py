@@ -137,11 +137,12 @@ def test_target() -> None:
         "pollInterval": "5m",
         "suspend": True,
         "identity": {"secretName": "x"},
+        "ttlSecondsAfterFinished": 60,
     }
     moved = {name for name, value in edits.items() if target_digest({**base, name: value}) != target_digest(base)}
 
     assert described == moved | {*SOURCES, "vault"}
-    assert others == {"pollInterval", "suspend"}
+    assert others == {"pollInterval", "suspend", "ttlSecondsAfterFinished"}
 
 
 @pytest.mark.parametrize("name", ["activeDeadlineSeconds", "graceSeconds"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
+from http.client import OK
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ from demo.simulator import AzureSimulator, EntraSimulator, ManualClock, Vault
 from tests.functional.bound_client import BoundClient
 from tests.functional.tenants import Tenants
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
-from tests.support.kubernetes import KubernetesApi
+from tests.support.kubernetes import DELETIONS, KubernetesApi
 from tests.support.operator import MovableLoop, Operator, azure_threads, free_port, running_operator
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from backupjobwatch.arm.credentials import Tokens
+    from tests.support.kubernetes_traffic import Request
 
     OpenClient = Callable[..., BoundClient]
     OpenPoller = Callable[..., Poller]
@@ -136,12 +139,30 @@ def assert_promises_kept(api: KubernetesApi) -> None:
     for request in api.traffic.requests:
         assert request.user_agent, request.line
         # The operator never writes to the object itself: it leaves no finalizer, no annotation, no label.
-        assert request.method in ("GET", "POST") or request.line.endswith("/status"), request.line
+        assert request.method in ("GET", "POST", "DELETE") or request.line.endswith("/status"), request.line
         assert request.method != "POST" or request.line.endswith(("/events", "/token")), request.line
+        if request.method == "DELETE" and request.status == OK:
+            assert_time_was_over(api, request)
     assert_identities_are_ones_own(api)
     for change in api.objects.history:
         if change.part == "status":
             assert_gate_honest(change.after)
+
+
+def assert_time_was_over(api: KubernetesApi, request: Request) -> None:
+    """What the operator deletes is a watch that finished, whose time is over, that nobody owns, as it was last."""
+    assert re.search(DELETIONS, request.line), request.line
+    fence = request.body["preconditions"]
+    (body,) = (
+        change.before
+        for change in api.objects.history
+        if change.type == "DELETED" and change.before and change.before["metadata"]["uid"] == fence["uid"]
+    )
+    assert body["metadata"]["resourceVersion"] == fence["resourceVersion"]
+    assert body["status"]["observedGeneration"] == body["metadata"]["generation"]
+    assert body["status"]["phase"] in ("Succeeded", "Failed")
+    assert body["spec"]["ttlSecondsAfterFinished"] >= 0
+    assert not any(reference.get("controller") for reference in body["metadata"].get("ownerReferences", ()))
 
 
 def assert_identities_are_ones_own(api: KubernetesApi) -> None:

@@ -86,7 +86,9 @@ async def test_who_asks_as_a_list_lands_holds_nobody_up(
     await asyncio.gather(*coming)
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert len(asked) > 60
-    assert [answer for answer in answers if isinstance(answer, BaseException) and not isinstance(answer, NotAsked)] == []
+    assert [
+        answer for answer in answers if isinstance(answer, BaseException) and not isinstance(answer, NotAsked)
+    ] == []
     assert len(sim.requests_to(LIST)) == 1
 
 

@@ -12,6 +12,7 @@ import pytest
 from backupjobwatch.access import Accesses
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.core.watch import Watch
+from backupjobwatch.expiries import Expiries
 from backupjobwatch.observer import Observer
 from backupjobwatch.poller import Poller
 from backupjobwatch.roster import Roster
@@ -85,7 +86,8 @@ async def test_a_defect_costs_a_step_and_no_more(
     client = ArmClient(settings)
     client.close()  # its threads are gone: every request of it is a RuntimeError
     store = await Store.connect()
-    roster = Roster(Stepper(settings, store, Observer(Accesses(settings, store), Poller(settings, client))))
+    stepper = Stepper(settings, store, Observer(Accesses(settings, store), Poller(settings, client)))
+    roster = Roster(stepper, Expiries(store, stepper))
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
     watch = Watch.from_body(api.get())

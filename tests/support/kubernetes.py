@@ -30,6 +30,7 @@ NAME: Final = "nightly"
 TOKEN: Final = "cluster-token"
 STATUS_WRITES: Final = r"^PUT .*/status$"
 EVENT_POSTS: Final = r"^POST .*/events$"
+DELETIONS: Final = r"^DELETE .*/backupjobwatches/[^/]+$"
 
 _PATH = re.compile(
     rf"/apis/{API_VERSION}(/namespaces/(?P<namespace>[^/]+))?/{PLURAL}(/(?P<name>[^/]+)(?P<status>/status)?)?"
@@ -257,6 +258,9 @@ class KubernetesApi:
             key = (match["namespace"], match["name"])
             if match["status"] and request.method == "PUT":
                 return self.objects.put_status(key, request.body)
+            if request.method == "DELETE" and key[1] is not None:
+                self.objects.delete(key, request.body["preconditions"])
+                return {"kind": "Status", "apiVersion": "v1", "status": "Success"}
             if request.method == "GET":
                 return self._list(request, match["namespace"], accept) if key[1] is None else self.objects.get(key)
         raise Refused(403, "Forbidden", f"User backupjobwatch cannot {request.line}")

@@ -178,9 +178,12 @@ class Objects:
         self._store(key, "MODIFIED", before, after, part="status")
         return self.get(key)
 
-    def delete(self, key: Key) -> None:
-        """Delete a watch; 404. With somebody's finalizer it is marked only."""
+    def delete(self, key: Key, preconditions: Mapping[str, str] | None = None) -> None:
+        """Delete a watch; 404, and 409 where it is not the one that was meant. With a finalizer it is marked only."""
         before = self.get(key)
+        for name, value in (preconditions or {}).items():
+            if before["metadata"][name] != value:
+                raise Refused(409, "Conflict", f"Precondition failed: {name} in precondition: {value}")
         if before["metadata"].get("finalizers"):
             metadata = {
                 **before["metadata"],
