@@ -81,6 +81,9 @@ def _fill_in(schema: Mapping[str, Any], value: Any) -> None:
                 value[name] = copy.deepcopy(part["default"])
             if name in value:
                 _fill_in(part, value[name])
+    elif isinstance(value, list):
+        for item in value:
+            _fill_in(schema["items"], item)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,20 +174,20 @@ def test_worth_repeating(age: int, expected: bool) -> None:  # noqa: FBT001
     body = settle(_running(), job(), NOW)
     told = worth_repeating(Watch.from_body(body), now=NOW + timedelta(seconds=age))
 
-    assert told == (describe(Watch.from_body(body), body["status"]) if expected else None)
+    assert told == ((describe(Watch.from_body(body), body["status"]),) if expected else ())
 
 
 @pytest.mark.parametrize("body", [watch_body(), _running(), settle(edit(_running(), suspend=True), job(), NOW)])
 def test_not_worth_repeating(body: dict[str, Any]) -> None:
     """What has not finished is told when it happens."""
-    assert worth_repeating(Watch.from_body(body), now=NOW) is None
+    assert worth_repeating(Watch.from_body(body), now=NOW) == ()
 
 
 def test_end_of_another_target() -> None:
     """The end of a target that has been edited away is not told again."""
     body = edit(settle(_running(), job(), NOW), graceSeconds=5)
 
-    assert worth_repeating(Watch.from_body(body), now=NOW) is None
+    assert worth_repeating(Watch.from_body(body), now=NOW) == ()
 
 
 def test_end_without_a_time() -> None:
@@ -195,4 +195,4 @@ def test_end_without_a_time() -> None:
     body = settle(_running(), job(), NOW)
     del body["status"]["completionTime"]
 
-    assert worth_repeating(Watch.from_body(body), now=NOW) is None
+    assert worth_repeating(Watch.from_body(body), now=NOW) == ()

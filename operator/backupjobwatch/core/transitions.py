@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from backupjobwatch.core.payloads import mappings
 from backupjobwatch.core.times import parse_time
 from backupjobwatch.core.verdict import FAILED, SUCCEEDED
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 BUCKET: Final = 5
 """Percent of progress that are worth a write."""
+NOTIFICATION_FAILED: Final = "NotificationFailed"
+"""Reason of Events about notifications that were given up."""
 REPEAT_WITHIN: Final = timedelta(hours=1)
 """How long ago something may have happened to be told again at start. Kubernetes keeps Events that long."""
 
@@ -49,6 +52,7 @@ def _gist(status: Mapping[str, Any]) -> dict[str, Any]:
         "warnings",
         "troubleSince",
         "lastHandledReconcileAt",
+        "notifications",
     )
     return {
         **{name: status.get(name) for name in steady},
@@ -108,9 +112,27 @@ def event_name(watch: Watch, *parts: object) -> str:
     return f"{watch.name[: _MAX_NAME - len(digest) - 1].rstrip('.-')}.{digest}"
 
 
-def worth_repeating(watch: Watch, *, now: datetime) -> Transition | None:
-    """Return the end of a watch that finished lately: a process that died may not have told it."""
+def describe_failures(
+    watch: Watch, status: Mapping[str, Any], *, after: datetime | None = None
+) -> tuple[Transition, ...]:
+    """Return what is told of notifications that were given up: those that are new in *status*, or since *after*."""
+    known = () if after else tuple(mappings(watch.status.get("notifications")))
+    return tuple(
+        Transition(
+            name=event_name(watch, entry.get("id"), entry.get("name"), NOTIFICATION_FAILED),
+            type="Warning",
+            reason=NOTIFICATION_FAILED,
+            message=f"spec.notify[{entry.get('name')}]: {entry.get('message')}",
+        )
+        for entry in mappings(status.get("notifications"))
+        if entry.get("state") == "Failed" and entry not in known
+        if after is None or (parse_time(entry.get("time")) or after) > after
+    )
+
+
+def worth_repeating(watch: Watch, *, now: datetime) -> tuple[Transition, ...]:
+    """Return what happened to a watch lately and for good: a process that died may not have told it."""
     completed = parse_time(watch.own_status.get("completionTime"))
-    if not watch.finished or completed is None or now - completed > REPEAT_WITHIN:
-        return None
-    return describe(watch, watch.status)
+    is_news = watch.finished and completed is not None and now - completed <= REPEAT_WITHIN
+    ending = (describe(watch, watch.status),) if is_news else ()
+    return (*ending, *describe_failures(watch, watch.own_status, after=now - REPEAT_WITHIN))
