@@ -23,6 +23,7 @@ from tests.functional.bound_client import BoundClient
 from tests.functional.tenants import Tenants
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.kubernetes import DELETIONS, KubernetesApi
+from tests.support.kubernetes_gitops import PATCHES
 from tests.support.operator import MovableLoop, Operator, azure_threads, free_port, running_operator
 
 if TYPE_CHECKING:
@@ -139,11 +140,12 @@ def assert_promises_kept(api: KubernetesApi) -> None:
     for request in api.traffic.requests:
         assert request.user_agent, request.line
         # The operator never writes to the object itself: it leaves no finalizer, no annotation, no label.
-        assert request.method in ("GET", "POST", "DELETE") or request.line.endswith("/status"), request.line
+        assert request.method in ("GET", "POST", "DELETE", "PATCH") or request.line.endswith("/status"), request.line
         assert request.method != "POST" or request.line.endswith(("/events", "/token")), request.line
         if request.method == "DELETE" and request.status == OK:
             assert_time_was_over(api, request)
     assert_identities_are_ones_own(api)
+    assert_triggers_are_ones_own(api)
     for change in api.objects.history:
         if change.part == "status":
             assert_gate_honest(change.after)
@@ -170,13 +172,32 @@ def assert_identities_are_ones_own(api: KubernetesApi) -> None:
     named = {
         (body["metadata"]["namespace"], f"{plural}/{identity[field]}")
         for body in (change.after for change in api.objects.history)
-        for identity in [body["spec"].get("identity", {})]
+        for identity in (
+            body["spec"].get("identity", {}),
+            *(entry.get("webhook", {}) for entry in body["spec"].get("notify", ())),
+        )
         for field, plural in (("serviceAccountName", "serviceaccounts"), ("secretName", "secrets"))
         if field in identity
     }
     for request in api.traffic.matching("/(serviceaccounts|secrets)"):
         _, _, _, _, namespace, plural, name, *_ = request.path.split("/")
         assert (namespace, f"{plural}/{name}") in named, request.line
+
+
+def assert_triggers_are_ones_own(api: KubernetesApi) -> None:
+    """Nothing is patched but what a watch of the same namespace names in an entry of notify, and that by annotation."""
+    named = {
+        (change.after["metadata"]["namespace"], name)
+        for change in api.objects.history
+        for entry in change.after["spec"].get("notify", ())
+        for name in (entry.get("flux", {}).get("name"), entry.get("argocd", {}).get("application"))
+    }
+    for request in api.traffic.matching("^PATCH "):
+        match = re.match(PATCHES, request.line)
+        assert match is not None, request.line
+        assert (match["namespace"], match["name"]) in named, request.line
+        (annotation,) = request.body["metadata"]["annotations"]
+        assert annotation in ("reconcile.fluxcd.io/requestedAt", "argocd.argoproj.io/refresh")
 
 
 def assert_gate_honest(body: Mapping[str, Any]) -> None:
