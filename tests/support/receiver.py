@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import itertools
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -14,7 +16,7 @@ from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from cloudevents.core.base import BaseCloudEvent
 
@@ -73,18 +75,20 @@ class Receiver:
         self._tls = tls
         self._port = port
         self._released = asyncio.Event()
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.05)
+        self._runner: web.ServerRunner | None = None
         self._news = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls).start()
-        self._port = self._runner.addresses[0][1]
+        runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.05)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=self._tls).start()
+        self._runner, self._port = runner, runner.addresses[0][1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.release()
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
 
     @property
     def url(self) -> str:
@@ -138,3 +142,26 @@ class Receiver:
                 return response
             await response.write(b"x" * 65536)
         return response
+
+
+@contextlib.contextmanager
+def running_receiver(*steps: Step, port: int = 0) -> Iterator[Receiver]:
+    """Run a receiver in a thread of its own, for tests that block."""
+    receiver = Receiver(port=port)
+    receiver.answer(*steps)
+    loop, ready, stopping = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        async with receiver:
+            ready.set()
+            await stopping.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), name="receiver", daemon=True)
+    thread.start()
+    assert ready.wait(PATIENCE)
+    try:
+        yield receiver
+    finally:
+        loop.call_soon_threadsafe(stopping.set)
+        thread.join(PATIENCE)
+        loop.close()
