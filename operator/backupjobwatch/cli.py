@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 import requests
@@ -50,6 +50,8 @@ def run() -> None:
     configure_logs(settings)
     try:
         asyncio.run(run_operator(settings))
+    except SettingsError as error:
+        _complain(error)
     except StoreError as error:
         raise click.ClickException(str(error)) from error
 
@@ -110,8 +112,12 @@ def _settings() -> Settings:
     try:
         return load_settings()
     except SettingsError as error:
-        click.echo(f"The settings are wrong:\n{error}", err=True)
-        sys.exit(_WRONG_SETTINGS)
+        _complain(error)
+
+
+def _complain(error: SettingsError) -> NoReturn:
+    click.echo(f"The settings are wrong:\n{error}", err=True)
+    sys.exit(_WRONG_SETTINGS)
 
 
 async def _failures(settings: Settings) -> int:

@@ -17,5 +17,8 @@ REQUESTED_AT: Final = "reconcile.fluxcd.io/requestedAt"
 https://fluxcd.io/flux/components/source/gitrepositories/#triggering-a-reconcile
 """
 
+NOTIFY_LABEL: Final = f"{GROUP}/notify"
+"""Label of Secrets with receivers: whoever may write a watch must not make the operator read any Secret."""
+
 MAX_REQUESTED_AT: Final = 256
 """Characters of that annotation that are told apart and echoed: the room that the CRD gives the echo."""

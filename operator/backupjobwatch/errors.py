@@ -15,6 +15,10 @@ BackupJobWatchError
 │  ├─ Throttled                429
 │  ├─ AzureUnavailable         5xx, time-out, no connection; Entra or the metadata service unreachable
 │  └─ UnexpectedResponse       an answer that is no job: not JSON, too long, a redirect, another job
+├─ DeliveryError              why a notification was not delivered, this time
+│  ├─ DeliveryFailed           it may be, later: an outage, a time-out, something that is not there yet
+│  ├─ DeliveryImpossible       it won't be, whatever happens, until the object is edited
+│  └─ DeliveryRefused          it will hardly be, unless somebody mends it: a few attempts, then no more
 └─ StoreError                  the Kubernetes API server did not do what it was asked
    ├─ Conflict                 409: the object has changed since it was read
    ├─ ObjectGone               404
@@ -155,6 +159,35 @@ class UnexpectedResponse(AzureError):
     """An answer that is not the job that was asked for."""
 
     reason = "UnexpectedResponse"
+
+
+class DeliveryError(BackupJobWatchError):
+    """Why a notification was not delivered, this time. The message is for the status: no address, no secret."""
+
+    attempts: ClassVar[int]
+    """After how many attempts in all it is given up, where the last one ended so."""
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class DeliveryFailed(DeliveryError):
+    """The receiver failed or could not be reached."""
+
+    attempts = 10
+
+
+class DeliveryRefused(DeliveryError):
+    """The receiver does not want it, or we do not send there."""
+
+    attempts = 5
+
+
+class DeliveryImpossible(DeliveryError):
+    """The entry makes no sense."""
+
+    attempts = 1
 
 
 class StoreError(BackupJobWatchError):

@@ -8,89 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.core.schedule import backoff
-from backupjobwatch.core.spec import poll_interval
 from backupjobwatch.core.transitions import describe, worth_repeating
+from backupjobwatch.entry import Entry
 from backupjobwatch.errors import AzureError, NotAsked
 
 if TYPE_CHECKING:
-    from backupjobwatch.core.transitions import Transition
+    from backupjobwatch.core.notifications import Settled
     from backupjobwatch.core.watch import Watch
+    from backupjobwatch.expiries import Expiries
+    from backupjobwatch.notify.courier import Courier
     from backupjobwatch.step import Step, Stepper
 
 _log = logging.getLogger(__name__)
 
 REQUEST_EVERY: Final = 10.0
-"""Seconds between two polls that an annotation asks for: it is anybody's who may edit the object."""
-REPEAT_WITHIN: Final = timedelta(hours=1)
-"""How long ago a watch may have finished for its end to be told again at start. Kubernetes keeps Events that long."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Entry:
-    """What is remembered of one watch, by uid. All of it may be lost: the object has what matters."""
-
-    watch_key: tuple[str, str]
-    """Namespace and name."""
-    seen: tuple[int, str | None] = (0, None)
-    """Generation and requested_at of the object as last seen."""
-    observed: int = 0
-    """The generation that the status was about, as last seen."""
-    handled: str | None = None
-    """The request that the status has acknowledged, as last seen."""
-    polled: int = 0
-    """The generation that was last polled for, whatever came of it."""
-    interval: timedelta | None = None
-    """How often it wants to be stepped; None for finished and suspended watches."""
-    last_step: float
-    """On the event loop's clock, like the next two."""
-    last_poll: float = float("-inf")
-    not_before: float = float("-inf")
-    """Until then, Azure is left alone for this watch."""
-    failures: int = 0
-    """Observations in a row that were trouble with Azure."""
-    run: int = 0
-    """Observations in a row whose trouble grace counts."""
-    untold: dict[str, tuple[Watch, Transition]] = field(default_factory=dict)
-    """Transitions, by Event name, that could not be told yet."""
-    task: asyncio.Task[None] | None = None
-    """The one step that is under way."""
-    wanted: Watch | None = None
-    """A snapshot to step from next."""
-    alarm: asyncio.TimerHandle | None = None
-    """Set where a step that is wanted has to wait for its turn."""
-    unsure: bool = False
-    """Whether a status was perhaps written without our knowing, and so without an Event."""
-
-    def take_note(self, watch: Watch) -> None:
-        """Remember what *watch* says of itself."""
-        self.seen = (watch.generation, watch.requested_at)
-        self.observed = watch.generation if watch.observed else 0
-        self.handled = watch.handled
-        self.interval = None if watch.settled else poll_interval(watch.spec)
-
-    def wants(self, watch: Watch) -> bool:
-        """Tell whether *watch*, perhaps no longer the latest, asks for something that was not done yet."""
-        requested = watch.requested_at is not None and watch.requested_at != self.handled
-        return watch.generation != self.observed or requested
-
-    def overdue(self, now: float) -> bool:
-        """Tell whether ticks that should have come did not: for two intervals, times of backoff apart."""
-        if self.interval is None or self.task is not None:
-            return False
-        interval = self.interval.total_seconds()
-        return now > max(self.last_step + 2 * interval, self.not_before + interval)
+"""Seconds between two requests, by annotation, that are granted: it is anybody's who may edit the object."""
 
 
 class Roster:
     """All watches that are followed."""
 
-    def __init__(self, stepper: Stepper) -> None:
+    def __init__(self, stepper: Stepper, courier: Courier, expiries: Expiries) -> None:
         self._stepper = stepper
+        self._courier = courier
+        self._expiries = expiries
+        courier.on_settled = self.settle
         self._entries: dict[str, Entry] = {}
 
     @property
@@ -107,15 +53,12 @@ class Roster:
         if entry is None:
             entry = Entry(watch_key=(watch.namespace, watch.name), last_step=_clock())
             self._entries[watch.uid] = entry
-            ending = worth_repeating(watch, now=datetime.now(UTC), within=REPEAT_WITHIN)
-            if ending is not None:
-                entry.untold[ending.name] = (watch, ending)
-        entry.take_note(watch)
+            entry.remember(watch, worth_repeating(watch, now=datetime.now(UTC)))
+        self._take_note(entry, watch)
         if watch.deleting:
             return None
         if entry.unsure and watch.observed:
-            transition = describe(watch, watch.status)
-            entry.untold[transition.name] = (watch, transition)
+            entry.remember(watch, (describe(watch, watch.status), *worth_repeating(watch, now=datetime.now(UTC))))
             entry.unsure = False
         if entry.wants(watch):
             self._want(entry, watch)
@@ -137,6 +80,8 @@ class Roster:
 
     def forget(self, uid: str) -> None:
         """Stop following a watch that is no more."""
+        self._courier.forget(uid)
+        self._expiries.forget(uid)
         entry = self._entries.pop(uid, None)
         if entry is None:
             return
@@ -145,13 +90,20 @@ class Roster:
         if entry.task is not None:
             entry.task.cancel()
 
+    def settle(self, watch: Watch, settled: tuple[Settled, ...]) -> None:
+        """Have it written down what became of notifications: with the next step, or at once where there is none."""
+        entry = self._entries.get(watch.uid)
+        if entry is not None:
+            entry.settled = (watch, settled)
+            self._write_settled(entry)
+
     def needs_a_look(self, metadata: Watch) -> bool:
         """Tell from an object's *metadata* alone whether something about it was missed."""
         entry = self._entries.get(metadata.uid)
         if entry is None or entry.overdue(_clock()):
             return True
         changed = entry.seen != (metadata.generation, metadata.requested_at)
-        return entry.task is None and (changed or entry.unsure or bool(entry.untold))
+        return entry.task is None and (changed or entry.unsure or bool(entry.untold) or entry.unwritten)
 
     async def look(self, namespace: str, name: str) -> None:
         """Read an object anew, and make up for what was missed about it. StoreError where it can't be read."""
@@ -162,7 +114,7 @@ class Roster:
         overdue = entry is not None and entry.overdue(_clock())
         self.notice(watch)
         entry = self._entries[watch.uid]
-        if overdue and entry.interval is not None:
+        if (overdue and entry.interval is not None) or entry.unwritten:
             self._step_from(entry, watch)
         elif entry.untold:
             self._work_on(entry)
@@ -178,15 +130,25 @@ class Roster:
         for uid in self.uids:
             self.forget(uid)
 
-    def _want(self, entry: Entry, watch: Watch) -> None:
-        """Step from *watch* out of the timer's rhythm: at once for an edit, else not too often.
+    def _take_note(self, entry: Entry, watch: Watch) -> None:
+        """Remember a snapshot, and begin what follows on it, unless a later one was seen: streams lag behind steps."""
+        entry.take_note(watch)
+        if watch.version >= entry.version:
+            entry.version = watch.version
+            self._courier.consider(watch)
+            self._expiries.consider(watch)
 
-        Anybody who may annotate the object can ask for it, at any rate.
+    def _want(self, entry: Entry, watch: Watch) -> None:
+        """Step from *watch* out of the timer's rhythm: at once, but for requests that come too often.
+
+        Anybody who may annotate the object can ask for it, at any rate. How long ago a tick was does not matter.
         """
-        wait = entry.last_poll + REQUEST_EVERY - _clock()
+        wait = entry.last_request + REQUEST_EVERY - _clock()
         if entry.task is not None:
             entry.wanted = watch  # and is looked at when the step that is under way has ended
         elif wait <= 0 or watch.finished or entry.polled != watch.generation:
+            if watch.request_pending:
+                entry.last_request = _clock()
             self._step_from(entry, watch)
         elif entry.alarm is None:
             entry.alarm = asyncio.get_running_loop().call_later(wait, self._ring, entry, watch)
@@ -206,6 +168,7 @@ class Roster:
 
     async def _work(self, entry: Entry) -> None:
         """Take the step that is wanted, if any, and tell what is untold."""
+        before = entry.settled
         try:
             watch, entry.wanted = entry.wanted, None
             if watch is not None:
@@ -218,10 +181,18 @@ class Roster:
         watch, entry.wanted = entry.wanted, None
         if watch is not None and entry.wants(watch):
             self._want(entry, watch)
+        elif entry.settled is not before:
+            self._write_settled(entry)
+
+    def _write_settled(self, entry: Entry) -> None:
+        """Write down what became of notifications, unless a poll will: no poll is made for that."""
+        if entry.settled is not None and entry.unwritten and entry.task is None:
+            self._step_from(entry, entry.settled[0])
 
     async def _step(self, entry: Entry, watch: Watch) -> None:
+        settled = entry.settled
         try:
-            step = await self._stepper.take(watch, run=entry.run)
+            step = await self._stepper.take(watch, run=entry.run, settled=settled[1] if settled else ())
         except Exception:  # noqa: BLE001 -- a defect: one watch must not take the others with it
             _log.exception("%s/%s: a step failed", watch.namespace, watch.name)
             return
@@ -235,11 +206,12 @@ class Roster:
             _log.warning("%s/%s: the status was not written: %s", watch.namespace, watch.name, step.failure)
             entry.unsure = True
         elif step.watch is not None:  # else it is gone: the event or the sweep will say so
-            entry.take_note(step.watch)
+            self._take_note(entry, step.watch)
+            if entry.settled is settled:  # and nothing else has been settled since
+                entry.settled = None
             if step.dropped:
                 entry.wanted = entry.wanted or step.watch
-            if step.untold is not None:
-                entry.untold[step.untold.name] = (step.watch, step.untold)
+            entry.remember(step.watch, step.untold)
 
     def _back_off(self, entry: Entry, step: Step) -> None:
         trouble = isinstance(step.observation, AzureError) and not step.observation.answered

@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, Final, Self
 
 from backupjobwatch.access import Accesses
 from backupjobwatch.arm.client import ArmClient
+from backupjobwatch.expiries import Expiries
+from backupjobwatch.notify.courier import Courier
+from backupjobwatch.notify.gitops import Triggers
+from backupjobwatch.notify.receivers import Receivers
+from backupjobwatch.notify.webhook import Webhooks
 from backupjobwatch.observer import Observer
 from backupjobwatch.poller import Poller
 from backupjobwatch.roster import Roster
@@ -42,6 +47,13 @@ class Runtime:
             stack.push_async_callback(store.close)
             client = ArmClient(settings)
             stack.callback(client.close)
-            roster = Roster(Stepper(settings, store, Observer(Accesses(settings, store), Poller(settings, client))))
+            stepper = Stepper(settings, store, Observer(Accesses(settings, store), Poller(settings, client)))
+            webhooks = Webhooks(settings)
+            stack.push_async_callback(webhooks.close)
+            courier = Courier(Receivers(store, webhooks, Triggers(store)))
+            expiries = Expiries(store, stepper)
+            roster = Roster(stepper, courier, expiries)
             stack.push_async_callback(roster.close, PATIENCE)
+            stack.push_async_callback(courier.close)
+            stack.push_async_callback(expiries.close)
             yield cls(settings=settings, store=store, roster=roster, sweep=Sweep(settings, store, roster))

@@ -125,6 +125,10 @@ class Settings(BaseSettings):
     """How often the status of an unchanged job is written, to refresh its duration."""
     sweep_interval: Annotated[Duration, _at_least(1)] = timedelta(minutes=1)
     """How often what exists is compared with what is followed."""
+    notify_http_hosts: Names = ()
+    """Hosts that webhooks may go to over plain http, separated by commas, such as a Service's name; none by default."""
+    notify_ca_file: str = ""
+    """A file with CA certificates that webhooks trust besides the usual ones."""
     probe_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port of /healthz and /readyz; 0 takes a free one."""
     log_format: Literal["text", "json"] = "text"
@@ -133,7 +137,7 @@ class Settings(BaseSettings):
     """The least serious lines that are logged: `debug`, `info`, `warning` or `error`."""
 
     development: bool = False
-    """Allow an endpoint over plain http on this machine, and a static token. Never set it in a cluster."""
+    """Allow an endpoint over plain http and webhooks on this machine, and a static token. Never set it in a cluster."""
     development_token: SecretStr = SecretStr("")
     """A static token in place of an Azure identity. Needs ``development``."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.core.spec import parse_spec
 from backupjobwatch.core.status import next_status
-from backupjobwatch.core.transitions import Transition, find_transition, needs_write
+from backupjobwatch.core.transitions import Transition, describe_failures, find_transition, needs_write
 from backupjobwatch.core.verdict import counts, deadline
 from backupjobwatch.core.watch import Watch
 from backupjobwatch.errors import (
@@ -25,6 +25,7 @@ from backupjobwatch.observer import Observed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from backupjobwatch.core.notifications import Settled
     from backupjobwatch.core.observations import Observation, PinnedJob
     from backupjobwatch.observer import Observer
     from backupjobwatch.settings import Settings
@@ -45,12 +46,14 @@ class Step:
     observation: Observation
     pinned: tuple[PinnedJob, ...] = ()
     """The jobs that were found to be the watch's."""
+    settled: tuple[Settled, ...] = ()
+    """What became of notifications, to be written down."""
     run: int
     """Observations in a row, this one included, whose trouble grace counts."""
     deadline: datetime | None = None
     """When the watch fails if its job has not ended."""
-    untold: Transition | None = None
-    """A transition that could not be told yet."""
+    untold: tuple[Transition, ...] = ()
+    """What could not be told yet."""
     failure: StoreError | None = None
     """Why the status could not be written, or perhaps was without our knowing."""
     dropped: bool = False
@@ -65,8 +68,11 @@ class Stepper:
         self._store = store
         self._observer = observer
 
-    async def take(self, watch: Watch, *, run: int) -> Step:
-        """Take one step, from *watch* as it was before Azure is asked. What it can't write down, it says."""
+    async def take(self, watch: Watch, *, run: int, settled: tuple[Settled, ...] = ()) -> Step:
+        """Take one step, from *watch* as it was before Azure is asked. What it can't write down, it says.
+
+        *settled* is what became of notifications since the last one.
+        """
         try:
             spec = parse_spec(watch.spec)
         except InvalidSpec:
@@ -79,7 +85,9 @@ class Stepper:
         observation = observed.observation
         if not isinstance(observation, NotAsked):
             run = run + 1 if counts(watch, observation) else 0
-        step = Step(watch=watch, observation=observation, pinned=observed.pinned, run=run, deadline=end)
+        step = Step(
+            watch=watch, observation=observation, pinned=observed.pinned, settled=settled, run=run, deadline=end
+        )
         try:
             return await self._write(watch, step)
         except StoreError as error:
@@ -89,7 +97,14 @@ class Stepper:
         """Write what was observed onto the object that it is about, if that is worth it."""
         snapshot = watch
         for _ in range(_ATTEMPTS):
-            status = next_status(watch, step.observation, run=step.run, now=datetime.now(UTC), pinned=step.pinned)
+            status = next_status(
+                watch,
+                step.observation,
+                run=step.run,
+                now=datetime.now(UTC),
+                pinned=step.pinned,
+                settled=step.settled,
+            )
             if not needs_write(watch.status, status, heartbeat=self._settings.heartbeat):
                 # It may be our own write that was in conflict: sent again after its answer was lost.
                 return replace(step, watch=watch, untold=await self._tell_change(snapshot, watch, watch.status))
@@ -112,14 +127,13 @@ class Stepper:
 
     async def _tell_change(
         self, before: Watch, watch: Watch, status: Mapping[str, Any], *, is_new: bool = False
-    ) -> Transition | None:
+    ) -> tuple[Transition, ...]:
         """Tell what changed from *before* to *status*; returns what could not be told yet."""
         transition = find_transition(before, status)
-        if transition is None:
-            return None
-        if is_new:
-            _log.info("%s/%s: %s: %s", watch.namespace, watch.name, transition.reason, transition.message)
-        return None if await self.tell(watch, transition) else transition
+        changes = (*((transition,) if transition else ()), *describe_failures(before, status))
+        for change in changes if is_new else ():
+            _log.info("%s/%s: %s: %s", watch.namespace, watch.name, change.reason, change.message)
+        return tuple([change for change in changes if not await self.tell(watch, change)])
 
     async def tell(self, watch: Watch, transition: Transition) -> bool:
         """Post *transition* as an Event; False where that has to be tried again."""

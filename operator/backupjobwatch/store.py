@@ -1,4 +1,4 @@
-"""The Kubernetes API server as this operator uses it: read, list, the fenced status write, events."""
+"""The Kubernetes API server as this operator uses it: read, list, the fenced status write and deletion, events."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ TIMEOUT: Final = 15.0
 PAGE: Final = 500
 
 _ROOT = f"/apis/{API_VERSION}"
+_MERGE = "application/merge-patch+json"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -81,6 +82,23 @@ class Store:
         }
         path = f"{_path(watch.namespace, watch.name)}/status"
         return await self._request("PUT", path, query={"fieldManager": CONTROLLER}, body=body)
+
+    async def delete(self, watch: Watch) -> None:
+        """Delete *watch*, if the object is still the one that it is a snapshot of; Conflict where it is not."""
+        fence = {"uid": watch.uid, "resourceVersion": watch.resource_version}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": fence, "propagationPolicy": "Background"}
+        await self._request("DELETE", _path(watch.namespace, watch.name), body=body)
+
+    async def preferred_version(self, group: str) -> str:
+        """Return the version of an API group that the server prefers; ObjectGone where there is no such group."""
+        answer = await self._request("GET", f"/apis/{group}")
+        return str((answer.get("preferredVersion") or {}).get("version"))
+
+    async def annotate(self, api: str, namespace: str, plural: str, name: str, annotations: Mapping[str, str]) -> None:
+        """Set annotations of an object that is not a watch, and change nothing else of it."""
+        path = f"{api}/namespaces/{quote(namespace, safe='')}/{plural}/{quote(name, safe='')}"
+        body = {"metadata": {"annotations": dict(annotations)}}
+        await self._request("PATCH", path, query={"fieldManager": CONTROLLER}, body=body, content_type=_MERGE)
 
     async def list_metadata(self, namespace: str | None) -> AsyncIterator[dict[str, Any]]:
         """List the metadata of the watches of *namespace*, or of all namespaces, a page at a time."""
@@ -153,9 +171,10 @@ class Store:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         accept: str = "application/json",
+        content_type: str = "application/json",
     ) -> dict[str, Any]:
         url = f"{path}?{urlencode(query)}" if query else path
-        headers = {"Accept": accept, "Content-Type": "application/json"}
+        headers = {"Accept": accept, "Content-Type": content_type}
         try:
             request = await self._api.param_serialize(
                 method, url, header_params=headers, body=body, auth_settings=["BearerToken"]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from backupjobwatch import constants
-from backupjobwatch.core import jobs, observations, payloads, verdict
+from backupjobwatch.core import jobs, notifications, notify_spec, observations, payloads, verdict
 from backupjobwatch.core.arm_ids import VaultKind
 from backupjobwatch.core.spec import POLL_INTERVALS, TARGET_DEFAULTS, parse_spec, target_digest
 from backupjobwatch.core.target import SOURCES
@@ -117,6 +117,17 @@ def test_poll_intervals() -> None:
     assert _spec()["pollInterval"]["enum"] == [*POLL_INTERVALS]
 
 
+def test_receivers() -> None:
+    """CRD and code know the same phases that can be told of, and the same kinds of Flux."""
+    entry = _spec()["notify"]["items"]["properties"]
+
+    assert entry["phases"]["items"]["enum"] == [*notify_spec.TELLING]
+    assert entry["flux"]["properties"]["kind"]["enum"] == [*notify_spec.FLUX_GROUPS]
+    (notify,) = notify_spec.parse_notify({"notify": [{"name": "n", "webhook": {"url": "https://example.com"}}]})
+    assert notify.phases == set(entry["phases"]["default"])
+    assert (notify.receiver.binary, entry["webhook"]["properties"]["format"]["default"]) == (False, "Structured")  # type: ignore[union-attr]
+
+
 def test_phases() -> None:
     """The set of phases is closed."""
     assert status_schema()["properties"]["phase"]["enum"] == [
@@ -137,11 +148,13 @@ def test_target() -> None:
         "pollInterval": "5m",
         "suspend": True,
         "identity": {"secretName": "x"},
+        "ttlSecondsAfterFinished": 60,
+        "notify": [{"name": "n", "webhook": {"url": "https://example.com"}}],
     }
     moved = {name for name, value in edits.items() if target_digest({**base, name: value}) != target_digest(base)}
 
     assert described == moved | {*SOURCES, "vault"}
-    assert others == {"pollInterval", "suspend"}
+    assert others == {"pollInterval", "suspend", "ttlSecondsAfterFinished", "notify"}
 
 
 @pytest.mark.parametrize("name", ["activeDeadlineSeconds", "graceSeconds"])
@@ -183,6 +196,9 @@ LIMITS = [
     )),
     ("status.extendedInfo.sourceRecoveryPoint.id", payloads.WORD),
     ("status.extendedInfo.targetRecoveryPoint.id", payloads.WORD),
+    ("spec.notify", notify_spec.MAX_ENTRIES),
+    ("status.notifications", notify_spec.MAX_ENTRIES),
+    ("status.notifications[].message", notifications.MESSAGE),
     ("status.lastHandledReconcileAt", constants.MAX_REQUESTED_AT),
     ("status.conditions[].message", payloads.TEXT),
 ]  # fmt: skip

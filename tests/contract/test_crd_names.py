@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backupjobwatch.core.arm_ids import JobId, is_guid, is_operation_id, is_resource_group, is_vault_name
+from backupjobwatch.core.notify_spec import is_object_name, is_url, parse_notify
 from backupjobwatch.core.target import parse_identity
 from backupjobwatch.errors import InvalidSpec
 from tests.property.oracles import object_schema, walk
@@ -39,6 +40,10 @@ def _is_identity(kind: str) -> Callable[[str], bool]:
     return is_valid
 
 
+def _is_entry(name: str) -> bool:
+    return bool(parse_notify({"notify": [{"name": name}]}))
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [
@@ -47,6 +52,11 @@ def _is_identity(kind: str) -> Callable[[str], bool]:
         ("spec.operationId", is_operation_id),
         ("spec.identity.serviceAccountName", _is_identity("serviceAccountName")),
         ("spec.identity.secretName", _is_identity("secretName")),
+        ("spec.notify[].name", _is_entry),
+        ("spec.notify[].webhook.url", is_url),
+        ("spec.notify[].webhook.secretName", is_object_name),
+        ("spec.notify[].flux.name", is_object_name),
+        ("spec.notify[].argocd.application", is_object_name),
         ("spec.vault.subscriptionId", is_guid),
         ("spec.vault.resourceGroup", is_resource_group),
         ("spec.vault.name", is_vault_name),
@@ -64,9 +74,16 @@ def test_patterns(path: str, code: Callable[[str], bool]) -> None:
         JOB_ID.replace("RecoveryServices/vaults", "DataProtection/backupVaults"),
         JOB_ID.replace("vaults", "backupVaults"),
     ]
+    texts += [f"{scheme}://{rest}" for scheme in ("http", "https", "HTTPS", "ftp") for rest in _URLS]
     texts += [JOB_ID.upper(), f"{JOB_ID}/", f"https://management.azure.com{JOB_ID}"]
 
     assert [text for text in texts if bool(pattern.search(text)) is not code(text)] == []
+
+
+_URLS = [
+    "h", "h/", "h.example.com:8443/hook?a=b&c=d", "[::1]/", "[fe80::1]:80", "10.0.0.1", "u@h/", "u:p@h/", "h/a@b", "h#f",
+    "h/#f", "h/?#f", "h/a b", "h/ä", "h:/", "h:123456/", "", "/x", "h\\x", "h/\\x", "h?x", "h_1/", "h/\t", "h/\n", "h/\x7f",
+]  # fmt: skip
 
 
 def _as_python(rule: str) -> re.Pattern[str]:

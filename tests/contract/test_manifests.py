@@ -143,11 +143,11 @@ def test_everything_is_in_the_namespace(objects: list[Manifest]) -> None:
 
 
 def test_role_grants_what_is_used(objects: list[Manifest]) -> None:
-    """The role lets the operator read watches, write their status and post events, and do nothing else."""
+    """The role lets the operator read and delete watches, write their status and post events, and do nothing else."""
     role = pick(objects, "ClusterRole")
     assert "aggregationRule" not in role
     assert role["rules"] == [
-        {"apiGroups": [GROUP], "resources": [PLURAL], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": [GROUP], "resources": [PLURAL], "verbs": ["get", "list", "watch", "delete"]},
         {"apiGroups": [GROUP], "resources": [f"{PLURAL}/status"], "verbs": ["update"]},
         {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
     ]

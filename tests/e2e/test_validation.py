@@ -11,6 +11,7 @@ import pytest
 
 from backupjobwatch.core.spec import TARGET_DEFAULTS, parse_spec
 from backupjobwatch.errors import InvalidSpec
+from tests.support import notify_specs
 from tests.support.kubernetes_client import path_of
 from tests.support.specs import BAD, GOOD, ID, Bad
 from tests.support.watches import manifest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tests.support.kubernetes_client import Answer, KubernetesClient
 
 DEFAULTS = {**TARGET_DEFAULTS, "pollInterval": "30s", "suspend": False}
+ALL_GOOD = {**GOOD, **notify_specs.GOOD}
 DEMO = Path(__file__).parents[2] / "demo"
 
 
@@ -34,7 +36,7 @@ def create(client: KubernetesClient, namespace: str, body: Any) -> Answer:
     return client("POST", path_of(namespace), body, dryRun="All", fieldValidation="Strict")
 
 
-@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
+@pytest.mark.parametrize("bad", [*BAD, *notify_specs.BAD], ids=lambda bad: bad.name)
 def test_bad(client: KubernetesClient, unfollowed: str, bad: Bad) -> None:
     """A bad spec is refused, by field and with what to write instead; the operator would have said the same."""
     answer = create(client, unfollowed, manifest("w", bad.spec))
@@ -47,12 +49,12 @@ def test_bad(client: KubernetesClient, unfollowed: str, bad: Bad) -> None:
         assert str(refused.value).partition(": ")[0].startswith(bad.path)
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("name", ALL_GOOD)
 def test_good(client: KubernetesClient, unfollowed: str, name: str) -> None:
     """A good spec is taken as it was written, defaults are filled in, and the operator can act on it."""
-    answer = create(client, unfollowed, manifest("w", GOOD[name]))
+    answer = create(client, unfollowed, manifest("w", ALL_GOOD[name]))
     assert answer.status == HTTPStatus.CREATED, answer.body["message"]
-    filled_in = {**DEFAULTS, **GOOD[name]}
+    filled_in = {**DEFAULTS, **ALL_GOOD[name]}
     if "vault" in filled_in:
         filled_in["vault"] = {"kind": "RecoveryServices", **filled_in["vault"]}
     assert answer.body["spec"] == filled_in

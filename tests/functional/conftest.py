@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
+from http.client import OK
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,8 @@ from tests.functional.polling import TOKEN_A, TOKEN_B
 from tests.functional.tenants import Tenants
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.canary import TOKEN, hear
-from tests.support.kubernetes import KubernetesApi
+from tests.support.kubernetes import DELETIONS, KubernetesApi
+from tests.support.kubernetes_gitops import PATCHES
 from tests.support.operator import MovableLoop, Operator, azure_threads, free_port, running_operator
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from backupjobwatch.arm.credentials import Tokens
+    from tests.support.kubernetes_traffic import Request
 
     OpenClient = Callable[..., BoundClient]
     OpenPoller = Callable[..., Poller]
@@ -139,12 +143,31 @@ def assert_promises_kept(api: KubernetesApi) -> None:
         hear(request.line, str(request))
         assert request.user_agent, request.line
         # The operator never writes to the object itself: it leaves no finalizer, no annotation, no label.
-        assert request.method in ("GET", "POST") or request.line.endswith("/status"), request.line
+        assert request.method in ("GET", "POST", "DELETE", "PATCH") or request.line.endswith("/status"), request.line
         assert request.method != "POST" or request.line.endswith(("/events", "/token")), request.line
+        if request.method == "DELETE" and request.status == OK:
+            assert_time_was_over(api, request)
     assert_identities_are_ones_own(api)
+    assert_triggers_are_ones_own(api)
     for change in api.objects.history:
         if change.part == "status":
             assert_gate_honest(change.after)
+
+
+def assert_time_was_over(api: KubernetesApi, request: Request) -> None:
+    """What the operator deletes is a watch that finished, whose time is over, that nobody owns, as it was last."""
+    assert re.search(DELETIONS, request.line), request.line
+    fence = request.body["preconditions"]
+    (body,) = (
+        change.before
+        for change in api.objects.history
+        if change.type == "DELETED" and change.before and change.before["metadata"]["uid"] == fence["uid"]
+    )
+    assert body["metadata"]["resourceVersion"] == fence["resourceVersion"]
+    assert body["status"]["observedGeneration"] == body["metadata"]["generation"]
+    assert body["status"]["phase"] in ("Succeeded", "Failed")
+    assert body["spec"]["ttlSecondsAfterFinished"] >= 0
+    assert not any(reference.get("controller") for reference in body["metadata"].get("ownerReferences", ()))
 
 
 def assert_identities_are_ones_own(api: KubernetesApi) -> None:
@@ -152,13 +175,32 @@ def assert_identities_are_ones_own(api: KubernetesApi) -> None:
     named = {
         (body["metadata"]["namespace"], f"{plural}/{identity[field]}")
         for body in (change.after for change in api.objects.history)
-        for identity in [body["spec"].get("identity", {})]
+        for identity in (
+            body["spec"].get("identity", {}),
+            *(entry.get("webhook", {}) for entry in body["spec"].get("notify", ())),
+        )
         for field, plural in (("serviceAccountName", "serviceaccounts"), ("secretName", "secrets"))
         if field in identity
     }
     for request in api.traffic.matching("/(serviceaccounts|secrets)"):
         _, _, _, _, namespace, plural, name, *_ = request.path.split("/")
         assert (namespace, f"{plural}/{name}") in named, request.line
+
+
+def assert_triggers_are_ones_own(api: KubernetesApi) -> None:
+    """Nothing is patched but what a watch of the same namespace names in an entry of notify, and that by annotation."""
+    named = {
+        (change.after["metadata"]["namespace"], name)
+        for change in api.objects.history
+        for entry in change.after["spec"].get("notify", ())
+        for name in (entry.get("flux", {}).get("name"), entry.get("argocd", {}).get("application"))
+    }
+    for request in api.traffic.matching("^PATCH "):
+        match = re.match(PATCHES, request.line)
+        assert match is not None, request.line
+        assert (match["namespace"], match["name"]) in named, request.line
+        (annotation,) = request.body["metadata"]["annotations"]
+        assert annotation in ("reconcile.fluxcd.io/requestedAt", "argocd.argoproj.io/refresh")
 
 
 def assert_gate_honest(body: Mapping[str, Any]) -> None:

@@ -12,6 +12,11 @@ import pytest
 from backupjobwatch.access import Accesses
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.core.watch import Watch
+from backupjobwatch.expiries import Expiries
+from backupjobwatch.notify.courier import Courier
+from backupjobwatch.notify.gitops import Triggers
+from backupjobwatch.notify.receivers import Receivers
+from backupjobwatch.notify.webhook import Webhooks
 from backupjobwatch.observer import Observer
 from backupjobwatch.poller import Poller
 from backupjobwatch.roster import Roster
@@ -86,7 +91,9 @@ async def test_a_defect_costs_a_step_and_no_more(
     client = ArmClient(settings)
     client.close()  # its threads are gone: every request of it is a RuntimeError
     store = await Store.connect()
-    roster = Roster(Stepper(settings, store, Observer(Accesses(settings, store), Poller(settings, client))))
+    stepper = Stepper(settings, store, Observer(Accesses(settings, store), Poller(settings, client)))
+    webhooks = Webhooks(settings)
+    roster = Roster(stepper, Courier(Receivers(store, webhooks, Triggers(store))), Expiries(store, stepper))
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
     watch = Watch.from_body(api.get())
@@ -101,5 +108,6 @@ async def test_a_defect_costs_a_step_and_no_more(
             assert roster.tick(watch)
     finally:
         await roster.close(1.0)
+        await webhooks.close()
         await store.close()
     assert {record.message for record in caplog.records} == {"team-a/nightly: a step failed"}

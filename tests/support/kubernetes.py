@@ -17,6 +17,7 @@ from aiohttp import web
 from backupjobwatch.constants import API_VERSION, KIND, PLURAL
 from tests.support.canary import WORD
 from tests.support.kubernetes_discovery import discovery
+from tests.support.kubernetes_gitops import GitopsObjects
 from tests.support.kubernetes_identities import Identities
 from tests.support.kubernetes_objects import Objects, Refused
 from tests.support.kubernetes_streams import Streams
@@ -31,6 +32,7 @@ NAME: Final = "nightly"
 TOKEN: Final = f"cluster-token-{WORD}"
 STATUS_WRITES: Final = r"^PUT .*/status$"
 EVENT_POSTS: Final = r"^POST .*/events$"
+DELETIONS: Final = r"^DELETE .*/backupjobwatches/[^/]+$"
 
 _PATH = re.compile(
     rf"/apis/{API_VERSION}(/namespaces/(?P<namespace>[^/]+))?/{PLURAL}(/(?P<name>[^/]+)(?P<status>/status)?)?"
@@ -46,6 +48,7 @@ class KubernetesApi:
     def __init__(self, kubeconfig: Path) -> None:
         self.objects = Objects()
         self.identities = Identities()
+        self.gitops = GitopsObjects()
         self.traffic = Traffic()
         self.crd_installed = True
         self.page: int | None = None
@@ -247,19 +250,27 @@ class KubernetesApi:
     def _answer(self, request: Request, *, accept: str) -> dict[str, Any]:
         if request.method == "GET" and (found := discovery(crd_installed=self.crd_installed).get(request.path)):
             return found
-        if identity := self.identities.answer(request):
-            return identity
+        for others in (self.identities, self.gitops):
+            if found := others.answer(request):
+                return found
         if match := _EVENTS.fullmatch(request.path):
             if request.method == "POST":
                 return self.objects.create_event(match["namespace"], request.body)
         elif match := _PATH.fullmatch(request.path):
-            if not self.crd_installed:
-                raise Refused(404, "NotFound", "the server could not find the requested resource")
-            key = (match["namespace"], match["name"])
-            if match["status"] and request.method == "PUT":
-                return self.objects.put_status(key, request.body)
-            if request.method == "GET":
-                return self._list(request, match["namespace"], accept) if key[1] is None else self.objects.get(key)
+            return self._answer_watches(request, match, accept)
+        raise Refused(403, "Forbidden", f"User backupjobwatch cannot {request.line}")
+
+    def _answer_watches(self, request: Request, match: re.Match[str], accept: str) -> dict[str, Any]:
+        if not self.crd_installed:
+            raise Refused(404, "NotFound", "the server could not find the requested resource")
+        key = (match["namespace"], match["name"])
+        if match["status"] and request.method == "PUT":
+            return self.objects.put_status(key, request.body)
+        if request.method == "DELETE" and key[1] is not None:
+            self.objects.delete(key, request.body["preconditions"])
+            return {"kind": "Status", "apiVersion": "v1", "status": "Success"}
+        if request.method == "GET":
+            return self._list(request, match["namespace"], accept) if key[1] is None else self.objects.get(key)
         raise Refused(403, "Forbidden", f"User backupjobwatch cannot {request.line}")
 
     def _list(self, request: Request, namespace: str | None, accept: str) -> dict[str, Any]:

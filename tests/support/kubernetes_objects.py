@@ -81,6 +81,9 @@ def _fill_in(schema: Mapping[str, Any], value: Any) -> None:
                 value[name] = copy.deepcopy(part["default"])
             if name in value:
                 _fill_in(part, value[name])
+    elif isinstance(value, list):
+        for item in value:
+            _fill_in(schema["items"], item)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,9 +181,12 @@ class Objects:
         self._store(key, "MODIFIED", before, after, part="status")
         return self.get(key)
 
-    def delete(self, key: Key) -> None:
-        """Delete a watch; 404. With somebody's finalizer it is marked only."""
+    def delete(self, key: Key, preconditions: Mapping[str, str] | None = None) -> None:
+        """Delete a watch; 404, and 409 where it is not the one that was meant. With a finalizer it is marked only."""
         before = self.get(key)
+        for name, value in (preconditions or {}).items():
+            if before["metadata"][name] != value:
+                raise Refused(409, "Conflict", f"Precondition failed: {name} in precondition: {value}")
         if before["metadata"].get("finalizers"):
             metadata = {
                 **before["metadata"],

@@ -172,22 +172,22 @@ def test_names_are_valid(name: str) -> None:
 def test_worth_repeating(age: int, expected: bool) -> None:  # noqa: FBT001
     """An end within the last hour is told again: a process that died may not have told it."""
     body = settle(_running(), job(), NOW)
-    told = worth_repeating(Watch.from_body(body), now=NOW + timedelta(seconds=age), within=timedelta(hours=1))
+    told = worth_repeating(Watch.from_body(body), now=NOW + timedelta(seconds=age))
 
-    assert told == (describe(Watch.from_body(body), body["status"]) if expected else None)
+    assert told == ((describe(Watch.from_body(body), body["status"]),) if expected else ())
 
 
 @pytest.mark.parametrize("body", [watch_body(), _running(), settle(edit(_running(), suspend=True), job(), NOW)])
 def test_not_worth_repeating(body: dict[str, Any]) -> None:
     """What has not finished is told when it happens."""
-    assert worth_repeating(Watch.from_body(body), now=NOW, within=timedelta(hours=1)) is None
+    assert worth_repeating(Watch.from_body(body), now=NOW) == ()
 
 
 def test_end_of_another_target() -> None:
     """The end of a target that has been edited away is not told again."""
     body = edit(settle(_running(), job(), NOW), graceSeconds=5)
 
-    assert worth_repeating(Watch.from_body(body), now=NOW, within=timedelta(hours=1)) is None
+    assert worth_repeating(Watch.from_body(body), now=NOW) == ()
 
 
 def test_end_without_a_time() -> None:
@@ -195,4 +195,4 @@ def test_end_without_a_time() -> None:
     body = settle(_running(), job(), NOW)
     del body["status"]["completionTime"]
 
-    assert worth_repeating(Watch.from_body(body), now=NOW, within=timedelta(hours=1)) is None
+    assert worth_repeating(Watch.from_body(body), now=NOW) == ()

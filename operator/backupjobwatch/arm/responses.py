@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 from backupjobwatch.core import data_protection, recovery_services
 from backupjobwatch.core.arm_ids import VaultKind, fold_case
 from backupjobwatch.core.texts import clean
+from backupjobwatch.core.times import parse_retry_after
 from backupjobwatch.errors import (
     AuthenticationFailed,
     AuthorizationFailed,
@@ -134,7 +134,7 @@ def _trouble(answer: Answer, now: datetime) -> AzureError:
     # ARM's gateway answers for what it can't find itself; without its mark the backup service has answered.
     if kind is JobNotFound and answer.headers.get("x-ms-failure-cause", "").lower() == "gateway":
         kind = VaultNotFound
-    retry_after = _retry_after(answer.headers.get("Retry-After"), now)
+    retry_after = parse_retry_after(answer.headers.get("Retry-After"), now=now, limit=LONGEST_WAIT)
     if kind is Throttled and retry_after is None:
         retry_after = DEFAULT_WAIT
     message = f"Azure answered {_status_line(answer)}: {_error_text(answer)}{_reference(answer)}"
@@ -175,18 +175,3 @@ def _json(answer: Answer) -> Any:
         return json.loads(answer.body)
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         return None
-
-
-def _retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """Read a Retry-After, seconds or a date."""
-    if value is None:
-        return None
-    try:
-        wait = timedelta(seconds=float(value))
-    except (ValueError, OverflowError):
-        try:
-            date = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        wait = (date if date.tzinfo else date.replace(tzinfo=UTC)) - now
-    return min(max(wait, timedelta()), LONGEST_WAIT)

@@ -15,7 +15,8 @@ MAX_BYTES: Final = 60 * 1024
 
 _LEVELS = ((50, 256), (25, 256), (25, 128), (10, 128), (5, 64), (2, 48))
 """Items kept of each list and characters of each text, tried in turn until the status fits."""
-_KEPT_WHOLE = frozenset({"resourceId", "name", "target", "type", "reason", "lastHandledReconcileAt"})
+_KEPT_WHOLE = frozenset({"resourceId", "name", "id", "target", "type", "reason", "lastHandledReconcileAt"})
+_ALL_KEPT = frozenset({"conditions", "notifications"})
 _NOTE = " Azure's answer is too large to be kept whole."
 
 
@@ -40,7 +41,7 @@ def _shrunk(value: Any, items: int, characters: int, name: str) -> Any:
     if isinstance(value, str) and len(value) > characters and name not in _KEPT_WHOLE:
         return value[: characters - 1] + CUT
     if isinstance(value, list):
-        kept = value if name == "conditions" else value[:items]
+        kept = value if name in _ALL_KEPT else value[:items]
         return [_shrunk(item, items, characters, "") for item in kept]
     if isinstance(value, dict):
         pairs = list(value.items())[: 2 * items] if name == "properties" else value.items()

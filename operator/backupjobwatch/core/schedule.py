@@ -19,6 +19,19 @@ def spread(seed: str, period: timedelta) -> timedelta:
     return period * (int.from_bytes(digest[:8], "big") / 2**64)
 
 
+FIRST_RETRY: Final = timedelta(seconds=7)
+"""Doubling from here, ten attempts to deliver a notification take an hour."""
+
+
+def retry_delay(attempt: int, seed: str, retry_after: timedelta | None) -> timedelta:
+    """Return how long to wait after *attempt* (1, 2, …) to deliver failed: doubling, spread by a tenth for each *seed*.
+
+    Longer where the receiver asked for that, which is for the caller to bound.
+    """
+    delay = FIRST_RETRY * (1 << attempt - 1)
+    return max(delay + spread(f"{seed}/{attempt}", delay / 10), retry_after or timedelta())
+
+
 def backoff(failures: int, interval: timedelta, seed: str) -> timedelta:
     """Return how long to leave Azure alone after *failures* in a row: doubling, bounded, spread by a tenth.
 

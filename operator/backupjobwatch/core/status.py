@@ -8,6 +8,7 @@ from backupjobwatch.core.conditions import Condition, write_conditions
 from backupjobwatch.core.fit import fit
 from backupjobwatch.core.jobs import Job
 from backupjobwatch.core.mirror import MIRRORED, mirror_job, present
+from backupjobwatch.core.notifications import next_notifications
 from backupjobwatch.core.observations import MAX_JOBS, JobSet, Observation, PinnedJob
 from backupjobwatch.core.payloads import TEXT
 from backupjobwatch.core.spec import parse_spec
@@ -20,21 +21,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from backupjobwatch.core.notifications import Settled
     from backupjobwatch.core.watch import Watch
 
 
 def next_status(
-    watch: Watch, observation: Observation, *, run: int, now: datetime, pinned: Sequence[PinnedJob] = ()
+    watch: Watch,
+    observation: Observation,
+    *,
+    run: int,
+    now: datetime,
+    pinned: Sequence[PinnedJob] = (),
+    settled: Sequence[Settled] = (),
 ) -> dict[str, Any]:
     """Compute the whole status of *watch* from its snapshot and what Azure said after that.
 
-    *pinned* are the jobs that were found to be this watch's, where the spec does not name one itself.
+    *pinned* are the jobs that were found to be this watch's, where the spec does not name one itself; *settled* are the
+    notifications that were delivered or given up since.
 
     *run* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
     The answer is fit to be written as it stands; whether it is worth a write, ``transitions.needs_write`` tells.
     """
+    notifications = next_notifications(watch, settled)
     if watch.finished:
-        return _restamped(watch)
+        return _restamped(watch, notifications)
     asked = True
     try:
         spec = parse_spec(watch.spec)
@@ -47,12 +57,15 @@ def next_status(
     except InvalidSpec as error:
         asked = False
         verdict = Verdict(phase=FAILED, reason="InvalidSpec", message=f"{error}.")
-    return fit(_write(watch, verdict, observation if asked else None, pinned or watch.pinned, now))
+    status = _write(watch, verdict, observation if asked else None, pinned or watch.pinned, now)
+    return fit({**status, **present(notifications=notifications)})
 
 
-def _restamped(watch: Watch) -> dict[str, Any]:
-    """A final status is frozen; only the acknowledgements of edits and requests move."""
+def _restamped(watch: Watch, notifications: list[dict[str, Any]]) -> dict[str, Any]:
+    """A final status is frozen; only the acknowledgements of edits and requests move, and who was told."""
     status = {**watch.status, "observedGeneration": watch.generation}
+    status.pop("notifications", None)
+    status.update(present(notifications=notifications))
     status["conditions"] = [
         {**condition, "observedGeneration": watch.generation} for condition in watch.status.get("conditions", ())
     ]

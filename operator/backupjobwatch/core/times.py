@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 _NO_TIME = 2001
 """Azure says "no time" as 0001-01-01 or 2001-01-01, with a zone or without."""
@@ -18,6 +19,21 @@ def parse_time(value: object) -> datetime | None:
     except (ValueError, OverflowError):  # the second: year 1 moved to another zone
         return None
     return None if time.year <= _NO_TIME else time
+
+
+def parse_retry_after(value: str | None, *, now: datetime, limit: timedelta) -> timedelta | None:
+    """Read a Retry-After, seconds or a date, as a time to wait of at most *limit*; None for none, and for no sense."""
+    if value is None:
+        return None
+    try:
+        wait = timedelta(seconds=float(value))
+    except (ValueError, OverflowError):
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        wait = (date if date.tzinfo else date.replace(tzinfo=UTC)) - now
+    return min(max(wait, timedelta()), limit)
 
 
 def format_time(time: datetime) -> str:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from backupjobwatch.core.payloads import mappings
 from backupjobwatch.core.times import parse_time
 from backupjobwatch.core.verdict import FAILED, SUCCEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from backupjobwatch.core.watch import Watch
 
 BUCKET: Final = 5
 """Percent of progress that are worth a write."""
+NOTIFICATION_FAILED: Final = "NotificationFailed"
+"""Reason of Events about notifications that were given up."""
+REPEAT_WITHIN: Final = timedelta(hours=1)
+"""How long ago something may have happened to be told again at start. Kubernetes keeps Events that long."""
 
 _CALM = frozenset({"Progressing", "Suspended", "WaitingForJob", "JobNotVisible", "JobInProgress", "JobCancelling"})
 _MAX_NAME = 253
@@ -46,6 +52,7 @@ def _gist(status: Mapping[str, Any]) -> dict[str, Any]:
         "warnings",
         "troubleSince",
         "lastHandledReconcileAt",
+        "notifications",
     )
     return {
         **{name: status.get(name) for name in steady},
@@ -89,21 +96,43 @@ def find_transition(watch: Watch, status: Mapping[str, Any]) -> Transition | Non
 def describe(watch: Watch, status: Mapping[str, Any]) -> Transition:
     """Return the transition into *status*."""
     phase, reason = str(status.get("phase")), str(status.get("reason"))
-    # The start is in it so that a target which is edited away and back is told about again.
-    parts = (watch.uid, status.get("target"), status.get("watchStartTime"), phase, reason)
-    digest = hashlib.sha256("/".join(map(str, parts)).encode()).hexdigest()[:16]
     calm = phase == SUCCEEDED or (phase != FAILED and reason in _CALM)
     return Transition(
-        name=f"{watch.name[: _MAX_NAME - len(digest) - 1].rstrip('.-')}.{digest}",
+        # The start is in it so that a target which is edited away and back is told about again.
+        name=event_name(watch, status.get("target"), status.get("watchStartTime"), phase, reason),
         type="Normal" if calm else "Warning",
         reason=reason,
         message=str(status.get("message") or ""),
     )
 
 
-def worth_repeating(watch: Watch, *, now: datetime, within: timedelta) -> Transition | None:
-    """Return the end of a watch that finished lately: a process that died may not have told it."""
+def event_name(watch: Watch, *parts: object) -> str:
+    """Return the name of the Event about *watch* that *parts* tell from others."""
+    digest = hashlib.sha256("/".join(map(str, (watch.uid, *parts))).encode()).hexdigest()[:16]
+    return f"{watch.name[: _MAX_NAME - len(digest) - 1].rstrip('.-')}.{digest}"
+
+
+def describe_failures(
+    watch: Watch, status: Mapping[str, Any], *, after: datetime | None = None
+) -> tuple[Transition, ...]:
+    """Return what is told of notifications that were given up: those that are new in *status*, or since *after*."""
+    known = () if after else tuple(mappings(watch.status.get("notifications")))
+    return tuple(
+        Transition(
+            name=event_name(watch, entry.get("id"), entry.get("name"), NOTIFICATION_FAILED),
+            type="Warning",
+            reason=NOTIFICATION_FAILED,
+            message=f"spec.notify[{entry.get('name')}]: {entry.get('message')}",
+        )
+        for entry in mappings(status.get("notifications"))
+        if entry.get("state") == "Failed" and entry not in known
+        if after is None or (parse_time(entry.get("time")) or after) > after
+    )
+
+
+def worth_repeating(watch: Watch, *, now: datetime) -> tuple[Transition, ...]:
+    """Return what happened to a watch lately and for good: a process that died may not have told it."""
     completed = parse_time(watch.own_status.get("completionTime"))
-    if not watch.finished or completed is None or now - completed > within:
-        return None
-    return describe(watch, watch.status)
+    is_news = watch.finished and completed is not None and now - completed <= REPEAT_WITHIN
+    ending = (describe(watch, watch.status),) if is_news else ()
+    return (*ending, *describe_failures(watch, watch.own_status, after=now - REPEAT_WITHIN))

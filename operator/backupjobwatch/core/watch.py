@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from backupjobwatch.constants import MAX_REQUESTED_AT, REQUESTED_AT
 from backupjobwatch.core.observations import PinnedJob
+from backupjobwatch.core.ownership import find_owner
 from backupjobwatch.core.spec import target_digest
 from backupjobwatch.core.times import parse_time
 
@@ -26,6 +27,8 @@ class Watch:
     resource_version: str
     deleting: bool
     """Whether the object is being deleted, and waits for somebody's finalizer only."""
+    owner: str | None
+    """Which GitOps tool or controller would make the object anew if it were deleted."""
     requested_at: str | None
     """The annotation that asks for a poll at once, cut to the length that the status can echo."""
     spec: Mapping[str, Any]
@@ -48,6 +51,7 @@ class Watch:
             generation=generation if isinstance(generation, int) else 1,
             resource_version=str(metadata.get("resourceVersion") or ""),
             deleting=metadata.get("deletionTimestamp") is not None,
+            owner=find_owner(metadata),
             requested_at=requested_at[:MAX_REQUESTED_AT] if isinstance(requested_at, str) else None,
             spec=spec,
             status=_mapping(body.get("status")),
@@ -55,6 +59,14 @@ class Watch:
             created=parse_time(metadata.get("creationTimestamp")) or datetime.max.replace(tzinfo=UTC),
             target=target_digest(spec),
         )
+
+    @property
+    def version(self) -> int:
+        """The object's age in versions: of two snapshots, the one with more is the later.
+
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+        """
+        return int(self.resource_version) if self.resource_version.isdecimal() else 0
 
     @property
     def own_status(self) -> Mapping[str, Any]:

@@ -1,0 +1,88 @@
+"""What is remembered of one watch that is followed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from backupjobwatch.core.spec import poll_interval
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable
+    from datetime import timedelta
+
+    from backupjobwatch.core.notifications import Settled
+    from backupjobwatch.core.transitions import Transition
+    from backupjobwatch.core.watch import Watch
+
+
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """One watch, by uid. All of this may be lost: the object has what matters."""
+
+    watch_key: tuple[str, str]
+    """Namespace and name."""
+    version: int = 0
+    """Of the latest snapshot that was seen."""
+    seen: tuple[int, str | None] = (0, None)
+    """Generation and requested_at of the object as last seen."""
+    observed: int = 0
+    """The generation that the status was about, as last seen."""
+    handled: str | None = None
+    """The request that the status has acknowledged, as last seen."""
+    polled: int = 0
+    """The generation that was last polled for, whatever came of it."""
+    interval: timedelta | None = None
+    """How often it wants to be stepped; None for finished and suspended watches."""
+    last_step: float
+    """On the event loop's clock, like the next three."""
+    last_poll: float = float("-inf")
+    last_request: float = float("-inf")
+    """When a request for a poll was last granted."""
+    not_before: float = float("-inf")
+    """Until then, Azure is left alone for this watch."""
+    failures: int = 0
+    """Observations in a row that were trouble with Azure."""
+    run: int = 0
+    """Observations in a row whose trouble grace counts."""
+    untold: dict[str, tuple[Watch, Transition]] = field(default_factory=dict)
+    """Transitions, by Event name, that could not be told yet."""
+    settled: tuple[Watch, tuple[Settled, ...]] | None = None
+    """What became of notifications, and a snapshot of the object to write that from."""
+    task: asyncio.Task[None] | None = None
+    """The one step that is under way."""
+    wanted: Watch | None = None
+    """A snapshot to step from next."""
+    alarm: asyncio.TimerHandle | None = None
+    """Set where a step that is wanted has to wait for its turn."""
+    unsure: bool = False
+    """Whether a status was perhaps written without our knowing, and so without an Event."""
+
+    def take_note(self, watch: Watch) -> None:
+        """Remember what *watch* says of itself."""
+        self.seen = (watch.generation, watch.requested_at)
+        self.observed = watch.generation if watch.observed else 0
+        self.handled = watch.handled
+        self.interval = None if watch.settled else poll_interval(watch.spec)
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether there is something settled that no tick will write down."""
+        return self.settled is not None and self.interval is None
+
+    def remember(self, watch: Watch, untold: Iterable[Transition]) -> None:
+        """Remember what is to be told of *watch*."""
+        self.untold.update({each.name: (watch, each) for each in untold})
+
+    def wants(self, watch: Watch) -> bool:
+        """Tell whether *watch*, perhaps no longer the latest, asks for something that was not done yet."""
+        requested = watch.requested_at is not None and watch.requested_at != self.handled
+        return watch.generation != self.observed or requested
+
+    def overdue(self, now: float) -> bool:
+        """Tell whether ticks that should have come did not: for two intervals, times of backoff apart."""
+        if self.interval is None or self.task is not None:
+            return False
+        interval = self.interval.total_seconds()
+        return now > max(self.last_step + 2 * interval, self.not_before + interval)

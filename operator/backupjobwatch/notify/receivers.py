@@ -1,0 +1,78 @@
+"""Brings a notification to whom an entry of ``spec.notify`` names: nobody outside the watch's own namespace."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING
+
+from backupjobwatch.constants import NOTIFY_LABEL
+from backupjobwatch.core.cloud_event import cloud_event
+from backupjobwatch.core.notify_spec import ArgocdTrigger, FluxTrigger, Unreadable, Webhook, is_url
+from backupjobwatch.core.payloads import mapping
+from backupjobwatch.errors import DeliveryFailed, DeliveryImpossible, Forbidden, ObjectGone, StoreError
+from backupjobwatch.notify.webhook import Endpoint, Webhooks
+
+if TYPE_CHECKING:
+    from backupjobwatch.core.notifications import Notice
+    from backupjobwatch.core.watch import Watch
+    from backupjobwatch.notify.gitops import Triggers
+    from backupjobwatch.store import Store
+
+
+class Receivers:
+    """All kinds of receivers."""
+
+    def __init__(self, store: Store, webhooks: Webhooks, triggers: Triggers) -> None:
+        self._store = store
+        self._webhooks = webhooks
+        self._triggers = triggers
+
+    async def deliver(self, watch: Watch, notice: Notice) -> None:
+        """Make one attempt. DeliveryError where it is not delivered, or perhaps is without our knowing."""
+        receiver = notice.notify.receiver
+        match receiver:
+            case Webhook():
+                endpoint = await self._find(watch.namespace, receiver)
+                event = cloud_event(watch, notice)
+                headers, body = event.binary() if receiver.binary else event.structured()
+                await self._webhooks.post(endpoint, headers, body)
+            case FluxTrigger():
+                await self._triggers.reconcile(watch.namespace, receiver, notice.id)
+            case ArgocdTrigger():
+                await self._triggers.refresh(watch.namespace, receiver)
+            case Unreadable():
+                raise DeliveryImpossible(receiver.message)
+
+    async def _find(self, namespace: str, webhook: Webhook) -> Endpoint:
+        """Return where to, and the keys. A key goes only where the Secret that holds it says."""
+        if webhook.secret_name is None:
+            return Endpoint(address=webhook.url or "")
+        whose = f"Secret {webhook.secret_name}"
+        try:
+            secret = await self._store.read_secret(namespace, webhook.secret_name)
+        except ObjectGone:
+            raise DeliveryFailed(f"There is no {whose}.") from None
+        except Forbidden:
+            raise DeliveryFailed(
+                f"The operator may not read {whose}: allow it by a Role (manifests/components/notify-secret)."
+            ) from None
+        except StoreError:
+            raise DeliveryFailed(f"{whose} could not be read from the API server.") from None
+        if mapping(mapping(secret.get("metadata")).get("labels")).get(NOTIFY_LABEL) != "true":
+            raise DeliveryFailed(f'{whose} has no label {NOTIFY_LABEL}: "true", without which it is not used.')
+        keys = {name: _decoded(value) for name, value in mapping(secret.get("data")).items()}
+        address = keys.get("address", b"").decode(errors="replace").strip()
+        if not is_url(address):
+            raise DeliveryFailed(f"{whose}: write https://host/path as address, in ASCII, without user and fragment.")
+        bearer = keys.get("bearer", b"").decode(errors="replace").strip()
+        if not bearer.isascii() or not bearer.isprintable():
+            raise DeliveryFailed(f"{whose}: write a token of printable ASCII as bearer.")
+        return Endpoint(address=address, token=keys.get("token", b""), bearer=bearer)
+
+
+def _decoded(value: object) -> bytes:
+    try:
+        return base64.b64decode(str(value))
+    except binascii.Error:
+        return b""

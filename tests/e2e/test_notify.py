@@ -1,0 +1,203 @@
+"""The end of a job sets off what comes next: a step that waits, a webhook, Flux, Argo CD; whatever the operator suffers."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from tests.support.jobs import name_of
+from tests.support.receiver import Receiver, flux_accepts, github_accepts, running_receiver
+from tests.support.watches import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from demo.controlplane import Kubectl
+    from tests.support.jobs import Jobs
+    from tests.support.operator_process import OperatorProcess, Operators
+    from tests.support.watches import Watches
+
+KEY: Final = "canary-signing-key"
+BEARER: Final = "canary-bearer-token"
+SETTINGS: Final = {"NOTIFY_HTTP_HOSTS": "127.0.0.1"}
+CRDS: Final = {
+    "kustomizations.kustomize.toolkit.fluxcd.io": ("Kustomization", "v1"),
+    "helmreleases.helm.toolkit.fluxcd.io": ("HelmRelease", "v2"),
+    "gitrepositories.source.toolkit.fluxcd.io": ("GitRepository", "v1"),
+    "applications.argoproj.io": ("Application", "v1alpha1"),
+}
+"""Kinds of Flux and Argo CD, without their controllers: what is annotated is all that matters here."""
+REQUESTED_AT: Final = "reconcile.fluxcd.io/requestedAt"
+
+
+def crd(name: str, kind: str, version: str) -> dict[str, Any]:
+    plural, _, group = name.partition(".")
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    names = {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"}
+    versions = [{"name": version, "served": True, "storage": True, "schema": schema}]
+    spec = {"group": group, "scope": "Namespaced", "names": names, "versions": versions}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
+@pytest.fixture(scope="module")
+def gitops(kubectl: Kubectl) -> Iterator[None]:
+    """The CRDs of Flux and Argo CD, minimal ones where the cluster has none."""
+    made = [name for name in CRDS if kubectl("get", "crd", name, ok=False).returncode != 0]
+    for name in made:
+        kubectl("apply", "-f", "-", stdin=json.dumps(crd(name, *CRDS[name])))
+        kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{name}")
+    yield
+    for name in made:
+        kubectl("delete", "crd", name, "--wait=false")
+
+
+def make(kubectl: Kubectl, namespace: str, plural: str, name: str) -> None:
+    kind, version = CRDS[plural]
+    body = {"apiVersion": f"{plural.partition('.')[2]}/{version}", "kind": kind, "metadata": {"name": name}, "spec": {}}
+    until(
+        lambda: kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(body), ok=False).returncode == 0,
+        f"a {kind}",
+    )
+
+
+def annotated(kubectl: Kubectl, namespace: str, plural: str, name: str) -> dict[str, str]:
+    body = json.loads(kubectl("get", plural, name, "-n", namespace, "-o", "json").stdout)
+    found: dict[str, str] = body["metadata"].get("annotations", {})
+    return found
+
+
+def put_secret(kubectl: Kubectl, namespace: str, receiver: Receiver) -> dict[str, Any]:
+    keys = {"address": receiver.url, "token": KEY, "bearer": BEARER}
+    literals = [f"--from-literal={key}={value}" for key, value in keys.items()]
+    kubectl("create", "secret", "generic", "backup-hook", *literals, "-n", namespace)
+    kubectl("label", "secret", "backup-hook", "azurebackup.dev/notify=true", "-n", namespace)
+    return {"name": "hook", "webhook": {"secretName": "backup-hook"}}
+
+
+def entries(watches: Watches, name: str) -> dict[str, dict[str, Any]]:
+    found = watches.get(name).get("status", {}).get("notifications", ())
+    return {entry["name"]: entry for entry in found}
+
+
+def start(operators: Operators, watches: Watches) -> OperatorProcess:
+    return operators.start(NAMESPACES=watches.namespace, **SETTINGS).wait_ready()
+
+
+def test_story(own_operators: Operators, watches: Watches, jobs: Jobs, kubectl: Kubectl, gitops: None) -> None:
+    """A second step waits by `kubectl wait`; when the job ends it begins, and all who are to be told are, once."""
+    namespace, job = watches.namespace, jobs.start()
+    for plural in CRDS:
+        make(kubectl, namespace, plural, "next")
+    operator = start(own_operators, watches)
+    with running_receiver() as receiver:
+        flux = [
+            {"name": kind.lower(), "phases": ["Succeeded"], "flux": {"kind": kind, "name": "next"}}
+            for kind, _ in CRDS.values()
+            if kind != "Application"
+        ]
+        argocd = {"name": "argocd", "phases": ["Succeeded"], "argocd": {"application": "next"}}
+        watches.create("gate", jobResourceId=job, notify=[put_secret(kubectl, namespace, receiver), *flux, argocd])
+        watches.until_phase("gate", "Running")
+        began = threading.Event()
+
+        def second_step() -> None:
+            kubectl("wait", "-n", namespace, "bjw/gate", "--for=condition=complete", "--timeout=60s", timeout=90)
+            kubectl("create", "configmap", "second-step", "-n", namespace)
+            began.set()
+
+        step = threading.Thread(target=second_step, daemon=True)
+        step.start()
+        assert not began.wait(1)
+        assert receiver.deliveries == []
+        jobs.complete(job)
+        watches.request("gate", "now")
+        assert began.wait(60)
+        step.join()
+        watches.until("gate", lambda _: len(entries(watches, "gate")) == 5)
+        (delivery,) = receiver.deliveries
+    found = entries(watches, "gate")
+    assert {entry["state"] for entry in found.values()} == {"Delivered"}
+    (key,) = {entry["id"] for entry in found.values()}
+    assert flux_accepts(delivery, KEY.encode())
+    assert github_accepts(delivery, KEY.encode())
+    assert delivery.headers["Authorization"] == f"Bearer {BEARER}"
+    assert delivery.id == key
+    assert delivery.event.get_type() == "dev.azurebackup.job.succeeded"
+    for plural in CRDS:
+        expected = {"argocd.argoproj.io/refresh": "hard"} if plural.startswith("app") else {REQUESTED_AT: key}
+        assert annotated(kubectl, namespace, plural, "next") == expected
+    assert "canary" not in operator.log + json.dumps([watches.get("gate"), watches.events("gate")])
+    watches.prove_honest("gate", completed={name_of(job)})
+
+
+@pytest.mark.parametrize("arrived", [False, True], ids=["before it arrived", "before it was acknowledged"])
+def test_killed_between_end_and_telling(
+    own_operators: Operators, watches: Watches, jobs: Jobs, kubectl: Kubectl, *, arrived: bool
+) -> None:
+    """An operator that is killed after the job's end and before it has told of it: the next one does, by the same id."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    with running_receiver("hang", port=0 if arrived else port) as receiver:
+        entry = put_secret(kubectl, watches.namespace, receiver)
+        if arrived:
+            operator = start(own_operators, watches)
+            watches.create("w", jobResourceId=jobs.completed(), notify=[entry])
+            until(lambda: receiver.deliveries, "the webhook")
+            operator.kill()
+    if not arrived:  # nobody listens there any more
+        operator = start(own_operators, watches)
+        watches.create("w", jobResourceId=jobs.completed(), notify=[entry])
+        until(lambda: "attempt 1 failed" in operator.log, "an attempt")
+        operator.kill()
+    watches.until_phase("w", "Succeeded")
+    assert entries(watches, "w") == {}
+    with running_receiver(port=receiver.port) as after:
+        start(own_operators, watches)
+        watches.until("w", lambda _: bool(entries(watches, "w")))
+        ids = [delivery.id for delivery in (*receiver.deliveries, *after.deliveries)]
+    assert entries(watches, "w")["hook"]["state"] == "Delivered"
+    assert set(ids) == {entries(watches, "w")["hook"]["id"]}
+    assert len(ids) == (2 if arrived else 1)
+
+
+def test_time_to_live(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
+    """A finished watch goes when its time is over and all are told; one that a controller owns stays, and says why."""
+    start(own_operators, watches)
+    with running_receiver() as receiver:
+        entry = {"name": "hook", "webhook": {"url": receiver.url}}
+        watches.create("going", jobResourceId=jobs.completed(), ttlSecondsAfterFinished=0, notify=[entry])
+        until(lambda: not watches.exists("going"), "its deletion")
+        assert len(receiver.deliveries) == 1
+    watches.create("kept", jobResourceId=jobs.completed())
+    watches.until_phase("kept", "Succeeded")
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "0", "controller": True}
+    watches._patch("kept", {"metadata": {"ownerReferences": [owner]}, "spec": {"ttlSecondsAfterFinished": 0}})
+    event = watches.until_event("kept", "TTLSkipped")
+    assert "ConfigMap c (controller)" in event["message"]
+    assert watches.exists("kept")
+
+
+def test_poll_at_once(operator: OperatorProcess, watches: Watches, jobs: Jobs, kubectl: Kubectl) -> None:
+    """`kubectl annotate` opens the gate of a job that has just ended, minutes before the next poll."""
+    job = jobs.start()
+    watches.create("w", jobResourceId=job, pollInterval="5m")
+    watches.until_phase("w", "Running")
+    jobs.complete(job)
+    waiting = subprocess.Popen(
+        [str(kubectl.path), "wait", "-n", watches.namespace, "bjw/w", "--for=condition=complete", "--timeout=30s"],
+        env=kubectl.environment,
+        stdout=subprocess.DEVNULL,
+    )
+    kubectl("annotate", "-n", watches.namespace, "bjw/w", f"{REQUESTED_AT}=now")
+    assert waiting.wait(5) == 0
+    assert watches.get("w")["status"]["lastHandledReconcileAt"] == "now"

@@ -1,0 +1,43 @@
+"""Watches with somebody to tell."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tests.support.kubernetes import NAME, NAMESPACE, KubernetesApi
+
+ALL: Final = ["Running", "Succeeded", "Failed"]
+TOKEN: Final = "canary-signing-key"
+BEARER: Final = "canary-bearer-token"
+SECRET: Final = "hooks"
+SETTINGS: Final[dict[str, Any]] = {"notify_http_hosts": "127.0.0.1"}
+
+
+def webhook(url: str, name: str = "hook", **fields: Any) -> dict[str, Any]:
+    """Return an entry with a URL."""
+    return {"name": name, "webhook": {"url": url}, **fields}
+
+
+def put_secret(api: KubernetesApi, address: str, *, namespace: str = NAMESPACE, **keys: str) -> dict[str, Any]:
+    """Make a Secret with an address and keys; returns the entry that names it."""
+    data = {"address": address, "token": TOKEN, "bearer": BEARER, **keys}
+    labels = {"azurebackup.dev/notify": "true"}
+    api.identities.put_secret(SECRET, data, namespace=namespace, labels=labels)
+    return {"name": "hook", "webhook": {"secretName": SECRET}}
+
+
+def notifications(api: KubernetesApi, name: str = NAME) -> dict[str, dict[str, Any]]:
+    """Return what the status says of notifications, by the entry's name."""
+    status = api.get(name).get("status", {})
+    return {entry["name"]: entry for entry in status.get("notifications", ())}
+
+
+async def settled(api: KubernetesApi, *names: str, watch: str = NAME) -> dict[str, dict[str, Any]]:
+    """Wait until the status says what became of these entries, of the present phase."""
+
+    def look() -> dict[str, dict[str, Any]] | None:
+        found = notifications(api, watch)
+        phase = api.get(watch)["status"].get("phase")
+        return found if all(found.get(name, {}).get("phase") == phase for name in names) else None
+
+    return await api.until(look, within=20)

@@ -1,0 +1,140 @@
+"""The whole operator, and watches that are not to be kept."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.expiries import RETRY
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
+from tests.support.kubernetes import DELETIONS, NAME
+
+if TYPE_CHECKING:
+    from demo.simulator import Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+
+def gone(api: KubernetesApi, name: str = NAME) -> bool:
+    return name not in {body["metadata"]["name"] for body in api.objects.find(None)}
+
+
+async def test_a_finished_watch_is_deleted_when_its_time_is_over(
+    api: KubernetesApi, vault: Vault, operator: Operator
+) -> None:
+    """Not before, and with the fence that no other object can pass."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 600})
+    await api.status(phase="Succeeded")
+    await api.until(api.events)
+    operator.advance(590)
+    await asyncio.sleep(0.1)
+    assert not gone(api)
+    await operator.advance_until(lambda: gone(api))
+    assert len(api.traffic.matching(DELETIONS)) == 1
+
+
+async def test_a_watch_that_runs_is_not_deleted(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """Zero seconds count from the end, and there is none yet."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "ttlSecondsAfterFinished": 0})
+    await api.status(phase="Running")
+    await asyncio.sleep(0.1)
+    assert not gone(api)
+    vault.set_job(JOB_NAME, job_payload(status="Failed"))
+    api.annotate(reconcile_fluxcd_io__requestedAt="now")
+    await api.until(lambda: gone(api))
+    assert api.writes()[-1]["phase"] == "Failed"
+
+
+async def test_the_time_goes_on_while_no_operator_runs(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """The timers are rebuilt from the objects, and follow their edits."""
+    async with start():
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        await api.status(phase="Succeeded")
+    api.edit(ttlSecondsAfterFinished=0)
+    async with start():
+        await api.until(lambda: gone(api))
+
+
+async def test_a_deletion_that_fails_is_tried_again(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """The API server's trouble delays a deletion."""
+    trouble = api.traffic.fail(DELETIONS, status=500, times=2)
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
+    await api.until(lambda: trouble.used == 1)
+    await asyncio.sleep(0.05)
+    assert not gone(api)
+    operator.advance(RETRY)
+    await api.until(lambda: trouble.used == 2)
+    await asyncio.sleep(0.05)
+    operator.advance(RETRY)
+    await api.until(lambda: gone(api))
+
+
+async def test_a_deletion_whose_answer_is_lost_is_done(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """What is gone needs no second deletion."""
+    api.traffic.fail(DELETIONS, status=None, times=1, late=True)
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
+    await api.until(lambda: gone(api))
+    operator.advance(RETRY)
+    await asyncio.sleep(0.1)
+    assert len(api.traffic.matching(DELETIONS)) == 1
+
+
+@pytest.mark.parametrize("edit", ["target", "ttl"])
+async def test_an_edit_just_before_the_deletion_wins(
+    api: KubernetesApi, vault: Vault, operator: Operator, edit: str
+) -> None:
+    """What was edited while its deletion was under way is looked at again: it may no longer be finished, or for ever."""
+    vault.set_job(OTHER_JOB_NAME, running_payload())
+    with api.traffic.hold(DELETIONS) as hold:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
+        await hold.arrived()
+        if edit == "target":
+            api.edit(jobResourceId=vault.job_id(OTHER_JOB_NAME))
+        else:
+            api.edit(ttlSecondsAfterFinished=None)
+    await api.status(observedGeneration=2)
+    await asyncio.sleep(0.2)
+    assert not gone(api)
+    assert [request.status for request in api.traffic.matching(DELETIONS)] == [409]
+
+
+async def test_a_restamp_does_not_save_a_watch(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """An edit that changes nothing about the end costs a conflict, and the deletion is made from a fresh look."""
+    with api.traffic.hold(DELETIONS) as hold:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
+        await hold.arrived()
+        api.edit(pollInterval="5m")
+        await api.status(observedGeneration=2)
+    await api.until(lambda: gone(api))
+    assert [request.status for request in api.traffic.matching(DELETIONS)] == [409, 200]
+
+
+async def test_what_others_own_is_not_deleted(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """A GitOps tool would make it anew for ever: an Event says why it is still there, once."""
+    spec = {"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 60}
+    api.create(spec, labels={"kustomize.toolkit.fluxcd.io/name": "apps"})
+    controller = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "c", "uid": "u", "controller": True}
+    api.create(spec, "owned", ownerReferences=[controller])
+    await api.events_told(2)
+    await operator.advance_until(lambda: len(api.events()) == 4)
+    assert [event["reason"] for event in api.events()].count("TTLSkipped") == 2
+    assert "a Flux Kustomization" in str(api.events())
+    assert "CronJob c (controller)" in str(api.events())
+    for _ in range(3):
+        operator.advance(60)
+        await asyncio.sleep(0.05)
+    assert not gone(api)
+    assert api.traffic.matching(DELETIONS) == []
+    assert len(api.events()) == 4
+
+
+async def test_hundreds_end_at_once(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """All are deleted, each once."""
+    job_id = vault.set_job(JOB_NAME, job_payload())
+    for number in range(200):
+        api.create({"jobResourceId": job_id, "ttlSecondsAfterFinished": 0}, f"w{number}")
+    await api.until(lambda: not api.objects.find(None), within=30)
+    assert len(api.traffic.matching(DELETIONS)) == 200

@@ -1,0 +1,265 @@
+"""The whole operator and those who are to be told: what arrives, when, how often, and what is written down."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.functional.notifying import ALL, SETTINGS, notifications, settled, webhook
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload, standing
+from tests.support.kubernetes import EVENT_POSTS, NAME, STATUS_WRITES
+from tests.support.receiver import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+async def operator(start: StartOperator) -> AsyncIterator[Operator]:
+    async with start(**SETTINGS) as operator:
+        yield operator
+
+
+async def test_an_end_is_told(api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver) -> None:
+    """Two writes: the end, and that it was told. The event says what the status does."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [webhook(receiver.url)]})
+    (entry,) = (await settled(api, "hook")).values()
+    (delivery,) = receiver.deliveries
+    end, told = api.writes()
+    assert (delivery.id, delivery.event.get_type()) == (entry["id"], "dev.azurebackup.job.succeeded")
+    assert delivery.data["message"] == end["message"]
+    assert (entry["state"], entry["phase"]) == ("Delivered", "Succeeded")
+    assert told == {**end, "notifications": [entry]}
+
+
+async def test_each_phase_is_told_to_those_who_want_it(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, receiver: Receiver
+) -> None:
+    """An entry is told of its phases, each under an id of its own; no poll is made for the sake of it."""
+    entries = [webhook(receiver.url, "all", phases=ALL), webhook(receiver.url, "failed", phases=["Failed"])]
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s", "notify": entries})
+    await receiver.received(1)
+    assert len(sim.requests) == 1
+    await operator.poll(sim)
+    await settled(api, "all")
+    vault.set_job(JOB_NAME, job_payload(status="Failed"))
+    await operator.advance_to("Failed", api)
+    await settled(api, "all", "failed")
+    types = [delivery.event.get_type().rpartition(".")[2] for delivery in receiver.deliveries]
+    assert types == ["running", "failed", "failed"]
+    assert len({delivery.id for delivery in receiver.deliveries}) == 2
+
+
+async def test_a_phase_that_has_passed_is_not_told(
+    api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
+) -> None:
+    """Nobody hears of a job that runs when it has ended."""
+    receiver.answer(500)
+    entry = webhook(receiver.url, phases=ALL)
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "notify": [entry]})
+    await receiver.received(1)
+    vault.set_job(JOB_NAME, job_payload())
+    api.annotate(reconcile_fluxcd_io__requestedAt="now")
+    await settled(api, "hook")
+    operator.advance(60)
+    await asyncio.sleep(0.2)
+    types = [delivery.event.get_type().rpartition(".")[2] for delivery in receiver.deliveries]
+    assert types == ["running", "succeeded"]
+
+
+async def test_one_write_when_all_are_settled(
+    api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
+) -> None:
+    """However long one takes, there is one write, after the last."""
+    async with Receiver() as slow:
+        slow.answer("hang")
+        entries = [webhook(receiver.url, "fast"), webhook(slow.url, "slow")]
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": entries})
+        await asyncio.gather(receiver.received(1), slow.received(1))
+        await asyncio.sleep(0.2)
+        assert notifications(api) == {}
+        slow.release()
+        await settled(api, "fast", "slow")
+    assert len(api.writes()) == 2
+
+
+async def test_a_dead_receiver_delays_no_gate(
+    api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
+) -> None:
+    """Not its own watch's, whose end is written before; and not that of others, which are told meanwhile."""
+    job_id = vault.set_job(JOB_NAME, job_payload())
+    async with Receiver() as dead:
+        dead.then = "hang"
+        for number in range(60):
+            api.create({"jobResourceId": job_id, "notify": [webhook(dead.url)]}, f"dead{number}")
+        await dead.received(4)
+        api.create({"jobResourceId": job_id, "notify": [webhook(receiver.url)]}, "alive", namespace="team-b")
+        await receiver.received(1)
+        for number in range(60):
+            assert standing(await api.status(f"dead{number}", phase="Succeeded"))["Ready"] == "True"
+        assert len(dead.deliveries) < 60  # they wait for their turns
+
+
+async def test_hundreds_end_at_once(api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver) -> None:
+    """Each is told once."""
+    job_id = vault.set_job(JOB_NAME, job_payload())
+    for number in range(200):
+        api.create({"jobResourceId": job_id, "notify": [webhook(receiver.url)]}, f"w{number}")
+    await api.until(lambda: all(notifications(api, f"w{number}") for number in range(200)), within=60)
+    assert len({delivery.id for delivery in receiver.deliveries}) == len(receiver.deliveries) == 200
+    for number in range(200):
+        ended = [write.get("notifications") for write in api.writes(f"w{number}") if write["phase"] == "Succeeded"]
+        assert [bool(told) for told in ended] == [False, True]
+
+
+@pytest.mark.parametrize("killed", ["before it arrived", "before it was written down"])
+async def test_a_restart_loses_nothing(
+    api: KubernetesApi, vault: Vault, start: StartOperator, receiver: Receiver, killed: str
+) -> None:
+    """Between the end of the job and the note that it was told, an operator may stop: the next tells it, by the same id."""
+    if killed == "before it arrived":
+        receiver.answer("hang")
+    entry = webhook(receiver.url)
+    async with start(**SETTINGS):
+        with api.traffic.hold(EVENT_POSTS) as hold:
+            api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [entry]})
+            await hold.arrived()
+            times = 0 if killed == "before it arrived" else None
+            refusal = api.traffic.fail(STATUS_WRITES, status=500, times=times)
+        await receiver.received(1)
+        await api.until(lambda: refusal.used or times == 0)
+    refusal.end()
+    assert notifications(api) == {}
+    async with start(**SETTINGS):
+        await settled(api, "hook")
+    assert len({delivery.id for delivery in receiver.deliveries}) == 1
+    assert len(receiver.deliveries) == 2
+
+
+async def test_a_note_that_cannot_be_written_is_written_later(
+    api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
+) -> None:
+    """The API server's trouble after a delivery brings no second one: the sweep brings the note."""
+    with api.traffic.hold(EVENT_POSTS) as hold:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [webhook(receiver.url)]})
+        await hold.arrived()
+        refusal = api.traffic.fail(STATUS_WRITES, status=500, times=2)
+    await api.until(lambda: refusal.used)
+    await operator.advance_until(lambda: notifications(api))
+    assert len(receiver.deliveries) == 1
+
+
+@pytest.mark.parametrize("edit", ["another field", "the target"])
+async def test_an_edit_during_the_note_of_it(
+    api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver, edit: str
+) -> None:
+    """A conflict is looked at again: the note is written on what the object is now, or dropped with its target."""
+    receiver.answer("hang")
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [webhook(receiver.url)]})
+    await receiver.received(1)
+    await api.status(phase="Succeeded")
+    with api.traffic.hold(STATUS_WRITES) as hold:
+        receiver.release()
+        await hold.arrived()
+        vault.set_job(OTHER_JOB_NAME, running_payload())
+        api.edit(
+            **({"pollInterval": "5m"} if edit == "another field" else {"jobResourceId": vault.job_id(OTHER_JOB_NAME)})
+        )
+    status = await api.status(observedGeneration=2)
+    if edit == "another field":
+        await settled(api, "hook")
+        assert len(api.writes()) in (2, 3)
+    else:
+        assert status["phase"] == "Running"
+        assert notifications(api) == {}
+    await asyncio.sleep(0.2)
+    assert len(receiver.deliveries) == 1
+
+
+async def test_deletion_cancels(api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver) -> None:
+    """A watch that is deleted is gone at once, and nobody is told any more."""
+    receiver.then = 500
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [webhook(receiver.url)]})
+    await receiver.received(1)
+    api.delete()
+    assert NAME not in str(api.objects.find(None))
+    await asyncio.sleep(0.1)
+    for _ in range(5):
+        operator.advance(60)
+        await asyncio.sleep(0.05)
+    assert len(receiver.deliveries) == 1
+
+
+async def test_a_new_entry_of_a_finished_watch_is_told(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, receiver: Receiver
+) -> None:
+    """Also one that is suspended by now; the others are not told again, and Azure is not asked."""
+    first, second = webhook(receiver.url, "first"), webhook(receiver.url, "second")
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [first]})
+    before = await settled(api, "first")
+    api.edit(notify=[first, second], suspend=True)
+    after = await settled(api, "first", "second")
+    assert after["first"] == before["first"]
+    assert (len(receiver.deliveries), len(sim.requests)) == (2, 1)
+
+
+async def test_a_mended_entry_is_told_at_once(
+    api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
+) -> None:
+    """Edited while it is being tried, an entry is tried anew as it is now; one that is taken out is tried no more."""
+    async with Receiver() as other:
+        other.then = 404
+        gone, wrong = webhook(other.url, "gone"), webhook(other.url, "hook")
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [gone, wrong]})
+        await other.received(2)
+        api.edit(notify=[webhook(receiver.url, "hook")])
+        await settled(api, "hook")
+        assert notifications(api).keys() == {"hook"}
+        operator.advance(60)
+        await asyncio.sleep(0.2)
+        assert len(other.deliveries) == 2
+
+
+async def test_a_suspended_watch_notes_what_it_told(
+    api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
+) -> None:
+    """A running watch that is suspended while it is being told of has no poll to ride on: the note is written at once."""
+    receiver.answer("hang")
+    entry = webhook(receiver.url, phases=ALL)
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "notify": [entry]})
+    await receiver.received(1)
+    api.edit(suspend=True)
+    await api.status(reason="Suspended")
+    receiver.release()
+    await settled(api, "hook")
+    status = await api.status(reason="Suspended", phase="Running")
+    assert standing(status)["Finished"] == "False"
+
+
+async def test_time_to_live_waits_for_the_telling(
+    api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
+) -> None:
+    """A watch that is to go at once goes when all are told."""
+    receiver.answer("hang")
+    spec = {"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [webhook(receiver.url)]}
+    api.create({**spec, "ttlSecondsAfterFinished": 0})
+    await receiver.received(1)
+    await api.status(phase="Succeeded")
+    await asyncio.sleep(0.2)
+    assert api.objects.find(None)
+    receiver.release()
+    await api.until(lambda: not api.objects.find(None))
+    assert [entry["state"] for entry in api.writes()[-1]["notifications"]] == ["Delivered"]

@@ -1,0 +1,286 @@
+"""The whole operator and its receivers: Secrets, Flux, Argo CD; what is retried, given up, and told of that."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backupjobwatch.core.notify_spec import FLUX_GROUPS
+from backupjobwatch.errors import DeliveryFailed, DeliveryRefused
+from tests.functional.notifying import BEARER, SECRET, SETTINGS, TOKEN, put_secret, settled, webhook
+from tests.support.builders import JOB_NAME, job_payload
+from tests.support.kubernetes import NAMESPACE
+from tests.support.receiver import Receiver, flux_accepts, github_accepts
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from demo.simulator import Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+PATH = "/hook/canary-path"
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(autouse=True)
+def secretive(api: KubernetesApi, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Nothing that was told to anybody but the receiver holds a key, or the path that a Secret has."""
+    caplog.set_level(logging.DEBUG)
+    yield
+    told = [caplog.text, str(api.objects.history), str(api.events())]
+    told += [str(vars(record)) for record in caplog.records]
+    assert "canary" not in "".join(told)
+
+
+@pytest.fixture
+async def operator(start: StartOperator) -> AsyncIterator[Operator]:
+    async with start(**SETTINGS) as operator:
+        yield operator
+
+
+def create(api: KubernetesApi, vault: Vault, *entries: dict[str, Any]) -> None:
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": list(entries)})
+
+
+def address_of(receiver: Receiver) -> str:
+    return receiver.url.replace("/hook", PATH)
+
+
+async def attempts(operator: Operator, api: KubernetesApi, name: str = "hook") -> dict[str, Any]:
+    """Let time pass, gently, until an entry is settled."""
+
+    def look() -> dict[str, Any] | None:
+        entries = api.get().get("status", {}).get("notifications", ())
+        return next((entry for entry in entries if entry["name"] == name), None)
+
+    async with asyncio.timeout(60):
+        while not (found := look()):
+            operator.advance(8)
+            await asyncio.sleep(0.02)
+    return found
+
+
+@pytest.mark.parametrize("form", ["Structured", "Binary"])
+async def test_a_secret_has_address_and_keys(
+    api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver, form: str
+) -> None:
+    """What arrives is signed as Flux and GitHub's receivers want it, with a bearer token, in either form."""
+    entry = put_secret(api, f" {address_of(receiver)}\n")
+    create(api, vault, {**entry, "webhook": {"secretName": SECRET, "format": form}})
+    (entry,) = (await settled(api, "hook")).values()
+    (delivery,) = receiver.deliveries
+    assert entry["state"] == "Delivered"
+    assert delivery.path == PATH
+    assert flux_accepts(delivery, TOKEN.encode())
+    assert github_accepts(delivery, TOKEN.encode())
+    assert delivery.headers["Authorization"] == f"Bearer {BEARER}"
+    assert delivery.id == entry["id"]
+    assert ("ce-id" in delivery.headers) is (form == "Binary")
+
+
+async def test_keys_are_optional(api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver) -> None:
+    """A Secret with nothing but an address is one of a receiver that is secret by its address."""
+    create(api, vault, put_secret(api, address_of(receiver), token="", bearer=""))
+    await settled(api, "hook")
+    assert not {"Authorization", "X-Signature"} & receiver.deliveries[0].headers.keys()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ("missing", "There is no Secret hooks."),
+        ("forbidden", "manifests/components/notify-secret"),
+        ("unlabelled", 'no label azurebackup.dev/notify: "true"'),
+        ("no address", "write https://host/path as address"),
+        ("two lines", "write https://host/path as address"),
+        ("bad bearer", "printable ASCII as bearer"),
+        ("broken", "could not be read"),
+    ],
+)
+async def test_a_secret_that_is_mended(
+    *,
+    api: KubernetesApi,
+    vault: Vault,
+    operator: Operator,
+    receiver: Receiver,
+    caplog: pytest.LogCaptureFixture,
+    wrong: str,
+    words: str,
+) -> None:
+    """What is wrong with it is in the log at once, and it is looked at again: its mending is noticed."""
+    entry = {"name": "hook", "webhook": {"secretName": SECRET}}
+    if wrong in ("forbidden", "broken"):
+        put_secret(api, address_of(receiver))
+    if wrong == "forbidden":
+        api.identities.forbid("secrets", SECRET, namespace=NAMESPACE)
+    elif wrong == "broken":
+        api.traffic.fail(f"^GET .*/secrets/{SECRET}$", status=500)
+    elif wrong == "unlabelled":
+        api.identities.put_secret(SECRET, {"address": address_of(receiver)}, namespace=NAMESPACE)
+    elif wrong == "no address":
+        put_secret(api, "")
+    elif wrong == "two lines":
+        put_secret(api, f"{address_of(receiver)}\nhttps://x")
+    elif wrong == "bad bearer":
+        put_secret(api, address_of(receiver), bearer="two\nlines")
+    create(api, vault, entry)
+    async with asyncio.timeout(10):
+        while words not in caplog.text:  # noqa: ASYNC110 -- a log record wakes nobody
+            await asyncio.sleep(0.01)
+    assert receiver.deliveries == []
+    put_secret(api, address_of(receiver))
+    api.identities.allow("secrets", SECRET, namespace=NAMESPACE)
+    assert (await attempts(operator, api))["state"] == "Delivered"
+
+
+@pytest.mark.parametrize(("status", "most"), [(500, DeliveryFailed.attempts), (404, DeliveryRefused.attempts)])
+async def test_given_up(
+    *, api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver, status: int, most: int
+) -> None:
+    """After so many attempts it is written down, told as an Event, and not tried again: not after a restart either."""
+    receiver.then = status
+    create(api, vault, webhook(receiver.url))
+    entry = await attempts(operator, api)
+    assert entry["state"] == "Failed"
+    assert entry["message"] == f"The receiver answered {status}. Given up after {most} attempts."
+    assert len(receiver.deliveries) == most
+    assert len({delivery.id for delivery in receiver.deliveries}) == 1
+    await operator.advance_until(lambda: len(api.events()) == 2)
+    (event,) = (event for event in api.events() if event["reason"] == "NotificationFailed")
+    assert (event["type"], event["message"]) == ("Warning", f"spec.notify[hook]: {entry['message']}")
+
+
+async def test_retry_after_is_heard(api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver) -> None:
+    """A receiver that asks for time gets it."""
+    receiver.answer((429, "300"))
+    create(api, vault, webhook(receiver.url))
+    await receiver.received(1)
+    await api.status(phase="Succeeded")
+    await asyncio.sleep(0.2)
+    operator.advance(290)
+    await asyncio.sleep(0.2)
+    assert len(receiver.deliveries) == 1
+    operator.advance(15)
+    await receiver.received(2)
+    assert (await attempts(operator, api))["state"] == "Delivered"
+
+
+async def test_a_failure_is_told_after_a_restart(
+    api: KubernetesApi, vault: Vault, start: StartOperator, receiver: Receiver
+) -> None:
+    """The Event of a failure that could not be posted is posted by the next operator."""
+    api.traffic.fail("^POST .*/events$", status=500, times=None)
+    create(api, vault, {**webhook("http://elsewhere.test/x"), "phases": ["Succeeded"]})
+    async with start(**SETTINGS) as operator:
+        assert (await attempts(operator, api))["state"] == "Failed"
+    assert api.events() == []
+    api.traffic._rules.clear()
+    async with start(**SETTINGS):
+        await api.events_told(2)
+    assert {event["reason"] for event in api.events()} == {"JobCompleted", "NotificationFailed"}
+
+
+async def test_this_machine_is_refused(
+    api: KubernetesApi, vault: Vault, start: StartOperator, receiver: Receiver
+) -> None:
+    """An operator that is not a developer's does not let a watch reach its own machine, listed or not."""
+    settings = {**SETTINGS, "development": False, "development_token": ""}
+    endpoint = {"azure_endpoint": "https://127.0.0.1:1"}
+    create(api, vault, webhook(receiver.url))
+    async with start() as operator:
+        await api.status(phase="Succeeded")
+        await asyncio.sleep(0.1)
+        del operator
+    api.edit(notify=[webhook(receiver.url, "again")])
+    async with start(**settings, **endpoint) as operator:
+        entry = await attempts(operator, api, "again")
+    assert entry["state"] == "Failed"
+    assert "address is one that nothing is sent to" in entry["message"]
+    assert receiver.deliveries == []
+
+
+@pytest.mark.parametrize("kind", FLUX_GROUPS)
+async def test_flux(api: KubernetesApi, vault: Vault, operator: Operator, kind: str) -> None:
+    """Each kind of Flux's is annotated with the id, in the version that the cluster prefers."""
+    plural = f"{kind.lower()}s".replace("repositorys", "repositories")
+    annotations = api.gitops.put(f"{plural}.{FLUX_GROUPS[kind]}", "apps", namespace=NAMESPACE)
+    create(api, vault, {"name": "hook", "flux": {"kind": kind, "name": "apps"}})
+    (entry,) = (await settled(api, "hook")).values()
+    assert entry["state"] == "Delivered"
+    assert annotations == {"reconcile.fluxcd.io/requestedAt": entry["id"]}
+
+
+@pytest.mark.parametrize("refresh", ["normal", "hard"])
+async def test_argocd(api: KubernetesApi, vault: Vault, operator: Operator, refresh: str) -> None:
+    """An Application is annotated as Argo CD wants it."""
+    annotations = api.gitops.put("applications.argoproj.io", "apps", namespace=NAMESPACE)
+    create(api, vault, {"name": "hook", "argocd": {"application": "apps", "refresh": refresh}})
+    await settled(api, "hook")
+    assert annotations == {"argocd.argoproj.io/refresh": refresh}
+
+
+@pytest.mark.parametrize("wrong", ["missing", "forbidden", "not installed", "elsewhere", "failing", "unknown"])
+@pytest.mark.parametrize("tool", ["flux", "argocd"])
+async def test_a_trigger_that_is_mended(
+    *,
+    api: KubernetesApi,
+    vault: Vault,
+    operator: Operator,
+    caplog: pytest.LogCaptureFixture,
+    tool: str,
+    wrong: str,
+) -> None:
+    """What is not there or not allowed is tried again, and says what to do; an object elsewhere is not there."""
+    group = {"flux": FLUX_GROUPS["Kustomization"], "argocd": "argoproj.io"}[tool]
+    plural = {"flux": f"kustomizations.{group}", "argocd": f"applications.{group}"}[tool]
+    trigger = {"flux": {"kind": "Kustomization", "name": "apps"}, "argocd": {"application": "apps"}}[tool]
+    if wrong not in ("missing", "elsewhere"):
+        api.gitops.put(plural, "apps", namespace=NAMESPACE)
+    words = "There is no"
+    if wrong == "elsewhere":
+        api.gitops.put(plural, "apps", namespace="team-b")
+    elif wrong == "forbidden":
+        api.gitops.forbid(plural, "apps", namespace=NAMESPACE)
+        words = f"manifests/components/{tool}-triggers"
+    elif wrong == "not installed":
+        api.gitops.installed.discard(group)
+        words = "is it installed?"
+    elif wrong == "failing":
+        api.traffic.fail(f"^PATCH .*/{group}/", status=500)
+        words = "could not be annotated"
+    elif wrong == "unknown":
+        api.traffic.fail(f"^GET /apis/{group}$", status=500)
+        words = "did not say what it knows"
+    create(api, vault, {"name": "hook", tool: trigger})
+    async with asyncio.timeout(10):
+        while words not in caplog.text:  # noqa: ASYNC110 -- a log record wakes nobody
+            await asyncio.sleep(0.01)
+    assert api.gitops.patches == []
+    api.gitops.installed.add(group)
+    api.gitops.allow(plural, "apps", namespace=NAMESPACE)
+    api.gitops.put(plural, "apps", namespace=NAMESPACE)
+    assert (await attempts(operator, api))["state"] == "Delivered"
+    assert api.gitops.patches == [(NAMESPACE, plural, "apps")]
+
+
+async def test_an_entry_that_makes_no_sense_fails_alone(
+    api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
+) -> None:
+    """What an older CRD let in is reported at once; the watch and its other entries are as they would be."""
+    entries = [{"name": "bad", "webhook": {"url": "gopher://x"}}, webhook(receiver.url)]
+    spec = {"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": entries}
+    api.create(json.loads(json.dumps(spec)), checked=False)
+    found = await settled(api, "bad", "hook")
+    assert (found["bad"]["state"], found["hook"]["state"]) == ("Failed", "Delivered")
+    assert "spec.notify[bad].webhook.url: write https://host/path" in found["bad"]["message"]

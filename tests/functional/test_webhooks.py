@@ -1,0 +1,271 @@
+"""Webhooks as receivers get them: signed, and sent nowhere else; and receivers that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import ssl
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from backupjobwatch.errors import DeliveryFailed, DeliveryRefused, SettingsError
+from backupjobwatch.notify.webhook import Endpoint, Webhooks
+from backupjobwatch.settings import Settings
+from tests.support.receiver import Receiver, Step, flux_accepts, github_accepts
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.support.operator import MovableLoop
+
+KEY = b"canary-signing-key"
+HEADERS = {"Content-Type": "application/json"}
+BODY = json.dumps({"message": "größe 資"}, ensure_ascii=False).encode()
+
+
+@contextlib.asynccontextmanager
+async def webhooks(resolver: AbstractResolver | None = None, **options: Any) -> AsyncIterator[Webhooks]:
+    """Open webhooks that may go to this machine, over plain http, unless *options* say otherwise."""
+    settings = Settings(**{"development": True, "notify_http_hosts": "127.0.0.1,localhost,rebound.test", **options})
+    sender = Webhooks(settings, resolver=resolver)
+    try:
+        yield sender
+    finally:
+        await sender.close()
+
+
+async def refusal(sender: Webhooks, address: str) -> str:
+    with pytest.raises(DeliveryRefused) as refused:
+        await sender.post(Endpoint(address), HEADERS, BODY)
+    assert not any(part in str(refused.value) for part in address.split("/") if len(part) > 6), "it names the address"
+    return str(refused.value)
+
+
+async def test_signatures() -> None:
+    """Flux's generic-hmac and GitHub-style receivers accept what was signed with their key, and not with another."""
+    async with Receiver() as receiver, webhooks() as sender:
+        await sender.post(Endpoint(receiver.url, KEY, "canary-bearer"), HEADERS, BODY)
+        await sender.post(Endpoint(receiver.url), HEADERS, BODY)
+    signed, bare = receiver.deliveries
+    assert signed.body == bare.body == BODY
+    assert signed.headers["Authorization"] == "Bearer canary-bearer"
+    assert signed.headers["User-Agent"].startswith("backupjobwatch/")
+    assert flux_accepts(signed, KEY)
+    assert github_accepts(signed, KEY)
+    assert not flux_accepts(signed, b"another")
+    assert not github_accepts(signed, b"another")
+    assert not {"X-Signature", "X-Hub-Signature-256", "Authorization"} & bare.headers.keys()
+
+
+async def test_address_as_it_is_written() -> None:
+    """Path and query arrive byte for byte: a Receiver's path is a digest, and signatures of URLs are of their bytes."""
+    async with Receiver() as receiver, webhooks() as sender:
+        path = "/hook/%2Fa%20b/c;d?sig=a%2Bb+c&x=%E4&y=[1]"
+        await sender.post(Endpoint(receiver.url.replace("/hook", path)), HEADERS, BODY)
+    assert receiver.deliveries[0].path == path
+
+
+@pytest.mark.parametrize(
+    ("step", "kind", "words"),
+    [
+        (500, DeliveryFailed, "answered 500"),
+        (503, DeliveryFailed, "answered 503"),
+        (408, DeliveryFailed, "answered 408"),
+        (425, DeliveryFailed, "answered 425"),
+        ((429, "120"), DeliveryFailed, "answered 429"),
+        (400, DeliveryRefused, "answered 400"),
+        (401, DeliveryRefused, "answered 401"),
+        (404, DeliveryRefused, "answered 404"),
+        (410, DeliveryRefused, "answered 410"),
+        ("reset", DeliveryFailed, "broke"),
+    ],
+    ids=repr,
+)
+async def test_refusals(step: Step, kind: type[Exception], words: str) -> None:
+    """What is about the moment is tried longer than what is about the request."""
+    async with Receiver() as receiver, webhooks() as sender:
+        receiver.answer(step)
+        with pytest.raises(kind, match=words) as refused:
+            await sender.post(Endpoint(receiver.url), HEADERS, BODY)
+    assert "own words" not in str(refused.value)
+    assert len(receiver.deliveries) == 1
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("120", 120), ("999999", 900), ("soon", None), ("-5", 0)])
+async def test_retry_after(value: str, seconds: float | None) -> None:
+    """A receiver's Retry-After is heard, up to a quarter of an hour."""
+    async with Receiver() as receiver, webhooks() as sender:
+        receiver.answer((503, value))
+        with pytest.raises(DeliveryFailed) as refused:
+            await sender.post(Endpoint(receiver.url), HEADERS, BODY)
+    wait = refused.value.retry_after
+    assert (None if wait is None else wait.total_seconds()) == seconds
+
+
+@pytest.mark.parametrize("step", [200, 201, 202, 204, 299])
+async def test_success(step: int) -> None:
+    """Any 2xx is a receipt."""
+    async with Receiver() as receiver, webhooks() as sender:
+        receiver.answer(step)
+        await sender.post(Endpoint(receiver.url), HEADERS, BODY)
+
+
+async def test_redirects_are_not_followed() -> None:
+    """Nobody but the receiver gets the event, let alone the keys."""
+    async with Receiver() as receiver, Receiver() as other, webhooks() as sender:
+        receiver.answer(other.url)
+        with pytest.raises(DeliveryRefused, match="redirects are not followed"):
+            await sender.post(Endpoint(receiver.url, KEY, "bearer"), HEADERS, BODY)
+        assert other.deliveries == []
+
+
+async def test_an_answer_without_end() -> None:
+    """What a receiver says beyond its status is not read."""
+    async with Receiver() as receiver, webhooks() as sender:
+        receiver.answer("endless")
+        began = time.monotonic()
+        await sender.post(Endpoint(receiver.url), HEADERS, BODY)
+        assert time.monotonic() - began < 5
+
+
+async def test_no_answer() -> None:
+    """An attempt is over after ten seconds."""
+    loop: MovableLoop = asyncio.get_running_loop()  # type: ignore[assignment]
+    async with Receiver() as receiver, webhooks() as sender:
+        receiver.answer("hang")
+        attempt = asyncio.create_task(sender.post(Endpoint(receiver.url), HEADERS, BODY))
+        await receiver.received(1)
+        loop.advance(11)
+        with pytest.raises(DeliveryFailed, match="did not answer within 10 seconds"):
+            await attempt
+
+
+async def test_nobody_there() -> None:
+    """A closed port and a name that nobody has are tried again."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    async with webhooks(notify_http_hosts="127.0.0.1,no-such-host.invalid") as sender:
+        with pytest.raises(DeliveryFailed, match="could not be reached"):
+            await sender.post(Endpoint(f"http://127.0.0.1:{port}/canary-path"), HEADERS, BODY)
+        with pytest.raises(DeliveryFailed, match="name is not known"):
+            await sender.post(Endpoint("http://no-such-host.invalid/canary-path"), HEADERS, BODY)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.0.0.1", "0"])
+async def test_this_machine_is_refused(host: str) -> None:
+    """However it is named: by number or by name, it is the address that is connected to that counts."""
+    async with Receiver() as receiver, webhooks(development=False, notify_http_hosts=host) as sender:
+        url = f"http://{host}:{receiver.port}/hook"
+        assert "The receiver's address is" in await refusal(sender, url)
+        assert receiver.deliveries == []
+
+
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "168.63.129.16", "[::ffff:169.254.169.254]", "[fe80::1]", "[::]", "0.0.0.0"]
+)
+async def test_metadata_is_refused(host: str) -> None:
+    """Also on a developer's machine, and over https."""
+    async with webhooks() as sender:
+        for scheme in ("https", "http"):
+            async with webhooks(notify_http_hosts=host.strip("[]")) as plain:
+                text = await refusal(sender if scheme == "https" else plain, f"{scheme}://{host}/latest")
+                assert "address is one that nothing is sent to" in text
+
+
+class Rebound(AbstractResolver):
+    """A name server that gives another answer each time."""
+
+    def __init__(self, *answers: list[str]) -> None:
+        self.answers = list(answers)
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolveResult]:
+        addresses = self.answers.pop(0)
+        return [
+            ResolveResult(hostname=host, host=each, port=port, family=socket.AF_INET, proto=0, flags=0)
+            for each in addresses
+        ]
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_rebinding() -> None:
+    """A name that was harmless a moment ago is looked at again: what is connected to is what was checked."""
+    resolver = Rebound(["127.0.0.1"], ["169.254.169.254"], ["169.254.169.254", "127.0.0.1"])
+    async with Receiver() as receiver, webhooks(resolver) as sender:
+        url = f"http://rebound.test:{receiver.port}/hook"
+        await sender.post(Endpoint(url), HEADERS, BODY)
+        assert "address is one that" in await refusal(sender, url)
+        await sender.post(Endpoint(url), HEADERS, BODY)  # of two addresses the one that may be used is
+    assert len(receiver.deliveries) == 2
+
+
+@pytest.mark.parametrize("address", ["http://hooks.example.com/x", "http://10.0.0.1/x", "http://localhost.evil.test/"])
+async def test_plain_http_is_for_listed_hosts(address: str) -> None:
+    """Others are refused before anything is sent."""
+    async with webhooks() as sender:
+        assert "BACKUPJOBWATCH_NOTIFY_HTTP_HOSTS" in await refusal(sender, address)
+
+
+@pytest.mark.parametrize("address", ["https://h:99999/x", "https://[::1/", "https://"])
+async def test_no_url(address: str) -> None:
+    """What slips past the check of its form is refused as well."""
+    async with webhooks() as sender:
+        await refusal(sender, address)
+
+
+async def test_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment's proxies are not used: it would be they who choose the address."""
+    async with Receiver() as proxy, Receiver() as receiver:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        async with webhooks() as sender:
+            await sender.post(Endpoint(receiver.url), HEADERS, BODY)
+        assert proxy.deliveries == []
+        assert len(receiver.deliveries) == 1
+
+
+async def test_certificates(tmp_path: Path) -> None:
+    """A receiver whose CA is not known is not told; a CA of the house can be named."""
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    async with Receiver(tls=tls) as receiver:
+        async with webhooks() as sender:
+            with pytest.raises(DeliveryFailed, match="BACKUPJOBWATCH_NOTIFY_CA_FILE"):
+                await sender.post(Endpoint(receiver.url), HEADERS, BODY)
+        assert receiver.deliveries == []
+        async with webhooks(notify_ca_file=str(ca_file)) as sender:
+            await sender.post(Endpoint(receiver.url), HEADERS, BODY)
+    assert len(receiver.deliveries) == 1
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+async def test_no_certificates(tmp_path: Path, text: str | None) -> None:
+    """A CA file that cannot be used is a wrong setting."""
+    ca_file = tmp_path / "ca.pem"
+    if text:
+        ca_file.write_text(text)
+    with pytest.raises(SettingsError, match="BACKUPJOBWATCH_NOTIFY_CA_FILE"):
+        async with webhooks(notify_ca_file=str(ca_file)):
+            pass
+
+
+async def test_nothing_is_shown(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither the log nor an endpoint's own text has an address or a key."""
+    caplog.set_level(logging.DEBUG)
+    endpoint = Endpoint("http://127.0.0.1:1/canary-path", KEY, "canary-bearer")
+    async with webhooks() as sender:
+        with pytest.raises(DeliveryFailed):
+            await sender.post(endpoint, HEADERS, BODY)
+    assert "canary" not in caplog.text + repr(endpoint)

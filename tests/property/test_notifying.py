@@ -1,0 +1,130 @@
+"""Whatever happens to a watch, and whatever its spec says of notifications: they are settled once, and move nothing else."""
+
+from __future__ import annotations
+
+import copy
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from backupjobwatch.core.cloud_event import cloud_event
+from backupjobwatch.core.lifetime import expiry
+from backupjobwatch.core.notifications import Settled, due
+from backupjobwatch.core.notify_spec import parse_notify
+from backupjobwatch.core.status import next_status
+from backupjobwatch.core.transitions import describe_failures, needs_write
+from backupjobwatch.core.watch import Watch
+from backupjobwatch.errors import NotAsked
+from tests.property.oracles import check_status
+from tests.property.strategies import HEARTBEAT, Act, histories, json_values, replay, texts
+
+MODERATE = settings(
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+pytestmark = pytest.mark.timeout(300)
+
+_receivers = st.one_of(
+    st.just({"webhook": {"url": "https://example.com"}}),
+    st.just({"flux": {"kind": "Kustomization", "name": "x"}}),
+    st.dictionaries(st.sampled_from(["webhook", "flux", "argocd", "phases", "name"]), json_values, max_size=3),
+)
+_phases: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.just({}), st.lists(st.sampled_from(["Running", "Succeeded", "Failed"]), max_size=3).map(lambda p: {"phases": p})
+)
+entries = st.lists(
+    st.builds(
+        lambda name, phases, receiver: {"name": name, **phases, **receiver},
+        st.sampled_from(["a", "b", "c"]),
+        _phases,
+        _receivers,
+    ),
+    max_size=10,
+)
+anything = st.one_of(entries, json_values)
+
+
+def _settled(watch: Watch, failure: str | None, moment: Any) -> tuple[Settled, ...]:
+    return tuple(
+        Settled(name=notice.notify.name, id=notice.id, phase=notice.phase, time=moment.now, failure=failure)
+        for notice in due(watch)
+    )
+
+
+def _without(status: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in status.items() if name != "notifications"}
+
+
+@MODERATE
+@given(histories, anything, st.one_of(st.none(), texts))
+def test_settled_once(history: list[Act], notify: object, failure: str | None) -> None:
+    """What is due is settled by one write, is not due again, and moves nothing else in a final status."""
+    for moment in replay(history):
+        body = copy.deepcopy(moment.after)
+        body["spec"]["notify"] = notify
+        watch = Watch.from_body(body)
+        if watch.target != body["status"]["target"]:
+            assert due(watch) == ()  # a spec that makes no sense is a target as a whole
+            continue
+        settled = _settled(watch, failure, moment)
+        status = next_status(watch, NotAsked("x"), run=moment.run, now=moment.now, settled=settled)
+        after = Watch.from_body({**body, "status": status})
+        check_status({**body, "status": status})
+        assert not settled or needs_write(watch.status, status, heartbeat=HEARTBEAT)
+        assert len(status.get("notifications", ())) == len(settled)
+        assert len(describe_failures(watch, status)) == (len(settled) if failure is not None else 0)
+        if watch.finished:
+            assert due(after) == ()
+            assert _without(status) == _without(body["status"])
+            again = next_status(after, NotAsked("x"), run=0, now=moment.now, settled=settled)
+            assert again == status
+
+
+@MODERATE
+@given(histories, anything, json_values, json_values)
+def test_anything(history: list[Act], notify: object, told: object, seconds: object) -> None:
+    """Whatever spec and status hold, there is an answer; what is due has a name of its own and can be told."""
+    for moment in replay(history):
+        body = copy.deepcopy(moment.after)
+        body["spec"] |= {"notify": notify, "ttlSecondsAfterFinished": seconds}
+        body["status"]["notifications"] = told
+        watch = Watch.from_body(body)
+        notices = due(watch)
+        names = [notice.notify.name for notice in notices]
+        assert len(set(names)) == len(names) <= 8
+        assert {notice.phase for notice in notices} <= {"Running", "Succeeded", "Failed"}
+        for notice in notices:
+            for headers, content in (cloud_event(watch, notice).structured(), cloud_event(watch, notice).binary()):
+                assert all(value.isascii() and value.isprintable() for value in headers.values())
+                content.decode()
+        next_status(watch, moment.observation, run=moment.run, now=moment.now)
+        assert expiry(watch) is None or (not notices and watch.finished)
+
+
+@given(json_values)
+def test_any_spec(notify: object) -> None:
+    """Any JSON is read as entries, none of which has a name that the status has no room for."""
+    found = parse_notify({"notify": notify})
+    assert len(found) <= 8
+    assert all(0 < len(notify.name) < 64 and notify.phases for notify in found)
+
+
+@MODERATE
+@given(histories, entries)
+def test_gate(history: list[Act], notify: list[dict[str, Any]]) -> None:
+    """With or without somebody to tell, the status is otherwise the same: no notification moves a gate."""
+    for moment in replay(history):
+        before = copy.deepcopy(moment.before)
+        before["spec"]["notify"] = notify
+        watch = Watch.from_body(before)
+        if watch.target != Watch.from_body(moment.before).target:
+            continue
+        later = moment.now + timedelta()
+        status = next_status(
+            watch, moment.observation, run=moment.run, now=later, settled=_settled(watch, None, moment)
+        )
+        plain = next_status(Watch.from_body(moment.before), moment.observation, run=moment.run, now=later)
+        if "too large" not in status["message"]:
+            assert _without(status) == _without(plain)

@@ -1,0 +1,205 @@
+"""What is due, and how it is settled: all of it from the object alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from backupjobwatch import errors
+from backupjobwatch.core.lifetime import expiry
+from backupjobwatch.core.notifications import MESSAGE, Settled, due, notice_id
+from backupjobwatch.core.recovery_services import parse_job
+from backupjobwatch.core.schedule import retry_delay
+from backupjobwatch.core.status import next_status
+from backupjobwatch.core.transitions import describe_failures, needs_write, worth_repeating
+from backupjobwatch.core.watch import Watch
+from tests.property.oracles import check_schema
+from tests.support.builders import JOB_ID, NOW, OTHER_JOB_NAME, edit, job, running_job, settle, vast_payload, watch_body
+
+ALL = ["Running", "Succeeded", "Failed"]
+LATER = NOW + timedelta(minutes=1)
+
+
+def _entry(name: str, phases: list[str] | None = None) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": name, "webhook": {"url": "https://example.com"}}
+    return {**entry, "phases": phases} if phases else entry
+
+
+def _body(*entries: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return watch_body({"jobResourceId": JOB_ID, "notify": list(entries), **fields})
+
+
+def _due(body: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(notice.notify.name, notice.phase) for notice in due(Watch.from_body(body))]
+
+
+def _settled(body: dict[str, Any], *names: str, failure: str | None = None) -> tuple[Settled, ...]:
+    notices = {notice.notify.name: notice for notice in due(Watch.from_body(body))}
+    return tuple(
+        Settled(name=name, id=notices[name].id, phase=notices[name].phase, time=LATER, failure=failure)
+        for name in names
+    )
+
+
+def _write(body: dict[str, Any], *settled: Settled, observation: Any = None) -> dict[str, Any]:
+    observed = errors.NotAsked("x") if observation is None else observation
+    status = next_status(Watch.from_body(body), observed, run=0, now=LATER, settled=settled)
+    return {**body, "status": status}
+
+
+def test_due() -> None:
+    """Each entry is due of its phases, and of no other."""
+    body = _body(_entry("ends"), _entry("runs", ["Running"]), _entry("all", ALL))
+    running = settle(body, running_job(), NOW)
+
+    assert _due(body) == []
+    assert _due(settle(body, errors.JobNotFound("x"), NOW)) == []
+    assert _due(running) == [("runs", "Running"), ("all", "Running")]
+    assert _due(settle(running, job(), NOW)) == [("ends", "Succeeded"), ("all", "Succeeded")]
+    assert _due(settle(running, job(status="Failed"), NOW)) == [("ends", "Failed"), ("all", "Failed")]
+
+
+def test_not_due() -> None:
+    """Nothing is told of a status that is about something else than the object now, or of one that goes."""
+    done = settle(_body(_entry("n")), job(), NOW)
+
+    assert _due(done)
+    assert not _due(edit(done, pollInterval="5m"))
+    assert not _due(edit(done, jobResourceId=JOB_ID[:-36] + OTHER_JOB_NAME))
+    assert not _due({**done, "metadata": {**done["metadata"], "deletionTimestamp": "2018-05-21T10:00:00Z"}})
+
+
+def test_id_is_of_uid_target_and_phase() -> None:
+    """Told again it is the same; of another object, target or phase it is another."""
+    done = settle(_body(_entry("n")), job(), NOW)
+    watch = Watch.from_body(done)
+    again = Watch.from_body(settle(edit(done, pollInterval="5m", notify=[_entry("m")]), errors.NotAsked("x"), LATER))
+    other = Watch.from_body({**done, "metadata": {**done["metadata"], "uid": "other"}})
+    target = Watch.from_body(edit(done, graceSeconds=1))
+
+    assert notice_id(watch, "Succeeded") == notice_id(again, "Succeeded")
+    ids = [notice_id(each, "Succeeded") for each in (watch, other, target)]
+    assert len({*ids, notice_id(watch, "Failed")}) == 4
+
+
+@pytest.mark.parametrize("failure", [None, "The receiver answered 500. " + "x" * 500])
+def test_settled_is_not_due(failure: str | None) -> None:
+    """What is settled is written down, is not due again, and only that has moved in a final status."""
+    done = settle(_body(_entry("a"), _entry("b")), job(), NOW)
+    after = _write(done, *_settled(done, "a", failure=failure))
+    (entry,) = after["status"]["notifications"]
+
+    assert _due(after) == [("b", "Succeeded")]
+    assert entry["state"] == ("Failed" if failure else "Delivered")
+    assert (entry["name"], entry["phase"], entry["time"]) == ("a", "Succeeded", "2018-05-21T09:01:00Z")
+    assert len(entry.get("message", "")) == (MESSAGE if failure else 0)
+    assert {**after["status"], "notifications": None} == {**done["status"], "notifications": None}
+    assert needs_write(done["status"], after["status"], heartbeat=timedelta(hours=1))
+    assert _write(after, *_settled(done, "a", failure=failure))["status"] == after["status"]
+    check_schema(after["status"])
+
+
+def test_settled_rides_on_any_step() -> None:
+    """What was told of a running job is written with the next poll, and goes when its end is told."""
+    running = settle(_body(_entry("n", ALL)), running_job(), NOW)
+    told = _settled(running, "n")
+    polled = _write(running, *told, observation=running_job())
+    ended = _write(running, *told, observation=job())
+
+    assert _due(polled) == []
+    assert ended["status"]["phase"] == "Succeeded"
+    assert ended["status"]["notifications"] == polled["status"]["notifications"]
+    assert _due(ended) == [("n", "Succeeded")]
+    finished = _write(ended, *_settled(ended, "n"))
+    assert [entry["phase"] for entry in finished["status"]["notifications"]] == ["Succeeded"]
+    assert _write(finished, *told)["status"] == finished["status"]
+
+
+def test_of_another_target() -> None:
+    """What was settled of an earlier target is dropped, and a target that comes back is told of again."""
+    done = settle(_body(_entry("n")), job(), NOW)
+    told = _settled(done, "n")
+    moved = edit(_write(done, *told), jobResourceId=JOB_ID[:-36] + OTHER_JOB_NAME)
+    other = _write(moved, *told, observation=job(name=OTHER_JOB_NAME))
+    back = _write(edit(other, jobResourceId=JOB_ID), observation=job())
+
+    assert "notifications" not in other["status"]
+    assert _due(other) == _due(back) == [("n", "Succeeded")]
+
+
+def test_edits() -> None:
+    """A new entry of a finished watch is due; one that is gone from the spec is forgotten."""
+    done = settle(_body(_entry("a")), job(), NOW)
+    told = _write(done, *_settled(done, "a"))
+    both = _write(edit(told, notify=[_entry("a"), _entry("b")]))
+    other = _write(edit(told, notify=[_entry("b")]))
+    none = _write(edit(told, notify=None))
+
+    assert _due(both) == _due(other) == [("b", "Succeeded")]
+    assert "notifications" not in other["status"]
+    assert "notifications" not in none["status"]
+
+
+def test_time_to_live_waits() -> None:
+    """A watch is not deleted while somebody is to be told."""
+    done = settle(_body(_entry("n"), ttlSecondsAfterFinished=0), job(), NOW)
+
+    assert expiry(Watch.from_body(done)) is None
+    assert expiry(Watch.from_body(_write(done, *_settled(done, "n", failure="x")))) == NOW
+
+
+def test_full_status_has_room() -> None:
+    """Eight entries that failed fit into a status that is as large as can be, and all are kept."""
+    names = [f"{number}{'n' * 62}" for number in range(8)]
+    body = _body(*(_entry(name, ALL) for name in names))
+    for letter in "x<é資😀":
+        observation = parse_job(vast_payload(letter, status="InProgress"))
+        running = settle(body, observation, NOW)
+        filled = _write(running, *_settled(running, *names, failure="f" * 500), observation=observation)
+        ended = settle(filled, parse_job(vast_payload(letter, status="Failed")), NOW)
+        final = _write(ended, *_settled(ended, *names, failure="f" * 500))
+        for each in (filled, ended, final):
+            assert [entry["name"] for entry in each["status"]["notifications"]] == names
+            check_schema(each["status"])
+        assert _due(filled) == _due(final) == []
+        untold = settle(running, parse_job(vast_payload(letter, status="Failed")), NOW)
+        check_schema(_write(untold, *_settled(untold, *names, failure="f" * 500))["status"])
+
+
+def test_failures_are_told_once() -> None:
+    """What was given up is an Event of its own, with a name of its own, when it is written and no more."""
+    done = settle(_body(_entry("a"), _entry("b")), job(), NOW)
+    after = _write(done, *_settled(done, "a", failure="No."), *_settled(done, "b"))
+    (told,) = describe_failures(Watch.from_body(done), after["status"])
+
+    assert (told.type, told.reason, told.message) == ("Warning", "NotificationFailed", "spec.notify[a]: No.")
+    assert describe_failures(Watch.from_body(after), after["status"]) == ()
+    repeated = worth_repeating(Watch.from_body(after), now=LATER)
+    assert repeated[1:] == (told,)
+    assert repeated[0].reason == "JobCompleted"
+    assert worth_repeating(Watch.from_body(after), now=LATER + timedelta(hours=2)) == ()
+
+
+def test_retries() -> None:
+    """Ten attempts take about an hour, each wait longer than the last; a receiver may ask for more."""
+    waits = [retry_delay(attempt, "seed", None) for attempt in range(1, errors.DeliveryFailed.attempts)]
+
+    assert waits == sorted(waits)
+    assert timedelta(minutes=55) < sum(waits, timedelta()) < timedelta(minutes=70)
+    refused = [retry_delay(attempt, "seed", None) for attempt in range(1, errors.DeliveryRefused.attempts)]
+    assert timedelta(minutes=1) < sum(refused, timedelta()) < timedelta(minutes=2)
+    assert retry_delay(1, "seed", timedelta(minutes=3)) == timedelta(minutes=3)
+    assert len({retry_delay(3, str(seed), None) for seed in range(50)}) == 50
+
+
+@pytest.mark.parametrize("garbage", [None, "x", [None, "x", {}], [{"name": ["n"], "id": {}}], {"name": "n"}])
+def test_any_status(garbage: object) -> None:
+    """Whatever somebody has put there, it is an answer, and what is due stays due."""
+    done = settle(_body(_entry("n")), job(), NOW)
+    done["status"]["notifications"] = garbage
+
+    assert _due(done) == [("n", "Succeeded")]
+    assert "notifications" not in _write(done)["status"]
+    assert describe_failures(Watch.from_body(done), done["status"]) == ()
