@@ -162,6 +162,7 @@ def holds(kubectl: Kubectl, namespace: str, condition: str, body: dict[str, Any]
     status = body["status"]
     labels = {f"status.{name}": str(status[name]) for name in ("phase", "observedGeneration") if name in status}
     labels = {name: value for name, value in labels.items() if value != "-1"}  # which no label can be
+    labels["metadata.generation"] = str(body["metadata"]["generation"])
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fields", "labels": labels}}
     kubectl("replace", "--force", "-n", namespace, "-f", "-", stdin=json.dumps(config))
     return bool(kubectl("get", "configmap", "-n", namespace, "-l", condition, "-o", "name").stdout)
