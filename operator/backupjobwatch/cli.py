@@ -26,7 +26,7 @@ from backupjobwatch.core.status import next_status
 from backupjobwatch.core.times import parse_time
 from backupjobwatch.core.verdict import MIN_RUN
 from backupjobwatch.core.watch import Watch
-from backupjobwatch.errors import AzureError, InvalidSpec, NotAsked, ObjectGone, SettingsError, StoreError
+from backupjobwatch.errors import AzureError, InvalidSpec, NotAsked, SettingsError, StoreError
 from backupjobwatch.logs import configure_logs
 from backupjobwatch.observer import Observed
 from backupjobwatch.run import run as run_operator
@@ -139,9 +139,6 @@ async def _failures(settings: Settings) -> int:
                 click.echo(f"Kubernetes: watches of {namespace or 'all namespaces'} can be listed.")
         finally:
             await store.close()
-    except ObjectGone:
-        failures += 1
-        click.echo("Kubernetes: the CRD is not installed: kubectl apply -k crds")
     except StoreError as error:
         failures += 1
         click.echo(f"Kubernetes: {error}")

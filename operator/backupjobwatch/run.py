@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 import kopf
 
 from backupjobwatch import __version__
-from backupjobwatch.constants import GROUP, PLURAL
-from backupjobwatch.errors import ObjectGone, StoreError
+from backupjobwatch.errors import StoreError
 from backupjobwatch.handlers import REGISTRY, Memo, kopf_settings
 from backupjobwatch.probes import serve_probes
 from backupjobwatch.runtime import Runtime
@@ -84,8 +83,6 @@ async def _find_crd(runtime: Runtime, stop: asyncio.Event) -> bool:
     while not stop.is_set():
         try:
             await runtime.store.check(runtime.settings.scopes[0])
-        except ObjectGone:
-            _log.error("The CRD %s.%s is not installed: kubectl apply -k crds", PLURAL, GROUP)
         except StoreError as error:
             _log.error("The watches cannot be listed: %s", error)
         else:

@@ -186,6 +186,11 @@ class Settings(BaseSettings):
         """Where watches are listed: the namespaces, or None alone for all of the cluster."""
         return self.namespaces or (None,)
 
+    @property
+    def proxies(self) -> dict[str, str]:
+        """The proxy for Azure and Entra by scheme, as ``requests`` wants it; empty where there is none."""
+        return {"https": self.azure_proxy, "http": self.azure_proxy} if self.azure_proxy else {}
+
     def describe(self) -> dict[str, str]:
         """Every variable with its value as text, secrets hidden, for people."""
         return {PREFIX + name.upper(): _shown(getattr(self, name)) for name in type(self).model_fields}

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 import aiohttp
 from kubernetes.aio import client, config
 
-from backupjobwatch.constants import API_VERSION, CONTROLLER, KIND, PLURAL
+from backupjobwatch.constants import API_VERSION, CONTROLLER, GROUP, KIND, PLURAL
 from backupjobwatch.core.times import format_time
 from backupjobwatch.errors import Conflict, Forbidden, ObjectGone, StoreUnavailable
 
@@ -55,8 +55,11 @@ class Store:
         await self._api.close()
 
     async def check(self, namespace: str | None) -> None:
-        """Find out whether watches can be listed. ObjectGone where the CRD is not installed."""
-        await self._request("GET", _path(namespace), query={"limit": "1"}, accept=_METADATA_ONLY)
+        """Find out whether watches can be listed; the StoreError says what to do where they cannot."""
+        try:
+            await self._request("GET", _path(namespace), query={"limit": "1"}, accept=_METADATA_ONLY)
+        except ObjectGone:
+            raise ObjectGone(f"the CRD {PLURAL}.{GROUP} is not installed: kubectl apply -k crds") from None
 
     async def read(self, namespace: str, name: str) -> dict[str, Any]:
         """Read one watch."""

@@ -6,6 +6,7 @@ Where there is neither, the tests fail and say so; E2E=skip leaves them out, and
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
@@ -28,6 +29,7 @@ from demo.controlplane import (
 )
 from demo.simulator import ManualClock, running_simulator
 from tests.support.canary import TOKEN, hear
+from tests.support.gadgets import GADGET_CRD, Http
 from tests.support.jobs import Jobs
 from tests.support.kubernetes_client import WATCHES, KubernetesClient, Recording
 from tests.support.operator_process import OperatorProcess, Operators, prove_calm
@@ -212,3 +214,16 @@ def watches(namespace: str, client: KubernetesClient, recording: Recording) -> I
     yield watches
     watches.prove_unmarked()
     hear("the Events", str(watches.events()))
+
+
+@pytest.fixture
+def http_(control_plane: ControlPlane) -> Http:
+    return Http(control_plane)
+
+
+@pytest.fixture
+def gadgets(kubectl: Kubectl, namespace: str) -> str:
+    """The path of gadgets in a namespace of the test's own."""
+    kubectl("apply", "-f", "-", stdin=json.dumps(GADGET_CRD))
+    kubectl("wait", "--for=condition=Established", "crd/gadgets.test.example.com", "--timeout=10s")
+    return f"/apis/test.example.com/v1/namespaces/{namespace}/gadgets"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from backupjobwatch.core.spec import TARGET_DEFAULTS, parse_spec
 from backupjobwatch.errors import InvalidSpec
 from tests.support import notify_specs
 from tests.support.kubernetes_client import path_of
-from tests.support.specs import BAD, GOOD, ID, Bad
+from tests.support.specs import BAD, GOOD, ID, VAULT, Bad
 from tests.support.watches import manifest
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULTS = {**TARGET_DEFAULTS, "pollInterval": "30s", "suspend": False}
 ALL_GOOD = {**GOOD, **notify_specs.GOOD}
+TROUBLESHOOTING = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
 DEMO = Path(__file__).parents[2] / "demo"
 
 
@@ -59,6 +61,20 @@ def test_good(client: KubernetesClient, unfollowed: str, name: str) -> None:
         filled_in["vault"] = {"kind": "RecoveryServices", **filled_in["vault"]}
     assert answer.body["spec"] == filled_in
     parse_spec(answer.body["spec"])
+
+
+@pytest.mark.parametrize(
+    ("also", "hides"),
+    [({"pollInterval": "15s"}, True), ({"suspend": "yes"}, True), ({"graceSeconds": -1}, False)],
+    ids=["a choice", "a type", "a bound"],
+)
+def test_two_rounds(client: KubernetesClient, unfollowed: str, also: dict[str, Any], *, hides: bool) -> None:
+    """A rule that is not looked at beside another error is said to be missing, in the words of the documents."""
+    answer = create(client, unfollowed, manifest("w", {"jobName": "nightly", "vault": VAULT, **also}))
+    assert f"spec.{next(iter(also))}: " in answer.body["message"]
+    assert ("write the job's GUID" in answer.body["message"]) is not hides
+    (said,) = re.findall(r"^ {4}(<nil>: .*)$", TROUBLESHOOTING.read_text(encoding="utf-8"), re.MULTILINE)
+    assert (said in answer.body["message"]) is hides
 
 
 def test_no_spec(client: KubernetesClient, unfollowed: str) -> None:

@@ -23,6 +23,7 @@ from tests.functional.bound_client import BoundClient
 from tests.functional.polling import TOKEN_A, TOKEN_B
 from tests.functional.tenants import Tenants
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
 from tests.support.canary import TOKEN, hear
 from tests.support.kubernetes import DELETIONS, KubernetesApi
 from tests.support.kubernetes_gitops import PATCHES
@@ -55,6 +56,23 @@ async def sim() -> AsyncIterator[AzureSimulator]:
 @pytest.fixture
 def vault(sim: AzureSimulator) -> Vault:
     return sim.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
+
+
+@pytest.fixture
+def done(vault: Vault) -> str:
+    """The resource ID of a job that has succeeded."""
+    return vault.set_job(JOB_NAME, job_payload())
+
+
+@pytest.fixture
+def going(vault: Vault) -> str:
+    """The resource ID of a job that runs."""
+    return vault.set_job(OTHER_JOB_NAME, running_payload())
+
+
+@pytest.fixture
+def job_id(done: str) -> JobId:
+    return JobId.parse(done)
 
 
 @pytest.fixture

@@ -71,7 +71,9 @@ async def test_no_crd(api: KubernetesApi) -> None:
     api.crd_installed = False
     result = await command("check")
     assert result.exit_code == 1
-    assert "Kubernetes: the CRD is not installed: kubectl apply -k crds" in result.stdout
+    assert (
+        "Kubernetes: the CRD backupjobwatches.azurebackup.dev is not installed: kubectl apply -k crds" in result.stdout
+    )
 
 
 async def test_an_answer_that_is_no_list(api: KubernetesApi) -> None:

@@ -22,6 +22,7 @@ from backupjobwatch.settings import Settings
 from backupjobwatch.store import Store
 from tests.functional.polling import GET, job_ids, pass_time
 from tests.support.builders import job_payload, watch_body
+from tests.support.canary import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,7 +53,7 @@ class Crowd:
 @pytest.fixture
 async def crowd(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> AsyncIterator[Crowd]:
     poller, jobs = open_poller(azure_reads_per_second=1, azure_read_burst=20), job_ids(vault, 60)
-    values: dict[str, Any] = {"development_token": "demo-token", "operator_identity_namespaces": "*"}
+    values: dict[str, Any] = {"development_token": TOKEN, "operator_identity_namespaces": "*"}
     settings = Settings(azure_endpoint=sim.url, development=True, **values)
     async with ApiClient() as api:
         accesses = Accesses(settings, Store(api))

@@ -200,6 +200,21 @@ async def test_the_deadline_fails_a_watch_that_azure_leaves_without_an_answer(
     assert (await api.status())["reason"] == "DeadlineExceeded"
 
 
+async def test_an_outage_of_azure_ends_for_all_watches(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str
+) -> None:
+    """After an outage that was backed off, the job's end is found; the phase stood still meanwhile."""
+    api.create({"jobResourceId": going, "pollInterval": "10s"})
+    await api.status(phase="Running")
+    sim.faults.add(Fault.reset(), times=None)
+    asked = len(sim.requests)
+    await operator.advance_until(lambda: len(sim.requests) > asked + 4)
+    assert (await api.status(reason="AzureUnavailable"))["phase"] == "Running"
+    sim.faults.clear()
+    vault.set_job(OTHER_JOB_NAME, job_payload())
+    await operator.advance_to("Succeeded", api)
+
+
 async def test_throttling_stops_a_subscription_and_leaves_phases_alone(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:

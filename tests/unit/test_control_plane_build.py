@@ -151,7 +151,7 @@ class TestPytest:
             "pytest",
             "-p",
             "no:cacheprovider",
-            "tests/e2e/test_control_plane.py",
+            "tests/e2e/test_control_plane_kinds.py",
             "-k",
             "test_lease",
         ]

@@ -7,48 +7,10 @@ from typing import Any
 
 import pytest
 
-from backupjobwatch.core.arm_ids import JobId, VaultId
-from backupjobwatch.core.budget import Budget
 from backupjobwatch.core.jobs import Job
-from backupjobwatch.core.reads import CROWDED, FORGET_AFTER, IDLE, LAST, ROOMY, Decision, Reads
-from tests.support.builders import RESOURCE_GROUP, SUBSCRIPTION, job, running_job
-
-HEARTBEAT = 300.0
-EVERY = 30.0
-MANY = 60
-"""Watches whose GETs would take all of the budget: two a second at 30 seconds."""
-
-
-def vault(number: int = 0) -> VaultId:
-    return VaultId(subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, name=f"vault{number}")
-
-
-def job_id(number: int, in_vault: int = 0) -> JobId:
-    return JobId(vault=vault(in_vault), name=f"b0b00001-5e1f-4000-8000-{number:012}")
-
-
-IDS = [job_id(number) for number in range(MANY)]
-RUNNING = running_job()
-
-
-def reads(rate: float = 2.0, burst: float = 20) -> Reads:
-    return Reads(budget=Budget(rate=rate, burst=burst), heartbeat=HEARTBEAT)
-
-
-def asked(given: Reads, ids: list[JobId], now: float, interval: float = EVERY) -> list[Decision | Job]:
-    return [given.ask(each, interval=interval, now=now) for each in ids]
-
-
-def crowd(**more: Any) -> Reads:
-    """Many watches, known and listed as running, with a full bucket at 1000."""
-    given = reads(**more)
-    asked(given, IDS, 970)
-    assert given.crowded
-    given.listed(vault(), [(each, RUNNING) for each in IDS], pages=1, now=1000)
-    given.budget.tokens = given.budget.burst
-    for each in IDS:
-        given.got(each, RUNNING, now=1000)
-    return given
+from backupjobwatch.core.reads import CROWDED, LAST, ROOMY, Decision
+from tests.support.builders import job, running_job
+from tests.unit.crowds import EVERY, IDS, RUNNING, asked, crowd, job_id, reads, vault
 
 
 @pytest.mark.parametrize("count", [1, 10, 47])
@@ -224,47 +186,6 @@ def test_pages_are_paid() -> None:
     assert given.budget.tokens == tokens - 6
 
 
-def test_only_what_is_asked_about_is_kept() -> None:
-    """A vault may have thousands of jobs that nobody watches: their entries are not kept."""
-    given = crowd()
-    given.listed(vault(), [(job_id(number), RUNNING) for number in range(5000)], pages=1, now=1000)
-
-    assert len(given._listings[vault()].entries) == MANY
-
-
-def test_forgetting() -> None:
-    """A job that nobody has asked about for some intervals is forgotten, with its detail, its list and its part in the crowd."""
-    given = crowd()
-    later = 1000 + (FORGET_AFTER + 2) * EVERY
-    given.ask(job_id(1, in_vault=1), interval=EVERY, now=later)
-
-    assert list(given._demands) == [job_id(1, in_vault=1)]
-    assert (dict(given._details), dict(given._listings)) == ({}, {})
-    assert not given.crowded
-    assert given._due_rate == pytest.approx(1 / EVERY)
-
-
-def test_memory() -> None:
-    """Jobs that come and go for days leave nothing behind."""
-    given = reads()
-    for number in range(5000):
-        each = job_id(number, in_vault=number % 7)
-        now = 1000 + 10.0 * number
-        if given.ask(each, interval=EVERY, now=now) is Decision.GET:
-            given.got(each, job(), now=now)
-        given.listed(each.vault, [(each, RUNNING)], pages=1, now=now)
-
-    assert max(len(given._demands), len(given._details), len(given._listings), len(given._watched_in)) <= 20
-
-
-def test_letter_case() -> None:
-    """Two watches that write one job in two letter cases are one demand."""
-    given = reads()
-    asked(given, [IDS[0], JobId(vault=vault(), name=IDS[0].name.upper())], 1000)
-
-    assert len(given._demands) == 1
-
-
 def test_a_stop() -> None:
     """While Azure wants no requests, unchanged jobs are answered from a young list, and nothing is read."""
     given = crowd()
@@ -290,12 +211,3 @@ def test_a_set_of_ended_jobs() -> None:
         if Decision.WAIT not in answers:
             return
     pytest.fail("some of the ended jobs had to wait at every tick, the same ones each time")
-
-
-def test_idle() -> None:
-    """What is known for those who asked may be forgotten when nobody has asked for an hour."""
-    given = reads()
-    given.ask(IDS[0], interval=EVERY, now=1000)
-
-    assert not given.is_idle(1000 + IDLE)
-    assert given.is_idle(1001 + IDLE)

@@ -153,8 +153,8 @@ def _options(settings: Settings) -> dict[str, Any]:
         options["disable_instance_discovery"] = True
     if settings.azure_authority_ca_file:
         options["connection_verify"] = settings.azure_authority_ca_file
-    if settings.azure_proxy:
-        options["proxies"] = {"https": settings.azure_proxy, "http": settings.azure_proxy}
+    if settings.proxies:
+        options["proxies"] = settings.proxies
     return options
 
 

@@ -110,8 +110,7 @@ class Transport:
         self._session = requests.Session()
         # Neither proxies nor a .netrc from the environment: both could be given the token.
         self._session.trust_env = False
-        if settings.azure_proxy:
-            self._session.proxies = {"https": settings.azure_proxy, "http": settings.azure_proxy}
+        self._session.proxies = settings.proxies
         adapter = _Adapter(pool_maxsize=settings.azure_connections, pool_block=True)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)

@@ -19,6 +19,7 @@ from backupjobwatch.core.arm_ids import (
     is_resource_group,
     is_vault_name,
 )
+from backupjobwatch.core.payloads import mapping
 from backupjobwatch.core.times import parse_time
 from backupjobwatch.errors import InvalidSpec
 
@@ -95,10 +96,10 @@ def parse_identity(identity: object) -> Identity:
     """Read ``spec.identity``."""
     if identity is None:
         return Identity()
-    names = [name for name in ("serviceAccountName", "secretName") if _mapping(identity).get(name) is not None]
+    names = [name for name in ("serviceAccountName", "secretName") if mapping(identity).get(name) is not None]
     if len(names) != 1:
         raise InvalidSpec("spec.identity: write exactly one of serviceAccountName or secretName, or remove identity")
-    name = _mapping(identity)[names[0]]
+    name = mapping(identity)[names[0]]
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise InvalidSpec(f"spec.identity.{names[0]}: write the name alone, of an object in the watch's namespace")
     if names[0] == "secretName":
@@ -123,7 +124,7 @@ def _parse_operation_id(value: object, vault: VaultId) -> str:
 
 
 def _parse_latest(value: object, vault: VaultId) -> LatestJob:
-    latest = _mapping(value)
+    latest = mapping(value)
     item, operation, container = (latest.get(name) for name in ("item", "operation", "container"))
     if not isinstance(item, str) or not 0 < len(item) <= _LONGEST_ITEM:
         raise InvalidSpec("spec.latest.item: write the protected item's name, as `az backup job list` shows it")
@@ -162,7 +163,3 @@ def _parse_vault(vault: object) -> VaultId:
         name=vault["name"],
         kind=kind,
     )
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

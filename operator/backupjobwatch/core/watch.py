@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.constants import MAX_REQUESTED_AT, REQUESTED_AT
 from backupjobwatch.core.observations import PinnedJob
 from backupjobwatch.core.ownership import find_owner
+from backupjobwatch.core.payloads import mapping
 from backupjobwatch.core.spec import target_digest
 from backupjobwatch.core.times import parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FINISHED_PHASES: Final = frozenset({"Succeeded", "Failed"})
 
@@ -40,9 +43,9 @@ class Watch:
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> Watch:
         """Take the snapshot. Whatever somebody has put into the object, this does not fail."""
-        metadata = _mapping(body.get("metadata"))
-        spec = _mapping(body.get("spec"))
-        requested_at = _mapping(metadata.get("annotations")).get(REQUESTED_AT)
+        metadata = mapping(body.get("metadata"))
+        spec = mapping(body.get("spec"))
+        requested_at = mapping(metadata.get("annotations")).get(REQUESTED_AT)
         generation = metadata.get("generation")
         return cls(
             namespace=str(metadata.get("namespace") or ""),
@@ -54,7 +57,7 @@ class Watch:
             owner=find_owner(metadata),
             requested_at=requested_at[:MAX_REQUESTED_AT] if isinstance(requested_at, str) else None,
             spec=spec,
-            status=_mapping(body.get("status")),
+            status=mapping(body.get("status")),
             # An object that was never stored has no such time: nothing started after "never".
             created=parse_time(metadata.get("creationTimestamp")) or datetime.max.replace(tzinfo=UTC),
             target=target_digest(spec),
@@ -111,7 +114,3 @@ class Watch:
         """Whether there is nothing to do, unless somebody edits the object: no timer is needed."""
         suspended = self.own_status.get("reason") == "Suspended"
         return self.deleting or (self.observed and not self.request_pending and (self.finished or suspended))
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,76 @@
+"""ArmClient has a token that was refused renewed, once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.errors import AuthenticationFailed
+from demo.simulator import AzureSimulator, Fault
+from tests.support.builders import JOB_NAME
+from tests.support.canary import TOKEN
+
+if TYPE_CHECKING:
+    from backupjobwatch.core.arm_ids import JobId
+    from tests.functional.bound_client import BoundClient
+    from tests.functional.conftest import OpenClient
+
+FRESH_TOKEN = f"fresh-{TOKEN}"
+
+
+class RenewedTokens:
+    """A token that is another one after each renewal; remembers what it was asked for."""
+
+    def __init__(self, *tokens: str) -> None:
+        self._tokens = list(tokens)
+        self.asked: list[tuple[str | None, bool]] = []
+
+    def get(self, *, claims: str | None = None, renewed: bool = False) -> str:
+        self.asked.append((claims, renewed))
+        if renewed:
+            del self._tokens[0]
+        return self._tokens[0]
+
+
+async def test_a_refused_token_is_renewed_once(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
+    """After a 401 the request is made again, with a token that was not handed out before."""
+    sim.tokens.expire(TOKEN)
+    sim.tokens.add(FRESH_TOKEN, "demo-principal")
+    tokens = RenewedTokens(TOKEN, FRESH_TOKEN)
+    assert (await open_client(tokens=tokens).get_job(job_id)).name == JOB_NAME
+    assert tokens.asked == [(None, False), (None, True)]
+    assert len({request.authorization_sha256 for request in sim.requests}) == 2
+
+
+async def test_a_claims_challenge_is_answered(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
+    """Continuous access evaluation: the claims of the challenge go into the request for the next token."""
+    sim.tokens.revoke(TOKEN, claims={"access_token": {"nbf": {"essential": True, "value": "1772586000"}}})
+    sim.tokens.add(FRESH_TOKEN, "demo-principal")
+    tokens = RenewedTokens(TOKEN, FRESH_TOKEN)
+    assert (await open_client(tokens=tokens).get_job(job_id)).name == JOB_NAME
+    claims = '{"access_token": {"nbf": {"essential": true, "value": "1772586000"}}}'
+    assert tokens.asked == [(None, False), (claims, True)]
+
+
+@pytest.mark.parametrize("challenge", ['Bearer claims="!!!"', 'Bearer claims="gICA"', "Bearer"])
+async def test_a_challenge_that_makes_no_sense_is_a_plain_refusal(
+    open_client: OpenClient, sim: AzureSimulator, job_id: JobId, challenge: str
+) -> None:
+    """Claims that cannot be read are not passed on, and the token is renewed."""
+    sim.faults.add(Fault.answer(status=401, headers={"WWW-Authenticate": challenge}))
+    tokens = RenewedTokens(TOKEN, TOKEN)
+    await open_client(tokens=tokens).get_job(job_id)
+    (_, _), (claims, renewed) = tokens.asked
+    assert (claims or None, renewed) == (None, True)
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.unauthorized(), Fault.expired_token(), Fault.claims_challenge()], ids=lambda f: f.kind
+)
+async def test_a_second_refusal_is_final(client: BoundClient, sim: AzureSimulator, job_id: JobId, fault: Fault) -> None:
+    """Two 401 in a row fail, with what Azure says about the token."""
+    sim.faults.add(fault, times=2)
+    with pytest.raises(AuthenticationFailed, match=r"401 Unauthorized: .*Token"):
+        await client.get_job(job_id)
+    assert len(sim.requests) == 2

@@ -1,0 +1,85 @@
+"""The whole operator, while people delete watches, and make others of the same name."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.builders import JOB_NAME, job_payload, running_payload
+from tests.support.kubernetes import EVENT_POSTS, NAME, STATUS_WRITES
+
+if TYPE_CHECKING:
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+_FOLLOWED = {"pollInterval": "10s"}
+
+
+@pytest.mark.parametrize("moment", ["polling", "writing", "telling", "running", "finished"])
+async def test_deletion_is_immediate_and_final(
+    *,
+    api: KubernetesApi,
+    sim: AzureSimulator,
+    vault: Vault,
+    operator: Operator,
+    caplog: pytest.LogCaptureFixture,
+    moment: str,
+) -> None:
+    """Deleted at any moment, a watch is gone at once, and neither Azure nor the API server hears of it again."""
+    caplog.set_level(logging.INFO)
+    job_id = vault.set_job(JOB_NAME, job_payload() if moment == "finished" else running_payload())
+    held = {"polling": sim.hold("backupJobs")} if moment == "polling" else {}
+    line = {"writing": STATUS_WRITES, "telling": EVENT_POSTS}.get(moment)
+    hold = api.traffic.hold(line) if line else held.get(moment)
+    api.create({"jobResourceId": job_id, **_FOLLOWED})
+    if hold is None:
+        await api.until(api.events)
+    else:
+        await hold.arrived()
+    api.delete()
+    await asyncio.sleep(0.1)
+    if hold is not None:
+        hold.release()
+    await asyncio.sleep(0.1)
+    asked, told = len(sim.requests), len(api.traffic.matching(NAME))
+    for _ in range(3):
+        operator.advance(10)
+        await asyncio.sleep(0.05)
+    assert (len(sim.requests), len(api.traffic.matching(NAME))) == (asked, told)
+    assert [record.message for record in caplog.records if record.levelno > logging.WARNING] == []
+
+
+async def test_a_watch_that_waits_for_a_finalizer_is_left_alone(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Deleted, but held by somebody's finalizer, a watch is neither polled nor written to."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), **_FOLLOWED}, finalizers=["example.com/x"])
+    await api.until(api.events)
+    await asyncio.sleep(0.1)
+    api.delete()
+    assert "deletionTimestamp" in api.get()["metadata"]
+    await asyncio.sleep(0.1)
+    asked = len(sim.requests)
+    for _ in range(3):
+        operator.advance(10)
+        await asyncio.sleep(0.05)
+    await operator.advance_until(lambda: len(api.traffic.matching("^GET .*backupjobwatches$")) > 3)
+    assert (len(sim.requests), len(api.writes())) == (asked, 1)
+
+
+async def test_an_object_of_the_same_name_is_another_object(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """A finished watch that is deleted and made anew is polled, judged and told about anew."""
+    async with start():
+        for told in (1, 2):
+            api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+            await api.events_told(told)
+            api.delete()
+    assert len(sim.requests) == 2
+    assert len({event["involvedObject"]["uid"] for event in api.events()}) == 2
