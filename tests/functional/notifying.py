@@ -11,6 +11,8 @@ TOKEN: Final = "canary-signing-key"
 BEARER: Final = "canary-bearer-token"
 SECRET: Final = "hooks"
 SETTINGS: Final[dict[str, Any]] = {"notify_http_hosts": "127.0.0.1"}
+EVERYBODYS_TURN: Final[dict[str, Any]] = {"azure_read_burst": 250, "azure_reads_per_second": 25.0}
+"""A read budget in which hundreds of watches are polled at once: else most wait for the next tick."""
 
 
 def webhook(url: str, name: str = "hook", **fields: Any) -> dict[str, Any]:

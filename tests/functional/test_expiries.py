@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backupjobwatch.expiries import RETRY
+from tests.functional.notifying import EVERYBODYS_TURN
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
 from tests.support.kubernetes import DELETIONS, NAME
 
@@ -131,10 +132,11 @@ async def test_what_others_own_is_not_deleted(api: KubernetesApi, vault: Vault, 
     assert len(api.events()) == 4
 
 
-async def test_hundreds_end_at_once(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+async def test_hundreds_end_at_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
     """All are deleted, each once."""
     job_id = vault.set_job(JOB_NAME, job_payload())
     for number in range(200):
         api.create({"jobResourceId": job_id, "ttlSecondsAfterFinished": 0}, f"w{number}")
-    await api.until(lambda: not api.objects.find(None), within=30)
+    async with start(**EVERYBODYS_TURN):
+        await api.until(lambda: sum(change.type == "DELETED" for change in api.objects.history) == 200, within=60)
     assert len(api.traffic.matching(DELETIONS)) == 200
