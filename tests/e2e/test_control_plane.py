@@ -6,7 +6,7 @@ import json
 import threading
 from typing import TYPE_CHECKING
 
-from tests.support.gadgets import Http, gadget
+from tests.support.gadgets import GADGET_CRD, Http, gadget
 from tests.support.watches import until
 
 if TYPE_CHECKING:
