@@ -73,6 +73,7 @@ def running_operator(stage: Stage, azure: str) -> Iterator[None]:
         "BACKUPJOBWATCH_DEVELOPMENT_TOKEN": TOKEN,
         "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES": NAMESPACE,
         "BACKUPJOBWATCH_PROBE_PORT": "0",
+        "BACKUPJOBWATCH_METRICS_PORT": "0",
     }
     process = subprocess.Popen([sys.executable, "-m", "backupjobwatch", "run"], env=environment, cwd=ROOT)
     try:

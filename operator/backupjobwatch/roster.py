@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.core.schedule import backoff
 from backupjobwatch.core.spec import poll_interval
+from backupjobwatch.core.summary import summarize
 from backupjobwatch.core.transitions import describe, worth_repeating
 from backupjobwatch.errors import AzureError, NotAsked
 
 if TYPE_CHECKING:
+    from backupjobwatch.core.summary import Summary
     from backupjobwatch.core.transitions import Transition
     from backupjobwatch.core.watch import Watch
+    from backupjobwatch.metrics.instruments import Metrics
     from backupjobwatch.step import Step, Stepper
 
 _log = logging.getLogger(__name__)
@@ -36,6 +39,8 @@ class Entry:
 
     watch_key: tuple[str, str]
     """Namespace and name."""
+    version: int = 0
+    """Of the latest snapshot that was seen."""
     seen: tuple[int, str | None] = (0, None)
     """Generation and requested_at of the object as last seen."""
     observed: int = 0
@@ -44,10 +49,14 @@ class Entry:
     """The request that the status has acknowledged, as last seen."""
     polled: int = 0
     """The generation that was last polled for, whatever came of it."""
+    summary: Summary
+    """What its metrics say."""
     interval: timedelta | None = None
     """How often it wants to be stepped; None for finished and suspended watches."""
+    since: float
+    """When it began to want just that, on the event loop's clock, like the next three."""
     last_step: float
-    """On the event loop's clock, like the next two."""
+    """When its last step ended, or it was first seen."""
     last_poll: float = float("-inf")
     not_before: float = float("-inf")
     """Until then, Azure is left alone for this watch."""
@@ -66,17 +75,28 @@ class Entry:
     unsure: bool = False
     """Whether a status was perhaps written without our knowing, and so without an Event."""
 
-    def take_note(self, watch: Watch) -> None:
+    def take_note(self, watch: Watch, now: float) -> None:
         """Remember what *watch* says of itself."""
         self.seen = (watch.generation, watch.requested_at)
         self.observed = watch.generation if watch.observed else 0
         self.handled = watch.handled
-        self.interval = None if watch.settled else poll_interval(watch.spec)
+        if watch.version >= self.version:  # streams lag behind steps
+            self.version, self.summary = watch.version, summarize(watch)
+        interval = None if watch.settled else poll_interval(watch.spec)
+        if interval != self.interval:
+            self.interval, self.since = interval, now
 
     def wants(self, watch: Watch) -> bool:
         """Tell whether *watch*, perhaps no longer the latest, asks for something that was not done yet."""
         requested = watch.requested_at is not None and watch.requested_at != self.handled
         return watch.generation != self.observed or requested
+
+    @property
+    def due(self) -> float:
+        """When the next poll is due; never, for a watch that is not polled."""
+        if self.interval is None:
+            return float("inf")
+        return max(max(self.since, self.last_poll) + self.interval.total_seconds(), self.not_before)
 
     def overdue(self, now: float) -> bool:
         """Tell whether ticks that should have come did not: for two intervals, times of backoff apart."""
@@ -89,7 +109,8 @@ class Entry:
 class Roster:
     """All watches that are followed."""
 
-    def __init__(self, stepper: Stepper) -> None:
+    def __init__(self, stepper: Stepper, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._stepper = stepper
         self._entries: dict[str, Entry] = {}
 
@@ -98,6 +119,17 @@ class Roster:
         """The uids of all watches that are followed."""
         return frozenset(self._entries)
 
+    @property
+    def summaries(self) -> list[Summary]:
+        """What there is to tell of each watch."""
+        return [entry.summary for entry in self._entries.values()]
+
+    @property
+    def overdue(self) -> float:
+        """For how many seconds the most overdue poll should have been made by now."""
+        now = _clock()
+        return max((now - entry.due for entry in self._entries.values() if entry.due < now), default=0.0)
+
     def notice(self, watch: Watch) -> timedelta | None:
         """Take note of an object as the cluster has it, and step at once where it asks for something new.
 
@@ -105,12 +137,14 @@ class Roster:
         """
         entry = self._entries.get(watch.uid)
         if entry is None:
-            entry = Entry(watch_key=(watch.namespace, watch.name), last_step=_clock())
+            now = _clock()
+            key = (watch.namespace, watch.name)
+            entry = Entry(watch_key=key, summary=summarize(watch), since=now, last_step=now)
             self._entries[watch.uid] = entry
             ending = worth_repeating(watch, now=datetime.now(UTC), within=REPEAT_WITHIN)
             if ending is not None:
                 entry.untold[ending.name] = (watch, ending)
-        entry.take_note(watch)
+        entry.take_note(watch, _clock())
         if watch.deleting:
             return None
         if entry.unsure and watch.observed:
@@ -220,6 +254,7 @@ class Roster:
             self._want(entry, watch)
 
     async def _step(self, entry: Entry, watch: Watch) -> None:
+        due = entry.due
         try:
             step = await self._stepper.take(watch, run=entry.run)
         except Exception:  # noqa: BLE001 -- a defect: one watch must not take the others with it
@@ -229,13 +264,14 @@ class Roster:
             entry.last_step = _clock()
         entry.run = step.run
         if not isinstance(step.observation, NotAsked):
+            self._metrics.observe_poll_lag(entry.last_step - due)
             entry.last_poll, entry.polled = entry.last_step, watch.generation
             self._back_off(entry, step)
         if step.failure is not None:
             _log.warning("%s/%s: the status was not written: %s", watch.namespace, watch.name, step.failure)
             entry.unsure = True
         elif step.watch is not None:  # else it is gone: the event or the sweep will say so
-            entry.take_note(step.watch)
+            entry.take_note(step.watch, entry.last_step)
             if step.dropped:
                 entry.wanted = entry.wanted or step.watch
             if step.untold is not None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from backupjobwatch.access import Accesses
 from backupjobwatch.arm.client import ArmClient
+from backupjobwatch.metrics.instruments import Metrics
+from backupjobwatch.metrics.state import StateCollector
 from backupjobwatch.observer import Observer
 from backupjobwatch.poller import Poller
 from backupjobwatch.roster import Roster
@@ -32,6 +34,7 @@ class Runtime:
     store: Store
     roster: Roster
     sweep: Sweep
+    metrics: Metrics
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -40,8 +43,13 @@ class Runtime:
         async with contextlib.AsyncExitStack() as stack:
             store = await Store.connect()
             stack.push_async_callback(store.close)
-            client = ArmClient(settings)
+            metrics = Metrics()
+            client = ArmClient(settings, metrics)
             stack.callback(client.close)
-            roster = Roster(Stepper(settings, store, Observer(Accesses(settings, store), Poller(settings, client))))
+            poller = Poller(settings, client, metrics)
+            stepper = Stepper(settings, store, Observer(Accesses(settings, store), poller), metrics)
+            roster = Roster(stepper, metrics)
             stack.push_async_callback(roster.close, PATIENCE)
-            yield cls(settings=settings, store=store, roster=roster, sweep=Sweep(settings, store, roster))
+            metrics.registry.register(StateCollector(roster, poller, watch_limit=settings.metrics_watch_limit))
+            sweep = Sweep(settings, store, roster, metrics)
+            yield cls(settings=settings, store=store, roster=roster, sweep=sweep, metrics=metrics)

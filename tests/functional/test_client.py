@@ -8,7 +8,7 @@ import logging
 import socket
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 import pytest
@@ -45,6 +45,8 @@ TOKEN = "demo-token"
 
 class RenewedTokens:
     """A token that is another one after each renewal; remembers what it was asked for."""
+
+    owner: Literal["operator", "namespace"] = "operator"
 
     def __init__(self, *tokens: str) -> None:
         self._tokens = list(tokens)

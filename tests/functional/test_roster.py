@@ -12,6 +12,7 @@ import pytest
 from backupjobwatch.access import Accesses
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.core.watch import Watch
+from backupjobwatch.metrics.instruments import Metrics
 from backupjobwatch.observer import Observer
 from backupjobwatch.poller import Poller
 from backupjobwatch.roster import Roster
@@ -82,10 +83,11 @@ async def test_a_defect_costs_a_step_and_no_more(
     """An error that nobody thought of is logged with its traceback, and the watch is stepped again when it is time."""
     caplog.set_level(logging.ERROR)
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
-    client = ArmClient(settings)
+    client = ArmClient(settings, Metrics())
     client.close()  # its threads are gone: every request of it is a RuntimeError
     store = await Store.connect()
-    roster = Roster(Stepper(settings, store, Observer(Accesses(settings, store), Poller(settings, client))))
+    observer = Observer(Accesses(settings, store), Poller(settings, client, Metrics()))
+    roster = Roster(Stepper(settings, store, observer, Metrics()), Metrics())
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
     watch = Watch.from_body(api.get())

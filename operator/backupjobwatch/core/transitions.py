@@ -34,6 +34,13 @@ def needs_write(previous: Mapping[str, Any], status: Mapping[str, Any], *, heart
     return before is not None and after is not None and after - before >= heartbeat
 
 
+def write_reason(watch: Watch, status: Mapping[str, Any]) -> Literal["transition", "change", "heartbeat"]:
+    """Say what makes *status* worth a write onto *watch*, for those who count writes."""
+    if find_transition(watch, status) is not None:
+        return "transition"
+    return "heartbeat" if _gist(watch.status) == _gist(status) else "change"
+
+
 def _gist(status: Mapping[str, Any]) -> dict[str, Any]:
     extended = status.get("extendedInfo") or {}
     steady = (
@@ -76,6 +83,7 @@ class Transition:
     type: Literal["Normal", "Warning"]
     reason: str
     message: str
+    phase: str = ""
 
 
 def find_transition(watch: Watch, status: Mapping[str, Any]) -> Transition | None:
@@ -98,6 +106,7 @@ def describe(watch: Watch, status: Mapping[str, Any]) -> Transition:
         type="Normal" if calm else "Warning",
         reason=reason,
         message=str(status.get("message") or ""),
+        phase=phase,
     )
 
 

@@ -57,6 +57,14 @@ class Watch:
         )
 
     @property
+    def version(self) -> int:
+        """The object's age in versions: of two snapshots, the one with more is the later.
+
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+        """
+        return int(self.resource_version) if self.resource_version.isdecimal() else 0
+
+    @property
     def own_status(self) -> Mapping[str, Any]:
         """The status where it is about the present target, else nothing."""
         return self.status if self.status.get("target") == self.target else {}
