@@ -15,7 +15,7 @@ from demo.controlplane import kubectl_path
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "operator" / "backupjobwatch"
-DOCUMENTS: Final = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")))
+DOCUMENTS: Final = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
 MODULES: Final = tuple(sorted(PACKAGE.rglob("*.py")))
 ENVIRONMENT: Final = {**os.environ}
 """As it was before the tests hid the machine's proxies, which uv may need."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -100,12 +101,9 @@ def test_counters_begin_at_zero() -> None:
 def test_a_write_is_counted_by_its_end(error: type[Exception] | None, result: str) -> None:
     """A write counts once, by how it ended, and what went wrong goes on."""
     metrics = Metrics()
-    try:
-        with metrics.status_write("transition"):
-            if error is not None:
-                raise error
-    except (Conflict, ObjectGone, StoreUnavailable) as raised:
-        assert type(raised) is error
+    with pytest.raises(error) if error else contextlib.nullcontext(), metrics.status_write("transition"):
+        if error is not None:
+            raise error
     counts = {
         each: value(metrics, catalogue.WRITES.name, reason="transition", result=each)
         for each in catalogue.WRITE_RESULTS
