@@ -54,6 +54,8 @@ class Metrics:
         for phase, reasons in OUTCOMES.items():
             for reason in reasons:
                 self._counters[catalogue.OUTCOMES_TOLD.name].labels(phase, reason)
+        for operation in catalogue.OPERATIONS:
+            self._histograms[catalogue.LATENCY.name].labels(operation)
         for metric in (catalogue.READS, catalogue.TOKEN_FAILURES, catalogue.WRITES, catalogue.NOTIFICATIONS):
             combinations = list(itertools.product(*metric.labels.values()))
             assert len(combinations) <= _FEW  # noqa: S101 -- the catalogue's own numbers
