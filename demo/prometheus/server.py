@@ -63,6 +63,10 @@ class Prometheus:
         answer = self._get("rules").json()["data"]["groups"]
         return [rule for group in answer for rule in group["rules"]]
 
+    def version(self) -> str:
+        """Return which Prometheus this is."""
+        return str(self._get("status/buildinfo").json()["data"]["version"])
+
     def ready(self) -> bool:
         """Tell whether it answers."""
         with contextlib.suppress(requests.RequestException):
@@ -92,7 +96,7 @@ def running_prometheus(target: str, *, rules: str = "", interval: float = 1.0) -
     """Run one that scrapes *target* (host and port) every *interval* seconds and evaluates *rules* (a rule file)."""
     binaries = find_binaries()
     with tempfile.TemporaryDirectory(prefix="prometheus-") as folder:
-        root, port = Path(folder), _free_port()
+        root, port = Path(folder), free_port()
         (root / "rules.yaml").write_text(rules or "groups: []\n", encoding="utf-8")
         scrape = {
             "job_name": "backupjobwatch",
@@ -128,6 +132,7 @@ def running_prometheus(target: str, *, rules: str = "", interval: float = 1.0) -
             process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         return int(unused.getsockname()[1])

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.core.spec import parse_spec
 from backupjobwatch.core.status import next_status
-from backupjobwatch.core.times import parse_time
 from backupjobwatch.core.transitions import Transition, find_transition, needs_write, write_reason
 from backupjobwatch.core.verdict import counts, deadline
 from backupjobwatch.core.watch import FINISHED_PHASES, Watch
@@ -64,7 +63,6 @@ class Stepper:
 
     def __init__(self, settings: Settings, store: Store, observer: Observer, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._started = datetime.now(UTC)
         self._settings = settings
         self._store = store
         self._observer = observer
@@ -135,9 +133,7 @@ class Stepper:
         except StoreError as error:
             _log.warning("%s/%s: an event could not be posted yet: %s", watch.namespace, watch.name, error)
             return False
-        # The Event of an end that an earlier process has told may have expired: it is told again, and not counted again.
-        completed = parse_time(watch.own_status.get("completionTime"))
-        if is_new and transition.phase in FINISHED_PHASES and (completed is None or completed >= self._started):
+        if is_new and transition.phase in FINISHED_PHASES and not transition.repeated:
             self._metrics.observe_outcome(transition.phase, transition.reason)
         return True
 

@@ -89,7 +89,6 @@ async def test_a_restart_counts_nothing_twice(api: KubernetesApi, vault: Vault, 
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
     async with start() as operator:
         before = await Scrape.until(operator, lambda each: each.value(OUTCOMES))
-    await asyncio.sleep(1)  # what ended in the second of the start might be its own
     for forgotten in (False, True):
         if forgotten:
             api.objects.events.clear()  # the API server has let the Event expire, and it is told anew
@@ -199,6 +198,23 @@ async def test_joined_questions_are_no_requests(
     await api.events_told(2)
     scrape = await Scrape.of(operator)
     assert (scrape.value(READS, answer="asked"), scrape.value(REQUESTS)) == (1, 1)
+
+
+async def test_answers_without_a_request_show(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """With more watches than the budget covers, some are told from a list, and some wait for their turn."""
+    async with start(azure_reads_per_second=0.5, azure_read_burst=10) as operator:
+        for number in range(12):
+            job_id = vault.set_job(f"00000000-0000-4000-8000-{number:012}", running_payload())
+            api.create({"jobResourceId": job_id, "pollInterval": "10s"}, f"watch-{number}")
+        async with asyncio.timeout(20):
+            while not (scrape := await Scrape.of(operator)).value(READS, answer="listed"):
+                operator.advance(2)
+    assert scrape.value(READS, answer="deferred") > 0
+    assert scrape.value(REQUESTS, operation="list_jobs", result="success") > 0
+    requests_made = scrape.value(REQUESTS, operation="get_job")
+    assert scrape.value(READS, answer="asked") >= requests_made > 0  # some are under way
 
 
 # ── tokens ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -159,7 +159,7 @@ def test_a_cloud_is_a_preset(monkeypatch: pytest.MonkeyPatch, cloud: str) -> Non
         ("SWEEP_INTERVAL", "900ms", "greater than or equal to"),
         ("PROBE_PORT", "65536", "less than or equal to 65535"),
         ("METRICS_PORT", "-1", "greater than or equal to 0"),
-        ("METRICS_WATCH_LIMIT", "-1", "greater than or equal to 0"),
+        ("METRICS_WATCH_LIMIT", "10001", "less than or equal to 10000"),
         ("LOG_FORMAT", "xml", "Input should be 'text' or 'json'"),
         ("LOG_LEVEL", "loud", "Input should be 'debug', 'info', 'warning' or 'error'"),
         ("DEVELOPMENT", "perhaps", "valid boolean"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from backupjobwatch.core.times import parse_time
@@ -84,6 +84,9 @@ class Transition:
     reason: str
     message: str
     phase: str = ""
+    """The phase that was entered, where it is one that was."""
+    repeated: bool = False
+    """Whether an earlier process may have told it: nobody counts it again."""
 
 
 def find_transition(watch: Watch, status: Mapping[str, Any]) -> Transition | None:
@@ -115,4 +118,4 @@ def worth_repeating(watch: Watch, *, now: datetime, within: timedelta) -> Transi
     completed = parse_time(watch.own_status.get("completionTime"))
     if not watch.finished or completed is None or now - completed > within:
         return None
-    return describe(watch, watch.status)
+    return replace(describe(watch, watch.status), repeated=True)
