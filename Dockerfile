@@ -16,6 +16,6 @@ RUN pip uninstall --yes --quiet pip setuptools wheel 2>/dev/null || true
 COPY --from=build /app /app
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532
-EXPOSE 8080
+EXPOSE 8080 8081
 ENTRYPOINT ["backupjobwatch"]
 CMD ["run"]

@@ -7,7 +7,7 @@ UV := UV_PROJECT_ENVIRONMENT=$(VENV) build/uv/bin/uv
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup control-plane check format test test-end-to-end test-in-process bench-reads demo image clean
+.PHONY: help setup control-plane check format test test-end-to-end test-in-process bench-reads demo dashboard image clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -60,6 +60,9 @@ bench-reads: setup  ## Count how often Azure is asked for many watches (a quarte
 
 demo: setup  ## See it work: API server, Azure simulator, operator, sample watches (KEEP=1 keeps it running)
 	$(BIN)/python -m demo $(if $(KEEP),--keep)
+
+dashboard: setup  ## Draw docs/dashboard.svg from a run of some minutes, with a real Prometheus
+	$(BIN)/python -m demo.dashboard
 
 image:  ## Build the container image
 	docker build -t backupjobwatch:dev .

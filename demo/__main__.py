@@ -25,6 +25,8 @@ from demo.simulator.jobs import add_demo_jobs
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from demo.controlplane import Cluster
+
 ROOT = Path(__file__).parent.parent
 NAMESPACE = "demo"
 TOKEN = "demo-token"  # noqa: S105 -- the simulator's, which is on this machine
@@ -63,8 +65,18 @@ class Stage:
             process.wait()
 
 
+def staged(cluster: Cluster) -> Stage:
+    """Install the CRD, and make the namespace that everything happens in."""
+    stage = Stage(cluster.environment)
+    stage.kubectl("apply -f crds/backupjobwatches.azurebackup.dev.yaml")
+    stage.kubectl("wait crd/backupjobwatches.azurebackup.dev --for=condition=established", quiet=True)
+    stage.kubectl(f"create namespace {NAMESPACE}")
+    stage.kubectl(f"config set-context --current --namespace={NAMESPACE}", quiet=True)
+    return stage
+
+
 @contextlib.contextmanager
-def running_operator(stage: Stage, azure: str) -> Iterator[None]:
+def running_operator(stage: Stage, azure: str, *, metrics_port: int = 0) -> Iterator[None]:
     """Run ``backupjobwatch run`` against *azure* and the stage's cluster."""
     environment = {
         **stage.environment,
@@ -73,6 +85,7 @@ def running_operator(stage: Stage, azure: str) -> Iterator[None]:
         "BACKUPJOBWATCH_DEVELOPMENT_TOKEN": TOKEN,
         "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES": NAMESPACE,
         "BACKUPJOBWATCH_PROBE_PORT": "0",
+        "BACKUPJOBWATCH_METRICS_PORT": str(metrics_port),
     }
     process = subprocess.Popen([sys.executable, "-m", "backupjobwatch", "run"], env=environment, cwd=ROOT)
     try:
@@ -116,11 +129,7 @@ def main() -> None:
             running_simulator(clock=clock, tokens={TOKEN: "demo"}) as azure,
         ):
             add_demo_jobs(azure, starts="when asked")
-            stage = Stage(cluster.environment)
-            stage.kubectl("apply -f crds/backupjobwatches.azurebackup.dev.yaml")
-            stage.kubectl("wait crd/backupjobwatches.azurebackup.dev --for=condition=established", quiet=True)
-            stage.kubectl(f"create namespace {NAMESPACE}")
-            stage.kubectl(f"config set-context --current --namespace={NAMESPACE}", quiet=True)
+            stage = staged(cluster)
             with running_operator(stage, azure.url):
                 play(stage)
                 if keep:

@@ -147,11 +147,11 @@ def tell(step: str) -> None:
 class Apt:
     """apt with its own state, in a directory of ours, as if nothing were installed."""
 
-    def __init__(self, root: Path, mirror: str, log: IO[str]) -> None:
+    def __init__(self, root: Path, mirror: str, log: IO[str], *, suite: str = SUITE) -> None:
         for part in ("state/lists/partial", "cache/archives/partial"):
             (root / part).mkdir(parents=True)
         (root / "status").touch()
-        (root / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror} {SUITE} main\n")
+        (root / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror} {suite} main\n")
         # Check-Valid-Until: a mirror that lags behind, or sid frozen for a while, is still good enough.
         (root / "apt.conf").write_text(
             f'Dir::State "{root}/state"; Dir::State::status "{root}/status"; Dir::Cache "{root}/cache";\n'

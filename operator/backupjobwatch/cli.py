@@ -1,4 +1,4 @@
-"""The command line: ``backupjobwatch run | check | render``."""
+"""The command line: ``backupjobwatch run | check | metrics | render``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ from backupjobwatch.core.verdict import MIN_RUN
 from backupjobwatch.core.watch import Watch
 from backupjobwatch.errors import AzureError, InvalidSpec, NotAsked, SettingsError, StoreError
 from backupjobwatch.logs import configure_logs
+from backupjobwatch.metrics.catalogue import as_markdown
+from backupjobwatch.metrics.instruments import Metrics
 from backupjobwatch.observer import Observed
 from backupjobwatch.run import run as run_operator
 from backupjobwatch.settings import Settings, load_settings
@@ -68,6 +70,13 @@ def check() -> None:
         click.echo(f"{variable}={value}")
     failures = asyncio.run(_failures(settings))
     sys.exit(1 if failures else 0)
+
+
+@main.command()
+def metrics() -> None:
+    """Print the list of metrics that /metrics tells, as a table of Markdown."""
+    for line in as_markdown():
+        click.echo(line)
 
 
 @main.command()
@@ -122,7 +131,7 @@ def _complain(error: SettingsError) -> NoReturn:
 
 async def _failures(settings: Settings) -> int:
     failures = 0
-    client = ArmClient(settings)
+    client = ArmClient(settings, Metrics())
     try:
         await client.get_token(operator_tokens(settings))
         click.echo("Azure: a token could be had.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from backupjobwatch.core.spec import poll_interval
+from backupjobwatch.core.summary import summarize
 
 if TYPE_CHECKING:
     import asyncio
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from backupjobwatch.core.notifications import Settled
+    from backupjobwatch.core.summary import Summary
     from backupjobwatch.core.transitions import Transition
     from backupjobwatch.core.watch import Watch
 
@@ -33,10 +35,14 @@ class Entry:
     """The request that the status has acknowledged, as last seen."""
     polled: int = 0
     """The generation that was last polled for, whatever came of it."""
+    summary: Summary
+    """What its metrics say."""
     interval: timedelta | None = None
     """How often it wants to be stepped; None for finished and suspended watches."""
+    since: float
+    """When it began to want just that, on the event loop's clock, like the next four."""
     last_step: float
-    """On the event loop's clock, like the next three."""
+    """When its last step ended, or it was first seen."""
     last_poll: float = float("-inf")
     last_request: float = float("-inf")
     """When a request for a poll was last granted."""
@@ -59,12 +65,18 @@ class Entry:
     unsure: bool = False
     """Whether a status was perhaps written without our knowing, and so without an Event."""
 
-    def take_note(self, watch: Watch) -> None:
-        """Remember what *watch* says of itself."""
+    def take_note(self, watch: Watch, now: float) -> bool:
+        """Remember what *watch* says of itself; False where a later snapshot was seen: streams lag behind steps."""
         self.seen = (watch.generation, watch.requested_at)
         self.observed = watch.generation if watch.observed else 0
         self.handled = watch.handled
-        self.interval = None if watch.settled else poll_interval(watch.spec)
+        interval = None if watch.settled else poll_interval(watch.spec)
+        if interval != self.interval:
+            self.interval, self.since = interval, now
+        if watch.version < self.version:
+            return False
+        self.version, self.summary = watch.version, summarize(watch)
+        return True
 
     @property
     def unwritten(self) -> bool:
@@ -79,6 +91,13 @@ class Entry:
         """Tell whether *watch*, perhaps no longer the latest, asks for something that was not done yet."""
         requested = watch.requested_at is not None and watch.requested_at != self.handled
         return watch.generation != self.observed or requested
+
+    @property
+    def due(self) -> float:
+        """When the next poll is due; never, for a watch that is not polled."""
+        if self.interval is None:
+            return float("inf")
+        return max(max(self.since, self.last_poll) + self.interval.total_seconds(), self.not_before)
 
     def overdue(self, now: float) -> bool:
         """Tell whether ticks that should have come did not: for two intervals, times of backoff apart."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from backupjobwatch.core.arm_ids import OperationId, VaultId
     from backupjobwatch.core.jobs import Job
     from backupjobwatch.core.observations import OperationFailure, PinnedJob, Waiting
+    from backupjobwatch.metrics.instruments import Metrics
     from backupjobwatch.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ _KEPT = 150.0
 class Poller:
     """Reads for all watches. Its methods raise AzureError; they answer at once, NotAsked, rather than wait for a turn."""
 
-    def __init__(self, settings: Settings, client: ArmClient) -> None:
+    def __init__(self, settings: Settings, client: ArmClient, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._settings = settings
         self._client = client
         self._reads: dict[tuple[str, str], Reads] = {}
@@ -64,18 +66,21 @@ class Poller:
             while reads.is_crowd(together) and listing in self._flights:
                 await self._join(listing)
             if (flight := (access.key, job_id)) in self._flights:
+                self._metrics.observe_read("joined")
                 joined: Job = await self._join(flight)
                 return joined
             decision = reads.ask(
                 job_id, interval=interval.total_seconds(), now=_clock(), together=together, afresh=afresh
             )
             if decision is Decision.GET:
+                self._metrics.observe_read("asked")
                 return await self._fly(flight, self._get_job(access, reads, job_id))
             if decision is Decision.LIST:
                 await self._fly(listing, self._list_running(access, reads, job_id.vault))
             elif decision is Decision.WAIT:
                 break
             else:
+                self._metrics.observe_read("listed" if decision.partial else "known")
                 return decision
         raise self._not_asked(reads)
 
@@ -112,6 +117,11 @@ class Poller:
 
         return await self._take_turn(window, reads, interval, read)
 
+    @property
+    def budgets(self) -> list[tuple[str, Budget]]:
+        """The budgets that are in use, each with its subscription."""
+        return [(subscription, budget) for (_, subscription), budget in self._budgets.items()]
+
     def _reads_for(self, access: Access, vault: VaultId) -> Reads:
         subscription = fold_case(vault.subscription_id)
         key = (access.key, subscription)
@@ -131,10 +141,12 @@ class Poller:
         self, flight: Hashable, reads: Reads, interval: timedelta, read: Callable[[], Coroutine[Any, Any, _Value]]
     ) -> _Value:
         if flight in self._flights:
+            self._metrics.observe_read("joined")
             joined: _Value = await self._join(flight)
             return joined
         if not reads.has_turn(flight, interval=interval.total_seconds(), now=_clock()):
             raise self._not_asked(reads)
+        self._metrics.observe_read("asked")
         return await self._fly(flight, read())
 
     async def _fly(self, flight: Hashable, read: Coroutine[Any, Any, _Value]) -> _Value:
@@ -195,6 +207,7 @@ class Poller:
         return reading
 
     def _not_asked(self, reads: Reads) -> NotAsked:
+        self._metrics.observe_read("deferred")
         wait = reads.budget.wait(_clock())
         if wait:
             until = format_duration(timedelta(seconds=wait))

@@ -12,14 +12,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.core.schedule import backoff
+from backupjobwatch.core.summary import summarize
 from backupjobwatch.core.transitions import describe, worth_repeating
 from backupjobwatch.entry import Entry
 from backupjobwatch.errors import AzureError, NotAsked
 
 if TYPE_CHECKING:
     from backupjobwatch.core.notifications import Settled
+    from backupjobwatch.core.summary import Summary
     from backupjobwatch.core.watch import Watch
     from backupjobwatch.expiries import Expiries
+    from backupjobwatch.metrics.instruments import Metrics
     from backupjobwatch.notify.courier import Courier
     from backupjobwatch.step import Step, Stepper
 
@@ -32,7 +35,8 @@ REQUEST_EVERY: Final = 10.0
 class Roster:
     """All watches that are followed."""
 
-    def __init__(self, stepper: Stepper, courier: Courier, expiries: Expiries) -> None:
+    def __init__(self, stepper: Stepper, courier: Courier, expiries: Expiries, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._stepper = stepper
         self._courier = courier
         self._expiries = expiries
@@ -44,6 +48,17 @@ class Roster:
         """The uids of all watches that are followed."""
         return frozenset(self._entries)
 
+    @property
+    def summaries(self) -> list[Summary]:
+        """What there is to tell of each watch."""
+        return [entry.summary for entry in self._entries.values()]
+
+    @property
+    def overdue(self) -> float:
+        """For how many seconds the most overdue poll should have been made by now."""
+        now = _clock()
+        return max((now - entry.due for entry in self._entries.values() if entry.due < now), default=0.0)
+
     def notice(self, watch: Watch) -> timedelta | None:
         """Take note of an object as the cluster has it, and step at once where it asks for something new.
 
@@ -51,14 +66,17 @@ class Roster:
         """
         entry = self._entries.get(watch.uid)
         if entry is None:
-            entry = Entry(watch_key=(watch.namespace, watch.name), last_step=_clock())
+            now = _clock()
+            key = (watch.namespace, watch.name)
+            entry = Entry(watch_key=key, summary=summarize(watch), since=now, last_step=now)
             self._entries[watch.uid] = entry
             entry.remember(watch, worth_repeating(watch, now=datetime.now(UTC)))
         self._take_note(entry, watch)
         if watch.deleting:
             return None
         if entry.unsure and watch.observed:
-            entry.remember(watch, (describe(watch, watch.status), *worth_repeating(watch, now=datetime.now(UTC))))
+            # That it is told now is counted, unlike what is only repeated: of two by one name, the later is kept.
+            entry.remember(watch, (*worth_repeating(watch, now=datetime.now(UTC)), describe(watch, watch.status)))
             entry.unsure = False
         if entry.wants(watch):
             self._want(entry, watch)
@@ -131,10 +149,8 @@ class Roster:
             self.forget(uid)
 
     def _take_note(self, entry: Entry, watch: Watch) -> None:
-        """Remember a snapshot, and begin what follows on it, unless a later one was seen: streams lag behind steps."""
-        entry.take_note(watch)
-        if watch.version >= entry.version:
-            entry.version = watch.version
+        """Remember a snapshot, and begin what follows on it, unless a later one was seen."""
+        if entry.take_note(watch, _clock()):
             self._courier.consider(watch)
             self._expiries.consider(watch)
 
@@ -191,6 +207,7 @@ class Roster:
 
     async def _step(self, entry: Entry, watch: Watch) -> None:
         settled = entry.settled
+        due = entry.due
         try:
             step = await self._stepper.take(watch, run=entry.run, settled=settled[1] if settled else ())
         except Exception:  # noqa: BLE001 -- a defect: one watch must not take the others with it
@@ -200,6 +217,7 @@ class Roster:
             entry.last_step = _clock()
         entry.run = step.run
         if not isinstance(step.observation, NotAsked):
+            self._metrics.observe_poll_lag(entry.last_step - due)
             entry.last_poll, entry.polled = entry.last_step, watch.generation
             self._back_off(entry, step)
         if step.failure is not None:

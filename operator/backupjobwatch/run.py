@@ -13,6 +13,7 @@ import kopf
 from backupjobwatch import __version__
 from backupjobwatch.errors import StoreError
 from backupjobwatch.handlers import REGISTRY, Memo, kopf_settings
+from backupjobwatch.metrics.server import serve_metrics
 from backupjobwatch.probes import serve_probes
 from backupjobwatch.runtime import Runtime
 
@@ -37,10 +38,12 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
             alive=lambda: runtime.sweep.alive,
             ready=lambda: started.is_set() and not stop.is_set(),
         ),
+        serve_metrics(settings.metrics_port, runtime.metrics),
     ):
         _log.info("backupjobwatch %s for %s", __version__, ", ".join(settings.namespaces) or "all namespaces")
         if not await _find_crd(runtime, stop):
             return
+        runtime.metrics.lead(leading=True)
         sweeping = asyncio.create_task(runtime.sweep.run(), name="sweep")
         try:
             while not stop.is_set():

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, Self
 from backupjobwatch.access import Accesses
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.expiries import Expiries
+from backupjobwatch.metrics.instruments import Metrics
+from backupjobwatch.metrics.state import StateCollector
 from backupjobwatch.notify.courier import Courier
 from backupjobwatch.notify.gitops import Triggers
 from backupjobwatch.notify.receivers import Receivers
@@ -37,6 +39,7 @@ class Runtime:
     store: Store
     roster: Roster
     sweep: Sweep
+    metrics: Metrics
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -45,15 +48,19 @@ class Runtime:
         async with contextlib.AsyncExitStack() as stack:
             store = await Store.connect()
             stack.push_async_callback(store.close)
-            client = ArmClient(settings)
+            metrics = Metrics()
+            client = ArmClient(settings, metrics)
             stack.callback(client.close)
-            stepper = Stepper(settings, store, Observer(Accesses(settings, store), Poller(settings, client)))
+            poller = Poller(settings, client, metrics)
+            stepper = Stepper(settings, store, Observer(Accesses(settings, store), poller), metrics)
             webhooks = Webhooks(settings)
             stack.push_async_callback(webhooks.close)
-            courier = Courier(Receivers(store, webhooks, Triggers(store)))
+            courier = Courier(Receivers(store, webhooks, Triggers(store)), metrics)
             expiries = Expiries(store, stepper)
-            roster = Roster(stepper, courier, expiries)
+            roster = Roster(stepper, courier, expiries, metrics)
             stack.push_async_callback(roster.close, PATIENCE)
             stack.push_async_callback(courier.close)
             stack.push_async_callback(expiries.close)
-            yield cls(settings=settings, store=store, roster=roster, sweep=Sweep(settings, store, roster))
+            metrics.registry.register(StateCollector(roster, poller, watch_limit=settings.metrics_watch_limit))
+            sweep = Sweep(settings, store, roster, metrics)
+            yield cls(settings=settings, store=store, roster=roster, sweep=sweep, metrics=metrics)

@@ -131,6 +131,10 @@ class Settings(BaseSettings):
     """A file with CA certificates that webhooks trust besides the usual ones."""
     probe_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port of /healthz and /readyz; 0 takes a free one."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 8081
+    """Port of /metrics; 0 takes a free one."""
+    metrics_watch_limit: Annotated[int, Field(ge=0, le=10_000)] = 1000
+    """How many watches have metrics of their own, up to five series each; the others are only counted."""
     log_format: Literal["text", "json"] = "text"
     """`text` for people, `json` for collectors."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

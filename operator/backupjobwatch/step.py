@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.core.spec import parse_spec
 from backupjobwatch.core.status import next_status
-from backupjobwatch.core.transitions import Transition, describe_failures, find_transition, needs_write
+from backupjobwatch.core.transitions import (
+    Transition,
+    describe_failures,
+    find_transition,
+    needs_write,
+    write_reason,
+)
 from backupjobwatch.core.verdict import counts, deadline
-from backupjobwatch.core.watch import Watch
+from backupjobwatch.core.watch import FINISHED_PHASES, Watch
 from backupjobwatch.errors import (
     Conflict,
     InvalidSpec,
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 
     from backupjobwatch.core.notifications import Settled
     from backupjobwatch.core.observations import Observation, PinnedJob
+    from backupjobwatch.metrics.instruments import Metrics
     from backupjobwatch.observer import Observer
     from backupjobwatch.settings import Settings
     from backupjobwatch.store import Store
@@ -63,7 +70,8 @@ class Step:
 class Stepper:
     """Takes steps. It keeps nothing between two of them."""
 
-    def __init__(self, settings: Settings, store: Store, observer: Observer) -> None:
+    def __init__(self, settings: Settings, store: Store, observer: Observer, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._settings = settings
         self._store = store
         self._observer = observer
@@ -109,7 +117,8 @@ class Stepper:
                 # It may be our own write that was in conflict: sent again after its answer was lost.
                 return replace(step, watch=watch, untold=await self._tell_change(snapshot, watch, watch.status))
             try:
-                written = await self._store.write_status(watch, status)
+                with self._metrics.status_write(write_reason(watch, status)):
+                    written = await self._store.write_status(watch, status)
             except ObjectGone:
                 return replace(step, watch=None)
             except Conflict:
@@ -138,12 +147,14 @@ class Stepper:
     async def tell(self, watch: Watch, transition: Transition) -> bool:
         """Post *transition* as an Event; False where that has to be tried again."""
         try:
-            await self._store.post_event(watch, transition)
+            is_new = await self._store.post_event(watch, transition)
         except ObjectGone:  # the namespace: there is nobody left to tell
             return True
         except StoreError as error:
             _log.warning("%s/%s: an event could not be posted yet: %s", watch.namespace, watch.name, error)
             return False
+        if is_new and transition.phase in FINISHED_PHASES and not transition.repeated:
+            self._metrics.observe_outcome(transition.phase, transition.reason)
         return True
 
     async def read(self, namespace: str, name: str) -> Watch | None:

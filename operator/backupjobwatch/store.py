@@ -118,8 +118,8 @@ class Store:
                 return
             query["continue"] = following
 
-    async def post_event(self, watch: Watch, transition: Transition) -> None:
-        """Tell a transition as a Kubernetes Event. One of that name means that it was told before."""
+    async def post_event(self, watch: Watch, transition: Transition) -> bool:
+        """Tell a transition as a Kubernetes Event; False where one of that name says that it was told before."""
         now = format_time(datetime.now(UTC))
         body = {
             "apiVersion": "v1",
@@ -145,7 +145,8 @@ class Store:
         try:
             await self._request("POST", f"/api/v1/namespaces/{quote(watch.namespace, safe='')}/events", body=body)
         except Conflict:
-            return
+            return False
+        return True
 
     async def read_service_account(self, namespace: str, name: str) -> dict[str, Any]:
         """Read one ServiceAccount."""

@@ -17,6 +17,7 @@ from backupjobwatch.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from backupjobwatch.metrics.instruments import Metrics
     from backupjobwatch.roster import Roster
     from backupjobwatch.settings import Settings
     from backupjobwatch.store import Store
@@ -27,7 +28,8 @@ _log = logging.getLogger(__name__)
 class Sweep:
     """Lists the watches now and then, and mends the roster."""
 
-    def __init__(self, settings: Settings, store: Store, roster: Roster) -> None:
+    def __init__(self, settings: Settings, store: Store, roster: Roster, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._interval = settings.sweep_interval.total_seconds()
         self._scopes = settings.scopes
         self._store = store
@@ -53,6 +55,7 @@ class Sweep:
         """List the watches; follow what was missed, and forget what is gone. StoreError where that fails."""
         followed = self._roster.uids
         present = {metadata.uid: metadata for namespace in self._scopes async for metadata in self._list(namespace)}
+        self._metrics.observe_sweep(time.time())
         for uid in followed - present.keys():
             _log.info("A watch (uid %s) is gone, and its deletion was missed", uid)
             self._roster.forget(uid)

@@ -79,6 +79,7 @@ async def count(watches: int, vaults: int) -> Count:
             development_token=SecretStr("demo-token"),
             operator_identity_namespaces=("*",),
             probe_port=0,
+            metrics_port=0,
         )
         jobs = [(all_vaults[number % vaults], f"00000000-0000-4000-8000-{number:012}") for number in range(watches)]
         for number, (vault, name) in enumerate(jobs):

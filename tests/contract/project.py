@@ -15,8 +15,9 @@ from demo.controlplane import kubectl_path
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "operator" / "backupjobwatch"
-DOCUMENTS: Final = tuple(
-    path for folder in (".", "docs", "manifests/samples") for path in sorted((ROOT / folder).glob("*.md"))
+DOCUMENTS: Final = (
+    *sorted(ROOT.glob("*.md")),
+    *(path for folder in ("docs", "manifests/samples") for path in sorted((ROOT / folder).rglob("*.md"))),
 )
 MODULES: Final = tuple(sorted(PACKAGE.rglob("*.py")))
 ENVIRONMENT: Final = {**os.environ}

@@ -108,9 +108,9 @@ def test_runs_the_command() -> None:
     assert arguments[0] in main.commands
 
 
-def test_exposes_the_probes() -> None:
-    """The port is that of the probes."""
-    assert texts(FINAL, "EXPOSE") == [str(Settings().probe_port)]
+def test_exposes_probes_and_metrics() -> None:
+    """The ports are those of the probes and of the metrics."""
+    assert texts(FINAL, "EXPOSE") == [f"{Settings().probe_port} {Settings().metrics_port}"]
 
 
 def test_pins_uv() -> None:

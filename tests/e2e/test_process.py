@@ -104,9 +104,9 @@ def test_text_logs(own_operators: Operators, watches: Watches, jobs: Jobs) -> No
     watches.until_event("w", "JobCompleted")
     operator.stop()
     lines = operator.log.splitlines()
-    assert len(lines) == 4  # probes, start, the transition, the end
-    assert lines[2].endswith(f"INFO    {watches.namespace}/w: JobCompleted: Backup of vm-log completed in 41m17s.")
-    assert lines[2][:20].endswith("Z")
+    assert len(lines) == 5  # probes, metrics, start, the transition, the end
+    assert lines[3].endswith(f"INFO    {watches.namespace}/w: JobCompleted: Backup of vm-log completed in 41m17s.")
+    assert lines[3][:20].endswith("Z")
 
 
 def test_json_logs(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backupjobwatch.arm.client import ArmClient
+from backupjobwatch.metrics.instruments import Metrics
 
 if TYPE_CHECKING:
     from backupjobwatch.arm.client import Reading
@@ -19,7 +20,7 @@ class BoundClient:
     """Asks as ArmClient does, always with the same tokens."""
 
     def __init__(self, settings: Settings, tokens: Tokens, *, ca_file: str | None = None) -> None:
-        self.arm = ArmClient(settings, ca_file=ca_file)
+        self.arm = ArmClient(settings, Metrics(), ca_file=ca_file)
         self._tokens = tokens
 
     async def get_job(self, job_id: JobId) -> Job:

@@ -16,6 +16,7 @@ from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import StaticToken
 from backupjobwatch.core.arm_ids import JobId
 from backupjobwatch.core.spec import parse_spec, target_digest
+from backupjobwatch.metrics.instruments import Metrics
 from backupjobwatch.poller import Poller
 from backupjobwatch.settings import Settings
 from demo.simulator import AzureSimulator, EntraSimulator, ManualClock, Vault
@@ -106,8 +107,8 @@ def open_poller(sim: AzureSimulator) -> Iterator[OpenPoller]:
 
     def open_poller(**options: Any) -> Poller:
         settings = Settings(azure_endpoint=sim.url, development=True, **options)
-        clients.append(ArmClient(settings))
-        return Poller(settings, clients[-1])
+        clients.append(ArmClient(settings, Metrics()))
+        return Poller(settings, clients[-1], Metrics())
 
     yield open_poller
     for client in clients:
@@ -133,6 +134,7 @@ def start(api: KubernetesApi, sim: AzureSimulator, caplog: pytest.LogCaptureFixt
             "development_token": TOKEN,
             "operator_identity_namespaces": "*",
             "probe_port": free_port(),
+            "metrics_port": free_port(),
         }
         before = api.watched
         async with running_operator(Settings(**{**values, **options})) as operator:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -21,6 +21,8 @@ FRESH_TOKEN = f"fresh-{TOKEN}"
 
 class RenewedTokens:
     """A token that is another one after each renewal; remembers what it was asked for."""
+
+    owner: Literal["operator", "namespace"] = "operator"
 
     def __init__(self, *tokens: str) -> None:
         self._tokens = list(tokens)

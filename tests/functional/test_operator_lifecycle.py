@@ -162,7 +162,7 @@ async def test_may_be_stopped_while_it_waits(api: KubernetesApi, start: StartOpe
 async def test_without_a_way_to_an_api_server_it_fails(sim: AzureSimulator) -> None:
     """No kubeconfig and no ServiceAccount: the operator ends with the reason."""
     with pytest.raises(StoreUnavailable, match="no access to a Kubernetes API server"):
-        await run(Settings(probe_port=free_port()))
+        await run(Settings(probe_port=free_port(), metrics_port=0))
 
 
 async def test_follows_only_the_namespaces_that_are_listed(

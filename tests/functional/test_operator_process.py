@@ -90,6 +90,7 @@ async def _process(sim: AzureSimulator | None, **variables: str) -> AsyncIterato
         "PYTHONPATH": str(Path(backupjobwatch.__file__).parents[1]),
         "KUBECONFIG": os.environ["KUBECONFIG"],
         "BACKUPJOBWATCH_PROBE_PORT": str(free_port()),
+        "BACKUPJOBWATCH_METRICS_PORT": "0",
         **variables,
     }
     if sim is not None:

@@ -14,6 +14,7 @@ from backupjobwatch.arm.credentials import StaticToken
 from backupjobwatch.core.arm_ids import JobId
 from backupjobwatch.core.jobs import Job
 from backupjobwatch.errors import AzureUnavailable, NotAsked, Throttled
+from backupjobwatch.metrics.instruments import Metrics
 from backupjobwatch.poller import Poller
 from backupjobwatch.settings import Settings
 from demo.simulator import AzureSimulator, Fault
@@ -41,8 +42,8 @@ class Asker:
 @pytest.fixture
 def poller(sim: AzureSimulator) -> Iterator[Asker]:
     settings = Settings(azure_endpoint=sim.url, development=True)
-    client = ArmClient(settings)
-    yield Asker(Poller(settings, client))
+    client = ArmClient(settings, Metrics())
+    yield Asker(Poller(settings, client, Metrics()))
     client.close()
 
 

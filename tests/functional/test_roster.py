@@ -13,6 +13,7 @@ from backupjobwatch.access import Accesses
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.core.watch import Watch
 from backupjobwatch.expiries import Expiries
+from backupjobwatch.metrics.instruments import Metrics
 from backupjobwatch.notify.courier import Courier
 from backupjobwatch.notify.gitops import Triggers
 from backupjobwatch.notify.receivers import Receivers
@@ -88,12 +89,15 @@ async def test_a_defect_costs_a_step_and_no_more(
     """An error that nobody thought of is logged with its traceback, and the watch is stepped again when it is time."""
     caplog.set_level(logging.ERROR)
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
-    client = ArmClient(settings)
+    client = ArmClient(settings, Metrics())
     client.close()  # its threads are gone: every request of it is a RuntimeError
     store = await Store.connect()
-    stepper = Stepper(settings, store, Observer(Accesses(settings, store), Poller(settings, client)))
+    metrics = Metrics()
+    observer = Observer(Accesses(settings, store), Poller(settings, client, metrics))
+    stepper = Stepper(settings, store, observer, metrics)
     webhooks = Webhooks(settings)
-    roster = Roster(stepper, Courier(Receivers(store, webhooks, Triggers(store))), Expiries(store, stepper))
+    courier = Courier(Receivers(store, webhooks, Triggers(store)), metrics)
+    roster = Roster(stepper, courier, Expiries(store, stepper), metrics)
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
     watch = Watch.from_body(api.get())

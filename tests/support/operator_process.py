@@ -64,7 +64,11 @@ class OperatorProcess:
         with log.open("w") as output:
             self._process = subprocess.Popen(
                 backupjobwatch("run"),
-                env={**environment, "BACKUPJOBWATCH_PROBE_PORT": str(self._port)},
+                env={
+                    **environment,
+                    "BACKUPJOBWATCH_PROBE_PORT": str(self._port),
+                    "BACKUPJOBWATCH_METRICS_PORT": "0",
+                },
                 cwd=ROOT,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -170,11 +171,12 @@ def test_names_are_valid(name: str) -> None:
 
 @pytest.mark.parametrize(("age", "expected"), [(0, True), (3600, True), (3601, False)])
 def test_worth_repeating(age: int, expected: bool) -> None:  # noqa: FBT001
-    """An end within the last hour is told again: a process that died may not have told it."""
+    """An end within the last hour is told again, as such: a process that died may not have told it."""
     body = settle(_running(), job(), NOW)
     told = worth_repeating(Watch.from_body(body), now=NOW + timedelta(seconds=age))
 
-    assert told == ((describe(Watch.from_body(body), body["status"]),) if expected else ())
+    again = replace(describe(Watch.from_body(body), body["status"]), repeated=True)
+    assert told == ((again,) if expected else ())
 
 
 @pytest.mark.parametrize("body", [watch_body(), _running(), settle(edit(_running(), suspend=True), job(), NOW)])

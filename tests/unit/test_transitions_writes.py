@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backupjobwatch import errors
-from backupjobwatch.core.transitions import needs_write
+from backupjobwatch.core.transitions import needs_write, write_reason
+from backupjobwatch.core.watch import Watch
 from tests.support.builders import (
     JOB_ID,
     NOW,
@@ -158,6 +159,28 @@ def test_fields(name: str) -> None:
     status = _running()["status"]
 
     assert needs_write(status, {**status, name: "other"}, heartbeat=HEARTBEAT)
+
+
+@pytest.mark.parametrize(
+    ("observation", "reason"),
+    [
+        (_restore(), "heartbeat"),
+        (_info(progressPercentage=41), "heartbeat"),
+        (_info(progressPercentage=46), "change"),
+        (job(), "transition"),
+        (errors.AzureUnavailable("x"), "transition"),
+    ],
+)
+def test_what_a_write_is_for(observation: Job | AzureError, reason: str) -> None:
+    """A write is for a transition, where phase or reason moved; for another change; else for the heartbeat."""
+    before = _running()
+    status = settle(before, observation, SOON)["status"]
+    assert write_reason(Watch.from_body(before), status) == reason
+
+
+def test_the_first_write_is_a_transition() -> None:
+    """What nobody has written yet is a transition when it is written."""
+    assert write_reason(Watch.from_body(watch_body()), _running()["status"]) == "transition"
 
 
 def test_odd_statuses() -> None:

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 from backupjobwatch import __version__
+from backupjobwatch.arm.credentials import noting_status
 from backupjobwatch.arm.responses import Answer, next_path, read_job, read_job_list, read_object, remaining_requests
 from backupjobwatch.arm.transport import Transport
 from backupjobwatch.core.arm_ids import VaultKind
 from backupjobwatch.core.operations import read_operation
-from backupjobwatch.errors import AzureError, UnexpectedResponse
+from backupjobwatch.errors import AzureError, AzureUnavailable, UnexpectedResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from backupjobwatch.core.arm_ids import JobId, OperationId, VaultId
     from backupjobwatch.core.jobs import Job
     from backupjobwatch.core.observations import OperationFailure, PinnedJob, Waiting
+    from backupjobwatch.metrics.instruments import Metrics
     from backupjobwatch.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -54,7 +56,8 @@ class Reading(Generic[_Value]):
 class ArmClient:
     """Reads with whatever identity it is given, from a bounded number of threads. Its methods raise AzureError."""
 
-    def __init__(self, settings: Settings, *, ca_file: str | None = None) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, *, ca_file: str | None = None) -> None:
+        self._metrics = metrics
         self._endpoint = settings.azure_endpoint
         self._queries = {
             VaultKind.RECOVERY_SERVICES: {"api-version": settings.azure_api_version},
@@ -67,7 +70,7 @@ class ArmClient:
         """Ask for one job."""
 
         def read() -> Reading[Job]:
-            answer = self._get(tokens, job_id.url_path, self._query(job_id.vault))
+            answer = self._get("get_job", tokens, job_id.url_path, self._query(job_id.vault))
             job = read_job(answer, job_id, now=datetime.now(UTC))
             return Reading(value=job, pages=1, remaining=remaining_requests(answer))
 
@@ -79,7 +82,7 @@ class ArmClient:
         """Ask what became of an operation."""
 
         def read() -> Reading[tuple[PinnedJob, ...] | Waiting | OperationFailure]:
-            answer = self._get(tokens, operation_id.url_path, self._query(operation_id.vault))
+            answer = self._get("get_operation", tokens, operation_id.url_path, self._query(operation_id.vault))
             result = read_operation(read_object(answer, now=datetime.now(UTC)))
             return Reading(value=result, pages=1, remaining=remaining_requests(answer))
 
@@ -91,7 +94,7 @@ class ArmClient:
 
     async def get_token(self, tokens: Tokens) -> None:
         """Find out whether a token can be had."""
-        await self._in_thread(tokens.get)
+        await self._in_thread(lambda: self._token(tokens))
 
     def close(self) -> None:
         """Let go of threads and connections; requests under way end within their time-outs."""
@@ -114,7 +117,7 @@ class ArmClient:
                 if len(visited) == MAX_PAGES:
                     raise UnexpectedResponse(f"Azure's list of the vault's jobs has more than {MAX_PAGES} pages.")
                 visited.add((path, query))
-                answer = self._get(tokens, path, query)
+                answer = self._get("list_jobs", tokens, path, query)
                 page, link = read_job_list(answer, vault, now=datetime.now(UTC))
                 jobs += page
                 if link is None:
@@ -125,15 +128,29 @@ class ArmClient:
             error.pages = max(len(visited) - 1, 0)
             raise
 
-    def _get(self, tokens: Tokens, path: str, query: str) -> Answer:
-        answer = self._send(path, query, tokens.get())
+    def _get(self, operation: str, tokens: Tokens, path: str, query: str) -> Answer:
+        answer = self._send(operation, path, query, self._token(tokens))
         if answer.status == HTTPStatus.UNAUTHORIZED:
             # Expired between two clocks, revoked, or challenged (continuous access evaluation): once, not in a loop.
             claims = _claims(answer.headers.get("WWW-Authenticate", ""))
-            answer = self._send(path, query, tokens.get(claims=claims, renewed=True))
+            answer = self._send(operation, path, query, self._token(tokens, claims=claims, renewed=True))
         return answer
 
-    def _send(self, path: str, query: str, token: str) -> Answer:
+    def _token(self, tokens: Tokens, *, claims: str | None = None, renewed: bool = False) -> str:
+        started = time.monotonic()
+        with noting_status() as status:
+            unreachable = False
+            try:
+                return tokens.get(claims=claims, renewed=renewed)
+            except AzureError as error:
+                self._metrics.observe_token_failure(tokens.owner, error.reason)
+                unreachable = isinstance(error, AzureUnavailable)
+                raise
+            finally:
+                if status() is not None or unreachable:  # else it was in the cache, or there was nobody to ask
+                    self._metrics.observe_request("token", status(), time.monotonic() - started)
+
+    def _send(self, operation: str, path: str, query: str, token: str) -> Answer:
         client_request_id = str(uuid.uuid4())
         headers = {
             "Accept": "application/json",
@@ -147,6 +164,8 @@ class ArmClient:
             answer = self._transport.get(path, query=query, headers=headers, token=token)
             return answer
         finally:
+            seconds = time.monotonic() - started
+            self._metrics.observe_request(operation, answer.status if answer else None, seconds)
             _log.debug(
                 "GET %s: %s",
                 path,
@@ -154,7 +173,7 @@ class ArmClient:
                 extra={
                     "client_request_id": client_request_id,
                     "request_id": answer.request_id if answer else None,
-                    "seconds": round(time.monotonic() - started, 3),
+                    "seconds": round(seconds, 3),
                 },
             )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from azure.core.exceptions import (
     AzureError as AzureCoreError,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from backupjobwatch.settings import Settings
 
 _EXCERPT: Final = 400
+_OPERATOR: Final = "the operator's identity"
 _SERVER_ERROR: Final = 500
 _TOO_MANY: Final = 429
 _KNOWN_AUTHORITIES: Final = frozenset(cloud.authority for cloud in CLOUDS.values())
@@ -50,8 +52,18 @@ class _Last(threading.local):
 _last = _Last()
 
 
+@contextlib.contextmanager
+def noting_status() -> Iterator[Callable[[], int | None]]:
+    """Yield what tells the HTTP status of the last answer to azure-identity within; None for no answer."""
+    _last.status = None
+    yield lambda: _last.status
+
+
 class Tokens(Protocol):
     """Where tokens come from."""
+
+    owner: Literal["operator", "namespace"]
+    """Whose identity it is."""
 
     def get(self, *, claims: str | None = None, renewed: bool = False) -> str:
         """Return a token that is good for some minutes at least; may block, and raises AzureError.
@@ -63,6 +75,8 @@ class Tokens(Protocol):
 
 class StaticToken:
     """A token that is what it is, for development."""
+
+    owner: Literal["operator", "namespace"] = "operator"
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -81,6 +95,7 @@ class IdentityTokens:
         self._scope = settings.azure_scope
         self._options = _options(settings)
         self._whose = whose
+        self.owner: Literal["operator", "namespace"] = "operator" if whose == _OPERATOR else "namespace"
         self._make = make
         self._lock = threading.Lock()
         self._credential: TokenCredential | None = None
@@ -111,7 +126,7 @@ class IdentityTokens:
 def operator_tokens(settings: Settings) -> Tokens:
     """Return where the operator's own tokens come from."""
     static = settings.development_token.get_secret_value()
-    return StaticToken(static) if static else IdentityTokens(settings, "the operator's identity", _of_environment)
+    return StaticToken(static) if static else IdentityTokens(settings, _OPERATOR, _of_environment)
 
 
 def federated_tokens(

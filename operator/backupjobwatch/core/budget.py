@@ -46,10 +46,20 @@ class Budget:
         """Heed Azure's count of remaining requests before it says no. Each *kind* of read has one of its own."""
         self._remaining[kind] = (remaining, now)
 
+    def remaining(self, now: float) -> int | None:
+        """Return the least of Azure's counts that still say something."""
+        counts = (remaining for remaining, learnt in self._remaining.values() if now - learnt < STALE)
+        return min(counts, default=None)
+
+    def tokens_at(self, now: float) -> float:
+        """Return how many reads can be made at once; negative where some are owed."""
+        self._refill(now)
+        return self.tokens
+
     def rate_at(self, now: float) -> float:
         """Return the reads a second that are left to us."""
-        counts = [remaining for remaining, learnt in self._remaining.values() if now - learnt < STALE]
-        return self.rate * min(max(min(counts, default=LOW) / LOW, SLOWEST), 1.0)
+        remaining = self.remaining(now)
+        return self.rate * min(max((LOW if remaining is None else remaining) / LOW, SLOWEST), 1.0)
 
     def stop(self, now: float, seconds: float) -> None:
         """Read nothing for *seconds*: asking earlier is refused, and renews the wait."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from backupjobwatch.core.payloads import mapping, mappings
 from backupjobwatch.errors import InvalidSpec
@@ -43,6 +43,7 @@ _LONGEST_URL = 2048
 class Webhook:
     """A POST of a CloudEvent, to an address that is here or in a Secret."""
 
+    channel: ClassVar = "webhook"
     url: str | None
     secret_name: str | None
     binary: bool
@@ -53,6 +54,7 @@ class Webhook:
 class FluxTrigger:
     """A Flux object that is to be reconciled."""
 
+    channel: ClassVar = "flux"
     kind: str
     name: str
 
@@ -61,6 +63,7 @@ class FluxTrigger:
 class ArgocdTrigger:
     """An Argo CD Application that is to be refreshed."""
 
+    channel: ClassVar = "argocd"
     application: str
     refresh: Literal["normal", "hard"]
 
@@ -69,6 +72,7 @@ class ArgocdTrigger:
 class Unreadable:
     """An entry that slipped past the CRD's validation."""
 
+    channel: ClassVar = "unreadable"
     message: str
 
 

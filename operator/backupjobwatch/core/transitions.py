@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -38,6 +38,13 @@ def needs_write(previous: Mapping[str, Any], status: Mapping[str, Any], *, heart
         return True
     before, after = (parse_time(each.get("lastPollTime")) for each in (previous, status))
     return before is not None and after is not None and after - before >= heartbeat
+
+
+def write_reason(watch: Watch, status: Mapping[str, Any]) -> Literal["transition", "change", "heartbeat"]:
+    """Say what makes *status* worth a write onto *watch*, for those who count writes."""
+    if find_transition(watch, status) is not None:
+        return "transition"
+    return "heartbeat" if _gist(watch.status) == _gist(status) else "change"
 
 
 def _gist(status: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,6 +90,10 @@ class Transition:
     type: Literal["Normal", "Warning"]
     reason: str
     message: str
+    phase: str = ""
+    """The phase that was entered, where it is one that was."""
+    repeated: bool = False
+    """Whether an earlier process may have told it: nobody counts it again."""
 
 
 def find_transition(watch: Watch, status: Mapping[str, Any]) -> Transition | None:
@@ -103,6 +114,7 @@ def describe(watch: Watch, status: Mapping[str, Any]) -> Transition:
         type="Normal" if calm else "Warning",
         reason=reason,
         message=str(status.get("message") or ""),
+        phase=phase,
     )
 
 
@@ -134,5 +146,5 @@ def worth_repeating(watch: Watch, *, now: datetime) -> tuple[Transition, ...]:
     """Return what happened to a watch lately and for good: a process that died may not have told it."""
     completed = parse_time(watch.own_status.get("completionTime"))
     is_news = watch.finished and completed is not None and now - completed <= REPEAT_WITHIN
-    ending = (describe(watch, watch.status),) if is_news else ()
+    ending = (replace(describe(watch, watch.status), repeated=True),) if is_news else ()
     return (*ending, *describe_failures(watch, watch.own_status, after=now - REPEAT_WITHIN))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from backupjobwatch.core.watch import Watch
+    from backupjobwatch.metrics.instruments import Metrics
     from backupjobwatch.notify.receivers import Receivers
 
 _log = logging.getLogger(__name__)
@@ -46,8 +47,9 @@ class _Batch:
 class Courier:
     """Delivers what is due, and says what became of it when all of it is settled."""
 
-    def __init__(self, receivers: Receivers) -> None:
+    def __init__(self, receivers: Receivers, metrics: Metrics) -> None:
         self._receivers = receivers
+        self._metrics = metrics
         self._batches: dict[str, _Batch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -112,6 +114,7 @@ class Courier:
     async def _try(self, watch: Watch, notice: Notice) -> str | None:
         """Try until it is delivered, or given up; then why."""
         whose = f"{watch.namespace}/{watch.name}: notification {notice.notify.name}"
+        channel = notice.notify.receiver.channel
         attempt = 0
         while True:
             attempt += 1
@@ -125,13 +128,16 @@ class Courier:
                 failure = DeliveryRefused("The operator failed: see its log.")
             else:
                 _log.info("%s: %s was delivered", whose, notice.id)
+                self._metrics.observe_notification(channel, "delivered")
                 return None
             if attempt >= failure.attempts:
                 attempts = f"{attempt} attempt{'s' if attempt > 1 else ''}"
                 _log.warning("%s: given up after %s: %s", whose, attempts, failure)
+                self._metrics.observe_notification(channel, "failed")
                 return f"{failure} Given up after {attempts}."
             delay = retry_delay(attempt, f"{notice.id}/{notice.notify.name}", failure.retry_after)
             _log.info("%s: attempt %d failed: %s", whose, attempt, failure)
+            self._metrics.observe_notification(channel, "retried")
             await asyncio.sleep(delay.total_seconds())
 
     @contextlib.asynccontextmanager

@@ -134,6 +134,7 @@ async def open_stage() -> AsyncIterator[Stage]:
                 development_token=SecretStr("demo-token"),
                 operator_identity_namespaces=(NAMESPACE,),
                 probe_port=0,
+                metrics_port=0,
             )
             async with running_operator(settings) as operator:
                 await api.until(lambda: api.watched)

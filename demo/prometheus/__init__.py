@@ -1,0 +1,8 @@
+"""Prometheus itself, for tests and for the picture of the dashboard; see ``binaries`` and ``server``."""
+
+from __future__ import annotations
+
+from .binaries import Binaries, PrometheusUnavailable, find_binaries
+from .server import Prometheus, running_prometheus
+
+__all__ = ["Binaries", "Prometheus", "PrometheusUnavailable", "find_binaries", "running_prometheus"]

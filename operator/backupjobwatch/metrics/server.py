@@ -1,0 +1,48 @@
+"""Serves /metrics, on a port of its own, so that a network policy can tell those who may read it from the probes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+from prometheus_client.aiohttp import make_aiohttp_handler
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from backupjobwatch.metrics.instruments import Metrics
+
+_log = logging.getLogger(__name__)
+
+_NAP: Final = 1.0
+"""Seconds between two looks at how late the event loop is."""
+
+
+@contextlib.asynccontextmanager
+async def serve_metrics(port: int, metrics: Metrics) -> AsyncIterator[None]:
+    """Answer /metrics on *port* in the format that the scraper asks for, and watch the event loop meanwhile."""
+    app = web.Application()
+    app.router.add_get("/metrics", make_aiohttp_handler(metrics.registry))
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    napping = asyncio.create_task(_measure_lag(metrics), name="event-loop-lag")
+    try:
+        site = web.TCPSite(runner, port=port)
+        await site.start()
+        _log.info("Metrics at %s/metrics", site.name)
+        yield
+    finally:
+        napping.cancel()
+        await asyncio.gather(napping, return_exceptions=True)
+        await runner.cleanup()
+
+
+async def _measure_lag(metrics: Metrics) -> None:
+    while True:
+        began = time.monotonic()  # not the loop's own clock, which tells when the loop looked at it
+        await asyncio.sleep(_NAP)
+        metrics.observe_loop_lag(time.monotonic() - began - _NAP)

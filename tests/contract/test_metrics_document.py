@@ -1,0 +1,64 @@
+"""docs/metrics.md lists what metrics/catalogue.py has, and the catalogue knows what the other documents explain."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import pytest
+from click.testing import CliRunner
+
+from backupjobwatch.cli import main
+from backupjobwatch.core.summary import OTHER, OUTCOMES, PHASES, REASONS, UNSEEN
+from backupjobwatch.core.verdict import FAILED, PENDING, RUNNING, SUCCEEDED
+from backupjobwatch.errors import AzureError
+from backupjobwatch.metrics import catalogue
+from tests.contract.markdown import blocks, plain, table
+from tests.contract.project import read
+
+DOCUMENT: Final = read("docs/metrics.md")
+EXPLAINED: Final = {plain(row["reason"]): row["phase"] for row in table(read("docs/troubleshooting.md"), "reason")}
+
+
+def test_lists_what_the_command_prints() -> None:
+    """The table is what ``backupjobwatch metrics`` prints, line by line."""
+    printed = CliRunner().invoke(main, ["metrics"])
+    assert printed.exit_code == 0
+    lines = [line for line in DOCUMENT.splitlines() if line.startswith("|")]
+    assert lines == printed.output.splitlines()
+    assert len(lines) == 2 + len(catalogue.ALL)
+
+
+@pytest.mark.parametrize("metric", catalogue.ALL, ids=lambda metric: metric.name)
+def test_names_follow_prometheus(metric: catalogue.Metric) -> None:
+    """Each name has the prefix, its unit, and ``_total`` if it is a counter's; none is there twice.
+
+    https://prometheus.io/docs/practices/naming/
+    """
+    assert re.fullmatch(r"backupjobwatch(_[a-z]+)+", metric.name)
+    assert metric.name.endswith("_total") == (metric.kind == "counter")
+    assert metric.name.endswith("_seconds") or metric.kind != "histogram"
+    assert bool(metric.buckets) == (metric.kind == "histogram")
+    assert list(metric.buckets) == sorted(metric.buckets)
+    assert [each.name for each in catalogue.ALL].count(metric.name) == 1
+    assert metric.meaning.endswith(".")
+
+
+def test_reasons_are_those_that_are_explained() -> None:
+    """The reasons that metrics tell apart are those of docs/troubleshooting.md, and so are the ends."""
+    assert set(REASONS) - {UNSEEN, OTHER} == EXPLAINED.keys()
+    ends = {phase: {reason for reason, told in EXPLAINED.items() if phase in told} for phase in (SUCCEEDED, FAILED)}
+    assert ends == {phase: set(reasons) for phase, reasons in OUTCOMES.items()}
+    assert {UNSEEN, PENDING, RUNNING, SUCCEEDED, FAILED, OTHER} == set(PHASES)
+
+
+def test_token_trouble_is_of_azure_errors() -> None:
+    """The reasons of token failures are reasons of AzureErrors."""
+    assert set(catalogue.TOKEN_TROUBLE) - {OTHER} <= {kind.reason for kind in AzureError.__subclasses__()}
+
+
+def test_queries_name_what_there_is() -> None:
+    """Every metric that the document's queries name is in the list."""
+    named = {name for query in blocks(DOCUMENT, "promql") for name in re.findall(r"backupjobwatch_\w+", query)}
+    assert named
+    assert named <= {metric.name for metric in catalogue.ALL}

@@ -1,0 +1,176 @@
+"""Alerts, runbooks and dashboard agree with each other and with what the operator tells; promtool tries the alerts."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from backupjobwatch.metrics import catalogue
+from backupjobwatch.settings import Settings
+from demo.prometheus import find_binaries
+from tests.contract.markdown import table
+from tests.contract.monitoring import ALERTS, COMPONENT, DASHBOARD, dashboard_queries, metrics_in, rule_file
+from tests.contract.project import ROOT, Manifest, kustomize, load, pick, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNIT_TESTS: Final = ROOT / "tests" / "data" / "prometheus" / "alerts.yaml"
+KNOWN: Final = {metric.name for metric in catalogue.ALL}
+EACH_ALERT: Final = pytest.mark.parametrize("alert", ALERTS)
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
+    """What the base and the component build together."""
+    folder = tmp_path_factory.mktemp("overlay").resolve()
+    up = os.path.relpath(ROOT, folder)
+    text = f"resources: [{up}/manifests/base]\ncomponents: [{up}/{COMPONENT}]\n"
+    (folder / "kustomization.yaml").write_text(text, encoding="utf-8")
+    return kustomize(folder)
+
+
+def promtool(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(find_binaries().promtool), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+# ── alerts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_promtool_accepts_the_rules(tmp_path: Path) -> None:
+    """The rules are a rule file to Prometheus."""
+    (tmp_path / "rules.yaml").write_text(rule_file(), encoding="utf-8")
+    done = promtool("check", "rules", "--lint-fatal", "rules.yaml", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(ALERTS)} rules found" in done.stdout
+
+
+def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
+    """The unit tests of the alerts pass: what each fires on, and that none does when all is well."""
+    (tmp_path / "rules.yaml").write_text(rule_file(), encoding="utf-8")
+    shutil.copy(UNIT_TESTS, tmp_path)
+    done = promtool("test", "rules", UNIT_TESTS.name, folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@EACH_ALERT
+def test_each_alert_is_tried(tmp_path: Path, alert: str) -> None:
+    """An alert that never fires is found out by those tests."""
+    (tmp_path / "rules.yaml").write_text(rule_file(without=alert), encoding="utf-8")
+    shutil.copy(UNIT_TESTS, tmp_path)
+    done = promtool("test", "rules", UNIT_TESTS.name, folder=tmp_path)
+    assert done.returncode == 1
+    assert alert in done.stdout + done.stderr
+
+
+@EACH_ALERT
+def test_alerts_ask_for_what_there_is(alert: str) -> None:
+    """Every metric of an alert is in the list, and every label value is one that it can have."""
+    query = ALERTS[alert]["expr"]
+    assert metrics_in(query)
+    assert metrics_in(query) <= KNOWN
+    assert unknown_values(query) == []
+
+
+@EACH_ALERT
+def test_each_alert_has_a_runbook(alert: str) -> None:
+    """An alert says what is the matter and how grave, and names its page, which says what to look at and what to do."""
+    rule = ALERTS[alert]
+    assert rule["labels"]["severity"] in ("critical", "warning", "info")
+    assert rule["annotations"].keys() == {"summary", "description", "runbook"}
+    page = read(rule["annotations"]["runbook"])
+    assert page.startswith(f"# {alert}\n")
+    assert re.findall(r"^## (.+)$", page, re.MULTILINE) == ["What to look at", "What to do"]
+    assert metrics_in(page) <= KNOWN
+
+
+def test_runbooks_are_those_of_the_alerts() -> None:
+    """There is no page without an alert, and the index lists all, with their severity."""
+    pages = {path.stem for path in (ROOT / "docs" / "runbooks").glob("*.md")} - {"README"}
+    assert pages == ALERTS.keys()
+    listed = {row["alert"]: row["severity"] for row in table(read("docs/runbooks/README.md"), "alert")}
+    assert listed == {f"[{name}]({name}.md)": rule["labels"]["severity"] for name, rule in ALERTS.items()}
+
+
+# ── dashboard ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_dashboard_asks_for_what_there_is() -> None:
+    """Every metric of the dashboard is in the list, with label values that it can have; and nothing is left unseen."""
+    shown: set[str] = set()
+    for title, query in dashboard_queries("5m"):
+        assert metrics_in(query) <= KNOWN, title
+        assert unknown_values(query) == [], title
+        assert "$" not in query, title
+        shown |= metrics_in(query)
+    unseen = {catalogue.LEFT_OUT.name, catalogue.SWEEP.name, catalogue.WATCH_START.name, catalogue.WATCH_DURATION.name}
+    assert KNOWN - shown == unseen
+
+
+def test_dashboard_is_laid_out() -> None:
+    """Panels have ids and titles of their own, do not overlap, and stay within Grafana's 24 columns."""
+    panels = DASHBOARD["panels"]
+    for name in ("id", "title"):
+        assert len({panel[name] for panel in panels}) == len(panels)
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(cells)) == len(cells)
+    assert max(x for x, _ in cells) < 24
+    assert all(panel["datasource"]["uid"] == "${datasource}" for panel in panels)
+
+
+# ── manifests ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_component_builds(objects: list[Manifest]) -> None:
+    """Base and component build together, and what the component adds is labelled and in the operator's namespace."""
+    added = [each for each in objects if each["kind"] in ("Service", "PodMonitor", "PrometheusRule", "ConfigMap")]
+    assert len(added) == 4
+    for each in added:
+        assert each["metadata"]["labels"]["app.kubernetes.io/name"] == "backupjobwatch"
+        assert each["metadata"]["labels"]["app.kubernetes.io/part-of"] == "backupjobwatch"
+
+
+def test_scrapes_find_the_pod(objects: list[Manifest]) -> None:
+    """Service and PodMonitor select the Deployment's pods, and the port by its name, which is that of the metrics."""
+    pod = pick(objects, "Deployment")["spec"]["template"]
+    ports = {port["name"]: port["containerPort"] for port in pod["spec"]["containers"][0]["ports"]}
+    assert ports["metrics"] == Settings().metrics_port
+    service, monitor = pick(objects, "Service")["spec"], pick(objects, "PodMonitor")["spec"]
+    for selector in (service["selector"], monitor["selector"]["matchLabels"]):
+        assert selector
+        assert selector.items() <= pod["metadata"]["labels"].items()
+    (port,), (endpoint,) = service["ports"], monitor["podMetricsEndpoints"]
+    assert (port["targetPort"], port["port"], endpoint["port"]) == ("metrics", ports["metrics"], "metrics")
+    assert (endpoint["path"], endpoint["honorLabels"]) == ("/metrics", True)
+
+
+def test_grafana_finds_the_dashboard(objects: list[Manifest]) -> None:
+    """The dashboard is in a ConfigMap with the label that Grafana's sidecar looks for, whole."""
+    config = pick(objects, "ConfigMap")
+    assert config["metadata"]["name"] == "backupjobwatch-dashboard"
+    assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert config["data"] == {"dashboard.json": read(f"{COMPONENT}/dashboard.json")}
+    (component,) = load(f"{COMPONENT}/kustomization.yaml")
+    assert component["kind"] == "Component"
+
+
+def unknown_values(query: str) -> list[tuple[str, str]]:
+    """Return the label values that *query* asks for and that no metric of it can have."""
+    by_name = {metric.name: metric for metric in catalogue.ALL}
+    unknown: list[tuple[str, Any]] = []
+    for name, selector in re.findall(r"(backupjobwatch_\w+)\{([^}]*)\}", query):
+        labels = by_name[metrics_in(name).pop()].labels
+        for label, text in re.findall(r'(\w+)(?:=|!=|=~|!~)"([^"]*)"', selector):
+            unknown += [(label, value) for value in text.split("|") if value not in labels.get(label, ())]
+    return unknown

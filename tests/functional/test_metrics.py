@@ -1,0 +1,356 @@
+"""What /metrics tells of the whole operator: after success, failure, trouble, deletion, a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from backupjobwatch import __version__
+from backupjobwatch.constants import REQUESTED_AT
+from backupjobwatch.metrics import catalogue
+from demo.simulator import AzureSimulator, Fault
+from tests.support.azure import SUBSCRIPTION_ID
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
+from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
+from tests.support.scrape import Scrape
+
+if TYPE_CHECKING:
+    from demo.simulator import Vault
+    from tests.functional.conftest import StartOperator
+    from tests.functional.tenants import Tenants
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+WATCHES, INFO = "backupjobwatch_watches", "backupjobwatch_watch_info"
+OUTCOMES, REQUESTS = "backupjobwatch_outcomes_total", "backupjobwatch_azure_requests_total"
+WRITES, READS = "backupjobwatch_status_writes_total", "backupjobwatch_azure_reads_total"
+TOKENS, TROUBLE = "backupjobwatch_token_failures_total", "backupjobwatch_watch_trouble_timestamp_seconds"
+ONE = {"namespace": "team-a", "name": "nightly"}
+
+
+# ── stories ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_watch_from_start_to_success(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """A running watch is one in progress; when it has ended it is one that succeeded, with its times, and one outcome."""
+    job_id = vault.set_job(JOB_NAME, running_payload())
+    api.create({"jobResourceId": job_id, "pollInterval": "10s"})
+    await api.events_told(1)
+    scrape = await Scrape.until(operator, lambda each: each.value(WATCHES, phase="Running", reason="JobInProgress"))
+    assert scrape.series(INFO) == [{**ONE, "phase": "Running", "reason": "JobInProgress"}]
+    assert scrape.value("backupjobwatch_watch_job_start_timestamp_seconds", **ONE) == 1526891740
+    assert scrape.series("backupjobwatch_watch_completion_timestamp_seconds") == []
+    assert scrape.value(OUTCOMES) == 0
+    vault.set_job(JOB_NAME, job_payload())
+    await operator.advance_to("Succeeded", api)
+    await api.events_told(2)
+    scrape = await Scrape.until(operator, lambda each: each.value(OUTCOMES))
+    assert scrape.value(WATCHES, phase="Succeeded", reason="JobCompleted") == scrape.value(WATCHES) == 1
+    assert scrape.series(INFO) == [{**ONE, "phase": "Succeeded", "reason": "JobCompleted"}]
+    assert scrape.value("backupjobwatch_watch_job_duration_seconds", **ONE) == 1223
+    assert len(scrape.series("backupjobwatch_watch_completion_timestamp_seconds", **ONE)) == 1
+    assert scrape.value(OUTCOMES, phase="Succeeded", reason="JobCompleted") == scrape.value(OUTCOMES) == 1
+    assert scrape.value(WRITES, reason="transition", result="written") == scrape.value(WRITES) == 2
+    assert scrape.value(REQUESTS, operation="get_job", result="success", code="200") == 2
+    assert scrape.value("backupjobwatch_azure_request_duration_seconds_count", operation="get_job") == 2
+    assert scrape.value(READS, answer="asked") == scrape.value(READS) == 2
+    assert scrape.value("backupjobwatch_poll_lag_seconds_count") == 2
+    assert scrape.value("backupjobwatch_poll_overdue_seconds") == 0
+
+
+async def test_a_failed_job_is_an_outcome(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """A failed job makes a failed watch and one failed outcome."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(status="Failed"))})
+    await api.events_told(1)
+    scrape = await Scrape.until(operator, lambda each: each.value(OUTCOMES))
+    assert scrape.value(OUTCOMES, phase="Failed", reason="JobFailed") == scrape.value(OUTCOMES) == 1
+    assert scrape.value(WATCHES, phase="Failed", reason="JobFailed") == scrape.value(WATCHES) == 1
+
+
+async def test_series_vanish_with_the_object(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """A watch that is deleted leaves no series of its own, and is not counted; its outcome has happened all the same."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+    api.create({"jobResourceId": vault.set_job(OTHER_JOB_NAME, running_payload())}, "other")
+    await api.events_told(2)
+    await Scrape.until(operator, lambda each: each.value(WATCHES) == 2 and each.value(OUTCOMES))
+    api.delete()
+    scrape = await Scrape.until(operator, lambda each: each.value(WATCHES) == 1)
+    assert '"nightly"' not in scrape.text
+    assert [each["name"] for each in scrape.series(INFO)] == ["other"]
+    assert scrape.value(OUTCOMES) == 1
+
+
+async def test_a_restart_counts_nothing_twice(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """The next process knows the finished watches from the objects; it does not take them for outcomes of its own."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+    async with start() as operator:
+        before = await Scrape.until(operator, lambda each: each.value(OUTCOMES))
+    for forgotten in (False, True):
+        if forgotten:
+            api.objects.events.clear()  # the API server has let the Event expire, and it is told anew
+        posts = len(api.traffic.matching(EVENT_POSTS))
+        async with start() as operator:
+            await api.until(lambda posts=posts: len(api.traffic.matching(EVENT_POSTS)) > posts)  # type: ignore[misc]
+            after = await Scrape.until(operator, lambda each: each.value(WATCHES))
+        assert after.series(INFO) == before.series(INFO)
+        assert after.value(OUTCOMES) == 0
+        assert after.value(REQUESTS) == 0
+
+
+async def test_an_end_whose_event_was_late_is_counted_once(
+    api: KubernetesApi, vault: Vault, start: StartOperator
+) -> None:
+    """An Event whose answer was lost is posted again, and found there: nobody counts the outcome a second time."""
+    api.traffic.fail(EVENT_POSTS, status=503, late=True)
+    async with start(sweep_interval="1s") as operator:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        await operator.advance_until(lambda: len(api.traffic.matching(EVENT_POSTS)) >= 2)
+        scrape = await Scrape.of(operator)
+    assert len(api.events()) == 1
+    assert scrape.value(OUTCOMES) <= 1
+
+
+async def test_two_operators_count_an_outcome_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """Of two operators that follow one watch, one counts its end."""
+    async with start() as one, start() as other:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        await api.events_told(1)
+        await asyncio.sleep(0.3)
+        scrapes = [await Scrape.of(each) for each in (one, other)]
+    assert sum(scrape.value(OUTCOMES) for scrape in scrapes) == 1
+
+
+# ── trouble ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_throttling_shows(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
+    """A 429 shows as a request, as the time that the subscription is left alone, and as watches that are in trouble."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+    await api.status(phase="Running")
+    sim.faults.add(Fault.throttled(retry_after=600), times=None)
+    await operator.poll(sim)
+    await api.status(reason="Throttled")
+    scrape = await Scrape.until(operator, lambda each: each.value(WATCHES, reason="Throttled"))
+    assert scrape.value(REQUESTS, operation="get_job", result="throttled", code="429") == 1
+    assert 500 < scrape.value("backupjobwatch_azure_wait_seconds", subscription=SUBSCRIPTION_ID) <= 600
+    assert len(scrape.series(TROUBLE, **ONE)) == 1
+    operator.advance(60)
+    operator.advance(60)
+    scrape = await Scrape.until(operator, lambda each: each.value(READS, answer="deferred"))
+    assert scrape.value(REQUESTS, operation="get_job") == 2
+    assert scrape.value("backupjobwatch_poll_overdue_seconds") > 60
+
+
+async def test_remaining_requests_show(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Azure's own count of what remains is told, and so is the operator's budget."""
+    sim.quotas.enable()
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())})
+    await api.status(phase="Running")
+    scrape = await Scrape.of(operator)
+    assert scrape.value("backupjobwatch_azure_remaining_requests", subscription=SUBSCRIPTION_ID) == 249
+    assert 18 < scrape.value("backupjobwatch_azure_budget_reads", subscription=SUBSCRIPTION_ID) <= 20
+    assert scrape.value("backupjobwatch_azure_wait_seconds", subscription=SUBSCRIPTION_ID) == 0
+
+
+async def test_trouble_ends(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
+    """Azure down: unanswered requests and trouble; Azure back: none."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+    await api.status(phase="Running")
+    sim.faults.add(Fault.reset(), times=None)
+    await operator.poll(sim)
+    await api.status(reason="AzureUnavailable")
+    scrape = await Scrape.until(operator, lambda each: each.series(TROUBLE))
+    assert scrape.value(REQUESTS, operation="get_job", result="unreachable", code="none") >= 1
+    sim.faults.clear()
+    await operator.poll(sim)
+    await api.status(reason="JobInProgress")
+    scrape = await Scrape.until(operator, lambda each: not each.series(TROUBLE))
+    assert scrape.value(WATCHES, reason="JobInProgress") == 1
+
+
+async def test_writes_that_fail_are_counted(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """A status that could not be written is counted as such, and so is the one that was."""
+    api.traffic.fail(STATUS_WRITES, status=503)
+    async with start(sweep_interval="1s") as operator:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
+        await operator.advance_to("Succeeded", api)
+        scrape = await Scrape.until(operator, lambda each: each.value(WRITES, result="written"))
+    assert scrape.value(WRITES, reason="transition", result="failed") == 1
+    assert scrape.value(WRITES) == 2
+
+
+async def test_joined_questions_are_no_requests(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Two watches of one job that ask at one time make one request."""
+    job_id = vault.set_job(JOB_NAME, job_payload())
+    with sim.hold() as hold:
+        api.create({"jobResourceId": job_id})
+        await hold.arrived()
+        api.create({"jobResourceId": job_id}, "other")
+        await Scrape.until(operator, lambda each: each.value(READS, answer="joined") == 1)
+    await api.events_told(2)
+    scrape = await Scrape.of(operator)
+    assert (scrape.value(READS, answer="asked"), scrape.value(REQUESTS)) == (1, 1)
+
+
+async def test_answers_without_a_request_show(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """With more watches than the budget covers, some are told from a list, and some wait for their turn."""
+    async with start(azure_reads_per_second=0.5, azure_read_burst=10) as operator:
+        for number in range(12):
+            job_id = vault.set_job(f"00000000-0000-4000-8000-{number:012}", running_payload())
+            api.create({"jobResourceId": job_id, "pollInterval": "10s"}, f"watch-{number}")
+        async with asyncio.timeout(20):
+            while not (scrape := await Scrape.of(operator)).value(READS, answer="listed"):
+                operator.advance(2)
+    assert scrape.value(READS, answer="deferred") > 0
+    assert scrape.value(REQUESTS, operation="list_jobs", result="success") > 0
+    requests_made = scrape.value(REQUESTS, operation="get_job")
+    assert scrape.value(READS, answer="asked") >= requests_made > 0  # some are under way
+
+
+# ── tokens ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_tokens_are_counted_where_they_are_fetched(tenants: Tenants, vault: Vault) -> None:
+    """A token is a request to Entra the first time only; a refused one is a failure of the namespace's identity."""
+    good, bad = tenants.add("team-a"), tenants.add("team-b")
+    bad.annotate(client_id="00000000-0000-4000-8000-000000000000")
+    async with tenants.operator() as operator:
+        good.watch(vault.set_job(JOB_NAME, running_payload()))
+        await tenants.api.status(namespace="team-a", phase="Running")
+        await operator.poll(tenants.sim)
+        scrape = await Scrape.of(operator)
+        assert scrape.value(REQUESTS, operation="token", result="success", code="200") == 1
+        assert scrape.value(TOKENS) == 0
+        bad.watch(vault.set_job(OTHER_JOB_NAME, running_payload()))
+        await tenants.api.status(namespace="team-b", reason="AuthenticationFailed")
+        scrape = await Scrape.of(operator)
+    assert scrape.value(TOKENS, owner="namespace", reason="AuthenticationFailed") >= 1
+    assert scrape.value(TOKENS, owner="operator") == 0
+    assert scrape.value(REQUESTS, operation="token", result="refused") >= 1
+
+
+# ── the server ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_both_formats(operator: Operator) -> None:
+    """A scraper gets OpenMetrics where it asks for it, else Prometheus' own text, and gzip where it likes that."""
+    url = f"http://127.0.0.1:{operator.settings.metrics_port}/metrics"
+    plain = await asyncio.to_thread(requests.get, url, timeout=10)
+    assert plain.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    wanted = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    answer = await asyncio.to_thread(requests.get, url, headers=wanted, timeout=10)
+    assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert answer.headers["Content-Encoding"] in ("gzip", "deflate")
+    families = text_string_to_metric_families(answer.text)  # type: ignore[no-untyped-call]
+    assert f"{catalogue.PREFIX}watches" in {family.name for family in families}
+    assert (await asyncio.to_thread(requests.get, url.replace("/metrics", "/healthz"), timeout=10)).status_code == 404
+
+
+async def test_everything_that_is_told_is_in_the_list(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """Every family of the scrape is in the catalogue, of that type and with those labels, and all of it is there."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+    await api.events_told(1)
+    scrape = await Scrape.until(operator, lambda each: each.value(WATCHES) and each.value(OUTCOMES))
+    told = {family.name: family for family in scrape.families if not family.name.endswith("_created")}
+    listed = {metric.name.removesuffix("_total"): metric for metric in catalogue.ALL}
+    assert {name for name in told if not name.startswith("process_")} == listed.keys()
+    for name, metric in listed.items():
+        assert told[name].type == metric.kind
+        assert told[name].documentation == metric.meaning
+        for sample in told[name].samples:
+            assert sample.labels.keys() - {"le"} == metric.labels.keys()
+            for label, values in metric.labels.items():
+                assert not values or sample.labels[label] in values
+
+
+async def test_it_says_who_it_is(operator: Operator) -> None:
+    """Version and leadership are told from the start, and how late the event loop is, soon."""
+    scrape = await Scrape.until(operator, lambda each: each.value("backupjobwatch_event_loop_lag_seconds_count"))
+    assert [each["version"] for each in scrape.series("backupjobwatch_build_info")] == [__version__]
+    assert scrape.value("backupjobwatch_leader") == 1
+
+
+async def test_the_sweep_is_told(start: StartOperator) -> None:
+    """When the watches were last listed is told."""
+    async with start(sweep_interval="1s") as operator:
+        scrape = await Scrape.until(operator, lambda each: each.value("backupjobwatch_last_sweep_timestamp_seconds"))
+    assert scrape.value("backupjobwatch_last_sweep_timestamp_seconds") > 1.7e9
+
+
+async def test_no_way_to_listen_is_an_end(start: StartOperator, operator: Operator) -> None:
+    """A port that is taken ends the operator, rather than have it run unseen."""
+    with pytest.raises(OSError, match="address already in use"):
+        async with start(metrics_port=operator.settings.metrics_port, watching=False):
+            await asyncio.sleep(0.5)
+
+
+# ── hostile input ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_watches_beyond_the_limit_are_only_counted(
+    api: KubernetesApi, vault: Vault, start: StartOperator
+) -> None:
+    """With more watches than the limit, those that have not ended keep their series; the rest is counted."""
+    done, going = vault.set_job(JOB_NAME, job_payload()), vault.set_job(OTHER_JOB_NAME, running_payload())
+    async with start(metrics_watch_limit=2) as operator:
+        for number in range(3):
+            api.create({"jobResourceId": done}, f"done-{number}")
+        for number in range(2):
+            api.create({"jobResourceId": going}, f"going-{number}")
+        await api.events_told(5)
+        scrape = await Scrape.until(operator, lambda each: each.value(WATCHES, phase="Succeeded") == 3)
+    assert {each["name"] for each in scrape.series(INFO)} == {"going-0", "going-1"}
+    assert scrape.value(WATCHES) == 5
+    assert scrape.value("backupjobwatch_left_out", what="watches") == 3
+
+
+async def test_subscriptions_beyond_the_limit_are_left_out(
+    api: KubernetesApi, sim: AzureSimulator, start: StartOperator
+) -> None:
+    """Whoever names sixty subscriptions makes fifty series, and is told of."""
+    async with start() as operator:
+        for number in range(60):
+            subscription = f"00000000-5e1f-4000-8000-{number:012}"
+            job_id = sim.add_vault(subscription, "rg", "rsv").set_job(JOB_NAME, job_payload())
+            api.create({"jobResourceId": job_id}, f"watch-{number}")
+        await api.events_told(60)
+        scrape = await Scrape.of(operator)
+    assert len(scrape.series("backupjobwatch_azure_budget_reads")) == 50
+    assert scrape.value("backupjobwatch_left_out", what="subscriptions") == 10
+
+
+async def test_odd_codes_are_one(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
+    """Statuses that no server of Azure's sends share one label value."""
+    job_id = vault.set_job(JOB_NAME, running_payload())
+    api.create({"jobResourceId": job_id, "pollInterval": "10s"})
+    await api.status(phase="Running")
+    for code in (299, 418, 511, 599):
+        sim.faults.add(Fault.empty(status=code))
+    for number in range(4):
+        api.annotate(**{REQUESTED_AT.replace("/", "__").replace(".", "_"): str(number)})
+        await operator.poll(sim)
+    scrape = await Scrape.until(operator, lambda each: each.value(REQUESTS) >= 5)
+    codes = {each["code"] for each in scrape.series(REQUESTS)}
+    assert codes == {"200", "Other"}
+
+
+async def test_a_status_that_somebody_made_up(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """Whoever writes phases and reasons into statuses makes no new label values."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())})
+    before = await api.status(phase="Running")
+    body = api.get()
+    body["status"] = {**before, "reason": "MadeUp" * 5}
+    api.objects.put_status(("team-a", "nightly"), body)
+    api._announce()
+    scrape = await Scrape.until(operator, lambda each: each.value(WATCHES, reason="Other"))
+    assert "MadeUp" not in scrape.text

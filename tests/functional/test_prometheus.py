@@ -1,0 +1,99 @@
+"""A real Prometheus scrapes the operator: every query of dashboard, alerts and documents finds what it asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from demo.prometheus import Prometheus, running_prometheus
+from demo.simulator import AzureSimulator, Fault
+from tests.contract.markdown import blocks
+from tests.contract.monitoring import ALERTS, dashboard_queries, rule_file
+from tests.contract.project import read
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from demo.simulator import Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+SCRAPED: Final = 0.5
+"""Seconds between two scrapes."""
+DONE: Final = "00000000-0000-4000-8000-000000000001"
+ELSEWHERE: Final = "11111111-5e1f-4000-8000-000000000000"
+
+
+@contextlib.asynccontextmanager
+async def prometheus_of(operator: Operator) -> AsyncIterator[Prometheus]:
+    """Run a Prometheus that scrapes *operator* and knows the alerts, beside this event loop."""
+    target = f"127.0.0.1:{operator.settings.metrics_port}"
+    async with contextlib.AsyncExitStack() as stack:
+        running = running_prometheus(target, rules=rule_file(), interval=SCRAPED)
+        prometheus = await asyncio.to_thread(stack.enter_context, running)
+        await asyncio.to_thread(prometheus.wait_for, "backupjobwatch_build_info")
+        yield prometheus
+
+
+@pytest.mark.timeout(180)
+async def test_every_query_has_an_answer(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """After a success, a failure and some throttling: no query is refused, none is empty that should not be."""
+    sim.quotas.enable()
+    throttled = sim.add_vault(ELSEWHERE, "rg", "rsv").set_job(JOB_NAME, running_payload())
+    going = vault.set_job(OTHER_JOB_NAME, running_payload())
+    async with start(sweep_interval="1s") as operator, prometheus_of(operator) as prometheus:
+        for name, job_id in (
+            ("ends", vault.set_job(JOB_NAME, running_payload())),
+            ("goes", going),
+            ("waits", throttled),
+        ):
+            api.create({"jobResourceId": job_id, "pollInterval": "10s"}, name)
+        await api.events_told(3)
+        sim.faults.add(Fault.throttled(retry_after=1800), path=ELSEWHERE)
+        vault.set_job(JOB_NAME, job_payload(status="Failed"))
+        api.create({"jobResourceId": vault.set_job(DONE, job_payload())}, "done")
+        await operator.advance_to("Failed", api, "ends")
+        await api.status("waits", reason="Throttled")
+        for wanted in (
+            'increase(backupjobwatch_outcomes_total{phase="Failed"}[1m]) > 0',
+            'increase(backupjobwatch_outcomes_total{phase="Succeeded"}[1m]) > 0',
+            "backupjobwatch_azure_wait_seconds > 0",
+            'ALERTS{alertname="BackupJobWatchAzureThrottled"}',
+            'ALERTS{alertname="BackupJobWatchFailed"}',
+            "rate(backupjobwatch_event_loop_lag_seconds_count[1m]) > 0",
+        ):
+            await asyncio.to_thread(prometheus.wait_for, wanted)
+        for title, query in dashboard_queries("1m"):
+            # Some show trouble that there was none of: what they watch is there nevertheless.
+            found = await asyncio.to_thread(prometheus.wait_for, query.removesuffix(" > 0"))
+            # A quantile of nothing is NaN: of the operations that were not asked for.
+            assert not all(math.isnan(value) for series in found for _, value in series.points), f"{title}: NaN"
+        for query in blocks(read("docs/metrics.md"), "promql"):
+            await asyncio.to_thread(prometheus.query, query)
+        rules = {rule["name"]: rule for rule in await asyncio.to_thread(prometheus.rules)}
+        for alert, rule in ALERTS.items():
+            await asyncio.to_thread(prometheus.query, rule["expr"])
+            assert (rules[alert]["health"], rules[alert].get("lastError", "")) == ("ok", "")
+        active = {name: rule["state"] for name, rule in rules.items() if rule["state"] != "inactive"}
+        assert active == {"BackupJobWatchFailed": "firing", "BackupJobWatchAzureThrottled": "pending"}
+        (alert,) = rules["BackupJobWatchFailed"]["alerts"]
+        assert alert["annotations"]["summary"] == "team-a/ends failed: JobFailed."
+
+
+async def test_what_was_deleted_is_stale_at_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """After a deletion, Prometheus' next scrape ends the watch's series; no rule goes on to see them."""
+    async with start() as operator, prometheus_of(operator) as prometheus:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(status="Failed"))})
+        series = 'backupjobwatch_watch_info{namespace="team-a",name="nightly"}'
+        await asyncio.to_thread(prometheus.wait_for, series)
+        api.delete()
+        await asyncio.to_thread(prometheus.wait_for, f"absent({series})")
+        assert await asyncio.to_thread(prometheus.query, f"count_over_time({series}[1m])")
