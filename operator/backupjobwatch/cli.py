@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 import requests
@@ -26,7 +26,8 @@ from backupjobwatch.core.status import next_status
 from backupjobwatch.core.times import parse_time
 from backupjobwatch.core.verdict import MIN_RUN
 from backupjobwatch.core.watch import Watch
-from backupjobwatch.errors import AzureError, InvalidSpec, NotAsked, ObjectGone, SettingsError, StoreError
+from backupjobwatch.errors import AzureError, InvalidSpec, LeaseLost, NotAsked, ObjectGone, SettingsError, StoreError
+from backupjobwatch.leader import lease_namespace
 from backupjobwatch.logs import configure_logs
 from backupjobwatch.observer import Observed
 from backupjobwatch.run import run as run_operator
@@ -50,7 +51,9 @@ def run() -> None:
     configure_logs(settings)
     try:
         asyncio.run(run_operator(settings))
-    except StoreError as error:
+    except SettingsError as error:
+        _refuse(error)
+    except (StoreError, LeaseLost) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -64,7 +67,10 @@ def check() -> None:
     logging.disable()
     for variable, value in settings.describe().items():
         click.echo(f"{variable}={value}")
-    failures = asyncio.run(_failures(settings))
+    try:
+        failures = asyncio.run(_failures(settings))
+    except SettingsError as error:
+        _refuse(error)
     sys.exit(1 if failures else 0)
 
 
@@ -110,8 +116,12 @@ def _settings() -> Settings:
     try:
         return load_settings()
     except SettingsError as error:
-        click.echo(f"The settings are wrong:\n{error}", err=True)
-        sys.exit(_WRONG_SETTINGS)
+        _refuse(error)
+
+
+def _refuse(error: SettingsError) -> NoReturn:
+    click.echo(f"The settings are wrong:\n{error}", err=True)
+    sys.exit(_WRONG_SETTINGS)
 
 
 async def _failures(settings: Settings) -> int:
@@ -131,6 +141,8 @@ async def _failures(settings: Settings) -> int:
             for namespace in settings.scopes:
                 await store.check(namespace)
                 click.echo(f"Kubernetes: watches of {namespace or 'all namespaces'} can be listed.")
+            if settings.leader_election:
+                await _check_lease(settings, store)
         finally:
             await store.close()
     except ObjectGone:
@@ -140,6 +152,16 @@ async def _failures(settings: Settings) -> int:
         failures += 1
         click.echo(f"Kubernetes: {error}")
     return failures
+
+
+async def _check_lease(settings: Settings, store: Store) -> None:
+    namespace = lease_namespace(settings)
+    try:
+        lease = await store.read_lease(namespace, settings.lease_name)
+    except ObjectGone:
+        lease = {}
+    holder = lease.get("spec", {}).get("holderIdentity") or "nobody"
+    click.echo(f"Kubernetes: the Lease {namespace}/{settings.lease_name} is held by {holder}.")
 
 
 def _observe(watch: Watch, answer: Answer, now: datetime) -> Observed:

@@ -92,6 +92,7 @@ class Roster:
     def __init__(self, stepper: Stepper) -> None:
         self._stepper = stepper
         self._entries: dict[str, Entry] = {}
+        self._closed = False
 
     @property
     def uids(self) -> frozenset[str]:
@@ -168,7 +169,11 @@ class Roster:
             self._work_on(entry)
 
     async def close(self, patience: float) -> None:
-        """Let the steps under way finish for *patience* seconds, then end them. Nothing is lost: see the objects."""
+        """Begin no more steps; let those under way finish for *patience* seconds, then end them.
+
+        Nothing is lost: see the objects.
+        """
+        self._closed = True
         tasks = [entry.task for entry in self._entries.values() if entry.task is not None]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=patience)
@@ -201,7 +206,7 @@ class Roster:
         self._work_on(entry)
 
     def _work_on(self, entry: Entry) -> None:
-        if entry.task is None:
+        if entry.task is None and not self._closed:
             entry.task = asyncio.create_task(self._work(entry))
 
     async def _work(self, entry: Entry) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from backupjobwatch.access import Accesses
 from backupjobwatch.arm.client import ArmClient
+from backupjobwatch.leader import Elector
 from backupjobwatch.observer import Observer
 from backupjobwatch.poller import Poller
 from backupjobwatch.roster import Roster
@@ -32,16 +33,35 @@ class Runtime:
     store: Store
     roster: Roster
     sweep: Sweep
+    elector: Elector | None
+    """None where this operator acts without asking whether others do."""
 
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Self]:
-        """Connect to the API server and get ready to ask Azure. StoreError where there is no way to the former."""
+        """Connect to the API server and get ready to ask Azure. StoreError where there is no way to the former.
+
+        SettingsError where an operator that is to stand for election does not know where its Lease is.
+        """
         async with contextlib.AsyncExitStack() as stack:
             store = await Store.connect()
             stack.push_async_callback(store.close)
+            elector = Elector(settings, store) if settings.leader_election else None
+            if elector is not None:
+                stack.push_async_callback(elector.close)  # after all below: others act once nothing here does
             client = ArmClient(settings)
             stack.callback(client.close)
             roster = Roster(Stepper(settings, store, Observer(Accesses(settings, store), Poller(settings, client))))
             stack.push_async_callback(roster.close, PATIENCE)
-            yield cls(settings=settings, store=store, roster=roster, sweep=Sweep(settings, store, roster))
+            sweep = Sweep(settings, store, roster)
+            yield cls(settings=settings, store=store, roster=roster, sweep=sweep, elector=elector)
+
+    @property
+    def alive(self) -> bool:
+        """Whether what has to go on does."""
+        return self.sweep.alive and (self.elector is None or self.elector.alive)
+
+    @property
+    def leading(self) -> bool:
+        """Whether this operator is the one that acts."""
+        return self.elector is None or self.elector.leading

@@ -74,6 +74,8 @@ def _duration(value: object) -> object:
         raise ValueError("write a duration such as 30s, 5m or 1h30m") from None
 
 
+_DNS_NAME: Final = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
@@ -125,6 +127,20 @@ class Settings(BaseSettings):
     """How often the status of an unchanged job is written, to refresh its duration."""
     sweep_interval: Annotated[Duration, _at_least(1)] = timedelta(minutes=1)
     """How often what exists is compared with what is followed."""
+
+    leader_election: bool = False
+    """Whether a Lease decides which of several operators acts. Set it wherever more than one may run."""
+    lease_name: Annotated[str, Field(pattern=_DNS_NAME, max_length=253)] = "backupjobwatch"
+    """The Lease's name. Operators of different namespaces (shards) need different ones."""
+    lease_namespace: Annotated[str, Field(pattern=f"{_DNS_NAME}|^$", max_length=63)] = ""
+    """The Lease's namespace. Default: the operator's own."""
+    lease_duration: Annotated[Duration, _at_least(1)] = timedelta(seconds=15)
+    """How long a leader that is silent is waited for, before another takes over."""
+    lease_renew_deadline: Annotated[Duration, _at_least(0.5)] = timedelta(seconds=10)
+    """How long a leader that cannot renew its Lease goes on, before its process ends."""
+    lease_retry_period: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=2)
+    """How often the Lease is renewed, or looked at by who stands by."""
+
     probe_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port of /healthz and /readyz; 0 takes a free one."""
     log_format: Literal["text", "json"] = "text"
@@ -168,6 +184,11 @@ class Settings(BaseSettings):
             object.__setattr__(self, name, (getattr(self, name) or default).rstrip("/"))
         if self.development_token.get_secret_value() and not self.development:
             raise ValueError(f"{PREFIX}DEVELOPMENT_TOKEN works with {PREFIX}DEVELOPMENT=true only")
+        if self.lease_renew_deadline < 2 * self.lease_retry_period:
+            raise ValueError(f"{PREFIX}LEASE_RENEW_DEADLINE: write at least twice {PREFIX}LEASE_RETRY_PERIOD")
+        if self.lease_duration <= self.lease_renew_deadline + self.lease_retry_period:
+            both = f"{PREFIX}LEASE_RENEW_DEADLINE and {PREFIX}LEASE_RETRY_PERIOD"
+            raise ValueError(f"{PREFIX}LEASE_DURATION: write more than {both} together, or two may act at one time")
         _check_url(f"{PREFIX}AZURE_ENDPOINT", self.azure_endpoint, plain_http=self.development)
         _check_url(f"{PREFIX}AZURE_AUTHORITY", self.azure_authority, plain_http=False)
         return self

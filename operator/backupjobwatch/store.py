@@ -1,4 +1,4 @@
-"""The Kubernetes API server as this operator uses it: read, list, the fenced status write, events."""
+"""The Kubernetes API server as this operator uses it: read, list, the fenced status write, events, the Lease."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 TIMEOUT: Final = 15.0
 """Seconds for one request. The API server's own limit is a minute, which is longer than a tick should hang."""
 PAGE: Final = 500
+LEASE_API: Final = "coordination.k8s.io/v1"
 
 _ROOT = f"/apis/{API_VERSION}"
+_MANAGER: Final = {"fieldManager": CONTROLLER}
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -80,7 +82,7 @@ class Store:
             "status": status,
         }
         path = f"{_path(watch.namespace, watch.name)}/status"
-        return await self._request("PUT", path, query={"fieldManager": CONTROLLER}, body=body)
+        return await self._request("PUT", path, query=_MANAGER, body=body)
 
     async def list_metadata(self, namespace: str | None) -> AsyncIterator[dict[str, Any]]:
         """List the metadata of the watches of *namespace*, or of all namespaces, a page at a time."""
@@ -145,6 +147,22 @@ class Store:
         answer = await self._request("POST", path, body=body)
         return str(answer.get("status", {}).get("token", ""))
 
+    async def read_lease(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read one Lease."""
+        return await self._request("GET", f"{_leases_path(namespace)}/{quote(name, safe='')}")
+
+    async def write_lease(self, metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+        """Replace a Lease, if it is as it was in the *metadata* that was read; without a resourceVersion, make it.
+
+        Conflict where it was changed, or made, by somebody else.
+        """
+        body = {"apiVersion": LEASE_API, "kind": "Lease", "metadata": metadata, "spec": spec}
+        path = _leases_path(metadata["namespace"])
+        if "resourceVersion" in metadata:
+            await self._request("PUT", f"{path}/{quote(metadata['name'], safe='')}", query=_MANAGER, body=body)
+        else:
+            await self._request("POST", path, query=_MANAGER, body=body)
+
     async def _request(
         self,
         method: str,
@@ -186,6 +204,10 @@ def _path(namespace: str | None, name: str | None = None) -> str:
 
 def _core_path(namespace: str, plural: str, name: str) -> str:
     return f"/api/v1/namespaces/{quote(namespace, safe='')}/{plural}/{quote(name, safe='')}"
+
+
+def _leases_path(namespace: str) -> str:
+    return f"/apis/{LEASE_API}/namespaces/{quote(namespace, safe='')}/leases"
 
 
 def _object(text: bytes) -> dict[str, Any] | None:
