@@ -135,6 +135,8 @@ def assert_promises_kept(api: KubernetesApi) -> None:
     """Whatever a test does, these hold at every moment of it."""
     for request in api.traffic.requests:
         assert request.user_agent, request.line
+        if "/leases" in request.path:
+            continue
         # The operator never writes to the object itself: it leaves no finalizer, no annotation, no label.
         assert request.method in ("GET", "POST") or request.line.endswith("/status"), request.line
         assert request.method != "POST" or request.line.endswith(("/events", "/token")), request.line

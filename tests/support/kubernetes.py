@@ -1,7 +1,8 @@
 """A small Kubernetes API server in the test's own event loop, faithful in what this operator uses of one.
 
 Discovery, lists (whole, by page, metadata alone), watch streams with bookmarks and 410, the status subresource with its
-preconditions and the CRD's schema, Events, and the ServiceAccounts and Secrets that identities come from. Whatever can go wrong on the way can be made to.
+preconditions and the CRD's schema, Events, Leases, and the ServiceAccounts and Secrets that identities come from.
+Whatever can go wrong on the way can be made to.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from aiohttp import web
 from backupjobwatch.constants import API_VERSION, KIND, PLURAL
 from tests.support.kubernetes_discovery import discovery
 from tests.support.kubernetes_identities import Identities
+from tests.support.kubernetes_leases import Leases
 from tests.support.kubernetes_objects import Objects, Refused
 from tests.support.kubernetes_streams import Streams
 from tests.support.kubernetes_traffic import Request, Rule, Traffic
@@ -45,6 +47,7 @@ class KubernetesApi:
     def __init__(self, kubeconfig: Path) -> None:
         self.objects = Objects()
         self.identities = Identities()
+        self.leases = Leases()
         self.traffic = Traffic()
         self.crd_installed = True
         self.page: int | None = None
@@ -248,6 +251,8 @@ class KubernetesApi:
             return found
         if identity := self.identities.answer(request):
             return identity
+        if lease := self.leases.answer(request):
+            return lease
         if match := _EVENTS.fullmatch(request.path):
             if request.method == "POST":
                 return self.objects.create_event(match["namespace"], request.body)
