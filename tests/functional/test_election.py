@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -121,7 +120,7 @@ async def test_a_released_lease_is_taken_at_once(api: KubernetesApi, stand: Stan
 @pytest.mark.parametrize("year", ["1970", "2020", "2199"])
 async def test_clocks_are_not_compared(api: KubernetesApi, stand: Stand, year: str) -> None:
     """However wrong the holder's clock, its Lease is respected for its duration, and no longer."""
-    times = {name: f"{year}-03-04T01:00:00.000000Z" for name in ("acquireTime", "renewTime")}
+    times = dict.fromkeys(("acquireTime", "renewTime"), f"{year}-03-04T01:00:00.000000Z")
     api.leases.put(LEASE, **{**SOMEBODY, **times})
     elector = await stand()
     await happened(elector.standing_by)
@@ -361,9 +360,7 @@ async def test_an_end_during_the_take_over(api: KubernetesApi, stand: Stand) -> 
     assert spec(api)["holderIdentity"] == ""
 
 
-async def test_a_release_that_fails_is_said(
-    api: KubernetesApi, stand: Stand, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_release_that_fails_is_said(api: KubernetesApi, stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
     """A leader whose API server is gone ends all the same; its Lease runs out."""
     elector = await stand()
     await happened(elector.elected)

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]
 """Namespace and name."""
-PATH: Final = re.compile(
-    r"/apis/coordination\.k8s\.io/v1/namespaces/(?P<namespace>[^/]+)/leases(/(?P<name>[^/]+))?"
-)
+PATH: Final = re.compile(r"/apis/coordination\.k8s\.io/v1/namespaces/(?P<namespace>[^/]+)/leases(/(?P<name>[^/]+))?")
 MICRO_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 """The one form that Go's metav1.MicroTime reads: with six digits."""
 FIELDS: Final = {"holderIdentity", "leaseDurationSeconds", "acquireTime", "renewTime", "leaseTransitions"}

@@ -1,0 +1,324 @@
+"""Several operators and one Lease: one acts, the others stand by, and take over without a gap that anybody would see."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from backupjobwatch.errors import LeaseLost
+from tests.support.builders import JOB_NAME, job_payload, running_payload
+from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
+from tests.support.operator_process import OperatorProcess, clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+    StartProcess = Callable[[], Awaitable[OperatorProcess]]
+
+LEASE: Final = ("operators", "backupjobwatch")
+LOOKS: Final = "^GET .*/leases/backupjobwatch$"
+RENEWALS: Final = "^PUT .*/leases/backupjobwatch$"
+DURATION, DEADLINE, RETRY = 15, 10, 2
+ELECTION: Final[dict[str, Any]] = {"leader_election": True, "lease_namespace": LEASE[0]}
+
+
+@pytest.fixture
+def start_process(sim: AzureSimulator, api: KubernetesApi, tmp_path: Path) -> Iterator[StartProcess]:
+    """Start an operator as a process, and wait until it leads."""
+    with contextlib.ExitStack() as stack:
+
+        async def start_process() -> OperatorProcess:
+            environment = clean_environment(
+                KUBECONFIG=os.environ["KUBECONFIG"],
+                BACKUPJOBWATCH_AZURE_ENDPOINT=sim.url,
+                BACKUPJOBWATCH_DEVELOPMENT="true",
+                BACKUPJOBWATCH_DEVELOPMENT_TOKEN="demo-token",
+                BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES="*",
+                BACKUPJOBWATCH_LEADER_ELECTION="true",
+                BACKUPJOBWATCH_LEASE_NAMESPACE=LEASE[0],
+            )
+            process = OperatorProcess(environment, tmp_path / "operator.log")
+            stack.callback(lambda: process.kill() if process.running else None)
+            await api.until(lambda: api.watched, within=40)
+            return process
+
+        yield start_process
+
+
+@contextlib.asynccontextmanager
+async def standby(api: KubernetesApi, start: StartOperator, **options: Any) -> AsyncIterator[Operator]:
+    """Run an operator that stands by, as somebody else holds the Lease; at the end it may lead."""
+    looks = len(api.traffic.matching(LOOKS))
+    async with start(watching=False, **ELECTION, **options) as operator:
+        await api.until(lambda: len(api.traffic.matching(LOOKS)) > looks)
+        await asyncio.sleep(0.1)
+        yield operator
+
+
+@contextlib.asynccontextmanager
+async def deposed(operator: contextlib.AbstractAsyncContextManager[Operator]) -> AsyncIterator[Operator]:
+    """Run an operator that is going to lose its Lease, and ends for it."""
+    with pytest.raises(LeaseLost):
+        async with operator as running:
+            yield running
+
+
+def holder(api: KubernetesApi) -> str:
+    return str(api.leases.get(LEASE)["spec"]["holderIdentity"])
+
+
+async def ready(operator: Operator) -> bool:
+    return (await operator.probe("/healthz"), await operator.probe("/readyz")) == (200, 200)
+
+
+async def take_over(api: KubernetesApi, operator: Operator) -> None:
+    """Wait until an operator that may have the Lease has it, and follows the watches."""
+    before = holder(api)
+    await go_on(lambda: holder(api) not in ("", before) and api.watched, operator)
+
+
+async def go_on(look: Callable[[], object], *operators: Operator) -> None:
+    """Let time pass, in steps in which a leader can renew its Lease, until *look* finds something."""
+    async with asyncio.timeout(10):
+        while not look():
+            for operator in operators:
+                operator.advance(RETRY)
+            await asyncio.sleep(0.1)
+
+
+# ── one acts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_one_acts_and_both_are_ready(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """Who stands by is alive and ready, follows nothing, asks Azure nothing, and looks at the Lease only."""
+    async with start(**ELECTION) as leader, standby(api, start) as other:
+        leads = holder(api)
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+        await api.events_told(1)
+        asked, looks = len(sim.requests), len(api.traffic.matching(LOOKS))
+        await go_on(lambda: len(sim.requests) >= asked + 5, leader, other)
+        assert len(api.traffic.matching(LOOKS)) > looks + 20
+        assert len(api.traffic.matching("^GET .*/backupjobwatches$")) < 8  # of one operator, its sweeps included
+        assert api.watched == 1
+        assert holder(api) == leads
+        assert await ready(leader)
+        assert await ready(other)
+
+
+async def test_days_of_standing_by(api: KubernetesApi, start: StartOperator) -> None:
+    """An operator that has stood by for long is as alive as at first, and so is one whose API server went away."""
+    api.leases.put(LEASE, holderIdentity="somebody", leaseDurationSeconds=10**6)
+    async with standby(api, start) as operator:
+        for _ in range(100):
+            operator.advance(3600)
+            await asyncio.sleep(0.01)
+        looks = len(api.traffic.matching(LOOKS))
+        await api.go_away()
+        operator.advance(60)
+        await asyncio.sleep(0.1)
+        assert await ready(operator)
+        await api.come_back()
+        operator.advance(60)
+        await api.until(lambda: len(api.traffic.matching(LOOKS)) > looks)
+
+
+async def test_nobody_is_ready_without_the_crd(api: KubernetesApi, start: StartOperator) -> None:
+    """Who could not act does not stand for election, and is not ready: a rolling update stops at that."""
+    api.crd_installed = False
+    async with start(watching=False, **ELECTION) as operator:
+        await api.until(lambda: api.traffic.matching("^GET .*/backupjobwatches$"))
+        await asyncio.sleep(0.1)
+        assert await operator.probe("/readyz") == 503
+        assert api.traffic.matching("/leases") == []
+
+
+async def test_nobody_is_ready_without_the_right_to_the_lease(api: KubernetesApi, start: StartOperator) -> None:
+    """Nor is who may not read or write the Lease."""
+    refusal = api.traffic.fail("/leases", status=403, times=None)
+    async with start(watching=False, **ELECTION) as operator:
+        await api.until(lambda: refusal.used)
+        await asyncio.sleep(0.1)
+        assert (await operator.probe("/healthz"), await operator.probe("/readyz")) == (200, 503)
+        refusal.end()
+        operator.advance(RETRY)
+        await api.until(lambda: api.watched)
+        await asyncio.sleep(0.1)
+        assert await ready(operator)
+
+
+async def test_without_election_there_is_no_lease(api: KubernetesApi, start: StartOperator) -> None:
+    """By default nobody asks for a Lease, which nobody has to be allowed then."""
+    async with start():
+        await asyncio.sleep(0.1)
+    assert api.traffic.matching("/leases") == []
+
+
+# ── hand-over ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_graceful_stop_hands_over_at_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """A leader that ends releases the Lease, and who stands by has it at its next look; all is told once."""
+    job_id = vault.set_job(JOB_NAME, running_payload())
+    async with contextlib.AsyncExitStack() as stack:
+        async with start(**ELECTION):
+            other = await stack.enter_async_context(standby(api, start))
+            api.create({"jobResourceId": job_id, "pollInterval": "10s"})
+            before = await api.status(phase="Running")
+            await api.events_told(1)
+        assert holder(api) == ""
+        vault.set_job(JOB_NAME, job_payload())
+        await take_over(api, other)
+        assert await ready(other)
+        await go_on(lambda: api.get()["status"]["phase"] == "Succeeded", other)
+        assert (await api.status())["watchStartTime"] == before["watchStartTime"]
+        assert [event["reason"] for event in await api.events_told(2)] == ["JobInProgress", "JobCompleted"]
+    assert api.leases.get(LEASE)["spec"]["leaseTransitions"] == 1
+
+
+async def test_the_lease_is_released_when_nothing_goes_on_any_more(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """A leader that finishes a step after it was told to stop holds the Lease until that is written."""
+    async with start(**ELECTION) as leader:
+        with sim.hold() as hold:
+            api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+            await hold.arrived()
+            leader.finish()
+            await asyncio.sleep(0.3)
+            assert holder(api) != ""
+    lines = [request.line for request in api.traffic.requests if request.method != "GET"]
+    assert [line.rpartition("/")[2] for line in lines if "leases" not in line] == ["status", "events"]
+    assert "leases" in lines[-1]
+    assert holder(api) == ""
+
+
+async def test_a_crash_hands_over_within_the_duration(
+    api: KubernetesApi, vault: Vault, start: StartOperator, start_process: StartProcess
+) -> None:
+    """After SIGKILL, nobody acts before the Lease has run out, and the other does then; all is told once."""
+    process = await start_process()
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+    await api.events_told(1)
+    async with standby(api, start) as other:
+        dead = holder(api)
+        process.kill()
+        vault.set_job(JOB_NAME, job_payload())
+        other.advance(DURATION - RETRY - 1)
+        await asyncio.sleep(0.2)
+        assert (holder(api), api.watched) == (dead, 0)
+        await take_over(api, other)
+        await go_on(lambda: api.get()["status"]["phase"] == "Succeeded", other)
+        assert [event["reason"] for event in await api.events_told(2)] == ["JobInProgress", "JobCompleted"]
+
+
+async def test_killed_between_the_write_and_its_event(
+    api: KubernetesApi, vault: Vault, start: StartOperator, start_process: StartProcess
+) -> None:
+    """What a leader had written, and not told yet when it died, the next one tells, once."""
+    process = await start_process()
+    async with standby(api, start) as other:
+        with api.traffic.hold(EVENT_POSTS) as hold:
+            api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+            await hold.arrived()
+            process.kill()
+        await take_over(api, other)
+        assert [event["reason"] for event in await api.events_told(1)] == ["JobCompleted"]
+        await asyncio.sleep(0.2)
+    assert (len(api.events()), len(api.writes())) == (1, 1)
+
+
+# ── losing it ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_leader_that_cannot_renew_stops_before_another_may_begin(
+    api: KubernetesApi, vault: Vault, start: StartOperator
+) -> None:
+    """Renewals fail: the leader ends at its deadline; only later is the Lease there for others to take."""
+    vault.set_job(JOB_NAME, running_payload())
+    async with contextlib.AsyncExitStack() as stack:
+        async with deposed(start(**ELECTION)) as leader:
+            other = await stack.enter_async_context(standby(api, start))
+            leads = holder(api)
+            refusal = api.traffic.fail(RENEWALS, status=500, times=None)
+            leader.advance(DEADLINE - 1)
+            other.advance(DEADLINE - 1)
+            await asyncio.sleep(0.2)
+            assert await ready(leader)
+            leader.advance(1)
+            other.advance(1)
+            await api.until(lambda: not api.watched)
+        assert not leader._thread.is_alive()
+        assert (holder(api), refusal.used > 0) == (leads, True)
+        refusal.end()
+        await take_over(api, other)
+
+
+async def test_a_leader_whose_api_server_is_gone_ends(api: KubernetesApi, start: StartOperator) -> None:
+    """No way to the API server, for longer than the deadline: the leader ends; who comes then waits, and leads."""
+    async with deposed(start(**ELECTION)) as leader:
+        await api.go_away()
+        leader.advance(DEADLINE)
+        async with asyncio.timeout(5):
+            while leader._thread.is_alive():
+                await asyncio.sleep(0.05)
+    await api.come_back()
+    async with standby(api, start) as again:
+        await take_over(api, again)
+
+
+async def test_steps_end_with_the_term(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """A poll that is under way when the Lease is lost is not waited for, and what it brings is not written."""
+    with sim.hold() as hold:
+        async with deposed(start(**ELECTION)) as leader:
+            api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+            await hold.arrived()
+            api.leases.put(LEASE, holderIdentity="somebody", leaseDurationSeconds=DURATION)
+            leader.advance(RETRY)
+            async with asyncio.timeout(4):
+                while leader._thread.is_alive():
+                    await asyncio.sleep(0.05)
+        hold.release()
+    assert api.traffic.matching(STATUS_WRITES) == []
+    assert holder(api) == "somebody"
+
+
+async def test_a_late_write_is_refused(
+    api: KubernetesApi, vault: Vault, start: StartOperator, start_process: StartProcess
+) -> None:
+    """A leader that stood still with a write on its way: another has taken over, and the write changes nothing."""
+    process = await start_process()
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+    await api.events_told(1)
+    async with standby(api, start) as other:
+        with api.traffic.hold(STATUS_WRITES) as hold:
+            api.edit(pollInterval="30s")
+            async with asyncio.timeout(30):
+                await hold.arrived()
+            hold.let_others_pass()
+            process.send(signal.SIGSTOP)
+            vault.set_job(JOB_NAME, job_payload())
+            await take_over(api, other)
+            await go_on(lambda: api.get()["status"]["phase"] == "Succeeded", other)
+            written = await api.status()
+        await api.until(lambda: [each.status for each in api.traffic.matching(STATUS_WRITES)].count(409) == 1)
+        process.send(signal.SIGCONT)
+        assert await asyncio.to_thread(process.wait) == 1
+        assert "is held by" in process.log
+        assert "Traceback" not in process.log
+        assert await api.status() == written
+        assert [event["reason"] for event in await api.events_told(2)] == ["JobInProgress", "JobCompleted"]
