@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 import durationpy
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backupjobwatch.core.durations import format_duration
@@ -74,8 +82,6 @@ def _duration(value: object) -> object:
         raise ValueError("write a duration such as 30s, 5m or 1h30m") from None
 
 
-_DNS_NAME: Final = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
-
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
@@ -130,11 +136,11 @@ class Settings(BaseSettings):
 
     leader_election: bool = False
     """Whether a Lease decides which of several operators acts. Set it wherever more than one may run."""
-    lease_name: Annotated[str, Field(pattern=_DNS_NAME, max_length=253)] = "backupjobwatch"
+    lease_name: str = "backupjobwatch"
     """The Lease's name. Operators of different namespaces (shards) need different ones."""
-    lease_namespace: Annotated[str, Field(pattern=f"{_DNS_NAME}|^$", max_length=63)] = ""
+    lease_namespace: str = ""
     """The Lease's namespace. Default: the operator's own."""
-    lease_duration: Annotated[Duration, _at_least(1)] = timedelta(seconds=15)
+    lease_duration: Annotated[Duration, _at_least(1)] = timedelta(seconds=14)
     """How long a leader that is silent is waited for, before another takes over."""
     lease_renew_deadline: Annotated[Duration, _at_least(0.5)] = timedelta(seconds=10)
     """How long a leader that cannot renew its Lease goes on, before its process ends."""
@@ -163,6 +169,14 @@ class Settings(BaseSettings):
     def _is_proxy(cls, value: str) -> str:
         if value and not re.fullmatch(r"https?://[^/\s]+/?", value):
             raise ValueError("write http://host:port")
+        return value
+
+    @field_validator("lease_name", "lease_namespace")
+    @classmethod
+    def _is_name(cls, value: str, info: ValidationInfo) -> str:
+        optional = info.field_name == "lease_namespace"
+        if not (optional and not value) and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", value):
+            raise ValueError("write a name of small letters, digits, dots and hyphens, such as backupjobwatch-a")
         return value
 
     @field_validator("namespaces")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LEASE: Final = ("operators", "backupjobwatch")
 READS: Final = "^GET .*/leases/backupjobwatch$"
 WRITES: Final = "^(PUT|POST) .*/leases"
-DURATION, DEADLINE, RETRY = 15, 10, 2
+DURATION, DEADLINE, RETRY = 14, 10, 2
 SOMEBODY: Final[dict[str, Any]] = {
     "holderIdentity": "somebody",
     "leaseDurationSeconds": DURATION,
