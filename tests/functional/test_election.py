@@ -10,6 +10,7 @@ import pytest
 
 from backupjobwatch.errors import LeaseLost, SettingsError
 from backupjobwatch.leader import Elector, lease_namespace
+from backupjobwatch.runtime import Runtime
 from backupjobwatch.settings import Settings
 from backupjobwatch.store import Store
 from tests.support.operator import MovableLoop
@@ -73,8 +74,8 @@ async def looks(api: KubernetesApi, times: int = 1) -> None:
     for _ in range(times):
         before = len(api.traffic.matching(READS))
         await advance(RETRY)
-        await api.until(lambda before=before: len(api.traffic.matching(READS)) > before)  # type: ignore[misc]
-        await asyncio.sleep(0.02)
+        await api.until(lambda before=before: [each.status for each in api.traffic.matching(READS)[before:]])  # type: ignore[misc]
+        await asyncio.sleep(0.05)
 
 
 def spec(api: KubernetesApi) -> dict[str, Any]:
@@ -243,8 +244,10 @@ async def test_without_the_right_to_it_nobody_leads(
 # ── keeping it ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def why_lost(elector: Elector) -> str:
-    """Tell why the Lease is lost, as it has to be."""
+async def why_lost(elector: Elector) -> str:
+    """Wait until the Lease is lost; return why."""
+    assert elector._task is not None
+    await asyncio.wait({elector._task}, timeout=5)
     assert isinstance(elector.failure, LeaseLost)
     assert not elector.leading
     return str(elector.failure)
@@ -286,7 +289,7 @@ async def test_a_term_ends_with_the_deadline(api: KubernetesApi, stand: Stand, l
         await advance(DEADLINE - 0.5)
         assert (elector.leading, elector.failure) == (True, None)
         await advance(0.5)
-        assert why_lost(elector) == "the Lease operators/backupjobwatch was not renewed for 10 s"
+        assert await why_lost(elector) == "the Lease operators/backupjobwatch was not renewed for 10 s"
     assert spec(api)["holderIdentity"] == elector.identity
 
 
@@ -296,7 +299,7 @@ async def test_a_lease_that_somebody_took_is_lost_at_once(api: KubernetesApi, st
     await happened(elector.elected)
     api.leases.put(LEASE, **SOMEBODY)
     await looks(api)
-    assert why_lost(elector) == "the Lease operators/backupjobwatch is held by somebody now"
+    assert await why_lost(elector) == "the Lease operators/backupjobwatch is held by somebody now"
     await elector.close()
     assert spec(api) == SOMEBODY
 
@@ -409,6 +412,20 @@ async def test_a_defect_ends_the_term(api: KubernetesApi) -> None:
     await elector.close()
     await store.close()
     assert isinstance(elector.failure, AttributeError)
+
+
+async def test_who_leads_is_told(api: KubernetesApi) -> None:
+    """An operator without election leads; one with, while the Lease is its own."""
+    async with Runtime.open(Settings()) as runtime:
+        assert (runtime.leading, runtime.alive) == (True, True)
+    async with Runtime.open(Settings(leader_election=True, lease_namespace=LEASE[0])) as runtime:
+        assert runtime.elector is not None
+        assert (runtime.leading, runtime.alive) == (False, True)
+        runtime.elector.start(_nothing)
+        await happened(runtime.elector.elected)
+        assert runtime.leading
+    assert not runtime.leading
+    assert spec(api)["holderIdentity"] == ""
 
 
 # ── where it is ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -57,12 +58,12 @@ def start_process(sim: AzureSimulator, api: KubernetesApi, tmp_path: Path) -> It
 
 
 @contextlib.asynccontextmanager
-async def standby(api: KubernetesApi, start: StartOperator, **options: Any) -> AsyncIterator[Operator]:
+async def standby(start: StartOperator, **options: Any) -> AsyncIterator[Operator]:
     """Run an operator that stands by, as somebody else holds the Lease; at the end it may lead."""
-    looks = len(api.traffic.matching(LOOKS))
     async with start(watching=False, **ELECTION, **options) as operator:
-        await api.until(lambda: len(api.traffic.matching(LOOKS)) > looks)
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(10):
+            while await operator.probe("/readyz") != HTTPStatus.OK:  # noqa: ASYNC110 -- nothing tells us
+                await asyncio.sleep(0.05)
         yield operator
 
 
@@ -96,7 +97,7 @@ async def take_over(api: KubernetesApi, operator: Operator) -> None:
 
 async def go_on(look: Callable[[], object], *operators: Operator) -> None:
     """Let time pass, in steps in which a leader can renew its Lease, until *look* finds something."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not look():
             for operator in operators:
                 operator.advance(RETRY)
@@ -110,7 +111,7 @@ async def test_one_acts_and_both_are_ready(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
     """Who stands by is alive and ready, follows nothing, asks Azure nothing, and looks at the Lease only."""
-    async with start(**ELECTION) as leader, standby(api, start) as other:
+    async with start(**ELECTION) as leader, standby(start) as other:
         leads = holder(api)
         api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
         await api.events_told(1)
@@ -127,7 +128,7 @@ async def test_one_acts_and_both_are_ready(
 async def test_days_of_standing_by(api: KubernetesApi, start: StartOperator) -> None:
     """An operator that has stood by for long is as alive as at first, and so is one whose API server went away."""
     api.leases.put(LEASE, holderIdentity="somebody", leaseDurationSeconds=10**6)
-    async with standby(api, start) as operator:
+    async with standby(start) as operator:
         for _ in range(100):
             operator.advance(3600)
             await asyncio.sleep(0.01)
@@ -180,7 +181,7 @@ async def test_a_graceful_stop_hands_over_at_once(api: KubernetesApi, vault: Vau
     job_id = vault.set_job(JOB_NAME, running_payload())
     async with contextlib.AsyncExitStack() as stack:
         async with start(**ELECTION):
-            other = await stack.enter_async_context(standby(api, start))
+            other = await stack.enter_async_context(standby(start))
             api.create({"jobResourceId": job_id, "pollInterval": "10s"})
             before = await api.status(phase="Running")
             await api.events_told(1)
@@ -218,7 +219,7 @@ async def test_a_crash_hands_over_within_the_duration(
     process = await start_process()
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     await api.events_told(1)
-    async with standby(api, start) as other:
+    async with standby(start) as other:
         dead = holder(api)
         process.kill()
         vault.set_job(JOB_NAME, job_payload())
@@ -235,7 +236,7 @@ async def test_killed_between_the_write_and_its_event(
 ) -> None:
     """What a leader had written, and not told yet when it died, the next one tells, once."""
     process = await start_process()
-    async with standby(api, start) as other:
+    async with standby(start) as other:
         with api.traffic.hold(EVENT_POSTS) as hold:
             api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
             await hold.arrived()
@@ -256,7 +257,7 @@ async def test_a_leader_that_cannot_renew_stops_before_another_may_begin(
     vault.set_job(JOB_NAME, running_payload())
     async with contextlib.AsyncExitStack() as stack:
         async with deposed(start(**ELECTION)) as leader:
-            other = await stack.enter_async_context(standby(api, start))
+            other = await stack.enter_async_context(standby(start))
             leads = holder(api)
             refusal = api.traffic.fail(RENEWALS, status=500, times=None)
             leader.advance(DEADLINE - 1)
@@ -278,7 +279,7 @@ async def test_a_leader_whose_api_server_is_gone_ends(api: KubernetesApi, start:
         leader.advance(DEADLINE)
         await ended(leader)
     await api.come_back()
-    async with standby(api, start) as again:
+    async with standby(start) as again:
         await take_over(api, again)
 
 
@@ -305,7 +306,7 @@ async def test_a_late_write_is_refused(
     process = await start_process()
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     await api.events_told(1)
-    async with standby(api, start) as other:
+    async with standby(start) as other:
         with api.traffic.hold(STATUS_WRITES) as hold:
             api.edit(pollInterval="30s")
             async with asyncio.timeout(30):

@@ -91,7 +91,7 @@ def test_defaults() -> None:
         ("LEASE_NAME", "backupjobwatch-shard.a", "lease_name", "backupjobwatch-shard.a", "backupjobwatch-shard.a"),
         ("LEASE_NAMESPACE", "operators", "lease_namespace", "operators", "operators"),
         ("LEASE_DURATION", "1m", "lease_duration", timedelta(minutes=1), "1m0s"),
-        ("LEASE_RENEW_DEADLINE", "12s", "lease_renew_deadline", timedelta(seconds=12), "12s"),
+        ("LEASE_RENEW_DEADLINE", "11s", "lease_renew_deadline", timedelta(seconds=11), "11s"),
         ("LEASE_RETRY_PERIOD", "500ms", "lease_retry_period", timedelta(seconds=0.5), "0.5s"),
         ("PROBE_PORT", "0", "probe_port", 0, "0"),
         ("LOG_FORMAT", "JSON", "log_format", "json", "json"),
