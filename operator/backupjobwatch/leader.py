@@ -69,6 +69,7 @@ class Elector:
         self._retry = settings.lease_retry_period.total_seconds()
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._claimed = False  # whether the Lease may be ours: an answer may have been lost
         # All on the event loop's clock.
         self._attempted = _clock()
         self._renewed = -math.inf
@@ -98,7 +99,7 @@ class Elector:
         if self._task is None:
             return
         await self._task
-        if self.failure is None:
+        if self._claimed and self.failure is None:
             try:
                 await self._release()
             except (StoreError, TimeoutError) as error:
@@ -124,25 +125,26 @@ class Elector:
                 _log.info("Leading: the Lease %s is held by this operator, %s", self, self.identity)
                 self.elected.set()
                 return
-            await self._pause(min(self._retry, self._until - _clock()))
+            await self._rest(min(self._retry, self._until - _clock()))
 
     async def _lead(self) -> None:
         try:
             async with asyncio.timeout_at(self._renewed + self._deadline) as limit:
-                while not self._closing.is_set():
-                    await self._pause(self._retry)
+                while not await self._rest(self._retry):
                     await self._attempt()
                     limit.reschedule(self._renewed + self._deadline)
         except TimeoutError:
             raise LeaseLost(f"the Lease {self} was not renewed for {self._deadline:g} s") from None
 
-    async def _pause(self, seconds: float) -> None:
+    async def _rest(self, seconds: float) -> bool:
+        """Wait; True where it is time to close."""
         try:
-            # A task of its own, as wait_for() makes one, would be ended by kopf, which ends all that it finds.
+            # Not wait_for(): it makes a task, and kopf, as it stops, waits for tasks that it does not know.
             async with asyncio.timeout(max(seconds, 0.01)):
                 await self._closing.wait()
         except TimeoutError:
-            return
+            return False
+        return True
 
     async def _attempt(self) -> bool:
         """Take or renew the Lease; False where that could not be done, or is not for us to do."""
@@ -175,6 +177,7 @@ class Elector:
                 self._stand_by(holder)
                 return False
         renewed = _clock()
+        self._claimed = True
         await self._write(lease, holder=self.identity, seconds=math.ceil(self._duration))
         self._renewed = renewed
         return True
@@ -200,7 +203,10 @@ class Elector:
         self._looked = now
 
     async def _release(self) -> None:
-        lease = await self._ask(self._store.read_lease(self._namespace, self._name))
+        try:
+            lease = await self._ask(self._store.read_lease(self._namespace, self._name))
+        except ObjectGone:
+            return
         if (lease.get("spec") or {}).get("holderIdentity") == self.identity:
             await self._write(lease, holder="", seconds=1)
             _log.info("The Lease %s is released", self)

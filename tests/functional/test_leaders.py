@@ -166,6 +166,21 @@ async def test_nobody_is_ready_without_the_right_to_the_lease(api: KubernetesApi
         assert await ready(operator)
 
 
+async def test_shards_act_side_by_side(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """Operators of different namespaces, each with its own Lease, both act, each where it is to."""
+    job_id = vault.set_job(JOB_NAME, job_payload())
+    async with (
+        start(**ELECTION, namespaces="team-a", lease_name="backupjobwatch-a"),
+        start(**ELECTION, namespaces="team-b", lease_name="backupjobwatch-b"),
+    ):
+        for namespace in ("team-a", "team-b"):
+            api.create({"jobResourceId": job_id}, namespace=namespace)
+            await api.status(namespace=namespace, phase="Succeeded")
+        await api.events_told(2)
+    leases = {request.path for request in api.traffic.matching("^POST .*/leases$|^PUT .*/leases/")}
+    assert {path.rpartition("/")[2] for path in leases} == {"leases", "backupjobwatch-a", "backupjobwatch-b"}
+
+
 async def test_without_election_there_is_no_lease(api: KubernetesApi, start: StartOperator) -> None:
     """By default nobody asks for a Lease, which nobody has to be allowed then."""
     async with start():
