@@ -135,7 +135,7 @@ def assert_promises_kept(api: KubernetesApi) -> None:
     """Whatever a test does, these hold at every moment of it."""
     for request in api.traffic.requests:
         assert request.user_agent, request.line
-        if "/leases" in request.path:  # its own, which tests/functional/test_leaders.py looks after
+        if "/leases" in request.path:  # its own, which tests/functional/test_terms.py looks after
             continue
         # The operator never writes to the object itself: it leaves no finalizer, no annotation, no label.
         assert request.method in ("GET", "POST") or request.line.endswith("/status"), request.line

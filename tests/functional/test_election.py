@@ -1,89 +1,44 @@
-"""Candidates for a Lease, without operators around them: who holds it, for how long, and what becomes of it."""
+"""Candidates for a Lease, without operators around them: who gets it, and when."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backupjobwatch.errors import LeaseLost, SettingsError
-from backupjobwatch.leader import Elector, lease_namespace
+from backupjobwatch.errors import SettingsError
+from backupjobwatch.leader import lease_namespace
 from backupjobwatch.runtime import Runtime
 from backupjobwatch.settings import Settings
-from backupjobwatch.store import Store
-from tests.support.operator import MovableLoop
+from tests.functional.candidates import (
+    DEADLINE,
+    DURATION,
+    LEASE,
+    READS,
+    RETRY,
+    SOMEBODY,
+    WRITES,
+    advance,
+    candidates,
+    happened,
+    looks,
+    nothing,
+    spec,
+    stand_by,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.functional.candidates import Stand
     from tests.support.kubernetes import KubernetesApi
-
-    Stand = Callable[..., Awaitable[Elector]]
-
-LEASE: Final = ("operators", "backupjobwatch")
-READS: Final = "^GET .*/leases/backupjobwatch$"
-WRITES: Final = "^(PUT|POST) .*/leases"
-DURATION, DEADLINE, RETRY = 14, 10, 2
-SOMEBODY: Final[dict[str, Any]] = {
-    "holderIdentity": "somebody",
-    "leaseDurationSeconds": DURATION,
-    "acquireTime": "2026-03-04T01:00:00.000000Z",
-    "renewTime": "2026-03-04T01:00:00.000000Z",
-    "leaseTransitions": 3,
-}
 
 
 @pytest.fixture
 async def stand(api: KubernetesApi) -> AsyncIterator[Stand]:
-    """Have a candidate stand for election, in this test's event loop; each is closed at the end."""
-    async with contextlib.AsyncExitStack() as stack:
-
-        async def stand(**options: Any) -> Elector:
-            store = await Store.connect()
-            stack.push_async_callback(store.close)
-            elector = Elector(Settings(lease_namespace=LEASE[0], **options), store)
-            elector.start(_nothing)
-            stack.push_async_callback(elector.close)
-            return elector
-
+    async with candidates() as stand:
         yield stand
-
-
-async def _nothing() -> None:
-    """Nothing has to be stopped."""
-
-
-async def advance(seconds: float) -> None:
-    """Let time pass, and let it be noticed."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, MovableLoop)
-    loop._advance(seconds)
-    await asyncio.sleep(0.05)
-
-
-async def happened(event: asyncio.Event) -> None:
-    async with asyncio.timeout(5):
-        await event.wait()
-
-
-async def looks(api: KubernetesApi, times: int = 1) -> None:
-    """Wait until the Lease was looked at so often more, each at its time."""
-    for _ in range(times):
-        before = len(api.traffic.matching(READS))
-        await advance(RETRY)
-        await api.until(lambda before=before: [each.status for each in api.traffic.matching(READS)[before:]])  # type: ignore[misc]
-        await asyncio.sleep(0.05)
-
-
-def spec(api: KubernetesApi) -> dict[str, Any]:
-    found: dict[str, Any] = api.leases.get(LEASE)["spec"]
-    return found
-
-
-# ── taking it ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_the_first_makes_the_lease(api: KubernetesApi, stand: Stand) -> None:
@@ -140,15 +95,6 @@ async def test_a_renewal_is_seen_whatever_it_says(api: KubernetesApi, stand: Sta
     assert not elector.elected.is_set()
     await advance(DURATION)
     await happened(elector.elected)
-
-
-async def stand_by(api: KubernetesApi, stand: Stand) -> Elector:
-    """Return a candidate that has seen that somebody holds the Lease."""
-    api.leases.put(LEASE, **SOMEBODY)
-    elector = await stand()
-    await happened(elector.standing_by)
-    await asyncio.sleep(0.02)
-    return elector
 
 
 async def test_a_crash_is_noticed_within_the_duration(api: KubernetesApi, stand: Stand) -> None:
@@ -241,189 +187,6 @@ async def test_without_the_right_to_it_nobody_leads(
     await happened(elector.elected)
 
 
-# ── keeping it ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def why_lost(elector: Elector) -> str:
-    """Wait until the Lease is lost; return why."""
-    assert elector._task is not None
-    await asyncio.wait({elector._task}, timeout=5)
-    assert isinstance(elector.failure, LeaseLost)
-    assert not elector.leading
-    return str(elector.failure)
-
-
-async def test_the_term_goes_on_for_as_long_as_it_is_renewed(api: KubernetesApi, stand: Stand) -> None:
-    """Each renewal moves the renew time, and nothing else."""
-    elector = await stand()
-    await happened(elector.elected)
-    first = spec(api)
-    await looks(api, 30)
-    assert elector.leading
-    assert spec(api) == {**first, "renewTime": spec(api)["renewTime"]}
-    assert spec(api)["renewTime"] > first["renewTime"]
-
-
-@pytest.mark.parametrize("line", [READS, WRITES])
-async def test_a_request_that_hangs_is_not_the_end(api: KubernetesApi, stand: Stand, line: str) -> None:
-    """A request that is not answered is given up in time for another."""
-    elector = await stand()
-    await happened(elector.elected)
-    with api.traffic.hold(line) as hold:
-        await advance(RETRY)
-        await hold.arrived()
-        hold.let_others_pass()
-        await advance(DEADLINE / 2)
-        await looks(api, 5)
-        assert (elector.leading, elector.failure) == (True, None)
-
-
-@pytest.mark.parametrize("line", [READS, WRITES])
-@pytest.mark.parametrize("how", ["hangs", "fails"])
-async def test_a_term_ends_with_the_deadline(api: KubernetesApi, stand: Stand, line: str, how: str) -> None:
-    """Who cannot renew leads until the deadline, from when the last renewal that worked was sent; then no more."""
-    elector = await stand()
-    await happened(elector.elected)
-    with api.traffic.hold(line if how == "hangs" else "(?!)"):
-        api.traffic.fail(line, status=500, times=None if how == "fails" else 0)
-        await advance(DEADLINE - 0.5)
-        assert (elector.leading, elector.failure) == (True, None)
-        await advance(0.5)
-        assert await why_lost(elector) == "the Lease operators/backupjobwatch was not renewed for 10 s"
-    assert spec(api)["holderIdentity"] == elector.identity
-
-
-async def test_a_lease_that_somebody_took_is_lost_at_once(api: KubernetesApi, stand: Stand) -> None:
-    """A leader that finds another's name on the Lease stops at that, and leaves the Lease alone."""
-    elector = await stand()
-    await happened(elector.elected)
-    api.leases.put(LEASE, **SOMEBODY)
-    await looks(api)
-    assert await why_lost(elector) == "the Lease operators/backupjobwatch is held by somebody now"
-    await elector.close()
-    assert spec(api) == SOMEBODY
-
-
-@pytest.mark.parametrize("harm", ["deleted", "emptied"])
-async def test_a_lease_that_goes_away_is_made_again(api: KubernetesApi, stand: Stand, harm: str) -> None:
-    """Somebody deletes the Lease, or takes the name off it: who leads puts it back."""
-    elector = await stand()
-    await happened(elector.elected)
-    if harm == "deleted":
-        api.leases.delete(LEASE)
-    else:
-        api.leases.put(LEASE)
-    await looks(api)
-    await api.until(lambda: spec(api).get("holderIdentity") == elector.identity)
-    assert elector.leading
-
-
-async def test_a_renewal_whose_answer_is_lost(api: KubernetesApi, stand: Stand) -> None:
-    """The leader goes on from what it finds, which is its own name."""
-    elector = await stand()
-    await happened(elector.elected)
-    api.traffic.fail(WRITES, status=None, late=True)
-    await looks(api, 8)
-    assert elector.leading
-
-
-# ── giving it back ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_leader_that_ends_releases_it(api: KubernetesApi, stand: Stand) -> None:
-    """Released, the Lease is nobody's, and whoever stands by has it at the next look."""
-    leader = await stand()
-    await happened(leader.elected)
-    other = await stand()
-    await happened(other.standing_by)
-    await leader.close()
-    assert spec(api)["holderIdentity"] == ""
-    assert not leader.leading
-    await looks(api)
-    await happened(other.elected)
-    assert spec(api)["leaseTransitions"] == 1
-
-
-async def test_who_stands_by_leaves_it_alone(api: KubernetesApi, stand: Stand) -> None:
-    """A candidate that ends while it stands by does so at once, and writes nothing."""
-    elector = await stand_by(api, stand)
-    asked = len(api.traffic.requests)
-    await elector.close()
-    assert spec(api) == SOMEBODY
-    assert len(api.traffic.requests) == asked
-
-
-async def test_an_end_during_the_take_over(api: KubernetesApi, stand: Stand) -> None:
-    """A candidate told to end while it takes the Lease gives it back."""
-    with api.traffic.hold(WRITES) as hold:
-        elector = await stand()
-        await hold.arrived()
-        closing = asyncio.create_task(elector.close())
-        await asyncio.sleep(0.02)
-    await closing
-    assert spec(api)["holderIdentity"] == ""
-
-
-async def test_an_end_without_a_lease(api: KubernetesApi, stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
-    """A Lease that somebody has deleted needs no release."""
-    elector = await stand()
-    await happened(elector.elected)
-    api.leases.delete(LEASE)
-    await elector.close()
-    assert "could not be released" not in caplog.text
-
-
-async def test_a_release_that_fails_is_said(api: KubernetesApi, stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
-    """A leader whose API server is gone ends all the same; its Lease runs out."""
-    elector = await stand()
-    await happened(elector.elected)
-    api.traffic.fail(WRITES, status=500, times=None)
-    await elector.close()
-    assert "could not be released, and has to run out" in caplog.text
-
-
-# ── being alive ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_candidate_is_alive_whatever_the_api_server_does(api: KubernetesApi, stand: Stand) -> None:
-    """Attempts that fail are attempts."""
-    elector = await stand()
-    await happened(elector.elected)
-    other = await stand()
-    await happened(other.standing_by)
-    await elector.close()
-    await api.go_away()
-    for _ in range(30):
-        await advance(RETRY)
-        assert other.alive
-    await api.come_back()
-
-
-async def test_a_candidate_that_makes_no_attempts_is_not_alive(api: KubernetesApi, stand: Stand) -> None:
-    """Should the elector ever be stuck, the liveness probe tells."""
-    elector = await stand_by(api, stand)
-    stuck = asyncio.get_running_loop()
-    assert isinstance(stuck, MovableLoop)
-    stuck._advance(60)  # nothing of the loop had its turn since
-    assert not elector.alive
-
-
-async def test_a_defect_ends_the_term(api: KubernetesApi) -> None:
-    """An answer that nobody thought of is no reason to go on without a Lease, unnoticed."""
-    api.traffic.fail(READS, status=200, body='{"spec": [1]}', times=None)
-    store, stopped = await Store.connect(), asyncio.Event()
-
-    async def stop() -> None:
-        stopped.set()
-
-    elector = Elector(Settings(lease_namespace=LEASE[0]), store)
-    elector.start(stop)
-    await happened(stopped)
-    await elector.close()
-    await store.close()
-    assert isinstance(elector.failure, AttributeError)
-
-
 async def test_who_leads_is_told(api: KubernetesApi) -> None:
     """An operator without election leads; one with, while the Lease is its own."""
     async with Runtime.open(Settings()) as runtime:
@@ -431,14 +194,11 @@ async def test_who_leads_is_told(api: KubernetesApi) -> None:
     async with Runtime.open(Settings(leader_election=True, lease_namespace=LEASE[0])) as runtime:
         assert runtime.elector is not None
         assert (runtime.leading, runtime.alive) == (False, True)
-        runtime.elector.start(_nothing)
+        runtime.elector.start(nothing)
         await happened(runtime.elector.elected)
         assert runtime.leading
     assert not runtime.leading
     assert spec(api)["holderIdentity"] == ""
-
-
-# ── where it is ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_namespace_is_the_pods_own(tmp_path: Path) -> None:

@@ -4,104 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import pytest
 
-from backupjobwatch.errors import LeaseLost
+from tests.functional.leaders import (
+    DURATION,
+    ELECTION,
+    LEASE,
+    LOOKS,
+    RETRY,
+    go_on,
+    holder,
+    processes,
+    ready,
+    standby,
+    take_over,
+)
 from tests.support.builders import JOB_NAME, job_payload, running_payload
-from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
-from tests.support.operator_process import OperatorProcess, clean_environment
+from tests.support.kubernetes import EVENT_POSTS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from demo.simulator import AzureSimulator, Vault
     from tests.functional.conftest import StartOperator
+    from tests.functional.leaders import StartProcess
     from tests.support.kubernetes import KubernetesApi
-    from tests.support.operator import Operator
-
-    StartProcess = Callable[[], Awaitable[OperatorProcess]]
-
-LEASE: Final = ("operators", "backupjobwatch")
-LOOKS: Final = "^GET .*/leases/backupjobwatch$"
-RENEWALS: Final = "^PUT .*/leases/backupjobwatch$"
-DURATION, DEADLINE, RETRY = 14, 10, 2
-ELECTION: Final[dict[str, Any]] = {"leader_election": True, "lease_namespace": LEASE[0]}
 
 
 @pytest.fixture
-def start_process(sim: AzureSimulator, api: KubernetesApi, tmp_path: Path) -> Iterator[StartProcess]:
-    """Start an operator as a process, and wait until it leads."""
-    with contextlib.ExitStack() as stack:
-
-        async def start_process() -> OperatorProcess:
-            environment = clean_environment(
-                KUBECONFIG=os.environ["KUBECONFIG"],
-                BACKUPJOBWATCH_AZURE_ENDPOINT=sim.url,
-                BACKUPJOBWATCH_DEVELOPMENT="true",
-                BACKUPJOBWATCH_DEVELOPMENT_TOKEN="demo-token",
-                BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES="*",
-                BACKUPJOBWATCH_LEADER_ELECTION="true",
-                BACKUPJOBWATCH_LEASE_NAMESPACE=LEASE[0],
-            )
-            process = OperatorProcess(environment, tmp_path / "operator.log")
-            stack.callback(lambda: process.kill() if process.running else None)
-            await api.until(lambda: api.watched, within=40)
-            return process
-
+def start_process(api: KubernetesApi, sim: AzureSimulator, tmp_path: Path) -> Iterator[StartProcess]:
+    with processes(api, sim, tmp_path) as start_process:
         yield start_process
-
-
-@contextlib.asynccontextmanager
-async def standby(start: StartOperator, **options: Any) -> AsyncIterator[Operator]:
-    """Run an operator that stands by, as somebody else holds the Lease; at the end it may lead."""
-    async with start(watching=False, **ELECTION, **options) as operator:
-        async with asyncio.timeout(10):
-            while await operator.probe("/readyz") != HTTPStatus.OK:  # noqa: ASYNC110 -- nothing tells us
-                await asyncio.sleep(0.05)
-        yield operator
-
-
-@contextlib.asynccontextmanager
-async def deposed(operator: contextlib.AbstractAsyncContextManager[Operator]) -> AsyncIterator[Operator]:
-    """Run an operator that is going to lose its Lease, and ends for it."""
-    with pytest.raises(LeaseLost):
-        async with operator as running:
-            yield running
-
-
-def holder(api: KubernetesApi) -> str:
-    return str(api.leases.get(LEASE)["spec"]["holderIdentity"])
-
-
-async def ended(operator: Operator) -> None:
-    """Wait for the end of an operator, which stops on its own."""
-    await asyncio.to_thread(operator._thread.join, 10.0)
-    assert not operator._thread.is_alive()
-
-
-async def ready(operator: Operator) -> bool:
-    return (await operator.probe("/healthz"), await operator.probe("/readyz")) == (200, 200)
-
-
-async def take_over(api: KubernetesApi, operator: Operator) -> None:
-    """Wait until an operator that may have the Lease has it, and follows the watches."""
-    before = holder(api)
-    await go_on(lambda: holder(api) not in ("", before) and api.watched, operator)
-
-
-async def go_on(look: Callable[[], object], *operators: Operator) -> None:
-    """Let time pass, in steps in which a leader can renew its Lease, until *look* finds something."""
-    async with asyncio.timeout(30):
-        while not look():
-            for operator in operators:
-                operator.advance(RETRY)
-            await asyncio.sleep(0.1)
 
 
 # ── one acts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -260,82 +196,3 @@ async def test_killed_between_the_write_and_its_event(
         assert [event["reason"] for event in await api.events_told(1)] == ["JobCompleted"]
         await asyncio.sleep(0.2)
     assert (len(api.events()), len(api.writes())) == (1, 1)
-
-
-# ── losing it ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_leader_that_cannot_renew_stops_before_another_may_begin(
-    api: KubernetesApi, vault: Vault, start: StartOperator
-) -> None:
-    """Renewals fail: the leader ends at its deadline; only later is the Lease there for others to take."""
-    vault.set_job(JOB_NAME, running_payload())
-    async with contextlib.AsyncExitStack() as stack:
-        async with deposed(start(**ELECTION)) as leader:
-            other = await stack.enter_async_context(standby(start))
-            leads = holder(api)
-            refusal = api.traffic.fail(RENEWALS, status=500, times=None)
-            leader.advance(DEADLINE - 1)
-            other.advance(DEADLINE - 1)
-            await asyncio.sleep(0.2)
-            assert await ready(leader)
-            leader.advance(1)
-            other.advance(1)
-            await ended(leader)
-        assert (holder(api), refusal.used > 0) == (leads, True)
-        refusal.end()
-        await take_over(api, other)
-
-
-async def test_a_leader_whose_api_server_is_gone_ends(api: KubernetesApi, start: StartOperator) -> None:
-    """No way to the API server, for longer than the deadline: the leader ends; who comes then waits, and leads."""
-    async with deposed(start(**ELECTION)) as leader:
-        await api.go_away()
-        leader.advance(DEADLINE)
-        await ended(leader)
-    await api.come_back()
-    async with standby(start) as again:
-        await take_over(api, again)
-
-
-async def test_steps_end_with_the_term(
-    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
-) -> None:
-    """A poll that is under way when the Lease is lost is not waited for, and what it brings is not written."""
-    with sim.hold() as hold:
-        async with deposed(start(**ELECTION)) as leader:
-            api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
-            await hold.arrived()
-            api.leases.put(LEASE, holderIdentity="somebody", leaseDurationSeconds=DURATION)
-            leader.advance(RETRY)
-            await ended(leader)
-        hold.release()
-    assert api.traffic.matching(STATUS_WRITES) == []
-    assert holder(api) == "somebody"
-
-
-async def test_a_late_write_is_refused(
-    api: KubernetesApi, vault: Vault, start: StartOperator, start_process: StartProcess
-) -> None:
-    """A leader that stood still with a write on its way: another has taken over, and the write changes nothing."""
-    process = await start_process()
-    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
-    await api.events_told(1)
-    async with standby(start) as other:
-        with api.traffic.hold(STATUS_WRITES) as hold:
-            api.edit(pollInterval="30s")
-            async with asyncio.timeout(30):
-                await hold.arrived()
-            hold.let_others_pass()
-            process.send(signal.SIGSTOP)
-            vault.set_job(JOB_NAME, job_payload())
-            await take_over(api, other)
-            await go_on(lambda: api.get()["status"]["phase"] == "Succeeded", other)
-            written = await api.status()
-        await api.until(lambda: [each.status for each in api.traffic.matching(STATUS_WRITES)].count(409) == 1)
-        process.send(signal.SIGCONT)
-        assert await asyncio.to_thread(process.wait) == 1
-        assert "is held by" in process.log
-        assert "Traceback" not in process.log
-        assert await api.status() == written
-        assert [event["reason"] for event in await api.events_told(2)] == ["JobInProgress", "JobCompleted"]
