@@ -2,7 +2,7 @@
 The kinds of Kubernetes itself that are known here, and how they are stored: as CRDs without a schema.
 
 A CRD's group must have a dot in it. Groups without one (core's "", apps, policy) are therefore stored in
-a group of another name, and every name is translated on the way; see ``translation``. Nothing checks the
+a group of another name, and every name is translated on the way; see ``translation``. Little checks the
 objects beyond their metadata, nothing acts on them: a Deployment is kept, and runs no pods.
 """
 
@@ -45,6 +45,8 @@ class Kind:
     columns: tuple[Column, ...] = (AGE,)
     selectable: tuple[str, ...] = ()
     """Fields for field selectors: eight at most."""
+    checked: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Schemas of fields that a cluster refuses if they are wrong, where somebody relies on that."""
     defaults: dict[str, Any] = field(default_factory=dict)
     subresources: dict[str, Any] = field(default_factory=dict)
 
@@ -59,12 +61,13 @@ class Kind:
 
     def crd(self) -> dict[str, Any]:
         schema = anything()
-        for name in (*self.selectable, *self.defaults):
+        fields = {name: {"type": "string"} for name in (*self.selectable, *self.defaults)} | self.checked
+        for name, field_schema in fields.items():
             *parents, leaf = name.split(".")
             level = schema["properties"]
             for parent in parents:
                 level = level.setdefault(parent, anything())["properties"]
-            level[leaf] = {"type": "string"}
+            level[leaf] = dict(field_schema)
         for name, value in self.defaults.items():
             *parents, leaf = name.split(".")
             level = schema["properties"]
@@ -112,6 +115,12 @@ def anything() -> dict[str, Any]:
     return {"type": "object", "x-kubernetes-preserve-unknown-fields": True, "properties": {}}
 
 
+MICRO_TIME = {
+    "type": "string",
+    "nullable": True,
+    "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)$",
+}
+"""The only form in which Go's metav1.MicroTime takes a time: with six digits. Others are no Lease to a cluster."""
 RBAC = "rbac.authorization.k8s.io"
 KINDS = (
     Kind(
@@ -166,6 +175,13 @@ KINDS = (
         plural="leases",
         kind="Lease",
         columns=(("Holder", "string", ".spec.holderIdentity"), AGE),
+        checked={
+            "spec.holderIdentity": {"type": "string", "nullable": True},
+            "spec.leaseDurationSeconds": {"type": "integer", "format": "int32", "minimum": 1, "nullable": True},
+            "spec.leaseTransitions": {"type": "integer", "format": "int32", "minimum": 0, "nullable": True},
+            "spec.acquireTime": MICRO_TIME,
+            "spec.renewTime": MICRO_TIME,
+        },
     ),
     Kind(
         group="policy",

@@ -26,7 +26,8 @@ from backupjobwatch.core.status import next_status
 from backupjobwatch.core.times import parse_time
 from backupjobwatch.core.verdict import MIN_RUN
 from backupjobwatch.core.watch import Watch
-from backupjobwatch.errors import AzureError, InvalidSpec, NotAsked, SettingsError, StoreError
+from backupjobwatch.errors import AzureError, InvalidSpec, LeaseLost, NotAsked, ObjectGone, SettingsError, StoreError
+from backupjobwatch.leader import lease_namespace
 from backupjobwatch.logs import configure_logs
 from backupjobwatch.metrics.catalogue import as_markdown
 from backupjobwatch.metrics.instruments import Metrics
@@ -54,7 +55,7 @@ def run() -> None:
         asyncio.run(run_operator(settings))
     except SettingsError as error:
         _complain(error)
-    except StoreError as error:
+    except (StoreError, LeaseLost) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -68,7 +69,10 @@ def check() -> None:
     logging.disable()
     for variable, value in settings.describe().items():
         click.echo(f"{variable}={value}")
-    failures = asyncio.run(_failures(settings))
+    try:
+        failures = asyncio.run(_failures(settings))
+    except SettingsError as error:
+        _complain(error)
     sys.exit(1 if failures else 0)
 
 
@@ -146,12 +150,24 @@ async def _failures(settings: Settings) -> int:
             for namespace in settings.scopes:
                 await store.check(namespace)
                 click.echo(f"Kubernetes: watches of {namespace or 'all namespaces'} can be listed.")
+            if settings.leader_election:
+                await _check_lease(settings, store)
         finally:
             await store.close()
     except StoreError as error:
         failures += 1
         click.echo(f"Kubernetes: {error}")
     return failures
+
+
+async def _check_lease(settings: Settings, store: Store) -> None:
+    namespace = lease_namespace(settings)
+    try:
+        lease = await store.read_lease(namespace, settings.lease_name)
+    except ObjectGone:
+        lease = {}
+    holder = lease.get("spec", {}).get("holderIdentity") or "nobody"
+    click.echo(f"Kubernetes: the Lease {namespace}/{settings.lease_name} is held by {holder}.")
 
 
 def _observe(watch: Watch, answer: Answer, now: datetime) -> Observed:

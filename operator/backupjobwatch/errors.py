@@ -2,6 +2,7 @@
 
 BackupJobWatchError
 ├─ SettingsError               the process cannot start; says which variable and what to write
+├─ LeaseLost                   this operator leads no longer, and its process is to end
 ├─ InvalidSpec                 the object cannot be acted on until somebody edits it
 ├─ AzureError                  why Azure told nothing about the job, this time
 │  ├─ NotAsked                 it was not our turn: nothing is known, nothing changes
@@ -41,6 +42,10 @@ class BackupJobWatchError(Exception):
 
 class SettingsError(BackupJobWatchError):
     """The settings are wrong or missing; the message lists each variable with what to write."""
+
+
+class LeaseLost(BackupJobWatchError):
+    """Another operator acts from now on, or may at any moment; the message says why."""
 
 
 class InvalidSpec(BackupJobWatchError):

@@ -36,12 +36,13 @@ class Expiries:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._closed = False
 
     def consider(self, watch: Watch) -> None:
         """Set the timer of *watch* by what the object says now."""
         self._stop_timer(watch.uid)
         end = expiry(watch)
-        if end is not None:
+        if end is not None and not self._closed:
             now = datetime.now(UTC)
             if watch.owner is None or now - end <= REPEAT_WITHIN:
                 self._set_timer(watch, max((end - now).total_seconds(), 0.0))
@@ -53,7 +54,8 @@ class Expiries:
             self._tasks[uid].cancel()
 
     async def close(self) -> None:
-        """End what is under way. Nothing is lost: see the objects."""
+        """End what is under way, and begin nothing more. Nothing is lost: see the objects."""
+        self._closed = True
         for uid in [*self._timers, *self._tasks]:
             self.forget(uid)
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)

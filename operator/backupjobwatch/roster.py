@@ -42,6 +42,7 @@ class Roster:
         self._expiries = expiries
         courier.on_settled = self.settle
         self._entries: dict[str, Entry] = {}
+        self._closed = False
 
     @property
     def uids(self) -> frozenset[str]:
@@ -138,15 +139,22 @@ class Roster:
             self._work_on(entry)
 
     async def close(self, patience: float) -> None:
-        """Let the steps under way finish for *patience* seconds, then end them. Nothing is lost: see the objects."""
+        """Begin nothing more, and end deliveries and expiries; steps under way have *patience* seconds to finish.
+
+        Nothing is lost: see the objects.
+        """
+        self._closed = True
+        await asyncio.gather(self._courier.close(), self._expiries.close(), self._finish(patience))
+        for uid in self.uids:
+            self.forget(uid)
+
+    async def _finish(self, patience: float) -> None:
         tasks = [entry.task for entry in self._entries.values() if entry.task is not None]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=patience)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        for uid in self.uids:
-            self.forget(uid)
 
     def _take_note(self, entry: Entry, watch: Watch) -> None:
         """Remember a snapshot, and begin what follows on it, unless a later one was seen."""
@@ -179,7 +187,7 @@ class Roster:
         self._work_on(entry)
 
     def _work_on(self, entry: Entry) -> None:
-        if entry.task is None:
+        if entry.task is None and not self._closed:
             entry.task = asyncio.create_task(self._work(entry))
 
     async def _work(self, entry: Entry) -> None:

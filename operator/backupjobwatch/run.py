@@ -1,4 +1,4 @@
-"""Runs the operator: kopf, the sweep and the probes in one event loop, until it is told to stop."""
+"""Runs the operator: election, kopf, the sweep and the probes in one event loop, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -27,39 +27,81 @@ RETRY: Final = 5.0
 
 
 async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
-    """Run until *stop* is set, or a signal says so. StoreError where there is no way to an API server."""
+    """Run until *stop* is set, or a signal says so.
+
+    StoreError where there is no way to an API server, SettingsError where none to a Lease; LeaseLost where that went
+    to another, or cannot be renewed.
+    """
     stop = stop or asyncio.Event()
     _heed_signals(stop)
-    started = asyncio.Event()
+    ready = asyncio.Event()
     async with (
         Runtime.open(settings) as runtime,
         serve_probes(
             settings.probe_port,
-            alive=lambda: runtime.sweep.alive,
-            ready=lambda: started.is_set() and not stop.is_set(),
+            alive=lambda: runtime.alive,
+            ready=lambda: ready.is_set() and not stop.is_set(),
         ),
         serve_metrics(settings.metrics_port, runtime.metrics),
     ):
         _log.info("backupjobwatch %s for %s", __version__, ", ".join(settings.namespaces) or "all namespaces")
-        if not await _find_crd(runtime, stop):
-            return
-        runtime.metrics.lead(leading=True)
-        sweeping = asyncio.create_task(runtime.sweep.run(), name="sweep")
-        try:
-            while not stop.is_set():
-                await _follow(runtime, stop, started)
-        finally:
-            stop.set()
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
-        _log.info("Stopped")
+        if await _find_crd(runtime, stop) and await _win(runtime, stop, ready):
+            await _act(runtime, stop, ready)
+        if runtime.elector is not None and runtime.elector.failure is not None:
+            raise runtime.elector.failure
+    _log.info("Stopped")
 
 
-async def _follow(runtime: Runtime, stop: asyncio.Event, started: asyncio.Event) -> None:
+async def _win(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -> bool:
+    """Stand by until this operator is the one that acts; False where it is to stop instead.
+
+    Who stands by is ready: a rolling update waits for that before it ends the leader.
+    """
+    elector = runtime.elector
+    if elector is None:
+        return True
+
+    async def give_up() -> None:
+        await runtime.roster.close(0.0)
+        stop.set()
+
+    elector.start(give_up)
+    await _first(elector.elected, elector.standing_by, stop)
+    if not elector.elected.is_set():
+        ready.set()
+        await _first(elector.elected, stop)
+    return not stop.is_set()
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Wait for one of *events*."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def _act(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -> None:
+    """Follow the watches until it is time to stop."""
+    runtime.metrics.lead(lambda: runtime.leading)
+    sweeping = asyncio.create_task(runtime.sweep.run(), name="sweep")
+    try:
+        while not stop.is_set():
+            await _follow(runtime, stop, ready)
+    finally:
+        stop.set()
+        sweeping.cancel()
+        await asyncio.gather(sweeping, return_exceptions=True)
+
+
+async def _follow(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -> None:
     """Run kopf until it is told to stop, or fails: it takes some of the API server's bad moments to be the end."""
     namespaces = runtime.settings.namespaces
-    started.clear()
-    heeding = asyncio.create_task(_heed_signals_after(started, stop), name="signals")
+    started = asyncio.Event()
+    heeding = asyncio.create_task(_attend(started, stop, ready), name="attend")
     try:
         await kopf.operator(
             registry=REGISTRY,
@@ -71,6 +113,7 @@ async def _follow(runtime: Runtime, stop: asyncio.Event, started: asyncio.Event)
             ready_flag=started,
         )
     except Exception as error:  # noqa: BLE001 -- kopf's own and private ones among them
+        ready.clear()
         _log.error("The watches are not followed for %gs, but for the sweep: %s", RETRY, error)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), RETRY)
@@ -101,11 +144,12 @@ def _heed_signals(stop: asyncio.Event) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
-async def _heed_signals_after(started: asyncio.Event, stop: asyncio.Event) -> None:
-    """Take the signals back from kopf, which installs handlers of its own as it starts.
+async def _attend(started: asyncio.Event, stop: asyncio.Event, ready: asyncio.Event) -> None:
+    """Once kopf has started, be ready, and take the signals back from it: it installs handlers of its own.
 
     Stopped by them rather than by the flag, kopf waits five seconds for its own waiter for the flag.
     """
     await started.wait()
+    ready.set()
     await asyncio.sleep(0.1)
     _heed_signals(stop)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 from backupjobwatch.access import Accesses
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.expiries import Expiries
+from backupjobwatch.leader import Elector
 from backupjobwatch.metrics.instruments import Metrics
 from backupjobwatch.metrics.state import StateCollector
 from backupjobwatch.notify.courier import Courier
@@ -40,14 +41,22 @@ class Runtime:
     roster: Roster
     sweep: Sweep
     metrics: Metrics
+    elector: Elector | None
+    """None where this operator acts without asking whether others do."""
 
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Self]:
-        """Connect to the API server and get ready to ask Azure. StoreError where there is no way to the former."""
+        """Connect to the API server and get ready to ask Azure. StoreError where there is no way to the former.
+
+        SettingsError where an operator that is to stand for election does not know where its Lease is.
+        """
         async with contextlib.AsyncExitStack() as stack:
             store = await Store.connect()
             stack.push_async_callback(store.close)
+            elector = Elector(settings, store) if settings.leader_election else None
+            if elector is not None:
+                stack.push_async_callback(elector.close)  # after all below: others act once nothing here does
             metrics = Metrics()
             client = ArmClient(settings, metrics)
             stack.callback(client.close)
@@ -59,8 +68,16 @@ class Runtime:
             expiries = Expiries(store, stepper)
             roster = Roster(stepper, courier, expiries, metrics)
             stack.push_async_callback(roster.close, PATIENCE)
-            stack.push_async_callback(courier.close)
-            stack.push_async_callback(expiries.close)
             metrics.registry.register(StateCollector(roster, poller, watch_limit=settings.metrics_watch_limit))
             sweep = Sweep(settings, store, roster, metrics)
-            yield cls(settings=settings, store=store, roster=roster, sweep=sweep, metrics=metrics)
+            yield cls(settings=settings, store=store, roster=roster, sweep=sweep, metrics=metrics, elector=elector)
+
+    @property
+    def alive(self) -> bool:
+        """Whether what has to go on does."""
+        return self.sweep.alive and (self.elector is None or self.elector.alive)
+
+    @property
+    def leading(self) -> bool:
+        """Whether this operator is the one that acts."""
+        return self.elector is None or self.elector.leading

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 import durationpy
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backupjobwatch.core.durations import format_duration
@@ -125,6 +133,20 @@ class Settings(BaseSettings):
     """How often the status of an unchanged job is written, to refresh its duration."""
     sweep_interval: Annotated[Duration, _at_least(1)] = timedelta(minutes=1)
     """How often what exists is compared with what is followed."""
+
+    leader_election: bool = False
+    """Whether a Lease decides which of several operators acts. Set it wherever more than one may run."""
+    lease_name: str = "backupjobwatch"
+    """The Lease's name. Operators of different namespaces (shards) need different ones."""
+    lease_namespace: str = ""
+    """The Lease's namespace. Default: the operator's own."""
+    lease_duration: Annotated[Duration, _at_least(1)] = timedelta(seconds=14)
+    """How long a leader that is silent is waited for, before another takes over."""
+    lease_renew_deadline: Annotated[Duration, _at_least(0.5)] = timedelta(seconds=10)
+    """How long a leader that cannot renew its Lease goes on, before its process ends."""
+    lease_retry_period: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=2)
+    """How often the Lease is renewed, or looked at by who stands by."""
+
     notify_http_hosts: Names = ()
     """Hosts that webhooks may go to over plain http, separated by commas, such as a Service's name; none by default."""
     notify_ca_file: str = ""
@@ -157,6 +179,14 @@ class Settings(BaseSettings):
             raise ValueError("write http://host:port")
         return value
 
+    @field_validator("lease_name", "lease_namespace")
+    @classmethod
+    def _is_name(cls, value: str, info: ValidationInfo) -> str:
+        optional = info.field_name == "lease_namespace"
+        if not (optional and not value) and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", value):
+            raise ValueError("write a name of small letters, digits, dots and hyphens, such as backupjobwatch-a")
+        return value
+
     @field_validator("namespaces")
     @classmethod
     def _no_wildcard(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -176,6 +206,11 @@ class Settings(BaseSettings):
             object.__setattr__(self, name, (getattr(self, name) or default).rstrip("/"))
         if self.development_token.get_secret_value() and not self.development:
             raise ValueError(f"{PREFIX}DEVELOPMENT_TOKEN works with {PREFIX}DEVELOPMENT=true only")
+        if self.lease_renew_deadline < 2 * self.lease_retry_period:
+            raise ValueError(f"{PREFIX}LEASE_RENEW_DEADLINE: write at least twice {PREFIX}LEASE_RETRY_PERIOD")
+        if self.lease_duration <= self.lease_renew_deadline + self.lease_retry_period:
+            both = f"{PREFIX}LEASE_RENEW_DEADLINE and {PREFIX}LEASE_RETRY_PERIOD"
+            raise ValueError(f"{PREFIX}LEASE_DURATION: write more than {both} together, or two may act at one time")
         _check_url(f"{PREFIX}AZURE_ENDPOINT", self.azure_endpoint, plain_http=self.development)
         _check_url(f"{PREFIX}AZURE_AUTHORITY", self.azure_authority, plain_http=False)
         return self

@@ -1,4 +1,4 @@
-"""The Kubernetes API server as this operator uses it: read, list, the fenced status write and deletion, events."""
+"""The Kubernetes API server as this operator uses it: read, list, the fenced write and deletion, events, the Lease."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 TIMEOUT: Final = 15.0
 """Seconds for one request. The API server's own limit is a minute, which is longer than a tick should hang."""
 PAGE: Final = 500
+LEASE_API: Final = "coordination.k8s.io/v1"
 
 _ROOT = f"/apis/{API_VERSION}"
-_MERGE = "application/merge-patch+json"
+_MANAGER: Final = {"fieldManager": CONTROLLER}
+_MERGE: Final = "application/merge-patch+json"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -84,7 +86,7 @@ class Store:
             "status": status,
         }
         path = f"{_path(watch.namespace, watch.name)}/status"
-        return await self._request("PUT", path, query={"fieldManager": CONTROLLER}, body=body)
+        return await self._request("PUT", path, query=_MANAGER, body=body)
 
     async def delete(self, watch: Watch) -> None:
         """Delete *watch*, if the object is still the one that it is a snapshot of; Conflict where it is not."""
@@ -101,7 +103,7 @@ class Store:
         """Set annotations of an object that is not a watch, and change nothing else of it."""
         path = f"{api}/namespaces/{quote(namespace, safe='')}/{plural}/{quote(name, safe='')}"
         body = {"metadata": {"annotations": dict(annotations)}}
-        await self._request("PATCH", path, query={"fieldManager": CONTROLLER}, body=body, content_type=_MERGE)
+        await self._request("PATCH", path, query=_MANAGER, body=body, content_type=_MERGE)
 
     async def list_metadata(self, namespace: str | None) -> AsyncIterator[dict[str, Any]]:
         """List the metadata of the watches of *namespace*, or of all namespaces, a page at a time."""
@@ -167,6 +169,22 @@ class Store:
         answer = await self._request("POST", path, body=body)
         return str(answer.get("status", {}).get("token", ""))
 
+    async def read_lease(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read one Lease."""
+        return await self._request("GET", f"{_leases_path(namespace)}/{quote(name, safe='')}")
+
+    async def write_lease(self, metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+        """Replace a Lease, if it is as it was in the *metadata* that was read; without a resourceVersion, make it.
+
+        Conflict where it was changed, or made, by somebody else.
+        """
+        body = {"apiVersion": LEASE_API, "kind": "Lease", "metadata": metadata, "spec": spec}
+        path = _leases_path(metadata["namespace"])
+        if "resourceVersion" in metadata:
+            await self._request("PUT", f"{path}/{quote(metadata['name'], safe='')}", query=_MANAGER, body=body)
+        else:
+            await self._request("POST", path, query=_MANAGER, body=body)
+
     async def _request(
         self,
         method: str,
@@ -209,6 +227,10 @@ def _path(namespace: str | None, name: str | None = None) -> str:
 
 def _core_path(namespace: str, plural: str, name: str) -> str:
     return f"/api/v1/namespaces/{quote(namespace, safe='')}/{plural}/{quote(name, safe='')}"
+
+
+def _leases_path(namespace: str) -> str:
+    return f"/apis/{LEASE_API}/namespaces/{quote(namespace, safe='')}/leases"
 
 
 def _object(text: bytes) -> dict[str, Any] | None:

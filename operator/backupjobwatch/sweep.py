@@ -34,15 +34,16 @@ class Sweep:
         self._scopes = settings.scopes
         self._store = store
         self._roster = roster
-        self._attempted = time.monotonic()
+        self._attempted: float | None = None
 
     @property
     def alive(self) -> bool:
-        """Whether sweeps are being attempted; failing ones count, as no restart mends an API server."""
-        return time.monotonic() - self._attempted < 3 * self._interval + 60
+        """Whether sweeps are being attempted, once begun; failing ones count, as no restart mends an API server."""
+        return self._attempted is None or time.monotonic() - self._attempted < 3 * self._interval + 60
 
     async def run(self) -> None:
         """Sweep for ever."""
+        self._attempted = time.monotonic()
         while True:
             await asyncio.sleep(self._interval)
             self._attempted = time.monotonic()

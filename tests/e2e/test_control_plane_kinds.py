@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 
 if TYPE_CHECKING:
@@ -91,6 +92,23 @@ class TestKinds:
         taken = [http_("PUT", f"{leases}/l", {**made, "spec": {"holderIdentity": who}}) for who in ("a", "b")]
         assert [status for status, _ in taken] == [200, 409]
         assert http_("GET", f"{leases}/l")[1]["spec"] == {"holderIdentity": "a"}
+
+    @pytest.mark.parametrize(
+        ("field", "wrong", "right"),
+        [
+            ("renewTime", "2026-03-04T01:00:00Z", "2026-03-04T01:00:00.000000Z"),
+            ("acquireTime", "2026-03-04T01:00:00.123Z", None),
+            ("leaseDurationSeconds", 0, 1),
+            ("leaseDurationSeconds", 1.5, 15),
+            ("leaseTransitions", -1, 0),
+        ],
+    )
+    def test_fields_of_leases(self, http_: Http, namespace: str, field: str, wrong: object, right: object) -> None:
+        """What no cluster takes for a Lease is refused here too."""
+        leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}}
+        assert http_("POST", leases, {**lease, "spec": {field: wrong}})[0] == 422
+        assert http_("POST", leases, {**lease, "spec": {field: right, "holderIdentity": ""}})[0] == 201
 
     def test_secret(self, kubectl: Kubectl, namespace: str) -> None:
         """A Secret's stringData is stored as data, from a manifest and from `kubectl create`."""

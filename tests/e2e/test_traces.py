@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 CLUSTER_ROLE = MANIFESTS / "base" / "clusterrole.yaml"
+LEASE_ROLE = MANIFESTS / "overlays" / "ha" / "role.yaml"
 TENANTS_ROLES = sorted((MANIFESTS / "components").rglob("role.yaml"))
 OURS = r"^(kopf/|backupjobwatch)"
 """The User-Agents of the operator: kopf's, and its own."""
@@ -66,7 +67,7 @@ def test_permissions(operator: OperatorProcess, watches: Watches, jobs: Jobs, co
     used = {permission(request) for request in asked if request.resource}
     granted = {
         (group, resource, verb)
-        for role in (CLUSTER_ROLE, *TENANTS_ROLES)
+        for role in (CLUSTER_ROLE, LEASE_ROLE, *TENANTS_ROLES)
         for rule in yaml.safe_load(role.read_text())["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]

@@ -44,6 +44,29 @@ async def test_all_is_well(api: KubernetesApi, sim: AzureSimulator) -> None:
     assert "Kubernetes: watches of all namespaces can be listed." in result.stdout
 
 
+async def test_the_lease_is_checked(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With election, the Lease is read too, and who holds it is told."""
+    monkeypatch.setenv("BACKUPJOBWATCH_LEADER_ELECTION", "true")
+    monkeypatch.setenv("BACKUPJOBWATCH_LEASE_NAMESPACE", "operators")
+    result = await command("check")
+    assert result.exit_code == 0, result.output
+    assert "Kubernetes: the Lease operators/backupjobwatch is held by nobody." in result.stdout
+    api.leases.put(("operators", "backupjobwatch"), holderIdentity="somebody")
+    assert "is held by somebody." in (await command("check")).stdout
+    api.traffic.fail("/leases/", status=403, message="cannot get resource leases")
+    result = await command("check")
+    assert (result.exit_code, "403 cannot get resource leases" in result.stdout) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["check", "run"])
+async def test_a_lease_needs_a_namespace(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Outside a pod, the namespace of the Lease has to be set: told by both commands, with code 2."""
+    monkeypatch.setenv("BACKUPJOBWATCH_LEADER_ELECTION", "true")
+    result = await command(name)
+    assert result.exit_code == 2
+    assert "BACKUPJOBWATCH_LEASE_NAMESPACE: write the Lease's namespace" in result.output
+
+
 async def test_each_namespace_is_checked(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch) -> None:
     """With namespaces set, each is listed, and nothing else."""
     monkeypatch.setenv("BACKUPJOBWATCH_NAMESPACES", "team-a,team-b")

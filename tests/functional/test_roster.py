@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,10 +25,12 @@ from backupjobwatch.runtime import PATIENCE, Runtime
 from backupjobwatch.settings import Settings
 from backupjobwatch.step import Stepper
 from backupjobwatch.store import Store
+from tests.functional.notifying import webhook
 from tests.support.builders import JOB_NAME, job_payload
 from tests.support.canary import TOKEN
-from tests.support.kubernetes import STATUS_WRITES
+from tests.support.kubernetes import DELETIONS, STATUS_WRITES
 from tests.support.operator import MovableLoop
+from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator, Vault
@@ -71,6 +73,51 @@ async def test_steps_that_do_not_end_are_ended(api: KubernetesApi, vault: Vault,
     assert "phase" not in await api.status()
 
 
+async def test_nothing_goes_on_after_its_end(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
+    """Deliveries and deletions that are under way end with the roster: another operator may act from then on."""
+    settings = settings.model_copy(update={"notify_http_hosts": ("127.0.0.1",)})
+    async with Receiver() as receiver, Runtime.open(settings) as runtime:
+        receiver.then = "hang"
+        job_id = vault.set_job(JOB_NAME, job_payload())
+        api.create({"jobResourceId": job_id, "notify": [webhook(receiver.url)]}, "telling")
+        api.create({"jobResourceId": job_id, "ttlSecondsAfterFinished": 0}, "expiring")
+        others = asyncio.all_tasks()
+        with api.traffic.hold(DELETIONS) as hold:
+            for name in ("telling", "expiring"):
+                runtime.roster.notice(Watch.from_body(api.get(name)))
+            await asyncio.gather(hold.arrived(), receiver.received(1))
+            begun = {
+                what for task in asyncio.all_tasks() - others for what in ("_deliver", "_expire") if what in repr(task)
+            }
+            assert begun == {"_deliver", "_expire"}
+            await asyncio.wait_for(runtime.roster.close(0.0), 1)
+            assert not {task for task in asyncio.all_tasks() - others for what in begun if what in repr(task)}
+
+
+async def test_nothing_begins_after_its_end(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
+    """What kopf or the sweep still bring to a roster that is closed begins no step, no delivery, no deletion."""
+    settings = settings.model_copy(update={"notify_http_hosts": ("127.0.0.1",)})
+    async with Receiver() as receiver, Runtime.open(settings) as runtime:
+        for name in ("new", "telling", "expiring"):
+            api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())}, name)
+        for name in ("telling", "expiring"):
+            runtime.roster.notice(Watch.from_body(api.get(name)))
+            await api.status(name, phase="Succeeded")
+        await api.events_told(2)
+        await runtime.roster.close(0.0)
+        before = len(api.traffic.requests)
+        added: dict[str, dict[str, Any]] = {
+            "new": {},
+            "telling": {"notify": [webhook(receiver.url)]},
+            "expiring": {"ttlSecondsAfterFinished": 0},
+        }
+        for name, fields in added.items():
+            body = api.get(name)
+            runtime.roster.notice(Watch.from_body({**body, "spec": {**body["spec"], **fields}}))
+        await asyncio.sleep(0.2)
+        assert (len(api.traffic.requests), receiver.deliveries) == (before, [])
+
+
 async def test_a_watch_that_is_not_followed_has_no_ticks(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
     """A tick of a watch that was forgotten is told to end; to forget it twice is fine."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
@@ -89,10 +136,10 @@ async def test_a_defect_costs_a_step_and_no_more(
     """An error that nobody thought of is logged with its traceback, and the watch is stepped again when it is time."""
     caplog.set_level(logging.ERROR)
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
-    client = ArmClient(settings, Metrics())
+    metrics = Metrics()
+    client = ArmClient(settings, metrics)
     client.close()  # its threads are gone: every request of it is a RuntimeError
     store = await Store.connect()
-    metrics = Metrics()
     observer = Observer(Accesses(settings, store), Poller(settings, client, metrics))
     stepper = Stepper(settings, store, observer, metrics)
     webhooks = Webhooks(settings)

@@ -1,7 +1,8 @@
 """A small Kubernetes API server in the test's own event loop, faithful in what this operator uses of one.
 
 Discovery, lists (whole, by page, metadata alone), watch streams with bookmarks and 410, the status subresource with its
-preconditions and the CRD's schema, Events, and the ServiceAccounts and Secrets that identities come from. Whatever can go wrong on the way can be made to.
+preconditions and the CRD's schema, Events, Leases, and the ServiceAccounts and Secrets that identities come from.
+Whatever can go wrong on the way can be made to.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tests.support.canary import WORD
 from tests.support.kubernetes_discovery import discovery
 from tests.support.kubernetes_gitops import GitopsObjects
 from tests.support.kubernetes_identities import Identities
+from tests.support.kubernetes_leases import Leases
 from tests.support.kubernetes_objects import Objects, Refused
 from tests.support.kubernetes_streams import Streams
 from tests.support.kubernetes_traffic import Request, Rule, Traffic
@@ -49,6 +51,7 @@ class KubernetesApi:
         self.objects = Objects()
         self.identities = Identities()
         self.gitops = GitopsObjects()
+        self.leases = Leases()
         self.traffic = Traffic()
         self.crd_installed = True
         self.page: int | None = None
@@ -250,7 +253,7 @@ class KubernetesApi:
     def _answer(self, request: Request, *, accept: str) -> dict[str, Any]:
         if request.method == "GET" and (found := discovery(crd_installed=self.crd_installed).get(request.path)):
             return found
-        for others in (self.identities, self.gitops):
+        for others in (self.identities, self.gitops, self.leases):
             if found := others.answer(request):
                 return found
         if match := _EVENTS.fullmatch(request.path):

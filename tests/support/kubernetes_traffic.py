@@ -79,6 +79,10 @@ class Hold:
         async with asyncio.timeout(10):
             await self._first.wait()
 
+    def let_others_pass(self) -> None:
+        """Hold no more than those that have arrived."""
+        self.line = re.compile("(?!)")
+
     def release(self) -> None:
         """Let the requests go on, and hold no more."""
         self._released.set()

@@ -137,7 +137,7 @@ def _free_port() -> int:
 
 
 class Operators:
-    """Runs operators, one at a time: two would follow the same watches."""
+    """Runs operators: one at a time, but for tests of several, as two follow the same watches."""
 
     def __init__(self, cluster: Cluster, azure: str, directory: Path) -> None:
         self._cluster = cluster
@@ -155,6 +155,10 @@ class Operators:
     def start(self, **settings: str) -> OperatorProcess:
         """Start one with *settings* of its own, in place of any other."""
         self.stop()
+        return self.start_beside(**settings)
+
+    def start_beside(self, **settings: str) -> OperatorProcess:
+        """Start one with *settings* of its own, and let the others run."""
         log = self._directory / f"operator-{len(self._started)}.log"
         operator = OperatorProcess(settings_for(self._cluster, self._azure, **settings), log)
         self._started.append(operator)

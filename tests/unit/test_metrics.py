@@ -114,10 +114,15 @@ def test_a_write_is_counted_by_its_end(error: type[Exception] | None, result: st
 def test_operators_share_nothing() -> None:
     """Each operator has its own registry: what one counts, another does not."""
     one, other = Metrics(), Metrics()
-    one.lead(leading=True)
+    one.lead(lambda: True)
     assert (value(one, "backupjobwatch_leader"), value(other, "backupjobwatch_leader")) == (1, 0)
-    one.lead(leading=False)
-    assert value(one, "backupjobwatch_leader") == 0
+
+
+def test_the_leader_is_asked_at_each_scrape() -> None:
+    """Who leads no longer says so at the next scrape, though nobody has told the metric."""
+    metrics, leading = Metrics(), [True, False]
+    metrics.lead(lambda: leading.pop(0))
+    assert [value(metrics, "backupjobwatch_leader") for _ in range(2)] == [1, 0]
 
 
 def test_lags_are_never_negative() -> None:

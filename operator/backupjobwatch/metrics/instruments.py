@@ -16,7 +16,7 @@ from backupjobwatch.errors import Conflict, ObjectGone
 from backupjobwatch.metrics import catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from backupjobwatch.metrics.catalogue import Metric
 
@@ -62,9 +62,9 @@ class Metrics:
             for values in combinations:
                 self._counters[metric.name].labels(*values)
 
-    def lead(self, *, leading: bool) -> None:
-        """Say whether this process is the one that follows the watches."""
-        self._gauges[catalogue.LEADER.name].set(leading)
+    def lead(self, leading: Callable[[], bool]) -> None:
+        """Have it asked at each scrape from now on whether this process is the one that follows the watches."""
+        self._gauges[catalogue.LEADER.name].set_function(leading)
 
     def observe_outcome(self, phase: str, reason: str) -> None:
         """Count the end of a watch. Whoever calls this makes sure that nobody has counted it before."""

@@ -90,7 +90,7 @@ class Courier:
             task.cancel()
 
     async def close(self) -> None:
-        """End what is under way. Nothing is lost: see the objects."""
+        """End what is under way, and begin nothing more. Nothing is lost: see the objects."""
         self._closed = True
         for uid in list(self._batches):
             self.forget(uid)

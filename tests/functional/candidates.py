@@ -1,0 +1,87 @@
+"""Candidates for a Lease, in a test's own event loop, whose clock moves; and somebody else who may hold it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+
+from backupjobwatch.leader import Elector
+from backupjobwatch.settings import Settings
+from backupjobwatch.store import Store
+from tests.support.operator import MovableLoop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from tests.support.kubernetes import KubernetesApi
+
+    Stand = Callable[..., Awaitable[Elector]]
+
+LEASE: Final = ("operators", "backupjobwatch")
+READS: Final = "^GET .*/leases/backupjobwatch$"
+WRITES: Final = "^(PUT|POST) .*/leases"
+DURATION, DEADLINE, RETRY = 14, 10, 2
+SOMEBODY: Final[dict[str, Any]] = {
+    "holderIdentity": "somebody",
+    "leaseDurationSeconds": DURATION,
+    "acquireTime": "2026-03-04T01:00:00.000000Z",
+    "renewTime": "2026-03-04T01:00:00.000000Z",
+    "leaseTransitions": 3,
+}
+
+
+@contextlib.asynccontextmanager
+async def candidates() -> AsyncIterator[Stand]:
+    """Have candidates stand for election; each is closed at the end."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def stand(**options: Any) -> Elector:
+            store = await Store.connect()
+            stack.push_async_callback(store.close)
+            elector = Elector(Settings(lease_namespace=LEASE[0], **options), store)
+            elector.start(nothing)
+            stack.push_async_callback(elector.close)
+            return elector
+
+        yield stand
+
+
+async def nothing() -> None:
+    """Nothing has to be stopped."""
+
+
+async def advance(seconds: float) -> None:
+    """Let time pass, and let it be noticed."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, MovableLoop)
+    loop._advance(seconds)
+    await asyncio.sleep(0.05)
+
+
+async def happened(event: asyncio.Event) -> None:
+    async with asyncio.timeout(5):
+        await event.wait()
+
+
+async def looks(api: KubernetesApi, times: int = 1) -> None:
+    """Wait until the Lease was looked at so often more, each at its time."""
+    for _ in range(times):
+        before = len(api.traffic.matching(READS))
+        await advance(RETRY)
+        await api.until(lambda before=before: [each.status for each in api.traffic.matching(READS)[before:]])  # type: ignore[misc]
+        await asyncio.sleep(0.05)
+
+
+def spec(api: KubernetesApi) -> dict[str, Any]:
+    found: dict[str, Any] = api.leases.get(LEASE)["spec"]
+    return found
+
+
+async def stand_by(api: KubernetesApi, stand: Stand) -> Elector:
+    """Return a candidate that has seen that somebody holds the Lease."""
+    api.leases.put(LEASE, **SOMEBODY)
+    elector = await stand()
+    await happened(elector.standing_by)
+    await asyncio.sleep(0.02)
+    return elector

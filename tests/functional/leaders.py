@@ -1,0 +1,102 @@
+"""Operators that elect a leader, and what tests do with them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from backupjobwatch.errors import LeaseLost
+from tests.support.canary import TOKEN
+from tests.support.operator_process import OperatorProcess, clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from demo.simulator import AzureSimulator
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+    StartProcess = Callable[[], Awaitable[OperatorProcess]]
+
+LEASE: Final = ("operators", "backupjobwatch")
+LOOKS: Final = "^GET .*/leases/backupjobwatch$"
+RENEWALS: Final = "^PUT .*/leases/backupjobwatch$"
+DURATION, DEADLINE, RETRY = 14, 10, 2
+ELECTION: Final[dict[str, Any]] = {"leader_election": True, "lease_namespace": LEASE[0]}
+
+
+@contextlib.contextmanager
+def processes(api: KubernetesApi, sim: AzureSimulator, folder: Path) -> Iterator[StartProcess]:
+    """Start an operator as a process, and wait until it leads; it does not outlast the test."""
+    with contextlib.ExitStack() as stack:
+
+        async def start_process() -> OperatorProcess:
+            environment = clean_environment(
+                KUBECONFIG=os.environ["KUBECONFIG"],
+                BACKUPJOBWATCH_AZURE_ENDPOINT=sim.url,
+                BACKUPJOBWATCH_DEVELOPMENT="true",
+                BACKUPJOBWATCH_DEVELOPMENT_TOKEN=TOKEN,
+                BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES="*",
+                BACKUPJOBWATCH_LEADER_ELECTION="true",
+                BACKUPJOBWATCH_LEASE_NAMESPACE=LEASE[0],
+            )
+            process = OperatorProcess(environment, folder / "operator.log")
+            stack.callback(lambda: process.kill() if process.running else None)
+            await api.until(lambda: api.watched, within=40)
+            return process
+
+        yield start_process
+
+
+@contextlib.asynccontextmanager
+async def standby(start: StartOperator, **options: Any) -> AsyncIterator[Operator]:
+    """Run an operator that stands by, as somebody else holds the Lease; at the end it may lead."""
+    async with start(watching=False, **ELECTION, **options) as operator:
+        async with asyncio.timeout(10):
+            while await operator.probe("/readyz") != HTTPStatus.OK:  # noqa: ASYNC110 -- nothing tells us
+                await asyncio.sleep(0.05)
+        yield operator
+
+
+@contextlib.asynccontextmanager
+async def deposed(operator: contextlib.AbstractAsyncContextManager[Operator]) -> AsyncIterator[Operator]:
+    """Run an operator that is going to lose its Lease, and ends for it."""
+    with pytest.raises(LeaseLost):
+        async with operator as running:
+            yield running
+
+
+def holder(api: KubernetesApi) -> str:
+    return str(api.leases.get(LEASE)["spec"]["holderIdentity"])
+
+
+async def ended(operator: Operator) -> None:
+    """Wait for the end of an operator, which stops on its own."""
+    await asyncio.to_thread(operator._thread.join, 10.0)
+    assert not operator._thread.is_alive()
+
+
+async def ready(operator: Operator) -> bool:
+    return (await operator.probe("/healthz"), await operator.probe("/readyz")) == (200, 200)
+
+
+async def take_over(api: KubernetesApi, operator: Operator) -> None:
+    """Wait until an operator that may have the Lease has it, and follows the watches."""
+    before = holder(api)
+    await go_on(lambda: holder(api) not in ("", before) and api.watched, operator)
+
+
+async def go_on(look: Callable[[], object], *operators: Operator) -> None:
+    """Let time pass, in steps in which a leader can renew its Lease, until *look* finds something."""
+    async with asyncio.timeout(30):
+        while not look():
+            for operator in operators:
+                operator.advance(RETRY)
+            await asyncio.sleep(0.1)

@@ -1,0 +1,214 @@
+"""Several operators and one Lease: one acts, the others stand by, and take over without a gap that anybody would see."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.functional.leaders import (
+    DURATION,
+    ELECTION,
+    LEASE,
+    LOOKS,
+    RETRY,
+    go_on,
+    holder,
+    processes,
+    ready,
+    standby,
+    take_over,
+)
+from tests.support.builders import JOB_NAME, job_payload, running_payload
+from tests.support.kubernetes import EVENT_POSTS
+from tests.support.scrape import Scrape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.conftest import StartOperator
+    from tests.functional.leaders import StartProcess
+    from tests.support.kubernetes import KubernetesApi
+
+
+@pytest.fixture
+def start_process(api: KubernetesApi, sim: AzureSimulator, tmp_path: Path) -> Iterator[StartProcess]:
+    with processes(api, sim, tmp_path) as start_process:
+        yield start_process
+
+
+# ── one acts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_one_acts_and_both_are_ready(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """Who stands by is alive and ready, follows nothing, asks Azure nothing, and looks at the Lease only."""
+    async with start(**ELECTION) as leader, standby(start) as other:
+        leads = holder(api)
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+        await api.events_told(1)
+        asked, looks = len(sim.requests), len(api.traffic.matching(LOOKS))
+        await go_on(lambda: len(sim.requests) >= asked + 5, leader, other)
+        assert len(api.traffic.matching(LOOKS)) > looks + 20
+        assert len(api.traffic.matching("^GET .*/backupjobwatches$")) < 8  # of one operator, its sweeps included
+        assert api.watched == 1
+        assert holder(api) == leads
+        assert await ready(leader)
+        assert await ready(other)
+
+
+async def test_metrics_tell_who_leads(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """Who stands by serves metrics too, without any watch in them; leadership moves with the Lease."""
+    async with contextlib.AsyncExitStack() as stack:
+        async with start(**ELECTION) as leader:
+            other = await stack.enter_async_context(standby(start))
+            api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())})
+            await api.events_told(1)
+            scrapes = [await Scrape.of(each) for each in (leader, other)]
+            for name in ("backupjobwatch_leader", "backupjobwatch_watches"):
+                assert [scrape.value(name) for scrape in scrapes] == [1, 0]
+        await take_over(api, other)
+        scrape = await Scrape.until(other, lambda each: each.value("backupjobwatch_watches") == 1)
+        assert scrape.value("backupjobwatch_leader") == 1
+
+
+async def test_days_of_standing_by(api: KubernetesApi, start: StartOperator) -> None:
+    """An operator that has stood by for long is as alive as at first, and so is one whose API server went away."""
+    api.leases.put(LEASE, holderIdentity="somebody", leaseDurationSeconds=10**6)
+    async with standby(start) as operator:
+        for _ in range(100):
+            operator.advance(3600)
+            await asyncio.sleep(0.01)
+        looks = len(api.traffic.matching(LOOKS))
+        await api.go_away()
+        operator.advance(60)
+        await asyncio.sleep(0.1)
+        assert await ready(operator)
+        await api.come_back()
+        operator.advance(60)
+        await api.until(lambda: len(api.traffic.matching(LOOKS)) > looks)
+
+
+async def test_nobody_is_ready_without_the_crd(api: KubernetesApi, start: StartOperator) -> None:
+    """Who could not act does not stand for election, and is not ready: a rolling update stops at that."""
+    api.crd_installed = False
+    async with start(watching=False, **ELECTION) as operator:
+        await api.until(lambda: api.traffic.matching("^GET .*/backupjobwatches$"))
+        await asyncio.sleep(0.1)
+        assert await operator.probe("/readyz") == 503
+        assert api.traffic.matching("/leases") == []
+
+
+async def test_nobody_is_ready_without_the_right_to_the_lease(api: KubernetesApi, start: StartOperator) -> None:
+    """Nor is who may not read or write the Lease."""
+    refusal = api.traffic.fail("/leases", status=403, times=None)
+    async with start(watching=False, **ELECTION) as operator:
+        await api.until(lambda: refusal.used)
+        await asyncio.sleep(0.1)
+        assert (await operator.probe("/healthz"), await operator.probe("/readyz")) == (200, 503)
+        refusal.end()
+        operator.advance(RETRY)
+        await api.until(lambda: api.watched)
+        await asyncio.sleep(0.1)
+        assert await ready(operator)
+
+
+async def test_shards_act_side_by_side(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """Operators of different namespaces, each with its own Lease, both act, each where it is to."""
+    job_id = vault.set_job(JOB_NAME, job_payload())
+    async with (
+        start(**ELECTION, namespaces="team-a", lease_name="backupjobwatch-a"),
+        start(**ELECTION, namespaces="team-b", lease_name="backupjobwatch-b"),
+    ):
+        for namespace in ("team-a", "team-b"):
+            api.create({"jobResourceId": job_id}, namespace=namespace)
+            await api.status(namespace=namespace, phase="Succeeded")
+        await api.events_told(2)
+    leases = {request.path for request in api.traffic.matching("^POST .*/leases$|^PUT .*/leases/")}
+    assert {path.rpartition("/")[2] for path in leases} == {"leases", "backupjobwatch-a", "backupjobwatch-b"}
+
+
+async def test_without_election_there_is_no_lease(api: KubernetesApi, start: StartOperator) -> None:
+    """By default nobody asks for a Lease, which nobody has to be allowed then."""
+    async with start():
+        await asyncio.sleep(0.1)
+    assert api.traffic.matching("/leases") == []
+
+
+# ── hand-over ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_graceful_stop_hands_over_at_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """A leader that ends releases the Lease, and who stands by has it at its next look; all is told once."""
+    job_id = vault.set_job(JOB_NAME, running_payload())
+    async with contextlib.AsyncExitStack() as stack:
+        async with start(**ELECTION):
+            other = await stack.enter_async_context(standby(start))
+            api.create({"jobResourceId": job_id, "pollInterval": "10s"})
+            before = await api.status(phase="Running")
+            await api.events_told(1)
+        assert holder(api) == ""
+        vault.set_job(JOB_NAME, job_payload())
+        await take_over(api, other)
+        assert await ready(other)
+        await go_on(lambda: api.get()["status"]["phase"] == "Succeeded", other)
+        assert (await api.status())["watchStartTime"] == before["watchStartTime"]
+        assert [event["reason"] for event in await api.events_told(2)] == ["JobInProgress", "JobCompleted"]
+    assert api.leases.get(LEASE)["spec"]["leaseTransitions"] == 1
+
+
+async def test_the_lease_is_released_when_nothing_goes_on_any_more(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """A leader that finishes a step after it was told to stop holds the Lease until that is written."""
+    async with start(**ELECTION) as leader:
+        with sim.hold() as hold:
+            api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+            await hold.arrived()
+            leader.finish()
+            await asyncio.sleep(0.3)
+            assert holder(api) != ""
+    lines = [request.line for request in api.traffic.requests if request.method != "GET"]
+    assert [line.rpartition("/")[2] for line in lines if "leases" not in line] == ["status", "events"]
+    assert "leases" in lines[-1]
+    assert holder(api) == ""
+
+
+async def test_a_crash_hands_over_within_the_duration(
+    api: KubernetesApi, vault: Vault, start: StartOperator, start_process: StartProcess
+) -> None:
+    """After SIGKILL, nobody acts before the Lease has run out, and the other does then; all is told once."""
+    process = await start_process()
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+    await api.events_told(1)
+    async with standby(start) as other:
+        dead = holder(api)
+        process.kill()
+        vault.set_job(JOB_NAME, job_payload())
+        other.advance(DURATION - RETRY - 1)
+        await asyncio.sleep(0.2)
+        assert (holder(api), api.watched) == (dead, 0)
+        await take_over(api, other)
+        await go_on(lambda: api.get()["status"]["phase"] == "Succeeded", other)
+        assert [event["reason"] for event in await api.events_told(2)] == ["JobInProgress", "JobCompleted"]
+
+
+async def test_killed_between_the_write_and_its_event(
+    api: KubernetesApi, vault: Vault, start: StartOperator, start_process: StartProcess
+) -> None:
+    """What a leader had written, and not told yet when it died, the next one tells, once."""
+    process = await start_process()
+    async with standby(start) as other:
+        with api.traffic.hold(EVENT_POSTS) as hold:
+            api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+            await hold.arrived()
+            process.kill()
+        await take_over(api, other)
+        assert [event["reason"] for event in await api.events_told(1)] == ["JobCompleted"]
+        await asyncio.sleep(0.2)
+    assert (len(api.events()), len(api.writes())) == (1, 1)

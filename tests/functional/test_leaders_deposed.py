@@ -1,0 +1,120 @@
+"""Leaders that lose their Lease: they stop before another may begin, and what is on its way even so is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.functional.leaders import (
+    DEADLINE,
+    DURATION,
+    ELECTION,
+    LEASE,
+    RENEWALS,
+    RETRY,
+    deposed,
+    ended,
+    go_on,
+    holder,
+    processes,
+    ready,
+    standby,
+    take_over,
+)
+from tests.support.builders import JOB_NAME, job_payload, running_payload
+from tests.support.kubernetes import STATUS_WRITES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.conftest import StartOperator
+    from tests.functional.leaders import StartProcess
+    from tests.support.kubernetes import KubernetesApi
+
+
+@pytest.fixture
+def start_process(api: KubernetesApi, sim: AzureSimulator, tmp_path: Path) -> Iterator[StartProcess]:
+    with processes(api, sim, tmp_path) as start_process:
+        yield start_process
+
+
+async def test_a_leader_that_cannot_renew_stops_before_another_may_begin(
+    api: KubernetesApi, vault: Vault, start: StartOperator
+) -> None:
+    """Renewals fail: the leader ends at its deadline; only later is the Lease there for others to take."""
+    vault.set_job(JOB_NAME, running_payload())
+    async with contextlib.AsyncExitStack() as stack:
+        async with deposed(start(**ELECTION)) as leader:
+            other = await stack.enter_async_context(standby(start))
+            leads = holder(api)
+            refusal = api.traffic.fail(RENEWALS, status=500, times=None)
+            leader.advance(DEADLINE - 1)
+            other.advance(DEADLINE - 1)
+            await asyncio.sleep(0.2)
+            assert await ready(leader)
+            leader.advance(1)
+            other.advance(1)
+            await ended(leader)
+        assert (holder(api), refusal.used > 0) == (leads, True)
+        refusal.end()
+        await take_over(api, other)
+
+
+async def test_a_leader_whose_api_server_is_gone_ends(api: KubernetesApi, start: StartOperator) -> None:
+    """No way to the API server, for longer than the deadline: the leader ends; who comes then waits, and leads."""
+    async with deposed(start(**ELECTION)) as leader:
+        await api.go_away()
+        leader.advance(DEADLINE)
+        await ended(leader)
+    await api.come_back()
+    async with standby(start) as again:
+        await take_over(api, again)
+
+
+async def test_steps_end_with_the_term(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """A poll that is under way when the Lease is lost is not waited for, and what it brings is not written."""
+    with sim.hold() as hold:
+        async with deposed(start(**ELECTION)) as leader:
+            api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+            await hold.arrived()
+            api.leases.put(LEASE, holderIdentity="somebody", leaseDurationSeconds=DURATION)
+            leader.advance(RETRY)
+            await ended(leader)
+        hold.release()
+    assert api.traffic.matching(STATUS_WRITES) == []
+    assert holder(api) == "somebody"
+
+
+async def test_a_late_write_is_refused(
+    api: KubernetesApi, vault: Vault, start: StartOperator, start_process: StartProcess
+) -> None:
+    """A leader that stood still with a write on its way: another has taken over, and the write changes nothing."""
+    process = await start_process()
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+    await api.events_told(1)
+    async with standby(start) as other:
+        with api.traffic.hold(STATUS_WRITES) as hold:
+            api.edit(pollInterval="30s")
+            async with asyncio.timeout(30):
+                await hold.arrived()
+            hold.let_others_pass()
+            process.send(signal.SIGSTOP)
+            vault.set_job(JOB_NAME, job_payload())
+            await take_over(api, other)
+            await go_on(lambda: api.get()["status"]["phase"] == "Succeeded", other)
+            written = await api.status()
+        await api.until(lambda: [each.status for each in api.traffic.matching(STATUS_WRITES)].count(409) == 1)
+        process.send(signal.SIGCONT)
+        assert await asyncio.to_thread(process.wait) == 1
+        assert "is held by" in process.log
+        assert "Traceback" not in process.log
+        assert await api.status() == written
+        assert [event["reason"] for event in await api.events_told(2)] == ["JobInProgress", "JobCompleted"]
