@@ -64,7 +64,7 @@ class Kind:
             level = schema["properties"]
             for parent in parents:
                 level = level.setdefault(parent, anything())["properties"]
-            level[leaf] = {"type": "string"}
+            level[leaf] = {"type": "string"} if isinstance(self.defaults.get(name, ""), str) else anything()
         for name, value in self.defaults.items():
             *parents, leaf = name.split(".")
             level = schema["properties"]
@@ -112,6 +112,8 @@ def anything() -> dict[str, Any]:
     return {"type": "object", "x-kubernetes-preserve-unknown-fields": True, "properties": {}}
 
 
+ADMISSION = "admissionregistration.k8s.io"
+MATCH_DEFAULTS: dict[str, Any] = {"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}}
 RBAC = "rbac.authorization.k8s.io"
 KINDS = (
     Kind(
@@ -173,6 +175,22 @@ KINDS = (
         kind="PodDisruptionBudget",
         short_names=("pdb",),
         subresources=STATUS,
+    ),
+    # The API server acts on these two, and trusts that their defaults are filled in.
+    Kind(
+        group=ADMISSION,
+        plural="validatingadmissionpolicies",
+        kind="ValidatingAdmissionPolicy",
+        namespaced=False,
+        defaults={f"spec.matchConstraints.{name}": value for name, value in MATCH_DEFAULTS.items()},
+        subresources=STATUS,
+    ),
+    Kind(
+        group=ADMISSION,
+        plural="validatingadmissionpolicybindings",
+        kind="ValidatingAdmissionPolicyBinding",
+        namespaced=False,
+        defaults={f"spec.matchResources.{name}": value for name, value in MATCH_DEFAULTS.items()},
     ),
     Kind(group="networking.k8s.io", plural="networkpolicies", kind="NetworkPolicy", short_names=("netpol",)),
 )
