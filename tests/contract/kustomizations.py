@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 MANIFESTS: Final = ROOT / "manifests"
 OVERLAYS: Final = sorted(path.parent.name for path in MANIFESTS.glob("overlays/*/kustomization.yaml"))
 IDENTITIES: Final = ("workload-identity", "service-principal")
-OF_TENANTS: Final = {"identity"}
-"""Components for namespaces of tenants, not for the operator's install."""
 COMPONENTS: Final = sorted(
     path.parent.name for path in MANIFESTS.glob("components/*/kustomization.yaml") if path.parent.name not in IDENTITIES
 )

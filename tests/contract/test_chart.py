@@ -80,7 +80,12 @@ def test_installs_what_the_overlay_does(tmp_path: Path, overlay: str) -> None:
     assert ours == comparable(kustomize(ROOT / "manifests" / "overlays" / overlay))
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+def test_components_have_switches() -> None:
+    """There is a value for each component."""
+    assert sorted(SWITCHES) == COMPONENTS
+
+
+@pytest.mark.parametrize("component", SWITCHES)
 def test_switches_on_what_the_component_has(tmp_path: Path, component: str) -> None:
     """The value of that name adds the very objects of a component."""
     ours = comparable(render(tmp_path, {SWITCHES[component]: {"enabled": True}}))

@@ -11,6 +11,7 @@ import yaml
 
 from backupjobwatch.core.spec import parse_spec
 from demo.simulator import jobs as demo_jobs
+from tests.contract.kustomizations import COMPONENTS, OVERLAYS, build
 
 if TYPE_CHECKING:
     from demo.controlplane import Kubectl
@@ -29,6 +30,7 @@ def test_base(kubectl: Kubectl) -> None:
         "namespace",
         "customresourcedefinition",
         "serviceaccount",
+        "role",
         "clusterrole",
         "clusterrolebinding",
         "deployment",
@@ -39,7 +41,18 @@ def test_base(kubectl: Kubectl) -> None:
     assert all(line.endswith(" unchanged") for line in again), again
     kubectl("-n", "backupjobwatch-system", "get", "deploy,sa")
     kubectl("delete", "namespace", "backupjobwatch-system", "--wait=false")
-    kubectl("delete", "clusterrole,clusterrolebinding", "backupjobwatch", "--wait=false")
+    kubectl("delete", "clusterrole", *(f"backupjobwatch{name}" for name in ("", "-view", "-edit")), "--wait=false")
+    kubectl("delete", "clusterrolebinding", "backupjobwatch", "--wait=false")
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_overlays(kubectl: Kubectl, namespace: str, tmp_path: Path, overlay: str) -> None:
+    """The API server takes each overlay, alone and with all components, in a namespace of the user's choice."""
+    for components in ((), COMPONENTS):
+        objects = build(tmp_path, overlay, *components, namespace=namespace)
+        applied = kubectl("apply", "--dry-run=server", "-k", str(tmp_path)).stdout.splitlines()
+        assert len(applied) == len(objects)
+        assert all(line.endswith(" (server dry run)") for line in applied), applied
 
 
 def test_readme(kubectl: Kubectl, tmp_path: Path) -> None:
