@@ -18,6 +18,8 @@ IDENTITIES: Final = ("workload-identity", "service-principal")
 COMPONENTS: Final = sorted(
     path.parent.name for path in MANIFESTS.glob("components/*/kustomization.yaml") if path.parent.name not in IDENTITIES
 )
+KUBERNETES: Final = ("1.31", "1.34", "1.37")
+"""Versions whose schemas are asked: the least that is supported, and the newest that the validator knows."""
 
 
 def build(folder: Path, overlay: str, *components: str, **more: Any) -> list[Manifest]:

@@ -11,7 +11,7 @@ import yaml
 from kubernetes_validate.utils import ValidationError, validate
 
 from backupjobwatch.constants import GROUP
-from tests.contract.kustomizations import COMPONENTS, IDENTITIES, MANIFESTS, OVERLAYS, build, env_of, pod_of
+from tests.contract.kustomizations import COMPONENTS, IDENTITIES, KUBERNETES, MANIFESTS, OVERLAYS, build, env_of, pod_of
 from tests.contract.pod_security import violations
 from tests.contract.project import kustomize, pick
 
@@ -24,8 +24,6 @@ COMBINATIONS: Final = [
     for count in range(len(COMPONENTS) + 1)
     for chosen in itertools.combinations(COMPONENTS, count)
 ]
-KUBERNETES: Final = ("1.31", "1.34", "1.37")
-"""Versions whose schemas are asked: the least that is supported, and the newest that the validator knows."""
 
 
 @pytest.mark.parametrize(("overlay", "components"), COMBINATIONS, ids=lambda part: part or "alone")

@@ -112,7 +112,7 @@ def test_sbom_is_the_image(parts: dict[str, Any], uv: Path) -> None:
     """The list has the project, and the packages of the lock file that the image has, in these versions."""
     about = parts["metadata"]["component"]
     assert (parts["bomFormat"], about["name"], about["version"]) == ("CycloneDX", "backupjobwatch", __version__)
-    command = [uv, "export", "--frozen", "--no-default-groups", "--no-emit-project", "--no-hashes", "--no-header"]
+    command = [str(uv), "export", "--frozen", "--no-default-groups", "--no-emit-project", "--no-hashes", "--no-header"]
     locked = subprocess.check_output(command, cwd=ROOT, env=ENVIRONMENT, text=True, stderr=subprocess.DEVNULL)
     wanted = set(re.findall(r"^([\w.-]+)==([\w.]+)(?! *; sys_platform == 'win32')", locked, re.MULTILINE))
     listed = {
