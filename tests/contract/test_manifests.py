@@ -132,6 +132,12 @@ def test_roles_of_people(objects: list[Manifest]) -> None:
         assert (rule["apiGroups"], rule["resources"], set(rule["verbs"])) == ([GROUP], [PLURAL], verbs)
 
 
+def test_metrics_reader_finds_the_pods(objects: list[Manifest]) -> None:
+    """A Prometheus with this role finds the pods that it is to scrape, in the operator's namespace, and nothing else."""
+    role = pick(objects, "Role", "backupjobwatch-metrics-reader")
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
+
+
 def test_token_is_the_pods_alone(objects: list[Manifest], pod: dict[str, Any]) -> None:
     """The pod asks for the account's token by itself; nothing else that runs as the account gets one unasked."""
     assert pick(objects, "ServiceAccount")["automountServiceAccountToken"] is False

@@ -16,7 +16,7 @@ from backupjobwatch import __version__
 from backupjobwatch.settings import Settings
 from tests.contract import markdown
 from tests.contract.kustomizations import KUBERNETES, OVERLAYS, pod_of
-from tests.contract.project import ENVIRONMENT, ROOT, kustomize, load, pick, pyproject, read, relative
+from tests.contract.project import ROOT, kustomize, load, pick, pyproject, read, relative
 from tests.support.helm import helm_path, run_helm
 
 if TYPE_CHECKING:
@@ -38,10 +38,8 @@ def package(image: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def release(sbom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of a release."""
-    listed = subprocess.run(["make", "sbom"], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert listed.returncode == 0, listed.stderr
     folder = tmp_path_factory.mktemp("release") / "files"
     done = package(IMAGE, folder)
     assert done.returncode == 0, done.stderr
@@ -133,6 +131,58 @@ def test_runs_what_contributors_run() -> None:
     assert variables == {"E2E_KUBECONFIG": "build/kind.kubeconfig", "E2E_CLUSTER_MAY_BE_CHANGED": "yes"}
     for each in matrix():
         assert each["image"].startswith(f"kindest/node:v{each['kubernetes']}.")
+
+
+def step(name: str) -> str:
+    """Return the script of that step of the release."""
+    (workflow,) = load(".github/workflows/release.yaml")
+    (found,) = (each for each in workflow["jobs"]["release"]["steps"] if each.get("name") == name)
+    script: str = found["run"]
+    return script
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout of a version that is to be released."""
+    changelog = f"# Changelog\n\n## [{__version__}]\n\n- New.\n\n## [0.0.1]\n\n- Old.\n"
+    (tmp_path / "CHANGELOG.md").write_text(changelog, encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(read("pyproject.toml"), encoding="utf-8")
+    (tmp_path / "build").mkdir()
+    return tmp_path
+
+
+def run_step(script: str, checkout: Path, **environment: str) -> int:
+    """Run a script as GitHub does; return its exit status."""
+    environment = {"PATH": os.environ["PATH"], **environment}
+    return subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", script], cwd=checkout, env=environment, check=False
+    ).returncode
+
+
+@pytest.mark.parametrize(
+    ("tag", "changes", "ends"), [(f"v{__version__}", "", 0), ("v0.0.1", "", 1), (f"v{__version__}", "# Changelog", 1)]
+)
+def test_releases_what_the_tag_says(checkout: Path, tag: str, changes: str, ends: int) -> None:
+    """A tag is released if it is the project's version, and the changelog has that; names are in small letters."""
+    script = step("The tag is the version of the project, and the changelog has it")
+    if changes:
+        (checkout / "CHANGELOG.md").write_text(changes, encoding="utf-8")
+    output = checkout / "output"
+    owner = {"GITHUB_REPOSITORY": "Some/BackupJobWatch", "GITHUB_REPOSITORY_OWNER": "Some"}
+    assert run_step(script, checkout, GITHUB_REF_NAME=tag, GITHUB_OUTPUT=str(output), **owner) == ends
+    if ends == 0:
+        assert output.read_text().splitlines() == [
+            f"version={__version__}",
+            "image=ghcr.io/some/backupjobwatch",
+            "charts=ghcr.io/some/charts",
+        ]
+
+
+def test_notes_are_the_changelogs(checkout: Path) -> None:
+    """The notes of a release are its section of the changelog, and no other."""
+    (script,) = (line for line in step("Publish the files").splitlines() if line.startswith("awk"))
+    assert run_step(script, checkout, VERSION=__version__) == 0
+    assert (checkout / "build" / "notes.md").read_text().strip() == "- New."
 
 
 # ── the support matrix ───────────────────────────────────────────────────────────────────────────────────────────────
