@@ -7,7 +7,7 @@ UV := UV_PROJECT_ENVIRONMENT=$(VENV) build/uv/bin/uv
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup control-plane check format test test-end-to-end test-in-process bench-reads demo dashboard image clean
+.PHONY: help setup control-plane check audit format test test-end-to-end test-in-process bench-reads demo dashboard sbom image clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -29,7 +29,16 @@ check: setup  ## Lint, types, layers, format: under two minutes
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/yamllint --strict .
+	$(BIN)/shellcheck .ci/run .github/package
+	$(BIN)/actionlint -color=false -shellcheck=$(BIN)/shellcheck
+	$(BIN)/zizmor --offline --quiet --no-progress .github
 	@! git grep -nE '(TO''DO|FIX''ME|XX''X)' -- ':!*.lock' || { echo 'finish it, or file an issue'; exit 1; }
+	@$(MAKE) --no-print-directory audit
+
+audit: setup  ## Look for known vulnerabilities of what is installed (AUDIT=strict fails where nobody can be asked)
+	@mkdir -p build
+	@$(UV) export --quiet --frozen --no-emit-project --no-header --output-file build/requirements.txt
+	$(BIN)/python -m tests.supply_chain.audit $(if $(filter strict,$(AUDIT)),--strict) build/requirements.txt
 
 format: setup  ## Mend what can be mended
 	$(BIN)/ruff check --fix --quiet
@@ -63,6 +72,12 @@ demo: setup  ## See it work: API server, Azure simulator, operator, sample watch
 
 dashboard: setup  ## Draw docs/dashboard.svg from a run of some minutes, with a real Prometheus
 	$(BIN)/python -m demo.dashboard
+
+sbom: setup  ## List what the image is made of (CycloneDX), and the licences, in build/sbom
+	@mkdir -p build/sbom
+	@UV_PYTHON=$(abspath $(BIN)/python) UV_PROJECT_ENVIRONMENT=build/runtime build/uv/bin/uv sync --quiet --frozen --no-default-groups --no-editable
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --validate --output-file build/sbom/backupjobwatch.cdx.json build/runtime/bin/python
+	$(BIN)/pip-licenses --python build/runtime/bin/python --format markdown --with-urls --output-file build/sbom/licences.md
 
 image:  ## Build the container image
 	docker build -t backupjobwatch:dev .

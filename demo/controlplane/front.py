@@ -135,6 +135,10 @@ class Front:
                 # Lists are merged with those of the moment; the rest is merged by the server, at its own time.
                 _, live = await self._upstream.call("GET", path.removesuffix("/status"))
                 body, content_type = merge_patch(live, body), "application/merge-patch+json"
+            elif outgoing.method == "PUT" and not body["metadata"].get("resourceVersion"):
+                # Kubernetes' own kinds may be replaced without one, custom resources may not.
+                _, live = await self._upstream.call("GET", path.removesuffix("/status"))
+                body["metadata"]["resourceVersion"] = live.get("metadata", {}).get("resourceVersion")
             outgoing.send(body, JSON if content_type == protobuf.CONTENT_TYPE else content_type)
 
     async def _relay(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from .faults import REASONS, Exchange, Fault, Faults
-from .traffic import Request, Traffic
+from .traffic import Request, Traffic, is_watch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,10 +31,12 @@ class Gate:
         self.faults = Faults()
         self.requests = Traffic()
         self.opened = asyncio.Event()
-        """Requests wait for this."""
+        """Requests wait for this, but for the first of the API server itself."""
         self._answer = answer
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        if not self.opened.is_set() and (nothing := nothing_yet(request)) is not None:
+            return nothing
         await self.opened.wait()
         method, path, query = request.method, request.path, request.query_string
         asked = Request(method=method, path=path, query=query, agent=request.headers.get("User-Agent", ""), status=None)
@@ -63,6 +65,22 @@ class Gate:
         finally:
             if not known:
                 self.requests.record(asked)
+
+
+def nothing_yet(request: web.Request) -> web.StreamResponse | None:
+    """
+    Answer the API server's own first look at policies and namespaces, before anything is served; None for the rest.
+
+    It admits nothing until it has seen what policies there are, the CRD not that the policies are stored by. There are
+    none; from then on it watches, and that waits for the opening.
+    """
+    if request.method != "GET" or not request.headers.get("User-Agent", "").startswith(SERVER_AGENT):
+        return None
+    if "sendInitialEvents" in request.query:  # a list in the form of a watch: it then asks for a plain one
+        return failure(422, "Invalid", "not before this server has started")
+    if is_watch(request.method, request.query_string):
+        return None
+    return web.json_response({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "0"}, "items": []})
 
 
 def dropped(request: web.Request) -> web.StreamResponse:

@@ -61,7 +61,10 @@ class Kind:
 
     def crd(self) -> dict[str, Any]:
         schema = anything()
-        fields = {name: {"type": "string"} for name in (*self.selectable, *self.defaults)} | self.checked
+        fields = {
+            name: {"type": "string"} if isinstance(self.defaults.get(name, ""), str) else anything()
+            for name in (*self.selectable, *self.defaults)
+        } | self.checked
         for name, field_schema in fields.items():
             *parents, leaf = name.split(".")
             level = schema["properties"]
@@ -121,6 +124,8 @@ MICRO_TIME = {
     "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)$",
 }
 """The only form in which Go's metav1.MicroTime takes a time: with six digits. Others are no Lease to a cluster."""
+ADMISSION = "admissionregistration.k8s.io"
+MATCH_DEFAULTS: dict[str, Any] = {"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}}
 RBAC = "rbac.authorization.k8s.io"
 KINDS = (
     Kind(
@@ -189,6 +194,22 @@ KINDS = (
         kind="PodDisruptionBudget",
         short_names=("pdb",),
         subresources=STATUS,
+    ),
+    # The API server acts on these two, and trusts that their defaults are filled in.
+    Kind(
+        group=ADMISSION,
+        plural="validatingadmissionpolicies",
+        kind="ValidatingAdmissionPolicy",
+        namespaced=False,
+        defaults={f"spec.matchConstraints.{name}": value for name, value in MATCH_DEFAULTS.items()},
+        subresources=STATUS,
+    ),
+    Kind(
+        group=ADMISSION,
+        plural="validatingadmissionpolicybindings",
+        kind="ValidatingAdmissionPolicyBinding",
+        namespaced=False,
+        defaults={f"spec.matchResources.{name}": value for name, value in MATCH_DEFAULTS.items()},
     ),
     Kind(group="networking.k8s.io", plural="networkpolicies", kind="NetworkPolicy", short_names=("netpol",)),
 )

@@ -1,4 +1,4 @@
-"""The simulator with one vault and one job, its clock stopped, and a way to ask it; and uv."""
+"""The simulator with one vault and one job, its clock stopped, and a way to ask it; uv; and what the image is made of."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from demo.simulator import AzureSimulator, ManualClock, Vault, running_simulator
-from tests.contract.project import ROOT, read
+from tests.contract.project import ENVIRONMENT, ROOT, read
 from tests.contract.simulator_client import JOB, TOKEN, Get
 from tests.support import azure
 
@@ -60,3 +60,11 @@ def uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     subprocess.run([folder / "bin" / "pip", "install", "--quiet", f"uv=={version}"], check=True)
     return folder / "bin" / "uv"
+
+
+@pytest.fixture(scope="session")
+def sbom() -> Path:
+    """The folder that ``make sbom`` fills."""
+    done = subprocess.run(["make", "sbom"], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return ROOT / "build" / "sbom"

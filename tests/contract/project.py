@@ -56,7 +56,7 @@ def kustomize(folder: Path) -> list[Manifest]:
     return [value for value in yaml.safe_load_all(done.stdout) if value is not None]
 
 
-def pick(objects: list[Manifest], kind: str) -> Manifest:
-    """Return the one object of that *kind*."""
-    (found,) = (each for each in objects if each["kind"] == kind)
+def pick(objects: list[Manifest], kind: str, name: str = "") -> Manifest:
+    """Return the one object of that *kind*, and of that *name* where there are several."""
+    (found,) = (each for each in objects if each["kind"] == kind and name in ("", each["metadata"]["name"]))
     return found

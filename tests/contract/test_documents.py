@@ -75,6 +75,14 @@ def test_names_nothing_of_this_machine(path: Path) -> None:
 
 
 @EACH_DOCUMENT
+def test_shell_blocks_are_shell(path: Path) -> None:
+    """Every block of shell commands is one: bash can read it."""
+    for block in markdown.blocks(path.read_text(encoding="utf-8"), "sh"):
+        done = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+@EACH_DOCUMENT
 def test_make_targets_exist(path: Path) -> None:
     """Every ``make`` that a document names is a target of the Makefile."""
     for target, *_ in filter(None, calls(path.read_text(encoding="utf-8"), "make")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 import requests
@@ -15,45 +15,11 @@ from backupjobwatch.cli import main
 from backupjobwatch.constants import GROUP, PLURAL
 from backupjobwatch.probes import serve_probes
 from backupjobwatch.settings import PREFIX, Settings, load_settings
+from tests.contract.pod_security import RESTRICTED, values
 from tests.contract.project import ROOT, Manifest, kustomize, load, pick, relative
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NAMESPACE: Final = "backupjobwatch-system"
 NAME_LABEL: Final = "app.kubernetes.io/name"
-UNSET: Final = None
-CONTAINER: Final = "containers.*."
-
-RESTRICTED: Final[dict[str, tuple[str, tuple[Any, ...]]]] = {
-    # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted: where in the pod's spec, and which
-    # values are allowed there. A container must say by itself what the standard lets it inherit.
-    "host network": ("hostNetwork", (UNSET, False)),
-    "host processes": ("hostPID", (UNSET, False)),
-    "host memory": ("hostIPC", (UNSET, False)),
-    "host ports": (f"{CONTAINER}ports.*.hostPort", (UNSET, 0)),
-    "liveness of other hosts": (f"{CONTAINER}livenessProbe.httpGet.host", (UNSET, "")),
-    "readiness of other hosts": (f"{CONTAINER}readinessProbe.httpGet.host", (UNSET, "")),
-    "Windows, pod": ("securityContext.windowsOptions.hostProcess", (UNSET, False)),
-    "Windows, container": (f"{CONTAINER}securityContext.windowsOptions.hostProcess", (UNSET, False)),
-    "privileges": (f"{CONTAINER}securityContext.privileged", (UNSET, False)),
-    "privilege escalation": (f"{CONTAINER}securityContext.allowPrivilegeEscalation", (False,)),
-    "capabilities dropped": (f"{CONTAINER}securityContext.capabilities.drop.*", ("ALL",)),
-    "capabilities added": (f"{CONTAINER}securityContext.capabilities.add.*", (UNSET, "NET_BIND_SERVICE")),
-    "not root, pod": ("securityContext.runAsNonRoot", (True,)),
-    "not root, container": (f"{CONTAINER}securityContext.runAsNonRoot", (UNSET, True)),
-    "user, pod": ("securityContext.runAsUser", (UNSET,)),  # the image has one, and OpenShift its own
-    "user, container": (f"{CONTAINER}securityContext.runAsUser", (UNSET,)),
-    "seccomp, pod": ("securityContext.seccompProfile.type", ("RuntimeDefault", "Localhost")),
-    "seccomp, container": (f"{CONTAINER}securityContext.seccompProfile.type", (UNSET, "RuntimeDefault", "Localhost")),
-    "AppArmor, pod": ("securityContext.appArmorProfile.type", (UNSET, "RuntimeDefault", "Localhost")),
-    "AppArmor, container": (f"{CONTAINER}securityContext.appArmorProfile.type", (UNSET, "RuntimeDefault", "Localhost")),
-    "SELinux, pod": ("securityContext.seLinuxOptions", (UNSET,)),
-    "SELinux, container": (f"{CONTAINER}securityContext.seLinuxOptions", (UNSET,)),
-    "sysctls": ("securityContext.sysctls.*.name", (UNSET,)),
-    "/proc": (f"{CONTAINER}securityContext.procMount", (UNSET, "Default")),
-    "lifecycle": (f"{CONTAINER}lifecycle", (UNSET,)),
-}
 
 
 @pytest.fixture(scope="module")
@@ -87,32 +53,22 @@ def configure(monkeypatch: pytest.MonkeyPatch, container: dict[str, Any]) -> Set
     return load_settings()
 
 
-def values(where: object, path: str) -> Iterator[Any]:
-    """Yield what is at *path*, of each item where it has a star; None where there is nothing."""
-    step, _, rest = path.partition(".")
-    if step == "*" and isinstance(where, list):
-        for item in where:
-            yield from values(item, rest) if rest else (item,)
-    elif isinstance(where, dict) and step in where:
-        yield from values(where[step], rest) if rest else (where[step],)
-    else:
-        yield None
-
-
 # ── what is built ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_base_builds(objects: list[Manifest]) -> None:
-    """The base is the CRD, the namespace, and one each of what the operator needs; nothing else."""
-    kinds = (
-        "ClusterRole",
-        "ClusterRoleBinding",
-        "CustomResourceDefinition",
-        "Deployment",
-        "Namespace",
-        "ServiceAccount",
-    )
-    assert sorted(each["kind"] for each in objects) == [*kinds]
+    """The base is the CRD, the namespace, what the operator needs, and roles for people; nothing else."""
+    assert sorted(f"{each['kind']}/{each['metadata']['name']}" for each in objects) == [
+        "ClusterRole/backupjobwatch",
+        "ClusterRole/backupjobwatch-edit",
+        "ClusterRole/backupjobwatch-view",
+        "ClusterRoleBinding/backupjobwatch",
+        "CustomResourceDefinition/backupjobwatches.azurebackup.dev",
+        "Deployment/backupjobwatch",
+        "Namespace/backupjobwatch-system",
+        "Role/backupjobwatch-metrics-reader",
+        "ServiceAccount/backupjobwatch",
+    ]
 
 
 def test_crds_build(objects: list[Manifest]) -> None:
@@ -135,8 +91,9 @@ def test_everything_is_in_the_namespace(objects: list[Manifest]) -> None:
     assert namespace["metadata"]["name"] == NAMESPACE
     for mode in ("enforce", "warn", "audit"):
         assert namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] == "restricted"
-    for kind in ("Deployment", "ServiceAccount"):
-        assert pick(objects, kind)["metadata"]["namespace"] == NAMESPACE
+    for each in objects:
+        of_the_cluster = each["kind"].startswith(("Cluster", "CustomResourceDefinition", "Namespace"))
+        assert each["metadata"].get("namespace") == (None if of_the_cluster else NAMESPACE)
 
 
 # ── rights ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -144,7 +101,7 @@ def test_everything_is_in_the_namespace(objects: list[Manifest]) -> None:
 
 def test_role_grants_what_is_used(objects: list[Manifest]) -> None:
     """The role lets the operator read and delete watches, write their status and post events, and do nothing else."""
-    role = pick(objects, "ClusterRole")
+    role = pick(objects, "ClusterRole", "backupjobwatch")
     assert "aggregationRule" not in role
     assert role["rules"] == [
         {"apiGroups": [GROUP], "resources": [PLURAL], "verbs": ["get", "list", "watch", "delete"]},
@@ -157,10 +114,34 @@ def test_binding_joins_role_and_account(objects: list[Manifest], pod: dict[str, 
     """The binding gives that role to the very account that the pod runs as."""
     binding, account = pick(objects, "ClusterRoleBinding"), pick(objects, "ServiceAccount")["metadata"]
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole"}
-    assert binding["roleRef"] == {**role, "name": pick(objects, "ClusterRole")["metadata"]["name"]}
+    assert binding["roleRef"] == {**role, "name": "backupjobwatch"}
     (subject,) = binding["subjects"]
     assert subject == {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
     assert pod["serviceAccountName"] == account["name"]
+
+
+def test_roles_of_people(objects: list[Manifest]) -> None:
+    """Who may view, may see watches; who may edit, may make them; nobody may write a status, which opens gates."""
+    writing = {"create", "update", "patch", "delete", "deletecollection"}
+    roles = {"view": ({"get", "list", "watch"}, {"view", "edit", "admin"}), "edit": (writing, {"edit", "admin"})}
+    for name, (verbs, into) in roles.items():
+        role = pick(objects, "ClusterRole", f"backupjobwatch-{name}")
+        prefix = "rbac.authorization.k8s.io/aggregate-to-"
+        assert {label.removeprefix(prefix) for label in role["metadata"]["labels"] if label.startswith(prefix)} == into
+        (rule,) = role["rules"]
+        assert (rule["apiGroups"], rule["resources"], set(rule["verbs"])) == ([GROUP], [PLURAL], verbs)
+
+
+def test_metrics_reader_finds_the_pods(objects: list[Manifest]) -> None:
+    """A Prometheus with this role finds the pods that it is to scrape, in the operator's namespace, and nothing else."""
+    role = pick(objects, "Role", "backupjobwatch-metrics-reader")
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
+
+
+def test_token_is_the_pods_alone(objects: list[Manifest], pod: dict[str, Any]) -> None:
+    """The pod asks for the account's token by itself; nothing else that runs as the account gets one unasked."""
+    assert pick(objects, "ServiceAccount")["automountServiceAccountToken"] is False
+    assert pod["automountServiceAccountToken"] is True
 
 
 # ── the pod ──────────────────────────────────────────────────────────────────────────────────────────────────────────

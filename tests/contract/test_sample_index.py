@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import kubernetes_validate
 import pytest
+from kubernetes_validate.utils import ValidationError, latest_version, validate
 
 from backupjobwatch.constants import API_VERSION, KIND
 from tests.contract.markdown import links, tables
@@ -106,16 +106,16 @@ def test_kinds_are_current(path: Path) -> None:
 )
 def test_kubernetes_knows_the_fields(each: Manifest) -> None:
     """Each object of Kubernetes' own is what Kubernetes' schema takes it for, unknown fields refused."""
-    kubernetes_validate.validate(each, kubernetes_validate.latest_version(), strict=True)
+    validate(each, latest_version(), strict=True)
 
 
 def test_kubernetes_refuses_other_fields() -> None:
     """Kubernetes' schema, as these tests use it, refuses a field that is misspelt."""
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "r"}, "rules": []}
-    version = kubernetes_validate.latest_version()
-    kubernetes_validate.validate(role, version, strict=True)
-    with pytest.raises(kubernetes_validate.ValidationError, match="ruless"):
-        kubernetes_validate.validate({**role, "ruless": []}, version, strict=True)
+    version = latest_version()
+    validate(role, version, strict=True)
+    with pytest.raises(ValidationError, match="ruless"):
+        validate({**role, "ruless": []}, version, strict=True)
 
 
 @EACH_FILE

@@ -125,7 +125,9 @@ def test_readme_installs_the_identity(installed: list[Manifest]) -> None:
     template = pick(installed, "Deployment")["spec"]["template"]
     assert template["metadata"]["labels"]["azure.workload.identity/use"] == "true"
     account = pick(installed, "ServiceAccount")
-    assert account["metadata"]["annotations"] == {"azure.workload.identity/client-id": "CLIENT-ID"}
+    (client,) = account["metadata"]["annotations"].values()
+    assert account["metadata"]["annotations"] == {"azure.workload.identity/client-id": client}
+    assert f"azure.workloadIdentity.clientId={client} " in read("README.md")
     assert template["spec"]["serviceAccountName"] == account["metadata"]["name"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,10 @@ import yaml
 
 from backupjobwatch.core.spec import parse_spec
 from demo.simulator import jobs as demo_jobs
+from tests.contract import markdown
+from tests.contract.kustomizations import COMPONENTS, OVERLAYS, build, env_of, pod_of
+from tests.contract.project import pick
+from tests.support.helm import helm_path
 
 if TYPE_CHECKING:
     from demo.controlplane import Kubectl
@@ -30,6 +35,7 @@ def test_base(kubectl: Kubectl) -> None:
         "namespace",
         "customresourcedefinition",
         "serviceaccount",
+        "role",
         "clusterrole",
         "clusterrolebinding",
         "deployment",
@@ -40,26 +46,39 @@ def test_base(kubectl: Kubectl) -> None:
     assert all(line.endswith(" unchanged") for line in again), again
     kubectl("-n", "backupjobwatch-system", "get", "deploy,sa")
     kubectl("delete", "namespace", "backupjobwatch-system", "--wait=false")
-    kubectl("delete", "clusterrole,clusterrolebinding", "backupjobwatch", "--wait=false")
+    kubectl("delete", "clusterrole", *(f"backupjobwatch{name}" for name in ("", "-view", "-edit")), "--wait=false")
+    kubectl("delete", "clusterrolebinding", "backupjobwatch", "--wait=false")
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_overlays(kubectl: Kubectl, namespace: str, tmp_path: Path, overlay: str) -> None:
+    """The API server takes each overlay, alone and with all components, in a namespace of the user's choice."""
+    for components in ((), COMPONENTS):
+        objects = build(tmp_path, overlay, *components, namespace=namespace)
+        applied = kubectl("apply", "--dry-run=server", "-k", str(tmp_path)).stdout.splitlines()
+        assert len(applied) == len(objects)
+        assert all(line.endswith(" (server dry run)") for line in applied), applied
 
 
 def test_readme(kubectl: Kubectl, tmp_path: Path) -> None:
-    """The README's kustomization builds, and says in the Deployment what it is said to."""
-    lines = (ROOT / "README.md").read_text().splitlines()
-    begin = lines.index("   ```yaml")
-    end = lines.index("   ```", begin)
-    kustomization = "\n".join(line.removeprefix("   ") for line in lines[begin + 1 : end])
-    base = os.path.relpath(ROOT / "manifests" / "base", tmp_path)
-    (tmp_path / "kustomization.yaml").write_text(kustomization.replace("manifests/base", base))
+    """The README's kustomization and its helm command make the same Deployment and account, as they are said to."""
+    readme = (ROOT / "README.md").read_text()
+    (text,) = (block for block in markdown.blocks(readme, "yaml") if "kind: Kustomization" in block)
+    manifests = os.path.relpath(ROOT / "manifests", tmp_path)
+    (tmp_path / "kustomization.yaml").write_text(text.replace("manifests/", f"{manifests}/"))
     built = list(yaml.safe_load_all(kubectl("kustomize", str(tmp_path)).stdout))
-    deployment = next(each for each in built if each["kind"] == "Deployment")
-    template = deployment["spec"]["template"]
-    (container,) = template["spec"]["containers"]
-    assert container["image"] == "REGISTRY/backupjobwatch:0.1.0"
-    assert {"name": "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES", "value": "team-a,team-b"} in container["env"]
-    assert template["metadata"]["labels"]["azure.workload.identity/use"] == "true"
-    account = next(each for each in built if each["kind"] == "ServiceAccount")
-    assert account["metadata"]["annotations"] == {"azure.workload.identity/client-id": "CLIENT-ID"}
+    assert env_of(built)["BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES"] == "team-a,team-b"
+    (command,) = (block for block in markdown.blocks(readme, "sh") if block.startswith("helm"))
+    command = command.replace("helm upgrade --install", f"{helm_path()} template")
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
+    rendered = list(yaml.safe_load_all(done.stdout))
+    assert env_of(rendered) == env_of(built)
+    client = {"azure.workload.identity/client-id": "11111111-1111-4111-8111-111111111111"}
+    for objects in (built, rendered):
+        assert pod_of(objects)["containers"][0]["image"] == "REGISTRY/backupjobwatch:0.1.0"
+        assert pick(objects, "ServiceAccount")["metadata"]["annotations"] == client
+        labels = pick(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+        assert labels["azure.workload.identity/use"] == "true"
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)

@@ -1,0 +1,50 @@
+{{/*
+An object of the kustomize base or of a component, by its file, with this release's namespace and labels:
+include "backupjobwatch.object" (list $ "base/deployment.yaml")
+*/}}
+{{- define "backupjobwatch.object" -}}
+{{- $root := index . 0 -}}
+{{- $file := printf "files/%s" (index . 1) -}}
+{{- $object := required (printf "the chart lacks %s" $file) ($root.Files.Get $file) | fromYaml -}}
+{{- if not (regexMatch "^(Cluster|Custom|Validating)" $object.kind) -}}
+{{- $_ := set $object.metadata "namespace" $root.Release.Namespace -}}
+{{- end -}}
+{{- $_ := mergeOverwrite $object.metadata.labels (include "backupjobwatch.labels" $root | fromYaml) -}}
+{{- range $object.subjects -}}
+{{- $_ := set . "namespace" $root.Release.Namespace -}}
+{{- end -}}
+{{- toYaml $object -}}
+{{- end -}}
+
+{{/* What Helm's objects say of themselves beyond what kustomize's do. */}}
+{{- define "backupjobwatch.labels" -}}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* The operator's variables. A name that several values set is there once: the later value wins. */}}
+{{- define "backupjobwatch.env" -}}
+{{- $own := dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.namespace")) -}}
+{{- $env := dict -}}
+{{- range $name, $value := .Values.settings -}}
+{{- $_ := set $env $name (dict "value" (toString $value)) -}}
+{{- end -}}
+{{- if .Values.namespaced -}}
+{{- $_ := set $env "BACKUPJOBWATCH_NAMESPACES" $own -}}
+{{- $_ := set $env "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES" $own -}}
+{{- end -}}
+{{- with .Values.azure.servicePrincipal.secretName -}}
+{{- $secret := . -}}
+{{- range list "AZURE_TENANT_ID" "AZURE_CLIENT_ID" "AZURE_CLIENT_SECRET" -}}
+{{- $_ := set $env . (dict "valueFrom" (dict "secretKeyRef" (dict "name" $secret "key" .))) -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.extraEnv -}}
+{{- $_ := set $env .name (omit . "name") -}}
+{{- end -}}
+{{- range $name, $source := $env }}
+- {{ mergeOverwrite (dict "name" $name) $source | toJson }}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,48 @@
+"""Overlays and components, and kustomizations that a user would make of them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from tests.contract.project import ROOT, Manifest, kustomize, pick
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANIFESTS: Final = ROOT / "manifests"
+OVERLAYS: Final = sorted(path.parent.name for path in MANIFESTS.glob("overlays/*/kustomization.yaml"))
+IDENTITIES: Final = ("workload-identity", "service-principal")
+COMPONENTS: Final = sorted(
+    path.parent.name for path in MANIFESTS.glob("components/*/kustomization.yaml") if path.parent.name not in IDENTITIES
+)
+KUBERNETES: Final = ("1.31", "1.34", "1.37")
+"""Versions whose schemas are asked: the least that is supported, and the newest that the validator knows."""
+
+
+def build(folder: Path, overlay: str, *components: str, **more: Any) -> list[Manifest]:
+    """Build a kustomization of a user's own, of an overlay and components."""
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [os.path.relpath(MANIFESTS / "overlays" / overlay, folder)],
+        "components": [os.path.relpath(MANIFESTS / "components" / name, folder) for name in components],
+        **more,
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
+    return kustomize(folder)
+
+
+def pod_of(objects: list[Manifest]) -> dict[str, Any]:
+    pod: dict[str, Any] = pick(objects, "Deployment")["spec"]["template"]["spec"]
+    return pod
+
+
+def env_of(objects: list[Manifest]) -> dict[str, Any]:
+    """Return the operator's variables: a text, or where it is read from."""
+    (container,) = pod_of(objects)["containers"]
+    env = {each["name"]: each.get("value", each.get("valueFrom")) for each in container["env"]}
+    assert len(env) == len(container["env"])
+    return env

@@ -1,0 +1,158 @@
+"""Every overlay builds with every choice of components, keeps to the rules of the base, and is valid Kubernetes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import TYPE_CHECKING, Final
+
+import pytest
+import yaml
+from kubernetes_validate.utils import ValidationError, validate
+
+from backupjobwatch.constants import GROUP
+from tests.contract.kustomizations import COMPONENTS, IDENTITIES, KUBERNETES, MANIFESTS, OVERLAYS, build, env_of, pod_of
+from tests.contract.pod_security import violations
+from tests.contract.project import kustomize, pick
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMBINATIONS: Final = [
+    (overlay, chosen)
+    for overlay in OVERLAYS
+    for count in range(len(COMPONENTS) + 1)
+    for chosen in itertools.combinations(COMPONENTS, count)
+]
+
+
+@pytest.mark.parametrize(("overlay", "components"), COMBINATIONS, ids=lambda part: part or "alone")
+def test_combinations(tmp_path: Path, overlay: str, components: tuple[str, ...]) -> None:
+    """Each combination builds, its objects differ by name, are labelled and valid, and its pod is a restricted one."""
+    objects = build(tmp_path, overlay, *components)
+    names = [(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in objects]
+    assert len(set(names)) == len(names)
+    for each in objects:
+        assert each["metadata"]["labels"]["app.kubernetes.io/part-of"] == "backupjobwatch"
+    assert violations(pod_of(objects)) == []
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_valid_kubernetes(tmp_path: Path, overlay: str, version: str) -> None:
+    """What Kubernetes' own kinds have in an install with everything is what the schemas of that version know."""
+    checked = set()
+    for each in build(tmp_path, overlay, *COMPONENTS):
+        if each["apiVersion"].startswith(("apiextensions.k8s.io/", "monitoring.coreos.com/")):
+            continue  # the API server itself judges the CRD; the other is not Kubernetes' own
+        assert validate(each, version, strict=True) == version
+        checked.add(each["kind"])
+    assert {"Deployment", "NetworkPolicy", "ServiceAccount", "ValidatingAdmissionPolicy"} <= checked
+
+
+def test_validator_is_strict() -> None:
+    """The validator that the test above trusts refuses a field that does not exist, and a value of another type."""
+    deployment = pick(kustomize(MANIFESTS / "base"), "Deployment")
+    for wrong in ({"replica": 1}, {"replicas": "1"}):
+        with pytest.raises(ValidationError):
+            validate({**deployment, "spec": {**deployment["spec"], **wrong}}, "1.31", strict=True)
+
+
+@pytest.mark.parametrize("path", sorted(MANIFESTS.glob("components/identity/*/kustomization.yaml")), ids=str)
+def test_tenants_components(tmp_path: Path, path: Path) -> None:
+    """The components of tenants build in a namespace of theirs, and are valid."""
+    kustomization = {"namespace": "team-a", "components": [os.path.relpath(path.parent, tmp_path)]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
+    objects = kustomize(tmp_path)
+    for each in objects:
+        validate(each, KUBERNETES[0], strict=True)
+        assert each["metadata"]["namespace"] == "team-a"
+    assert pick(objects, "RoleBinding")["subjects"][0]["namespace"] == "backupjobwatch-system"
+
+
+def test_default_is_the_base() -> None:
+    """The default has nothing that the base has not."""
+    assert kustomize(MANIFESTS / "overlays" / "default") == kustomize(MANIFESTS / "base")
+
+
+def test_workload_identity() -> None:
+    """The webhook of workload identity is told which pod, and of which client."""
+    objects = kustomize(MANIFESTS / "overlays" / "workload-identity")
+    labels = pick(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert labels["azure.workload.identity/use"] == "true"
+    annotations = pick(objects, "ServiceAccount")["metadata"]["annotations"]
+    assert annotations == {"azure.workload.identity/client-id": "00000000-0000-0000-0000-000000000000"}
+
+
+def test_service_principal() -> None:
+    """Of the Secret's keys, the three that azure-identity reads reach the pod, and no other; none may be missing."""
+    env = env_of(kustomize(MANIFESTS / "overlays" / "service-principal"))
+    for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"):
+        assert env[name] == {"secretKeyRef": {"name": "backupjobwatch-azure", "key": name}}
+
+
+def test_namespaced_reaches_no_further(tmp_path: Path) -> None:
+    """A team's own operator is in the team's namespace with all that it has, and follows that namespace only."""
+    objects = build(tmp_path, "namespaced", "network-policy", namespace="team-a")
+    for each in objects:
+        assert each["metadata"]["namespace"] == "team-a", each["kind"]
+    binding = pick(objects, "RoleBinding", "backupjobwatch")
+    assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "backupjobwatch"}
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "backupjobwatch", "namespace": "team-a"}]
+    everywhere = pick(kustomize(MANIFESTS / "base"), "ClusterRole", "backupjobwatch")
+    assert pick(objects, "Role", "backupjobwatch")["rules"] == everywhere["rules"]
+    own = {"fieldRef": {"fieldPath": "metadata.namespace"}}
+    env = env_of(objects)
+    assert env["BACKUPJOBWATCH_NAMESPACES"] == env["BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES"] == own
+
+
+def test_namespaced_with_an_identity(tmp_path: Path) -> None:
+    """The components of Azure identities go with any overlay."""
+    for identity in IDENTITIES:
+        objects = build(tmp_path, "namespaced", identity)
+        assert "AZURE_CLIENT_ID" in env_of(objects) or pick(objects, "ServiceAccount")["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_another_namespace(tmp_path: Path, overlay: str) -> None:
+    """In another namespace, the rights are still those of the account that the pod runs as."""
+    objects = build(tmp_path, overlay, namespace="elsewhere")
+    account = pick(objects, "ServiceAccount")["metadata"]
+    subject = {"kind": "ServiceAccount", "name": account["name"], "namespace": "elsewhere"}
+    bindings = [each for each in objects if each["kind"].endswith("Binding") and "subjects" in each]
+    assert bindings
+    assert all(each["subjects"] == [subject] for each in bindings)
+    assert pick(objects, "Deployment")["metadata"]["namespace"] == account["namespace"] == "elsewhere"
+
+
+def test_network_policy(tmp_path: Path) -> None:
+    """It is about the operator's pods, by ports that these have; all else is shut in both directions."""
+    objects = build(tmp_path, "default", "network-policy")
+    policy = pick(objects, "NetworkPolicy")["spec"]
+    template = pick(objects, "Deployment")["spec"]["template"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert policy["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    assert {port["name"] for port in template["spec"]["containers"][0]["ports"]} <= {"probes", "metrics"}
+    opened = {port["port"]: rule for rule in policy["ingress"] for port in rule["ports"]}
+    assert opened.keys() == {"probes", "metrics"}
+    assert opened["metrics"]["from"]
+    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 443, 6443}
+
+
+def test_images_are_set_by_digest(tmp_path: Path) -> None:
+    """A user's `images:` puts a registry and a digest in place of the image, in every overlay."""
+    digest = "sha256:" + "a" * 64
+    images = [{"name": "backupjobwatch", "newName": "registry.example.com/backupjobwatch", "digest": digest}]
+    for overlay in OVERLAYS:
+        (container,) = pod_of(build(tmp_path, overlay, images=images))["containers"]
+        assert container["image"] == f"registry.example.com/backupjobwatch@{digest}"
+
+
+def test_admission_policy_is_about_our_kind(tmp_path: Path) -> None:
+    """The policy judges what people write of a watch, not the operator's status; its binding enforces it everywhere."""
+    objects = build(tmp_path, "default", "validating-admission-policy")
+    policy, binding = pick(objects, "ValidatingAdmissionPolicy"), pick(objects, "ValidatingAdmissionPolicyBinding")
+    (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
+    assert (rule["apiGroups"], rule["resources"]) == ([GROUP], ["backupjobwatches"])
+    assert policy["spec"]["failurePolicy"] == "Fail"
+    assert binding["spec"] == {"policyName": policy["metadata"]["name"], "validationActions": ["Deny", "Audit"]}

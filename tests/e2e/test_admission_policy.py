@@ -1,0 +1,133 @@
+"""The admission policy that we ship, enforced by the API server: who may use the operator's identity for which vaults."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.support.kubernetes_client import path_of
+from tests.support.specs import ID, JOB, SUBSCRIPTION, VAULT
+from tests.support.watches import manifest, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from demo.controlplane import Kubectl
+    from tests.support.kubernetes_client import Answer, KubernetesClient
+
+    Namespace = Callable[[str | None], str]
+
+COMPONENT = Path(__file__).parents[2] / "manifests" / "components" / "validating-admission-policy"
+ANNOTATION = "azurebackup.dev/vault-scopes"
+LABEL = "azurebackup.dev/policy-test"
+OTHER = "11111111-2222-4333-8444-555555555555"
+SUBSCRIPTION_SCOPE = f"/subscriptions/{SUBSCRIPTION}"
+GROUP_SCOPE = f"{SUBSCRIPTION_SCOPE}/resourceGroups/rg"
+VAULT_SCOPE = f"{GROUP_SCOPE}/providers/Microsoft.RecoveryServices/vaults/v1"
+BACKUP_VAULT_SCOPE = f"{GROUP_SCOPE}/providers/Microsoft.DataProtection/backupVaults/v1"
+
+BY_ID = {"jobResourceId": ID}
+BY_NAME = {"jobName": JOB, "vault": VAULT}
+LATEST = {"latest": {"item": "vm1"}, "vault": VAULT}
+OPERATION = {"operationId": JOB, "vault": VAULT}
+IN_BACKUP_VAULT = {"jobName": JOB, "vault": {**VAULT, "kind": "BackupVault"}}
+OWN_IDENTITY = {**BY_ID, "identity": {"serviceAccountName": "azure-backup-reader"}}
+
+
+@pytest.fixture(scope="module")
+def annotated(kubectl: Kubectl, client: KubernetesClient) -> Iterator[Namespace]:
+    """Make a namespace whose annotation says so; the policy is in force in these namespaces only."""
+    policy, binding = (yaml.safe_load((COMPONENT / name).read_text()) for name in ("policy.yaml", "binding.yaml"))
+    selector = {"namespaceSelector": {"matchLabels": {LABEL: "true"}}}
+    kubectl("apply", "-f", "-", stdin=json.dumps(policy))
+    kubectl("apply", "-f", "-", stdin=json.dumps({**binding, "spec": {**binding["spec"], "matchResources": selector}}))
+    made: list[str] = []
+
+    def annotated(scopes: str | None) -> str:
+        name = f"e2e-{secrets.token_hex(4)}"
+        annotations = {} if scopes is None else {ANNOTATION: scopes}
+        metadata = {"name": name, "labels": {LABEL: "true"}, "annotations": annotations}
+        kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
+        made.append(name)
+        return name
+
+    bare = annotated(None)
+    until(lambda: create(client, bare, BY_ID).status == HTTPStatus.FORBIDDEN, "the policy is in force")
+    yield annotated
+    kubectl("delete", "-f", str(COMPONENT / "binding.yaml"), "-f", str(COMPONENT / "policy.yaml"))
+    kubectl("delete", "namespace", "--wait=false", *made)
+
+
+def create(client: KubernetesClient, namespace: str, spec: dict[str, Any]) -> Answer:
+    """Ask what would become of a new watch."""
+    return client("POST", path_of(namespace), manifest("w", spec), dryRun="All")
+
+
+@pytest.mark.parametrize(
+    ("scopes", "specs"),
+    [
+        (SUBSCRIPTION_SCOPE, [BY_ID, BY_NAME, LATEST, OPERATION, IN_BACKUP_VAULT]),
+        (GROUP_SCOPE, [BY_ID, BY_NAME, LATEST, OPERATION, IN_BACKUP_VAULT]),
+        (VAULT_SCOPE, [BY_ID, BY_NAME, LATEST, OPERATION]),
+        (BACKUP_VAULT_SCOPE, [IN_BACKUP_VAULT]),
+        (f"{GROUP_SCOPE}/".upper().replace("/SUBSCRIPTIONS", "/Subscriptions"), [BY_ID, BY_NAME]),
+        (f"/subscriptions/{OTHER} ,\n  {VAULT_SCOPE}", [BY_ID, BY_NAME]),
+        ("", [OWN_IDENTITY]),
+    ],
+    ids=["subscription", "group", "vault", "backup-vault", "capitals-and-slash", "several", "own-identity"],
+)
+def test_allows(annotated: Namespace, client: KubernetesClient, scopes: str, specs: list[dict[str, Any]]) -> None:
+    """What lies within one of the scopes is taken; a watch with an identity of its own is no matter of this policy."""
+    namespace = annotated(scopes)
+    for spec in specs:
+        answer = create(client, namespace, spec)
+        assert answer.status == HTTPStatus.CREATED, answer.body
+
+
+@pytest.mark.parametrize(
+    ("scopes", "spec"),
+    [
+        (None, BY_ID),
+        (None, BY_NAME),
+        ("", BY_ID),
+        (",", BY_ID),
+        ("/", BY_NAME),
+        ("/subscriptions/", BY_ID),
+        ("*", BY_ID),
+        (f"/subscriptions/{OTHER}", BY_ID),
+        (f"{SUBSCRIPTION_SCOPE[:-1]}", BY_ID),
+        (f"{SUBSCRIPTION_SCOPE}/resourceGroups/r", LATEST),
+        (VAULT_SCOPE, {"jobName": JOB, "vault": {**VAULT, "name": "v10"}}),
+        (VAULT_SCOPE, IN_BACKUP_VAULT),
+        (BACKUP_VAULT_SCOPE, OPERATION),
+        (VAULT_SCOPE, {"jobResourceId": ID.replace("/v1/", "/v10/")}),
+    ],
+)
+def test_refuses(annotated: Namespace, client: KubernetesClient, scopes: str | None, spec: dict[str, Any]) -> None:
+    """What lies outside is refused, whatever the annotation is, and told how to go on."""
+    answer = create(client, annotated(scopes), spec)
+    assert answer.status == HTTPStatus.FORBIDDEN
+    for word in (ANNOTATION, "spec.identity", "Ask an administrator"):
+        assert word in answer.body["message"]
+
+
+def test_edits(annotated: Namespace, client: KubernetesClient, kubectl: Kubectl) -> None:
+    """A watch that was admitted stays manageable when its scope is taken away, but cannot be given a new target."""
+    namespace = annotated(VAULT_SCOPE)
+    kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(manifest("w", BY_ID)))
+    kubectl("annotate", "namespace", namespace, f"{ANNOTATION}-")
+    until(lambda: create(client, namespace, BY_ID).status == HTTPStatus.FORBIDDEN, "the annotation is gone")
+    merge = "application/merge-patch+json"
+    labelled = client("PATCH", path_of(namespace, "w"), {"metadata": {"labels": {"a": "b"}}}, content_type=merge)
+    assert labelled.status == HTTPStatus.OK, labelled.body
+    other = {"spec": {"jobResourceId": ID.replace("/v1/", "/v2/")}}
+    assert client("PATCH", path_of(namespace, "w"), other, content_type=merge).status == HTTPStatus.FORBIDDEN
+    status = client("PATCH", path_of(namespace, "w") + "/status", {"status": {"message": "m"}}, content_type=merge)
+    assert status.status == HTTPStatus.OK, status.body
+    assert client("DELETE", path_of(namespace, "w")).status == HTTPStatus.OK

