@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 MANIFESTS: Final = ROOT / "manifests"
 OVERLAYS: Final = sorted(path.parent.name for path in MANIFESTS.glob("overlays/*/kustomization.yaml"))
 IDENTITIES: Final = ("workload-identity", "service-principal")
+TENANTS: Final = sorted(path.parent for path in (MANIFESTS / "components").rglob("role.yaml"))
+"""Components for a tenant's namespace: what the operator is allowed there."""
 COMPONENTS: Final = sorted(
-    path.parent.name for path in MANIFESTS.glob("components/*/kustomization.yaml") if path.parent.name not in IDENTITIES
+    path.parent.name
+    for path in MANIFESTS.glob("components/*/kustomization.yaml")
+    if path.parent.name not in (*IDENTITIES, "argocd") and path.parent not in TENANTS
 )
+"""Components for any overlay; ``argocd`` is for the install of Argo CD."""
 KUBERNETES: Final = ("1.31", "1.34", "1.37")
 """Versions whose schemas are asked: the least that is supported, and the newest that the validator knows."""
 

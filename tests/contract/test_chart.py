@@ -25,10 +25,18 @@ HELMS_LABELS: Final = {
     "app.kubernetes.io/version",
     "helm.sh/chart",
 }
-SWITCHES: Final = {"network-policy": "networkPolicy", "validating-admission-policy": "admissionPolicy"}
+SWITCHES: Final = {
+    "monitoring": "monitoring",
+    "network-policy": "networkPolicy",
+    "validating-admission-policy": "admissionPolicy",
+}
 """The values that switch on what kustomize has components for."""
-FIXED: Final = {"PROBE_PORT", "DEVELOPMENT", "DEVELOPMENT_TOKEN"}
-"""Settings that are no values: the pod's port is fixed, and the others are never set in a cluster."""
+FIXED: Final = {
+    *("PROBE_PORT", "METRICS_PORT"),
+    *("LEADER_ELECTION", "LEASE_NAME", "LEASE_NAMESPACE"),
+    *("DEVELOPMENT", "DEVELOPMENT_TOKEN"),
+}
+"""Settings that are no values: the pod's ports are fixed, ``replicas`` decides, and never set in a cluster."""
 
 
 def render(home: Path, values: str | dict[str, Any] = "", *args: str) -> list[Manifest]:
@@ -155,6 +163,36 @@ def test_values_reach_the_pod(tmp_path: Path) -> None:
     assert violations(template["spec"]) == []
 
 
+def test_files_that_settings_name(tmp_path: Path) -> None:
+    """Volumes and where they are mounted are added to those of the base."""
+    volume = {"name": "ca", "configMap": {"name": "my-ca"}}
+    mount = {"name": "ca", "mountPath": "/etc/my-ca", "readOnly": True}
+    before = pod_of(render(tmp_path))
+    pod = pod_of(render(tmp_path, {"extraVolumes": [volume], "extraVolumeMounts": [mount]}))
+    assert pod["volumes"] == [*before["volumes"], volume]
+    assert pod["containers"][0]["volumeMounts"] == [*before["containers"][0]["volumeMounts"], mount]
+
+
+@pytest.mark.parametrize("replicas", [0, 1, 2, 3])
+def test_several_pods_elect(tmp_path: Path, replicas: int) -> None:
+    """More than one pod elect, with a right to the Lease; none are updated as if they did not."""
+    objects = render(tmp_path, {"replicas": replicas, "namespaced": True})
+    spec = pick(objects, "Deployment")["spec"]
+    assert spec["replicas"] == replicas
+    elects = replicas > 1
+    assert ("BACKUPJOBWATCH_LEADER_ELECTION" in env_of(objects)) is elects
+    assert ("backupjobwatch-lease" in {each["metadata"]["name"] for each in objects}) is elects
+    assert spec["strategy"]["type"] == ("RollingUpdate" if elects else "Recreate")
+
+
+def test_monitoring_is_labelled(tmp_path: Path) -> None:
+    """What a Prometheus and a Grafana select by is on all that is theirs, and on nothing else."""
+    objects = render(tmp_path, {"monitoring": {"enabled": True, "labels": {"release": "prometheus"}}})
+    labelled = {each["kind"] for each in objects if each["metadata"]["labels"].get("release") == "prometheus"}
+    assert labelled == {"Service", "PodMonitor", "PrometheusRule", "ConfigMap"}
+    assert pick(objects, "ConfigMap")["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
 def test_variables(tmp_path: Path) -> None:
     """Settings are variables of the pod, as text; more can be added, null leaves one out, and none is there twice."""
     values = {
@@ -201,6 +239,9 @@ def test_schema_knows_the_values() -> None:
         ("azure.servicePrincipal.secretName=My_Secret", "/azure/servicePrincipal/secretName"),
         ("networkPolicy=true", "/networkPolicy"),
         ("replicaCount=2", "'replicaCount' not allowed"),
+        ("replicas=two", "/replicas"),
+        ("settings.BACKUPJOBWATCH_LEADER_ELECTION=true", "'BACKUPJOBWATCH_LEADER_ELECTION' not allowed"),
+        ("monitoring.labels.release=1", "/monitoring/labels/release"),
     ],
 )
 def test_refuses_bad_values(tmp_path: Path, setting: str, words: str) -> None:

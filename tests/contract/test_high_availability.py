@@ -66,7 +66,8 @@ def test_ha_elects(ha: list[Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ha_may_use_its_lease(ha: list[Manifest]) -> None:
     """The account of the pods may make Leases, and read and write the one of that name: nothing more."""
-    role, binding, account = pick(ha, "Role"), pick(ha, "RoleBinding"), pick(ha, "ServiceAccount")["metadata"]
+    role, binding = (pick(ha, kind, "backupjobwatch-lease") for kind in ("Role", "RoleBinding"))
+    account = pick(ha, "ServiceAccount")["metadata"]
     assert role["rules"] == lease_rules(Settings().lease_name)
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account["name"], "namespace": NAMESPACE}]
@@ -118,7 +119,7 @@ def test_shards_share_nothing_but_their_rights(sharded: list[Manifest], monkeypa
     assert all(shard.leader_election and shard.namespaces for shard in shards)
     assert len(set(leases)) == len(shards) == 2
     assert len(set(namespaces)) == len(namespaces)
-    assert pick(sharded, "Role")["rules"] == lease_rules(*leases)
+    assert pick(sharded, "Role", "backupjobwatch-lease")["rules"] == lease_rules(*leases)
     account = pick(sharded, "ServiceAccount")["metadata"]["name"]
     for each in every(sharded, "Deployment"):
         assert each["spec"]["template"]["spec"]["serviceAccountName"] == account

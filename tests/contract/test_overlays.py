@@ -11,7 +11,17 @@ import yaml
 from kubernetes_validate.utils import ValidationError, validate
 
 from backupjobwatch.constants import GROUP
-from tests.contract.kustomizations import COMPONENTS, IDENTITIES, KUBERNETES, MANIFESTS, OVERLAYS, build, env_of, pod_of
+from tests.contract.kustomizations import (
+    COMPONENTS,
+    IDENTITIES,
+    KUBERNETES,
+    MANIFESTS,
+    OVERLAYS,
+    TENANTS,
+    build,
+    env_of,
+    pod_of,
+)
 from tests.contract.pod_security import violations
 from tests.contract.project import kustomize, pick
 
@@ -58,10 +68,18 @@ def test_validator_is_strict() -> None:
             validate({**deployment, "spec": {**deployment["spec"], **wrong}}, "1.31", strict=True)
 
 
-@pytest.mark.parametrize("path", sorted(MANIFESTS.glob("components/identity/*/kustomization.yaml")), ids=str)
+def test_all_that_is_promised_is_there() -> None:
+    """The overlays and components that the documents speak of are all that there are."""
+    assert OVERLAYS == ["default", "ha", "namespaced", "service-principal", "workload-identity"]
+    assert COMPONENTS == ["monitoring", "network-policy", "validating-admission-policy"]
+    names = [path.relative_to(MANIFESTS / "components").as_posix() for path in TENANTS]
+    assert names == ["argocd-triggers", "flux-triggers", "identity/secret", "identity/service-account", "notify-secret"]
+
+
+@pytest.mark.parametrize("path", TENANTS, ids=lambda path: path.name)
 def test_tenants_components(tmp_path: Path, path: Path) -> None:
     """The components of tenants build in a namespace of theirs, and are valid."""
-    kustomization = {"namespace": "team-a", "components": [os.path.relpath(path.parent, tmp_path)]}
+    kustomization = {"namespace": "team-a", "components": [os.path.relpath(path, tmp_path)]}
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
     objects = kustomize(tmp_path)
     for each in objects:

@@ -24,6 +24,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{/* What more than one pod need of the Deployment: the spec of overlays/ha. */}}
+{{- define "backupjobwatch.ha" -}}
+{{- (required "the chart lacks files/ha" (.Files.Get "files/ha/deployment.yaml") | fromYaml).spec | toYaml -}}
+{{- end -}}
+
 {{/* The operator's variables. A name that several values set is there once: the later value wins. */}}
 {{- define "backupjobwatch.env" -}}
 {{- $own := dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.namespace")) -}}
@@ -34,6 +39,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.namespaced -}}
 {{- $_ := set $env "BACKUPJOBWATCH_NAMESPACES" $own -}}
 {{- $_ := set $env "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES" $own -}}
+{{- end -}}
+{{- if gt (int .Values.replicas) 1 -}}
+{{- range (first (include "backupjobwatch.ha" . | fromYaml).template.spec.containers).env -}}
+{{- $_ := set $env .name (omit . "name") -}}
+{{- end -}}
 {{- end -}}
 {{- with .Values.azure.servicePrincipal.secretName -}}
 {{- $secret := . -}}
