@@ -106,6 +106,7 @@ class Poller:
         reads, window = self._reads_for(access, vault), (access.key, "window", vault, start, end)
         listed = self._windows.get(window)
         if listed is not None and _clock() - listed[0] < interval.total_seconds() / 2:
+            self._metrics.observe_read("listed")
             return listed[1]
 
         async def read() -> tuple[Job, ...]:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import pytest
-import requests
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
-
-from backupjobwatch import __version__
-from backupjobwatch.constants import REQUESTED_AT
-from backupjobwatch.metrics import catalogue
+from backupjobwatch.core.notify_spec import FLUX_GROUPS
 from demo.simulator import AzureSimulator, Fault
+from tests.functional.notifying import SETTINGS, notifications, webhook
 from tests.support.azure import SUBSCRIPTION_ID
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
 from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
+from tests.support.receiver import Receiver
 from tests.support.scrape import Scrape
 
 if TYPE_CHECKING:
@@ -29,6 +25,7 @@ WATCHES, INFO = "backupjobwatch_watches", "backupjobwatch_watch_info"
 OUTCOMES, REQUESTS = "backupjobwatch_outcomes_total", "backupjobwatch_azure_requests_total"
 WRITES, READS = "backupjobwatch_status_writes_total", "backupjobwatch_azure_reads_total"
 TOKENS, TROUBLE = "backupjobwatch_token_failures_total", "backupjobwatch_watch_trouble_timestamp_seconds"
+NOTIFICATIONS = "backupjobwatch_notifications_total"
 ONE = {"namespace": "team-a", "name": "nightly"}
 
 
@@ -203,7 +200,7 @@ async def test_joined_questions_are_no_requests(
 async def test_answers_without_a_request_show(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """With more watches than the budget covers, some are told from a list, and some wait for their turn."""
+    """With more watches than the budget covers, some are told from a list, which is one request."""
     async with start(azure_reads_per_second=0.5, azure_read_burst=10) as operator:
         for number in range(12):
             job_id = vault.set_job(f"00000000-0000-4000-8000-{number:012}", running_payload())
@@ -211,7 +208,6 @@ async def test_answers_without_a_request_show(
         async with asyncio.timeout(20):
             while not (scrape := await Scrape.of(operator)).value(READS, answer="listed"):
                 operator.advance(2)
-    assert scrape.value(READS, answer="deferred") > 0
     assert scrape.value(REQUESTS, operation="list_jobs", result="success") > 0
     requests_made = scrape.value(REQUESTS, operation="get_job")
     assert scrape.value(READS, answer="asked") >= requests_made > 0  # some are under way
@@ -239,118 +235,26 @@ async def test_tokens_are_counted_where_they_are_fetched(tenants: Tenants, vault
     assert scrape.value(REQUESTS, operation="token", result="refused") >= 1
 
 
-# ── the server ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── notifications ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_both_formats(operator: Operator) -> None:
-    """A scraper gets OpenMetrics where it asks for it, else Prometheus' own text, and gzip where it likes that."""
-    url = f"http://127.0.0.1:{operator.settings.metrics_port}/metrics"
-    plain = await asyncio.to_thread(requests.get, url, timeout=10)
-    assert plain.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    wanted = {"Accept": "application/openmetrics-text; version=1.0.0"}
-    answer = await asyncio.to_thread(requests.get, url, headers=wanted, timeout=10)
-    assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
-    assert answer.headers["Content-Encoding"] in ("gzip", "deflate")
-    families = text_string_to_metric_families(answer.text)  # type: ignore[no-untyped-call]
-    assert f"{catalogue.PREFIX}watches" in {family.name for family in families}
-    assert (await asyncio.to_thread(requests.get, url.replace("/metrics", "/healthz"), timeout=10)).status_code == 404
-
-
-async def test_everything_that_is_told_is_in_the_list(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """Every family of the scrape is in the catalogue, of that type and with those labels, and all of it is there."""
-    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
-    await api.events_told(1)
-    scrape = await Scrape.until(operator, lambda each: each.value(WATCHES) and each.value(OUTCOMES))
-    told = {family.name: family for family in scrape.families if not family.name.endswith("_created")}
-    listed = {metric.name.removesuffix("_total"): metric for metric in catalogue.ALL}
-    assert {name for name in told if not name.startswith("process_")} == listed.keys()
-    for name, metric in listed.items():
-        assert told[name].type == metric.kind
-        assert told[name].documentation == metric.meaning
-        for sample in told[name].samples:
-            assert sample.labels.keys() - {"le"} == metric.labels.keys()
-            for label, values in metric.labels.items():
-                assert not values or sample.labels[label] in values
-
-
-async def test_it_says_who_it_is(operator: Operator) -> None:
-    """Version and leadership are told from the start, and how late the event loop is, soon."""
-    scrape = await Scrape.until(operator, lambda each: each.value("backupjobwatch_event_loop_lag_seconds_count"))
-    assert [each["version"] for each in scrape.series("backupjobwatch_build_info")] == [__version__]
-    assert scrape.value("backupjobwatch_leader") == 1
-
-
-async def test_the_sweep_is_told(start: StartOperator) -> None:
-    """When the watches were last listed is told."""
-    async with start(sweep_interval="1s") as operator:
-        scrape = await Scrape.until(operator, lambda each: each.value("backupjobwatch_last_sweep_timestamp_seconds"))
-    assert scrape.value("backupjobwatch_last_sweep_timestamp_seconds") > 1.7e9
-
-
-async def test_no_way_to_listen_is_an_end(start: StartOperator, operator: Operator) -> None:
-    """A port that is taken ends the operator, rather than have it run unseen."""
-    with pytest.raises(OSError, match="address already in use"):
-        async with start(metrics_port=operator.settings.metrics_port, watching=False):
-            await asyncio.sleep(0.5)
-
-
-# ── hostile input ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_watches_beyond_the_limit_are_only_counted(
-    api: KubernetesApi, vault: Vault, start: StartOperator
-) -> None:
-    """With more watches than the limit, those that have not ended keep their series; the rest is counted."""
-    done, going = vault.set_job(JOB_NAME, job_payload()), vault.set_job(OTHER_JOB_NAME, running_payload())
-    async with start(metrics_watch_limit=2) as operator:
-        for number in range(3):
-            api.create({"jobResourceId": done}, f"done-{number}")
-        for number in range(2):
-            api.create({"jobResourceId": going}, f"going-{number}")
-        await api.events_told(5)
-        scrape = await Scrape.until(operator, lambda each: each.value(WATCHES, phase="Succeeded") == 3)
-    assert {each["name"] for each in scrape.series(INFO)} == {"going-0", "going-1"}
-    assert scrape.value(WATCHES) == 5
-    assert scrape.value("backupjobwatch_left_out", what="watches") == 3
-
-
-async def test_subscriptions_beyond_the_limit_are_left_out(
-    api: KubernetesApi, sim: AzureSimulator, start: StartOperator
-) -> None:
-    """Whoever names sixty subscriptions makes fifty series, and is told of."""
-    async with start() as operator:
-        for number in range(60):
-            subscription = f"00000000-5e1f-4000-8000-{number:012}"
-            job_id = sim.add_vault(subscription, "rg", "rsv").set_job(JOB_NAME, job_payload())
-            api.create({"jobResourceId": job_id}, f"watch-{number}")
-        await api.events_told(60)
+async def test_notifications_are_counted_by_channel(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """Each attempt is counted once, by the kind of receiver and by what became of it."""
+    api.gitops.put(f"kustomizations.{FLUX_GROUPS['Kustomization']}", "apps", namespace="team-a")
+    async with Receiver() as slow, Receiver() as closed, start(**SETTINGS) as operator:
+        slow.answer(503)
+        closed.then = 404
+        flux = {"name": "flux", "flux": {"kind": "Kustomization", "name": "apps"}}
+        entries = [webhook(slow.url, "slow"), webhook(closed.url, "closed"), flux]
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": entries})
+        await operator.advance_until(lambda: len(notifications(api)) == len(entries))
         scrape = await Scrape.of(operator)
-    assert len(scrape.series("backupjobwatch_azure_budget_reads")) == 50
-    assert scrape.value("backupjobwatch_left_out", what="subscriptions") == 10
-
-
-async def test_odd_codes_are_one(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
-    """Statuses that no server of Azure's sends share one label value."""
-    job_id = vault.set_job(JOB_NAME, running_payload())
-    api.create({"jobResourceId": job_id, "pollInterval": "10s"})
-    await api.status(phase="Running")
-    for code in (299, 418, 511, 599):
-        sim.faults.add(Fault.empty(status=code))
-    for number in range(4):
-        api.annotate(**{REQUESTED_AT.replace("/", "__").replace(".", "_"): str(number)})
-        await operator.poll(sim)
-    scrape = await Scrape.until(operator, lambda each: each.value(REQUESTS) >= 5)
-    codes = {each["code"] for each in scrape.series(REQUESTS)}
-    assert codes == {"200", "Other"}
-
-
-async def test_a_status_that_somebody_made_up(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """Whoever writes phases and reasons into statuses makes no new label values."""
-    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())})
-    before = await api.status(phase="Running")
-    body = api.get()
-    body["status"] = {**before, "reason": "MadeUp" * 5}
-    api.objects.put_status(("team-a", "nightly"), body)
-    api._announce()
-    scrape = await Scrape.until(operator, lambda each: each.value(WATCHES, reason="Other"))
-    assert "MadeUp" not in scrape.text
+    counts = {
+        (each["channel"], each["result"]): scrape.value(NOTIFICATIONS, **each) for each in scrape.series(NOTIFICATIONS)
+    }
+    assert {key: count for key, count in counts.items() if count} == {
+        ("webhook", "delivered"): 1,
+        ("webhook", "retried"): 1 + 4,
+        ("webhook", "failed"): 1,
+        ("flux", "delivered"): 1,
+    }

@@ -1,5 +1,6 @@
 """
-CRDs that stand in for those of Flux, Flux Operator, Argo and Tekton: our own, with the fields that our samples use.
+CRDs that stand in for those of Flux, Flux Operator, Argo, Tekton and the Prometheus operator: our own, with the fields
+that our samples and manifests use.
 
 The API server then refuses a field that is misspelt or in the wrong place, and a value of a wrong type. What these
 fields are was read in each project's documents; nobody acts on the objects.
@@ -234,6 +235,34 @@ TRIGGER_TEMPLATE: Final[Fields] = {
     "resourcetemplates": [ANYTHING],
 }
 
+# ── Prometheus operator ──────────────────────────────────────────────────────────────────────────────────────────────
+
+POD_MONITOR: Final[Fields] = {
+    "selector!": {"matchLabels": {"*": STRING}},
+    "podMetricsEndpoints": [{"port": STRING, "path": STRING, "interval": DURATION, "honorLabels": BOOLEAN}],
+}
+PROMETHEUS_RULE: Final[Fields] = {
+    "groups": [
+        {
+            "name!": STRING,
+            "rules": [
+                {
+                    "alert": STRING,
+                    "expr!": STRING,
+                    "for": DURATION,
+                    "keep_firing_for": DURATION,
+                    "labels": {"*": STRING},
+                    "annotations": {"*": STRING},
+                }
+            ],
+        }
+    ]
+}
+
+MONITORING: Final = (
+    crd("monitoring.coreos.com/v1", "PodMonitor", POD_MONITOR),
+    crd("monitoring.coreos.com/v1", "PrometheusRule", PROMETHEUS_RULE),
+)
 STAND_INS: Final = (
     crd("kustomize.toolkit.fluxcd.io/v1", "Kustomization", KUSTOMIZATION),
     crd("notification.toolkit.fluxcd.io/v1", "Receiver", RECEIVER),
