@@ -155,6 +155,11 @@ def test_manifests(kubectl: Kubectl, folder: str) -> None:
     kubectl("apply", "-k", path)
     assert kubectl("diff", "-k", path).stdout == ""
     shown = kubectl("-n", "backupjobwatch-system", "get", "deploy,role,rolebinding,pdb", "-o", "name").stdout.split()
-    assert len(shown) == (4 if folder == "overlays/ha" else 6)
     kubectl("delete", "namespace", "backupjobwatch-system")
-    kubectl("delete", "clusterrole,clusterrolebinding", "backupjobwatch", "--wait=false")
+    kubectl("delete", "clusterrole,clusterrolebinding", "-l", "app.kubernetes.io/name=backupjobwatch", "--wait=false")
+    pods = [""] if folder == "overlays/ha" else ["-a", "-b"]
+    assert sorted(name.partition("/")[2] for name in shown) == sorted(
+        ["backupjobwatch-lease"] * 2
+        + ["backupjobwatch-metrics-reader"]
+        + [f"backupjobwatch{each}" for each in pods] * 2
+    )

@@ -165,6 +165,8 @@ class Recording:
         query = f"watch=true&allowWatchBookmarks=true&resourceVersion={self._version}"
         self._connection, response = self._open(f"{WATCHES}?{query}")
         try:
+            if response.status != requests.codes.ok:  # a CRD that was changed is not served for a moment
+                raise _Expired if response.status == requests.codes.gone else ConnectionError(response.reason)
             for line in response:
                 hear("the watch stream", line.decode())
                 event = json.loads(line)
