@@ -124,6 +124,16 @@ def test_namespaced_reaches_no_further(tmp_path: Path) -> None:
     assert env["BACKUPJOBWATCH_NAMESPACES"] == env["BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES"] == own
 
 
+def test_namespaced_with_what_a_tenant_allows(tmp_path: Path) -> None:
+    """Beside a team's own operator, the components of tenants are for that one's account, not for the cluster's."""
+    tenants = [path.relative_to(MANIFESTS / "components").as_posix() for path in TENANTS]
+    objects = build(tmp_path, "namespaced", *tenants, namespace="team-a")
+    bindings = [each for each in objects if each["kind"] == "RoleBinding"]
+    assert len(bindings) == 1 + len(tenants)
+    account = {"kind": "ServiceAccount", "name": "backupjobwatch", "namespace": "team-a"}
+    assert all(each["subjects"] == [account] for each in bindings)
+
+
 def test_namespaced_with_an_identity(tmp_path: Path) -> None:
     """The components of Azure identities go with any overlay."""
     for identity in IDENTITIES:
