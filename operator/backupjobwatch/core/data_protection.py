@@ -45,7 +45,7 @@ def parse_job(payload: Mapping[str, Any]) -> Job:
     details = read.properties(extended.get("additionalDetails"))
     return Job(
         resource_id=resource_id,
-        name=read.word(payload.get("name")) or last_segment(resource_id),
+        name=read.word(payload.get("name")) or read.word(last_segment(resource_id)),
         job_type=read.word(properties.get("dataSourceType")),
         status=read.word(properties.get("status")),
         operation=read.word(properties.get("operation")),

@@ -42,7 +42,7 @@ def parse_job(payload: Mapping[str, Any]) -> Job:
         duration = end_time - start_time
     return Job(
         resource_id=resource_id,
-        name=read.word(payload.get("name")) or last_segment(resource_id),
+        name=read.word(payload.get("name")) or read.word(last_segment(resource_id)),
         job_type=read.word(properties.get("jobType")),
         status=read.word(properties.get("status")),
         operation=read.word(properties.get("operation")),
