@@ -147,6 +147,7 @@ def test_suspended(operator: OperatorProcess, kubectl: Kubectl, watches: Watches
     assert len(jobs.requests(job)) == asked
     watches.edit("w", suspend=False)
     kubectl(*wait, "--timeout=40s")
+    watches.until_event("w", "JobCompleted")
     reasons = [event["reason"] for event in watches.events("w")]
     assert sorted(reasons) == ["JobCompleted", "JobInProgress", "Suspended"]
     watches.prove_honest("w", completed={name_of(job)})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.support.canary import WORD
 from tests.support.jobs import name_of
 from tests.support.receiver import Receiver, flux_accepts, github_accepts, running_receiver
 from tests.support.watches import until
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from tests.support.operator_process import OperatorProcess, Operators
     from tests.support.watches import Watches
 
-KEY: Final = "canary-signing-key"
-BEARER: Final = "canary-bearer-token"
+KEY: Final = f"signing-key-{WORD}"
+BEARER: Final = f"bearer-token-{WORD}"
 SETTINGS: Final = {"NOTIFY_HTTP_HOSTS": "127.0.0.1"}
 CRDS: Final = {
     "kustomizations.kustomize.toolkit.fluxcd.io": ("Kustomization", "v1"),
@@ -136,7 +137,7 @@ def test_story(own_operators: Operators, watches: Watches, jobs: Jobs, kubectl: 
     for plural in CRDS:
         expected = {"argocd.argoproj.io/refresh": "hard"} if plural.startswith("app") else {REQUESTED_AT: key}
         assert annotated(kubectl, namespace, plural, "next") == expected
-    assert "canary" not in operator.log + json.dumps([watches.get("gate"), watches.events("gate")])
+    assert WORD not in operator.log + json.dumps([watches.get("gate"), watches.events("gate")])
     watches.prove_honest("gate", completed={name_of(job)})
 
 

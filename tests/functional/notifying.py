@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from tests.support.canary import WORD
 from tests.support.kubernetes import NAME, NAMESPACE, KubernetesApi
 
 ALL: Final = ["Running", "Succeeded", "Failed"]
-TOKEN: Final = "canary-signing-key"
-BEARER: Final = "canary-bearer-token"
+TOKEN: Final = f"signing-key-{WORD}"
+BEARER: Final = f"bearer-token-{WORD}"
 SECRET: Final = "hooks"
 SETTINGS: Final[dict[str, Any]] = {"notify_http_hosts": "127.0.0.1"}
 EVERYBODYS_TURN: Final[dict[str, Any]] = {"azure_read_burst": 250, "azure_reads_per_second": 25.0}

@@ -18,6 +18,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from backupjobwatch.errors import DeliveryFailed, DeliveryRefused, SettingsError
 from backupjobwatch.notify.webhook import Endpoint, Webhooks
 from backupjobwatch.settings import Settings
+from tests.support.canary import WORD
 from tests.support.receiver import Receiver, Step, flux_accepts, github_accepts
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.support.operator import MovableLoop
 
-KEY = b"canary-signing-key"
+KEY = f"signing-key-{WORD}".encode()
 HEADERS = {"Content-Type": "application/json"}
 BODY = json.dumps({"message": "größe 資"}, ensure_ascii=False).encode()
 
@@ -52,11 +53,11 @@ async def refusal(sender: Webhooks, address: str) -> str:
 async def test_signatures() -> None:
     """Flux's generic-hmac and GitHub-style receivers accept what was signed with their key, and not with another."""
     async with Receiver() as receiver, webhooks() as sender:
-        await sender.post(Endpoint(receiver.url, KEY, "canary-bearer"), HEADERS, BODY)
+        await sender.post(Endpoint(receiver.url, KEY, f"bearer-{WORD}"), HEADERS, BODY)
         await sender.post(Endpoint(receiver.url), HEADERS, BODY)
     signed, bare = receiver.deliveries
     assert signed.body == bare.body == BODY
-    assert signed.headers["Authorization"] == "Bearer canary-bearer"
+    assert signed.headers["Authorization"] == f"Bearer bearer-{WORD}"
     assert signed.headers["User-Agent"].startswith("backupjobwatch/")
     assert flux_accepts(signed, KEY)
     assert github_accepts(signed, KEY)
@@ -154,9 +155,9 @@ async def test_nobody_there() -> None:
         port = unused.getsockname()[1]
     async with webhooks(notify_http_hosts="127.0.0.1,no-such-host.invalid") as sender:
         with pytest.raises(DeliveryFailed, match="could not be reached"):
-            await sender.post(Endpoint(f"http://127.0.0.1:{port}/canary-path"), HEADERS, BODY)
+            await sender.post(Endpoint(f"http://127.0.0.1:{port}/{WORD}"), HEADERS, BODY)
         with pytest.raises(DeliveryFailed, match="name is not known"):
-            await sender.post(Endpoint("http://no-such-host.invalid/canary-path"), HEADERS, BODY)
+            await sender.post(Endpoint(f"http://no-such-host.invalid/{WORD}"), HEADERS, BODY)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.0.0.1", "0"])
@@ -264,8 +265,8 @@ async def test_no_certificates(tmp_path: Path, text: str | None) -> None:
 async def test_nothing_is_shown(caplog: pytest.LogCaptureFixture) -> None:
     """Neither the log nor an endpoint's own text has an address or a key."""
     caplog.set_level(logging.DEBUG)
-    endpoint = Endpoint("http://127.0.0.1:1/canary-path", KEY, "canary-bearer")
+    endpoint = Endpoint(f"http://127.0.0.1:1/{WORD}", KEY, f"bearer-{WORD}")
     async with webhooks() as sender:
         with pytest.raises(DeliveryFailed):
             await sender.post(endpoint, HEADERS, BODY)
-    assert "canary" not in caplog.text + repr(endpoint)
+    assert WORD not in caplog.text + repr(endpoint)

@@ -140,6 +140,7 @@ def test_empty_answer() -> None:
         ("/s/x/backupVaults/bv/backupJobs/j", ABSENT, ("j", "bv")),
         ("/s/x/vaults//backupJobs/j", ABSENT, ("j", None)),
         ("/s/x/vaults", ABSENT, ("vaults", None)),
+        (f"/{'j' * 400}", ABSENT, (f"{'j' * 255}…", None)),
         ("/", ABSENT, (None, None)),
         (ABSENT, ABSENT, (None, None)),
         (None, 12, ("12", None)),

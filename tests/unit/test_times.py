@@ -24,7 +24,7 @@ SECOND = datetime(2018, 5, 21, 8, 35, 40, tzinfo=UTC)
         (".9488967", 948896),
     ],
 )
-@pytest.mark.parametrize("zone", ["Z", "", "+00:00"])
+@pytest.mark.parametrize("zone", ["Z", "z", "", "+00:00"])
 def test_fractions(fraction: str, microseconds: int, zone: str) -> None:
     """Azure trims trailing zeros: 0 to 7 fractional digits, with a zone or without, which is UTC."""
     assert parse_time(f"2018-05-21T08:35:40{fraction}{zone}") == SECOND + timedelta(microseconds=microseconds)
