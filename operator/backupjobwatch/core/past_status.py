@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.core.payloads import mapping, mappings
-from backupjobwatch.core.times import parse_time
+from backupjobwatch.core.times import format_time, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +24,8 @@ def _is_integer(value: object) -> bool:
 
 
 def _is_time(value: object) -> bool:
-    return parse_time(value) is not None
+    time = parse_time(value)
+    return time is not None and format_time(time) == value
 
 
 def _is_object(value: object) -> bool:
