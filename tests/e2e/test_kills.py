@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from backupjobwatch.core.transitions import describe
+from backupjobwatch.core.watch import Watch
 from tests.support.jobs import name_of
 from tests.support.receiver import running_receiver
 from tests.support.scale import at_scale
 from tests.support.watches import phase
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tests.support.jobs import Jobs
     from tests.support.operator_process import Operators
     from tests.support.receiver import Delivery
@@ -23,8 +27,10 @@ if TYPE_CHECKING:
 
 KILLS: Final = at_scale(5, 100)
 WATCHES: Final = 50
-LIVES: Final = (0.3, 6.0)
-"""Seconds that an operator lives: some do not get ready, some see most of the watches' polls."""
+UNREADY: Final = 1 / 4
+"""As many are killed while they start."""
+LIVES: Final = (0.0, 4.0)
+"""Seconds that an operator lives from then on; the watches are polled every ten."""
 ENDS: Final = ("Succeeded", "Failed")
 SEED: Final = 20260304
 
@@ -90,6 +96,8 @@ def test_killed_at_random(own_operators: Operators, watches: Watches, jobs: Jobs
         course.begin()
         for left in reversed(range(KILLS)):
             operator = own_operators.start(**settings)
+            if chance.random() > UNREADY:
+                operator.wait_ready()
             half = chance.uniform(*LIVES) / 2
             time.sleep(half)
             course.go_on(left)
@@ -107,7 +115,7 @@ def test_killed_at_random(own_operators: Operators, watches: Watches, jobs: Jobs
         assert body["status"]["job"]["name"] == name_of(course.job_of[name])
         watches.prove_honest(name, completed=course.completed)
         prove_ended_once(watches, name)
-    prove_told_once(watches, ended)
+    prove_told_once(watches, bodies)
     twice = prove_same(deliveries)
     assert {notification_id(watches.get(name)) for name in ended} <= {delivery.id for delivery in deliveries}
     print(f"{KILLS} kills, {ready} of them when ready; {len(ended)} of {WATCHES} watches ended; {twice} notified twice")  # noqa: T201
@@ -135,12 +143,22 @@ def prove_ended_once(watches: Watches, name: str) -> None:
     assert {len(times) for times in ends.values()} <= {1}
 
 
-def prove_told_once(watches: Watches, ended: dict[str, Body]) -> None:
-    """Prove that each end has its one Event, and that no transition of any target has two."""
-    told = Counter((event["involvedObject"]["uid"], event["reason"], event["message"]) for event in watches.events())
-    for body in ended.values():
-        status = body["status"]
-        assert told[body["metadata"]["uid"], status["reason"], status["message"]] == 1
+def prove_told_once(watches: Watches, names: Iterable[str]) -> None:
+    """Prove that each end has its Event, and that no Event tells what another does, or what never was."""
+    told = Counter(event["metadata"]["name"] for event in watches.events())
+    worth_telling = set()
+    for name in names:
+        starts: dict[tuple[str, str], set[str]] = {}
+        for moment in watches.history(name):
+            watch = Watch.from_body(moment.body)
+            if "target" in watch.status:
+                starts.setdefault((watch.uid, str(watch.status["target"])), set()).add(str(watch.status["watchStartTime"]))
+                worth_telling.add(describe(watch, watch.status).name)
+        # It is a part of the Event's name.
+        assert {len(times) for times in starts.values()} == {1}
+        if watch.finished:
+            assert told[describe(watch, watch.status).name] == 1
+    assert told.keys() <= worth_telling
     assert {event["count"] for event in watches.events()} == {1}
 
 
