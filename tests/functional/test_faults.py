@@ -14,7 +14,6 @@ from tests.support.kubernetes import EVENT_POSTS, NAME, STATUS_WRITES
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator, Vault
-    from demo.simulator.messages import Answer, ArmRequest
     from tests.functional.conftest import StartOperator
     from tests.support.kubernetes import KubernetesApi
     from tests.support.operator import Operator
@@ -102,7 +101,7 @@ async def test_a_name_that_stops_to_resolve(
         await operator.advance_until(lambda: api.get()["status"]["reason"] == "AzureUnavailable")
         status = api.get()["status"]
         assert (status["phase"], status["job"]) == ("Running", seen)
-        assert "does not resolve" in status["message"] or "resolve" in status["message"]
+        assert "resolve" in status["message"]
     vault.set_job(OTHER_JOB_NAME, job_payload())
     async with start() as operator:
         await operator.advance_to("Succeeded", api)
@@ -152,13 +151,12 @@ async def test_a_slow_etcd(api: KubernetesApi, vault: Vault, operator: Operator,
 
 @pytest.mark.parametrize("status", [500, 503, 504])
 async def test_an_etcd_that_times_out(api: KubernetesApi, vault: Vault, operator: Operator, status: int) -> None:
-    """Half of all requests for ten minutes end with etcd's own words, some after they took effect: nothing is lost."""
+    """Thirty requests in a row end with etcd's own words, every third after it took effect: nothing is lost."""
     message = "etcdserver: request timed out"
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     await api.status(phase="Running")
     for number in range(30):
         api.traffic.fail("", status=status, message=message, late=number % 3 == 0)
-        api.traffic.fail("^GET /never", status=status)
     vault.set_job(JOB_NAME, job_payload())
     await operator.advance_to("Succeeded", api)
     await operator.advance_until(lambda: len(api.events()) == 2)
