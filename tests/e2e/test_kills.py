@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -118,7 +119,9 @@ def test_killed_at_random(own_operators: Operators, watches: Watches, jobs: Jobs
     prove_told_once(watches, bodies)
     twice = prove_same(deliveries)
     assert {notification_id(watches.get(name)) for name in ended} <= {delivery.id for delivery in deliveries}
-    print(f"{KILLS} kills, {ready} of them when ready; {len(ended)} of {WATCHES} watches ended; {twice} notified twice")  # noqa: T201
+    sys.stdout.write(
+        f"{KILLS} kills, {ready} of a ready operator; {len(ended)} of {WATCHES} ended; {twice} told twice\n"
+    )
 
 
 def is_told(body: Body) -> bool:
@@ -152,7 +155,9 @@ def prove_told_once(watches: Watches, names: Iterable[str]) -> None:
         for moment in watches.history(name):
             watch = Watch.from_body(moment.body)
             if "target" in watch.status:
-                starts.setdefault((watch.uid, str(watch.status["target"])), set()).add(str(watch.status["watchStartTime"]))
+                starts.setdefault((watch.uid, str(watch.status["target"])), set()).add(
+                    str(watch.status["watchStartTime"])
+                )
                 worth_telling.add(describe(watch, watch.status).name)
         # It is a part of the Event's name.
         assert {len(times) for times in starts.values()} == {1}

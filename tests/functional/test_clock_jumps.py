@@ -24,7 +24,9 @@ LATEST = "0b0b0b0b-5e1f-4000-8000-000000000001"
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["ahead", "back"])
-async def test_an_hour(*, api: KubernetesApi, sim: AzureSimulator, vault: Vault, going: str, tmp_path: Path, jump: float) -> None:
+async def test_an_hour(
+    *, api: KubernetesApi, sim: AzureSimulator, vault: Vault, going: str, tmp_path: Path, jump: float
+) -> None:
     """Running watches go on and end as their jobs do, told once; one that waits for a job finds it; times to live end."""
 
     def phase(name: str) -> object:
@@ -56,7 +58,9 @@ async def test_an_hour(*, api: KubernetesApi, sim: AzureSimulator, vault: Vault,
         completed = parse_time(api.get()["status"]["completionTime"])
         assert completed is not None
         assert abs((completed - datetime.now(UTC)).total_seconds() - jump) < HOUR / 2
-        await operator.pass_until(lambda: not any(each["metadata"]["name"] == "going-away" for each in api.objects.find(None)), step=60)
+        await operator.pass_until(
+            lambda: not any(each["metadata"]["name"] == "going-away" for each in api.objects.find(None)), step=60
+        )
     assert len(receiver.deliveries) == 1
     told = [(event["involvedObject"]["name"], event["reason"]) for event in api.events()]
     assert len(set(told)) == len(told)

@@ -51,7 +51,7 @@ async def test_an_hour_of_throttling(
     ids=lambda fault: fault.kind,
 )
 async def test_every_second_answer_is_broken(
-    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str, fault: Fault
+    *, api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str, fault: Fault
 ) -> None:
     """A job is followed from start to end through an Azure half of whose answers are none."""
     for _ in range(200):

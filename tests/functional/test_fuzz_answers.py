@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backupjobwatch.arm.client import ArmClient, Reading
+from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import StaticToken
 from backupjobwatch.core.arm_ids import JobId, OperationId, VaultId, VaultKind
 from backupjobwatch.core.jobs import Job
@@ -38,8 +38,9 @@ from tests.support.canary import TOKEN
 from tests.support.scale import at_scale
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
+    from backupjobwatch.arm.client import Reading
     from demo.simulator import AzureSimulator
 
 EXAMPLES: Final = at_scale(150, 5000)
@@ -107,17 +108,17 @@ class Asker:
         self._simulator.faults.clear()
         self._simulator.faults.add(Fault(kind="fuzz", respond=lambda _true, _request: answer), times=None)
         tokens = StaticToken(TOKEN)
-        asked = {
-            "job": lambda: self._client.get_job(tokens, JobId(vault=vault, name=JOB_NAME)),
-            "list": lambda: self._client.list_jobs(tokens, vault, filter_="status eq 'InProgress'"),
-            "operation": lambda: self._client.get_operation(tokens, OperationId(vault=vault, name=OPERATION)),
-        }[what]()
+        asked: Coroutine[Any, Any, Reading[Any]]
+        if what == "job":
+            asked = self._client.get_job(tokens, JobId(vault=vault, name=JOB_NAME))
+        elif what == "list":
+            asked = self._client.list_jobs(tokens, vault, filter_="status eq 'InProgress'")
+        else:
+            asked = self._client.get_operation(tokens, OperationId(vault=vault, name=OPERATION))
         try:
-            reading = self._runner.run(asked)
+            return self._runner.run(asked).value
         except AzureError as error:
             return error
-        assert isinstance(reading, Reading)
-        return reading.value
 
     def close(self) -> None:
         self._client.close()
@@ -142,7 +143,7 @@ def asker() -> Iterator[Asker]:
     fields=headers,
 )
 def test_any_bytes(
-    asker: Asker, what: str, vault: VaultId, status: int, body: bytes, coding: Any, fields: dict[str, str]
+    *, asker: Asker, what: str, vault: VaultId, status: int, body: bytes, coding: Any, fields: dict[str, str]
 ) -> None:
     """Through the real transport: what comes out is what was asked for, or an error of a kind that fits a status."""
     name, pack = coding

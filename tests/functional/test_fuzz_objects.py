@@ -95,7 +95,9 @@ def world() -> Iterator[World]:
 
 
 @settings(
-    deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=EXAMPLES,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(body=bodies)
 def test_any_object(world: World, caplog: pytest.LogCaptureFixture, body: dict[str, Any]) -> None:

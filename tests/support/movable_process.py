@@ -53,13 +53,17 @@ class MovableOperator:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
 
-    async def pass_time(self, seconds: float) -> Holdings:
-        """Let time pass, on all its clocks; return what it has then."""
-        return await self._tell(monotonic=seconds, wall=seconds)
+    async def pass_time(self, seconds: float) -> None:
+        """Let time pass, on all its clocks."""
+        await self._tell(monotonic=seconds, wall=seconds)
+
+    async def holdings(self) -> Holdings:
+        """Have it clear up; return what it has then."""
+        return Holdings(**await self._tell(look=True))
 
     async def set_wall_clock(self, seconds: float) -> None:
         """Set its wall clock ahead, or back where *seconds* are negative: no time passes."""
-        await self._tell(monotonic=0.0, wall=seconds)
+        await self._tell(wall=seconds)
 
     async def pass_until(self, look: Callable[[], object], *, step: float = 10.0, steps: int = 200) -> None:
         """Let time pass, a *step* at a time, until *look* finds something."""
@@ -70,12 +74,13 @@ class MovableOperator:
             await asyncio.sleep(0.05)
         raise AssertionError(f"not within {steps * step:g} s")
 
-    async def _tell(self, **order: float) -> Holdings:
+    async def _tell(self, **order: float) -> dict[str, int]:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
         async with asyncio.timeout(30):
-            return Holdings(**json.loads(await self.process.stdout.readline()))
+            answer: dict[str, int] = json.loads(await self.process.stdout.readline())
+        return answer
 
 
 @contextlib.asynccontextmanager
@@ -103,13 +108,14 @@ async def running_movable(azure: str, log: Path, **settings: str) -> AsyncIterat
         assert process.stdin is not None
         process.stdin.close()
         async with asyncio.timeout(30):
-            assert await process.wait() == 0, log.read_text()
+            assert await process.wait() == 0
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-        hear("the log of a process", log.read_text())
-        prove_calm(log.read_text())
+        said = await asyncio.to_thread(log.read_text)
+        hear("the log of a process", said)
+        prove_calm(said)
 
 
 def _holdings() -> Holdings:
@@ -124,7 +130,7 @@ def _holdings() -> Holdings:
 
 
 async def _obey(stop: asyncio.Event) -> None:
-    """Read an order from each line, until there are no more; answer with what there is after it."""
+    """Read an order from each line, until there are no more; answer each when it is carried out."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
     lines = asyncio.StreamReader()
@@ -132,9 +138,9 @@ async def _obey(stop: asyncio.Event) -> None:
     with time_machine.travel(datetime.now(UTC), tick=True) as wall, contextlib.closing(pipe):
         while line := await lines.readline():
             order = json.loads(line)
-            wall.shift(order["wall"])
-            loop._advance(order["monotonic"])
-            sys.stdout.write(json.dumps(asdict(_holdings())) + "\n")
+            wall.shift(order.get("wall", 0))
+            loop._advance(order.get("monotonic", 0))
+            sys.stdout.write(json.dumps(asdict(_holdings()) if "look" in order else {}) + "\n")
             sys.stdout.flush()
     stop.set()
 

@@ -10,9 +10,7 @@ from demo.controlplane.traffic import Request
 from tests.support.rbac import Grant, missing, read_grants, unused
 
 WATCHES = "/apis/azurebackup.dev/v1alpha1"
-GRANT = Grant(
-    role="r", group="azurebackup.dev", resource="backupjobwatches", verb="get", everywhere=False, named=False
-)
+GRANT = Grant(role="r", group="azurebackup.dev", resource="backupjobwatches", verb="get", everywhere=False, named=False)
 
 
 def request(method: str, path: str, query: str = "") -> Request:

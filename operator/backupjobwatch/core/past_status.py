@@ -36,9 +36,11 @@ def _is_list_with(*fields: str) -> Callable[[object], bool]:
     """All or nothing: a watch that follows three jobs is not one that follows the two that can be read."""
 
     def check(value: object) -> bool:
-        return isinstance(value, list) and [
-            entry for entry in mappings(value) if all(isinstance(entry.get(field), str) for field in fields)
-        ] == value
+        return (
+            isinstance(value, list)
+            and [entry for entry in mappings(value) if all(isinstance(entry.get(field), str) for field in fields)]
+            == value
+        )
 
     return check
 
