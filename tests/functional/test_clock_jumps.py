@@ -36,6 +36,7 @@ async def test_an_hour(
         Receiver() as receiver,
         running_movable(sim.url, tmp_path / "log", NOTIFY_HTTP_HOSTS="127.0.0.1") as operator,
     ):
+        await api.until(lambda: api.watched, within=40)
         hook = [{"name": "hook", "webhook": {"url": receiver.url}}]
         spec = {"jobResourceId": going, "pollInterval": "10s"}
         source = {"latest": {"item": "vm-later"}, "vault": vault_reference(vault)}

@@ -116,9 +116,10 @@ class Asker:
         else:
             asked = self._client.get_operation(tokens, OperationId(vault=vault, name=OPERATION))
         try:
-            return self._runner.run(asked).value
+            reading: Reading[Any] = self._runner.run(asked)
         except AzureError as error:
             return error
+        return reading.value
 
     def close(self) -> None:
         self._client.close()

@@ -40,6 +40,7 @@ async def test_a_month(api: KubernetesApi, sim: AzureSimulator, vault: Vault, tm
         Receiver() as receiver,
         running_movable(sim.url, tmp_path / "log", NOTIFY_HTTP_HOSTS="127.0.0.1") as operator,
     ):
+        await api.until(lambda: api.watched, within=40)
         hook = [{"name": "hook", "webhook": {"url": receiver.url}}]
         for number in range(LASTING):
             job = vault.set_job(f"{LASTING_JOBS}-{number:012}", running_payload())

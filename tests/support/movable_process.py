@@ -129,7 +129,7 @@ def _holdings() -> Holdings:
     )
 
 
-async def _obey(stop: asyncio.Event) -> None:
+async def _obey() -> None:
     """Read an order from each line, until there are no more; answer each when it is carried out."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
@@ -142,12 +142,12 @@ async def _obey(stop: asyncio.Event) -> None:
             loop._advance(order.get("monotonic", 0))
             sys.stdout.write(json.dumps(asdict(_holdings()) if "look" in order else {}) + "\n")
             sys.stdout.flush()
-    stop.set()
 
 
 async def _main(settings: Settings) -> None:
     stop = asyncio.Event()
-    obeying = asyncio.create_task(_obey(stop))
+    obeying = asyncio.create_task(_obey())
+    obeying.add_done_callback(lambda _: stop.set())  # also where whoever gave orders is gone
     await run(settings, stop=stop)
     await obeying
 
