@@ -7,7 +7,7 @@ UV := UV_PROJECT_ENVIRONMENT=$(VENV) build/uv/bin/uv
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup control-plane check audit format test test-end-to-end test-in-process bench-reads demo dashboard sbom image clean
+.PHONY: help setup control-plane check audit format test test-end-to-end test-in-process soak bench-reads demo dashboard sbom image clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -63,6 +63,9 @@ test-end-to-end: setup  ## The half of the tests that is on a real API server
 
 test-in-process: setup  ## The other half
 	$(BIN)/coverage run -m pytest --ignore=tests/e2e
+
+soak: setup  ## A hundred kills, a month of ticks, thousands of broken answers and objects (three quarters of an hour)
+	SOAK=yes $(BIN)/python -m pytest -s tests/functional/test_fuzz_answers.py tests/functional/test_fuzz_objects.py tests/functional/test_leaks.py tests/e2e/test_kills.py
 
 bench-reads: setup  ## Count how often Azure is asked for many watches (a quarter of an hour)
 	$(BIN)/python -m tests.bench.reads

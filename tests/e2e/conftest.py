@@ -27,16 +27,18 @@ from demo.controlplane import (
     kubectl_path,
     running_control_plane,
 )
+from demo.controlplane.traffic import Request
 from demo.simulator import ManualClock, running_simulator
 from tests.support.canary import TOKEN, hear
 from tests.support.gadgets import GADGET_CRD, Http
 from tests.support.jobs import Jobs
 from tests.support.kubernetes_client import WATCHES, KubernetesClient, Recording
 from tests.support.operator_process import OperatorProcess, Operators, prove_calm
+from tests.support.rbac import OURS, missing, read_grants, unused
 from tests.support.watches import Watches, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from demo.controlplane import Cluster, Faults
     from demo.simulator import AzureSimulator
@@ -45,6 +47,9 @@ HERE = Path(__file__).parent
 CRD = HERE.parents[1] / "crds" / "backupjobwatches.azurebackup.dev.yaml"
 LEFT_OUT = pytest.StashKey[int]()
 UNAVAILABLE = pytest.StashKey[ControlPlaneUnavailable]()
+DESELECTED = pytest.StashKey[bool]()
+ASKED = pytest.StashKey[list[Request]]()
+"""What operators asked of the API server of this session."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
@@ -56,6 +61,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.stash[LEFT_OUT] = len(ours)
         for item in ours:
             item.add_marker(pytest.mark.skip(reason="E2E=skip"))
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.config.stash[DESELECTED] = True
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -83,6 +94,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.line(str(error), red=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if its operators needed more than the roles grant or, where all these tests ran, less."""
+    if (asked := session.config.stash.get(ASKED, None)) is None:
+        return
+    grants = read_grants()
+    complaints = [f"No role grants: {each}" for each in sorted(missing(asked, grants))]
+    if ran_whole(session):
+        complaints += [f"No test needs: {each}" for each in sorted(unused(asked, grants))]
+    if complaints:
+        session.config.get_terminal_writer().line("\n" + "\n".join(complaints), red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def ran_whole(session: pytest.Session) -> bool:
+    """Tell whether all tests of this folder ran, and ended well: what one of them needs has then been asked for."""
+    partial = DESELECTED in session.config.stash or any("::" in argument for argument in session.config.args)
+    files = {item.path for item in session.items}
+    return not partial and not session.testsfailed and files.issuperset(HERE.glob("test_*.py"))
+
+
 @pytest.fixture(scope="session")
 def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
     """The API server of this session, with our CRD."""
@@ -101,6 +133,7 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
     with running_control_plane() as control_plane:
         install_crd(control_plane)
         yield control_plane
+        pytestconfig.stash[ASKED] = control_plane.requests.where(agent=OURS)
 
 
 def install_crd(cluster: Cluster) -> None:

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from tests.support.kubernetes_client import AGENT
+from tests.support.rbac import OURS, missing, read_grants
 from tests.support.watches import prove_unmarked
 
 if TYPE_CHECKING:
     from demo.controlplane import ControlPlane
-    from demo.controlplane.traffic import Request
     from tests.support.jobs import Jobs
     from tests.support.kubernetes_client import Recording
     from tests.support.operator_process import OperatorProcess
     from tests.support.watches import Watches
 
-MANIFESTS = Path(__file__).parents[2] / "manifests"
-CLUSTER_ROLE = MANIFESTS / "base" / "clusterrole.yaml"
-LEASE_ROLE = MANIFESTS / "overlays" / "ha" / "role.yaml"
-TENANTS_ROLES = sorted((MANIFESTS / "components").rglob("role.yaml"))
-OURS = r"^(kopf/|backupjobwatch)"
-"""The User-Agents of the operator: kopf's, and its own."""
 DISCOVERY = r"^/(api|apis|version)(/[^/]+){0,2}/?$"
-Permission = tuple[str, str, str]
 
 
 def live(watches: Watches, jobs: Jobs) -> None:
@@ -47,11 +37,6 @@ def live(watches: Watches, jobs: Jobs) -> None:
     watches.delete("w")
 
 
-def permission(request: Request) -> Permission:
-    """What a role must grant for a request."""
-    return request.group, request.resource, request.verb
-
-
 def test_no_marks(operator: OperatorProcess, watches: Watches, jobs: Jobs, recording: Recording) -> None:
     """No version of any watch of this session had a finalizer, an annotation or a label of the operator's."""
     live(watches, jobs)
@@ -62,19 +47,11 @@ def test_no_marks(operator: OperatorProcess, watches: Watches, jobs: Jobs, recor
 
 
 def test_permissions(operator: OperatorProcess, watches: Watches, jobs: Jobs, control_plane: ControlPlane) -> None:
-    """The requests of this session's operators are what the roles grant: nothing more, nothing less."""
+    """No operator of this session asked for what the roles do not grant. (That all is needed is seen at its end.)"""
     live(watches, jobs)
     asked = control_plane.requests.where(agent=OURS)
-    used = {permission(request) for request in asked if request.resource}
-    granted = {
-        (group, resource, verb)
-        for role in (CLUSTER_ROLE, LEASE_ROLE, *TENANTS_ROLES)
-        for rule in yaml.safe_load(role.read_text())["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
-    assert used == granted
+    assert {request.verb for request in asked if request.resource} >= {"list", "watch", "update", "create"}
+    assert missing(asked, read_grants()) == set()
 
 
 def test_discovery(operator: OperatorProcess, control_plane: ControlPlane) -> None:

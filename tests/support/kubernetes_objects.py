@@ -83,7 +83,7 @@ def _fill_in(schema: Mapping[str, Any], value: Any) -> None:
                 _fill_in(part, value[name])
     elif isinstance(value, list):
         for item in value:
-            _fill_in(schema["items"], item)
+            _fill_in(schema.get("items", {}), item)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +152,13 @@ class Objects:
         if checked:
             self._schema.check(body)
         self._store(key, "ADDED", None, body, part="object")
+
+    def plant(self, key: Key, body: Mapping[str, Any]) -> str:
+        """Put in an object as it is, whatever it is, under a uid of its own; return that."""
+        uid = str(uuid.uuid4())
+        planted = {**copy.deepcopy(dict(body)), "metadata": {**body["metadata"], "uid": uid}}
+        self._store(key, "ADDED", None, planted, part="object")
+        return uid
 
     def edit(self, key: Key, spec: Mapping[str, Any], annotations: Mapping[str, str | None]) -> None:
         """Merge fields into spec and annotations; None takes one out."""

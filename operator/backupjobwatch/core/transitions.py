@@ -71,7 +71,7 @@ def _gist(status: Mapping[str, Any]) -> dict[str, Any]:
         "progress": _bucket(extended),
         "tasks": [
             [*(task.get(name) for name in ("taskId", "status", "startTime", "endTime")), _bucket(task)]
-            for task in extended.get("tasks") or ()
+            for task in mappings(extended.get("tasks"))
         ],
     }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from backupjobwatch.constants import MAX_REQUESTED_AT, REQUESTED_AT
 from backupjobwatch.core.observations import PinnedJob
 from backupjobwatch.core.ownership import find_owner
+from backupjobwatch.core.past_status import read_status
 from backupjobwatch.core.payloads import mapping
 from backupjobwatch.core.spec import target_digest
 from backupjobwatch.core.times import parse_time
@@ -57,7 +58,7 @@ class Watch:
             owner=find_owner(metadata),
             requested_at=requested_at[:MAX_REQUESTED_AT] if isinstance(requested_at, str) else None,
             spec=spec,
-            status=mapping(body.get("status")),
+            status=read_status(body.get("status")),
             # An object that was never stored has no such time: nothing started after "never".
             created=parse_time(metadata.get("creationTimestamp")) or datetime.max.replace(tzinfo=UTC),
             target=target_digest(spec),

@@ -1,0 +1,67 @@
+"""A status read back from the object: what an operator wrote there, without what somebody or something else made of it.
+
+The CRD's schema keeps most of that out, but not what an older CRD let in. A field that cannot be of our making is
+taken for absent, and so is written anew: none of them may cost more than its own watch a poll.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from backupjobwatch.core.payloads import mapping, mappings
+from backupjobwatch.core.times import format_time, parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_time(value: object) -> bool:
+    time = parse_time(value)
+    return time is not None and format_time(time) == value
+
+
+def _is_object(value: object) -> bool:
+    return mapping(value) is value
+
+
+def _is_list_with(*fields: str) -> Callable[[object], bool]:
+    """All or nothing: a watch that follows three jobs is not one that follows the two that can be read."""
+
+    def check(value: object) -> bool:
+        return (
+            isinstance(value, list)
+            and [entry for entry in mappings(value) if all(isinstance(entry.get(field), str) for field in fields)]
+            == value
+        )
+
+    return check
+
+
+def _is_conditions(value: object) -> bool:
+    is_list = _is_list_with("type", "status", "reason", "message")(value)
+    return is_list and all(_is_time(entry.get("lastTransitionTime")) for entry in mappings(value))
+
+
+_FIELDS: Final[Mapping[str, Callable[[object], bool]]] = {
+    **dict.fromkeys(("phase", "reason", "message", "target", "duration", "lastHandledReconcileAt"), _is_text),
+    **dict.fromkeys(("observedGeneration", "jobsTotal", "durationSeconds"), _is_integer),
+    **dict.fromkeys(("watchStartTime", "troubleSince", "completionTime", "lastPollTime"), _is_time),
+    **dict.fromkeys(("job", "extendedInfo"), _is_object),
+    **dict.fromkeys(("errors", "warnings"), _is_list_with()),
+    "jobs": _is_list_with("name"),
+    "notifications": _is_list_with("name", "id", "phase", "state"),
+    "conditions": _is_conditions,
+}
+
+
+def read_status(value: object) -> Mapping[str, Any]:
+    """Return the fields of the status *value* that can be of our making; none where it is no object."""
+    return {name: field for name, field in mapping(value).items() if name in _FIELDS and _FIELDS[name](field)}

@@ -1,0 +1,46 @@
+"""docs/reliability.md: each fault in its tables has a test that is there."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from typing import Final
+
+import pytest
+
+from tests.contract.markdown import plain, tables
+from tests.contract.project import ROOT, read
+
+COLUMNS: Final = ["fault", "how it is made", "what it cost", "test"]
+ROWS: Final = [row for table in tables(read("docs/reliability.md")) for row in table]
+
+
+@cache
+def functions_in(path: str) -> frozenset[str]:
+    """Name the test functions of a module."""
+    nodes = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
+    functions = (node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return frozenset(name for name in functions if name.startswith("test_"))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: plain(row["fault"]))
+def test_each_row_has_its_test(row: dict[str, str]) -> None:
+    """All cells are filled, and the last names a test as pytest does."""
+    assert list(row) == COLUMNS
+    assert all(row.values())
+    path, _, name = plain(row["test"]).partition("::")
+    assert name in functions_in(path)
+
+
+def test_each_fault_is_told_once() -> None:
+    """No two rows are about the same fault, or show the same test."""
+    assert len({row["fault"] for row in ROWS}) == len({row["test"] for row in ROWS}) == len(ROWS) > 20
+
+
+def test_the_soak_runs_what_has_two_sizes() -> None:
+    """``make soak`` runs every test that is larger under it, and no other."""
+    larger = {
+        str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py") if "at_scale(" in path.read_text()
+    } - {str((ROOT / __file__).relative_to(ROOT))}
+    (line,) = [line for line in read("Makefile").splitlines() if "SOAK=" in line]
+    assert {word for word in line.split() if word.endswith(".py")} == larger

@@ -1,0 +1,163 @@
+"""Hours of trouble, made minutes by the operator's clock: with Azure, and with a cluster whose etcd is slow."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from demo.simulator import Fault
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
+from tests.support.clock import OperatorClock
+from tests.support.kubernetes import EVENT_POSTS, NAME, STATUS_WRITES
+
+if TYPE_CHECKING:
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+HOUR = 3600
+
+
+async def test_an_hour_of_throttling(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str
+) -> None:
+    """Azure refuses for an hour: it is asked once each time that it allows it, by all watches together; then all end."""
+    names = [f"watch-{number}" for number in range(5)]
+    for name in names:
+        api.create({"jobResourceId": going, "pollInterval": "10s"}, name)
+        await api.status(name, phase="Running")
+    sim.faults.add(Fault.throttled(retry_after=60), times=None)
+    clock = OperatorClock(operator, api, sim)
+    asked, until = len(sim.requests), clock.elapsed + HOUR
+    while clock.elapsed < until:
+        await clock.advance(10)
+    assert 10 < len(sim.requests) - asked <= HOUR / 60 + 1
+    statuses = [api.get(name)["status"] for name in names]
+    assert {(status["phase"], status["reason"]) for status in statuses} == {("Running", "Throttled")}
+    sim.faults.clear()
+    vault.set_job(OTHER_JOB_NAME, job_payload())
+    for name in names:
+        await operator.advance_to("Succeeded", api, name)
+    told = [(event["involvedObject"]["name"], event["reason"]) for event in await api.events_told(15)]
+    assert len(set(told)) == 15
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault.reset(), Fault.truncated(), Fault.html(), Fault.server_error(), Fault.unauthorized(), Fault.not_an_object()],
+    ids=lambda fault: fault.kind,
+)
+async def test_every_second_answer_is_broken(
+    *, api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str, fault: Fault
+) -> None:
+    """A job is followed from start to end through an Azure half of whose answers are none."""
+    for _ in range(200):
+        sim.faults.add(fault, times=1)
+        sim.faults.add(Fault(kind="true"), times=1)
+    api.create({"jobResourceId": going, "pollInterval": "10s"})
+    await operator.advance_to("Running", api)
+    await operator.poll(sim, times=4)
+    assert api.get()["status"]["phase"] == "Running"
+    vault.set_job(OTHER_JOB_NAME, job_payload())
+    await operator.advance_to("Succeeded", api)
+    assert [write["phase"] for write in api.writes()][-1] == "Succeeded"
+    assert "Failed" not in {write["phase"] for write in api.writes()}
+
+
+async def test_an_hour_without_azure(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str
+) -> None:
+    """Nobody listens at Azure's address for an hour: the phase stands still, attempts get rare, the end is found."""
+    api.create({"jobResourceId": going, "pollInterval": "10s"})
+    await api.status(phase="Running")
+    clock = OperatorClock(operator, api, sim)
+    await sim.stop()
+    until = clock.elapsed + HOUR
+    while clock.elapsed < until:
+        await clock.advance(30)
+    assert (await api.status(reason="AzureUnavailable"))["phase"] == "Running"
+    vault.set_job(OTHER_JOB_NAME, job_payload())
+    await sim.start()
+    await operator.advance_to("Succeeded", api)
+    assert sorted(event["reason"] for event in await api.events_told(3)) == [
+        "AzureUnavailable",
+        "JobCompleted",
+        "JobInProgress",
+    ]
+
+
+async def test_a_name_that_stops_to_resolve(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator, going: str
+) -> None:
+    """An operator whose resolver knows no Azure keeps what its predecessor saw; the next one, with a resolver, goes on."""
+    api.create({"jobResourceId": going, "pollInterval": "10s"})
+    async with start():
+        await api.status(phase="Running")
+    seen = api.get()["status"]["job"]
+    async with start(azure_endpoint="https://azure.invalid") as operator:
+        await operator.advance_until(lambda: api.get()["status"]["reason"] == "AzureUnavailable")
+        status = api.get()["status"]
+        assert (status["phase"], status["job"]) == ("Running", seen)
+        assert "resolve" in status["message"]
+    vault.set_job(OTHER_JOB_NAME, job_payload())
+    async with start() as operator:
+        await operator.advance_to("Succeeded", api)
+
+
+async def test_half_an_hour_without_an_api_server(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str
+) -> None:
+    """Jobs end, watches come and go while the API server is gone for half an hour; it restarts with its history lost."""
+    api.create({"jobResourceId": going, "pollInterval": "10s"})
+    api.create({"jobResourceId": going, "pollInterval": "10s"}, "unwanted")
+    await api.events_told(2)
+    clock = OperatorClock(operator, api, sim)
+    await api.go_away()
+    vault.set_job(OTHER_JOB_NAME, job_payload())
+    api.delete("unwanted")
+    api.create({"jobResourceId": going}, "new")
+    until = clock.elapsed + HOUR / 2
+    while clock.elapsed < until:
+        await clock.advance(30)
+    assert await operator.probe("/healthz") == 200
+    api.compact()
+    await api.come_back()
+    for name in (NAME, "new"):
+        await operator.advance_to("Succeeded", api, name)
+    told = [(event["involvedObject"]["name"], event["reason"]) for event in api.events()]
+    assert len(set(told)) == len(told)
+
+
+@pytest.mark.parametrize("line", [STATUS_WRITES, EVENT_POSTS], ids=["status", "event"])
+async def test_a_slow_etcd(api: KubernetesApi, vault: Vault, operator: Operator, line: str) -> None:
+    """Requests that take longer than anybody waits, and are carried out after all: one status, one Event, no gate early."""
+    with api.traffic.hold(line) as hold:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
+        await hold.arrived()
+        for _ in range(6):
+            operator.advance(10)
+            await asyncio.sleep(0.05)
+        assert hold.arrivals >= 2
+    await operator.advance_to("Succeeded", api)
+    await operator.advance_until(api.events)
+    operator.advance(120)
+    await asyncio.sleep(0.1)
+    assert [event["reason"] for event in api.events()] == ["JobCompleted"]
+    assert len([write for write in api.writes() if write["phase"] == "Succeeded"]) == 1
+
+
+@pytest.mark.parametrize("status", [500, 503, 504])
+async def test_an_etcd_that_times_out(api: KubernetesApi, vault: Vault, operator: Operator, status: int) -> None:
+    """Thirty requests in a row end with etcd's own words, every third after it took effect: nothing is lost."""
+    message = "etcdserver: request timed out"
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+    await api.status(phase="Running")
+    for number in range(30):
+        api.traffic.fail("", status=status, message=message, late=number % 3 == 0)
+    vault.set_job(JOB_NAME, job_payload())
+    await operator.advance_to("Succeeded", api)
+    await operator.advance_until(lambda: len(api.events()) == 2)
+    assert [event["reason"] for event in api.events()] == ["JobInProgress", "JobCompleted"]

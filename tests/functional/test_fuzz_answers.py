@@ -1,0 +1,158 @@
+"""Whatever bytes Azure, or whoever answers in its place, sends: an answer that is read, or trouble that has a name."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import zlib
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from backupjobwatch.arm.client import ArmClient
+from backupjobwatch.arm.credentials import StaticToken
+from backupjobwatch.core.arm_ids import JobId, OperationId, VaultId, VaultKind
+from backupjobwatch.core.jobs import Job
+from backupjobwatch.core.observations import OperationFailure, PinnedJob, Waiting
+from backupjobwatch.errors import AzureError
+from backupjobwatch.settings import Settings
+from demo.simulator import Fault, running_simulator
+from demo.simulator.messages import Answer
+from tests.property.oracles import check_status
+from tests.property.strategies import dp_payloads, json_values, operations, pages, payloads
+from tests.support.azure import DATA
+from tests.support.builders import (
+    JOB_NAME,
+    NOW,
+    OPERATION,
+    RESOURCE_GROUP,
+    SUBSCRIPTION,
+    VAULT,
+    settle,
+    watch_body,
+)  # fmt: skip
+from tests.support.canary import TOKEN
+from tests.support.scale import at_scale
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+
+    from backupjobwatch.arm.client import Reading
+    from demo.simulator import AzureSimulator
+
+EXAMPLES: Final = at_scale(150, 5000)
+VAULTS: Final = [
+    VaultId(subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, name=VAULT, kind=kind) for kind in VaultKind
+]
+KNOWN: Final = [path.read_bytes() for path in sorted(DATA.glob("*.json"))]
+
+
+def broken(body: bytes, at: int, piece: bytes, length: int) -> bytes:
+    """Replace a part of *body*."""
+    start = at % (len(body) + 1)
+    return body[:start] + piece + body[start + length :]
+
+
+def encoded(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+bodies: Final = st.one_of(
+    st.binary(max_size=300),
+    st.builds(encoded, st.one_of(json_values, payloads, dp_payloads, operations, pages)),
+    st.builds(broken, st.sampled_from(KNOWN), st.integers(0), st.binary(max_size=8), st.integers(0, 12)),
+    st.builds(lambda depth: b"[" * depth, st.integers(1, 100_000)),
+)
+codings: Final = st.sampled_from(
+    [
+        (None, bytes),
+        (None, bytes),
+        ("gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("gzip", bytes),  # which it is not
+        ("br, gzip", bytes),
+        ("no-such-coding", bytes),
+    ]
+)
+_odd = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=30)
+headers: Final = st.fixed_dictionaries(
+    {"Content-Type": st.one_of(st.just("application/json"), _odd)},
+    optional={
+        "Retry-After": st.one_of(st.sampled_from(["0", "-1", "1e400", "nan", "Wed, 21 Oct 2026 07:28:00 GMT"]), _odd),
+        "x-ms-ratelimit-remaining-subscription-reads": st.one_of(st.integers().map(str), _odd),
+        "x-ms-failure-cause": st.one_of(st.just("gateway"), _odd),
+        "Location": _odd,
+        "WWW-Authenticate": st.one_of(st.just('Bearer claims="e30="'), _odd),
+    },
+)
+statuses: Final = st.one_of(
+    st.just(200), st.sampled_from([200, 202, 204, 302, 400, 401, 403, 404, 409, 429, 500, 503]), st.integers(200, 999)
+)
+
+
+class Asker:
+    """Asks the simulator, each time with one answer that is to be given."""
+
+    def __init__(self, simulator: AzureSimulator) -> None:
+        self._simulator = simulator
+        self._runner = asyncio.Runner()
+        self._client = ArmClient(
+            Settings(azure_endpoint=simulator.url, development=True, azure_total_timeout="5s")  # type: ignore[arg-type]
+        )
+
+    def ask(self, what: str, vault: VaultId, answer: Answer) -> Any:
+        """Return what is read of *answer*, or the trouble that it is."""
+        self._simulator.faults.clear()
+        self._simulator.faults.add(Fault(kind="fuzz", respond=lambda _true, _request: answer), times=None)
+        tokens = StaticToken(TOKEN)
+        asked: Coroutine[Any, Any, Reading[Any]]
+        if what == "job":
+            asked = self._client.get_job(tokens, JobId(vault=vault, name=JOB_NAME))
+        elif what == "list":
+            asked = self._client.list_jobs(tokens, vault, filter_="status eq 'InProgress'")
+        else:
+            asked = self._client.get_operation(tokens, OperationId(vault=vault, name=OPERATION))
+        try:
+            reading: Reading[Any] = self._runner.run(asked)
+        except AzureError as error:
+            return error
+        return reading.value
+
+    def close(self) -> None:
+        self._client.close()
+        self._runner.close()
+
+
+@pytest.fixture(scope="module")
+def asker() -> Iterator[Asker]:
+    with running_simulator(tokens={TOKEN: "operator"}) as simulator:
+        asker = Asker(simulator)
+        yield asker
+        asker.close()
+
+
+@settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    what=st.sampled_from(["job", "list", "operation"]),
+    vault=st.sampled_from(VAULTS),
+    status=statuses,
+    body=bodies,
+    coding=codings,
+    fields=headers,
+)
+def test_any_bytes(
+    *, asker: Asker, what: str, vault: VaultId, status: int, body: bytes, coding: Any, fields: dict[str, str]
+) -> None:
+    """Through the real transport: what comes out is what was asked for, or an error of a kind that fits a status."""
+    name, pack = coding
+    answer = Answer(status, pack(body), {**fields, **({"Content-Encoding": name} if name else {})})
+    found = asker.ask(what, vault, answer)
+    if isinstance(found, AzureError | Job | Waiting | OperationFailure):
+        check_status(settle(watch_body(), found, NOW, run=1))
+    else:
+        assert all(isinstance(each, Job if what == "list" else PinnedJob) for each in found)
+    if isinstance(found, Job):
+        assert 200 <= status < 300

@@ -1,0 +1,87 @@
+"""What an operator holds does not grow with its age: a month of ticks in ``make soak``, a part of a day here."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import uuid
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.support.builders import job_payload, running_payload
+from tests.support.movable_process import Holdings, running_movable
+from tests.support.receiver import Receiver
+from tests.support.scale import at_scale
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from demo.simulator import AzureSimulator, Vault
+    from tests.support.kubernetes import KubernetesApi
+
+TICK: Final = 300.0
+"""Seconds: the longest ``pollInterval``, and the heartbeat."""
+DAY: Final = at_scale(12, 288)
+"""Ticks of it; each sees as much come and go."""
+DAYS: Final = at_scale(4, 31)
+LASTING: Final = 4
+LASTING_JOBS: Final = "1a571146-5e1f-4000-8000"
+MIB: Final = 1024 * 1024
+
+
+@pytest.mark.timeout(at_scale(120, 3600))
+async def test_a_month(api: KubernetesApi, sim: AzureSimulator, vault: Vault, tmp_path: Path) -> None:
+    """Watches last, others come, end, are told of and go: tasks, threads, files and memory stay as after the first day."""
+    lasting = {"pollInterval": "5m", "activeDeadlineSeconds": 31536000}
+    days: list[Holdings] = []
+    ticks = polls = 0
+    async with (
+        Receiver() as receiver,
+        running_movable(sim.url, tmp_path / "log", NOTIFY_HTTP_HOSTS="127.0.0.1") as operator,
+    ):
+        await api.until(lambda: api.watched, within=40)
+        hook = [{"name": "hook", "webhook": {"url": receiver.url}}]
+        for number in range(LASTING):
+            job = vault.set_job(f"{LASTING_JOBS}-{number:012}", running_payload())
+            api.create({**lasting, "jobResourceId": job}, f"lasting-{number}")
+            await api.status(f"lasting-{number}", phase="Running")
+        for day in range(DAYS):
+            for tick in range(DAY):
+                if tick % 6 == 0:
+                    job = vault.set_job(str(uuid.uuid4()), job_payload(name=None))
+                    api.create(
+                        {"jobResourceId": job, "notify": hook, "ttlSecondsAfterFinished": 900}, f"passing-{day}-{tick}"
+                    )
+                await operator.pass_time(TICK)
+                await come_to_rest(api, sim)
+            days.append(await operator.holdings())
+            ticks += DAY
+            polls += len([request for request in sim.requests if LASTING_JOBS in request.path])
+            forget_the_past(api, sim)
+    grown = {name: getattr(days[-1], name) - getattr(days[0], name) for name in Holdings.__slots__}
+    sys.stdout.write(f"{ticks} ticks, {polls} polls, {len(receiver.deliveries)} told; {days[0]}, and then {grown}\n")
+    assert polls >= 0.9 * ticks * LASTING
+    assert len(receiver.deliveries) >= ticks // 6 - 8
+    assert len(api.objects.find(None)) <= LASTING + 8
+    assert grown["tasks"] <= 4
+    assert grown["threads"] <= 2
+    assert grown["files"] <= 4
+    assert grown["objects"] < days[0].objects / 50
+    assert grown["memory"] < 8 * MIB
+
+
+async def come_to_rest(api: KubernetesApi, sim: AzureSimulator) -> None:
+    """Wait until nothing is asked of anybody: what it does must not seem to take it minutes."""
+    before = -1
+    while before != (now := len(sim.requests) + len(api.traffic.requests)):
+        before = now
+        await asyncio.sleep(0.03)
+
+
+def forget_the_past(api: KubernetesApi, sim: AzureSimulator) -> None:
+    """Keep the cluster and Azure, which are of this process, as quick as they were on the first day."""
+    sim.clear_requests()
+    del api.objects.history[:-20]
+    api.traffic.requests.clear()
+    api.objects.events.clear()

@@ -1,0 +1,159 @@
+"""The operator in a process of its own, whose clocks are moved from outside: by lines that this module reads.
+
+``python -m tests.support.movable_process`` runs what ``backupjobwatch run`` does, with the settings of its environment.
+The event loop's clock is that of ``MovableLoop``; the wall's is moved by ``time_machine``, as somebody who sets it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import sys
+import threading
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import time_machine
+
+from backupjobwatch.logs import configure_logs
+from backupjobwatch.run import run
+from backupjobwatch.settings import Settings
+from tests.support.canary import TOKEN, hear
+from tests.support.operator import MovableLoop, free_port
+from tests.support.operator_process import ROOT, clean_environment, prove_calm
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a process has at one moment."""
+
+    tasks: int
+    threads: int
+    files: int
+    """Open ones, sockets included."""
+    objects: int
+    """Python's, of those that hold others."""
+    memory: int
+    """Bytes that are resident."""
+
+
+class MovableOperator:
+    """Such a process, as a test has it."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time pass, on all its clocks."""
+        await self._tell(monotonic=seconds, wall=seconds)
+
+    async def holdings(self) -> Holdings:
+        """Have it clear up; return what it has then."""
+        return Holdings(**await self._tell(look=True))
+
+    async def set_wall_clock(self, seconds: float) -> None:
+        """Set its wall clock ahead, or back where *seconds* are negative: no time passes."""
+        await self._tell(wall=seconds)
+
+    async def pass_until(self, look: Callable[[], object], *, step: float = 10.0, steps: int = 200) -> None:
+        """Let time pass, a *step* at a time, until *look* finds something."""
+        for _ in range(steps):
+            if look():
+                return
+            await self.pass_time(step)
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"not within {steps * step:g} s")
+
+    async def _tell(self, **order: float) -> dict[str, int]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(order).encode() + b"\n")
+        async with asyncio.timeout(30):
+            answer: dict[str, int] = json.loads(await self.process.stdout.readline())
+        return answer
+
+
+@contextlib.asynccontextmanager
+async def running_movable(azure: str, log: Path, **settings: str) -> AsyncIterator[MovableOperator]:
+    """Run one that asks *azure* and writes to the file *log*; *settings* come without their prefix. It must end well."""
+    usual = {
+        "AZURE_ENDPOINT": azure,
+        "DEVELOPMENT": "true",
+        "DEVELOPMENT_TOKEN": TOKEN,
+        "OPERATOR_IDENTITY_NAMESPACES": "*",
+        "PROBE_PORT": str(free_port()),
+        **settings,
+    }
+    with log.open("w") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.support.movable_process"),
+            env=clean_environment(**{f"BACKUPJOBWATCH_{name}": value for name, value in usual.items()}),
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=output,
+        )
+    try:
+        yield MovableOperator(process)
+        assert process.stdin is not None
+        process.stdin.close()
+        async with asyncio.timeout(30):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        said = await asyncio.to_thread(log.read_text)
+        hear("the log of a process", said)
+        prove_calm(said)
+
+
+def _holdings() -> Holdings:
+    gc.collect()
+    return Holdings(
+        tasks=len(asyncio.all_tasks()),
+        threads=threading.active_count(),
+        files=sum(1 for _ in Path("/proc/self/fd").iterdir()),
+        objects=len(gc.get_objects()),
+        memory=int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE,
+    )
+
+
+async def _obey() -> None:
+    """Read an order from each line, until there are no more; answer each when it is carried out."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, MovableLoop)
+    lines = asyncio.StreamReader()
+    pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    with time_machine.travel(datetime.now(UTC), tick=True) as wall, contextlib.closing(pipe):
+        while line := await lines.readline():
+            order = json.loads(line)
+            wall.shift(order.get("wall", 0))
+            loop._advance(order.get("monotonic", 0))
+            sys.stdout.write(json.dumps(asdict(_holdings()) if "look" in order else {}) + "\n")
+            sys.stdout.flush()
+
+
+async def _main(settings: Settings) -> None:
+    stop = asyncio.Event()
+    obeying = asyncio.create_task(_obey())
+    obeying.add_done_callback(lambda _: stop.set())  # also where whoever gave orders is gone
+    await run(settings, stop=stop)
+    await obeying
+
+
+if __name__ == "__main__":
+    _settings = Settings()
+    configure_logs(_settings)
+    with asyncio.Runner(loop_factory=MovableLoop) as _runner:
+        _runner.run(_main(_settings))

@@ -1,0 +1,56 @@
+"""What is read back of a status: all that an operator writes, and nothing that it cannot have written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backupjobwatch.core.past_status import read_status
+from backupjobwatch.core.watch import Watch
+from tests.support.builders import NOW, job, settle, watch_body
+
+WRITTEN = settle(watch_body(), job(), NOW)["status"]
+
+
+def test_our_own_is_read_whole() -> None:
+    """Nothing is lost of what was written."""
+    assert read_status(WRITTEN) == WRITTEN
+
+
+@pytest.mark.parametrize("value", [None, 5, "Succeeded", [], [{"phase": "Succeeded"}]])
+def test_what_is_no_object_is_no_status(value: Any) -> None:
+    """A status that is no object says nothing."""
+    assert read_status(value) == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("phase", ["Succeeded"]),
+        ("observedGeneration", True),
+        ("observedGeneration", "1"),
+        ("watchStartTime", "yesterday"),
+        ("completionTime", "2026-03-04"),
+        ("job", "x"),
+        ("errors", ["x"]),
+        ("conditions", {"type": "Ready"}),
+        (
+            "conditions",
+            [{"type": "Ready", "status": "True", "reason": "r", "message": "m", "lastTransitionTime": "now"}],
+        ),
+        ("notifications", [{"name": "hook"}]),
+        ("somethingElse", "x"),
+    ],
+)
+def test_what_is_not_ours_is_absent(field: str, value: Any) -> None:
+    """A field of another type or form is left out, and the others stay."""
+    rest = {name: each for name, each in WRITTEN.items() if name != field}
+    assert read_status({**WRITTEN, field: value}) == rest
+
+
+def test_some_of_several_jobs_are_none() -> None:
+    """A list of jobs of which one cannot be read is no shorter list, whose jobs could open the gate alone."""
+    jobs = [{"name": "41f3e94b-ae6b-4a20-b422-65abfcaf03e5"}, {"status": "Failed"}]
+    body = watch_body(status={**WRITTEN, "jobs": jobs})
+    assert Watch.from_body(body).pinned == ()

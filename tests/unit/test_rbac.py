@@ -1,0 +1,59 @@
+"""The comparison of what the operator asks with what it may do notices what is missing, and what is too much."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from demo.controlplane.traffic import Request
+from tests.support.rbac import Grant, missing, read_grants, unused
+
+WATCHES = "/apis/azurebackup.dev/v1alpha1"
+GRANT = Grant(role="r", group="azurebackup.dev", resource="backupjobwatches", verb="get", everywhere=False, named=False)
+
+
+def request(method: str, path: str, query: str = "") -> Request:
+    return Request(method=method, path=path, query=query, agent="backupjobwatch", status=200)
+
+
+ONE = request("GET", f"{WATCHES}/namespaces/a/backupjobwatches/w")
+
+
+def test_all_is_used_and_nothing_is_missing() -> None:
+    """A grant that a request needs is neither."""
+    assert (missing([ONE], [GRANT]), unused([ONE], [GRANT])) == (set(), set())
+
+
+@pytest.mark.parametrize(
+    ("asked", "grant"),
+    [
+        (replace(ONE, method="DELETE"), GRANT),
+        (replace(ONE, path=ONE.path + "/status"), GRANT),
+        (replace(ONE, path=ONE.path.replace("azurebackup", "other")), GRANT),
+        (request("GET", f"{WATCHES}/backupjobwatches"), replace(GRANT, verb="list")),
+        (request("GET", f"{WATCHES}/namespaces/a/backupjobwatches"), replace(GRANT, verb="list", named=True)),
+    ],
+    ids=["another verb", "another subresource", "another group", "across namespaces", "without a name"],
+)
+def test_what_is_missing_is_noticed(asked: Request, grant: Grant) -> None:
+    """A request that a grant almost allows is not allowed, and the grant is not used."""
+    assert len(missing([asked], [grant])) == len(unused([asked], [grant])) == 1
+
+
+def test_discovery_is_everybodys() -> None:
+    """What has no resource needs no grant."""
+    assert missing([request("GET", "/apis")], []) == set()
+
+
+def test_grants_are_the_operators_own() -> None:
+    """The cluster's part of them is read, and the tenants', with their limits; it never gets all verbs, or all objects."""
+    grants = read_grants()
+    assert {grant.resource for grant in grants if grant.everywhere} == {
+        "backupjobwatches",
+        "backupjobwatches/status",
+        "events",
+    }
+    tenants = {grant.resource for grant in grants if not grant.everywhere and grant.named}
+    assert {"secrets", "serviceaccounts", "serviceaccounts/token", "kustomizations", "applications"} <= tenants
+    assert not any("*" in (grant.group, grant.resource, grant.verb) for grant in grants)
