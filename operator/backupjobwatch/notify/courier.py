@@ -71,15 +71,17 @@ class Courier:
             batch = self._batches[watch.uid] = _Batch(watch, _id(watch))
         batch.watch = watch
         batch.settled = {name: settled for name, settled in batch.settled.items() if name in notices}
-        for name, (notice, task) in list(batch.tasks.items()):
-            if notices.get(name) != notice:
-                task.cancel()
-                del batch.tasks[name]
+        outdated = [name for name, (notice, _) in batch.tasks.items() if notices.get(name) != notice]
+        for name in outdated:
+            _, task = batch.tasks.pop(name)
+            task.cancel()
         for name, notice in notices.items():
             if name not in batch.tasks and name not in batch.settled:
                 self._start(batch, notice)
         if not batch.tasks and not batch.settled:
             del self._batches[watch.uid]
+        elif not batch.tasks and outdated:  # the others had waited for what is no longer in the spec
+            self.on_settled(watch, tuple(batch.settled.values()))
 
     def forget(self, uid: str) -> None:
         """End what is under way for a watch that is no more: it cannot be written down."""
