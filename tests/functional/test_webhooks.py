@@ -8,7 +8,9 @@ import json
 import logging
 import socket
 import ssl
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -206,6 +208,20 @@ async def test_rebinding() -> None:
         assert "address is one that" in await refusal(sender, url)
         await sender.post(Endpoint(url), HEADERS, BODY)  # of two addresses the one that may be used is
     assert len(receiver.deliveries) == 2
+
+
+async def test_a_slow_name_server() -> None:
+    """Names are not looked up in the event loop's own threads: who waits there, for whatever, delays no delivery."""
+    busy = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        threads.submit(busy.wait)
+        async with Receiver() as receiver, webhooks() as sender:
+            try:
+                await sender.post(Endpoint(receiver.url.replace("127.0.0.1", "localhost")), HEADERS, BODY)
+            finally:
+                busy.set()
+    assert len(receiver.deliveries) == 1
 
 
 @pytest.mark.parametrize("address", ["http://hooks.example.com/x", "http://10.0.0.1/x", "http://localhost.evil.test/"])
