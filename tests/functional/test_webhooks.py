@@ -231,6 +231,13 @@ async def test_plain_http_is_for_listed_hosts(address: str) -> None:
         assert "BACKUPJOBWATCH_NOTIFY_HTTP_HOSTS" in await refusal(sender, address)
 
 
+async def test_plain_http_to_a_host_in_punycode() -> None:
+    """A host is listed as it is written in the address."""
+    async with Receiver() as receiver, webhooks(Rebound(["127.0.0.1"]), notify_http_hosts="xn--bcher-kva.test") as sender:
+        await sender.post(Endpoint(f"http://xn--bcher-kva.test:{receiver.port}/hook"), HEADERS, BODY)
+    assert len(receiver.deliveries) == 1
+
+
 @pytest.mark.parametrize("address", ["https://h:99999/x", "https://[::1/", "https://"])
 async def test_no_url(address: str) -> None:
     """What slips past the check of its form is refused as well."""

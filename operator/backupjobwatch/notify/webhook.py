@@ -114,7 +114,7 @@ class Webhooks:
     def _check(self, endpoint: Endpoint) -> URL:
         try:
             url = URL(endpoint.address, encoded=True)
-            host, is_plain = (url.host or "").lower().rstrip("."), url.scheme != "https"
+            host, is_plain = (url.raw_host or "").lower().rstrip("."), url.scheme != "https"
         except ValueError:
             raise DeliveryRefused("The receiver's address is no URL that can be used.") from None
         if is_plain and host not in self._http_hosts:
