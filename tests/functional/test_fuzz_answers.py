@@ -18,6 +18,7 @@ from backupjobwatch.core.arm_ids import JobId, OperationId, VaultId, VaultKind
 from backupjobwatch.core.jobs import Job
 from backupjobwatch.core.observations import OperationFailure, PinnedJob, Waiting
 from backupjobwatch.errors import AzureError
+from backupjobwatch.metrics.instruments import Metrics
 from backupjobwatch.settings import Settings
 from demo.simulator import Fault, running_simulator
 from demo.simulator.messages import Answer
@@ -100,7 +101,8 @@ class Asker:
         self._simulator = simulator
         self._runner = asyncio.Runner()
         self._client = ArmClient(
-            Settings(azure_endpoint=simulator.url, development=True, azure_total_timeout="5s")  # type: ignore[arg-type]
+            Settings(azure_endpoint=simulator.url, development=True, azure_total_timeout="5s"),  # type: ignore[arg-type]
+            Metrics(),
         )
 
     def ask(self, what: str, vault: VaultId, answer: Answer) -> Any:
