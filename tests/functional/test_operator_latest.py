@@ -65,6 +65,19 @@ async def test_waits_finds_pins_and_never_switches(
     assert len(sim.requests_to(LIST)) == listed
 
 
+async def test_a_request_for_a_poll_lists_anew(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Whoever asks for a poll gets one: the list that was read for the last tick, seconds ago, will not do."""
+    api.create({**spec(), "pollInterval": "5m"})
+    await api.status(phase="Pending", reason="WaitingForJob")
+    put(vault, JOB_NAME, -3)
+    api.annotate(reconcile_fluxcd_io__requestedAt="one")
+    status = await api.status(phase="Running")
+    assert status["lastHandledReconcileAt"] == "one"
+    assert len(sim.requests_to(LIST)) == 2
+
+
 async def test_a_restart_keeps_the_job_that_was_found(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
