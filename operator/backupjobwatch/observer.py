@@ -85,6 +85,6 @@ class Observer:
 
 
 def _needs_fresh(watch: Watch, spec: WatchSpec) -> bool:
-    """What was listed some seconds ago will do, but not as an answer to a request, nor for the last word."""
-    end = deadline(watch, spec)
-    return watch.request_pending or (end is not None and datetime.now(UTC) >= end)
+    """What was listed some seconds ago will do, but not as an answer to a request or an edit, nor for the last word."""
+    end, edited = deadline(watch, spec), bool(watch.own_status) and not watch.observed
+    return watch.request_pending or edited or (end is not None and datetime.now(UTC) >= end)
