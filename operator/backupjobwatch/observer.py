@@ -64,14 +64,14 @@ class Observer:
         if (early := out_of_reach(source, created=watch.created, now=now)) is not None:
             return early
         start, end = list_window(source, created=watch.created, now=now)
-        jobs = await self._poller.jobs(access, source.vault, start=start, end=end, interval=spec.poll_interval)
+        jobs = await self._poller.jobs(
+            access, source.vault, start=start, end=end, interval=spec.poll_interval, afresh=_needs_fresh(watch, spec)
+        )
         found = find_latest(jobs, source, created=watch.created)
         return found if isinstance(found, Waiting) else (found,)
 
     async def _ask(self, access: Access, watch: Watch, spec: WatchSpec, pinned: tuple[PinnedJob, ...]) -> Job | JobSet:
-        interval, end = spec.poll_interval, deadline(watch, spec)
-        # What was listed some seconds ago will do, but not as an answer to a request, nor for the last word.
-        afresh = watch.request_pending or (end is not None and datetime.now(UTC) >= end)
+        interval, afresh = spec.poll_interval, _needs_fresh(watch, spec)
         if isinstance(spec.source, JobId):
             return await self._poller.job(access, spec.source, interval=interval, afresh=afresh)
         vault = spec.source.vault
@@ -82,3 +82,9 @@ class Observer:
         asked = (self._poller.job(access, job_id, interval=interval, together=len(names)) for job_id in job_ids)
         jobs = await asyncio.gather(*asked)
         return JobSet(jobs=tuple(jobs), not_started=tuple(job for job in pinned if job.error_code is not None))
+
+
+def _needs_fresh(watch: Watch, spec: WatchSpec) -> bool:
+    """What was listed some seconds ago will do, but not as an answer to a request or an edit, nor for the last word."""
+    end, edited = deadline(watch, spec), bool(watch.own_status) and not watch.observed
+    return watch.request_pending or edited or (end is not None and datetime.now(UTC) >= end)

@@ -97,15 +97,22 @@ class Poller:
         )
 
     async def jobs(
-        self, access: Access, vault: VaultId, *, start: datetime, end: datetime, interval: timedelta
+        self,
+        access: Access,
+        vault: VaultId,
+        *,
+        start: datetime,
+        end: datetime,
+        interval: timedelta,
+        afresh: bool = False,
     ) -> tuple[Job, ...]:
         """Return the jobs of a vault that started between two times, and perhaps others, to one who asks each *interval*.
 
-        They may have been listed for another, up to half an interval ago.
+        They may have been listed for another, up to half an interval ago, unless it is to be *afresh*.
         """
         reads, window = self._reads_for(access, vault), (access.key, "window", vault, start, end)
         listed = self._windows.get(window)
-        if listed is not None and _clock() - listed[0] < interval.total_seconds() / 2:
+        if listed is not None and not afresh and _clock() - listed[0] < interval.total_seconds() / 2:
             self._metrics.observe_read("listed")
             return listed[1]
 

@@ -6,6 +6,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from demo.simulator import Fault
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload, standing
@@ -63,6 +65,22 @@ async def test_waits_finds_pins_and_never_switches(
     await operator.advance_to("Succeeded", api)
     assert (await api.status())["job"]["name"] == JOB_NAME
     assert len(sim.requests_to(LIST)) == listed
+
+
+@pytest.mark.parametrize("by", ["request", "edit"])
+async def test_a_poll_out_of_turn_lists_anew(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, by: str
+) -> None:
+    """Whoever asks for a poll, or edits, gets one: the list that was read for the last tick, seconds ago, will not do."""
+    api.create({**spec(), "pollInterval": "5m"})
+    await api.status(phase="Pending", reason="WaitingForJob")
+    put(vault, JOB_NAME, -3)
+    if by == "edit":
+        api.edit(pollInterval="2m")
+    else:
+        api.annotate(reconcile_fluxcd_io__requestedAt="one")
+    await api.status(phase="Running")
+    assert len(sim.requests_to(LIST)) == 2
 
 
 async def test_a_restart_keeps_the_job_that_was_found(

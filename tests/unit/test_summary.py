@@ -78,10 +78,11 @@ def test_a_suspended_watch_is_not_in_trouble() -> None:
 
 @pytest.mark.parametrize("odd", [None, 7, "x" * 99, [], {}, [{}], {"a": 1}, [7], True])
 def test_whatever_the_object_says(odd: Any) -> None:
-    """Values that no operator wrote become ``Other``, or nothing."""
+    """Values that no operator wrote become ``Other``, or nothing: those of another type are not read at all."""
     body = watch_body(SPEC)
     names = ("phase", "reason", "job", "durationSeconds", "completionTime", "troubleSince", "conditions")
     body["status"] = {**dict.fromkeys(names, odd), "target": Watch.from_body(body).target}
     summary = summarize(Watch.from_body(body))
-    assert (summary.phase, summary.reason) == (OTHER, OTHER)
+    expected = OTHER if isinstance(odd, str) else UNSEEN
+    assert (summary.phase, summary.reason) == (expected, expected)
     assert (summary.job_start, summary.completed, summary.trouble_since) == (None, None, None)
