@@ -233,7 +233,10 @@ async def test_plain_http_is_for_listed_hosts(address: str) -> None:
 
 async def test_plain_http_to_a_host_in_punycode() -> None:
     """A host is listed as it is written in the address."""
-    async with Receiver() as receiver, webhooks(Rebound(["127.0.0.1"]), notify_http_hosts="xn--bcher-kva.test") as sender:
+    async with (
+        Receiver() as receiver,
+        webhooks(Rebound(["127.0.0.1"]), notify_http_hosts="xn--bcher-kva.test") as sender,
+    ):
         await sender.post(Endpoint(f"http://xn--bcher-kva.test:{receiver.port}/hook"), HEADERS, BODY)
     assert len(receiver.deliveries) == 1
 
