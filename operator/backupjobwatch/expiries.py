@@ -68,7 +68,9 @@ class Expiries:
 
     def _ring(self, watch: Watch) -> None:
         del self._timers[watch.uid]
-        if watch.uid not in self._tasks:
+        if watch.uid in self._tasks:  # with an earlier snapshot, of which nothing may follow for this one
+            self._set_timer(watch, RETRY)
+        else:
             task = self._tasks[watch.uid] = asyncio.create_task(self._expire(watch))
             task.add_done_callback(lambda _: self._tasks.pop(watch.uid))
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from backupjobwatch.expiries import RETRY
 from tests.functional.notifying import EVERYBODYS_TURN
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
-from tests.support.kubernetes import DELETIONS, NAME
+from tests.support.kubernetes import DELETIONS, EVENT_POSTS, NAME
 
 if TYPE_CHECKING:
     from demo.simulator import Vault
@@ -130,6 +130,20 @@ async def test_what_others_own_is_not_deleted(api: KubernetesApi, vault: Vault, 
     assert not gone(api)
     assert api.traffic.matching(DELETIONS) == []
     assert len(api.events()) == 4
+
+
+async def test_what_is_given_free_meanwhile_is_deleted(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """A mark that is taken off while the Event about it is under way: the time that was over then is not forgotten."""
+    spec = {"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0}
+    nobodys: dict[str, Any] = {"argocd_argoproj_io__tracking-id": None}
+    with api.traffic.hold(EVENT_POSTS) as hold:
+        api.create(spec, annotations={"argocd.argoproj.io/tracking-id": "apps:/x"})
+        await hold.arrived()
+        await asyncio.sleep(0.2)
+        assert hold.arrivals == 2  # of the end, and of the owner
+        api.annotate(**nobodys)
+        await asyncio.sleep(0.2)
+    await operator.advance_until(lambda: gone(api))
 
 
 async def test_hundreds_end_at_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:

@@ -241,6 +241,22 @@ async def test_a_mended_entry_is_told_at_once(
         assert len(other.deliveries) == 2
 
 
+async def test_an_entry_that_is_taken_out_keeps_nobody_waiting(
+    api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
+) -> None:
+    """What was told of the others is written down when the last that was still being tried is no longer in the spec."""
+    async with Receiver() as dead:
+        dead.then = 500
+        told, tried = webhook(receiver.url, "told"), webhook(dead.url, "tried")
+        job_id = vault.set_job(JOB_NAME, job_payload())
+        api.create({"jobResourceId": job_id, "notify": [told, tried], "ttlSecondsAfterFinished": 0})
+        await asyncio.gather(receiver.received(1), dead.received(1))
+        api.edit(notify=[told])
+        await api.until(lambda: not api.objects.find(None))
+    assert [entry["name"] for entry in api.writes()[-1]["notifications"]] == ["told"]
+    assert len(receiver.deliveries) == 1
+
+
 async def test_a_suspended_watch_notes_what_it_told(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:

@@ -8,7 +8,9 @@ import json
 import logging
 import socket
 import ssl
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -209,11 +211,35 @@ async def test_rebinding() -> None:
     assert len(receiver.deliveries) == 2
 
 
+async def test_a_slow_name_server() -> None:
+    """Names are not looked up in the event loop's own threads: who waits there, for whatever, delays no delivery."""
+    busy = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        threads.submit(busy.wait)
+        async with Receiver() as receiver, webhooks() as sender:
+            try:
+                await sender.post(Endpoint(receiver.url.replace("127.0.0.1", "localhost")), HEADERS, BODY)
+            finally:
+                busy.set()
+    assert len(receiver.deliveries) == 1
+
+
 @pytest.mark.parametrize("address", ["http://hooks.example.com/x", "http://10.0.0.1/x", "http://localhost.evil.test/"])
 async def test_plain_http_is_for_listed_hosts(address: str) -> None:
     """Others are refused before anything is sent."""
     async with webhooks() as sender:
         assert "BACKUPJOBWATCH_NOTIFY_HTTP_HOSTS" in await refusal(sender, address)
+
+
+async def test_plain_http_to_a_host_in_punycode() -> None:
+    """A host is listed as it is written in the address."""
+    async with (
+        Receiver() as receiver,
+        webhooks(Rebound(["127.0.0.1"]), notify_http_hosts="xn--bcher-kva.test") as sender,
+    ):
+        await sender.post(Endpoint(f"http://xn--bcher-kva.test:{receiver.port}/hook"), HEADERS, BODY)
+    assert len(receiver.deliveries) == 1
 
 
 @pytest.mark.parametrize("address", ["https://h:99999/x", "https://[::1/", "https://"])

@@ -135,8 +135,8 @@ class KubernetesApi:
         self.objects.edit((namespace, name), spec, {})
         self._announce()
 
-    def annotate(self, name: str = NAME, *, namespace: str = NAMESPACE, **annotations: str) -> None:
-        """Set annotations, whose names are written with ``__`` for the slash and ``_`` for the dot."""
+    def annotate(self, name: str = NAME, *, namespace: str = NAMESPACE, **annotations: str | None) -> None:
+        """Set annotations, whose names are written with ``__`` for the slash and ``_`` for the dot; None takes one out."""
         named = {key.replace("__", "/").replace("_", "."): value for key, value in annotations.items()}
         self.objects.edit((namespace, name), {}, named)
         self._announce()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from backupjobwatch import errors
+from backupjobwatch.core.fit import MAX_BYTES, size_of
 from backupjobwatch.core.lifetime import expiry
 from backupjobwatch.core.notifications import MESSAGE, Settled, due, notice_id
 from backupjobwatch.core.recovery_services import parse_job
@@ -16,7 +17,18 @@ from backupjobwatch.core.status import next_status
 from backupjobwatch.core.transitions import describe_failures, needs_write, worth_repeating
 from backupjobwatch.core.watch import Watch
 from tests.property.oracles import check_schema
-from tests.support.builders import JOB_ID, NOW, OTHER_JOB_NAME, edit, job, running_job, settle, vast_payload, watch_body
+from tests.support.builders import (
+    JOB_ID,
+    NOW,
+    OTHER_JOB_NAME,
+    edit,
+    job,
+    request,
+    running_job,
+    settle,
+    vast_payload,
+    watch_body,
+)
 
 ALL = ["Running", "Succeeded", "Failed"]
 LATER = NOW + timedelta(minutes=1)
@@ -166,6 +178,21 @@ def test_full_status_has_room() -> None:
         assert _due(filled) == _due(final) == []
         untold = settle(running, parse_job(vast_payload(letter, status="Failed")), NOW)
         check_schema(_write(untold, *_settled(untold, *names, failure="f" * 500))["status"])
+
+
+def test_final_status_has_room() -> None:
+    """A final status that is as large as can be is given no more than there is room for."""
+    names = [f"{number}{'n' * 62}" for number in range(8)]
+    done = settle(_body(*(_entry(name) for name in names)), job(), NOW)
+    properties = {str(number): "<" * 190 for number in range(49)}
+    done["status"]["extendedInfo"] = {**done["status"].get("extendedInfo", {}), "properties": properties}
+    properties["rest"] = "<" * ((MAX_BYTES - size_of(done["status"])) // 6 - 3)
+    assert MAX_BYTES - 16 < size_of(done["status"]) <= MAX_BYTES
+
+    final = _write(request(done, "<" * 256), *_settled(done, *names, failure="f" * 500))
+
+    assert len(final["status"]["notifications"]) == 8
+    check_schema(final["status"])
 
 
 def test_failures_are_told_once() -> None:

@@ -24,6 +24,8 @@ REFUSED: Final[tuple[IPv4Network | IPv6Network, ...]] = tuple(
         "ff00::/8",  # multicast
         "fd00:ec2::254/128",  # AWS's metadata service
         "fd20:ce::254/128",  # Google's metadata service
+        "fd00:c1::a9fe:a9fe/128",  # Oracle's metadata service
+        "fd00:42::42/128",  # Scaleway's metadata service
     )
 )
 """Private networks (RFC 1918, unique local addresses) are not among them: receivers live in the cluster."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 from backupjobwatch.core.notifications import Notice, Settled, due, notice_id
 from backupjobwatch.core.schedule import retry_delay
@@ -51,7 +51,8 @@ class Courier:
         self._batches: dict[str, _Batch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(AT_ONCE)
-        self._turns_of: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE_EACH))
+        self._turns_of: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        """By namespace, for as long as somebody has a turn or waits for one."""
         self._closed = False
         self.on_settled: Callable[[Watch, tuple[Settled, ...]], None] = lambda *_: None
         """Called with a watch all of whose due notifications are settled."""
@@ -71,15 +72,17 @@ class Courier:
             batch = self._batches[watch.uid] = _Batch(watch, _id(watch))
         batch.watch = watch
         batch.settled = {name: settled for name, settled in batch.settled.items() if name in notices}
-        for name, (notice, task) in list(batch.tasks.items()):
-            if notices.get(name) != notice:
-                task.cancel()
-                del batch.tasks[name]
+        outdated = [name for name, (notice, _) in batch.tasks.items() if notices.get(name) != notice]
+        for name in outdated:
+            _, task = batch.tasks.pop(name)
+            task.cancel()
         for name, notice in notices.items():
             if name not in batch.tasks and name not in batch.settled:
                 self._start(batch, notice)
         if not batch.tasks and not batch.settled:
             del self._batches[watch.uid]
+        elif not batch.tasks and outdated:  # the others had waited for what is no longer in the spec
+            self.on_settled(watch, tuple(batch.settled.values()))
 
     def forget(self, uid: str) -> None:
         """End what is under way for a watch that is no more: it cannot be written down."""
@@ -136,7 +139,7 @@ class Courier:
 
     @contextlib.asynccontextmanager
     async def _turn(self, namespace: str) -> AsyncIterator[None]:
-        async with self._turns_of[namespace], self._turns:
+        async with self._turns_of.setdefault(namespace, asyncio.Semaphore(AT_ONCE_EACH)), self._turns:
             yield
 
 

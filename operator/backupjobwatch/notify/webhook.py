@@ -19,6 +19,7 @@ from backupjobwatch.constants import CONTROLLER
 from backupjobwatch.core.addresses import is_refused
 from backupjobwatch.core.times import parse_retry_after
 from backupjobwatch.errors import DeliveryError, DeliveryFailed, DeliveryRefused, SettingsError
+from backupjobwatch.notify.names import Resolver
 from backupjobwatch.settings import PREFIX
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Webhooks:
             ssl=_tls(settings.notify_ca_file),
             limit=0,  # the courier's turns are the limit
             force_close=True,
-            resolver=resolver or aiohttp.ThreadedResolver(),
+            resolver=resolver or Resolver(),
             use_dns_cache=False,
             socket_factory=self._socket,
         )
@@ -113,7 +114,7 @@ class Webhooks:
     def _check(self, endpoint: Endpoint) -> URL:
         try:
             url = URL(endpoint.address, encoded=True)
-            host, is_plain = (url.host or "").lower().rstrip("."), url.scheme != "https"
+            host, is_plain = (url.raw_host or "").lower().rstrip("."), url.scheme != "https"
         except ValueError:
             raise DeliveryRefused("The receiver's address is no URL that can be used.") from None
         if is_plain and host not in self._http_hosts:
