@@ -7,8 +7,6 @@ dropped when its ServiceAccount or Secret changes or Azure refuses it.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +21,8 @@ from backupjobwatch.errors import (
     StoreError,
 )
 from backupjobwatch.settings import PREFIX
+from backupjobwatch.single_flight import SingleFlight
+from backupjobwatch.store import secret_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,7 +73,7 @@ class Accesses:
         self._store = store
         self._operators = Access(key="operator", principal="operator", tokens=operator_tokens(settings))
         self._kept: dict[tuple[str, Identity], _Kept] = {}
-        self._finding: dict[tuple[str, Identity], asyncio.Task[Access]] = {}
+        self._finding = SingleFlight()
 
     async def find(self, namespace: str, identity: Identity) -> Access:
         """Return the access that *identity* means in *namespace*. Raises AzureError where there is none."""
@@ -89,15 +89,7 @@ class Accesses:
         now = asyncio.get_running_loop().time()
         if kept is not None and now - kept.checked < RECHECK:
             return kept.access
-        if key not in self._finding:  # one flight for all who ask; it outlives the one who began it
-            task = self._finding[key] = asyncio.create_task(self._look(namespace, identity))
-            task.add_done_callback(lambda _: self._found(key, task))
-        return await asyncio.shield(self._finding[key])
-
-    def _found(self, key: tuple[str, Identity], task: asyncio.Task[Access]) -> None:
-        del self._finding[key]
-        if not task.cancelled():
-            task.exception()
+        return await self._finding.fly(key, self._look(namespace, identity))
 
     async def _look(self, namespace: str, identity: Identity) -> Access:
         key = (namespace, identity)
@@ -152,7 +144,7 @@ class Accesses:
         whose = f"Secret {namespace}/{identity.secret_name}"
         if (metadata.get("labels") or {}).get(CREDENTIAL_LABEL) != "true":
             raise CredentialsNotFound(f'{whose} has no label {CREDENTIAL_LABEL}: "true", without which it is not used.')
-        data = {name: _decoded(value) for name, value in (source.get("data") or {}).items()}
+        data = {name: value.decode(errors="replace") for name, value in secret_data(source).items()}
         ids = {
             "tenant_id": _required(data, "AZURE_TENANT_ID", f"{whose} has no key"),
             "client_id": _required(data, "AZURE_CLIENT_ID", f"{whose} has no key"),
@@ -188,10 +180,3 @@ def _required(values: Mapping[str, str], name: str, complaint: str) -> str:
     if not value:
         raise CredentialsNotFound(f"{complaint} {name}.")
     return value
-
-
-def _decoded(value: object) -> str:
-    try:
-        return base64.b64decode(str(value)).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return ""

@@ -14,6 +14,7 @@ from backupjobwatch.core.durations import format_duration
 from backupjobwatch.core.latest import list_filter
 from backupjobwatch.core.reads import Decision, Reads
 from backupjobwatch.errors import AzureError, JobNotFound, NotAsked, UnexpectedResponse
+from backupjobwatch.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable
@@ -47,7 +48,7 @@ class Poller:
         """By access and subscription: what one identity was shown, no other is."""
         self._budgets: WeakValueDictionary[tuple[str, str], Budget] = WeakValueDictionary()
         """By principal and subscription: Azure throttles a principal, whatever version of its credentials it shows."""
-        self._flights: dict[Hashable, asyncio.Task[Any]] = {}
+        self._flights = SingleFlight()
         self._windows: dict[Hashable, tuple[float, tuple[Job, ...]]] = {}
         """Lists for those who wait for a job, and when they were read."""
 
@@ -64,19 +65,19 @@ class Poller:
         for _ in range(2):
             # Whoever waited for one may find the next under way.
             while reads.is_crowd(together) and listing in self._flights:
-                await self._join(listing)
+                await self._flights.join(listing)
             if (flight := (access.key, job_id)) in self._flights:
                 self._metrics.observe_read("joined")
-                joined: Job = await self._join(flight)
+                joined: Job = await self._flights.join(flight)
                 return joined
             decision = reads.ask(
                 job_id, interval=interval.total_seconds(), now=_clock(), together=together, afresh=afresh
             )
             if decision is Decision.GET:
                 self._metrics.observe_read("asked")
-                return await self._fly(flight, self._get_job(access, reads, job_id))
+                return await self._flights.fly(flight, self._get_job(access, reads, job_id))
             if decision is Decision.LIST:
-                await self._fly(listing, self._list_running(access, reads, job_id.vault))
+                await self._flights.fly(listing, self._list_running(access, reads, job_id.vault))
             elif decision is Decision.WAIT:
                 break
             else:
@@ -150,30 +151,12 @@ class Poller:
     ) -> _Value:
         if flight in self._flights:
             self._metrics.observe_read("joined")
-            joined: _Value = await self._join(flight)
+            joined: _Value = await self._flights.join(flight)
             return joined
         if not reads.has_turn(flight, interval=interval.total_seconds(), now=_clock()):
             raise self._not_asked(reads)
         self._metrics.observe_read("asked")
-        return await self._fly(flight, read())
-
-    async def _fly(self, flight: Hashable, read: Coroutine[Any, Any, _Value]) -> _Value:
-        if flight in self._flights:  # a list that was sent for before this crowd became one
-            read.close()
-        else:
-            self._flights[flight] = asyncio.create_task(self._land(flight, read))
-        result: _Value = await self._join(flight)
-        return result
-
-    async def _land(self, flight: Hashable, read: Coroutine[Any, Any, _Value]) -> _Value:
-        try:
-            return await read
-        finally:  # at once, not by a callback: those who find an ended flight would join it again and again
-            del self._flights[flight]
-
-    async def _join(self, flight: Hashable) -> Any:
-        # One asker's end (a deleted watch) is not the others'.
-        return await asyncio.shield(self._flights[flight])
+        return await self._flights.fly(flight, read())
 
     async def _get_job(self, access: Access, reads: Reads, job_id: JobId) -> Job:
         job = await self._read(reads, "job", self._client.get_job(access.tokens, job_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -218,6 +219,11 @@ class Store:
         if response.status == HTTPStatus.FORBIDDEN:
             raise Forbidden(message)
         raise StoreUnavailable(message)
+
+
+def secret_data(secret: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return what a Secret holds, by key. The API server takes no data that is not base64."""
+    return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
 
 
 def _path(namespace: str | None, name: str | None = None) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING
 
 from backupjobwatch.constants import NOTIFY_LABEL
@@ -12,6 +10,7 @@ from backupjobwatch.core.notify_spec import ArgocdTrigger, FluxTrigger, Unreadab
 from backupjobwatch.core.payloads import mapping
 from backupjobwatch.errors import DeliveryFailed, DeliveryImpossible, Forbidden, ObjectGone, StoreError
 from backupjobwatch.notify.webhook import Endpoint, Webhooks
+from backupjobwatch.store import secret_data
 
 if TYPE_CHECKING:
     from backupjobwatch.core.notifications import Notice
@@ -61,7 +60,7 @@ class Receivers:
             raise DeliveryFailed(f"{whose} could not be read from the API server.") from None
         if mapping(mapping(secret.get("metadata")).get("labels")).get(NOTIFY_LABEL) != "true":
             raise DeliveryFailed(f'{whose} has no label {NOTIFY_LABEL}: "true", without which it is not used.')
-        keys = {name: _decoded(value) for name, value in mapping(secret.get("data")).items()}
+        keys = secret_data(secret)
         address = keys.get("address", b"").decode(errors="replace").strip()
         if not is_url(address):
             raise DeliveryFailed(f"{whose}: write https://host/path as address, in ASCII, without user and fragment.")
@@ -69,10 +68,3 @@ class Receivers:
         if not bearer.isascii() or not bearer.isprintable():
             raise DeliveryFailed(f"{whose}: write a token of printable ASCII as bearer.")
         return Endpoint(address=address, token=keys.get("token", b""), bearer=bearer)
-
-
-def _decoded(value: object) -> bytes:
-    try:
-        return base64.b64decode(str(value))
-    except binascii.Error:
-        return b""
