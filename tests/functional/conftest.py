@@ -139,7 +139,7 @@ def start(api: KubernetesApi, sim: AzureSimulator, caplog: pytest.LogCaptureFixt
         before = api.watched
         async with running_operator(Settings(**{**values, **options})) as operator:
             if watching:
-                await api.until(lambda: api.watched > before)
+                await api.until(lambda: api.watched > before, within=30)  # there may be hundreds to look at
             yield operator
         assert operator.leftovers == []
 
