@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from backupjobwatch.arm.credentials import certificate_tokens, federated_tokens, operator_tokens, secret_tokens
 from backupjobwatch.constants import GROUP
 from backupjobwatch.errors import (
+    AzureError,
     AzureUnavailable,
     CredentialsNotFound,
     Forbidden,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from backupjobwatch.arm.credentials import Tokens
     from backupjobwatch.core.target import Identity
+    from backupjobwatch.metrics.instruments import Metrics
     from backupjobwatch.settings import Settings
     from backupjobwatch.store import Store
 
@@ -68,7 +70,8 @@ class _Kept:
 class Accesses:
     """Finds the access of watches."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._settings = settings
         self._store = store
         self._operators = Access(key="operator", principal="operator", tokens=operator_tokens(settings))
@@ -77,6 +80,13 @@ class Accesses:
 
     async def find(self, namespace: str, identity: Identity) -> Access:
         """Return the access that *identity* means in *namespace*. Raises AzureError where there is none."""
+        try:
+            return await self._find(namespace, identity)
+        except AzureError as error:
+            self._metrics.observe_token_failure("operator" if identity.is_operators else "namespace", error.reason)
+            raise
+
+    async def _find(self, namespace: str, identity: Identity) -> Access:
         if identity.is_operators:
             if not self._settings.allows_operator_identity(namespace):
                 raise IdentityNotAllowed(

@@ -140,6 +140,8 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.persistence.progress_storage = NoProgressStorage()
     settings.peering.standalone = True
     settings.scanning.disabled = True
+    # It would kill the process minutes after it has failed once, though it is started again in there.
+    settings.process.ultimate_exiting_timeout = None
     settings.networking.connect_timeout = 10
     settings.networking.request_timeout = 60
     settings.networking.error_backoffs = _Backoffs()

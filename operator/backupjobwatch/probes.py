@@ -28,7 +28,7 @@ async def serve_probes(port: int, *, alive: Callable[[], bool], ready: Callable[
     app = web.Application()
     app.router.add_get("/healthz", answer(alive))  # type: ignore[arg-type]
     app.router.add_get("/readyz", answer(ready))  # type: ignore[arg-type]
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=0)  # as for metrics
     await runner.setup()
     try:
         site = web.TCPSite(runner, port=port)

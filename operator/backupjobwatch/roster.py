@@ -230,7 +230,7 @@ class Roster:
             self._back_off(entry, step)
         if step.failure is not None:
             _log.warning("%s/%s: the status was not written: %s", watch.namespace, watch.name, step.failure)
-            entry.unsure = True
+            entry.unsure = entry.unsure or not watch.finished  # one that had finished has no more ends to tell of
         elif step.watch is not None:  # else it is gone: the event or the sweep will say so
             self._take_note(entry, step.watch)
             if entry.settled is settled:  # and nothing else has been settled since

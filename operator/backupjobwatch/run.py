@@ -15,7 +15,7 @@ from backupjobwatch.errors import StoreError
 from backupjobwatch.handlers import REGISTRY, Memo, kopf_settings
 from backupjobwatch.metrics.server import serve_metrics
 from backupjobwatch.probes import serve_probes
-from backupjobwatch.runtime import Runtime
+from backupjobwatch.runtime import PATIENCE, Runtime
 
 if TYPE_CHECKING:
     from backupjobwatch.settings import Settings
@@ -62,8 +62,10 @@ async def _win(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -> b
         return True
 
     async def give_up() -> None:
-        await runtime.roster.close(0.0)
-        stop.set()
+        try:
+            await runtime.roster.close(0.0)
+        finally:
+            stop.set()
 
     elector.start(give_up)
     await _first(elector.elected, elector.standing_by, stop)
@@ -100,8 +102,8 @@ async def _act(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -> N
 async def _follow(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -> None:
     """Run kopf until it is told to stop, or fails: it takes some of the API server's bad moments to be the end."""
     namespaces = runtime.settings.namespaces
-    started = asyncio.Event()
-    heeding = asyncio.create_task(_attend(started, stop, ready), name="attend")
+    started, idle = asyncio.Event(), asyncio.Event()
+    attending = asyncio.create_task(_attend(runtime, started, stop, ready, idle), name="attend")
     try:
         await kopf.operator(
             registry=REGISTRY,
@@ -109,7 +111,7 @@ async def _follow(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -
             memo=Memo(runtime.roster),
             clusterwide=not namespaces,
             namespaces=namespaces,
-            stop_flag=stop,
+            stop_flag=idle,
             ready_flag=started,
         )
     except Exception as error:  # noqa: BLE001 -- kopf's own and private ones among them
@@ -120,8 +122,8 @@ async def _follow(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -
     else:
         stop.set()
     finally:
-        heeding.cancel()
-        await asyncio.gather(heeding, return_exceptions=True)
+        attending.cancel()
+        await asyncio.gather(attending, return_exceptions=True)
 
 
 async def _find_crd(runtime: Runtime, stop: asyncio.Event) -> bool:
@@ -144,12 +146,20 @@ def _heed_signals(stop: asyncio.Event) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
-async def _attend(started: asyncio.Event, stop: asyncio.Event, ready: asyncio.Event) -> None:
-    """Once kopf has started, be ready, and take the signals back from it: it installs handlers of its own.
+async def _attend(
+    runtime: Runtime, started: asyncio.Event, stop: asyncio.Event, ready: asyncio.Event, idle: asyncio.Event
+) -> None:
+    """Be ready once kopf has started; when it is time to stop, end what is under way, and only then kopf.
 
-    Stopped by them rather than by the flag, kopf waits five seconds for its own waiter for the flag.
+    kopf, as it stops, waits five seconds for tasks that it does not know.
     """
-    await started.wait()
-    ready.set()
-    await asyncio.sleep(0.1)
-    _heed_signals(stop)
+    await _first(started, stop)
+    if not stop.is_set():
+        ready.set()
+        await asyncio.sleep(0.1)
+        _heed_signals(stop)  # back from kopf, which has taken them, and would not wait for us
+        await stop.wait()
+    try:
+        await runtime.roster.close(PATIENCE)
+    finally:
+        idle.set()

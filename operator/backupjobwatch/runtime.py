@@ -54,14 +54,19 @@ class Runtime:
         async with contextlib.AsyncExitStack() as stack:
             store = await Store.connect()
             stack.push_async_callback(store.close)
-            elector = Elector(settings, store) if settings.leader_election else None
-            if elector is not None:
+            elector = None
+            if settings.leader_election:
+                own = (
+                    await Store.connect()
+                )  # where all the other's connections wait for a slow answer, the Lease does not
+                stack.push_async_callback(own.close)
+                elector = Elector(settings, own)
                 stack.push_async_callback(elector.close)  # after all below: others act once nothing here does
             metrics = Metrics()
             client = ArmClient(settings, metrics)
             stack.callback(client.close)
             poller = Poller(settings, client, metrics)
-            stepper = Stepper(settings, store, Observer(Accesses(settings, store), poller), metrics)
+            stepper = Stepper(settings, store, Observer(Accesses(settings, store, metrics), poller), metrics)
             webhooks = Webhooks(settings)
             stack.push_async_callback(webhooks.close)
             courier = Courier(Receivers(store, webhooks, Triggers(store)), metrics)

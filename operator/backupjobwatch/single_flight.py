@@ -21,6 +21,10 @@ class SingleFlight:
         """Tell whether *key* is being asked for."""
         return key in self._flights
 
+    def __len__(self) -> int:
+        """Count what is being asked for."""
+        return len(self._flights)
+
     async def join(self, key: Hashable) -> Any:
         """Return, or raise, what becomes of the request for *key* that is under way; KeyError where none is."""
         return await asyncio.shield(self._flights[key])

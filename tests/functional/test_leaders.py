@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from tests.functional.leaders import (
     DURATION,
     ELECTION,
     LEASE,
     LOOKS,
+    RENEWALS,
     RETRY,
     go_on,
     holder,
@@ -21,8 +24,10 @@ from tests.functional.leaders import (
     standby,
     take_over,
 )
+from tests.functional.notifying import EVERYBODYS_TURN, SETTINGS, webhook
 from tests.support.builders import JOB_NAME, job_payload, running_payload
-from tests.support.kubernetes import EVENT_POSTS
+from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
+from tests.support.receiver import Receiver
 from tests.support.scrape import Scrape
 
 if TYPE_CHECKING:
@@ -53,7 +58,7 @@ async def test_one_acts_and_both_are_ready(
         api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
         await api.events_told(1)
         asked, looks = len(sim.requests), len(api.traffic.matching(LOOKS))
-        await go_on(lambda: len(sim.requests) >= asked + 5, leader, other)
+        await go_on(api, lambda: len(sim.requests) >= asked + 5, leader, other)
         assert len(api.traffic.matching(LOOKS)) > looks + 20
         assert len(api.traffic.matching("^GET .*/backupjobwatches$")) < 8  # of one operator, its sweeps included
         assert api.watched == 1
@@ -156,10 +161,44 @@ async def test_a_graceful_stop_hands_over_at_once(api: KubernetesApi, vault: Vau
         vault.set_job(JOB_NAME, job_payload())
         await take_over(api, other)
         assert await ready(other)
-        await go_on(lambda: api.get()["status"]["phase"] == "Succeeded", other)
+        await go_on(api, lambda: api.get()["status"]["phase"] == "Succeeded", other)
         assert (await api.status())["watchStartTime"] == before["watchStartTime"]
         assert [event["reason"] for event in await api.events_told(2)] == ["JobInProgress", "JobCompleted"]
     assert api.leases.get(LEASE)["spec"]["leaseTransitions"] == 1
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "a scrape on a kept connection", "a delivery to be tried again"])
+async def test_a_stop_is_not_held_up(api: KubernetesApi, vault: Vault, start: StartOperator, meanwhile: str) -> None:
+    """kopf waits five seconds for tasks that it does not know: those who scrape, and deliveries, do not cost that."""
+    with requests.Session() as session:
+        async with Receiver() as receiver, start(**ELECTION, **SETTINGS) as leader:
+            if meanwhile.startswith("a scrape"):
+                url = f"http://127.0.0.1:{leader.settings.metrics_port}/metrics"
+                assert (await asyncio.to_thread(session.get, url, timeout=5)).status_code == HTTPStatus.OK
+            elif meanwhile.startswith("a delivery"):
+                receiver.then = 503
+                api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [webhook(receiver.url)]})
+                await receiver.received()
+            await asyncio.sleep(0.5)
+            leader.finish()
+            async with asyncio.timeout(3):
+                while holder(api) != "":  # noqa: ASYNC110 -- nothing tells us
+                    await asyncio.sleep(0.05)
+
+
+async def test_slow_writes_do_not_cost_the_lease(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """More writes hang than there are connections: the Lease is renewed all the same."""
+    job_id = vault.set_job(JOB_NAME, running_payload())
+    with api.traffic.hold(STATUS_WRITES) as hold:
+        async with start(**ELECTION, **EVERYBODYS_TURN) as leader:
+            for number in range(150):
+                api.create({"jobResourceId": job_id}, f"watch-{number}")
+            await hold.arrived()
+            await asyncio.sleep(0.5)
+            before = len(api.traffic.matching(RENEWALS))
+            await go_on(api, lambda: len(api.traffic.matching(RENEWALS)) >= before + 3, leader)
+            assert await ready(leader)
+            hold.release()
 
 
 async def test_the_lease_is_released_when_nothing_goes_on_any_more(
@@ -194,7 +233,7 @@ async def test_a_crash_hands_over_within_the_duration(
         await asyncio.sleep(0.2)
         assert (holder(api), api.watched) == (dead, 0)
         await take_over(api, other)
-        await go_on(lambda: api.get()["status"]["phase"] == "Succeeded", other)
+        await go_on(api, lambda: api.get()["status"]["phase"] == "Succeeded", other)
         assert [event["reason"] for event in await api.events_told(2)] == ["JobInProgress", "JobCompleted"]
 
 

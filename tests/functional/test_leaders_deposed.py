@@ -109,7 +109,7 @@ async def test_a_late_write_is_refused(
             process.send(signal.SIGSTOP)
             vault.set_job(JOB_NAME, job_payload())
             await take_over(api, other)
-            await go_on(lambda: api.get()["status"]["phase"] == "Succeeded", other)
+            await go_on(api, lambda: api.get()["status"]["phase"] == "Succeeded", other)
             written = await api.status()
         await api.until(lambda: [each.status for each in api.traffic.matching(STATUS_WRITES)].count(409) == 1)
         process.send(signal.SIGCONT)

@@ -10,7 +10,7 @@ from demo.simulator import AzureSimulator, Fault
 from tests.functional.notifying import SETTINGS, notifications, webhook
 from tests.support.azure import SUBSCRIPTION_ID
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
-from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
+from tests.support.kubernetes import STATUS_WRITES
 from tests.support.receiver import Receiver
 from tests.support.scrape import Scrape
 
@@ -81,44 +81,20 @@ async def test_series_vanish_with_the_object(api: KubernetesApi, vault: Vault, o
     assert scrape.value(OUTCOMES) == 1
 
 
-async def test_a_restart_counts_nothing_twice(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """The next process knows the finished watches from the objects; it does not take them for outcomes of its own."""
-    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
-    async with start() as operator:
-        before = await Scrape.until(operator, lambda each: each.value(OUTCOMES))
-    for forgotten in (False, True):
-        if forgotten:
-            api.objects.events.clear()  # the API server has let the Event expire, and it is told anew
-        posts = len(api.traffic.matching(EVENT_POSTS))
-        async with start() as operator:
-            await api.until(lambda posts=posts: len(api.traffic.matching(EVENT_POSTS)) > posts)  # type: ignore[misc]
-            after = await Scrape.until(operator, lambda each: each.value(WATCHES))
-        assert after.series(INFO) == before.series(INFO)
-        assert after.value(OUTCOMES) == 0
-        assert after.value(REQUESTS) == 0
-
-
-async def test_an_end_whose_event_was_late_is_counted_once(
-    api: KubernetesApi, vault: Vault, start: StartOperator
+async def test_of_two_by_one_name_the_later_has_the_series(
+    api: KubernetesApi, vault: Vault, operator: Operator
 ) -> None:
-    """An Event whose answer was lost is posted again, and found there: nobody counts the outcome a second time."""
-    api.traffic.fail(EVENT_POSTS, status=503, late=True)
-    async with start(sweep_interval="1s") as operator:
-        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
-        await operator.advance_until(lambda: len(api.traffic.matching(EVENT_POSTS)) >= 2)
-        scrape = await Scrape.of(operator)
-    assert len(api.events()) == 1
-    assert scrape.value(OUTCOMES) <= 1
-
-
-async def test_two_operators_count_an_outcome_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """Of two operators that follow one watch, one counts its end."""
-    async with start() as one, start() as other:
-        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
-        await api.events_told(1)
-        await asyncio.sleep(0.3)
-        scrapes = [await Scrape.of(each) for each in (one, other)]
-    assert sum(scrape.value(OUTCOMES) for scrape in scrapes) == 1
+    """A watch that was deleted unnoticed and made anew is one watch, and not what it was."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(status="Failed"))})
+    await api.status(phase="Failed")
+    api.swallow("DELETED", "nightly")
+    api.delete()
+    await asyncio.sleep(1.1)  # times of creation are whole seconds
+    api.create({"jobResourceId": vault.set_job(OTHER_JOB_NAME, running_payload())})
+    await api.status(phase="Running")
+    scrape = await Scrape.until(operator, lambda each: each.value(WATCHES, phase="Running"))
+    assert scrape.series(INFO) == [{**ONE, "phase": "Running", "reason": "JobInProgress"}]
+    assert scrape.value(WATCHES) == 1
 
 
 # ── trouble ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -233,6 +209,32 @@ async def test_tokens_are_counted_where_they_are_fetched(tenants: Tenants, vault
     assert scrape.value(TOKENS, owner="namespace", reason="AuthenticationFailed") >= 1
     assert scrape.value(TOKENS, owner="operator") == 0
     assert scrape.value(REQUESTS, operation="token", result="refused") >= 1
+
+
+async def test_an_identity_that_is_not_there_is_counted(tenants: Tenants, vault: Vault) -> None:
+    """Whoever has no access at all is counted too, though nobody was asked for a token."""
+    tenants.add()
+    job_id = vault.set_job(JOB_NAME, running_payload())
+    async with tenants.operator(operator_identity_namespaces="") as operator:
+        tenants.api.create({"jobResourceId": job_id, "identity": {"secretName": "none"}})
+        tenants.api.create({"jobResourceId": job_id}, "operators")
+        await tenants.api.status(reason="CredentialsNotFound")
+        await tenants.api.status("operators", reason="IdentityNotAllowed")
+        scrape = await Scrape.of(operator)
+    assert scrape.value(TOKENS, owner="namespace", reason="CredentialsNotFound") >= 1
+    assert scrape.value(TOKENS, owner="operator", reason="IdentityNotAllowed") >= 1
+
+
+async def test_a_token_request_without_an_answer_is_no_success(tenants: Tenants, vault: Vault) -> None:
+    """What Entra answered before, to another question, is not the answer."""
+    tenant = tenants.add()
+    tenant.put_client_secret()
+    tenants.entra.faults.add(Fault.reset(), path="oauth2/v2.0/token", times=None)
+    async with tenants.operator() as operator:
+        tenant.watch(vault.set_job(JOB_NAME, job_payload()), "secretName")
+        await tenants.api.status(phase="Pending", reason="AzureUnavailable")
+        scrape = await Scrape.of(operator)
+    assert scrape.value(REQUESTS, operation="token", code="none") == scrape.value(REQUESTS, operation="token") >= 1
 
 
 # ── notifications ────────────────────────────────────────────────────────────────────────────────────────────────────

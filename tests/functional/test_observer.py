@@ -17,6 +17,7 @@ from backupjobwatch.core.status import next_status
 from backupjobwatch.core.target import Identity
 from backupjobwatch.core.watch import Watch
 from backupjobwatch.errors import NotAsked
+from backupjobwatch.metrics.instruments import Metrics
 from backupjobwatch.observer import Observer
 from backupjobwatch.settings import Settings
 from backupjobwatch.store import Store
@@ -56,7 +57,7 @@ async def crowd(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> A
     values: dict[str, Any] = {"development_token": TOKEN, "operator_identity_namespaces": "*"}
     settings = Settings(azure_endpoint=sim.url, development=True, **values)
     async with ApiClient() as api:
-        accesses = Accesses(settings, Store(api))
+        accesses = Accesses(settings, Store(api), Metrics())
         access = await accesses.find("team-a", Identity())
         for seconds in (10, 2):
             for job_id in jobs:

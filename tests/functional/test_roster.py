@@ -140,7 +140,7 @@ async def test_a_defect_costs_a_step_and_no_more(
     client = ArmClient(settings, metrics)
     client.close()  # its threads are gone: every request of it is a RuntimeError
     store = await Store.connect()
-    observer = Observer(Accesses(settings, store), Poller(settings, client, metrics))
+    observer = Observer(Accesses(settings, store, metrics), Poller(settings, client, metrics))
     stepper = Stepper(settings, store, observer, metrics)
     webhooks = Webhooks(settings)
     courier = Courier(Receivers(store, webhooks, Triggers(store)), metrics)

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from backupjobwatch.core import past_status
 from backupjobwatch.core.past_status import read_status
 from backupjobwatch.core.watch import Watch
+from tests.property.oracles import status_schema
 from tests.support.builders import NOW, job, settle, watch_body
 
 WRITTEN = settle(watch_body(), job(), NOW)["status"]
@@ -16,6 +18,11 @@ WRITTEN = settle(watch_body(), job(), NOW)["status"]
 def test_our_own_is_read_whole() -> None:
     """Nothing is lost of what was written."""
     assert read_status(WRITTEN) == WRITTEN
+
+
+def test_every_field_is_known() -> None:
+    """Whatever the CRD has room for is read back: a field that is not would be written anew with every poll."""
+    assert set(past_status._FIELDS) == set(status_schema()["properties"])
 
 
 @pytest.mark.parametrize("value", [None, 5, "Succeeded", [], [{"phase": "Succeeded"}]])

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from azure.core.credentials import TokenCredential
-    from azure.core.pipeline import PipelineResponse
+    from azure.core.pipeline import PipelineRequest, PipelineResponse
 
     from backupjobwatch.settings import Settings
 
@@ -161,6 +161,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "read_timeout": settings.azure_read_timeout.total_seconds(),
         "retry_total": 0,
         "use_env_settings": False,
+        "raw_request_hook": _forget_status,
         "raw_response_hook": _note_status,
     }
     if settings.azure_authority not in _KNOWN_AUTHORITIES:
@@ -194,6 +195,11 @@ def _has_federated_token() -> bool:
 
 def _has_service_principal() -> bool:
     return bool(os.environ.get("AZURE_CLIENT_SECRET") or os.environ.get("AZURE_CLIENT_CERTIFICATE_PATH"))
+
+
+def _forget_status(_: PipelineRequest[Any]) -> None:
+    """Forget the answer before: of several requests for one token, the last counts, answered or not."""
+    _last.status = None
 
 
 def _note_status(response: PipelineResponse[Any, Any]) -> None:

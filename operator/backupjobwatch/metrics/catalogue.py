@@ -29,7 +29,7 @@ WRITE_RESULTS: Final = ("written", "conflict", "gone", "failed")
 TOKEN_TROUBLE: Final = ("AuthenticationFailed", "AzureUnavailable", "CredentialsNotFound", "IdentityNotAllowed", OTHER)
 OWNERS: Final = ("operator", "namespace")
 CHANNELS: Final = ("webhook", "flux", "argocd", OTHER)
-DELIVERIES: Final = ("delivered", "retried", "failed", OTHER)
+DELIVERIES: Final = ("delivered", "retried", "failed")
 LEFT_OUT_KINDS: Final = ("watches", "subscriptions")
 
 
@@ -82,7 +82,7 @@ OUTCOMES_TOLD: Final = Metric(
     labels={"phase": tuple(OUTCOMES), "reason": (*dict.fromkeys(sum(OUTCOMES.values(), ())), OTHER)},
     meaning=(
         "Watches that ended while this process ran. Each is counted when its Event is made, whose name is the same for "
-        "whoever tells it: never twice, by no restart and no second replica."
+        "whoever tells it: never twice, by no restart and no second replica. One whose Event's answer was lost is not."
     ),
 )
 WATCH: Final = Metric(

@@ -27,7 +27,8 @@ async def serve_metrics(port: int, metrics: Metrics) -> AsyncIterator[None]:
     """Answer /metrics on *port* in the format that the scraper asks for, and watch the event loop meanwhile."""
     app = web.Application()
     app.router.add_get("/metrics", make_aiohttp_handler(metrics.registry))
-    runner = web.AppRunner(app, access_log=None)
+    # No connection is kept: kopf, as it stops, waits for tasks that it does not know, and each of them is one.
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=0)
     await runner.setup()
     napping = asyncio.create_task(_measure_lag(metrics), name="event-loop-lag")
     try:

@@ -69,7 +69,10 @@ class StateCollector(Collector):
         yield left_out
 
     def _watches(self, left_out: GaugeMetricFamily) -> Iterator[GaugeMetricFamily]:
-        summaries = sorted(self._followed.summaries, key=_interest, reverse=True)
+        # By one name there may be two for a while: the one that was deleted is not always known to be.
+        ordered = sorted(self._followed.summaries, key=lambda each: each.created)
+        newest = {(each.namespace, each.name): each for each in ordered}
+        summaries = sorted(newest.values(), key=_interest, reverse=True)
         families = {metric.name: _family(metric) for metric in _OF_WATCHES}
         for (phase, reason), count in Counter((each.phase, each.reason) for each in summaries).items():
             families[catalogue.WATCHES.name].add_metric([phase, reason], count)

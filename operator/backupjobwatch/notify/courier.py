@@ -74,7 +74,7 @@ class Courier:
             batch = self._batches[watch.uid] = _Batch(watch, _id(watch))
         batch.watch = watch
         batch.settled = {name: settled for name, settled in batch.settled.items() if name in notices}
-        outdated = [name for name, (notice, _) in batch.tasks.items() if notices.get(name) != notice]
+        outdated = [name for name, (notice, task) in batch.tasks.items() if task.done() or notices.get(name) != notice]
         for name in outdated:
             _, task = batch.tasks.pop(name)
             task.cancel()
@@ -106,6 +106,7 @@ class Courier:
         task.add_done_callback(self._tasks.discard)
 
     async def _deliver(self, batch: _Batch, notice: Notice) -> None:
+        # kopf cancels every task that it finds when it fails: what is due is begun again as it lists the objects anew.
         failure = await self._try(batch.watch, notice)
         name = notice.notify.name
         now = datetime.now(UTC)

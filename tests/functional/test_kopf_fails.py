@@ -1,0 +1,51 @@
+"""kopf ends of itself where the API server has some of its bad moments: it is started again, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tests.functional.notifying import SETTINGS, notifications, webhook
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
+from tests.support.receiver import Receiver
+
+if TYPE_CHECKING:
+    import pytest
+
+    from demo.simulator import Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+
+ERROR = (
+    '{"type": "ERROR", "object": {"kind": "Status", "code": 500, "message": "etcd event received with PrevKv=nil"}}\n'
+)
+LISTS = "^GET .*/backupjobwatches$"
+
+
+async def test_what_was_under_way_goes_on(
+    api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A delivery that waits for its next attempt is made, a job is followed to its end, and the process stays."""
+    async with Receiver() as receiver, start(**SETTINGS) as operator:
+        receiver.then = 503
+        job_id = vault.set_job(JOB_NAME, job_payload())
+        api.create({"jobResourceId": job_id, "notify": [webhook(receiver.url)]})
+        api.create({"jobResourceId": vault.set_job(OTHER_JOB_NAME, running_payload())}, "other")
+        await receiver.received()
+        await api.status("other", phase="Running")
+        failure = api.traffic.fail(LISTS, status=200, times=2, body=ERROR)
+        api.cut_streams()
+        async with asyncio.timeout(30):
+            while "The watches are not followed" not in caplog.text:  # noqa: ASYNC110 -- nothing tells us
+                await asyncio.sleep(0.1)
+        failure.end()
+        before = api.watched
+        receiver.then = 200
+        operator.advance(6)
+        await api.until(lambda: api.watched > before)
+        vault.set_job(OTHER_JOB_NAME, job_payload())
+        await operator.advance_until(lambda: notifications(api) and api.get("other")["status"]["phase"] == "Succeeded")
+        operator.advance(660)  # kopf would kill the process ten minutes after it has failed
+        await operator.advance_until(lambda: api.get("other")["status"]["phase"] == "Succeeded")
+        await asyncio.sleep(0.2)
+    assert notifications(api)["hook"]["state"] == "Delivered"

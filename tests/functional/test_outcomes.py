@@ -1,0 +1,80 @@
+"""An end is counted when its Event is made, and by whoever makes it: never twice."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.builders import JOB_NAME, job_payload
+from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
+from tests.support.scrape import Scrape
+
+if TYPE_CHECKING:
+    from demo.simulator import Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+
+WATCHES, INFO = "backupjobwatch_watches", "backupjobwatch_watch_info"
+OUTCOMES, REQUESTS = "backupjobwatch_outcomes_total", "backupjobwatch_azure_requests_total"
+
+
+async def test_a_restart_counts_nothing_twice(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """The next process knows the finished watches from the objects; it does not take them for outcomes of its own."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+    async with start() as operator:
+        before = await Scrape.until(operator, lambda each: each.value(OUTCOMES))
+    for forgotten in (False, True):
+        if forgotten:
+            api.objects.events.clear()  # the API server has let the Event expire, and it is told anew
+        posts = len(api.traffic.matching(EVENT_POSTS))
+        async with start() as operator:
+            await api.until(lambda posts=posts: len(api.traffic.matching(EVENT_POSTS)) > posts)  # type: ignore[misc]
+            after = await Scrape.until(operator, lambda each: each.value(WATCHES))
+        assert after.series(INFO) == before.series(INFO)
+        assert after.value(OUTCOMES) == 0
+        assert after.value(REQUESTS) == 0
+
+
+async def test_an_end_whose_event_was_late_is_not_counted(
+    api: KubernetesApi, vault: Vault, start: StartOperator
+) -> None:
+    """An Event whose answer was lost is posted again, and found there: whose it is, and whether counted, cannot be told."""
+    api.traffic.fail(EVENT_POSTS, status=503, late=True)
+    async with start(sweep_interval="1s") as operator:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        await operator.advance_until(lambda: len(api.traffic.matching(EVENT_POSTS)) >= 2)
+        scrape = await Scrape.of(operator)
+    assert len(api.events()) == 1
+    assert scrape.value(OUTCOMES) == 0
+
+
+async def test_two_operators_count_an_outcome_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """Of two operators that follow one watch, one counts its end."""
+    async with start() as one, start() as other:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        await api.events_told(1)
+        await asyncio.sleep(0.3)
+        scrapes = [await Scrape.of(each) for each in (one, other)]
+    assert sum(scrape.value(OUTCOMES) for scrape in scrapes) == 1
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_write_that_fails_after_the_end_is_no_second_one(
+    api: KubernetesApi, vault: Vault, start: StartOperator, *, late: bool
+) -> None:
+    """An edit of a finished watch that can't be acknowledged at first, once its Event has expired: not an end of today."""
+    async with start(sweep_interval="1s") as operator:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        await Scrape.until(operator, lambda each: each.value(OUTCOMES))
+        api.objects.events.clear()
+        api.traffic.fail(STATUS_WRITES, status=503, late=late)
+        api.edit(pollInterval="5m")
+        await operator.advance_until(lambda: api.get()["status"]["observedGeneration"] == 2)
+        for _ in range(5):
+            operator.advance(2)
+            await asyncio.sleep(0.1)
+        scrape = await Scrape.of(operator)
+    assert scrape.value(OUTCOMES) == 1
+    assert api.events() == []
