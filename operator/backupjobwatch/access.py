@@ -118,6 +118,10 @@ class Accesses:
         kept.checked = now
         return kept.access
 
+    def close(self) -> None:
+        """Look for no more identities: those who asked are gone."""
+        self._finding.close()
+
     def drop(self, namespace: str, identity: Identity) -> None:
         """Forget an identity that does not work, so that its mending is noticed."""
         self._kept.pop((namespace, identity), None)

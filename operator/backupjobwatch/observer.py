@@ -36,6 +36,11 @@ class Observer:
         self._accesses = accesses
         self._poller = poller
 
+    def close(self) -> None:
+        """Leave behind what is still asked for those who are gone."""
+        self._accesses.close()
+        self._poller.close()
+
     async def observe(self, watch: Watch, spec: WatchSpec) -> Observed:
         """Ask Azure about *watch*. What it does not tell is an observation too: this raises nothing."""
         pinned = watch.pinned

@@ -126,6 +126,10 @@ class Poller:
 
         return await self._take_turn(window, reads, interval, read)
 
+    def close(self) -> None:
+        """Wait for no more answers: those who asked are gone."""
+        self._flights.close()
+
     @property
     def budgets(self) -> list[tuple[str, Budget]]:
         """The budgets that are in use, each with its subscription."""

@@ -155,6 +155,7 @@ class Roster:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        self._stepper.close()
 
     def _take_note(self, entry: Entry, watch: Watch) -> None:
         """Remember a snapshot, and begin what follows on it, unless a later one was seen."""

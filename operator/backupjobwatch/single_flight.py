@@ -38,6 +38,11 @@ class SingleFlight:
         result: _Value = await self.join(key)
         return result
 
+    def close(self) -> None:
+        """End what is under way, when nobody waits for it any more."""
+        for flight in self._flights.values():
+            flight.cancel()
+
     async def _land(self, key: Hashable, request: Coroutine[Any, Any, _Value]) -> _Value:
         try:
             return await request

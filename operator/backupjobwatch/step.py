@@ -76,6 +76,10 @@ class Stepper:
         self._store = store
         self._observer = observer
 
+    def close(self) -> None:
+        """Leave behind what steps that were cancelled had asked Azure."""
+        self._observer.close()
+
     async def take(self, watch: Watch, *, run: int, settled: tuple[Settled, ...] = ()) -> Step:
         """Take one step, from *watch* as it was before Azure is asked. What it can't write down, it says.
 
