@@ -224,3 +224,5 @@ def test_versions_of_a_release() -> None:
     ]
     assert image == f"backupjobwatch:{__version__}"
     assert load("manifests/chart/Chart.yaml")[0]["version"] == __version__
+    for name in ("README.md", "docs/aks-workload-identity.md"):
+        assert set(re.findall(r"(?:backupjobwatch:|newTag: )(\d[\w.]*)", read(name))) == {__version__}
