@@ -89,7 +89,7 @@ def _path(text: str, endpoint: str) -> str:
         return text.partition("?")[0]
     if url.netloc.lower() != arm.netloc.lower():
         raise InvalidTarget(
-            f"{_shown(url.netloc)} is not asked, but {arm.netloc}: for another of Azure's clouds, set BACKUPJOBWATCH_CLOUD."
+            f"{_shown(url.hostname or '')} is not asked, but {arm.netloc}: for another of Azure's clouds, set BACKUPJOBWATCH_CLOUD."
         )
     return unquote(url.path)
 
