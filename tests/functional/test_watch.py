@@ -199,7 +199,7 @@ def slow() -> Iterator[dict[str, Watching]]:
     with running_simulator(clock=ManualClock(), tokens={TOKEN: "somebody"}) as simulator:
         vault = simulator.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
         going, refused = vault.set_job(JOB_NAME, running_payload()), vault.set_job(OTHER_JOB_NAME, running_payload())
-        simulator.faults.add(Fault.unauthorized(), path=OTHER_JOB_NAME)
+        simulator.faults.add(Fault.unauthorized(), path=OTHER_JOB_NAME, times=None)
         options = ("--interval", "10s", "--grace", "0s", "--output", "json")
         watching = {
             name: Watching(watch_settings(simulator.url), job, *options)
