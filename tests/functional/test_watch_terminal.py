@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,7 @@ from demo.simulator import ManualClock, running_simulator
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT, payload
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
 from tests.support.canary import TOKEN
-from tests.support.operator_process import ROOT, clean_environment
+from tests.support.operator_process import ROOT, backupjobwatch, clean_environment
 from tests.support.watching import Watching, WatchTerminal, watch_settings
 
 if TYPE_CHECKING:
@@ -134,6 +135,18 @@ def test_a_reader_who_goes(sim: AzureSimulator, vault: Vault) -> None:
         assert process.wait(PATIENCE) == 3
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_disk_that_is_full(sim: AzureSimulator, vault: Vault, output: str) -> None:
+    """An end that could not be written down was not told, though it be success: 3, with the reason."""
+    command = backupjobwatch("watch", vault.set_job(JOB_NAME, job_payload()), "--output", output)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, cwd=ROOT, env=watch_settings(sim.url), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1] == "The output could not be written: [Errno 28] No space left on device"
 
 
 def test_the_operator_does_without() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -54,7 +55,10 @@ def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Outp
         _leave(INTERRUPTED)
     except SystemExit as stop:
         _leave(int(stop.code or 0))
-    except BrokenPipeError:  # nobody reads on: nor is anybody told what became of the jobs
+    except OSError as error:  # nobody reads on, or the disk is full: nor is anybody told what became of the jobs
+        if not isinstance(error, BrokenPipeError):
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"The output could not be written: {error}\n")
         _leave(UNCLEAR)
     return worst(code for body in bodies if (code := exit_code(body)) is not None)
 
