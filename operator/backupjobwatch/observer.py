@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from backupjobwatch.core.arm_ids import JobId, OperationId
 from backupjobwatch.core.latest import find_latest, list_window, out_of_reach
@@ -14,9 +14,10 @@ from backupjobwatch.core.verdict import deadline
 from backupjobwatch.errors import AuthenticationFailed, AzureError, CredentialsNotFound
 
 if TYPE_CHECKING:
-    from backupjobwatch.access import Access, Accesses
+    from backupjobwatch.access import Access
     from backupjobwatch.core.jobs import Job
     from backupjobwatch.core.spec import WatchSpec
+    from backupjobwatch.core.target import Identity
     from backupjobwatch.core.watch import Watch
     from backupjobwatch.poller import Poller
 
@@ -27,6 +28,18 @@ class Observed:
 
     observation: Observation
     pinned: tuple[PinnedJob, ...] = ()
+
+
+class Accesses(Protocol):
+    """Where access comes from."""
+
+    async def find(self, namespace: str, identity: Identity) -> Access:
+        """Return the access that *identity* means in *namespace*. Raises AzureError where there is none."""
+        ...
+
+    def drop(self, namespace: str, identity: Identity) -> None:
+        """Forget what is kept of an identity that does not work."""
+        ...
 
 
 class Observer:

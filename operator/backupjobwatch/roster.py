@@ -11,11 +11,11 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from backupjobwatch.core.schedule import backoff
+from backupjobwatch.core.schedule import backoff, failures_after, until
 from backupjobwatch.core.summary import summarize
 from backupjobwatch.core.transitions import describe, worth_repeating
 from backupjobwatch.entry import Entry
-from backupjobwatch.errors import AzureError, NotAsked
+from backupjobwatch.errors import NotAsked
 
 if TYPE_CHECKING:
     from backupjobwatch.core.notifications import Settled
@@ -241,11 +241,9 @@ class Roster:
             entry.remember(step.watch, step.untold)
 
     def _back_off(self, entry: Entry, step: Step) -> None:
-        trouble = isinstance(step.observation, AzureError) and not step.observation.answered
-        entry.failures = entry.failures + 1 if trouble else 0
+        entry.failures = failures_after(step.observation, entry.failures)
         delay = backoff(entry.failures, entry.interval or timedelta(), seed=":".join(entry.watch_key))
-        if step.deadline is not None:  # which is judged in time, whatever Azure does
-            delay = min(delay, max(step.deadline - datetime.now(UTC), timedelta()))
+        delay = until(step.deadline, now=datetime.now(UTC), at_most=delay)
         entry.not_before = entry.last_step + delay.total_seconds()
 
 

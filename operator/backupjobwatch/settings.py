@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-import durationpy
 from pydantic import (
     BeforeValidator,
     Field,
@@ -26,7 +25,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from backupjobwatch.core.durations import format_duration
+from backupjobwatch.core.durations import format_duration, parse_go_duration
 from backupjobwatch.core.texts import clean
 from backupjobwatch.errors import SettingsError
 
@@ -74,12 +73,7 @@ def _split(value: object) -> object:
 
 
 def _duration(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return durationpy.from_str(value)
-    except durationpy.DurationError:
-        raise ValueError("write a duration such as 30s, 5m or 1h30m") from None
+    return parse_go_duration(value) if isinstance(value, str) else value
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]

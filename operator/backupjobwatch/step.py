@@ -67,6 +67,33 @@ class Step:
     """Whether the observation was about a target that is no longer the object's: another step is due."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What was seen of a watch's job, for a status to be made of."""
+
+    observed: Observed
+    run: int
+    """Observations in a row, this one included, whose trouble grace counts."""
+    deadline: datetime | None
+    """When the watch fails if its job has not ended."""
+
+
+async def look_at(watch: Watch, observer: Observer, *, run: int) -> Look:
+    """Ask Azure about *watch*, where there is something to ask, after so many observations whose trouble counts."""
+    try:
+        spec = parse_spec(watch.spec)
+    except InvalidSpec:
+        spec = None
+    end = None if spec is None else deadline(watch, spec)
+    if spec is None or spec.suspend or watch.finished:
+        observed = Observed(NotAsked("There is nothing to ask."))
+    else:
+        observed = await observer.observe(watch, spec)
+    if not isinstance(observed.observation, NotAsked):
+        run = run + 1 if counts(watch, observed.observation) else 0
+    return Look(observed=observed, run=run, deadline=end)
+
+
 class Stepper:
     """Takes steps. It keeps nothing between two of them."""
 
@@ -85,20 +112,14 @@ class Stepper:
 
         *settled* is what became of notifications since the last one.
         """
-        try:
-            spec = parse_spec(watch.spec)
-        except InvalidSpec:
-            spec = None
-        end = None if spec is None else deadline(watch, spec)
-        if spec is None or spec.suspend or watch.finished:
-            observed = Observed(NotAsked("There is nothing to ask."))
-        else:
-            observed = await self._observer.observe(watch, spec)
-        observation = observed.observation
-        if not isinstance(observation, NotAsked):
-            run = run + 1 if counts(watch, observation) else 0
+        look = await look_at(watch, self._observer, run=run)
         step = Step(
-            watch=watch, observation=observation, pinned=observed.pinned, settled=settled, run=run, deadline=end
+            watch=watch,
+            observation=look.observed.observation,
+            pinned=look.observed.pinned,
+            settled=settled,
+            run=look.run,
+            deadline=look.deadline,
         )
         try:
             return await self._write(watch, step)

@@ -15,6 +15,7 @@ import yaml
 
 from backupjobwatch import __version__
 from backupjobwatch.cli import main
+from backupjobwatch.cli.render import render
 from backupjobwatch.constants import GROUP, PLURAL
 from tests.contract import markdown
 from tests.contract.project import DOCUMENTS, PACKAGE, ROOT, load, pyproject, read, relative
@@ -160,7 +161,7 @@ def test_logs_by_label_are_whole(path: Path) -> None:
 
 def test_options_of_render_are_real() -> None:
     """The options that the text about ``render`` explains are options of it."""
-    options = {option for param in main.commands["render"].params for option in param.opts}
+    options = {option for param in render.params for option in param.opts}
     named = {piece.split()[0] for piece in markdown.code(read(RENDER_DOCUMENT)) if piece.startswith("--")}
     assert named
     assert named <= options

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 
 from backupjobwatch import __version__
-from backupjobwatch.cli import main
+from backupjobwatch.cli import COMMANDS
 from backupjobwatch.settings import Settings
 from tests.contract.project import ENVIRONMENT, MODULES, PACKAGE, ROOT, pyproject, read
 
@@ -105,7 +105,7 @@ def test_runs_the_command() -> None:
     """It runs the project's own command, and by default the operator."""
     (entry,), (arguments,) = (map(json.loads, texts(FINAL, word)) for word in ("ENTRYPOINT", "CMD"))
     assert entry == list(pyproject()["project"]["scripts"])
-    assert arguments[0] in main.commands
+    assert arguments[0] in COMMANDS
 
 
 def test_exposes_probes_and_metrics() -> None:

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from backupjobwatch import __version__
-from backupjobwatch.cli import main
+from backupjobwatch.cli import COMMANDS
 from backupjobwatch.constants import GROUP, PLURAL
 from backupjobwatch.probes import serve_probes
 from backupjobwatch.settings import PREFIX, Settings, load_settings
@@ -187,7 +187,7 @@ def test_pod_runs_this_version(container: dict[str, Any]) -> None:
     assert container["image"] == f"backupjobwatch:{__version__}"
     assert "command" not in container
     (command,) = container["args"]
-    assert command in main.commands
+    assert command in COMMANDS
 
 
 def test_pod_has_real_settings(monkeypatch: pytest.MonkeyPatch, container: dict[str, Any]) -> None:

@@ -1,10 +1,11 @@
-"""Durations: both of Azure's formats in, Go's out."""
+"""Durations: both of Azure's formats in, Go's out, and Go's in where people write them."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
 
+import durationpy
 import isodate
 
 _DOTNET = re.compile(r"(?P<sign>-?)(?:(?P<days>\d+)\.)?(?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d(?:\.\d+)?)")
@@ -39,6 +40,15 @@ def _parse_dotnet(text: str) -> timedelta:
         raise ValueError(text)
     parts = {name: float(match[name] or 0) for name in ("days", "hours", "minutes", "seconds")}
     return timedelta(**parts) * (-1 if match["sign"] else 1)
+
+
+def parse_go_duration(text: str) -> timedelta:
+    """Read a duration as people write it for Go's programs (``30s``, ``1h30m``). ValueError says what to write."""
+    try:
+        duration: timedelta = durationpy.from_str(text)
+    except (durationpy.DurationError, OverflowError):
+        raise ValueError("write a duration such as 30s, 5m or 1h30m") from None
+    return duration
 
 
 def whole_seconds(duration: timedelta) -> int:

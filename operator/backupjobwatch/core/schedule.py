@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from backupjobwatch.errors import AzureError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from backupjobwatch.core.observations import Observation
 
 MAX_BACKOFF: Final = timedelta(minutes=5)
 """The slowest that trouble makes a watch: also the slowest ``pollInterval``."""
@@ -42,3 +49,13 @@ def backoff(failures: int, interval: timedelta, seed: str) -> timedelta:
     # The exponent is bounded too: timedelta overflows long before an outage ends.
     delay = min(interval * (1 << min(failures - 1, 10)), MAX_BACKOFF)
     return delay + spread(f"{seed}/{failures}", delay / 10)
+
+
+def failures_after(observation: Observation, failures: int) -> int:
+    """Return how many observations in a row were trouble with Azure, this one included, after so many before."""
+    return failures + 1 if isinstance(observation, AzureError) and not observation.answered else 0
+
+
+def until(deadline: datetime | None, *, now: datetime, at_most: timedelta) -> timedelta:
+    """Return a wait of *at_most*, cut short by a *deadline*: that is judged in time, whatever Azure does."""
+    return at_most if deadline is None else min(at_most, max(deadline - now, timedelta()))

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 SOURCES = ("jobResourceId", "jobName", "operationId", "latest")
 """The fields of which exactly one says which job."""
 
+VAULT_CHECKS = (
+    ("subscriptionId", is_guid, "write the subscription's UUID"),
+    ("resourceGroup", is_resource_group, "write the resource group's name alone, with no dot at the end"),
+    ("name", is_vault_name, "write the vault's name alone: 2 to 50 letters, digits and hyphens"),
+)
+"""The texts that name a vault, in the order of its ID: the field of ``vault``, what it must be, what to write else."""
+
 _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 _LONGEST_ITEM = 256
 _LONGEST_CONTAINER = 512
@@ -145,12 +152,7 @@ def _parse_vault(vault: object) -> VaultId:
         raise InvalidSpec(
             "spec.vault: write {subscriptionId, resourceGroup, name} of the vault that the job belongs to"
         )
-    checks = (
-        ("subscriptionId", is_guid, "write the subscription's UUID"),
-        ("resourceGroup", is_resource_group, "write the resource group's name alone, with no dot at the end"),
-        ("name", is_vault_name, "write the vault's name alone: 2 to 50 letters, digits and hyphens"),
-    )
-    for name, is_valid, advice in checks:
+    for name, is_valid, advice in VAULT_CHECKS:
         if not isinstance(vault.get(name), str) or not is_valid(vault[name]):
             raise InvalidSpec(f"spec.vault.{name}: {advice}")
     try:

@@ -1,21 +1,15 @@
-"""The command line: ``backupjobwatch run | check | metrics | render``."""
+"""``backupjobwatch render``: what one answer of Azure's would make of a watch."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import click
 import requests
 import yaml
 
-from backupjobwatch import __version__
-from backupjobwatch.arm.client import ArmClient
-from backupjobwatch.arm.credentials import operator_tokens
 from backupjobwatch.arm.responses import Answer, read_job, read_job_list, read_object
 from backupjobwatch.core.arm_ids import JobId, OperationId
 from backupjobwatch.core.latest import find_latest
@@ -26,64 +20,13 @@ from backupjobwatch.core.status import next_status
 from backupjobwatch.core.times import parse_time
 from backupjobwatch.core.verdict import MIN_RUN
 from backupjobwatch.core.watch import Watch
-from backupjobwatch.errors import AzureError, InvalidSpec, LeaseLost, NotAsked, ObjectGone, SettingsError, StoreError
-from backupjobwatch.leader import lease_namespace
-from backupjobwatch.logs import configure_logs
-from backupjobwatch.metrics.catalogue import as_markdown
-from backupjobwatch.metrics.instruments import Metrics
+from backupjobwatch.errors import AzureError, InvalidSpec, NotAsked
 from backupjobwatch.observer import Observed
-from backupjobwatch.run import run as run_operator
-from backupjobwatch.settings import Settings, load_settings
-from backupjobwatch.store import Store
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
-_WRONG_SETTINGS: Final = 2
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="backupjobwatch")
-def main() -> None:
-    """Mirror Azure Backup jobs into BackupJobWatch objects."""
-
-
-@main.command()
-def run() -> None:
-    """Run the operator. Settings are environment variables: see `backupjobwatch check`."""
-    settings = _settings()
-    configure_logs(settings)
-    try:
-        asyncio.run(run_operator(settings))
-    except SettingsError as error:
-        _complain(error)
-    except (StoreError, LeaseLost) as error:
-        raise click.ClickException(str(error)) from error
-
-
-@main.command()
-def check() -> None:
-    """Print the settings, and find out whether they work.
-
-    Asks for a token and lists the watches. Exits with 1 where either fails, with 2 where a setting is wrong.
-    """
-    settings = _settings()
-    logging.disable()
-    for variable, value in settings.describe().items():
-        click.echo(f"{variable}={value}")
-    try:
-        failures = asyncio.run(_failures(settings))
-    except SettingsError as error:
-        _complain(error)
-    sys.exit(1 if failures else 0)
-
-
-@main.command()
-def metrics() -> None:
-    """Print the list of metrics that /metrics tells, as a table of Markdown."""
-    for line in as_markdown():
-        click.echo(line)
-
-
-@main.command()
+@click.command()
 @click.option("--watch", "watch_file", type=_FILE, required=True, help="The BackupJobWatch, as YAML or JSON.")
 @click.option("--response", "response_file", type=_FILE, required=True, help="The body of Azure's answer.")
 @click.option("--status", "http_status", type=click.IntRange(100, 599), default=200, help="The answer's HTTP status.")
@@ -119,55 +62,6 @@ def render(
     observed = _observe(watch, answer, now)
     body["status"] = next_status(watch, observed.observation, run=MIN_RUN, now=now, pinned=observed.pinned)
     click.echo(yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=120), nl=False)
-
-
-def _settings() -> Settings:
-    try:
-        return load_settings()
-    except SettingsError as error:
-        _complain(error)
-
-
-def _complain(error: SettingsError) -> NoReturn:
-    click.echo(f"The settings are wrong:\n{error}", err=True)
-    sys.exit(_WRONG_SETTINGS)
-
-
-async def _failures(settings: Settings) -> int:
-    failures = 0
-    client = ArmClient(settings, Metrics())
-    try:
-        await client.get_token(operator_tokens(settings))
-        click.echo("Azure: a token could be had.")
-    except AzureError as error:
-        failures += 1
-        click.echo(f"Azure: {error.reason}: {error}")
-    finally:
-        client.close()
-    try:
-        store = await Store.connect()
-        try:
-            for namespace in settings.scopes:
-                await store.check(namespace)
-                click.echo(f"Kubernetes: watches of {namespace or 'all namespaces'} can be listed.")
-            if settings.leader_election:
-                await _check_lease(settings, store)
-        finally:
-            await store.close()
-    except StoreError as error:
-        failures += 1
-        click.echo(f"Kubernetes: {error}")
-    return failures
-
-
-async def _check_lease(settings: Settings, store: Store) -> None:
-    namespace = lease_namespace(settings)
-    try:
-        lease = await store.read_lease(namespace, settings.lease_name)
-    except ObjectGone:
-        lease = {}
-    holder = lease.get("spec", {}).get("holderIdentity") or "nobody"
-    click.echo(f"Kubernetes: the Lease {namespace}/{settings.lease_name} is held by {holder}.")
 
 
 def _observe(watch: Watch, answer: Answer, now: datetime) -> Observed:

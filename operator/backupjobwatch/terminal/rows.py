@@ -1,0 +1,113 @@
+"""What is shown of a watch at a terminal: the same words for people who look on and for lines in a log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from backupjobwatch.core.arm_ids import is_guid
+from backupjobwatch.core.durations import format_duration
+from backupjobwatch.core.payloads import mapping, mappings
+from backupjobwatch.core.summary import UNSEEN
+from backupjobwatch.core.texts import clean
+from backupjobwatch.core.times import parse_time
+from backupjobwatch.core.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+_WORD: Final = 256
+_SENTENCE: Final = 2048
+_SHORT: Final = 8
+"""Letters of a GUID that tell jobs apart well enough beside their items."""
+_PLAIN: Final = frozenset({"JobInProgress", "JobCompleted"})
+"""Reasons whose message says what the other words have said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One of the tasks that a job consists of."""
+
+    name: str
+    status: str
+    duration: str
+    """As Azure tells it, which for many kinds is nothing."""
+    percent: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A watch and its job in a few words. All are printable; what is not known is an empty text."""
+
+    name: str
+    """The object's."""
+    phase: str
+    """``Unseen`` where the status is not about the present spec, or there is none."""
+    reason: str
+    operation: str
+    item: str
+    azure_status: str
+    """What Azure calls the job's state."""
+    elapsed: str
+    """How long the job took, or goes on by now; while Azure has not shown one, how long that is waited for."""
+    percent: int | None
+    """Only restores have it."""
+    remaining: str
+    message: str
+    """What the other words do not say."""
+    tasks: tuple[Task, ...]
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any], *, now: datetime) -> Self:
+        """Read a BackupJobWatch. Whatever somebody has put into the object, this does not fail."""
+        watch = Watch.from_body(body)
+        status = watch.own_status
+        job, extended = mapping(status.get("job")), mapping(status.get("extendedInfo"))
+        reason = _word(status.get("reason"))
+        return cls(
+            name=_word(watch.name),
+            phase=_word(status.get("phase")) or UNSEEN,
+            reason=reason,
+            operation=_word(job.get("operation")),
+            item=_word(job.get("entityFriendlyName")),
+            azure_status=_word(job.get("status")),
+            elapsed=_elapsed(watch, now),
+            percent=_percent(extended.get("progressPercent")),
+            remaining="" if watch.finished else _word(extended.get("estimatedRemaining")),
+            message="" if reason in _PLAIN else clean(str(status.get("message") or ""), _SENTENCE),
+            tasks=tuple(
+                Task(
+                    name=_word(task.get("taskId")),
+                    status=_word(task.get("status")),
+                    duration="" if task.get("duration") == "0s" else _word(task.get("duration")),
+                    percent=_percent(task.get("progressPercent")),
+                )
+                for task in mappings(extended.get("tasks"))
+            ),
+        )
+
+    @property
+    def title(self) -> str:
+        """What the job is, and which: ``Backup of vm1 (2f6b1c9e)``, or the object's name alone."""
+        name = self.name[:_SHORT] if is_guid(self.name) else self.name
+        what = " of ".join(filter(None, (self.operation, self.item)))
+        return f"{what} ({name})" if what else name
+
+
+def _word(value: object) -> str:
+    return clean(value, _WORD) if isinstance(value, str) else ""
+
+
+def _percent(value: object) -> int | None:
+    return min(max(value, 0), 100) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _elapsed(watch: Watch, now: datetime) -> str:
+    status = watch.own_status
+    if watch.finished and (took := _word(status.get("duration"))):
+        return took
+    started = parse_time(mapping(status.get("job")).get("startTime")) or parse_time(status.get("watchStartTime"))
+    until = parse_time(status.get("completionTime")) or now
+    return "" if started is None else format_duration(max(until - started, timedelta()))
