@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
 import yaml
@@ -38,6 +38,11 @@ def three(written: Written) -> Written:
 def rows(text: str) -> dict[str, list[str]]:
     """Return the lines of a table by their first cell."""
     return {cells[0]: cells[1:] for cells in (re.split(r" {2,}", line) for line in text.splitlines())}
+
+
+def until_line(lines: IO[str], words: str) -> None:
+    """Read until a line has these words."""
+    assert any(words in line for line in iter(lines.readline, ""))
 
 
 def test_list(plugin: Plugin, three: Written) -> None:
@@ -207,12 +212,9 @@ def test_watch_in_a_pipe(plugin: Plugin, written: Written, faults: Faults) -> No
     faults.add(Fault(path="/backupjobwatches$", verb="watch", agent=AGENT, status=410, times=1))
     until(lambda: faults.cut_watches(agent=AGENT))
     written.become("nightly", "job-iaasvm-failed")
-    line = ""
-    while "Failed" not in line:
-        line = process.stdout.readline()
-        assert line
+    until_line(process.stdout, "nightly  Failed  Backup of ")
     written.delete("nightly")
-    assert process.stdout.readline().split()[1:] == ["nightly", "deleted"]
+    until_line(process.stdout, "nightly  deleted")
     process.terminate()
     _, _, said = ended(process)
     assert "broke off" in said
