@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from backupjobwatch.core.durations import format_duration, parse_duration, whole_seconds
+from backupjobwatch.core.durations import format_duration, parse_duration, parse_go_duration, whole_seconds
 
 
 @pytest.mark.parametrize(
@@ -132,3 +132,19 @@ def test_go_style(duration: timedelta, text: str) -> None:
 def test_whole_seconds(duration: timedelta, seconds: int) -> None:
     """Seconds are cut toward zero: 20m23.9s is not yet 20m24s."""
     assert whole_seconds(duration) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30s", 30), ("5m", 300), ("1h30m", 5400), ("1.5h", 5400), ("0", 0), ("500ms", 0.5), ("2d", 172800)],
+)
+def test_go_durations_are_read(text: str, seconds: float) -> None:
+    """What people write for Go's programs is read."""
+    assert parse_go_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "30", "half an hour", "PT5M", "99999999999999h", "1h 30m"])
+def test_what_is_no_go_duration(text: str) -> None:
+    """Anything else is refused, with what to write."""
+    with pytest.raises(ValueError, match="write a duration such as 30s, 5m or 1h30m"):
+        parse_go_duration(text)

@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from backupjobwatch.core.schedule import MAX_BACKOFF, backoff, spread
+from backupjobwatch.core.schedule import MAX_BACKOFF, backoff, failures_after, spread, until
 from backupjobwatch.core.spec import POLL_INTERVALS
+from backupjobwatch.errors import AzureUnavailable, JobNotFound, Throttled
+from tests.support.builders import NOW, job
 
 INTERVAL = timedelta(seconds=30)
 
@@ -60,3 +62,20 @@ def test_apart() -> None:
 def test_never_faster_than_asked() -> None:
     """The slowest poll interval is the bound of the wait."""
     assert max(POLL_INTERVALS.values()) == MAX_BACKOFF
+
+
+def test_trouble_in_a_row_is_counted() -> None:
+    """Where Azure does not answer as it should, that counts; an answer that there is no such job does not, nor a job."""
+    assert failures_after(AzureUnavailable("No answer."), 0) == 1
+    assert failures_after(Throttled("Later."), 4) == 5
+    assert failures_after(JobNotFound("No such job."), 4) == failures_after(job(), 4) == 0
+
+
+@pytest.mark.parametrize(
+    ("deadline", "seconds"),
+    [(None, 30), (timedelta(hours=1), 30), (timedelta(seconds=7), 7), (timedelta(), 0), (timedelta(seconds=-5), 0)],
+)
+def test_a_deadline_cuts_a_wait_short(deadline: timedelta | None, seconds: int) -> None:
+    """No wait goes past a deadline, nor is it less than nothing."""
+    end = None if deadline is None else NOW + deadline
+    assert until(end, now=NOW, at_most=INTERVAL) == timedelta(seconds=seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from azure.core.exceptions import (
@@ -16,6 +17,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 from azure.identity import (
+    AzureCliCredential,
     CertificateCredential,
     ClientAssertionCredential,
     ClientSecretCredential,
@@ -32,13 +34,16 @@ from backupjobwatch.settings import CLOUDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from azure.core.credentials import TokenCredential
+    from azure.core.credentials import AccessToken, TokenCredential
     from azure.core.pipeline import PipelineResponse
 
     from backupjobwatch.settings import Settings
 
 _EXCERPT: Final = 400
 _OPERATOR: Final = "the operator's identity"
+_PERSON: Final = "you (`az login`, or the variables of a service principal)"
+_SPARE: Final = 300
+"""Seconds that a token which is handed out must be good for yet, as azure-identity has it for its own cache."""
 _SERVER_ERROR: Final = 500
 _TOO_MANY: Final = 429
 _KNOWN_AUTHORITIES: Final = frozenset(cloud.authority for cloud in CLOUDS.values())
@@ -129,6 +134,12 @@ def operator_tokens(settings: Settings) -> Tokens:
     return StaticToken(static) if static else IdentityTokens(settings, _OPERATOR, _of_environment)
 
 
+def personal_tokens(settings: Settings) -> Tokens:
+    """Return where the tokens of whoever runs a command come from: as the operator's, but of ``az login`` last."""
+    static = settings.development_token.get_secret_value()
+    return StaticToken(static) if static else IdentityTokens(settings, _PERSON, _of_person)
+
+
 def federated_tokens(
     settings: Settings, whose: str, *, tenant_id: str, client_id: str, assertion: Callable[[], str]
 ) -> Tokens:
@@ -186,6 +197,27 @@ def _of_environment(options: dict[str, Any]) -> TokenCredential:
     for name in ("authority", "disable_instance_discovery", "connection_verify", "proxies"):
         options.pop(name, None)
     return ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"), **options)
+
+
+def _of_person(options: dict[str, Any]) -> TokenCredential:
+    """Make the credential of a person or a pipeline: no metadata service is waited for where there is none."""
+    return _of_environment(options) if _has_federated_token() or _has_service_principal() else _SignedIn()
+
+
+class _SignedIn:
+    """``az login``'s tokens, each kept for as long as it is good: azure-identity starts ``az`` for every one."""
+
+    def __init__(self) -> None:
+        self._credential = AzureCliCredential(process_timeout=30)
+        self._lock = threading.Lock()
+        self._token: AccessToken | None = None
+
+    def get_token(self, *scopes: str, claims: str | None = None, **options: Any) -> AccessToken:
+        """Return a token, as azure-identity's credentials do."""
+        with self._lock:
+            if claims is not None or self._token is None or self._token.expires_on - time.time() < _SPARE:
+                self._token = self._credential.get_token(*scopes, claims=claims, **options)
+            return self._token
 
 
 def _has_federated_token() -> bool:

@@ -9,7 +9,7 @@ import click
 
 from backupjobwatch import __version__
 
-COMMANDS: Final = ("check", "metrics", "render", "run")
+COMMANDS: Final = ("check", "metrics", "render", "run", "watch")
 """Each is the function of that name in the module of that name."""
 
 

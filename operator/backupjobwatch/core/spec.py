@@ -34,7 +34,10 @@ _TARGET_FIELDS = (*SOURCES, "vault", "identity", *TARGET_DEFAULTS)
 _CASELESS_FIELDS = ("jobResourceId", "jobName", "vault", "latest")
 _DEFAULT_PARTS = (("kind", "recoveryservices"), ("operation", "backup"))
 _DEFAULT_INTERVAL = "30s"
-_RANGES = {"activeDeadlineSeconds": (1, 31536000), "graceSeconds": (0, 86400)}
+RANGES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
+    {"activeDeadlineSeconds": (1, 31536000), "graceSeconds": (0, 86400)}
+)
+"""The least and the most of each field that is a number of seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +114,7 @@ def _caseless(value: Any) -> str:
 
 def _seconds(spec: Mapping[str, Any], name: str) -> timedelta:
     value = _target_field(spec, name)
-    least, most = _RANGES[name]
+    least, most = RANGES[name]
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise InvalidSpec(f"spec.{name}: write a whole number of seconds, from {least} to {most}")
     return timedelta(seconds=value)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.core.times import format_time
 from backupjobwatch.core.transitions import BUCKET
+from backupjobwatch.core.watch import FINISHED_PHASES
 from backupjobwatch.terminal.rows import Row
 
 if TYPE_CHECKING:
@@ -41,5 +42,6 @@ def _texts(row: Row) -> Iterator[tuple[str, str]]:
         yield f"task {task.name}", f"{task.name}: {task.status}"
     if row.percent is not None:
         yield "progress", f"{row.percent // BUCKET * BUCKET} %"
-    words = [row.phase, " of ".join(filter(None, (row.operation, row.item)))]
-    yield "watch", "  ".join(filter(None, (*words, row.message)))
+    what = " of ".join(filter(None, (row.operation, row.item)))
+    more = row.message or (row.elapsed if row.phase in FINISHED_PHASES else "")
+    yield "watch", "  ".join(filter(None, (row.phase, what, more)))

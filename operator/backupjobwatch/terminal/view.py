@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.console import Group
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -34,7 +33,7 @@ _TASK_STYLES: Final = {
     "failed": "red",
     "cancelled": "red",
 }
-_BAR: Final = 24
+_BAR: Final = 16
 
 
 def jobs_view(bodies: Iterable[Mapping[str, Any]], *, now: datetime) -> RenderableType:
@@ -78,4 +77,6 @@ def _progress(percent: int | None, remaining: str = "") -> RenderableType:
     if percent is None:
         return Text(remaining)
     words = Text(" ".join(filter(None, (f"{percent} %", remaining))))
-    return Group(ProgressBar(total=100, completed=percent, width=_BAR), words)
+    progress = Table.grid(padding=(0, 1))
+    progress.add_row(ProgressBar(total=100, completed=percent, width=_BAR), words)
+    return progress

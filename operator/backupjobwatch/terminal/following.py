@@ -1,0 +1,81 @@
+"""Follows jobs without a cluster: watches that exist in memory only, each stepped as the operator would."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from backupjobwatch.access import Access
+from backupjobwatch.arm.client import ArmClient
+from backupjobwatch.arm.credentials import personal_tokens
+from backupjobwatch.core.schedule import backoff, failures_after, until
+from backupjobwatch.core.spec import parse_spec
+from backupjobwatch.core.status import next_status
+from backupjobwatch.core.verdict import deadline
+from backupjobwatch.core.watch import Watch
+from backupjobwatch.errors import AzureUnavailable, NotAsked
+from backupjobwatch.metrics.instruments import Metrics
+from backupjobwatch.observer import Observer
+from backupjobwatch.poller import Poller
+from backupjobwatch.step import look_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from backupjobwatch.arm.credentials import Tokens
+    from backupjobwatch.core.target import Identity
+    from backupjobwatch.settings import Settings
+
+    Body = dict[str, Any]
+
+
+class _OwnAccess:
+    """Whoever calls the command asks as himself, whatever the watch."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._access = Access(key="terminal", principal="terminal", tokens=tokens)
+
+    async def find(self, namespace: str, identity: Identity) -> Access:
+        """Return it."""
+        del namespace, identity
+        return self._access
+
+    def drop(self, namespace: str, identity: Identity) -> None:
+        """Keep it: the client has asked for another token already."""
+
+
+async def follow(bodies: Sequence[Body], settings: Settings, *, on_change: Callable[[Body], None]) -> None:
+    """Follow all of *bodies* to their ends, writing their ``status``; *on_change* is called after each write.
+
+    Raises CredentialsNotFound or AuthenticationFailed where there is nothing to ask Azure with from the start.
+    """
+    metrics = Metrics()
+    with contextlib.closing(ArmClient(settings, metrics)) as client:
+        tokens = personal_tokens(settings)
+        await _prove(client, tokens)
+        observer = Observer(_OwnAccess(tokens), Poller(settings, client, metrics))
+        await asyncio.gather(*(_follow_one(body, observer, on_change) for body in bodies))
+
+
+async def _prove(client: ArmClient, tokens: Tokens) -> None:
+    """Have a token before anything else: who is not signed in need not wait for grace to be over to hear it."""
+    with contextlib.suppress(AzureUnavailable):  # which may pass, and is borne as the core bears it
+        await client.get_token(tokens)
+
+
+async def _follow_one(body: Body, observer: Observer, on_change: Callable[[Body], None]) -> None:
+    watch, run, failures = Watch.from_body(body), 0, 0
+    spec = parse_spec(watch.spec)
+    while not watch.finished:
+        look = await look_at(watch, observer, run=run)
+        run, observation, now = look.run, look.observed.observation, datetime.now(UTC)
+        body["status"] = next_status(watch, observation, run=run, now=now, pinned=look.observed.pinned)
+        on_change(body)
+        watch = Watch.from_body(body)
+        if not isinstance(observation, NotAsked):
+            failures = failures_after(observation, failures)
+        wait = max(spec.poll_interval, backoff(failures, spec.poll_interval, seed=watch.name))
+        if not watch.finished:
+            await asyncio.sleep(until(deadline(watch, spec), now=now, at_most=wait).total_seconds())

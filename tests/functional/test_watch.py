@@ -1,0 +1,227 @@
+"""``backupjobwatch watch`` as a process of its own, against the simulator: its exit codes, and what it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+import yaml
+
+from demo.simulator import Fault, ManualClock, running_simulator
+from tests.contract.schema import crd_schema
+from tests.support.az import Az
+from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
+from tests.support.builders import JOB_NAME, OPERATION, OTHER_JOB_NAME, dp_job_payload, job_payload, running_payload
+from tests.support.canary import TOKEN, WORD
+from tests.support.watching import Done, Watching, watch_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from demo.simulator import AzureSimulator, Vault
+
+    Watch = Callable[..., Done]
+
+OF_VAULT = ("-s", SUBSCRIPTION_ID, "-g", RESOURCE_GROUP, "-v", VAULT)
+NOT_THERE = "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.RecoveryServices/vaults/{}/backupJobs/{}".format(
+    SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT, "00000000-0000-4000-8000-000000000000"
+)
+
+
+@pytest.fixture
+def sim() -> Iterator[AzureSimulator]:
+    with running_simulator(clock=ManualClock(), tokens={TOKEN: "somebody"}) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def vault(sim: AzureSimulator) -> Vault:
+    return sim.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
+
+
+@pytest.fixture
+def watch(sim: AzureSimulator) -> Watch:
+    """Run the command to its end."""
+
+    def run(*arguments: str, words: str | None = None, **settings: str) -> Done:
+        return Watching(watch_settings(sim.url, **settings), *arguments, words=words).wait()
+
+    return run
+
+
+# ── exit codes ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        ("Completed", 0),
+        ("CompletedWithWarnings", 0),
+        ("CompletedWithWarnings --warnings-as-errors", 2),
+        ("Failed", 1),
+        ("Cancelled", 1),
+    ],
+)
+def test_a_job_that_has_ended(sim: AzureSimulator, vault: Vault, watch: Watch, ending: str, code: int) -> None:
+    """The code tells how it ended; one request does, and nobody waits for an interval that nothing will come of."""
+    begun, (status, *flags) = time.monotonic(), ending.split()
+    done = watch(vault.set_job(JOB_NAME, job_payload(status=status)), *flags, "--interval", "5m")
+    assert (done.code, done.err, len(sim.requests)) == (code, "", 1)
+    assert time.monotonic() - begun < 60
+
+
+def test_a_job_that_takes_too_long(vault: Vault, watch: Watch) -> None:
+    """When --timeout is over, it is told at once, with 124; the object says so too."""
+    begun = time.monotonic()
+    going = vault.set_job(JOB_NAME, running_payload())
+    done = watch(going, "--timeout", "2s", "--interval", "5m", "--output", "json")
+    assert done.code == 124
+    assert time.monotonic() - begun < 60
+    body = json.loads(done.out)
+    assert (body["status"]["phase"], body["status"]["reason"]) == ("Failed", "DeadlineExceeded")
+    assert body["spec"]["activeDeadlineSeconds"] == 2
+
+
+def test_nobody_is_signed_in(sim: AzureSimulator, vault: Vault, watch: Watch, tmp_path: Path) -> None:
+    """Without any credential it does not wait for grace: 3 at once, with what to do, and Azure is not asked."""
+    done = Watching(
+        {**watch_settings(sim.url, DEVELOPMENT_TOKEN=""), "PATH": str(tmp_path)}, vault.set_job(JOB_NAME, job_payload())
+    ).wait()
+    assert (done.code, done.out, sim.requests) == (3, "", ())
+    assert done.err.startswith("CredentialsNotFound: There are no credentials for you (`az login`, or ")
+
+
+def test_whoever_az_login_says(sim: AzureSimulator, vault: Vault, tmp_path: Path) -> None:
+    """Whoever is signed in to az may ask, and az is asked for a token once, not for each job."""
+    az = Az(tmp_path)
+    az.answer(json.dumps({"accessToken": TOKEN, "expires_on": int(time.time()) + 3600, "tokenType": "Bearer"}))
+    jobs = (vault.set_job(JOB_NAME, job_payload()), vault.set_job(OTHER_JOB_NAME, job_payload()))
+    environment = {**watch_settings(sim.url, DEVELOPMENT_TOKEN=""), "PATH": az.path(os.environ["PATH"])}
+    assert Watching(environment, *jobs).wait().code == 0
+    (call,) = az.calls()
+    assert call[:2] == ["account", "get-access-token"]
+
+
+def test_the_worst_of_several(vault: Vault, watch: Watch) -> None:
+    """Of several jobs the worst decides; all are told, as a List, in the order in which they were named."""
+    done = watch(
+        vault.set_job(OTHER_JOB_NAME, job_payload()),
+        vault.set_job(JOB_NAME, job_payload(status="Failed")),
+        "--output=json",
+    )
+    assert done.code == 1
+    whole = json.loads(done.out)
+    assert (whole["apiVersion"], whole["kind"]) == ("v1", "List")
+    assert [item["metadata"]["name"] for item in whole["items"]] == [OTHER_JOB_NAME, JOB_NAME]
+    assert [item["status"]["phase"] for item in whole["items"]] == ["Succeeded", "Failed"]
+
+
+# ── which job ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_job_by_its_guid(vault: Vault, watch: Watch) -> None:
+    """A GUID alone goes with the options that az has for a vault."""
+    vault.set_job(JOB_NAME, job_payload())
+    assert watch(JOB_NAME, *OF_VAULT).code == 0
+
+
+def test_a_job_of_a_backup_vault(sim: AzureSimulator, watch: Watch) -> None:
+    """The other kind of vault is named by an option, in any case of letters."""
+    backup_vault = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
+    backup_vault.set_job(JOB_NAME, dp_job_payload(status="Completed", endTime="2026-03-04T01:00:00Z"))
+    assert watch(JOB_NAME, *OF_VAULT, "--vault-kind", "backupvault").code == 0
+
+
+def test_an_operation_is_resolved(vault: Vault, watch: Watch) -> None:
+    """An operation is not a job: the one that it started is found, and its end is what counts."""
+    vault.set_job(JOB_NAME, job_payload(status="Failed"))
+    vault.set_operation(OPERATION, {"status": "Succeeded", "properties": {"jobId": JOB_NAME}})
+    done = watch("--operation-id", OPERATION, *OF_VAULT, "--output", "json")
+    assert done.code == 1
+    body = json.loads(done.out)
+    assert (body["spec"]["operationId"], body["status"]["job"]["name"]) == (OPERATION, JOB_NAME)
+
+
+def test_a_signed_url(sim: AzureSimulator, vault: Vault, watch: Watch) -> None:
+    """The URL that Azure gave will do; what it is signed with is neither printed nor sent."""
+    vault.set_job(JOB_NAME, job_payload())
+    path = vault.set_operation(OPERATION, {"status": "Succeeded", "properties": {"jobId": JOB_NAME}})
+    done = watch(f"{sim.url}{path}?api-version=2025-02-01&t=1&c={WORD}&s={WORD}", "-o", "yaml")
+    assert (done.code, WORD in done.out + done.err) == (0, False)
+    assert not any(WORD in str(request) for request in sim.requests)
+
+
+def test_jobs_from_standard_input(vault: Vault, watch: Watch) -> None:
+    """`-` reads what az prints: one ID a line, quoted or not. A job that is named twice is one."""
+    job = vault.set_job(JOB_NAME, job_payload())
+    words = f'{job}\n\n"{job.upper()}"\r\n{vault.set_job(OTHER_JOB_NAME, job_payload())}\n'
+    done = watch("-", "-o", "json", words=words)
+    assert done.code == 0
+    assert len(json.loads(done.out)["items"]) == 2
+
+
+# ── what is printed ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("output", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_scripts_get_the_object_alone(vault: Vault, watch: Watch, output: str, load: Callable[[str], Any]) -> None:
+    """Standard output is the object as a cluster would have it; how it went is told on standard error."""
+    done = watch(vault.set_job(JOB_NAME, job_payload(entityFriendlyName="vm-häfen")), "--output", output)
+    body = load(done.out)
+    jsonschema.validate(body, crd_schema())
+    assert body["kind"] == "BackupJobWatch"
+    assert (body["status"]["phase"], body["status"]["job"]["entityFriendlyName"]) == ("Succeeded", "vm-häfen")
+    assert done.err.splitlines()[-1].endswith(f"  {JOB_NAME}  Succeeded  Backup of vm-häfen  20m23s")
+
+
+def test_a_pipe_gets_plain_lines(vault: Vault, watch: Watch) -> None:
+    """Where standard output is no terminal, it gets lines without colour, even of somebody who forces that."""
+    done = watch(vault.set_job(JOB_NAME, job_payload()))
+    assert [line.split("  ", 2)[2] for line in done.out.splitlines()] == [
+        "Take Snapshot: Completed",
+        "Transfer data to vault: Completed",
+        "Succeeded  Backup of uttestvmub1  20m23s",
+    ]
+    assert "\x1b" not in done.out
+
+
+# ── what takes its time: all of it at once ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def slow() -> Iterator[dict[str, Watching]]:
+    """Commands that need several polls, one each ten seconds at most."""
+    with running_simulator(clock=ManualClock(), tokens={TOKEN: "somebody"}) as simulator:
+        vault = simulator.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
+        going, refused = vault.set_job(JOB_NAME, running_payload()), vault.set_job(OTHER_JOB_NAME, running_payload())
+        simulator.faults.add(Fault.unauthorized(), path=OTHER_JOB_NAME)
+        options = ("--interval", "10s", "--grace", "0s", "--output", "json")
+        watching = {
+            name: Watching(watch_settings(simulator.url), job, *options)
+            for name, job in (("going", going), ("refused", refused), ("not there", NOT_THERE))
+        }
+        simulator.wait_requests(1, path=JOB_NAME, timeout=60)
+        vault.set_job(JOB_NAME, job_payload())
+        yield watching
+        for each in watching.values():
+            each.end()
+
+
+def test_a_job_that_runs_first(slow: dict[str, Watching]) -> None:
+    """A job is followed from poll to poll until it has ended."""
+    done = slow["going"].wait()
+    assert done.code == 0
+    told = [line.split("  ")[2] for line in done.err.splitlines()]
+    assert (told.index("Running") < told.index("Succeeded"), told[-1]) == (True, "Succeeded")
+
+
+@pytest.mark.parametrize(("name", "reason"), [("refused", "AuthenticationFailed"), ("not there", "JobNotFound")])
+def test_nobody_can_tell(slow: dict[str, Watching], name: str, reason: str) -> None:
+    """Where grace is over, nobody can tell what became of the job: 3, and the reason is the core's."""
+    done = slow[name].wait()
+    assert (done.code, json.loads(done.out)["status"]["reason"]) == (3, reason)
