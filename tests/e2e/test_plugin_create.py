@@ -11,6 +11,7 @@ import yaml
 from tests.support.builders import JOB_ID, JOB_NAME, OPERATION, VAULT_ID, VAULT_REF
 from tests.support.canary import WORD
 from tests.support.plugin import AGENT, Plugin, Written, ended
+from tests.support.watches import until
 
 if TYPE_CHECKING:
     from demo.controlplane import ControlPlane, Faults, Kubectl
@@ -136,16 +137,12 @@ def test_dry_run(plugin: Plugin, kubectl: Kubectl, control_plane: ControlPlane) 
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (("create", "nightly backup"), "write a job's resource ID"),
-        (("create",), "write a job's resource ID"),
-        (("create", JOB_NAME), "add --subscription, --resource-group and --vault-name"),
-        (("create", JOB_ID, *VAULT), "remove the options that say which vault"),
-        (("create", "-", *VAULT, "--operation"), "write a job's resource ID"),
-        (
-            ("create", JOB_NAME, *VAULT[2:], "--subscription", "prod"),
-            "spec.vault.subscriptionId: write the subscription's",
-        ),
-        (("create", "QUI=", *VAULT), "spec.operationId: write the operation's id alone"),
+        (("create", "nightly backup"), "nightly backup names no job. Write its resource ID"),
+        (("create",), "names no job. Write its resource ID"),
+        (("create", JOB_NAME), "does not tell its vault: add --vault-name, --resource-group, --subscription"),
+        (("create", JOB_NAME, *VAULT[:4]), "--vault-name: write the vault's name alone"),
+        (("create", JOB_NAME, *VAULT[2:], "-s", "prod"), "--subscription: write the subscription's UUID"),
+        (("create", "QUI=", *VAULT, "--operation"), "names no operation. Write the URL that Azure gave"),
         (
             ("create", JOB_ID, "--service-account-name", "a", "--secret-name", "b"),
             "spec.identity: write exactly one of serviceAccountName or secretName",
@@ -174,6 +171,7 @@ def test_wait(
     process = plugin.start(
         "create", job_id, "--name", "nightly", "--poll-interval", "10s", "--wait", "--timeout", "60s"
     )
+    until(lambda: watches.exists("nightly"))
     watches.until_phase("nightly", "Running")
     getattr(jobs, ends)(job_id)
     watches.poll_now("nightly")

@@ -89,7 +89,7 @@ def test_wrong_timeout(plugin: Plugin) -> None:
     """A time-out that is no duration is refused with what to write."""
     done = plugin("wait", "nightly", "--timeout", "1 hour")
     assert done.returncode == 3
-    assert "write a duration such as 30s, 90m or 4h" in done.stderr
+    assert "write a duration such as 30s, 5m or 1h30m" in done.stderr
 
 
 def test_old_outcome_does_not_answer(plugin: Plugin, written: Written, control_plane: ControlPlane) -> None:

@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+from backupjobwatch.core.payloads import mapping
 from backupjobwatch.core.spec import parse_spec
-from backupjobwatch.plugin.sources import NoSource, read_source
+from backupjobwatch.plugin.sources import read_source
+from backupjobwatch.terminal.targets import InvalidTarget
 from tests.support.azure import payload
 from tests.support.builders import CRD_DEFAULTS, JOB_ID, JOB_NAME, OPERATION, VAULT_ID, VAULT_REF
 from tests.support.canary import WORD
@@ -20,8 +22,6 @@ BACKUP_VAULT = {**VAULT_REF, "kind": "BackupVault"}
 BASE64 = "MDllNzAwMDEtNWUxZg=="
 REGION = f"/subscriptions/{VAULT_REF['subscriptionId']}/providers/Microsoft.DataProtection/locations/westeurope"
 ITEM = "/backupFabrics/Azure/protectionContainers/IaasVMContainer;v2;rg;vm/protectedItems/VM;v2;rg;vm"
-NOTHING: dict[str, str | None] = {"subscriptionId": None, "resourceGroup": None, "name": None, "kind": None}
-
 JOB = {"jobResourceId": JOB_ID}
 OPERATION_OF = {"operationId": OPERATION, "vault": VAULT}
 
@@ -54,7 +54,7 @@ OPERATION_OF = {"operationId": OPERATION, "vault": VAULT}
 )
 def test_read_source(text: str, spec: dict[str, object]) -> None:
     """Whole IDs, URLs of either header and what the CLI prints are read, and nothing that signs them is kept."""
-    source = read_source(text, NOTHING)
+    source = read_source(text, None)
     assert source.spec == spec
     assert WORD not in f"{source}{source.name}"
     parse_spec({**CRD_DEFAULTS, **source.spec})
@@ -63,7 +63,7 @@ def test_read_source(text: str, spec: dict[str, object]) -> None:
 @pytest.mark.parametrize("header", ["Azure-AsyncOperation", "Location"])
 def test_of_a_trigger(header: str) -> None:
     """Both of a trigger's headers lead to the operation."""
-    source = read_source(payload("http-202-trigger-backup")["headers"][header], NOTHING)
+    source = read_source(payload("http-202-trigger-backup")["headers"][header], None)
     assert source.spec["operationId"] == "09e70001-5e1f-4000-8000-000000000001"
     assert source.spec["vault"]["name"] == "rsv-harbour"
     assert source.name == "rsv-harbour-09e70001"
@@ -72,7 +72,7 @@ def test_of_a_trigger(header: str) -> None:
 def test_of_the_cli() -> None:
     """A job as the CLI prints it is named for its item."""
     job = payload("job-iaasvm-inprogress")
-    source = read_source(json.dumps(job), NOTHING)
+    source = read_source(json.dumps(job), None)
     assert source.spec == {"jobResourceId": job["id"]}
     item = job["properties"]["entityFriendlyName"]
     assert source.name == f"{item}-{job['name'][:8]}"
@@ -81,62 +81,54 @@ def test_of_the_cli() -> None:
 @pytest.mark.parametrize(
     ("text", "operation", "spec"),
     [
-        (JOB_NAME, False, {"jobName": JOB_NAME, "vault": VAULT_REF}),
-        (JOB_NAME, True, {"operationId": JOB_NAME, "vault": VAULT_REF}),
-        (BASE64, False, {"operationId": BASE64, "vault": VAULT_REF}),
+        (JOB_NAME, False, {"jobName": JOB_NAME, "vault": VAULT}),
+        (JOB_NAME, True, {"operationId": JOB_NAME, "vault": VAULT}),
+        (BASE64, True, {"operationId": BASE64, "vault": BACKUP_VAULT}),
         (
             json.dumps({"name": "x", "properties": {"jobId": JOB_NAME}}),
             False,
-            {"jobName": JOB_NAME, "vault": VAULT_REF},
+            {"jobName": JOB_NAME, "vault": VAULT},
         ),
     ],
 )
 def test_short_ids(text: str, operation: bool, spec: dict[str, object]) -> None:  # noqa: FBT001
     """An id alone is a job's where it is a GUID, unless it is said to be an operation's."""
-    assert read_source(text, {**NOTHING, **VAULT_REF}, operation=operation).spec == spec
+    vault = dict(mapping(spec["vault"]))
+    assert read_source(text, vault, operation=operation).spec == spec
 
 
 def test_of_a_region() -> None:
-    """A region's URL of an operation needs the vault beside it, whose subscription it names itself."""
+    """A region's URL of an operation needs the vault beside it."""
     text = f"{HOST}{REGION}/operationStatus/{BASE64}{SIGNED}"
-    named = {**NOTHING, "resourceGroup": VAULT_REF["resourceGroup"], "name": VAULT_REF["name"]}
-    assert read_source(text, named).spec == {"operationId": BASE64, "vault": BACKUP_VAULT}
-    with pytest.raises(NoSource, match="--resource-group and --vault-name"):
-        read_source(text, NOTHING)
+    assert read_source(text, BACKUP_VAULT).spec == {"operationId": BASE64, "vault": BACKUP_VAULT}
+    with pytest.raises(InvalidTarget, match="--vault-name"):
+        read_source(text, None)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "write a job's resource ID"),
-        ("nightly backup", "write a job's resource ID"),
-        (f"{JOB_ID}\n{JOB_ID}", "write a job's resource ID"),
-        (f"http://management.azure.com{JOB_ID}", "write a job's resource ID"),
-        (f"https://[::1{JOB_ID}", "write a job's resource ID"),
-        (VAULT_ID, "write a job's resource ID"),
-        (f"{VAULT_ID}/backupJobs/{WORD}", "write a job's resource ID"),
-        (f"{VAULT_ID}/backupPolicies/daily/operations/{OPERATION}", "write a job's resource ID"),
-        (f"{JOB_ID}/operationsStatus/{OPERATION}", "write a job's resource ID"),
-        (f"{HOST}/subscriptions/x/{WORD}{SIGNED}", "write a job's resource ID"),
-        (JOB_NAME, "--subscription, --resource-group and --vault-name"),
+        ("", "names no job"),
+        ("nightly backup", "names no job"),
+        (f"{JOB_ID}\n{JOB_ID}", "names no job"),
+        (f"https://[::1{JOB_ID}", "names no job"),
+        (VAULT_ID, "names no job"),
+        (f"{VAULT_ID}/backupJobs/nightly?{WORD}", "names no job"),
+        (f"{VAULT_ID}/backupPolicies/daily/operations/{OPERATION}", "names no job"),
+        (f"{HOST}/subscriptions/x/y{SIGNED}", "names no job"),
+        (JOB_NAME, "does not tell its vault: add --vault-name"),
         ("[]", "a list of 0"),
         (json.dumps([{"id": JOB_ID}, {"id": JOB_ID}]), "a list of 2"),
         ("{", "begins like JSON"),
-        ("{}", "write a job's resource ID"),
-        ('{"id": 7, "properties": []}', "write a job's resource ID"),
+        ("{}", "names no job"),
+        ('{"id": 7, "properties": []}', "names no job"),
     ],
 )
 def test_no_source(text: str, words: str) -> None:
-    """What names neither a job nor an operation is refused with what to write, and is not repeated."""
-    with pytest.raises(NoSource, match=words.replace("(", r"\(")) as refused:
-        read_source(text, NOTHING)
+    """What names neither a job nor an operation is refused with what to write; what signs it is not repeated."""
+    with pytest.raises(InvalidTarget, match=words.replace("(", r"\(")) as refused:
+        read_source(text, None)
     assert WORD not in str(refused.value)
-
-
-def test_vault_said_twice() -> None:
-    """Options that say which vault do not go with an ID that names one."""
-    with pytest.raises(NoSource, match="names the vault already"):
-        read_source(JOB_ID, {**NOTHING, "name": "other"})
 
 
 @pytest.mark.parametrize(
@@ -154,13 +146,11 @@ def test_names(item: str | None, name: str) -> None:
     text = json.dumps(
         {"id": JOB_ID.upper().replace("/SUBSCRIPTIONS", "/subscriptions"), "properties": {"entityFriendlyName": item}}
     )
-    assert read_source(text, NOTHING).name == name
+    assert read_source(text, None).name == name
 
 
 def test_names_of_operations() -> None:
     """Operations of Backup vaults differ in letter case only: their names do too, by a digest."""
-    first, second = (
-        read_source(f"{BACKUP_VAULT_ID}/operationStatus/{text}", NOTHING).name for text in ("QUI=", "qui=")
-    )
+    first, second = (read_source(f"{BACKUP_VAULT_ID}/operationStatus/{text}", None).name for text in ("QUI=", "qui="))
     assert first != second
     assert first.startswith("abdemovault-")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import fields
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.plugin.access import Access, Kubeconfig
@@ -44,6 +46,8 @@ def watches(ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
 
 
 def _ask(ctx: click.Context, question: Callable[[Cluster], Awaitable[list[str]]]) -> list[str]:
+    import_module("kubernetes.aio.config")  # before the clock runs: it takes long where nothing of it is cached
+
     async def answer() -> list[str]:
         async with asyncio.timeout(PATIENCE), await Cluster.connect(_access(ctx)) as cluster:
             return await question(cluster)
@@ -55,8 +59,12 @@ def _ask(ctx: click.Context, question: Callable[[Cluster], Awaitable[list[str]]]
 
 
 def _access(ctx: click.Context) -> Access:
-    chosen = (ctx.params.get(name) for name in ("kubeconfig", "context", "namespace"))
-    return Access(**dict(zip(("kubeconfig", "context", "namespace"), chosen, strict=True)))
+    """What the line says so far, behind the command or before it."""
+    written = {
+        **(ctx.parent.params if ctx.parent else {}),
+        **{name: value for name, value in ctx.params.items() if value},
+    }
+    return Access(**{each.name: written.get(each.name) for each in fields(Access)})
 
 
 def _begun(names: Iterable[str], incomplete: str) -> list[str]:

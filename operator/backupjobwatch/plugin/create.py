@@ -4,42 +4,57 @@ from __future__ import annotations
 
 import sys
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from backupjobwatch.core.arm_ids import VaultKind
 from backupjobwatch.core.payloads import mapping
 from backupjobwatch.core.spec import POLL_INTERVALS, parse_spec
+from backupjobwatch.core.target import VAULT_CHECKS
 from backupjobwatch.errors import InvalidSpec
 from backupjobwatch.plugin.cluster import Cluster
 from backupjobwatch.plugin.errors import Refused
 from backupjobwatch.plugin.manifest import called, manifest, write
 from backupjobwatch.plugin.options import DurationType, cluster_options, output_option, runs_async, seconds
-from backupjobwatch.plugin.sources import WHAT_TO_WRITE, NoSource, read_source
+from backupjobwatch.plugin.sources import read_source
 from backupjobwatch.plugin.wait import Waiting, timeout_option, warnings_option
+from backupjobwatch.terminal.targets import InvalidTarget
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from backupjobwatch.plugin.access import Access
     from backupjobwatch.plugin.sources import Source
+    from backupjobwatch.terminal.targets import Vault
 
 _STDIN: Final = "-"
 _MOST: Final = 1 << 20
 """Characters that are read of standard input: what names a job has some kilobytes."""
 
 
-@click.command()
+@click.command(short_help="Have a job watched, by its ID or its operation's URL.")
 @click.argument("source", required=False)
-@click.option("--name", help="Of the watch. Default: the vault's or the item's, and the beginning of the id.")
-@click.option("--subscription", help="With an id alone: the vault's subscription, a UUID.")
-@click.option("-g", "--resource-group", help="With an id alone: the vault's resource group.")
-@click.option("--vault-name", help="With an id alone: the vault.")
-@click.option("--vault-kind", type=click.Choice([kind.value for kind in VaultKind]), help="Default: RecoveryServices.")
+@click.option(
+    "--name", metavar="NAME", help="Of the watch. Default: the vault's or the item's, and the beginning of the id."
+)
+@click.option("-s", "--subscription", metavar="UUID", help="With an id alone: the subscription of the vault.")
+@click.option("-g", "--resource-group", metavar="NAME", help="With an id alone: the resource group of the vault.")
+@click.option("-v", "--vault-name", metavar="NAME", help="With an id alone: the vault.")
+@click.option(
+    "--vault-kind",
+    type=click.Choice([kind.value for kind in VaultKind]),
+    default=VaultKind.RECOVERY_SERVICES.value,
+    show_default=True,
+    help="BackupVault is Microsoft.DataProtection's: AKS, disks, blobs, PostgreSQL.",
+)
 @click.option("--operation", is_flag=True, help="The id alone is an operation's, not a job's.")
-@click.option("--service-account-name", help="Ask Azure with the identity of this ServiceAccount of the namespace.")
-@click.option("--secret-name", help="Ask Azure with the credentials in this Secret of the namespace.")
+@click.option(
+    "--service-account-name",
+    metavar="NAME",
+    help="Ask Azure with the identity of this ServiceAccount of the namespace.",
+)
+@click.option("--secret-name", metavar="NAME", help="Ask Azure with the credentials in this Secret of the namespace.")
 @click.option("--completed-with-warnings", type=click.Choice(["Failed", "Succeeded"]), help="What that counts as.")
 @click.option("--active-deadline", type=DurationType(), help="Fail where the job has not ended by then. Default: 48h.")
 @click.option("--poll-interval", type=click.Choice([*POLL_INTERVALS]), help="How often Azure is asked. Default: 30s.")
@@ -109,20 +124,27 @@ async def create(
 
 
 def _source(text: str | None, options: dict[str, Any]) -> Source:
-    vault = {
-        "subscriptionId": options["subscription"],
-        "resourceGroup": options["resource_group"],
-        "name": options["vault_name"],
-        "kind": options["vault_kind"],
-    }
-    if text in (None, _STDIN):
+    if text is None or text == _STDIN:
         if text is None and sys.stdin.isatty():
-            raise click.UsageError(WHAT_TO_WRITE)
+            raise click.UsageError("Name a job: its resource ID, or the URL of the operation that started it.")
         text = sys.stdin.read(_MOST)
     try:
-        return read_source(cast("str", text), vault, operation=options["operation"])
-    except NoSource as error:
+        return read_source(text or "", _vault(options), operation=options["operation"])
+    except InvalidTarget as error:
         raise click.UsageError(str(error)) from error
+
+
+def _vault(options: dict[str, Any]) -> Vault | None:
+    """``spec.vault`` of the options; None where none is given."""
+    given = {option: options[option] for option in ("subscription", "resource_group", "vault_name")}
+    if not any(given.values()):
+        return None
+    vault = {"kind": options["vault_kind"]}
+    for (option, value), (field, is_valid, advice) in zip(given.items(), VAULT_CHECKS, strict=True):
+        if not value or not is_valid(value):
+            raise click.UsageError(f"--{option.replace('_', '-')}: {advice}")
+        vault[field] = value
+    return vault
 
 
 def _fields(options: dict[str, Any]) -> dict[str, Any]:

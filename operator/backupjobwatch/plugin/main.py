@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NoReturn
 
@@ -60,4 +61,7 @@ def main() -> NoReturn:
         sys.exit(UNCLEAR)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
+    except Exception:  # noqa: BLE001 -- a defect: Python's own exit code would say that the job failed
+        traceback.print_exc()
+        sys.exit(UNCLEAR)
     sys.exit(code if isinstance(code, int) else 0)

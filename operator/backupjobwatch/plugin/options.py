@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import click
-import durationpy
 
+from backupjobwatch.core.durations import parse_go_duration
 from backupjobwatch.plugin.access import Access
 from backupjobwatch.plugin.candidates import contexts, namespaces
 from backupjobwatch.plugin.manifest import FORMATS
@@ -34,9 +34,9 @@ class DurationType(click.ParamType[timedelta]):
         if isinstance(value, timedelta):
             return value
         try:
-            duration: timedelta = durationpy.from_str("0s" if value == "0" else value)
-        except (durationpy.DurationError, OverflowError):
-            self.fail("write a duration such as 30s, 90m or 4h", param, ctx)
+            duration = parse_go_duration(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
         return duration if duration >= timedelta() else WEEK
 
 
@@ -48,7 +48,7 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, access=Access(kubeconfig=kubeconfig, context=context, namespace=namespace), **kw)
 
     options = (
-        click.option("-n", "--namespace", shell_complete=namespaces, help="Default: the context's."),
+        click.option("-n", "--namespace", metavar="NAME", shell_complete=namespaces, help="Default: the context's."),
         click.option(
             "--context", shell_complete=contexts, help="Which context of the kubeconfig. Default: the current."
         ),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from backupjobwatch.plugin.cluster import Body
 
 
-@click.command()
+@click.command(short_help="Show a job's tasks, errors and what to do.")
 @click.argument("name", shell_complete=watches)
 @cluster_options
 @runs_async

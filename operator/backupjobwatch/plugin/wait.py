@@ -41,7 +41,7 @@ warnings_option = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Wait for the end; the exit code tells which.")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=watches)
 @timeout_option
 @warnings_option
