@@ -7,7 +7,7 @@ UV := UV_PROJECT_ENVIRONMENT=$(VENV) build/uv/bin/uv
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup control-plane check audit format test test-end-to-end test-in-process soak bench-reads demo dashboard sbom image clean
+.PHONY: help setup control-plane check audit format test test-end-to-end test-in-process soak bench-reads demo dashboard pictures sbom image clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -75,6 +75,9 @@ demo: setup  ## See it work: API server, Azure simulator, operator, sample watch
 
 dashboard: setup  ## Draw docs/dashboard.svg from a run of some minutes, with a real Prometheus
 	$(BIN)/python -m demo.dashboard
+
+pictures: setup  ## Draw docs/pictures, each from a real run in a terminal
+	$(BIN)/python -m demo.pictures
 
 sbom: setup  ## List what the image is made of (CycloneDX), and the licences, in build/sbom
 	@mkdir -p build/sbom

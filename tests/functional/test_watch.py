@@ -131,10 +131,10 @@ def test_a_job_by_its_guid(vault: Vault, watch: Watch) -> None:
 
 
 def test_a_job_of_a_backup_vault(sim: AzureSimulator, watch: Watch) -> None:
-    """The other kind of vault is named by an option, in any case of letters."""
+    """The other kind of vault is named by an option."""
     backup_vault = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
     backup_vault.set_job(JOB_NAME, dp_job_payload(status="Completed", endTime="2026-03-04T01:00:00Z"))
-    assert watch(JOB_NAME, *OF_VAULT, "--vault-kind", "backupvault").code == 0
+    assert watch(JOB_NAME, *OF_VAULT, "--vault-kind", "BackupVault").code == 0
 
 
 def test_an_operation_is_resolved(vault: Vault, watch: Watch) -> None:
@@ -199,7 +199,7 @@ def slow() -> Iterator[dict[str, Watching]]:
     with running_simulator(clock=ManualClock(), tokens={TOKEN: "somebody"}) as simulator:
         vault = simulator.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
         going, refused = vault.set_job(JOB_NAME, running_payload()), vault.set_job(OTHER_JOB_NAME, running_payload())
-        simulator.faults.add(Fault.unauthorized(), path=OTHER_JOB_NAME)
+        simulator.faults.add(Fault.unauthorized(), path=OTHER_JOB_NAME, times=None)
         options = ("--interval", "10s", "--grace", "0s", "--output", "json")
         watching = {
             name: Watching(watch_settings(simulator.url), job, *options)

@@ -56,7 +56,7 @@ class _Duration(click.ParamType[int]):
 @click.option("-v", "--vault-name", metavar="NAME", help="The vault.")
 @click.option(
     "--vault-kind",
-    type=click.Choice([kind.value for kind in VaultKind], case_sensitive=False),
+    type=click.Choice([kind.value for kind in VaultKind]),
     default=VaultKind.RECOVERY_SERVICES.value,
     show_default=True,
     help="BackupVault is Microsoft.DataProtection's: AKS, disks, blobs, PostgreSQL.",

@@ -1,0 +1,1 @@
+"""Pictures of terminals for the documents, each of a real run."""

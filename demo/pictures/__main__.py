@@ -1,0 +1,70 @@
+"""``make pictures``: draws docs/pictures, each picture from a real program that asks the simulator.
+
+One function for each picture; the name of the file is the function's.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from demo.pictures.drawing import draw
+from demo.pictures.terminal import Terminal
+from demo.simulator import SimulatedClock, running_simulator
+from demo.simulator.jobs import COMPLETED_WITH_WARNINGS, FAILED, RESTORE
+
+ROOT: Final = Path(__file__).parents[2]
+PICTURES: Final = ROOT / "docs" / "pictures"
+TOKEN: Final = "demo-token"  # noqa: S105 -- the simulator's, which anybody may know
+
+
+def watch() -> str:
+    """Draw ``backupjobwatch watch`` with a restore that runs, a backup that runs, and one that has failed."""
+    prompt = "backupjobwatch watch - < jobs.txt"
+    ages = (timedelta(minutes=21), timedelta(minutes=11), timedelta(minutes=7))
+    clock = SimulatedClock(start=datetime.now(UTC) - ages[0])
+    with running_simulator(clock=clock, tokens={TOKEN: "somebody"}) as azure, tempfile.TemporaryFile("w+") as words:
+        vault = azure.add_vault("00000000-0000-0000-0000-000000000000", "rg-harbour", "rsv-harbour")
+        ids = []
+        for job, age in zip((FAILED, RESTORE, COMPLETED_WITH_WARNINGS), ages, strict=True):
+            clock.advance(max((datetime.now(UTC) - age - clock.now()).total_seconds(), 0))
+            ids.append(vault.add_job(job))
+        clock.advance(ages[-1].total_seconds())
+        words.write("\n".join(ids[1:] + ids[:1]))
+        words.seek(0)
+        command = [str(Path(sys.executable).with_name("backupjobwatch")), *prompt.split()[1:3]]
+        with Terminal(command, environment=_environment(azure.url), folder=ROOT, stdin=words) as terminal:
+            terminal.until(lambda seen: "Transfer data from vault" in seen and "UserErrorGuestAgent" in seen)
+            terminal.send(signal.SIGINT)
+            terminal.wait()
+            shown = next(frame for frame in reversed(terminal.frames) if "Running" in frame)
+    return draw("watch", "backupjobwatch watch", prompt, shown)
+
+
+def _environment(azure: str) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        "BACKUPJOBWATCH_AZURE_ENDPOINT": azure,
+        "BACKUPJOBWATCH_DEVELOPMENT": "true",
+        "BACKUPJOBWATCH_DEVELOPMENT_TOKEN": TOKEN,
+    }
+
+
+def main() -> None:
+    """Draw all of them."""
+    PICTURES.mkdir(exist_ok=True)
+    for picture in (watch,):
+        path = PICTURES / f"{picture.__name__}.svg"
+        path.write_text(picture(), encoding="utf-8")
+        print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""A program on a terminal of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from typing import IO
+
+PATIENCE: Final = 90.0
+COLUMNS: Final = 100
+_ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+_REDRAWN: Final = re.compile(r"\r?\x1b\[2K(?:\x1b\[1A\x1b\[2K)*")
+"""What rich writes before it draws a live view anew: it goes back to its first line, clearing each."""
+
+
+class Terminal:
+    """A terminal of 100 columns, with a program on it until the block ends."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        rows: int = 30,
+        stdin: IO[str] | None = None,
+    ) -> None:
+        self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, COLUMNS, 0, 0))
+        self._process = subprocess.Popen(
+            command,
+            env={name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")},
+            cwd=folder,
+            stdin=theirs if stdin is None else stdin,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.seen = ""
+        """All that was written to the terminal."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._ours)
+
+    @property
+    def words(self) -> str:
+        """All that was written, without what moves the cursor or sets colours."""
+        return _ESCAPES.sub("", self.seen)
+
+    @property
+    def frames(self) -> list[str]:
+        """What a live view has drawn, one picture after the other, colours included."""
+        return _REDRAWN.split(self.seen)
+
+    def until(self, look: Callable[[str], object]) -> None:
+        """Read on until *look* finds something in the words."""
+        deadline = time.monotonic() + PATIENCE
+        while not look(self.words):
+            if not self._read() or time.monotonic() > deadline:
+                raise AssertionError(self.words)
+
+    def wait(self) -> int:
+        """Read to the program's end; return its exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self._read() and time.monotonic() < deadline:
+            pass
+        return self._process.wait(PATIENCE)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, as the terminal does for Ctrl-C."""
+        self._process.send_signal(number)
+
+    def _read(self) -> bool:
+        """Read what there is by now; False where there will be no more."""
+        if not select.select([self._ours], [], [], 0.5)[0]:
+            return True
+        try:
+            data = os.read(self._ours, 65536)
+        except OSError:  # EIO: the other end is closed
+            return False
+        self.seen += data.decode(errors="replace")
+        return bool(data)

@@ -1,0 +1,121 @@
+"""``backupjobwatch watch`` before anything is asked: what it says to bad input, its help, and what a shell completes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+
+from backupjobwatch.cli import COMMANDS, main
+from tests.support.builders import JOB_ID, JOB_NAME, RESOURCE_GROUP, SUBSCRIPTION, VAULT
+from tests.support.canary import WORD
+from tests.support.command import invoke
+from tests.support.operator_process import ROOT, backupjobwatch, clean_environment
+
+OF_VAULT = ("-s", SUBSCRIPTION, "-g", RESOURCE_GROUP, "-v", VAULT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        ([], "Name at least one job: its resource ID, or its GUID with the options that name the vault."),
+        (["nightly"], "nightly does not tell its vault: add --vault-name, --resource-group, --subscription."),
+        (["nightly", *OF_VAULT], "nightly names no job. Write its resource ID, /subscriptions/{UUID}/"),
+        (["/subscriptions/x"], "/subscriptions/x names no job."),
+        ([f"{JOB_ID}/"[:-3]], "names no job."),
+        (["--operation-id", "nightly", *OF_VAULT], "nightly names no operation."),
+        ([JOB_NAME, *OF_VAULT[2:]], "Add --subscription: a vault is named by all of the three."),
+        ([JOB_NAME, "-v", VAULT], "Add --subscription and --resource-group: a vault is named by all of the three."),
+        ([JOB_NAME, *OF_VAULT, "-s", "production"], "Invalid value for --subscription: write the subscription's UUID"),
+        (
+            [JOB_NAME, *OF_VAULT, "-g", "rg."],
+            "Invalid value for --resource-group: write the resource group's name alone",
+        ),
+        ([JOB_NAME, *OF_VAULT, "-v", "a/b"], "Invalid value for --vault-name: write the vault's name alone"),
+        ([JOB_ID, "--vault-kind", "Disk"], "'Disk' is not one of"),
+        ([JOB_ID, "--timeout", "3600"], "write a duration such as 30s, 5m or 1h30m"),
+        ([JOB_ID, "--timeout", "0"], "write a duration from 1s to 8760h"),
+        ([JOB_ID, "--timeout", "8761h"], "write a duration from 1s to 8760h"),
+        ([JOB_ID, "--grace", "-5s"], "write a duration from 0s to 24h"),
+        ([JOB_ID, "--interval", "1s"], "'1s' is not one of '10s', '30s', '1m', '2m', '5m'."),
+        ([JOB_ID, "--output", "table"], "'table' is not one of 'text', 'json', 'yaml'."),
+        ([f"https://management.usgovcloudapi.net{JOB_ID}?s={WORD}"], "set BACKUPJOBWATCH_CLOUD"),
+    ],
+)
+def test_bad_input(arguments: list[str], advice: str) -> None:
+    """What is wrong is told with what to write instead, on standard error, and ends the command with 2."""
+    result = invoke("watch", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("Usage: ")
+    assert advice in result.stderr
+
+
+def test_an_empty_standard_input() -> None:
+    """No lines are no jobs: nothing has succeeded."""
+    assert invoke("watch", "-").exit_code == 2
+
+
+def test_wrong_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings are the operator's, and so is the complaint about them."""
+    monkeypatch.setenv("BACKUPJOBWATCH_CLOUD", "moon")
+    result = invoke("watch", JOB_ID)
+    assert result.exit_code == 2
+    assert "BACKUPJOBWATCH_CLOUD: " in result.stderr
+
+
+def test_every_option_is_explained() -> None:
+    """Each command and option says what it is, and the help has examples and exit codes."""
+    context = click.Context(main)
+    for name in COMMANDS:
+        command = main.get_command(context, name)
+        assert command is not None
+        assert command.get_short_help_str()
+        assert [each.name for each in command.params if isinstance(each, click.Option) and not each.help] == []
+    text = invoke("watch", "--help").output
+    assert "\n  Exit codes:\n    0 " in text
+    assert "\n  Examples:\n    backupjobwatch watch " in text
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_comes_as_a_script(shell: str) -> None:
+    """Each shell gets the script that has it ask the command."""
+    environment = clean_environment(_BACKUPJOBWATCH_COMPLETE=f"{shell}_source")
+    done = subprocess.run(
+        backupjobwatch(), cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"_BACKUPJOBWATCH_COMPLETE={shell}_complete" in done.stdout
+
+
+def completed(*words: str, incomplete: str = "") -> list[str]:
+    """What a shell offers after these words."""
+    completion = ShellComplete(main, {}, "backupjobwatch", "_BACKUPJOBWATCH_COMPLETE")
+    return [each.value for each in completion.get_completions(list(words), incomplete)]
+
+
+def test_completion_knows_commands_options_and_choices() -> None:
+    """Commands, options, and the values of those that have few are completed."""
+    assert completed() == list(COMMANDS)
+    assert completed("watch", incomplete="--vault") == ["--vault-name", "--vault-kind"]
+    assert completed("watch", "--interval") == ["10s", "30s", "1m", "2m", "5m"]
+    assert completed("watch", "--vault-kind", incomplete="B") == ["BackupVault"]
+    assert completed("watch", "-o") == ["text", "json", "yaml"]
+
+
+def test_bash_completes(tmp_path: Path) -> None:
+    """In a real bash, Tab after `watch --interval 1` offers what begins with 1."""
+    (tmp_path / "backupjobwatch").symlink_to(Path(sys.executable).with_name("backupjobwatch"))
+    script = (
+        "source <(_BACKUPJOBWATCH_COMPLETE=bash_source backupjobwatch); COMP_WORDS=(backupjobwatch watch --interval 1); "
+        'COMP_CWORD=3; _backupjobwatch_completion backupjobwatch; echo "${COMPREPLY[@]}"'
+    )
+    environment = clean_environment(PATH=f"{tmp_path}:{os.environ['PATH']}")
+    done = subprocess.run(
+        ["bash", "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("10s 1m\n", "")
