@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -66,6 +67,14 @@ def test_options(plugin: Plugin, written: Written) -> None:
         "pollInterval": "1m",
     }
     assert {name: spec[name] for name in chosen} == chosen
+
+
+def test_operation_id(plugin: Plugin, written: Written) -> None:
+    """An operation's id alone goes with the vault's options, of Backup vaults too, where it is no GUID."""
+    done = plugin("create", "--operation-id", "MDllNw==", *VAULT, "--vault-kind", "BackupVault", "-o", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    spec = json.loads(done.stdout)["spec"]
+    assert (spec["operationId"], spec["vault"]) == ("MDllNw==", {**VAULT_REF, "kind": "BackupVault"})
 
 
 @pytest.mark.parametrize("piped", [False, True])
@@ -142,13 +151,14 @@ def test_dry_run(plugin: Plugin, kubectl: Kubectl, control_plane: ControlPlane) 
         (("create", JOB_NAME), "does not tell its vault: add --vault-name, --resource-group, --subscription"),
         (("create", JOB_NAME, *VAULT[:4]), "--vault-name: write the vault's name alone"),
         (("create", JOB_NAME, *VAULT[2:], "-s", "prod"), "--subscription: write the subscription's UUID"),
-        (("create", "QUI=", *VAULT, "--operation"), "names no operation. Write the URL that Azure gave"),
+        (("create", "--operation-id", "QUI=", *VAULT), "names no operation. Write the URL that Azure gave"),
         (
             ("create", JOB_ID, "--service-account-name", "a", "--secret-name", "b"),
             "spec.identity: write exactly one of serviceAccountName or secretName",
         ),
         (("create", JOB_ID, "--active-deadline", "0s"), "spec.activeDeadlineSeconds"),
         (("create", JOB_ID, "--wait", "--dry-run", "server"), "leave out --dry-run"),
+        (("create", JOB_ID, "--operation-id", OPERATION, *VAULT), "leave out one of them"),
         (("create", JOB_ID, "--timeout", "4h"), "are for --wait: add it"),
     ],
 )
@@ -180,6 +190,16 @@ def test_wait(
     created, ended_as = out.splitlines()
     assert created == "backupjobwatch.azurebackup.dev/nightly created"
     assert ended_as.startswith(f"backupjobwatch.azurebackup.dev/nightly: {phase}: ")
+
+
+def test_binary_input(plugin: Plugin) -> None:
+    """What is no text names no job."""
+    done = subprocess.run(
+        plugin.command("create", "-"), env=plugin.environment(), input=b"\xff\xfe\x00", capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert b"names no job" in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 def test_wait_for_a_time(plugin: Plugin, written: Written) -> None:

@@ -216,8 +216,10 @@ def test_watch_in_a_pipe(plugin: Plugin, written: Written, faults: Faults) -> No
     written.delete("nightly")
     until_line(process.stdout, "nightly  deleted")
     process.terminate()
-    _, _, said = ended(process)
+    code, _, said = ended(process)
+    assert code == 143
     assert "broke off" in said
+    assert "Traceback" not in said
 
 
 def test_tasks(plugin: Plugin, three: Written) -> None:

@@ -218,6 +218,19 @@ def test_several(plugin: Plugin, written: Written) -> None:
         assert plugin("wait", *names, "--timeout", "2s").returncode == code
 
 
+def test_reader_that_left(plugin: Plugin, written: Written) -> None:
+    """Where nobody reads how it ended, it is no failure of the job's: 3."""
+    written.create("nightly")
+    written.become("nightly", DONE)
+    process = plugin.start("wait", "nightly")
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    code, _, said = ended(process)
+    assert code == 3
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize("key", ["Ctrl-C at a terminal", "SIGINT"])
 def test_interrupted(plugin: Plugin, written: Written, control_plane: ControlPlane, key: str) -> None:
     """Ctrl-C ends it with 130, without a traceback."""

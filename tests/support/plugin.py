@@ -45,6 +45,9 @@ class Plugin:
         self._kubectl = kubectl
         self._folder = folder
         self.namespace = namespace
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # Shells start what runs in the background like that, and it is passed on: nothing would hear Ctrl-C.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         # As where the package is installed alone: kubernetes looks for this one, which takes two seconds to load.
         (folder / "sitecustomize.py").write_text("import sys\nsys.modules['kubernetes_validate'] = None\n", "utf-8")
         if is_measured():

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _STDIN: Final = "-"
 _MOST: Final = 1 << 20
-"""Characters that are read of standard input: what names a job has some kilobytes."""
+"""Bytes that are read of standard input: what names a job has some kilobytes."""
 
 
 @click.command(short_help="Have a job watched, by its ID or its operation's URL.")
@@ -48,7 +48,7 @@ _MOST: Final = 1 << 20
     show_default=True,
     help="BackupVault is Microsoft.DataProtection's: AKS, disks, blobs, PostgreSQL.",
 )
-@click.option("--operation", is_flag=True, help="The id alone is an operation's, not a job's.")
+@click.option("--operation-id", metavar="ID", help="In place of SOURCE: the id alone of the operation that started it.")
 @click.option(
     "--service-account-name",
     metavar="NAME",
@@ -124,12 +124,16 @@ async def create(
 
 
 def _source(text: str | None, options: dict[str, Any]) -> Source:
+    operation_id = options["operation_id"]
+    if operation_id is not None and text is not None:
+        raise click.UsageError("SOURCE and --operation-id name a job each: leave out one of them")
+    text = text if operation_id is None else operation_id
     if text is None or text == _STDIN:
         if text is None and sys.stdin.isatty():
             raise click.UsageError("Name a job: its resource ID, or the URL of the operation that started it.")
-        text = sys.stdin.read(_MOST)
+        text = sys.stdin.buffer.read(_MOST).decode(errors="replace")
     try:
-        return read_source(text or "", _vault(options), operation=options["operation"])
+        return read_source(text or "", _vault(options), operation=operation_id is not None)
     except InvalidTarget as error:
         raise click.UsageError(str(error)) from error
 

@@ -6,6 +6,7 @@ https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import traceback
 from dataclasses import asdict
@@ -50,6 +51,7 @@ for _command in (list_watches, tasks, wait, create):
 
 def main() -> NoReturn:
     """Run a command. Whatever is no outcome of a job, a wrong command line too, ends with UNCLEAR."""
+    signal.signal(signal.SIGTERM, _terminate)
     logging.basicConfig(level=logging.ERROR, format="%(message)s")  # a credential plugin that fails is told there
     try:
         code = bjw(prog_name="kubectl bjw", standalone_mode=False)
@@ -61,7 +63,14 @@ def main() -> NoReturn:
         sys.exit(UNCLEAR)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
+    except SystemExit as stop:  # 1 is click's, for a reader that has left, and would say that the job failed
+        sys.exit(UNCLEAR if stop.code == 1 else stop.code)
     except Exception:  # noqa: BLE001 -- a defect: Python's own exit code would say that the job failed
         traceback.print_exc()
         sys.exit(UNCLEAR)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _terminate(number: int, _frame: object) -> NoReturn:
+    """End as a shell would say it, also as a container's first process, which a signal does not end by itself."""
+    raise SystemExit(128 + number)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 from rich.console import Console
 
+from backupjobwatch.core.texts import clean
 from backupjobwatch.core.watch import Watch
 from backupjobwatch.plugin import table
 from backupjobwatch.plugin.candidates import watches
@@ -18,6 +19,8 @@ from backupjobwatch.terminal.view import jobs_view
 if TYPE_CHECKING:
     from backupjobwatch.plugin.access import Access
     from backupjobwatch.plugin.cluster import Body
+
+_LINE: Final = 2048
 
 
 @click.command(short_help="Show a job's tasks, errors and what to do.")
@@ -53,4 +56,4 @@ def _why_none(body: Body) -> str:
         return "Azure tells no tasks of this job."
     if not status:
         return "No tasks are known yet: the operator has not looked at this watch."
-    return f"No tasks are known yet: {status.get('message') or 'the job has not been seen.'}"
+    return clean(f"No tasks are known yet: {status.get('message') or 'the job has not been seen.'}", _LINE)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from backupjobwatch.core.texts import clean
 from backupjobwatch.core.watch import Watch
 from backupjobwatch.plugin.candidates import watches
 from backupjobwatch.plugin.cluster import Cluster, Scope
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _ONE_LOOK: Final = 15.0
 """Seconds that a look without a wait may take."""
+
+_LINE: Final = 2048
 
 timeout_option = click.option(
     "--timeout",
@@ -59,7 +62,7 @@ async def wait(
       2    completed with warnings, and warnings count as failure
       3    could not tell: no such watch, deleted, no access, wrong usage
       124  timed out
-      130  interrupted
+      130  interrupted (143 by SIGTERM)
 
     Of several watches the worst code counts: 1, 3, 124, 2, 0. Only a status of the present spec counts. What happens
     meanwhile is told on standard error, how it ended on standard output.
@@ -143,7 +146,7 @@ class Waiting:
 
 def _conclude(watch: Watch) -> None:
     status = watch.own_status
-    click.echo(f"{called(watch.name)}: {status.get('phase')}: {status.get('message')}")
+    click.echo(clean(f"{called(watch.name)}: {status.get('phase')}: {status.get('message')}", _LINE))
 
 
 def _words(limit: timedelta) -> str:
