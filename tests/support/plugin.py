@@ -224,5 +224,6 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
         out, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
+    out = out or ""  # None where the test has closed it
     hear("kubectl bjw", out + err)
     return process.returncode, out, err
