@@ -57,10 +57,14 @@ def _environment(azure: str) -> dict[str, str]:
     }
 
 
+ALL: Final = (watch,)
+"""The pictures: each drawn by the function of its name."""
+
+
 def main() -> None:
     """Draw all of them."""
     PICTURES.mkdir(exist_ok=True)
-    for picture in (watch,):
+    for picture in ALL:
         path = PICTURES / f"{picture.__name__}.svg"
         path.write_text(picture(), encoding="utf-8")
         print(path.relative_to(ROOT))

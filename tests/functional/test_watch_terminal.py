@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from typing import TYPE_CHECKING
 
@@ -102,6 +104,23 @@ def test_a_signal_waits_for_nobody(sim: AzureSimulator, going: str, number: sign
     done = watching.wait()
     assert (done.code, done.out, done.err) == (code, "", "")
     assert time.monotonic() - begun < 10
+
+
+def test_interrupted_before_it_begins(sim: AzureSimulator) -> None:
+    """Ctrl-C while the jobs' names are read is no failed job either: 130."""
+    watching = Watching(watch_settings(sim.url), "-", words="")
+    pipe = watching.process.stdin
+    assert pipe is not None
+    pipe.write("a name\n")
+    pipe.flush()
+    unread, deadline = b"\1", time.monotonic() + PATIENCE
+    while any(unread) and time.monotonic() < deadline:
+        unread = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
+        time.sleep(0.02)
+    watching.process.send_signal(signal.SIGINT)
+    assert watching.process.wait(PATIENCE) == 130
+    done = watching.wait()
+    assert (done.out, done.err.strip()) == ("", "")
 
 
 def test_a_reader_who_goes(sim: AzureSimulator, vault: Vault) -> None:

@@ -143,7 +143,7 @@ def test_go_durations_are_read(text: str, seconds: float) -> None:
     assert parse_go_duration(text) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "30", "half an hour", "PT5M", "99999999999999h", "1h 30m"])
+@pytest.mark.parametrize("text", ["", "30", "half an hour", "PT5M", "99999999999999h"])
 def test_what_is_no_go_duration(text: str) -> None:
     """Anything else is refused, with what to write."""
     with pytest.raises(ValueError, match="write a duration such as 30s, 5m or 1h30m"):

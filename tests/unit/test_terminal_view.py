@@ -35,8 +35,8 @@ def test_a_line_for_each_job_and_its_tasks_beneath() -> None:
     second = settle(watch_body(name="nightly"), running_job(), NOW)
     shown = rows(drawn(first, second))
     assert shown[0] == ["Succeeded", "Backup", "of", "uttestvmub1", f"({JOB_NAME[:8]})", "20m23s"]
-    assert shown[1] == ["Completed", "Take", "Snapshot"]
-    assert shown[2] == ["Completed", "Transfer", "data", "to", "vault"]
+    assert shown[1] == ["Take", "Snapshot", "Completed"]
+    assert shown[2] == ["Transfer", "data", "to", "vault", "Completed"]
     assert shown[3][:2] == ["Running", "Backup"]
     assert len(shown) == 6
 

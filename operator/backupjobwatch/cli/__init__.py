@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from typing import Final
+import signal
+from typing import Any, Final
 
 import click
 
@@ -32,6 +33,13 @@ class _Commands(click.Group):
         command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)  # noqa: S101 -- by the modules' own rule
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. Interrupted, it ends as shells have it: click's code for that is 1, which is a failed job's."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(128 + signal.SIGINT)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

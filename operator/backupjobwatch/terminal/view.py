@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from rich.console import Group
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from backupjobwatch.core.summary import UNSEEN
 from backupjobwatch.core.verdict import FAILED, PENDING, RUNNING, SUCCEEDED
-from backupjobwatch.terminal.rows import Row, Task
+from backupjobwatch.terminal.rows import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from rich.console import RenderableType
@@ -33,19 +36,42 @@ _TASK_STYLES: Final = {
     "failed": "red",
     "cancelled": "red",
 }
-_BAR: Final = 16
+_BAR: Final = 12
+_GAP: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """One line of the view, of a job or of one of its tasks."""
+
+    phase: Text
+    name: Text
+    state: Text
+    """How long a job takes, or a task's status."""
+    percent: int | None
+    words: str
+    """What stands beside the bar."""
+
+    @property
+    def progress_width(self) -> int:
+        return len(self.words) + (0 if self.percent is None else _BAR + 1)
 
 
 def jobs_view(bodies: Iterable[Mapping[str, Any]], *, now: datetime) -> RenderableType:
     """Show BackupJobWatches: phase, what the job is, how long it takes, and how far it is where Azure tells that."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True)
-    grid.add_column(ratio=1, overflow="fold")
-    grid.add_column(justify="right", no_wrap=True)
-    grid.add_column()
-    for row in (Row.from_body(body, now=now) for body in bodies):
-        _add(grid, row)
-    return grid
+    rows = [Row.from_body(body, now=now) for body in bodies]
+    lines = [list(_lines(row)) for row in rows]
+    every = [line for group in lines for line in group]
+    phase = max((line.phase.cell_len for line in every), default=0)
+    state = max((line.state.cell_len for line in every), default=0)
+    progress = max((line.progress_width for line in every), default=0)
+    parts: list[RenderableType] = []
+    for row, group in zip(rows, lines, strict=True):
+        parts.append(_grid(group, phase=phase, state=state, progress=progress))
+        if row.message:
+            text = Text(row.message, style="" if row.phase == FAILED else "dim")
+            parts.append(Padding(text, (0, 0, 0, phase + _GAP)))
+    return Group(*parts)
 
 
 def phase_text(phase: str) -> Text:
@@ -53,30 +79,46 @@ def phase_text(phase: str) -> Text:
     return Text(phase, style=PHASE_STYLES.get(phase, ""))
 
 
-def _add(grid: Table, row: Row) -> None:
+def _lines(row: Row) -> Iterator[_Line]:
+    """The job itself, then its tasks."""
     remaining = f"{row.remaining} left" if row.remaining else ""
-    grid.add_row(
-        phase_text(row.phase),
-        Text(row.title, style="bold"),
-        Text(row.elapsed),
-        _progress(row.percent, remaining),
+    yield _Line(
+        phase=phase_text(row.phase),
+        name=Text(row.title, style="bold"),
+        state=Text(row.elapsed),
+        percent=row.percent,
+        words=_words(row.percent, remaining),
     )
     for task in row.tasks:
-        grid.add_row(
-            _task_status(task), Text(f"  {task.name}"), Text(task.duration, style="dim"), _progress(task.percent)
+        yield _Line(
+            phase=Text(),
+            name=Text(f"  {task.name}"),
+            state=Text(task.status, style=_TASK_STYLES.get(task.status.lower(), "dim")),
+            percent=task.percent,
+            words=_words(task.percent, task.duration),
         )
-    if row.message:
-        grid.add_row("", Text(row.message, style="" if row.phase == FAILED else "dim"), "", "")
 
 
-def _task_status(task: Task) -> Text:
-    return Text(f"  {task.status}", style=_TASK_STYLES.get(task.status.lower(), "dim"))
+def _words(percent: int | None, more: str) -> str:
+    return " ".join(filter(None, ("" if percent is None else f"{percent} %", more)))
 
 
-def _progress(percent: int | None, remaining: str = "") -> RenderableType:
-    if percent is None:
-        return Text(remaining)
-    words = Text(" ".join(filter(None, (f"{percent} %", remaining))))
-    progress = Table.grid(padding=(0, 1))
-    progress.add_row(ProgressBar(total=100, completed=percent, width=_BAR), words)
+def _grid(lines: Iterable[_Line], *, phase: int, state: int, progress: int) -> Table:
+    """Columns as wide as those of all other jobs; the names have the room that is left."""
+    grid = Table.grid(padding=(0, _GAP, 0, 0), expand=True)
+    grid.add_column(width=phase)
+    grid.add_column(ratio=1, overflow="fold")
+    grid.add_column(width=state, justify="right")
+    grid.add_column(width=progress)
+    for line in lines:
+        grid.add_row(line.phase, line.name, line.state, _progress(line))
+    return grid
+
+
+def _progress(line: _Line) -> RenderableType:
+    if line.percent is None:
+        return Text(line.words)
+    progress = Table.grid(padding=(0, 1, 0, 0))
+    bar = ProgressBar(total=100, completed=line.percent, width=_BAR, complete_style="cyan", finished_style="green")
+    progress.add_row(bar, Text(line.words))
     return progress

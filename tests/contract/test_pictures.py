@@ -1,0 +1,60 @@
+"""The pictures in docs/pictures are of a terminal, show what the documents say of them, and fetch nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from demo.pictures import __main__ as pictures
+from demo.pictures.drawing import draw
+from tests.contract.project import ROOT, read
+
+SVG: Final = "{http://www.w3.org/2000/svg}"
+
+
+def texts(svg: str) -> str:
+    """Return what is written in a picture, line by line."""
+    lines: dict[str, list[str]] = {}
+    for element in ET.fromstring(svg).iter(f"{SVG}text"):
+        lines.setdefault(element.get("y", ""), []).append((element.text or "").replace("\xa0", " "))
+    return "\n".join(" ".join(words) for words in lines.values())
+
+
+def test_each_picture_has_its_function() -> None:
+    """``make pictures`` draws every picture that there is."""
+    names = {path.stem for path in (ROOT / "docs" / "pictures").glob("*.svg")}
+    assert names == {picture.__name__ for picture in pictures.ALL}
+
+
+def test_watch() -> None:
+    """It shows what the document promises of the live view: phases, tasks, a bar, and what went wrong."""
+    written = texts(read("docs/pictures/watch.svg"))
+    assert written.splitlines()[1].strip() == "$ backupjobwatch watch - < jobs.txt"
+    for told in (
+        "Running",
+        "Failed",
+        "Transfer data from vault",
+        "━",
+        " % ",
+        " left",
+        "UserErrorGuestAgentStatusUnavailable",
+    ):
+        assert told in written
+    assert "Traceback" not in written
+
+
+def test_pictures_fetch_nothing() -> None:
+    """No font or style comes from somebody's server."""
+    for path in (ROOT / "docs" / "pictures").glob("*.svg"):
+        svg = path.read_text(encoding="utf-8")
+        assert re.findall(r"@import|@font-face|url\((?!#)|href", svg) == []
+        assert len(svg) < 100_000
+
+
+def test_what_is_shown_stays_text() -> None:
+    """What a program writes is drawn as it is, whatever it holds, in the colours that it chose."""
+    svg = draw("one", "title", "echo", "\x1b[31m</text><script>&\r\nnext\x1b[0m")
+    assert "<script>" not in svg
+    assert "</text><script>&" in texts(svg)
+    assert "next" in texts(svg)
