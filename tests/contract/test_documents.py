@@ -118,6 +118,19 @@ def test_architecture_names_real_modules() -> None:
             assert (PACKAGE / f"{name}.py").exists() or (PACKAGE / name / "__init__.py").exists(), name
 
 
+def test_architecture_draws_real_modules() -> None:
+    """The parts in bold in the architecture's drawing are modules, and its arrows lead from drawn part to drawn part."""
+    (drawing,) = markdown.blocks(read("docs/architecture.md"), "mermaid")
+    drawn = dict(re.findall(r"^ +(\w+)[\[(]+(?:<b>(\w+)</b>)?", drawing, re.MULTILINE))
+    modules = {name for name, bold in drawn.items() if bold}
+    assert modules == {bold for bold in drawn.values() if bold}
+    assert {name for name in modules if not any(PACKAGE.glob(f"{name}.py"))} <= {
+        path.parent.name for path in PACKAGE.glob("*/__init__.py")
+    }
+    arrows = re.findall(r"^ +(\w+) -\.?->(?:\|[^|]+\|)? (\w+)$", drawing, re.MULTILINE)
+    assert {name for arrow in arrows for name in arrow} == drawn.keys()
+
+
 def test_readme_prints_the_columns() -> None:
     """The README's first listing has the CRD's columns."""
     (crd,) = load(f"crds/{PLURAL}.{GROUP}.yaml")

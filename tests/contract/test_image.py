@@ -104,7 +104,8 @@ def test_is_not_root() -> None:
 def test_runs_the_command() -> None:
     """It runs the project's own command, and by default the operator."""
     (entry,), (arguments,) = (map(json.loads, texts(FINAL, word)) for word in ("ENTRYPOINT", "CMD"))
-    assert entry == list(pyproject()["project"]["scripts"])
+    (script,) = entry
+    assert pyproject()["project"]["scripts"][script] == "backupjobwatch.cli:main"
     assert arguments[0] in COMMANDS
 
 
@@ -199,12 +200,12 @@ def name(requirement: str) -> str:
 
 
 def test_built_wheel_is_the_package(installed: dict[str, importlib.metadata.Distribution]) -> None:
-    """The wheel has the package with its typing mark, its licence and its command, and nothing else."""
+    """The wheel has the package with its typing mark, its licence and its commands, and nothing else."""
     files = {str(file) for file in installed["backupjobwatch"].files or ()}
     about = f"backupjobwatch-{__version__}.dist-info/"
     modules = {str(path.relative_to(PACKAGE.parent)) for path in MODULES}
     assert {file for file in files if file.startswith("backupjobwatch/")} == {*modules, "backupjobwatch/py.typed"}
     assert {file for file in files if not file.startswith(("backupjobwatch/", about))} == {
-        "../../../bin/backupjobwatch"
+        f"../../../bin/{script}" for script in pyproject()["project"]["scripts"]
     }
     assert f"{about}licenses/LICENSE" in files

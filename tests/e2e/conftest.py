@@ -34,6 +34,7 @@ from tests.support.gadgets import GADGET_CRD, Http
 from tests.support.jobs import Jobs
 from tests.support.kubernetes_client import WATCHES, KubernetesClient, Recording
 from tests.support.operator_process import OperatorProcess, Operators, prove_calm
+from tests.support.plugin import Plugin, Written
 from tests.support.rbac import OURS, missing, read_grants, unused
 from tests.support.watches import Watches, until
 
@@ -247,6 +248,19 @@ def watches(namespace: str, client: KubernetesClient, recording: Recording) -> I
     yield watches
     watches.prove_unmarked()
     hear("the Events", str(watches.events()))
+
+
+@pytest.fixture
+def plugin(cluster: Cluster, namespace: str, tmp_path: Path) -> Plugin:
+    """`kubectl bjw`, in a namespace of the test's own."""
+    return Plugin(cluster, kubectl_path(), tmp_path, namespace)
+
+
+@pytest.fixture
+def written(operators: Operators, client: KubernetesClient, namespace: str) -> Written:
+    """Watches of that namespace, whose statuses the test writes: no operator runs."""
+    operators.stop()
+    return Written(client, namespace)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ _PATIENCE = 40.0
 
 def backupjobwatch(*args: str) -> list[str]:
     """Return the command line of ``backupjobwatch``; measured where this process is."""
-    measured = ("-m", "coverage", "run") if _is_measured() else ()
+    measured = ("-m", "coverage", "run") if is_measured() else ()
     return [sys.executable, *measured, "-m", "backupjobwatch", *args]
 
 
@@ -126,7 +126,8 @@ class OperatorProcess:
         self._process.wait()
 
 
-def _is_measured() -> bool:
+def is_measured() -> bool:
+    """Tell whether coverage of this process is measured: of those that it starts it is to be, too."""
     coverage = sys.modules.get("coverage")
     return coverage is not None and coverage.Coverage.current() is not None
 

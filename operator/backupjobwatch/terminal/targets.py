@@ -6,13 +6,15 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
-from backupjobwatch.core.arm_ids import JOB_ID_FORM, JobId, OperationId, VaultKind, is_guid
+from backupjobwatch.core.arm_ids import JOB_ID_FORM, JobId, OperationId, VaultKind, is_guid, is_operation_id
 from backupjobwatch.core.target import parse_source
 from backupjobwatch.core.texts import clean
 from backupjobwatch.errors import InvalidSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from backupjobwatch.core.target import JobSource
 
 Vault = dict[str, str]
 """``spec.vault``."""
@@ -38,10 +40,12 @@ class NeedsVault(InvalidTarget):
     """That names a job only together with its vault."""
 
 
-def read_target(text: str, *, endpoint: str, vault: Vault | None = None, operation: bool = False) -> dict[str, Any]:
+def read_target(
+    text: str, *, endpoint: str | None, vault: Vault | None = None, operation: bool = False
+) -> dict[str, Any]:
     """Return the fields of a spec that name the job which *text* does: an ID of Azure's, a URL, or an id alone.
 
-    A URL has to be of *endpoint*; what it is signed with is dropped. An id alone is a job's, or with *operation* an
+    A URL has to be of *endpoint*, where that is given; what it is signed with is dropped. An id alone is a job's, or with *operation* an
     operation's, of *vault*. Raises InvalidTarget.
     """
     path = _path(text.strip().strip("\"'"), endpoint)
@@ -52,6 +56,8 @@ def read_target(text: str, *, endpoint: str, vault: Vault | None = None, operati
     elif "/" not in path or is_operation:
         named = _vault_of(segments)
         if named is None and vault is None:
+            if not is_operation_id(segments[-1]):
+                raise InvalidTarget(_advice(path))
             raise NeedsVault(
                 f"{_shown(path)} does not tell its vault: add --vault-name, --resource-group, --subscription."
             )
@@ -72,17 +78,20 @@ def name_of(spec: Mapping[str, Any]) -> str:
     Those of Backup vaults are base64, which no object can have for a name.
     """
     source = parse_source(spec)
-    if isinstance(source, JobId):
-        return source.name.lower()
-    assert isinstance(source, OperationId)  # noqa: S101 -- read_target makes no other
+    return source.name.lower() if isinstance(source, JobId) else f"operation-{digits_of(source)}"
+
+
+def digits_of(source: JobSource) -> str:
+    """Return the first digits of a job's or an operation's GUID, or of a digest where it has none."""
+    assert isinstance(source, JobId | OperationId)  # noqa: S101 -- read_target makes no other
     told = source.name.lower() if is_guid(source.name) else hashlib.sha256(source.name.encode()).hexdigest()
-    return f"operation-{told[:_DIGITS]}"
+    return told[:_DIGITS]
 
 
-def _path(text: str, endpoint: str) -> str:
+def _path(text: str, endpoint: str | None) -> str:
     """The path of a URL, without the query that it may be signed with; any other text as it is."""
     try:
-        url, arm = urlsplit(text), urlsplit(endpoint)
+        url, arm = urlsplit(text), urlsplit(endpoint or text)
     except ValueError:
         raise InvalidTarget(_advice("that")) from None
     if url.scheme not in ("http", "https"):

@@ -1,0 +1,67 @@
+"""What the shell offers behind `kubectl bjw`: asked of the real kubectl, as its completion scripts do."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.plugin import AGENT, Plugin, Written
+
+if TYPE_CHECKING:
+    from demo.controlplane import Faults
+
+NO_FILES = ":4"
+FILES = ":0"
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("",), ["create", "list", "tasks", "wait"]),
+        (("w",), ["wait"]),
+        (("list", "--al"), ["--all-namespaces"]),
+        (("list", "-o", ""), ["json", "yaml", "name"]),
+        (("create", "--vault-kind="), ["RecoveryServices", "BackupVault"]),
+        (("create", "--dry-run", "s"), ["server"]),
+        (("nothing", ""), ["create", "list", "tasks", "wait"]),
+    ],
+)
+def test_words(plugin: Plugin, words: tuple[str, ...], offered: list[str]) -> None:
+    """Commands, options and their values are offered, and no files."""
+    assert plugin.complete(*words) == (offered, NO_FILES)
+
+
+def test_files(plugin: Plugin) -> None:
+    """Where a file is wanted, the shell is to offer its own."""
+    assert plugin.complete("list", "--kubeconfig", "") == ([], FILES)
+
+
+def test_names(plugin: Plugin, written: Written) -> None:
+    """Names of watches and namespaces come from the cluster; what is on the line already is not offered again."""
+    for name in ("daily", "daily-2", "weekly"):
+        written.create(name)
+    where = ("-n", plugin.namespace)
+    assert plugin.complete("wait", *where, "") == (["daily", "daily-2", "weekly"], NO_FILES)
+    assert plugin.complete("wait", *where, "daily", "d") == (["daily-2"], NO_FILES)
+    assert plugin.complete("tasks", *where, "w") == (["weekly"], NO_FILES)
+    assert plugin.complete(*where, "tasks", "w") == (["weekly"], NO_FILES)
+    assert plugin.complete("list", "-n", plugin.namespace[:-1]) == ([plugin.namespace], NO_FILES)
+    contexts, directive = plugin.complete("list", "--context", "")
+    assert (len(contexts), directive) == (1, NO_FILES)
+
+
+@pytest.mark.parametrize("status", [403, None])
+def test_silence(plugin: Plugin, written: Written, faults: Faults, status: int | None) -> None:
+    """Where the cluster refuses or is gone, nothing is offered, nothing is said, and nobody waits long."""
+    from demo.controlplane import Fault
+
+    written.create("daily")
+    faults.add(Fault(path="/", agent=AGENT, status=status))
+    started = time.monotonic()
+    assert plugin.complete("wait", "-n", plugin.namespace, "") == ([], NO_FILES)
+    assert plugin.complete("list", "-n", "") == ([], NO_FILES)
+    assert plugin.complete("wait", "--kubeconfig", "/nowhere", "") == ([], NO_FILES)
+    assert plugin.complete("wait", "--context", "nowhere", "--context", "") == plugin.complete("list", "--context", "")
+    assert time.monotonic() - started < 40

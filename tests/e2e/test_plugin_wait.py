@@ -1,0 +1,251 @@
+"""`kubectl bjw wait`: how it ends, by the real kubectl on a real API server."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.plugin import AGENT, Plugin, Screen, Written, ended
+from tests.support.watches import until
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from demo.controlplane import ControlPlane, Faults
+
+DONE = "job-iaasvm-completed"
+FAILED = "job-iaasvm-failed"
+WARNED = "job-iaasvm-completedwithwarnings"
+RUNNING = "job-iaasvm-inprogress"
+
+
+class Waited:
+    """`kubectl bjw wait` under way: it has begun to look."""
+
+    def __init__(self, plugin: Plugin, control_plane: ControlPlane, *args: str) -> None:
+        before = len(control_plane.requests.where(agent=AGENT))
+        self.process: subprocess.Popen[str] = plugin.start("wait", *args)
+        until(lambda: len(control_plane.requests.where(agent=AGENT)) > before)
+
+    def end(self) -> tuple[int, str, str]:
+        return ended(self.process)
+
+
+@pytest.mark.parametrize(
+    ("example", "spec", "args", "code"),
+    [
+        (DONE, {}, (), 0),
+        (DONE, {}, ("--warnings-as-errors",), 0),
+        (FAILED, {}, (), 1),
+        ("job-iaasvm-cancelled", {}, (), 1),
+        (WARNED, {"completedWithWarnings": "Succeeded"}, (), 0),
+        (WARNED, {"completedWithWarnings": "Succeeded"}, ("--warnings-as-errors",), 2),
+        (WARNED, {}, (), 2),
+    ],
+)
+def test_codes(
+    plugin: Plugin, written: Written, *, example: str, spec: dict[str, Any], args: tuple[str, ...], code: int
+) -> None:
+    """The exit code is the job's outcome; one line says how it ended."""
+    written.create("nightly", **spec)
+    body = written.become("nightly", example)
+    done = plugin("wait", "nightly", *args)
+    status = body["status"]
+    assert (done.returncode, done.stderr) == (code, "")
+    assert done.stdout == f"backupjobwatch.azurebackup.dev/nightly: {status['phase']}: {status['message']}\n"
+
+
+@pytest.mark.parametrize(("example", "code"), [(DONE, 0), (FAILED, 1)])
+def test_return_on_both(plugin: Plugin, written: Written, control_plane: ControlPlane, example: str, code: int) -> None:
+    """It returns when the job ends, well or badly, and tells meanwhile what happens, on standard error."""
+    written.create("nightly")
+    waited = Waited(plugin, control_plane, "nightly", "--timeout", "40s")
+    written.become("nightly", RUNNING)
+    assert waited.process.stderr is not None
+    assert any("Running" in line for line in iter(waited.process.stderr.readline, ""))
+    written.become("nightly", example)
+    status, out, _ = waited.end()
+    assert status == code
+    assert len(out.splitlines()) == 1
+
+
+def test_timeout(plugin: Plugin, written: Written) -> None:
+    """What has not ended in time is 124, not earlier; a time-out of 0 looks once."""
+    written.create("nightly")
+    written.become("nightly", RUNNING)
+    started = time.monotonic()
+    done = plugin("wait", "nightly", "--timeout", "2s")
+    assert (done.returncode, done.stdout) == (124, "")
+    assert "not ended within 2 s" in done.stderr
+    assert time.monotonic() - started > 2
+    done = plugin("wait", "nightly", "--timeout", "0")
+    assert (done.returncode, done.stdout) == (124, "")
+
+
+def test_wrong_timeout(plugin: Plugin) -> None:
+    """A time-out that is no duration is refused with what to write."""
+    done = plugin("wait", "nightly", "--timeout", "1 hour")
+    assert done.returncode == 3
+    assert "write a duration such as 30s, 5m or 1h30m" in done.stderr
+
+
+def test_old_outcome_does_not_answer(plugin: Plugin, written: Written, control_plane: ControlPlane) -> None:
+    """A status of an earlier spec is none: not the success of the old job, not before the operator has seen the edit."""
+    written.create("nightly")
+    written.become("nightly", DONE)
+    written.edit("nightly", pollInterval="1m")
+    assert plugin("wait", "nightly", "--timeout", "0").returncode == 124
+    written.edit("nightly", jobResourceId=written.create("other")["spec"]["jobResourceId"])
+    waited = Waited(plugin, control_plane, "nightly", "--timeout", "40s")
+    written.become("nightly", FAILED)
+    assert waited.end()[0] == 1
+
+
+def test_missing(plugin: Plugin, written: Written) -> None:
+    """A watch that is not there is 3, at once."""
+    done = plugin("wait", "nightly")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "backupjobwatch.azurebackup.dev/nightly: there is no such watch\n"
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["deleted", "deleted and made anew"])
+def test_deleted(plugin: Plugin, written: Written, control_plane: ControlPlane, again: bool) -> None:  # noqa: FBT001
+    """A watch that is deleted is 3, and a new one of its name does not answer for it."""
+    written.create("nightly")
+    waited = Waited(plugin, control_plane, "nightly", "--timeout", "40s")
+    written.delete("nightly")
+    if again:
+        written.create("nightly")
+        written.become("nightly", DONE)
+    status, out, said = waited.end()
+    assert (status, out) == (3, "")
+    assert "was deleted" in said
+
+
+def test_deleted_during_an_outage(
+    plugin: Plugin, written: Written, control_plane: ControlPlane, faults: Faults
+) -> None:
+    """The same where the API server was gone meanwhile: the uid tells."""
+    written.create("nightly")
+    waited = Waited(plugin, control_plane, "nightly", "--timeout", "40s")
+    assert waited.process.stderr is not None
+    assert any("Unseen" in line for line in iter(waited.process.stderr.readline, ""))
+    faults.gone(spare="^e2e-test")
+    written.delete("nightly")
+    written.create("nightly")
+    written.become("nightly", DONE)
+    faults.back()
+    status, out, said = waited.end()
+    assert (status, out) == (3, "")
+    assert "was deleted, and made anew" in said
+
+
+def test_outage(plugin: Plugin, written: Written, faults: Faults) -> None:
+    """An API server that is gone, from the first on, is waited for."""
+    written.create("nightly")
+    written.become("nightly", DONE)
+    faults.gone(spare="^e2e-test")
+    process = plugin.start("wait", "nightly", "--timeout", "40s")
+    assert process.stderr is not None
+    assert "trying again" in process.stderr.readline()
+    faults.back()
+    assert ended(process)[0] == 0
+    faults.gone(spare="^e2e-test")
+    done = plugin("wait", "nightly", "--timeout", "3s")
+    assert done.returncode == 124
+    assert len([line for line in done.stderr.splitlines() if "trying again" in line]) == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_passing_trouble(plugin: Plugin, written: Written, faults: Faults, status: int) -> None:
+    """Refusals that pass are borne."""
+    from demo.controlplane import Fault
+
+    written.create("nightly")
+    written.become("nightly", DONE)
+    faults.add(Fault(path="/backupjobwatches", agent=AGENT, status=status, times=2))
+    assert plugin("wait", "nightly", "--timeout", "40s").returncode == 0
+
+
+def test_no_access(plugin: Plugin, written: Written, faults: Faults) -> None:
+    """A refusal that does not pass is 3, at once, in the API server's words."""
+    from demo.controlplane import Fault
+
+    written.create("nightly")
+    faults.add(Fault(path="/backupjobwatches", agent=AGENT, status=403, message="cannot list resource"))
+    done = plugin("wait", "nightly")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "cannot list resource" in done.stderr
+
+
+def test_access_that_expired(plugin: Plugin, written: Written, faults: Faults) -> None:
+    """A token that expired meanwhile is asked for anew, once."""
+    from demo.controlplane import Fault
+
+    written.create("nightly")
+    written.become("nightly", DONE)
+    faults.add(Fault(path="/backupjobwatches", agent=AGENT, status=401, times=1))
+    assert plugin("wait", "nightly", "--timeout", "40s").returncode == 0
+    faults.add(Fault(path="/backupjobwatches", agent=AGENT, status=401, times=2))
+    assert plugin("wait", "nightly", "--timeout", "40s").returncode == 3
+
+
+def test_suspended(plugin: Plugin, written: Written, control_plane: ControlPlane) -> None:
+    """A suspended watch is waited for, and is said to be one; it counts once it is resumed."""
+    written.create("nightly", suspend=True)
+    waited = Waited(plugin, control_plane, "nightly", "--timeout", "40s")
+    assert waited.process.stderr is not None
+    assert any("is suspended" in line for line in iter(waited.process.stderr.readline, ""))
+    written.edit("nightly", suspend=False)
+    written.become("nightly", DONE)
+    assert waited.end()[0] == 0
+
+
+def test_several(plugin: Plugin, written: Written) -> None:
+    """Of several the worst counts: failed, could not tell, timed out, warnings, succeeded."""
+    for name, example in (("done", DONE), ("failed", FAILED), ("running", RUNNING)):
+        written.create(name)
+        written.become(name, example)
+    for names, code in (
+        (("done", "done"), 0),
+        (("done", "running"), 124),
+        (("running", "missing", "done"), 3),
+        (("missing", "failed", "running"), 1),
+    ):
+        assert plugin("wait", *names, "--timeout", "2s").returncode == code
+
+
+def test_reader_that_left(plugin: Plugin, written: Written) -> None:
+    """Where nobody reads how it ended, it is no failure of the job's: 3."""
+    written.create("nightly")
+    written.become("nightly", DONE)
+    process = plugin.start("wait", "nightly")
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    code, _, said = ended(process)
+    assert code == 3
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("key", ["Ctrl-C at a terminal", "SIGINT"])
+def test_interrupted(plugin: Plugin, written: Written, control_plane: ControlPlane, key: str) -> None:
+    """Ctrl-C ends it with 130, without a traceback."""
+    written.create("nightly")
+    if key == "SIGINT":
+        waited = Waited(plugin, control_plane, "nightly")
+        assert waited.process.stderr is not None
+        said = waited.process.stderr.readline()
+        waited.process.send_signal(signal.SIGINT)
+        status, out, rest = waited.end()
+        assert (status, out) == (130, "")
+        said += rest
+    else:
+        with Screen(plugin, "wait", "nightly") as screen:
+            screen.until("Unseen")
+            assert screen.interrupt() == 130
+            said = screen.text
+    assert "Traceback" not in said

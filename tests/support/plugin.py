@@ -1,0 +1,229 @@
+"""``kubectl bjw``, run by the real kubectl, and watches for it to show, whose statuses are written without an operator."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from backupjobwatch.core.recovery_services import parse_job
+from backupjobwatch.core.status import next_status
+from backupjobwatch.core.watch import Watch
+from tests.support.azure import payload
+from tests.support.builders import VAULT_ID
+from tests.support.canary import hear
+from tests.support.kubernetes_client import path_of
+from tests.support.operator_process import ROOT, is_measured
+from tests.support.watches import manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from demo.controlplane import Cluster
+    from tests.support.kubernetes_client import KubernetesClient
+
+PROGRAMS: Final = ("kubectl-bjw", "kubectl_complete-bjw")
+AGENT: Final = r"^kubectl-bjw/"
+PATIENCE: Final = 40.0
+_INSTALLED: Final = Path(sys.executable).parent
+
+
+class Plugin:
+    """Runs ``kubectl bjw`` with the programs of this Python's environment on PATH; measured where this process is."""
+
+    def __init__(self, cluster: Cluster, kubectl: Path, folder: Path, namespace: str = "") -> None:
+        self._cluster = cluster
+        self._kubectl = kubectl
+        self._folder = folder
+        self.namespace = namespace
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # Shells start what runs in the background like that, and it is passed on: nothing would hear Ctrl-C.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        # As where the package is installed alone: kubernetes looks for this one, which takes two seconds to load.
+        (folder / "sitecustomize.py").write_text("import sys\nsys.modules['kubernetes_validate'] = None\n", "utf-8")
+        if is_measured():
+            for program in PROGRAMS:
+                script = folder / program
+                script.write_text(
+                    f'#!/bin/sh\nexec {sys.executable} -m coverage run {_INSTALLED / program} "$@"\n', "utf-8"
+                )
+                script.chmod(0o755)
+
+    def in_namespace(self, namespace: str) -> Plugin:
+        """Return the same, with another namespace as its default one."""
+        return Plugin(self._cluster, self._kubectl, self._folder, namespace)
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """Return the environment that kubectl is given."""
+        path = f"{self._folder}:{_INSTALLED}:{os.environ['PATH']}"
+        # kubernetes takes long to load; where its bytecode may not be kept beside it, it is kept for these tests alone.
+        bytecode = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self._folder.parent / "plugin-bytecode")}
+        shown = {"PATH": path, "PYTHONPATH": str(self._folder), "COLUMNS": "200"}
+        return {**os.environ, **self._cluster.environment, **bytecode, **shown, **variables}
+
+    def command(self, *args: str) -> list[str]:
+        """Return the command line."""
+        where = ("-n", self.namespace) if self.namespace and not {"-n", "-A"} & {*args} else ()
+        return [str(self._kubectl), "bjw", *args, *where]
+
+    def start(self, *args: str, **variables: str) -> subprocess.Popen[str]:
+        """Start a command."""
+        return subprocess.Popen(
+            self.command(*args),
+            env=self.environment(**variables),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *args: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        done = subprocess.run(
+            self.command(*args),
+            env=self.environment(**variables),
+            cwd=ROOT,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        hear(f"kubectl bjw {args[:1]}", done.stdout + done.stderr)
+        return done
+
+    def complete(self, *words: str) -> tuple[list[str], str]:
+        """Ask kubectl for what the shell may offer; return the candidates without what they mean, and the directive."""
+        done = subprocess.run(
+            [str(self._kubectl), "__complete", "bjw", *words],
+            env=self.environment(),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+        *candidates, directive = done.stdout.splitlines()
+        return [line.partition("\t")[0] for line in candidates], directive
+
+
+class Screen:
+    """A command at a terminal of its own."""
+
+    def __init__(self, plugin: Plugin, *args: str, **variables: str) -> None:
+        self._terminal, its_side = pty.openpty()
+        self._process = subprocess.Popen(
+            plugin.command(*args),
+            env=plugin.environment(TERM="xterm-256color", **variables),
+            cwd=ROOT,
+            stdin=its_side,
+            stdout=its_side,
+            stderr=its_side,
+            start_new_session=True,
+        )
+        os.close(its_side)
+        self.text = ""
+        """All that it has written."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        os.close(self._terminal)
+        hear("a terminal", self.text)
+
+    def until(self, pattern: str, *, after: int = 0) -> int:
+        """Wait until a regular expression is on the screen, written behind a place; return where that ends."""
+        deadline = time.monotonic() + PATIENCE
+        while (found := re.compile(pattern).search(self.text, after)) is None:
+            assert time.monotonic() < deadline, self.text[after:]
+            self._read()
+        return found.end()
+
+    def interrupt(self) -> int:
+        """Press Ctrl-C, as a terminal passes it on to all that run there, and return the exit code."""
+        os.killpg(self._process.pid, signal.SIGINT)
+        return self._process.wait(PATIENCE)
+
+    def end(self) -> int:
+        """Wait for the end, and return the exit code."""
+        while self._process.poll() is None:
+            self._read()
+        self._read()
+        return self._process.returncode
+
+    def _read(self) -> None:
+        if select.select([self._terminal], [], [], 0.1)[0]:
+            try:
+                self.text += os.read(self._terminal, 65536).decode(errors="replace")
+            except OSError:  # the other side was closed
+                time.sleep(0.1)
+
+
+class Written:
+    """Watches of a namespace, whose statuses the test writes as the operator would."""
+
+    def __init__(self, client: KubernetesClient, namespace: str) -> None:
+        self._client = client
+        self.namespace = namespace
+        self._count = 0
+
+    def create(self, name: str, labels: Mapping[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+        """Create one of a job that nothing is known of."""
+        self._count += 1
+        job_id = f"{VAULT_ID}/backupJobs/00000000-0000-4000-8000-{self._count:012}"
+        body = manifest(name, {"jobResourceId": job_id, **spec})
+        body["metadata"]["labels"] = dict(labels or {})
+        return self._done("POST", path_of(self.namespace), body)
+
+    def become(self, name: str, example: str, **properties: Any) -> dict[str, Any]:
+        """Have its job be as an example of Azure's is, with other *properties*."""
+        body = self._done("GET", path_of(self.namespace, name))
+        job = payload(example)
+        job_id = body["spec"]["jobResourceId"]
+        job |= {"id": job_id, "name": job_id.rsplit("/", 1)[1]}
+        job["properties"] |= properties
+        status = next_status(Watch.from_body(body), parse_job(job), run=0, now=datetime.now(UTC))
+        return self._done("PUT", f"{path_of(self.namespace, name)}/status", {**body, "status": status})
+
+    def edit(self, name: str, **spec: Any) -> dict[str, Any]:
+        """Change fields of the spec."""
+        kind = "application/merge-patch+json"
+        return self._done("PATCH", path_of(self.namespace, name), {"spec": spec}, content_type=kind)
+
+    def get(self, name: str) -> dict[str, Any]:
+        """Read one."""
+        return self._done("GET", path_of(self.namespace, name))
+
+    def delete(self, name: str) -> None:
+        """Delete one."""
+        self._done("DELETE", path_of(self.namespace, name))
+
+    def _done(self, method: str, path: str, body: Any = None, **options: str) -> dict[str, Any]:
+        answer = self._client(method, path, body, **options)
+        assert answer.status < HTTPStatus.MULTIPLE_CHOICES, answer
+        return answer.body
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Wait for a command's end, and return its exit code, what it answered, and what it said beside."""
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+    out = out or ""  # None where the test has closed it
+    hear("kubectl bjw", out + err)
+    return process.returncode, out, err
