@@ -16,7 +16,7 @@ from demo.controlplane import ControlPlaneUnavailable
 from tests.bench.azure import VAULTS
 from tests.bench.cluster import make_objects
 from tests.bench.costs import machine
-from tests.bench.measure import Plan, measure, tell
+from tests.bench.measure import INTERVAL, Plan, measure, tell
 from tests.bench.operators import OPERATORS, READS_PER_SECOND, Ours, Peer
 from tests.bench.report import write_report
 from tests.bench.result import Result, as_json, extrapolate
@@ -46,7 +46,7 @@ async def run(options: argparse.Namespace) -> list[Result]:
         for watches in options.sizes:
             measured = [kind for kind in kinds if kind is not Peer or watches <= PEER_LIMIT]
             objects = folder / f"objects-{watches}"
-            took = await make_objects(objects, watches, "30s")
+            took = await make_objects(objects, watches, f"{INTERVAL}s")
             tell(f"{watches} watches were made in {took:.0f} s")
             for kind in measured:
                 results.append(await measure(kind, _plan(kind, watches, folder, objects, options)))
@@ -77,7 +77,9 @@ def main() -> None:
     """Measure, and write the report."""
     names = [kind.name for kind in OPERATORS]
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--sizes", type=_sizes, default=list(SIZES), help="numbers of watches (default: 100,1000,10000)")
+    parser.add_argument(
+        "--sizes", type=_sizes, default=list(SIZES), help="numbers of watches (default: 100,1000,10000)"
+    )
     parser.add_argument("--only", type=lambda text: text.split(","), default=names, help=f"some of {','.join(names)}")
     parser.add_argument("--minutes", type=float, help="of each window (default: 5, and 2 for the floor and the peer)")
     parser.add_argument("--profile", choices=("svg", "txt"), help="have py-spy watch each window; it costs CPU itself")
@@ -85,8 +87,11 @@ def main() -> None:
     options = parser.parse_args()
     OUTPUT.mkdir(parents=True, exist_ok=True)
     about = {
-        **{"date": f"{datetime.now(UTC):%Y-%m-%d}", "command": " ".join(["python -m tests.bench", *sys.argv[1:]])},
-        **{"vaults": VAULTS, "interval_seconds": 30, "reads_per_second": READS_PER_SECOND},
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "command": " ".join(["python -m tests.bench", *sys.argv[1:]]),
+        "vaults": VAULTS,
+        "interval_seconds": INTERVAL,
+        "reads_per_second": READS_PER_SECOND,
         "machine": machine(),
     }
     try:

@@ -37,9 +37,7 @@ async def serve(directory: Path) -> None:
     """Run on the objects of a directory until standard input ends."""
     async with ControlPlane(directory) as cluster:
         hello = {"url": cluster.url, "environment": cluster.environment, "pids": cluster.processes.pids}
-        await answer_questions(
-            hello, {"count": lambda: count(cluster.requests), "clear": lambda: cluster.requests.clear()}
-        )
+        await answer_questions(hello, {"count": lambda: count(cluster.requests), "clear": cluster.requests.clear})
 
 
 def main() -> None:

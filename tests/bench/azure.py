@@ -87,9 +87,7 @@ async def serve(jobs: int) -> None:
     """Run until standard input ends."""
     azure = Azure(jobs)
     async with azure.simulator as simulator:
-        await answer_questions(
-            {"url": simulator.url}, {"end": azure.end, "count": azure.count, "clear": azure.clear}
-        )
+        await answer_questions({"url": simulator.url}, {"end": azure.end, "count": azure.count, "clear": azure.clear})
 
 
 def main() -> None:

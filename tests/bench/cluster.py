@@ -127,11 +127,13 @@ class Cluster:
         """Create the CRD, a namespace for each vault, and the watches."""
         await self._call("POST", _CRDS, yaml.safe_load(CRD.read_text(encoding="utf-8")))
         async with asyncio.timeout(30):
-            while await self._call("GET", f"{_WATCHES}/backupjobwatches", may_fail=True) is None:
+            while await self._call("GET", f"{_WATCHES}/backupjobwatches", may_fail=True) is None:  # noqa: ASYNC110 -- nothing tells us
                 await asyncio.sleep(0.1)
         for vault in range(VAULTS):
             metadata = {"name": namespace_of(vault)}
-            await self._call("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+            await self._call(
+                "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+            )
         numbers = iter(range(watches))
 
         async def create() -> None:

@@ -17,12 +17,12 @@ from tests.bench.costs import cpu_seconds, memory
 from tests.bench.result import Result, loop_lag, quantile
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from tests.bench.cluster import Sights
     from tests.bench.operators import Operator, Progress
 
-INTERVAL: Final = 30.0
+INTERVAL: Final = 30
 WARM_UP: Final = 30.0
 """Seconds after every watch was polled, before the window begins."""
 PATIENCE: Final = 240.0
@@ -123,10 +123,12 @@ async def _window(stage: _Stage, plan: Plan, start_up: float | None) -> Result:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
     cpu_after, lasted, held = stage.cpu(), time.monotonic() - began, memory(stage.operator.pid)
+    ended = time.time()
     after = await stage.operator.progress()
     reads, writes = await stage.azure.ask("count"), await stage.cluster.count()
     await stage.until_open(changing, PATIENCE)
     lags = [stage.sights.opened[number] - at for number, at in changed.items() if number in stage.sights.opened]
+    spared = sum(max(ended - at, 0) for at in stage.sights.opened.values())
     minutes = lasted / 60
     costs = {pid: (cpu_after[pid] - cpu_before[pid]) / minutes for pid in cpu_after}
     tell(
@@ -147,7 +149,7 @@ async def _window(stage: _Stage, plan: Plan, start_up: float | None) -> Result:
         status_writes_per_minute=writes.get("status_writes", 0) / minutes,
         start_up=start_up,
         ticks=after.ticks - before.ticks,
-        ticks_due=plan.watches * lasted / INTERVAL,
+        ticks_due=(plan.watches * lasted - spared) / INTERVAL,
         overdue=max((look.overdue for look in (*looks, after) if look.overdue is not None), default=None),
         changes=len(changed),
         changes_unseen=len(changed) - len(lags),
@@ -193,7 +195,7 @@ async def _look(operator: Operator, looks: list[Progress]) -> None:
 
 
 @contextlib.contextmanager
-def _profiled(pid: int, output: Path | None, seconds: float):  # noqa: ANN202
+def _profiled(pid: int, output: Path | None, seconds: float) -> Iterator[None]:
     if output is None:
         yield
         return
@@ -207,7 +209,7 @@ def _profiled(pid: int, output: Path | None, seconds: float):  # noqa: ANN202
         process.wait(60)
 
 
-async def _until(met, seconds: float) -> bool:
+async def _until(met: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while not met():
         if time.monotonic() > deadline:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import aiohttp
@@ -23,6 +22,7 @@ from tests.support.scrape import Scrape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from tests.bench.cluster import Sights
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import time
-from pathlib import Path
 from typing import Final
 
 VARIABLE: Final = "BENCH_PULSE"
@@ -29,11 +28,10 @@ class Pulse:
 
     async def beat(self) -> None:
         """Write for ever."""
-        with Path(os.environ[VARIABLE]).open("w") as file:
-            while True:
-                began = time.monotonic()
-                await asyncio.sleep(_NAP)
-                lag = max(time.monotonic() - began - _NAP, 0.0)
-                line = {"at": time.time(), "lag": lag, "ticks": self.ticks, "ticked": len(self.ticked)}
-                file.write(json.dumps(line) + "\n")
-                file.flush()
+        descriptor = os.open(os.environ[VARIABLE], os.O_WRONLY | os.O_CREAT)
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(_NAP)
+            lag = max(time.monotonic() - began - _NAP, 0.0)
+            line = {"at": time.time(), "lag": lag, "ticks": self.ticks, "ticked": len(self.ticked)}
+            os.write(descriptor, f"{json.dumps(line)}\n".encode())

@@ -90,18 +90,21 @@ def extrapolate(smaller: Result, larger: Result, watches: int) -> Result:
         slope = (high - low) / (larger.watches - smaller.watches)
         return float(high + slope * (watches - larger.watches))
 
-    linear = (
-        *("cpu_per_minute", "memory", "memory_peak", "list_pages_per_minute", "job_gets_per_minute"),
-        *("status_writes_per_minute", "ticks", "ticks_due"),
-    )
     return Result(
         operator=larger.operator,
         watches=watches,
         extrapolated=True,
         minutes=0.0,
+        cpu_per_minute=reach("cpu_per_minute"),
+        memory=reach("memory"),
+        memory_peak=reach("memory_peak"),
+        list_pages_per_minute=reach("list_pages_per_minute"),
+        job_gets_per_minute=reach("job_gets_per_minute"),
+        status_writes_per_minute=reach("status_writes_per_minute"),
+        ticks=0.0,
+        ticks_due=0.0,
         loop_lag_mean=math.nan,
         loop_lag_p99=math.nan,
-        **{name: reach(name) for name in linear},
     )
 
 
