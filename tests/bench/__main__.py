@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import shutil
 import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from demo.controlplane import ControlPlaneUnavailable
 from tests.bench.azure import VAULTS
 from tests.bench.cluster import make_objects
 from tests.bench.costs import machine
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 OUTPUT: Final = ROOT / "build" / "bench"
 PUBLISHED: Final = ROOT / "docs" / "bench"
 SIZES: Final = (100, 1000, 10_000)
+SMALLEST: Final = 20
 PEER_LIMIT: Final = 1000
 """Watches beyond which a peer would only show how it drowns."""
 HEARTBEAT_MINUTES: Final = 5.0
@@ -37,10 +38,9 @@ HEARTBEAT_MINUTES: Final = 5.0
 OTHER_MINUTES: Final = 2.0
 
 
-async def run(options: argparse.Namespace) -> list[Result]:
-    """Measure what is asked for."""
+async def run(options: argparse.Namespace, results: list[Result]) -> None:
+    """Measure what is asked for; *results* has all that was done, whatever happens."""
     kinds = [kind for kind in OPERATORS if kind.name in options.only]
-    results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="backupjobwatch-bench-") as scratch:
         folder = Path(scratch)
         for watches in options.sizes:
@@ -49,10 +49,12 @@ async def run(options: argparse.Namespace) -> list[Result]:
             took = await make_objects(objects, watches, f"{INTERVAL}s")
             tell(f"{watches} watches were made in {took:.0f} s")
             for kind in measured:
-                results.append(await measure(kind, _plan(kind, watches, folder, objects, options)))
-                shutil.copy(folder / f"{kind.name}.log", OUTPUT / f"{kind.name}-{watches}.log")
+                try:
+                    results.append(await measure(kind, _plan(kind, watches, folder, objects, options)))
+                finally:
+                    with contextlib.suppress(FileNotFoundError):
+                        shutil.copy(folder / f"{kind.name}.log", OUTPUT / f"{kind.name}-{watches}.log")
             shutil.rmtree(objects)
-    return [*results, *_reckoned(results, options.sizes)]
 
 
 def _plan(kind: type[Operator], watches: int, folder: Path, objects: Path, options: argparse.Namespace) -> Plan:
@@ -70,7 +72,17 @@ def _reckoned(results: Sequence[Result], sizes: Sequence[int]) -> list[Result]:
 
 
 def _sizes(text: str) -> list[int]:
-    return sorted(int(size) for size in text.split(","))
+    sizes = sorted(int(size) for size in text.split(","))
+    if sizes[0] < SMALLEST:
+        raise argparse.ArgumentTypeError(f"write numbers of at least {SMALLEST}")
+    return sizes
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := set(names) - {kind.name for kind in OPERATORS}:
+        raise argparse.ArgumentTypeError(f"no such operator: {', '.join(unknown)}")
+    return names
 
 
 def main() -> None:
@@ -80,7 +92,7 @@ def main() -> None:
     parser.add_argument(
         "--sizes", type=_sizes, default=list(SIZES), help="numbers of watches (default: 100,1000,10000)"
     )
-    parser.add_argument("--only", type=lambda text: text.split(","), default=names, help=f"some of {','.join(names)}")
+    parser.add_argument("--only", type=_names, default=names, help=f"some of {','.join(names)}")
     parser.add_argument("--minutes", type=float, help="of each window (default: 5, and 2 for the floor and the peer)")
     parser.add_argument("--profile", choices=("svg", "txt"), help="have py-spy watch each window; it costs CPU itself")
     parser.add_argument("--publish", action="store_true", help=f"copy the report to {PUBLISHED.relative_to(ROOT)}")
@@ -94,14 +106,20 @@ def main() -> None:
         "reads_per_second": READS_PER_SECOND,
         "machine": machine(),
     }
+    results: list[Result] = []
     try:
-        results = asyncio.run(run(options))
-    except ControlPlaneUnavailable as error:
-        sys.exit(str(error))
+        asyncio.run(run(options, results))
+    finally:
+        if results:
+            results += _reckoned(results, options.sizes)
+            _write(about, results, publish=options.publish)
+
+
+def _write(about: dict[str, Any], results: list[Result], *, publish: bool) -> None:
     document = {**about, "results": [as_json(result) for result in results]}
     (OUTPUT / "results.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     written = write_report(document, results, OUTPUT)
-    if options.publish:
+    if publish:
         PUBLISHED.mkdir(parents=True, exist_ok=True)
         for path in (OUTPUT / "results.json", *written):
             shutil.copy(path, PUBLISHED / path.name)

@@ -59,4 +59,5 @@ def _line(axes: Any, operator: str, results: Sequence[Result], figure: Figure) -
     if measured:
         axes.plot(*zip(*measured, strict=True), marker="o", color=colour, label=NAMES[operator])
     if len(reckoned) > 1:
-        axes.plot(*zip(*reckoned, strict=True), marker="o", markerfacecolor="white", linestyle="--", color=colour)
+        style = {"marker": "o", "markerfacecolor": "white", "markevery": slice(1, None), "linestyle": "--"}
+        axes.plot(*zip(*reckoned, strict=True), color=colour, **style)
