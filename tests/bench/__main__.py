@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import importlib.util
 import json
 import shutil
 import sys
@@ -97,6 +98,8 @@ def main() -> None:
     parser.add_argument("--profile", choices=("svg", "txt"), help="have py-spy watch each window; it costs CPU itself")
     parser.add_argument("--publish", action="store_true", help=f"copy the report to {PUBLISHED.relative_to(ROOT)}")
     options = parser.parse_args()
+    if importlib.util.find_spec("matplotlib") is None:  # found out now rather than in the end
+        sys.exit("The plots need the dependency group bench, which `make bench` installs.")
     OUTPUT.mkdir(parents=True, exist_ok=True)
     about = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
