@@ -8,6 +8,7 @@ import contextlib
 import importlib.util
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -110,6 +111,7 @@ def main() -> None:
         "machine": machine(),
     }
     results: list[Result] = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # and leave no process behind
     try:
         asyncio.run(run(options, results))
     finally:
