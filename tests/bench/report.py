@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.bench.goals import NOTHING, goals
+from tests.bench.measure import WARM_UP
 from tests.bench.plots import draw_plots
 
 if TYPE_CHECKING:
@@ -50,7 +51,12 @@ def as_markdown(document: Mapping[str, Any], results: Sequence[Result]) -> str:
         *(_row(_cells(result)) for result in sorted(results, key=_order)),
         "",
         "\\* reckoned along the line through the peer's two smaller runs, not measured.",
-        "Lag is from the end of a job to its open gate. The event loop's lag is a histogram's: the bound of the bucket.",
+        "",
+        "Every operator begins with the same objects, none of which has a status: start-up lasts from the start of its process",
+        "until each watch has one (the floor: until each timer has fired). What is per minute was measured in a window that",
+        f"began {WARM_UP:g} s later and lasted {_windows(results)} min, while one job of a hundred, ten at least, ended. Lag is from",
+        "the end of such a job to its open gate. The event loop's lag is the bound of a histogram's bucket. In the end, 1,000",
+        "jobs (or the number in brackets) ended at one instant: the last column is the time until the last gate was open.",
         "",
         _row(["goal", "limit", "measured", ""]),
         _row(["---", "--:", "--:", "---"]),
@@ -61,6 +67,11 @@ def as_markdown(document: Mapping[str, Any], results: Sequence[Result]) -> str:
         *_servers([result for result in sorted(results, key=_order) if not result.extrapolated]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _windows(results: Sequence[Result]) -> str:
+    minutes = sorted({round(result.minutes, 1) for result in results if not result.extrapolated})
+    return " or ".join(f"{each:g}" for each in minutes)
 
 
 def _cells(result: Result) -> list[str]:
