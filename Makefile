@@ -7,7 +7,7 @@ UV := UV_PROJECT_ENVIRONMENT=$(VENV) build/uv/bin/uv
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup control-plane check audit format test test-end-to-end test-in-process soak bench-reads demo dashboard pictures sbom image clean
+.PHONY: help setup control-plane check audit format test test-end-to-end test-in-process soak bench bench-reads demo dashboard pictures sbom image clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -66,6 +66,10 @@ test-in-process: setup  ## The other half
 
 soak: setup  ## A hundred kills, a month of ticks, thousands of broken answers and objects (three quarters of an hour)
 	SOAK=yes $(BIN)/python -m pytest -s tests/functional/test_fuzz_answers.py tests/functional/test_fuzz_objects.py tests/functional/test_leaks.py tests/e2e/test_kills.py
+
+bench: setup  ## Measure what it costs, beside kopf alone and a plain operator (forty minutes; ARGS are those of tests.bench)
+	$(UV) sync --quiet --frozen --inexact --group bench
+	$(BIN)/python -m tests.bench $(ARGS)
 
 bench-reads: setup  ## Count how often Azure is asked for many watches (a quarter of an hour)
 	$(BIN)/python -m tests.bench.reads

@@ -41,6 +41,10 @@ class Accesses(Protocol):
         """Forget what is kept of an identity that does not work."""
         ...
 
+    def close(self) -> None:
+        """Look for no more identities."""
+        ...
+
 
 class Observer:
     """Observes watches, each with its own access."""

@@ -1,0 +1,80 @@
+"""Servers of the benchmark as processes of their own, so that what they cost is not the operator's: asked by lines of JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from tests.support.operator_process import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PATIENCE: Final = 30.0
+LONGEST_LINE: Final = 2**24
+
+
+class Child:
+    """``python -m <module>``, which answers questions on its standard output until its standard input ends."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._turn = asyncio.Lock()
+        self.hello: dict[str, Any] = {}
+        """What it said when it was ready."""
+
+    @classmethod
+    async def start(cls, module: str, *args: str) -> Self:
+        """Start it, and wait until it is ready."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", module, *args),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=LONGEST_LINE,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        child = cls(process)
+        child.hello = await child._answer()
+        return child
+
+    async def ask(self, command: str, **arguments: Any) -> Any:
+        """Have it do something, and return what it says."""
+        async with self._turn:
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps({"command": command, **arguments}).encode() + b"\n")
+            await self._process.stdin.drain()
+            return await self._answer()
+
+    async def stop(self) -> None:
+        """End it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), PATIENCE)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+    async def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"a server of the benchmark has ended: exit code {await self._process.wait()}")
+        return json.loads(line)
+
+
+async def answer_questions(hello: Mapping[str, Any], commands: Mapping[str, Callable[..., Any]]) -> None:
+    """Be such a child: say *hello*, and do what is asked until nobody is there to ask."""
+    reader = asyncio.StreamReader(limit=LONGEST_LINE)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
+    with contextlib.closing(transport):
+        print(json.dumps({**hello, "pid": os.getpid()}), flush=True)
+        while line := await reader.readline():
+            arguments = json.loads(line)
+            print(json.dumps(commands[arguments.pop("command")](**arguments)), flush=True)

@@ -1,0 +1,218 @@
+"""Measures one operator at one number of watches: start-up, a window of some minutes, and a crowd of jobs that end at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tests.bench.child import Child
+from tests.bench.cluster import Cluster, copied
+from tests.bench.costs import cpu_seconds, memory
+from tests.bench.result import Result, loop_lag, quantile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from tests.bench.cluster import Sights
+    from tests.bench.operators import Operator, Progress
+
+INTERVAL: Final = 30
+WARM_UP: Final = 30.0
+"""Seconds after every watch was polled, before the window begins."""
+PATIENCE: Final = 240.0
+"""Seconds that start-up, and the crowd, are waited for."""
+AFTERWARDS: Final = INTERVAL + 15
+"""Seconds of the window in which no job ends any more, so that all ends can be seen in it."""
+CHANGES: Final = 0.01
+"""The share of the jobs that end in the window; ten at least."""
+CROWD: Final = 1000
+LOOK_EVERY: Final = 30.0
+"""How often the operator is looked at, as often as Prometheus scrapes."""
+
+
+def tell(words: str) -> None:
+    """Say how far the benchmark is."""
+    print(f"{time.strftime('%H:%M:%S')} {words}", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is measured, and how long."""
+
+    watches: int
+    minutes: float
+    folder: Path
+    objects: Path
+    """A control plane's directory with the watches in it."""
+    profile: Path | None = None
+    """Where to write a profile of the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    operator: Operator
+    cluster: Cluster
+    azure: Child
+    sights: Sights
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {"operator": self.operator.pid, **self.cluster.pids, "simulator": self.azure.hello["pid"]}
+
+    def cpu(self) -> dict[str, float]:
+        return {name: cpu_seconds(pid) for name, pid in self.pids.items()}
+
+    async def until_open(self, numbers: Collection[int], seconds: float) -> bool:
+        return await _until(lambda: self.sights.opened.keys() >= set(numbers), seconds)
+
+
+async def measure(kind: type[Operator], plan: Plan) -> Result:
+    """Run an operator, and measure it."""
+    name = f"{kind.name} with {plan.watches} watches"
+    directory = copied(plan.objects, plan.folder / "control-plane")
+    azure = await Child.start("tests.bench.azure", str(plan.watches))
+    try:
+        async with Cluster.running(directory) as cluster, cluster.seen() as sights:
+            tell(f"{name}: start")
+            started = time.time()
+            operator = kind(plan.folder, cluster.environment, azure.hello["url"])
+            try:
+                stage = _Stage(operator, cluster, azure, sights)
+                start_up = await _start_up(stage, started, plan.watches)
+                tell(f"{name}: {f'all polled after {start_up:.1f} s' if start_up else 'not all polled'}")
+                await asyncio.sleep(WARM_UP)
+                return await _window(stage, plan, start_up)
+            finally:
+                operator.stop()
+    finally:
+        await azure.stop()
+
+
+async def _start_up(stage: _Stage, started: float, watches: int) -> float | None:
+    while (polled := await stage.operator.polled(stage.sights)) < watches:
+        if stage.operator.failure:
+            raise RuntimeError(stage.operator.failure)
+        if stage.sights.failure is not None:
+            raise stage.sights.failure
+        if time.time() - started > PATIENCE:
+            tell(f"only {polled} of {watches} were polled within {PATIENCE:g} s")
+            return None
+        await asyncio.sleep(0.2)
+    if stage.operator.asks:
+        return max(stage.sights.polled.values()) - started
+    return time.time() - started
+
+
+async def _window(stage: _Stage, plan: Plan, start_up: float | None) -> Result:
+    seconds = plan.minutes * 60
+    changing = range(max(int(plan.watches * CHANGES), 10)) if stage.operator.asks else range(0)
+    await stage.azure.ask("clear")
+    await stage.cluster.clear()
+    before, cpu_before, began = await stage.operator.progress(), stage.cpu(), time.monotonic()
+    looks: list[Progress] = []
+    with _profiled(stage.operator.pid, plan.profile, seconds):
+        looking = asyncio.create_task(_look(stage.operator, looks))
+        changed = await _change(stage, changing, seconds - AFTERWARDS)
+        await asyncio.sleep(max(began + seconds - time.monotonic(), 0))
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+    cpu_after, lasted, held = stage.cpu(), time.monotonic() - began, memory(stage.operator.pid)
+    ended = time.time()
+    after = await stage.operator.progress()
+    reads, writes = await stage.azure.ask("count"), await stage.cluster.count()
+    await stage.until_open(changing, PATIENCE)
+    lags = [stage.sights.opened[number] - at for number, at in changed.items() if number in stage.sights.opened]
+    spared = sum(max(ended - at, 0) for at in stage.sights.opened.values())
+    minutes = lasted / 60
+    costs = {pid: (cpu_after[pid] - cpu_before[pid]) / minutes for pid in cpu_after}
+    tell(
+        f"  {costs['operator']:.2f} CPU seconds a minute, {held.now:.0f} MB, {reads} and {writes} in {lasted:.0f} s; "
+        f"servers: {', '.join(f'{pid} {cost:.1f}' for pid, cost in costs.items() if pid != 'operator')}"
+    )
+    mean, p99 = loop_lag(before, after)
+    crowd, crowd_seconds = await _crowd(stage, plan.watches, len(changing))
+    return Result(
+        operator=stage.operator.name,
+        watches=plan.watches,
+        minutes=minutes,
+        cpu_per_minute=costs.pop("operator"),
+        memory=held.now,
+        memory_peak=held.peak,
+        list_pages_per_minute=reads["list_pages"] / minutes,
+        job_gets_per_minute=reads["job_gets"] / minutes,
+        status_writes_per_minute=writes.get("status_writes", 0) / minutes,
+        start_up=start_up,
+        ticks=after.ticks - before.ticks,
+        ticks_due=(plan.watches * lasted - spared) / INTERVAL,
+        overdue=max((look.overdue for look in (*looks, after) if look.overdue is not None), default=None),
+        changes=len(changed),
+        changes_unseen=len(changed) - len(lags),
+        lag_p50=quantile(lags, 0.5),
+        lag_p99=quantile(lags, 0.99),
+        lag_max=quantile(lags, 1.0),
+        loop_lag_mean=mean,
+        loop_lag_p99=p99,
+        crowd=crowd,
+        crowd_seconds=crowd_seconds,
+        others=costs,
+        details={name: value - before.details.get(name, 0.0) for name, value in after.details.items()},
+        tracebacks=stage.operator.tracebacks(),
+    )
+
+
+async def _change(stage: _Stage, numbers: range, seconds: float) -> dict[int, float]:
+    """End jobs one by one, evenly over the time; return when each did."""
+    began, changed = time.monotonic(), {}
+    for count, number in enumerate(numbers):
+        await asyncio.sleep(max(began + seconds * (count + 0.5) / len(numbers) - time.monotonic(), 0))
+        changed[number] = await stage.azure.ask("end", numbers=[number])
+    return changed
+
+
+async def _crowd(stage: _Stage, watches: int, ended: int) -> tuple[int, float | None]:
+    if not stage.operator.asks:
+        return 0, None
+    numbers = range(ended, min(ended + CROWD, watches))
+    began = await stage.azure.ask("end", numbers=list(numbers))
+    if not await stage.until_open(numbers, PATIENCE):
+        tell(f"  {len(numbers)} jobs ended at once: not all gates open within {PATIENCE:g} s")
+        return len(numbers), None
+    lasted = max(stage.sights.opened[number] for number in numbers) - began
+    tell(f"  {len(numbers)} jobs ended at once: the last gate was open after {lasted:.1f} s")
+    return len(numbers), lasted
+
+
+async def _look(operator: Operator, looks: list[Progress]) -> None:
+    while True:
+        await asyncio.sleep(LOOK_EVERY)
+        looks.append(await operator.progress())
+
+
+@contextlib.contextmanager
+def _profiled(pid: int, output: Path | None, seconds: float) -> Iterator[None]:
+    if output is None:
+        yield
+        return
+    command = ["py-spy", "record", "--nonblocking", "--pid", str(pid), "--duration", f"{seconds:.0f}", "--rate", "50"]
+    command[0] = str(Path(sys.executable).with_name("py-spy"))
+    kind = "raw" if output.suffix == ".txt" else "flamegraph"
+    process = subprocess.Popen([*command, "--format", kind, "--output", str(output)], stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.wait(60)
+
+
+async def _until(met: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not met():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.1)
+    return True

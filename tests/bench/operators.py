@@ -1,0 +1,197 @@
+"""The three operators that are measured, each as a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import aiohttp
+
+from backupjobwatch.metrics import catalogue
+from tests.bench.azure import TOKEN
+from tests.bench.pulse import VARIABLE
+from tests.support.operator_process import ROOT, clean_environment
+from tests.support.scrape import Scrape
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from tests.bench.cluster import Sights
+
+READS_PER_SECOND: Final = 25
+"""https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling"""
+_PATIENCE: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an operator is, since its start."""
+
+    ticks: float
+    """Ticks of watches."""
+    loop_lags: Mapping[float, float]
+    """How many naps of the event loop ended at most so many seconds late."""
+    loop_lag_sum: float
+    overdue: float | None = None
+    """Seconds by which the most overdue poll is late; None where nobody knows."""
+    details: Mapping[str, float] = field(default_factory=dict)
+
+
+class Operator(ABC):
+    """An operator that can be started, looked at and stopped."""
+
+    name: ClassVar[str]
+    asks: ClassVar[bool] = True
+    """Whether it asks Azure at all."""
+    modules: ClassVar[Sequence[str]]
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], azure: str) -> None:
+        self.log = folder / f"{self.name}.log"
+        with self.log.open("w") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", *self.modules],
+                env=clean_environment(**environment, **self._variables(folder, azure), PYTHONPATH=str(ROOT)),
+                cwd=ROOT,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def failure(self) -> str:
+        """Say how it ended, if it did."""
+        if self._process.poll() is None:
+            return ""
+        return f"{self.name} ended with exit code {self._process.returncode}:\n{self.log.read_text()[-2000:]}"
+
+    def tracebacks(self) -> int:
+        """Count the defects that it has told of."""
+        return self.log.read_text(encoding="utf-8", errors="replace").count("Traceback")
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    @abstractmethod
+    async def progress(self) -> Progress:
+        """Look how far it is."""
+
+    async def polled(self, sights: Sights) -> int:
+        """Tell how many watches have been polled at least once."""
+        return len(sights.polled)
+
+    @abstractmethod
+    def _variables(self, folder: Path, azure: str) -> dict[str, str]:
+        """Return what its environment has of its own."""
+
+
+class Ours(Operator):
+    """backupjobwatch, as users run it."""
+
+    name = "ours"
+    modules = ("backupjobwatch", "run")
+
+    def _variables(self, folder: Path, azure: str) -> dict[str, str]:
+        self._port = _free_port()
+        settings = {
+            "AZURE_ENDPOINT": azure,
+            "DEVELOPMENT": "true",
+            "DEVELOPMENT_TOKEN": TOKEN,
+            "OPERATOR_IDENTITY_NAMESPACES": "*",
+            "AZURE_READS_PER_SECOND": str(READS_PER_SECOND),
+            "PROBE_PORT": "0",
+            "METRICS_PORT": str(self._port),
+        }
+        return {f"BACKUPJOBWATCH_{name}": value for name, value in settings.items()}
+
+    async def progress(self) -> Progress:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(30)) as http,
+            http.get(f"http://127.0.0.1:{self._port}/metrics") as answer,
+        ):
+            scrape = Scrape(await answer.text())
+        reads, lag, late = catalogue.READS.name, catalogue.LOOP_LAG.name, catalogue.POLL_LAG.name
+        answers = {each: scrape.value(reads, answer=each) for each in catalogue.ANSWERS}
+        writes = {
+            f"writes_{each}": scrape.value(catalogue.WRITES.name, reason=each, result="written")
+            for each in catalogue.WRITE_REASONS
+        }
+        polls = {f"poll_lag_le_{bound:g}": _bucket(scrape, late, bound) for bound in catalogue.POLL_LAG.buckets}
+        return Progress(
+            ticks=sum(answers.values()),
+            loop_lags={
+                **{bound: _bucket(scrape, lag, bound) for bound in catalogue.LOOP_LAG.buckets},
+                float("inf"): scrape.value(f"{lag}_count"),
+            },
+            loop_lag_sum=scrape.value(f"{lag}_sum"),
+            overdue=scrape.value(catalogue.OVERDUE.name),
+            details={**answers, **writes, **polls, "polls": scrape.value(f"{late}_count")},
+        )
+
+
+class _Pulsing(Operator):
+    def _variables(self, folder: Path, azure: str) -> dict[str, str]:
+        self._pulse = folder / f"{self.name}.pulse"
+        self._pulse.unlink(missing_ok=True)
+        return {VARIABLE: str(self._pulse), "BENCH_AZURE": azure, "BENCH_TOKEN": TOKEN}
+
+    def beats(self) -> list[dict[str, Any]]:
+        with contextlib.suppress(FileNotFoundError):
+            return [json.loads(line) for line in self._pulse.read_text().splitlines(keepends=True) if line[-1] == "\n"]
+        return []
+
+    async def progress(self) -> Progress:
+        beats = self.beats()
+        lags = [beat["lag"] for beat in beats]
+        bounds = (*catalogue.LOOP_LAG.buckets, float("inf"))
+        return Progress(
+            ticks=beats[-1]["ticks"] if beats else 0,
+            loop_lags={bound: sum(lag <= bound for lag in lags) for bound in bounds},
+            loop_lag_sum=sum(lags),
+        )
+
+
+class Floor(_Pulsing):
+    """A timer that does nothing."""
+
+    name = "floor"
+    asks = False
+    modules = ("tests.bench.floor",)
+
+    async def polled(self, sights: Sights) -> int:
+        beats = self.beats()
+        return beats[-1]["ticked"] if beats else 0
+
+
+class Peer(_Pulsing):
+    """One GET and one patch per watch and tick."""
+
+    name = "peer"
+    modules = ("tests.bench.peer",)
+
+
+OPERATORS: Final[tuple[type[Operator], ...]] = (Floor, Peer, Ours)
+
+
+def _bucket(scrape: Scrape, name: str, bound: float) -> float:
+    return scrape.value(f"{name}_bucket", le=str(float(bound)))
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        return int(unused.getsockname()[1])
