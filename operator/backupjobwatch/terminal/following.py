@@ -45,6 +45,9 @@ class _OwnAccess:
     def drop(self, namespace: str, identity: Identity) -> None:
         """Keep it: the client has asked for another token already."""
 
+    def close(self) -> None:
+        """Nothing is looked for."""
+
 
 async def follow(bodies: Sequence[Body], settings: Settings, *, on_change: Callable[[Body], None]) -> None:
     """Follow all of *bodies* to their ends, writing their ``status``; *on_change* is called after each write.
