@@ -9,13 +9,16 @@ import subprocess
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+import yaml
 
 from backupjobwatch.metrics import catalogue
 from backupjobwatch.settings import Settings
 from demo.prometheus import find_binaries
-from tests.contract.markdown import table
+from tests.contract.kustomizations import build
+from tests.contract.markdown import blocks, table
 from tests.contract.monitoring import ALERTS, COMPONENT, DASHBOARD, dashboard_queries, metrics_in, rule_file
 from tests.contract.project import ROOT, Manifest, kustomize, load, pick, read
+from tests.support.helm import CHART, run_helm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +36,24 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
     text = f"resources: [{up}/manifests/base]\ncomponents: [{up}/{COMPONENT}]\n"
     (folder / "kustomization.yaml").write_text(text, encoding="utf-8")
     return kustomize(folder)
+
+
+def silence(folder: Path, rule: Manifest, gone: str, *others: str) -> str:
+    """Return what promtool objects if the operator of these labels vanishes among *others*, and one alert tells which."""
+    (folder / "rules.yaml").write_text(yaml.safe_dump(rule["spec"]), encoding="utf-8")
+    values = {**dict.fromkeys(others, "1x60"), gone: "1x10 stale"}
+    one = [{"labels": "{}", "value": 1}]
+    firing = ('count(ALERTS{alertstate="firing"})', f'count(ALERTS{{alertname="BackupJobWatchDown",{gone}}})')
+    test = {
+        "interval": "1m",
+        "input_series": [
+            {"series": f"backupjobwatch_build_info{{{labels}}}", "values": each} for labels, each in values.items()
+        ],
+        "promql_expr_test": [{"expr": query, "eval_time": "30m", "exp_samples": one} for query in firing],
+    }
+    (folder / "test.yaml").write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "tests": [test]}), encoding="utf-8")
+    done = promtool("test", "rules", "test.yaml", folder=folder)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
 def promtool(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -67,6 +88,32 @@ def test_each_alert_is_tried(tmp_path: Path, alert: str) -> None:
     done = promtool("test", "rules", UNIT_TESTS.name, folder=tmp_path)
     assert done.returncode == 1
     assert alert in done.stdout + done.stderr
+
+
+def test_each_shard_is_missed(tmp_path: Path) -> None:
+    """With the sample of shards and its component, the loss of any shard is told, though the others are there."""
+    folder = tmp_path.resolve()
+    sharded = os.path.relpath(ROOT / "manifests" / "samples" / "sharded", folder)
+    text = f"resources: [{sharded}]\ncomponents: [{sharded}/monitoring]\n"
+    (folder / "kustomization.yaml").write_text(text, encoding="utf-8")
+    objects = kustomize(folder)
+    pods = [each["spec"]["template"]["metadata"]["labels"] for each in objects if each["kind"] == "Deployment"]
+    instances = [f'app_kubernetes_io_instance="{labels["app.kubernetes.io/instance"]}"' for labels in pods]
+    assert len(set(instances)) == 2
+    assert pick(objects, "PodMonitor")["spec"]["podTargetLabels"] == ["app.kubernetes.io/instance"]
+    for gone in instances:
+        assert silence(folder, pick(objects, "PrometheusRule"), gone, *{*instances} - {gone}) == ""
+
+
+def test_a_teams_own_operator_is_missed(tmp_path: Path) -> None:
+    """With the patch of the document for the overlay, and with the chart, so is that of one namespace."""
+    (text,) = (each for each in blocks(read("docs/metrics.md"), "yaml") if "PrometheusRule" in each)
+    patched = build(tmp_path.resolve(), "namespaced", "monitoring", namespace="team-a", **yaml.safe_load(text))
+    sets = [part for each in ("namespaced=true", "monitoring.enabled=true") for part in ("--set", each)]
+    done = run_helm(tmp_path, "template", "backupjobwatch", str(CHART), "--namespace", "team-a", *sets)
+    for objects in (patched, list(yaml.safe_load_all(done.stdout))):
+        rule = pick(objects, "PrometheusRule")
+        assert silence(tmp_path, rule, 'namespace="team-a"', 'namespace="team-b"') == ""
 
 
 @EACH_ALERT
