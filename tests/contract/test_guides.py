@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
+import re
+import shlex
 import subprocess
 from typing import TYPE_CHECKING, Final
 
@@ -23,12 +27,14 @@ BLOCKS: Final = markdown.blocks(read(GUIDE), "sh")
 STEPS: Final = len(BLOCKS) - 2
 """What goes before the install, and the look at it, in blocks of commands."""
 IMAGE: Final = f"acrplatform.azurecr.io/backupjobwatch:{__version__}"
+OTHER: Final = "77777777-7777-4777-8777-777777777777"
 CLIENT: Final = "33333333-3333-4333-8333-333333333333"
 STAND_IN: Final = f"""#!/bin/bash
 printf '%q ' az "$@" >> "$CALLS"; echo >> "$CALLS"
 case "$*" in
   *clientId*) echo {CLIENT};;
   *principalId*) echo 44444444-4444-4444-8444-444444444444;;
+  *tenantId*) echo 66666666-6666-4666-8666-666666666666;;
   *loginServer*) echo acrplatform.azurecr.io;;
   *issuerUrl*) echo https://issuer.example.com/;;
   "account show"*) echo 55555555-5555-4555-8555-555555555555;;
@@ -76,6 +82,33 @@ def test_assigns_the_role_that_is_made(calls: list[str]) -> None:
     assert "--role {} ".format(name.replace(" ", "\\ ")) in call
     assert "--assignee-object-id 44444444-4444-4444-8444-444444444444" in call
     assert "/subscriptions/55555555-5555-4555-8555-555555555555/resourceGroups/rg-backup" in call
+
+
+def test_another_identity_for_a_namespace(tmp_path: Path, calls: list[str]) -> None:
+    """With the other names, and without the role, a namespace has an identity of its own; the operator's keeps its trust."""
+    names = re.sub(r"^# export", "export", BLOCKS[0], flags=re.MULTILINE)
+    (access,) = (each for each in markdown.blocks(read("docs/azure-access.md"), "sh") if "$TENANT_ID" in each)
+    steps = [each for each in BLOCKS[1:STEPS] if "role definition create" not in each]
+    assert len(steps) == STEPS - 2
+    shown = run(tmp_path, names, *steps, access.replace("kubectl", "echo"))
+    again = (tmp_path / "calls").read_text().splitlines()
+    credentials = [call for call in (*calls, *again) if "federated-credential create" in call]
+    first, second = (dict(itertools.pairwise(shlex.split(call))) for call in credentials)
+    assert first["--identity-name"] != second["--identity-name"]
+    assert second["--subject"] == "system:serviceaccount:team-a:azure-backup-reader"
+    assert "role.json" not in "".join(again)
+    assert "--namespace team-a create serviceaccount azure-backup-reader\n" in shown
+    assert f"client-id={CLIENT} azure.workload.identity/tenant-id=66666666-6666-4666-8666-666666666666" in shown
+
+
+def test_vaults_of_another_subscription(tmp_path: Path) -> None:
+    """One name says where the vaults are: the role is for there, and is assigned there."""
+    names = re.sub(r'VAULT_SUBSCRIPTION_ID="\$.*"', f'VAULT_SUBSCRIPTION_ID="{OTHER}"', BLOCKS[0])
+    run(tmp_path, names, *BLOCKS[1:STEPS])
+    assert json.loads((tmp_path / "role.json").read_text())["AssignableScopes"] == [f"/subscriptions/{OTHER}"]
+    asked = (tmp_path / "calls").read_text()
+    assert f"--scope /subscriptions/{OTHER}/resourceGroups/rg-backup" in asked
+    assert "55555555" not in asked
 
 
 def test_builds_the_image_that_is_installed(calls: list[str]) -> None:
