@@ -34,7 +34,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $own := dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.namespace")) -}}
 {{- $env := dict -}}
 {{- range $name, $value := .Values.settings -}}
+{{- if not (kindIs "invalid" $value) -}}
+{{- if and (kindIs "float64" $value) (eq (floor $value) $value) -}}
+{{- $value = int64 $value -}}{{/* a large whole number of a file is a float, and would be 1e+06 */}}
+{{- end -}}
 {{- $_ := set $env $name (dict "value" (toString $value)) -}}
+{{- end -}}
 {{- end -}}
 {{- if .Values.namespaced -}}
 {{- $_ := set $env "BACKUPJOBWATCH_NAMESPACES" $own -}}

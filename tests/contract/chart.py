@@ -1,0 +1,37 @@
+"""The chart as helm renders it, and what helm says of values that it refuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from tests.support.helm import CHART, run_helm
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.contract.project import Manifest
+
+NAMESPACE: Final = "backupjobwatch-system"
+
+
+def render(home: Path, values: str | dict[str, Any] = "", *args: str) -> list[Manifest]:
+    """Return what the chart makes of a file of values, by the name of that file in ``ci``, or of values themselves."""
+    if isinstance(values, dict):
+        path = home / "values.yaml"
+        path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    else:
+        path = CHART / "ci" / f"{values or 'default'}-values.yaml"
+    command = ["template", "backupjobwatch", str(CHART), "--namespace", NAMESPACE, "--values", str(path), *args]
+    done = run_helm(home, *command)
+    assert (done.returncode, done.stderr) == (0, "")
+    return [value for value in yaml.safe_load_all(done.stdout) if value is not None]
+
+
+def refusal(home: Path, *settings: str) -> str:
+    """Return what helm says of values that it refuses."""
+    sets = [part for each in settings for part in ("--set", each)]
+    done = run_helm(home, "template", "backupjobwatch", str(CHART), *sets)
+    assert done.returncode != 0
+    return done.stderr
