@@ -29,7 +29,7 @@ check: setup  ## Lint, types, layers, format: under two minutes
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/yamllint --strict .
-	$(BIN)/shellcheck .ci/run .github/package
+	$(BIN)/shellcheck .ci/run .github/kind .github/package
 	$(BIN)/actionlint -color=false -shellcheck=$(BIN)/shellcheck
 	$(BIN)/zizmor --offline --quiet --no-progress .github
 	@! git grep -nE '(TO''DO|FIX''ME|XX''X)' -- ':!*.lock' || { echo 'finish it, or file an issue'; exit 1; }

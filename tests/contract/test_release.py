@@ -130,7 +130,43 @@ def test_runs_what_contributors_run() -> None:
     (variables,) = (step["env"] for step in steps if "pytest tests/e2e" in step.get("run", ""))
     assert variables == {"E2E_KUBECONFIG": "build/kind.kubeconfig", "E2E_CLUSTER_MAY_BE_CHANGED": "yes"}
     for each in matrix():
-        assert each["image"].startswith(f"kindest/node:v{each['kubernetes']}.")
+        assert re.fullmatch(rf"kindest/node:v{each['kubernetes']}\.\d+@sha256:[0-9a-f]{{64}}", each["image"])
+
+
+def test_runs_the_image_in_a_cluster() -> None:
+    """CI loads the image that it built under the name that the overlay has, applies that, and waits for a status."""
+    (workflow,) = load(".github/workflows/ci.yaml")
+    job = workflow["jobs"]["image"]
+    scripts = "\n".join(step.get("run", "") for step in job["steps"])
+    told = (
+        "make image\n",
+        "kind load docker-image",
+        "apply -k manifests/overlays/ha\n",
+        "rollout status",
+        "kubectl wait ",
+    )
+    assert sorted(told, key=scripts.index) == list(told)
+    (named,) = re.findall(r'^image="(.*)"$', scripts, re.MULTILINE)
+    shown = subprocess.run(["bash", "-c", f'echo "{named}"'], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == f"backupjobwatch:{__version__}"
+    (sample,) = load("manifests/samples/backupjobwatch.yaml")
+    assert (
+        f"kubectl wait bjw/{sample['metadata']['name']} --for=jsonpath='{{.status.reason}}'=IdentityNotAllowed "
+        in scripts
+    )
+    assert [step["env"]["IMAGE"] for step in job["steps"] if "env" in step] == [matrix()[-1]["image"]]
+
+
+def test_kind_is_pinned() -> None:
+    """Clusters are made by one version of kind, by its checksum, and not by the one that the runner happens to have."""
+    script = read(".github/kind")
+    assert re.search(r"releases/download/v\d+\.\d+\.\d+/kind-linux-amd64$", script, re.MULTILINE)
+    assert re.search(r"echo '[0-9a-f]{64}  build/bin/kind' \| sha256sum --check", script)
+    (workflow,) = load(".github/workflows/ci.yaml")
+    for job in workflow["jobs"].values():
+        runs = [step.get("run", "") for step in job["steps"]]
+        made = [index for index, run in enumerate(runs) if run.startswith("kind create")]
+        assert all(".github/kind" in runs[:index] for index in made)
 
 
 def step(name: str) -> str:
