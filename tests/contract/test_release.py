@@ -95,11 +95,12 @@ def test_refuses_what_is_no_digest(tmp_path: Path, image: str) -> None:
 
 @EACH_WORKFLOW
 def test_actions_are_pinned(path: Path) -> None:
-    """Every action is named by its commit, with the version for people."""
+    """Every action is named by its commit, with the version for people; workflows of our own are of the same commit."""
     used = re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))
     assert used
     for each in used:
-        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each), each
+        ours = each.startswith("$/.github/workflows/")
+        assert ours or re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each), each
 
 
 @EACH_WORKFLOW
@@ -108,10 +109,19 @@ def test_jobs_may_do_little(path: Path) -> None:
     workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert workflow["permissions"] == {}
     for job in workflow["jobs"].values():
-        assert job["timeout-minutes"] <= 60
+        assert "uses" in job or job["timeout-minutes"] <= 60
         written = {name for name, right in job["permissions"].items() if right == "write"}
-        allowed = {"contents", "packages", "id-token", "attestations"} if path.stem == "release" else set()
-        assert written == allowed
+        releases = path.stem == "release" and "uses" not in job
+        assert written == ({"contents", "packages", "id-token", "attestations"} if releases else set())
+
+
+def test_releases_what_is_tested() -> None:
+    """Nothing is published before all of CI has passed on the same commit, and somebody has let it go on."""
+    (release,), (ci,) = (load(f".github/workflows/{name}.yaml") for name in ("release", "ci"))
+    (tested,) = (name for name, job in release["jobs"].items() if job.get("uses") == "$/.github/workflows/ci.yaml")
+    assert "workflow_call" in ci[True]  # YAML's word for `on`
+    for name, job in release["jobs"].items():
+        assert name == tested or (job["needs"], job["environment"]) == (tested, "release")
 
 
 def matrix() -> list[dict[str, Any]]:
