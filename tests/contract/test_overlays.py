@@ -22,8 +22,9 @@ from tests.contract.kustomizations import (
     env_of,
     pod_of,
 )
+from tests.contract.markdown import blocks
 from tests.contract.pod_security import violations
-from tests.contract.project import kustomize, pick
+from tests.contract.project import kustomize, pick, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -165,6 +166,19 @@ def test_network_policy(tmp_path: Path) -> None:
     assert opened.keys() == {"probes", "metrics"}
     assert opened["metrics"]["from"]
     assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 443, 6443}
+
+
+def test_what_to_add_to_the_network_policy(tmp_path: Path) -> None:
+    """The document's policy is valid, is about the same pods, and opens the metadata service, which ours does not."""
+    (text,) = (each for each in blocks(read("docs/azure-access.md"), "yaml") if "NetworkPolicy" in each)
+    more, ours = yaml.safe_load(text), pick(build(tmp_path, "default", "network-policy"), "NetworkPolicy")
+    for version in KUBERNETES:
+        validate(more, version, strict=True)
+    assert more["spec"]["podSelector"] == ours["spec"]["podSelector"]
+    assert more["metadata"]["namespace"] == ours["metadata"]["namespace"]
+    metadata, receivers = more["spec"]["egress"]
+    assert metadata == {"ports": [{"port": 80}], "to": [{"ipBlock": {"cidr": "169.254.169.254/32"}}]}
+    assert receivers["to"]
 
 
 def test_images_are_set_by_digest(tmp_path: Path) -> None:
