@@ -37,6 +37,14 @@ def test_each_fault_is_told_once() -> None:
     assert len({row["fault"] for row in ROWS}) == len({row["test"] for row in ROWS}) == len(ROWS) > 20
 
 
+def test_the_faults_of_replicas_are_told() -> None:
+    """Each module about leaders and those who stand by has a fault in the tables."""
+    paths = {plain(row["test"]).partition("::")[0] for row in ROWS}
+    modules = [*(ROOT / "tests").rglob("test_leaders*.py"), *(ROOT / "tests" / "e2e").glob("test_high_availability.py")]
+    assert len(modules) == 3
+    assert {str(path.relative_to(ROOT)) for path in modules} <= paths
+
+
 def test_the_soak_runs_what_has_two_sizes() -> None:
     """``make soak`` runs every test that is larger under it, and no other."""
     larger = {
