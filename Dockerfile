@@ -1,5 +1,3 @@
-# syntax=docker/dockerfile:1
-
 # Dependencies first, from the lock file, so that a change of the code does not install them anew.
 FROM python:3.11-slim-bookworm AS build
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT=/app

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from backupjobwatch import __version__
-from tests.contract.project import ENVIRONMENT, ROOT
+from tests.contract.project import ENVIRONMENT, ROOT, pyproject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +94,19 @@ def test_silence_is_loud(tmp_path: Path, options: tuple[str, ...], status: int) 
         assert ended == status
         assert "NOT AUDITED" in said
         assert "No known vulnerabilities" not in said
+
+
+# ── what it is built with ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_build_is_pinned(uv: Path) -> None:
+    """All that builds the wheel is of a version that is written down."""
+    settings = pyproject()
+    pins = settings["tool"]["uv"]["build-constraint-dependencies"]
+    command = [uv, "pip", "compile", "--quiet", "--no-header", "--no-annotate", "-"]
+    wanted = "\n".join([*settings["build-system"]["requires"], *pins])
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, input=wanted, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, sorted(pins)), done.stderr
 
 
 # ── parts and licences ───────────────────────────────────────────────────────────────────────────────────────────────
