@@ -1,22 +1,23 @@
-"""What a release publishes names its image by digest; the workflows that do it are pinned, and may do little."""
+"""What a release publishes names its image by digest, and can be checked and installed as the document says."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
+import shutil
 import subprocess
 import tarfile
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 import yaml
 
 from backupjobwatch import __version__
-from backupjobwatch.settings import Settings
 from tests.contract import markdown
-from tests.contract.kustomizations import KUBERNETES, OVERLAYS, pod_of
-from tests.contract.project import ROOT, kustomize, load, pick, pyproject, read, relative
+from tests.contract.kustomizations import OVERLAYS, pod_of
+from tests.contract.project import ROOT, kustomize, load, pick, read
 from tests.support.helm import helm_path, run_helm
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 DIGEST: Final = "sha256:" + "0123456789abcdef" * 4
 IMAGE: Final = f"ghcr.io/somebody/backupjobwatch@{DIGEST}"
-WORKFLOWS: Final = sorted((ROOT / ".github" / "workflows").iterdir())
-EACH_WORKFLOW: Final = pytest.mark.parametrize("path", WORKFLOWS, ids=relative)
 
 
 # ── what is published ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -71,6 +70,33 @@ def test_archive_builds(release: Path, tmp_path: Path) -> None:
     assert container["image"] == IMAGE
 
 
+def test_documented_kustomizations(release: Path, tmp_path: Path) -> None:
+    """What cannot be applied as it is has a kustomization in the document, and is what one's own would be then."""
+    shutil.copytree(release, tmp_path, dirs_exist_ok=True)
+    built = {}
+    for text in markdown.blocks(read("docs/releasing.md"), "yaml"):
+        (tmp_path / "kustomization.yaml").write_text(text, encoding="utf-8")
+        (name,) = yaml.safe_load(text)["resources"]
+        built[name] = kustomize(tmp_path)
+        assert pod_of(built[name])["containers"][0]["image"] == IMAGE
+    assert built.keys() == {"workload-identity.yaml", "namespaced.yaml"}
+    assert "00000000-0000" not in json.dumps(built["workload-identity.yaml"])
+    assert "backupjobwatch-system" not in json.dumps(built["namespaced.yaml"])
+
+
+def test_all_that_is_signed_can_be_verified() -> None:
+    """The document verifies what the workflow signs: the image, the chart and the sums, by who made them."""
+    (text,) = (each for each in markdown.blocks(read("docs/releasing.md"), "sh") if "cosign" in each)
+    signed = read(".github/workflows/release.yaml")
+    assert (signed.count("cosign sign "), text.count("signed verify ")) == (2, 2)
+    (bundle,) = re.findall(r"cosign sign-blob --yes --bundle build/release/(\S+) build/release/SHA256SUMS", signed)
+    assert f"--bundle {bundle} SHA256SUMS " in text
+    script = f"cosign() {{ printf '%s\\n' \"$@\"; }}; gh() {{ :; }}; sha256sum() {{ :; }}; {text}"
+    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, check=True)
+    (who,) = set(re.findall(r"^\^.*", done.stdout, re.MULTILINE))
+    assert re.match(who, "https://github.com/OWNER/backupjobwatch/.github/workflows/release.yaml@refs/tags/v0.1.0")
+
+
 def test_sums(release: Path) -> None:
     """Every file is in the list of sums, with its own."""
     lines = [line.split() for line in (release / "SHA256SUMS").read_text().splitlines()]
@@ -90,179 +116,6 @@ def test_refuses_what_is_no_digest(tmp_path: Path, image: str) -> None:
     assert not (tmp_path / "files").exists()
 
 
-# ── the workflows ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@EACH_WORKFLOW
-def test_actions_are_pinned(path: Path) -> None:
-    """Every action is named by its commit, with the version for people; workflows of our own are of the same commit."""
-    used = re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))
-    assert used
-    for each in used:
-        ours = each.startswith("$/.github/workflows/")
-        assert ours or re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each), each
-
-
-@EACH_WORKFLOW
-def test_jobs_may_do_little(path: Path) -> None:
-    """A workflow may nothing; each job says what it may, and only the release may write."""
-    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert workflow["permissions"] == {}
-    for job in workflow["jobs"].values():
-        assert "uses" in job or job["timeout-minutes"] <= 60
-        written = {name for name, right in job["permissions"].items() if right == "write"}
-        releases = path.stem == "release" and "uses" not in job
-        assert written == ({"contents", "packages", "id-token", "attestations"} if releases else set())
-
-
-def test_releases_what_is_tested() -> None:
-    """Nothing is published before all of CI has passed on the same commit, and somebody has let it go on."""
-    (release,), (ci,) = (load(f".github/workflows/{name}.yaml") for name in ("release", "ci"))
-    (tested,) = (name for name, job in release["jobs"].items() if job.get("uses") == "$/.github/workflows/ci.yaml")
-    assert "workflow_call" in ci[True]  # YAML's word for `on`
-    for name, job in release["jobs"].items():
-        assert name == tested or (job["needs"], job["environment"]) == (tested, "release")
-
-
-def matrix() -> list[dict[str, Any]]:
-    (workflow,) = load(".github/workflows/ci.yaml")
-    include: list[dict[str, Any]] = workflow["jobs"]["kubernetes"]["strategy"]["matrix"]["include"]
-    return include
-
-
-def test_runs_what_contributors_run() -> None:
-    """CI runs the gate as it is, the end-to-end tests on each Kubernetes, and an audit that has to have been answered."""
-    (workflow,) = load(".github/workflows/ci.yaml")
-    gate = [step.get("run", "") for step in workflow["jobs"]["gate"]["steps"]]
-    assert ".ci/run" in gate
-    assert "make audit AUDIT=strict" in gate
-    steps = workflow["jobs"]["kubernetes"]["steps"]
-    (variables,) = (step["env"] for step in steps if "pytest tests/e2e" in step.get("run", ""))
-    assert variables == {"E2E_KUBECONFIG": "build/kind.kubeconfig", "E2E_CLUSTER_MAY_BE_CHANGED": "yes"}
-    for each in matrix():
-        assert re.fullmatch(rf"kindest/node:v{each['kubernetes']}\.\d+@sha256:[0-9a-f]{{64}}", each["image"])
-
-
-def test_runs_the_image_in_a_cluster() -> None:
-    """CI loads the image that it built under the name that the overlay has, applies that, and waits for a status."""
-    (workflow,) = load(".github/workflows/ci.yaml")
-    job = workflow["jobs"]["image"]
-    scripts = "\n".join(step.get("run", "") for step in job["steps"])
-    told = (
-        "make image\n",
-        "kind load docker-image",
-        "apply -k manifests/overlays/ha\n",
-        "rollout status",
-        "kubectl wait ",
-    )
-    assert sorted(told, key=scripts.index) == list(told)
-    (named,) = re.findall(r'^image="(.*)"$', scripts, re.MULTILINE)
-    shown = subprocess.run(["bash", "-c", f'echo "{named}"'], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == f"backupjobwatch:{__version__}"
-    (sample,) = load("manifests/samples/backupjobwatch.yaml")
-    assert (
-        f"kubectl wait bjw/{sample['metadata']['name']} --for=jsonpath='{{.status.reason}}'=IdentityNotAllowed "
-        in scripts
-    )
-    assert [step["env"]["IMAGE"] for step in job["steps"] if "env" in step] == [matrix()[-1]["image"]]
-
-
-def test_kind_is_pinned() -> None:
-    """Clusters are made by one version of kind, by its checksum, and not by the one that the runner happens to have."""
-    script = read(".github/kind")
-    assert re.search(r"releases/download/v\d+\.\d+\.\d+/kind-linux-amd64$", script, re.MULTILINE)
-    assert re.search(r"echo '[0-9a-f]{64}  build/bin/kind' \| sha256sum --check", script)
-    (workflow,) = load(".github/workflows/ci.yaml")
-    for job in workflow["jobs"].values():
-        runs = [step.get("run", "") for step in job["steps"]]
-        made = [index for index, run in enumerate(runs) if run.startswith("kind create")]
-        assert all(".github/kind" in runs[:index] for index in made)
-
-
-def step(name: str) -> str:
-    """Return the script of that step of the release."""
-    (workflow,) = load(".github/workflows/release.yaml")
-    (found,) = (each for each in workflow["jobs"]["release"]["steps"] if each.get("name") == name)
-    script: str = found["run"]
-    return script
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A checkout of a version that is to be released."""
-    changelog = f"# Changelog\n\n## [{__version__}]\n\n- New.\n\n## [0.0.1]\n\n- Old.\n"
-    (tmp_path / "CHANGELOG.md").write_text(changelog, encoding="utf-8")
-    (tmp_path / "pyproject.toml").write_text(read("pyproject.toml"), encoding="utf-8")
-    (tmp_path / "build").mkdir()
-    return tmp_path
-
-
-def run_step(script: str, checkout: Path, **environment: str) -> int:
-    """Run a script as GitHub does; return its exit status."""
-    environment = {"PATH": os.environ["PATH"], **environment}
-    return subprocess.run(
-        ["bash", "-eo", "pipefail", "-c", script], cwd=checkout, env=environment, check=False
-    ).returncode
-
-
-@pytest.mark.parametrize(
-    ("tag", "changes", "ends"), [(f"v{__version__}", "", 0), ("v0.0.1", "", 1), (f"v{__version__}", "# Changelog", 1)]
-)
-def test_releases_what_the_tag_says(checkout: Path, tag: str, changes: str, ends: int) -> None:
-    """A tag is released if it is the project's version, and the changelog has that; names are in small letters."""
-    script = step("The tag is the version of the project, and the changelog has it")
-    if changes:
-        (checkout / "CHANGELOG.md").write_text(changes, encoding="utf-8")
-    output = checkout / "output"
-    owner = {"GITHUB_REPOSITORY": "Some/BackupJobWatch", "GITHUB_REPOSITORY_OWNER": "Some"}
-    assert run_step(script, checkout, GITHUB_REF_NAME=tag, GITHUB_OUTPUT=str(output), **owner) == ends
-    if ends == 0:
-        assert output.read_text().splitlines() == [
-            f"version={__version__}",
-            "image=ghcr.io/some/backupjobwatch",
-            "charts=ghcr.io/some/charts",
-        ]
-
-
-def test_notes_are_the_changelogs(checkout: Path) -> None:
-    """The notes of a release are its section of the changelog, and no other."""
-    (script,) = (line for line in step("Publish the files").splitlines() if line.startswith("awk"))
-    assert run_step(script, checkout, VERSION=__version__) == 0
-    assert (checkout / "build" / "notes.md").read_text().strip() == "- New."
-
-
-# ── the support matrix ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def supported() -> dict[str, dict[str, str]]:
-    return {row[""]: row for row in markdown.table(read("docs/support.md"), "")}
-
-
-def test_supported_kubernetes() -> None:
-    """The documented versions are those of CI and of the schemas; the least is what chart and README ask for."""
-    row = supported()["Kubernetes"]
-    least = row["versions"].removesuffix(" or newer")
-    tried, validated = (
-        re.findall(r"\b1\.\d\d\b", part) for part in row["how it is known"].split("CI runs")[1].split(";")
-    )
-    assert tried == [each["kubernetes"] for each in matrix()]
-    assert validated == list(KUBERNETES)
-    assert tried[0] == validated[0] == least
-    (chart,) = load("manifests/chart/Chart.yaml")
-    assert chart["kubeVersion"] == f">={least}.0-0"
-    assert f"Kubernetes {least} or newer" in read("README.md")
-
-
-def test_supported_python_and_azure() -> None:
-    """The documented Python is the least that is required and the image's; the api-versions are the settings' own."""
-    rows = {name: markdown.plain(row["versions"]) for name, row in supported().items()}
-    assert pyproject()["project"]["requires-python"] == f">={rows['Python']}"
-    assert f"FROM python:{rows['Python']}-" in read("Dockerfile")
-    settings = Settings()
-    assert rows["Recovery Services vaults"] == settings.azure_api_version
-    assert rows["Backup vaults"] == settings.azure_data_protection_api_version
-
-
 def test_versions_of_a_release() -> None:
     """What a release has to be changed in says the same version now."""
     image = pick(kustomize(ROOT / "manifests" / "base"), "Deployment")["spec"]["template"]["spec"]["containers"][0][
@@ -270,5 +123,5 @@ def test_versions_of_a_release() -> None:
     ]
     assert image == f"backupjobwatch:{__version__}"
     assert load("manifests/chart/Chart.yaml")[0]["version"] == __version__
-    for name in ("README.md", "docs/aks-workload-identity.md"):
-        assert set(re.findall(r"(?:backupjobwatch:|newTag: )(\d[\w.]*)", read(name))) == {__version__}
+    for name in ("README.md", "docs/aks-workload-identity.md", "docs/releasing.md"):
+        assert set(re.findall(r"(?:backupjobwatch:|newTag: |--version )(\d[\w.]*)", read(name))) == {__version__}

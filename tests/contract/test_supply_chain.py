@@ -103,7 +103,7 @@ def test_the_build_is_pinned(uv: Path) -> None:
     """All that builds the wheel is of a version that is written down."""
     settings = pyproject()
     pins = settings["tool"]["uv"]["build-constraint-dependencies"]
-    command = [uv, "pip", "compile", "--quiet", "--no-header", "--no-annotate", "-"]
+    command = [str(uv), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "-"]
     wanted = "\n".join([*settings["build-system"]["requires"], *pins])
     done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, input=wanted, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.split()) == (0, sorted(pins)), done.stderr

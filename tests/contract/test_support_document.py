@@ -1,0 +1,40 @@
+"""docs/support.md: what it says is supported is what is tried, and what is asked for elsewhere."""
+
+from __future__ import annotations
+
+import re
+
+from backupjobwatch.settings import Settings
+from tests.contract import markdown
+from tests.contract.kustomizations import KUBERNETES
+from tests.contract.project import load, pyproject, read
+from tests.contract.workflows import matrix
+
+
+def supported() -> dict[str, dict[str, str]]:
+    return {row[""]: row for row in markdown.table(read("docs/support.md"), "")}
+
+
+def test_supported_kubernetes() -> None:
+    """The documented versions are those of CI and of the schemas; the least is what chart and README ask for."""
+    row = supported()["Kubernetes"]
+    least = row["versions"].removesuffix(" or newer")
+    tried, validated = (
+        re.findall(r"\b1\.\d\d\b", part) for part in row["how it is known"].split("CI runs")[1].split(";")
+    )
+    assert tried == [each["kubernetes"] for each in matrix()]
+    assert validated == list(KUBERNETES)
+    assert tried[0] == validated[0] == least
+    (chart,) = load("manifests/chart/Chart.yaml")
+    assert chart["kubeVersion"] == f">={least}.0-0"
+    assert f"Kubernetes {least} or newer" in read("README.md")
+
+
+def test_supported_python_and_azure() -> None:
+    """The documented Python is the least that is required and the image's; the api-versions are the settings' own."""
+    rows = {name: markdown.plain(row["versions"]) for name, row in supported().items()}
+    assert pyproject()["project"]["requires-python"] == f">={rows['Python']}"
+    assert f"FROM python:{rows['Python']}-" in read("Dockerfile")
+    settings = Settings()
+    assert rows["Recovery Services vaults"] == settings.azure_api_version
+    assert rows["Backup vaults"] == settings.azure_data_protection_api_version

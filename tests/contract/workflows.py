@@ -1,0 +1,16 @@
+"""The workflows of .github, as tests read them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tests.contract.project import ROOT, load
+
+WORKFLOWS: Final = sorted((ROOT / ".github" / "workflows").iterdir())
+
+
+def matrix() -> list[dict[str, Any]]:
+    """Return the versions of Kubernetes that CI runs on, each with its image."""
+    (workflow,) = load(".github/workflows/ci.yaml")
+    include: list[dict[str, Any]] = workflow["jobs"]["kubernetes"]["strategy"]["matrix"]["include"]
+    return include
