@@ -77,7 +77,7 @@ async def test_who_asks_as_a_list_lands_holds_nobody_up(
     asked: list[asyncio.Task[Job]] = []
 
     async def come() -> None:
-        while poller._flights:  # one each turn of the event loop, so that one comes in that very turn
+        while poller._flights._flights:  # one each turn of the event loop, so that one comes in that very turn
             asked.append(asyncio.create_task(ask(poller, jobs[len(asked) % 60])))
             await asyncio.sleep(0)
 
@@ -107,7 +107,7 @@ async def test_one_list_at_a_time(
         asked = [asyncio.create_task(ask(poller, job_id)) for job_id in jobs]
         await hold.arrived()
         await asyncio.sleep(0.02)
-    while poller._flights:  # noqa: ASYNC110 -- nothing tells it
+    while poller._flights._flights:  # noqa: ASYNC110 -- nothing tells it
         await asyncio.sleep(0)
     pass_time(6)  # the list has landed, and none of those who waited has had a turn
     await asyncio.gather(*asked, return_exceptions=True)
