@@ -83,6 +83,14 @@ def test_several_pods_elect(tmp_path: Path, replicas: int) -> None:
     assert spec["strategy"]["type"] == ("RollingUpdate" if elects else "Recreate")
 
 
+def test_runbooks_are_where_it_is_said(tmp_path: Path) -> None:
+    """Alerts link to the runbooks of the value."""
+    url = "https://wiki.example.com/runbooks"
+    rule = pick(render(tmp_path, {"monitoring": {"enabled": True, "runbookUrl": url}}), "PrometheusRule")
+    for alert in rule["spec"]["groups"][0]["rules"]:
+        assert alert["annotations"]["runbook_url"] == f"{url}/{alert['alert']}.md"
+
+
 def test_variables(tmp_path: Path) -> None:
     """Settings are variables of the pod, as text; more can be added, null leaves one out, and none is there twice."""
     values = {
@@ -134,6 +142,7 @@ def test_schema_knows_the_values() -> None:
         ("replicaCount=2", "'replicaCount' not allowed"),
         ("replicas=two", "/replicas"),
         ("settings.BACKUPJOBWATCH_LEADER_ELECTION=true", "'BACKUPJOBWATCH_LEADER_ELECTION' not allowed"),
+        ("monitoring.runbookUrl=docs/runbooks", "/monitoring/runbookUrl"),
         ("monitoring.labels.release=1", "/monitoring/labels/release"),
     ],
 )

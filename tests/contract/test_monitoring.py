@@ -130,8 +130,10 @@ def test_each_alert_has_a_runbook(alert: str) -> None:
     """An alert says what is the matter and how grave, and names its page, which says what to look at and what to do."""
     rule = ALERTS[alert]
     assert rule["labels"]["severity"] in ("critical", "warning", "info")
-    assert rule["annotations"].keys() == {"summary", "description", "runbook"}
-    page = read(rule["annotations"]["runbook"])
+    assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
+    repository, _, path = rule["annotations"]["runbook_url"].partition("/blob/main/")
+    assert repository == "https://github.com/OWNER/backupjobwatch"
+    page = read(path)
     assert page.startswith(f"# {alert}\n")
     assert re.findall(r"^## (.+)$", page, re.MULTILINE) == ["What to look at", "What to do"]
     assert metrics_in(page) <= KNOWN

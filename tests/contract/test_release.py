@@ -31,7 +31,12 @@ IMAGE: Final = f"ghcr.io/somebody/backupjobwatch@{DIGEST}"
 
 
 def package(image: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "HELM": str(helm_path())}
+    environment = {
+        **os.environ,
+        "HELM": str(helm_path()),
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_REPOSITORY": "Somebody/backupjobwatch",
+    }
     command = [str(ROOT / ".github" / "package"), image, str(folder)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
 
@@ -68,6 +73,16 @@ def test_archive_builds(release: Path, tmp_path: Path) -> None:
         archive.extractall(tmp_path, filter="tar")
     (container,) = pod_of(kustomize(tmp_path / "manifests" / "overlays" / "default"))["containers"]
     assert container["image"] == IMAGE
+
+
+def test_alerts_link_to_the_repository(release: Path, tmp_path: Path) -> None:
+    """The runbooks of the published chart are those of the repository that released it."""
+    chart = str(release / f"backupjobwatch-{__version__}.tgz")
+    done = run_helm(tmp_path, "template", "backupjobwatch", chart, "--set", "monitoring.enabled=true")
+    (group,) = pick(list(yaml.safe_load_all(done.stdout)), "PrometheusRule")["spec"]["groups"]
+    for rule in group["rules"]:
+        url = f"https://github.com/Somebody/backupjobwatch/blob/main/docs/runbooks/{rule['alert']}.md"
+        assert rule["annotations"]["runbook_url"] == url
 
 
 def test_documented_kustomizations(release: Path, tmp_path: Path) -> None:
