@@ -107,7 +107,7 @@ def test_each_shard_is_missed(tmp_path: Path) -> None:
 
 def test_a_teams_own_operator_is_missed(tmp_path: Path) -> None:
     """With the patch of the document for the overlay, and with the chart, so is that of one namespace."""
-    (text,) = (each for each in blocks(read("docs/metrics.md"), "yaml") if "PrometheusRule" in each)
+    (text,) = (each for each in blocks(read("docs/metrics.md"), "yaml") if "team-a" in each)
     patched = build(tmp_path.resolve(), "namespaced", "monitoring", namespace="team-a", **yaml.safe_load(text))
     sets = [part for each in ("namespaced=true", "monitoring.enabled=true") for part in ("--set", each)]
     done = run_helm(tmp_path, "template", "backupjobwatch", str(CHART), "--namespace", "team-a", *sets)
@@ -202,6 +202,15 @@ def test_scrapes_find_the_pod(objects: list[Manifest]) -> None:
     (port,), (endpoint,) = service["ports"], monitor["podMetricsEndpoints"]
     assert (port["targetPort"], port["port"], endpoint["port"]) == ("metrics", ports["metrics"], "metrics")
     assert (endpoint["path"], endpoint["honorLabels"]) == ("/metrics", True)
+
+
+def test_azures_prometheus(tmp_path: Path) -> None:
+    """With the document's patches there is a PodMonitor of Azure's group, the same otherwise, and nothing of the other one."""
+    (text,) = (each for each in blocks(read("docs/metrics.md"), "yaml") if "azmonitoring" in each)
+    objects = build(tmp_path, "default", "monitoring", **yaml.safe_load(text))
+    ours = pick(build(tmp_path, "default", "monitoring"), "PodMonitor")
+    assert pick(objects, "PodMonitor") == {**ours, "apiVersion": "azmonitoring.coreos.com/v1"}
+    assert not [each for each in objects if each["apiVersion"].startswith("monitoring.coreos.com/")]
 
 
 def test_grafana_finds_the_dashboard(objects: list[Manifest]) -> None:
