@@ -166,6 +166,12 @@ def test_null_is_the_default(tmp_path: Path) -> None:
     assert {name for name, value in values.items() if value} <= needed
 
 
+@pytest.mark.parametrize("name", ["BACKUPJOBWATCH_NAMESPACES", "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES"])
+def test_a_teams_own_operator_is_for_its_namespace(tmp_path: Path, name: str) -> None:
+    """Other namespaces for a team's own operator are refused, and not forgotten."""
+    assert f"leave settings.{name} out" in refusal(tmp_path, "namespaced=true", f"settings.{name}=team-b")
+
+
 def test_refuses_two_identities(tmp_path: Path) -> None:
     """The operator has one Azure identity, or none."""
     client = "azure.workloadIdentity.clientId=00000000-0000-0000-0000-000000000000"

@@ -42,6 +42,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 {{- if .Values.namespaced -}}
+{{- range list "BACKUPJOBWATCH_NAMESPACES" "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES" -}}
+{{- if index $.Values.settings . -}}
+{{- fail (printf "with namespaced: true the operator is for the release's namespace only: leave settings.%s out" .) -}}
+{{- end -}}
+{{- end -}}
 {{- $_ := set $env "BACKUPJOBWATCH_NAMESPACES" $own -}}
 {{- $_ := set $env "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES" $own -}}
 {{- end -}}
