@@ -122,3 +122,13 @@ def test_notes_tell_the_next_step(tmp_path: Path) -> None:
     told = "No namespace may use its Azure identity yet"
     assert told in run_helm(tmp_path, *command).stdout
     assert told not in run_helm(tmp_path, *command, "--set", allowed).stdout
+
+
+def test_notes_tell_the_label_of_the_namespace(tmp_path: Path) -> None:
+    """What kustomize's namespace has and Helm's has not, notes and README have people set."""
+    labels = pick(load("manifests/base/namespace.yaml"), "Namespace")["metadata"]["labels"]
+    label = "pod-security.kubernetes.io/enforce"
+    command = f"kubectl label namespace {NAMESPACE} {label}={labels[label]}"
+    notes = run_helm(tmp_path, "install", "backupjobwatch", str(CHART), "-n", NAMESPACE, "--dry-run=client").stdout
+    assert command in notes
+    assert command in read("README.md")

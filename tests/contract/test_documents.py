@@ -150,6 +150,14 @@ def test_commands_are_real(path: Path) -> None:
         assert not arguments or needed <= options.keys(), arguments
 
 
+@EACH_DOCUMENT
+def test_logs_by_label_are_whole(path: Path) -> None:
+    """kubectl shows ten lines of each pod where pods are chosen by a label: no document leaves it at that."""
+    for arguments in calls(path.read_text(encoding="utf-8"), "kubectl"):
+        if "logs" in arguments and "-l" in arguments:
+            assert any(each.startswith("--tail=") for each in arguments), arguments
+
+
 def test_options_of_render_are_real() -> None:
     """The options that the text about ``render`` explains are options of it."""
     options = {option for param in main.commands["render"].params for option in param.opts}
