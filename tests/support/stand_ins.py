@@ -239,6 +239,7 @@ TRIGGER_TEMPLATE: Final[Fields] = {
 
 POD_MONITOR: Final[Fields] = {
     "selector!": {"matchLabels": {"*": STRING}},
+    "podTargetLabels": [STRING],
     "podMetricsEndpoints": [{"port": STRING, "path": STRING, "interval": DURATION, "honorLabels": BOOLEAN}],
 }
 PROMETHEUS_RULE: Final[Fields] = {
