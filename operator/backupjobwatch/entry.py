@@ -62,6 +62,8 @@ class Entry:
     """A snapshot to step from next."""
     alarm: asyncio.TimerHandle | None = None
     """Set where a step that is wanted has to wait for its turn."""
+    turn: asyncio.TimerHandle | None = None
+    """Set where the budget did not cover the last tick: Azure is asked before the next one."""
     unsure: bool = False
     """Whether a status was perhaps written without our knowing, and so without an Event."""
 

@@ -86,9 +86,16 @@ class AzureError(BackupJobWatchError):
 
 
 class NotAsked(AzureError):
-    """Azure was not asked, because it asked everybody to wait: nothing is known and nothing changes."""
+    """Azure was not asked, because it asked everybody to wait: nothing is known and nothing changes.
+
+    *again* is in how many seconds there may be a turn, where that is worth asking for before the next tick.
+    """
 
     reason = "Throttled"
+
+    def __init__(self, message: str, *, again: float | None = None) -> None:
+        super().__init__(message)
+        self.again = again
 
 
 class JobNotFound(AzureError):

@@ -207,7 +207,9 @@ class Poller:
         if wait:
             until = format_duration(timedelta(seconds=wait))
             return NotAsked(f"Azure asked to be left alone; it will be asked again in {until}.")
-        return NotAsked("More is asked of Azure than the budget allows; this watch's turn will come.")
+        return NotAsked(
+            "More is asked of Azure than the budget allows; this watch's turn will come.", again=reads.queue(_clock())
+        )
 
 
 def _clock() -> float:

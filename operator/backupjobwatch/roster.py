@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -104,8 +105,9 @@ class Roster:
         entry = self._entries.pop(uid, None)
         if entry is None:
             return
-        if entry.alarm is not None:
-            entry.alarm.cancel()
+        for timer in (entry.alarm, entry.turn):
+            if timer is not None:
+                timer.cancel()
         if entry.task is not None:
             entry.task.cancel()
 
@@ -225,7 +227,9 @@ class Roster:
         finally:
             entry.last_step = _clock()
         entry.run = step.run
-        if not isinstance(step.observation, NotAsked):
+        if isinstance(step.observation, NotAsked):
+            self._await_turn(entry, step)
+        else:
             self._metrics.observe_poll_lag(entry.last_step - due)
             entry.last_poll, entry.polled = entry.last_step, watch.generation
             self._back_off(entry, step)
@@ -239,6 +243,17 @@ class Roster:
             if step.dropped:
                 entry.wanted = entry.wanted or step.watch
             entry.remember(step.watch, step.untold)
+
+    def _await_turn(self, entry: Entry, step: Step) -> None:
+        """Have it asked before the next tick, once the budget may cover it: with those who wait, but not as one."""
+        again = step.observation.again if isinstance(step.observation, NotAsked) else None
+        if again is not None and step.watch is not None and entry.turn is None and not self._closed:
+            delay = again * random.uniform(0.5, 1.0)  # noqa: S311 -- no secret
+            entry.turn = asyncio.get_running_loop().call_later(delay, self._take_turn, entry, step.watch)
+
+    def _take_turn(self, entry: Entry, watch: Watch) -> None:
+        entry.turn = None
+        self.tick(watch)
 
     def _back_off(self, entry: Entry, step: Step) -> None:
         entry.failures = failures_after(step.observation, entry.failures)

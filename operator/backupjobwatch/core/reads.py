@@ -115,8 +115,7 @@ class Reads:
             return self._turn(Decision.GET, job_id, 0, interval, now)
         if self.is_crowd(together):
             return self._ask_crowded(job_id, interval, now)
-        self._waiting.pop(job_id, None)
-        return Decision.GET if self.budget.take(now) else Decision.WAIT
+        return self._turn(Decision.GET, job_id, 0, interval, now)
 
     def has_turn(self, reader: Hashable, *, interval: float, now: float) -> bool:
         """Tell whether something else than a job may be read now, by one who asks for it each *interval* seconds."""
@@ -158,6 +157,10 @@ class Reads:
                 return Decision.WAIT
         self._waiting.pop(reader, None)
         return read
+
+    def queue(self, now: float) -> float:
+        """Return in how many seconds all who wait for a read can be served, if nobody else comes."""
+        return max(len(self._waiting), 1) / self.budget.rate_at(now)
 
     def got(self, job_id: JobId, job: Job, *, now: float) -> None:
         """Take note of what a GET said."""
