@@ -7,6 +7,7 @@ dropped when its ServiceAccount or Secret changes or Azure refuses it.
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,7 @@ from backupjobwatch.store import secret_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
 
     from backupjobwatch.arm.credentials import Tokens
     from backupjobwatch.core.target import Identity
@@ -77,6 +79,8 @@ class Accesses:
         self._operators = Access(key="operator", principal="operator", tokens=operator_tokens(settings))
         self._kept: dict[tuple[str, Identity], _Kept] = {}
         self._finding = SingleFlight()
+        self._asked: set[Future[str]] = set()
+        """Tokens of ServiceAccounts, each awaited by a thread."""
 
     async def find(self, namespace: str, identity: Identity) -> Access:
         """Return the access that *identity* means in *namespace*. Raises AzureError where there is none."""
@@ -119,8 +123,10 @@ class Accesses:
         return kept.access
 
     def close(self) -> None:
-        """Look for no more identities: those who asked are gone."""
+        """Look for no more identities and tokens: those who asked are gone."""
         self._finding.close()
+        for asked in tuple(self._asked):
+            asked.cancel()
 
     def drop(self, namespace: str, identity: Identity) -> None:
         """Forget an identity that does not work, so that its mending is noticed."""
@@ -174,8 +180,10 @@ class Accesses:
 
         def get() -> str:
             request = self._store.request_token(namespace, service_account, audience=AUDIENCE)
+            asked = asyncio.run_coroutine_threadsafe(request, loop)
+            self._asked.add(asked)
             try:
-                return asyncio.run_coroutine_threadsafe(request, loop).result(_TOKEN_TIMEOUT)
+                return asked.result(_TOKEN_TIMEOUT)
             except Forbidden:
                 raise IdentityNotAllowed(
                     f"The operator may not have tokens of ServiceAccount {namespace}/{service_account}: the namespace has "
@@ -183,8 +191,11 @@ class Accesses:
                 ) from None
             except ObjectGone:
                 raise CredentialsNotFound(f"There is no ServiceAccount {namespace}/{service_account}.") from None
-            except (StoreError, TimeoutError) as error:
+            except (StoreError, TimeoutError, CancelledError) as error:
                 raise AzureUnavailable("The API server gave no token of the ServiceAccount.") from error
+            finally:
+                asked.cancel()
+                self._asked.discard(asked)
 
         return get
 

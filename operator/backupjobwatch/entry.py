@@ -17,16 +17,15 @@ if TYPE_CHECKING:
     from backupjobwatch.core.summary import Summary
     from backupjobwatch.core.transitions import Transition
     from backupjobwatch.core.watch import Watch
+    from backupjobwatch.step import Calm
 
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
     """One watch, by uid. All of this may be lost: the object has what matters."""
 
-    watch_key: tuple[str, str]
-    """Namespace and name."""
-    version: int = 0
-    """Of the latest snapshot that was seen."""
+    watch: Watch
+    """The latest snapshot that was seen."""
     seen: tuple[int, str | None] = (0, None)
     """Generation and requested_at of the object as last seen."""
     observed: int = 0
@@ -35,8 +34,6 @@ class Entry:
     """The request that the status has acknowledged, as last seen."""
     polled: int = 0
     """The generation that was last polled for, whatever came of it."""
-    summary: Summary
-    """What its metrics say."""
     interval: timedelta | None = None
     """How often it wants to be stepped; None for finished and suspended watches."""
     since: float
@@ -60,6 +57,8 @@ class Entry:
     """The one step that is under way."""
     wanted: Watch | None = None
     """A snapshot to step from next."""
+    calm: Calm | None = None
+    """What the last step said of the next."""
     alarm: asyncio.TimerHandle | None = None
     """Set where a step that is wanted has to wait for its turn."""
     turn: asyncio.TimerHandle | None = None
@@ -75,10 +74,15 @@ class Entry:
         interval = None if watch.settled else poll_interval(watch.spec)
         if interval != self.interval:
             self.interval, self.since = interval, now
-        if watch.version < self.version:
+        if watch.version < self.watch.version:
             return False
-        self.version, self.summary = watch.version, summarize(watch)
+        self.watch = watch
         return True
+
+    @property
+    def summary(self) -> Summary:
+        """What its metrics say."""
+        return summarize(self.watch)
 
     @property
     def unwritten(self) -> bool:

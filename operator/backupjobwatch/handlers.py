@@ -79,9 +79,9 @@ def _declare_timer(name: str, interval: timedelta) -> None:
         when=_wanted(interval),
         registry=REGISTRY,
     )
-    async def poll(body: kopf.Body, memo: Memo, **_: Any) -> None:
+    async def poll(uid: str, memo: Memo, **_: Any) -> None:
         """Step the watch, in the background, because its time has come."""
-        if not memo.roster.tick(Watch.from_body(body)):
+        if not memo.roster.tick(uid):
             # The object is gone and the stream has not told kopf, which would tick for ever.
             raise asyncio.CancelledError
 

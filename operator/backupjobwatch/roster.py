@@ -12,8 +12,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from backupjobwatch.core.schedule import backoff, failures_after, until
-from backupjobwatch.core.summary import summarize
+from backupjobwatch.core.schedule import backoff, failures_after, heartbeat, until
 from backupjobwatch.core.transitions import describe, worth_repeating
 from backupjobwatch.entry import Entry
 from backupjobwatch.errors import NotAsked
@@ -36,7 +35,10 @@ REQUEST_EVERY: Final = 10.0
 class Roster:
     """All watches that are followed."""
 
-    def __init__(self, stepper: Stepper, courier: Courier, expiries: Expiries, metrics: Metrics) -> None:
+    def __init__(
+        self, stepper: Stepper, courier: Courier, expiries: Expiries, metrics: Metrics, *, heartbeat: timedelta
+    ) -> None:
+        self._heartbeat = heartbeat
         self._metrics = metrics
         self._stepper = stepper
         self._courier = courier
@@ -69,8 +71,7 @@ class Roster:
         entry = self._entries.get(watch.uid)
         if entry is None:
             now = _clock()
-            key = (watch.namespace, watch.name)
-            entry = Entry(watch_key=key, summary=summarize(watch), since=now, last_step=now)
+            entry = Entry(watch=watch, since=now, last_step=now)
             self._entries[watch.uid] = entry
             entry.remember(watch, worth_repeating(watch, now=datetime.now(UTC)))
         self._take_note(entry, watch)
@@ -86,16 +87,16 @@ class Roster:
             self._work_on(entry)
         return entry.interval
 
-    def tick(self, watch: Watch) -> bool:
+    def tick(self, uid: str) -> bool:
         """Step a watch because its time has come. False where no such watch is followed any more."""
-        entry = self._entries.get(watch.uid)
+        entry = self._entries.get(uid)
         if entry is None:
             return False
         now = _clock()
         half = (entry.interval or timedelta()).total_seconds() / 2
         # An event may have brought a poll just now.
         if entry.task is None and now >= entry.not_before and now - entry.last_poll >= half:
-            self._step_from(entry, watch)
+            self._step_from(entry, entry.watch)
         return True
 
     def forget(self, uid: str) -> None:
@@ -220,13 +221,19 @@ class Roster:
         settled = entry.settled
         due = entry.due
         try:
-            step = await self._stepper.take(watch, run=entry.run, settled=settled[1] if settled else ())
+            step = await self._stepper.take(
+                watch,
+                run=entry.run,
+                heartbeat=heartbeat(self._heartbeat, len(self._entries)),
+                settled=settled[1] if settled else (),
+                calm=entry.calm,
+            )
         except Exception:  # noqa: BLE001 -- a defect: one watch must not take the others with it
             _log.exception("%s/%s: a step failed", watch.namespace, watch.name)
             return
         finally:
             entry.last_step = _clock()
-        entry.run = step.run
+        entry.run, entry.calm = step.run, step.calm
         if isinstance(step.observation, NotAsked):
             self._await_turn(entry, step)
         else:
@@ -237,7 +244,10 @@ class Roster:
             _log.warning("%s/%s: the status was not written: %s", watch.namespace, watch.name, step.failure)
             entry.unsure = entry.unsure or not watch.finished  # one that had finished has no more ends to tell of
         elif step.watch is not None:  # else it is gone: the event or the sweep will say so
-            self._take_note(entry, step.watch)
+            if (
+                step.watch.resource_version != entry.watch.resource_version
+            ):  # of two copies, kopf's is kept: it has it anyway
+                self._take_note(entry, step.watch)
             if entry.settled is settled:  # and nothing else has been settled since
                 entry.settled = None
             if step.dropped:
@@ -247,17 +257,19 @@ class Roster:
     def _await_turn(self, entry: Entry, step: Step) -> None:
         """Have it asked before the next tick, once the budget may cover it: with those who wait, but not as one."""
         again = step.observation.again if isinstance(step.observation, NotAsked) else None
-        if again is not None and step.watch is not None and entry.turn is None and not self._closed:
+        if again is not None and entry.turn is None and not self._closed:
             delay = again * random.uniform(0.5, 1.0)  # noqa: S311 -- no secret
-            entry.turn = asyncio.get_running_loop().call_later(delay, self._take_turn, entry, step.watch)
+            entry.turn = asyncio.get_running_loop().call_later(delay, self._take_turn, entry)
 
-    def _take_turn(self, entry: Entry, watch: Watch) -> None:
+    def _take_turn(self, entry: Entry) -> None:
         entry.turn = None
-        self.tick(watch)
+        self.tick(entry.watch.uid)
 
     def _back_off(self, entry: Entry, step: Step) -> None:
         entry.failures = failures_after(step.observation, entry.failures)
-        delay = backoff(entry.failures, entry.interval or timedelta(), seed=":".join(entry.watch_key))
+        delay = backoff(
+            entry.failures, entry.interval or timedelta(), seed=f"{entry.watch.namespace}:{entry.watch.name}"
+        )
         delay = until(step.deadline, now=datetime.now(UTC), at_most=delay)
         entry.not_before = entry.last_step + delay.total_seconds()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from backupjobwatch.core.spec import parse_spec
+from backupjobwatch.core.jobs import Job
 from backupjobwatch.core.status import next_status
+from backupjobwatch.core.times import parse_time
 from backupjobwatch.core.transitions import (
     Transition,
     describe_failures,
@@ -35,13 +36,26 @@ if TYPE_CHECKING:
     from backupjobwatch.core.observations import Observation, PinnedJob
     from backupjobwatch.metrics.instruments import Metrics
     from backupjobwatch.observer import Observer
-    from backupjobwatch.settings import Settings
     from backupjobwatch.store import Store
 
 _log = logging.getLogger(__name__)
 
 _ATTEMPTS: Final = 5
 """Writes of one observation, where somebody edits the object each time. The next tick brings a fresh one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """A job that had nothing new to write into a status. It has not, until then, while neither changes."""
+
+    resource_version: str
+    job: Job
+    until: datetime
+
+    def covers(self, watch: Watch, job: Job, now: datetime) -> bool:
+        """Tell whether *job* says what *watch* was last left as it is for: so it is with most ticks of most watches."""
+        is_same = self.resource_version == watch.resource_version and job.steady == self.job.steady
+        return is_same and now < self.until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +77,8 @@ class Step:
     """What could not be told yet."""
     failure: StoreError | None = None
     """Why the status could not be written, or perhaps was without our knowing."""
+    calm: Calm | None = None
+    """Where nothing had to be written: until when the same answer needs no more than a look at it."""
     dropped: bool = False
     """Whether the observation was about a target that is no longer the object's: another step is due."""
 
@@ -80,12 +96,9 @@ class Look:
 
 async def look_at(watch: Watch, observer: Observer, *, run: int) -> Look:
     """Ask Azure about *watch*, where there is something to ask, after so many observations whose trouble counts."""
-    try:
-        spec = parse_spec(watch.spec)
-    except InvalidSpec:
-        spec = None
-    end = None if spec is None else deadline(watch, spec)
-    if spec is None or spec.suspend or watch.finished:
+    spec = watch.parsed_spec
+    end = None if isinstance(spec, InvalidSpec) else deadline(watch, spec)
+    if isinstance(spec, InvalidSpec) or spec.suspend or watch.finished:
         observed = Observed(NotAsked("There is nothing to ask."))
     else:
         observed = await observer.observe(watch, spec)
@@ -97,9 +110,8 @@ async def look_at(watch: Watch, observer: Observer, *, run: int) -> Look:
 class Stepper:
     """Takes steps. It keeps nothing between two of them."""
 
-    def __init__(self, settings: Settings, store: Store, observer: Observer, metrics: Metrics) -> None:
+    def __init__(self, store: Store, observer: Observer, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._settings = settings
         self._store = store
         self._observer = observer
 
@@ -107,10 +119,19 @@ class Stepper:
         """Leave behind what steps that were cancelled had asked Azure."""
         self._observer.close()
 
-    async def take(self, watch: Watch, *, run: int, settled: tuple[Settled, ...] = ()) -> Step:
+    async def take(
+        self,
+        watch: Watch,
+        *,
+        run: int,
+        heartbeat: timedelta,
+        settled: tuple[Settled, ...] = (),
+        calm: Calm | None = None,
+    ) -> Step:
         """Take one step, from *watch* as it was before Azure is asked. What it can't write down, it says.
 
-        *settled* is what became of notifications since the last one.
+        A status is written again after a *heartbeat*, though it says nothing new. *settled* is what became of
+        notifications since the last step, and *calm* is what that one said.
         """
         look = await look_at(watch, self._observer, run=run)
         step = Step(
@@ -121,12 +142,15 @@ class Stepper:
             run=look.run,
             deadline=look.deadline,
         )
+        job = step.observation
+        if calm is not None and isinstance(job, Job) and not settled and calm.covers(watch, job, datetime.now(UTC)):
+            return replace(step, calm=replace(calm, job=job))  # of two that say the same, the older is let go
         try:
-            return await self._write(watch, step)
+            return await self._write(watch, step, heartbeat)
         except StoreError as error:
             return replace(step, failure=error)
 
-    async def _write(self, watch: Watch, step: Step) -> Step:
+    async def _write(self, watch: Watch, step: Step, heartbeat: timedelta) -> Step:
         """Write what was observed onto the object that it is about, if that is worth it."""
         snapshot = watch
         for _ in range(_ATTEMPTS):
@@ -138,9 +162,10 @@ class Stepper:
                 pinned=step.pinned,
                 settled=step.settled,
             )
-            if not needs_write(watch.status, status, heartbeat=self._settings.heartbeat):
+            if not needs_write(watch.status, status, heartbeat=heartbeat):
                 # It may be our own write that was in conflict: sent again after its answer was lost.
-                return replace(step, watch=watch, untold=await self._tell_change(snapshot, watch, watch.status))
+                untold = await self._tell_change(snapshot, watch, watch.status)
+                return replace(step, watch=watch, untold=untold, calm=_calm(watch, step, heartbeat))
             try:
                 with self._metrics.status_write(write_reason(watch, status)):
                     written = await self._store.write_status(watch, status)
@@ -188,3 +213,11 @@ class Stepper:
             return Watch.from_body(await self._store.read(namespace, name))
         except ObjectGone:
             return None
+
+
+def _calm(watch: Watch, step: Step, heartbeat: timedelta) -> Calm | None:
+    polled = parse_time(watch.status.get("lastPollTime"))
+    if not isinstance(step.observation, Job) or polled is None:
+        return None
+    beat = polled + heartbeat
+    return Calm(watch.resource_version, step.observation, beat if step.deadline is None else min(beat, step.deadline))

@@ -70,7 +70,7 @@ class World:
             roster.notice(watch)
             await self._rest(uid)
             self._loop._advance(300)
-            roster.tick(watch)
+            roster.tick(watch.uid)
             await self._rest(uid)
             await self._runtime.sweep.once()
             await self._rest(uid)

@@ -124,10 +124,10 @@ async def test_a_watch_that_is_not_followed_has_no_ticks(api: KubernetesApi, vau
     watch = Watch.from_body(api.get())
     async with Runtime.open(settings) as runtime:
         runtime.roster.notice(watch)
-        assert runtime.roster.tick(watch)
+        assert runtime.roster.tick(watch.uid)
         runtime.roster.forget(watch.uid)
         runtime.roster.forget(watch.uid)
-        assert not runtime.roster.tick(watch)
+        assert not runtime.roster.tick(watch.uid)
 
 
 async def test_a_defect_costs_a_step_and_no_more(
@@ -141,10 +141,10 @@ async def test_a_defect_costs_a_step_and_no_more(
     client.close()  # its threads are gone: every request of it is a RuntimeError
     store = await Store.connect()
     observer = Observer(Accesses(settings, store, metrics), Poller(settings, client, metrics))
-    stepper = Stepper(settings, store, observer, metrics)
+    stepper = Stepper(store, observer, metrics)
     webhooks = Webhooks(settings)
     courier = Courier(Receivers(store, webhooks, Triggers(store)), metrics)
-    roster = Roster(stepper, courier, Expiries(store, stepper), metrics)
+    roster = Roster(stepper, courier, Expiries(store, stepper), metrics, heartbeat=settings.heartbeat)
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
     watch = Watch.from_body(api.get())
@@ -156,7 +156,7 @@ async def test_a_defect_costs_a_step_and_no_more(
                     await asyncio.sleep(0.01)
             loop.advance(10)
             await asyncio.sleep(0.05)
-            assert roster.tick(watch)
+            assert roster.tick(watch.uid)
     finally:
         await roster.close(1.0)
         await webhooks.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import random
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -127,10 +128,12 @@ def _asked(sim: AzureSimulator, times: int) -> bool:
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """Find a port that nobody listens on, nor connects from: below those that the kernel takes for that."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("", port))
+            return port
 
 
 def azure_threads() -> list[Any]:

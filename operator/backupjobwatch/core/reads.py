@@ -29,6 +29,9 @@ PATIENCE: Final = 1
 """Intervals for which a vault waits for its turn before it may have the last token."""
 LAST: Final = 1.0
 """The token that is kept for such a vault: one of few watches has few chances to find what those of many have left."""
+DETAIL_SHARE: Final = 0.2
+"""The share of the rate at which the detail of jobs that seem unchanged is fetched anew: it costs as much per job as the
+ticks that lists spare."""
 LIST_RESERVE: Final = 3.0
 """Tokens kept for jobs that have ended, when a list is wanted; and, doubled, when a mere refresh is."""
 
@@ -96,6 +99,7 @@ class Reads:
     _unlistable: dict[VaultId, float] = field(default_factory=dict, init=False)
     """Until when a vault is not listed, because that failed."""
     _due_rate: float = field(default=0.0, init=False)
+    _next_detail: float = field(default=float("-inf"), init=False)
     _swept: float = field(default=0.0, init=False)
 
     def ask(
@@ -144,7 +148,10 @@ class Reads:
         self._waiting.pop(job_id, None)
         current = detail is not None and detail.gist == _gist(entry) and now - detail.at < self.heartbeat
         # Detail can wait: what matters now is in the entry.
-        return entry if current or not self.budget.take(now, reserve=2 * LIST_RESERVE) else Decision.GET
+        if current or now < self._next_detail or not self.budget.take(now, reserve=2 * LIST_RESERVE):
+            return entry
+        self._next_detail = now + 1 / (DETAIL_SHARE * self.budget.rate_at(now))
+        return Decision.GET
 
     def _turn(self, read: Decision, reader: Hashable, reserve: float, interval: float, now: float) -> Decision:
         """Decide for a *read*, or to wait for one: who has waited for long may have the reserve too."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from backupjobwatch.core.observations import Observation
 
+HEARTBEATS: Final = 5.0
+"""Writes a second of statuses that say nothing new."""
 MAX_BACKOFF: Final = timedelta(minutes=5)
 """The slowest that trouble makes a watch: also the slowest ``pollInterval``."""
 
@@ -49,6 +51,14 @@ def backoff(failures: int, interval: timedelta, seed: str) -> timedelta:
     # The exponent is bounded too: timedelta overflows long before an outage ends.
     delay = min(interval * (1 << min(failures - 1, 10)), MAX_BACKOFF)
     return delay + spread(f"{seed}/{failures}", delay / 10)
+
+
+def heartbeat(least: timedelta, watches: int) -> timedelta:
+    """Return after how long the status of an unchanged watch is written again, where there are so many *watches*.
+
+    Not before the *least* time, and of many watches so seldom that it costs etcd no more than ``HEARTBEATS`` a second.
+    """
+    return max(least, timedelta(seconds=watches / HEARTBEATS))
 
 
 def failures_after(observation: Observation, failures: int) -> int:

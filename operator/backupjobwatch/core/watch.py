@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.constants import MAX_REQUESTED_AT, REQUESTED_AT
@@ -11,8 +12,9 @@ from backupjobwatch.core.observations import PinnedJob
 from backupjobwatch.core.ownership import find_owner
 from backupjobwatch.core.past_status import read_status
 from backupjobwatch.core.payloads import mapping
-from backupjobwatch.core.spec import target_digest
+from backupjobwatch.core.spec import WatchSpec, parse_spec, target_digest
 from backupjobwatch.core.times import parse_time
+from backupjobwatch.errors import InvalidSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 FINISHED_PHASES: Final = frozenset({"Succeeded", "Failed"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Watch:
     """A snapshot of one BackupJobWatch, taken before Azure is asked: what the verdict will be about."""
 
@@ -38,8 +40,6 @@ class Watch:
     spec: Mapping[str, Any]
     status: Mapping[str, Any]
     created: datetime
-    target: str
-    """Digest of the spec's target fields."""
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> Watch:
@@ -61,8 +61,20 @@ class Watch:
             status=read_status(body.get("status")),
             # An object that was never stored has no such time: nothing started after "never".
             created=parse_time(metadata.get("creationTimestamp")) or datetime.max.replace(tzinfo=UTC),
-            target=target_digest(spec),
         )
+
+    @cached_property
+    def target(self) -> str:
+        """Digest of the spec's target fields."""
+        return target_digest(self.spec)
+
+    @cached_property
+    def parsed_spec(self) -> WatchSpec | InvalidSpec:
+        """The spec, or what is wrong with it."""
+        try:
+            return parse_spec(self.spec)
+        except InvalidSpec as error:
+            return error
 
     @property
     def version(self) -> int:
