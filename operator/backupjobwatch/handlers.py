@@ -53,6 +53,8 @@ async def notice(event: kopf.RawEvent, body: kopf.Body, memo: Memo, **_: Any) ->
         memo.roster.forget(str(body.metadata.uid))
     else:
         memo.interval = memo.roster.notice(Watch.from_body(body))
+        # Half of what kopf keeps of an object for as long as there is one: nobody reads them again.
+        event["object"]["metadata"].pop("managedFields", None)  # type: ignore[typeddict-item]
 
 
 def _first_tick(interval: timedelta) -> Callable[..., float]:

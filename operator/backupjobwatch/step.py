@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+WRITES_AT_ONCE: Final = 32
+"""Thousands may be due at once. What waits for its turn does not time out, to begin all over again, nor holds a status."""
 _ATTEMPTS: Final = 5
 """Writes of one observation, where somebody edits the object each time. The next tick brings a fresh one."""
 
@@ -114,6 +117,7 @@ class Stepper:
         self._metrics = metrics
         self._store = store
         self._observer = observer
+        self._turns = asyncio.Semaphore(WRITES_AT_ONCE)
 
     def close(self) -> None:
         """Leave behind what steps that were cancelled had asked Azure."""
@@ -154,35 +158,40 @@ class Stepper:
         """Write what was observed onto the object that it is about, if that is worth it."""
         snapshot = watch
         for _ in range(_ATTEMPTS):
-            status = next_status(
-                watch,
-                step.observation,
-                run=step.run,
-                now=datetime.now(UTC),
-                pinned=step.pinned,
-                settled=step.settled,
-            )
-            if not needs_write(watch.status, status, heartbeat=heartbeat):
+            async with self._turns:
+                status = next_status(
+                    watch,
+                    step.observation,
+                    run=step.run,
+                    now=datetime.now(UTC),
+                    pinned=step.pinned,
+                    settled=step.settled,
+                )
+                is_new = needs_write(watch.status, status, heartbeat=heartbeat)
+                try:
+                    written = await self._put(watch, status) if is_new else None
+                except ObjectGone:
+                    return replace(step, watch=None)
+                except Conflict:
+                    fresh = await self.read(watch.namespace, watch.name)
+                    if fresh is None or fresh.uid != watch.uid:
+                        return replace(step, watch=None)
+                    if fresh.target != watch.target:
+                        return replace(step, watch=fresh, run=0, dropped=True)
+                    # A poll that was asked for while this one was under way has not been made.
+                    watch = replace(fresh, requested_at=watch.requested_at)
+                    continue
+            if written is None:
                 # It may be our own write that was in conflict: sent again after its answer was lost.
                 untold = await self._tell_change(snapshot, watch, watch.status)
                 return replace(step, watch=watch, untold=untold, calm=_calm(watch, step, heartbeat))
-            try:
-                with self._metrics.status_write(write_reason(watch, status)):
-                    written = await self._store.write_status(watch, status)
-            except ObjectGone:
-                return replace(step, watch=None)
-            except Conflict:
-                fresh = await self.read(watch.namespace, watch.name)
-                if fresh is None or fresh.uid != watch.uid:
-                    return replace(step, watch=None)
-                if fresh.target != watch.target:
-                    return replace(step, watch=fresh, run=0, dropped=True)
-                # A poll that was asked for while this one was under way has not been made.
-                watch = replace(fresh, requested_at=watch.requested_at)
-                continue
             untold = await self._tell_change(watch, watch, status, is_new=True)
             return replace(step, watch=Watch.from_body(written), untold=untold)
         raise StoreUnavailable(f"the object was edited during each of {_ATTEMPTS} writes")
+
+    async def _put(self, watch: Watch, status: Mapping[str, Any]) -> dict[str, Any]:
+        with self._metrics.status_write(write_reason(watch, status)):
+            return await self._store.write_status(watch, status)
 
     async def _tell_change(
         self, before: Watch, watch: Watch, status: Mapping[str, Any], *, is_new: bool = False

@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 
 TIMEOUT: Final = 15.0
 """Seconds for one request. The API server's own limit is a minute, which is longer than a tick should hang."""
-WRITES_AT_ONCE: Final = 32
-"""Statuses. Thousands may be due at once: what waits for its turn here does not time out, and begin all over again."""
 EVENTS_AT_ONCE: Final = 8
-"""Fewer, as gates wait for statuses."""
+"""Fewer than statuses, for which gates wait."""
 PAGE: Final = 500
 LEASE_API: Final = "coordination.k8s.io/v1"
 
@@ -44,7 +42,6 @@ class Store:
     def __init__(self, api: client.ApiClient) -> None:
         api.user_agent = CONTROLLER
         self._api = api
-        self._writes = asyncio.Semaphore(WRITES_AT_ONCE)
         self._events = asyncio.Semaphore(EVENTS_AT_ONCE)
 
     @classmethod
@@ -94,8 +91,7 @@ class Store:
             "status": status,
         }
         path = f"{_path(watch.namespace, watch.name)}/status"
-        async with self._writes:
-            return await self._request("PUT", path, query=_MANAGER, body=body)
+        return await self._request("PUT", path, query=_MANAGER, body=body)
 
     async def delete(self, watch: Watch) -> None:
         """Delete *watch*, if the object is still the one that it is a snapshot of; Conflict where it is not."""

@@ -117,7 +117,8 @@ class Ours(Operator):
             "PROBE_PORT": "0",
             "METRICS_PORT": str(self._port),
         }
-        return {f"BACKUPJOBWATCH_{name}": value for name, value in settings.items()}
+        # What the image sets.
+        return {f"BACKUPJOBWATCH_{name}": value for name, value in settings.items()} | {"MALLOC_ARENA_MAX": "2"}
 
     async def progress(self) -> Progress:
         async with (
