@@ -36,7 +36,7 @@ _durations = st.one_of(st.none(), st.timedeltas(timedelta(), timedelta(days=3)))
 _shares = st.lists(st.floats(0, 1), max_size=3)
 
 _pieces = st.sampled_from([
-    "eyJ", "eyJ0123456789.", "://", "http://", "HTTPS://h/p", "?", "?sig=", "=", "sig=", "PASSWORD=", "a:b@", "\n", " ",
+    "eyJ", "eyJ0123456789.", "://", "http://", "HTTPS://h/p?SECRET", "smb://a:b@host", "://:@", "?", "?sig=", "=", "sig=", "PASSWORD=", "a:b@", "\n", " ",
     "\u202e", "\u017fig=x", "é", "x" * 300, *SECRETS,
 ])  # fmt: skip
 _lines = st.one_of(texts, st.text(st.characters()), st.lists(st.one_of(_pieces, texts), max_size=8).map("".join))
