@@ -258,13 +258,17 @@ async def test_a_running_watch_does_not_read_its_identity_at_each_poll(
     assert len(tenants.entra.sign_ins) == 1
 
 
-async def test_a_stop_while_a_token_is_asked_for(tenants: Tenants, vault: Vault) -> None:
-    """An API server that does not answer a TokenRequest does not hold up the operator's end."""
-    tenant, api = tenants.add(), tenants.api
+@pytest.mark.parametrize("namespaces", [1, 3])
+async def test_a_stop_while_a_token_is_asked_for(tenants: Tenants, vault: Vault, namespaces: int) -> None:
+    """An API server that does not answer a TokenRequest, or several, does not hold up the operator's end."""
+    api = tenants.api
     with api.traffic.hold("/token$") as hold:
         async with tenants.operator() as operator:
-            tenant.watch(vault.set_job(JOB_NAME, job_payload()))
-            await hold.arrived()
+            for number in range(namespaces):
+                tenants.add(f"team-{number}").watch(vault.set_job(JOB_NAME, job_payload()))
+            async with asyncio.timeout(10):
+                while hold.arrivals < namespaces:  # noqa: ASYNC110 -- only the first wakes anybody
+                    await asyncio.sleep(0.02)
             operator.finish()
             started = time.monotonic()
             await asyncio.sleep(0.1)

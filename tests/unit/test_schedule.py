@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from backupjobwatch.core.schedule import MAX_BACKOFF, backoff, failures_after, spread, until
+from backupjobwatch.core.schedule import HEARTBEATS, MAX_BACKOFF, backoff, failures_after, heartbeat, spread, until
 from backupjobwatch.core.spec import POLL_INTERVALS
 from backupjobwatch.errors import AzureUnavailable, JobNotFound, Throttled
 from tests.support.builders import NOW, job
@@ -69,6 +69,23 @@ def test_trouble_in_a_row_is_counted() -> None:
     assert failures_after(AzureUnavailable("No answer."), 0) == 1
     assert failures_after(Throttled("Later."), 4) == 5
     assert failures_after(JobNotFound("No such job."), 4) == failures_after(job(), 4) == 0
+
+
+@pytest.mark.parametrize("watches", [0, 1, 1499, 1500])
+def test_a_heartbeat_of_few(watches: int) -> None:
+    """Up to 1,500 watches are written at the heartbeat that is set, and not before."""
+    assert heartbeat(timedelta(minutes=5), watches) == timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("least", [timedelta(seconds=1), timedelta(minutes=5), timedelta(hours=1)])
+@pytest.mark.parametrize("watches", [1501, 10_000, 1_000_000])
+def test_heartbeats_of_many(least: timedelta, watches: int) -> None:
+    """However many watches there are, their heartbeats are five writes a second at most; none is before its time."""
+    every = heartbeat(least, watches)
+
+    assert watches / every.total_seconds() <= HEARTBEATS == 5
+    assert every >= least
+    assert every in (least, timedelta(seconds=watches / 5))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,125 @@
+"""The whole operator, where the budget is spent: who finds it so has his turn in seconds, not with the next tick."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.support.builders import job_payload, running_payload
+from tests.support.clock import OperatorClock
+
+if TYPE_CHECKING:
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+
+BURST: Final = 5
+TIGHT: Final = {"azure_reads_per_second": 1.0, "azure_read_burst": BURST}
+WATCHES: Final = 15
+SOON: Final = 2.0 * WATCHES
+"""Seconds. The interval is ten times as long."""
+
+
+def job_name(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
+def watch_each(api: KubernetesApi, vault: Vault) -> None:
+    """Create the watches, all at once."""
+    for number in range(WATCHES):
+        job_id = vault.set_job(job_name(number), running_payload(name=job_name(number)))
+        api.create({"jobResourceId": job_id, "pollInterval": "5m"}, f"watch-{number}")
+
+
+def polls(sim: AzureSimulator) -> Counter[str]:
+    """Count how often each job was asked for."""
+    return Counter(request.path.rsplit("/", 1)[1] for request in sim.requests)
+
+
+async def deferred(api: KubernetesApi, sim: AzureSimulator) -> list[str]:
+    """Wait until all have been stepped; list those for which Azure was not asked."""
+
+    def look() -> list[str] | None:
+        statuses = {name: api.get(name)["status"] for name in (f"watch-{number}" for number in range(WATCHES))}
+        done = all("phase" in status for status in statuses.values())
+        return [name for name, status in statuses.items() if "job" not in status] if done else None
+
+    found = await api.until(look)
+    assert len(found) >= WATCHES - len(sim.requests) > 0
+    return found
+
+
+async def test_their_turns_come_soon(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """As fast as the budget allows all have been polled, each of them once: for this, and not again till its tick."""
+    async with start(**TIGHT) as operator:
+        clock = OperatorClock(operator, api, sim)
+        watch_each(api, vault)
+        await deferred(api, sim)
+        while clock.elapsed < SOON:
+            await clock.advance(0.5)
+            assert len(sim.requests) <= BURST + clock.elapsed
+        assert polls(sim) == Counter(job_name(number) for number in range(WATCHES))
+        for number in range(WATCHES):
+            assert api.get(f"watch-{number}")["status"]["phase"] == "Running"
+        while clock.elapsed < 100:
+            await clock.advance(2)
+        assert max(polls(sim).values()) == 1
+
+
+async def test_a_watch_that_is_gone_has_no_turn(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """Of watches that are deleted while they wait nothing is asked, said or left; the others have their turns."""
+    async with start(**TIGHT) as operator:
+        clock = OperatorClock(operator, api, sim)
+        watch_each(api, vault)
+        gone = (await deferred(api, sim))[::2]
+        for name in gone:
+            api.delete(name)
+        requests = len(api.traffic.matching(f"/({'|'.join(gone)})(/|$)"))
+        names = {job_name(int(name.removeprefix("watch-"))) for name in gone}
+        asked = polls(sim)
+        while clock.elapsed < SOON:
+            await clock.advance(0.5)
+        assert {name: polls(sim)[name] for name in names} == {name: asked[name] for name in names}
+        assert len(api.traffic.matching(f"/({'|'.join(gone)})(/|$)")) == requests
+        assert polls(sim).keys() >= {job_name(number) for number in range(WATCHES)} - names
+
+
+async def test_a_stop_while_they_wait(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """An operator that ends takes their turns with it: nothing is asked any more."""
+    async with start(**TIGHT) as operator:
+        watch_each(api, vault)
+        await deferred(api, sim)
+        operator.finish()
+    assert len(sim.requests) < WATCHES
+
+
+@pytest.mark.xfail(strict=True, reason="Roster.tick leaves out a turn within half an interval of the last poll")
+@pytest.mark.parametrize("what", ["request", "edit"])
+async def test_a_turn_for_what_people_ask(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator, what: str
+) -> None:
+    """A request, or an edit, that finds the budget spent is granted soon too, however short ago the last poll was."""
+    async with start(**TIGHT) as operator:
+        clock = OperatorClock(operator, api, sim)
+        api.create({"jobResourceId": vault.set_job(job_name(99), running_payload()), "pollInterval": "5m"})
+        await api.status(phase="Running")
+        watch_each(api, vault)
+        await deferred(api, sim)
+        before = clock.elapsed
+        vault.set_job(job_name(99), job_payload(status="Completed"))
+        vault.set_job(job_name(98), job_payload(status="Completed"))
+        if what == "request":
+            api.annotate(reconcile_fluxcd_io__requestedAt="one")
+        else:
+            api.edit(jobResourceId=vault.job_id(job_name(98)))
+        while api.get()["status"]["phase"] != "Succeeded":
+            await clock.advance(0.5)
+            assert clock.elapsed < before + SOON

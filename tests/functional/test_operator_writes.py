@@ -1,0 +1,97 @@
+"""The whole operator with more to write at one time than it sends at one time: what waits does not time out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from typing import TYPE_CHECKING
+
+from backupjobwatch.store import EVENTS_AT_ONCE, TIMEOUT, WRITES_AT_ONCE
+from tests.support.builders import job_payload
+from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
+
+if TYPE_CHECKING:
+    import pytest
+
+    from demo.simulator import Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.kubernetes_traffic import Hold
+
+WATCHES = WRITES_AT_ONCE + 12
+NAMES = [f"watch-{number}" for number in range(WATCHES)]
+AMPLE = {"azure_reads_per_second": 25.0, "azure_read_burst": 250}
+
+
+def watch_each(api: KubernetesApi, vault: Vault) -> None:
+    """Create watches of jobs that have ended."""
+    for number, name in enumerate(NAMES):
+        job_id = vault.set_job(f"00000000-0000-4000-8000-{number:012}", job_payload())
+        api.create({"jobResourceId": job_id, "pollInterval": "10s"}, name)
+
+
+async def arrived(hold: Hold, count: int) -> None:
+    """Wait until so many requests are held, and see that there are no more."""
+    async with asyncio.timeout(20):
+        while hold.arrivals < count:  # noqa: ASYNC110 -- only the first wakes anybody
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.3)
+    assert hold.arrivals == count
+
+
+def finished(api: KubernetesApi) -> list[str]:
+    return [name for name in NAMES if api.get(name)["status"].get("phase") == "Succeeded"]
+
+
+def failed(caplog: pytest.LogCaptureFixture) -> set[str]:
+    """List the watches whose status could not be written, at any time."""
+    found = (re.search("team-a/(.*): the status was not written", text) for text in caplog.messages)
+    return {match[1] for match in found if match}
+
+
+async def test_what_waits_for_its_turn_does_not_time_out(
+    api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of more statuses than are written at once, none fails but those that were sent and not answered in time."""
+    caplog.set_level(logging.WARNING, "backupjobwatch.roster")
+    with api.traffic.hold(STATUS_WRITES) as hold:
+        async with start(**AMPLE) as operator:
+            watch_each(api, vault)
+            await arrived(hold, WRITES_AT_ONCE)
+            sent = {request.path.split("/")[-2] for request in api.traffic.matching(STATUS_WRITES)}
+            operator.advance(TIMEOUT + 1)
+            async with asyncio.timeout(20):
+                while hold.arrivals < WATCHES:  # noqa: ASYNC110 -- only the first wakes anybody
+                    await asyncio.sleep(0.02)
+            assert failed(caplog) == sent
+            hold.release()
+            await api.until(lambda: set(finished(api)) >= set(NAMES) - sent)
+            await operator.advance_until(lambda: len(finished(api)) == WATCHES)
+            assert failed(caplog) == sent
+
+
+async def test_events_do_not_take_the_turns_of_statuses(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """While no Event is answered, few are under way, and all statuses are written: gates wait for nothing else."""
+    with api.traffic.hold(EVENT_POSTS) as hold:
+        async with start(**AMPLE):
+            watch_each(api, vault)
+            await api.until(lambda: len(finished(api)) == WATCHES)
+            await arrived(hold, EVENTS_AT_ONCE)
+            hold.release()
+            await api.events_told(WATCHES)
+
+
+async def test_statuses_do_not_take_the_turns_of_events(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """While no status is answered, what was written before is told."""
+    async with start(**AMPLE):
+        api.create({"jobResourceId": vault.set_job("00000000-0000-4000-8000-0000000000ff", job_payload())})
+        with api.traffic.hold(EVENT_POSTS) as events:
+            await events.arrived()
+            with api.traffic.hold(STATUS_WRITES) as statuses:
+                watch_each(api, vault)
+                await arrived(statuses, WRITES_AT_ONCE)
+                events.release()
+                await api.events_told(1)
+                statuses.release()
+            await api.until(lambda: len(finished(api)) == WATCHES)
