@@ -263,7 +263,10 @@ class Roster:
 
     def _take_turn(self, entry: Entry) -> None:
         entry.turn = None
-        self.tick(entry.watch.uid)
+        if entry.wants(entry.watch) or entry.polled != entry.watch.generation:
+            self._want(entry, entry.watch)  # the last poll, however short ago it was, was not for this
+        else:
+            self.tick(entry.watch.uid)
 
     def _back_off(self, entry: Entry, step: Step) -> None:
         entry.failures = failures_after(step.observation, entry.failures)

@@ -156,7 +156,7 @@ def namespace(kubectl: Kubectl) -> Iterator[str]:
     name = f"e2e-{secrets.token_hex(4)}"
     kubectl("create", "namespace", name)
     yield name
-    kubectl("delete", "namespace", name, "--wait=false")
+    kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 @pytest.fixture(scope="session")

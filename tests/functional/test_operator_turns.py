@@ -101,7 +101,6 @@ async def test_a_stop_while_they_wait(
     assert len(sim.requests) < WATCHES
 
 
-@pytest.mark.xfail(strict=True, reason="Roster.tick leaves out a turn within half an interval of the last poll")
 @pytest.mark.parametrize("what", ["request", "edit"])
 async def test_a_turn_for_what_people_ask(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator, what: str

@@ -7,7 +7,8 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-from backupjobwatch.store import EVENTS_AT_ONCE, TIMEOUT, WRITES_AT_ONCE
+from backupjobwatch.step import WRITES_AT_ONCE
+from backupjobwatch.store import EVENTS_AT_ONCE, TIMEOUT
 from tests.support.builders import job_payload
 from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
 
