@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+COUNT_EVERY: Final = 10.0
+"""Seconds between two counts of the watches that are polled."""
 REQUEST_EVERY: Final = 10.0
 """Seconds between two requests, by annotation, that are granted: it is anybody's who may edit the object."""
 
@@ -39,6 +41,7 @@ class Roster:
         self, stepper: Stepper, courier: Courier, expiries: Expiries, metrics: Metrics, *, heartbeat: timedelta
     ) -> None:
         self._heartbeat = heartbeat
+        self._polled, self._counted = 0, float("-inf")
         self._metrics = metrics
         self._stepper = stepper
         self._courier = courier
@@ -224,7 +227,7 @@ class Roster:
             step = await self._stepper.take(
                 watch,
                 run=entry.run,
-                heartbeat=heartbeat(self._heartbeat, len(self._entries)),
+                heartbeat=heartbeat(self._heartbeat, self._count_polled()),
                 settled=settled[1] if settled else (),
                 calm=entry.calm,
             )
@@ -237,6 +240,9 @@ class Roster:
         if isinstance(step.observation, NotAsked):
             self._await_turn(entry, step)
         else:
+            if entry.turn is not None:
+                entry.turn.cancel()
+                entry.turn = None
             self._metrics.observe_poll_lag(entry.last_step - due)
             entry.last_poll, entry.polled = entry.last_step, watch.generation
             self._back_off(entry, step)
@@ -253,6 +259,13 @@ class Roster:
             if step.dropped:
                 entry.wanted = entry.wanted or step.watch
             entry.remember(step.watch, step.untold)
+
+    def _count_polled(self) -> int:
+        """Count the watches that are polled, as of some seconds ago: of those that are kept, most have ended."""
+        if _clock() >= self._counted + COUNT_EVERY:
+            self._counted = _clock()
+            self._polled = sum(entry.interval is not None for entry in self._entries.values())
+        return self._polled
 
     def _await_turn(self, entry: Entry, step: Step) -> None:
         """Have it asked before the next tick, once the budget may cover it: with those who wait, but not as one."""

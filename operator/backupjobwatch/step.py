@@ -58,7 +58,7 @@ class Calm:
     def covers(self, watch: Watch, job: Job, now: datetime) -> bool:
         """Tell whether *job* says what *watch* was last left as it is for: so it is with most ticks of most watches."""
         is_same = self.resource_version == watch.resource_version and job.steady == self.job.steady
-        return is_same and now < self.until
+        return is_same and now < self.until and watch.observed and not watch.request_pending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,16 +146,18 @@ class Stepper:
             run=look.run,
             deadline=look.deadline,
         )
+        # However long the write waits for its turn: what was seen before the deadline says nothing of what is after it.
+        now = datetime.now(UTC)
         job = step.observation
-        if calm is not None and isinstance(job, Job) and not settled and calm.covers(watch, job, datetime.now(UTC)):
+        if calm is not None and isinstance(job, Job) and not settled and calm.covers(watch, job, now):
             return replace(step, calm=replace(calm, job=job))  # of two that say the same, the older is let go
         try:
-            return await self._write(watch, step, heartbeat)
+            return await self._write(watch, step, heartbeat, now)
         except StoreError as error:
             return replace(step, failure=error)
 
-    async def _write(self, watch: Watch, step: Step, heartbeat: timedelta) -> Step:
-        """Write what was observed onto the object that it is about, if that is worth it."""
+    async def _write(self, watch: Watch, step: Step, heartbeat: timedelta, now: datetime) -> Step:
+        """Write what was observed, at *now*, onto the object that it is about, if that is worth it."""
         snapshot = watch
         for _ in range(_ATTEMPTS):
             async with self._turns:
@@ -163,7 +165,7 @@ class Stepper:
                     watch,
                     step.observation,
                     run=step.run,
-                    now=datetime.now(UTC),
+                    now=now,
                     pinned=step.pinned,
                     settled=step.settled,
                 )

@@ -150,10 +150,13 @@ class Store:
             "reportingInstance": "",
         }
         try:
-            async with self._events:
+            # The turn is waited for within the time-out: no poll waits for long for what tells of the last one.
+            async with asyncio.timeout(TIMEOUT), self._events:
                 await self._request("POST", f"/api/v1/namespaces/{quote(watch.namespace, safe='')}/events", body=body)
         except Conflict:
             return False
+        except TimeoutError:
+            raise StoreUnavailable("others' events took all the time") from None
         return True
 
     async def read_service_account(self, namespace: str, name: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from backupjobwatch.step import WRITES_AT_ONCE
 from backupjobwatch.store import EVENTS_AT_ONCE, TIMEOUT
-from tests.support.builders import job_payload
+from tests.support.builders import JOB_NAME, job_payload, running_payload
 from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
 
 if TYPE_CHECKING:
@@ -96,3 +96,35 @@ async def test_statuses_do_not_take_the_turns_of_events(api: KubernetesApi, vaul
                 await api.events_told(1)
                 statuses.release()
             await api.until(lambda: len(finished(api)) == WATCHES)
+
+
+async def test_a_verdict_is_of_when_it_was_seen(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """What was seen before the deadline, and is written after it, does not fail the watch: Azure is asked once more."""
+    running = vault.set_job(JOB_NAME, running_payload())
+    async with start(**AMPLE) as operator:
+        api.create({"jobResourceId": running, "pollInterval": "10s", "activeDeadlineSeconds": 3}, "late")
+        await api.status("late", phase="Running")
+        with api.traffic.hold(STATUS_WRITES) as hold:
+            watch_each(api, vault)
+            await arrived(hold, WRITES_AT_ONCE)
+            vault.set_job(JOB_NAME, running_payload(status="Cancelling"))
+            api.annotate("late", reconcile_fluxcd_io__requestedAt="now")
+            await asyncio.sleep(0.5)
+            vault.set_job(JOB_NAME, job_payload())
+            await asyncio.sleep(3.0)
+            hold.release()
+        await operator.advance_until(lambda: api.get("late")["status"]["phase"] != "Running")
+    assert api.get("late")["status"]["reason"] == "JobCompleted"
+
+
+async def test_events_do_not_hold_up_polls(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """A watch whose Event waits for a turn that does not come is polled, and written, all the same."""
+    async with start(**AMPLE) as operator:
+        with api.traffic.hold(EVENT_POSTS) as hold:
+            watch_each(api, vault)
+            await arrived(hold, EVENTS_AT_ONCE)
+            api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"}, "going")
+            await api.status("going", phase="Running")
+            vault.set_job(JOB_NAME, job_payload())
+            await operator.advance_until(lambda: api.get("going")["status"]["phase"] == "Succeeded")
+            hold.release()

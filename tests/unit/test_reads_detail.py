@@ -115,11 +115,11 @@ def test_the_queue_is_as_long_as_it_takes_to_serve_it() -> None:
 def test_each_waits_once() -> None:
     """Who asks again and again while the budget is spent makes the queue no longer."""
     given = reads(rate=1.0, burst=5)
-    asked(given, IDS[:8], 1000)
+    asked(given, IDS[:13], 1000)
     for _ in range(10):
-        asked(given, IDS[5:8], 1000)
+        asked(given, IDS[5:13], 1000)
 
-    assert given.queue(1000) == 3.0
+    assert given.queue(1000) == 8.0
 
 
 @pytest.mark.parametrize("afresh", [False, True])
@@ -143,3 +143,13 @@ def test_who_does_not_come_back_is_forgotten() -> None:
     asked(given, IDS[:1], 1000 + LONGEST_WAIT)
 
     assert given.queue(1000 + LONGEST_WAIT) == 1.0
+
+
+def test_who_comes_after_the_first_list_is_told_from_it() -> None:
+    """After a start all ask within an interval, and the first list is made before most: it answers them too."""
+    given = reads(rate=2.0, burst=5)  # too little for the detail of those who seem unchanged
+    asked(given, IDS[:3], 1000)
+    given.listed(IDS[0].vault, [(each, RUNNING) for each in IDS], pages=1, now=1000)
+
+    given.crowded = True
+    assert isinstance(given._ask_crowded(IDS[5], 30, 1001), Job)

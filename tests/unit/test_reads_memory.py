@@ -5,16 +5,18 @@ from __future__ import annotations
 import pytest
 
 from backupjobwatch.core.arm_ids import JobId
-from backupjobwatch.core.reads import FORGET_AFTER, IDLE, Decision
+from backupjobwatch.core.reads import FORGET_AFTER, IDLE, YOUTH, Decision
 from tests.support.builders import job
 from tests.unit.crowds import EVERY, IDS, MANY, RUNNING, asked, crowd, job_id, reads, vault
 
 
 def test_only_what_is_asked_about_is_kept() -> None:
-    """A vault may have thousands of jobs that nobody watches: their entries are not kept."""
-    given = crowd()
-    given.listed(vault(), [(job_id(number), RUNNING) for number in range(5000)], pages=1, now=1000)
+    """A vault may have thousands of jobs that nobody watches: once all had time to ask, their entries are not kept."""
+    given, jobs = crowd(), [(job_id(number), RUNNING) for number in range(5000)]
+    given.listed(vault(), jobs, pages=1, now=1000)
+    assert len(given._listings[vault()].entries) == 5000
 
+    given.listed(vault(), jobs, pages=1, now=1000 + YOUTH)
     assert len(given._listings[vault()].entries) == MANY
 
 

@@ -154,7 +154,8 @@ def watch(
 def _words(jobs: Iterable[str]) -> Iterator[str]:
     for job in jobs:
         if job == "-":
-            yield from filter(None, map(str.strip, sys.stdin))
+            lines = sys.stdin.buffer.read().decode(errors="replace").splitlines() if sys.stdin else []
+            yield from filter(None, map(str.strip, lines))
         else:
             yield job
 

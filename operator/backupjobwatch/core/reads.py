@@ -32,6 +32,8 @@ LAST: Final = 1.0
 DETAIL_SHARE: Final = 0.2
 """The share of the rate at which the detail of jobs that seem unchanged is fetched anew: it costs as much per job as the
 ticks that lists spare."""
+YOUTH: Final = 300.0
+"""Seconds within which everybody asks who was there from the start: the longest interval."""
 LIST_RESERVE: Final = 3.0
 """Tokens kept for jobs that have ended, when a list is wanted; and, doubled, when a mere refresh is."""
 
@@ -99,6 +101,8 @@ class Reads:
     _unlistable: dict[VaultId, float] = field(default_factory=dict, init=False)
     """Until when a vault is not listed, because that failed."""
     _due_rate: float = field(default=0.0, init=False)
+    _began: float | None = field(default=None, init=False)
+    """When the first asked."""
     _next_detail: float = field(default=float("-inf"), init=False)
     _swept: float = field(default=0.0, init=False)
 
@@ -167,16 +171,22 @@ class Reads:
 
     def queue(self, now: float) -> float:
         """Return in how many seconds all who wait for a read can be served, if nobody else comes."""
-        return max(len(self._waiting), 1) / self.budget.rate_at(now)
+        owed = max(LIST_RESERVE + 1 - self.budget.tokens_at(now), 0)
+        return max(len(self._waiting), owed, 1) / self.budget.rate_at(now)
 
     def got(self, job_id: JobId, job: Job, *, now: float) -> None:
         """Take note of what a GET said."""
         self._details[job_id] = _Detail(now, _gist(job), job if job.ended else None)
 
     def listed(self, vault: VaultId, jobs: Iterable[tuple[JobId, Job]], *, pages: int, now: float) -> None:
-        """Take note of a vault's list, of as many *pages*: of the entries that anybody asks about."""
+        """Take note of a vault's list, of as many *pages*: of the entries that anybody asks about.
+
+        After a start, most who will ask have not done so yet: what is known to be there need not be asked for then.
+        """
         self.budget.charge(now, pages - 1)
-        entries = {job_id: replace(job, partial=True) for job_id, job in jobs if job_id in self._demands}
+        is_young = self._began is None or now - self._began < YOUTH
+        wanted = (each for each in jobs if is_young or each[0] in self._demands)
+        entries = {job_id: replace(job, partial=True) for job_id, job in wanted}
         self._listings[vault] = _Listing(now, pages, entries)
         self._waiting.pop(vault, None)
 
@@ -190,6 +200,8 @@ class Reads:
 
     def note(self, job_id: JobId, *, interval: float, now: float) -> None:
         """Take note that somebody asks about a job, who perhaps waits for a list that is to tell of it."""
+        if self._began is None:
+            self._began = now
         demand = self._demands.get(job_id)
         if demand is None:
             self._demands[job_id] = _Demand(interval, now)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 HEARTBEATS: Final = 5.0
 """Writes a second of statuses that say nothing new."""
+RAREST: Final = timedelta(minutes=9)
+"""Less than the age at which a poll is taken for stale (``verdict.STALE``): it is told by the last write."""
 MAX_BACKOFF: Final = timedelta(minutes=5)
 """The slowest that trouble makes a watch: also the slowest ``pollInterval``."""
 
@@ -54,11 +56,11 @@ def backoff(failures: int, interval: timedelta, seed: str) -> timedelta:
 
 
 def heartbeat(least: timedelta, watches: int) -> timedelta:
-    """Return after how long the status of an unchanged watch is written again, where there are so many *watches*.
+    """Return after how long the status of an unchanged watch is written again, where so many *watches* are polled.
 
-    Not before the *least* time, and of many watches so seldom that it costs etcd no more than ``HEARTBEATS`` a second.
+    Not before the *least* time, and of many watches as seldom as ``HEARTBEATS`` a second allow, or ``RAREST``.
     """
-    return max(least, timedelta(seconds=watches / HEARTBEATS))
+    return max(least, min(timedelta(seconds=watches / HEARTBEATS), RAREST))
 
 
 def failures_after(observation: Observation, failures: int) -> int:

@@ -79,7 +79,7 @@ async def load(access: Access) -> tuple[client.Configuration, str]:
     configuration = client.Configuration()
     kubeconfig = Kubeconfig.find(access.kubeconfig)
     try:
-        if not kubeconfig.files:
+        if not kubeconfig.files and not access.context:
             config.load_incluster_config(client_configuration=configuration)
             return configuration, access.namespace or _POD_NAMESPACE.read_text("utf-8").strip()
         context = kubeconfig.choose(access.context)
@@ -90,7 +90,7 @@ async def load(access: Access) -> tuple[client.Configuration, str]:
             persist_config=False,
         )
     except (config.ConfigException, OSError, LookupError, TypeError, ValueError) as error:
-        if not kubeconfig.files:
+        if not kubeconfig.files and not access.context:
             raise NoAccess(f"there is no kubeconfig (KUBECONFIG, or {_USUAL}), and this is no pod") from error
         raise NoAccess(f"the kubeconfig does not work: {error}") from error
     namespace = access.namespace or kubeconfig.contexts[context].get("namespace")

@@ -83,7 +83,8 @@ def _show(bodies: Iterable[Mapping[str, Any]], *, namespaces: bool) -> None:
 
 async def _watch(cluster: Cluster, scope: Scope) -> None:
     console = Console()
-    teller: _Screen | _Lines = _Screen(scope) if console.is_terminal else _Lines(scope)
+    is_live = console.is_terminal and not console.is_dumb_terminal
+    teller: _Screen | _Lines = _Screen(scope) if is_live else _Lines(scope)
     shown = Live(teller, console=console, refresh_per_second=2) if isinstance(teller, _Screen) else nullcontext()
     with shown:
         async with aclosing(follow(cluster, scope, trouble=teller.trouble)) as states:

@@ -100,7 +100,7 @@ def _path(text: str, endpoint: str | None) -> str:
         raise InvalidTarget(
             f"{_shown(url.hostname or '')} is not asked, but {arm.netloc}: for another of Azure's clouds, set BACKUPJOBWATCH_CLOUD."
         )
-    return unquote(url.path)
+    return unquote(url.path).partition("?")[0]  # a query in disguise may be a signature
 
 
 def _vault_of(segments: list[str]) -> Vault | None:

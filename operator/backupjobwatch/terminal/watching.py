@@ -60,7 +60,8 @@ def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Outp
             with contextlib.suppress(OSError):
                 sys.stderr.write(f"The output could not be written: {error}\n")
         _leave(UNCLEAR)
-    return worst(code for body in bodies if (code := exit_code(body)) is not None)
+    codes = [exit_code(body) for body in bodies]
+    return worst(UNCLEAR if code is None else code for code in codes)
 
 
 def as_text(bodies: Sequence[Body], output: Output) -> str:
