@@ -64,6 +64,8 @@ async def test_requests_are_no_more_frequent_while_the_status_cannot_be_written(
     for number in range(5):
         api.annotate(reconcile_fluxcd_io__requestedAt=str(number))
         await asyncio.sleep(0.05)
+    await api.until(lambda: len(sim.requests) > asked)
+    await asyncio.sleep(0.1)
     assert len(sim.requests) == asked + 1
 
 
