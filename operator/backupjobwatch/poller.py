@@ -49,6 +49,8 @@ class Poller:
         self._budgets: WeakValueDictionary[tuple[str, str], Budget] = WeakValueDictionary()
         """By principal and subscription: Azure throttles a principal, whatever version of its credentials it shows."""
         self._flights = SingleFlight()
+        self.on_news: Callable[[frozenset[JobId]], None] = lambda _: None
+        """Told of jobs that a list says have changed, or no longer has: nobody need wait for the next tick to ask."""
         self._windows: dict[Hashable, tuple[float, tuple[Job, ...]]] = {}
         """Lists for those who wait for a job, and when they were read."""
 
@@ -180,7 +182,9 @@ class Poller:
                 return
             raise
         jobs = [(JobId(vault=vault, name=job.name), job) for job in reading.value if job.name]
-        reads.listed(vault, jobs, pages=reading.pages, now=_clock())
+        news = reads.listed(vault, jobs, pages=reading.pages, now=_clock())
+        if news:
+            self.on_news(news)
 
     async def _read(self, reads: Reads, kind: str, read: Coroutine[Any, Any, Reading[_Value]]) -> _Value:
         reading = await self._heed(reads, kind, read)

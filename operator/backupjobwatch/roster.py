@@ -18,6 +18,9 @@ from backupjobwatch.entry import Entry
 from backupjobwatch.errors import NotAsked
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from backupjobwatch.core.arm_ids import JobId
     from backupjobwatch.core.notifications import Settled
     from backupjobwatch.core.summary import Summary
     from backupjobwatch.core.watch import Watch
@@ -101,6 +104,15 @@ class Roster:
         if entry.task is None and now >= entry.not_before and now - entry.last_poll >= half:
             self._step_from(entry, entry.watch)
         return True
+
+    def hear(self, news: Collection[JobId]) -> None:
+        """Step the watches of jobs that are known to have changed, rather than with their next ticks."""
+        now = _clock()
+        for entry in self._entries.values():
+            # Few of many: a step that is under way, or trouble that is waited out, has the next tick do it.
+            if entry.interval is not None and entry.task is None and now >= entry.not_before:
+                if not news.isdisjoint(entry.watch.job_ids):
+                    self._step_from(entry, entry.watch)
 
     def forget(self, uid: str) -> None:
         """Stop following a watch that is no more."""

@@ -72,6 +72,7 @@ class Runtime:
             courier = Courier(Receivers(store, webhooks, Triggers(store)), metrics)
             expiries = Expiries(store, stepper)
             roster = Roster(stepper, courier, expiries, metrics, heartbeat=settings.heartbeat)
+            poller.on_news = roster.hear
             stack.push_async_callback(roster.close, PATIENCE)
             metrics.registry.register(StateCollector(roster, poller, watch_limit=settings.metrics_watch_limit))
             sweep = Sweep(settings, store, roster, metrics)

@@ -161,7 +161,7 @@ def test_detail_can_wait(change: dict[str, Any]) -> None:
 
 
 def test_an_old_list() -> None:
-    """A list serves for half an interval, so that none of its readers sees older news than an interval."""
+    """To one who was told as much before, a list serves for half an interval more; then he has another made."""
     given = crowd()
 
     assert isinstance(given.ask(IDS[0], interval=EVERY, now=1000 + EVERY / 2 - 1), Job)

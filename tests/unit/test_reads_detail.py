@@ -151,5 +151,6 @@ def test_who_comes_after_the_first_list_is_told_from_it() -> None:
     asked(given, IDS[:3], 1000)
     given.listed(IDS[0].vault, [(each, RUNNING) for each in IDS], pages=1, now=1000)
 
-    given.crowded = True
-    assert isinstance(given._ask_crowded(IDS[5], 30, 1001), Job)
+    asked(given, IDS[6:], 1001, interval=10)
+    assert given.crowded
+    assert isinstance(given.ask(IDS[5], interval=EVERY, now=1002), Job)

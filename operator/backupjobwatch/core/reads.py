@@ -1,7 +1,7 @@
 """Which reads to make for the watches of one identity in one subscription: as few as tell enough.
 
 While the budget covers it, each job has a GET of its own at each tick, with all detail. When more is due than that,
-each vault is listed now and then instead, and only a job whose entry changed, that ended, or whose detail is old is
+each vault is listed once an interval instead, and only a job whose entry changed, that ended, or whose detail is old is
 fetched. So cost grows with vaults and changes, not with watches.
 """
 
@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
 
     from backupjobwatch.core.arm_ids import JobId, VaultId
     from backupjobwatch.core.budget import Budget
@@ -58,6 +58,8 @@ class Decision(Enum):
 class _Demand:
     interval: float
     asked: float
+    told: float = float("-inf")
+    """As of when the last answer was: of the list that it was from, or of the job's own."""
 
 
 @dataclass(slots=True)
@@ -141,21 +143,32 @@ class Reads:
         if self._watched_in[vault] <= (listing.pages if listing else 1) or now < self._unlistable.get(vault, now):
             # A list would tell no more, for as much, or nothing at all.
             return self._turn(Decision.GET, job_id, LIST_RESERVE, interval, now)
-        fresh = listing is not None and now - listing.at < interval / 2
+        fresh = listing is not None and self._is_fresh(listing, self._demands[job_id], now)
         if listing is not None and (entry is None or entry.ended):
             looked_at = detail is not None and detail.at >= listing.at
             # It has ended, or will be looked for. However old that list is, the next would only say it again.
             if fresh or not looked_at:
                 return self._turn(Decision.GET, job_id, LAST, interval, now)
-        if not fresh or entry is None:
+        if listing is None or not fresh or entry is None:
             return self._turn(Decision.LIST, vault, LIST_RESERVE, interval, now)
         self._waiting.pop(job_id, None)
         current = detail is not None and detail.gist == _gist(entry) and now - detail.at < self.heartbeat
         # Detail can wait: what matters now is in the entry.
         if current or now < self._next_detail or not self.budget.take(now, reserve=2 * LIST_RESERVE):
+            self._demands[job_id].told = listing.at
             return entry
         self._next_detail = now + 1 / (DETAIL_SHARE * self.budget.rate_at(now))
         return Decision.GET
+
+    def _is_fresh(self, listing: _Listing, demand: _Demand, now: float) -> bool:
+        """Tell whether a list will do for one who asks.
+
+        It is to be newer than what he was told the last time. So whoever asks first in an interval has it made, and all
+        others are served by that, though clocks are not exact; of what it brings, they are told at once (``listed``).
+        One who shares a job with him was told as much, and takes it too, for half an interval.
+        """
+        age = now - listing.at
+        return age < demand.interval / 2 or (listing.at > demand.told and age <= demand.interval)
 
     def _turn(self, read: Decision, reader: Hashable, reserve: float, interval: float, now: float) -> Decision:
         """Decide for a *read*, or to wait for one: who has waited for long may have the reserve too."""
@@ -177,9 +190,16 @@ class Reads:
     def got(self, job_id: JobId, job: Job, *, now: float) -> None:
         """Take note of what a GET said."""
         self._details[job_id] = _Detail(now, _gist(job), job if job.ended else None)
+        if job_id in self._demands:
+            self._demands[job_id].told = now
 
-    def listed(self, vault: VaultId, jobs: Iterable[tuple[JobId, Job]], *, pages: int, now: float) -> None:
+    def listed(
+        self, vault: VaultId, jobs: Iterable[tuple[JobId, Job]], *, pages: int, now: float
+    ) -> frozenset[JobId]:
         """Take note of a vault's list, of as many *pages*: of the entries that anybody asks about.
+
+        Returns the jobs of which it brings news: they have changed since the last list, or left it. Whoever asks about
+        them need not wait for the next tick.
 
         After a start, most who will ask have not done so yet: what is known to be there need not be asked for then.
         """
@@ -187,8 +207,16 @@ class Reads:
         is_young = self._began is None or now - self._began < YOUTH
         wanted = (each for each in jobs if is_young or each[0] in self._demands)
         entries = {job_id: replace(job, partial=True) for job_id, job in wanted}
+        previous = self._listings.get(vault)
         self._listings[vault] = _Listing(now, pages, entries)
         self._waiting.pop(vault, None)
+        return frozenset() if previous is None else frozenset(self._changed(previous.entries, entries))
+
+    def _changed(self, before: Mapping[JobId, Job], after: Mapping[JobId, Job]) -> Iterator[JobId]:
+        for job_id, job in before.items():
+            now = after.get(job_id)
+            if job_id in self._demands and (now is None or _gist(now) != _gist(job)):
+                yield job_id
 
     def not_listed(self, vault: VaultId, *, now: float) -> None:
         """Take note that a vault could not be listed: for a while its jobs are asked for one by one."""

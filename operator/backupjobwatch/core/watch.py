@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.constants import MAX_REQUESTED_AT, REQUESTED_AT
+from backupjobwatch.core.arm_ids import JobId
 from backupjobwatch.core.observations import PinnedJob
 from backupjobwatch.core.ownership import find_owner
 from backupjobwatch.core.past_status import read_status
@@ -106,6 +107,16 @@ class Watch:
         if self.own_status.get("jobsTotal", len(jobs)) != len(jobs):
             return ()
         return tuple(PinnedJob(name=job["name"], error_code=job.get("errorCode")) for job in jobs)
+
+    @cached_property
+    def job_ids(self) -> tuple[JobId, ...]:
+        """The jobs whose news is this watch's; none where they were not found yet."""
+        spec = self.parsed_spec
+        if isinstance(spec, InvalidSpec):
+            return ()
+        if isinstance(spec.source, JobId):
+            return (spec.source,)
+        return tuple(JobId(vault=spec.source.vault, name=job.name) for job in self.pinned if job.error_code is None)
 
     @property
     def observed(self) -> bool:

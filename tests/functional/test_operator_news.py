@@ -1,0 +1,77 @@
+"""The whole operator, where lists answer many: what a list brings is not kept until the ticks of those it is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.support.builders import job_payload, running_payload
+from tests.support.clock import OperatorClock
+
+if TYPE_CHECKING:
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+
+CROWDED: Final = {"azure_reads_per_second": 0.2, "azure_read_burst": 60, "heartbeat": "1h"}
+WATCHES: Final = 30
+SELDOM: Final = "5m"
+
+
+def job_name(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
+def name(number: int) -> str:
+    return f"watch-{number}"
+
+
+async def watch_each(api: KubernetesApi, vault: Vault) -> None:
+    """Create the watches, of which one alone asks often, and wait until all have been polled."""
+    for number in range(WATCHES):
+        job_id = vault.set_job(job_name(number), running_payload(name=job_name(number)))
+        api.create({"jobResourceId": job_id, "pollInterval": "10s" if number == 0 else SELDOM}, name(number))
+    for number in range(WATCHES):
+        await api.status(name(number), phase="Running")
+
+
+@pytest.mark.parametrize("news", [{}, {"status": "Cancelling"}])
+async def test_news_is_heard_at_once(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator, news: dict[str, str]
+) -> None:
+    """One watch's tick has the vault listed; another, whose own is minutes away, is told that its job has changed."""
+    async with start(**CROWDED) as operator:
+        clock = OperatorClock(operator, api, sim)
+        await watch_each(api, vault)
+        while not sim.requests_to("/backupJobs$"):
+            await clock.advance(1)
+        payload = running_payload(**news) if news else job_payload()
+        vault.set_job(job_name(7), payload | {"name": job_name(7)})
+        since, asked = clock.elapsed, len(sim.requests_to(job_name(7)))
+        while api.get(name(7))["status"]["job"]["status"] == "InProgress":
+            await clock.advance(1)
+            assert clock.elapsed < since + 25
+        assert len(sim.requests_to(job_name(7))) == asked + 1
+        assert all(len(sim.requests_to(job_name(number))) <= 1 for number in range(1, WATCHES) if number != 7)
+
+
+async def test_news_is_for_those_who_want_it(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """A watch that is suspended is told nothing, and asks nothing."""
+    async with start(**CROWDED) as operator:
+        clock = OperatorClock(operator, api, sim)
+        await watch_each(api, vault)
+        while not sim.requests_to("/backupJobs$"):
+            await clock.advance(1)
+        api.edit(name(7), suspend=True)
+        await api.status(name(7), reason="Suspended")
+        asked = len(sim.requests_to(job_name(7)))
+        vault.set_job(job_name(7), job_payload())
+        lists, since = len(sim.requests_to("/backupJobs$")), clock.elapsed
+        while len(sim.requests_to("/backupJobs$")) < lists + 2:
+            await clock.advance(1)
+            assert clock.elapsed < since + 60
+        assert len(sim.requests_to(job_name(7))) == asked
+        assert api.get(name(7))["status"]["reason"] == "Suspended"
