@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from backupjobwatch.core.schedule import backoff, failures_after, until
 from backupjobwatch.core.spec import poll_interval
 from backupjobwatch.core.summary import summarize
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterable
-    from datetime import timedelta
 
     from backupjobwatch.core.notifications import Settled
+    from backupjobwatch.core.observations import Observation
     from backupjobwatch.core.summary import Summary
     from backupjobwatch.core.transitions import Transition
     from backupjobwatch.core.watch import Watch
@@ -78,6 +80,13 @@ class Entry:
             return False
         self.watch = watch
         return True
+
+    def back_off(self, observation: Observation, deadline: datetime | None) -> None:
+        """Leave Azure alone for a while after trouble with it, but not beyond a deadline."""
+        self.failures = failures_after(observation, self.failures)
+        delay = backoff(self.failures, self.interval or timedelta(), seed=f"{self.watch.namespace}:{self.watch.name}")
+        delay = until(deadline, now=datetime.now(UTC), at_most=delay)
+        self.not_before = self.last_step + delay.total_seconds()
 
     @property
     def summary(self) -> Summary:

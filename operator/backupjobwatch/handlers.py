@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import kopf
 
@@ -126,6 +126,20 @@ class NoProgressStorage(kopf.ProgressStorage):
         return essence
 
 
+class NoDiffBaseStorage(kopf.DiffBaseStorage):
+    """Compares nothing: kopf would copy each object whenever it is told of it, for handlers of changes that there are none of."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        """Take nothing of an object."""
+        return cast("kopf.BodyEssence", {})
+
+    def fetch(self, **_: Any) -> None:
+        """Nothing was stored."""
+
+    def store(self, **_: Any) -> None:
+        """Store nothing."""
+
+
 class _Backoffs:
     """Seconds between kopf's attempts to reach the API server: without end, as no restart mends that."""
 
@@ -140,6 +154,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.persistence.progress_storage = NoProgressStorage()
+    settings.persistence.diffbase_storage = NoDiffBaseStorage()
     settings.peering.standalone = True
     settings.scanning.disabled = True
     # It would kill the process minutes after it has failed once, though it is started again in there.

@@ -12,14 +12,12 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from backupjobwatch.core.schedule import backoff, failures_after, heartbeat, until
+from backupjobwatch.core.schedule import heartbeat
 from backupjobwatch.core.transitions import describe, worth_repeating
 from backupjobwatch.entry import Entry
 from backupjobwatch.errors import NotAsked
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from backupjobwatch.core.arm_ids import JobId
     from backupjobwatch.core.notifications import Settled
     from backupjobwatch.core.summary import Summary
@@ -105,14 +103,12 @@ class Roster:
             self._step_from(entry, entry.watch)
         return True
 
-    def hear(self, news: Collection[JobId]) -> None:
+    def hear(self, news: frozenset[JobId]) -> None:
         """Step the watches of jobs that are known to have changed, rather than with their next ticks."""
-        now = _clock()
         for entry in self._entries.values():
-            # Few of many: a step that is under way, or trouble that is waited out, has the next tick do it.
-            if entry.interval is not None and entry.task is None and now >= entry.not_before:
-                if not news.isdisjoint(entry.watch.job_ids):
-                    self._step_from(entry, entry.watch)
+            # Where a step is under way, or trouble is waited out, the next tick brings it.
+            if self._is_free(entry) and not news.isdisjoint(entry.watch.job_ids):
+                self._step_from(entry, entry.watch)
 
     def forget(self, uid: str) -> None:
         """Stop following a watch that is no more."""
@@ -174,6 +170,10 @@ class Roster:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         self._stepper.close()
+
+    def _is_free(self, entry: Entry) -> bool:
+        """Tell whether Azure may be asked for a watch out of the timer's rhythm."""
+        return entry.interval is not None and entry.task is None and _clock() >= entry.not_before
 
     def _take_note(self, entry: Entry, watch: Watch) -> None:
         """Remember a snapshot, and begin what follows on it, unless a later one was seen."""
@@ -257,7 +257,7 @@ class Roster:
                 entry.turn = None
             self._metrics.observe_poll_lag(entry.last_step - due)
             entry.last_poll, entry.polled = entry.last_step, watch.generation
-            self._back_off(entry, step)
+            entry.back_off(step.observation, step.deadline)
         if step.failure is not None:
             _log.warning("%s/%s: the status was not written: %s", watch.namespace, watch.name, step.failure)
             entry.unsure = entry.unsure or not watch.finished  # one that had finished has no more ends to tell of
@@ -289,17 +289,9 @@ class Roster:
     def _take_turn(self, entry: Entry) -> None:
         entry.turn = None
         if entry.wants(entry.watch) or entry.polled != entry.watch.generation:
-            self._want(entry, entry.watch)  # the last poll, however short ago it was, was not for this
-        else:
-            self.tick(entry.watch.uid)
-
-    def _back_off(self, entry: Entry, step: Step) -> None:
-        entry.failures = failures_after(step.observation, entry.failures)
-        delay = backoff(
-            entry.failures, entry.interval or timedelta(), seed=f"{entry.watch.namespace}:{entry.watch.name}"
-        )
-        delay = until(step.deadline, now=datetime.now(UTC), at_most=delay)
-        entry.not_before = entry.last_step + delay.total_seconds()
+            self._want(entry, entry.watch)
+        elif self._is_free(entry):
+            self._step_from(entry, entry.watch)  # the last poll, however short ago it was, was not for this
 
 
 def _clock() -> float:

@@ -75,3 +75,21 @@ async def test_news_is_for_those_who_want_it(
             assert clock.elapsed < since + 60
         assert len(sim.requests_to(job_name(7))) == asked
         assert api.get(name(7))["status"]["reason"] == "Suspended"
+
+
+async def test_news_waits_for_its_turn(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """Where more jobs end than the budget covers, the rest are asked for as it fills, not with their next ticks."""
+    async with start(**CROWDED | {"azure_read_burst": 40}) as operator:
+        clock = OperatorClock(operator, api, sim)
+        await watch_each(api, vault)
+        while not sim.requests_to("/backupJobs$"):
+            await clock.advance(1)
+        for number in range(1, 21):
+            vault.set_job(job_name(number), job_payload() | {"name": job_name(number)})
+        since = clock.elapsed
+        while any(api.get(name(number))["status"]["phase"] != "Succeeded" for number in range(1, 21)):
+            await clock.advance(1)
+            assert clock.elapsed < since + 200
+        assert clock.elapsed > since + 15  # else the budget did cover them

@@ -27,9 +27,8 @@ def little() -> Reads:
 def lists(given: Reads, ticks: list[tuple[float, JobId, float]]) -> list[float]:
     """Have jobs asked for, each (when, which, at what interval); return when a list was made."""
     made: list[float] = []
-    for now, job_id, interval in sorted(ticks, key=lambda tick: tick[0]):
-        if made and now < made[-1]:  # it is on its way, and is waited for
-            now = made[-1]
+    for tick, job_id, interval in sorted(ticks, key=lambda tick: tick[0]):
+        now = max(tick, *made[-1:], 0)  # one that is on its way is waited for
         decision = given.ask(job_id, interval=interval, now=now)
         if decision is Decision.LIST:
             assert given.crowded
@@ -64,7 +63,7 @@ def test_a_vault_is_listed_once_an_interval(watches: int, jitter: float) -> None
 def test_those_who_ask_often_list_for_those_who_do_not() -> None:
     """Where intervals differ the shortest tells how often the vault is listed."""
     often = ticks({IDS[0]: 0.0, IDS[1]: 4.0}, interval=10, count=120)
-    made = lists(little(), often + ticks({each: 1.0 for each in IDS[2:20]}, interval=300, count=4))
+    made = lists(little(), often + ticks(dict.fromkeys(IDS[2:20], 1.0), interval=300, count=4))
 
     assert 115 <= len(made) <= 125
 

@@ -193,9 +193,7 @@ class Reads:
         if job_id in self._demands:
             self._demands[job_id].told = now
 
-    def listed(
-        self, vault: VaultId, jobs: Iterable[tuple[JobId, Job]], *, pages: int, now: float
-    ) -> frozenset[JobId]:
+    def listed(self, vault: VaultId, jobs: Iterable[tuple[JobId, Job]], *, pages: int, now: float) -> frozenset[JobId]:
         """Take note of a vault's list, of as many *pages*: of the entries that anybody asks about.
 
         Returns the jobs of which it brings news: they have changed since the last list, or left it. Whoever asks about
