@@ -206,7 +206,9 @@ class Stepper:
         return tuple([change for change in changes if not await self.tell(watch, change)])
 
     async def tell(self, watch: Watch, transition: Transition) -> bool:
-        """Post *transition* as an Event; False where that has to be tried again."""
+        """Post *transition* as an Event, after the statuses that wait now; False where that has to be tried again."""
+        async with self._turns:
+            pass
         try:
             is_new = await self._store.post_event(watch, transition)
         except ObjectGone:  # the namespace: there is nobody left to tell

@@ -109,7 +109,7 @@ async def test_one_list_at_a_time(
         await asyncio.sleep(0.02)
     while poller._flights._flights:  # noqa: ASYNC110 -- nothing tells it
         await asyncio.sleep(0)
-    pass_time(6)  # the list has landed, and none of those who waited has had a turn
+    pass_time(11)  # the list has landed, and none of those who waited has had a turn
     await asyncio.gather(*asked, return_exceptions=True)
     await asyncio.sleep(0.02)
     assert "Exception in callback" not in caplog.text

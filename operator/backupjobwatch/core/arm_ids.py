@@ -93,9 +93,14 @@ class VaultId:
     name: str = field(compare=False)
     kind: VaultKind = VaultKind.RECOVERY_SERVICES
     key: str = field(init=False, repr=False)
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", fold_case(str(self)))
+        object.__setattr__(self, "_hash", hash(self.key))  # asked for with each poll, several times
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def __str__(self) -> str:
         return (
@@ -122,9 +127,14 @@ class JobId:
     name: str = field(compare=False)
     written: str = field(default="", compare=False)
     key: str = field(init=False, repr=False)
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", fold_case(self.name))
+        object.__setattr__(self, "_hash", hash((self.vault, self.key)))  # as for vaults
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @classmethod
     def parse(cls, text: str) -> JobId:
