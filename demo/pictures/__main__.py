@@ -13,10 +13,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from demo.__main__ import SPEED, running_operator, staged
+from demo.controlplane import kubectl_path, running_control_plane
 from demo.pictures.drawing import draw
 from demo.pictures.terminal import Terminal
 from demo.simulator import SimulatedClock, running_simulator
-from demo.simulator.jobs import COMPLETED_WITH_WARNINGS, FAILED, RESTORE
+from demo.simulator.jobs import COMPLETED_WITH_WARNINGS, FAILED, RESTORE, add_demo_jobs
 
 ROOT: Final = Path(__file__).parents[2]
 PICTURES: Final = ROOT / "docs" / "pictures"
@@ -46,6 +48,27 @@ def watch() -> str:
     return draw("watch", "backupjobwatch watch", prompt, shown)
 
 
+def bjw_list() -> str:
+    """Draw ``kubectl bjw list`` with the watches of ``make demo``, some of which have ended."""
+    prompt = "kubectl bjw list"
+    clock = SimulatedClock(speed=SPEED, start=datetime.now(UTC) - timedelta(hours=1))
+    with running_control_plane() as cluster, running_simulator(clock=clock, tokens={TOKEN: "demo"}) as azure:
+        add_demo_jobs(azure, starts="when asked")
+        stage = staged(cluster)
+        with running_operator(stage, azure.url):
+            stage.kubectl("apply -f demo/watches.yaml", quiet=True)
+            stage.kubectl(
+                "wait bjw/broken-agent bjw/warnings-accepted --for=condition=finished --timeout=180s", quiet=True
+            )
+            search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+            environment = {**cluster.environment, "PATH": search, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+            command = [str(kubectl_path()), *prompt.split()[1:]]
+            with Terminal(command, environment=environment, folder=ROOT) as terminal:
+                terminal.wait()
+                shown = terminal.frames[-1]
+    return draw("bjw-list", "kubectl bjw list", prompt, shown)
+
+
 def _environment(azure: str) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
@@ -57,7 +80,7 @@ def _environment(azure: str) -> dict[str, str]:
     }
 
 
-ALL: Final = (watch,)
+ALL: Final = (watch, bjw_list)
 """The pictures: each drawn by the function of its name."""
 
 

@@ -51,8 +51,8 @@ class Entry:
     """Observations in a row that were trouble with Azure."""
     run: int = 0
     """Observations in a row whose trouble grace counts."""
-    untold: dict[str, tuple[Watch, Transition]] = field(default_factory=dict)
-    """Transitions, by Event name, that could not be told yet."""
+    untold: dict[str, Transition] = field(default_factory=dict)
+    """Transitions, by Event name, that were not told yet."""
     settled: tuple[Watch, tuple[Settled, ...]] | None = None
     """What became of notifications, and a snapshot of the object to write that from."""
     task: asyncio.Task[None] | None = None
@@ -98,9 +98,14 @@ class Entry:
         """Whether there is something settled that no tick will write down."""
         return self.settled is not None and self.interval is None
 
-    def remember(self, watch: Watch, untold: Iterable[Transition]) -> None:
-        """Remember what is to be told of *watch*."""
-        self.untold.update({each.name: (watch, each) for each in untold})
+    def take_wanted(self) -> Watch | None:
+        """Return what a step is to be taken from, if one is wanted; it is wanted no more then."""
+        watch, self.wanted = self.wanted, None
+        return watch
+
+    def remember(self, untold: Iterable[Transition]) -> None:
+        """Remember what is to be told of the watch."""
+        self.untold.update({each.name: each for each in untold})
 
     def wants(self, watch: Watch) -> bool:
         """Tell whether *watch*, perhaps no longer the latest, asks for something that was not done yet."""

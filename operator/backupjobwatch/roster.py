@@ -77,13 +77,13 @@ class Roster:
             now = _clock()
             entry = Entry(watch=watch, since=now, last_step=now)
             self._entries[watch.uid] = entry
-            entry.remember(watch, worth_repeating(watch, now=datetime.now(UTC)))
+            entry.remember(worth_repeating(watch, now=datetime.now(UTC)))
         self._take_note(entry, watch)
         if watch.deleting:
             return None
         if entry.unsure and watch.observed:
             # That it is told now is counted, unlike what is only repeated: of two by one name, the later is kept.
-            entry.remember(watch, (*worth_repeating(watch, now=datetime.now(UTC)), describe(watch, watch.status)))
+            entry.remember((*worth_repeating(watch, now=datetime.now(UTC)), describe(watch, watch.status)))
             entry.unsure = False
         if entry.wants(watch):
             self._want(entry, watch)
@@ -213,15 +213,14 @@ class Roster:
         """Take the step that is wanted, if any, and tell what is untold."""
         before = entry.settled
         try:
-            watch, entry.wanted = entry.wanted, None
-            if watch is not None:
-                await self._step(entry, watch)
-            for name, (told, transition) in list(entry.untold.items()):
-                if await self._stepper.tell(told, transition):
+            await self._step(entry)
+            # Thousands may wait for this at one time: nothing is held meanwhile that is not needed for it.
+            for name, transition in list(entry.untold.items()):
+                if await self._stepper.tell(entry.watch, transition):
                     del entry.untold[name]
         finally:
             entry.task = None
-        watch, entry.wanted = entry.wanted, None
+        watch = entry.take_wanted()
         if watch is not None and entry.wants(watch):
             self._want(entry, watch)
         elif entry.settled is not before:
@@ -232,8 +231,10 @@ class Roster:
         if entry.settled is not None and entry.unwritten and entry.task is None:
             self._step_from(entry, entry.settled[0])
 
-    async def _step(self, entry: Entry, watch: Watch) -> None:
-        settled = entry.settled
+    async def _step(self, entry: Entry) -> None:
+        watch, settled = entry.take_wanted(), entry.settled
+        if watch is None:
+            return
         due = entry.due
         try:
             step = await self._stepper.take(
@@ -270,7 +271,7 @@ class Roster:
                 entry.settled = None
             if step.dropped:
                 entry.wanted = entry.wanted or step.watch
-            entry.remember(step.watch, step.untold)
+            entry.remember(step.untold)
 
     def _count_polled(self) -> int:
         """Count the watches that are polled, as of some seconds ago: of those that are kept, most have ended."""

@@ -1,4 +1,4 @@
-"""One step of one watch: snapshot, observe, decide, write, tell."""
+"""One step of one watch: snapshot, observe, decide, write; and then tell."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Step:
     deadline: datetime | None = None
     """When the watch fails if its job has not ended."""
     untold: tuple[Transition, ...] = ()
-    """What could not be told yet."""
+    """What is to be told, by :meth:`Stepper.tell`."""
     failure: StoreError | None = None
     """Why the status could not be written, or perhaps was without our knowing."""
     calm: Calm | None = None
@@ -185,25 +185,17 @@ class Stepper:
                     continue
             if written is None:
                 # It may be our own write that was in conflict: sent again after its answer was lost.
-                untold = await self._tell_change(snapshot, watch, watch.status)
+                untold = _changes(snapshot, watch.status)
                 return replace(step, watch=watch, untold=untold, calm=_calm(watch, step, heartbeat))
-            untold = await self._tell_change(watch, watch, status, is_new=True)
+            untold = _changes(watch, status)
+            for change in untold:
+                _log.info("%s/%s: %s: %s", watch.namespace, watch.name, change.reason, change.message)
             return replace(step, watch=Watch.from_body(written), untold=untold)
         raise StoreUnavailable(f"the object was edited during each of {_ATTEMPTS} writes")
 
     async def _put(self, watch: Watch, status: Mapping[str, Any]) -> dict[str, Any]:
         with self._metrics.status_write(write_reason(watch, status)):
             return await self._store.write_status(watch, status)
-
-    async def _tell_change(
-        self, before: Watch, watch: Watch, status: Mapping[str, Any], *, is_new: bool = False
-    ) -> tuple[Transition, ...]:
-        """Tell what changed from *before* to *status*; returns what could not be told yet."""
-        transition = find_transition(before, status)
-        changes = (*((transition,) if transition else ()), *describe_failures(before, status))
-        for change in changes if is_new else ():
-            _log.info("%s/%s: %s: %s", watch.namespace, watch.name, change.reason, change.message)
-        return tuple([change for change in changes if not await self.tell(watch, change)])
 
     async def tell(self, watch: Watch, transition: Transition) -> bool:
         """Post *transition* as an Event, after the statuses that wait now; False where that has to be tried again."""
@@ -226,6 +218,12 @@ class Stepper:
             return Watch.from_body(await self._store.read(namespace, name))
         except ObjectGone:
             return None
+
+
+def _changes(before: Watch, status: Mapping[str, Any]) -> tuple[Transition, ...]:
+    """Find what changed from *before* to *status*."""
+    transition = find_transition(before, status)
+    return (*((transition,) if transition else ()), *describe_failures(before, status))
 
 
 def _calm(watch: Watch, step: Step, heartbeat: timedelta) -> Calm | None:
