@@ -240,7 +240,7 @@ class Roster:
             step = await self._stepper.take(
                 watch,
                 run=entry.run,
-                heartbeat=heartbeat(self._heartbeat, self._count_polled()),
+                heartbeat=heartbeat(self._heartbeat, self._count_polled(), seed=watch.uid),
                 settled=settled[1] if settled else (),
                 calm=entry.calm,
             )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.bench.operators import Operator, Progress
 
 INTERVAL: Final = 30
-WARM_UP: Final = 30.0
+WARM_UP: Final = 60.0
 """Seconds after every watch was polled, before the window begins."""
 PATIENCE: Final = 240.0
 """Seconds that start-up, and the crowd, are waited for."""

@@ -84,18 +84,29 @@ def test_trouble_in_a_row_is_counted() -> None:
 @pytest.mark.parametrize("watches", [0, 1, 1499, 1500])
 def test_a_heartbeat_of_few(watches: int) -> None:
     """Up to 1,500 watches are written at the heartbeat that is set, and not before."""
-    assert heartbeat(timedelta(minutes=5), watches) == timedelta(minutes=5)
+    assert heartbeat(timedelta(minutes=5), watches, seed="a") == timedelta(minutes=5)
 
 
 @pytest.mark.parametrize("least", [timedelta(seconds=1), timedelta(minutes=5), timedelta(hours=1)])
 @pytest.mark.parametrize("watches", [1501, 10_000, 1_000_000])
 def test_heartbeats_of_many(least: timedelta, watches: int) -> None:
-    """Of many watches heartbeats are five a second, unless they were rarer than a status may be old, or is set."""
-    every = heartbeat(least, watches)
+    """Of many watches heartbeats are about five a second, unless they were rarer than a status may be old, or is set."""
+    each = [heartbeat(least, watches, seed=str(number)) for number in range(1000)]
+    mean = sum(every.total_seconds() for every in each) / len(each)
 
-    assert least <= every <= max(least, RAREST)
-    assert every in (least, RAREST) or watches / every.total_seconds() <= HEARTBEATS == 5
+    assert least <= min(each) <= max(each) <= max(least, RAREST)
+    assert least > RAREST / 2 or max(each) >= 0.99 * RAREST or watches / mean <= 1.4 * HEARTBEATS
     assert RAREST < verdict.STALE
+
+
+def test_heartbeats_are_spread() -> None:
+    """Ten thousand statuses that were written in one minute are not written again in one: each minute has its part."""
+    due = [heartbeat(timedelta(minutes=5), 10_000, seed=str(number)) for number in range(10_000)]
+    minutes = [sum(minute <= each / timedelta(minutes=1) < minute + 1 for each in due) for minute in range(5, 9)]
+
+    assert sum(minutes) == 10_000
+    assert all(2300 < count < 2700 for count in minutes)
+    assert heartbeat(timedelta(minutes=5), 10_000, seed="7") == due[7]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from backupjobwatch.core.observations import Observation
 
 HEARTBEATS: Final = 5.0
-"""Writes a second of statuses that say nothing new."""
+"""About how many statuses that say nothing new are written a second, unless ``RAREST`` wants more."""
 RAREST: Final = timedelta(minutes=9)
 """Less than the age at which a poll is taken for stale (``verdict.STALE``): it is told by the last write."""
 MAX_BACKOFF: Final = timedelta(minutes=5)
@@ -55,12 +55,17 @@ def backoff(failures: int, interval: timedelta, seed: str) -> timedelta:
     return delay + spread(f"{seed}/{failures}", delay / 10)
 
 
-def heartbeat(least: timedelta, watches: int) -> timedelta:
+def heartbeat(least: timedelta, watches: int, *, seed: str) -> timedelta:
     """Return after how long the status of an unchanged watch is written again, where so many *watches* are polled.
 
-    Not before the *least* time, and of many watches as seldom as ``HEARTBEATS`` a second allow, or ``RAREST``.
+    Not before the *least* time, and of many watches as seldom as ``HEARTBEATS`` a second allow, or ``RAREST``: spread
+    by up to a half for each *seed*, since after a restart all have been written within a minute.
     """
-    return max(least, min(timedelta(seconds=watches / HEARTBEATS), RAREST))
+    most = min(timedelta(seconds=watches / HEARTBEATS), RAREST)
+    if most <= least:
+        return least
+    soonest = max(least, most / 2)
+    return soonest + spread(seed, most - soonest)
 
 
 def failures_after(observation: Observation, failures: int) -> int:
