@@ -107,7 +107,7 @@ class Roster:
         """Step the watches of jobs that are known to have changed, rather than with their next ticks."""
         for entry in self._entries.values():
             # Where a step is under way, or trouble is waited out, the next tick brings it.
-            if self._is_free(entry) and not news.isdisjoint(entry.watch.job_ids):
+            if not news.isdisjoint(entry.watch.job_ids) and self._is_free(entry):
                 self._step_from(entry, entry.watch)
 
     def forget(self, uid: str) -> None:
@@ -216,7 +216,7 @@ class Roster:
             await self._step(entry)
             # Thousands may wait for this at one time: nothing is held meanwhile that is not needed for it.
             for name, transition in list(entry.untold.items()):
-                if await self._stepper.tell(entry.watch, transition):
+                if await self._stepper.tell(entry.watch, transition) and entry.untold.get(name) is transition:
                     del entry.untold[name]
         finally:
             entry.task = None

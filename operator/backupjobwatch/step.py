@@ -198,9 +198,7 @@ class Stepper:
             return await self._store.write_status(watch, status)
 
     async def tell(self, watch: Watch, transition: Transition) -> bool:
-        """Post *transition* as an Event, after the statuses that wait now; False where that has to be tried again."""
-        async with self._turns:
-            pass
+        """Post *transition* as an Event; False where that has to be tried again."""
         try:
             is_new = await self._store.post_event(watch, transition)
         except ObjectGone:  # the namespace: there is nobody left to tell

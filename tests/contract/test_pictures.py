@@ -44,6 +44,14 @@ def test_watch() -> None:
     assert "Traceback" not in written
 
 
+def test_bjw_list() -> None:
+    """It shows watches in several phases, and cuts neither names nor phases, on a terminal of a hundred columns."""
+    written = texts(read("docs/pictures/bjw_list.svg"))
+    for told in ("kubectl bjw list", "warnings-accepted", "Running", "Failed", "NAME", "STARTED"):
+        assert told in written
+    assert "Traceback" not in written
+
+
 def test_pictures_fetch_nothing() -> None:
     """No font or style comes from somebody's server."""
     for path in (ROOT / "docs" / "pictures").glob("*.svg"):

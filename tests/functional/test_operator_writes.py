@@ -98,21 +98,6 @@ async def test_statuses_do_not_take_the_turns_of_events(api: KubernetesApi, vaul
             await api.until(lambda: len(finished(api)) == WATCHES)
 
 
-async def test_an_event_comes_after_the_statuses_that_wait(
-    api: KubernetesApi, vault: Vault, start: StartOperator
-) -> None:
-    """The Event of the first status that is written is sent when all those that waited with it have been: gates wait for these."""
-    async with start(**AMPLE):
-        with api.traffic.hold(STATUS_WRITES) as hold:
-            watch_each(api, vault)
-            await arrived(hold, WRITES_AT_ONCE)
-            hold.release()
-            await api.events_told(WATCHES)
-    lines = [request.line for request in api.traffic.requests]
-    first_event = next(number for number, line in enumerate(lines) if re.search(EVENT_POSTS, line))
-    assert sum(bool(re.search(STATUS_WRITES, line)) for line in lines[:first_event]) == WATCHES
-
-
 async def test_a_verdict_is_of_when_it_was_seen(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
     """What was seen before the deadline, and is written after it, does not fail the watch: Azure is asked once more."""
     running = vault.set_job(JOB_NAME, running_payload())

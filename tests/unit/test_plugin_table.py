@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 
 import pytest
+from rich.console import Console
 
 from backupjobwatch.plugin import table
 from tests.support.builders import NOW, job, settle, watch_body
@@ -47,6 +49,19 @@ def test_plain() -> None:
     """Columns begin where their heads do; no line ends in blanks."""
     text = table.plain(["NAME", "PHASE", "AGE"], [["a", "Running", ""], ["long-name", "", "5m"]])
     assert text == "NAME        PHASE     AGE\na           Running\nlong-name             5m\n"
+
+
+def test_a_narrow_terminal() -> None:
+    """Where columns do not fit, reason and item are cut: names, phases and times are not."""
+    body = settle(watch_body(), job(), NOW)
+    body["metadata"] |= {"name": "a-name-that-somebody-has-to-copy"}
+    console = Console(width=92, file=io.StringIO(), record=True)
+    console.print(table.coloured([body], now=NOW, namespaces=False))
+    (row,) = (line for line in console.export_text().splitlines() if "copy" in line)
+
+    assert len(row) <= 92
+    assert {"a-name-that-somebody-has-to-copy", "Succeeded", "Backup"} <= set(row.split())
+    assert "…" in row
 
 
 def test_task_rows() -> None:

@@ -13,7 +13,7 @@ from backupjobwatch.errors import LeaseLost, SettingsError, StoreError
 from backupjobwatch.logs import configure_logs
 from backupjobwatch.run import run as run_operator
 
-GARBAGE: Final = (20_000, 20, 100)
+GARBAGE: Final = (5_000, 20, 100)
 """How seldom Python looks for garbage in circles: https://docs.python.org/3/library/gc.html#gc.set_threshold
 
 Nearly all there is goes without. With its defaults it looks through ten thousand watches, for a second, a few times a

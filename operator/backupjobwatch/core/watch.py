@@ -110,7 +110,7 @@ class Watch:
 
     @cached_property
     def job_ids(self) -> tuple[JobId, ...]:
-        """The jobs whose news is this watch's; none where they were not found yet."""
+        """The jobs whose news is this watch's; none where they were not found yet, or not all could be listed."""
         spec = self.parsed_spec
         if isinstance(spec, InvalidSpec):
             return ()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TITLES: Final = ("NAME", "PHASE", "REASON", "OPERATION", "ITEM", "PROGRESS", "DURATION", "STARTED", "AGE")
 TASK_TITLES: Final = ("TASK", "STATUS", "PROGRESS", "DURATION")
+_ELASTIC: Final = ("REASON", "ITEM")
+"""The columns that are cut first where the terminal is narrow: the others are what one looks for, and short."""
 _GAP: Final = 3
 _TEXT: Final = 1024
 _UNITS: Final = (("y", 31_536_000), ("d", 86_400), ("h", 3_600), ("m", 60))
@@ -66,14 +68,18 @@ def plain(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def coloured(bodies: Iterable[Mapping[str, Any]], *, now: datetime, namespaces: bool) -> Table:
     """Return the table of watches in colours, by phase."""
     heads = titles(namespaces=namespaces)
-    table = Table(*heads, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+    table = Table(
+        *heads, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False, padding=(0, 1, 0, 0)
+    )
     for column in table.columns:
-        column.no_wrap = True
+        column.no_wrap = column.header not in _ELASTIC
     for body in bodies:
         shown: list[str | Text] = [*cells(body, now=now, namespaces=namespaces)]
         phase = heads.index("PHASE")
         shown[phase] = phase_text(str(shown[phase]))
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in shown))
+        table.add_row(
+            *(Text(cell, no_wrap=True, overflow="ellipsis") if isinstance(cell, str) else cell for cell in shown)
+        )
     return table
 
 
