@@ -57,7 +57,9 @@ def bjw_list() -> str:
         stage = staged(cluster)
         with running_operator(stage, azure.url):
             stage.kubectl("apply -f demo/watches.yaml", quiet=True)
-            stage.kubectl("wait bjw/broken-agent --for=condition=finished --timeout=180s", quiet=True)
+            stage.kubectl(
+                "wait bjw/broken-agent bjw/nightly-backup --for=condition=finished --timeout=180s", quiet=True
+            )
             search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
             environment = {**cluster.environment, "PATH": search, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
             command = [str(kubectl_path()), *prompt.split()[1:]]

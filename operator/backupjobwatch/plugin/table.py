@@ -73,6 +73,7 @@ def coloured(bodies: Iterable[Mapping[str, Any]], *, now: datetime, namespaces: 
     )
     for column in table.columns:
         column.no_wrap = column.header not in _ELASTIC
+        column.min_width = len(str(column.header))
     for body in bodies:
         shown: list[str | Text] = [*cells(body, now=now, namespaces=namespaces)]
         phase = heads.index("PHASE")
