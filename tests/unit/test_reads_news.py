@@ -114,3 +114,24 @@ def test_who_is_told_the_news_is_answered() -> None:
     news = given.listed(vault(), [(each, RUNNING) for each in IDS[1:]], pages=1, now=1002)
 
     assert asked(given, sorted(news, key=str), 1002) == [Decision.GET]
+
+
+def test_a_job_that_lists_leave_out_is_looked_at_once_for_each_list() -> None:
+    """That it runs, though it is in no list, is seen by a GET of its own; for the next one there has to be a newer list."""
+    given = crowd()
+    others = [(each, RUNNING) for each in IDS[1:]]
+    given.listed(vault(), others, pages=1, now=1000)
+    assert given.ask(IDS[0], interval=EVERY, now=1001) is Decision.GET
+    given.got(IDS[0], RUNNING, now=1001)
+
+    assert given.ask(IDS[0], interval=EVERY, now=1001 + EVERY) is Decision.LIST
+    given.listed(vault(), others, pages=1, now=1001 + EVERY)
+    assert given.ask(IDS[0], interval=EVERY, now=1001 + EVERY) is Decision.GET
+
+
+def test_an_answer_that_comes_when_nobody_asks_any_more() -> None:
+    """Whoever asked may have gone meanwhile: nothing is remembered of him."""
+    given = reads()
+    given.got(IDS[0], RUNNING, now=1000)
+
+    assert not given._demands
