@@ -64,7 +64,7 @@ class Entry:
     alarm: asyncio.TimerHandle | None = None
     """Set where a step that is wanted has to wait for its turn."""
     turn: asyncio.TimerHandle | None = None
-    """Set where the budget did not cover the last tick: Azure is asked before the next one."""
+    """Set where Azure is to be asked before the next tick: the budget did not cover the last one, or there is news."""
     unsure: bool = False
     """Whether a status was perhaps written without our knowing, and so without an Event."""
 

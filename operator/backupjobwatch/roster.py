@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 
 COUNT_EVERY: Final = 10.0
 """Seconds between two counts of the watches that are polled."""
+BUSY: Final = 1.0
+"""Seconds after which a turn that came during a step comes again."""
 REQUEST_EVERY: Final = 10.0
 """Seconds between two requests, by annotation, that are granted: it is anybody's who may edit the object."""
 
@@ -106,9 +108,8 @@ class Roster:
     def hear(self, news: frozenset[JobId]) -> None:
         """Step the watches of jobs that are known to have changed, rather than with their next ticks."""
         for entry in self._entries.values():
-            # Where a step is under way, or trouble is waited out, the next tick brings it.
-            if not news.isdisjoint(entry.watch.job_ids) and self._is_free(entry):
-                self._step_from(entry, entry.watch)
+            if entry.interval is not None and entry.turn is None and not news.isdisjoint(entry.watch.job_ids):
+                self._take_turn(entry)
 
     def forget(self, uid: str) -> None:
         """Stop following a watch that is no more."""
@@ -170,10 +171,6 @@ class Roster:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         self._stepper.close()
-
-    def _is_free(self, entry: Entry) -> bool:
-        """Tell whether Azure may be asked for a watch out of the timer's rhythm."""
-        return entry.interval is not None and entry.task is None and _clock() >= entry.not_before
 
     def _take_note(self, entry: Entry, watch: Watch) -> None:
         """Remember a snapshot, and begin what follows on it, unless a later one was seen."""
@@ -289,9 +286,11 @@ class Roster:
 
     def _take_turn(self, entry: Entry) -> None:
         entry.turn = None
-        if entry.wants(entry.watch) or entry.polled != entry.watch.generation:
+        if entry.task is not None:  # what was seen last is still being written down or told
+            entry.turn = asyncio.get_running_loop().call_later(BUSY, self._take_turn, entry)
+        elif entry.wants(entry.watch) or entry.polled != entry.watch.generation:
             self._want(entry, entry.watch)
-        elif self._is_free(entry):
+        elif entry.interval is not None and _clock() >= entry.not_before:
             self._step_from(entry, entry.watch)  # the last poll, however short ago it was, was not for this
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.builders import job_payload, running_payload
 from tests.support.clock import OperatorClock
+from tests.support.kubernetes import EVENT_POSTS
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator, Vault
@@ -68,6 +69,23 @@ async def test_their_turns_come_soon(
         while clock.elapsed < 100:
             await clock.advance(2)
         assert max(polls(sim).values()) == 1
+
+
+async def test_a_turn_that_comes_during_a_step_is_not_lost(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """Where it still takes its time to tell of the last step, the watch is polled soon after, not with its next tick."""
+    async with start(**TIGHT) as operator:
+        clock = OperatorClock(operator, api, sim)
+        with api.traffic.hold(EVENT_POSTS) as hold:
+            watch_each(api, vault)
+            await deferred(api, sim)
+            for _ in range(10):
+                await clock.advance(1)
+            hold.release()
+        while clock.elapsed < 10 + SOON:
+            await clock.advance(0.5)
+        assert polls(sim) == Counter(job_name(number) for number in range(WATCHES))
 
 
 async def test_a_watch_that_is_gone_has_no_turn(
