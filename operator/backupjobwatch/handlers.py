@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 RESOURCE: Final = (GROUP, VERSION, PLURAL)
 REGISTRY: Final = kopf.OperatorRegistry()
+READ_BY_KOPF: Final = ("namespace", "name", "uid", "resourceVersion", "deletionTimestamp", "finalizers")
+"""What it looks up in an object's metadata, of an object that it was told of."""
 
 
 @dataclass(slots=True)
@@ -36,6 +38,8 @@ class Memo:
     roster: Roster
     interval: timedelta | None = None
     """How often the object wants to be stepped, as of the latest event; None for not at all."""
+    patch: kopf.Patch | None = None
+    """What kopf made for the latest tick."""
 
 
 @kopf.on.login(registry=REGISTRY)
@@ -46,15 +50,18 @@ async def log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
 
 
 @kopf.on.event(*RESOURCE, registry=REGISTRY)
-async def notice(event: kopf.RawEvent, body: kopf.Body, memo: Memo, **_: Any) -> None:
+async def notice(event: kopf.RawEvent, uid: str, memo: Memo, **_: Any) -> None:
     """Notice edits, requests and deletions as they happen."""
     if event["type"] == "DELETED":
         memo.interval = None
-        memo.roster.forget(str(body.metadata.uid))
+        memo.roster.forget(uid)
     else:
+        body = cast("dict[str, Any]", event["object"])
         memo.interval = memo.roster.notice(Watch.from_body(body))
-        # Half of what kopf keeps of an object for as long as there is one: nobody reads them again.
-        event["object"]["metadata"].pop("managedFields", None)  # type: ignore[typeddict-item]
+        # kopf keeps the object for as long as there is one: nobody reads the rest of it again.
+        body["metadata"] = {name: body["metadata"][name] for name in READ_BY_KOPF if name in body["metadata"]}
+        for part in body.keys() & {"spec", "status"}:
+            del body[part]
 
 
 def _first_tick(interval: timedelta) -> Callable[..., float]:
@@ -81,11 +88,24 @@ def _declare_timer(name: str, interval: timedelta) -> None:
         when=_wanted(interval),
         registry=REGISTRY,
     )
-    async def poll(uid: str, memo: Memo, **_: Any) -> None:
+    async def poll(uid: str, memo: Memo, patch: kopf.Patch, **_: Any) -> None:
         """Step the watch, in the background, because its time has come."""
+        if memo.patch is not patch:
+            _open_circles(memo.patch)
+            memo.patch = patch
         if not memo.roster.tick(uid):
             # The object is gone and the stream has not told kopf, which would tick for ever.
             raise asyncio.CancelledError
+
+
+def _open_circles(patch: kopf.Patch | None) -> None:
+    """Let go of the patch of an earlier tick, which kopf no longer has.
+
+    It and its views refer to each other, a kilobyte at each tick, which only a search through everything would find.
+    """
+    if patch is not None:
+        for each in (patch.meta, patch):
+            vars(each).clear()
 
 
 for _name, _interval in POLL_INTERVALS.items():
@@ -157,6 +177,8 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.persistence.diffbase_storage = NoDiffBaseStorage()
     settings.peering.standalone = True
     settings.scanning.disabled = True
+    # What waits for the next event of an object costs as much as all that is kept of it; that event is minutes off.
+    settings.queueing.idle_timeout = 0.1
     # It would kill the process minutes after it has failed once, though it is started again in there.
     settings.process.ultimate_exiting_timeout = None
     settings.networking.connect_timeout = 10
