@@ -43,6 +43,8 @@ class Entry:
     last_step: float
     """When its last step ended, or it was first seen."""
     last_poll: float = float("-inf")
+    asked: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When Azure was last asked for it, or it was first seen."""
     last_request: float = float("-inf")
     """When a request for a poll was last granted."""
     not_before: float = float("-inf")
@@ -67,6 +69,7 @@ class Entry:
     """Set where Azure is to be asked before the next tick: the budget did not cover the last one, or there is news."""
     unsure: bool = False
     """Whether a status was perhaps written without our knowing, and so without an Event."""
+    _summary: Summary | None = None
 
     def take_note(self, watch: Watch, now: float) -> bool:
         """Remember what *watch* says of itself; False where a later snapshot was seen: streams lag behind steps."""
@@ -78,12 +81,15 @@ class Entry:
             self.interval, self.since = interval, now
         if watch.version < self.watch.version:
             return False
-        self.watch = watch
+        self.watch, self._summary = watch, None
         return True
 
     def back_off(self, observation: Observation, deadline: datetime | None) -> None:
         """Leave Azure alone for a while after trouble with it, but not beyond a deadline."""
         self.failures = failures_after(observation, self.failures)
+        if self.failures <= 1:
+            self.not_before = self.last_step
+            return
         delay = backoff(self.failures, self.interval or timedelta(), seed=f"{self.watch.namespace}:{self.watch.name}")
         delay = until(deadline, now=datetime.now(UTC), at_most=delay)
         self.not_before = self.last_step + delay.total_seconds()
@@ -91,12 +97,20 @@ class Entry:
     @property
     def summary(self) -> Summary:
         """What its metrics say."""
-        return summarize(self.watch)
+        if self._summary is None:
+            self._summary = summarize(self.watch)
+        return self._summary
 
     @property
     def unwritten(self) -> bool:
         """Whether there is something settled that no tick will write down."""
         return self.settled is not None and self.interval is None
+
+    def end(self) -> None:
+        """Let go of all that is under way or planned."""
+        for each in (self.alarm, self.turn, self.task):
+            if each is not None:
+                each.cancel()
 
     def take_wanted(self) -> Watch | None:
         """Return what a step is to be taken from, if one is wanted; it is wanted no more then."""
@@ -118,6 +132,16 @@ class Entry:
         if self.interval is None:
             return float("inf")
         return max(max(self.since, self.last_poll) + self.interval.total_seconds(), self.not_before)
+
+    def missed(self, metadata: Watch, now: float, *, tells: bool) -> bool:
+        """Tell from the object's *metadata* whether something was missed about it that nothing under way makes up for.
+
+        *tells* is whether what is untold waits for its turn.
+        """
+        changed = self.seen != (metadata.generation, metadata.requested_at)
+        untold = self.untold and not tells
+        undone = self.task is None and bool(changed or self.unsure or untold or self.unwritten)
+        return undone or self.overdue(now)
 
     def overdue(self, now: float) -> bool:
         """Tell whether ticks that should have come did not: for two intervals, times of backoff apart."""

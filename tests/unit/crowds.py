@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.core.arm_ids import JobId, VaultId
@@ -28,6 +29,8 @@ def job_id(number: int, in_vault: int = 0) -> JobId:
 
 IDS = [job_id(number) for number in range(MANY)]
 RUNNING = running_job()
+LISTED = replace(RUNNING, partial=True)
+"""The same, as an entry of a list."""
 
 
 def reads(rate: float = 2.0, burst: float = 20) -> Reads:
@@ -43,7 +46,7 @@ def crowd(**more: Any) -> Reads:
     given = reads(**more)
     asked(given, IDS, 970)
     assert given.crowded
-    given.listed(vault(), [(each, RUNNING) for each in IDS], pages=1, now=1000)
+    given.listed(vault(), [(each, LISTED) for each in IDS], pages=1, now=1000)
     given.budget.tokens = given.budget.burst
     for each in IDS:
         given.got(each, RUNNING, now=1000)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from backupjobwatch.core.jobs import Job
 from backupjobwatch.core.reads import CROWDED, LAST, ROOMY, Decision
 from tests.support.builders import job, running_job
-from tests.unit.crowds import EVERY, IDS, RUNNING, asked, crowd, job_id, reads, vault
+from tests.unit.crowds import EVERY, IDS, LISTED, RUNNING, asked, crowd, job_id, reads, vault
 
 
 @pytest.mark.parametrize("count", [1, 10, 47])
@@ -37,7 +36,7 @@ def test_crowded() -> None:
     decisions = asked(given, IDS, 1000 + EVERY)
 
     assert decisions[0] is Decision.LIST
-    given.listed(vault(), [(each, RUNNING) for each in IDS], pages=1, now=1000 + EVERY)
+    given.listed(vault(), [(each, LISTED) for each in IDS], pages=1, now=1000 + EVERY)
     answers = asked(given, IDS, 1001 + EVERY)
     assert all(isinstance(each, Job) and each.partial for each in answers)
 
@@ -112,7 +111,7 @@ def test_unchanged() -> None:
     tokens = given.budget.tokens
     (answer,) = asked(given, IDS[:1], 1000)
 
-    assert answer == replace(RUNNING, partial=True)
+    assert answer == LISTED
     assert given.budget.tokens == tokens
 
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from backupjobwatch.core import verdict
 from backupjobwatch.core.schedule import (
     HEARTBEATS,
     MAX_BACKOFF,
@@ -96,16 +95,15 @@ def test_heartbeats_of_many(least: timedelta, watches: int) -> None:
 
     assert least <= min(each) <= max(each) <= max(least, RAREST)
     assert least > RAREST / 2 or max(each) >= 0.99 * RAREST or watches / mean <= 1.4 * HEARTBEATS
-    assert RAREST < verdict.STALE
 
 
 def test_heartbeats_are_spread() -> None:
     """Ten thousand statuses that were written in one minute are not written again in one: each minute has its part."""
     due = [heartbeat(timedelta(minutes=5), 10_000, seed=str(number)) for number in range(10_000)]
-    minutes = [sum(minute <= each / timedelta(minutes=1) < minute + 1 for each in due) for minute in range(5, 9)]
+    minutes = [sum(minute <= each / timedelta(minutes=1) < minute + 1 for each in due) for minute in range(15, 30)]
 
     assert sum(minutes) == 10_000
-    assert all(2300 < count < 2700 for count in minutes)
+    assert all(580 < count < 760 for count in minutes)
     assert heartbeat(timedelta(minutes=5), 10_000, seed="7") == due[7]
 
 

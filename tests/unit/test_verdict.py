@@ -164,6 +164,18 @@ def test_not_asked_keeps_trouble() -> None:
     )
 
 
+def test_asked_since_it_was_written() -> None:
+    """Of many watches a status is written seldom: what was asked since then, and brought nothing new, counts."""
+    body = settle(watch_body(), running_job(), NOW - 3 * STALE)
+    snapshot, waits = Watch.from_body(body), errors.NotAsked("Azure asked to wait.")
+    known, stale = (
+        judge(snapshot, parse_spec(snapshot.spec), waits, run=0, now=NOW, asked=NOW - age)
+        for age in (STALE - timedelta(seconds=1), STALE)
+    )
+
+    assert (known.reason, stale.reason) == ("JobInProgress", "Throttled")
+
+
 def test_not_asked_for_long() -> None:
     """What was known ten minutes ago is not told as if it were known now."""
     body = settle(watch_body(), running_job(), NOW - STALE)

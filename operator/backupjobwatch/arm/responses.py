@@ -96,7 +96,7 @@ def read_job_list(answer: Answer, vault: VaultId, *, now: datetime) -> tuple[lis
     if not isinstance(items, list) or not (link is None or isinstance(link, str)):
         raise _unexpected(answer, "a list of jobs that is none")
     parse = _PARSERS[vault.kind]
-    return [parse(item) for item in items if isinstance(item, Mapping)], link or None
+    return [parse(item, partial=True) for item in items if isinstance(item, Mapping)], link or None
 
 
 def next_path(link: str, endpoint: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ import string
 import unicodedata
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from urllib.parse import quote
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
@@ -119,6 +120,12 @@ class VaultId:
         return f"{self.url_path}/backupJobs"
 
 
+@lru_cache(maxsize=1024)
+def vault_id(subscription_id: str, resource_group: str, name: str, kind: VaultKind) -> VaultId:
+    """Return a vault's ID: of one that was written in the same way before, the same, as thousands may name it."""
+    return VaultId(subscription_id=subscription_id, resource_group=resource_group, name=name, kind=kind)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobId:
     """A job of a vault. ``str`` gives back what was written, to the letter."""
@@ -147,12 +154,7 @@ class JobId:
             and is_guid(match["job"])
         ):
             raise ValueError(f"not of the form {JOB_ID_FORM}")
-        vault = VaultId(
-            subscription_id=match["subscription"],
-            resource_group=match["group"],
-            name=match["vault"],
-            kind=_KINDS[match["kind"].lower()],
-        )
+        vault = vault_id(match["subscription"], match["group"], match["vault"], _KINDS[match["kind"].lower()])
         return cls(vault=vault, name=match["job"], written=text)
 
     def __str__(self) -> str:

@@ -31,8 +31,8 @@ _DEPTH = 5
 """Errors behind an error that are read: each is embedded in the one before."""
 
 
-def parse_job(payload: Mapping[str, Any]) -> Job:
-    """Read a job: the answer to a GET, or an item of a list (where ``extendedInfo`` is null)."""
+def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
+    """Read a job: the answer to a GET, or, *partial*, an item of a list (where ``extendedInfo`` is null)."""
     read = Reader()
     properties = mapping(payload.get("properties"))
     extended = mapping(properties.get("extendedInfo"))
@@ -71,6 +71,7 @@ def parse_job(payload: Mapping[str, Any]) -> Job:
         aliases=(source,) if instance and source else (),
         container=last_segment(read.word(properties.get("backupInstanceId"), LINE)),
         cut=tuple(sorted(read.cut)),
+        partial=partial,
     )
 
 

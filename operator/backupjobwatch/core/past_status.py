@@ -6,13 +6,48 @@ taken for absent, and so is written anew: none of them may cost more than its ow
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.core.payloads import mapping, mappings
 from backupjobwatch.core.times import format_time, parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+
+class PastStatus(Mapping[str, Any]):
+    """The fields of a status. Objects and lists are kept as JSON, a quarter of their size, and read anew each time.
+
+    One is kept for each watch, and most are looked at once in some minutes.
+    """
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self._fields = {name: _packed(field) for name, field in fields.items()}
+
+    def __getitem__(self, name: str) -> Any:
+        field = self._fields[name]
+        return json.loads(field) if isinstance(field, bytes) else field
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a field, or *default* where there is none: that is asked for with each poll, and raises nothing."""
+        return self[name] if name in self._fields else default
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._fields
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+
+def _packed(field: object) -> object:
+    return json.dumps(field, separators=(",", ":")).encode() if isinstance(field, dict | list) else field
 
 
 def _is_text(value: object) -> bool:
@@ -29,7 +64,7 @@ def _is_time(value: object) -> bool:
 
 
 def _is_object(value: object) -> bool:
-    return mapping(value) is value
+    return isinstance(value, dict)
 
 
 def _is_list_with(*fields: str) -> Callable[[object], bool]:
@@ -64,4 +99,6 @@ _FIELDS: Final[Mapping[str, Callable[[object], bool]]] = {
 
 def read_status(value: object) -> Mapping[str, Any]:
     """Return the fields of the status *value* that can be of our making; none where it is no object."""
-    return {name: field for name, field in mapping(value).items() if name in _FIELDS and _FIELDS[name](field)}
+    return PastStatus(
+        {name: field for name, field in mapping(value).items() if name in _FIELDS and _FIELDS[name](field)}
+    )

@@ -8,7 +8,7 @@ fetched. So cost grows with vaults and changes, not with watches.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
@@ -204,7 +204,7 @@ class Reads:
         self.budget.charge(now, pages - 1)
         is_young = self._began is None or now - self._began < YOUTH
         wanted = (each for each in jobs if is_young or each[0] in self._demands)
-        entries = {job_id: replace(job, partial=True) for job_id, job in wanted}
+        entries = dict(wanted)
         previous = self._listings.get(vault)
         self._listings[vault] = _Listing(now, pages, entries)
         self._waiting.pop(vault, None)

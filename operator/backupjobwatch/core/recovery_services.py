@@ -32,8 +32,8 @@ _CONTAINERS = ("containerName", "storageAccountName", "mabServerName", "dpmServe
 """What tells apart two items of one name: two accounts may have a file share ``data`` each, two servers a disk ``D:``."""
 
 
-def parse_job(payload: Mapping[str, Any]) -> Job:
-    """Read a job: the answer to a GET, or an item of a list (which has no ``extendedInfo``)."""
+def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
+    """Read a job: the answer to a GET, or, *partial*, an item of a list (which has no ``extendedInfo``)."""
     read = Reader()
     properties = mapping(payload.get("properties"))
     extended = mapping(properties.get("extendedInfo"))
@@ -65,6 +65,7 @@ def parse_job(payload: Mapping[str, Any]) -> Job:
         errors=read.first(MAX_ERRORS, "errors", _errors(read, properties.get("errorDetails"))),
         container=next(filter(None, (read.word(properties.get(name)) for name in _CONTAINERS)), None),
         cut=tuple(sorted(read.cut)),
+        partial=partial,
     )
 
 
@@ -97,7 +98,4 @@ def _cancellable(actions: object) -> bool | None:
     """Tell whether ``actionsInfo``, numbers on the wire and words in the spec, holds Cancellable."""
     if not isinstance(actions, list):
         return None
-    return any(
-        action == _CANCELLABLE if isinstance(action, int) else str(action).lower() == "cancellable"
-        for action in actions
-    )
+    return _CANCELLABLE in actions or "cancellable" in (str(action).lower() for action in actions)

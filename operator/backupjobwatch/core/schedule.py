@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 HEARTBEATS: Final = 5.0
 """About how many statuses that say nothing new are written a second, unless ``RAREST`` wants more."""
-RAREST: Final = timedelta(minutes=9)
-"""Less than the age at which a poll is taken for stale (``verdict.STALE``): it is told by the last write."""
+RAREST: Final = timedelta(minutes=30)
+"""How old what a status says of the time of the last poll may be, of however many watches."""
 MAX_BACKOFF: Final = timedelta(minutes=5)
 """The slowest that trouble makes a watch: also the slowest ``pollInterval``."""
 

@@ -33,6 +33,7 @@ def next_status(
     now: datetime,
     pinned: Sequence[PinnedJob] = (),
     settled: Sequence[Settled] = (),
+    asked: datetime | None = None,
 ) -> dict[str, Any]:
     """Compute the whole status of *watch* from its snapshot and what Azure said after that.
 
@@ -40,24 +41,25 @@ def next_status(
     notifications that were delivered or given up since.
 
     *run* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
-    The answer is fit to be written as it stands; whether it is worth a write, ``transitions.needs_write`` tells.
+    *asked* is when Azure was last asked, where more is known of that than the status says. The answer is fit to be
+    written as it stands; whether it is worth a write, ``transitions.needs_write`` tells.
     """
     notifications = next_notifications(watch, settled)
     if watch.finished:
         return _restamped(watch, notifications)
-    asked = True
+    polls = True
     try:
         spec = parse_spec(watch.spec)
         if spec.suspend:
-            asked = False
+            polls = False
             message = "Azure is not asked until spec.suspend is false."
             verdict = Verdict(phase=str(watch.own_status.get("phase") or PENDING), reason="Suspended", message=message)
         else:
-            verdict = judge(watch, spec, observation, run=run, now=now)
+            verdict = judge(watch, spec, observation, run=run, now=now, asked=asked)
     except InvalidSpec as error:
-        asked = False
+        polls = False
         verdict = Verdict(phase=FAILED, reason="InvalidSpec", message=f"{error}.")
-    status = _write(watch, verdict, observation if asked else None, pinned or watch.pinned, now)
+    status = _write(watch, verdict, observation if polls else None, pinned or watch.pinned, now)
     return fit({**status, **present(notifications=notifications)})
 
 

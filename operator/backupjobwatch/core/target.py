@@ -18,6 +18,7 @@ from backupjobwatch.core.arm_ids import (
     is_operation_id,
     is_resource_group,
     is_vault_name,
+    vault_id,
 )
 from backupjobwatch.core.payloads import mapping
 from backupjobwatch.core.times import parse_time
@@ -159,9 +160,4 @@ def _parse_vault(vault: object) -> VaultId:
         kind = VaultKind(vault.get("kind") or VaultKind.RECOVERY_SERVICES.value)
     except ValueError:
         raise InvalidSpec("spec.vault.kind: write RecoveryServices or BackupVault") from None
-    return VaultId(
-        subscription_id=vault["subscriptionId"],
-        resource_group=vault["resourceGroup"],
-        name=vault["name"],
-        kind=kind,
-    )
+    return vault_id(vault["subscriptionId"], vault["resourceGroup"], vault["name"], kind)

@@ -29,7 +29,7 @@ def clean(text: str, limit: int) -> str:
     # Enough of it: an error of megabytes is not worth the regular expressions.
     enough = 4 * limit + 4096
     kept = text[:enough]
-    if any(sign in kept for sign in _SIGNS):  # else none of the patterns is there; most texts are a word or two
+    if "://" in kept or "eyJ" in kept or "=" in kept:  # else no pattern matches; most texts are a word or two
         for pattern, replacement in _SECRETS:
             kept = pattern.sub(replacement, kept)
     if not kept.isprintable():
@@ -50,5 +50,3 @@ _SECRETS = (
     (_JWT, "[token]"),
     (_SECRET, r"\g<name>=[…]"),
 )
-_SIGNS = ("://", "eyJ", "=")
-"""Every match of theirs has one of these."""

@@ -66,11 +66,18 @@ def counts(watch: Watch, observation: Observation) -> bool:
 
 
 def judge(  # the order of these questions is the contract
-    watch: Watch, spec: WatchSpec, observation: Observation, *, run: int, now: datetime
+    watch: Watch,
+    spec: WatchSpec,
+    observation: Observation,
+    *,
+    run: int,
+    now: datetime,
+    asked: datetime | None = None,
 ) -> Verdict:
     """Say what *observation* means for an unfinished, unsuspended *watch*.
 
     *run* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
+    *asked* is when Azure was last asked, where that is known: the status only tells of the last time that was written.
     """
     match observation:
         case Job():
@@ -82,7 +89,7 @@ def judge(  # the order of these questions is the contract
         case OperationFailure():
             verdict = Verdict(phase=FAILED, reason="OperationFailed", message=observation.message)
         case NotAsked():
-            verdict = _keep(watch, observation, now)
+            verdict = _keep(watch, observation, now, asked)
         case _:  # any other AzureError
             verdict = _judge_trouble(watch, spec, observation, run=run, now=now)
     end = deadline(watch, spec)
@@ -95,11 +102,10 @@ def judge(  # the order of these questions is the contract
 
 def deadline(watch: Watch, spec: WatchSpec) -> datetime | None:
     """Return when *watch* fails if its job has not ended; None while the time does not run yet."""
-    started = parse_time(watch.own_status.get("watchStartTime"))
     try:
-        return None if started is None else started + spec.active_deadline
+        return None if watch.started is None else watch.started + spec.active_deadline
     except OverflowError:  # somebody has written a start in the year 9999 into the status
-        return started
+        return watch.started
 
 
 def _judge_job(job: Job, spec: WatchSpec) -> Verdict:
@@ -169,12 +175,12 @@ def _explain(job: Job) -> str:
     return job.dynamic_error_message or ""
 
 
-def _keep(watch: Watch, observation: NotAsked, now: datetime) -> Verdict:
+def _keep(watch: Watch, observation: NotAsked, now: datetime, asked: datetime | None) -> Verdict:
     """Nothing was learnt: leave things as they are, unless that would be to keep silent for long."""
     status = watch.own_status
     polled = parse_time(status.get("lastPollTime"))
     phase = str(status.get("phase") or PENDING)
-    if polled is None or now - polled >= STALE or status.get("reason") == "Suspended":
+    if polled is None or now - max(polled, asked or polled) >= STALE or status.get("reason") == "Suspended":
         reason, message, retrying = observation.reason, str(observation), True
     else:
         reason, message = str(status.get("reason")), str(status.get("message"))

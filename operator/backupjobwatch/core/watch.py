@@ -70,6 +70,11 @@ class Watch:
         return target_digest(self.spec)
 
     @cached_property
+    def started(self) -> datetime | None:
+        """When the watch was first acted on: from then its deadline runs."""
+        return parse_time(self.own_status.get("watchStartTime"))
+
+    @cached_property
     def parsed_spec(self) -> WatchSpec | InvalidSpec:
         """The spec, or what is wrong with it."""
         try:
@@ -85,12 +90,12 @@ class Watch:
         """
         return int(self.resource_version) if self.resource_version.isdecimal() else 0
 
-    @property
+    @cached_property
     def own_status(self) -> Mapping[str, Any]:
         """The status where it is about the present target, else nothing."""
         return self.status if self.status.get("target") == self.target else {}
 
-    @property
+    @cached_property
     def finished(self) -> bool:
         """Whether the verdict on the present target is in: it is final."""
         return self.own_status.get("phase") in FINISHED_PHASES
@@ -100,7 +105,7 @@ class Watch:
         """Whether Azure has shown the job at least once."""
         return "job" in self.own_status
 
-    @property
+    @cached_property
     def pinned(self) -> tuple[PinnedJob, ...]:
         """The jobs that were found to be this watch's; none where they were not found yet, or not all could be listed."""
         jobs = self.own_status.get("jobs") or ()

@@ -30,6 +30,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._counters: dict[str, Counter] = {}
+        self._series: dict[tuple[str, ...], Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
         for metric in (
@@ -118,7 +119,10 @@ class Metrics:
 
     def _count(self, metric: Metric, **labels: str) -> None:
         bounded = {label: metric.bound(label, value) for label, value in labels.items()}
-        self._counters[metric.name].labels(**bounded).inc()
+        series = (metric.name, *bounded.values())
+        if series not in self._series:  # which are few, and are looked up with each poll
+            self._series[series] = self._counters[metric.name].labels(**bounded)
+        self._series[series].inc()
 
 
 def _result(code: int | None) -> str:
