@@ -10,12 +10,15 @@ import asyncio
 import logging
 import random
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from backupjobwatch.core.schedule import heartbeat
 from backupjobwatch.core.transitions import describe, worth_repeating
 from backupjobwatch.entry import Entry
 from backupjobwatch.errors import NotAsked
+from backupjobwatch.followers import Followers
+from backupjobwatch.heartbeats import Heartbeats
+from backupjobwatch.turns import Queue
 
 if TYPE_CHECKING:
     from backupjobwatch.core.arm_ids import JobId
@@ -29,8 +32,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-COUNT_EVERY: Final = 10.0
-"""Seconds between two counts of the watches that are polled."""
 BUSY: Final = 1.0
 """Seconds after which a turn that came during a step comes again."""
 REQUEST_EVERY: Final = 10.0
@@ -43,14 +44,15 @@ class Roster:
     def __init__(
         self, stepper: Stepper, courier: Courier, expiries: Expiries, metrics: Metrics, *, heartbeat: timedelta
     ) -> None:
-        self._heartbeat = heartbeat
-        self._polled, self._counted = 0, float("-inf")
         self._metrics = metrics
         self._stepper = stepper
         self._courier = courier
         self._expiries = expiries
         courier.on_settled = self.settle
         self._entries: dict[str, Entry] = {}
+        self._heartbeats = Heartbeats(heartbeat, self._entries)
+        self._followers = Followers()
+        self._steps, self._tellings = Queue(stepper.writes), Queue(stepper.events)
         self._closed = False
 
     @property
@@ -107,22 +109,19 @@ class Roster:
 
     def hear(self, news: frozenset[JobId]) -> None:
         """Step the watches of jobs that are known to have changed, rather than with their next ticks."""
-        for entry in self._entries.values():
-            if entry.interval is not None and entry.turn is None and not news.isdisjoint(entry.watch.job_ids):
+        for uid in self._followers.of(news):
+            entry = self._entries[uid]
+            if entry.interval is not None and entry.turn is None:
                 self._take_turn(entry)
 
     def forget(self, uid: str) -> None:
         """Stop following a watch that is no more."""
         self._courier.forget(uid)
         self._expiries.forget(uid)
+        self._followers.follow(uid, ())
         entry = self._entries.pop(uid, None)
-        if entry is None:
-            return
-        for timer in (entry.alarm, entry.turn):
-            if timer is not None:
-                timer.cancel()
-        if entry.task is not None:
-            entry.task.cancel()
+        if entry is not None:
+            entry.end()
 
     def settle(self, watch: Watch, settled: tuple[Settled, ...]) -> None:
         """Have it written down what became of notifications: with the next step, or at once where there is none."""
@@ -134,10 +133,7 @@ class Roster:
     def needs_a_look(self, metadata: Watch) -> bool:
         """Tell from an object's *metadata* alone whether something about it was missed."""
         entry = self._entries.get(metadata.uid)
-        if entry is None or entry.overdue(_clock()):
-            return True
-        changed = entry.seen != (metadata.generation, metadata.requested_at)
-        return entry.task is None and (changed or entry.unsure or bool(entry.untold) or entry.unwritten)
+        return entry is None or entry.missed(metadata, _clock(), tells=metadata.uid in self._tellings)
 
     async def look(self, namespace: str, name: str) -> None:
         """Read an object anew, and make up for what was missed about it. StoreError where it can't be read."""
@@ -177,6 +173,7 @@ class Roster:
         if entry.take_note(watch, _clock()):
             self._courier.consider(watch)
             self._expiries.consider(watch)
+            self._followers.follow(watch.uid, watch.job_ids)
 
     def _want(self, entry: Entry, watch: Watch) -> None:
         """Step from *watch* out of the timer's rhythm: at once, but for requests that come too often.
@@ -203,25 +200,39 @@ class Roster:
         self._work_on(entry)
 
     def _work_on(self, entry: Entry) -> None:
-        if entry.task is None and not self._closed:
+        queue = self._tellings if entry.wanted is None else self._steps
+        if entry.task is None and not self._closed and not queue.holds(entry.watch.uid):
             entry.task = asyncio.create_task(self._work(entry))
+
+    def _begin_next(self) -> None:
+        """Begin, with one who has waited for that, where another has ended."""
+        for queue in (self._steps, self._tellings):
+            while not self._closed and (uid := queue.next()) is not None:
+                entry = self._entries.get(uid)
+                if entry is not None and entry.task is None:
+                    entry.task = asyncio.create_task(self._work(entry))
+                    break
 
     async def _work(self, entry: Entry) -> None:
         """Take the step that is wanted, if any, and tell what is untold."""
         before = entry.settled
         try:
             await self._step(entry)
-            # Thousands may wait for this at one time: nothing is held meanwhile that is not needed for it.
-            for name, transition in list(entry.untold.items()):
-                if await self._stepper.tell(entry.watch, transition) and entry.untold.get(name) is transition:
-                    del entry.untold[name]
+            if entry.untold and not self._tellings.holds(entry.watch.uid):
+                await self._tell(entry)
         finally:
             entry.task = None
+            self._begin_next()
         watch = entry.take_wanted()
         if watch is not None and entry.wants(watch):
             self._want(entry, watch)
         elif entry.settled is not before:
             self._write_settled(entry)
+
+    async def _tell(self, entry: Entry) -> None:
+        for name, transition in list(entry.untold.items()):
+            if await self._stepper.tell(entry.watch, transition) and entry.untold.get(name) is transition:
+                del entry.untold[name]
 
     def _write_settled(self, entry: Entry) -> None:
         """Write down what became of notifications, unless a poll will: no poll is made for that."""
@@ -237,7 +248,8 @@ class Roster:
             step = await self._stepper.take(
                 watch,
                 run=entry.run,
-                heartbeat=heartbeat(self._heartbeat, self._count_polled(), seed=watch.uid),
+                heartbeat=partial(self._heartbeats.of, watch.uid),
+                asked=entry.asked,
                 settled=settled[1] if settled else (),
                 calm=entry.calm,
             )
@@ -254,28 +266,18 @@ class Roster:
                 entry.turn.cancel()
                 entry.turn = None
             self._metrics.observe_poll_lag(entry.last_step - due)
-            entry.last_poll, entry.polled = entry.last_step, watch.generation
+            entry.last_poll, entry.asked, entry.polled = entry.last_step, datetime.now(UTC), watch.generation
             entry.back_off(step.observation, step.deadline)
         if step.failure is not None:
             _log.warning("%s/%s: the status was not written: %s", watch.namespace, watch.name, step.failure)
             entry.unsure = entry.unsure or not watch.finished  # one that had finished has no more ends to tell of
         elif step.watch is not None:  # else it is gone: the event or the sweep will say so
-            if (
-                step.watch.resource_version != entry.watch.resource_version
-            ):  # of two copies, kopf's is kept: it has it anyway
-                self._take_note(entry, step.watch)
+            self._take_note(entry, step.watch)
             if entry.settled is settled:  # and nothing else has been settled since
                 entry.settled = None
             if step.dropped:
                 entry.wanted = entry.wanted or step.watch
             entry.remember(step.untold)
-
-    def _count_polled(self) -> int:
-        """Count the watches that are polled, as of some seconds ago: of those that are kept, most have ended."""
-        if _clock() >= self._counted + COUNT_EVERY:
-            self._counted = _clock()
-            self._polled = sum(entry.interval is not None for entry in self._entries.values())
-        return self._polled
 
     def _await_turn(self, entry: Entry, step: Step) -> None:
         """Have it asked before the next tick, once the budget may cover it: with those who wait, but not as one."""

@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     """How long one request may take as a whole."""
 
     heartbeat: Annotated[Duration, _at_least(1)] = timedelta(minutes=5)
-    """How often unchanged statuses are written; more seldom, but every nine minutes, from 1,500 watches on (at `5m`)."""
+    """How often unchanged statuses are written; more seldom, but each half hour, from 1,500 watches on (at `5m`)."""
     sweep_interval: Annotated[Duration, _at_least(1)] = timedelta(minutes=1)
     """How often what exists is compared with what is followed."""
 

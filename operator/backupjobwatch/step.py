@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -29,9 +28,10 @@ from backupjobwatch.errors import (
     StoreUnavailable,
 )
 from backupjobwatch.observer import Observed
+from backupjobwatch.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from backupjobwatch.core.notifications import Settled
     from backupjobwatch.core.observations import Observation, PinnedJob
@@ -47,7 +47,7 @@ _ATTEMPTS: Final = 5
 """Writes of one observation, where somebody edits the object each time. The next tick brings a fresh one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Calm:
     """A job that had nothing new to write into a status. It has not, until then, while neither changes."""
 
@@ -117,7 +117,8 @@ class Stepper:
         self._metrics = metrics
         self._store = store
         self._observer = observer
-        self._turns = asyncio.Semaphore(WRITES_AT_ONCE)
+        self.writes = Turns(WRITES_AT_ONCE)
+        self.events = store.events
 
     def close(self) -> None:
         """Leave behind what steps that were cancelled had asked Azure."""
@@ -128,39 +129,44 @@ class Stepper:
         watch: Watch,
         *,
         run: int,
-        heartbeat: timedelta,
+        heartbeat: Callable[[], timedelta],
+        asked: datetime,
         settled: tuple[Settled, ...] = (),
         calm: Calm | None = None,
     ) -> Step:
         """Take one step, from *watch* as it was before Azure is asked. What it can't write down, it says.
 
-        A status is written again after a *heartbeat*, though it says nothing new. *settled* is what became of
-        notifications since the last step, and *calm* is what that one said.
+        A status is written again after a *heartbeat*, though it says nothing new. *asked* is when Azure was last asked
+        for it, *settled* what became of notifications since the last step, and *calm* what that one said.
         """
         look = await look_at(watch, self._observer, run=run)
+        # However long the write waits for its turn: what was seen before the deadline says nothing of what is after it.
+        job, now = look.observed.observation, datetime.now(UTC)
+        if settled or calm is None or not isinstance(job, Job) or not calm.covers(watch, job, now):
+            calm = None
+        else:
+            calm.job = job  # of two that say the same, the older is let go
         step = Step(
             watch=watch,
-            observation=look.observed.observation,
+            observation=job,
             pinned=look.observed.pinned,
             settled=settled,
             run=look.run,
             deadline=look.deadline,
+            calm=calm,
         )
-        # However long the write waits for its turn: what was seen before the deadline says nothing of what is after it.
-        now = datetime.now(UTC)
-        job = step.observation
-        if calm is not None and isinstance(job, Job) and not settled and calm.covers(watch, job, now):
-            return replace(step, calm=replace(calm, job=job))  # of two that say the same, the older is let go
+        if calm is not None:
+            return step
         try:
-            return await self._write(watch, step, heartbeat, now)
+            return await self._write(watch, step, heartbeat(), asked, now)
         except StoreError as error:
             return replace(step, failure=error)
 
-    async def _write(self, watch: Watch, step: Step, heartbeat: timedelta, now: datetime) -> Step:
+    async def _write(self, watch: Watch, step: Step, heartbeat: timedelta, asked: datetime, now: datetime) -> Step:
         """Write what was observed, at *now*, onto the object that it is about, if that is worth it."""
         snapshot = watch
         for _ in range(_ATTEMPTS):
-            async with self._turns:
+            async with self.writes:
                 status = next_status(
                     watch,
                     step.observation,
@@ -168,6 +174,7 @@ class Stepper:
                     now=now,
                     pinned=step.pinned,
                     settled=step.settled,
+                    asked=asked,
                 )
                 is_new = needs_write(watch.status, status, heartbeat=heartbeat)
                 try:

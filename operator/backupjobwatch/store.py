@@ -16,6 +16,7 @@ from kubernetes.aio import client, config
 from backupjobwatch.constants import API_VERSION, CONTROLLER, GROUP, KIND, PLURAL
 from backupjobwatch.core.times import format_time
 from backupjobwatch.errors import Conflict, Forbidden, ObjectGone, StoreUnavailable
+from backupjobwatch.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -42,12 +43,14 @@ class Store:
     def __init__(self, api: client.ApiClient) -> None:
         api.user_agent = CONTROLLER
         self._api = api
-        self._events = asyncio.Semaphore(EVENTS_AT_ONCE)
+        self.events = Turns(EVENTS_AT_ONCE)
 
     @classmethod
     async def connect(cls) -> Self:
         """Use the pod's ServiceAccount, or KUBECONFIG outside a cluster. StoreUnavailable where there is neither."""
         configuration = client.Configuration()
+        # kopf takes no proxy from the environment either; aiohttp would look there, and for a netrc, with each request.
+        configuration.client_session_kwargs = {"trust_env": False}
         try:
             try:
                 config.load_incluster_config(client_configuration=configuration)
@@ -151,7 +154,7 @@ class Store:
         }
         try:
             # The turn is waited for within the time-out: no poll waits for long for what tells of the last one.
-            async with asyncio.timeout(TIMEOUT), self._events:
+            async with asyncio.timeout(TIMEOUT), self.events:
                 await self._request("POST", f"/api/v1/namespaces/{quote(watch.namespace, safe='')}/events", body=body)
         except Conflict:
             return False
@@ -207,10 +210,11 @@ class Store:
         url = f"{path}?{urlencode(query)}" if query else path
         headers = {"Accept": accept, "Content-Type": content_type}
         try:
-            request = await self._api.param_serialize(
-                method, url, header_params=headers, body=body, auth_settings=["BearerToken"]
+            _, address, headers, *_ = await self._api.param_serialize(
+                method, url, header_params=headers, auth_settings=["BearerToken"]
             )
-            response = await self._api.call_api(*request, _request_timeout=TIMEOUT)
+            # Not serialized by that, which is for models of the library's: this is plain JSON.
+            response = await self._api.call_api(method, address, headers, body, _request_timeout=TIMEOUT)
             text = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError, client.ApiException) as error:
             raise StoreUnavailable(f"{method} {path}: {type(error).__name__}: {error}") from error

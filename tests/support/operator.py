@@ -10,6 +10,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
+from backupjobwatch.roster import Roster
 from backupjobwatch.run import run
 from tests.support.kubernetes import NAME
 
@@ -53,6 +54,12 @@ class Operator:
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="operator", daemon=True)
         self._thread.start()
+
+    @property
+    def begun(self) -> int:
+        """How many watches something is under way for."""
+        names = (getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks(self._loop))
+        return sum(name == Roster._work.__qualname__ for name in names)
 
     def advance(self, seconds: float) -> None:
         """Let time pass, for the operator."""
