@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from backupjobwatch.core.schedule import sweep_pause
 from backupjobwatch.core.watch import Watch
 from backupjobwatch.errors import StoreError
 
@@ -25,16 +26,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-EACH: Final = 0.02
-"""Seconds between two sweeps for each watch: with ten thousand, to list them takes a second of CPU."""
-
-
 class Sweep:
     """Lists the watches now and then, and mends the roster."""
 
     def __init__(self, settings: Settings, store: Store, roster: Roster, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._interval = settings.sweep_interval.total_seconds()
+        self._interval = settings.sweep_interval
         self._scopes = settings.scopes
         self._store = store
         self._roster = roster
@@ -47,7 +44,7 @@ class Sweep:
 
     @property
     def _pause(self) -> float:
-        return max(self._interval, EACH * len(self._roster.uids))
+        return sweep_pause(self._interval, len(self._roster.uids)).total_seconds()
 
     async def run(self) -> None:
         """Sweep for ever."""

@@ -14,6 +14,7 @@ from backupjobwatch.core.schedule import (
     failures_after,
     heartbeat,
     spread,
+    sweep_pause,
     until,
 )
 from backupjobwatch.core.spec import POLL_INTERVALS
@@ -78,6 +79,12 @@ def test_trouble_in_a_row_is_counted() -> None:
     assert failures_after(AzureUnavailable("No answer."), 0) == 1
     assert failures_after(Throttled("Later."), 4) == 5
     assert failures_after(JobNotFound("No such job."), 4) == failures_after(job(), 4) == 0
+
+
+@pytest.mark.parametrize(("watches", "seconds"), [(0, 60), (1, 60), (3000, 60), (3001, 60.02), (10_000, 200)])
+def test_sweeps(watches: int, seconds: float) -> None:
+    """Up to three thousand watches are swept as often as is set; more, no more than fifty of them a second."""
+    assert sweep_pause(timedelta(minutes=1), watches).total_seconds() == seconds
 
 
 @pytest.mark.parametrize("watches", [0, 1, 1499, 1500])

@@ -17,6 +17,8 @@ HEARTBEATS: Final = 5.0
 """About how many statuses that say nothing new are written a second, unless ``RAREST`` wants more."""
 RAREST: Final = timedelta(minutes=30)
 """How old what a status says of the time of the last poll may be, of however many watches."""
+SWEPT_EACH: Final = timedelta(milliseconds=20)
+"""How much longer each watch makes the time between two sweeps, where it is not the least that is wanted."""
 MAX_BACKOFF: Final = timedelta(minutes=5)
 """The slowest that trouble makes a watch: also the slowest ``pollInterval``."""
 
@@ -66,6 +68,14 @@ def heartbeat(least: timedelta, watches: int, *, seed: str) -> timedelta:
         return least
     soonest = max(least, most / 2)
     return soonest + spread(seed, most - soonest)
+
+
+def sweep_pause(least: timedelta, watches: int) -> timedelta:
+    """Return the time between two sweeps of so many *watches*: the *least*, or longer where there are thousands.
+
+    To list ten thousand takes a second of CPU, and they say little that was not known.
+    """
+    return max(least, SWEPT_EACH * watches)
 
 
 def failures_after(observation: Observation, failures: int) -> int:
