@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from backupjobwatch.core.schedule import backoff, failures_after, until
+from backupjobwatch.core.schedule import RAREST, backoff, failures_after, until
 from backupjobwatch.core.spec import poll_interval
 from backupjobwatch.core.summary import summarize
+from backupjobwatch.core.times import parse_time
+from backupjobwatch.core.verdict import STALE
 
 if TYPE_CHECKING:
     import asyncio
@@ -43,8 +45,8 @@ class Entry:
     last_step: float
     """When its last step ended, or it was first seen."""
     last_poll: float = float("-inf")
-    asked: datetime = field(default_factory=lambda: datetime.now(UTC))
-    """When Azure was last asked for it, or it was first seen."""
+    asked: datetime | None = None
+    """When Azure was last asked for it, if that is known better than by its status."""
     last_request: float = float("-inf")
     """When a request for a poll was last granted."""
     not_before: float = float("-inf")
@@ -70,6 +72,15 @@ class Entry:
     unsure: bool = False
     """Whether a status was perhaps written without our knowing, and so without an Event."""
     _summary: Summary | None = None
+
+    def presume_asked(self, now: datetime) -> None:
+        """Take a watch that is seen for the first time for asked about till now, where its status is as old as it may be.
+
+        The process before this one wrote it the last time so long before it ended, and did not write down what it saw
+        since. A status that is older has not been looked after meanwhile.
+        """
+        polled = parse_time(self.watch.own_status.get("lastPollTime"))
+        self.asked = now if polled is not None and now - polled < RAREST + STALE else None
 
     def take_note(self, watch: Watch, now: float) -> bool:
         """Remember what *watch* says of itself; False where a later snapshot was seen: streams lag behind steps."""
@@ -133,15 +144,16 @@ class Entry:
             return float("inf")
         return max(max(self.since, self.last_poll) + self.interval.total_seconds(), self.not_before)
 
-    def missed(self, metadata: Watch, now: float, *, tells: bool) -> bool:
+    def missed(self, metadata: Watch, now: float, *, steps: bool, tells: bool) -> bool:
         """Tell from the object's *metadata* whether something was missed about it that nothing under way makes up for.
 
-        *tells* is whether what is untold waits for its turn.
+        It *steps*, or *tells* what is untold, as soon as it is its turn, if that is so.
         """
+        if self.task is not None:
+            return False
         changed = self.seen != (metadata.generation, metadata.requested_at)
-        untold = self.untold and not tells
-        undone = self.task is None and bool(changed or self.unsure or untold or self.unwritten)
-        return undone or self.overdue(now)
+        undone = self.unsure or (self.untold and not tells) or self.unwritten or self.overdue(now)
+        return changed or (not steps and bool(undone))
 
     def overdue(self, now: float) -> bool:
         """Tell whether ticks that should have come did not: for two intervals, times of backoff apart."""

@@ -18,7 +18,7 @@ from backupjobwatch.entry import Entry
 from backupjobwatch.errors import NotAsked
 from backupjobwatch.followers import Followers
 from backupjobwatch.heartbeats import Heartbeats
-from backupjobwatch.turns import Queue
+from backupjobwatch.work import Work
 
 if TYPE_CHECKING:
     from backupjobwatch.core.arm_ids import JobId
@@ -52,7 +52,7 @@ class Roster:
         self._entries: dict[str, Entry] = {}
         self._heartbeats = Heartbeats(heartbeat, self._entries)
         self._followers = Followers()
-        self._steps, self._tellings = Queue(stepper.writes), Queue(stepper.events)
+        self._work = Work(stepper, self._do)
         self._closed = False
 
     @property
@@ -81,6 +81,7 @@ class Roster:
             now = _clock()
             entry = Entry(watch=watch, since=now, last_step=now)
             self._entries[watch.uid] = entry
+            entry.presume_asked(datetime.now(UTC))
             entry.remember(worth_repeating(watch, now=datetime.now(UTC)))
         self._take_note(entry, watch)
         if watch.deleting:
@@ -92,7 +93,7 @@ class Roster:
         if entry.wants(watch):
             self._want(entry, watch)
         elif entry.untold:
-            self._work_on(entry)
+            self._work.begin(entry)
         return entry.interval
 
     def tick(self, uid: str) -> bool:
@@ -110,8 +111,8 @@ class Roster:
     def hear(self, news: frozenset[JobId]) -> None:
         """Step the watches of jobs that are known to have changed, rather than with their next ticks."""
         for uid in self._followers.of(news):
-            entry = self._entries[uid]
-            if entry.interval is not None and entry.turn is None:
+            entry = self._entries.get(uid)
+            if entry is not None and entry.interval is not None and entry.turn is None:
                 self._take_turn(entry)
 
     def forget(self, uid: str) -> None:
@@ -121,7 +122,7 @@ class Roster:
         self._followers.follow(uid, ())
         entry = self._entries.pop(uid, None)
         if entry is not None:
-            entry.end()
+            self._work.drop(entry)
 
     def settle(self, watch: Watch, settled: tuple[Settled, ...]) -> None:
         """Have it written down what became of notifications: with the next step, or at once where there is none."""
@@ -133,7 +134,10 @@ class Roster:
     def needs_a_look(self, metadata: Watch) -> bool:
         """Tell from an object's *metadata* alone whether something about it was missed."""
         entry = self._entries.get(metadata.uid)
-        return entry is None or entry.missed(metadata, _clock(), tells=metadata.uid in self._tellings)
+        if entry is None:
+            return True
+        steps, tells = self._work.will_step(metadata.uid), self._work.will_tell(metadata.uid)
+        return entry.missed(metadata, _clock(), steps=steps, tells=tells)
 
     async def look(self, namespace: str, name: str) -> None:
         """Read an object anew, and make up for what was missed about it. StoreError where it can't be read."""
@@ -147,10 +151,10 @@ class Roster:
         if (overdue and entry.interval is not None) or entry.unwritten:
             self._step_from(entry, watch)
         elif entry.untold:
-            self._work_on(entry)
+            self._work.begin(entry)
 
     async def close(self, patience: float) -> None:
-        """Begin nothing more, and end deliveries and expiries; steps under way have *patience* seconds to finish.
+        """Begin no more steps, and end deliveries and expiries; what is under way has *patience* seconds to finish.
 
         Nothing is lost: see the objects.
         """
@@ -160,12 +164,7 @@ class Roster:
             self.forget(uid)
 
     async def _finish(self, patience: float) -> None:
-        tasks = [entry.task for entry in self._entries.values() if entry.task is not None]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=patience)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await self._work.finish(patience)
         self._stepper.close()
 
     def _take_note(self, entry: Entry, watch: Watch) -> None:
@@ -197,32 +196,17 @@ class Roster:
 
     def _step_from(self, entry: Entry, watch: Watch) -> None:
         entry.wanted = watch
-        self._work_on(entry)
+        self._work.begin(entry)
 
-    def _work_on(self, entry: Entry) -> None:
-        queue = self._tellings if entry.wanted is None else self._steps
-        if entry.task is None and not self._closed and not queue.holds(entry.watch.uid):
-            entry.task = asyncio.create_task(self._work(entry))
-
-    def _begin_next(self) -> None:
-        """Begin, with one who has waited for that, where another has ended."""
-        for queue in (self._steps, self._tellings):
-            while not self._closed and (uid := queue.next()) is not None:
-                entry = self._entries.get(uid)
-                if entry is not None and entry.task is None:
-                    entry.task = asyncio.create_task(self._work(entry))
-                    break
-
-    async def _work(self, entry: Entry) -> None:
-        """Take the step that is wanted, if any, and tell what is untold."""
+    async def _do(self, entry: Entry, tells: bool) -> None:  # noqa: FBT001 -- for Work, which calls it
+        """Take the step that is wanted, if any, and tell what is untold: now, or in its turn, which has come if it *tells*."""
         before = entry.settled
         try:
             await self._step(entry)
-            if entry.untold and not self._tellings.holds(entry.watch.uid):
+            if entry.untold and (tells or not self._work.puts_off_telling(entry)):
                 await self._tell(entry)
         finally:
             entry.task = None
-            self._begin_next()
         watch = entry.take_wanted()
         if watch is not None and entry.wants(watch):
             self._want(entry, watch)
@@ -243,7 +227,7 @@ class Roster:
         watch, settled = entry.take_wanted(), entry.settled
         if watch is None:
             return
-        due = entry.due
+        due, now = entry.due, datetime.now(UTC)
         try:
             step = await self._stepper.take(
                 watch,
@@ -262,22 +246,29 @@ class Roster:
         if isinstance(step.observation, NotAsked):
             self._await_turn(entry, step)
         else:
-            if entry.turn is not None:
-                entry.turn.cancel()
-                entry.turn = None
-            self._metrics.observe_poll_lag(entry.last_step - due)
-            entry.last_poll, entry.asked, entry.polled = entry.last_step, datetime.now(UTC), watch.generation
-            entry.back_off(step.observation, step.deadline)
+            self._note_poll(entry, step, due)
+            entry.polled = watch.generation
+            if step.failure is None:  # else nobody can see what was learnt
+                entry.asked = now
         if step.failure is not None:
             _log.warning("%s/%s: the status was not written: %s", watch.namespace, watch.name, step.failure)
             entry.unsure = entry.unsure or not watch.finished  # one that had finished has no more ends to tell of
         elif step.watch is not None:  # else it is gone: the event or the sweep will say so
-            self._take_note(entry, step.watch)
+            if step.watch.resource_version != entry.watch.resource_version:
+                self._take_note(entry, step.watch)
             if entry.settled is settled:  # and nothing else has been settled since
                 entry.settled = None
             if step.dropped:
                 entry.wanted = entry.wanted or step.watch
             entry.remember(step.untold)
+
+    def _note_poll(self, entry: Entry, step: Step, due: float) -> None:
+        if entry.turn is not None:
+            entry.turn.cancel()
+            entry.turn = None
+        self._metrics.observe_poll_lag(entry.last_step - due)
+        entry.last_poll = entry.last_step
+        entry.back_off(step.observation, step.deadline)
 
     def _await_turn(self, entry: Entry, step: Step) -> None:
         """Have it asked before the next tick, once the budget may cover it: with those who wait, but not as one."""

@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     azure_read_burst: Annotated[int, Field(ge=5, le=250)] = 20
     """How many such reads may be saved up."""
     azure_proxy: Annotated[str, Field(repr=False)] = ""
-    """An HTTP proxy for Azure and Entra. The usual variables (``HTTPS_PROXY``) are not read."""
+    """An HTTP proxy for Azure and Entra. The usual variables (``HTTPS_PROXY``) are not read, nor for the API server."""
     azure_connections: Annotated[int, Field(ge=1, le=100)] = 8
     """How many requests to Azure may be under way at one time."""
     azure_connect_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=5)
@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     """How long one request may take as a whole."""
 
     heartbeat: Annotated[Duration, _at_least(1)] = timedelta(minutes=5)
-    """How often unchanged statuses are written; more seldom, but each half hour, from 1,500 watches on (at `5m`)."""
+    """How often unchanged statuses are written; more seldom, but at least each half hour, from 1,500 watches on (at `5m`)."""
     sweep_interval: Annotated[Duration, _at_least(1)] = timedelta(minutes=1)
     """How often what exists is compared with what is followed; more seldom from 3,000 watches on (at `1m`)."""
 

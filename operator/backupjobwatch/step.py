@@ -130,7 +130,7 @@ class Stepper:
         *,
         run: int,
         heartbeat: Callable[[], timedelta],
-        asked: datetime,
+        asked: datetime | None,
         settled: tuple[Settled, ...] = (),
         calm: Calm | None = None,
     ) -> Step:
@@ -162,7 +162,9 @@ class Stepper:
         except StoreError as error:
             return replace(step, failure=error)
 
-    async def _write(self, watch: Watch, step: Step, heartbeat: timedelta, asked: datetime, now: datetime) -> Step:
+    async def _write(
+        self, watch: Watch, step: Step, heartbeat: timedelta, asked: datetime | None, now: datetime
+    ) -> Step:
         """Write what was observed, at *now*, onto the object that it is about, if that is worth it."""
         snapshot = watch
         for _ in range(_ATTEMPTS):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Self
+from typing import Final, Generic, Self, TypeVar
+
+_Item = TypeVar("_Item")
 
 CROWD: Final = 4
 """How many wait for each turn that there is before all others had better not begin."""
@@ -34,29 +36,35 @@ class Turns:
         self._semaphore.release()
 
 
-class Queue:
+class Queue(Generic[_Item]):
     """Those who would need a turn, and do not begin while it is crowded: a task costs as much as a watch does.
 
-    Whoever ends something that he had a turn for is to ask for the ``next``, so that it is never empty of those who ask.
+    Whoever began, and has ended, is to ask for the ``next``. Who takes turns without that is to be fewer than a crowd.
     """
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
-        self._held: dict[str, None] = {}
+        self._held: dict[str, _Item] = {}
 
     def __contains__(self, uid: str) -> bool:
         return uid in self._held
 
-    def holds(self, uid: str) -> bool:
+    def holds(self, uid: str, item: _Item) -> bool:
         """Hold one who wants to begin, if it is crowded; tell whether it is."""
         if self._turns.crowded:
-            self._held.setdefault(uid)
+            self._held.setdefault(uid, item)
         return self._turns.crowded
 
-    def next(self) -> str | None:
+    def next(self) -> _Item | None:
         """Return who may begin now, the one who has waited longest; None where nobody may, or wants to."""
         if self._turns.crowded or not self._held:
             return None
-        uid = next(iter(self._held))
-        del self._held[uid]
-        return uid
+        return self._held.pop(next(iter(self._held)))
+
+    def drop(self, uid: str) -> None:
+        """Hold one no more, who has begun or is gone."""
+        self._held.pop(uid, None)
+
+    def clear(self) -> None:
+        """Hold nobody any more."""
+        self._held.clear()

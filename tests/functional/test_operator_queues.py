@@ -14,7 +14,7 @@ from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from demo.simulator import Vault
+    from demo.simulator import AzureSimulator, Vault
     from tests.functional.conftest import StartOperator
     from tests.support.kubernetes import KubernetesApi
     from tests.support.kubernetes_traffic import Hold
@@ -34,9 +34,12 @@ def watch_each(api: KubernetesApi, vault: Vault, names: Sequence[str]) -> None:
         api.create({"jobResourceId": job_id, "pollInterval": "5m"}, name)
 
 
-async def crowd(api: KubernetesApi, vault: Vault, operator: Operator, hold: Hold) -> None:
+async def crowd(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, hold: Hold) -> None:
     """Have so many wait to be written that others do not begin, and then the others."""
     watch_each(api, vault, NAMES[:FIRST])
+    async with asyncio.timeout(20):
+        while len(sim.requests) < FIRST:  # noqa: ASYNC110 -- nobody tells of it
+            await asyncio.sleep(0.02)
     await arrived(hold, WRITES_AT_ONCE)
     watch_each(api, vault, NAMES[FIRST:])
     await asyncio.sleep(1.0)
@@ -64,12 +67,12 @@ def finished(api: KubernetesApi) -> int:
 
 
 async def test_who_would_wait_long_to_be_written_does_not_begin(
-    api: KubernetesApi, vault: Vault, start: StartOperator
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
     """While no status is answered, few steps are under way; then each watch has its own, but for one that is gone."""
     with api.traffic.hold(STATUS_WRITES) as hold:
         async with start(**AMPLE) as operator:
-            await crowd(api, vault, operator, hold)
+            await crowd(api, sim, vault, operator, hold)
             api.delete(NAMES[-1])
             api.edit(NAMES[-2], suspend=True)
             hold.release()
@@ -94,12 +97,12 @@ async def test_who_would_wait_long_to_be_told_does_not_begin(
 
 
 async def test_a_stop_does_not_wait_for_who_has_not_begun(
-    api: KubernetesApi, vault: Vault, start: StartOperator
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
     """An operator that is told to stop begins nothing more of what was kept; the next one does it."""
     with api.traffic.hold(STATUS_WRITES) as hold:
         async with start(**AMPLE) as operator:
-            await crowd(api, vault, operator, hold)
+            await crowd(api, sim, vault, operator, hold)
             stopping = asyncio.create_task(operator.stop())
             await asyncio.sleep(0.1)
             hold.release()
@@ -107,3 +110,17 @@ async def test_a_stop_does_not_wait_for_who_has_not_begun(
         assert WRITES_AT_ONCE <= finished(api) <= FIRST
     async with start(**AMPLE):
         await api.until(lambda: finished(api) == WATCHES or None, within=30)
+
+
+async def test_a_stop_tells_of_who_waits_for_that(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """An operator that is told to stop posts the Events of statuses that it has written, those too that had not begun."""
+    with api.traffic.hold(EVENT_POSTS) as hold:
+        async with start(**AMPLE) as operator:
+            watch_each(api, vault, NAMES)
+            await api.until(lambda: finished(api) == WATCHES or None, within=30)
+            await arrived(hold, EVENTS_AT_ONCE)
+            stopping = asyncio.create_task(operator.stop())
+            await asyncio.sleep(0.1)
+            hold.release()
+            await stopping
+    assert len(api.events()) == WATCHES

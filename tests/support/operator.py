@@ -10,8 +10,8 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
-from backupjobwatch.roster import Roster
 from backupjobwatch.run import run
+from backupjobwatch.work import Work
 from tests.support.kubernetes import NAME
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Operator:
     def begun(self) -> int:
         """How many watches something is under way for."""
         names = (getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks(self._loop))
-        return sum(name == Roster._work.__qualname__ for name in names)
+        return sum(name == Work._run.__qualname__ for name in names)
 
     def advance(self, seconds: float) -> None:
         """Let time pass, for the operator."""

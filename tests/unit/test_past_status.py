@@ -61,3 +61,21 @@ def test_some_of_several_jobs_are_none() -> None:
     jobs = [{"name": "41f3e94b-ae6b-4a20-b422-65abfcaf03e5"}, {"status": "Failed"}]
     body = watch_body(status={**WRITTEN, "jobs": jobs})
     assert Watch.from_body(body).pinned == ()
+
+
+def test_what_is_no_json_is_read() -> None:
+    """A file may hold what no API server has: a time without quotes in YAML. It is read as text, and nothing fails."""
+    status = read_status({**WRITTEN, "job": {"startTime": NOW}})
+
+    assert status["job"] == {"startTime": str(NOW)}
+
+
+def test_it_is_a_mapping_like_any() -> None:
+    """What is kept as text is not told from what is not: it can be asked for, iterated, copied and compared."""
+    status = read_status(WRITTEN)
+
+    assert (status.get("job"), status.get("nothing"), status.get("nothing", 5)) == (WRITTEN["job"], None, 5)
+    assert ("job" in status, "nothing" in status, len(status)) == (True, False, len(WRITTEN))
+    assert {**status} == WRITTEN
+    with pytest.raises(KeyError):
+        status["nothing"]

@@ -47,7 +47,8 @@ class PastStatus(Mapping[str, Any]):
 
 
 def _packed(field: object) -> object:
-    return json.dumps(field, separators=(",", ":")).encode() if isinstance(field, dict | list) else field
+    # What is no JSON can be in a file that is rendered: a time without quotes, in YAML.
+    return json.dumps(field, separators=(",", ":"), default=str).encode() if isinstance(field, dict | list) else field
 
 
 def _is_text(value: object) -> bool:

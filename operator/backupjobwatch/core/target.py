@@ -92,12 +92,12 @@ def parse_source(spec: Mapping[str, Any]) -> JobSource:
             return JobId.parse(str(spec[field]))
         except ValueError:
             raise InvalidSpec(f"spec.jobResourceId: write a path of the form {JOB_ID_FORM}") from None
-    vault_id = _parse_vault(vault)
+    parsed = _parse_vault(vault)
     if field == "jobName":
-        return JobId(vault=vault_id, name=_parse_job_name(spec[field]))
+        return JobId(vault=parsed, name=_parse_job_name(spec[field]))
     if field == "operationId":
-        return OperationId(vault=vault_id, name=_parse_operation_id(spec[field], vault_id))
-    return _parse_latest(spec[field], vault_id)
+        return OperationId(vault=parsed, name=_parse_operation_id(spec[field], parsed))
+    return _parse_latest(spec[field], parsed)
 
 
 def parse_identity(identity: object) -> Identity:
