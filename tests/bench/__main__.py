@@ -36,7 +36,7 @@ SMALLEST: Final = 20
 PEER_LIMIT: Final = 1000
 """Watches beyond which a peer would only show how it drowns."""
 HEARTBEAT_MINUTES: Final = 5.0
-"""Of ours, a window holds one heartbeat of each watch, whose writes come together: a shorter one would tell too little."""
+"""Of ours, a window holds one heartbeat of each watch, as long as there are few: a shorter one would tell too little."""
 OTHER_MINUTES: Final = 2.0
 
 
