@@ -48,23 +48,23 @@ OF_VAULT = ("-s", SUBSCRIPTION, "-g", RESOURCE_GROUP, "-v", VAULT)
     ],
 )
 def test_bad_input(arguments: list[str], advice: str) -> None:
-    """What is wrong is told with what to write instead, on standard error, and ends the command with 2."""
+    """What is wrong is told with what to write instead, on standard error, and ends the command with 3: 2 would be a job's warnings."""
     result = invoke("watch", *arguments)
-    assert (result.exit_code, result.stdout) == (2, "")
+    assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr.startswith("Usage: ")
     assert advice in result.stderr
 
 
 def test_an_empty_standard_input() -> None:
     """No lines are no jobs: nothing has succeeded."""
-    assert invoke("watch", "-").exit_code == 2
+    assert invoke("watch", "-").exit_code == 3
 
 
 def test_wrong_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings are the operator's, and so is the complaint about them."""
     monkeypatch.setenv("BACKUPJOBWATCH_CLOUD", "moon")
     result = invoke("watch", JOB_ID)
-    assert result.exit_code == 2
+    assert result.exit_code == 3
     assert "BACKUPJOBWATCH_CLOUD: " in result.stderr
 
 

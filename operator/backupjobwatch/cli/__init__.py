@@ -10,6 +10,8 @@ import click
 
 from backupjobwatch import __version__
 
+NOTHING_WATCHED: Final = 3
+"""How a `watch` that watches nothing ends: as one that cannot tell (``terminal.exit_codes``)."""
 COMMANDS: Final = ("check", "metrics", "render", "run", "watch")
 """Each is the function of that name in the module of that name."""
 
@@ -35,11 +37,16 @@ class _Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command. Interrupted, it ends as shells have it: click's code for that is 1, which is a failed job's."""
+        """Run a command. Click's codes for an interrupt, 1, and for bad input, 2, are those of jobs that were watched."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             ctx.exit(128 + signal.SIGINT)
+        except click.UsageError as error:
+            if ctx.invoked_subcommand != "watch":
+                raise
+            error.show()
+            ctx.exit(NOTHING_WATCHED)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

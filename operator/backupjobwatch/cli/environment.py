@@ -13,18 +13,18 @@ from backupjobwatch.settings import load_settings
 if TYPE_CHECKING:
     from backupjobwatch.settings import Settings
 
-_WRONG_SETTINGS: Final = 2
+WRONG_SETTINGS: Final = 2
 
 
-def read_settings() -> Settings:
-    """Read the settings from the environment."""
+def read_settings(*, exit_code: int = WRONG_SETTINGS) -> Settings:
+    """Read the settings from the environment; end with *exit_code* where they are wrong."""
     try:
         return load_settings()
     except SettingsError as error:
-        complain(error)
+        complain(error, exit_code)
 
 
-def complain(error: SettingsError) -> NoReturn:
+def complain(error: SettingsError, exit_code: int = WRONG_SETTINGS) -> NoReturn:
     """Tell what is wrong with the settings, and end."""
     click.echo(f"The settings are wrong:\n{error}", err=True)
-    sys.exit(_WRONG_SETTINGS)
+    sys.exit(exit_code)

@@ -118,8 +118,8 @@ def watch(
     Exit codes:
       0    all succeeded
       1    one failed or was cancelled
-      2    one has warnings, and --warnings-as-errors is given; or the command line is wrong
-      3    cannot tell: a job is not there, access is refused
+      2    one has warnings, and --warnings-as-errors is given
+      3    cannot tell: a job is not there, access is refused; or the command line is wrong
       124  one has not ended in time (--timeout)
       130  Ctrl-C
 
@@ -130,7 +130,7 @@ def watch(
       backupjobwatch watch --output json "$JOB_ID" > job.json
       az backup job list -g rg-backup -v rsv-prod --status InProgress --query '[].id' --output tsv | backupjobwatch watch -
     """  # noqa: D301 -- click's mark for a paragraph to be left as it is
-    settings = read_settings()
+    settings = read_settings(exit_code=UNCLEAR)
     vault = _vault(subscription, resource_group, vault_name, vault_kind)
     common = {
         "pollInterval": interval,

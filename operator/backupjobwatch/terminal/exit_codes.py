@@ -14,9 +14,9 @@ SUCCEEDED: Final = 0
 FAILED: Final = 1
 """The job failed or was cancelled, or the operation that was to start it did or was."""
 WARNINGS: Final = 2
-"""It completed with warnings, and warnings count as failure. A wrong command line has this code too: it is click's."""
+"""It completed with warnings, and warnings count as failure."""
 UNCLEAR: Final = 3
-"""What became of the job cannot be told: it is not there, or access to it is refused."""
+"""What became of the job cannot be told: it is not there, access to it is refused, or the command line is wrong."""
 TIMED_OUT: Final = 124
 """It had not ended in time. The number is that of ``timeout`` in GNU coreutils."""
 INTERRUPTED: Final = 130
