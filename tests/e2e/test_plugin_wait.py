@@ -7,12 +7,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
+from tests.support.operator import free_port
 from tests.support.plugin import AGENT, Plugin, Screen, Written, ended
 from tests.support.watches import until
 
 if TYPE_CHECKING:
     import subprocess
+    from pathlib import Path
 
     from demo.controlplane import ControlPlane, Faults
 
@@ -90,6 +93,18 @@ def test_wrong_timeout(plugin: Plugin) -> None:
     done = plugin("wait", "nightly", "--timeout", "1 hour")
     assert done.returncode == 3
     assert "write a duration such as 30s, 5m or 1h30m" in done.stderr
+
+
+def test_a_look_that_nobody_answers(plugin: Plugin, control_plane: ControlPlane, tmp_path: Path) -> None:
+    """One look without an API server says nothing of the job: that is no time-out, after which a script would wait on."""
+    config = yaml.safe_load(control_plane.kubeconfig.read_text(encoding="utf-8"))
+    for each in config["clusters"]:
+        each["cluster"]["server"] = f"https://127.0.0.1:{free_port()}"
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    done = plugin("wait", "nightly", "--timeout", "0", "--kubeconfig", str(path))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "nobody could tell within 15 s" in done.stderr
 
 
 def test_old_outcome_does_not_answer(plugin: Plugin, written: Written, control_plane: ControlPlane) -> None:

@@ -99,8 +99,10 @@ class Waiting:
                 task.cancel()
         for name, task in tasks.items():
             if task in late:
-                click.echo(f"{called(name)}: not ended within {_words(limit)}", err=True)
-        return worst(TIMED_OUT if task in late else task.result() for task in tasks.values())
+                what = f"not ended within {_words(limit)}" if limit else f"nobody could tell within {_ONE_LOOK:g} s"
+                click.echo(f"{called(name)}: {what}", err=True)
+        code = TIMED_OUT if limit else UNCLEAR
+        return worst(code if task in late else task.result() for task in tasks.values())
 
     async def _outcome(self, name: str, uid: str | None, *, once: bool) -> int:
         scope = Scope(namespace=self._cluster.namespace, name=name)
