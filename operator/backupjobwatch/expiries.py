@@ -100,5 +100,6 @@ class Expiries:
             if fresh is not None and fresh.uid == watch.uid:
                 self.consider(fresh)
             return True
+        self._stop_timer(watch.uid)  # another snapshot of it may have come meanwhile
         _log.info("%s/%s: deleted, as spec.ttlSecondsAfterFinished has it", watch.namespace, watch.name)
         return True
