@@ -81,8 +81,9 @@ class Roster:
             now = _clock()
             entry = Entry(watch=watch, since=now, last_step=now)
             self._entries[watch.uid] = entry
-            entry.presume_asked(datetime.now(UTC))
-            entry.remember(worth_repeating(watch, now=datetime.now(UTC)))
+            seen = datetime.now(UTC)
+            entry.presume_asked(seen)
+            entry.remember(worth_repeating(watch, now=seen))
         self._take_note(entry, watch)
         if watch.deleting:
             return None

@@ -40,19 +40,10 @@ async def crowd(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator:
     async with asyncio.timeout(20):
         while len(sim.requests) < FIRST:  # noqa: ASYNC110 -- nobody tells of it
             await asyncio.sleep(0.02)
-    await arrived(hold, WRITES_AT_ONCE)
+    await hold.all_arrived(WRITES_AT_ONCE, settle=1.0)
     watch_each(api, vault, NAMES[FIRST:])
     await asyncio.sleep(1.0)
     assert operator.begun == FIRST
-
-
-async def arrived(hold: Hold, count: int) -> None:
-    """Wait until so many requests are held, and for what there may be besides."""
-    async with asyncio.timeout(20):
-        while hold.arrivals < count:  # noqa: ASYNC110 -- only the first wakes anybody
-            await asyncio.sleep(0.02)
-    await asyncio.sleep(1.0)
-    assert hold.arrivals == count
 
 
 async def nothing_begun(operator: Operator) -> None:
@@ -89,7 +80,7 @@ async def test_who_would_wait_long_to_be_told_does_not_begin(
         async with start(**AMPLE) as operator:
             watch_each(api, vault, NAMES)
             await api.until(lambda: finished(api) == WATCHES or None, within=30)
-            await arrived(hold, EVENTS_AT_ONCE)
+            await hold.all_arrived(EVENTS_AT_ONCE, settle=1.0)
             assert operator.begun < WATCHES - 60
             hold.release()
             await api.until(lambda: len(api.events()) == WATCHES or None, within=30)
@@ -118,7 +109,7 @@ async def test_a_stop_tells_of_who_waits_for_that(api: KubernetesApi, vault: Vau
         async with start(**AMPLE) as operator:
             watch_each(api, vault, NAMES)
             await api.until(lambda: finished(api) == WATCHES or None, within=30)
-            await arrived(hold, EVENTS_AT_ONCE)
+            await hold.all_arrived(EVENTS_AT_ONCE, settle=1.0)
             stopping = asyncio.create_task(operator.stop())
             await asyncio.sleep(0.1)
             hold.release()

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from demo.simulator import Vault
     from tests.functional.conftest import StartOperator
     from tests.support.kubernetes import KubernetesApi
-    from tests.support.kubernetes_traffic import Hold
 
 WATCHES = WRITES_AT_ONCE + 12
 NAMES = [f"watch-{number}" for number in range(WATCHES)]
@@ -30,15 +29,6 @@ def watch_each(api: KubernetesApi, vault: Vault) -> None:
     for number, name in enumerate(NAMES):
         job_id = vault.set_job(f"00000000-0000-4000-8000-{number:012}", job_payload())
         api.create({"jobResourceId": job_id, "pollInterval": "10s"}, name)
-
-
-async def arrived(hold: Hold, count: int) -> None:
-    """Wait until so many requests are held, and see that there are no more."""
-    async with asyncio.timeout(20):
-        while hold.arrivals < count:  # noqa: ASYNC110 -- only the first wakes anybody
-            await asyncio.sleep(0.02)
-    await asyncio.sleep(0.3)
-    assert hold.arrivals == count
 
 
 def finished(api: KubernetesApi) -> list[str]:
@@ -59,7 +49,7 @@ async def test_what_waits_for_its_turn_does_not_time_out(
     with api.traffic.hold(STATUS_WRITES) as hold:
         async with start(**AMPLE) as operator:
             watch_each(api, vault)
-            await arrived(hold, WRITES_AT_ONCE)
+            await hold.all_arrived(WRITES_AT_ONCE)
             sent = {request.path.split("/")[-2] for request in api.traffic.matching(STATUS_WRITES)}
             operator.advance(TIMEOUT + 1)
             async with asyncio.timeout(20):
@@ -78,7 +68,7 @@ async def test_events_do_not_take_the_turns_of_statuses(api: KubernetesApi, vaul
         async with start(**AMPLE):
             watch_each(api, vault)
             await api.until(lambda: len(finished(api)) == WATCHES)
-            await arrived(hold, EVENTS_AT_ONCE)
+            await hold.all_arrived(EVENTS_AT_ONCE)
             hold.release()
             await api.events_told(WATCHES)
 
@@ -91,7 +81,7 @@ async def test_statuses_do_not_take_the_turns_of_events(api: KubernetesApi, vaul
             await events.arrived()
             with api.traffic.hold(STATUS_WRITES) as statuses:
                 watch_each(api, vault)
-                await arrived(statuses, WRITES_AT_ONCE)
+                await statuses.all_arrived(WRITES_AT_ONCE)
                 events.release()
                 await api.events_told(1)
                 statuses.release()
@@ -106,7 +96,7 @@ async def test_a_verdict_is_of_when_it_was_seen(api: KubernetesApi, vault: Vault
         await api.status("late", phase="Running")
         with api.traffic.hold(STATUS_WRITES) as hold:
             watch_each(api, vault)
-            await arrived(hold, WRITES_AT_ONCE)
+            await hold.all_arrived(WRITES_AT_ONCE)
             vault.set_job(JOB_NAME, running_payload(status="Cancelling"))
             api.annotate("late", reconcile_fluxcd_io__requestedAt="now")
             await asyncio.sleep(0.5)
@@ -122,7 +112,7 @@ async def test_events_do_not_hold_up_polls(api: KubernetesApi, vault: Vault, sta
     async with start(**AMPLE) as operator:
         with api.traffic.hold(EVENT_POSTS) as hold:
             watch_each(api, vault)
-            await arrived(hold, EVENTS_AT_ONCE)
+            await hold.all_arrived(EVENTS_AT_ONCE)
             api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"}, "going")
             await api.status("going", phase="Running")
             vault.set_job(JOB_NAME, job_payload())

@@ -79,6 +79,14 @@ class Hold:
         async with asyncio.timeout(10):
             await self._first.wait()
 
+    async def all_arrived(self, count: int, *, settle: float = 0.3) -> None:
+        """Wait until so many requests are held, and *settle* seconds for what there may be besides: there are no more."""
+        async with asyncio.timeout(20):
+            while self.arrivals < count:  # noqa: ASYNC110 -- only the first wakes anybody
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(settle)
+        assert self.arrivals == count
+
     def let_others_pass(self) -> None:
         """Hold no more than those that have arrived."""
         self.line = re.compile("(?!)")

@@ -10,8 +10,6 @@ import click
 
 from backupjobwatch import __version__
 
-NOTHING_WATCHED: Final = 3
-"""How a `watch` that watches nothing ends: as one that cannot tell (``terminal.exit_codes``)."""
 COMMANDS: Final = ("check", "metrics", "render", "run", "watch")
 """Each is the function of that name in the module of that name."""
 
@@ -45,8 +43,10 @@ class _Commands(click.Group):
         except click.UsageError as error:
             if ctx.invoked_subcommand != "watch":
                 raise
+            from backupjobwatch.terminal.exit_codes import UNCLEAR  # noqa: PLC0415 -- only `watch` needs it, and has it
+
             error.show()
-            ctx.exit(NOTHING_WATCHED)
+            ctx.exit(UNCLEAR)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
