@@ -12,27 +12,34 @@ CROWD: Final = 4
 
 
 class Turns:
-    """A semaphore that tells when too many wait for it."""
+    """A semaphore that tells whether many, or any, have a turn or wait for one."""
 
     def __init__(self, at_once: int) -> None:
         self._semaphore = asyncio.Semaphore(at_once)
-        self._crowd = CROWD * at_once
-        self._waiting = 0
+        self._crowd = (1 + CROWD) * at_once
+        self._present = 0
 
     @property
     def crowded(self) -> bool:
         """Whether so many wait that others had better not begin."""
-        return self._waiting >= self._crowd
+        return self._present >= self._crowd
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody has a turn, or waits for one."""
+        return not self._present
 
     async def __aenter__(self) -> Self:
-        self._waiting += 1
+        self._present += 1
         try:
             await self._semaphore.acquire()
-        finally:
-            self._waiting -= 1
+        except BaseException:
+            self._present -= 1
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._present -= 1
         self._semaphore.release()
 
 
@@ -40,24 +47,33 @@ class Queue(Generic[_Item]):
     """Those who would need a turn, and do not begin while it is crowded: a task costs as much as a watch does.
 
     Whoever began, and has ended, is to ask for the ``next``. Who takes turns without that is to be fewer than a crowd.
+    While anybody waits in the queue that comes *before* this one, they begin one by one here, so that none is forgotten.
     """
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: Turns, *, before: Queue[_Item] | None = None) -> None:
         self._turns = turns
+        self._before = before
         self._held: dict[str, _Item] = {}
 
     def __contains__(self, uid: str) -> bool:
         return uid in self._held
 
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def _closed(self) -> bool:
+        return self._turns.crowded or (bool(self._before) and not self._turns.idle)
+
     def holds(self, uid: str, item: _Item) -> bool:
         """Hold one who wants to begin, if it is crowded; tell whether it is."""
-        if self._turns.crowded:
+        if closed := self._closed:
             self._held.setdefault(uid, item)
-        return self._turns.crowded
+        return closed
 
     def next(self) -> _Item | None:
         """Return who may begin now, the one who has waited longest; None where nobody may, or wants to."""
-        if self._turns.crowded or not self._held:
+        if not self._held or self._closed:
             return None
         return self._held.pop(next(iter(self._held)))
 

@@ -20,7 +20,7 @@ class Work:
     def __init__(self, stepper: Stepper, do: Callable[[Entry, bool], Coroutine[Any, Any, None]]) -> None:
         self._do = do
         self._steps: Queue[Entry] = Queue(stepper.writes)
-        self._tellings: Queue[Entry] = Queue(stepper.events)
+        self._tellings: Queue[Entry] = Queue(stepper.events, before=self._steps)  # gates wait for statuses
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 

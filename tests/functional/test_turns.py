@@ -47,3 +47,38 @@ async def test_the_first_to_come_is_the_first_to_begin() -> None:
     await asyncio.gather(*tasks)
     assert [queue.next(), queue.next(), queue.next()] == ["first", "second", None]
     assert "1" not in queue
+
+
+async def test_one_by_one_while_others_come_before() -> None:
+    """While anybody waits in the queue before, one at a time begins, so that none is forgotten; then all may."""
+    gates, end = Turns(1), asyncio.Event()
+    words, spoken = Turns(8), asyncio.Event()
+    before: Queue[str] = Queue(gates)
+    after: Queue[str] = Queue(words, before=before)
+    crowd = [asyncio.create_task(take(gates, end)) for _ in range(1 + CROWD)]
+    await asyncio.sleep(0)
+    assert not after.holds("0", "free")
+
+    assert before.holds("1", "status")
+    assert words.idle
+    assert not after.holds("0", "first")
+    speaking = asyncio.create_task(take(words, spoken))
+    await asyncio.sleep(0)
+    assert not words.idle
+    assert all([after.holds("2", "second"), after.holds("3", "third")])
+    assert after.next() is None
+
+    spoken.set()
+    await speaking
+    assert after.next() == "second"
+    spoken.clear()
+    speaking = asyncio.create_task(take(words, spoken))
+    await asyncio.sleep(0)
+    assert after.next() is None
+
+    end.set()
+    await asyncio.gather(*crowd)
+    assert before.next() == "status"
+    assert after.next() == "third"
+    spoken.set()
+    await speaking
