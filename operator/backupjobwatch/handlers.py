@@ -57,7 +57,7 @@ async def notice(event: kopf.RawEvent, uid: str, memo: Memo, **_: Any) -> None:
         memo.roster.forget(uid)
     else:
         body = cast("dict[str, Any]", event["object"])
-        memo.interval = memo.roster.notice(Watch.from_body(body))
+        memo.interval = memo.roster.notice(Watch.from_body(body, earlier=memo.roster.known(uid)))
         # kopf keeps the object for as long as there is one: nobody reads the rest of it again.
         body["metadata"] = {name: body["metadata"][name] for name in READ_BY_KOPF if name in body["metadata"]}
         for part in body.keys() & {"spec", "status"}:
@@ -153,8 +153,9 @@ class NoDiffBaseStorage(kopf.DiffBaseStorage):
         """Take nothing of an object."""
         return cast("kopf.BodyEssence", {})
 
-    def fetch(self, **_: Any) -> None:
-        """Nothing was stored."""
+    def fetch(self, **_: Any) -> kopf.BodyEssence:
+        """Nothing has changed, then."""
+        return cast("kopf.BodyEssence", {})
 
     def store(self, **_: Any) -> None:
         """Store nothing."""

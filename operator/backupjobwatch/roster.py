@@ -71,6 +71,11 @@ class Roster:
         now = _clock()
         return max((now - entry.due for entry in self._entries.values() if entry.due < now), default=0.0)
 
+    def known(self, uid: str) -> Watch | None:
+        """Return the latest snapshot of a watch; None for one that is not followed."""
+        entry = self._entries.get(uid)
+        return None if entry is None else entry.watch
+
     def notice(self, watch: Watch) -> timedelta | None:
         """Take note of an object as the cluster has it, and step at once where it asks for something new.
 

@@ -199,7 +199,7 @@ class Stepper:
             untold = _changes(watch, status)
             for change in untold:
                 _log.info("%s/%s: %s: %s", watch.namespace, watch.name, change.reason, change.message)
-            return replace(step, watch=Watch.from_body(written), untold=untold)
+            return replace(step, watch=Watch.from_body(written, earlier=watch), untold=untold)
         raise StoreUnavailable(f"the object was edited during each of {_ATTEMPTS} writes")
 
     async def _put(self, watch: Watch, status: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,6 +51,60 @@ def test_odd_bodies(body: dict[str, Any]) -> None:
     assert not snapshot.settled
 
 
+def _later(**metadata: Any) -> dict[str, Any]:
+    body = watch_body(status={"observedGeneration": 1, "target": TARGET, "phase": "Succeeded"})
+    return {**body, "metadata": {**body["metadata"], **metadata}}
+
+
+def _read(snapshot: Watch) -> tuple[str, str]:
+    """Have worked out what a snapshot has of its spec."""
+    return snapshot.target, repr(snapshot.parsed_spec)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        _later(),
+        _later(annotations={REQUESTED_AT: "now"}),
+        _later(uid="another"),
+        _later(resourceVersion="101"),
+        _later(resourceVersion="101", uid="another"),
+        {**_later(resourceVersion="101", generation=2), "spec": {"jobResourceId": JOB_ID, "suspend": 1}},
+        {**_later(resourceVersion="101"), "spec": {"jobResourceId": OTHER_JOB_NAME}},
+        {"metadata": {"uid": "", "resourceVersion": ""}, "spec": {}, "status": {"phase": "Failed"}},
+    ],
+)
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        Watch.from_body(_later()),
+        Watch.from_body({**_later(), "spec": {"jobResourceId": JOB_ID, "suspend": True}}),
+        Watch.from_body({"metadata": {}, "status": {"phase": "Succeeded"}}),
+        watch(),
+    ],
+)
+def test_what_was_read_before_makes_no_difference(body: dict[str, Any], earlier: Watch) -> None:
+    """A snapshot says the same, whichever earlier one there was: nothing of one is taken for another's."""
+    _read(earlier)
+    alone, after = Watch.from_body(body), Watch.from_body(body, earlier=earlier)
+
+    if (after.uid, after.resource_version) != (earlier.uid, earlier.resource_version):
+        assert after == alone
+    assert (after.requested_at, after.spec) == (alone.requested_at, alone.spec)
+    assert _read(after) == _read(alone)
+
+
+def test_what_has_not_changed_is_read_once() -> None:
+    """Of an object that is told of again nothing is read again; of one with another status, the spec is not."""
+    first = Watch.from_body(_later())
+    _read(first)
+    again, later = (Watch.from_body(body, earlier=first) for body in (_later(), _later(resourceVersion="101")))
+
+    assert again.status is first.status
+    assert later.status is not first.status
+    assert again.parsed_spec is later.parsed_spec is first.parsed_spec
+
+
 @pytest.mark.parametrize(
     ("phase", "finished"),
     [("Pending", False), ("Running", False), ("Succeeded", True), ("Failed", True), (None, False)],

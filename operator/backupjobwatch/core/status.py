@@ -11,7 +11,6 @@ from backupjobwatch.core.mirror import MIRRORED, mirror_job, present
 from backupjobwatch.core.notifications import next_notifications
 from backupjobwatch.core.observations import MAX_JOBS, JobSet, Observation, PinnedJob
 from backupjobwatch.core.payloads import TEXT
-from backupjobwatch.core.spec import parse_spec
 from backupjobwatch.core.texts import clean
 from backupjobwatch.core.times import format_time
 from backupjobwatch.core.verdict import FAILED, PENDING, SUCCEEDED, Verdict, deciding_job, judge
@@ -47,18 +46,14 @@ def next_status(
     notifications = next_notifications(watch, settled)
     if watch.finished:
         return _restamped(watch, notifications)
-    polls = True
-    try:
-        spec = parse_spec(watch.spec)
-        if spec.suspend:
-            polls = False
-            message = "Azure is not asked until spec.suspend is false."
-            verdict = Verdict(phase=str(watch.own_status.get("phase") or PENDING), reason="Suspended", message=message)
-        else:
-            verdict = judge(watch, spec, observation, run=run, now=now, asked=asked)
-    except InvalidSpec as error:
-        polls = False
-        verdict = Verdict(phase=FAILED, reason="InvalidSpec", message=f"{error}.")
+    polls, spec = False, watch.parsed_spec
+    if isinstance(spec, InvalidSpec):
+        verdict = Verdict(phase=FAILED, reason="InvalidSpec", message=f"{spec}.")
+    elif spec.suspend:
+        message = "Azure is not asked until spec.suspend is false."
+        verdict = Verdict(phase=str(watch.own_status.get("phase") or PENDING), reason="Suspended", message=message)
+    else:
+        polls, verdict = True, judge(watch, spec, observation, run=run, now=now, asked=asked)
     status = _write(watch, verdict, observation if polls else None, pinned or watch.pinned, now)
     return fit({**status, **present(notifications=notifications)})
 

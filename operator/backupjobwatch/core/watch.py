@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FINISHED_PHASES: Final = frozenset({"Succeeded", "Failed"})
+_OF_SPEC: Final = ("spec", "parsed_spec", "target")
+"""What a snapshot has of its spec, and works out at most once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,26 +45,35 @@ class Watch:
     created: datetime
 
     @classmethod
-    def from_body(cls, body: Mapping[str, Any]) -> Watch:
-        """Take the snapshot. Whatever somebody has put into the object, this does not fail."""
+    def from_body(cls, body: Mapping[str, Any], *, earlier: Watch | None = None) -> Watch:
+        """Take the snapshot. Whatever somebody has put into the object, this does not fail.
+
+        What is as it was in an *earlier* snapshot of the same object is taken from there, as it was read then.
+        """
         metadata = mapping(body.get("metadata"))
         spec = mapping(body.get("spec"))
         requested_at = mapping(metadata.get("annotations")).get(REQUESTED_AT)
         generation = metadata.get("generation")
-        return cls(
+        uid, resource_version = str(metadata.get("uid") or ""), str(metadata.get("resourceVersion") or "")
+        known = earlier if earlier is not None and earlier.uid == uid else None
+        status = known.status if known is not None and known.resource_version == resource_version != "" else None
+        watch = cls(
             namespace=str(metadata.get("namespace") or ""),
             name=str(metadata.get("name") or ""),
-            uid=str(metadata.get("uid") or ""),
+            uid=uid,
             generation=generation if isinstance(generation, int) else 1,
-            resource_version=str(metadata.get("resourceVersion") or ""),
+            resource_version=resource_version,
             deleting=metadata.get("deletionTimestamp") is not None,
             owner=find_owner(metadata),
             requested_at=requested_at[:MAX_REQUESTED_AT] if isinstance(requested_at, str) else None,
             spec=spec,
-            status=read_status(body.get("status")),
+            status=read_status(body.get("status")) if status is None else status,
             # An object that was never stored has no such time: nothing started after "never".
             created=parse_time(metadata.get("creationTimestamp")) or datetime.max.replace(tzinfo=UTC),
         )
+        if known is not None and known.generation == watch.generation and known.spec == watch.spec:
+            vars(watch).update({name: vars(known)[name] for name in _OF_SPEC if name in vars(known)})
+        return watch
 
     @cached_property
     def target(self) -> str:
