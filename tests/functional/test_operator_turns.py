@@ -1,4 +1,7 @@
-"""The whole operator, where the budget is spent: who finds it so has his turn in seconds, not with the next tick."""
+"""The whole operator, where the budget is spent: who finds it so has his turn in seconds, not with the next tick.
+
+But for the last test, each job is in a vault of its own, so that no list tells of several.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.support.builders import job_payload, running_payload
+from tests.support.builders import RESOURCE_GROUP, SUBSCRIPTION, job_payload, running_payload
 from tests.support.clock import OperatorClock
 from tests.support.kubernetes import EVENT_POSTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from demo.simulator import AzureSimulator, Vault
     from tests.functional.conftest import StartOperator
     from tests.support.kubernetes import KubernetesApi
@@ -27,9 +32,14 @@ def job_name(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012}"
 
 
-def watch_each(api: KubernetesApi, vault: Vault) -> None:
+def watch_each(api: KubernetesApi, sim: AzureSimulator) -> None:
     """Create the watches, all at once."""
-    for number in range(WATCHES):
+    watch_all(api, [sim.add_vault(SUBSCRIPTION, RESOURCE_GROUP, f"rsv-{number}") for number in range(WATCHES)])
+
+
+def watch_all(api: KubernetesApi, vaults: Sequence[Vault]) -> None:
+    """Create the watches, each of a job in its vault."""
+    for number, vault in enumerate(vaults):
         job_id = vault.set_job(job_name(number), running_payload(name=job_name(number)))
         api.create({"jobResourceId": job_id, "pollInterval": "5m"}, f"watch-{number}")
 
@@ -52,13 +62,11 @@ async def deferred(api: KubernetesApi, sim: AzureSimulator) -> list[str]:
     return found
 
 
-async def test_their_turns_come_soon(
-    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
-) -> None:
+async def test_their_turns_come_soon(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
     """As fast as the budget allows all have been polled, each of them once: for this, and not again till its tick."""
     async with start(**TIGHT) as operator:
         clock = OperatorClock(operator, api, sim)
-        watch_each(api, vault)
+        watch_each(api, sim)
         await deferred(api, sim)
         while clock.elapsed < SOON:
             await clock.advance(0.5)
@@ -72,13 +80,13 @@ async def test_their_turns_come_soon(
 
 
 async def test_a_turn_that_comes_during_a_step_is_not_lost(
-    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+    api: KubernetesApi, sim: AzureSimulator, start: StartOperator
 ) -> None:
     """Where it still takes its time to tell of the last step, the watch is polled soon after, not with its next tick."""
     async with start(**TIGHT) as operator:
         clock = OperatorClock(operator, api, sim)
         with api.traffic.hold(EVENT_POSTS) as hold:
-            watch_each(api, vault)
+            watch_each(api, sim)
             await deferred(api, sim)
             for _ in range(10):
                 await clock.advance(1)
@@ -88,13 +96,11 @@ async def test_a_turn_that_comes_during_a_step_is_not_lost(
         assert polls(sim) == Counter(job_name(number) for number in range(WATCHES))
 
 
-async def test_a_watch_that_is_gone_has_no_turn(
-    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
-) -> None:
+async def test_a_watch_that_is_gone_has_no_turn(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
     """Of watches that are deleted while they wait nothing is asked, said or left; the others have their turns."""
     async with start(**TIGHT) as operator:
         clock = OperatorClock(operator, api, sim)
-        watch_each(api, vault)
+        watch_each(api, sim)
         gone = (await deferred(api, sim))[::2]
         for name in gone:
             api.delete(name)
@@ -108,12 +114,10 @@ async def test_a_watch_that_is_gone_has_no_turn(
         assert polls(sim).keys() >= {job_name(number) for number in range(WATCHES)} - names
 
 
-async def test_a_stop_while_they_wait(
-    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
-) -> None:
+async def test_a_stop_while_they_wait(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
     """An operator that ends takes their turns with it: nothing is asked any more."""
     async with start(**TIGHT) as operator:
-        watch_each(api, vault)
+        watch_each(api, sim)
         await deferred(api, sim)
         operator.finish()
     assert len(sim.requests) < WATCHES
@@ -128,7 +132,7 @@ async def test_a_turn_for_what_people_ask(
         clock = OperatorClock(operator, api, sim)
         api.create({"jobResourceId": vault.set_job(job_name(99), running_payload()), "pollInterval": "5m"})
         await api.status(phase="Running")
-        watch_each(api, vault)
+        watch_each(api, sim)
         await deferred(api, sim)
         before = clock.elapsed
         vault.set_job(job_name(99), job_payload(status="Completed"))
@@ -140,3 +144,18 @@ async def test_a_turn_for_what_people_ask(
         while api.get()["status"]["phase"] != "Succeeded":
             await clock.advance(0.5)
             assert clock.elapsed < before + SOON
+
+
+async def test_many_in_one_vault_have_their_turns_at_once(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """Where more wait than the budget covers at once, one list tells of all of them: they do not wait for a GET each."""
+    async with start(**TIGHT) as operator:
+        clock = OperatorClock(operator, api, sim)
+        watch_all(api, [vault] * WATCHES)
+        waiting = await deferred(api, sim)
+        while any("job" not in api.get(name)["status"] for name in waiting):
+            await clock.advance(0.5)
+            assert clock.elapsed < SOON / 2
+        assert polls(sim)["backupJobs"] == 1
+        assert len(sim.requests) < WATCHES

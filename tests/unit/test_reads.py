@@ -41,6 +41,22 @@ def test_crowded() -> None:
     assert all(isinstance(each, Job) and each.partial for each in answers)
 
 
+def test_a_crowd_of_the_moment() -> None:
+    """Where more wait than the bucket holds, a list tells of them; those few that are left soon have a GET each."""
+    given, interval = reads(rate=4.0), 300.0
+    asked(given, IDS, 1000, interval)
+    assert not given.crowded
+    assert asked(given, IDS[20:22], 1001, interval) == [Decision.LIST, Decision.WAIT]
+    given.listed(vault(), [(each, LISTED) for each in IDS], pages=1, now=1001)
+
+    left = IDS[20:]
+    for now, most in ((1002, 21), (1007, 1), (1012, 0)):
+        answers = dict(zip(left, asked(given, left, now, interval), strict=True))
+        left = [each for each, answer in answers.items() if answer is Decision.WAIT]
+        assert len(left) <= most
+    assert not given.is_crowd(1)
+
+
 def test_hysteresis() -> None:
     """Between the two marks it stays as it is: GETs and lists do not alternate as watches come and go."""
     given = reads()

@@ -114,10 +114,10 @@ def test_the_queue_is_as_long_as_it_takes_to_serve_it() -> None:
 
 def test_each_waits_once() -> None:
     """Who asks again and again while the budget is spent makes the queue no longer."""
-    given = reads(rate=1.0, burst=5)
-    asked(given, IDS[:13], 1000)
+    given, ids = reads(rate=1.0, burst=5), [job_id(number, in_vault=number) for number in range(13)]
+    asked(given, ids, 1000)
     for _ in range(10):
-        asked(given, IDS[5:13], 1000)
+        asked(given, ids[5:], 1000)
 
     assert given.queue(1000) == 8.0
 
@@ -138,7 +138,7 @@ def test_who_waits_without_a_crowd_is_known(*, afresh: bool) -> None:
 def test_who_does_not_come_back_is_forgotten() -> None:
     """A watch that was deleted while it waited does not make the queue longer for ever."""
     given = Reads(budget=Budget(rate=1.0, burst=5), heartbeat=HEARTBEAT)
-    asked(given, IDS[:20], 1000)
+    asked(given, [job_id(number, in_vault=number) for number in range(20)], 1000)
     assert given.queue(1000) == 15.0
     asked(given, IDS[:1], 1000 + LONGEST_WAIT)
 

@@ -1,8 +1,8 @@
 """Which reads to make for the watches of one identity in one subscription: as few as tell enough.
 
-While the budget covers it, each job has a GET of its own at each tick, with all detail. When more is due than that,
-each vault is listed once an interval instead, and only a job whose entry changed, that ended, or whose detail is old is
-fetched. So cost grows with vaults and changes, not with watches.
+While the budget covers it, each job has a GET of its own at each tick, with all detail. When more is due than that, or
+more wait than the budget covers at once, each vault is listed once an interval instead, and only a job whose entry
+changed, that ended, or whose detail is old is fetched. So cost grows with vaults and changes, not with watches.
 """
 
 from __future__ import annotations
@@ -133,8 +133,8 @@ class Reads:
         return self._turn(Decision.GET, reader, min(LIST_RESERVE, self.budget.burst / 2), interval, now) is Decision.GET
 
     def is_crowd(self, together: int) -> bool:
-        """Tell whether lists take the place of GETs, in general or for so many jobs at one time."""
-        return self.crowded or together > self.budget.burst * ROOMY
+        """Tell whether lists take the place of GETs: in general, while many wait, or for so many jobs at one time."""
+        return self.crowded or together > self.budget.burst * ROOMY or len(self._waiting) > self.budget.burst
 
     def _ask_crowded(self, job_id: JobId, interval: float, now: float) -> Decision | Job:
         vault = job_id.vault
