@@ -28,15 +28,15 @@ class Child:
         """What it said when it was ready."""
 
     @classmethod
-    async def start(cls, module: str, *args: str) -> Self:
-        """Start it, and wait until it is ready."""
+    async def start(cls, module: str, *args: str, **variables: str) -> Self:
+        """Start it, with environment *variables* besides ours, and wait until it is ready."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", module, *args),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LONGEST_LINE,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
         )
         child = cls(process)
         child.hello = await child._answer()

@@ -76,6 +76,7 @@ async def measure(kind: type[Operator], plan: Plan) -> Result:
     """Run an operator, and measure it."""
     name = f"{kind.name} with {plan.watches} watches"
     directory = copied(plan.objects, plan.folder / "control-plane")
+    await asyncio.to_thread(kind.compile, plan.folder)
     azure = await Child.start("tests.bench.azure", str(plan.watches))
     try:
         async with Cluster.running(directory) as cluster, cluster.seen() as sights:

@@ -52,13 +52,21 @@ class Operator(ABC):
     asks: ClassVar[bool] = True
     """Whether it asks Azure at all."""
     modules: ClassVar[Sequence[str]]
+    """What Python is to run, and with which arguments."""
+    program: ClassVar[str]
+    """The module that it comes down to."""
+
+    @classmethod
+    def compile(cls, folder: Path) -> None:
+        """Have its modules compiled, as those of an image are: that is no part of a start."""
+        subprocess.run([sys.executable, "-c", f"import {cls.program}"], env=_python(folder), cwd=ROOT, check=True)
 
     def __init__(self, folder: Path, environment: Mapping[str, str], azure: str) -> None:
         self.log = folder / f"{self.name}.log"
         with self.log.open("w") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *self.modules],
-                env=clean_environment(**environment, **self._variables(folder, azure), PYTHONPATH=str(ROOT)),
+                env={**_python(folder), **environment, **self._variables(folder, azure)},
                 cwd=ROOT,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -105,6 +113,7 @@ class Ours(Operator):
 
     name = "ours"
     modules = ("backupjobwatch", "run")
+    program = "backupjobwatch.cli.run"
 
     def _variables(self, folder: Path, azure: str) -> dict[str, str]:
         self._port = _free_port()
@@ -173,6 +182,7 @@ class Floor(_Pulsing):
     name = "floor"
     asks = False
     modules = ("tests.bench.floor",)
+    program = "tests.bench.floor"
 
     async def polled(self, sights: Sights) -> int:
         beats = self.beats()
@@ -184,6 +194,7 @@ class Peer(_Pulsing):
 
     name = "peer"
     modules = ("tests.bench.peer",)
+    program = "tests.bench.peer"
 
 
 OPERATORS: Final[tuple[type[Operator], ...]] = (Floor, Peer, Ours)
@@ -191,6 +202,13 @@ OPERATORS: Final[tuple[type[Operator], ...]] = (Floor, Peer, Ours)
 
 def _bucket(scrape: Scrape, name: str, bound: float) -> float:
     return scrape.value(f"{name}_bucket", le=str(float(bound)))
+
+
+def _python(folder: Path) -> dict[str, str]:
+    """Return the environment of a Python that keeps what it has compiled."""
+    environment = clean_environment(PYTHONPATH=str(ROOT), PYTHONPYCACHEPREFIX=str(folder / "bytecode"))
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
 
 
 def _free_port() -> int:
