@@ -7,7 +7,7 @@ import contextlib
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -85,10 +85,12 @@ async def measure(kind: type[Operator], plan: Plan) -> Result:
             operator = kind(plan.folder, cluster.environment, azure.hello["url"])
             try:
                 stage = _Stage(operator, cluster, azure, sights)
+                before = stage.cpu()
                 start_up = await _start_up(stage, started, plan.watches)
+                used = {name: seconds - before[name] for name, seconds in stage.cpu().items()}
                 tell(f"{name}: {f'all polled after {start_up:.1f} s' if start_up else 'not all polled'}")
                 await asyncio.sleep(WARM_UP)
-                return await _window(stage, plan, start_up)
+                return replace(await _window(stage, plan, start_up), start_up_cpu=used)
             finally:
                 operator.stop()
     finally:

@@ -43,6 +43,7 @@ def as_markdown(document: Mapping[str, Any], results: Sequence[Result]) -> str:
         f"{machine['cores']} cores ({machine['cpu']}), which API server and Azure simulator share; load before: "
         f"{machine['load_before']}; {versions}."
     )
+    measured = [result for result in sorted(results, key=_order) if not result.extrapolated]
     lines = [
         setting,
         "",
@@ -53,7 +54,8 @@ def as_markdown(document: Mapping[str, Any], results: Sequence[Result]) -> str:
         "\\* reckoned along the line through the peer's two smaller runs, not measured.",
         "",
         "Every operator begins with the same objects, none of which has a status: start-up lasts from the start of its process",
-        "until each watch has one (the floor: until each timer has fired). What is per minute was measured in a window that",
+        "until each watch has one (the floor: until each timer has fired); modules were compiled before, as in the image, and",
+        "the API server's garbage collector is told to spare time (GOGC=800). What is per minute was measured in a window that",
         f"began {WARM_UP:g} s later and lasted {_windows(results)} min, while one job of a hundred, ten at least, ended. Lag is from",
         "the end of such a job to its open gate. The event loop's lag is the bound of a histogram's bucket. In the end, 1,000",
         "jobs (or the number in brackets) ended at one instant: the last column is the time until the last gate was open.",
@@ -64,9 +66,13 @@ def as_markdown(document: Mapping[str, Any], results: Sequence[Result]) -> str:
         _row(["---", "--:", "--:", "---"]),
         *(_row([goal.name, goal.limit, goal.measured, goal.verdict]) for goal in goals(results)),
         "",
-        "What the servers used of the same cores, CPU s/min:",
+        "What the servers used of the same cores (front: what stands before the API server), CPU s/min:",
         "",
-        *_servers([result for result in sorted(results, key=_order) if not result.extrapolated]),
+        *_processes(measured, [result.others for result in measured]),
+        "",
+        "What start-up took of them in all, CPU s:",
+        "",
+        *_processes(measured, [result.start_up_cpu for result in measured]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -103,14 +109,14 @@ def _cells(result: Result) -> list[str]:
     ]
 
 
-def _servers(results: Sequence[Result]) -> list[str]:
-    names = list(results[0].others) if results else []
+def _processes(results: Sequence[Result], costs: Sequence[Mapping[str, float]]) -> list[str]:
+    names = list(costs[0]) if costs else []
     return [
-        _row(["watches", "operator", *names]),
+        _row(["watches", "operator", *("itself" if name == "operator" else name for name in names)]),
         _row(["--:", "---", *["--:"] * len(names)]),
         *(
-            _row([f"{result.watches:,}", OPERATORS[result.operator], *(f"{result.others[name]:.1f}" for name in names)])
-            for result in results
+            _row([f"{result.watches:,}", OPERATORS[result.operator], *(f"{cost[name]:.1f}" for name in names)])
+            for result, cost in zip(results, costs, strict=True)
         ),
     ]
 

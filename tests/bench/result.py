@@ -34,6 +34,8 @@ class Result:
     """Requests that write a status, as the API server received them."""
     start_up: float | None = None
     """Seconds from the start of the process until every watch had been polled (the floor: had ticked)."""
+    start_up_cpu: Mapping[str, float] = field(default_factory=dict)
+    """CPU seconds that the operator and the servers used for that."""
     ticks: float
     """Ticks in the window, of those that were due."""
     ticks_due: float
