@@ -57,6 +57,22 @@ def test_a_crowd_of_the_moment() -> None:
     assert not given.is_crowd(1)
 
 
+@pytest.mark.parametrize("pause", [10, 400, 86400])
+def test_a_crowd_that_comes_later(pause: int) -> None:
+    """It is told from a list of its own: one that was made before it came need not say anything of it."""
+    given, interval = reads(rate=4.0), 300.0
+    asked(given, IDS[:30], 1000, interval)
+    given.listed(vault(), [(each, LISTED) for each in IDS[:30]], pages=1, now=1001)
+    now, crowd_of_today = 1001 + pause, [job_id(number) for number in range(100, 160)]
+    given.budget.tokens = 0
+    asked(given, crowd_of_today, now, interval)
+
+    assert given.ask(crowd_of_today[0], interval=interval, now=now + 1) is Decision.LIST
+    given.listed(vault(), [(each, LISTED) for each in crowd_of_today], pages=1, now=now + 1)
+    answers = asked(given, crowd_of_today, now + 1.5, interval)
+    assert sum(isinstance(answer, Job) for answer in answers) > len(crowd_of_today) / 2
+
+
 def test_hysteresis() -> None:
     """Between the two marks it stays as it is: GETs and lists do not alternate as watches come and go."""
     given = reads()

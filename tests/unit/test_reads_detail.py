@@ -9,7 +9,7 @@ import pytest
 
 from backupjobwatch.core.budget import Budget
 from backupjobwatch.core.jobs import Job
-from backupjobwatch.core.reads import DETAIL_SHARE, LONGEST_WAIT, Decision, Reads
+from backupjobwatch.core.reads import DETAIL_SHARE, FORGET_AFTER, Decision, Reads
 from tests.support.builders import running_job
 from tests.unit.crowds import EVERY, HEARTBEAT, IDS, RUNNING, asked, crowd, job_id, reads, vault
 
@@ -140,9 +140,12 @@ def test_who_does_not_come_back_is_forgotten() -> None:
     given = Reads(budget=Budget(rate=1.0, burst=5), heartbeat=HEARTBEAT)
     asked(given, [job_id(number, in_vault=number) for number in range(20)], 1000)
     assert given.queue(1000) == 15.0
-    asked(given, IDS[:1], 1000 + LONGEST_WAIT)
+    later = 1000 + FORGET_AFTER * EVERY
+    asked(given, IDS[:1], later)
+    assert given.queue(later) == 15.0
 
-    assert given.queue(1000 + LONGEST_WAIT) == 1.0
+    asked(given, IDS[:1], later + EVERY)
+    assert given.queue(later + EVERY) == 1.0
 
 
 def test_who_comes_after_the_first_list_is_told_from_it() -> None:

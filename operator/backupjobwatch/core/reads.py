@@ -24,7 +24,7 @@ CROWDED: Final = 0.8
 ROOMY: Final = 0.5
 """The share below which GETs come back: well below, so that the two do not alternate."""
 FORGET_AFTER: Final = 3
-"""Intervals after which a job that nobody asked about is forgotten."""
+"""Intervals after which a job that nobody asked about is forgotten, and one who waits for a read has gone."""
 PATIENCE: Final = 1
 """Intervals for which a vault waits for its turn before it may have the last token."""
 LAST: Final = 1.0
@@ -38,8 +38,6 @@ LIST_RESERVE: Final = 3.0
 """Tokens kept for jobs that have ended, when a list is wanted; and, doubled, when a mere refresh is."""
 
 
-LONGEST_WAIT: Final = 900.0
-"""Seconds after which one who waits for a read has gone: three times the longest interval."""
 IDLE: Final = 3600.0
 """Seconds after which what is known for those who asked may be forgotten. The slowest asks every five minutes."""
 
@@ -57,6 +55,7 @@ class Decision(Enum):
 @dataclass(slots=True)
 class _Demand:
     interval: float
+    since: float
     asked: float
     told: float = float("-inf")
     """As of when the last answer was: of the list that it was from, or of the job's own."""
@@ -64,6 +63,7 @@ class _Demand:
 
 @dataclass(slots=True)
 class _Wait:
+    interval: float
     since: float
     asked: float
 
@@ -134,7 +134,12 @@ class Reads:
 
     def is_crowd(self, together: int) -> bool:
         """Tell whether lists take the place of GETs: in general, while many wait, or for so many jobs at one time."""
-        return self.crowded or together > self.budget.burst * ROOMY or len(self._waiting) > self.budget.burst
+        return self.crowded or self._is_pressed or together > self.budget.burst * ROOMY
+
+    @property
+    def _is_pressed(self) -> bool:
+        """Whether more wait than the budget covers at once."""
+        return len(self._waiting) > self.budget.burst
 
     def _ask_crowded(self, job_id: JobId, interval: float, now: float) -> Decision | Job:
         vault = job_id.vault
@@ -143,8 +148,11 @@ class Reads:
         if self._watched_in[vault] <= (listing.pages if listing else 1) or now < self._unlistable.get(vault, now):
             # A list would tell no more, for as much, or nothing at all.
             return self._turn(Decision.GET, job_id, LIST_RESERVE, interval, now)
-        fresh = listing is not None and self._is_fresh(listing, self._demands[job_id], now)
-        if listing is not None and (entry is None or entry.ended):
+        demand = self._demands[job_id]
+        fresh = listing is not None and self._is_fresh(listing, demand, now)
+        # Of a job that nobody asked about then, a list need not say anything. Where many wait, the next will.
+        is_unknown = listing is not None and entry is None and demand.since > listing.at and self._is_pressed
+        if listing is not None and not is_unknown and (entry is None or entry.ended):
             looked_at = detail is not None and detail.at >= listing.at
             # It has ended, or will be looked for. However old that list is, the next would only say it again.
             if fresh or not looked_at:
@@ -173,8 +181,8 @@ class Reads:
     def _turn(self, read: Decision, reader: Hashable, reserve: float, interval: float, now: float) -> Decision:
         """Decide for a *read*, or to wait for one: who has waited for long may have the reserve too."""
         if not self.budget.take(now, reserve=reserve):
-            wait = self._waiting.setdefault(reader, _Wait(now, now))
-            wait.asked = now
+            wait = self._waiting.setdefault(reader, _Wait(interval, now, now))
+            wait.interval, wait.asked = interval, now
             # As long as it takes to serve all who wait: else those whose ticks fall well would be served again and again.
             patience = max(PATIENCE * interval, len(self._waiting) / self.budget.rate_at(now))
             if now - wait.since < patience or not self.budget.take(now):
@@ -230,7 +238,7 @@ class Reads:
             self._began = now
         demand = self._demands.get(job_id)
         if demand is None:
-            self._demands[job_id] = _Demand(interval, now)
+            self._demands[job_id] = _Demand(interval, now, now)
             self._watched_in[job_id.vault] += 1
             self._due_rate += 1 / interval
         else:
@@ -252,7 +260,9 @@ class Reads:
         self._watched_in = Counter(job_id.vault for job_id in self._demands)
         self._listings = {vault: listing for vault, listing in self._listings.items() if vault in self._watched_in}
         self._unlistable = {vault: end for vault, end in self._unlistable.items() if vault in self._watched_in}
-        self._waiting = {reader: wait for reader, wait in self._waiting.items() if now - wait.asked < LONGEST_WAIT}
+        self._waiting = {
+            reader: wait for reader, wait in self._waiting.items() if now - wait.asked <= FORGET_AFTER * wait.interval
+        }
         self._due_rate = sum(1 / demand.interval for demand in self._demands.values())
 
 
