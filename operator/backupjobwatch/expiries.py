@@ -15,6 +15,8 @@ from backupjobwatch.core.transitions import REPEAT_WITHIN
 from backupjobwatch.errors import Conflict, ObjectGone, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backupjobwatch.core.watch import Watch
     from backupjobwatch.step import Stepper
     from backupjobwatch.store import Store
@@ -25,6 +27,8 @@ AT_ONCE: Final = 4
 """Deletions at one time: of thousands that end together, the API server gets a few."""
 RETRY: Final = 30.0
 """Seconds between two attempts."""
+TOLD: Final = 2.0
+"""Seconds after which it is looked again whether a watch has been told of: of one that is gone nothing is."""
 
 
 class Expiries:
@@ -37,6 +41,8 @@ class Expiries:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._closed = False
+        self.is_telling: Callable[[str], bool] = lambda _: False
+        """Asked whether an Event of a watch, by uid, is on its way."""
 
     def consider(self, watch: Watch) -> None:
         """Set the timer of *watch* by what the object says now."""
@@ -72,6 +78,8 @@ class Expiries:
         del self._timers[watch.uid]
         if watch.uid in self._tasks:  # with an earlier snapshot, of which nothing may follow for this one
             self._set_timer(watch, RETRY)
+        elif watch.owner is None and self.is_telling(watch.uid):
+            self._set_timer(watch, TOLD)
         else:
             task = self._tasks[watch.uid] = asyncio.create_task(self._expire(watch))
             task.add_done_callback(lambda _: self._tasks.pop(watch.uid))

@@ -53,6 +53,7 @@ class Roster:
         self._heartbeats = Heartbeats(heartbeat, self._entries)
         self._followers = Followers()
         self._work = Work(stepper, self._do)
+        expiries.is_telling = lambda uid: uid in self._entries and self._work.is_telling(self._entries[uid])
         self._closed = False
 
     @property

@@ -47,7 +47,8 @@ class Queue(Generic[_Item]):
     """Those who would need a turn, and do not begin while it is crowded: a task costs as much as a watch does.
 
     Whoever began, and has ended, is to ask for the ``next``. Who takes turns without that is to be fewer than a crowd.
-    While anybody waits in the queue that comes *before* this one, they begin one by one here, so that none is forgotten.
+    While anybody waits in the queue that comes *before* this one, they begin here only where nobody has a turn: one by
+    one, so that none is forgotten.
     """
 
     def __init__(self, turns: Turns, *, before: Queue[_Item] | None = None) -> None:

@@ -42,6 +42,10 @@ class Work:
         """Tell whether a watch waits to be told of."""
         return uid in self._tellings
 
+    def is_telling(self, entry: Entry) -> bool:
+        """Tell whether what is to be told of a watch is, or waits for its turn: not whether it failed."""
+        return bool(entry.untold) and (entry.task is not None or self.will_tell(entry.watch.uid))
+
     def drop(self, entry: Entry) -> None:
         """End what is under way for a watch that is gone."""
         self._leave(entry)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backupjobwatch.expiries import RETRY
+from backupjobwatch.expiries import RETRY, TOLD
 from tests.functional.notifying import EVERYBODYS_TURN
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
 from tests.support.kubernetes import DELETIONS, EVENT_POSTS, NAME
@@ -57,6 +57,26 @@ async def test_the_time_goes_on_while_no_operator_runs(api: KubernetesApi, vault
     api.edit(ttlSecondsAfterFinished=0)
     async with start():
         await api.until(lambda: gone(api))
+
+
+async def test_it_is_told_of_before_it_is_gone(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """However short its time is, its Event is posted first: of an object that is gone, none is."""
+    with api.traffic.hold(EVENT_POSTS) as hold:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
+        await hold.arrived()
+        for _ in range(3):
+            operator.advance(TOLD)
+            await asyncio.sleep(0.05)
+        assert not gone(api)
+    await operator.advance_until(lambda: gone(api))
+    assert [event["reason"] for event in api.events()] == ["JobCompleted"]
+
+
+async def test_an_event_that_is_refused_does_not_keep_it(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """What cannot be told is no reason to stay."""
+    api.traffic.fail(EVENT_POSTS, status=403)
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
+    await operator.advance_until(lambda: gone(api))
 
 
 async def test_a_deletion_that_fails_is_tried_again(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
