@@ -9,6 +9,7 @@ import pytest
 from backupjobwatch.constants import MAX_REQUESTED_AT, REQUESTED_AT
 from backupjobwatch.core.spec import target_digest
 from backupjobwatch.core.watch import Watch
+from backupjobwatch.errors import InvalidSpec
 from tests.support.builders import JOB_ID, OTHER_JOB_NAME, watch, watch_body
 
 TARGET = target_digest({"jobResourceId": JOB_ID})
@@ -92,6 +93,14 @@ def test_what_was_read_before_makes_no_difference(body: dict[str, Any], earlier:
         assert after == alone
     assert (after.requested_at, after.spec) == (alone.requested_at, alone.spec)
     assert _read(after) == _read(alone)
+
+
+def test_what_is_wrong_with_a_spec_keeps_no_snapshot() -> None:
+    """What later snapshots share does not hold on to the one that it was found in, and to its status."""
+    wrong = watch({"jobResourceId": "x"}).parsed_spec
+
+    assert isinstance(wrong, InvalidSpec)
+    assert wrong.__traceback__ is None
 
 
 def test_what_has_not_changed_is_read_once() -> None:

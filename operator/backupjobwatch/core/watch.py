@@ -91,7 +91,7 @@ class Watch:
         try:
             return parse_spec(self.spec)
         except InvalidSpec as error:
-            return error
+            return error.with_traceback(None)  # which would keep this snapshot for as long as there are later ones
 
     @property
     def version(self) -> int:
