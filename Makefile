@@ -47,7 +47,7 @@ format: setup  ## Mend what can be mended
 	$(BIN)/ruff format --quiet
 
 test: setup  ## All tests, end to end ones on a real API server included (E2E=skip leaves those out; ARGS are pytest's)
-	@rm -f .coverage .coverage.*
+	@rm -rf .coverage .coverage.* build/bytecode/tmp/pytest-of-*
 ifdef ARGS
 	$(BIN)/coverage run -m pytest $(ARGS)
 else

@@ -66,7 +66,8 @@ class Plugin:
         """Return the environment that kubectl is given."""
         path = f"{self._folder}:{_INSTALLED}:{os.environ['PATH']}"
         # kubernetes takes long to load; where its bytecode may not be kept beside it, it is kept for these tests alone.
-        bytecode = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self._folder.parent / "plugin-bytecode")}
+        kept = os.environ.get("PYTHONPYCACHEPREFIX") or str(self._folder.parent / "plugin-bytecode")
+        bytecode = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": kept}
         shown = {"PATH": path, "PYTHONPATH": str(self._folder), "COLUMNS": "200"}
         return {**os.environ, **self._cluster.environment, **bytecode, **shown, **variables}
 
