@@ -46,9 +46,9 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
     return Job(
         resource_id=resource_id,
         name=read.word(payload.get("name")) or read.word(last_segment(resource_id)),
-        job_type=read.word(properties.get("dataSourceType")),
-        status=read.word(properties.get("status")),
-        operation=read.word(properties.get("operation")),
+        job_type=read.term(properties.get("dataSourceType")),
+        status=read.term(properties.get("status")),
+        operation=read.term(properties.get("operation")),
         backup_management_type=None,
         workload_type=None,
         entity_friendly_name=instance or source,

@@ -100,6 +100,8 @@ _FIELDS: Final[Mapping[str, Callable[[object], bool]]] = {
 
 def read_status(value: object) -> Mapping[str, Any]:
     """Return the fields of the status *value* that can be of our making; none where it is no object."""
+    fields = mapping(value)
+    # By our own names: each answer brings copies of them, which thousands of watches would keep.
     return PastStatus(
-        {name: field for name, field in mapping(value).items() if name in _FIELDS and _FIELDS[name](field)}
+        {name: fields[name] for name, is_ours in _FIELDS.items() if name in fields and is_ours(fields[name])}
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -41,6 +42,11 @@ class Reader:
         if text.endswith(CUT) and not str(value).rstrip().endswith(CUT):
             self.cut.add("texts")
         return text or None
+
+    def term(self, value: object) -> str | None:
+        """Read one of few words, of which thousands of jobs need not keep a copy each."""
+        text = self.word(value)
+        return None if text is None else sys.intern(text)
 
     def first(self, limit: int, part: str, items: Iterable[_Item]) -> tuple[_Item, ...]:
         """Keep the first *limit* items."""
