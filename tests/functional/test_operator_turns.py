@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 BURST: Final = 5
 TIGHT: Final = {"azure_reads_per_second": 1.0, "azure_read_burst": BURST}
 WATCHES: Final = 15
+MANY: Final = 40
 SOON: Final = 2.0 * WATCHES
 """Seconds. The interval is ten times as long."""
 
@@ -49,16 +50,16 @@ def polls(sim: AzureSimulator) -> Counter[str]:
     return Counter(request.path.rsplit("/", 1)[1] for request in sim.requests)
 
 
-async def deferred(api: KubernetesApi, sim: AzureSimulator) -> list[str]:
+async def deferred(api: KubernetesApi, sim: AzureSimulator, watches: int = WATCHES) -> list[str]:
     """Wait until all have been stepped; list those for which Azure was not asked."""
 
     def look() -> list[str] | None:
-        statuses = {name: api.get(name)["status"] for name in (f"watch-{number}" for number in range(WATCHES))}
+        statuses = {name: api.get(name)["status"] for name in (f"watch-{number}" for number in range(watches))}
         done = all("phase" in status for status in statuses.values())
         return [name for name, status in statuses.items() if "job" not in status] if done else None
 
     found = await api.until(look)
-    assert len(found) >= WATCHES - len(sim.requests) > 0
+    assert len(found) >= watches - len(sim.requests) > 0
     return found
 
 
@@ -152,10 +153,12 @@ async def test_many_in_one_vault_have_their_turns_at_once(
     """Where more wait than the budget covers at once, one list tells of all of them: they do not wait for a GET each."""
     async with start(**TIGHT) as operator:
         clock = OperatorClock(operator, api, sim)
-        watch_all(api, [vault] * WATCHES)
-        waiting = await deferred(api, sim)
+        watch_all(api, [vault] * MANY)
+        waiting = await deferred(api, sim, MANY)
         while any("job" not in api.get(name)["status"] for name in waiting):
             await clock.advance(0.5)
-            assert clock.elapsed < SOON / 2
+            assert clock.elapsed < 2 * MANY
         assert polls(sim)["backupJobs"] == 1
-        assert len(sim.requests) < WATCHES
+        assert (
+            len(sim.requests) < MANY / 2
+        )  # one for each that came before, or was left over when no more than a few were
