@@ -18,6 +18,7 @@ from backupjobwatch.constants import GROUP, PLURAL, VERSION
 from backupjobwatch.core.schedule import spread
 from backupjobwatch.core.spec import POLL_INTERVALS
 from backupjobwatch.core.watch import Watch
+from backupjobwatch.store import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,8 +39,6 @@ class Memo:
     roster: Roster
     interval: timedelta | None = None
     """How often the object wants to be stepped, as of the latest event; None for not at all."""
-    patch: kopf.Patch | None = None
-    """What kopf made for the latest tick."""
 
 
 @kopf.on.login(registry=REGISTRY)
@@ -90,22 +89,20 @@ def _declare_timer(name: str, interval: timedelta) -> None:
     )
     async def poll(uid: str, memo: Memo, patch: kopf.Patch, **_: Any) -> None:
         """Step the watch, in the background, because its time has come."""
-        if memo.patch is not patch:
-            _open_circles(memo.patch)
-            memo.patch = patch
+        _open_circles(patch)
         if not memo.roster.tick(uid):
             # The object is gone and the stream has not told kopf, which would tick for ever.
             raise asyncio.CancelledError
 
 
-def _open_circles(patch: kopf.Patch | None) -> None:
-    """Let go of the patch of an earlier tick, which kopf no longer has.
+def _open_circles(patch: kopf.Patch) -> None:
+    """Let go of a tick's patch's views of itself, which nobody looks at: nothing is patched here.
 
-    It and its views refer to each other, a kilobyte at each tick, which only a search through everything would find.
+    They and the patch refer to each other, a kilobyte at each tick, which only a search through everything would find.
     """
-    if patch is not None:
-        for each in (patch.meta, patch):
-            vars(each).clear()
+    vars(patch.meta).clear()
+    for view in ("_meta", "_spec", "_status"):
+        vars(patch).pop(view, None)
 
 
 for _name, _interval in POLL_INTERVALS.items():
@@ -180,6 +177,8 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     # What waits for the next event of an object costs as much as all that is kept of it; that event is minutes off.
     settings.queueing.idle_timeout = 0.1
+    # At first, and whenever the stream's history is lost, all objects are listed: not in one answer.
+    settings.watching.chunk_size = PAGE
     # It would kill the process minutes after it has failed once, though it is started again in there.
     settings.process.ultimate_exiting_timeout = None
     settings.networking.connect_timeout = 10

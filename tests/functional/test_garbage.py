@@ -44,7 +44,7 @@ async def test_what_was_is_put_back() -> None:
 
 
 async def test_a_tick_leaves_none(api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator) -> None:
-    """What kopf makes for a tick is gone with the next one, though nobody looks for garbage meanwhile."""
+    """What kopf makes for a tick is gone soon after it, though nobody looks for garbage meanwhile."""
     gc.collect()
     gc.disable()
     try:

@@ -187,7 +187,7 @@ async def test_a_stop_is_not_held_up(api: KubernetesApi, vault: Vault, start: St
 
 
 async def test_slow_writes_do_not_cost_the_lease(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """More writes hang than there are connections: the Lease is renewed all the same."""
+    """All writes that are made at one time hang: the Lease is renewed all the same."""
     job_id = vault.set_job(JOB_NAME, running_payload())
     with api.traffic.hold(STATUS_WRITES) as hold:
         async with start(**ELECTION, **EVERYBODYS_TURN) as leader:

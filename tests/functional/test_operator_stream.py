@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backupjobwatch.constants import CONTROLLER
+from backupjobwatch.store import PAGE
 from tests.support.builders import OTHER_JOB_NAME, job_payload
 from tests.support.kubernetes import NAME
 
@@ -102,7 +104,7 @@ async def test_watch_streams_that_are_cut(
 
 async def test_a_list_of_many_pages(api: KubernetesApi, start: StartOperator, done: str) -> None:
     """All watches are found at start and by sweeps, where the server lists two at a time."""
-    api.page = 2
+    api.objects.page = 2
     for number in range(7):
         api.create({"jobResourceId": done}, f"watch-{number}")
     async with start() as operator:
@@ -111,6 +113,28 @@ async def test_a_list_of_many_pages(api: KubernetesApi, start: StartOperator, do
         lists = len(api.traffic.matching(LISTS))
         await operator.advance_until(lambda: len(api.traffic.matching(LISTS)) >= lists + 4)
     assert sum(len(api.writes(f"watch-{number}")) for number in range(7)) == 7
+
+
+async def test_nobody_is_asked_for_all_at_once(api: KubernetesApi, start: StartOperator, done: str) -> None:
+    """Each list is asked for in pages: that of ten thousand watches would take tens of megabytes, here and there."""
+    api.create({"jobResourceId": done})
+    async with start():
+        await api.status(phase="Succeeded")
+    lists = [request for request in api.traffic.matching(LISTS) if "watch" not in request.query]
+    assert {request.user_agent.split("/")[0] for request in lists} == {CONTROLLER, "kopf"}
+    assert all(1 <= int(request.query.get("limit", 0)) <= PAGE for request in lists)
+
+
+async def test_a_list_that_grows_too_old(
+    api: KubernetesApi, start: StartOperator, done: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A list whose next page the server has no more is begun anew, and all watches are found."""
+    api.objects.page, api.objects.expiring = 2, 1
+    for number in range(7):
+        api.create({"jobResourceId": done}, f"watch-{number}")
+    async with start() as operator:
+        await operator.advance_until(lambda: all(api.writes(f"watch-{number}") for number in range(7)))
+    assert "The watches are not followed for 5s" in caplog.text
 
 
 BAD_LISTS = [(403, None), (500, None), (None, None), (200, "<html>"), (200, "[]"), (200, "{}")]

@@ -54,8 +54,6 @@ class KubernetesApi:
         self.leases = Leases()
         self.traffic = Traffic()
         self.crd_installed = True
-        self.page: int | None = None
-        """The most items that a list answers with, whatever limit it is asked with."""
         self._kubeconfig = kubeconfig
         self._port = 0
         self._runner: web.ServerRunner | None = None
@@ -277,13 +275,7 @@ class KubernetesApi:
         raise Refused(403, "Forbidden", f"User backupjobwatch cannot {request.line}")
 
     def _list(self, request: Request, namespace: str | None, accept: str) -> dict[str, Any]:
-        items = self.objects.find(namespace)
-        limit = min(int(request.query.get("limit", 0)) or len(items), self.page or len(items))
-        start = int(request.query.get("continue", 0))
-        metadata = {"resourceVersion": str(self.objects.version)}
-        if start + limit < len(items):
-            metadata["continue"] = str(start + limit)
-        items = items[start : start + limit]
+        items, metadata = self.objects.find_page(namespace, request.query)
         if _METADATA_ONLY in accept:
             parts = [{"metadata": item["metadata"]} for item in items]
             kind = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}

@@ -117,6 +117,10 @@ class Objects:
         self.version = 100
         self.compacted = 0
         """Watch streams cannot begin at this version or before."""
+        self.page: int | None = None
+        """The most items that a list answers with, whatever limit it is asked with."""
+        self.expiring = 0
+        """How many of the next pages that go on with a list are refused, as those of too old a list are."""
         self.history: list[Change] = []
         self.events: dict[Key, dict[str, Any]] = {}
 
@@ -130,6 +134,16 @@ class Objects:
     def find(self, namespace: str | None) -> list[dict[str, Any]]:
         """List watches, in the order of their keys."""
         return [copy.deepcopy(self._watches[key]) for key in sorted(self._watches) if namespace in (None, key[0])]
+
+    def find_page(self, namespace: str | None, query: Mapping[str, str]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Return a page of that list, and the list's own metadata; 410."""
+        items, start = self.find(namespace), int(query.get("continue", 0))
+        if start and self.expiring:
+            self.expiring -= 1
+            raise Refused(410, "Expired", "The provided continue parameter is too old")
+        end = start + min(int(query.get("limit", 0)) or len(items), self.page or len(items))
+        metadata = {"resourceVersion": str(self.version)}
+        return items[start:end], metadata | ({"continue": str(end)} if end < len(items) else {})
 
     def create(self, key: Key, spec: Mapping[str, Any], metadata: Mapping[str, Any], *, checked: bool) -> None:
         """Make a watch; *checked* is false for one that an older CRD let in."""
