@@ -132,6 +132,10 @@ class Entry:
         """Remember what is to be told of the watch."""
         self.untold.update({each.name: each for each in untold})
 
+    def told(self, name: str) -> None:
+        """Remember no more what has been told, nor keep the room of a dictionary that is empty most of the time."""
+        self.untold = {each: transition for each, transition in self.untold.items() if each != name}
+
     def wants(self, watch: Watch) -> bool:
         """Tell whether *watch*, perhaps no longer the latest, asks for something that was not done yet."""
         requested = watch.requested_at is not None and watch.requested_at != self.handled

@@ -223,7 +223,7 @@ class Roster:
     async def _tell(self, entry: Entry) -> None:
         for name, transition in list(entry.untold.items()):
             if await self._stepper.tell(entry.watch, transition) and entry.untold.get(name) is transition:
-                del entry.untold[name]
+                entry.told(name)
 
     def _write_settled(self, entry: Entry) -> None:
         """Write down what became of notifications, unless a poll will: no poll is made for that."""

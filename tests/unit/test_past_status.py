@@ -71,7 +71,7 @@ def test_what_is_no_json_is_read() -> None:
 
 
 def test_it_is_a_mapping_like_any() -> None:
-    """What is kept as text is not told from what is not: it can be asked for, iterated, copied and compared."""
+    """What is kept compressed is not told from what is not: it can be asked for, iterated, copied and compared."""
     status = read_status(WRITTEN)
 
     assert (status.get("job"), status.get("nothing"), status.get("nothing", 5)) == (WRITTEN["job"], None, 5)
