@@ -117,6 +117,7 @@ async def _window(stage: _Stage, plan: Plan, start_up: float | None) -> Result:
     changing = range(max(int(plan.watches * CHANGES), 10)) if stage.operator.asks else range(0)
     await stage.azure.ask("clear")
     await stage.cluster.clear()
+    cleared = time.monotonic()
     before, cpu_before, began = await stage.operator.progress(), stage.cpu(), time.monotonic()
     looks: list[Progress] = []
     with _profiled(stage.operator.pid, plan.profile, seconds):
@@ -126,16 +127,17 @@ async def _window(stage: _Stage, plan: Plan, start_up: float | None) -> Result:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
     cpu_after, lasted, held = stage.cpu(), time.monotonic() - began, memory(stage.operator.pid)
-    ended = time.time()
     after = await stage.operator.progress()
-    reads, writes = await stage.azure.ask("count"), await stage.cluster.count()
+    ticked, ended = time.monotonic() - began, time.time()  # a scrape takes its time, before as after
+    reads, writes = await stage.azure.ask("count", seconds=seconds), await stage.cluster.count()
+    written = time.monotonic() - cleared
     await stage.until_open(changing, PATIENCE)
     lags = [stage.sights.opened[number] - at for number, at in changed.items() if number in stage.sights.opened]
     spared = sum(max(ended - at, 0) for at in stage.sights.opened.values())
     minutes = lasted / 60
     costs = {pid: (cpu_after[pid] - cpu_before[pid]) / minutes for pid in cpu_after}
     tell(
-        f"  {costs['operator']:.2f} CPU seconds a minute, {held.now:.0f} MB, {reads} and {writes} in {lasted:.0f} s; "
+        f"  {costs['operator']:.2f} CPU seconds a minute, {held.now:.0f} MB, {reads} in {seconds:.0f} s, {writes} in {written:.0f} s; "
         f"servers: {', '.join(f'{pid} {cost:.1f}' for pid, cost in costs.items() if pid != 'operator')}"
     )
     mean, p99 = loop_lag(before, after)
@@ -147,12 +149,12 @@ async def _window(stage: _Stage, plan: Plan, start_up: float | None) -> Result:
         cpu_per_minute=costs.pop("operator"),
         memory=held.now,
         memory_peak=held.peak,
-        list_pages_per_minute=reads["list_pages"] / minutes,
-        job_gets_per_minute=reads["job_gets"] / minutes,
-        status_writes_per_minute=writes.get("status_writes", 0) / minutes,
+        list_pages_per_minute=reads["list_pages"] / plan.minutes,
+        job_gets_per_minute=reads["job_gets"] / plan.minutes,
+        status_writes_per_minute=writes.get("status_writes", 0) * 60 / written,
         start_up=start_up,
         ticks=after.ticks - before.ticks,
-        ticks_due=(plan.watches * lasted - spared) / INTERVAL,
+        ticks_due=(plan.watches * ticked - spared) / INTERVAL,
         overdue=max((look.overdue for look in (*looks, after) if look.overdue is not None), default=None),
         changes=len(changed),
         changes_unseen=len(changed) - len(lags),

@@ -22,7 +22,7 @@ class Result:
     extrapolated: bool = False
     """Whether this was reckoned from smaller runs rather than measured."""
     minutes: float
-    """How long the window lasted in which all per minute was measured."""
+    """How long the window lasted in which CPU was measured; reads, writes and ticks have bounds of their own, seconds apart."""
     cpu_per_minute: float
     """CPU seconds of the operator's process alone."""
     memory: float
