@@ -149,7 +149,7 @@ def test_dry_run(plugin: Plugin, kubectl: Kubectl, control_plane: ControlPlane) 
         (("create", "nightly backup"), "nightly backup names no job. Write its resource ID"),
         (("create",), "names no job. Write its resource ID"),
         (("create", JOB_NAME), "does not tell its vault: add --vault-name, --resource-group, --subscription"),
-        (("create", JOB_NAME, *VAULT[:4]), "--vault-name: write the vault's name alone"),
+        (("create", JOB_NAME, *VAULT[:4]), "Add --vault-name: a vault is named by all of the three."),
         (("create", JOB_NAME, *VAULT[2:], "-s", "prod"), "--subscription: write the subscription's UUID"),
         (("create", "--operation-id", "QUI=", *VAULT), "names no operation. Write the URL that Azure gave"),
         (

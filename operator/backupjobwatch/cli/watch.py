@@ -11,12 +11,12 @@ import click
 
 from backupjobwatch.cli.environment import read_settings
 from backupjobwatch.constants import API_VERSION, KIND
-from backupjobwatch.core.arm_ids import VaultKind
 from backupjobwatch.core.durations import parse_go_duration, whole_seconds
 from backupjobwatch.core.spec import POLL_INTERVALS, RANGES
-from backupjobwatch.core.target import VAULT_CHECKS, parse_source
+from backupjobwatch.core.target import parse_source
 from backupjobwatch.terminal.exit_codes import UNCLEAR
 from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, name_of, read_target
+from backupjobwatch.terminal.vault_options import vault_options
 from backupjobwatch.terminal.watching import watch_to_the_end
 
 if TYPE_CHECKING:
@@ -51,16 +51,7 @@ class _Duration(click.ParamType[int]):
 @click.command()
 @click.argument("jobs", nargs=-1, metavar="[JOB]...")
 @click.option("--operation-id", "operations", multiple=True, help="An operation that started a job. May be repeated.")
-@click.option("-s", "--subscription", metavar="UUID", help="The subscription of the vault, where only ids are given.")
-@click.option("-g", "--resource-group", metavar="NAME", help="The resource group of the vault.")
-@click.option("-v", "--vault-name", metavar="NAME", help="The vault.")
-@click.option(
-    "--vault-kind",
-    type=click.Choice([kind.value for kind in VaultKind]),
-    default=VaultKind.RECOVERY_SERVICES.value,
-    show_default=True,
-    help="BackupVault is Microsoft.DataProtection's: AKS, disks, blobs, PostgreSQL.",
-)
+@vault_options
 @click.option(
     "--timeout",
     type=_Duration("activeDeadlineSeconds"),
@@ -96,10 +87,7 @@ def watch(
     *,
     jobs: tuple[str, ...],
     operations: tuple[str, ...],
-    subscription: str | None,
-    resource_group: str | None,
-    vault_name: str | None,
-    vault_kind: str,
+    vault: Vault | None,
     timeout: int,
     interval: str,
     grace: int,
@@ -131,7 +119,6 @@ def watch(
       az backup job list -g rg-backup -v rsv-prod --status InProgress --query '[].id' --output tsv | backupjobwatch watch -
     """  # noqa: D301 -- click's mark for a paragraph to be left as it is
     settings = read_settings(exit_code=UNCLEAR)
-    vault = _vault(subscription, resource_group, vault_name, vault_kind)
     common = {
         "pollInterval": interval,
         "activeDeadlineSeconds": timeout,
@@ -179,25 +166,3 @@ def _targets(
             "Name at least one job: its resource ID, or its GUID with the options that name the vault."
         )
     return list(specs.values())
-
-
-def _vault(
-    subscription: str | None, resource_group: str | None, vault_name: str | None, vault_kind: str
-) -> Vault | None:
-    """``spec.vault`` of the options; None where none is given."""
-    given = (
-        ("--subscription", subscription),
-        ("--resource-group", resource_group),
-        ("--vault-name", vault_name),
-    )
-    missing = [option for option, value in given if not value]
-    if len(missing) == len(given):
-        return None
-    if missing:
-        raise click.UsageError(f"Add {' and '.join(missing)}: a vault is named by all of the three.")
-    vault = {"kind": vault_kind}
-    for (option, value), (field, is_valid, advice) in zip(given, VAULT_CHECKS, strict=True):
-        if value is None or not is_valid(value):
-            raise click.BadParameter(advice, param_hint=option)
-        vault[field] = value
-    return vault

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from backupjobwatch.core.arm_ids import VaultKind
 from backupjobwatch.core.payloads import mapping
 from backupjobwatch.core.spec import POLL_INTERVALS, parse_spec
-from backupjobwatch.core.target import VAULT_CHECKS
 from backupjobwatch.errors import InvalidSpec
 from backupjobwatch.plugin.cluster import Cluster
 from backupjobwatch.plugin.errors import Refused
@@ -20,6 +18,7 @@ from backupjobwatch.plugin.options import DurationType, cluster_options, output_
 from backupjobwatch.plugin.sources import read_source
 from backupjobwatch.plugin.wait import Waiting, timeout_option, warnings_option
 from backupjobwatch.terminal.targets import InvalidTarget
+from backupjobwatch.terminal.vault_options import vault_options
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -38,16 +37,7 @@ _MOST: Final = 1 << 20
 @click.option(
     "--name", metavar="NAME", help="Of the watch. Default: the vault's or the item's, and the beginning of the id."
 )
-@click.option("-s", "--subscription", metavar="UUID", help="With an id alone: the subscription of the vault.")
-@click.option("-g", "--resource-group", metavar="NAME", help="With an id alone: the resource group of the vault.")
-@click.option("-v", "--vault-name", metavar="NAME", help="With an id alone: the vault.")
-@click.option(
-    "--vault-kind",
-    type=click.Choice([kind.value for kind in VaultKind]),
-    default=VaultKind.RECOVERY_SERVICES.value,
-    show_default=True,
-    help="BackupVault is Microsoft.DataProtection's: AKS, disks, blobs, PostgreSQL.",
-)
+@vault_options
 @click.option("--operation-id", metavar="ID", help="In place of SOURCE: the id alone of the operation that started it.")
 @click.option(
     "--service-account-name",
@@ -72,6 +62,7 @@ async def create(
     *,
     access: Access,
     source: str | None,
+    vault: Vault | None,
     name: str | None,
     dry_run: str,
     output: str | None,
@@ -97,7 +88,7 @@ async def create(
         raise click.UsageError("--wait needs a watch that exists: leave out --dry-run")
     if not waits and any(_is_given(ctx, option) for option in ("limit", "warnings_as_errors")):
         raise click.UsageError("--timeout and --warnings-as-errors are for --wait: add it")
-    body = manifest(_source(source, options), name=name, namespace=access.namespace, options=_fields(options))
+    body = manifest(_source(source, vault, options), name=name, namespace=access.namespace, options=_fields(options))
     try:
         parse_spec(body["spec"])
     except InvalidSpec as error:
@@ -123,7 +114,7 @@ async def create(
             ctx.exit(await waiting.run({metadata["name"]: metadata["uid"]}, limit))
 
 
-def _source(text: str | None, options: dict[str, Any]) -> Source:
+def _source(text: str | None, vault: Vault | None, options: dict[str, Any]) -> Source:
     operation_id = options["operation_id"]
     if operation_id is not None and text is not None:
         raise click.UsageError("SOURCE and --operation-id name a job each: leave out one of them")
@@ -133,22 +124,9 @@ def _source(text: str | None, options: dict[str, Any]) -> Source:
             raise click.UsageError("Name a job: its resource ID, or the URL of the operation that started it.")
         text = sys.stdin.buffer.read(_MOST).decode(errors="replace")
     try:
-        return read_source(text or "", _vault(options), operation=operation_id is not None)
+        return read_source(text or "", vault, operation=operation_id is not None)
     except InvalidTarget as error:
         raise click.UsageError(str(error)) from error
-
-
-def _vault(options: dict[str, Any]) -> Vault | None:
-    """``spec.vault`` of the options; None where none is given."""
-    given = {option: options[option] for option in ("subscription", "resource_group", "vault_name")}
-    if not any(given.values()):
-        return None
-    vault = {"kind": options["vault_kind"]}
-    for (option, value), (field, is_valid, advice) in zip(given.items(), VAULT_CHECKS, strict=True):
-        if not value or not is_valid(value):
-            raise click.UsageError(f"--{option.replace('_', '-')}: {advice}")
-        vault[field] = value
-    return vault
 
 
 def _fields(options: dict[str, Any]) -> dict[str, Any]:
