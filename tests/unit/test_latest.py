@@ -95,22 +95,32 @@ def test_filter_does_not_ask_the_locale() -> None:
 @pytest.mark.parametrize(
     ("started_after", "now", "start", "end"),
     [
-        ("2026-03-04T01:00:00", "2026-03-04T15:30:00", "2026-03-03", "2026-03-05"),
-        ("2026-03-04T01:00:00", "2026-03-06T00:00:00", "2026-03-03", "2026-03-07"),
-        ("2026-03-01T00:00:00", "2026-03-04T23:59:59", "2026-02-28", "2026-03-05"),
+        ("2026-03-04T01:00:00", "2026-03-04T15:30:00", "2026-03-03", "2026-03-06"),
+        ("2026-03-04T01:00:00", "2026-03-06T00:00:00", "2026-03-03", "2026-03-08"),
+        ("2026-03-01T00:00:00", "2026-03-04T23:59:59", "2026-02-28", "2026-03-06"),
+        ("2026-03-04T01:00:00", "2026-03-31T23:59:59", "2026-03-03", "2026-04-02"),
         ("2025-01-01T00:00:00", "2026-03-31T23:59:59", "2026-03-02", "2026-04-01"),
-        ("2026-03-04T16:00:00", "2026-03-04T15:30:00", "2026-03-03", "2026-03-05"),
-        ("2026-06-01T00:00:00", "2026-03-04T15:30:00", "2026-03-04", "2026-03-05"),
+        ("2026-03-04T16:00:00", "2026-03-04T15:30:00", "2026-03-03", "2026-03-06"),
+        ("2026-06-01T00:00:00", "2026-03-04T15:30:00", "2026-03-04", "2026-03-06"),
     ],
 )
 def test_window(started_after: str, now: str, start: str, end: str) -> None:
-    """Whole days are listed, from the one before the time to today's end; never more than 30, never none."""
+    """Whole days are listed, from the one before the time to tomorrow's end; never more than 30, never none."""
     after, asked = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (started_after, now))
     window = list_window(latest(started_after=after), created=AFTER, now=asked)
 
     assert [f"{time:%Y-%m-%d %H:%M:%S}" for time in window] == [f"{start} 00:00:00", f"{end} 00:00:00"]
     assert window[0] < window[1]
     assert window[1] - window[0] <= timedelta(days=30)
+
+
+def test_window_of_a_clock_that_is_behind() -> None:
+    """A job that starts after Azure's midnight is listed, though it is not midnight here: the clock is behind by a day."""
+    now = datetime(2026, 3, 4, 23, 59, 59, tzinfo=UTC)
+
+    _, end = list_window(latest(started_after=None), created=now, now=now)
+
+    assert now + timedelta(days=1) < end
 
 
 def test_window_of_a_manifest() -> None:

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 LOOK_BACK: Final = timedelta(days=1)
 """How far before the time jobs are looked at, to see whether two containers have an item of the name."""
+LOOK_AHEAD: Final = timedelta(days=1)
+"""How far ahead of our clock jobs are listed, at least: Azure's may be ahead of it, by a midnight that ends the window."""
 WINDOW: Final = timedelta(days=29)
-"""The longest time that is listed. PowerShell refuses more than 30 days; whether Azure does is not documented."""
+"""How far back jobs are listed, at most."""
+LONGEST: Final = timedelta(days=30)
+"""The longest time that is listed. PowerShell refuses more; whether Azure does is not documented."""
 
 
 def out_of_reach(latest: LatestJob, *, created: datetime, now: datetime) -> Waiting | None:
@@ -40,8 +44,8 @@ def list_window(latest: LatestJob, *, created: datetime, now: datetime) -> tuple
     """Return the times between which jobs are to be listed; in whole days, so that many watches share a list."""
     start = min(max((latest.started_after or created) - LOOK_BACK, now - WINDOW), now)
     start = start.replace(hour=0, minute=0, second=0, microsecond=0)
-    end = (now + LOOK_BACK).replace(hour=0, minute=0, second=0, microsecond=0)
-    return start, end
+    end = (now + LOOK_AHEAD).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return start, min(end, start + LONGEST)
 
 
 def list_filter(start: datetime, end: datetime) -> str:
