@@ -9,7 +9,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/build/bytecode
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup control-plane check audit format test test-end-to-end test-in-process soak bench bench-reads demo dashboard pictures sbom image clean
+.PHONY: help setup control-plane check audit format test test-end-to-end test-in-process test-properties soak bench bench-reads demo dashboard pictures sbom image clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -51,8 +51,8 @@ test: setup  ## All tests, end to end ones on a real API server included (E2E=sk
 ifdef ARGS
 	$(BIN)/coverage run -m pytest $(ARGS)
 else
-	@echo 'Two halves run side by side, for some minutes; each is shown when it has ended.'
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-end-to-end test-in-process
+	@echo 'Two parts run side by side, for some minutes, then the third; each is shown when it has ended.'
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-end-to-end test-in-process test-properties
 endif
 	@$(BIN)/coverage combine --quiet
 	@echo; echo 'Coverage of core/ (at least 100 %):'
@@ -60,11 +60,15 @@ endif
 	@echo; echo 'Coverage of the package (at least 95 %):'
 	@$(BIN)/coverage report --fail-under=95
 
-test-end-to-end: setup  ## The half of the tests that is on a real API server
+test-end-to-end: setup  ## The tests that are on a real API server
 	$(BIN)/coverage run -m pytest tests/e2e
 
-test-in-process: setup  ## The other half
-	$(BIN)/coverage run -m pytest --ignore=tests/e2e
+test-in-process: setup  ## The others, but for properties
+	$(BIN)/coverage run -m pytest --ignore=tests/e2e --ignore=tests/property
+
+# Under coverage they take more than three times as long, and cover nothing that the others do not.
+test-properties: setup  ## What holds for thousands of cases that nobody wrote down
+	$(BIN)/python -m pytest tests/property
 
 soak: setup  ## A hundred kills, a month of ticks, thousands of broken answers and objects (three quarters of an hour)
 	SOAK=yes $(BIN)/python -m pytest -s tests/functional/test_fuzz_answers.py tests/functional/test_fuzz_objects.py tests/functional/test_leaks.py tests/e2e/test_kills.py

@@ -28,7 +28,7 @@ STOP: Final = 600.0
 STARTED: Final = 1000.0
 """What the clock shows at first."""
 
-pytestmark = pytest.mark.timeout(300)  # ten seconds alone, a minute under coverage on a busy machine
+pytestmark = pytest.mark.timeout(300)
 
 RUNNING, ENDED = running_job(), job()
 
