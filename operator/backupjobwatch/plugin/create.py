@@ -63,6 +63,7 @@ async def create(
     access: Access,
     source: str | None,
     vault: Vault | None,
+    operation_id: str | None,
     name: str | None,
     dry_run: str,
     output: str | None,
@@ -88,7 +89,8 @@ async def create(
         raise click.UsageError("--wait needs a watch that exists: leave out --dry-run")
     if not waits and any(_is_given(ctx, option) for option in ("limit", "warnings_as_errors")):
         raise click.UsageError("--timeout and --warnings-as-errors are for --wait: add it")
-    body = manifest(_source(source, vault, options), name=name, namespace=access.namespace, options=_fields(options))
+    job = _source(source, vault, operation_id)
+    body = manifest(job, name=name, namespace=access.namespace, options=_fields(options))
     try:
         parse_spec(body["spec"])
     except InvalidSpec as error:
@@ -114,8 +116,7 @@ async def create(
             ctx.exit(await waiting.run({metadata["name"]: metadata["uid"]}, limit))
 
 
-def _source(text: str | None, vault: Vault | None, options: dict[str, Any]) -> Source:
-    operation_id = options["operation_id"]
+def _source(text: str | None, vault: Vault | None, operation_id: str | None) -> Source:
     if operation_id is not None and text is not None:
         raise click.UsageError("SOURCE and --operation-id name a job each: leave out one of them")
     text = text if operation_id is None else operation_id
