@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 LOOK_BACK: Final = timedelta(days=1)
 """How far before the time jobs are looked at, to see whether two containers have an item of the name."""
 LOOK_AHEAD: Final = timedelta(days=1)
-"""How far ahead of our clock jobs are listed, at least: Azure's may be ahead of it, by a midnight that ends the window."""
-WINDOW: Final = timedelta(days=29)
-"""How far back jobs are listed, at most."""
+"""How far after today jobs are listed: Azure's clock may be ahead of ours, and past a midnight that ours has yet to reach."""
 LONGEST: Final = timedelta(days=30)
 """The longest time that is listed. PowerShell refuses more; whether Azure does is not documented."""
+WINDOW: Final = LONGEST - timedelta(days=1)
+"""How far before today jobs are listed, at most."""
 
 
 def out_of_reach(latest: LatestJob, *, created: datetime, now: datetime) -> Waiting | None:
@@ -43,9 +43,8 @@ def out_of_reach(latest: LatestJob, *, created: datetime, now: datetime) -> Wait
 def list_window(latest: LatestJob, *, created: datetime, now: datetime) -> tuple[datetime, datetime]:
     """Return the times between which jobs are to be listed; in whole days, so that many watches share a list."""
     start = min(max((latest.started_after or created) - LOOK_BACK, now - WINDOW), now)
-    start = start.replace(hour=0, minute=0, second=0, microsecond=0)
-    end = (now + LOOK_AHEAD).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return start, min(end, start + LONGEST)
+    first, today = (time.replace(hour=0, minute=0, second=0, microsecond=0) for time in (start, now))
+    return first, min(today + timedelta(days=1) + LOOK_AHEAD, first + LONGEST)
 
 
 def list_filter(start: datetime, end: datetime) -> str:
