@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import random
 import socket
 import uuid
 from datetime import UTC, datetime
@@ -34,6 +35,10 @@ _T = TypeVar("_T")
 
 NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 """Where a pod finds the name of its own namespace."""
+
+
+JITTER: Final = 0.2
+"""Fraction of the retry period by which the pause between two attempts of a standby varies."""
 
 
 def lease_namespace(settings: Settings, file: Path = NAMESPACE_FILE) -> str:
@@ -125,7 +130,16 @@ class Elector:
                 _log.info("Leading: the Lease %s is held by this operator, %s", self, self.identity)
                 self.elected.set()
                 return
-            await self._rest(min(self._retry, self._until - _clock()))
+            await self._rest(self._standby_pause())
+
+    def _standby_pause(self) -> float:
+        """Return the seconds until the next attempt: the retry period with jitter, but not past the Lease's expiry.
+
+        An expired Lease does not shorten the pause. The last attempt has failed, and several standbys may be retrying.
+        """
+        pause = self._retry * random.uniform(1 - JITTER, 1.0)  # noqa: S311 -- no secret
+        left = self._until - _clock()
+        return min(pause, left) if left > 0 else pause
 
     async def _lead(self) -> None:
         try:
