@@ -8,11 +8,13 @@ deletion included.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import kopf
+from kopf._cogs.clients import watching
 
 from backupjobwatch.constants import GROUP, PLURAL, VERSION
 from backupjobwatch.core.schedule import spread
@@ -21,13 +23,15 @@ from backupjobwatch.core.watch import Watch
 from backupjobwatch.store import PAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from datetime import timedelta
 
     from backupjobwatch.roster import Roster
 
 RESOURCE: Final = (GROUP, VERSION, PLURAL)
 REGISTRY: Final = kopf.OperatorRegistry()
+RECONNECT_EVERY: Final = 1.0
+"""Least seconds between two requests for one watch stream."""
 READ_BY_KOPF: Final = ("namespace", "name", "uid", "resourceVersion", "deletionTimestamp", "finalizers")
 """What it looks up in an object's metadata, of an object that it was told of."""
 
@@ -123,6 +127,28 @@ def _without_finalizers(registry: kopf.OperatorRegistry) -> None:
 _without_finalizers(REGISTRY)
 
 
+def _pace_streams() -> None:
+    """Make kopf pause before it requests a watch stream again.
+
+    kopf requests the next stream as soon as the last one has ended. If an API server, or a proxy in front of it, closes
+    each stream at once, that is thousands of requests per second.
+    """
+    watch_objs = watching.watch_objs
+
+    async def paced(**arguments: Any) -> AsyncIterator[Any]:
+        clock = asyncio.get_running_loop().time
+        earliest = clock() + RECONNECT_EVERY
+        async with contextlib.aclosing(cast("Any", watch_objs(**arguments))) as events:
+            async for event in events:
+                yield event
+        await asyncio.sleep(max(earliest - clock(), 0.0))
+
+    watching.watch_objs = paced
+
+
+_pace_streams()
+
+
 class NoProgressStorage(kopf.ProgressStorage):
     """Stores nothing: kopf would touch an annotation when a timer's filter flips during a tick."""
 
@@ -185,6 +211,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 60
     settings.networking.error_backoffs = _Backoffs()
     # A connection that died without a word (a NAT, a load balancer) is noticed by our own clock.
+    settings.watching.reconnect_backoff = RECONNECT_EVERY
     settings.watching.connect_timeout = 10
     settings.watching.server_timeout = 240
     settings.watching.client_timeout = 300

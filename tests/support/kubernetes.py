@@ -57,7 +57,7 @@ class KubernetesApi:
         self._kubeconfig = kubeconfig
         self._port = 0
         self._runner: web.ServerRunner | None = None
-        self._streams = Streams(self.objects)
+        self.streams = Streams(self.objects)
         self._happening = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -101,7 +101,7 @@ class KubernetesApi:
 
     def cut_streams(self) -> None:
         """Drop the connections of all watch streams."""
-        self._streams.cut()
+        self.streams.cut()
 
     def compact(self) -> None:
         """Forget the history: a watch stream that begins at a version so far is told 410."""
@@ -109,12 +109,12 @@ class KubernetesApi:
 
     def swallow(self, event: str, name: str = NAME) -> None:
         """Keep the next watch event of that type about that object from everybody."""
-        self._streams.swallow(event, name)
+        self.streams.swallow(event, name)
 
     @property
     def watched(self) -> int:
         """How many watch streams are open."""
-        return len(self._streams)
+        return len(self.streams)
 
     # ── what people do ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -230,7 +230,7 @@ class KubernetesApi:
         request.status = 200
         # The stream is open once this task has had its turn.
         asyncio.get_running_loop().call_soon(self._happening.set)
-        return await self._streams.serve(http, match["namespace"])
+        return await self.streams.serve(http, match["namespace"])
 
     def _fail(self, http: web.BaseRequest, request: Request, rule: Rule) -> web.Response:
         if rule.status is None:
@@ -283,7 +283,7 @@ class KubernetesApi:
         return {"kind": f"{KIND}List", "apiVersion": API_VERSION, "metadata": metadata, "items": items}
 
     def _announce(self) -> None:
-        self._streams.tell()
+        self.streams.tell()
         self._happening.set()
 
 

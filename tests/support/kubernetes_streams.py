@@ -27,6 +27,8 @@ class Streams:
         self._open: set[_Stream] = set()
         self._told = objects.version
         self._swallowed: deque[tuple[str, str]] = deque()
+        self.ending = False
+        """Whether each new stream ends at once, without an event."""
 
     def __len__(self) -> int:
         return sum(stream.alive for stream in self._open)
@@ -39,6 +41,11 @@ class Streams:
         """Drop all connections."""
         for stream in self._open:
             stream.cut()
+
+    def repeat(self, body: Mapping[str, Any]) -> None:
+        """Send a late MODIFIED event with *body* on each open stream."""
+        for stream in self._open:
+            stream.send("MODIFIED", body)
 
     def tell(self) -> None:
         """Tell what is new in the history."""
@@ -54,7 +61,9 @@ class Streams:
         """Answer a request for a watch stream until its time is over or its connection is."""
         stream = _Stream(http, namespace)
         since, compacted = int(http.query["resourceVersion"]), self._objects.compacted
-        if since < compacted:
+        if self.ending:
+            stream.end()
+        elif since < compacted:
             gone = Refused(410, "Expired", f"too old resource version: {since} ({compacted})")
             stream.send("ERROR", gone.as_status())
             stream.end()
