@@ -1,13 +1,13 @@
-"""Deletes finished watches when their time is over (``spec.ttlSecondsAfterFinished``).
+"""Deletes finished watches when their time to live is over (``spec.ttlSecondsAfterFinished``).
 
-Nothing of this is kept: the times are in the objects, and those who follow them bring every object here.
+Expiry times follow from the objects, so that nothing is lost in a restart.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.core.lifetime import describe_reprieve, expiry
@@ -24,47 +24,58 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 4
-"""Deletions at one time: of thousands that end together, the API server gets a few."""
+"""Limit of concurrent deletions."""
 RETRY: Final = 30.0
 """Seconds between two attempts."""
 TOLD: Final = 2.0
-"""Seconds after which it is looked again whether a watch has been told of: of one that is gone nothing is."""
+"""Seconds between two checks whether the Events of a watch were posted: the API server refuses them once it is gone."""
+RECHECK: Final = 600.0
+"""Longest timer, in seconds. Timers follow the monotonic clock, and the wall clock may be set meanwhile."""
+REMEMBER: Final = 600.0
+"""Seconds for which a deletion is remembered: watch events that were sent before it may arrive after it."""
 
 
 class Expiries:
-    """One timer for each finished watch that is not to be kept."""
+    """One timer for each finished watch with a time to live."""
 
     def __init__(self, store: Store, stepper: Stepper) -> None:
         self._store = store
         self._stepper = stepper
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._deleted: dict[str, float] = {}
+        """When each watch was deleted, by uid, oldest first."""
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._closed = False
         self.is_telling: Callable[[str], bool] = lambda _: False
-        """Asked whether an Event of a watch, by uid, is on its way."""
+        """Called with a uid; returns whether an Event of that watch is about to be posted."""
 
     def consider(self, watch: Watch) -> None:
-        """Set the timer of *watch* by what the object says now."""
+        """Set the timer of *watch* from its latest snapshot. Ignore late snapshots of a watch that was deleted."""
         self._stop_timer(watch.uid)
-        end = expiry(watch)
-        if end is not None and not self._closed:
-            now = datetime.now(UTC)
-            if watch.owner is None or now - end <= REPEAT_WITHIN:
-                self._set_timer(watch, max((end - now).total_seconds(), 0.0))
+        left = self._left(watch)
+        if left is None or self._closed or watch.uid in self._deleted:
+            return
+        if watch.owner is None or -left <= REPEAT_WITHIN:
+            self._set_timer(watch, left.total_seconds())
 
     def forget(self, uid: str) -> None:
-        """Have no timer for a watch that is no more."""
+        """Drop the timer and the task of a watch that no longer exists."""
         self._stop_timer(uid)
         if uid in self._tasks:
             self._tasks[uid].cancel()
+            self._remember(uid)
 
     async def close(self) -> None:
-        """End what is under way, and begin nothing more. Nothing is lost: see the objects."""
+        """Cancel all timers and tasks, and start no more."""
         self._closed = True
         for uid in [*self._timers, *self._tasks]:
             self.forget(uid)
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _left(self, watch: Watch) -> timedelta | None:
+        end = expiry(watch)
+        return None if end is None else end - datetime.now(UTC)
 
     def _stop_timer(self, uid: str) -> None:
         timer = self._timers.pop(uid, None)
@@ -72,11 +83,15 @@ class Expiries:
             timer.cancel()
 
     def _set_timer(self, watch: Watch, seconds: float) -> None:
-        self._timers[watch.uid] = asyncio.get_running_loop().call_later(seconds, self._ring, watch)
+        delay = min(max(seconds, 0.0), RECHECK)
+        self._timers[watch.uid] = asyncio.get_running_loop().call_later(delay, self._ring, watch)
 
     def _ring(self, watch: Watch) -> None:
         del self._timers[watch.uid]
-        if watch.uid in self._tasks:  # with an earlier snapshot, of which nothing may follow for this one
+        left = self._left(watch)
+        if left is not None and left > timedelta():
+            self._set_timer(watch, left.total_seconds())
+        elif watch.uid in self._tasks:  # its snapshot is older, and says nothing about this one
             self._set_timer(watch, RETRY)
         elif watch.owner is None and self.is_telling(watch.uid):
             self._set_timer(watch, TOLD)
@@ -86,6 +101,10 @@ class Expiries:
 
     async def _expire(self, watch: Watch) -> None:
         async with self._turns:
+            left = self._left(watch)
+            if left is not None and left > timedelta():  # the clock was set while this task was queued
+                self._set_timer(watch, left.total_seconds())
+                return
             try:
                 done = await self._spare(watch, watch.owner) if watch.owner else await self._delete(watch)
             except StoreError as error:
@@ -98,16 +117,27 @@ class Expiries:
         return await self._stepper.tell(watch, describe_reprieve(watch, owner))
 
     async def _delete(self, watch: Watch) -> bool:
-        """Delete *watch* as it is known, and no other; False where that has to be tried again."""
+        """Delete *watch* if it is unchanged. Return False if the deletion has to be retried."""
         try:
             await self._store.delete(watch)
         except ObjectGone:
+            self._remember(watch.uid)
             return True
-        except Conflict:  # edited, or made anew: look again
+        except Conflict:
             fresh = await self._stepper.read(watch.namespace, watch.name)
-            if fresh is not None and fresh.uid == watch.uid:
-                self.consider(fresh)
+            if fresh is None or fresh.uid != watch.uid:
+                return True
+            if fresh.resource_version == watch.resource_version:  # refused for another reason than an edit
+                return False
+            self.consider(fresh)
             return True
-        self._stop_timer(watch.uid)  # another snapshot of it may have come meanwhile
+        self._remember(watch.uid)
         _log.info("%s/%s: deleted, as spec.ttlSecondsAfterFinished has it", watch.namespace, watch.name)
         return True
+
+    def _remember(self, uid: str) -> None:
+        self._stop_timer(uid)
+        now = asyncio.get_running_loop().time()
+        while self._deleted and now - self._deleted[oldest := next(iter(self._deleted))] > REMEMBER:
+            del self._deleted[oldest]
+        self._deleted[uid] = now

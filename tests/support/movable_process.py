@@ -92,6 +92,7 @@ async def running_movable(azure: str, log: Path, **settings: str) -> AsyncIterat
         "DEVELOPMENT_TOKEN": TOKEN,
         "OPERATOR_IDENTITY_NAMESPACES": "*",
         "PROBE_PORT": str(free_port()),
+        "METRICS_PORT": str(free_port()),
         **settings,
     }
     with log.open("w") as output:
