@@ -53,12 +53,14 @@ class Calm:
 
     resource_version: str
     job: Job
+    since: datetime
+    """Before that time the clock was set back, and a heartbeat is due."""
     until: datetime
 
     def covers(self, watch: Watch, job: Job, now: datetime) -> bool:
         """Tell whether *job* says what *watch* was last left as it is for: so it is with most ticks of most watches."""
         is_same = self.resource_version == watch.resource_version and job.steady == self.job.steady
-        return is_same and now < self.until and watch.observed and not watch.request_pending
+        return is_same and self.since < now < self.until and watch.observed and not watch.request_pending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,4 +240,5 @@ def _calm(watch: Watch, step: Step, heartbeat: timedelta) -> Calm | None:
     if not isinstance(step.observation, Job) or polled is None:
         return None
     beat = polled + heartbeat
-    return Calm(watch.resource_version, step.observation, beat if step.deadline is None else min(beat, step.deadline))
+    until = beat if step.deadline is None else min(beat, step.deadline)
+    return Calm(watch.resource_version, step.observation, polled - heartbeat, until)

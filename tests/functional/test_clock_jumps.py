@@ -68,6 +68,30 @@ async def test_an_hour(
     assert {(NAME, "JobCompleted"), ("going-away", "JobCompleted")} <= set(told)
 
 
+async def test_heartbeats_go_on_after_a_clock_was_ahead(
+    *, api: KubernetesApi, sim: AzureSimulator, going: str, tmp_path: Path
+) -> None:
+    """A lastPollTime in the future is replaced with the next poll, and heartbeats follow as usual."""
+
+    def polled() -> datetime:
+        time = parse_time(api.get()["status"]["lastPollTime"])
+        assert time is not None
+        return time
+
+    async with running_movable(sim.url, tmp_path / "log") as operator:
+        await api.until(lambda: api.watched, within=40)
+        api.create({"jobResourceId": going, "pollInterval": "10s"})
+        await api.status(phase="Running")
+        await operator.set_wall_clock(2 * HOUR)
+        await operator.pass_until(lambda: polled() > datetime.now(UTC) + timedelta(seconds=HOUR), step=20)
+        await operator.set_wall_clock(-2 * HOUR)
+        written = len(api.writes())
+        await operator.pass_until(lambda: len(api.writes()) > written, step=20, steps=10)
+        assert polled() < datetime.now(UTC) + timedelta(seconds=HOUR)
+        await operator.pass_until(lambda: len(api.writes()) > written + 1, step=20, steps=30)
+    assert len(api.writes()) == written + 2
+
+
 def vault_reference(vault: Vault) -> dict[str, str]:
     _, _, subscription, _, group, _, _, _, name, *_ = vault.job_id(LATEST).split("/")
     return {"subscriptionId": subscription, "resourceGroup": group, "name": name}

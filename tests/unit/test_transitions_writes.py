@@ -100,9 +100,11 @@ def test_worth_a_write(observation: Job | AzureError) -> None:
     assert _needs(_running(), observation, run=1)
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(299, False), (300, True), (3000, True)])
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(299, False), (300, True), (3000, True), (-299, False), (-300, True)]
+)
 def test_heartbeat(seconds: int, expected: bool) -> None:  # noqa: FBT001
-    """Without news a write comes at the heartbeat, which refreshes the duration."""
+    """An unchanged status is written at the heartbeat, also if its lastPollTime is in the future after a clock jump."""
     assert _needs(_running(), _restore(duration="02:00:00"), timedelta(seconds=seconds)) is expected
 
 

@@ -37,7 +37,8 @@ def needs_write(previous: Mapping[str, Any], status: Mapping[str, Any], *, heart
     if _gist(previous) != _gist(status):
         return True
     before, after = (parse_time(each.get("lastPollTime")) for each in (previous, status))
-    return before is not None and after is not None and after - before >= heartbeat
+    # A time in the future was written while the clock was ahead: without abs(), no heartbeat would come until then.
+    return before is not None and after is not None and abs(after - before) >= heartbeat
 
 
 def write_reason(watch: Watch, status: Mapping[str, Any]) -> Literal["transition", "change", "heartbeat"]:
