@@ -162,6 +162,8 @@ def test_network_policy(tmp_path: Path) -> None:
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert policy["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
     assert {port["name"] for port in template["spec"]["containers"][0]["ports"]} <= {"probes", "metrics"}
+    ports = [port for rule in (*policy["ingress"], *policy["egress"]) for port in rule["ports"]]
+    assert all("protocol" in port for port in ports)  # as with the scope of an admission policy
     opened = {port["port"]: rule for rule in policy["ingress"] for port in rule["ports"]}
     assert opened.keys() == {"probes", "metrics"}
     assert opened["metrics"]["from"]
@@ -177,7 +179,7 @@ def test_what_to_add_to_the_network_policy(tmp_path: Path) -> None:
     assert more["spec"]["podSelector"] == ours["spec"]["podSelector"]
     assert more["metadata"]["namespace"] == ours["metadata"]["namespace"]
     metadata, receivers = more["spec"]["egress"]
-    assert metadata == {"ports": [{"port": 80}], "to": [{"ipBlock": {"cidr": "169.254.169.254/32"}}]}
+    assert metadata == {"ports": [{"port": 80, "protocol": "TCP"}], "to": [{"ipBlock": {"cidr": "169.254.169.254/32"}}]}
     assert receivers["to"]
 
 
@@ -195,6 +197,7 @@ def test_admission_policy_is_about_our_kind(tmp_path: Path) -> None:
     objects = build(tmp_path, "default", "validating-admission-policy")
     policy, binding = pick(objects, "ValidatingAdmissionPolicy"), pick(objects, "ValidatingAdmissionPolicyBinding")
     (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
+    assert rule["scope"] == "*"  # the API server would fill it in, and each apply would report a change
     assert (rule["apiGroups"], rule["resources"]) == ([GROUP], ["backupjobwatches"])
     assert policy["spec"]["failurePolicy"] == "Fail"
     assert binding["spec"] == {"policyName": policy["metadata"]["name"], "validationActions": ["Deny", "Audit"]}

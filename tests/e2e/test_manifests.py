@@ -17,7 +17,7 @@ from tests.contract import markdown
 from tests.contract.kustomizations import COMPONENTS, OVERLAYS, build, env_of, pod_of
 from tests.contract.project import pick
 from tests.support.helm import helm_path
-from tests.support.stand_ins import MONITORING
+from tests.support.monitoring_kinds import monitoring_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,16 +55,8 @@ def test_base(kubectl: Kubectl) -> None:
 
 @pytest.fixture(scope="module")
 def _monitoring(kubectl: Kubectl) -> Iterator[None]:
-    """Have stand-ins for the kinds of the Prometheus operator, where a cluster has not the real ones."""
-    missing = [each for each in MONITORING if kubectl("get", "crd", each["metadata"]["name"], ok=False).returncode]
-    if not missing:
+    with monitoring_kinds(kubectl):
         yield
-        return
-    text = yaml.safe_dump_all(missing)
-    kubectl("create", "-f", "-", stdin=text)
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", "-", stdin=text)
-    yield
-    kubectl("delete", "-f", "-", stdin=text)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

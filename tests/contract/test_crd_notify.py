@@ -1,0 +1,51 @@
+"""``spec.notify`` of the CRD against the code that reads it. Needs no cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backupjobwatch.core import notify_spec
+from backupjobwatch.core.spec import target_digest
+from tests.property.oracles import object_schema
+from tests.support.builders import JOB_ID
+
+
+def _notify() -> dict[str, Any]:
+    schema = object_schema()["properties"]["spec"]["properties"]["notify"]
+    assert isinstance(schema, dict)
+    return schema
+
+
+def test_receivers() -> None:
+    """CRD and code know the same phases that can be told of, and the same kinds of Flux."""
+    entry = _notify()["items"]["properties"]
+
+    assert entry["phases"]["items"]["enum"] == [*notify_spec.TELLING]
+    assert entry["flux"]["properties"]["kind"]["enum"] == [*notify_spec.FLUX_GROUPS]
+    (notify,) = notify_spec.parse_notify({"notify": [{"name": "n", "webhook": {"url": "https://example.com"}}]})
+    assert f"Default: {' and '.join(sorted(notify.phases, reverse=True))}." in entry["phases"]["description"]
+
+
+OLD_DEFAULTS: dict[str, dict[str, Any]] = {
+    "webhook": {"phases": ["Succeeded", "Failed"], "webhook": {"url": "https://example.com", "format": "Structured"}},
+    "flux": {"phases": ["Succeeded", "Failed"], "flux": {"kind": "Kustomization", "name": "apps"}},
+    "argocd": {"phases": ["Succeeded", "Failed"], "argocd": {"application": "apps", "refresh": "hard"}},
+}
+"""Entries as the API server stored them when the CRD still had defaults inside ``spec.notify``."""
+
+
+@pytest.mark.parametrize("kind", OLD_DEFAULTS)
+def test_entries_stored_with_defaults(kind: str) -> None:
+    """An entry that is stored with the former defaults of the CRD means the same as one that leaves them out."""
+    old = {"name": "n", **OLD_DEFAULTS[kind]}
+    new = {"name": "n", kind: {name: value for name, value in old[kind].items() if name not in ("format", "refresh")}}
+    base = {"jobResourceId": JOB_ID}
+
+    assert notify_spec.parse_notify({"notify": [old]}) == notify_spec.parse_notify({"notify": [new]})
+    assert target_digest({**base, "notify": [old]}) == target_digest({**base, "notify": [new]}) == target_digest(base)
+    properties = _notify()["items"]["properties"][kind]["properties"]
+    for name, value in old[kind].items():
+        if name not in new[kind]:
+            assert f"Default: {value}." in properties[name]["description"]

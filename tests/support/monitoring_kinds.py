@@ -1,0 +1,29 @@
+"""The kinds of the Prometheus operator, for a cluster that does not have them."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import yaml
+
+from tests.support.stand_ins import MONITORING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from demo.controlplane import Kubectl
+
+
+@contextlib.contextmanager
+def monitoring_kinds(kubectl: Kubectl) -> Iterator[None]:
+    """Install the stand-ins for the kinds of the Prometheus operator that the cluster does not have."""
+    missing = [each for each in MONITORING if kubectl("get", "crd", each["metadata"]["name"], ok=False).returncode]
+    if not missing:
+        yield
+        return
+    text = yaml.safe_dump_all(missing)
+    kubectl("create", "-f", "-", stdin=text)
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", "-", stdin=text)
+    yield
+    kubectl("delete", "-f", "-", stdin=text)
