@@ -203,3 +203,17 @@ async def test_a_small_remainder_slows_down_before_azure_says_no(
         await ask_all(poller, jobs)
     assert sim.quotas.refused == 0
     assert 60 < len(sim.requests) < 60 + 2 * 300
+
+
+async def test_a_negative_remainder_slows_down(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+    """Azure reports -1 when nothing is left: the read rate falls to its minimum, for as long as Azure reports it."""
+    poller, jobs = open_poller(azure_reads_per_second=2, azure_read_burst=5), job_ids(vault, 3)
+    counts = []
+    for sim.arm.remaining_requests in (-1, 249):
+        sim.clear_requests()
+        for _ in range(300):
+            pass_time(1)
+            await ask_all(poller, jobs)
+        counts.append(len(sim.requests))
+    assert counts[0] < 300 * 2 * 0.1
+    assert counts[1] > 300 * 2 * 0.7

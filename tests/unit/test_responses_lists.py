@@ -178,14 +178,23 @@ def test_broken_links(link: str) -> None:
         ({"reads": "5", "resource_requests": "many"}, 5),
         ({"writes": "3"}, None),
         ({"global_reads": "3"}, None),
-        ({"reads": "-1"}, None),
+        ({"resource_requests": "-1"}, 0),
+        ({"resource_entities_read": "-1"}, 0),
+        ({"reads": "-1"}, 0),
+        ({"reads": "-200"}, 0),
+        ({"resource_requests": "1099", "reads": "-1"}, 0),
+        ({"resource_requests": "1099", "resource_entities_read": "70", "reads": "5"}, 5),
+        ({"reads": " 7 "}, 7),
+        ({"reads": "--1"}, None),
+        ({"reads": "-"}, None),
+        ({"reads": "\u0661"}, None),
         ({"reads": "1.5"}, None),
         ({"reads": ""}, None),
         ({"reads": "9" * 5000}, None),
     ],
 )
 def test_remaining(headers: dict[str, str], remaining: int | None) -> None:
-    """Azure's count is that of the provider's own bucket, or else of the subscription's reads; nonsense is none."""
+    """The smallest count that Azure reports is used, -1 means that nothing is left, and other texts are ignored."""
     prefix = "X-Ms-Ratelimit-Remaining-Subscription-"
     named = {prefix + name.replace("_", "-"): value for name, value in headers.items()}
     given = Answer(status=200, headers=requests.structures.CaseInsensitiveDict(named), body=b"{}")

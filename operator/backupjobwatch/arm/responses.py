@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -51,7 +52,8 @@ _REMAINING = (
     "x-ms-ratelimit-remaining-subscription-reads",
 )
 _PORTS: Final[Mapping[str, str]] = {"https": ":443", "http": ":80"}
-_LONGEST_COUNT = 10
+_COUNT = re.compile(r"-?[0-9]{1,9}")
+"""Azure sends -1 when nothing is left."""
 _EXCERPT = 300
 
 
@@ -118,12 +120,9 @@ def _origin(url: str) -> tuple[str, str]:
 
 
 def remaining_requests(answer: Answer) -> int | None:
-    """Return Azure's count of the requests that remain: a provider's own bucket, or the subscription's reads."""
-    for name in _REMAINING:
-        value = answer.headers.get(name, "")
-        if value.isdecimal() and len(value) < _LONGEST_COUNT:
-            return int(value)
-    return None
+    """Return the smallest count of remaining requests that Azure reports, never below zero."""
+    values = (answer.headers.get(name, "").strip() for name in _REMAINING)
+    return min((max(int(value), 0) for value in values if _COUNT.fullmatch(value)), default=None)
 
 
 def _trouble(answer: Answer, now: datetime) -> AzureError:
