@@ -128,16 +128,22 @@ async def test_one_of_several_jobs_failed(api: KubernetesApi, vault: Vault, oper
     assert status["job"]["name"] == OTHER_JOB_NAME
 
 
-@pytest.mark.parametrize("ending", ["Failed", "Canceled"])
+@pytest.mark.parametrize("ending", ["Failed", "Canceled", "Cancelled", "Invalid"])
+@pytest.mark.parametrize("after", [0, 60])
 async def test_an_operation_that_failed(
-    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, ending: str
+    *, api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, ending: str, after: int
 ) -> None:
-    """There will be no job: the watch fails at once with Azure's words, and Azure is not asked again."""
-    vault.add_operation(Operation.failing(OPERATION, status=ending, after=0))
+    """An operation that ends without a job fails the watch with Azure's words, at the first poll that sees it."""
+    vault.add_operation(Operation.failing(OPERATION, status=ending, after=after))
     api.create(SPEC)
+    if after:
+        await api.status(phase="Pending", reason="Progressing")
+        sim.clock.advance(after)
+        await operator.advance_to("Failed", api)
     status = await api.status(phase="Failed", reason="OperationFailed")
     assert f"ended as {ending}. UserErrorBackupOperationInProgress: Another operation" in status["message"]
-    assert len(sim.requests) == 1
+    assert [error["code"] for error in status["errors"]] == ["UserErrorBackupOperationInProgress"]
+    assert after or len(sim.requests) == 1
 
 
 @pytest.mark.parametrize("kind", ["nothing named", "a script, no job"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.builders import JOB_NAME, job_payload
+from tests.support.builders import CANCELLED_AFTER_SNAPSHOT, JOB_NAME, job_payload
 from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
 from tests.support.scrape import Scrape
 
@@ -78,3 +78,20 @@ async def test_a_write_that_fails_after_the_end_is_no_second_one(
         scrape = await Scrape.of(operator)
     assert scrape.value(OUTCOMES) == 1
     assert api.events() == []
+
+
+@pytest.mark.parametrize("accepted", ["Succeeded", "Failed"])
+@pytest.mark.parametrize("evidence", ["errorDetails", "extendedInfo"])
+async def test_cancelled_after_its_snapshot(
+    *, api: KubernetesApi, vault: Vault, start: StartOperator, accepted: str, evidence: str
+) -> None:
+    """A cancelled job that Azure ends as CompletedWithWarnings fails the watch: status, Event and metric agree."""
+    fields = {"status": "CompletedWithWarnings", evidence: CANCELLED_AFTER_SNAPSHOT[evidence]}
+    async with start() as operator:
+        job_id = vault.set_job(JOB_NAME, job_payload(**fields))
+        api.create({"jobResourceId": job_id, "completedWithWarnings": accepted})
+        status = await api.status(phase="Failed")
+        scrape = await Scrape.until(operator, lambda each: each.value(OUTCOMES))
+    assert (status["reason"], status["job"]["status"]) == ("JobCancelled", "CompletedWithWarnings")
+    assert scrape.value(OUTCOMES, phase="Failed", reason="JobCancelled") == 1
+    assert [(event["type"], event["reason"]) for event in await api.events_told(1)] == [("Warning", "JobCancelled")]

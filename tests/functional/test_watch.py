@@ -15,7 +15,15 @@ from demo.simulator import Fault, ManualClock, running_simulator
 from tests.contract.schema import crd_schema
 from tests.support.az import Az
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
-from tests.support.builders import JOB_NAME, OPERATION, OTHER_JOB_NAME, dp_job_payload, job_payload, running_payload
+from tests.support.builders import (
+    CANCELLED_AFTER_SNAPSHOT,
+    JOB_NAME,
+    OPERATION,
+    OTHER_JOB_NAME,
+    dp_job_payload,
+    job_payload,
+    running_payload,
+)
 from tests.support.canary import TOKEN, WORD
 from tests.support.watching import Done, Watching, watch_settings
 
@@ -73,6 +81,14 @@ def test_a_job_that_has_ended(sim: AzureSimulator, vault: Vault, watch: Watch, e
     done = watch(vault.set_job(JOB_NAME, job_payload(status=status)), *flags, "--interval", "5m")
     assert (done.code, done.err, len(sim.requests)) == (code, "", 1)
     assert time.monotonic() - begun < 60
+
+
+@pytest.mark.parametrize("flags", [(), ("--warnings-as-errors",)])
+def test_cancelled_after_its_snapshot(vault: Vault, watch: Watch, flags: tuple[str, ...]) -> None:
+    """A cancelled job that Azure ends as CompletedWithWarnings gives exit code 1, whether warnings count or not."""
+    done = watch(vault.set_job(JOB_NAME, job_payload(**CANCELLED_AFTER_SNAPSHOT)), *flags, "--output", "json")
+    assert done.code == 1
+    assert json.loads(done.out)["status"]["reason"] == "JobCancelled"
 
 
 def test_a_job_that_takes_too_long(vault: Vault, watch: Watch) -> None:

@@ -33,6 +33,20 @@ OPERATION = "09e70001-5e1f-4000-8000-000000000001"
 NOW = datetime(2018, 5, 21, 9, 0, 0, tzinfo=UTC)
 """A moment after the end of the job that ``job_payload`` describes."""
 
+CANCELLED_AFTER_SNAPSHOT: Mapping[str, Any] = {
+    "status": "CompletedWithWarnings",
+    "errorDetails": [
+        {"errorCode": 400158, "errorTitle": "UserErrorJobSuccessfullyCancelled", "errorString": "Job is cancelled."}
+    ],
+    "extendedInfo": {
+        "tasksList": [
+            {"taskId": "Take Snapshot", "status": "Completed"},
+            {"taskId": "Transfer data to vault", "status": "Cancelled"},
+        ]
+    },
+}
+"""Overrides for ``job_payload``: a VM backup that was cancelled after its snapshot, as Azure reports it."""
+
 ABSENT = object()
 """As an override: leave the field out."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backupjobwatch.core.data_protection import parse_job
-from backupjobwatch.core.jobs import JobError
+from backupjobwatch.core.jobs import JobError, Outcome
 from tests.support.builders import dp_job_payload
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ def _inner(depth: int) -> dict[str, Any] | None:
         ({"code": "One", "additionalInfo": {"Other": "x"}}, "One"),
         ({"embeddedInnerError": {"code": "Two"}}, "Two"),
         ({"code": "One", "embeddedInnerError": {"code": "Two", "embeddedInnerError": None}}, "One < Two"),
+        ({"code": "Success", "additionalInfo": {"DetailedNonLocalisedMessage": "It broke."}}, "It broke."),
+        ({"code": "One", "additionalInfo": {"detailedNonLocalizedMessage": "It broke."}}, "One: It broke."),
+        ({"code": "One", "detailedNonLocalizedMessage": "It broke."}, "One: It broke."),
+        ({"code": "One", "innerError": {"code": "Two"}}, "One < Two"),
+        ({"additionalInfo": {"DetailedNonLocalisedMessage": "from 10.0.0.4:443"}}, "from [internal address]"),
         (_inner(3), "C3 < C2 < C1"),
         (_inner(9), "C9 < C8 < C7 < C6 < C5"),
     ],
@@ -104,3 +109,10 @@ def test_warnings(target: str | None, resource: str | None, expected: str | None
 def test_warnings_that_say_nothing(warning: Any) -> None:
     """A warning without words is none."""
     assert extended(warningDetails=[warning]).warnings == ()
+
+
+def test_cancelled_job_with_warnings() -> None:
+    """A cancelled task of a job that ends as CompletedWithWarnings means that the job was cancelled."""
+    tasks = [{"taskName": "Trigger Backup", "taskStatus": "Completed"}, {"taskName": "Copy", "taskStatus": "Cancelled"}]
+    assert job(status="CompletedWithWarnings", extendedInfo={"subTasks": tasks}).outcome is Outcome.CANCELLED
+    assert job(status="CompletedWithWarnings", extendedInfo={"subTasks": tasks[:1]}).outcome is not Outcome.CANCELLED

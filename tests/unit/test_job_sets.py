@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +124,16 @@ def test_accepted_warnings_and_a_failure() -> None:
     observation = jobs_of("CompletedWithWarnings", "Failed")
 
     assert verdict(observation, completedWithWarnings="Succeeded")[:2] == ("Failed", "JobFailed")
+
+
+def test_accepted_warnings_and_a_cancelled_job() -> None:
+    """Nor do they hide a job that was cancelled and that Azure ends as CompletedWithWarnings."""
+    cancelled = {"tasksList": [{"taskId": "Transfer data to vault", "status": "Cancelled"}]}
+    warned, (job_cancelled,) = jobs("CompletedWithWarnings"), jobs("CompletedWithWarnings", extendedInfo=cancelled)
+    observation = JobSet(jobs=(*warned, replace(job_cancelled, name=name_of(1))), not_started=())
+
+    assert verdict(observation, completedWithWarnings="Succeeded")[:2] == ("Failed", "JobCancelled")
+    assert deciding_job(observation) == observation.jobs[1]
 
 
 @pytest.mark.parametrize(

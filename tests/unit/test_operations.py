@@ -142,20 +142,33 @@ def test_names_that_are_no_guids(properties: dict[str, Any]) -> None:
             "dp-opstatus-failed",
             (
                 "The operation ended as Failed. "
-                "UserErrorKubernetesBackupExtensionNotFoundError: The cluster has no backup extension."
+                "UserErrorKubernetesBackupExtensionNotFoundError: The cluster has no backup extension. "
+                "Install the extension in the cluster and run the operation again. See https://aka.ms/aksclusterbackup"
             ),
         ),
     ],
 )
 def test_failures_on_record(name: str, message: str) -> None:
     """An operation that failed says so in Azure's words."""
-    assert read_operation(payload(name)) == OperationFailure(message=message)
+    failure = read_operation(payload(name))
+
+    assert isinstance(failure, OperationFailure)
+    assert failure.message == message
+    assert failure.errors
 
 
 @pytest.mark.parametrize(
     ("operation", "message"),
     [
         ({"status": "Canceled"}, "The operation ended as Canceled."),
+        ({"status": "Cancelled"}, "The operation ended as Cancelled."),
+        ({"status": "cancelled", "error": {"code": "C", "message": "M."}}, "The operation ended as cancelled. C: M."),
+        ({"status": "Invalid"}, "The operation ended as Invalid."),
+        ({"status": "Invalid", "error": {"code": "C", "message": "M."}}, "The operation ended as Invalid. C: M."),
+        (
+            {"status": "Failed", "error": {"ErrorCode": "C", "Message": {"Value": "M."}}},
+            "The operation ended as Failed. C: M.",
+        ),
         ({"status": "failed", "error": None}, "The operation ended as failed."),
         ({"status": "Failed", "error": "text"}, "The operation ended as Failed."),
         ({"status": "Failed", "error": {"code": "C"}}, "The operation ended as Failed. C"),
@@ -165,8 +178,11 @@ def test_failures_on_record(name: str, message: str) -> None:
     ],
 )
 def test_failures(operation: dict[str, Any], message: str) -> None:
-    """Failed and canceled operations are failures, with as many words as there are; a job they name is not followed."""
-    assert read_operation(operation) == OperationFailure(message=message)
+    """Failed, canceled and invalid operations are failures. A job that they name is not followed."""
+    failure = read_operation(operation)
+
+    assert isinstance(failure, OperationFailure)
+    assert failure.message == message
 
 
 def test_failure_has_no_secrets() -> None:
@@ -184,7 +200,6 @@ def test_failure_has_no_secrets() -> None:
     [
         (payload("opstatus-inprogress"), "InProgress"),
         (payload("dp-opstatus-inprogress"), "Inprogress"),
-        ({"status": "Invalid"}, "Invalid"),
         ({"status": "SomethingNew"}, "SomethingNew"),
         ({"status": "InProgress", "properties": {"jobId": JOB_NAME}}, "InProgress"),
         ({"status": None}, "no status"),
@@ -199,3 +214,11 @@ def test_waiting(operation: dict[str, Any], status: str) -> None:
     assert found == Waiting(
         reason="Progressing", message=f"The operation has not started its job yet: Azure reports {status}."
     )
+
+
+def test_waiting_with_an_error() -> None:
+    """An unknown status with an error is not an end, but the message has Azure's words."""
+    found = read_operation({"status": "Queued", "error": {"code": "C", "message": "M."}})
+
+    assert isinstance(found, Waiting)
+    assert found.message == "The operation has not started its job yet: Azure reports Queued. C: M."

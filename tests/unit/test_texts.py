@@ -166,3 +166,47 @@ def test_clean_twice() -> None:
     once = clean(f"\u001b[1m {BLOB}?{SAS} {JWT} {'x' * 300}", 200)
 
     assert clean(once, 200) == once
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("net.tcp://pod01-prot.internal:9443/Svc/a?b failed", "[internal address] failed"),
+        ("Endpoint 'NET.PIPE://localhost/x' is gone", "Endpoint '[internal address]' is gone"),
+        ("no answer from 10.11.12.13.", "no answer from [internal address]."),
+        ("dial tcp 10.0.0.4:443: i/o timeout", "dial tcp [internal address]: i/o timeout"),
+        ("https://10.1.2.3:8443/x failed", "https://[internal address]/x failed"),
+        ("(172.16.0.1),(172.31.255.255)", "([internal address]),([internal address])"),
+        ("192.168.1.1, 169.254.169.254, 127.0.0.1, 100.64.0.9", ", ".join(["[internal address]"] * 4)),
+        ("fd00::12 and fe80::1%eth0 and ::1", "[internal address] and [internal address] and [internal address]"),
+        ("[fd12:3456:789a:1:2:3:4:5]:443", "[[internal address]]:443"),
+    ],
+)
+def test_internal_addresses(text: str, redacted: str) -> None:
+    """Addresses inside private networks are redacted from texts, and stay where names are compared."""
+    assert clean(text, 1024, redact_addresses=True) == redacted
+    assert clean(text, 1024) == text
+    assert clean(redacted, 1024, redact_addresses=True) == redacted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "20.40.60.80 168.63.129.16 172.15.0.1 172.32.0.1 192.169.0.1 100.128.0.1 100.63.0.1 11.0.0.1",
+        "Windows 10.0.17763.1 and 10.0.20348",
+        "v10.2.0.1 and 1.10.2.0.1 and 10.2.0.1.5",
+        "2026-03-04T01:00:00.1234567Z",
+        "fc:aa:15:00:00:01:22 fd00 f00d:: 2001:db8::1 C::1D",
+        "d0d00001-5e1f-4000-8000-000000000001",
+        "See https://aka.ms/x. Then retry. Then call.",
+    ],
+)
+def test_other_addresses(text: str) -> None:
+    """Public addresses, versions, times and IDs stay."""
+    assert clean(text, 1024, redact_addresses=True) == text
+
+
+def test_long_text_with_addresses() -> None:
+    """A long row of address-like text is sanitized in time linear to the limit."""
+    for part in ("10.0.0.", "fd00:", "::1", "net.tcp://", "1."):
+        assert len(clean(part * 10**6, 256, redact_addresses=True)) <= 256

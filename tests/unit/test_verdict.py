@@ -89,6 +89,36 @@ def test_accepting_warnings_accepts_nothing_else() -> None:
         assert _judge(job(status=status), completedWithWarnings="Succeeded").phase == "Failed"
 
 
+def test_accepted_warnings_and_a_cancelled_job() -> None:
+    """A job that was cancelled after its snapshot fails, though Azure ends it as CompletedWithWarnings."""
+    error = {"errorCode": 400158, "errorTitle": "UserErrorJobSuccessfullyCancelled", "errorString": "Job is cancelled."}
+    for accepted in ("Succeeded", "Failed"):
+        verdict = _judge(job(status="CompletedWithWarnings", errorDetails=[error]), completedWithWarnings=accepted)
+        assert (verdict.phase, verdict.reason) == ("Failed", "JobCancelled")
+        assert verdict.message == (
+            "Backup of uttestvmub1 was cancelled after 20m23s. "
+            "400158 UserErrorJobSuccessfullyCancelled: Job is cancelled. Azure reports CompletedWithWarnings."
+        )
+
+
+@pytest.mark.parametrize(
+    ("dynamic", "message"),
+    [
+        ("VSS timeout", "400239 GuestAgent: No answer. Details: VSS timeout. Look."),
+        ("Is the agent running?", "400239 GuestAgent: No answer. Details: Is the agent running? Look."),
+        ("no  answer", "400239 GuestAgent: No answer. Look."),
+        ("GuestAgent: No answer.", "400239 GuestAgent: No answer. Look."),
+        ("", "400239 GuestAgent: No answer. Look."),
+        ("x" * 900, f"400239 GuestAgent: No answer. Details: {'x' * 299}… Look."),
+        ("dial net.tcp://pod1:9443/x", "400239 GuestAgent: No answer. Details: dial [internal address]. Look."),
+    ],
+)
+def test_dynamic_message(dynamic: str, message: str) -> None:
+    """The dynamic message stands beside the error if it says more, and leaves room for the recommendation."""
+    failed = job(status="Failed", errorDetails=[ERROR], extendedInfo={"dynamicErrorMessage": dynamic})
+    assert _judge(failed).message == f"Backup of uttestvmub1 failed after 20m23s. {message}"
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

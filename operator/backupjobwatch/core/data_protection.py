@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backupjobwatch.core.azure_errors import read_error
 from backupjobwatch.core.durations import parse_duration
 from backupjobwatch.core.jobs import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS, Job, JobError, RecoveryPoint, Task
 from backupjobwatch.core.payloads import (
     LINE,
     STATUS_WORD,
-    TEXT,
     Reader,
     boolean,
     count,
@@ -27,25 +27,22 @@ from backupjobwatch.core.times import parse_time
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_DEPTH = 5
-"""Errors behind an error that are read: each is embedded in the one before."""
-
 
 def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
     """Read a job: the answer to a GET, or, *partial*, an item of a list (where ``extendedInfo`` is null)."""
     read = Reader()
     properties = mapping(payload.get("properties"))
     extended = mapping(properties.get("extendedInfo"))
-    resource_id = read.word(payload.get("id"), LINE)
+    resource_id = read.name(payload.get("id"), LINE)
     start_time, end_time = (parse_time(properties.get(name)) for name in ("startTime", "endTime"))
     duration = parse_duration(properties.get("duration"))
     if duration is None and start_time and end_time:
         duration = end_time - start_time
-    instance, source = (read.word(properties.get(name)) for name in ("backupInstanceFriendlyName", "dataSourceName"))
+    instance, source = (read.name(properties.get(name)) for name in ("backupInstanceFriendlyName", "dataSourceName"))
     details = read.properties(extended.get("additionalDetails"))
     return Job(
         resource_id=resource_id,
-        name=read.word(payload.get("name")) or read.word(last_segment(resource_id)),
+        name=read.name(payload.get("name")) or read.name(last_segment(resource_id)),
         job_type=read.term(properties.get("dataSourceType")),
         status=read.term(properties.get("status")),
         operation=read.term(properties.get("operation")),
@@ -69,7 +66,7 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
         source_recovery_point=_recovery_point(read, extended.get("sourceRecoverPoint")),
         target_recovery_point=_recovery_point(read, extended.get("targetRecoverPoint")),
         aliases=(source,) if instance and source else (),
-        container=last_segment(read.word(properties.get("backupInstanceId"), LINE)),
+        container=last_segment(read.name(properties.get("backupInstanceId"), LINE)),
         cut=tuple(sorted(read.cut)),
         partial=partial,
     )
@@ -89,7 +86,7 @@ def _tasks(read: Reader, value: object) -> Iterator[Task]:
 
 def _errors(read: Reader, value: object) -> Iterator[JobError]:
     for item in mappings(value):
-        error = _error(read, item)
+        error = read_error(read, item)
         if error.code or error.message or error.recommendations:
             yield error
 
@@ -107,29 +104,6 @@ def _warnings(read: Reader, value: object) -> Iterator[JobError]:
                 cause=warning.cause,
                 retryable=warning.retryable,
             )
-
-
-def _error(read: Reader, item: Mapping[str, Any]) -> JobError:
-    return JobError(
-        code=read.word(item.get("code")),
-        title=None,
-        message=read.word(item.get("message"), TEXT),
-        recommendations=read.recommendations(item.get("recommendedAction")),
-        target=read.word(item.get("target")),
-        cause=read.word(" < ".join(_causes(read, item.get("innerError"))), TEXT),
-        retryable=boolean(item.get("isRetryable")),
-    )
-
-
-def _causes(read: Reader, value: object) -> Iterator[str]:
-    """The codes and details of the errors behind an error, the nearest first."""
-    for _ in range(_DEPTH):
-        inner = mapping(value)
-        details = mapping(inner.get("additionalInfo")).get("DetailedNonLocalisedMessage")
-        text = ": ".join(filter(None, (read.word(inner.get("code")), read.word(details, LINE))))
-        if text:
-            yield text
-        value = inner.get("embeddedInnerError")
 
 
 def _recovery_point(read: Reader, value: object) -> RecoveryPoint | None:

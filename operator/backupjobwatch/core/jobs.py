@@ -34,6 +34,10 @@ class Outcome(Enum):
 
 
 _OUTCOMES = {outcome.value.lower(): outcome for outcome in Outcome if outcome is not Outcome.UNKNOWN}
+_COMPLETED = frozenset({Outcome.COMPLETED, Outcome.COMPLETED_WITH_WARNINGS})
+_CANCELLED_TASK = frozenset({"cancelled", "canceled"})
+CANCELLED_CODES: Final = frozenset({"400158", "usererrorjobsuccessfullycancelled"})
+"""Error code and title, in lowercase, of a job that was cancelled."""
 _RUNNING = frozenset({Outcome.IN_PROGRESS, Outcome.CANCELLING, Outcome.UNKNOWN})
 
 
@@ -125,8 +129,23 @@ class Job:
 
     @property
     def outcome(self) -> Outcome:
-        """What the status means; compared without regard to letter case."""
-        return _OUTCOMES.get((self.status or "").lower(), Outcome.UNKNOWN)
+        """What the status means, in any letter case. A cancelled job is cancelled whatever Azure calls its end."""
+        outcome = _OUTCOMES.get((self.status or "").lower(), Outcome.UNKNOWN)
+        if outcome in _COMPLETED and self._was_cancelled(outcome):
+            return Outcome.CANCELLED
+        return outcome
+
+    def _was_cancelled(self, outcome: Outcome) -> bool:
+        """Tell whether errors or tasks say that the job was cancelled.
+
+        A VM backup that is cancelled after its snapshot ends as CompletedWithWarnings: there is a snapshot, but no
+        recovery point in the vault.
+        """
+        named = {(text or "").lower() for error in (*self.errors, *self.warnings) for text in (error.code, error.title)}
+        if not named.isdisjoint(CANCELLED_CODES):
+            return True
+        tasks = {(task.status or "").lower() for task in self.tasks}
+        return outcome is Outcome.COMPLETED_WITH_WARNINGS and not tasks.isdisjoint(_CANCELLED_TASK)
 
     @property
     def ended(self) -> bool:

@@ -60,8 +60,8 @@ def mirror_job(job: Job, previous: Mapping[str, Any]) -> dict[str, Any]:
             ],
             properties=dict(job.properties),
         ),
-        "errors": _errors(job.errors),
-        "warnings": _errors(job.warnings),
+        "errors": mirror_errors(job.errors),
+        "warnings": mirror_errors(job.warnings),
     }
     if job.partial:
         if str((previous.get("job") or {}).get("name")).lower() != str(job.name).lower():
@@ -76,7 +76,8 @@ def present(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None and value not in ([], {})}
 
 
-def _errors(errors: Iterable[JobError]) -> list[dict[str, Any]]:
+def mirror_errors(errors: Iterable[JobError]) -> list[dict[str, Any]]:
+    """Write *errors* as a list of a status."""
     return [
         present(
             code=error.code,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from backupjobwatch.core.jobs import Job
+from backupjobwatch.core.jobs import Job, JobError
 from backupjobwatch.errors import AzureError
 
 MAX_JOBS: Final = 50
@@ -31,9 +31,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationFailure:
-    """The operation that was to start a job failed or was cancelled: there will be none."""
+    """The operation ended without starting a job."""
 
     message: str
+    errors: tuple[JobError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

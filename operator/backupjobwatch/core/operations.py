@@ -10,33 +10,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.core.arm_ids import is_guid
+from backupjobwatch.core.azure_errors import describe, read_errors
 from backupjobwatch.core.observations import OperationFailure, PinnedJob, Waiting
-from backupjobwatch.core.payloads import TEXT, Reader, last_segment, mapping
+from backupjobwatch.core.payloads import Reader, last_segment, mapping
 from backupjobwatch.errors import OperationWithoutJob, UnexpectedResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_FAILED = frozenset({"failed", "canceled"})
+_ENDED = frozenset({"failed", "canceled", "cancelled", "invalid"})
+"""Statuses of an operation that starts no job. All but Succeeded and these are still running."""
 
 
 def read_operation(payload: Mapping[str, Any]) -> tuple[PinnedJob, ...] | Waiting | OperationFailure:
-    """Read an operation's status: the jobs it started, or why there are none, or none yet.
+    """Read an operation's status: the jobs it started, or why it started none, or none yet.
 
-    Raises OperationWithoutJob where it succeeded without naming one: that may be late, and is never success.
+    Raises OperationWithoutJob if the operation succeeded and names no job. Azure may name one later.
     """
     read = Reader()
     status = read.word(payload.get("status")) or "no status"
+    errors = read_errors(payload.get("error"))
+    text = describe(errors[0]) if errors else ""
     if status.lower() == "succeeded":
         jobs = tuple(_jobs(mapping(payload.get("properties"))))
         if not jobs:
-            raise OperationWithoutJob("The operation succeeded, and Azure names no job that it started.")
+            raise OperationWithoutJob(
+                f"The operation succeeded, and Azure names no job that it started. {text}".strip()
+            )
         return jobs
-    if status.lower() in _FAILED:
-        error = mapping(payload.get("error"))
-        words = filter(None, (read.word(error.get(name), TEXT) for name in ("code", "message")))
-        return OperationFailure(message=f"The operation ended as {status}. {': '.join(words)}".strip())
-    return Waiting(reason="Progressing", message=f"The operation has not started its job yet: Azure reports {status}.")
+    if status.lower() in _ENDED:
+        return OperationFailure(message=f"The operation ended as {status}. {text}".strip(), errors=errors)
+    message = f"The operation has not started its job yet: Azure reports {status}. {text}"
+    return Waiting(reason="Progressing", message=message.strip())
 
 
 def _jobs(properties: Mapping[str, Any]) -> Iterator[PinnedJob]:

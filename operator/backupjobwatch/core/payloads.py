@@ -31,14 +31,21 @@ class Reader:
         self.cut: set[str] = set()
 
     def word(self, value: object, limit: int = WORD) -> str | None:
-        """Read a string, or a number or boolean as one; None for nothing, for empty ones and for structures."""
+        """Read a string, number or boolean as text without internal addresses; None if empty or a structure."""
+        return self._text(value, limit, redact_addresses=True)
+
+    def name(self, value: object, limit: int = WORD) -> str | None:
+        """Read the name of a resource. It is compared with names in specs, so addresses in it stay."""
+        return self._text(value, limit, redact_addresses=False)
+
+    def _text(self, value: object, limit: int, *, redact_addresses: bool) -> str | None:
         if isinstance(value, bool):
             return str(value).lower()
         if isinstance(value, int) and abs(value) >= _LONGEST_NUMBER:
             return None
         if not isinstance(value, (str, int, float)):
             return None
-        text = clean(str(value), limit)
+        text = clean(str(value), limit, redact_addresses=redact_addresses)
         if text.endswith(CUT) and not str(value).rstrip().endswith(CUT):
             self.cut.add("texts")
         return text or None

@@ -37,20 +37,20 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
     read = Reader()
     properties = mapping(payload.get("properties"))
     extended = mapping(properties.get("extendedInfo"))
-    resource_id = read.word(payload.get("id"), LINE)
+    resource_id = read.name(payload.get("id"), LINE)
     start_time, end_time = (parse_time(properties.get(name)) for name in ("startTime", "endTime"))
     duration = parse_duration(properties.get("duration"))
     if duration is None and start_time and end_time:
         duration = end_time - start_time
     return Job(
         resource_id=resource_id,
-        name=read.word(payload.get("name")) or read.word(last_segment(resource_id)),
+        name=read.name(payload.get("name")) or read.name(last_segment(resource_id)),
         job_type=read.term(properties.get("jobType")),
         status=read.term(properties.get("status")),
         operation=read.term(properties.get("operation")),
         backup_management_type=read.term(properties.get("backupManagementType")),
         workload_type=read.term(properties.get("workloadType")),
-        entity_friendly_name=read.word(properties.get("entityFriendlyName")),
+        entity_friendly_name=read.name(properties.get("entityFriendlyName")),
         activity_id=read.word(properties.get("activityId")),
         start_time=start_time,
         end_time=end_time,
@@ -63,7 +63,7 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
         tasks=read.first(MAX_TASKS, "tasks", _tasks(read, extended.get("tasksList"))),
         properties=dict(read.first(MAX_PROPERTIES, "properties", read.properties(extended.get("propertyBag")))),
         errors=read.first(MAX_ERRORS, "errors", _errors(read, properties.get("errorDetails"))),
-        container=next(filter(None, (read.word(properties.get(name)) for name in _CONTAINERS)), None),
+        container=next(filter(None, (read.name(properties.get(name)) for name in _CONTAINERS)), None),
         cut=tuple(sorted(read.cut)),
         partial=partial,
     )

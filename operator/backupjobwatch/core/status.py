@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from backupjobwatch.core.conditions import Condition, write_conditions
 from backupjobwatch.core.fit import fit
 from backupjobwatch.core.jobs import Job
-from backupjobwatch.core.mirror import MIRRORED, mirror_job, present
+from backupjobwatch.core.mirror import MIRRORED, mirror_errors, mirror_job, present
 from backupjobwatch.core.notifications import next_notifications
-from backupjobwatch.core.observations import MAX_JOBS, JobSet, Observation, PinnedJob
+from backupjobwatch.core.observations import MAX_JOBS, JobSet, Observation, OperationFailure, PinnedJob
 from backupjobwatch.core.payloads import TEXT
 from backupjobwatch.core.texts import clean
 from backupjobwatch.core.times import format_time
@@ -83,6 +83,8 @@ def _write(
         mirrored = mirror_job(job, previous)
         if job.cut:
             note = f" Azure's answer is longer than is kept here: {', '.join(job.cut)} were cut."
+    elif isinstance(job, OperationFailure):
+        mirrored = {**mirrored, "errors": mirror_errors(job.errors)}
     message = clean(verdict.message, TEXT - len(note)) + note
     # Where the deadline ends the watch without a poll, there will be none that could be waited for.
     handled = watch.requested_at if polled or observation is None or verdict.final else None

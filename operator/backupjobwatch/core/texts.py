@@ -1,4 +1,4 @@
-"""Foreign text, made fit for a status: printable, bounded, and without secrets."""
+"""Sanitizes text from outside for a status: printable, bounded, and without secrets and internal addresses."""
 
 from __future__ import annotations
 
@@ -16,22 +16,41 @@ _SECRET = re.compile(
 _HARMLESS = frozenset({"linkid", "clcid", "view", "tabs", "ocid"})
 """Parameters of Microsoft's documentation links. All others may be part of a signature (SAS, operation URLs)."""
 
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+_INTERNAL = re.compile(
+    # WCF endpoints. No other product uses these schemes.
+    r"\bnet\.(?:tcp|pipe|msmq)://[^\s\"'<>,;)\]]+"
+    # RFC 1918, shared address space (RFC 6598), loopback and link-local, each with its port.
+    rf"|(?<![\w.])(?:(?:10|127)(?:\.{_OCTET}){{3}}|(?:192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01])"
+    rf"|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7]))(?:\.{_OCTET}){{2}})(?!\w|\.\d)(?::\d{{1,5}}\b)?"
+    # IPv6 loopback, unique local and link-local addresses.
+    r"|(?<![\w:])(?:(?:f[cd][0-9a-f]{2}|fe[89ab][0-9a-f]):[0-9a-f:]*[0-9a-f:](?:%\w+)?|::1)(?![\w:])",
+    re.IGNORECASE,
+)
+_DOTS, _COLONS = 3, 7
+INTERNAL = "[internal address]"
+"""Replaces an address inside a private network, which is of no use to a reader and may reveal a network's layout."""
+
 CUT = "…"
 """Ends a text that was too long."""
 
 
-def clean(text: str, limit: int) -> str:
+def clean(text: str, limit: int, *, redact_addresses: bool = False) -> str:
     r"""Return *text* as one printable line of at most *limit* characters, without tokens and signed URL queries.
 
-    Azure's messages hold ``\\r\\n``, and anybody who names a backup item can put terminal escapes into one.
-    A cut text ends in an ellipsis, so that a reader can tell.
+    *redact_addresses* also redacts internal addresses. It is for texts, not for names: names are compared.
+    Azure's messages contain ``\\r\\n``, and the name of a backup item can contain terminal escapes.
+    A truncated text ends in an ellipsis.
     """
-    # Enough of it: an error of megabytes is not worth the regular expressions.
+    # Bound the work of the regular expressions.
     enough = 4 * limit + 4096
     kept = text[:enough]
     if "://" in kept or "eyJ" in kept or "=" in kept:  # else no pattern matches; most texts are a word or two
         for pattern, replacement in _SECRETS:
             kept = pattern.sub(replacement, kept)
+    # Most texts have too few dots and colons for an address: skip the expression for them.
+    if redact_addresses and (kept.count(".") >= _DOTS or "::" in kept or "://" in kept or kept.count(":") >= _COLONS):
+        kept = _INTERNAL.sub(INTERNAL, kept)
     if not kept.isprintable():
         kept = "".join(character if character.isprintable() else " " for character in kept)
     kept = " ".join(kept.split())

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from backupjobwatch.core.azure_errors import describe
 from backupjobwatch.core.durations import format_duration
 from backupjobwatch.core.jobs import Job, Outcome
 from backupjobwatch.core.observations import JobSet, Observation, OperationFailure, Waiting
+from backupjobwatch.core.texts import clean
 from backupjobwatch.core.times import parse_time
 from backupjobwatch.errors import AzureError, Grace, NotAsked
 
@@ -23,6 +25,9 @@ MIN_RUN: Final = 3
 
 STALE: Final = timedelta(minutes=10)
 """How old an observation may be before a watch that could not ask says so."""
+
+_MAX_DETAILS: Final = 300
+"""Characters of the dynamic message, so that the recommendation after it fits. ``extendedInfo`` has all of it."""
 
 PENDING: Final = "Pending"
 RUNNING: Final = "Running"
@@ -124,7 +129,9 @@ def _judge_job(job: Job, spec: WatchSpec) -> Verdict:
         case Outcome.FAILED:
             phase, message = FAILED, f"{job.title} failed{lasted}. {_explain(job)}"
         case Outcome.CANCELLED:
-            phase, message = FAILED, f"{job.title} was cancelled{lasted}. {_explain(job)}"
+            # Azure also reports a cancelled job as CompletedWithWarnings: say why that is no warning to accept.
+            words = "" if (job.status or "").lower().startswith("cancel") else f" Azure reports {job.status}."
+            phase, message = FAILED, f"{job.title} was cancelled{lasted}. {_explain(job)}{words}"
         case Outcome.UNKNOWN:
             phase = RUNNING
             told = f"the status {job.status}, which is not known here" if job.status else "no status"
@@ -167,12 +174,10 @@ def deciding_job(observation: JobSet) -> Job | None:
 
 
 def _explain(job: Job) -> str:
-    """Azure's first error, and what it recommends."""
-    for error in (*job.errors, *job.warnings):
-        head = " ".join(filter(None, (error.code, error.title)))
-        text = ": ".join(filter(None, (head, error.message)))
-        return " ".join(filter(None, (text, *error.recommendations[:1])))
-    return job.dynamic_error_message or ""
+    """Return Azure's first error with its first recommendation, and the dynamic message if it adds something."""
+    details = job.dynamic_error_message and clean(job.dynamic_error_message, _MAX_DETAILS)
+    errors = (*job.errors, *job.warnings)
+    return describe(errors[0], details=details) if errors else details or ""
 
 
 def _keep(watch: Watch, observation: NotAsked, now: datetime, asked: datetime | None) -> Verdict:
