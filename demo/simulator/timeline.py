@@ -40,7 +40,7 @@ class Transfer:
             "endTime": timestamp(start + ends) if ended else NO_TIME,
             "instanceId": "0",
             "progressPercentage": percentage,
-            "taskExecutionDetails": f"{self.gigabytes * share:.1f} GB of {self.gigabytes:.1f} GB transferred",
+            "taskExecutionDetails": f"{round(self.gigabytes * share, 2):g} GBs / {self.gigabytes:g} GBs Transferred",
         }
         extended = dict(properties.get("extendedInfo", {}))
         extended["tasksList"] = [

@@ -71,7 +71,10 @@ class BackupVault(AnyVault):
 
     def _job_properties(self, properties: dict[str, Any]) -> dict[str, Any]:
         vault = {"subscriptionId": self.subscription_id, "vaultName": self.name, "supportedActions": []}
-        return {**_NULLS, **vault, **properties}
+        properties = {**_NULLS, **vault, **properties}
+        # Azure reports no duration until the job has ended.
+        zero = "00:00:00" if ":" in str(properties.get("duration")) else "PT0S"
+        return properties if properties["endTime"] else {**properties, "duration": zero}
 
     def _listed_properties(self, properties: Mapping[str, Any]) -> dict[str, Any]:
         return {**properties, "extendedInfo": None}

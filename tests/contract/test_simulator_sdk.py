@@ -121,7 +121,7 @@ def test_reads_typed_fields(sim: AzureSimulator) -> None:
     assert job.extended_info.progress_percentage == 50.0
     assert job.extended_info.estimated_remaining_duration == "00:12:20"
     assert [(task.task_id, task.status, task.task_execution_details) for task in job.extended_info.tasks_list] == [
-        ("Transfer data from vault", "InProgress", "12.4 GB of 24.8 GB transferred")
+        ("Transfer data from vault", "InProgress", "12.4 GBs / 24.8 GBs Transferred")
     ]
 
 

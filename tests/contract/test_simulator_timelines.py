@@ -93,7 +93,7 @@ def test_restore_progresses(sim: AzureSimulator, get: Get) -> None:
         25,
         "00:18:30",
     )
-    assert (task["taskExecutionDetails"], task["endTime"]) == ("6.2 GB of 24.8 GB transferred", "0001-01-01T00:00:00")
+    assert (task["taskExecutionDetails"], task["endTime"]) == ("6.2 GBs / 24.8 GBs Transferred", "0001-01-01T00:00:00")
     sim.clock.advance(2000)
     job = get(path).json()["properties"]
     (task,) = _tasks(job)

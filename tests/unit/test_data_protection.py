@@ -114,7 +114,7 @@ def test_running() -> None:
     read = parse_job(payload("dp-job-aks-inprogress"))
 
     assert (read.end_time, read.errors, read.warnings, read.properties) == (None, (), (), {})
-    assert (read.ended, read.duration) == (False, timedelta(seconds=41, microseconds=120000))
+    assert (read.ended, read.duration) == (False, timedelta())
     assert [(task.task_id, task.status, task.progress_percent) for task in read.tasks] == [
         ("Trigger Backup", "InProgress", None)
     ]

@@ -206,29 +206,6 @@ def test_no_time(sentinel: str) -> None:
     assert (read.start_time, read.end_time, read.duration) == (None, None, None)
 
 
-@pytest.mark.parametrize("duration", [ABSENT, None, "", "P1Y", "soon", "9" * 5000 + ":00:00"])
-def test_reckoned_duration(duration: Any) -> None:
-    """Without a duration that can be read, that of an ended job is the time between start and end."""
-    read = job(duration=duration, startTime="2018-05-21T08:00:00Z", endTime="2018-05-21T08:20:23.5")
-
-    assert read.duration == timedelta(minutes=20, seconds=23.5)
-    assert job(duration=duration, endTime=ABSENT).duration is None
-    assert job(duration=duration, startTime=ABSENT).duration is None
-
-
-@pytest.mark.parametrize("text", ["00:20:23.0896697", "PT20M23.0896697S", "PT1223.0896697S"])
-def test_duration(text: str) -> None:
-    """Azure's own duration, in both formats, goes before what could be reckoned."""
-    assert job(duration=text, endTime=ABSENT).duration == timedelta(seconds=1223, microseconds=89670)
-
-
-def test_negative_duration() -> None:
-    """Clocks that disagree give a negative duration, not a crash."""
-    read = job(duration=ABSENT, startTime="2018-05-21T08:00:05Z", endTime="2018-05-21T08:00:00Z")
-
-    assert read.duration == timedelta(seconds=-5)
-
-
 @pytest.mark.parametrize(
     ("actions", "cancellable"),
     [

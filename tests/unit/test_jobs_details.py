@@ -88,6 +88,7 @@ def test_progress(value: Any, percent: int | None) -> None:
     [
         ("01:31:05", "1h31m5s"),
         ("PT1H31M5.9S", "1h31m5s"),
+        ("-PT1M", "0s"),
         ("1.02:03:04", "26h3m4s"),
         ("about an hour", "about an hour"),
         (90, "90"),

@@ -11,6 +11,7 @@ import pytest
 from backupjobwatch.core.data_protection import parse_job as parse_data_protection
 from backupjobwatch.core.mirror import MIRRORED, mirror_job, present
 from backupjobwatch.core.observations import JobSet, PinnedJob
+from backupjobwatch.core.transitions import needs_write
 from tests.property.oracles import check_status
 from tests.support.azure import payload
 from tests.support.builders import ABSENT, NOW, dp_job_payload, job, running_job, settle, watch_body
@@ -31,7 +32,7 @@ def test_present() -> None:
 
 def test_all_is_mirrored() -> None:
     """A job from a GET fills every field that is Azure's, and a status takes no other from it."""
-    assert set(mirror_job(job(), {})) == set(MIRRORED)
+    assert set(mirror_job(job(), {}, now=NOW)) == set(MIRRORED)
 
 
 def test_partial() -> None:
@@ -103,6 +104,19 @@ def test_partial_of_another_of_several_jobs() -> None:
     assert status["job"]["name"] == names[1]
     assert "activityId" not in status["job"]
     assert not {"extendedInfo", "errors"} & status.keys()
+
+
+@pytest.mark.parametrize("duration", ["PT0S", "00:00:00", "-PT4M20.8890416S", None])
+@pytest.mark.parametrize("partial", [True, False])
+def test_running_duration(duration: str | None, partial: bool) -> None:  # noqa: FBT001
+    """A running job whose duration Azure reports as zero, negative or null has the time since its start."""
+    answer = dp_job_payload(duration=duration, startTime="2018-05-21T08:55:39.6Z")
+    body = settle(watch_body(), parse_data_protection(answer, partial=partial), NOW)
+    later = settle(body, parse_data_protection(answer, partial=partial), NOW + timedelta(minutes=1))["status"]
+
+    assert (body["status"]["duration"], body["status"]["durationSeconds"]) == ("4m20s", 260)
+    assert (later["duration"], later["durationSeconds"]) == ("5m20s", 320)
+    assert not needs_write(body["status"], later, heartbeat=timedelta(hours=1))
 
 
 @pytest.mark.parametrize("name", ["dp-job-aks-failed", "dp-job-restore-completed-iso"])

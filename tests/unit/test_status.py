@@ -89,8 +89,8 @@ def test_errors() -> None:
 
 
 def test_zeros_are_told() -> None:
-    """Zero and false are something: they are told."""
-    status = _status(duration="PT0S", isUserTriggered=False, extendedInfo={"progressPercentage": 0})
+    """Zero and false are values: the status has them."""
+    status = _status(duration="PT0S", endTime=ABSENT, isUserTriggered=False, extendedInfo={"progressPercentage": 0})
 
     assert (status["duration"], status["durationSeconds"]) == ("0s", 0)
     assert status["extendedInfo"]["progressPercent"] == 0
@@ -124,7 +124,8 @@ def test_cancellable(status: str, actions: Any, cancellable: bool | None) -> Non
 def test_answer_replaces_answer() -> None:
     """The last answer is mirrored whole: nothing of an older one is left beside it."""
     body = settle(watch_body(), running_job(errorDetails=[{"errorCode": 5}]), NOW)
-    status = settle(body, running_job(errorDetails=ABSENT, extendedInfo=ABSENT, duration=ABSENT), NOW)["status"]
+    silent = running_job(errorDetails=ABSENT, extendedInfo=ABSENT, duration=ABSENT, startTime=ABSENT)
+    status = settle(body, silent, NOW)["status"]
 
     assert not {"errors", "extendedInfo", "duration", "durationSeconds"} & set(status)
 

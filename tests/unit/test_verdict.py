@@ -129,7 +129,7 @@ def test_dynamic_message(dynamic: str, message: str) -> None:
         ({"errorDetails": [{}, {"errorTitle": "t"}, ERROR]}, "failed after 20m23s. t"),
         ({"extendedInfo": {"dynamicErrorMessage": "VSS timeout"}}, "failed after 20m23s. VSS timeout"),
         ({"duration": None, "endTime": None}, "failed."),
-        ({"duration": "PT0S"}, "failed after 0s."),
+        ({"duration": "PT0S", "endTime": None}, "failed after 0s."),
     ],
 )
 def test_explanation(fields: dict[str, Any], message: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.core.azure_errors import read_error
-from backupjobwatch.core.durations import parse_duration
 from backupjobwatch.core.jobs import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS, Job, JobError, RecoveryPoint, Task
 from backupjobwatch.core.payloads import (
     LINE,
@@ -17,6 +16,7 @@ from backupjobwatch.core.payloads import (
     Reader,
     boolean,
     count,
+    job_duration,
     last_segment,
     mapping,
     mappings,
@@ -35,9 +35,6 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
     extended = mapping(properties.get("extendedInfo"))
     resource_id = read.name(payload.get("id"), LINE)
     start_time, end_time = (parse_time(properties.get(name)) for name in ("startTime", "endTime"))
-    duration = parse_duration(properties.get("duration"))
-    if duration is None and start_time and end_time:
-        duration = end_time - start_time
     instance, source = (read.name(properties.get(name)) for name in ("backupInstanceFriendlyName", "dataSourceName"))
     details = read.properties(extended.get("additionalDetails"))
     return Job(
@@ -52,7 +49,7 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
         activity_id=read.word(properties.get("activityID")),
         start_time=start_time,
         end_time=end_time,
-        duration=duration,
+        duration=job_duration(properties.get("duration"), start_time, end_time),
         cancellable=None,
         user_triggered=boolean(properties.get("isUserTriggered")),
         progress_percent=None,

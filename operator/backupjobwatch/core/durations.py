@@ -1,4 +1,4 @@
-"""Durations: both of Azure's formats in, Go's out, and Go's in where people write them."""
+"""Durations: parse Azure's two formats and Go's, and write Go's."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _LONGEST = timedelta(days=100 * 365)
 
 
 def parse_duration(value: object) -> timedelta | None:
-    """Read a duration of Azure's, ISO 8601 (``PT20M23.0896697S``) or .NET (``00:20:23.0896697``), of either sign.
+    """Parse one of Azure's durations: ISO 8601 (``PT20M23.0896697S``) or .NET (``00:20:23.0896697``).
 
-    None for what is neither: years and months too, which have no length of their own.
+    Returns None for any other value, and for years and months, which have no fixed length. A negative duration becomes
+    zero: Azure sends one for a job whose start time is ahead of the clock of the server that answers.
     """
     if not isinstance(value, str):
         return None
@@ -31,7 +32,7 @@ def parse_duration(value: object) -> timedelta | None:
         return None
     if not isinstance(duration, timedelta) or abs(duration) > _LONGEST:
         return None
-    return duration
+    return max(duration, timedelta())
 
 
 def _parse_dotnet(text: str) -> timedelta:

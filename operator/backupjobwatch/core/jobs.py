@@ -6,6 +6,7 @@ Unknown words are carried, malformed values left out. ``recovery_services`` and 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from enum import Enum
 from itertools import pairwise
 from operator import attrgetter
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
 MAX_TASKS: Final = 50
 MAX_PROPERTIES: Final = 50
@@ -39,6 +40,7 @@ _CANCELLED_TASK = frozenset({"cancelled", "canceled"})
 CANCELLED_CODES: Final = frozenset({"400158", "usererrorjobsuccessfullycancelled"})
 """Error code and title, in lowercase, of a job that was cancelled."""
 _RUNNING = frozenset({Outcome.IN_PROGRESS, Outcome.CANCELLING, Outcome.UNKNOWN})
+_ZERO = timedelta()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +153,15 @@ class Job:
     def ended(self) -> bool:
         """Whether the job has come to its end. A status that nobody knows is no end."""
         return self.outcome not in _RUNNING
+
+    def elapsed(self, now: datetime) -> timedelta | None:
+        """Return how long the job took, or how long it has run at *now*.
+
+        Azure's own duration wins if it says something. Backup vaults send ``PT0S`` for the whole run of a job.
+        """
+        if self.ended or self.duration or self.start_time is None:
+            return self.duration
+        return max(now - self.start_time, _ZERO)
 
     @property
     def title(self) -> str:

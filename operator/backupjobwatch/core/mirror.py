@@ -9,6 +9,7 @@ from backupjobwatch.core.times import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from backupjobwatch.core.jobs import Job, JobError, RecoveryPoint
 
@@ -18,8 +19,9 @@ MIRRORED: Final = ("job", "duration", "durationSeconds", "extendedInfo", "errors
 _NOT_IN_LISTS = ("extendedInfo", "errors", "warnings")
 
 
-def mirror_job(job: Job, previous: Mapping[str, Any]) -> dict[str, Any]:
-    """Write *job* as the fields of a status. What an entry of a list does not have is kept from the *previous* one."""
+def mirror_job(job: Job, previous: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+    """Write *job* as the fields of a status at *now*. The *previous* status keeps what a list item lacks."""
+    elapsed = job.elapsed(now)
     mirrored: dict[str, Any] = {
         "job": present(
             resourceId=job.resource_id,
@@ -38,8 +40,8 @@ def mirror_job(job: Job, previous: Mapping[str, Any]) -> dict[str, Any]:
             cancellable=None if job.cancellable is None else job.cancellable and not job.ended,
             userTriggered=job.user_triggered,
         ),
-        "duration": None if job.duration is None else format_duration(job.duration),
-        "durationSeconds": None if job.duration is None else whole_seconds(job.duration),
+        "duration": None if elapsed is None else format_duration(elapsed),
+        "durationSeconds": None if elapsed is None else whole_seconds(elapsed),
         "extendedInfo": present(
             progressPercent=job.progress_percent,
             estimatedRemaining=job.estimated_remaining,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final, TypeVar
 
@@ -76,6 +77,14 @@ class Reader:
         """Read an estimate, whose format is unspecified: Go-style if it is a duration, else as Azure has it."""
         duration = parse_duration(value)
         return self.word(value, STATUS_WORD) if duration is None else format_duration(duration)
+
+
+def job_duration(value: object, start_time: datetime | None, end_time: datetime | None) -> timedelta | None:
+    """Read a job's duration. If Azure sends none, or zero, take the time between start and end."""
+    duration = parse_duration(value)
+    if duration or not (start_time and end_time):
+        return duration
+    return max(end_time - start_time, timedelta())
 
 
 def percent(value: object) -> int | None:

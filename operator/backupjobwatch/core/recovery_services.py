@@ -16,6 +16,7 @@ from backupjobwatch.core.payloads import (
     TEXT,
     Reader,
     boolean,
+    job_duration,
     last_segment,
     mapping,
     mappings,
@@ -39,9 +40,6 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
     extended = mapping(properties.get("extendedInfo"))
     resource_id = read.name(payload.get("id"), LINE)
     start_time, end_time = (parse_time(properties.get(name)) for name in ("startTime", "endTime"))
-    duration = parse_duration(properties.get("duration"))
-    if duration is None and start_time and end_time:
-        duration = end_time - start_time
     return Job(
         resource_id=resource_id,
         name=read.name(payload.get("name")) or read.name(last_segment(resource_id)),
@@ -54,7 +52,7 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
         activity_id=read.word(properties.get("activityId")),
         start_time=start_time,
         end_time=end_time,
-        duration=duration,
+        duration=job_duration(properties.get("duration"), start_time, end_time),
         cancellable=_cancellable(properties.get("actionsInfo")),
         user_triggered=boolean(properties.get("isUserTriggered")),
         progress_percent=percent(extended.get("progressPercentage")),

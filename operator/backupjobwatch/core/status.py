@@ -80,7 +80,7 @@ def _write(
     mirrored: Mapping[str, Any] = {name: previous.get(name) for name in MIRRORED}
     job = deciding_job(observation) if isinstance(observation, JobSet) else observation
     if isinstance(job, Job):
-        mirrored = mirror_job(job, previous)
+        mirrored = mirror_job(job, previous, now=now)
         if job.cut:
             note = f" Azure's answer is longer than is kept here: {', '.join(job.cut)} were cut."
     elif isinstance(job, OperationFailure):

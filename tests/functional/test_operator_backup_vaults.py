@@ -1,0 +1,40 @@
+"""Watches of Backup vault jobs: what the status shows while the job runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from demo.simulator import backup_vault_jobs
+from tests.support.builders import dp_job_payload
+
+if TYPE_CHECKING:
+    from demo.simulator import AzureSimulator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+RUN_TIME = timedelta(minutes=10)
+
+
+def _set_job(sim: AzureSimulator, **overrides: Any) -> str:
+    """Put a job that started ten minutes ago into a Backup vault, and return its ID."""
+    vault = sim.add_backup_vault(
+        backup_vault_jobs.SUBSCRIPTION_ID, backup_vault_jobs.RESOURCE_GROUP, backup_vault_jobs.VAULT
+    )
+    start_time = (datetime.now(UTC) - RUN_TIME).isoformat()
+    payload = dp_job_payload(**{"startTime": start_time, **overrides})
+    return vault.set_job(payload["name"], payload)
+
+
+@pytest.mark.parametrize("duration", ["PT0S", "00:00:00", "-PT4M20.8890416S", None])
+async def test_duration_while_running(
+    api: KubernetesApi, sim: AzureSimulator, operator: Operator, duration: str | None
+) -> None:
+    """The duration is the time since the start, because Azure reports none until the job has ended."""
+    api.create({"jobResourceId": _set_job(sim, duration=duration), "pollInterval": "10s"})
+    status = await api.status(phase="Running")
+
+    assert 600 <= status["durationSeconds"] <= 660
+    assert status["duration"].startswith("10m")
