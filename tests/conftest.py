@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -43,7 +45,10 @@ def logging_restored() -> Iterator[None]:
     """Logging is the process's: for tests that set it up as the operator does, which hears nothing meanwhile."""
     loggers = [logging.getLogger(), *(logging.getLogger(name) for name in logging.root.manager.loggerDict)]
     before = [(logger, logger.handlers, logger.level) for logger in loggers]
+    hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
     yield
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
+    logging.captureWarnings(False)
     logging.disable(logging.NOTSET)
     for logger, handlers, level in before:
         logger.handlers = handlers

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from backupjobwatch.core.lifetime import describe_reprieve, expiry
 from backupjobwatch.core.transitions import REPEAT_WITHIN
 from backupjobwatch.errors import Conflict, ObjectGone, StoreError
+from backupjobwatch.logs import watch_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +109,9 @@ class Expiries:
             try:
                 done = await self._spare(watch, watch.owner) if watch.owner else await self._delete(watch)
             except StoreError as error:
-                _log.warning("%s/%s: not deleted yet: %s", watch.namespace, watch.name, error)
+                _log.warning(
+                    "%s/%s: not deleted yet: %s", watch.namespace, watch.name, error, extra=watch_fields(watch)
+                )
                 done = False
         if not done and watch.uid not in self._timers:
             self._set_timer(watch, RETRY)
@@ -132,7 +135,9 @@ class Expiries:
             self.consider(fresh)
             return True
         self._remember(watch.uid)
-        _log.info("%s/%s: deleted, as spec.ttlSecondsAfterFinished has it", watch.namespace, watch.name)
+        _log.info(
+            "%s/%s: deleted after spec.ttlSecondsAfterFinished", watch.namespace, watch.name, extra=watch_fields(watch)
+        )
         return True
 
     def _remember(self, uid: str) -> None:

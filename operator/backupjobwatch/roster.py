@@ -18,6 +18,7 @@ from backupjobwatch.entry import Entry
 from backupjobwatch.errors import NotAsked
 from backupjobwatch.followers import Followers
 from backupjobwatch.heartbeats import Heartbeats
+from backupjobwatch.logs import watch_fields
 from backupjobwatch.work import Work
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ class Roster:
         watch, settled = entry.take_wanted(), entry.settled
         if watch is None:
             return
-        due, now = entry.due, datetime.now(UTC)
+        due, now, whose = entry.due, datetime.now(UTC), f"{watch.namespace}/{watch.name}"
         try:
             step = await self._stepper.take(
                 watch,
@@ -245,7 +246,7 @@ class Roster:
                 calm=entry.calm,
             )
         except Exception:  # noqa: BLE001 -- a defect: one watch must not take the others with it
-            _log.exception("%s/%s: a step failed", watch.namespace, watch.name)
+            _log.exception("%s: a step failed", whose, extra=watch_fields(watch))
             return
         finally:
             entry.last_step = _clock()
@@ -258,7 +259,7 @@ class Roster:
             if step.failure is None:  # else nobody can see what was learnt
                 entry.asked = now
         if step.failure is not None:
-            _log.warning("%s/%s: the status was not written: %s", watch.namespace, watch.name, step.failure)
+            _log.warning("%s: the status was not written: %s", whose, step.failure, extra=watch_fields(watch))
             entry.unsure = entry.unsure or not watch.finished  # one that had finished has no more ends to tell of
         elif step.watch is not None:  # else it is gone: the event or the sweep will say so
             if step.watch.resource_version != entry.watch.resource_version:

@@ -27,6 +27,7 @@ from backupjobwatch.errors import (
     StoreError,
     StoreUnavailable,
 )
+from backupjobwatch.logs import watch_fields
 from backupjobwatch.observer import Observed
 from backupjobwatch.turns import Turns
 
@@ -200,7 +201,7 @@ class Stepper:
                 return replace(step, watch=watch, untold=untold, calm=_calm(watch, step, heartbeat))
             untold = _changes(watch, status)
             for change in untold:
-                _log.info("%s/%s: %s: %s", watch.namespace, watch.name, change.reason, change.message)
+                _log_transition(watch, change)
             return replace(step, watch=Watch.from_body(written, earlier=watch), untold=untold)
         raise StoreUnavailable(f"the object was edited during each of {_ATTEMPTS} writes")
 
@@ -215,7 +216,13 @@ class Stepper:
         except ObjectGone:  # the namespace: there is nobody left to tell
             return True
         except StoreError as error:
-            _log.warning("%s/%s: an event could not be posted yet: %s", watch.namespace, watch.name, error)
+            _log.warning(
+                "%s/%s: an event could not be posted yet: %s",
+                watch.namespace,
+                watch.name,
+                error,
+                extra=watch_fields(watch),
+            )
             return False
         if is_new and transition.phase in FINISHED_PHASES and not transition.repeated:
             self._metrics.observe_outcome(transition.phase, transition.reason)
@@ -233,6 +240,16 @@ def _changes(before: Watch, status: Mapping[str, Any]) -> tuple[Transition, ...]
     """Find what changed from *before* to *status*."""
     transition = find_transition(before, status)
     return (*((transition,) if transition else ()), *describe_failures(before, status))
+
+
+def _log_transition(watch: Watch, change: Transition) -> None:
+    """Log *change* at the level of its Event."""
+    phase = {"phase": change.phase} if change.phase else {}
+    _log.log(
+        logging.WARNING if change.type == "Warning" else logging.INFO,
+        "%s/%s: %s: %s", watch.namespace, watch.name, change.reason, change.message,
+        extra=watch_fields(watch, reason=change.reason, **phase),
+    )  # fmt: skip
 
 
 def _calm(watch: Watch, step: Step, heartbeat: timedelta) -> Calm | None:

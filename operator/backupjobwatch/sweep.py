@@ -63,7 +63,7 @@ class Sweep:
         present = {metadata.uid: metadata for namespace in self._scopes async for metadata in self._list(namespace)}
         self._metrics.observe_sweep(time.time())
         for uid in followed - present.keys():
-            _log.info("A watch (uid %s) is gone, and its deletion was missed", uid)
+            _log.info("A watch (uid %s) is gone, and its deletion was missed", uid, extra={"watch": {"uid": uid}})
             self._roster.forget(uid)
         for metadata in present.values():
             if self._roster.needs_a_look(metadata):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +32,7 @@ def _development(sim: AzureSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def command(name: str) -> Result:
     """Run a command in a thread: it has an event loop of its own."""
+    logging.disable(logging.NOTSET)  # `check` disables it for its process
     return await asyncio.to_thread(invoke, name)
 
 

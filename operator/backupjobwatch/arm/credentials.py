@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from azure.core.pipeline import PipelineRequest, PipelineResponse
 
     from backupjobwatch.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 _EXCERPT: Final = 400
 _OPERATOR: Final = "the operator's identity"
@@ -119,6 +122,7 @@ class IdentityTokens:
                 # MSAL would repeat the failed answer for a while, without its HTTP status.
                 with self._lock:
                     self._credential = None
+            _log.warning("%s", kind, extra={"reason": kind.reason})
             raise kind from error
 
     def _current(self, *, renewed: bool) -> TokenCredential:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from backupjobwatch.cli.environment import complain, read_settings
+from backupjobwatch.cli.environment import WRONG_SETTINGS, read_settings
 from backupjobwatch.errors import LeaseLost, SettingsError, StoreError
 from backupjobwatch.garbage import collecting
-from backupjobwatch.logs import configure_logs
+from backupjobwatch.logs import configure_logs, log_uncaught
 from backupjobwatch.run import run as run_operator
 
 if TYPE_CHECKING:
     from backupjobwatch.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -22,12 +26,15 @@ def run() -> None:
     """Run the operator. Settings are environment variables: see `backupjobwatch check`."""
     settings = read_settings()
     configure_logs(settings)
+    log_uncaught()
     try:
         asyncio.run(_run(settings))
     except SettingsError as error:
-        complain(error)
+        _log.critical("The settings are wrong: %s", error)
+        sys.exit(WRONG_SETTINGS)
     except (StoreError, LeaseLost) as error:
-        raise click.ClickException(str(error)) from error
+        _log.critical("%s", error)
+        sys.exit(1)
 
 
 async def _run(settings: Settings) -> None:

@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 from backupjobwatch.core.notifications import Notice, Settled, due, notice_id
 from backupjobwatch.core.schedule import retry_delay
 from backupjobwatch.errors import DeliveryError, DeliveryRefused
+from backupjobwatch.logs import watch_fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -119,6 +120,7 @@ class Courier:
         """Try until it is delivered, or given up; then why."""
         whose = f"{watch.namespace}/{watch.name}: notification {notice.notify.name}"
         channel = notice.notify.receiver.channel
+        about = watch_fields(watch, phase=notice.phase)
         attempt = 0
         while True:
             attempt += 1
@@ -128,19 +130,19 @@ class Courier:
             except DeliveryError as error:
                 failure = error
             except Exception as error:  # noqa: BLE001 -- a defect, whose words may hold an address or a token
-                _log.error("%s: a delivery failed: %s", whose, type(error).__name__)
+                _log.error("%s: a delivery failed: %s", whose, type(error).__name__, extra=about)
                 failure = DeliveryRefused("The operator failed: see its log.")
             else:
-                _log.info("%s: %s was delivered", whose, notice.id)
+                _log.info("%s: %s was delivered", whose, notice.id, extra=about)
                 self._metrics.observe_notification(channel, "delivered")
                 return None
             if attempt >= failure.attempts:
                 attempts = f"{attempt} attempt{'s' if attempt > 1 else ''}"
-                _log.warning("%s: given up after %s: %s", whose, attempts, failure)
+                _log.warning("%s: given up after %s: %s", whose, attempts, failure, extra=about)
                 self._metrics.observe_notification(channel, "failed")
                 return f"{failure} Given up after {attempts}."
             delay = retry_delay(attempt, f"{notice.id}/{notice.notify.name}", failure.retry_after)
-            _log.info("%s: attempt %d failed: %s", whose, attempt, failure)
+            _log.info("%s: attempt %d failed: %s", whose, attempt, failure, extra=about)
             self._metrics.observe_notification(channel, "retried")
             await asyncio.sleep(delay.total_seconds())
 

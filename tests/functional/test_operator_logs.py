@@ -1,0 +1,129 @@
+"""The log of the operator as a process: JSON on every line, and one line without a traceback for each failure."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import backupjobwatch
+from demo.simulator import Fault
+from demo.simulator.tokens import TENANT_ID
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
+from tests.support.canary import TOKEN, WORD, hear
+from tests.support.operator import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.tenants import Tenants
+    from tests.support.kubernetes import KubernetesApi
+
+LISTS = "^GET .*/backupjobwatches$"
+
+
+async def test_every_line_is_json(api: KubernetesApi, sim: AzureSimulator, vault: Vault) -> None:
+    """kopf's records about objects, API server faults and the end of timers are JSON objects, and so is a failure."""
+    variables = {
+        "BACKUPJOBWATCH_DEVELOPMENT": "true",
+        "BACKUPJOBWATCH_DEVELOPMENT_TOKEN": TOKEN,
+        "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES": "*",
+    }
+    async with _operator(sim, **variables) as process:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(status="Failed")), "pollInterval": "10s"})
+        api.create({"jobResourceId": vault.set_job(OTHER_JOB_NAME, running_payload()), "pollInterval": "10s"}, "other")
+        status = await api.status(phase="Failed")
+        await api.status("other", phase="Running")
+        fault = api.traffic.fail(LISTS, status=503, times=2)
+        api.cut_streams()
+        await api.until(lambda: fault.used == 2, within=30)
+        process.send_signal(signal.SIGTERM)
+        lines = await _lines_of(process)
+    assert process.returncode == 0
+    told = [json.loads(line) for line in lines]
+    (failure,) = (line for line in told if line.get("reason") == "JobFailed")
+    uid = api.get()["metadata"]["uid"]
+    assert failure["level"] == "WARNING"
+    assert {name: failure[name] for name in ("namespace", "name", "uid", "phase")} == {
+        "namespace": "team-a", "name": "nightly", "uid": uid, "phase": "Failed",
+    }  # fmt: skip
+    assert status["message"] in failure["message"]
+    (running,) = (line for line in told if line.get("reason") == "JobInProgress")
+    assert running["level"] == "INFO"
+    kopfs = [line["message"] for line in told if line["logger"].startswith("kopf")]
+    assert any(message.startswith("Request to the API server failed (attempt 1, will retry): GET") for message in kopfs)
+    assert not any("escalate" in message or "Timer" in message for message in kopfs)
+
+
+async def test_no_traceback_of_a_refused_identity(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, tenants: Tenants
+) -> None:
+    """A failure to get a token is one line per request to Entra, whatever azure-identity and msal make of it."""
+    tenants.entra.faults.add(Fault.html(status=403), path="openid-configuration", times=None)
+    variables = {
+        "AZURE_TENANT_ID": TENANT_ID,
+        "AZURE_CLIENT_ID": "c11e0000-5e1f-4000-8000-000000000000",
+        "AZURE_CLIENT_SECRET": f"client-secret-{WORD}",
+        "BACKUPJOBWATCH_DEVELOPMENT": "true",
+        "BACKUPJOBWATCH_AZURE_AUTHORITY": tenants.entra.url,
+        "BACKUPJOBWATCH_AZURE_AUTHORITY_CA_FILE": str(tenants.options["azure_authority_ca_file"]),
+        "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES": "*",
+    }
+    async with _operator(sim, **variables) as process:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())})
+        await api.until(lambda: api.get()["status"].get("reason") not in {None, "Progressing"}, within=30)
+        process.send_signal(signal.SIGTERM)
+        lines = await _lines_of(process)
+    told = [json.loads(line) for line in lines]
+    assert not any("exc_info" in line or "\n" in line["message"] for line in told)
+    assert [line for line in told if line["logger"].startswith(("azure", "msal"))] == []
+    (failure,) = (line for line in told if line["logger"].endswith("credentials"))
+    assert (failure["level"], failure["reason"]) == ("WARNING", api.get()["status"]["reason"])
+    assert sim.requests == ()
+
+
+async def test_the_reason_of_the_end_is_json(api: KubernetesApi, sim: AzureSimulator) -> None:
+    """Settings that only prove wrong at start are one line of JSON, and exit code 2."""
+    del api
+    async with _operator(sim, BACKUPJOBWATCH_LEADER_ELECTION="true", BACKUPJOBWATCH_DEVELOPMENT="true") as process:
+        (line,) = await _lines_of(process)
+    assert process.returncode == 2
+    assert json.loads(line)["level"] == "CRITICAL"
+    assert "BACKUPJOBWATCH_LEASE_NAMESPACE" in json.loads(line)["message"]
+
+
+@contextlib.asynccontextmanager
+async def _operator(sim: AzureSimulator, **variables: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    environment: dict[str, Any] = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "PYTHONPATH": str(Path(backupjobwatch.__file__).parents[1]),
+        "KUBECONFIG": os.environ["KUBECONFIG"],
+        "BACKUPJOBWATCH_AZURE_ENDPOINT": sim.url,
+        "BACKUPJOBWATCH_LOG_FORMAT": "json",
+        "BACKUPJOBWATCH_PROBE_PORT": str(free_port()),
+        "BACKUPJOBWATCH_METRICS_PORT": "0",
+        **variables,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "backupjobwatch", "run",
+        env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _lines_of(process: asyncio.subprocess.Process) -> list[str]:
+    log = (await asyncio.wait_for(process.communicate(), 30))[0].decode()
+    hear("the log of a process", log)
+    return log.splitlines()
