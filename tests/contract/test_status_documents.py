@@ -94,7 +94,7 @@ def examples() -> dict[str, list[Example]]:
             (new, settle(new, JobNotFound("m"), NOW, 1)),
             *((new, settle(new, waiting, NOW)) for waiting in WAITING),
         ],
-        "InProgress, Cancelling, or a status nobody knows": [
+        "InProgress, Started, Cancelling, or an unknown status": [
             (new, seen_as(status)) for status in ("InProgress", "Cancelling", "Paused")
         ],
         "throttled, Azure down, access refused, no token": [

@@ -233,9 +233,8 @@ def assert_gate_honest(body: Mapping[str, Any]) -> None:
     assert status["target"] == target_digest(spec)
     assert {condition["observedGeneration"] for condition in status["conditions"]} == {status["observedGeneration"]}
     if "True" in {conditions.get(gate) for gate in ("Ready", "Complete", "Succeeded")}:
-        accepted = {"Completed"} | (
-            {"CompletedWithWarnings"} if spec["completedWithWarnings"] == "Succeeded" else set()
-        )
+        warnings = {"CompletedWithWarnings", "SuccessWithWarning"}
+        accepted = {"Completed", "Success"} | (warnings if spec["completedWithWarnings"] == "Succeeded" else set())
         assert status["phase"] == "Succeeded"
         assert status["job"]["status"] in accepted
         source = parse_spec(spec).source

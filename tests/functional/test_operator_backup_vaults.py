@@ -38,3 +38,34 @@ async def test_duration_while_running(
 
     assert 600 <= status["durationSeconds"] <= 660
     assert status["duration"].startswith("10m")
+
+
+async def test_started_job(api: KubernetesApi, sim: AzureSimulator, operator: Operator) -> None:
+    """A job with the status Started runs, and shows that it can be cancelled."""
+    job_id = _set_job(sim, status="Started", supportedActions=["Cancellable"])
+    api.create({"jobResourceId": job_id, "pollInterval": "10s"})
+    status = await api.status(phase="Running", reason="JobInProgress")
+
+    assert (status["job"]["status"], status["job"]["cancellable"]) == ("Started", True)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "end"),
+    [
+        ("Canceled", ("Failed", "JobCancelled")),
+        ("Success", ("Succeeded", "JobCompleted")),
+        ("SuccessWithWarning", ("Failed", "JobCompletedWithWarnings")),
+    ],
+)
+async def test_other_spellings(
+    api: KubernetesApi, sim: AzureSimulator, operator: Operator, spelling: str, end: tuple[str, str]
+) -> None:
+    """A job ends in each spelling of its status, and the status of the watch keeps Azure's spelling."""
+    api.create({"jobResourceId": _set_job(sim, status="Canceling"), "pollInterval": "10s"})
+    await api.status(phase="Running", reason="JobCancelling")
+    _set_job(sim, status=spelling)
+    await operator.advance_to(end[0], api)
+
+    status = await api.status()
+    assert (status["phase"], status["reason"]) == end
+    assert status["job"]["status"] == spelling

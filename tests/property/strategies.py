@@ -40,7 +40,7 @@ SECRETS = (
     "Bearer eyJhbGciOiJSUzI1NiJ9.eyJTRUNSRVQiOjF9.SECRET",
 )
 _TEXTS = (
-    "Completed", "InProgress", "Failed", "Cancelled", "CompletedWithWarnings", "Cancelling", "PT20M23.0896697S",
+    "Completed", "Success", "Started", "Canceled", "InProgress", "Failed", "Cancelled", "CompletedWithWarnings", "Cancelling", "PT20M23.0896697S",
     "1.02:03:04.5678901", "-PT5S", "2018-05-21T08:35:40.9488967Z", "0001-01-01T00:00:00", "2001-01-01T00:00:00Z",
     "9999-12-31T23:59:59-14:00", "Cancellable", "nan", "1e999", "\x1b[31m", "\r\n", "\ud800", "…", *SECRETS,
 )  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from backupjobwatch.core.data_protection import parse_job
 from backupjobwatch.core.jobs import Job, JobError, Outcome, RecoveryPoint, Task
 from tests.support.azure import payload, payload_names
-from tests.support.builders import dp_job_payload
+from tests.support.builders import ABSENT, dp_job_payload
 
 SINGLE = list(payload_names("dp-job-"))
 LISTED: list[dict[str, Any]] = payload("dp-list-page1-nextlink")["value"]
@@ -50,7 +50,7 @@ def test_failed() -> None:
         start_time=datetime(2026, 3, 4, 12, 0, 4, 386757, tzinfo=UTC),
         end_time=datetime(2026, 3, 4, 12, 5, tzinfo=UTC),
         duration=timedelta(minutes=4, seconds=55, microseconds=613242),
-        cancellable=None,
+        cancellable=False,
         user_triggered=True,
         progress_percent=None,
         estimated_remaining=None,
@@ -124,14 +124,39 @@ def test_running() -> None:
     ("written", "outcome"),
     [
         ("Inprogress", Outcome.IN_PROGRESS),
+        ("Started", Outcome.IN_PROGRESS),
+        ("Canceling", Outcome.CANCELLING),
+        ("Canceled", Outcome.CANCELLED),
+        ("Success", Outcome.COMPLETED),
+        ("SuccessWithWarning", Outcome.COMPLETED_WITH_WARNINGS),
         ("COMPLETED", Outcome.COMPLETED),
         ("completedWithWarnings", Outcome.COMPLETED_WITH_WARNINGS),
         ("Paused", Outcome.UNKNOWN),
     ],
 )
 def test_statuses(written: str, outcome: Outcome) -> None:
-    """A status is compared without regard to letter case; Paused, which only the documentation has, is not ended."""
+    """A status is read in any letter case and known spelling. Paused, which only the documentation has, is no end."""
     assert job(status=written).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("actions", "cancellable"),
+    [
+        (["Cancellable"], True),
+        (["cancellable"], True),
+        (["", "Cancellable"], True),
+        ([1], True),
+        ([""], False),
+        ([], False),
+        (["Retriable", None, {}], False),
+        (None, None),
+        ("Cancellable", None),
+        (ABSENT, None),
+    ],
+)
+def test_supported_actions(actions: Any, cancellable: bool | None) -> None:  # noqa: FBT001
+    """``supportedActions`` lists whether the job can be cancelled; without the list that is unknown."""
+    assert job(supportedActions=actions).cancellable is cancellable
 
 
 @pytest.mark.parametrize("value", WRONG_TYPES)

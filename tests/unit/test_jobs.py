@@ -165,8 +165,20 @@ OUTCOMES = [
     ("completed", Outcome.COMPLETED, True),
     ("COMPLETED", Outcome.COMPLETED, True),
     (" Completed\r\n", Outcome.COMPLETED, True),
-    ("Canceled", Outcome.UNKNOWN, False),
+    ("Started", Outcome.IN_PROGRESS, False),
+    ("started", Outcome.IN_PROGRESS, False),
+    ("Canceling", Outcome.CANCELLING, False),
+    ("CANCELING", Outcome.CANCELLING, False),
+    ("Canceled", Outcome.CANCELLED, True),
+    ("canceled", Outcome.CANCELLED, True),
+    ("Success", Outcome.COMPLETED, True),
+    ("SUCCESS", Outcome.COMPLETED, True),
+    ("SuccessWithWarning", Outcome.COMPLETED_WITH_WARNINGS, True),
+    ("successWithWarning", Outcome.COMPLETED_WITH_WARNINGS, True),
     ("Succeeded", Outcome.UNKNOWN, False),
+    ("SuccessWithErrors", Outcome.UNKNOWN, False),
+    ("Successful", Outcome.UNKNOWN, False),
+    ("NotStarted", Outcome.UNKNOWN, False),
     ("CompletedWithErrors", Outcome.UNKNOWN, False),
     ("NotCompleted", Outcome.UNKNOWN, False),
     ("Invalid", Outcome.UNKNOWN, False),
@@ -182,7 +194,7 @@ OUTCOMES = [
 
 @pytest.mark.parametrize(("status", "outcome", "ended"), OUTCOMES)
 def test_outcomes(status: Any, outcome: Outcome, ended: bool) -> None:  # noqa: FBT001
-    """Four statuses are an end. Any other, known or not, is none."""
+    """Four statuses end a job, in each spelling and letter case. Any other status does not."""
     read = job(status=status)
 
     assert (read.outcome, read.ended) == (outcome, ended)

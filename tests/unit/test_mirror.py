@@ -127,7 +127,7 @@ def test_backup_vaults(name: str) -> None:
 
     check_status(body)
     assert status["job"]["vault"] == "bv-harbour"
-    assert "cancellable" not in status["job"]
+    assert status["job"]["cancellable"] is False
     if name == "dp-job-aks-failed":
         (error,) = status["errors"]
         assert error["retryable"] is False

@@ -51,6 +51,21 @@ def test_progress_has_a_bar() -> None:
     assert "%" not in drawn(settle(watch_body(), running_job(), NOW))
 
 
+@pytest.mark.parametrize(
+    ("status", "colour"),
+    [
+        ("InProgress", "36"), ("Inprogress", "36"), ("Started", "36"), ("Cancelling", "33"), ("Canceling", "33"),
+        ("Completed", "32"), ("Success", "32"), ("CompletedWithWarnings", "33"), ("SuccessWithWarning", "33"),
+        ("Failed", "31"), ("Cancelled", "31"), ("Canceled", "31"), ("NotStarted", "2"), ("Skipped", "2"),
+    ],
+)  # fmt: skip
+def test_task_colours(status: str, colour: str) -> None:
+    """A task has the colour of its status, in each spelling; an unknown status is dim."""
+    body = settle(watch_body(), running_job(extendedInfo={"tasksList": [{"taskId": "T", "status": status}]}), NOW)
+
+    assert f"\x1b[{colour}m{status}" in drawn(body, force_terminal=True, color_system="standard")
+
+
 def test_what_went_wrong_is_told_in_full() -> None:
     """A failure's message stands beneath, all of it."""
     body = settle(watch_body(), parse_job(payload("job-iaasvm-failed")), NOW)

@@ -23,7 +23,7 @@ MAX_RECOMMENDATIONS: Final = 10
 
 
 class Outcome(Enum):
-    """What a job's status means. Azure's set is open: what is in no list here has no outcome yet."""
+    """What the status of a job or task means. Azure's set is open: a status that is not listed here is unknown."""
 
     IN_PROGRESS = "InProgress"
     CANCELLING = "Cancelling"
@@ -34,13 +34,26 @@ class Outcome(Enum):
     UNKNOWN = ""
 
 
-_OUTCOMES = {outcome.value.lower(): outcome for outcome in Outcome if outcome is not Outcome.UNKNOWN}
+_OUTCOMES: Final = {
+    **{outcome.value.lower(): outcome for outcome in Outcome if outcome is not Outcome.UNKNOWN},
+    # Backup vaults: https://learn.microsoft.com/rest/api/dataprotection/jobs/get
+    "started": Outcome.IN_PROGRESS,
+    # Spellings of operations, policies and older api-versions.
+    "canceling": Outcome.CANCELLING,
+    "canceled": Outcome.CANCELLED,
+    "success": Outcome.COMPLETED,
+    "successwithwarning": Outcome.COMPLETED_WITH_WARNINGS,
+}
 _COMPLETED = frozenset({Outcome.COMPLETED, Outcome.COMPLETED_WITH_WARNINGS})
-_CANCELLED_TASK = frozenset({"cancelled", "canceled"})
 CANCELLED_CODES: Final = frozenset({"400158", "usererrorjobsuccessfullycancelled"})
 """Error code and title, in lowercase, of a job that was cancelled."""
 _RUNNING = frozenset({Outcome.IN_PROGRESS, Outcome.CANCELLING, Outcome.UNKNOWN})
 _ZERO = timedelta()
+
+
+def outcome_of(status: str | None) -> Outcome:
+    """Return what *status* means, in any letter case and known spelling."""
+    return _OUTCOMES.get((status or "").lower(), Outcome.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +144,8 @@ class Job:
 
     @property
     def outcome(self) -> Outcome:
-        """What the status means, in any letter case. A cancelled job is cancelled whatever Azure calls its end."""
-        outcome = _OUTCOMES.get((self.status or "").lower(), Outcome.UNKNOWN)
+        """What the status means. A cancelled job is cancelled whatever Azure calls its end."""
+        outcome = outcome_of(self.status)
         if outcome in _COMPLETED and self._was_cancelled(outcome):
             return Outcome.CANCELLED
         return outcome
@@ -146,12 +159,12 @@ class Job:
         named = {(text or "").lower() for error in (*self.errors, *self.warnings) for text in (error.code, error.title)}
         if not named.isdisjoint(CANCELLED_CODES):
             return True
-        tasks = {(task.status or "").lower() for task in self.tasks}
-        return outcome is Outcome.COMPLETED_WITH_WARNINGS and not tasks.isdisjoint(_CANCELLED_TASK)
+        tasks = {outcome_of(task.status) for task in self.tasks}
+        return outcome is Outcome.COMPLETED_WITH_WARNINGS and Outcome.CANCELLED in tasks
 
     @property
     def ended(self) -> bool:
-        """Whether the job has come to its end. A status that nobody knows is no end."""
+        """Whether the job has ended. An unknown status does not end it."""
         return self.outcome not in _RUNNING
 
     def elapsed(self, now: datetime) -> timedelta | None:

@@ -23,6 +23,8 @@ TEXT: Final = 1024
 
 _Item = TypeVar("_Item")
 _LONGEST_NUMBER = 10**WORD
+_CANCELLABLE = 1
+"""``actionsInfo`` has the words Invalid, Cancellable and Retriable, or their numbers: 0, 1 and 2."""
 
 
 class Reader:
@@ -112,6 +114,13 @@ def _number(value: object) -> float | None:
 def boolean(value: object) -> bool | None:
     """Read true or false."""
     return value if isinstance(value, bool) else None
+
+
+def cancellable(actions: object) -> bool | None:
+    """Read whether a list of actions, words or numbers, has Cancellable; None if there is no list."""
+    if not isinstance(actions, list):
+        return None
+    return _CANCELLABLE in actions or "cancellable" in (str(action).lower() for action in actions)
 
 
 def mapping(value: object) -> Mapping[str, Any]:

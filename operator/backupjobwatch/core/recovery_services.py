@@ -16,6 +16,7 @@ from backupjobwatch.core.payloads import (
     TEXT,
     Reader,
     boolean,
+    cancellable,
     job_duration,
     last_segment,
     mapping,
@@ -27,8 +28,6 @@ from backupjobwatch.core.times import parse_time
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_CANCELLABLE = 1
-"""The spec's words are Invalid, Cancellable, Retriable; the wire has their numbers, 0, 1, 2."""
 _CONTAINERS = ("containerName", "storageAccountName", "mabServerName", "dpmServerName")
 """What tells apart two items of one name: two accounts may have a file share ``data`` each, two servers a disk ``D:``."""
 
@@ -53,7 +52,7 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
         start_time=start_time,
         end_time=end_time,
         duration=job_duration(properties.get("duration"), start_time, end_time),
-        cancellable=_cancellable(properties.get("actionsInfo")),
+        cancellable=cancellable(properties.get("actionsInfo")),
         user_triggered=boolean(properties.get("isUserTriggered")),
         progress_percent=percent(extended.get("progressPercentage")),
         estimated_remaining=read.remaining(extended.get("estimatedRemainingDuration")),
@@ -90,10 +89,3 @@ def _errors(read: Reader, value: object) -> Iterator[JobError]:
         )
         if error.code or error.title or error.message or error.recommendations:
             yield error
-
-
-def _cancellable(actions: object) -> bool | None:
-    """Tell whether ``actionsInfo``, numbers on the wire and words in the spec, holds Cancellable."""
-    if not isinstance(actions, list):
-        return None
-    return _CANCELLABLE in actions or "cancellable" in (str(action).lower() for action in actions)

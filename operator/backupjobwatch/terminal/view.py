@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from backupjobwatch.core.jobs import Outcome, outcome_of
 from backupjobwatch.core.summary import UNSEEN
 from backupjobwatch.core.verdict import FAILED, PENDING, RUNNING, SUCCEEDED
 from backupjobwatch.terminal.rows import Row
@@ -30,11 +31,12 @@ PHASE_STYLES: Final = {
 }
 """The colour of each phase. The word is always there too: many see no colour, and NO_COLOR leaves it out."""
 _TASK_STYLES: Final = {
-    "inprogress": "cyan",
-    "completed": "green",
-    "completedwithwarnings": "yellow",
-    "failed": "red",
-    "cancelled": "red",
+    Outcome.IN_PROGRESS: "cyan",
+    Outcome.CANCELLING: "yellow",
+    Outcome.COMPLETED: "green",
+    Outcome.COMPLETED_WITH_WARNINGS: "yellow",
+    Outcome.FAILED: "red",
+    Outcome.CANCELLED: "red",
 }
 _BAR: Final = 12
 _GAP: Final = 2
@@ -93,7 +95,7 @@ def _lines(row: Row) -> Iterator[_Line]:
         yield _Line(
             phase=Text(),
             name=Text(f"  {task.name}"),
-            state=Text(task.status, style=_TASK_STYLES.get(task.status.lower(), "dim")),
+            state=Text(task.status, style=_TASK_STYLES.get(outcome_of(task.status), "dim")),
             percent=task.percent,
             words=_words(task.percent, task.duration),
         )
