@@ -53,9 +53,10 @@ def comparable(objects: list[Manifest]) -> dict[tuple[str, str], Manifest]:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_installs_what_the_overlay_does(tmp_path: Path, overlay: str) -> None:
-    """With the values in ``ci`` that are named like it, the chart has the very objects of an overlay."""
+    """With the values in ``ci`` that are named like it, the chart has the objects of an overlay, and the CRD."""
     ours = comparable(render(tmp_path, overlay))
-    assert ours == comparable(kustomize(ROOT / "manifests" / "overlays" / overlay))
+    crds = [] if overlay == "namespaced" else kustomize(ROOT / "crds")
+    assert ours == comparable([*crds, *kustomize(ROOT / "manifests" / "overlays" / overlay)])
 
 
 def test_components_have_switches() -> None:
@@ -67,7 +68,7 @@ def test_components_have_switches() -> None:
 def test_switches_on_what_the_component_has(tmp_path: Path, component: str) -> None:
     """The value of that name adds the very objects of a component."""
     ours = comparable(render(tmp_path, {SWITCHES[component]: {"enabled": True}}))
-    assert ours == comparable(build(tmp_path, "default", component))
+    assert ours == comparable([*kustomize(ROOT / "crds"), *build(tmp_path, "default", component)])
 
 
 def test_values_files_have_overlays() -> None:
@@ -93,7 +94,8 @@ def test_crd_can_be_upgraded(tmp_path: Path) -> None:
     """The CRD is a template, which upgrades follow, and is kept when the release goes; it can be left out."""
     assert not (CHART / "crds").exists()
     crd = pick(render(tmp_path), "CustomResourceDefinition")
-    assert crd["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    (source,) = kustomize(ROOT / "crds")
+    assert crd["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep", **source["metadata"]["annotations"]}
     assert "CustomResourceDefinition" not in {each["kind"] for each in render(tmp_path, {"crds": {"enabled": False}})}
 
 

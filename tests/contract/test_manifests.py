@@ -57,13 +57,12 @@ def configure(monkeypatch: pytest.MonkeyPatch, container: dict[str, Any]) -> Set
 
 
 def test_base_builds(objects: list[Manifest]) -> None:
-    """The base is the CRD, the namespace, what the operator needs, and roles for people; nothing else."""
+    """The base is the namespace, what the operator needs, and roles for people. Deleting it keeps the CRD."""
     assert sorted(f"{each['kind']}/{each['metadata']['name']}" for each in objects) == [
         "ClusterRole/backupjobwatch",
         "ClusterRole/backupjobwatch-edit",
         "ClusterRole/backupjobwatch-view",
         "ClusterRoleBinding/backupjobwatch",
-        "CustomResourceDefinition/backupjobwatches.azurebackup.dev",
         "Deployment/backupjobwatch",
         "Namespace/backupjobwatch-system",
         "Role/backupjobwatch-metrics-reader",
@@ -71,11 +70,14 @@ def test_base_builds(objects: list[Manifest]) -> None:
     ]
 
 
-def test_crds_build(objects: list[Manifest]) -> None:
-    """The CRD builds by itself, unchanged, for who installs it apart."""
+def test_crds_build() -> None:
+    """The CRD builds by itself, unchanged, and no GitOps tool prunes it."""
     (crd,) = kustomize(ROOT / "crds")
     assert [crd] == load(f"crds/{PLURAL}.{GROUP}.yaml")
-    assert crd == pick(objects, "CustomResourceDefinition")
+    assert crd["metadata"]["annotations"] == {
+        "kustomize.toolkit.fluxcd.io/prune": "disabled",
+        "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+    }
 
 
 def test_everything_is_labelled(objects: list[Manifest], deployment: Manifest) -> None:
@@ -92,7 +94,7 @@ def test_everything_is_in_the_namespace(objects: list[Manifest]) -> None:
     for mode in ("enforce", "warn", "audit"):
         assert namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] == "restricted"
     for each in objects:
-        of_the_cluster = each["kind"].startswith(("Cluster", "CustomResourceDefinition", "Namespace"))
+        of_the_cluster = each["kind"].startswith(("Cluster", "Namespace"))
         assert each["metadata"].get("namespace") == (None if of_the_cluster else NAMESPACE)
 
 

@@ -59,6 +59,11 @@ def test_overlays_by_digest(release: Path, overlay: str) -> None:
     assert published == ours
 
 
+def test_crds(release: Path) -> None:
+    """The CRD is a file of its own."""
+    assert list(yaml.safe_load_all((release / "crds.yaml").read_text(encoding="utf-8"))) == kustomize(ROOT / "crds")
+
+
 def test_chart_by_digest(release: Path, tmp_path: Path) -> None:
     """The published chart installs the released image by digest, unless told otherwise."""
     done = run_helm(tmp_path, "template", "backupjobwatch", str(release / f"backupjobwatch-{__version__}.tgz"))

@@ -72,6 +72,7 @@ def test_runs_the_image_in_a_cluster() -> None:
     told = (
         "make image\n",
         "kind load docker-image",
+        "apply --server-side -k crds\n",
         "apply -k manifests/overlays/ha\n",
         "rollout status",
         "kubectl wait ",

@@ -36,7 +36,6 @@ def test_base(kubectl: Kubectl) -> None:
     base = str(ROOT / "manifests" / "base")
     kinds = (
         "namespace",
-        "customresourcedefinition",
         "serviceaccount",
         "role",
         "clusterrole",

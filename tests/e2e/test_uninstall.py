@@ -1,0 +1,250 @@
+"""Removing the operator keeps the watches, unless the CRD is deleted: by the commands of the documents."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import yaml
+
+from demo.controlplane import Kubectl, running_control_plane
+from tests.contract import markdown
+from tests.contract.kustomizations import MANIFESTS, OVERLAYS
+from tests.contract.project import ROOT, kustomize, read
+from tests.support.builders import JOB_ID
+from tests.support.helm import CHART, helm_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from demo.controlplane import ControlPlane
+
+CRD: Final = "crd/backupjobwatches.azurebackup.dev"
+SYSTEM: Final = "backupjobwatch-system"
+INSTALLED: Final = "deploy,sa,role,rolebinding,pdb"
+OF_THE_CLUSTER: Final = "clusterrole,clusterrolebinding"
+UNINSTALL: Final = read("docs/uninstall.md")
+UPGRADING: Final = read("docs/upgrading.md")
+WATCH: Final[dict[str, Any]] = {
+    "apiVersion": "azurebackup.dev/v1alpha1",
+    "kind": "BackupJobWatch",
+    "metadata": {"name": "w", "namespace": "team-a"},
+    "spec": {"jobResourceId": JOB_ID, "suspend": True},
+}
+
+
+@pytest.fixture(scope="module")
+def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
+    """Kubectl, on a control plane of these tests only: they delete the CRD."""
+    del control_plane  # where there is none, these tests are skipped
+    with running_control_plane() as own:
+        kubectl = Kubectl(own)
+        kubectl("create", "namespace", "team-a")
+        yield kubectl
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A user's folder, with the manifests beside their own kustomization."""
+    for name in ("crds", "manifests"):
+        shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _clean(kubectl: Kubectl) -> Iterator[None]:
+    """Leave nothing of a test behind."""
+    yield
+    for kind in (CRD, f"namespace/{SYSTEM}"):
+        kubectl("delete", kind, "--ignore-not-found")
+    kubectl("delete", OF_THE_CLUSTER, "-l", "app.kubernetes.io/part-of=backupjobwatch")
+
+
+def run(kubectl: Kubectl, folder: Path, script: str) -> str:
+    """Run commands of a document in a user's folder."""
+    environment = {
+        **kubectl.environment,
+        "PATH": f"{helm_path().parent}:{kubectl.path.parent}:{os.environ['PATH']}",
+        "HOME": str(folder),
+    }
+    done = subprocess.run(
+        ["/bin/sh", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def block(text: str, word: str) -> str:
+    """Return the one shell block of a document that contains *word*."""
+    (found,) = (each for each in markdown.blocks(text, "sh") if word in each)
+    return found
+
+
+def write(folder: Path, resources: list[str], **more: Any) -> None:
+    """Write the kustomization of a user."""
+    body = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources, **more}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(body), encoding="utf-8")
+
+
+def watch(kubectl: Kubectl) -> None:
+    """Create a watch."""
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", CRD)
+    kubectl("apply", "-f", "-", stdin=json.dumps(WATCH))
+
+
+def watches(kubectl: Kubectl) -> list[str]:
+    """Return the watches of the cluster by name; none where there is no CRD."""
+    listed = kubectl("get", "backupjobwatches", "--all-namespaces", "-o", "name", ok=False)
+    if listed.returncode:
+        assert "the server doesn't have a resource type" in listed.stderr or "could not find" in listed.stderr
+    return listed.stdout.split()
+
+
+def left(kubectl: Kubectl) -> list[str]:
+    """Return what is still there of an installation, apart from the CRD."""
+    found = kubectl("get", INSTALLED, "--all-namespaces", "-o", "name").stdout.split()
+    labels = ("-l", "app.kubernetes.io/part-of=backupjobwatch")
+    return found + kubectl("get", OF_THE_CLUSTER, *labels, "-o", "name").stdout.split()
+
+
+KEPT: Final = ["backupjobwatch.azurebackup.dev/w"]
+FOLDERS: Final = [*(f"overlays/{name}" for name in OVERLAYS), "samples/sharded"]
+
+
+@pytest.mark.parametrize("path", FOLDERS)
+def test_deleting_an_overlay_keeps_the_watches(kubectl: Kubectl, folder: Path, path: str) -> None:
+    """Install, create a watch, uninstall by the documented commands: the watch is still there, the rest is not."""
+    install = block(read("README.md"), "-k crds")
+    write(folder, [f"manifests/{path}"], **({"namespace": "team-a"} if path.endswith("/namespaced") else {}))
+    run(kubectl, folder, install)
+    watch(kubectl)
+    assert left(kubectl)
+    run(kubectl, folder, block(UNINSTALL, "kubectl delete -k ."))
+    assert watches(kubectl) == KEPT
+    assert left(kubectl) == []
+    run(kubectl, folder, install)  # and it can be installed again
+    assert watches(kubectl) == KEPT
+    run(kubectl, folder, "kubectl delete -k .")
+
+
+def test_deleting_the_watches(kubectl: Kubectl, folder: Path) -> None:
+    """The documented commands show the watches, and delete them with the CRD."""
+    write(folder, ["manifests/overlays/default"])
+    run(kubectl, folder, block(read("README.md"), "-k crds"))
+    watch(kubectl)
+    run(kubectl, folder, block(UNINSTALL, "kubectl delete -k ."))
+    shown = run(kubectl, folder, block(UNINSTALL, "kubectl delete customresourcedefinition"))
+    assert "team-a" in shown.splitlines()[1]
+    assert "deleted" in shown
+    assert watches(kubectl) == []
+    assert kubectl("get", CRD, ok=False).returncode == 1
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_helm(kubectl: Kubectl, folder: Path, replicas: int) -> None:
+    """`helm uninstall` keeps the CRD and the watches; the documented commands remove the rest; it can come back."""
+    install = f"helm install backupjobwatch {CHART} --namespace {SYSTEM} --create-namespace --set replicas={replicas}"
+    run(kubectl, folder, install)
+    watch(kubectl)
+    lease = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "backupjobwatch"},
+        "spec": {},
+    }
+    kubectl("create", "-n", SYSTEM, "-f", "-", stdin=json.dumps(lease))
+    script = block(UNINSTALL, "helm uninstall")
+    run(kubectl, folder, script)
+    assert watches(kubectl) == KEPT
+    assert left(kubectl) == []
+    assert kubectl("get", "lease", "-n", SYSTEM, "-o", "name").stdout == ""
+    run(kubectl, folder, install)
+    assert watches(kubectl) == KEPT
+    run(kubectl, folder, script)
+    run(kubectl, folder, block(UNINSTALL, "kubectl delete customresourcedefinition"))
+    assert watches(kubectl) == []
+
+
+def test_helm_without_the_crd(kubectl: Kubectl, folder: Path) -> None:
+    """Helm keeps the CRD also when a later release has none: by a value, or after a rollback to such a release."""
+    release = f"backupjobwatch {CHART} --namespace {SYSTEM}"
+    run(kubectl, folder, f"helm install {release} --create-namespace --set crds.enabled=false")
+    with_crd = f"helm upgrade {release} --set crds.enabled=true"
+    run(kubectl, folder, with_crd)
+    watch(kubectl)
+    for command in (f"helm rollback backupjobwatch 1 --namespace {SYSTEM}", with_crd):
+        run(kubectl, folder, command)
+        assert watches(kubectl) == KEPT
+    run(kubectl, folder, f"helm upgrade {release} --set crds.enabled=false")
+    assert watches(kubectl) == KEPT
+
+
+def old_overlay(folder: Path) -> None:
+    """Make the overlay `default` of the folder what it was in 0.1.0: with the CRD in it, and its old names."""
+    path = folder / "crds" / "backupjobwatches.azurebackup.dev.yaml"
+    crd = yaml.safe_load(path.read_text("utf-8"))
+    del crd["metadata"]["annotations"]
+    crd["spec"]["names"]["categories"] = ["azure", "backup"]
+    path.write_text(yaml.safe_dump(crd), "utf-8")
+    write(folder / "manifests" / "overlays" / "default", ["../../../crds", "../../base"])
+
+
+def test_old_overlay(kubectl: Kubectl, folder: Path) -> None:
+    """An old overlay deletes the watches; the document's check shows that, and its patch prevents it."""
+    old_overlay(folder)
+    write(folder, ["manifests/overlays/default"])
+    run(kubectl, folder, "kubectl apply -k .")
+    watch(kubectl)
+    check, _ = block(UNINSTALL, "kubectl delete -k .").splitlines()
+    assert "kind: CustomResourceDefinition" in run(kubectl, folder, check)
+    (patched,) = (each for each in markdown.blocks(UPGRADING, "yaml") if "$patch: delete" in each)
+    (folder / "kustomization.yaml").write_text(patched, encoding="utf-8")
+    run(kubectl, folder, block(UNINSTALL, "kubectl delete -k ."))
+    assert (watches(kubectl), left(kubectl)) == (KEPT, [])
+    write(folder, ["manifests/overlays/default"])
+    run(kubectl, folder, "kubectl delete --ignore-not-found -k .")
+    assert watches(kubectl) == []
+
+
+def test_upgrade_from_an_old_overlay(kubectl: Kubectl, folder: Path) -> None:
+    """The documented upgrade updates the CRD, and keeps it and the watches."""
+    old_overlay(folder)
+    write(folder, ["manifests/overlays/default"])
+    run(kubectl, folder, "kubectl apply -k .")
+    watch(kubectl)
+    shutil.rmtree(folder / "crds")
+    shutil.rmtree(folder / "manifests")
+    for name in ("crds", "manifests"):
+        shutil.copytree(ROOT / name, folder / name, symlinks=True)
+    run(kubectl, folder, block(read("README.md"), "-k crds"))
+    crd = json.loads(kubectl("get", CRD, "-o", "json").stdout)
+    assert "categories" not in crd["spec"]["names"]
+    assert crd["metadata"]["annotations"]["kustomize.toolkit.fluxcd.io/prune"] == "disabled"
+    assert watches(kubectl) == KEPT
+    run(kubectl, folder, "kubectl delete -k .")
+    assert watches(kubectl) == KEPT
+
+
+def test_kustomization_for_gitops_tools(folder: Path) -> None:
+    """The kustomization for Flux and Argo CD has the CRD, with what turns off pruning."""
+    (text,) = (each for each in markdown.blocks(UPGRADING, "yaml") if "resources: [crds," in each)
+    (folder / "kustomization.yaml").write_text(text, encoding="utf-8")
+    kinds = [each["kind"] for each in kustomize(folder)]
+    assert sorted(kinds) == sorted(
+        ["CustomResourceDefinition", *(each["kind"] for each in kustomize(MANIFESTS / "overlays" / "default"))]
+    )
+
+
+def test_entries_of_argocd_cm(kubectl: Kubectl, folder: Path) -> None:
+    """The documented command removes our entries from `argocd-cm`, and no other."""
+    kubectl("create", "namespace", "argocd")
+    kubectl("create", "configmap", "argocd-cm", "-n", "argocd", "--from-literal=url=https://argocd.example.com")
+    kubectl("apply", "--server-side", "-k", str(MANIFESTS / "argocd"))
+    run(kubectl, folder, block(UNINSTALL, "argocd-cm"))
+    data = json.loads(kubectl("get", "configmap", "argocd-cm", "-n", "argocd", "-o", "json").stdout)["data"]
+    assert data == {"url": "https://argocd.example.com"}
