@@ -14,6 +14,7 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from backupjobwatch.constants import API_VERSION, CONTROLLER, GROUP, KIND, PLURAL
+from backupjobwatch.core.payloads import mapping, mappings
 from backupjobwatch.core.times import format_time
 from backupjobwatch.errors import Conflict, Forbidden, ObjectGone, StoreUnavailable
 from backupjobwatch.turns import Turns
@@ -102,10 +103,21 @@ class Store:
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": fence, "propagationPolicy": "Background"}
         await self._request("DELETE", _path(watch.namespace, watch.name), body=body)
 
-    async def preferred_version(self, group: str) -> str:
-        """Return the version of an API group that the server prefers; ObjectGone where there is no such group."""
-        answer = await self._request("GET", f"/apis/{group}")
-        return str((answer.get("preferredVersion") or {}).get("version"))
+    async def find_version(self, group: str, plural: str) -> str | None:
+        """Return the version of *group* that serves *plural*, the preferred one if it does. None if no version does."""
+        try:
+            answer = await self._request("GET", f"/apis/{group}")
+        except ObjectGone:
+            return None
+        listed = [mapping(answer.get("preferredVersion")), *mappings(answer.get("versions"))]
+        for version in dict.fromkeys(str(each.get("version")) for each in listed):
+            try:
+                served = await self._request("GET", f"/apis/{group}/{version}")
+            except ObjectGone:  # no longer served
+                continue
+            if any(resource.get("name") == plural for resource in mappings(served.get("resources"))):
+                return version
+        return None
 
     async def annotate(self, api: str, namespace: str, plural: str, name: str, annotations: Mapping[str, str]) -> None:
         """Set annotations of an object that is not a watch, and change nothing else of it."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
 
+from tests.support.builders import JOB_NAME, job_payload
 from tests.support.canary import WORD
 from tests.support.kubernetes import NAME, NAMESPACE, KubernetesApi
+
+if TYPE_CHECKING:
+    from demo.simulator import Vault
+    from tests.support.operator import Operator
 
 ALL: Final = ["Running", "Succeeded", "Failed"]
 TOKEN: Final = f"signing-key-{WORD}"
@@ -44,3 +50,21 @@ async def settled(api: KubernetesApi, *names: str, watch: str = NAME) -> dict[st
         return found if all(found.get(name, {}).get("phase") == phase for name in names) else None
 
     return await api.until(look, within=20)
+
+
+def create(api: KubernetesApi, vault: Vault, *entries: dict[str, Any]) -> None:
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": list(entries)})
+
+
+async def attempts(operator: Operator, api: KubernetesApi, name: str = "hook") -> dict[str, Any]:
+    """Let time pass, gently, until an entry is settled."""
+
+    def look() -> dict[str, Any] | None:
+        entries = api.get().get("status", {}).get("notifications", ())
+        return next((entry for entry in entries if entry["name"] == name), None)
+
+    async with asyncio.timeout(60):
+        while not (found := look()):
+            operator.advance(8)
+            await asyncio.sleep(0.02)
+    return found

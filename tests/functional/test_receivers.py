@@ -1,17 +1,16 @@
-"""The whole operator and its receivers: Secrets, Flux, Argo CD; what is retried, given up, and told of that."""
+"""The whole operator and webhook receivers: Secrets, retries, and deliveries that fail for good."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from backupjobwatch.core.notify_spec import FLUX_GROUPS
 from backupjobwatch.errors import DeliveryFailed, DeliveryRefused
-from tests.functional.notifying import BEARER, SECRET, SETTINGS, TOKEN, put_secret, settled, webhook
+from tests.functional.notifying import BEARER, SECRET, SETTINGS, TOKEN, attempts, create, put_secret, settled, webhook
 from tests.support.builders import JOB_NAME, job_payload
 from tests.support.canary import WORD
 from tests.support.kubernetes import NAMESPACE
@@ -40,26 +39,8 @@ async def operator(start: StartOperator) -> AsyncIterator[Operator]:
         yield operator
 
 
-def create(api: KubernetesApi, vault: Vault, *entries: dict[str, Any]) -> None:
-    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": list(entries)})
-
-
 def address_of(receiver: Receiver) -> str:
     return receiver.url.replace("/hook", PATH)
-
-
-async def attempts(operator: Operator, api: KubernetesApi, name: str = "hook") -> dict[str, Any]:
-    """Let time pass, gently, until an entry is settled."""
-
-    def look() -> dict[str, Any] | None:
-        entries = api.get().get("status", {}).get("notifications", ())
-        return next((entry for entry in entries if entry["name"] == name), None)
-
-    async with asyncio.timeout(60):
-        while not (found := look()):
-            operator.advance(8)
-            await asyncio.sleep(0.02)
-    return found
 
 
 @pytest.mark.parametrize("form", ["Structured", "Binary"])
@@ -90,13 +71,13 @@ async def test_keys_are_optional(api: KubernetesApi, vault: Vault, operator: Ope
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ("missing", "There is no Secret hooks."),
+        ("missing", "Secret hooks does not exist"),
         ("forbidden", "manifests/components/notify-secret"),
         ("unlabelled", 'no label azurebackup.dev/notify: "true"'),
-        ("no address", "write https://host/path as address"),
-        ("two lines", "write https://host/path as address"),
-        ("bad bearer", "printable ASCII as bearer"),
-        ("broken", "could not be read"),
+        ("no address", "address must be https://host/path"),
+        ("two lines", "address must be https://host/path"),
+        ("bad bearer", "bearer must be printable ASCII"),
+        ("broken", "failed to return Secret hooks"),
     ],
 )
 async def test_a_secret_that_is_mended(
@@ -200,71 +181,6 @@ async def test_this_machine_is_refused(
     assert entry["state"] == "Failed"
     assert "address is one that nothing is sent to" in entry["message"]
     assert receiver.deliveries == []
-
-
-@pytest.mark.parametrize("kind", FLUX_GROUPS)
-async def test_flux(api: KubernetesApi, vault: Vault, operator: Operator, kind: str) -> None:
-    """Each kind of Flux's is annotated with the id, in the version that the cluster prefers."""
-    plural = f"{kind.lower()}s".replace("repositorys", "repositories")
-    annotations = api.gitops.put(f"{plural}.{FLUX_GROUPS[kind]}", "apps", namespace=NAMESPACE)
-    create(api, vault, {"name": "hook", "flux": {"kind": kind, "name": "apps"}})
-    (entry,) = (await settled(api, "hook")).values()
-    assert entry["state"] == "Delivered"
-    assert annotations == {"reconcile.fluxcd.io/requestedAt": entry["id"]}
-
-
-@pytest.mark.parametrize("refresh", ["normal", "hard"])
-async def test_argocd(api: KubernetesApi, vault: Vault, operator: Operator, refresh: str) -> None:
-    """An Application is annotated as Argo CD wants it."""
-    annotations = api.gitops.put("applications.argoproj.io", "apps", namespace=NAMESPACE)
-    create(api, vault, {"name": "hook", "argocd": {"application": "apps", "refresh": refresh}})
-    await settled(api, "hook")
-    assert annotations == {"argocd.argoproj.io/refresh": refresh}
-
-
-@pytest.mark.parametrize("wrong", ["missing", "forbidden", "not installed", "elsewhere", "failing", "unknown"])
-@pytest.mark.parametrize("tool", ["flux", "argocd"])
-async def test_a_trigger_that_is_mended(
-    *,
-    api: KubernetesApi,
-    vault: Vault,
-    operator: Operator,
-    caplog: pytest.LogCaptureFixture,
-    tool: str,
-    wrong: str,
-) -> None:
-    """What is not there or not allowed is tried again, and says what to do; an object elsewhere is not there."""
-    caplog.set_level(logging.INFO)
-    group = {"flux": FLUX_GROUPS["Kustomization"], "argocd": "argoproj.io"}[tool]
-    plural = {"flux": f"kustomizations.{group}", "argocd": f"applications.{group}"}[tool]
-    trigger = {"flux": {"kind": "Kustomization", "name": "apps"}, "argocd": {"application": "apps"}}[tool]
-    if wrong not in ("missing", "elsewhere"):
-        api.gitops.put(plural, "apps", namespace=NAMESPACE)
-    words = "There is no"
-    if wrong == "elsewhere":
-        api.gitops.put(plural, "apps", namespace="team-b")
-    elif wrong == "forbidden":
-        api.gitops.forbid(plural, "apps", namespace=NAMESPACE)
-        words = f"manifests/components/{tool}-triggers"
-    elif wrong == "not installed":
-        api.gitops.installed.discard(group)
-        words = "is it installed?"
-    elif wrong == "failing":
-        api.traffic.fail(f"^PATCH .*/{group}/", status=500)
-        words = "could not be annotated"
-    elif wrong == "unknown":
-        api.traffic.fail(f"^GET /apis/{group}$", status=500)
-        words = "did not say what it knows"
-    create(api, vault, {"name": "hook", tool: trigger})
-    async with asyncio.timeout(10):
-        while words not in caplog.text:  # noqa: ASYNC110 -- a log record wakes nobody
-            await asyncio.sleep(0.01)
-    assert api.gitops.patches == []
-    api.gitops.installed.add(group)
-    api.gitops.allow(plural, "apps", namespace=NAMESPACE)
-    api.gitops.put(plural, "apps", namespace=NAMESPACE)
-    assert (await attempts(operator, api))["state"] == "Delivered"
-    assert api.gitops.patches == [(NAMESPACE, plural, "apps")]
 
 
 async def test_an_entry_that_makes_no_sense_fails_alone(

@@ -18,7 +18,15 @@ VERSIONS: Final = {
     "fluxcd.controlplane.io": "v1",
     "argoproj.io": "v1alpha1",
 }
-GROUP: Final = re.compile(r"/apis/(?P<group>[a-z.]+)")
+_PLURALS: Final = (
+    *("kustomizations.kustomize.toolkit.fluxcd.io", "helmreleases.helm.toolkit.fluxcd.io"),
+    *("gitrepositories.source.toolkit.fluxcd.io", "ocirepositories.source.toolkit.fluxcd.io"),
+    *("helmrepositories.source.toolkit.fluxcd.io", "helmcharts.source.toolkit.fluxcd.io"),
+    *("buckets.source.toolkit.fluxcd.io", "imagerepositories.image.toolkit.fluxcd.io"),
+    *("imageupdateautomations.image.toolkit.fluxcd.io", "resourcesets.fluxcd.controlplane.io"),
+    "applications.argoproj.io",
+)
+GROUP: Final = re.compile(r"/apis/(?P<group>[a-z.]+)(/(?P<version>v\w+))?")
 PATCHES: Final = r"^PATCH /apis/(?P<group>[^/]+)/(?P<version>v\w+)/namespaces/(?P<namespace>[^/]+)/(?P<plural>[^/]+)/(?P<name>[^/]+)$"
 
 
@@ -27,6 +35,10 @@ class GitopsObjects:
 
     def __init__(self) -> None:
         self.installed = set(VERSIONS)
+        self.plurals = list(_PLURALS)
+        """The kinds that the cluster serves."""
+        self.versions: dict[str, str] = {}
+        """Kinds, as ``ocirepositories.source.toolkit…``, that only another version than the preferred one serves."""
         self.annotations: dict[tuple[str, str, str], dict[str, str]] = {}
         """By namespace, plural and group, and name."""
         self.patches: list[tuple[str, str, str]] = []
@@ -47,14 +59,14 @@ class GitopsObjects:
     def answer(self, request: Request) -> dict[str, Any] | None:
         """Answer a request for one of them; None where it is for something else."""
         if request.method == "GET" and (match := GROUP.fullmatch(request.path)) and match["group"] in VERSIONS:
-            return self._describe(match["group"])
+            return self._describe(match["group"], match["version"])
         match = re.match(PATCHES, request.line)
         if match is None or match["group"] not in VERSIONS:
             return None
         key = (match["namespace"], f"{match['plural']}.{match['group']}", match["name"])
         if key in self._forbidden:
             raise Refused(403, "Forbidden", f"User backupjobwatch cannot patch {key}")
-        if match["version"] != VERSIONS[match["group"]] or key not in self.annotations:
+        if match["version"] != self._version(key[1]) or key not in self.annotations:
             raise Refused(404, "NotFound", f"{key} not found")
         assert request.body.keys() == {"metadata"}
         assert request.body["metadata"].keys() == {"annotations"}
@@ -62,14 +74,27 @@ class GitopsObjects:
         self.patches.append(key)
         return {"metadata": {"name": match["name"], "annotations": self.annotations[key]}}
 
-    def _describe(self, group: str) -> dict[str, Any]:
-        if group not in self.installed:
+    def _version(self, plural: str) -> str:
+        return self.versions.get(plural) or VERSIONS[plural.partition(".")[2]]
+
+    def _describe(self, group: str, version: str | None) -> dict[str, Any]:
+        kinds = [each for each in self.plurals if each.partition(".")[2] == group]
+        names = list(dict.fromkeys([VERSIONS[group], *map(self._version, kinds)]))
+        if group not in self.installed or version not in (None, *names):
             raise Refused(404, "NotFound", "the server could not find the requested resource")
-        version = {"groupVersion": f"{group}/{VERSIONS[group]}", "version": VERSIONS[group]}
+        if version is not None:
+            resources = [
+                {"name": name, "namespaced": True}
+                for kind in kinds
+                for name in (kind.partition(".")[0], f"{kind.partition('.')[0]}/status")
+                if self._version(kind) == version
+            ]
+            return {"kind": "APIResourceList", "groupVersion": f"{group}/{version}", "resources": resources}
+        versions = [{"groupVersion": f"{group}/{name}", "version": name} for name in names]
         return {
             "kind": "APIGroup",
             "apiVersion": "v1",
             "name": group,
-            "versions": [version],
-            "preferredVersion": version,
+            "versions": versions,
+            "preferredVersion": versions[0],
         }

@@ -1,4 +1,4 @@
-"""Has Flux reconcile and Argo CD refresh, as they themselves want to be asked: by an annotation."""
+"""Triggers reconciliations of Flux and refreshes of Argo CD, by the annotations that they document."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ REFRESH: Final = "argocd.argoproj.io/refresh"
 
 
 class Triggers:
-    """Annotates objects of a watch's own namespace."""
+    """Annotates objects in the namespace of a watch."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def reconcile(self, namespace: str, trigger: FluxTrigger, token: str) -> None:
-        """Ask for a reconciliation. *token* tells requests apart: what was asked already is not asked again."""
+        """Request a reconciliation. Flux reconciles once for each value of *token*."""
         plural = f"{trigger.kind.lower()}s".replace("repositorys", "repositories")
         place = (FLUX_GROUPS[trigger.kind], plural, trigger.name)
         await self._annotate(namespace, place, {REQUESTED_AT: token}, component="flux-triggers")
 
     async def refresh(self, namespace: str, trigger: ArgocdTrigger) -> None:
-        """Ask for a refresh. Argo CD takes the annotation away, so that a second request is a second refresh."""
+        """Request a refresh. Argo CD removes the annotation, so that a second request causes a second refresh."""
         place = (ARGOCD_GROUP, "applications", trigger.application)
         await self._annotate(namespace, place, {REFRESH: trigger.refresh}, component="argocd-triggers")
 
@@ -38,20 +38,20 @@ class Triggers:
         self, namespace: str, place: tuple[str, str, str], annotations: dict[str, str], *, component: str
     ) -> None:
         group, plural, name = place
-        what = f"{plural}.{group} {name}"
+        what = f"{plural}.{group}/{name}"
         try:
-            version = await self._store.preferred_version(group)
-        except ObjectGone:
-            raise DeliveryFailed(f"The cluster knows no {plural}.{group}: is it installed?") from None
+            version = await self._store.find_version(group, plural)
         except StoreError:
-            raise DeliveryFailed("The API server did not say what it knows.") from None
+            raise DeliveryFailed(f"API discovery of {group} failed.") from None
+        if version is None:
+            raise DeliveryFailed(f"The cluster does not serve {plural}.{group}. Install its CRD.")
         try:
             await self._store.annotate(f"/apis/{group}/{version}", namespace, plural, name, annotations)
         except ObjectGone:
-            raise DeliveryFailed(f"There is no {what} in this namespace.") from None
+            raise DeliveryFailed(f"{what} does not exist in this namespace.") from None
         except Forbidden:
             raise DeliveryFailed(
-                f"The operator may not annotate {what}: allow it by a Role (manifests/components/{component})."
+                f"The operator is not allowed to patch {what}. Add the Role of manifests/components/{component}."
             ) from None
         except StoreError:
-            raise DeliveryFailed(f"{what} could not be annotated: the API server refused or failed.") from None
+            raise DeliveryFailed(f"The API server failed to patch {what}.") from None

@@ -51,20 +51,20 @@ class Receivers:
         try:
             secret = await self._store.read_secret(namespace, webhook.secret_name)
         except ObjectGone:
-            raise DeliveryFailed(f"There is no {whose}.") from None
+            raise DeliveryFailed(f"{whose} does not exist in this namespace.") from None
         except Forbidden:
             raise DeliveryFailed(
-                f"The operator may not read {whose}: allow it by a Role (manifests/components/notify-secret)."
+                f"The operator is not allowed to read {whose}. Add the Role of manifests/components/notify-secret."
             ) from None
         except StoreError:
-            raise DeliveryFailed(f"{whose} could not be read from the API server.") from None
+            raise DeliveryFailed(f"The API server failed to return {whose}.") from None
         if mapping(mapping(secret.get("metadata")).get("labels")).get(NOTIFY_LABEL) != "true":
-            raise DeliveryFailed(f'{whose} has no label {NOTIFY_LABEL}: "true", without which it is not used.')
+            raise DeliveryFailed(f'{whose} has no label {NOTIFY_LABEL}: "true". Add it to allow its use.')
         keys = secret_data(secret)
         address = keys.get("address", b"").decode(errors="replace").strip()
         if not is_url(address):
-            raise DeliveryFailed(f"{whose}: write https://host/path as address, in ASCII, without user and fragment.")
+            raise DeliveryFailed(f"{whose}: address must be https://host/path, in ASCII, without user and fragment.")
         bearer = keys.get("bearer", b"").decode(errors="replace").strip()
         if not bearer.isascii() or not bearer.isprintable():
-            raise DeliveryFailed(f"{whose}: write a token of printable ASCII as bearer.")
+            raise DeliveryFailed(f"{whose}: bearer must be printable ASCII.")
         return Endpoint(address=address, token=keys.get("token", b""), bearer=bearer)
