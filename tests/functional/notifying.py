@@ -47,9 +47,13 @@ async def settled(api: KubernetesApi, *names: str, watch: str = NAME) -> dict[st
     def look() -> dict[str, dict[str, Any]] | None:
         found = notifications(api, watch)
         phase = api.get(watch)["status"].get("phase")
-        return found if all(found.get(name, {}).get("phase") == phase for name in names) else None
+        return found if all(is_settled(found.get(name, {}), phase) for name in names) else None
 
-    return await api.until(look, within=20)
+    return await api.until(look, within=30)
+
+
+def is_settled(entry: dict[str, Any], phase: object) -> bool:
+    return entry.get("phase") == phase and entry.get("state") not in (None, "Retrying")
 
 
 def create(api: KubernetesApi, vault: Vault, *entries: dict[str, Any]) -> None:
@@ -61,7 +65,7 @@ async def attempts(operator: Operator, api: KubernetesApi, name: str = "hook") -
 
     def look() -> dict[str, Any] | None:
         entries = api.get().get("status", {}).get("notifications", ())
-        return next((entry for entry in entries if entry["name"] == name), None)
+        return next((entry for entry in entries if entry["name"] == name and entry["state"] != "Retrying"), None)
 
     async with asyncio.timeout(60):
         while not (found := look()):

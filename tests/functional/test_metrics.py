@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from backupjobwatch.core.notify_spec import FLUX_GROUPS
 from demo.simulator import AzureSimulator, Fault
-from tests.functional.notifying import SETTINGS, notifications, webhook
+from tests.functional.notifying import SETTINGS, is_settled, notifications, webhook
 from tests.support.azure import SUBSCRIPTION_ID
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
 from tests.support.kubernetes import STATUS_WRITES
@@ -249,7 +249,9 @@ async def test_notifications_are_counted_by_channel(api: KubernetesApi, vault: V
         flux = {"name": "flux", "flux": {"kind": "Kustomization", "name": "apps"}}
         entries = [webhook(slow.url, "slow"), webhook(closed.url, "closed"), flux]
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": entries})
-        await operator.advance_until(lambda: len(notifications(api)) == len(entries))
+        await operator.advance_until(
+            lambda: sum(is_settled(entry, "Succeeded") for entry in notifications(api).values()) == len(entries)
+        )
         scrape = await Scrape.of(operator)
     counts = {
         (each["channel"], each["result"]): scrape.value(NOTIFICATIONS, **each) for each in scrape.series(NOTIFICATIONS)

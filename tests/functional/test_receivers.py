@@ -129,7 +129,7 @@ async def test_given_up(
     assert entry["message"] == f"The receiver answered {status}. Given up after {most} attempts."
     assert len(receiver.deliveries) == most
     assert len({delivery.id for delivery in receiver.deliveries}) == 1
-    await operator.advance_until(lambda: len(api.events()) == 2)
+    await operator.advance_until(lambda: len(api.events()) == 3)
     (event,) = (event for event in api.events() if event["reason"] == "NotificationFailed")
     assert (event["type"], event["message"]) == ("Warning", f"spec.notify[hook]: {entry['message']}")
 

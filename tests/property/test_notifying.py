@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -46,9 +47,16 @@ entries = st.lists(
 anything = st.one_of(entries, json_values)
 
 
-def _settled(watch: Watch, failure: str | None, moment: Any) -> tuple[Settled, ...]:
+def _settled(watch: Watch, failure: str | None, moment: Any, *, retrying: bool = False) -> tuple[Settled, ...]:
     return tuple(
-        Settled(name=notice.notify.name, id=notice.id, phase=notice.phase, time=moment.now, failure=failure)
+        Settled(
+            name=notice.notify.name,
+            id=notice.id,
+            phase=notice.phase,
+            time=moment.now,
+            failure=failure,
+            retrying=retrying,
+        )
         for notice in due(watch)
     )
 
@@ -80,6 +88,28 @@ def test_settled_once(history: list[Act], notify: object, failure: str | None) -
             assert _without(status) == _without(body["status"])
             again = next_status(after, NotAsked("x"), run=0, now=moment.now, settled=settled)
             assert again == status
+
+
+@MODERATE
+@given(histories, entries, texts, st.timedeltas(timedelta(), timedelta(hours=1)))
+def test_retrying_once(history: list[Act], notify: object, failure: str, later: timedelta) -> None:
+    """An attempt that fails is one write, leaves the notice due, and moves nothing else. The same again is none."""
+    for moment in replay(history):
+        body = copy.deepcopy(moment.after)
+        body["spec"]["notify"] = notify
+        watch = Watch.from_body(body)
+        if watch.target != body["status"]["target"] or not watch.finished:
+            continue
+        retried = _settled(watch, failure, moment, retrying=True)
+        status = next_status(watch, NotAsked("x"), run=0, now=moment.now, settled=retried)
+        after = Watch.from_body({**body, "status": status})
+        check_status({**body, "status": status})
+        assert due(after) == due(watch)
+        assert _without(status) == _without(body["status"])
+        assert len(describe_failures(watch, status)) == len(retried)
+        now = moment.now + later
+        again = next_status(after, NotAsked("x"), run=0, now=now, settled=[replace(each, time=now) for each in retried])
+        assert again == status
 
 
 @MODERATE

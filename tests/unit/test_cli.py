@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from backupjobwatch import __version__
+from backupjobwatch.core.notifications import notice_id
+from backupjobwatch.core.watch import Watch
 from tests.support.azure import DATA, payload
 from tests.support.builders import JOB_ID, job_payload, running_payload, standing, watch_body
 from tests.support.command import invoke
@@ -112,6 +114,17 @@ def test_the_status_in_the_watch_file_is_built_upon(files: Files) -> None:
     before = files.rendered(manifest(), job_payload())
     after = files.rendered(before, running_payload())
     assert after["status"] == before["status"]
+
+
+def test_notifications_that_are_retried_are_kept(files: Files) -> None:
+    """A Retrying entry stays while its phase lasts, and is dropped when the answer ends that phase."""
+    notify = [{"name": "hook", "phases": ["Running"], "webhook": {"url": "https://example.com/hook"}}]
+    before = files.rendered(manifest(notify=notify), running_payload())
+    entry = {"name": "hook", "phase": "Running", "state": "Retrying", "message": "The receiver answered 500."}
+    entry |= {"id": notice_id(Watch.from_body(before), "Running"), "time": "2026-03-04T01:02:00Z"}
+    before["status"]["notifications"] = [entry]
+    assert files.rendered(before, running_payload())["status"]["notifications"] == [entry]
+    assert "notifications" not in files.rendered(before, job_payload())["status"]
 
 
 def test_another_previous_target_is_not_built_upon(files: Files) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from backupjobwatch import errors
 from backupjobwatch.core.fit import MAX_BYTES, size_of
 from backupjobwatch.core.lifetime import expiry
-from backupjobwatch.core.notifications import MESSAGE, Settled, due, notice_id
+from backupjobwatch.core.notifications import MESSAGE, notice_id
 from backupjobwatch.core.recovery_services import parse_job
 from backupjobwatch.core.schedule import retry_delay
-from backupjobwatch.core.status import next_status
 from backupjobwatch.core.transitions import describe_failures, needs_write, worth_repeating
 from backupjobwatch.core.watch import Watch
 from tests.property.oracles import check_schema
@@ -27,67 +25,39 @@ from tests.support.builders import (
     running_job,
     settle,
     vast_payload,
-    watch_body,
 )
-
-ALL = ["Running", "Succeeded", "Failed"]
-LATER = NOW + timedelta(minutes=1)
-
-
-def _entry(name: str, phases: list[str] | None = None) -> dict[str, Any]:
-    entry: dict[str, Any] = {"name": name, "webhook": {"url": "https://example.com"}}
-    return {**entry, "phases": phases} if phases else entry
-
-
-def _body(*entries: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return watch_body({"jobResourceId": JOB_ID, "notify": list(entries), **fields})
-
-
-def _due(body: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(notice.notify.name, notice.phase) for notice in due(Watch.from_body(body))]
-
-
-def _settled(body: dict[str, Any], *names: str, failure: str | None = None) -> tuple[Settled, ...]:
-    notices = {notice.notify.name: notice for notice in due(Watch.from_body(body))}
-    return tuple(
-        Settled(name=name, id=notices[name].id, phase=notices[name].phase, time=LATER, failure=failure)
-        for name in names
-    )
-
-
-def _write(body: dict[str, Any], *settled: Settled, observation: Any = None) -> dict[str, Any]:
-    observed = errors.NotAsked("x") if observation is None else observation
-    status = next_status(Watch.from_body(body), observed, run=0, now=LATER, settled=settled)
-    return {**body, "status": status}
+from tests.unit.notifying import ALL, LATER, due_of, entry_named, notifying_body, settled_of, written
 
 
 def test_due() -> None:
     """Each entry is due of its phases, and of no other."""
-    body = _body(_entry("ends"), _entry("runs", ["Running"]), _entry("all", ALL))
+    body = notifying_body(entry_named("ends"), entry_named("runs", ["Running"]), entry_named("all", ALL))
     running = settle(body, running_job(), NOW)
 
-    assert _due(body) == []
-    assert _due(settle(body, errors.JobNotFound("x"), NOW)) == []
-    assert _due(running) == [("runs", "Running"), ("all", "Running")]
-    assert _due(settle(running, job(), NOW)) == [("ends", "Succeeded"), ("all", "Succeeded")]
-    assert _due(settle(running, job(status="Failed"), NOW)) == [("ends", "Failed"), ("all", "Failed")]
+    assert due_of(body) == []
+    assert due_of(settle(body, errors.JobNotFound("x"), NOW)) == []
+    assert due_of(running) == [("runs", "Running"), ("all", "Running")]
+    assert due_of(settle(running, job(), NOW)) == [("ends", "Succeeded"), ("all", "Succeeded")]
+    assert due_of(settle(running, job(status="Failed"), NOW)) == [("ends", "Failed"), ("all", "Failed")]
 
 
 def test_not_due() -> None:
     """Nothing is told of a status that is about something else than the object now, or of one that goes."""
-    done = settle(_body(_entry("n")), job(), NOW)
+    done = settle(notifying_body(entry_named("n")), job(), NOW)
 
-    assert _due(done)
-    assert not _due(edit(done, pollInterval="5m"))
-    assert not _due(edit(done, jobResourceId=JOB_ID[:-36] + OTHER_JOB_NAME))
-    assert not _due({**done, "metadata": {**done["metadata"], "deletionTimestamp": "2018-05-21T10:00:00Z"}})
+    assert due_of(done)
+    assert not due_of(edit(done, pollInterval="5m"))
+    assert not due_of(edit(done, jobResourceId=JOB_ID[:-36] + OTHER_JOB_NAME))
+    assert not due_of({**done, "metadata": {**done["metadata"], "deletionTimestamp": "2018-05-21T10:00:00Z"}})
 
 
 def test_id_is_of_uid_target_and_phase() -> None:
     """Told again it is the same; of another object, target or phase it is another."""
-    done = settle(_body(_entry("n")), job(), NOW)
+    done = settle(notifying_body(entry_named("n")), job(), NOW)
     watch = Watch.from_body(done)
-    again = Watch.from_body(settle(edit(done, pollInterval="5m", notify=[_entry("m")]), errors.NotAsked("x"), LATER))
+    again = Watch.from_body(
+        settle(edit(done, pollInterval="5m", notify=[entry_named("m")]), errors.NotAsked("x"), LATER)
+    )
     other = Watch.from_body({**done, "metadata": {**done["metadata"], "uid": "other"}})
     target = Watch.from_body(edit(done, graceSeconds=1))
 
@@ -99,97 +69,99 @@ def test_id_is_of_uid_target_and_phase() -> None:
 @pytest.mark.parametrize("failure", [None, "The receiver answered 500. " + "x" * 500])
 def test_settled_is_not_due(failure: str | None) -> None:
     """What is settled is written down, is not due again, and only that has moved in a final status."""
-    done = settle(_body(_entry("a"), _entry("b")), job(), NOW)
-    after = _write(done, *_settled(done, "a", failure=failure))
+    done = settle(notifying_body(entry_named("a"), entry_named("b")), job(), NOW)
+    after = written(done, *settled_of(done, "a", failure=failure))
     (entry,) = after["status"]["notifications"]
 
-    assert _due(after) == [("b", "Succeeded")]
+    assert due_of(after) == [("b", "Succeeded")]
     assert entry["state"] == ("Failed" if failure else "Delivered")
     assert (entry["name"], entry["phase"], entry["time"]) == ("a", "Succeeded", "2018-05-21T09:01:00Z")
     assert len(entry.get("message", "")) == (MESSAGE if failure else 0)
     assert {**after["status"], "notifications": None} == {**done["status"], "notifications": None}
     assert needs_write(done["status"], after["status"], heartbeat=timedelta(hours=1))
-    assert _write(after, *_settled(done, "a", failure=failure))["status"] == after["status"]
+    assert written(after, *settled_of(done, "a", failure=failure))["status"] == after["status"]
     check_schema(after["status"])
 
 
 def test_settled_rides_on_any_step() -> None:
     """What was told of a running job is written with the next poll, and goes when its end is told."""
-    running = settle(_body(_entry("n", ALL)), running_job(), NOW)
-    told = _settled(running, "n")
-    polled = _write(running, *told, observation=running_job())
-    ended = _write(running, *told, observation=job())
+    running = settle(notifying_body(entry_named("n", ALL)), running_job(), NOW)
+    told = settled_of(running, "n")
+    polled = written(running, *told, observation=running_job())
+    ended = written(running, *told, observation=job())
 
-    assert _due(polled) == []
+    assert due_of(polled) == []
     assert ended["status"]["phase"] == "Succeeded"
     assert ended["status"]["notifications"] == polled["status"]["notifications"]
-    assert _due(ended) == [("n", "Succeeded")]
-    finished = _write(ended, *_settled(ended, "n"))
+    assert due_of(ended) == [("n", "Succeeded")]
+    finished = written(ended, *settled_of(ended, "n"))
     assert [entry["phase"] for entry in finished["status"]["notifications"]] == ["Succeeded"]
-    assert _write(finished, *told)["status"] == finished["status"]
+    assert written(finished, *told)["status"] == finished["status"]
 
 
 def test_of_another_target() -> None:
     """What was settled of an earlier target is dropped, and a target that comes back is told of again."""
-    done = settle(_body(_entry("n")), job(), NOW)
-    told = _settled(done, "n")
-    moved = edit(_write(done, *told), jobResourceId=JOB_ID[:-36] + OTHER_JOB_NAME)
-    other = _write(moved, *told, observation=job(name=OTHER_JOB_NAME))
-    back = _write(edit(other, jobResourceId=JOB_ID), observation=job())
+    done = settle(notifying_body(entry_named("n")), job(), NOW)
+    told = settled_of(done, "n")
+    moved = edit(written(done, *told), jobResourceId=JOB_ID[:-36] + OTHER_JOB_NAME)
+    other = written(moved, *told, observation=job(name=OTHER_JOB_NAME))
+    back = written(edit(other, jobResourceId=JOB_ID), observation=job())
 
     assert "notifications" not in other["status"]
-    assert _due(other) == _due(back) == [("n", "Succeeded")]
+    assert due_of(other) == due_of(back) == [("n", "Succeeded")]
 
 
 def test_edits() -> None:
     """A new entry of a finished watch is due; one that is gone from the spec is forgotten."""
-    done = settle(_body(_entry("a")), job(), NOW)
-    told = _write(done, *_settled(done, "a"))
-    both = _write(edit(told, notify=[_entry("a"), _entry("b")]))
-    other = _write(edit(told, notify=[_entry("b")]))
-    none = _write(edit(told, notify=None))
+    done = settle(notifying_body(entry_named("a")), job(), NOW)
+    told = written(done, *settled_of(done, "a"))
+    both = written(edit(told, notify=[entry_named("a"), entry_named("b")]))
+    other = written(edit(told, notify=[entry_named("b")]))
+    none = written(edit(told, notify=None))
 
-    assert _due(both) == _due(other) == [("b", "Succeeded")]
+    assert due_of(both) == due_of(other) == [("b", "Succeeded")]
     assert "notifications" not in other["status"]
     assert "notifications" not in none["status"]
 
 
 def test_time_to_live_waits() -> None:
     """A watch is not deleted while somebody is to be told."""
-    done = settle(_body(_entry("n"), ttlSecondsAfterFinished=0), job(), NOW)
+    done = settle(notifying_body(entry_named("n"), ttlSecondsAfterFinished=0), job(), NOW)
 
     assert expiry(Watch.from_body(done)) is None
-    assert expiry(Watch.from_body(_write(done, *_settled(done, "n", failure="x")))) == NOW
+    retried = written(done, *settled_of(done, "n", failure="x", retrying=True))
+    assert expiry(Watch.from_body(retried)) is None
+    assert expiry(Watch.from_body(written(done, *settled_of(done, "n", failure="x")))) == NOW
 
 
 def test_full_status_has_room() -> None:
     """Eight entries that failed fit into a status that is as large as can be, and all are kept."""
     names = [f"{number}{'n' * 62}" for number in range(8)]
-    body = _body(*(_entry(name, ALL) for name in names))
+    body = notifying_body(*(entry_named(name, ALL) for name in names))
     for letter in "x<é資😀":
         observation = parse_job(vast_payload(letter, status="InProgress"))
         running = settle(body, observation, NOW)
-        filled = _write(running, *_settled(running, *names, failure="f" * 500), observation=observation)
+        filled = written(running, *settled_of(running, *names, failure="f" * 500), observation=observation)
         ended = settle(filled, parse_job(vast_payload(letter, status="Failed")), NOW)
-        final = _write(ended, *_settled(ended, *names, failure="f" * 500))
+        final = written(ended, *settled_of(ended, *names, failure="f" * 500))
         for each in (filled, ended, final):
             assert [entry["name"] for entry in each["status"]["notifications"]] == names
             check_schema(each["status"])
-        assert _due(filled) == _due(final) == []
+        assert due_of(filled) == due_of(final) == []
         untold = settle(running, parse_job(vast_payload(letter, status="Failed")), NOW)
-        check_schema(_write(untold, *_settled(untold, *names, failure="f" * 500))["status"])
+        check_schema(written(untold, *settled_of(untold, *names, failure="f" * 500))["status"])
 
 
 def test_final_status_has_room() -> None:
     """A final status that is as large as can be is given no more than there is room for."""
     names = [f"{number}{'n' * 62}" for number in range(8)]
-    done = settle(_body(*(_entry(name) for name in names)), job(), NOW)
+    done = settle(notifying_body(*(entry_named(name) for name in names)), job(), NOW)
     properties = {str(number): "<" * 190 for number in range(49)}
     done["status"]["extendedInfo"] = {**done["status"].get("extendedInfo", {}), "properties": properties}
     properties["rest"] = "<" * ((MAX_BYTES - size_of(done["status"])) // 6 - 3)
     assert MAX_BYTES - 16 < size_of(done["status"]) <= MAX_BYTES
 
-    final = _write(request(done, "<" * 256), *_settled(done, *names, failure="f" * 500))
+    final = written(request(done, "<" * 256), *settled_of(done, *names, failure="f" * 500))
 
     assert len(final["status"]["notifications"]) == 8
     check_schema(final["status"])
@@ -197,8 +169,8 @@ def test_final_status_has_room() -> None:
 
 def test_failures_are_told_once() -> None:
     """What was given up is an Event of its own, with a name of its own, when it is written and no more."""
-    done = settle(_body(_entry("a"), _entry("b")), job(), NOW)
-    after = _write(done, *_settled(done, "a", failure="No."), *_settled(done, "b"))
+    done = settle(notifying_body(entry_named("a"), entry_named("b")), job(), NOW)
+    after = written(done, *settled_of(done, "a", failure="No."), *settled_of(done, "b"))
     (told,) = describe_failures(Watch.from_body(done), after["status"])
 
     assert (told.type, told.reason, told.message) == ("Warning", "NotificationFailed", "spec.notify[a]: No.")
@@ -224,9 +196,9 @@ def test_retries() -> None:
 @pytest.mark.parametrize("garbage", [None, "x", [None, "x", {}], [{"name": ["n"], "id": {}}], {"name": "n"}])
 def test_any_status(garbage: object) -> None:
     """Whatever somebody has put there, it is an answer, and what is due stays due."""
-    done = settle(_body(_entry("n")), job(), NOW)
+    done = settle(notifying_body(entry_named("n")), job(), NOW)
     done["status"]["notifications"] = garbage
 
-    assert _due(done) == [("n", "Succeeded")]
-    assert "notifications" not in _write(done)["status"]
+    assert due_of(done) == [("n", "Succeeded")]
+    assert "notifications" not in written(done)["status"]
     assert describe_failures(Watch.from_body(done), done["status"]) == ()

@@ -86,6 +86,20 @@ def test_trouble() -> None:
     assert list(table.trouble({"status": {"errors": "none"}})) == []
 
 
+def test_undelivered_notifications() -> None:
+    """Notifications that are retried or given up are listed with their messages. Delivered ones are not."""
+    body = settle(watch_body(), job(), NOW)
+    entries = [("a", "Delivered", None), ("b", "Retrying", "No\x1b[31m Role."), ("c", "Failed", "The receiver failed.")]
+    body["status"]["notifications"] = [
+        {"name": name, "id": "i", "phase": "Succeeded", "state": state, **({"message": message} if message else {})}
+        for name, state, message in entries
+    ]
+    assert list(table.trouble(body)) == [
+        "Notification b: Retrying: No [31m Role.",
+        "Notification c: Failed: The receiver failed.",
+    ]
+
+
 def test_order() -> None:
     """Watches are ordered by namespace and name."""
     bodies = [watch_body(name=name, namespace=namespace) for namespace, name in (("b", "a"), ("a", "z"), ("a", "c"))]

@@ -1,7 +1,7 @@
-"""Which notifications are due, and what became of those that were.
+"""Which notifications are due, and the outcome of those that were.
 
-All of it follows from the object alone: what is due and not in ``status.notifications`` is delivered, after a restart
-too, and so perhaps twice, under one id.
+Both follow from the object alone. A notification stays due until ``status.notifications`` says that it was delivered or
+failed. It may be delivered twice, with one id, if the operator restarts in between.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from backupjobwatch.core.times import format_time
 from backupjobwatch.core.watch import FINISHED_PHASES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from backupjobwatch.core.watch import Watch
 
 MESSAGE: Final = 192
-"""Characters kept of why a notification was given up. With it a status that was as large as can be is still in bounds."""
+"""Most characters of an entry's message. A status of the largest size has room for eight of them."""
+DELIVERED: Final = "Delivered"
+RETRYING: Final = "Retrying"
+GIVEN_UP: Final = "Failed"
 
 _UID = 63
 
@@ -39,7 +42,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What became of a notice."""
+    """The outcome of a notice so far."""
 
     name: str
     """Of the entry."""
@@ -47,7 +50,16 @@ class Settled:
     phase: str
     time: datetime
     failure: str | None
-    """Why it was given up; None where it was delivered."""
+    """Why the last attempt failed. None if the notice was delivered."""
+    retrying: bool = False
+    """Whether there will be another attempt."""
+
+    @property
+    def state(self) -> str:
+        """The state of the entry in ``status.notifications``."""
+        if self.failure is None:
+            return DELIVERED
+        return RETRYING if self.retrying else GIVEN_UP
 
 
 def notice_id(watch: Watch, phase: str) -> str:
@@ -56,11 +68,12 @@ def notice_id(watch: Watch, phase: str) -> str:
 
 
 def due(watch: Watch) -> tuple[Notice, ...]:
-    """Return what is to be told of the present phase, and is not known to have been."""
+    """Return the notices of the current phase that were neither delivered nor given up."""
     phase = watch.own_status.get("phase")
     if watch.deleting or not watch.observed or not isinstance(phase, str):
         return ()
-    told = [(entry.get("name"), entry.get("id")) for entry in mappings(watch.own_status.get("notifications"))]
+    entries = mappings(watch.own_status.get("notifications"))
+    told = [(entry.get("name"), entry.get("id")) for entry in entries if entry.get("state") != RETRYING]
     key = notice_id(watch, phase)
     return tuple(
         Notice(notify=notify, id=key, phase=phase)
@@ -69,18 +82,32 @@ def due(watch: Watch) -> tuple[Notice, ...]:
     )
 
 
-def next_notifications(watch: Watch, settled: Iterable[Settled]) -> list[dict[str, Any]]:
-    """Return ``status.notifications`` of *watch* with what was *settled* in it.
+def next_notifications(watch: Watch, settled: Iterable[Settled], *, phase: str) -> list[dict[str, Any]]:
+    """Return ``status.notifications`` of *watch*, which enters *phase* or stays in it, with what was *settled*.
 
-    Entries that are no longer in the spec go, and so do those of an earlier target. What was settled of an earlier target,
-    or of a phase that was followed by one that was told, is dropped.
+    Entries are dropped if the spec no longer has them, or if they are of an earlier target. ``Retrying`` entries are also
+    dropped if they are no longer due. Outcomes of an earlier target, or of a phase before one that was reported, are ignored.
     """
     known = {str(entry.get("name")): dict(entry) for entry in mappings(watch.own_status.get("notifications"))}
     for each in settled:
-        is_old = each.phase not in FINISHED_PHASES and known.get(each.name, {}).get("phase") in FINISHED_PHASES
-        if each.id == notice_id(watch, each.phase) and not is_old:
+        if each.id == notice_id(watch, each.phase) and not _is_outdated(each, known.get(each.name, {})):
             known[each.name] = _write(each)
-    return [known[notify.name] for notify in parse_notify(watch.spec) if notify.name in known]
+    return [
+        known[notify.name]
+        for notify in parse_notify(watch.spec)
+        if notify.name in known
+        if known[notify.name].get("state") != RETRYING
+        or (phase in notify.phases and known[notify.name].get("id") == notice_id(watch, phase))
+    ]
+
+
+def _is_outdated(settled: Settled, known: Mapping[str, Any]) -> bool:
+    """Tell whether the entry *known* says more than *settled*, or the same at an earlier time."""
+    if settled.phase not in FINISHED_PHASES and known.get("phase") in FINISHED_PHASES:
+        return True
+    if not settled.retrying or known.get("id") != settled.id:
+        return False
+    return known.get("state") != RETRYING or known.get("message") == _write(settled)["message"]
 
 
 def _write(settled: Settled) -> dict[str, Any]:
@@ -88,7 +115,7 @@ def _write(settled: Settled) -> dict[str, Any]:
         "name": settled.name,
         "id": settled.id,
         "phase": settled.phase,
-        "state": "Delivered" if settled.failure is None else "Failed",
+        "state": settled.state,
         "time": format_time(settled.time),
     }
     return entry if settled.failure is None else {**entry, "message": clean(settled.failure, MESSAGE)}

@@ -37,15 +37,14 @@ def next_status(
     """Compute the whole status of *watch* from its snapshot and what Azure said after that.
 
     *pinned* are the jobs that were found to be this watch's, where the spec does not name one itself; *settled* are the
-    notifications that were delivered or given up since.
+    outcomes of notifications since the last write.
 
     *run* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
     *asked* is when Azure was last asked, where more is known of that than the status says. The answer is fit to be
     written as it stands; whether it is worth a write, ``transitions.needs_write`` tells.
     """
-    notifications = next_notifications(watch, settled)
     if watch.finished:
-        return _restamped(watch, notifications)
+        return _restamped(watch, next_notifications(watch, settled, phase=str(watch.own_status.get("phase"))))
     polls, spec = False, watch.parsed_spec
     if isinstance(spec, InvalidSpec):
         verdict = Verdict(phase=FAILED, reason="InvalidSpec", message=f"{spec}.")
@@ -55,6 +54,7 @@ def next_status(
     else:
         polls, verdict = True, judge(watch, spec, observation, run=run, now=now, asked=asked)
     status = _write(watch, verdict, observation if polls else None, pinned or watch.pinned, now)
+    notifications = next_notifications(watch, settled, phase=verdict.phase)
     return fit({**status, **present(notifications=notifications)})
 
 

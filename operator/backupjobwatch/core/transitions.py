@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from backupjobwatch.core.notifications import GIVEN_UP, RETRYING
 from backupjobwatch.core.payloads import mappings
 from backupjobwatch.core.times import parse_time
 from backupjobwatch.core.verdict import FAILED, SUCCEEDED
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 BUCKET: Final = 5
 """Percent of progress that are worth a write."""
-NOTIFICATION_FAILED: Final = "NotificationFailed"
-"""Reason of Events about notifications that were given up."""
+NOTIFICATION_REASONS: Final = {RETRYING: "NotificationRetrying", GIVEN_UP: "NotificationFailed"}
+"""Reasons of Events about notifications that were not delivered, by their state."""
 REPEAT_WITHIN: Final = timedelta(hours=1)
 """How long ago something may have happened to be told again at start. Kubernetes keeps Events that long."""
 
@@ -128,19 +129,24 @@ def event_name(watch: Watch, *parts: object) -> str:
 def describe_failures(
     watch: Watch, status: Mapping[str, Any], *, after: datetime | None = None
 ) -> tuple[Transition, ...]:
-    """Return what is told of notifications that were given up: those that are new in *status*, or since *after*."""
-    known = () if after else tuple(mappings(watch.status.get("notifications")))
+    """Return the Events about notifications that were not delivered: those new in *status*, or since *after*."""
+    known = () if after else tuple(map(_outcome, mappings(watch.status.get("notifications"))))
     return tuple(
         Transition(
-            name=event_name(watch, entry.get("id"), entry.get("name"), NOTIFICATION_FAILED),
+            name=event_name(watch, entry.get("id"), entry.get("name"), reason),
             type="Warning",
-            reason=NOTIFICATION_FAILED,
+            reason=reason,
             message=f"spec.notify[{entry.get('name')}]: {entry.get('message')}",
         )
         for entry in mappings(status.get("notifications"))
-        if entry.get("state") == "Failed" and entry not in known
+        for reason in [NOTIFICATION_REASONS.get(str(entry.get("state")))]
+        if reason is not None and _outcome(entry) not in known
         if after is None or (parse_time(entry.get("time")) or after) > after
     )
+
+
+def _outcome(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(entry.get(name) for name in ("name", "id", "state"))
 
 
 def worth_repeating(watch: Watch, *, now: datetime) -> tuple[Transition, ...]:

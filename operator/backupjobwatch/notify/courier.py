@@ -1,7 +1,6 @@
-"""Delivers notifications: each in a task of its own, tried again and again, until all of a watch's are settled.
+"""Delivers notifications, each in a task of its own, with retries.
 
-Nothing here is kept: what is due follows from the objects, and those who follow them bring every object here. No step, no
-write and no deletion of an object waits for anything here.
+No state is kept beyond the process: what is due follows from the objects. No reconciliation waits for a delivery.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from backupjobwatch.errors import DeliveryError, DeliveryRefused
 from backupjobwatch.logs import watch_fields
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from backupjobwatch.core.watch import Watch
     from backupjobwatch.metrics.instruments import Metrics
@@ -42,11 +41,15 @@ class _Batch:
     id: str
     tasks: dict[str, tuple[Notice, asyncio.Task[None]]] = field(default_factory=dict)
     settled: dict[str, Settled] = field(default_factory=dict)
-    """What is not yet seen in the object."""
+    """Outcomes that the object does not have yet, and those of notices that are being retried."""
+
+    def is_settled(self, name: str) -> bool:
+        """Return whether there will be no other attempt for an entry."""
+        return name in self.settled and not self.settled[name].retrying
 
 
 class Courier:
-    """Delivers what is due, and says what became of it when all of it is settled."""
+    """Delivers what is due, and reports outcomes: when all of a watch are settled, and when an attempt fails anew."""
 
     def __init__(self, receivers: Receivers, metrics: Metrics) -> None:
         self._receivers = receivers
@@ -58,13 +61,13 @@ class Courier:
         """By namespace, for as long as somebody has a turn or waits for one."""
         self._closed = False
         self.on_settled: Callable[[Watch, tuple[Settled, ...]], None] = lambda *_: None
-        """Called with a watch all of whose due notifications are settled."""
+        """Called with a watch and the outcomes of its notices."""
 
     def consider(self, watch: Watch) -> None:
-        """Begin what is due by *watch*, as the cluster has it; end what no longer is."""
+        """Start the deliveries that are due for *watch*, the latest snapshot, and cancel those that no longer are."""
         batch = self._batches.get(watch.uid)
         if batch is not None and (watch.deleting or batch.id != _id(watch)):
-            self.forget(watch.uid)  # the phase is over, or the target: what was not told of it is not
+            self.forget(watch.uid)  # the phase or the target has changed
             batch = None
         if self._closed or not watch.observed:
             return
@@ -75,26 +78,23 @@ class Courier:
             batch = self._batches[watch.uid] = _Batch(watch, _id(watch))
         batch.watch = watch
         batch.settled = {name: settled for name, settled in batch.settled.items() if name in notices}
-        outdated = [name for name, (notice, task) in batch.tasks.items() if task.done() or notices.get(name) != notice]
-        for name in outdated:
-            _, task = batch.tasks.pop(name)
-            task.cancel()
+        outdated = _cancel_outdated(batch, notices)
         for name, notice in notices.items():
-            if name not in batch.tasks and name not in batch.settled:
+            if name not in batch.tasks and not batch.is_settled(name):
                 self._start(batch, notice)
         if not batch.tasks and not batch.settled:
             del self._batches[watch.uid]
-        elif not batch.tasks and outdated:  # the others had waited for what is no longer in the spec
+        elif not batch.tasks and outdated:  # the last delivery that the others waited for is no longer due
             self.on_settled(watch, tuple(batch.settled.values()))
 
     def forget(self, uid: str) -> None:
-        """End what is under way for a watch that is no more: it cannot be written down."""
+        """Cancel the deliveries of a watch."""
         batch = self._batches.pop(uid, None)
         for _, task in batch.tasks.values() if batch else ():
             task.cancel()
 
     async def close(self) -> None:
-        """End what is under way, and begin nothing more. Nothing is lost: see the objects."""
+        """Cancel all deliveries and start no more. The objects say what is due."""
         self._closed = True
         for uid in list(self._batches):
             self.forget(uid)
@@ -107,17 +107,31 @@ class Courier:
         task.add_done_callback(self._tasks.discard)
 
     async def _deliver(self, batch: _Batch, notice: Notice) -> None:
-        # kopf cancels every task that it finds when it fails: what is due is begun again as it lists the objects anew.
-        failure = await self._try(batch.watch, notice)
-        name = notice.notify.name
-        now = datetime.now(UTC)
-        batch.settled[name] = Settled(name=name, id=notice.id, phase=notice.phase, time=now, failure=failure)
-        del batch.tasks[name]
+        # When kopf fails, it cancels every task. The deliveries start again when it lists the objects.
+        failure = await self._try(batch, notice)
+        self._note(batch, notice, failure)
+        del batch.tasks[notice.notify.name]
         if not batch.tasks:
             self.on_settled(batch.watch, tuple(batch.settled.values()))
 
-    async def _try(self, watch: Watch, notice: Notice) -> str | None:
-        """Try until it is delivered, or given up; then why."""
+    def _note(self, batch: _Batch, notice: Notice, failure: str | None, *, retrying: bool = False) -> None:
+        name, now = notice.notify.name, datetime.now(UTC)
+        batch.settled[name] = Settled(
+            name=name, id=notice.id, phase=notice.phase, time=now, failure=failure, retrying=retrying
+        )
+
+    def _note_retry(self, batch: _Batch, notice: Notice, failure: str) -> bool:
+        """Report that an attempt failed. Return False if the last one failed in the same way: that is no news."""
+        known = batch.settled.get(notice.notify.name)
+        if known is not None and known.failure == failure:
+            return False
+        self._note(batch, notice, failure, retrying=True)
+        self.on_settled(batch.watch, tuple(batch.settled.values()))
+        return True
+
+    async def _try(self, batch: _Batch, notice: Notice) -> str | None:
+        """Attempt to deliver until that succeeds or the attempts are used up. Return why the last one failed."""
+        watch = batch.watch
         whose = f"{watch.namespace}/{watch.name}: notification {notice.notify.name}"
         channel = notice.notify.receiver.channel
         about = watch_fields(watch, phase=notice.phase)
@@ -142,7 +156,8 @@ class Courier:
                 self._metrics.observe_notification(channel, "failed")
                 return f"{failure} Given up after {attempts}."
             delay = retry_delay(attempt, f"{notice.id}/{notice.notify.name}", failure.retry_after)
-            _log.info("%s: attempt %d failed: %s", whose, attempt, failure, extra=about)
+            level = logging.WARNING if self._note_retry(batch, notice, str(failure)) else logging.INFO
+            _log.log(level, "%s: attempt %d failed: %s", whose, attempt, failure, extra=about)
             self._metrics.observe_notification(channel, "retried")
             await asyncio.sleep(delay.total_seconds())
 
@@ -150,6 +165,17 @@ class Courier:
     async def _turn(self, namespace: str) -> AsyncIterator[None]:
         async with self._turns_of.setdefault(namespace, asyncio.Semaphore(AT_ONCE_EACH)), self._turns:
             yield
+
+
+def _cancel_outdated(batch: _Batch, notices: Mapping[str, Notice]) -> bool:
+    """Cancel the deliveries that are no longer due as they are, and drop those that ended. Return whether any was."""
+    outdated = [name for name, (notice, task) in batch.tasks.items() if task.done() or notices.get(name) != notice]
+    for name in outdated:
+        _, task = batch.tasks.pop(name)
+        task.cancel()
+        if not batch.is_settled(name):
+            batch.settled.pop(name, None)
+    return bool(outdated)
 
 
 def _id(watch: Watch) -> str:

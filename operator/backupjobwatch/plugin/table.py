@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from backupjobwatch.core.notifications import DELIVERED
 from backupjobwatch.core.payloads import mapping, mappings
 from backupjobwatch.core.texts import clean
 from backupjobwatch.core.times import parse_time
@@ -98,7 +99,7 @@ def task_rows(body: Mapping[str, Any], *, now: datetime) -> list[list[str]]:
 
 
 def trouble(body: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each of Azure's errors and warnings, and under it one for each thing that Azure recommends."""
+    """Yield lines for Azure's errors and warnings, each with its recommendations, and for undelivered notifications."""
     status = Watch.from_body(body).own_status
     for kind, found in (("Error", status.get("errors")), ("Warning", status.get("warnings"))):
         for each in mappings(found):
@@ -109,3 +110,6 @@ def trouble(body: Mapping[str, Any]) -> Iterator[str]:
             recommended = each.get("recommendations")
             for text in recommended if isinstance(recommended, list) else ():
                 yield f"  do: {clean(str(text), _TEXT)}"
+    for entry in mappings(status.get("notifications")):
+        if entry.get("state") != DELIVERED:
+            yield clean(f"Notification {entry['name']}: {entry['state']}: {entry.get('message')}", _TEXT)

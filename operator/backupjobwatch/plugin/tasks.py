@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 _LINE: Final = 2048
 
 
-@click.command(short_help="Show a job's tasks, errors and what to do.")
+@click.command(short_help="Show a job's tasks and errors, and undelivered notifications.")
 @click.argument("name", shell_complete=watches)
 @cluster_options
 @runs_async
 async def tasks(*, access: Access, name: str) -> None:
-    """Show the tasks of a watch's job, and Azure's errors with what it recommends.
+    """Show the tasks of a watch's job, Azure's errors with its recommendations, and undelivered notifications.
 
     \b
     Examples:

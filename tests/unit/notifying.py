@@ -1,0 +1,51 @@
+"""Bodies of watches with notifications, and statuses with their outcomes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from backupjobwatch import errors
+from backupjobwatch.core.notifications import Settled, due
+from backupjobwatch.core.status import next_status
+from backupjobwatch.core.watch import Watch
+from tests.support.builders import JOB_ID, NOW, watch_body
+
+ALL = ["Running", "Succeeded", "Failed"]
+LATER = NOW + timedelta(minutes=1)
+
+
+def entry_named(name: str, phases: list[str] | None = None) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": name, "webhook": {"url": "https://example.com"}}
+    return {**entry, "phases": phases} if phases else entry
+
+
+def notifying_body(*entries: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return watch_body({"jobResourceId": JOB_ID, "notify": list(entries), **fields})
+
+
+def due_of(body: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(notice.notify.name, notice.phase) for notice in due(Watch.from_body(body))]
+
+
+def settled_of(
+    body: dict[str, Any], *names: str, failure: str | None = None, retrying: bool = False
+) -> tuple[Settled, ...]:
+    notices = {notice.notify.name: notice for notice in due(Watch.from_body(body))}
+    return tuple(
+        Settled(
+            name=name, id=notices[name].id, phase=notices[name].phase, time=LATER, failure=failure, retrying=retrying
+        )
+        for name in names
+    )
+
+
+def states_of(body: dict[str, Any]) -> list[tuple[str, str, str | None]]:
+    entries = body["status"].get("notifications", ())
+    return [(entry["name"], entry["state"], entry.get("message")) for entry in entries]
+
+
+def written(body: dict[str, Any], *settled: Settled, observation: Any = None) -> dict[str, Any]:
+    observed = errors.NotAsked("x") if observation is None else observation
+    status = next_status(Watch.from_body(body), observed, run=0, now=LATER, settled=settled)
+    return {**body, "status": status}
