@@ -90,6 +90,10 @@ def entries(watches: Watches, name: str) -> dict[str, dict[str, Any]]:
     return {entry["name"]: entry for entry in found}
 
 
+def delivered(watches: Watches, name: str) -> list[str]:
+    return [name for name, entry in entries(watches, name).items() if entry["state"] == "Delivered"]
+
+
 def start(operators: Operators, watches: Watches) -> OperatorProcess:
     return operators.start(NAMESPACES=watches.namespace, **SETTINGS).wait_ready()
 
@@ -124,7 +128,7 @@ def test_story(own_operators: Operators, watches: Watches, jobs: Jobs, kubectl: 
         watches.request("gate", "now")
         assert began.wait(60)
         step.join()
-        watches.until("gate", lambda _: len(entries(watches, "gate")) == 5)
+        watches.until("gate", lambda _: len(delivered(watches, "gate")) == 5)
         (delivery,) = receiver.deliveries
     found = entries(watches, "gate")
     assert {entry["state"] for entry in found.values()} == {"Delivered"}
@@ -161,10 +165,10 @@ def test_killed_between_end_and_telling(
         until(lambda: "attempt 1 failed" in operator.log, "an attempt")
         operator.kill()
     watches.until_phase("w", "Succeeded")
-    assert entries(watches, "w") == {}
+    assert not delivered(watches, "w")
     with running_receiver(port=receiver.port) as after:
         start(own_operators, watches)
-        watches.until("w", lambda _: bool(entries(watches, "w")))
+        watches.until("w", lambda _: bool(delivered(watches, "w")))
         ids = [delivery.id for delivery in (*receiver.deliveries, *after.deliveries)]
     assert entries(watches, "w")["hook"]["state"] == "Delivered"
     assert set(ids) == {entries(watches, "w")["hook"]["id"]}
