@@ -170,10 +170,10 @@ SQL_FULL_BACKUP: Final = Job(
     name="5e7b3f90-1c46-4d82-b7e9-83d6ca1f2505",
     properties={
         "jobType": "AzureWorkloadJob",
-        "workloadType": "SQLDataBase",
-        "entityFriendlyName": "ledger [vm-harbour-sql]",
+        "workloadType": None,
+        "entityFriendlyName": "ledger",
         "backupManagementType": "AzureWorkload",
-        "operation": "Backup (Full)",
+        "operation": "Backup",
         "isUserTriggered": True,
         "actionsInfo": [1],
         "activityId": "5e7b3f90-17a2-11f1-8a11-0a58a9feac02",
@@ -182,7 +182,7 @@ SQL_FULL_BACKUP: Final = Job(
         State(
             status="InProgress",
             properties={
-                "extendedInfo": {"tasksList": [{"taskId": TO_VAULT, "status": "InProgress"}], "propertyBag": {}}
+                "extendedInfo": {"tasksList": [{"taskId": TO_VAULT, "status": "InProgress"}], "propertyBag": {}},
             },
         ),
         State(
@@ -190,14 +190,18 @@ SQL_FULL_BACKUP: Final = Job(
             after=121.0890126,
             ended=True,
             properties={
+                "workloadType": "SQLDataBase",
+                "entityFriendlyName": "ledger [vm-harbour-sql]",
+                "operation": "Backup (Full)",
                 "extendedInfo": {
                     "tasksList": [{"taskId": TO_VAULT, "status": "Completed"}],
                     "propertyBag": {"Data Transferred (in MB)": "12.0884"},
-                }
+                },
             },
         ),
     ),
 )
+"""Azure adds the host to the name, and the type to the operation, when the job ends."""
 
 CANCELLED: Final = Job(
     name="6fa84c02-2d57-4e93-88ca-94e7db203606",

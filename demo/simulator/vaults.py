@@ -68,6 +68,18 @@ class BackupVault(AnyVault):
     OPERATIONS: ClassVar[str] = "operationStatus"
     LISTED_TYPE: ClassVar[str] = "Microsoft.DataProtection/BackupVaults/backupJobs"
     """Both spellings have been seen; here lists have this one."""
+    LISTED_DAYS: ClassVar[int] = 14
+    """Lists of real Backup vaults reach back about 14 days: their oldest job is 13 full days old."""
+
+    def list_jobs(self, wanted: Callable[[Resource], bool] | None = None) -> list[Resource]:
+        """List the jobs that started within the last 14 days, and those whose start time is not known."""
+        since = self._clock.ticks() - ticks_of(self.LISTED_DAYS * 86400)
+
+        def is_listed(job: Resource) -> bool:
+            start = start_of(job["properties"])
+            return (start == 0 or start >= since) and (wanted is None or wanted(job))
+
+        return super().list_jobs(is_listed)
 
     def _job_properties(self, properties: dict[str, Any]) -> dict[str, Any]:
         vault = {"subscriptionId": self.subscription_id, "vaultName": self.name, "supportedActions": []}
