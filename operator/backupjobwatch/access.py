@@ -15,8 +15,8 @@ from backupjobwatch.arm.credentials import certificate_tokens, federated_tokens,
 from backupjobwatch.constants import GROUP
 from backupjobwatch.errors import (
     AzureError,
-    AzureUnavailable,
     CredentialsNotFound,
+    CredentialsUnavailable,
     Forbidden,
     IdentityNotAllowed,
     ObjectGone,
@@ -147,7 +147,7 @@ class Accesses:
                 f"The operator may not use {what}: the namespace has to allow it by a Role (manifests/components/identity)."
             ) from None
         except StoreError as error:
-            raise AzureUnavailable(f"{what} could not be read from the API server.") from error
+            raise CredentialsUnavailable(f"The API server did not return {what}.") from error
 
     def _tokens(self, namespace: str, identity: Identity, source: Mapping[str, Any]) -> Tokens:
         metadata = source.get("metadata") or {}
@@ -192,7 +192,9 @@ class Accesses:
             except ObjectGone:
                 raise CredentialsNotFound(f"There is no ServiceAccount {namespace}/{service_account}.") from None
             except (StoreError, TimeoutError, CancelledError) as error:
-                raise AzureUnavailable("The API server gave no token of the ServiceAccount.") from error
+                raise CredentialsUnavailable(
+                    f"The API server did not return a token for ServiceAccount {namespace}/{service_account}."
+                ) from error
             finally:
                 asked.cancel()
                 self._asked.discard(asked)

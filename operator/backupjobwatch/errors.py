@@ -5,12 +5,14 @@ BackupJobWatchError
 ├─ LeaseLost                   this operator leads no longer, and its process is to end
 ├─ InvalidSpec                 the object cannot be acted on until somebody edits it
 ├─ AzureError                  why Azure told nothing about the job, this time
-│  ├─ NotAsked                 it was not our turn: nothing is known, nothing changes
+│  ├─ NoRequest                no request was sent to Azure, and the class says why
+│  │  ├─ NotAsked              the rate limiter or a Retry-After defers the request: nothing changes
+│  │  ├─ CredentialsNotFound   no credential is configured
+│  │  ├─ IdentityNotAllowed    the namespace is not allowed to use the identity
+│  │  └─ CredentialsUnavailable  the API server did not return the credential
 │  ├─ JobNotFound              404 from the backup service: not visible yet, or not there
 │  ├─ VaultNotFound            404 from ARM's gateway: vault, resource group or subscription
 │  ├─ OperationWithoutJob      the operation succeeded and names no job
-│  ├─ CredentialsNotFound      no credential is configured
-│  ├─ IdentityNotAllowed       this namespace may not use the operator's identity
 │  ├─ AuthenticationFailed     401, or Entra refused the credential
 │  ├─ AuthorizationFailed      403
 │  ├─ Throttled                429
@@ -85,10 +87,14 @@ class AzureError(BackupJobWatchError):
         return self.reason
 
 
-class NotAsked(AzureError):
-    """Azure was not asked, because it asked everybody to wait: nothing is known and nothing changes.
+class NoRequest(AzureError):
+    """No request was sent to Azure, so ``lastPollTime`` stays. Raise a subclass, which says why."""
 
-    *again* is in how many seconds there may be a turn, where that is worth asking for before the next tick.
+
+class NotAsked(NoRequest):
+    """The request is deferred by the rate limiter or by Azure's Retry-After. The status keeps what is known.
+
+    *again* is the number of seconds after which to retry before the next tick, if that is worthwhile.
     """
 
     reason = "Throttled"
@@ -127,18 +133,24 @@ class OperationWithoutJob(AzureError):
     answered = True
 
 
-class CredentialsNotFound(AzureError):
-    """There is no credential to ask Azure with."""
+class CredentialsNotFound(NoRequest):
+    """No credential is configured for the watch."""
 
     reason = "CredentialsNotFound"
     grace = Grace.UNTIL_SEEN
 
 
-class IdentityNotAllowed(AzureError):
-    """The watch's namespace may not use the operator's own identity."""
+class IdentityNotAllowed(NoRequest):
+    """The watch's namespace is not allowed to use the identity."""
 
     reason = "IdentityNotAllowed"
     grace = Grace.UNTIL_SEEN
+
+
+class CredentialsUnavailable(NoRequest):
+    """The API server did not return the Secret, the ServiceAccount or its token."""
+
+    reason = "CredentialsUnavailable"
 
 
 class AuthenticationFailed(AzureError):

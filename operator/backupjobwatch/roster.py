@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.core.transitions import describe, worth_repeating
 from backupjobwatch.entry import Entry
-from backupjobwatch.errors import NotAsked
+from backupjobwatch.errors import NoRequest, NotAsked
 from backupjobwatch.followers import Followers
 from backupjobwatch.heartbeats import Heartbeats
 from backupjobwatch.logs import watch_fields
@@ -256,7 +256,8 @@ class Roster:
         else:
             self._note_poll(entry, step, due)
             entry.polled = watch.generation
-            if step.failure is None:  # else nobody can see what was learnt
+            # Without a write no reader can see what was learned. Without a request nothing was learned.
+            if step.failure is None and not isinstance(step.observation, NoRequest):
                 entry.asked = now
         if step.failure is not None:
             _log.warning("%s: the status was not written: %s", whose, step.failure, extra=watch_fields(watch))

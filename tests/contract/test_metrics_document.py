@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from backupjobwatch.cli import main
 from backupjobwatch.core.summary import OTHER, OUTCOMES, PHASES, REASONS, UNSEEN
 from backupjobwatch.core.verdict import FAILED, PENDING, RUNNING, SUCCEEDED
-from backupjobwatch.errors import AzureError
 from backupjobwatch.metrics import catalogue
 from tests.contract.markdown import blocks, plain, table
 from tests.contract.project import read
+from tests.support.azure_errors import KINDS
 
 DOCUMENT: Final = read("docs/metrics.md")
 EXPLAINED: Final = {plain(row["reason"]): row["phase"] for row in table(read("docs/troubleshooting.md"), "reason")}
@@ -54,7 +54,7 @@ def test_reasons_are_those_that_are_explained() -> None:
 
 def test_token_trouble_is_of_azure_errors() -> None:
     """The reasons of token failures are reasons of AzureErrors."""
-    assert set(catalogue.TOKEN_TROUBLE) - {OTHER} <= {kind.reason for kind in AzureError.__subclasses__()}
+    assert set(catalogue.TOKEN_TROUBLE) - {OTHER} <= {kind.reason for kind in KINDS}
 
 
 def test_queries_name_what_there_is() -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from backupjobwatch import errors
 from backupjobwatch.constants import GROUP, PLURAL
 from backupjobwatch.core import verdict
 from backupjobwatch.core.jobs import Outcome
@@ -25,6 +24,7 @@ from backupjobwatch.errors import (
 )
 from tests.contract.markdown import plain, table
 from tests.contract.project import MODULES, load, read
+from tests.support.azure_errors import KINDS, NO_REQUEST
 from tests.support.builders import JOB_ID, JOB_NAME, NOW, OTHER_JOB_NAME, condition, edit, job, settle, watch_body
 
 if TYPE_CHECKING:
@@ -47,11 +47,6 @@ WAITING: Final[list[Waiting]] = [
     Waiting(reason="Progressing", message="m"),
     Waiting(reason="WaitingForJob", message="m"),
     Waiting(reason="AmbiguousItem", message="m"),
-]
-AZURE_ERRORS: Final = [
-    kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, AzureError) and kind is not AzureError
 ]
 
 
@@ -201,10 +196,11 @@ def test_rules_about_conditions(state: str) -> None:
         (AzureUnavailable("m"), {}, "False"),
         (NotAsked("m"), {}, "Unknown"),
         (job(), {"suspend": True}, "Unknown"),
+        *((kind("m"), {}, "Unknown" if kind is NotAsked else "False") for kind in NO_REQUEST),
     ],
 )
 def test_reachable(observation: Job | AzureError, spec: Body, reachable: str) -> None:
-    """AzureReachable is True when Azure answered, False when it could not be asked or refused, else Unknown."""
+    """AzureReachable is True if Azure answered, False if it refused or no request can be sent, and else Unknown."""
     status = settle(watch_body({"jobResourceId": JOB_ID, **spec}), observation, NOW)["status"]
     assert (condition(status, "AzureReachable") or {})["status"] == reachable
 
@@ -214,7 +210,7 @@ def test_reachable(observation: Job | AzureError, spec: Body, reachable: str) ->
 
 def emitted() -> set[str]:
     """Return the reasons that the code has words for."""
-    troubles = [kind("m") for kind in AZURE_ERRORS]
+    troubles = [kind("m") for kind in KINDS]
     return {
         *verdict._REASONS.values(),
         *(trouble.reason for trouble in troubles),
@@ -235,7 +231,7 @@ def phases() -> dict[str, set[str]]:
     for outcome in Outcome:
         for accepted in ("Failed", "Succeeded"):
             bodies.append(seen_as(outcome.value or "Paused", completedWithWarnings=accepted))
-    for kind in AZURE_ERRORS:
+    for kind in KINDS:
         for body in both:
             bodies += [after for _, after in steps(body, kind("m"))]
     found: dict[str, set[str]] = {}

@@ -15,6 +15,7 @@ from backupjobwatch.core.transitions import needs_write
 from backupjobwatch.core.verdict import counts
 from backupjobwatch.core.watch import Watch
 from backupjobwatch.errors import AzureError, NotAsked
+from tests.support.azure_errors import KINDS
 from tests.support.builders import (
     JOB_ID,
     JOB_NAME,
@@ -192,7 +193,7 @@ observations: st.SearchStrategy[Job | AzureError] = st.one_of(
     st.builds(parse_job, payloads),
     st.builds(data_protection.parse_job, dp_payloads),
     st.builds(_as_entry, st.builds(parse_job, payloads)),
-    *(st.builds(kind, texts) for kind in AzureError.__subclasses__()),
+    *(st.builds(kind, texts) for kind in KINDS),
 )
 
 _edits = st.one_of(

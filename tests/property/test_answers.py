@@ -13,7 +13,8 @@ from backupjobwatch.arm.responses import Answer, next_path, read_job_list
 from backupjobwatch.core import data_protection, recovery_services
 from backupjobwatch.core.arm_ids import VaultId, VaultKind, is_guid
 from backupjobwatch.core.jobs import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS
-from backupjobwatch.core.latest import find_latest, list_filter, list_window
+from backupjobwatch.core.latest import find_latest
+from backupjobwatch.core.latest_window import list_filter, list_window
 from backupjobwatch.core.observations import OperationFailure, PinnedJob, Waiting
 from backupjobwatch.core.operations import read_operation
 from backupjobwatch.core.spec import parse_spec, target_digest

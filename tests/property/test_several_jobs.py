@@ -17,6 +17,7 @@ from backupjobwatch.core.watch import Watch
 from backupjobwatch.errors import AzureError, NotAsked
 from tests.property.oracles import check_status
 from tests.property.strategies import HEARTBEAT
+from tests.support.azure_errors import KINDS
 from tests.support.builders import NOW, OPERATION, VAULT_REF, edit, job, watch_body
 
 MODERATE = settings(
@@ -77,7 +78,7 @@ _turns = st.lists(
         Turn,
         usual=st.sampled_from(_STATUSES),
         others=st.dictionaries(st.integers(0, 69), st.sampled_from(_STATUSES), max_size=2),
-        trouble=st.one_of(st.none(), st.sampled_from([kind("Trouble.") for kind in AzureError.__subclasses__()])),
+        trouble=st.one_of(st.none(), st.sampled_from([kind("Trouble.") for kind in KINDS])),
         suspend=st.sampled_from([False, False, False, True]),
         wait=st.sampled_from([0, 30, 400]).map(lambda seconds: timedelta(seconds=seconds)),
     ),

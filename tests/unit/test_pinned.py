@@ -11,6 +11,7 @@ from backupjobwatch import errors
 from backupjobwatch.core.observations import Observation, OperationFailure, PinnedJob, Waiting
 from backupjobwatch.core.watch import Watch
 from tests.property.oracles import check_status
+from tests.support.azure_errors import KINDS
 from tests.support.builders import (
     JOB_NAME,
     NOW,
@@ -129,7 +130,7 @@ def test_whose_news_it_is_where_nothing_can_be_asked() -> None:
     assert Watch.from_body(watch_body({"jobResourceId": "/no/job"})).job_ids == ()
 
 
-TROUBLE = [kind("Trouble.") for kind in errors.AzureError.__subclasses__()]
+TROUBLE = [kind("Trouble.") for kind in KINDS]
 
 
 @SPECS

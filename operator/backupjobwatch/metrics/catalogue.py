@@ -26,7 +26,10 @@ RESULTS: Final = ("success", "throttled", "refused", "failed", "unreachable")
 ANSWERS: Final = ("asked", "joined", "listed", "known", "deferred")
 WRITE_REASONS: Final = ("transition", "change", "heartbeat")
 WRITE_RESULTS: Final = ("written", "conflict", "gone", "failed")
-TOKEN_TROUBLE: Final = ("AuthenticationFailed", "AzureUnavailable", "CredentialsNotFound", "IdentityNotAllowed", OTHER)
+TOKEN_TROUBLE: Final = (
+    *("AuthenticationFailed", "AzureUnavailable", "CredentialsNotFound", "CredentialsUnavailable"),
+    *("IdentityNotAllowed", OTHER),
+)
 OWNERS: Final = ("operator", "namespace")
 CHANNELS: Final = ("webhook", "flux", "argocd", OTHER)
 DELIVERIES: Final = ("delivered", "retried", "failed")
