@@ -8,16 +8,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from backupjobwatch.core.arm_ids import JobId, OperationId
-from backupjobwatch.core.latest import find_latest, list_window, out_of_reach
+from backupjobwatch.core.latest import find_latest, needs_history, with_history
+from backupjobwatch.core.latest_window import WORKLOADS, history_window, list_filter, list_window
 from backupjobwatch.core.observations import JobSet, Observation, OperationFailure, PinnedJob, Waiting
 from backupjobwatch.core.verdict import deadline
 from backupjobwatch.errors import AuthenticationFailed, AzureError, CredentialsNotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from backupjobwatch.access import Access
     from backupjobwatch.core.jobs import Job
     from backupjobwatch.core.spec import WatchSpec
-    from backupjobwatch.core.target import Identity
+    from backupjobwatch.core.target import Identity, LatestJob
     from backupjobwatch.core.watch import Watch
     from backupjobwatch.poller import Poller
 
@@ -77,20 +80,26 @@ class Observer:
     async def _find(
         self, access: Access, watch: Watch, spec: WatchSpec
     ) -> tuple[PinnedJob, ...] | Waiting | OperationFailure:
-        """Find the job that an operation started, or that is the latest of its item."""
+        """Find the jobs that the operation started, or the job that ``spec.latest`` identifies."""
         source = spec.source
         assert not isinstance(source, JobId)  # noqa: S101 -- the caller's question
         if isinstance(source, OperationId):
             return await self._poller.operation(access, source, interval=spec.poll_interval)
-        now = datetime.now(UTC)
-        if (early := out_of_reach(source, created=watch.created, now=now)) is not None:
-            return early
-        start, end = list_window(source, created=watch.created, now=now)
-        jobs = await self._poller.jobs(
-            access, source.vault, start=start, end=end, interval=spec.poll_interval, afresh=_needs_fresh(watch, spec)
-        )
-        found = find_latest(jobs, source, created=watch.created)
+        found = await self._find_latest(access, watch, spec, source)
         return found if isinstance(found, Waiting) else (found,)
+
+    async def _find_latest(
+        self, access: Access, watch: Watch, spec: WatchSpec, source: LatestJob
+    ) -> PinnedJob | Waiting:
+        now, vault, interval = datetime.now(UTC), source.vault, spec.poll_interval
+        window = list_filter(*list_window(source, created=watch.created, now=now))
+        jobs: Sequence[Job] = await self._poller.jobs(
+            access, vault, filter_=window, interval=interval, afresh=_needs_fresh(watch, spec)
+        )
+        if needs_history(jobs, source, created=watch.created):
+            window = list_filter(*history_window(now), management_type=WORKLOADS)
+            jobs = with_history(jobs, await self._poller.jobs(access, vault, filter_=window, interval=interval))
+        return find_latest(jobs, source, created=watch.created)
 
     async def _ask(self, access: Access, watch: Watch, spec: WatchSpec, pinned: tuple[PinnedJob, ...]) -> Job | JobSet:
         interval, afresh = spec.poll_interval, _needs_fresh(watch, spec)

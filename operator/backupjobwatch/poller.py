@@ -11,14 +11,12 @@ from weakref import WeakValueDictionary
 from backupjobwatch.core.arm_ids import JobId, fold_case
 from backupjobwatch.core.budget import Budget
 from backupjobwatch.core.durations import format_duration
-from backupjobwatch.core.latest import list_filter
 from backupjobwatch.core.reads import Decision, Reads
 from backupjobwatch.errors import AzureError, JobNotFound, NotAsked, UnexpectedResponse
 from backupjobwatch.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable
-    from datetime import datetime
 
     from backupjobwatch.access import Access
     from backupjobwatch.arm.client import ArmClient, Reading
@@ -104,23 +102,22 @@ class Poller:
         access: Access,
         vault: VaultId,
         *,
-        start: datetime,
-        end: datetime,
+        filter_: str,
         interval: timedelta,
         afresh: bool = False,
     ) -> tuple[Job, ...]:
-        """Return the jobs of a vault that started between two times, and perhaps others, to one who asks each *interval*.
+        """Return the jobs of a vault's list with a filter, and perhaps other jobs, for a watch with this poll *interval*.
 
-        They may have been listed for another, up to half an interval ago, unless it is to be *afresh*.
+        The list may be up to half an interval old and made for another watch, unless *afresh* is set.
         """
-        reads, window = self._reads_for(access, vault), (access.key, "window", vault, start, end)
+        reads, window = self._reads_for(access, vault), (access.key, "window", vault, filter_)
         listed = self._windows.get(window)
         if listed is not None and not afresh and _clock() - listed[0] < interval.total_seconds() / 2:
             self._metrics.observe_read("listed")
             return listed[1]
 
         async def read() -> tuple[Job, ...]:
-            reading = self._client.list_jobs(access.tokens, vault, filter_=list_filter(start, end))
+            reading = self._client.list_jobs(access.tokens, vault, filter_=filter_)
             jobs, now = await self._read(reads, "list", reading), _clock()
             self._windows = {key: value for key, value in self._windows.items() if now - value[0] < _KEPT}
             self._windows[window] = (now, jobs)

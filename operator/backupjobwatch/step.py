@@ -101,8 +101,8 @@ class Look:
 
 
 async def look_at(watch: Watch, observer: Observer, *, run: int) -> Look:
-    """Ask Azure about *watch*, where there is something to ask, after so many observations whose trouble counts."""
-    spec = watch.parsed_spec
+    """Poll Azure for *watch*, if its spec allows it. *run* is the number of failures in a row that grace counts."""
+    spec = watch.spec_at(datetime.now(UTC))
     end = None if isinstance(spec, InvalidSpec) else deadline(watch, spec)
     if isinstance(spec, InvalidSpec) or spec.suspend or watch.finished:
         observed = Observed(NotAsked("There is nothing to ask."))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backupjobwatch.access import Access
 from backupjobwatch.arm.credentials import StaticToken
 from backupjobwatch.core.arm_ids import JobId, OperationId, VaultId
+from backupjobwatch.core.latest_window import list_filter
 from backupjobwatch.errors import NotAsked
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.builders import running_payload
@@ -63,7 +64,9 @@ async def operation(poller: Poller, access: Access) -> Any:
 
 
 async def window(poller: Poller, access: Access, seconds: float = 10) -> Any:
-    return await poller.jobs(access, VAULT_ID, start=DAY, end=DAY + timedelta(1), interval=timedelta(seconds=seconds))
+    return await poller.jobs(
+        access, VAULT_ID, filter_=list_filter(DAY, DAY + timedelta(1)), interval=timedelta(seconds=seconds)
+    )
 
 
 async def one_job(poller: Poller, access: Access) -> Any:

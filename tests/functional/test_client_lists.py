@@ -11,7 +11,7 @@ import pytest
 
 from backupjobwatch.arm.client import MAX_PAGES
 from backupjobwatch.core.arm_ids import JobId, VaultId, VaultKind
-from backupjobwatch.core.latest import list_filter
+from backupjobwatch.core.latest_window import list_filter
 from backupjobwatch.errors import AuthorizationFailed, Throttled, UnexpectedResponse
 from demo.simulator import AzureSimulator, Bucket, Fault
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT, recording_server

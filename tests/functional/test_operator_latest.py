@@ -10,7 +10,7 @@ import pytest
 
 from demo.simulator import Fault
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
-from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload, standing
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, condition, job_payload, running_payload, standing
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator, Vault
@@ -149,17 +149,58 @@ async def test_the_creation_is_the_time_by_default(
 async def test_a_time_before_all_that_is_listed(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Where the first job after the time may be older than the list goes back, a later one is not taken for it."""
+    """A start that no list reaches fails at once, without a request, and no later job is taken for the first."""
     day = 24 * 60
     put(vault, OTHER_JOB_NAME, -40 * day, ended=True, status="Failed")
     put(vault, JOB_NAME, -2 * day, ended=True)
-    api.create(spec(startedAfter=at(-41 * day)))
-    status = await api.status(phase="Pending", reason="WaitingForJob")
-    assert "write a later time" in status["message"]
-    assert "jobs" not in status
+    api.create(spec(startedAfter=(after := at(-41 * day))))
+    status = await api.status(phase="Failed", reason="InvalidSpec")
+    assert "spec.latest.startedAfter must be at most 29 days before this object's creation" in status["message"]
+    assert f"got {after}" in status["message"]
+    assert not {"jobs", "lastPollTime", "watchStartTime"} & status.keys()
+    assert standing(status)["AzureReachable"] == "Unknown"
+    assert sim.requests == ()
     api.edit(latest={**api.get()["spec"]["latest"], "startedAfter": at(-28 * day)})
     status = await api.status(phase="Succeeded", observedGeneration=2)
     assert status["job"]["name"] == JOB_NAME
+
+
+@pytest.mark.parametrize(("days", "reason"), [(20, "InvalidSpec"), (12, "JobFailed")])
+async def test_a_backup_vault_lists_two_weeks(
+    api: KubernetesApi, sim: AzureSimulator, operator: Operator, days: int, reason: str
+) -> None:
+    """The oldest job in the list of a Backup vault is not taken for the first job after an earlier start."""
+    sim.clock.advance((datetime.now(UTC) - sim.clock.now()).total_seconds())
+    bv = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, "bv-harbour")
+    about = {"dataSourceName": "aks-1", "operation": "Backup", "operationCategory": "Backup"}
+    for name, age, outcome in ((OTHER_JOB_NAME, days - 0.5, "Failed"), (JOB_NAME, 5, "Completed")):
+        bv.set_job(name, {"properties": {**about, "status": outcome, "startTime": at(-age * 24 * 60)}})
+    assert len(bv.list_jobs()) == (1 if days > 14 else 2)
+    vault = {**IN_VAULT, "name": "bv-harbour", "kind": "BackupVault"}
+    api.create({"latest": {"item": "aks-1", "startedAfter": at(-days * 24 * 60)}, "vault": vault})
+    status = await api.status(phase="Failed", reason=reason)
+    assert ("13 days" in status["message"]) == (reason == "InvalidSpec")
+    assert status.get("job", {}).get("name") == (OTHER_JOB_NAME if reason == "JobFailed" else None)
+
+
+async def test_without_an_identity_no_request_is_made(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """AzureReachable names the reason, the annotation is echoed, and lastPollTime is that of the last real request."""
+    put(vault, JOB_NAME, -3)
+    async with start() as operator:
+        api.create(spec())
+        polled = (await api.status(phase="Running"))["lastPollTime"]
+    requests = len(sim.requests)
+    async with start(operator_identity_namespaces="somewhere-else") as operator:
+        api.annotate(reconcile_fluxcd_io__requestedAt="one")
+        status = await api.status(reason="IdentityNotAllowed", lastHandledReconcileAt="one")
+        await operator.advance_until(lambda: api.get()["status"]["reason"] == "IdentityNotAllowed")
+        status = await api.status()
+    assert len(sim.requests) == requests
+    assert (status["phase"], status["lastPollTime"]) == ("Running", polled)
+    reachable = condition(status, "AzureReachable") or {}
+    assert (reachable["status"], reachable["reason"]) == ("False", "IdentityNotAllowed")
 
 
 async def test_waiting_ends_with_the_deadline(

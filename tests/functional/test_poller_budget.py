@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backupjobwatch.core.latest_window import list_filter
 from backupjobwatch.errors import (
     AuthorizationFailed,
     AzureUnavailable,
@@ -188,7 +189,7 @@ async def test_those_who_wait_for_a_job_share_lists(open_poller: OpenPoller, sim
 
 async def window_of_all(poller: Poller) -> None:
     start = datetime(2018, 5, 1, tzinfo=UTC)  # when the jobs of the builders started
-    assert len(await poller.jobs(A, VAULT_ID, start=start, end=start + timedelta(28), interval=TEN)) == 12
+    assert len(await poller.jobs(A, VAULT_ID, filter_=list_filter(start, start + timedelta(28)), interval=TEN)) == 12
 
 
 async def test_a_small_remainder_slows_down_before_azure_says_no(

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 NOW = "2026-03-04T12:30:00Z"
 BY_OPERATION = {"operationId": OPERATION, "vault": VAULT_REF}
-BY_LATEST = {"latest": {"item": "uttestvmub1", "startedAfter": "2018-05-21T08:00:00Z"}, "vault": VAULT_REF}
+STARTED_AT = "2026-03-04T09:00:00Z"
+BY_LATEST = {"latest": {"item": "uttestvmub1", "startedAfter": "2026-03-04T08:00:00Z"}, "vault": VAULT_REF}
 STARTED = {"status": "Succeeded", "properties": {"jobId": JOB_NAME}}
 
 
@@ -46,7 +47,7 @@ def render(tmp_path: Path) -> Any:
         (BY_LATEST, payload("list-empty"), "Pending", "WaitingForJob"),
         (
             BY_LATEST,
-            {"value": [job_payload(containerName="a"), job_payload(containerName="b")]},
+            {"value": [job_payload(containerName=name, startTime=STARTED_AT) for name in ("a", "b")]},
             "Pending",
             "AmbiguousItem",
         ),
@@ -61,7 +62,9 @@ def test_no_job_yet(render: Any, spec: dict[str, Any], answer: Any, phase: str, 
     assert "jobs" not in status
 
 
-@pytest.mark.parametrize(("spec", "answer"), [(BY_OPERATION, STARTED), (BY_LATEST, {"value": [job_payload()]})])
+@pytest.mark.parametrize(
+    ("spec", "answer"), [(BY_OPERATION, STARTED), (BY_LATEST, {"value": [job_payload(startTime=STARTED_AT)]})]
+)
 def test_found_and_rendered_again(render: Any, spec: dict[str, Any], answer: Any) -> None:
     """A job that was found is pinned; rendered again upon that, with the job's answer, the watch has it."""
     body = watch_body(spec)

@@ -112,7 +112,7 @@ def test_ambiguous() -> None:
 
     assert found == Waiting(
         reason="AmbiguousItem",
-        message="Several containers have an item vm1: write one into spec.latest.container: c1, c2.",
+        message="Several containers or hosts have an item vm1. Set spec.latest.container to one of: c1, c2.",
     )
 
 
@@ -157,7 +157,7 @@ def test_since_creation() -> None:
 def test_waiting() -> None:
     """Where there is none yet the message says what is waited for."""
     assert find() == Waiting(
-        reason="WaitingForJob", message="No Backup of vm1 has started after 2026-03-04T01:00:00Z yet."
+        reason="WaitingForJob", message="No Backup of vm1 has started after 2026-03-04T01:00:00Z yet.", searched=True
     )
 
 

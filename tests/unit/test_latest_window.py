@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import locale
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from backupjobwatch.core.arm_ids import VaultId
-from backupjobwatch.core.latest import list_filter, list_window
+from backupjobwatch.core.arm_ids import VaultId, VaultKind
+from backupjobwatch.core.latest_window import (
+    NOT_STORED,
+    check_reach,
+    check_started_after,
+    history_window,
+    list_filter,
+    list_window,
+    listed_since,
+)
 from backupjobwatch.core.target import LatestJob
+from backupjobwatch.errors import InvalidSpec
 from tests.support.builders import RESOURCE_GROUP, SUBSCRIPTION, VAULT
 
 AFTER = datetime(2026, 3, 4, 1, 0, 0, tzinfo=UTC)
-VAULT_ID = VaultId(subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, name=VAULT)
 
 
-def latest(started_after: datetime | None) -> LatestJob:
-    return LatestJob(vault=VAULT_ID, item="vm1", operation="Backup", container=None, started_after=started_after)
+RECOVERY_SERVICES, BACKUP_VAULT = VaultKind.RECOVERY_SERVICES, VaultKind.BACKUP_VAULT
+
+
+def latest(started_after: datetime | None, kind: VaultKind = RECOVERY_SERVICES) -> LatestJob:
+    vault = VaultId(subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, name=VAULT, kind=kind)
+    return LatestJob(vault=vault, item="vm1", operation="Backup", container=None, started_after=started_after)
 
 
 @pytest.mark.parametrize(
@@ -118,3 +131,73 @@ def test_shared_windows() -> None:
     }  # fmt: skip
 
     assert len(windows) == 1
+
+
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(("kind", "days"), [(RECOVERY_SERVICES, 29), (BACKUP_VAULT, 13)])
+def test_limit_of_started_after(kind: VaultKind, days: int) -> None:
+    """The limit depends on the kind of vault, and the message has the limit and the value."""
+    created, limit = AFTER, AFTER - days * DAY
+    for started_after in (None, created, limit, created + 400 * DAY):
+        check_started_after(latest(started_after, kind), created=created)
+    with pytest.raises(InvalidSpec) as caught:
+        check_started_after(latest(limit - SECOND, kind), created=created)
+
+    assert f"at most {days} days before this object's creation (2026-03-04T01:00:00Z)" in str(caught.value)
+    assert f"got {limit - SECOND:%Y-%m-%dT%H:%M:%SZ}." in str(caught.value)
+
+
+def test_limit_of_a_manifest() -> None:
+    """An object that was never stored has no creation time to compare with."""
+    check_started_after(latest(AFTER - 400 * DAY), created=NOT_STORED)
+
+
+@pytest.mark.parametrize("kind", [RECOVERY_SERVICES, BACKUP_VAULT])
+@pytest.mark.parametrize(
+    ("started_after", "searched", "age", "within"),
+    [
+        # days from the creation; age is of the object, and the reach of the list is one unit
+        (None, None, 0.0, True),
+        (None, None, 0.99, True),
+        (None, None, 1.2, False),
+        (-1.0, None, 0.0, True),
+        (-1.0, None, 0.2, False),
+        (0.9, None, 1.2, True),
+        (None, 1.1, 1.2, True),
+        (None, 20.0, 20.1, True),
+        (None, 20.0, 21.2, False),
+        (-1.0, 0.2, 0.3, True),
+    ],
+)
+def test_reach(
+    *, kind: VaultKind, started_after: float | None, searched: float | None, age: float, within: bool
+) -> None:
+    """A watch can resolve its job while no job can have left the list since its start, or since it was last searched."""
+    reach = 29 * DAY if kind is RECOVERY_SERVICES else 13 * DAY
+    after = None if started_after is None else AFTER + started_after * reach
+    seen = None if searched is None else AFTER + searched * reach
+    expected = contextlib.nullcontext() if within else pytest.raises(InvalidSpec, match=f"lists only {reach.days} days")
+    with expected:
+        check_reach(latest(after, kind), created=AFTER, searched=seen, now=AFTER + age * reach)
+
+
+def test_search_ends_a_day_early() -> None:
+    """Azure may list a job late, so the last day of a search does not count."""
+    now = AFTER + 100 * DAY
+    edge = listed_since(latest(None), now=now)
+    check_reach(latest(None), created=AFTER, searched=edge + DAY, now=now)
+    with pytest.raises(InvalidSpec):
+        check_reach(latest(None), created=AFTER, searched=edge + DAY - SECOND, now=now)
+
+
+def test_history_window() -> None:
+    """The longest list goes on to the end of today, and has the filter for workload jobs."""
+    start, end = history_window(datetime(2026, 3, 31, 23, 59, 59, tzinfo=UTC))
+
+    assert list_filter(start, end, management_type="AzureWorkload") == (
+        "backupManagementType eq 'AzureWorkload' and startTime eq '2026-03-02 12:00:00 AM' "
+        "and endTime eq '2026-04-01 12:00:00 AM'"
+    )

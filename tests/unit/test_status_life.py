@@ -155,7 +155,7 @@ def test_suspend_and_resume() -> None:
     suspended = settle(edit(running, suspend=True), errors.NotAsked("x"), NOW + timedelta(minutes=1))
     status = suspended["status"]
 
-    assert status["message"] == "Azure is not asked until spec.suspend is false."
+    assert status["message"] == "The operator sends no requests to Azure until spec.suspend is false."
     for name in ("job", "duration", "extendedInfo", "watchStartTime", "lastPollTime", "phase", "target"):
         assert status[name] == running["status"][name]
 

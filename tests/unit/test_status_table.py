@@ -153,7 +153,7 @@ ROWS = [
     Row(
         name="suspended while running",
         path=lambda: settle(edit(_running(), suspend=True), errors.NotAsked("x"), LATER),
-        phase="Running", reason="Suspended", conditions=SUSPENDED, reachable="Unknown",
+        phase="Running", reason="Suspended", conditions=SUSPENDED,
     ),
     Row(
         name="completed",

@@ -78,7 +78,17 @@ def test_all_of_latest() -> None:
         ("Backup", "Backup", True),
         ("backup", "BACKUP", True),
         ("Backup", "Backup (Full)", True),
-        ("Backup", "backup (Log)", True),
+        ("Backup", "backup (full)", True),
+        ("Backup", "Backup (Log)", False),
+        ("Backup", "Backup (Differential)", False),
+        ("Backup", "Backup (Incremental)", False),
+        ("Backup", "Backup (Copy-only full)", False),
+        ("Backup (Log)", "backup (log)", True),
+        ("Backup (Log)", "Backup", False),
+        ("backup (copy-only full)", "Backup (Copy-only full)", True),
+        ("Restore", "Restore (Full)", True),
+        ("Restore", "Restore (Invalid)", True),
+        ("Restore (Full)", "Restore (Invalid)", False),
         ("Backup (Full)", "Backup (Full)", True),
         ("Backup (Full)", "Backup", False),
         ("Backup", "BackupDataMove", False),
@@ -89,7 +99,7 @@ def test_all_of_latest() -> None:
     ],
 )
 def test_operations_of_latest(wanted: str, actual: str | None, runs: bool) -> None:  # noqa: FBT001
-    """An operation is the one that is waited for, or that followed by a bracket, in any letter case; no other."""
+    """``Backup`` includes full backups only, and another operation includes all its types. Letter case is ignored."""
     latest = LatestJob(vault=VAULT_ID, item="vm1", operation=wanted, container=None, started_after=None)
 
     assert latest.runs(actual) is runs

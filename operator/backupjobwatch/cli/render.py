@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import requests
@@ -15,13 +15,15 @@ from backupjobwatch.core.arm_ids import JobId, OperationId
 from backupjobwatch.core.latest import find_latest
 from backupjobwatch.core.observations import OperationFailure, Waiting
 from backupjobwatch.core.operations import read_operation
-from backupjobwatch.core.spec import parse_spec
 from backupjobwatch.core.status import next_status
 from backupjobwatch.core.times import parse_time
 from backupjobwatch.core.verdict import MIN_RUN
 from backupjobwatch.core.watch import Watch
 from backupjobwatch.errors import AzureError, InvalidSpec, NotAsked
 from backupjobwatch.observer import Observed
+
+if TYPE_CHECKING:
+    from backupjobwatch.core.target import JobSource
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -59,15 +61,17 @@ def render(
     body["status"] = _load(previous_file).get("status") if previous_file else body.get("status")
     watch = Watch.from_body(body)
     answer = Answer(status=http_status, headers=_headers(headers), body=response_file.read_bytes())
-    observed = _observe(watch, answer, now)
+    spec = watch.spec_at(now)
+    observed = (
+        Observed(NotAsked(str(spec))) if isinstance(spec, InvalidSpec) else _observe(watch, spec.source, answer, now)
+    )
     body["status"] = next_status(watch, observed.observation, run=MIN_RUN, now=now, pinned=observed.pinned)
     click.echo(yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=120), nl=False)
 
 
-def _observe(watch: Watch, answer: Answer, now: datetime) -> Observed:
-    """What *answer* says: about the job, or, where that is not known yet, about the operation or of the vault's list."""
+def _observe(watch: Watch, source: JobSource, answer: Answer, now: datetime) -> Observed:
+    """Read *answer* as that of the job, or if the job is not known yet, of the operation or the vault's list."""
     try:
-        source = parse_spec(watch.spec).source
         if isinstance(source, JobId):
             return Observed(read_job(answer, source, now=now))
         if len(watch.pinned) > 1 or any(job.error_code for job in watch.pinned):
@@ -81,8 +85,8 @@ def _observe(watch: Watch, answer: Answer, now: datetime) -> Observed:
             jobs, _ = read_job_list(answer, source.vault, now=now)
             latest = find_latest(jobs, source, created=watch.created)
             found = latest if isinstance(latest, Waiting) else (latest,)
-    except (AzureError, InvalidSpec) as error:
-        return Observed(error if isinstance(error, AzureError) else NotAsked(str(error)))
+    except AzureError as error:
+        return Observed(error)
     if isinstance(found, Waiting | OperationFailure):
         return Observed(found)
     return Observed(

@@ -1,90 +1,152 @@
-"""Finds the first job of an item that started after a time, in a vault's list of jobs."""
+"""Find the first job of an item that started after a time, in a vault's list of jobs."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.core.arm_ids import fold_case, is_guid
+from backupjobwatch.core.latest_window import WORKLOADS
 from backupjobwatch.core.observations import PinnedJob, Waiting
 from backupjobwatch.core.times import format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from backupjobwatch.core.jobs import Job
     from backupjobwatch.core.target import LatestJob
 
-LOOK_BACK: Final = timedelta(days=1)
-"""How far before the time jobs are looked at, to see whether two containers have an item of the name."""
-LOOK_AHEAD: Final = timedelta(days=1)
-"""How far after today jobs are listed: Azure's clock may be ahead of ours, and past a midnight that ours has yet to reach."""
-LONGEST: Final = timedelta(days=30)
-"""The longest time that is listed. PowerShell refuses more; whether Azure does is not documented."""
-WINDOW: Final = LONGEST - timedelta(days=1)
-"""How far before today jobs are listed, at most."""
+_WITH_HOST: Final = re.compile(r"(?P<item>.+) \[(?P<host>[^\[\]]+)\]", re.DOTALL)
+"""The name of a database in a job that has ended: ``msdb [sql-host-1]``. While the job runs, it is ``msdb``."""
 
 
-def out_of_reach(latest: LatestJob, *, created: datetime, now: datetime) -> Waiting | None:
-    """Tell whether the first job after the time may be older than what is listed: the next one must not pass for it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Match:
+    """A job of the item, of any operation."""
 
-    What comes after the creation is listed again and again until it is found.
-    """
+    job: Job
+    started: datetime
+    container: str | None
+    """The container, or the host of a workload job. None if Azure names none, or none yet."""
+    is_workload: bool
+    runs: bool
+    """Whether the operation is, or may turn out to be, the one in the spec."""
+    is_provisional: bool
+    """Whether Azure adds the host or the type of backup only when the job ends."""
+
+    @property
+    def has_no_host_yet(self) -> bool:
+        """Whether the job of a workload runs, and Azure does not name its host."""
+        return self.is_workload and not self.job.ended and self.container is None
+
+    def overlaps(self, other: _Match) -> bool:
+        """Tell whether the two jobs ran at the same time. A job without an end still runs."""
+        return _before(self.started, other.job.end_time) and _before(other.started, self.job.end_time)
+
+
+def needs_history(jobs: Iterable[Job], latest: LatestJob, *, created: datetime) -> bool:
+    """Tell whether all listed workload jobs are needed: several hosts may have a database of the same name."""
     after = latest.started_after or created
-    if after >= min(created, now) - WINDOW:
-        return None
-    return Waiting(
-        reason="WaitingForJob",
-        message=f"Jobs of {WINDOW.days} days are listed, and spec.latest.startedAfter is longer before this object's "
-        f"creation: write a later time than {format_time(after)}, or name the job with jobName.",
-    )
+    matches = _matches(jobs, latest)
+    return latest.container is None and any(m.is_workload and m.runs and m.started > after for m in matches)
 
 
-def list_window(latest: LatestJob, *, created: datetime, now: datetime) -> tuple[datetime, datetime]:
-    """Return the times between which jobs are to be listed; in whole days, so that many watches share a list."""
-    start = min(max((latest.started_after or created) - LOOK_BACK, now - WINDOW), now)
-    first, today = (time.replace(hour=0, minute=0, second=0, microsecond=0) for time in (start, now))
-    return first, min(today + timedelta(days=1) + LOOK_AHEAD, first + LONGEST)
-
-
-def list_filter(start: datetime, end: datetime) -> str:
-    """Write ``$filter`` for jobs that started from *start* to *end*, the way Azure reads it.
-
-    The operator is eq and means a bound; times are on a 12-hour clock, whose AM and PM no locale may translate.
-    https://github.com/MicrosoftDocs/azure-docs/issues/42973
-    """
-    return f"startTime eq '{_filter_time(start)}' and endTime eq '{_filter_time(end)}'"
-
-
-def _filter_time(time: datetime) -> str:
-    half = "AM" if time.hour < 12 else "PM"  # noqa: PLR2004
-    return f"{time:%Y-%m-%d} {time.hour % 12 or 12:02d}:{time:%M:%S} {half}"
+def with_history(jobs: Sequence[Job], history: Iterable[Job]) -> list[Job]:
+    """Return *jobs* and those of *history* that are not among them."""
+    names = {fold_case(job.name or "") for job in jobs}
+    return [*jobs, *(job for job in history if fold_case(job.name or "") not in names)]
 
 
 def find_latest(jobs: Iterable[Job], latest: LatestJob, *, created: datetime) -> PinnedJob | Waiting:
-    """Return the job that *latest* means, if it is among *jobs*; the list's filter is not relied upon."""
+    """Return the job that *latest* identifies, if it is among *jobs*. The list's filter is not relied on."""
     after = latest.started_after or created
-    of_item = [job for job in jobs if _is_of_item(job, latest) and job.start_time is not None]
-    containers = {fold_case(job.container or "") for job in of_item}
+    matches = _matches(jobs, latest)
+    containers = _containers(matches)
     if latest.container is None and len(containers) > 1:
-        names = ", ".join(sorted({job.container or "(none)" for job in of_item}))
         return Waiting(
             reason="AmbiguousItem",
-            message=f"Several containers have an item {latest.item}: write one into spec.latest.container: {names}.",
+            message=f"Several containers or hosts have an item {latest.item}. Set spec.latest.container to one of: "
+            f"{', '.join(sorted(name or '(none)' for name in containers.values()))}.",
         )
-    candidates = [
-        job for job in of_item if job.start_time is not None and job.start_time > after and is_guid(job.name or "")
-    ]
+    candidates = [match for match in matches if match.runs and match.started > after and is_guid(match.job.name or "")]
+    if latest.container is not None and latest.is_backup:
+        # A database runs one backup of a type at a time. So an earlier job that still runs has another host or type.
+        candidates = [match for match in candidates if not match.is_provisional] or candidates
     if not candidates:
+        message = f"No {latest.operation} of {latest.item} has started after {format_time(after)} yet."
+        return Waiting(reason="WaitingForJob", message=message, searched=True)
+    first = min(candidates, key=lambda match: (match.started, match.job.name or ""))
+    if not _is_certain(first, matches, latest):
         return Waiting(
             reason="WaitingForJob",
-            message=f"No {latest.operation} of {latest.item} has started after {format_time(after)} yet.",
+            message=f"A job of {latest.item} is running. Azure names its host and its type when it ends, and the watch "
+            "waits for that.",
         )
-    first = min(candidates, key=lambda job: (job.start_time or after, job.name or ""))
-    return PinnedJob(name=(first.name or "").lower())
+    return PinnedJob(name=fold_case(first.job.name or ""))
 
 
-def _is_of_item(job: Job, latest: LatestJob) -> bool:
-    names = {fold_case(name) for name in (job.entity_friendly_name, *job.aliases) if name}
-    in_container = latest.container is None or fold_case(job.container or "") == fold_case(latest.container)
-    return fold_case(latest.item) in names and in_container and latest.runs(job.operation)
+def _matches(jobs: Iterable[Job], latest: LatestJob) -> list[_Match]:
+    """Return the jobs of the item that are in the container of the spec, or may turn out to be."""
+    found = (_match(job, job.start_time, latest) for job in jobs if job.start_time is not None)
+    wanted = None if latest.container is None else fold_case(latest.container)
+    return [
+        match
+        for match in found
+        if match is not None and (wanted in (None, fold_case(match.container or "")) or match.has_no_host_yet)
+    ]
+
+
+def _match(job: Job, started: datetime, latest: LatestJob) -> _Match | None:
+    item, name = fold_case(latest.item), fold_case(job.entity_friendly_name or "")
+    has_name = item in (name, *map(fold_case, job.aliases))
+    is_workload = fold_case(job.backup_management_type or "") == fold_case(WORKLOADS)
+    named = _WITH_HOST.fullmatch(job.entity_friendly_name or "") if is_workload else None
+    if not has_name and (named is None or fold_case(named["item"]) != item):
+        return None
+    # While a job runs, a name in brackets may be part of the database's own name.
+    host = named["host"] if named is not None and (job.ended or not has_name) else None
+    container = job.container or host
+    is_open = is_workload and not job.ended
+    return _Match(
+        job=job,
+        started=started,
+        container=container,
+        is_workload=is_workload,
+        runs=latest.runs(job.operation) or (is_open and latest.may_run(job.operation)),
+        is_provisional=is_open and (container is None or latest.may_run(job.operation)),
+    )
+
+
+def _containers(matches: Iterable[_Match]) -> Mapping[str, str]:
+    """Return the containers and hosts that have the item, by their names in lowercase. The name "" stands for none."""
+    return {
+        fold_case(match.container or ""): match.container or ""
+        for match in matches
+        if not match.has_no_host_yet and (match.runs or (match.is_workload and match.container is not None))
+    }
+
+
+def _is_certain(first: _Match, matches: Iterable[_Match], latest: LatestJob) -> bool:
+    """Tell whether *first* can only be the job in the spec.
+
+    While a workload job runs, the jobs of the item that have ended must leave one host and one type of backup for it.
+    """
+    if latest.container is not None:
+        return not first.is_provisional
+    others = (each for each in matches if each is not first and (each.has_no_host_yet or first.has_no_host_yet))
+    if any(each.overlaps(first) for each in others):  # Two jobs of the item at the same time may have different hosts.
+        return False
+    if not first.is_provisional:
+        return True
+    ended = [match for match in matches if match.job.ended]
+    hosts = {fold_case(match.container or "") for match in ended}
+    has_one_host = latest.runs(first.job.operation) and len(hosts) == 1 and "" not in hosts
+    prefix = f"{fold_case(first.job.operation or '')} ("
+    types = (match.job.operation for match in ended if fold_case(match.job.operation or "").startswith(prefix))
+    return has_one_host and all(map(latest.runs, types))
+
+
+def _before(start: datetime, end: datetime | None) -> bool:
+    return end is None or start < end

@@ -23,10 +23,12 @@ class PinnedJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """There is no job yet, and nothing wrong with that."""
+    """Azure answered, and the job is not known yet."""
 
     reason: Literal["Progressing", "WaitingForJob", "AmbiguousItem"]
     message: str
+    searched: bool = False
+    """Whether a complete list has no job that ``spec.latest`` may identify."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,7 +100,7 @@ def _is_conditions(value: object) -> bool:
 _FIELDS: Final[Mapping[str, Callable[[object], bool]]] = {
     **dict.fromkeys(("phase", "reason", "message", "target", "duration", "lastHandledReconcileAt"), _is_text),
     **dict.fromkeys(("observedGeneration", "jobsTotal", "durationSeconds"), _is_integer),
-    **dict.fromkeys(("watchStartTime", "troubleSince", "completionTime", "lastPollTime"), _is_time),
+    **dict.fromkeys(("watchStartTime", "troubleSince", "completionTime", "lastPollTime", "searchedUntil"), _is_time),
     **dict.fromkeys(("job", "extendedInfo"), _is_object),
     **dict.fromkeys(("errors", "warnings"), _is_list_with()),
     "jobs": _is_list_with("name"),

@@ -9,12 +9,12 @@ from backupjobwatch.core.fit import fit
 from backupjobwatch.core.jobs import Job
 from backupjobwatch.core.mirror import MIRRORED, mirror_errors, mirror_job, present
 from backupjobwatch.core.notifications import next_notifications
-from backupjobwatch.core.observations import MAX_JOBS, JobSet, Observation, OperationFailure, PinnedJob
+from backupjobwatch.core.observations import MAX_JOBS, JobSet, Observation, OperationFailure, PinnedJob, Waiting
 from backupjobwatch.core.payloads import TEXT
 from backupjobwatch.core.texts import clean
 from backupjobwatch.core.times import format_time
 from backupjobwatch.core.verdict import FAILED, PENDING, SUCCEEDED, Verdict, deciding_job, judge
-from backupjobwatch.errors import AzureError, InvalidSpec, NotAsked
+from backupjobwatch.errors import AzureError, InvalidSpec, NoRequest, NotAsked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,11 +45,11 @@ def next_status(
     """
     if watch.finished:
         return _restamped(watch, next_notifications(watch, settled, phase=str(watch.own_status.get("phase"))))
-    polls, spec = False, watch.parsed_spec
+    polls, spec = False, watch.parsed_spec if pinned else watch.spec_at(now)
     if isinstance(spec, InvalidSpec):
         verdict = Verdict(phase=FAILED, reason="InvalidSpec", message=f"{spec}.")
     elif spec.suspend:
-        message = "Azure is not asked until spec.suspend is false."
+        message = "The operator sends no requests to Azure until spec.suspend is false."
         verdict = Verdict(phase=str(watch.own_status.get("phase") or PENDING), reason="Suspended", message=message)
     else:
         polls, verdict = True, judge(watch, spec, observation, run=run, now=now, asked=asked)
@@ -75,7 +75,7 @@ def _write(
     watch: Watch, verdict: Verdict, observation: Observation | None, pinned: Sequence[PinnedJob], now: datetime
 ) -> dict[str, Any]:
     previous = watch.own_status
-    polled = observation is not None and not isinstance(observation, NotAsked)
+    polled = observation is not None and not isinstance(observation, NoRequest)
     note = ""
     mirrored: Mapping[str, Any] = {name: previous.get(name) for name in MIRRORED}
     job = deciding_job(observation) if isinstance(observation, JobSet) else observation
@@ -86,15 +86,17 @@ def _write(
     elif isinstance(job, OperationFailure):
         mirrored = {**mirrored, "errors": mirror_errors(job.errors)}
     message = clean(verdict.message, TEXT - len(note)) + note
-    # Where the deadline ends the watch without a poll, there will be none that could be waited for.
-    handled = watch.requested_at if polled or observation is None or verdict.final else None
+    # A deferred request is still to be sent. In every other case nothing more happens for this annotation.
+    is_deferred = isinstance(observation, NotAsked) and not verdict.final
     times = {
         # A watch that was never asked about has not been acted on: its deadline does not run while suspended.
         "watchStartTime": previous.get("watchStartTime") or (observation is not None and format_time(now)) or None,
         "troubleSince": verdict.trouble_since and format_time(verdict.trouble_since),
         "completionTime": format_time(now) if verdict.final else None,
+        "searchedUntil": _searched_until(observation, pinned, previous, now),
         "lastPollTime": format_time(now) if polled else previous.get("lastPollTime"),
     }
+    previous_echo = watch.status.get("lastHandledReconcileAt")
     conditions = write_conditions(
         _conditions(verdict, message, _reachable(watch, observation)),
         previous=watch.status.get("conditions") or (),
@@ -111,7 +113,7 @@ def _write(
         jobs=_job_list(observation, pinned, previous) if pinned else previous.get("jobs"),
         jobsTotal=(len(pinned) if len(pinned) > 1 else None) if pinned else previous.get("jobsTotal"),
         **times,
-        lastHandledReconcileAt=watch.status.get("lastHandledReconcileAt") if handled is None else handled,
+        lastHandledReconcileAt=previous_echo if is_deferred or watch.requested_at is None else watch.requested_at,
         conditions=conditions,
     )
 
@@ -142,16 +144,25 @@ def _conditions(verdict: Verdict, message: str, reachable: Condition) -> Iterato
 
 
 def _reachable(watch: Watch, observation: Observation | None) -> Condition:
-    if observation is not None and (not isinstance(observation, AzureError) or observation.answered):
-        return Condition("AzureReachable", "True", "AzureAnswered", "Azure answered the last poll.")
-    if observation is None:
-        return Condition("AzureReachable", "Unknown", "NotAsked", "Azure is not asked.")
-    if isinstance(observation, NotAsked):
+    """Return what the last request found. Without a request the condition changes only if none can be sent at all."""
+    if observation is None or isinstance(observation, NotAsked):
         for condition in watch.own_status.get("conditions") or ():
             if condition.get("type") == "AzureReachable":
                 return Condition(*(condition[name] for name in ("type", "status", "reason", "message")))
-        return Condition("AzureReachable", "Unknown", "NotAsked", clean(str(observation), TEXT))
-    return Condition("AzureReachable", "False", observation.reason, clean(str(observation), TEXT))
+        message = "No request was sent to Azure." if observation is None else clean(str(observation), TEXT)
+        return Condition("AzureReachable", "Unknown", "NotAsked", message)
+    if isinstance(observation, AzureError) and not observation.answered:
+        return Condition("AzureReachable", "False", observation.reason, clean(str(observation), TEXT))
+    return Condition("AzureReachable", "True", "AzureAnswered", "Azure answered the last poll.")
+
+
+def _searched_until(
+    observation: Observation | None, pinned: Sequence[PinnedJob], previous: Mapping[str, Any], now: datetime
+) -> str | None:
+    """Return until when complete lists had no job for ``spec.latest``. None once the job is known."""
+    if isinstance(observation, Waiting) and observation.searched:
+        return format_time(now)
+    return None if pinned else previous.get("searchedUntil")
 
 
 def _job_list(

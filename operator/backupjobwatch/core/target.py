@@ -37,6 +37,7 @@ VAULT_CHECKS = (
 )
 """The texts that name a vault, in the order of its ID: the field of ``vault``, what it must be, what to write else."""
 
+_BACKUP = "backup"
 _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 _LONGEST_ITEM = 256
 _LONGEST_CONTAINER = 512
@@ -48,16 +49,31 @@ class LatestJob:
 
     vault: VaultId
     item: str
-    """What is protected, as Azure calls it; compared without regard to letter case."""
+    """Azure's name of the protected item. Compared without regard to letter case."""
     operation: str
     container: str | None
     started_after: datetime | None
     """None: after the watch was created."""
 
+    @property
+    def is_backup(self) -> bool:
+        """Whether the operation is a backup, of any type."""
+        return fold_case(self.operation).startswith("backup")
+
     def runs(self, operation: str | None) -> bool:
-        """Tell whether *operation* is the one that is waited for: ``Backup`` is meant by ``Backup (Full)`` too."""
+        """Tell whether *operation* is the one in the spec.
+
+        ``Backup`` includes ``Backup (Full)`` and no other type. ``Restore`` includes all types of restore.
+        """
         wanted, actual = fold_case(self.operation), fold_case(operation or "")
+        if wanted == _BACKUP:
+            return actual in (_BACKUP, f"{_BACKUP} (full)")
         return actual == wanted or actual.startswith(f"{wanted} (")
+
+    def may_run(self, operation: str | None) -> bool:
+        """Tell whether *operation*, to which Azure may still add a type, decides later whether it is the one in the spec."""
+        wanted, actual = fold_case(self.operation), fold_case(operation or "")
+        return wanted.startswith(f"{actual} (") or wanted == actual == _BACKUP
 
 
 JobSource = JobId | OperationId | LatestJob

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.constants import MAX_REQUESTED_AT, REQUESTED_AT
 from backupjobwatch.core.arm_ids import JobId
+from backupjobwatch.core.latest_window import NOT_STORED, check_reach, check_started_after
 from backupjobwatch.core.observations import PinnedJob
 from backupjobwatch.core.ownership import find_owner
 from backupjobwatch.core.past_status import read_status
 from backupjobwatch.core.payloads import mapping
 from backupjobwatch.core.spec import WatchSpec, parse_spec, target_digest
+from backupjobwatch.core.target import LatestJob
 from backupjobwatch.core.times import parse_time
 from backupjobwatch.errors import InvalidSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 FINISHED_PHASES: Final = frozenset({"Succeeded", "Failed"})
 _OF_SPEC: Final = ("spec", "parsed_spec", "target")
@@ -68,8 +70,7 @@ class Watch:
             requested_at=requested_at[:MAX_REQUESTED_AT] if isinstance(requested_at, str) else None,
             spec=spec,
             status=read_status(body.get("status")) if status is None else status,
-            # An object that was never stored has no such time: nothing started after "never".
-            created=parse_time(metadata.get("creationTimestamp")) or datetime.max.replace(tzinfo=UTC),
+            created=parse_time(metadata.get("creationTimestamp")) or NOT_STORED,
         )
         if known is not None and known.generation == watch.generation and known.spec == watch.spec:
             vars(watch).update({name: vars(known)[name] for name in _OF_SPEC if name in vars(known)})
@@ -89,9 +90,24 @@ class Watch:
     def parsed_spec(self) -> WatchSpec | InvalidSpec:
         """The spec, or what is wrong with it."""
         try:
-            return parse_spec(self.spec)
+            spec = parse_spec(self.spec)
+            if isinstance(spec.source, LatestJob):
+                check_started_after(spec.source, created=self.created)
         except InvalidSpec as error:
-            return error.with_traceback(None)  # which would keep this snapshot for as long as there are later ones
+            return error.with_traceback(None)  # The traceback would keep this snapshot alive.
+        return spec
+
+    def spec_at(self, now: datetime) -> WatchSpec | InvalidSpec:
+        """Return the spec, or what is wrong with it at *now*: Azure may no longer list the job that it identifies."""
+        spec = self.parsed_spec
+        if isinstance(spec, InvalidSpec) or spec.suspend or self.pinned or not isinstance(spec.source, LatestJob):
+            return spec
+        searched = parse_time(self.own_status.get("searchedUntil"))
+        try:
+            check_reach(spec.source, created=self.created, searched=searched, now=now)
+        except InvalidSpec as error:
+            return error.with_traceback(None)
+        return spec
 
     @property
     def version(self) -> int:
