@@ -183,6 +183,11 @@ def forbidden(watch: Watch) -> None:
     watch.api.identities.forbid("serviceaccounts", ACCOUNT, namespace=watch.namespace)
 
 
+def unavailable(watch: Watch) -> None:
+    """The API server does not return the ServiceAccount."""
+    watch.api.traffic.fail(f"/{watch.namespace}/serviceaccounts/{ACCOUNT}$", status=503, times=None)
+
+
 async def invalid(watch: Watch) -> None:
     """A spec that an older CRD let in."""
     watch.create(checked=False, jobName=watch.job)
@@ -228,6 +233,8 @@ SCENES: Final = (
     _scene(RETRYING, "Running", "CredentialsNotFound", identity(missing, seen=True)),
     _scene(RETRYING, "Pending", "IdentityNotAllowed", identity(forbidden, seen=False)),
     _scene(RETRYING, "Running", "IdentityNotAllowed", identity(forbidden, seen=True)),
+    _scene(RETRYING, "Pending", "CredentialsUnavailable", identity(unavailable, seen=False)),
+    _scene(RETRYING, "Running", "CredentialsUnavailable", identity(unavailable, seen=True)),
     _scene(RETRYING, "Running", "JobNotVisible", troubled_later(Fault.job_not_found())),
     _scene(RETRYING, "Running", "VaultNotFound", troubled_later(Fault.vault_not_found())),
     _scene(RETRYING, "Running", "OperationWithoutJob", forgets_its_jobs),
