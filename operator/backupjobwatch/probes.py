@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from backupjobwatch.listener import listening
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
@@ -16,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 @contextlib.asynccontextmanager
 async def serve_probes(port: int, *, alive: Callable[[], bool], ready: Callable[[], bool]) -> AsyncIterator[None]:
-    """Answer /healthz and /readyz on *port* with 200 or 503; not to be reached at all is an answer too."""
+    """Answer /healthz and /readyz on *port* with 200 or 503."""
 
     def answer(question: Callable[[], bool]) -> Callable[[web.Request], object]:
         async def handle(_: web.Request) -> web.Response:
@@ -29,11 +31,6 @@ async def serve_probes(port: int, *, alive: Callable[[], bool], ready: Callable[
     app.router.add_get("/healthz", answer(alive))  # type: ignore[arg-type]
     app.router.add_get("/readyz", answer(ready))  # type: ignore[arg-type]
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=0)  # as for metrics
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, port=port)
-        await site.start()
-        _log.info("Probes at %s", site.name)
+    async with listening(runner, port) as number:
+        _log.info("Started the probe server: port %d", number)
         yield
-    finally:
-        await runner.cleanup()

@@ -146,9 +146,9 @@ class Settings(BaseSettings):
     notify_ca_file: str = ""
     """A file with CA certificates that webhooks trust besides the usual ones."""
     probe_port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    """Port of /healthz and /readyz; 0 takes a free one."""
+    """Port of /healthz and /readyz, for IPv4 and IPv6. 0 picks a free one, which the log names."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 8081
-    """Port of /metrics; 0 takes a free one."""
+    """Port of /metrics, for IPv4 and IPv6. 0 picks a free one, which the log names."""
     metrics_watch_limit: Annotated[int, Field(ge=0, le=10_000)] = 1000
     """How many watches have metrics of their own, up to five series each; the others are only counted."""
     log_format: Literal["text", "json"] = "text"

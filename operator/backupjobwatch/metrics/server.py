@@ -1,4 +1,4 @@
-"""Serves /metrics, on a port of its own, so that a network policy can tell those who may read it from the probes."""
+"""Serves /metrics on a port of its own, so that a NetworkPolicy can restrict it and not the probes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 from prometheus_client.aiohttp import make_aiohttp_handler
 
+from backupjobwatch.listener import listening
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -19,27 +21,24 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NAP: Final = 1.0
-"""Seconds between two looks at how late the event loop is."""
+"""Seconds between two measurements of the event loop's lag."""
 
 
 @contextlib.asynccontextmanager
 async def serve_metrics(port: int, metrics: Metrics) -> AsyncIterator[None]:
-    """Answer /metrics on *port* in the format that the scraper asks for, and watch the event loop meanwhile."""
+    """Answer /metrics on *port* in the format that the scraper accepts, and measure the event loop's lag meanwhile."""
     app = web.Application()
     app.router.add_get("/metrics", make_aiohttp_handler(metrics.registry))
     # No connection is kept: kopf, as it stops, waits for tasks that it does not know, and each of them is one.
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=0)
-    await runner.setup()
     napping = asyncio.create_task(_measure_lag(metrics), name="event-loop-lag")
     try:
-        site = web.TCPSite(runner, port=port)
-        await site.start()
-        _log.info("Metrics at %s/metrics", site.name)
-        yield
+        async with listening(runner, port) as number:
+            _log.info("Started the metrics server: port %d", number)
+            yield
     finally:
         napping.cancel()
         await asyncio.gather(napping, return_exceptions=True)
-        await runner.cleanup()
 
 
 async def _measure_lag(metrics: Metrics) -> None:
