@@ -29,10 +29,12 @@ SETTINGS: Final = {"NOTIFY_HTTP_HOSTS": "127.0.0.1"}
 CRDS: Final = {
     "kustomizations.kustomize.toolkit.fluxcd.io": ("Kustomization", "v1"),
     "helmreleases.helm.toolkit.fluxcd.io": ("HelmRelease", "v2"),
-    "gitrepositories.source.toolkit.fluxcd.io": ("GitRepository", "v1"),
+    "gitrepositories.source.toolkit.fluxcd.io": ("GitRepository", "v1beta2"),
     "applications.argoproj.io": ("Application", "v1alpha1"),
 }
 """Kinds of Flux and Argo CD, without their controllers: what is annotated is all that matters here."""
+NEWER: Final = {"buckets.source.toolkit.fluxcd.io": ("Bucket", "v1")}
+"""A kind that makes its API group prefer a version that does not serve GitRepository."""
 REQUESTED_AT: Final = "reconcile.fluxcd.io/requestedAt"
 
 
@@ -53,9 +55,10 @@ def crd(name: str, kind: str, version: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def gitops(kubectl: Kubectl) -> Iterator[None]:
     """The CRDs of Flux and Argo CD, minimal ones where the cluster has none."""
-    made = [name for name in CRDS if kubectl("get", "crd", name, ok=False).returncode != 0]
+    kinds = CRDS | NEWER
+    made = [name for name in kinds if kubectl("get", "crd", name, ok=False).returncode != 0]
     for name in made:
-        kubectl("apply", "-f", "-", stdin=json.dumps(crd(name, *CRDS[name])))
+        kubectl("apply", "-f", "-", stdin=json.dumps(crd(name, *kinds[name])))
         kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{name}")
     yield
     for name in made:
