@@ -117,6 +117,53 @@ def test_shut_when_in_doubt(where: dict[str, Any], status: str) -> None:
     assert health.status == status
 
 
+HOOK: Final = argo_cd.HOOK_FINALIZER
+DELETED: Final = "2026-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("file", "metadata", "status"),
+    [
+        ("healthy", {"generation": 2, "finalizers": [HOOK]}, "Healthy"),
+        ("healthy_with_warnings", {"generation": 2, "finalizers": [HOOK]}, "Healthy"),
+        ("degraded_job_failed", {"generation": 2, "finalizers": [HOOK]}, "Degraded"),
+        # Another finalizer, as of a deletion in the foreground, or none.
+        ("healthy", {"generation": 2, "finalizers": [HOOK, "foregroundDeletion"]}, "Progressing"),
+        ("healthy", {"generation": 2, "finalizers": ["example.com/mine"]}, "Progressing"),
+        ("healthy", {"generation": 2, "finalizers": []}, "Progressing"),
+        ("healthy", {"generation": 2, "finalizers": None}, "Progressing"),
+        # An edit that the operator has not seen, and generations that no API server writes.
+        ("healthy", {"generation": 3, "finalizers": [HOOK]}, "Progressing"),
+        ("healthy", {"generation": 1, "finalizers": [HOOK]}, "Progressing"),
+        ("healthy", {"generation": None, "finalizers": [HOOK]}, "Progressing"),
+        # No verdict.
+        ("progressing_running", {"generation": 2, "finalizers": [HOOK]}, "Progressing"),
+        ("progressing_not_seen", {"generation": 2, "finalizers": [HOOK]}, "Progressing"),
+        ("progressing_not_seen", {"generation": 0, "finalizers": [HOOK]}, "Progressing"),
+        ("suspended", {"generation": 2, "finalizers": [HOOK]}, "Progressing"),
+    ],
+)
+def test_deleted_hook(file: str, metadata: dict[str, Any], status: str) -> None:
+    """A deleted hook is judged by its verdict only if it had finished and Argo CD alone holds it."""
+    body = example(f"testdata/{file}.yaml")
+    body["metadata"] |= {**metadata, "deletionTimestamp": DELETED}
+    body["metadata"] = {name: value for name, value in body["metadata"].items() if value is not None}
+    health = argo_cd.health(HEALTH_SCRIPT, body)
+    assert health is not None
+    assert health.status == status
+    assert status != "Progressing" or health.message.startswith(("Pending deletion", "Waiting", "Azure"))
+
+
+def test_normalizer_case() -> None:
+    """The header of the action's test has the case that Argo CD's own test needs, for this kind."""
+    text = (CUSTOMIZATION / "actions" / "action_test.yaml").read_text(encoding="utf-8")
+    header = "\n".join(line.removeprefix("#") for line in text.partition("discoveryTests:")[0].splitlines())
+    assert f'case "{GROUP}":' in header
+    assert f'un.GetKind() == "{KIND}"' in header
+    assert "setFluxRequestedAtAnnotation(un)" in header
+    assert "actions/action_test.yaml" in (COMPONENT / "kustomization.yaml").read_text(encoding="utf-8")
+
+
 def test_scripts_get_no_more_than_argo_cd_gives_them() -> None:
     """The sandbox of these tests has base, table, and by ``require`` of os what tells the time; a loop comes to an end."""
     names = ("string", "math", "io", "os", "debug", "coroutine", "python", "table", "ipairs", "require")

@@ -19,7 +19,7 @@ from backupjobwatch.constants import GROUP, KIND, PLURAL, VERSION
 from tests.contract.project import load
 from tests.support.builders import VAULT_REF
 from tests.support.gates import verdicts
-from tests.support.gates.states import FINALIZER, NO_STATUS, all_states
+from tests.support.gates.states import NO_STATUS, all_states
 from tests.support.kubernetes_client import path_of
 from tests.support.watches import until
 
@@ -70,7 +70,7 @@ class States:
         deleting = "deletionTimestamp" in metadata
         edits = metadata["generation"] - 1 - deleting
         intervals = [*("1m", "2m")[:edits], spec["pollInterval"]]
-        finalizers = [FINALIZER] if deleting else []
+        finalizers = metadata["finalizers"] if deleting else []
         bodies = self.bodies.setdefault(row, [])
         labels = {LABEL: label(row, len(bodies) // PART)}
         applied = {

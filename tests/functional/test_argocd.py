@@ -42,7 +42,10 @@ EXAMPLES: Final = {
     "healthy_with_warnings": "succeeded-job-completed-with-warnings",
     "degraded_job_failed": "failed-job-failed",
     "degraded_deadline_exceeded": "failed-deadline-exceeded",
+    "healthy_deleted_hook": "succeeded-job-completed-deleted-hook",
+    "degraded_deleted_hook": "failed-job-failed-deleted-hook",
     "terminating": "succeeded-job-completed-deleted",
+    "terminating_hook": "running-job-in-progress-deleted-hook",
 }
 """Names of files, and of the states that they show."""
 REFRESHED: Final = "actions/testdata/refreshed.yaml"
@@ -50,6 +53,7 @@ SEE_NOTHING: Final = {
     "progressing_not_seen": "Waiting for the operator to see this watch",
     "progressing_edited": "Waiting for the operator to see this watch",
     "terminating": f"Pending deletion; blocked by finalizers: {FINALIZER}",
+    "terminating_hook": f"Pending deletion; blocked by finalizers: {argo_cd.HOOK_FINALIZER}",
 }
 """What is told where the status is not."""
 

@@ -7,7 +7,7 @@ import copy
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.support.gates import scenes
+from tests.support.gates import argo_cd, scenes
 from tests.support.gates.scenes import SCENES, Scene
 from tests.support.gates.stage import Stage, open_stage
 
@@ -20,6 +20,7 @@ NOT_SEEN: Final = "not yet seen by the operator"
 NO_STATUS: Final = "no status at all: a CRD without its default"
 EDITED: Final = "and edited since"
 BEING_DELETED: Final = "being deleted"
+DELETED_AS_HOOK: Final = "deleted while Argo CD's hook finalizer holds it"
 FINALIZER: Final = "example.com/finalizer"
 _WAS: Final = {scenes.SUCCEEDED: "succeeded", scenes.HAS_FAILED: "failed"}
 _HELD: Final = (scenes.PENDING, scenes.IN_PROGRESS, scenes.RETRYING, scenes.SUSPENDED, *_WAS)
@@ -40,11 +41,12 @@ def all_states() -> dict[str, dict[str, Body]]:
     rows: dict[str, dict[str, Body]] = {NOT_SEEN: {"not-seen": not_seen}}
     for scene in SCENES:
         rows.setdefault(scene.watch, {})[scene.name] = written()[scene.name]
-    for after, change in ((EDITED, stale), (BEING_DELETED, deleted)):
+    for after, change in ((EDITED, stale), (BEING_DELETED, deleted), (DELETED_AS_HOOK, deleted_hook)):
         for scene in SCENES:
             if scene.watch in _HELD:
                 row = f"{_WAS.get(scene.watch, 'unfinished')}, {after}"
-                rows.setdefault(row, {})[f"{scene.name}-{change.__name__}"] = change(written()[scene.name])
+                name = f"{scene.name}-{change.__name__.replace('_', '-')}"
+                rows.setdefault(row, {})[name] = change(written()[scene.name])
     rows[NO_STATUS] = {"no-status": {name: value for name, value in not_seen.items() if name != "status"}}
     return rows
 
@@ -66,6 +68,13 @@ def deleted(body: Body) -> dict[str, Any]:
         "deletionGracePeriodSeconds": 0,
         "finalizers": [FINALIZER],
     }
+    return after
+
+
+def deleted_hook(body: Body) -> dict[str, Any]:
+    """Return the object as a hook of Argo CD that was deleted by hand: Argo CD alone holds it."""
+    after = deleted(body)
+    after["metadata"]["finalizers"] = [argo_cd.HOOK_FINALIZER]
     return after
 
 

@@ -1,4 +1,4 @@
--- Asks the operator to look at the job at once. Flux's objects take the same annotation, and get the same value.
+-- Requests a poll at once. The actions of Flux's kinds write the same annotation and the same value.
 local os = require("os")
 if obj.metadata.annotations == nil then
   obj.metadata.annotations = {}
