@@ -9,7 +9,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/build/bytecode
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup control-plane check audit format test test-end-to-end test-in-process test-properties soak bench bench-reads demo dashboard pictures sbom image clean
+.PHONY: help setup control-plane check audit format test test-end-to-end test-in-process soak bench bench-reads demo dashboard pictures sbom image clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -46,13 +46,13 @@ format: setup  ## Mend what can be mended
 	$(BIN)/ruff check --fix --quiet
 	$(BIN)/ruff format --quiet
 
-test: setup  ## All tests, end to end ones on a real API server included (E2E=skip leaves those out; ARGS are pytest's)
+test: setup  ## Run all tests, also against a real API server (E2E=skip skips those; ARGS are arguments for pytest)
 	@rm -rf .coverage .coverage.* build/bytecode/tmp/pytest-of-*
 ifdef ARGS
 	$(BIN)/coverage run -m pytest $(ARGS)
 else
-	@echo 'Two parts run side by side, for some minutes, then the third; each is shown when it has ended.'
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-end-to-end test-in-process test-properties
+	@echo 'Two groups of tests run at the same time. The output of each is shown when it ends.'
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-end-to-end test-in-process
 endif
 	@$(BIN)/coverage combine --quiet
 	@echo; echo 'Coverage of core/ (at least 100 %):'
@@ -60,15 +60,12 @@ endif
 	@echo; echo 'Coverage of the package (at least 95 %):'
 	@$(BIN)/coverage report --fail-under=95
 
-test-end-to-end: setup  ## The tests that are on a real API server
-	$(BIN)/coverage run -m pytest tests/e2e
+# Tests wait more than they compute: several processes per core are faster.
+test-end-to-end: setup  ## Run the tests against a real API server, one for each of 3 processes
+	$(BIN)/coverage run -m pytest --numprocesses=$(or $(WORKERS),3) tests/e2e
 
-test-in-process: setup  ## The others, but for properties
-	$(BIN)/coverage run -m pytest --ignore=tests/e2e --ignore=tests/property
-
-# Under coverage they take more than three times as long, and cover nothing that the others do not.
-test-properties: setup  ## What holds for thousands of cases that nobody wrote down
-	$(BIN)/python -m pytest tests/property
+test-in-process: setup  ## Run all other tests, in 5 processes (WORKERS=N changes the number, WORKERS=0 runs them in one)
+	$(BIN)/coverage run -m pytest --numprocesses=$(or $(WORKERS),5) --ignore=tests/e2e
 
 soak: setup  ## A hundred kills, a month of ticks, thousands of broken answers and objects (three quarters of an hour)
 	SOAK=yes $(BIN)/python -m pytest -s tests/functional/test_fuzz_answers.py tests/functional/test_fuzz_objects.py tests/functional/test_leaks.py tests/e2e/test_kills.py

@@ -1,9 +1,10 @@
-"""What all tests share: nothing of the machine's own settings reaches them, and no secret gets out of any of them."""
+"""What all tests share: settings of the machine do not reach them, and a test that reveals a secret fails."""
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -12,10 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.support.canary import LISTENER, hear
+from tests.support.canary import LISTENER, describe, hear
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+
+pytest_plugins = ["tests.support.session_findings"]
+
+os.environ.pop("COVERAGE_PROCESS_START", None)  # it was for this process: commands under test start coverage themselves
 
 KUBECONFIG: Final = Path(tempfile.mkdtemp(prefix="backupjobwatch-tests-")) / "kubeconfig"
 """Where the tests' own clusters are told of. The kubernetes library reads the variable once, when it is imported."""
@@ -33,11 +38,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(variable)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _no_kubeconfig_is_left() -> Iterator[None]:
-    yield
-    KUBECONFIG.unlink(missing_ok=True)
-    KUBECONFIG.parent.rmdir()
+def pytest_unconfigure() -> None:
+    shutil.rmtree(KUBECONFIG.parent)
 
 
 @pytest.fixture
@@ -90,20 +92,8 @@ def _complaint(item: pytest.Item, when: str) -> str:
     findings = LISTENER.take()
     marker = item.get_closest_marker("plants")
     if marker is None:
-        return _told(findings)
+        return describe(findings)
     heard = item.stash.setdefault(_HEARD, [])
     heard += findings
     missed = [place for place in marker.args if not any(finding.startswith(place) for finding in heard)]
     return f"What was planted is not heard in {missed}, but in {heard}." if missed and when == "teardown" else ""
-
-
-def _told(findings: list[str]) -> str:
-    return "\n".join(["A secret was told:", *findings]) if findings else ""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the run where a secret was told after its last test."""
-    if complaint := _told(LISTENER.take()):
-        session.config.get_terminal_writer().line(f"\n{complaint}", red=True)
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from demo.controlplane.build import locked
 from demo.simulator import AzureSimulator, ManualClock, Vault, running_simulator
 from tests.contract.project import ENVIRONMENT, ROOT, read
 from tests.contract.simulator_client import JOB, TOKEN, Get
@@ -63,8 +64,14 @@ def uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sbom() -> Path:
-    """The folder that ``make sbom`` fills."""
-    done = subprocess.run(["make", "sbom"], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def sbom(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Path:
+    """The folder that ``make sbom`` fills, once for all workers of pytest-xdist."""
+    done = tmp_path_factory.getbasetemp().parent / f"sbom-{testrun_uid}"
+    with locked(done.with_suffix(".lock")):
+        if not done.exists():
+            made = subprocess.run(
+                ["make", "sbom"], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False
+            )
+            assert made.returncode == 0, made.stderr
+            done.touch()
     return ROOT / "build" / "sbom"

@@ -27,7 +27,6 @@ from demo.controlplane import (
     kubectl_path,
     running_control_plane,
 )
-from demo.controlplane.traffic import Request
 from demo.simulator import ManualClock, running_simulator
 from tests.support.canary import TOKEN, hear
 from tests.support.gadgets import GADGET_CRD, Http
@@ -36,6 +35,7 @@ from tests.support.kubernetes_client import WATCHES, KubernetesClient, Recording
 from tests.support.operator_process import OperatorProcess, Operators, prove_calm
 from tests.support.plugin import Plugin, Written
 from tests.support.rbac import OURS, missing, read_grants, unused
+from tests.support.session_findings import FINDINGS
 from tests.support.watches import Watches, until
 
 if TYPE_CHECKING:
@@ -46,11 +46,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 CRD = HERE.parents[1] / "crds" / "backupjobwatches.azurebackup.dev.yaml"
-LEFT_OUT = pytest.StashKey[int]()
-UNAVAILABLE = pytest.StashKey[ControlPlaneUnavailable]()
 DESELECTED = pytest.StashKey[bool]()
-ASKED = pytest.StashKey[list[Request]]()
-"""What operators asked of the API server of this session."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
@@ -59,7 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in ours:
         item.add_marker(pytest.mark.e2e)
     if os.environ.get("E2E") == "skip":
-        config.stash[LEFT_OUT] = len(ours)
+        config.stash[FINDINGS].skipped = len(ours)
         for item in ours:
             item.add_marker(pytest.mark.skip(reason="E2E=skip"))
 
@@ -72,9 +68,12 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build what has to be built before the first test, whose time is limited."""
-    config = session.config
-    wanted = any(item.path.is_relative_to(HERE) for item in session.items)
-    if not wanted or config.option.collectonly or LEFT_OUT in config.stash:
+    config, files = session.config, {item.path for item in session.items}
+    findings = config.stash[FINDINGS]
+    partial = DESELECTED in config.stash or any("::" in argument for argument in config.args)
+    findings.complete = not partial and files.issuperset(HERE.glob("test_*.py"))
+    wanted = any(file.is_relative_to(HERE) for file in files)
+    if not wanted or config.option.collectonly or findings.skipped:
         return
     capture = config.pluginmanager.getplugin("capturemanager")
     try:
@@ -83,49 +82,20 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             if "E2E_KUBECONFIG" not in os.environ:
                 find_binaries()
     except ControlPlaneUnavailable as error:
-        config.stash[UNAVAILABLE] = error
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if left_out := config.stash.get(LEFT_OUT, 0):
-        terminalreporter.section("END-TO-END TESTS DID NOT RUN", red=True, bold=True)
-        terminalreporter.line(f"E2E=skip left out all {left_out} tests that need a Kubernetes API server.", red=True)
-    elif error := config.stash.get(UNAVAILABLE, None):
-        terminalreporter.section("END-TO-END TESTS COULD NOT RUN", red=True, bold=True)
-        terminalreporter.line(str(error), red=True)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the run if its operators needed more than the roles grant or, where all these tests ran, less."""
-    if (asked := session.config.stash.get(ASKED, None)) is None:
-        return
-    grants = read_grants()
-    complaints = [f"No role grants: {each}" for each in sorted(missing(asked, grants))]
-    if ran_whole(session):
-        complaints += [f"No test needs: {each}" for each in sorted(unused(asked, grants))]
-    if complaints:
-        session.config.get_terminal_writer().line("\n" + "\n".join(complaints), red=True)
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def ran_whole(session: pytest.Session) -> bool:
-    """Tell whether all tests of this folder ran, and ended well: what one of them needs has then been asked for."""
-    partial = DESELECTED in session.config.stash or any("::" in argument for argument in session.config.args)
-    files = {item.path for item in session.items}
-    return not partial and not session.testsfailed and files.issuperset(HERE.glob("test_*.py"))
+        findings.unavailable = str(error)
 
 
 @pytest.fixture(scope="session")
 def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
-    """The API server of this session, with our CRD."""
-    if UNAVAILABLE in pytestconfig.stash:
-        pytest.fail(str(pytestconfig.stash[UNAVAILABLE]), pytrace=False)
+    """The API server of this process, with our CRD. Each worker of pytest-xdist has its own."""
+    findings = pytestconfig.stash[FINDINGS]
+    if findings.unavailable:
+        pytest.fail(findings.unavailable, pytrace=False)
     try:
         existing = find_existing()
     except ControlPlaneUnavailable as error:
-        pytestconfig.stash[UNAVAILABLE] = error
-        pytest.fail(str(error), pytrace=False)
+        findings.unavailable = str(error)
+        pytest.fail(findings.unavailable, pytrace=False)
     if existing is not None:
         with existing:
             install_crd(existing)
@@ -134,7 +104,8 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
     with running_control_plane() as control_plane:
         install_crd(control_plane)
         yield control_plane
-        pytestconfig.stash[ASKED] = control_plane.requests.where(agent=OURS)
+        requests, grants = control_plane.requests.where(agent=OURS), read_grants()
+        findings.ungranted, findings.unused = sorted(missing(requests, grants)), sorted(unused(requests, grants))
 
 
 def install_crd(cluster: Cluster) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from datetime import UTC, datetime
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.constants import API_VERSION, KIND, REQUESTED_AT
@@ -47,7 +48,14 @@ CANCELLED_AFTER_SNAPSHOT: Mapping[str, Any] = {
 }
 """Overrides for ``job_payload``: a VM backup that was cancelled after its snapshot, as Azure reports it."""
 
-ABSENT = object()
+
+class _Absent(Enum):
+    """A sentinel with a stable ``repr``: pytest-xdist compares the IDs of tests across processes."""
+
+    ABSENT = "absent"
+
+
+ABSENT = _Absent.ABSENT
 """As an override: leave the field out."""
 
 CRD_DEFAULTS = {**TARGET_DEFAULTS, "pollInterval": "30s", "suspend": False}

@@ -65,3 +65,8 @@ class Listener(logging.Handler):
 
 LISTENER: Final = Listener()
 hear: Final = LISTENER.hear
+
+
+def describe(findings: list[str]) -> str:
+    """Describe where secrets were seen; empty if nowhere."""
+    return "\n".join(["A secret was told:", *findings]) if findings else ""

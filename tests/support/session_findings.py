@@ -1,0 +1,117 @@
+"""Checks at the end of a test session, with or without pytest-xdist.
+
+Each process that runs tests collects findings. A worker of pytest-xdist sends them to the controller. The controller merges
+them, prints the complaints, and fails the session.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from tests.support.canary import LISTENER, describe
+from tests.support.operator_process import ROOT, is_measured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+@dataclass(slots=True, kw_only=True)
+class Findings:
+    """What one process found out about its part of the session."""
+
+    secrets: list[str] = field(default_factory=list)
+    """Where a secret was seen after the last test."""
+    skipped: int = 0
+    """End-to-end tests that ``E2E=skip`` skips."""
+    unavailable: str = ""
+    """Why there is no API server."""
+    complete: bool = False
+    """Whether all end-to-end tests were selected."""
+    ungranted: list[str] = field(default_factory=list)
+    """What the operators requested and no role grants."""
+    unused: list[str] | None = None
+    """Grants that no request needed; None if no requests were recorded."""
+
+
+FINDINGS: Final = pytest.StashKey[Findings]()
+"""The findings of this process; merged with those of the workers at the end."""
+_RECEIVED: Final = pytest.StashKey[list[Findings]]()
+
+
+def merge(parts: Iterable[Findings]) -> Findings:
+    """Merge the findings of all processes that ran tests."""
+    parts = list(parts)
+    recorded = [set(part.unused) for part in parts if part.unused is not None]
+    return Findings(
+        secrets=[secret for part in parts for secret in part.secrets],
+        skipped=max(part.skipped for part in parts),
+        unavailable=next(filter(None, (part.unavailable for part in parts)), ""),
+        complete=all(part.complete for part in parts),
+        ungranted=sorted({request for part in parts for request in part.ungranted}),
+        unused=sorted(set.intersection(*recorded)) if recorded else None,
+    )
+
+
+def complaints(findings: Findings, *, passed: bool) -> Iterator[str]:
+    """List what fails the session although each test may have passed."""
+    if secrets := describe(findings.secrets):
+        yield secrets
+    yield from (f"No role grants: {request}" for request in findings.ungranted)
+    if findings.complete and passed:
+        yield from (f"No test needs: {grant}" for grant in findings.unused or ())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FINDINGS] = Findings()
+    config.stash[_RECEIVED] = []
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Have coverage.py measure the workers if it measures the controller. ``tests/conftest.py`` removes the variable."""
+    if is_measured():
+        os.environ["COVERAGE_PROCESS_START"] = str(ROOT / "pyproject.toml")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Receive the findings of a worker. A worker that crashed sends none, and its test has failed."""
+    if sent := getattr(node, "workeroutput", {}).get("findings"):
+        node.config.stash[_RECEIVED].append(Findings(**sent))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send the findings to the controller, or fail the session because of them."""
+    config = session.config
+    own = config.stash[FINDINGS]
+    own.secrets = [secret.encode("utf-8", "backslashreplace").decode() for secret in LISTENER.take()]
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["findings"] = asdict(own)
+        return
+    if received := config.stash[_RECEIVED]:  # this is the controller, which ran no test
+        merged = merge(received)
+        merged.secrets += own.secrets
+    else:
+        merged = own
+    config.stash[FINDINGS] = merged
+    if lines := list(complaints(merged, passed=not session.testsfailed)):
+        config.get_terminal_writer().line("\n" + "\n".join(lines), red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    findings = config.stash[FINDINGS]
+    if findings.skipped:
+        terminalreporter.section("END-TO-END TESTS DID NOT RUN", red=True, bold=True)
+        terminalreporter.line(
+            f"E2E=skip skipped all {findings.skipped} tests that need a Kubernetes API server.", red=True
+        )
+    elif findings.unavailable:
+        terminalreporter.section("END-TO-END TESTS COULD NOT RUN", red=True, bold=True)
+        terminalreporter.line(findings.unavailable, red=True)

@@ -1,0 +1,152 @@
+"""The checks at the end of a session hold across the workers of pytest-xdist, and fail the session."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.operator_process import ROOT
+from tests.support.session_findings import Findings, complaints, merge
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TWO_TESTS = """
+import time, pytest
+from tests.support.session_findings import FINDINGS
+
+{late}
+
+@pytest.mark.parametrize("number", range(2))
+def test_one_per_worker(number, request, worker_id, tmp_path_factory):
+    arrived = tmp_path_factory.getbasetemp().parent
+    (arrived / f"arrived-{{number}}").touch()
+    deadline = time.monotonic() + 40
+    while len(list(arrived.glob("arrived-*"))) < 2:  # one worker cannot run both
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    findings, first = request.config.stash[FINDINGS], number == 0
+    {body}
+"""
+
+
+def run_two_workers(
+    folder: Path, body: str, *, late: str = "", failing: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run *body* in each of two workers, with *late* at the module's level."""
+    text = TWO_TESTS.format(body=body, late=late)
+    if failing:
+        text += "\n\ndef test_failing(): assert False\n"
+    file = folder / "test_two.py"
+    file.write_text(text)
+    options = [
+        "-p",
+        "tests.conftest",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        "-n2",
+        "--dist=load",
+    ]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *options, str(file)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+def test_nothing_to_complain_about(tmp_path: Path) -> None:
+    """A session of two workers that finds nothing passes, with pytest's usual summary line."""
+    done = run_two_workers(tmp_path, "findings.complete, findings.unused = True, []")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"=+ 2 passed in .*=+$", done.stdout.strip())
+
+
+def test_a_secret_after_the_last_test_of_a_worker(tmp_path: Path) -> None:
+    """It fails the session, and the output shows where it was, also if it is not valid UTF-8."""
+    late = (
+        "import logging\n"
+        "from tests.support.canary import WORD\n"
+        "class Late:\n"
+        "    @pytest.hookimpl(tryfirst=True)\n"
+        "    def pytest_sessionfinish(self): logging.getLogger('late').debug(WORD + '\\\\udc80')\n"
+    )
+    done = run_two_workers(tmp_path, "if first: request.config.pluginmanager.register(Late())", late=late)
+    assert "2 passed" in done.stdout
+    assert "A secret was told:\nthe log of late: …" in done.stdout
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_request_that_no_role_grants(tmp_path: Path) -> None:
+    """One worker's request is enough."""
+    body = "findings.ungranted = ['list secrets in the cluster'] if first else []"
+    done = run_two_workers(tmp_path, body)
+    assert "2 passed" in done.stdout
+    assert done.stdout.count("No role grants: list secrets in the cluster") == 1
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+
+
+UNUSED = "findings.complete, findings.unused = True, ['get a', 'get b'] if first else ['get b', 'get c']"
+
+
+def test_a_grant_that_no_test_needs(tmp_path: Path) -> None:
+    """A grant is unused if no worker used it."""
+    done = run_two_workers(tmp_path, UNUSED)
+    assert re.findall("No test needs: (.*)", done.stdout) == ["get b"]
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_grant_that_a_failed_test_may_need(tmp_path: Path) -> None:
+    """If a test failed, in whichever worker, the session does not complain about grants."""
+    done = run_two_workers(tmp_path, UNUSED, failing=True)
+    assert "1 failed, 2 passed" in done.stdout
+    assert "No test needs" not in done.stdout
+
+
+def test_skipped_tests_are_mentioned_once(tmp_path: Path) -> None:
+    """Each worker collects all tests, so that each counts all that are skipped."""
+    done = run_two_workers(tmp_path, "findings.skipped = 7")
+    assert done.stdout.count("E2E=skip skipped all 7 tests") == 1
+    assert done.returncode == 0
+
+
+def test_no_api_server_for_one_worker(tmp_path: Path) -> None:
+    """The summary gives the reason."""
+    done = run_two_workers(tmp_path, "findings.unavailable = '' if first else 'No Debian here.'")
+    assert "END-TO-END TESTS COULD NOT RUN" in done.stdout
+    assert "No Debian here." in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("parts", "passed", "expected"),
+    [
+        ([Findings()], True, []),
+        ([Findings(complete=True)], True, []),
+        ([Findings(complete=True, unused=["a"])], True, ["No test needs: a"]),
+        ([Findings(complete=True, unused=["a"])], False, []),
+        ([Findings(complete=False, unused=["a"])], True, []),
+        # A worker without a control plane has recorded nothing.
+        ([Findings(complete=True, unused=["a"]), Findings(complete=True)], True, ["No test needs: a"]),
+        ([Findings(complete=True, unused=["a"]), Findings(complete=True, unused=[])], True, []),
+        (
+            [Findings(ungranted=["a", "b"]), Findings(ungranted=["b"])],
+            False,
+            ["No role grants: a", "No role grants: b"],
+        ),
+        ([Findings(secrets=["x: …"]), Findings(secrets=["y: …"])], False, ["A secret was told:\nx: …\ny: …"]),
+    ],
+)
+def test_merged(parts: list[Findings], passed: bool, expected: list[str]) -> None:  # noqa: FBT001
+    """What one process complains about is merged with what the others found."""
+    assert list(complaints(merge(parts), passed=passed)) == expected
