@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from http import HTTPStatus
 from typing import Any
 
 from demo.simulator import errors, wire
@@ -48,10 +49,12 @@ class Fault:
         def respond(_: TrueAnswer, request: ArmRequest) -> Answer:
             seconds = text or "1"
             refusal = (
-                errors.resource_throttled(action=_action(request), seconds=seconds)
+                errors.resource_throttled(action=request.action, seconds=seconds)
                 if by_provider
                 else errors.subscription_throttled(
-                    subscription_id=_subscription(request), principal=_principal(request), seconds=seconds
+                    subscription_id=request.segment_after("subscriptions"),
+                    principal=request.principal or "unknown",
+                    seconds=seconds,
                 )
             )
             return refusal if text is None else refusal.with_headers({"Retry-After": text})
@@ -66,14 +69,29 @@ class Fault:
         return cls._official("server_error", answer if text is None else answer.with_headers({"Retry-After": text}))
 
     @classmethod
-    def html(cls, *, status: int = 502, title: str = "Bad gateway") -> "Fault":
-        """A page of a proxy or a front door."""
-        return cls.answer(status=status, body=_HTML.format(title=title), content_type="text/html", kind="html")
+    def html(cls, *, status: int = 502, title: str | None = None) -> "Fault":
+        """A page of a proxy or a front door; without *title*, it is the status in words."""
+        page = _HTML.format(title=title or HTTPStatus(status).phrase.capitalize())
+        headers = (
+            {"Proxy-Authenticate": 'Basic realm="proxy"'} if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED else {}
+        )
+        return cls.answer(status=status, body=page, content_type="text/html", headers=headers, kind="html")
 
     @classmethod
     def empty(cls, *, status: int = 200) -> "Fault":
-        """No body at all."""
+        """A proxy's answer without a body."""
         return cls.answer(status=status, body="", kind="empty")
+
+    @classmethod
+    def without_request_id(cls) -> "Fault":
+        """The true answer without the headers of Azure Resource Manager, as from a proxy's cache."""
+
+        def respond(true_answer: TrueAnswer, _: ArmRequest) -> Answer:
+            answer = true_answer()
+            headers = {name: value for name, value in answer.headers.items() if not name.lower().startswith("x-ms-")}
+            return Answer(answer.status, answer.body, headers)
+
+        return cls(kind="without_request_id", respond=respond)
 
     @classmethod
     def truncated(cls) -> "Fault":
@@ -171,7 +189,7 @@ class Fault:
         """403: the principal has no role that allows it."""
 
         def respond(_: TrueAnswer, request: ArmRequest) -> Answer:
-            return errors.forbidden(principal=_principal(request), action=_action(request), scope=request.path)
+            return errors.forbidden(principal=request.principal or "unknown", action=request.action, scope=request.path)
 
         return cls(kind="forbidden", respond=respond, official=True)
 
@@ -186,7 +204,7 @@ class Fault:
 
         def respond(_: TrueAnswer, request: ArmRequest) -> Answer:
             vault = "/".join(request.segments[5:8])
-            return errors.resource_not_found(vault, _segment_after(request, "resourceGroups"))
+            return errors.resource_not_found(vault, request.segment_after("resourceGroups"))
 
         return cls(kind="vault_not_found", respond=respond, official=True)
 
@@ -197,12 +215,12 @@ class Fault:
 
     @classmethod
     def redirect(cls, *, to: str, status: int = 307) -> "Fault":
-        """A redirect to the same path and query at *to*, as ``https://host``."""
+        """A proxy's redirect to the same path and query at *to*, as ``https://host``."""
 
         def respond(_: TrueAnswer, request: ArmRequest) -> Answer:
             return Answer(status, headers={"Location": to.rstrip("/") + request.target})
 
-        return cls(kind="redirect", respond=respond, official=True)
+        return cls(kind="redirect", respond=respond)
 
     @classmethod
     def next_link(cls, *, to: str) -> "Fault":
@@ -224,10 +242,11 @@ class Fault:
         content_type: str = "application/json",
         headers: Mapping[str, str] | None = None,
         kind: str = "answer",
+        official: bool = False,
     ) -> "Fault":
-        """Exactly this answer."""
+        """This answer: exactly as it is, or, if *official*, with the headers of Azure Resource Manager."""
         whole = Answer(status, body.encode(), {"Content-Type": content_type, **(headers or {})})
-        return cls(kind=kind, respond=lambda _true_answer, _request: whole)
+        return cls(kind=kind, respond=lambda _true_answer, _request: whole, official=official)
 
     @classmethod
     def _official(cls, kind: str, answer: Answer) -> "Fault":
@@ -262,27 +281,6 @@ def _retry_after(value: float | str | datetime | None) -> str | None:
             return format_datetime(value, usegmt=True)
         case _:
             return f"{value:g}"
-
-
-def _principal(request: ArmRequest) -> str:
-    return request.principal or "unknown"
-
-
-def _subscription(request: ArmRequest) -> str:
-    return _segment_after(request, "subscriptions")
-
-
-def _segment_after(request: ArmRequest, name: str) -> str:
-    lowered = [segment.casefold() for segment in request.segments]
-    following = lowered.index(name.casefold()) + 1 if name.casefold() in lowered else len(lowered)
-    return request.segments[following] if following < len(lowered) else ""
-
-
-def _action(request: ArmRequest) -> str:
-    """Name the permission: a provider's types without their names, such as ``…/vaults/backupJobs/read``."""
-    _, _, tail = request.path.partition("/providers/")
-    namespace, *rest = tail.split("/")
-    return "/".join([namespace, *rest[::2], "read"])
 
 
 def _merged(onto: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

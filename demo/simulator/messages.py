@@ -30,6 +30,19 @@ class ArmRequest:
         """The decoded path, in the letter case of the request."""
         return "/" + "/".join(self.segments)
 
+    @property
+    def action(self) -> str:
+        """The permission that it needs: a provider's types without their names, such as ``…/vaults/backupJobs/read``."""
+        _, _, tail = self.path.partition("/providers/")
+        namespace, *rest = tail.split("/")
+        return "/".join([namespace, *rest[::2], "read"])
+
+    def segment_after(self, name: str) -> str:
+        """Return the segment that follows *name*, in any letter case; empty if there is none."""
+        lowered = [segment.casefold() for segment in self.segments]
+        following = lowered.index(name.casefold()) + 1 if name.casefold() in lowered else len(lowered)
+        return self.segments[following] if following < len(lowered) else ""
+
 
 def arm_request(method: str, target: str, headers: Mapping[str, str], *, principal: str | None) -> ArmRequest:
     """Read a request line and its headers."""

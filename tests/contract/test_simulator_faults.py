@@ -34,6 +34,13 @@ from tests.support import azure
         (Fault.server_error(status=504), 504, {}, "GatewayTimeout"),
         (Fault.html(), 502, {"Content-Type": "text/html"}, "<h1>Bad gateway</h1>"),
         (Fault.html(status=200, title="Sign in"), 200, {"Content-Type": "text/html"}, "<h1>Sign in</h1>"),
+        (
+            Fault.html(status=407),
+            407,
+            {"Proxy-Authenticate": 'Basic realm="proxy"'},
+            "<h1>Proxy authentication required</h1>",
+        ),
+        (Fault.answer(status=404, body="{}", official=True), 404, {"X-Powered-By": "ASP.NET"}, "^{}$"),
         (Fault.empty(), 200, {"Content-Length": "0"}, "^$"),
         (Fault.truncated(), 200, {"Content-Type": "application/json"}, '^{"id":"/subscriptions/[^}]*$'),
         (Fault.not_an_object(), 200, {}, r"^\[\]$"),
@@ -71,6 +78,23 @@ def test_faults_answer(
     assert headers.items() <= answer.headers.items()
     assert re.search(body, answer.text)
     assert get().status_code == 200
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(Fault.html(status=status) for status in (200, 401, 403, 404, 407, 429, 502)),
+        *(Fault.redirect(to="https://login.example"), Fault.empty(), Fault.without_request_id()),
+    ],
+    ids=lambda fault: fault.kind,
+)
+def test_faults_of_proxies(sim: AzureSimulator, get: Get, fault: Fault) -> None:
+    """An answer of a proxy has none of the headers that every answer of Azure Resource Manager has."""
+    sim.faults.add(fault)
+    assert not [name for name in get(allow_redirects=False).headers if name.lower().startswith("x-ms-")]
+    for official in (Fault.forbidden(), Fault.server_error(), Fault.job_not_found(), Fault.throttled()):
+        sim.faults.add(official)
+        assert {"x-ms-request-id", "x-ms-correlation-request-id"} <= {name.lower() for name in get().headers}
 
 
 @pytest.mark.parametrize(

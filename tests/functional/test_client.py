@@ -47,10 +47,34 @@ TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
     "502": (Fault.server_error(status=502), AzureUnavailable, "502 Bad Gateway: BadGateway"),
     "503": (Fault.server_error(status=503), AzureUnavailable, "503 Service Unavailable: ServerUnavailable"),
     "504": (Fault.server_error(status=504), AzureUnavailable, "504 Gateway Timeout: GatewayTimeout"),
-    "a proxy's page": (Fault.html(), AzureUnavailable, "502 Bad Gateway: .*<title>Bad gateway</title>"),
-    "a page with 200": (Fault.html(status=200, title="Log in"), UnexpectedResponse, "200 OK with .* JSON object"),
-    "nothing": (Fault.empty(), UnexpectedResponse, "200 OK with .* not a JSON object"),
-    "nothing, 204": (Fault.empty(status=204), UnexpectedResponse, "204 No Content: an empty body"),
+    "a proxy's page": (Fault.html(), AzureUnavailable, "502 Bad Gateway is not from Azure .* It says: Bad gateway"),
+    "a page with 200": (
+        Fault.html(status=200, title="Log in"),
+        UnexpectedResponse,
+        "200 OK is not from Azure .*: Log in",
+    ),
+    "a page with 401": (Fault.html(status=401), UnexpectedResponse, "401 Unauthorized is not from Azure"),
+    "a page with 403": (Fault.html(status=403), UnexpectedResponse, "403 Forbidden is not from Azure"),
+    "a page with 404": (Fault.html(status=404), UnexpectedResponse, "404 Not Found is not from Azure"),
+    "a page with 407": (Fault.html(status=407), UnexpectedResponse, "407 Proxy Authentication Required is not from"),
+    "a page with 429": (Fault.html(status=429), Throttled, "429 Too Many Requests is not from Azure"),
+    "a job from a cache": (Fault.without_request_id(), UnexpectedResponse, "200 OK is not from Azure"),
+    "404 with an empty object": (
+        Fault.answer(status=404, body="{}", official=True),
+        JobNotFound,
+        r"404 Not Found: no error code \(request",
+    ),
+    "another form of errors": (
+        Fault.answer(
+            status=500,
+            body='{"ErrorCode": "CloudInternalError", "Message": {"Value": "At net.tcp://a:1."}, "Values": ["10.0.0.4"]}',
+            official=True,
+        ),
+        AzureUnavailable,
+        r"500 Internal Server Error: CloudInternalError: At \[internal address\] \(request",
+    ),
+    "nothing": (Fault.empty(), UnexpectedResponse, "200 OK is not from Azure .* Its body is empty"),
+    "nothing, 204": (Fault.empty(status=204), UnexpectedResponse, "204 No Content is not from Azure .* body is empty"),
     "half": (Fault.truncated(), UnexpectedResponse, "200 OK with .* not a JSON object"),
     "a list": (Fault.not_an_object(value=[1, 2]), UnexpectedResponse, "200 OK with .* not a JSON object"),
     "null": (Fault.not_an_object(value=None), UnexpectedResponse, "200 OK with .* not a JSON object"),
@@ -68,7 +92,11 @@ TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
     "no such job": (Fault.job_not_found(), JobNotFound, "404 Not Found: BMSUserErrorDataSourceObjectNotFound"),
     "no such vault": (Fault.vault_not_found(), VaultNotFound, "404 Not Found: ResourceNotFound: .*rsv-harbour"),
     "not registered": (Fault.not_registered(), UnexpectedResponse, "409 Conflict: MissingSubscriptionRegistration"),
-    "another status": (Fault.answer(status=299, body="odd"), UnexpectedResponse, "299: odd"),
+    "another status": (
+        Fault.answer(status=299, body="odd"),
+        UnexpectedResponse,
+        "299 is not from Azure .* It says: odd",
+    ),
     "not HTTP": (Fault.answer(headers={"Content-Encoding": "gzip"}, body="no"), AzureUnavailable, "was cut"),
 }
 
@@ -156,7 +184,9 @@ async def test_tokens_are_told_to_nobody(open_client: OpenClient, sim: AzureSimu
     secret = "eyJ0eXAiOiJKV1QiLCJhbGciOiJub25lIn0.eyJzdWIiOiJ0ZXN0In0.c2lnbmF0dXJl"
     sim.tokens.add(secret, "demo-principal")
     client = open_client(tokens=StaticToken(secret))
-    echo = Fault.answer(status=400, body=f'{{"error": {{"code": "Bad", "message": "bad header Bearer {secret}"}}}}')
+    echo = Fault.answer(
+        status=400, body=f'{{"error": {{"code": "Bad", "message": "bad header Bearer {secret}"}}}}', official=True
+    )
     for fault, _, _ in (*TROUBLE.values(), (echo, None, None)):
         sim.faults.add(fault)
         with pytest.raises(AzureError) as caught:

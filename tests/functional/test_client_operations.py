@@ -124,10 +124,10 @@ TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
     "404 of the gateway": (Fault.vault_not_found(), VaultNotFound, "404 Not Found: ResourceNotFound"),
     "429": (Fault.throttled(), Throttled, "429 Too Many Requests: SubscriptionRequestsThrottled"),
     "503": (Fault.server_error(status=503), AzureUnavailable, "503 Service Unavailable: ServerUnavailable"),
-    "a proxy's page": (Fault.html(status=200), UnexpectedResponse, "200 OK with .* not a JSON object"),
+    "a proxy's page": (Fault.html(status=403), UnexpectedResponse, "403 Forbidden is not from Azure .*: Forbidden"),
     "half": (Fault.truncated(), UnexpectedResponse, "200 OK with .* not a JSON object"),
     "a list": (Fault.not_an_object(value=[]), UnexpectedResponse, "200 OK with .* not a JSON object"),
-    "nothing, 204": (Fault.empty(status=204), UnexpectedResponse, "204 No Content: an empty body"),
+    "nothing, 204": (Fault.empty(status=204), UnexpectedResponse, "204 No Content is not from Azure .* body is empty"),
     "too long": (Fault.huge(size=5 * 1024**2), UnexpectedResponse, "longer than 4 MiB"),
     "too long, of no length": (Fault.huge(size=5 * 1024**2, declared=False), UnexpectedResponse, "longer than 4 MiB"),
     "a bomb": (Fault.gzip_bomb(), UnexpectedResponse, "longer than 4 MiB"),
@@ -172,7 +172,7 @@ async def test_a_job_that_is_no_guid(
 ) -> None:
     """What is asked for next is made of the name: one that is no GUID is not taken."""
     body = json.dumps({"status": "Succeeded", "properties": {"jobId": job}})
-    sim.faults.add(Fault.answer(body=body))
+    sim.faults.add(Fault.answer(body=body, official=True))
     with pytest.raises(UnexpectedResponse, match="by something that is no GUID"):
         await client.read_operation(operation_id)
 
@@ -216,7 +216,7 @@ async def test_redirects_are_not_followed(
     """A redirect to another host is no answer, and that host gets no request, and so no token."""
     with recording_server() as elsewhere:
         sim.faults.add(Fault.redirect(to=elsewhere.url, status=status))
-        with pytest.raises(UnexpectedResponse, match=f"Azure answered {status} "):
+        with pytest.raises(UnexpectedResponse, match=f"The answer {status} .* is not from Azure"):
             await client.read_operation(operation_id)
         assert elsewhere.visits == ()
     assert len(sim.requests) == 1
@@ -233,7 +233,7 @@ async def test_pointers_are_not_followed(
     """Azure's answers about operations say where to ask next: nobody is asked there, whatever the answer is."""
     with recording_server() as elsewhere:
         headers = dict.fromkeys(POINTERS, f"{elsewhere.url}/next?t=1")
-        sim.faults.add(Fault.answer(status=status, headers=headers, body='{"status": "InProgress"}'))
+        sim.faults.add(Fault.answer(status=status, headers=headers, body='{"status": "InProgress"}', official=True))
         if status == 200:
             assert isinstance((await client.read_operation(operation_id)).value, Waiting)
         else:

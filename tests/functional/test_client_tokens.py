@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from backupjobwatch.errors import AuthenticationFailed
+from backupjobwatch.errors import AuthenticationFailed, UnexpectedResponse
 from demo.simulator import AzureSimulator, Fault
 from tests.support.builders import JOB_NAME
 from tests.support.canary import TOKEN
@@ -60,7 +60,7 @@ async def test_a_challenge_that_makes_no_sense_is_a_plain_refusal(
     open_client: OpenClient, sim: AzureSimulator, job_id: JobId, challenge: str
 ) -> None:
     """Claims that cannot be read are not passed on, and the token is renewed."""
-    sim.faults.add(Fault.answer(status=401, headers={"WWW-Authenticate": challenge}))
+    sim.faults.add(Fault.answer(status=401, body="{}", headers={"WWW-Authenticate": challenge}, official=True))
     tokens = RenewedTokens(TOKEN, TOKEN)
     await open_client(tokens=tokens).get_job(job_id)
     (_, _), (claims, renewed) = tokens.asked
@@ -76,3 +76,16 @@ async def test_a_second_refusal_is_final(client: BoundClient, sim: AzureSimulato
     with pytest.raises(AuthenticationFailed, match=r"401 Unauthorized: .*Token"):
         await client.get_job(job_id)
     assert len(sim.requests) == 2
+
+
+@pytest.mark.parametrize("fault", [Fault.html(status=401), Fault.html(status=403), Fault.empty(status=401)])
+async def test_a_proxys_refusal_renews_no_token(
+    open_client: OpenClient, sim: AzureSimulator, job_id: JobId, fault: Fault
+) -> None:
+    """A 401 that is not from Azure says nothing about the token: it is neither renewed nor sent again."""
+    sim.faults.add(fault)
+    tokens = RenewedTokens(TOKEN, FRESH_TOKEN)
+    with pytest.raises(UnexpectedResponse, match="is not from Azure Resource Manager"):
+        await open_client(tokens=tokens).get_job(job_id)
+    assert tokens.asked == [(None, False)]
+    assert len(sim.requests) == 1

@@ -84,6 +84,7 @@ headers: Final = st.fixed_dictionaries(
     optional={
         "Retry-After": st.one_of(st.sampled_from(["0", "-1", "1e400", "nan", "Wed, 21 Oct 2026 07:28:00 GMT"]), _odd),
         "x-ms-ratelimit-remaining-subscription-reads": st.one_of(st.integers().map(str), _odd),
+        "x-ms-request-id": st.one_of(st.just("r1"), _odd),
         "x-ms-failure-cause": st.one_of(st.just("gateway"), _odd),
         "Location": _odd,
         "WWW-Authenticate": st.one_of(st.just('Bearer claims="e30="'), _odd),

@@ -245,7 +245,7 @@ async def test_neither_token_nor_signature_is_told_to_anybody(
     """Through bad answers, and texts of Azure's that are full of signed URLs. (The canary is in token and signatures.)"""
     signed = f"https://stharbour.blob.core.windows.net/vhds/d.vhd?sv=2022-11-02&sr=b&sig={WORD}%3D"
     refusal = json.dumps({"error": {"code": "Bad", "message": f"No {signed}"}})
-    echo = [Fault.answer(status=400, body=refusal), Fault.answer(status=403, body=signed)]
+    echo = [Fault.answer(status=400, body=refusal, official=True), Fault.answer(status=403, body=signed)]
     for fault in (Fault.forbidden(), Fault.unauthorized(), Fault.unauthorized(), Fault.reset(), *echo):
         sim.faults.add(fault)
     error = {"errorCode": 1, "errorTitle": signed, "errorString": signed, "recommendations": [signed]}

@@ -97,6 +97,14 @@ def test_renders_trouble(files: Files, status: int, reason: str, headers: tuple[
     assert ("(request one)" in body["status"]["message"]) == (status == 500)
 
 
+@pytest.mark.parametrize("status", [200, 403, 404])
+def test_renders_the_answer_of_a_proxy(files: Files, status: int) -> None:
+    """An empty request ID makes the answer one of a proxy. Without that header, the answer counts as Azure's."""
+    body = files.rendered(manifest(), job_payload(), "--status", str(status), "--header", "x-ms-request-id:")
+    assert (body["status"]["phase"], body["status"]["reason"]) == ("Pending", "UnexpectedResponse")
+    assert "is not from Azure Resource Manager" in body["status"]["message"]
+
+
 def test_builds_upon_the_object_as_it_was(files: Files) -> None:
     """Times of the previous status are kept, so that grace and deadline can be seen."""
     before = files.rendered(manifest(graceSeconds=60), {}, "--status", "404")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-import requests
 
-from backupjobwatch.arm.responses import DEFAULT_WAIT, LONGEST_WAIT, Answer, read_job
+from backupjobwatch.arm.responses import DEFAULT_WAIT, LONGEST_WAIT, read_job
 from backupjobwatch.core.arm_ids import JobId
 from backupjobwatch.core.jobs import Outcome
 from backupjobwatch.errors import (
@@ -23,25 +22,9 @@ from backupjobwatch.errors import (
     UnexpectedResponse,
     VaultNotFound,
 )
+from tests.support.answers import ASKED_FOR, GATEWAY, NOW, answer, foreign, trouble
 from tests.support.azure import payload, payload_names
 from tests.support.builders import JOB_ID, JOB_NAME, OTHER_JOB_NAME, job_payload
-
-NOW = datetime(2026, 3, 4, 1, 0, 0, tzinfo=UTC)
-ASKED_FOR = JobId.parse(JOB_ID)
-GATEWAY = {"x-ms-failure-cause": "gateway"}
-
-
-def answer(status: int = 200, body: Any = b"", **headers: str) -> Answer:
-    """Make one, with the headers' names in any letter case, as ``requests`` gives them."""
-    named = requests.structures.CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()})
-    return Answer(status=status, headers=named, body=body if isinstance(body, bytes) else json.dumps(body).encode())
-
-
-def trouble(given: Answer) -> AzureError:
-    """Return the error that an answer means."""
-    with pytest.raises(AzureError) as caught:
-        read_job(given, ASKED_FOR, now=NOW)
-    return caught.value
 
 
 @pytest.mark.parametrize("name", payload_names("job-"))
@@ -76,6 +59,7 @@ def test_reads_azures_errors(name: str, status: int, headers: dict[str, str], ki
     error = trouble(answer(status, body, **headers))
     assert type(error) is kind
     assert body["error"]["code"] in str(error)
+    assert type(trouble(foreign(status, body, **headers))) in (UnexpectedResponse, Throttled, AzureUnavailable)
 
 
 @pytest.mark.parametrize(
@@ -140,11 +124,11 @@ def test_no_retry_after_is_no_wait(status: int) -> None:
     ids=lambda body: repr(body[:12]),
 )  # fmt: skip
 def test_a_body_that_is_no_object(body: bytes) -> None:
-    """Whatever is not a JSON object is refused with an error of ours, however deep or odd it is."""
+    """Whatever is not a JSON object is refused, however deep or odd it is, and raw JSON is never repeated."""
     error = trouble(answer(200, body))
-    assert (type(error), str(error)) == (
-        UnexpectedResponse, "Azure answered 200 OK with an answer that is not a JSON object."
-    )  # fmt: skip
+    assert type(error) is UnexpectedResponse
+    assert str(error).startswith("Azure answered 200 OK with a body that is not a JSON object. It")
+    assert not {"{", "[", "<"} & set(str(error))
 
 
 @pytest.mark.parametrize(
@@ -193,30 +177,32 @@ def test_a_byte_order_mark_is_no_json() -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"error": {"code": "Code", "message": "Message."}}, "Code: Message."),
-        ({"error": {"code": "Code"}}, "Code."),
-        ({"error": {"message": "Message"}}, "Message."),
-        ({"error": {"code": None, "message": "Message"}}, "Message."),
-        ({"error": {"code": 7, "message": ["x"]}}, '{"error": {"code": 7, "message": ["x"]}}.'),
-        ({"error": "text"}, '{"error": "text"}.'),
-        ({"Message": "No HTTP resource was found."}, '{"Message": "No HTTP resource was found."}.'),
-        (b"<html>\r\n<body>Bad\tgateway</body>", "<html> <body>Bad gateway</body>."),
-        (b"", "an empty body."),
-        (b"\x00\xff \r\n", "�."),
-        ({"error": {"code": "Code", "message": "first\r\nsecond\x1b[2J"}}, "Code: first second [2J."),
+        ({"error": {"code": "Code", "message": "Message."}}, "Code: Message"),
+        ({"error": {"code": "Code"}}, "Code"),
+        ({"error": {"message": "Message"}}, "Message"),
+        ({"error": {"code": 7, "message": ["x"]}}, "7"),
+        ({"error": "text"}, "text"),
+        ({"Message": "No HTTP resource was found."}, "No HTTP resource was found"),
+        ({"ErrorCode": "Code", "Message": {"Value": "At net.tcp://a:1/b."}, "Values": ["net.tcp://a:1"]}, "Code: At [internal address]"),
+        ({"ErrorCode": "ResourceExtendedInfoNotFound", "Message": {"Value": ""}}, "ResourceExtendedInfoNotFound"),
+        ({"error": {"code": "Code", "message": "first\r\nsecond\x1b[2J"}}, "Code: first second [2J"),
+        ({"error": {"code": "C", "additionalInfo": [{"info": {"message": "M.", "recommendedAction": ["Retry."]}}]}}, "C"),
+        ({"values": ["10.0.0.4"]}, "no error code"),
+        ({}, "no error code"),
     ],
-)
+)  # fmt: skip
 def test_tells_what_azure_says(body: Any, words: str) -> None:
-    """Code and message, or else the beginning of the body; on one line, printable."""
-    assert str(trouble(answer(400, body))) == f"Azure answered 400 Bad Request: {words}"
+    """Code, text and recommendation, on one line, printable, never raw JSON."""
+    assert str(trouble(answer(400, body))) == f"Azure answered 400 Bad Request: {words} (request r1)."
+    assert f" {words.removeprefix('no ')}. Check the proxy" in str(trouble(foreign(400, body)))
 
 
 def test_a_message_is_bounded() -> None:
     """A proxy's page of megabytes is an excerpt in the status."""
     for body in (b"x" * 10**6, {"error": {"code": "c" * 10**6, "message": "m" * 10**6}}):
         error = trouble(answer(502, body))
-        assert len(str(error)) < 400
-        assert "…" in str(error) or str(error).endswith("x.")
+        assert len(str(error)) < 500
+        assert "…" in str(error)
 
 
 def test_a_message_has_no_secrets() -> None:
@@ -224,9 +210,9 @@ def test_a_message_has_no_secrets() -> None:
     token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ0ZXN0In0.c2lnbmF0dXJl"
     text = f"Bearer {token} at https://x.blob.core.windows.net/c?sv=2024&sig=abc%2Fdef"
     for body in ({"error": {"code": "Bad", "message": text}}, text.encode()):
-        error = trouble(answer(400, body, x_ms_request_id=token))
-        assert token not in str(error)
-        assert "sig=" not in str(error)
+        for error in (trouble(answer(400, body, x_ms_request_id=token)), trouble(foreign(400, body))):
+            assert token not in str(error)
+            assert "sig=" not in str(error)
 
 
 @pytest.mark.parametrize(
@@ -234,18 +220,22 @@ def test_a_message_has_no_secrets() -> None:
     [
         ({"x_ms_request_id": "one", "x_ms_correlation_request_id": "two"}, "one"),
         ({"X_MS_Correlation_Request_ID": "two"}, "two"),
+        ({"x_ms_request_id": "", "x_ms_correlation_request_id": "two"}, "two"),
+        ({"x_ms_routing_request_id": "three", "x_ms_client_request_id": "four"}, None),
+        ({"x_ms_request_id": ""}, None),
         ({}, None),
     ],
 )
 def test_names_the_request(named: dict[str, str], request_id: str | None) -> None:
-    """What Microsoft's support asks for is in every message, of refusals and of answers that make no sense."""
-    for given in (answer(500, b"", **named), answer(200, b"[]", **named), answer(200, {"name": "x"}, **named)):
+    """Each message has the request ID. An answer without one is not from Azure Resource Manager."""
+    for given in (foreign(500, b"", **named), foreign(200, b"[]", **named), foreign(200, {"name": "x"}, **named)):
         error = trouble(given)
         assert error.request_id == request_id
-        assert str(error).endswith(f" (request {request_id})." if request_id else ".")
+        assert f"(request {request_id})." in str(error) or request_id is None
+        assert ("is not from Azure" in str(error)) == (request_id is None)
         assert "None" not in str(error)
 
 
 def test_an_unknown_status_has_no_phrase() -> None:
     """A status that nobody has named is told by its number."""
-    assert str(trouble(answer(299, b"odd"))) == "Azure answered 299: odd."
+    assert str(trouble(answer(299))) == "Azure answered 299: no error code (request r1)."

@@ -30,7 +30,11 @@ RECOVERY_SERVICES, BACKUP_VAULT = (
 
 
 def answer(body: Any = None, status: int = 200) -> Answer:
-    return Answer(status=status, headers={}, body=body if isinstance(body, bytes) else json.dumps(body).encode())
+    return Answer(
+        status=status,
+        headers={"x-ms-request-id": "r1"},
+        body=body if isinstance(body, bytes) else json.dumps(body).encode(),
+    )
 
 
 def test_object() -> None:

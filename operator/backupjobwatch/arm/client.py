@@ -130,7 +130,7 @@ class ArmClient:
 
     def _get(self, operation: str, tokens: Tokens, path: str, query: str) -> Answer:
         answer = self._send(operation, path, query, self._token(tokens))
-        if answer.status == HTTPStatus.UNAUTHORIZED:
+        if answer.status == HTTPStatus.UNAUTHORIZED and answer.is_from_azure:
             # Expired between two clocks, revoked, or challenged (continuous access evaluation): once, not in a loop.
             claims = _claims(answer.headers.get("WWW-Authenticate", ""))
             answer = self._send(operation, path, query, self._token(tokens, claims=claims, renewed=True))

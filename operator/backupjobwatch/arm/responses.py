@@ -1,7 +1,12 @@
-"""What Azure's answers mean: an answer in, a job or the kind of trouble out. Pure."""
+"""Read the answers to requests: a job, or the error that an answer means. Pure.
+
+Proxies, firewalls and captive portals answer in Azure's place. Their answers say nothing about job or access, so they never
+count as refused or not found. Azure Resource Manager answered only if the body is a JSON object and a header has a request ID.
+"""
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Mapping
@@ -13,6 +18,7 @@ from urllib.parse import urlsplit
 
 from backupjobwatch.core import data_protection, recovery_services
 from backupjobwatch.core.arm_ids import VaultKind, fold_case
+from backupjobwatch.core.azure_errors import describe, read_error_body
 from backupjobwatch.core.texts import clean
 from backupjobwatch.core.times import parse_retry_after
 from backupjobwatch.errors import (
@@ -55,11 +61,16 @@ _PORTS: Final[Mapping[str, str]] = {"https": ":443", "http": ":80"}
 _COUNT = re.compile(r"-?[0-9]{1,9}")
 """Azure sends -1 when nothing is left."""
 _EXCERPT = 300
+_PAGE = 4096
+"""Bytes of a page in which its title is looked for."""
+_TITLE = re.compile(r"<title[^>]*>(?P<title>[^<]+)</title", re.IGNORECASE)
+_MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>?", re.IGNORECASE | re.DOTALL)
+_JSON_STARTS = ("{", "[", '"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One answer of Azure's."""
+    """One HTTP answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -68,17 +79,22 @@ class Answer:
 
     @property
     def request_id(self) -> str | None:
-        """What Microsoft's support asks for."""
+        """The ID that Azure Resource Manager gives to each request. Microsoft's support asks for it."""
         return self.headers.get("x-ms-request-id") or self.headers.get("x-ms-correlation-request-id")
+
+    @property
+    def is_from_azure(self) -> bool:
+        """Whether Azure Resource Manager answered, and no proxy."""
+        return self.request_id is not None and isinstance(_json(self), Mapping)
 
 
 def read_object(answer: Answer, *, now: datetime) -> Mapping[str, Any]:
-    """Return the JSON object in *answer*, or raise the AzureError that tells why there is none."""
-    if answer.status != HTTPStatus.OK:
-        raise _trouble(answer, now)
+    """Return the JSON object in *answer*, or raise the AzureError that *answer* means."""
     payload = _json(answer)
-    if not isinstance(payload, Mapping):
-        raise _unexpected(answer, "an answer that is not a JSON object")
+    if not isinstance(payload, Mapping) or answer.request_id is None:
+        raise _not_from_azure(answer, payload, now)
+    if answer.status != HTTPStatus.OK:
+        raise _refusal(answer, payload, now)
     return payload
 
 
@@ -125,19 +141,47 @@ def remaining_requests(answer: Answer) -> int | None:
     return min((max(int(value), 0) for value in values if _COUNT.fullmatch(value)), default=None)
 
 
-def _trouble(answer: Answer, now: datetime) -> AzureError:
+def _refusal(answer: Answer, payload: Mapping[str, Any], now: datetime) -> AzureError:
+    """Return the error that an answer of Azure Resource Manager means."""
     kind = _KINDS.get(answer.status)
     if kind is None:
-        unavailable = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        kind = AzureUnavailable if unavailable else UnexpectedResponse
-    # ARM's gateway answers for what it can't find itself; without its mark the backup service has answered.
+        kind = AzureUnavailable if _is_server_error(answer) else UnexpectedResponse
+    # ARM's gateway marks what it does not find itself. Without the mark, the backup service has answered.
     if kind is JobNotFound and answer.headers.get("x-ms-failure-cause", "").lower() == "gateway":
         kind = VaultNotFound
-    retry_after = parse_retry_after(answer.headers.get("Retry-After"), now=now, limit=LONGEST_WAIT)
-    if kind is Throttled and retry_after is None:
-        retry_after = DEFAULT_WAIT
-    message = f"Azure answered {_status_line(answer)}: {_error_text(answer)}{_reference(answer)}"
+    message = f"Azure answered {_status_line(answer)}: {_error_text(payload) or 'no error code'}{_reference(answer)}"
+    return kind(message, retry_after=_retry_after(answer, kind, now), request_id=answer.request_id)
+
+
+def _not_from_azure(answer: Answer, payload: object, now: datetime) -> AzureError:
+    """Return the error for an answer that Azure Resource Manager did not send, or whose body was lost on the way.
+
+    429 and 5xx ask for a retry whoever sends them. Everything else is unexpected, also 401, 403 and 404.
+    """
+    kind: type[AzureError] = UnexpectedResponse
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        kind = Throttled
+    elif _is_server_error(answer) or answer.status == HTTPStatus.REQUEST_TIMEOUT:
+        kind = AzureUnavailable
+    if answer.request_id is None:
+        what = (
+            f"The answer {_status_line(answer)} is not from Azure Resource Manager: it has no x-ms-request-id header."
+        )
+        advice = " Check the proxy and BACKUPJOBWATCH_AZURE_ENDPOINT."
+    else:
+        what, advice = f"Azure answered {_status_line(answer)} with a body that is not a JSON object.", ""
+    message = f"{what} {_describe_body(answer, payload)}{_reference(answer)}{advice}"
+    retry_after = None if kind is UnexpectedResponse else _retry_after(answer, kind, now)
     return kind(message, retry_after=retry_after, request_id=answer.request_id)
+
+
+def _is_server_error(answer: Answer) -> bool:
+    return answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _retry_after(answer: Answer, kind: type[AzureError], now: datetime) -> timedelta | None:
+    retry_after = parse_retry_after(answer.headers.get("Retry-After"), now=now, limit=LONGEST_WAIT)
+    return DEFAULT_WAIT if retry_after is None and kind is Throttled else retry_after
 
 
 def _unexpected(answer: Answer, what: str) -> UnexpectedResponse:
@@ -157,16 +201,25 @@ def _reference(answer: Answer) -> str:
     return f" (request {clean(answer.request_id, 64)})." if answer.request_id else "."
 
 
-def _error_text(answer: Answer) -> str:
-    """Code and message of ARM's error body, in either of its shapes; else what the body begins with."""
-    payload = _json(answer)
-    error = payload.get("error") if isinstance(payload, Mapping) else None
-    if isinstance(error, Mapping):
-        words = (error.get("code"), error.get("message"))
-        text = ": ".join(word for word in words if isinstance(word, str) and word)
-        if text:
-            return clean(text, _EXCERPT).rstrip(".")
-    return clean(answer.body[:_EXCERPT].decode(errors="replace"), _EXCERPT).rstrip(".") or "an empty body"
+def _error_text(payload: Mapping[str, Any]) -> str:
+    """Return code, text and recommendation of an error body. Never raw JSON: it may hold internal addresses."""
+    errors = read_error_body(payload)
+    return clean(describe(errors[0]), _EXCERPT).rstrip(".") if errors else ""
+
+
+def _describe_body(answer: Answer, payload: object) -> str:
+    """Say what a body contains: the error in a JSON object, or the title or text of a page."""
+    page = answer.body[:_PAGE].decode(errors="replace").strip()
+    if not page:
+        return "Its body is empty"
+    if isinstance(payload, Mapping):
+        text = _error_text(payload)
+        return f"It says: {text}" if text else "Its body is a JSON object without an error code"
+    if page.startswith(_JSON_STARTS) or payload is not None:
+        return "Its body is incomplete or unexpected JSON"
+    title = _TITLE.search(page)
+    text = html.unescape((title and title["title"].strip()) or _MARKUP.sub(" ", page))
+    return f"It says: {clean(text, _EXCERPT, redact_addresses=True).rstrip('.') or 'nothing'}"
 
 
 def _json(answer: Answer) -> Any:

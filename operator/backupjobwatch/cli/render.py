@@ -25,6 +25,8 @@ from backupjobwatch.observer import Observed
 if TYPE_CHECKING:
     from backupjobwatch.core.target import JobSource
 
+_REQUEST_IDS: Final = ("x-ms-request-id", "x-ms-correlation-request-id")
+"""Headers by which an answer of Azure Resource Manager is told from one of a proxy."""
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -111,4 +113,6 @@ def _headers(lines: tuple[str, ...]) -> requests.structures.CaseInsensitiveDict[
         if not colon:
             raise click.BadParameter("write Name: value", param_hint="--header")
         headers[name.strip()] = value.strip()
+    if headers.keys().isdisjoint(_REQUEST_IDS):
+        headers[_REQUEST_IDS[0]] = "unknown"  # az rest prints the body only
     return headers

@@ -1,0 +1,37 @@
+"""HTTP answers, of Azure Resource Manager and of proxies in front of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import requests
+
+from backupjobwatch.arm.responses import Answer, read_job
+from backupjobwatch.core.arm_ids import JobId
+from backupjobwatch.errors import AzureError
+from tests.support.builders import JOB_ID
+
+NOW = datetime(2026, 3, 4, 1, 0, 0, tzinfo=UTC)
+ASKED_FOR = JobId.parse(JOB_ID)
+GATEWAY = {"x-ms-failure-cause": "gateway"}
+
+
+def foreign(status: int = 200, body: Any = b"", **headers: str) -> Answer:
+    """Return an answer without a request ID, with the headers' names in any letter case, as ``requests`` has them."""
+    named = requests.structures.CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()})
+    return Answer(status=status, headers=named, body=body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+def answer(status: int = 200, body: Any = b"{}", **headers: str) -> Answer:
+    """Return an answer of Azure Resource Manager."""
+    return foreign(status, body, **{"x_ms_request_id": "r1", **headers})
+
+
+def trouble(given: Answer) -> AzureError:
+    """Return the error that an answer to a GET of a job means."""
+    with pytest.raises(AzureError) as caught:
+        read_job(given, ASKED_FOR, now=NOW)
+    return caught.value

@@ -1,0 +1,92 @@
+"""Answers of proxies in Azure's place: they never count as refused access or as a missing job."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.arm.responses import DEFAULT_WAIT
+from backupjobwatch.errors import AzureUnavailable, Grace, JobNotFound, Throttled, UnexpectedResponse, VaultNotFound
+from tests.support.answers import GATEWAY, answer, foreign, trouble
+from tests.support.builders import job_payload
+
+if TYPE_CHECKING:
+    from backupjobwatch.errors import AzureError
+
+TRANSIENT = {408: AzureUnavailable, 429: Throttled}
+
+
+@pytest.mark.parametrize("status", [*range(200, 209), *range(300, 309), *range(400, 432), 451, *range(500, 512), 599])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"error": {"code": "AuthorizationFailed"}}', b"[1]"])
+def test_an_answer_that_is_not_azures(status: int, body: bytes) -> None:
+    """Without a request ID, or without a JSON object, an answer is transient trouble or unexpected: it never counts."""
+    kind = TRANSIENT.get(status, AzureUnavailable if status >= 500 else UnexpectedResponse)
+    assert type(trouble(foreign(status, body))) is kind
+    assert kind.grace is Grace.NEVER
+    assert not kind.answered
+    if not body.startswith(b"{"):
+        assert type(trouble(answer(status, body))) is kind
+
+
+def test_a_job_that_is_not_azures() -> None:
+    """A gate does not open on the cached or made-up answer of a proxy, however complete it is."""
+    error = trouble(foreign(200, job_payload()))
+    assert type(error) is UnexpectedResponse
+    assert "is not from Azure Resource Manager" in str(error)
+
+
+@pytest.mark.parametrize(("gateway", "kind"), [({}, JobNotFound), (GATEWAY, VaultNotFound)])
+def test_an_empty_object_is_an_answer(gateway: dict[str, str], kind: type[AzureError]) -> None:
+    """Azure does send a 404 with an empty object, which is as good as any other."""
+    assert type(trouble(answer(404, {}, **gateway))) is kind
+    assert type(trouble(answer(404, b"", **gateway))) is UnexpectedResponse
+
+
+def test_is_from_azure() -> None:
+    """Only a JSON object with a request ID is from Azure Resource Manager."""
+    assert answer(401, {}).is_from_azure
+    assert not foreign(401, {}).is_from_azure
+    assert not answer(401, b"<html>").is_from_azure
+
+
+@pytest.mark.parametrize(("status", "wait"), [(403, None), (200, None), (307, None), (503, 7), (429, 7)])
+def test_retry_after_of_a_proxy(status: int, wait: int | None) -> None:
+    """A Retry-After that is not Azure's counts with 429 and 5xx only: it must not pause the identity otherwise."""
+    expected = None if wait is None else timedelta(seconds=wait)
+    assert trouble(foreign(status, b"<html>", retry_after="7")).retry_after == expected
+    assert trouble(foreign(429, b"<html>")).retry_after == DEFAULT_WAIT
+    assert trouble(foreign(503, b"<html>")).retry_after is None
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<html>\r\n<body>Bad\tgateway</body>", "It says: Bad gateway"),
+        (b"<html><head><title>Access &amp; Denied </title></head><body>x</body>", "It says: Access & Denied"),
+        (b"<title></title><style>p {}</style><p>Blocked</p><script>f({})</script>", "It says: Blocked"),
+        (
+            b"<Error><Code>Blocked</Code><Message>by 10.0.0.1</Message></Error>",
+            "It says: Blocked by [internal address]",
+        ),
+        (b"Forbidden by policy.", "It says: Forbidden by policy"),
+        (b"", "Its body is empty"),
+        (b" \r\n", "Its body is empty"),
+        (b"\x00\xff \r\n", "It says: \ufffd"),
+        (b"<br>", "It says: nothing"),
+        (b'{"id": "/subscr', "Its body is incomplete or unexpected JSON"),
+        (b"null", "It says: null"),
+        (b"7", "Its body is incomplete or unexpected JSON"),
+    ],
+)
+def test_tells_what_a_page_says(body: bytes, words: str) -> None:
+    """The title or the text of a page, without markup."""
+    for status, phrase in ((403, "403 Forbidden"), (502, "502 Bad Gateway")):
+        assert str(trouble(foreign(status, body))) == (
+            f"The answer {phrase} is not from Azure Resource Manager: it has no x-ms-request-id header. {words}. "
+            "Check the proxy and BACKUPJOBWATCH_AZURE_ENDPOINT."
+        )
+        assert str(trouble(answer(status, body))) == (
+            f"Azure answered {phrase} with a body that is not a JSON object. {words} (request r1)."
+        )
