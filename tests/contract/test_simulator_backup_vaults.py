@@ -60,6 +60,21 @@ def test_lives_on_the_clock(sim: AzureSimulator) -> None:
     assert failed["errorDetails"][0]["innerError"]["embeddedInnerError"]["code"] == "PodPending"
 
 
+def test_lists_two_weeks(sim: AzureSimulator, vault: BackupVault) -> None:
+    """A list has the jobs of 14 days, and those without a start time. A GET still returns an older job."""
+    names = [f"92db7f35-508a-46c6-bbfd-c71afe53690{number}" for number in range(3)]
+    for name, start in zip(names, ("2026-03-03T02:00:00Z", "2026-02-27T02:00:00.5Z", None), strict=True):
+        vault.set_job(name, {"properties": {"startTime": start}})
+
+    def listed() -> list[str]:
+        return [job["name"] for job in ask(sim, f"{vault.id}/backupJobs").json()["value"]]
+
+    assert listed() == names
+    sim.clock.advance(10 * 86400)
+    assert listed() == [names[0], names[2]]
+    assert ask(sim, vault.job_id(names[1])).status_code == 200
+
+
 def test_lists_in_no_order(sim: AzureSimulator) -> None:
     """A list is not sorted, is paged, and has no extendedInfo. Its durations are .NET's, those of a GET ISO 8601."""
     vault = add_backup_vault_jobs(sim)

@@ -126,6 +126,19 @@ def test_demo_jobs_live(sim: AzureSimulator, get: Get, job: Job, statuses: list[
     assert seen == statuses
 
 
+def test_a_database_gets_its_host_at_the_end(sim: AzureSimulator, get: Get) -> None:
+    """As in recorded answers: item, operation and workload type change when the job of a database ends."""
+    path = jobs.add_demo_jobs(sim).job_id(jobs.SQL_FULL_BACKUP.name)
+
+    def shown() -> list[str | None]:
+        properties = get(path).json()["properties"]
+        return [properties[name] for name in ("entityFriendlyName", "operation", "workloadType")]
+
+    assert shown() == ["ledger", "Backup", None]
+    sim.clock.advance(200)
+    assert shown() == ["ledger [vm-harbour-sql]", "Backup (Full)", "SQLDataBase"]
+
+
 def test_failed_job_says_why(sim: AzureSimulator, get: Get) -> None:
     """A failed job has the fields of a failed payload, of the same types."""
     path = jobs.add_demo_jobs(sim).job_id(jobs.FAILED.name)
