@@ -87,7 +87,7 @@ async def test_a_suspended_watch_asks_nothing(
     status = await api.status(observedGeneration=2)
     assert (status["phase"], status["reason"]) == ("Running", "Suspended")
     assert standing(status) == {
-        "Ready": "Unknown", "Succeeded": "Unknown", "Finished": "False", "AzureReachable": "Unknown"
+        "Ready": "Unknown", "Succeeded": "Unknown", "Finished": "False", "AzureReachable": "True"
     }  # fmt: skip
     asked = len(sim.requests)
     vault.set_job(JOB_NAME, job_payload())
