@@ -227,7 +227,7 @@ def test_tasks(plugin: Plugin, three: Written) -> None:
     done = plugin("tasks", "done")
     assert (done.returncode, done.stderr) == (0, "")
     table = rows(done.stdout)
-    assert table["TASK"] == ["STATUS", "PROGRESS", "DURATION"]
+    assert table["TASK"] == ["STATUS", "PROGRESS", "DURATION", "DETAILS"]
     assert table["Take Snapshot"][0] == "Completed"
     broken = plugin("tasks", "broken").stdout
     assert re.search(r"^Error \d+: UserError\w+: .+\n  do: .+$", broken, re.MULTILINE)

@@ -69,3 +69,26 @@ async def test_other_spellings(
     status = await api.status()
     assert (status["phase"], status["reason"]) == end
     assert status["job"]["status"] == spelling
+
+
+async def test_details_of_a_restore(api: KubernetesApi, sim: AzureSimulator, operator: Operator) -> None:
+    """The status shows what is restored, to where, by which policy, and the bytes of its tasks."""
+    task = {"taskName": "Trigger Restore", "additionalDetails": {"DataTransferredInBytes": "616490449"}}
+    destination = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Compute/disks/restored"
+    job_id = _set_job(
+        sim,
+        operationCategory="Restore",
+        sourceDataStoreType="VaultStore",
+        extendedInfo={"subTasks": [task], "dataTransferredInBytes": None, "recoveryDestination": destination},
+    )
+    api.create({"jobResourceId": job_id, "pollInterval": "10s"})
+    status = await api.status(phase="Running")
+
+    assert status["job"]["policyName"] == "nightly"
+    assert status["job"]["dataSourceId"].endswith("/managedClusters/aks-harbour")
+    assert (status["job"]["operationCategory"], status["job"]["sourceDataStoreType"]) == ("Restore", "VaultStore")
+    assert status["extendedInfo"] == {
+        "dataTransferredBytes": 616490449,
+        "recoveryDestination": destination,
+        "tasks": [{"taskId": "Trigger Restore", "dataTransferredBytes": 616490449}],
+    }

@@ -108,6 +108,8 @@ async def test_progress_is_written_in_steps(
         await operator.poll(sim)
     progress = [write["extendedInfo"]["progressPercent"] for write in api.writes()]
     assert progress in ([0, 5], [0, 5, 10])
+    (task,) = api.writes()[-1]["extendedInfo"]["tasks"]
+    assert task["taskExecutionDetails"].endswith(" GBs / 24.8 GBs Transferred")
 
 
 async def test_an_ended_job_is_never_asked_about_again(

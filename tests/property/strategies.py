@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,12 @@ _bags = st.one_of(
 _extended = st.fixed_dictionaries(
     {},
     optional={
-        "tasksList": _lists(_objects("taskId", "status", "startTime", "endTime", "duration", "progressPercentage")),
+        "tasksList": _lists(
+            _objects(
+                "taskId", "status", "startTime", "endTime", "duration", "progressPercentage", "taskExecutionDetails"
+            )
+        ),
+        "internalPropertyBag": st.one_of(_objects("restoreLocationType"), json_values),
         "propertyBag": _bags,
         "progressPercentage": scalars,
         "estimatedRemainingDuration": scalars,
@@ -91,7 +97,7 @@ _statuses = st.sampled_from(
 _fields = {
     **dict.fromkeys(
         ("jobType", "operation", "entityFriendlyName", "backupManagementType", "workloadType", "activityId", "startTime",
-         "endTime", "duration", "isUserTriggered"),
+         "endTime", "duration", "isUserTriggered", "containerName", "storageAccountName", "mabServerName", "dpmServerName"),
         scalars,
     ),
     "status": st.one_of(_statuses, _statuses, json_values),
@@ -120,17 +126,24 @@ _dp_errors = _lists(_objects("code", "message", "target", "isRetryable", "recomm
 _dp_extended = st.fixed_dictionaries(
     {},
     optional={
-        "subTasks": _lists(_objects("taskId", "taskName", "taskStatus", "taskProgress")),
+        "subTasks": _lists(
+            st.builds(
+                operator.or_,
+                _objects("taskId", "taskName", "taskStatus", "taskProgress"),
+                st.fixed_dictionaries({}, optional={"additionalDetails": _objects("DataTransferredInBytes")}),
+            )
+        ),
         "warningDetails": _lists(st.fixed_dictionaries({}, optional={"resourceName": texts, "warning": json_values})),
         "additionalDetails": _bags,
-        "dataTransferredInBytes": scalars,
+        **dict.fromkeys(("dataTransferredInBytes", "dataTransferedInBytes", "recoveryDestination"), scalars),
         **dict.fromkeys(("sourceRecoverPoint", "targetRecoverPoint"), _objects("recoveryPointID", "recoveryPointTime")),
     },
 )
 _dp_fields = {
     **dict.fromkeys(
         ("backupInstanceId", "backupInstanceFriendlyName", "dataSourceName", "dataSourceType", "operation", "activityID",
-         "startTime", "endTime", "duration", "isUserTriggered"),
+         "startTime", "endTime", "duration", "isUserTriggered", "policyName", "dataSourceId", "operationCategory",
+         "sourceDataStoreType"),
         scalars,
     ),
     "status": st.one_of(_statuses, _statuses, json_values),

@@ -120,7 +120,10 @@ def dp_job_payload(**overrides: Any) -> dict[str, Any]:
 def vast_payload(letter: str, **overrides: Any) -> dict[str, Any]:
     """Return a job that says everything that can be said, each text a long row of *letter*, in too many entries."""
     text = letter * 1500
-    words = ("jobType", "operation", "entityFriendlyName", "backupManagementType", "workloadType", "activityId")
+    words = (
+        "jobType", "operation", "entityFriendlyName", "backupManagementType", "workloadType", "activityId",
+        "containerName", "storageAccountName", "mabServerName", "dpmServerName",
+    )  # fmt: skip
     bag = dict.fromkeys(("name", "type", "reason", "target", "resourceId"), text)
     bag |= {f"{number:02}{text}": text for number in range(52)}
     fields = {
@@ -130,8 +133,18 @@ def vast_payload(letter: str, **overrides: Any) -> dict[str, Any]:
             for _ in range(22)
         ],
         "extendedInfo": {
-            "tasksList": [{"taskId": text, "status": text, "duration": "PT5S", "progressPercentage": 5}] * 52,
+            "tasksList": [
+                {
+                    "taskId": text,
+                    "status": text,
+                    "duration": "PT5S",
+                    "progressPercentage": 5,
+                    "taskExecutionDetails": text,
+                }
+            ]
+            * 52,
             "propertyBag": bag,
+            "internalPropertyBag": {"restoreLocationType": text},
             "progressPercentage": 5,
             "estimatedRemainingDuration": text,
             "dynamicErrorMessage": text,

@@ -10,7 +10,7 @@ import pytest
 from backupjobwatch.core.data_protection import parse_job
 from backupjobwatch.core.jobs import Job, JobError, Outcome, RecoveryPoint, Task
 from tests.support.azure import payload, payload_names
-from tests.support.builders import ABSENT, dp_job_payload
+from tests.support.builders import dp_job_payload
 
 SINGLE = list(payload_names("dp-job-"))
 LISTED: list[dict[str, Any]] = payload("dp-list-page1-nextlink")["value"]
@@ -78,6 +78,9 @@ def test_failed() -> None:
             ),
         ),
         aliases=("aks-harbour",),
+        data_source_id=said["dataSourceId"],
+        policy_name=said["policyName"],
+        operation_category="Backup",
         container=said["backupInstanceId"].rsplit("/", 1)[-1],
         cut=(),
     )
@@ -139,26 +142,6 @@ def test_statuses(written: str, outcome: Outcome) -> None:
     assert job(status=written).outcome is outcome
 
 
-@pytest.mark.parametrize(
-    ("actions", "cancellable"),
-    [
-        (["Cancellable"], True),
-        (["cancellable"], True),
-        (["", "Cancellable"], True),
-        ([1], True),
-        ([""], False),
-        ([], False),
-        (["Retriable", None, {}], False),
-        (None, None),
-        ("Cancellable", None),
-        (ABSENT, None),
-    ],
-)
-def test_supported_actions(actions: Any, cancellable: bool | None) -> None:  # noqa: FBT001
-    """``supportedActions`` lists whether the job can be cancelled; without the list that is unknown."""
-    assert job(supportedActions=actions).cancellable is cancellable
-
-
 @pytest.mark.parametrize("value", WRONG_TYPES)
 @pytest.mark.parametrize("field", FIELDS)
 def test_wrong_types(field: str, value: Any) -> None:
@@ -203,14 +186,6 @@ def test_tasks(task: dict[str, Any], expected: tuple[object, ...]) -> None:
     (read,) = extended(subTasks=[task, None, "text"]).tasks
 
     assert (read.task_id, read.status, read.progress_percent) == expected
-
-
-@pytest.mark.parametrize(
-    ("written", "read"), [(0, 0), (1.0, 1), ("2332", 2332), (-1, None), (2**63, None), (None, None), ("2 MB", None)]
-)
-def test_data_transferred(written: Any, read: int | None) -> None:
-    """Bytes are a number that is not negative and that a status has room for; none transferred is zero, not unknown."""
-    assert extended(dataTransferredInBytes=written).data_transferred == read
 
 
 @pytest.mark.parametrize(

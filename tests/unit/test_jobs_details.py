@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +13,6 @@ from backupjobwatch.core.jobs import (
     MAX_TASKS,
     Job,
     JobError,
-    Task,
 )
 from backupjobwatch.core.payloads import LINE, STATUS_WORD, TEXT, WORD
 from backupjobwatch.core.recovery_services import parse_job
@@ -30,36 +28,6 @@ NOT_LISTS: list[Any] = [None, {}, "text", 5, True, [None, 5, "text", [], True]]
 
 def _extended(**fields: Any) -> Job:
     return job(extendedInfo=fields)
-
-
-def test_task() -> None:
-    """A task is read with its times, duration and progress."""
-    (task,) = parse_job(payload("job-iaasvm-restore-inprogress-progress")).tasks
-
-    assert task == Task(
-        task_id="Transfer data from vault",
-        status="InProgress",
-        start_time=datetime(2026, 3, 4, 1, 0, 13, 100000, tzinfo=UTC),
-        end_time=None,
-        duration=timedelta(),
-        progress_percent=42,
-    )
-
-
-@pytest.mark.parametrize(
-    "task",
-    [
-        {},
-        {"taskId": None, "status": None, "startTime": None, "endTime": None, "duration": None, "progressPercentage": None},
-        {"taskId": [], "status": {}, "startTime": 5, "endTime": True, "duration": [], "progressPercentage": {}},
-        {"startTime": "0001-01-01T00:00:00", "endTime": "2001-01-01T00:00:00Z", "duration": "soon"},
-    ],
-)  # fmt: skip
-def test_task_that_says_nothing(task: dict[str, Any]) -> None:
-    """A task whose fields make no sense is still one of the tasks."""
-    assert _extended(tasksList=[task]).tasks == (
-        Task(task_id=None, status=None, start_time=None, end_time=None, duration=None, progress_percent=None),
-    )
 
 
 @pytest.mark.parametrize("value", NOT_LISTS)
@@ -267,6 +235,10 @@ def test_secrets() -> None:
         "workloadType",
         "activityId",
         "backupManagementType",
+        "containerName",
+        "storageAccountName",
+        "mabServerName",
+        "dpmServerName",
     )
     read = job(
         id=secret,
@@ -274,8 +246,9 @@ def test_secrets() -> None:
         **dict.fromkeys(fields, secret),
         errorDetails=[{"errorCode": secret, "errorTitle": secret, "errorString": secret, "recommendations": [secret]}],
         extendedInfo={
-            "tasksList": [{"taskId": secret, "status": secret}],
+            "tasksList": [{"taskId": secret, "status": secret, "taskExecutionDetails": secret}],
             "propertyBag": {secret: secret},
+            "internalPropertyBag": {"restoreLocationType": secret},
             "dynamicErrorMessage": secret,
             "estimatedRemainingDuration": secret,
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -71,6 +72,29 @@ def test_task_rows() -> None:
         ["Take Snapshot", "Completed"],
         ["Transfer data to vault", "Completed"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("task", "details"),
+    [
+        ({"taskExecutionDetails": "63.5 GBs / 127 GBs Transferred"}, "63.5 GBs / 127 GBs Transferred"),
+        ({"taskExecutionDetails": "all", "dataTransferredBytes": 5}, "all"),
+        ({"dataTransferredBytes": 1023}, "1023 B transferred"),
+        ({"dataTransferredBytes": 1536}, "1.5 KiB transferred"),
+        ({"dataTransferredBytes": 616490449}, "587.9 MiB transferred"),
+        ({"dataTransferredBytes": 2**63 - 1}, "8.0 EiB transferred"),
+        ({"dataTransferredBytes": 0}, ""),
+        ({"dataTransferredBytes": True, "taskExecutionDetails": 5}, ""),
+        ({}, ""),
+    ],
+)
+def test_task_details(task: dict[str, Any], details: str) -> None:
+    """A task has Azure's words for what it transferred, or else the bytes."""
+    body = settle(watch_body(), running(), NOW)
+    body["status"]["extendedInfo"]["tasks"] = [{"taskId": "Transfer", **task}]
+
+    assert table.task_rows(body, now=NOW) == [["Transfer", "", "", "", details]]
+    assert len(table.task_rows(body, now=NOW)[0]) == len(table.TASK_TITLES)
 
 
 def test_trouble() -> None:

@@ -63,7 +63,7 @@ def test_details() -> None:
 
 
 def test_progress() -> None:
-    """A restore tells its progress, as a whole and by task."""
+    """A restore has its progress, as a whole and by task, and what each task transferred."""
     status = next_status(watch(), parse_job(payload("job-iaasvm-restore-inprogress-progress")), run=0, now=NOW)
 
     assert status["extendedInfo"]["progressPercent"] == 42
@@ -75,6 +75,7 @@ def test_progress() -> None:
             "startTime": "2026-03-04T01:00:13Z",
             "duration": "0s",
             "progressPercent": 42,
+            "taskExecutionDetails": "10.42 GBs / 24.8 GBs Transferred",
         }
     ]
 

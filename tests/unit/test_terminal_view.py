@@ -48,6 +48,7 @@ def test_progress_has_a_bar() -> None:
     assert "━" in text
     assert text.count("42 %") == 2
     assert " left" in text
+    assert "10.42 GBs / 24.8 GBs Transferred" in [line.strip() for line in text.splitlines()]
     assert "%" not in drawn(settle(watch_body(), running_job(), NOW))
 
 

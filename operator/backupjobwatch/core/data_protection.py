@@ -26,7 +26,7 @@ from backupjobwatch.core.payloads import (
 from backupjobwatch.core.times import parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
@@ -38,6 +38,7 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
     start_time, end_time = (parse_time(properties.get(name)) for name in ("startTime", "endTime"))
     instance, source = (read.name(properties.get(name)) for name in ("backupInstanceFriendlyName", "dataSourceName"))
     details = read.properties(extended.get("additionalDetails"))
+    tasks = read.first(MAX_TASKS, "tasks", _tasks(read, extended.get("subTasks")))
     return Job(
         resource_id=resource_id,
         name=read.name(payload.get("name")) or read.name(last_segment(resource_id)),
@@ -56,14 +57,19 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
         progress_percent=None,
         estimated_remaining=None,
         dynamic_error_message=None,
-        tasks=read.first(MAX_TASKS, "tasks", _tasks(read, extended.get("subTasks"))),
+        tasks=tasks,
         properties=dict(read.first(MAX_PROPERTIES, "properties", details)),
         errors=read.first(MAX_ERRORS, "errors", _errors(read, properties.get("errorDetails"))),
         warnings=read.first(MAX_ERRORS, "warnings", _warnings(read, extended.get("warningDetails"))),
-        data_transferred=count(extended.get("dataTransferredInBytes")),
+        data_transferred=_data_transferred(extended, tasks),
         source_recovery_point=_recovery_point(read, extended.get("sourceRecoverPoint")),
         target_recovery_point=_recovery_point(read, extended.get("targetRecoverPoint")),
         aliases=(source,) if instance and source else (),
+        data_source_id=read.name(properties.get("dataSourceId"), LINE),
+        policy_name=read.name(properties.get("policyName")),
+        operation_category=read.term(properties.get("operationCategory")),
+        source_data_store_type=read.term(properties.get("sourceDataStoreType")),
+        recovery_destination=read.name(extended.get("recoveryDestination"), LINE),
         container=last_segment(read.name(properties.get("backupInstanceId"), LINE)),
         cut=tuple(sorted(read.cut)),
         partial=partial,
@@ -79,7 +85,18 @@ def _tasks(read: Reader, value: object) -> Iterator[Task]:
             end_time=None,
             duration=None,
             progress_percent=percent(item.get("taskProgress")),
+            data_transferred=count(mapping(item.get("additionalDetails")).get("DataTransferredInBytes")),
         )
+
+
+def _data_transferred(extended: Mapping[str, Any], tasks: Iterable[Task]) -> int | None:
+    """Return the bytes of the job: Azure's total, also in its misspelt field, else the sum of the tasks."""
+    for name in ("dataTransferredInBytes", "dataTransferedInBytes"):
+        total = count(extended.get(name))
+        if total is not None:
+            return total
+    parts = [task.data_transferred for task in tasks if task.data_transferred is not None]
+    return count(sum(parts)) if parts else None
 
 
 def _errors(read: Reader, value: object) -> Iterator[JobError]:

@@ -66,6 +66,10 @@ class Task:
     end_time: datetime | None
     duration: timedelta | None
     progress_percent: int | None
+    execution_details: str | None = None
+    """Azure's own words, such as ``63.5 GBs / 127 GBs Transferred``. Restores have them."""
+    data_transferred: int | None = None
+    """Bytes. Backup vaults report them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +128,16 @@ class Job:
     """Other names of the item that is protected."""
     container: str | None = None
     """What tells apart two items of one name."""
+    container_name: str | None = None
+    storage_account_name: str | None = None
+    mab_server_name: str | None = None
+    dpm_server_name: str | None = None
+    restore_location_type: str | None = None
+    data_source_id: str | None = None
+    policy_name: str | None = None
+    operation_category: str | None = None
+    source_data_store_type: str | None = None
+    recovery_destination: str | None = None
     cut: tuple[str, ...]
     """The parts that were too long to be kept whole: tasks, properties, errors, recommendations, texts."""
 

@@ -33,6 +33,14 @@ def mirror_job(job: Job, previous: Mapping[str, Any], *, now: datetime) -> dict[
             backupManagementType=job.backup_management_type,
             workloadType=job.workload_type,
             entityFriendlyName=job.entity_friendly_name,
+            containerName=job.container_name,
+            storageAccountName=job.storage_account_name,
+            mabServerName=job.mab_server_name,
+            dpmServerName=job.dpm_server_name,
+            dataSourceId=job.data_source_id,
+            policyName=job.policy_name,
+            operationCategory=job.operation_category,
+            sourceDataStoreType=job.source_data_store_type,
             activityId=job.activity_id,
             startTime=job.start_time and format_time(job.start_time),
             endTime=job.end_time and format_time(job.end_time),
@@ -47,6 +55,8 @@ def mirror_job(job: Job, previous: Mapping[str, Any], *, now: datetime) -> dict[
             estimatedRemaining=job.estimated_remaining,
             dynamicErrorMessage=job.dynamic_error_message,
             dataTransferredBytes=job.data_transferred,
+            recoveryDestination=job.recovery_destination,
+            restoreLocationType=job.restore_location_type,
             sourceRecoveryPoint=_recovery_point(job.source_recovery_point),
             targetRecoveryPoint=_recovery_point(job.target_recovery_point),
             tasks=[
@@ -57,6 +67,8 @@ def mirror_job(job: Job, previous: Mapping[str, Any], *, now: datetime) -> dict[
                     endTime=task.end_time and format_time(task.end_time),
                     duration=None if task.duration is None else format_duration(task.duration),
                     progressPercent=task.progress_percent,
+                    taskExecutionDetails=task.execution_details,
+                    dataTransferredBytes=task.data_transferred,
                 )
                 for task in job.tasks
             ],

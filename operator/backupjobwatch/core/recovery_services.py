@@ -28,9 +28,6 @@ from backupjobwatch.core.times import parse_time
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_CONTAINERS = ("containerName", "storageAccountName", "mabServerName", "dpmServerName")
-"""What tells apart two items of one name: two accounts may have a file share ``data`` each, two servers a disk ``D:``."""
-
 
 def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
     """Read a job: the answer to a GET, or, *partial*, an item of a list (which has no ``extendedInfo``)."""
@@ -38,6 +35,11 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
     properties = mapping(payload.get("properties"))
     extended = mapping(properties.get("extendedInfo"))
     resource_id = read.name(payload.get("id"), LINE)
+    # Two storage accounts may have a file share "data" each, and two servers a disk "D:".
+    containers = [
+        read.name(properties.get(name))
+        for name in ("containerName", "storageAccountName", "mabServerName", "dpmServerName")
+    ]
     start_time, end_time = (parse_time(properties.get(name)) for name in ("startTime", "endTime"))
     return Job(
         resource_id=resource_id,
@@ -60,7 +62,12 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
         tasks=read.first(MAX_TASKS, "tasks", _tasks(read, extended.get("tasksList"))),
         properties=dict(read.first(MAX_PROPERTIES, "properties", read.properties(extended.get("propertyBag")))),
         errors=read.first(MAX_ERRORS, "errors", _errors(read, properties.get("errorDetails"))),
-        container=next(filter(None, (read.name(properties.get(name)) for name in _CONTAINERS)), None),
+        container=next(filter(None, containers), None),
+        container_name=containers[0],
+        storage_account_name=containers[1],
+        mab_server_name=containers[2],
+        dpm_server_name=containers[3],
+        restore_location_type=read.term(mapping(extended.get("internalPropertyBag")).get("restoreLocationType")),
         cut=tuple(sorted(read.cut)),
         partial=partial,
     )
@@ -75,6 +82,7 @@ def _tasks(read: Reader, value: object) -> Iterator[Task]:
             end_time=parse_time(item.get("endTime")),
             duration=parse_duration(item.get("duration")),
             progress_percent=percent(item.get("progressPercentage")),
+            execution_details=read.word(item.get("taskExecutionDetails")),
         )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 TITLES: Final = ("NAME", "PHASE", "REASON", "OPERATION", "ITEM", "PROGRESS", "DURATION", "STARTED", "AGE")
-TASK_TITLES: Final = ("TASK", "STATUS", "PROGRESS", "DURATION")
+TASK_TITLES: Final = ("TASK", "STATUS", "PROGRESS", "DURATION", "DETAILS")
 _ELASTIC: Final = ("REASON", "ITEM")
 """The columns that are cut first where the terminal is narrow: the others are what one looks for, and short."""
 _GAP: Final = 3
@@ -93,7 +93,7 @@ def in_order(bodies: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def task_rows(body: Mapping[str, Any], *, now: datetime) -> list[list[str]]:
     """Return the job's tasks, a row each, under TASK_TITLES."""
     return [
-        [task.name, task.status, "" if task.percent is None else f"{task.percent}%", task.duration]
+        [task.name, task.status, "" if task.percent is None else f"{task.percent}%", task.duration, task.details]
         for task in Row.from_body(body, now=now).tasks
     ]
 

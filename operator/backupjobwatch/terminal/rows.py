@@ -22,6 +22,8 @@ _WORD: Final = 256
 _SENTENCE: Final = 2048
 _SHORT: Final = 8
 """Letters of a GUID that tell jobs apart well enough beside their items."""
+_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_STEP: Final = 1024
 _PLAIN: Final = frozenset({"JobInProgress", "JobCompleted"})
 """Reasons whose message says what the other words have said."""
 
@@ -35,6 +37,8 @@ class Task:
     duration: str
     """As Azure tells it, which for many kinds is nothing."""
     percent: int | None
+    details: str
+    """How much is transferred, as Azure words it or counts it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,7 @@ class Row:
                     status=_word(task.get("status")),
                     duration="" if task.get("duration") == "0s" else _word(task.get("duration")),
                     percent=_percent(task.get("progressPercent")),
+                    details=_word(task.get("taskExecutionDetails")) or _transferred(task.get("dataTransferredBytes")),
                 )
                 for task in mappings(extended.get("tasks"))
             ),
@@ -102,6 +107,16 @@ def _word(value: object) -> str:
 
 def _percent(value: object) -> int | None:
     return min(max(value, 0), 100) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _transferred(value: object) -> str:
+    """Say how many bytes are transferred, in the largest unit that has a whole one; nothing for none."""
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        return ""
+    amount, unit = float(value), 0
+    while amount >= _STEP and unit < len(_UNITS) - 1:
+        amount, unit = amount / _STEP, unit + 1
+    return f"{amount:.1f} {_UNITS[unit]} transferred" if unit else f"{value} B transferred"
 
 
 def _elapsed(watch: Watch, now: datetime) -> str:

@@ -44,7 +44,7 @@ _GAP: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Line:
-    """One line of the view, of a job or of one of its tasks."""
+    """One line of the view: a job, one of its tasks, or the details of a task."""
 
     phase: Text
     name: Text
@@ -82,7 +82,7 @@ def phase_text(phase: str) -> Text:
 
 
 def _lines(row: Row) -> Iterator[_Line]:
-    """The job itself, then its tasks."""
+    """Yield the job itself, then its tasks with their details."""
     remaining = f"{row.remaining} left" if row.remaining else ""
     yield _Line(
         phase=phase_text(row.phase),
@@ -99,6 +99,9 @@ def _lines(row: Row) -> Iterator[_Line]:
             percent=task.percent,
             words=_words(task.percent, task.duration),
         )
+        if task.details:  # on a line of its own: beside the bar it would squeeze the names on a narrow terminal
+            details = Text(f"    {task.details}", style="dim")
+            yield _Line(phase=Text(), name=details, state=Text(), percent=None, words="")
 
 
 def _words(percent: int | None, more: str) -> str:
