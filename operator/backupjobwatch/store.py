@@ -70,7 +70,9 @@ class Store:
         try:
             await self._request("GET", _path(namespace), query={"limit": "1"}, accept=_METADATA_ONLY)
         except ObjectGone:
-            raise ObjectGone(f"the CRD {PLURAL}.{GROUP} is not installed: kubectl apply -k crds") from None
+            raise ObjectGone(
+                f"the CRD {PLURAL}.{GROUP} is not installed: kubectl apply --server-side -k crds"
+            ) from None
 
     async def read(self, namespace: str, name: str) -> dict[str, Any]:
         """Read one watch."""

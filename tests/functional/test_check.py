@@ -97,7 +97,8 @@ async def test_no_crd(api: KubernetesApi) -> None:
     result = await command("check")
     assert result.exit_code == 1
     assert (
-        "Kubernetes: the CRD backupjobwatches.azurebackup.dev is not installed: kubectl apply -k crds" in result.stdout
+        "Kubernetes: the CRD backupjobwatches.azurebackup.dev is not installed: kubectl apply --server-side -k crds"
+        in result.stdout
     )
 
 

@@ -130,7 +130,7 @@ async def test_waits_for_the_crd(
         await api.until(lambda: len(api.traffic.matching(LISTS)) == 1)
         await asyncio.sleep(0.1)
         assert (await operator.probe("/healthz"), await operator.probe("/readyz")) == (200, 503)
-        assert "kubectl apply -k crds" in caplog.text
+        assert "kubectl apply --server-side -k crds" in caplog.text
         api.crd_installed = True
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
         operator.advance(5)
