@@ -74,9 +74,12 @@ class Accesses:
 
     def __init__(self, settings: Settings, store: Store, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._clock = asyncio.get_running_loop().time
         self._settings = settings
         self._store = store
-        self._operators = Access(key="operator", principal="operator", tokens=operator_tokens(settings))
+        self._operators = Access(
+            key="operator", principal="operator", tokens=operator_tokens(settings, clock=self._clock)
+        )
         self._kept: dict[tuple[str, Identity], _Kept] = {}
         self._finding = SingleFlight()
         self._asked: set[Future[str]] = set()
@@ -100,7 +103,7 @@ class Accesses:
             return self._operators
         key = (namespace, identity)
         kept = self._kept.get(key)
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         if kept is not None and now - kept.checked < RECHECK:
             return kept.access
         return await self._finding.fly(key, self._look(namespace, identity))
@@ -108,7 +111,7 @@ class Accesses:
     async def _look(self, namespace: str, identity: Identity) -> Access:
         key = (namespace, identity)
         source = await self._read(namespace, identity)
-        kept, now = self._kept.get(key), asyncio.get_running_loop().time()
+        kept, now = self._kept.get(key), self._clock()
         metadata = source.get("metadata") or {}
         version = f"{metadata.get('uid')}/{metadata.get('resourceVersion')}"
         if kept is None or kept.version != version:
@@ -129,8 +132,9 @@ class Accesses:
             asked.cancel()
 
     def drop(self, namespace: str, identity: Identity) -> None:
-        """Forget an identity that does not work, so that its mending is noticed."""
-        self._kept.pop((namespace, identity), None)
+        """Read an identity that does not work again at its next use, so that a fix is noticed."""
+        if kept := self._kept.get((namespace, identity)):
+            kept.checked = self._clock() - RECHECK
 
     async def _read(self, namespace: str, identity: Identity) -> dict[str, Any]:
         if identity.secret_name is not None:
@@ -160,6 +164,7 @@ class Accesses:
                 tenant_id=_required(annotations, TENANT_ID, f"{whose} has no annotation"),
                 client_id=_required(annotations, CLIENT_ID, f"{whose} has no annotation"),
                 assertion=self._assertion(namespace, identity.service_account_name),
+                clock=self._clock,
             )
         whose = f"Secret {namespace}/{identity.secret_name}"
         if (metadata.get("labels") or {}).get(CREDENTIAL_LABEL) != "true":
@@ -170,9 +175,9 @@ class Accesses:
             "client_id": _required(data, "AZURE_CLIENT_ID", f"{whose} has no key"),
         }
         if certificate := data.get("AZURE_CLIENT_CERTIFICATE"):
-            return certificate_tokens(self._settings, whose, certificate=certificate.encode(), **ids)
+            return certificate_tokens(self._settings, whose, certificate=certificate.encode(), clock=self._clock, **ids)
         secret = _required(data, "AZURE_CLIENT_SECRET", f"{whose} has neither AZURE_CLIENT_CERTIFICATE nor")
-        return secret_tokens(self._settings, whose, client_secret=secret, **ids)
+        return secret_tokens(self._settings, whose, client_secret=secret, clock=self._clock, **ids)
 
     def _assertion(self, namespace: str, service_account: str) -> Callable[[], str]:
         """A function for azure-identity, which calls it in a thread, that asks for the ServiceAccount's token."""

@@ -10,7 +10,7 @@ from backupjobwatch.core.schedule import RAREST, backoff, failures_after, until
 from backupjobwatch.core.spec import poll_interval
 from backupjobwatch.core.summary import summarize
 from backupjobwatch.core.times import parse_time
-from backupjobwatch.core.verdict import STALE
+from backupjobwatch.core.verdict import STALE, TroubleRun
 
 if TYPE_CHECKING:
     import asyncio
@@ -53,7 +53,7 @@ class Entry:
     """Until then, Azure is left alone for this watch."""
     failures: int = 0
     """Observations in a row that were trouble with Azure."""
-    run: int = 0
+    run: TroubleRun = field(default_factory=TroubleRun)
     """Observations in a row whose trouble grace counts."""
     untold: dict[str, Transition] = field(default_factory=dict)
     """Transitions, by Event name, that were not told yet."""

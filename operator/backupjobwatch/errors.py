@@ -32,7 +32,7 @@ BackupJobWatchError
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -80,6 +80,17 @@ class AzureError(BackupJobWatchError):
         self.request_id = request_id
         self.pages = 0
         """Pages of a list that were read before, in vain."""
+        self.answer: int | None = None
+        """Number of the response that this is about, where several attempts may share one."""
+
+        self.repeated = False
+        """Whether no request was made for this attempt."""
+
+    def repeat(self) -> Self:
+        """Return this error for another attempt that gets the same response."""
+        error = type(self)(str(self), retry_after=self.retry_after, request_id=self.request_id)
+        error.answer, error.repeated = self.answer, True
+        return error
 
     @property
     def final_reason(self) -> str:

@@ -73,7 +73,7 @@ class Observer:
                 pinned = found
             return Observed(await self._ask(access, watch, spec, pinned), pinned)
         except AzureError as error:
-            if isinstance(error, AuthenticationFailed | CredentialsNotFound):
+            if isinstance(error, AuthenticationFailed | CredentialsNotFound) and not error.repeated:
                 self._accesses.drop(watch.namespace, spec.identity)
             return Observed(error, pinned)
 

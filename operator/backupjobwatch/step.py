@@ -17,7 +17,7 @@ from backupjobwatch.core.transitions import (
     needs_write,
     write_reason,
 )
-from backupjobwatch.core.verdict import counts, deadline
+from backupjobwatch.core.verdict import TroubleRun, deadline
 from backupjobwatch.core.watch import FINISHED_PHASES, Watch
 from backupjobwatch.errors import (
     Conflict,
@@ -75,7 +75,7 @@ class Step:
     """The jobs that were found to be the watch's."""
     settled: tuple[Settled, ...] = ()
     """What became of notifications, to be written down."""
-    run: int
+    run: TroubleRun
     """Observations in a row, this one included, whose trouble grace counts."""
     deadline: datetime | None = None
     """When the watch fails if its job has not ended."""
@@ -94,23 +94,21 @@ class Look:
     """What was seen of a watch's job, for a status to be made of."""
 
     observed: Observed
-    run: int
+    run: TroubleRun
     """Observations in a row, this one included, whose trouble grace counts."""
     deadline: datetime | None
     """When the watch fails if its job has not ended."""
 
 
-async def look_at(watch: Watch, observer: Observer, *, run: int) -> Look:
-    """Poll Azure for *watch*, if its spec allows it. *run* is the number of failures in a row that grace counts."""
+async def look_at(watch: Watch, observer: Observer, *, run: TroubleRun) -> Look:
+    """Poll Azure for *watch*, if its spec allows it. *run* is the failures in a row that grace counts."""
     spec = watch.spec_at(datetime.now(UTC))
     end = None if isinstance(spec, InvalidSpec) else deadline(watch, spec)
     if isinstance(spec, InvalidSpec) or spec.suspend or watch.finished:
         observed = Observed(NotAsked("There is nothing to ask."))
     else:
         observed = await observer.observe(watch, spec)
-    if not isinstance(observed.observation, NotAsked):
-        run = run + 1 if counts(watch, observed.observation) else 0
-    return Look(observed=observed, run=run, deadline=end)
+    return Look(observed=observed, run=run.after(watch, observed.observation), deadline=end)
 
 
 class Stepper:
@@ -131,7 +129,7 @@ class Stepper:
         self,
         watch: Watch,
         *,
-        run: int,
+        run: TroubleRun,
         heartbeat: Callable[[], timedelta],
         asked: datetime | None,
         settled: tuple[Settled, ...] = (),
@@ -175,7 +173,7 @@ class Stepper:
                 status = next_status(
                     watch,
                     step.observation,
-                    run=step.run,
+                    run=step.run.length,
                     now=now,
                     pinned=step.pinned,
                     settled=step.settled,
@@ -191,7 +189,7 @@ class Stepper:
                     if fresh is None or fresh.uid != watch.uid:
                         return replace(step, watch=None)
                     if fresh.target != watch.target:
-                        return replace(step, watch=fresh, run=0, dropped=True)
+                        return replace(step, watch=fresh, run=TroubleRun(), dropped=True)
                     # A poll that was asked for while this one was under way has not been made.
                     watch = replace(fresh, requested_at=watch.requested_at)
                     continue

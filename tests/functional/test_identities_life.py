@@ -1,4 +1,4 @@
-"""Identities over time: Entra's own trouble, grace, rotation, tokens that end, and who is asked how often."""
+"""Identities over time: grace, rotation, and tokens that end."""
 
 from __future__ import annotations
 
@@ -8,64 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from demo.simulator import EntraSimulator, Fault
-from tests.functional.tenants import ACCOUNT, CLIENT_SECRET, SECRET, certificate
+from demo.simulator import EntraSimulator
+from tests.functional.tenants import ACCOUNT, CLIENT_SECRET, certificate
 from tests.support.builders import JOB_NAME, job_payload, running_payload, standing
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator, Vault
     from tests.functional.tenants import Tenant, Tenants
-
-ENTRA_TROUBLE = {
-    "500": Fault.server_error(),
-    "502": Fault.html(),
-    "503": Fault.server_error(status=503),
-    "503 for long": Fault.server_error(status=503, retry_after=4),
-    "429": Fault.throttled(retry_after=None),
-    "429 for long": Fault.throttled(retry_after=4),
-    "a reset": Fault.reset(),
-    "slow": Fault.delayed(seconds=0.6),
-}
-
-
-@pytest.mark.parametrize("field", ["serviceAccountName", "secretName"])
-@pytest.mark.parametrize("trouble", ENTRA_TROUBLE)
-async def test_trouble_with_entra_is_a_matter_of_time(
-    tenants: Tenants, sim: AzureSimulator, vault: Vault, trouble: str, field: str
-) -> None:
-    """Whatever fails at Entra says nothing about the identity: no grace counts it, and it heals without a restart."""
-    tenant, api = tenants.add(), tenants.api
-    tenant.put_client_secret()
-    rule = tenants.entra.faults.add(ENTRA_TROUBLE[trouble], path="oauth2", times=None)
-    async with tenants.operator(azure_read_timeout="0.3s") as operator:
-        started = time.monotonic()
-        tenant.watch(vault.set_job(JOB_NAME, job_payload()), field, graceSeconds=0)
-        status = await api.status(phase="Pending")
-        assert time.monotonic() - started < 2.5
-        assert status["reason"] == "AzureUnavailable", status["message"]
-        assert "troubleSince" not in status
-        for _ in range(30):  # some seven polls, backed off
-            operator.advance(20)
-            await asyncio.sleep(0.02)
-        status = await api.status()
-        # A jump of the loop's clock can also time out a request to the API server.
-        assert status["reason"] in ("AzureUnavailable", "CredentialsUnavailable"), status["message"]
-        assert status["phase"] == "Pending"
-        assert sim.requests == ()
-        tenants.entra.faults.remove(rule)
-        await operator.advance_to("Succeeded", api)
-
-
-async def test_entra_goes_and_comes_back(tenants: Tenants, vault: Vault) -> None:
-    """Nobody at the authority's address: told as that, and over when somebody is there again."""
-    tenant = tenants.add()
-    await tenants.entra.stop()
-    async with tenants.operator() as operator:
-        tenant.watch(vault.set_job(JOB_NAME, job_payload()), graceSeconds=0)
-        status = await tenants.api.status(reason="AzureUnavailable")
-        assert "Entra or the metadata service could not be reached" in status["message"]
-        await tenants.entra.start()
-        await operator.advance_to("Succeeded", tenants.api)
 
 
 async def test_an_api_server_that_fails_is_a_matter_of_time(tenants: Tenants, vault: Vault) -> None:
@@ -220,44 +169,6 @@ async def test_short_tokens(tenants: Tenants, sim: AzureSimulator, vault: Vault)
         await operator.advance_to("Succeeded", tenants.api)
     assert len({request.authorization_sha256 for request in sim.requests}) >= 2
     assert {status["reason"] for status in tenants.api.writes()} == {"JobInProgress", "JobCompleted"}
-
-
-# ── how often others are asked ───────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("field", ["serviceAccountName", "secretName"])
-async def test_many_watches_of_one_identity_use_it_once(
-    tenants: Tenants, sim: AzureSimulator, vault: Vault, field: str
-) -> None:
-    """Watches that begin at one moment share the object's read and the sign-in: neither API server nor Entra is stormed."""
-    tenant, count = tenants.add(), 15
-    tenant.put_client_secret()
-    with tenants.api.traffic.hold(f"/({ACCOUNT}|{SECRET})$") as hold:
-        async with tenants.operator(azure_connections=2):
-            for number in range(count):
-                name = f"00000000-0000-4000-8000-{number:012}"
-                tenant.watch(vault.set_job(name, job_payload()), field, f"watch-{number}")
-            await hold.arrived()
-            await asyncio.sleep(0.3)
-            hold.release()
-            for number in range(count):
-                await tenants.api.status(f"watch-{number}", phase="Succeeded")
-    # Each of two threads may begin without a token.
-    assert (tenant.reads(), max(len(tenants.entra.sign_ins), 2), len(sim.requests)) == (1, 2, count)
-
-
-async def test_a_running_watch_does_not_read_its_identity_at_each_poll(
-    tenants: Tenants, sim: AzureSimulator, vault: Vault
-) -> None:
-    """The object is looked at anew each half minute, not each ten seconds; Entra is asked once."""
-    tenant = tenants.add()
-    async with tenants.operator() as operator:
-        tenant.watch(vault.set_job(JOB_NAME, running_payload()))
-        await tenants.api.status(phase="Running")
-        await operator.poll(sim, 12)
-    assert len(sim.requests) >= 13
-    assert tenant.reads() <= 6
-    assert len(tenants.entra.sign_ins) == 1
 
 
 @pytest.mark.parametrize("namespaces", [1, 3])

@@ -15,7 +15,7 @@ from backupjobwatch.core.recovery_services import parse_job
 from backupjobwatch.core.status import next_status
 from backupjobwatch.core.texts import CUT, clean
 from backupjobwatch.core.transitions import needs_write
-from backupjobwatch.core.verdict import deadline
+from backupjobwatch.core.verdict import TroubleRun, deadline
 from backupjobwatch.core.watch import Watch
 from backupjobwatch.errors import InvalidSpec
 from backupjobwatch.step import Step, _calm
@@ -57,7 +57,9 @@ def test_calm_hides_no_write(
         status = next_status(watch, job, run=0, now=moment.now)
         if needs_write(watch.status, status, heartbeat=heartbeat):
             continue
-        calm = _calm(watch, Step(watch=watch, observation=job, run=0, deadline=deadline(watch, spec)), heartbeat)
+        calm = _calm(
+            watch, Step(watch=watch, observation=job, run=TroubleRun(), deadline=deadline(watch, spec)), heartbeat
+        )
         assert calm is not None
         left = max(calm.until - moment.now, timedelta())
         later = replace(job, duration=duration)
@@ -85,7 +87,7 @@ def test_calm_ends_with_any_change(history: list[Act], other: Job) -> None:
         job, watch = moment.observation, Watch.from_body(moment.after)
         if not isinstance(job, Job) or watch.settled:
             continue
-        calm = _calm(watch, Step(watch=watch, observation=job, run=0), timedelta(hours=1))
+        calm = _calm(watch, Step(watch=watch, observation=job, run=TroubleRun()), timedelta(hours=1))
         assert calm is not None
         assert calm.covers(watch, job, moment.now)
         assert calm.covers(watch, other, moment.now) is (other.steady == job.steady)

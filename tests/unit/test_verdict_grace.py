@@ -10,7 +10,7 @@ import pytest
 from backupjobwatch import errors
 from backupjobwatch.core.jobs import Job
 from backupjobwatch.core.spec import parse_spec
-from backupjobwatch.core.verdict import MIN_RUN, counts, judge
+from backupjobwatch.core.verdict import MIN_RUN, TroubleRun, counts, judge
 from backupjobwatch.core.watch import Watch
 from tests.support.builders import JOB_ID, NOW, job, running_job, settle, watch, watch_body
 
@@ -190,3 +190,30 @@ def test_counts(kind: type[AzureError]) -> None:
 def test_a_job_is_no_trouble() -> None:
     """An answer never counts, whatever it says."""
     assert not counts(watch(), running_job(status="Paused"))
+
+
+def _refusal(answer: int | None) -> errors.AzureError:
+    error = errors.AuthenticationFailed("x")
+    error.answer = answer
+    return error
+
+
+@pytest.mark.parametrize(
+    ("observations", "length"),
+    [
+        ([_refusal(None)] * 3, 3),
+        ([_refusal(1), _refusal(2), _refusal(3)], 3),
+        ([_refusal(1), _refusal(1), _refusal(1)], 1),
+        ([_refusal(1), errors.NotAsked("x"), _refusal(1), _refusal(2)], 2),
+        ([_refusal(1), errors.AzureUnavailable("x")], 0),
+        ([_refusal(1), errors.AzureUnavailable("x"), _refusal(1)], 1),
+        ([errors.JobNotFound("x"), _refusal(1), errors.JobNotFound("x")], 3),
+        ([_refusal(1), job()], 0),
+    ],
+)
+def test_a_response_counts_once(observations: list[Any], length: int) -> None:
+    """Attempts that share one response of Entra's are one in the run of trouble."""
+    run = TroubleRun()
+    for observation in observations:
+        run = run.after(watch(), observation)
+    assert run.length == length

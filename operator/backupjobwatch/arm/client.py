@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 from backupjobwatch import __version__
-from backupjobwatch.arm.credentials import noting_status
 from backupjobwatch.arm.responses import Answer, next_path, read_job, read_job_list, read_object, remaining_requests
+from backupjobwatch.arm.token_answers import noting_status
 from backupjobwatch.arm.transport import Transport
 from backupjobwatch.core.arm_ids import VaultKind
 from backupjobwatch.core.operations import read_operation
@@ -144,7 +144,7 @@ class ArmClient:
                 return tokens.get(claims=claims, renewed=renewed)
             except AzureError as error:
                 self._metrics.observe_token_failure(tokens.owner, error.reason)
-                unreachable = isinstance(error, AzureUnavailable)
+                unreachable = isinstance(error, AzureUnavailable) and not error.repeated
                 raise
             finally:
                 if status() is not None or unreachable:  # else it was in the cache, or there was nobody to ask

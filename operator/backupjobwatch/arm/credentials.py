@@ -2,69 +2,50 @@
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import logging
 import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from azure.core.exceptions import (
-    AzureError as AzureCoreError,
-)
-from azure.core.exceptions import (
-    ClientAuthenticationError,
-    ServiceRequestError,
-    ServiceResponseError,
-)
 from azure.identity import (
     AzureCliCredential,
     CertificateCredential,
     ClientAssertionCredential,
     ClientSecretCredential,
-    CredentialUnavailableError,
     EnvironmentCredential,
     ManagedIdentityCredential,
     WorkloadIdentityCredential,
 )
 
-from backupjobwatch.core.texts import clean
-from backupjobwatch.errors import AuthenticationFailed, AzureError, AzureUnavailable, CredentialsNotFound
+from backupjobwatch.arm.token_answers import (
+    forget_answer,
+    kind_of,
+    note_entra_answer,
+    note_metadata_answer,
+    retry_after,
+)
+from backupjobwatch.errors import AzureError
 from backupjobwatch.settings import CLOUDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from azure.core.credentials import AccessToken, TokenCredential
-    from azure.core.pipeline import PipelineRequest, PipelineResponse
 
     from backupjobwatch.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-_EXCERPT: Final = 400
+_answers = itertools.count(1)
 _OPERATOR: Final = "the operator's identity"
 _PERSON: Final = "you (`az login`, or the variables of a service principal)"
 _SPARE: Final = 300
 """Seconds that a token which is handed out must be good for yet, as azure-identity has it for its own cache."""
-_SERVER_ERROR: Final = 500
-_TOO_MANY: Final = 429
+_KEPT: Final = 5.0
+"""Seconds for which a failure stands for all who need the same token. Shorter than any ``pollInterval``."""
 _KNOWN_AUTHORITIES: Final = frozenset(cloud.authority for cloud in CLOUDS.values())
-
-
-class _Last(threading.local):
-    status: int | None = None
-    """HTTP status of the last answer to azure-identity in this thread."""
-
-
-_last = _Last()
-
-
-@contextlib.contextmanager
-def noting_status() -> Iterator[Callable[[], int | None]]:
-    """Yield what tells the HTTP status of the last answer to azure-identity within; None for no answer."""
-    _last.status = None
-    yield lambda: _last.status
 
 
 class Tokens(Protocol):
@@ -96,46 +77,74 @@ class StaticToken:
 
 
 class IdentityTokens:
-    """Tokens of one identity, made by azure-identity and kept in its cache."""
+    """Tokens of one identity, from azure-identity and its cache. At most one request for them is under way."""
 
-    def __init__(self, settings: Settings, whose: str, make: Callable[[dict[str, Any]], TokenCredential]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        whose: str,
+        make: Callable[[dict[str, Any]], TokenCredential],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """*whose* names the identity in messages; *make* makes its credential from azure-identity's options."""
         self._scope = settings.azure_scope
         self._options = _options(settings)
         self._whose = whose
         self.owner: Literal["operator", "namespace"] = "operator" if whose == _OPERATOR else "namespace"
         self._make = make
+        self._clock = clock
         self._lock = threading.Lock()
+        self._last = threading.local()
         self._credential: TokenCredential | None = None
+        self._renewed: tuple[str | None, float] | None = None
+        """The claims and the time of the last renewal."""
+        self._failure: AzureError | None = None
+        self._kept_until = 0.0
 
     def get(self, *, claims: str | None = None, renewed: bool = False) -> str:
         """Return a token from azure-identity's cache, or from Entra."""
-        _last.status = None
-        try:
-            credential = self._current(renewed=renewed and not claims)
-            return str(credential.get_token(self._scope, claims=claims).token)
-        except AzureError:
-            raise
-        except Exception as error:  # azure-identity documents two, and lets others through
-            kind = _kind_of(error, self._whose)
-            if isinstance(kind, AzureUnavailable):
-                # MSAL would repeat the failed answer for a while, without its HTTP status.
-                with self._lock:
-                    self._credential = None
-            _log.warning("%s", kind, extra={"reason": kind.reason})
-            raise kind from error
+        forget_answer()
+        handed_out = getattr(self._last, "handed_out", self._clock())
+        with self._lock:
+            if self._failure is not None and self._clock() < self._kept_until:
+                raise self._failure.repeat()
+            if renewed and self._renewed is not None and self._renewed[0] == claims and self._renewed[1] >= handed_out:
+                claims, renewed = None, False  # another thread has renewed it since this one got the refused token
+            try:
+                credential = self._current(renewed=renewed and not claims)
+                token = str(credential.get_token(self._scope, claims=claims).token)
+            except Exception as error:  # azure-identity documents two, and lets others through
+                failure = error if isinstance(error, AzureError) else kind_of(error, self._whose)
+                self._keep(failure)
+                if failure is error:
+                    raise
+                raise failure from error
+            if renewed:
+                self._renewed = (claims, self._clock())
+            self._last.handed_out = self._clock()
+            return token
 
     def _current(self, *, renewed: bool) -> TokenCredential:
-        with self._lock:
-            if self._credential is None or renewed:  # its cache goes with it
-                self._credential = self._make(dict(self._options))
-            return self._credential
+        if self._credential is None or renewed:  # its cache goes with it
+            self._credential = self._make(dict(self._options))
+        return self._credential
+
+    def _keep(self, failure: AzureError) -> None:
+        """Keep *failure* for a moment, or as long as Entra asks to wait."""
+        # MSAL would repeat the failed response for up to a minute, without its HTTP status.
+        self._credential = None
+        wait = retry_after()
+        failure.answer = next(_answers)
+        self._failure = failure.repeat()  # without the traceback
+        self._kept_until = self._clock() + max(_KEPT, wait.total_seconds() if wait else 0.0)
+        _log.warning("%s", failure, extra={"reason": failure.reason})
 
 
-def operator_tokens(settings: Settings) -> Tokens:
+def operator_tokens(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> Tokens:
     """Return where the operator's own tokens come from."""
     static = settings.development_token.get_secret_value()
-    return StaticToken(static) if static else IdentityTokens(settings, _OPERATOR, _of_environment)
+    return StaticToken(static) if static else IdentityTokens(settings, _OPERATOR, _of_environment, clock=clock)
 
 
 def personal_tokens(settings: Settings) -> Tokens:
@@ -145,27 +154,44 @@ def personal_tokens(settings: Settings) -> Tokens:
 
 
 def federated_tokens(
-    settings: Settings, whose: str, *, tenant_id: str, client_id: str, assertion: Callable[[], str]
+    settings: Settings,
+    whose: str,
+    *,
+    tenant_id: str,
+    client_id: str,
+    assertion: Callable[[], str],
+    clock: Callable[[], float],
 ) -> Tokens:
     """Return the tokens that a token of Kubernetes' (*assertion*, which may block) is exchanged for."""
     return IdentityTokens(
-        settings, whose, lambda options: ClientAssertionCredential(tenant_id, client_id, assertion, **options)
+        settings,
+        whose,
+        lambda options: ClientAssertionCredential(tenant_id, client_id, assertion, **options),
+        clock=clock,
     )
 
 
-def secret_tokens(settings: Settings, whose: str, *, tenant_id: str, client_id: str, client_secret: str) -> Tokens:
+def secret_tokens(
+    settings: Settings, whose: str, *, tenant_id: str, client_id: str, client_secret: str, clock: Callable[[], float]
+) -> Tokens:
     """Return the tokens of a service principal that has a client secret."""
     return IdentityTokens(
-        settings, whose, lambda options: ClientSecretCredential(tenant_id, client_id, client_secret, **options)
+        settings,
+        whose,
+        lambda options: ClientSecretCredential(tenant_id, client_id, client_secret, **options),
+        clock=clock,
     )
 
 
-def certificate_tokens(settings: Settings, whose: str, *, tenant_id: str, client_id: str, certificate: bytes) -> Tokens:
+def certificate_tokens(
+    settings: Settings, whose: str, *, tenant_id: str, client_id: str, certificate: bytes, clock: Callable[[], float]
+) -> Tokens:
     """Return the tokens of a service principal that has a certificate: PEM, with the private key."""
     return IdentityTokens(
         settings,
         whose,
         lambda options: CertificateCredential(tenant_id, client_id, certificate_data=certificate, **options),
+        clock=clock,
     )
 
 
@@ -176,8 +202,8 @@ def _options(settings: Settings) -> dict[str, Any]:
         "read_timeout": settings.azure_read_timeout.total_seconds(),
         "retry_total": 0,
         "use_env_settings": False,
-        "raw_request_hook": _forget_status,
-        "raw_response_hook": _note_status,
+        "raw_request_hook": forget_answer,
+        "raw_response_hook": note_entra_answer,
     }
     if settings.azure_authority not in _KNOWN_AUTHORITIES:
         # It would be looked up at the public cloud's, which an air-gapped one does not reach.
@@ -201,6 +227,7 @@ def _of_environment(options: dict[str, Any]) -> TokenCredential:
     # It comes from the machine's own metadata service, by plain http: neither authority nor proxy has business there.
     for name in ("authority", "disable_instance_discovery", "connection_verify", "proxies"):
         options.pop(name, None)
+    options["raw_response_hook"] = note_metadata_answer
     return ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"), **options)
 
 
@@ -231,32 +258,3 @@ def _has_federated_token() -> bool:
 
 def _has_service_principal() -> bool:
     return bool(os.environ.get("AZURE_CLIENT_SECRET") or os.environ.get("AZURE_CLIENT_CERTIFICATE_PATH"))
-
-
-def _forget_status(_: PipelineRequest[Any]) -> None:
-    """Forget the answer before: of several requests for one token, the last counts, answered or not."""
-    _last.status = None
-
-
-def _note_status(response: PipelineResponse[Any, Any]) -> None:
-    """Note the HTTP status of an answer, which azure-identity keeps to itself."""
-    _last.status = response.http_response.status_code
-
-
-def _kind_of(error: Exception, whose: str) -> AzureError:
-    text = clean(str(error).split("\n", 1)[0], _EXCERPT).rstrip(".")
-    if any(isinstance(cause, (ServiceRequestError, ServiceResponseError)) for cause in _causes(error)):
-        return AzureUnavailable(f"No token: Entra or the metadata service could not be reached: {text}.")
-    if _last.status is not None and (_last.status >= _SERVER_ERROR or _last.status == _TOO_MANY):
-        return AzureUnavailable(f"No token: Entra or the metadata service failed: {text}.")
-    if isinstance(error, CredentialUnavailableError) or not isinstance(error, AzureCoreError):
-        return CredentialsNotFound(f"There are no credentials for {whose}: {text}.")
-    if isinstance(error, ClientAuthenticationError):
-        return AuthenticationFailed(f"Entra refused {whose}: {text}.")
-    return AzureUnavailable(f"No token: {text}.")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

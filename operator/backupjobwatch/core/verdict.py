@@ -70,6 +70,25 @@ def counts(watch: Watch, observation: Observation) -> bool:
     return observation.grace is Grace.ALWAYS or (observation.grace is Grace.UNTIL_SEEN and not watch.seen)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TroubleRun:
+    """Observations in a row whose trouble grace counts."""
+
+    length: int = 0
+    answer: int | None = None
+    """The last response that was counted (``AzureError.answer``)."""
+
+    def after(self, watch: Watch, observation: Observation) -> TroubleRun:
+        """Return the run after *observation*. A response that several attempts share counts once."""
+        if isinstance(observation, NotAsked):
+            return self
+        if not isinstance(observation, AzureError) or not counts(watch, observation):
+            return TroubleRun()
+        if observation.answer is not None and observation.answer == self.answer:
+            return self
+        return TroubleRun(length=self.length + 1, answer=observation.answer)
+
+
 def judge(  # the order of these questions is the contract
     watch: Watch,
     spec: WatchSpec,

@@ -13,7 +13,7 @@ from backupjobwatch.arm.credentials import personal_tokens
 from backupjobwatch.core.schedule import backoff, failures_after, until
 from backupjobwatch.core.spec import parse_spec
 from backupjobwatch.core.status import next_status
-from backupjobwatch.core.verdict import deadline
+from backupjobwatch.core.verdict import TroubleRun, deadline
 from backupjobwatch.core.watch import Watch
 from backupjobwatch.errors import AzureUnavailable, NotAsked
 from backupjobwatch.metrics.instruments import Metrics
@@ -69,12 +69,12 @@ async def _prove(client: ArmClient, tokens: Tokens) -> None:
 
 
 async def _follow_one(body: Body, observer: Observer, on_change: Callable[[Body], None]) -> None:
-    watch, run, failures = Watch.from_body(body), 0, 0
+    watch, run, failures = Watch.from_body(body), TroubleRun(), 0
     spec = parse_spec(watch.spec)
     while not watch.finished:
         look = await look_at(watch, observer, run=run)
         run, observation, now = look.run, look.observed.observation, datetime.now(UTC)
-        body["status"] = next_status(watch, observation, run=run, now=now, pinned=look.observed.pinned)
+        body["status"] = next_status(watch, observation, run=run.length, now=now, pinned=look.observed.pinned)
         on_change(body)
         watch = Watch.from_body(body)
         if not isinstance(observation, NotAsked):

@@ -1,0 +1,124 @@
+"""Classify why azure-identity got no token: by the last HTTP response, which it does not pass on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from azure.core.exceptions import (
+    AzureError as AzureCoreError,
+)
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from azure.identity import CredentialUnavailableError
+
+from backupjobwatch.core.texts import clean
+from backupjobwatch.core.times import parse_retry_after
+from backupjobwatch.errors import (
+    AuthenticationFailed,
+    AzureError,
+    AzureUnavailable,
+    CredentialsNotFound,
+    UnexpectedResponse,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from azure.core.pipeline import PipelineRequest, PipelineResponse
+
+LONGEST_WAIT: Final = timedelta(hours=1)
+"""The longest ``Retry-After`` that is honored."""
+_EXCERPT: Final = 400
+_PAGE_EXCERPT: Final = 100
+_RESULTS: Final = frozenset(("access_token", "token_endpoint", "tenant_discovery_endpoint"))
+"""Fields of which Entra's successful responses have at least one: a token, or one of the two discovery documents."""
+
+
+class _Last(threading.local):
+    """The last response to azure-identity in this thread."""
+
+    status: int | None = None
+    page: str | None = None
+    """The beginning of a response that Entra did not send."""
+    retry_after: timedelta | None = None
+
+
+_last = _Last()
+
+
+def forget_answer(_: PipelineRequest[Any] | None = None) -> None:
+    """Forget the last response: of several requests for one token, the last one counts."""
+    _last.status = _last.page = _last.retry_after = None
+
+
+def note_metadata_answer(response: PipelineResponse[Any, Any]) -> None:
+    """Note a response of the machine's metadata service."""
+    _last.status = response.http_response.status_code
+    retry_after = response.http_response.headers.get("Retry-After")
+    _last.retry_after = parse_retry_after(retry_after, now=datetime.now(UTC), limit=LONGEST_WAIT)
+
+
+def note_entra_answer(response: PipelineResponse[Any, Any]) -> None:
+    """Note a response from the authority's address, and whether Entra sent it."""
+    note_metadata_answer(response)
+    body = response.http_response.body()
+    if not _is_entras(_last.status, body):
+        _last.page = clean(body[:_PAGE_EXCERPT].decode(errors="replace"), _PAGE_EXCERPT) or "an empty body"
+
+
+def retry_after() -> timedelta | None:
+    """Return how long the last response asks to wait."""
+    return _last.retry_after
+
+
+@contextlib.contextmanager
+def noting_status() -> Iterator[Callable[[], int | None]]:
+    """Yield a function that returns the status of the last response to azure-identity within; None for no response."""
+    forget_answer()
+    yield lambda: _last.status
+
+
+def kind_of(error: Exception, whose: str) -> AzureError:
+    """Return the AzureError for *error*, which azure-identity raised for the identity *whose*."""
+    text = clean(str(error).split("\n", 1)[0], _EXCERPT).rstrip(".")
+    status = _last.status
+    if any(isinstance(cause, (ServiceRequestError, ServiceResponseError)) for cause in _causes(error)):
+        return AzureUnavailable(f"No token: Entra or the metadata service could not be reached: {text}.")
+    if status is not None and (status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS):
+        return AzureUnavailable(f"No token: Entra or the metadata service failed: {text}.")
+    if _last.page is not None:
+        return UnexpectedResponse(
+            f"No token: the response {status} of the authority is not Entra's: {_last.page}. "
+            "Check the proxy, the firewall and BACKUPJOBWATCH_AZURE_AUTHORITY."
+        )
+    if isinstance(error, CredentialUnavailableError) or not isinstance(error, AzureCoreError):
+        return CredentialsNotFound(f"There are no credentials for {whose}: {text}.")
+    if isinstance(error, ClientAuthenticationError):
+        return AuthenticationFailed(f"Entra refused {whose}: {text}.")
+    return AzureUnavailable(f"No token: {text}.")
+
+
+def _is_entras(status: int | None, body: bytes) -> bool:
+    """Tell whether Entra sent *body*: an OAuth error in JSON, or one of its results."""
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(payload, Mapping):
+        return False
+    return not _RESULTS.isdisjoint(payload) if status == HTTPStatus.OK else isinstance(payload.get("error"), str)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
