@@ -42,6 +42,7 @@ INFO = {
         ({"error": {"code": "C", "message": "", "details": [{"error": {"code": "C", "message": "M."}}]}}, "C: M."),
         ({"error": {"additionalInfo": [{"type": "UserFacingError", "info": INFO}]}}, "C: M. Retry."),
         ({"error": {"code": "C", "message": "Top.", "additionalInfo": [{"info": INFO}]}}, "C: Top. Retry."),
+        ({"error": {"code": "C", "message": "No stop", "additionalInfo": [{"info": INFO}]}}, "C: No stop. Retry."),
         ({"error": {"code": "T", "message": "Top.", "additionalInfo": [{"info": INFO}]}}, "T: Top."),
     ],
 )  # fmt: skip

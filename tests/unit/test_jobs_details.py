@@ -124,6 +124,10 @@ def test_error() -> None:
         ({"errorCode": "UserError"}, JobError(code="UserError", title=None, message=None, recommendations=())),
         ({"errorCode": 0, "errorString": "s"}, JobError(code=None, title=None, message="s", recommendations=())),
         ({"errorTitle": "t", "errorString": None}, JobError(code=None, title="t", message=None, recommendations=())),
+        (
+            {"errorCode": 5, "additionalDetails": "At net.tcp://a:1 or b."},
+            JobError(code="5", title=None, message=None, recommendations=(), cause="At [internal address] or b."),
+        ),
         ({"recommendations": "r"}, JobError(code=None, title=None, message=None, recommendations=("r",))),
         ({"recommendations": ["r", None, "", {}, 5]}, JobError(code=None, title=None, message=None, recommendations=("r", "5"))),
     ],

@@ -71,6 +71,10 @@ def test_retry_after_of_a_proxy(status: int, wait: int | None) -> None:
             "It says: Blocked by [internal address]",
         ),
         (b"Forbidden by policy.", "It says: Forbidden by policy"),
+        (
+            b"<Error><Message>&lt;Error&gt;&lt;Code&gt;Not &amp;amp; now&lt;/Code&gt;</Message>",
+            "It says: Not &amp; now",
+        ),
         (b"", "Its body is empty"),
         (b" \r\n", "Its body is empty"),
         (b"\x00\xff \r\n", "It says: \ufffd"),

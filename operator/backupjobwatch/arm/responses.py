@@ -218,7 +218,9 @@ def _describe_body(answer: Answer, payload: object) -> str:
     if page.startswith(_JSON_STARTS) or payload is not None:
         return "Its body is incomplete or unexpected JSON"
     title = _TITLE.search(page)
-    text = html.unescape((title and title["title"].strip()) or _MARKUP.sub(" ", page))
+    # Some XML errors contain another one, escaped.
+    text = html.unescape((title and title["title"].strip()) or page)
+    text = _MARKUP.sub(" ", text)
     return f"It says: {clean(text, _EXCERPT, redact_addresses=True).rstrip('.') or 'nothing'}"
 
 

@@ -75,8 +75,9 @@ def describe(error: JobError, *, details: str | None = None) -> str:
     """Write code, title and text of *error*, *details* if they add something, and the first recommendation."""
     head = " ".join(filter(None, (error.code, error.title)))
     text = ": ".join(filter(None, (head, error.message)))
-    extra = details if details and not _contains(text, details) else None
-    return " ".join(filter(None, (text, extra and f"Details: {_sentence(extra)}", *error.recommendations[:1])))
+    extra = f"Details: {details}" if details and not _contains(text, details) else ""
+    *parts, last = [part for part in (text, extra, *error.recommendations[:1]) if part] or [""]
+    return " ".join([*map(_sentence, parts), last])
 
 
 def _contained(read: Reader, error: Mapping[str, Any], *, depth: int) -> Iterator[JobError]:

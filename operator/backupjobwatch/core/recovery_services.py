@@ -94,6 +94,7 @@ def _errors(read: Reader, value: object) -> Iterator[JobError]:
             title=read.word(item.get("errorTitle")),
             message=read.word(item.get("errorString"), TEXT),
             recommendations=read.recommendations(item.get("recommendations")),
+            cause=read.word(item.get("additionalDetails"), TEXT),  # workload jobs, since 2023-02-01
         )
         if error.code or error.title or error.message or error.recommendations:
             yield error
