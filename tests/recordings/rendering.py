@@ -1,0 +1,144 @@
+"""Render recordings as statuses, with the parsers and ``next_status`` of the operator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from backupjobwatch.arm.responses import read_job, read_job_list, read_object
+from backupjobwatch.core import data_protection, recovery_services
+from backupjobwatch.core.arm_ids import JobId, VaultId, VaultKind
+from backupjobwatch.core.operations import read_operation
+from backupjobwatch.core.times import parse_time
+from backupjobwatch.errors import AzureError, JobNotFound
+from tests.recordings.problems import find_problems
+from tests.recordings.recording import Content, is_data_protection
+from tests.support.builders import OPERATION, RESOURCE_GROUP, SUBSCRIPTION, VAULT, VAULT_REF, edit, settle, watch_body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from backupjobwatch.core.jobs import Job
+    from backupjobwatch.core.observations import Observation, PinnedJob
+    from tests.recordings.recording import Recording
+
+RUN_TIME: Final = timedelta(minutes=10)
+"""How long after its start a running job is looked at."""
+_EPOCH: Final = datetime(2026, 3, 4, 14, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """What became of one answer, or of one item of it."""
+
+    recording: str
+    kind: str
+    phase: str = ""
+    reason: str
+    status: Mapping[str, Any] | None = None
+    problems: tuple[str, ...] = ()
+    is_skipped: bool = False
+    """Whether the operator has no reader for such an answer."""
+
+
+def render(recording: Recording) -> list[Rendered]:
+    """Render all of *recording*: a list has a result for each job. Nothing is raised: a crash is a problem."""
+    try:
+        return list(_READERS[recording.content](recording))
+    except Exception as error:  # noqa: BLE001 - a crash is what is looked for
+        return [_crash(recording, error)]
+
+
+def _job(recording: Recording) -> Iterator[Rendered]:
+    name = recording.body.get("name")
+    job_id = JobId(vault=_vault(recording.vault_kind), name=str(name))
+    yield from _statuses(recording, read_job(recording.answer, job_id, now=_EPOCH))
+
+
+def _jobs(recording: Recording) -> Iterator[Rendered]:
+    jobs, _ = read_job_list(recording.answer, _vault(recording.vault_kind), now=_EPOCH)
+    if not jobs:
+        yield Rendered(recording=recording.name, kind=recording.kind, reason="(an empty list)")
+    for job in jobs:
+        yield from _statuses(recording, job)
+
+
+def _rows(recording: Recording) -> Iterator[Rendered]:
+    """The operator does not query Resource Graph: its rows are read as jobs that a GET returned."""
+    for row in recording.body["data"]:
+        parse = data_protection.parse_job if is_data_protection(row) else recovery_services.parse_job
+        yield from _statuses(recording, parse(row))
+
+
+def _operation(recording: Recording) -> Iterator[Rendered]:
+    """Render an operation. If it names its jobs, the status is that of the next poll, which does not find them yet."""
+    body = watch_body({"operationId": OPERATION, "vault": {**VAULT_REF, "kind": "RecoveryServices"}})
+    now = parse_time(recording.body.get("startTime")) or _EPOCH
+    pinned: Sequence[PinnedJob] = ()
+    observation: Observation
+    try:
+        found = read_operation(read_object(recording.answer, now=now))
+        if isinstance(found, tuple):
+            pinned, observation = found, JobNotFound("Azure knows no such job yet.")
+        else:
+            observation = found
+    except AzureError as error:
+        observation = error
+    yield _settled(recording, settle(body, observation, now, run=1, pinned=pinned))
+
+
+def _error(recording: Recording) -> Iterator[Rendered]:
+    try:
+        read_object(recording.answer, now=_EPOCH)
+    except AzureError as error:
+        yield _settled(recording, settle(watch_body(), error, _EPOCH, run=1))
+    else:
+        raise AssertionError("the answer was not read as an error")
+
+
+def _other(recording: Recording) -> Iterator[Rendered]:
+    yield Rendered(recording=recording.name, kind=recording.kind, reason="(skipped: no reader)", is_skipped=True)
+
+
+_READERS: Final[Mapping[Content, Callable[[Recording], Iterator[Rendered]]]] = {
+    Content.JOB: _job,
+    Content.JOBS: _jobs,
+    Content.ROWS: _rows,
+    Content.OPERATION: _operation,
+    Content.ERROR: _error,
+    Content.OTHER: _other,
+}
+
+
+def _statuses(recording: Recording, job: Job) -> Iterator[Rendered]:
+    """Render the job for a watch that does not accept warnings; the problems of one that does count too."""
+    now = job.end_time
+    if now is None:
+        now = _EPOCH if job.start_time is None else job.start_time + RUN_TIME
+    strict, tolerant = (
+        _settled(recording, settle(edit(watch_body(), completedWithWarnings=accept), job, now))
+        for accept in ("Failed", "Succeeded")
+    )
+    yield replace(strict, problems=tuple(dict.fromkeys((*strict.problems, *tolerant.problems))))
+
+
+def _settled(recording: Recording, body: Mapping[str, Any]) -> Rendered:
+    status = body["status"]
+    return Rendered(
+        recording=recording.name,
+        kind=recording.kind,
+        phase=status["phase"],
+        reason=status["reason"],
+        status=status,
+        problems=tuple(find_problems(body)),
+    )
+
+
+def _crash(recording: Recording, error: Exception) -> Rendered:
+    problem = f"crash: {type(error).__name__}: {str(error)[:200]}"
+    return Rendered(recording=recording.name, kind=recording.kind, reason="(crash)", problems=(problem,))
+
+
+def _vault(kind: VaultKind) -> VaultId:
+    return VaultId(subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, name=VAULT, kind=kind)
