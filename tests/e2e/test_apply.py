@@ -9,16 +9,11 @@ import pytest
 import yaml
 
 from backupjobwatch.constants import KIND
-from tests.contract.kustomizations import COMPONENTS, IDENTITIES, OVERLAYS, build
 from tests.contract.project import ROOT
 from tests.support.builders import JOB_ID
-from tests.support.monitoring_kinds import monitoring_kinds
 from tests.support.samples import FILES, every_object, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from demo.controlplane import Kubectl
 
 Manifest = dict[str, Any]
@@ -123,27 +118,3 @@ def test_defaults(kubectl: Kubectl, namespace: str, name: str, apply: str) -> No
         live = json.loads(kubectl("get", "bjw", "w", "-n", namespace, "-o", "json").stdout)
         last = json.loads(live["metadata"]["annotations"][LAST_APPLIED])
         assert three_way_patch(last["spec"], body["spec"], live["spec"]) == {}
-
-
-@pytest.fixture(scope="module")
-def _monitoring(kubectl: Kubectl) -> Iterator[None]:
-    with monitoring_kinds(kubectl):
-        yield
-
-
-@pytest.mark.parametrize("overlay", OVERLAYS)
-@pytest.mark.usefixtures("_monitoring")
-def test_overlays(kubectl: Kubectl, namespace: str, tmp_path: Path, overlay: str) -> None:
-    """Each overlay, with all components, is unchanged when it is applied again: no list of ours lacks a value that is filled in."""
-    components = [*COMPONENTS, *(name for name in IDENTITIES if name not in overlay)]
-    build(tmp_path, overlay, *components, namespace=namespace)
-    kubectl("apply", "-k", str(tmp_path))
-    try:
-        for _ in range(2):
-            said = kubectl("apply", "-k", str(tmp_path)).stdout.splitlines()
-            changed = [line for line in said if not line.endswith(" unchanged")]
-            # kubectl always sends the selector of a budget, which it has to replace as a whole.
-            assert [line for line in changed if not line.startswith("poddisruptionbudget.policy/")] == []
-            assert kubectl("diff", "-k", str(tmp_path)).stdout == ""
-    finally:
-        kubectl("delete", "-k", str(tmp_path), "--wait=false", "--ignore-not-found")

@@ -1,0 +1,49 @@
+"""Applying the same overlay again changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from demo.controlplane import Kubectl, running_control_plane
+from tests.contract.kustomizations import COMPONENTS, IDENTITIES, OVERLAYS, build
+from tests.support.monitoring_kinds import monitoring_kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from demo.controlplane import ControlPlane
+
+
+@pytest.fixture(scope="module")
+def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
+    """Kubectl, on a control plane of these tests only: an admission policy takes effect for some time after its deletion."""
+    del control_plane  # where there is none, these tests are skipped
+    with running_control_plane() as own:
+        yield Kubectl(own)
+
+
+@pytest.fixture(scope="module")
+def _monitoring(kubectl: Kubectl) -> Iterator[None]:
+    with monitoring_kinds(kubectl):
+        yield
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.usefixtures("_monitoring")
+def test_overlays(kubectl: Kubectl, namespace: str, tmp_path: Path, overlay: str) -> None:
+    """Each overlay, with all components, is unchanged when it is applied again: no list of ours lacks a value that is filled in."""
+    components = [*COMPONENTS, *(name for name in IDENTITIES if name not in overlay)]
+    build(tmp_path, overlay, *components, namespace=namespace)
+    kubectl("apply", "-k", str(tmp_path))
+    try:
+        for _ in range(2):
+            said = kubectl("apply", "-k", str(tmp_path)).stdout.splitlines()
+            changed = [line for line in said if not line.endswith(" unchanged")]
+            # kubectl always sends the selector of a budget, which it has to replace as a whole.
+            assert [line for line in changed if not line.startswith("poddisruptionbudget.policy/")] == []
+            assert kubectl("diff", "-k", str(tmp_path)).stdout == ""
+    finally:
+        kubectl("delete", "-k", str(tmp_path), "--wait=false", "--ignore-not-found")
