@@ -38,12 +38,12 @@ class Hold:
         """How many requests were held so far."""
         return self._arrivals
 
-    def wait_arrived(self, timeout: float = 10.0) -> None:
+    def wait_arrived(self, timeout: float = 60.0) -> None:
         """Block this thread until a matching request has arrived."""
         if not self._first.wait(timeout):
             raise TimeoutError(f"no request arrived that matches {self._path.pattern}")
 
-    async def arrived(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - the twin of wait_arrived
+    async def arrived(self, timeout: float = 60.0) -> None:  # noqa: ASYNC109 - the twin of wait_arrived
         """Wait as :meth:`wait_arrived` does, without blocking the event loop."""
         async with asyncio.timeout(timeout):
             await self._first.opened()

@@ -98,7 +98,7 @@ class AzureSimulator(HostedServer):
         """Forget the requests so far."""
         self._recorder.clear()
 
-    def wait_requests(self, count: int, *, path: str | None = None, timeout: float = 10.0) -> tuple[RequestRecord, ...]:
+    def wait_requests(self, count: int, *, path: str | None = None, timeout: float = 60.0) -> tuple[RequestRecord, ...]:
         """Block this thread until *count* requests were made; TimeoutError when they were not in time."""
         return self._recorder.wait(count, path=path, timeout=timeout)
 
@@ -107,7 +107,7 @@ class AzureSimulator(HostedServer):
         count: int,
         *,
         path: str | None = None,
-        timeout: float = 10.0,  # noqa: ASYNC109 - as wait_requests
+        timeout: float = 60.0,  # noqa: ASYNC109 - as wait_requests
     ) -> tuple[RequestRecord, ...]:
         """Wait as :meth:`wait_requests` does, without blocking the event loop."""
         return await self._recorder.arrived(count, path=path, timeout=timeout)

@@ -42,7 +42,7 @@ def get(sim: AzureSimulator, vault: Vault) -> Iterator[Get]:
             asked: dict[str, Any] = {
                 "method": "GET",
                 "headers": TOKEN,
-                "timeout": 5.0,
+                "timeout": 60.0,
                 "allow_redirects": False,
             } | options
             return session.request(url=sim.url + path, params={"api-version": version} if version else None, **asked)

@@ -223,4 +223,4 @@ async def test_probes_are_answered(monkeypatch: pytest.MonkeyPatch, container: d
             for answer, status in ((True, 200), (False, 503)):
                 answers[probe] = answer
                 url = f"http://127.0.0.1:{free}{asked['path']}"
-                assert (await asyncio.to_thread(requests.get, url, timeout=5)).status_code == status
+                assert (await asyncio.to_thread(requests.get, url, timeout=60)).status_code == status

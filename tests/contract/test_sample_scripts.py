@@ -57,7 +57,7 @@ def run(step: Mapping[str, Any], folder: Path, az: Az) -> subprocess.CompletedPr
         env={"PATH": az.path(os.environ["PATH"]), **identity, **environment},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 

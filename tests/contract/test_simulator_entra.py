@@ -169,7 +169,7 @@ def test_error_bodies(world: World, form: dict[str, str], number: int, error: st
         form,
         headers={"client-request-id": "corr-1"},
         verify=world.options["connection_verify"],
-        timeout=5,
+        timeout=60,
     )
     body = answer.json()
     assert answer.status_code == (401 if error == "invalid_client" else 400)
@@ -184,12 +184,12 @@ def test_discovery(world: World) -> None:
     """The OpenID configuration and the instance discovery name endpoints of the simulator itself."""
     verify = world.options["connection_verify"]
     path = f"{world.entra.url}/{TENANT}/v2.0/.well-known/openid-configuration"
-    configuration = requests.get(path, verify=verify, timeout=5).json()
+    configuration = requests.get(path, verify=verify, timeout=60).json()
     assert configuration["token_endpoint"] == f"{world.entra.url}/{TENANT}/oauth2/v2.0/token"
     asked = {"authorization_endpoint": f"{world.entra.url}/{TENANT}/oauth2/v2.0/authorize"}
-    known = requests.get(f"{world.entra.url}/common/discovery/instance", asked, verify=verify, timeout=5).json()
+    known = requests.get(f"{world.entra.url}/common/discovery/instance", asked, verify=verify, timeout=60).json()
     assert known["tenant_discovery_endpoint"] == path
-    assert requests.get(f"{world.entra.url}/else", verify=verify, timeout=5).status_code == 404
+    assert requests.get(f"{world.entra.url}/else", verify=verify, timeout=60).status_code == 404
 
 
 @pytest.mark.parametrize("fault", [Fault.server_error(status=503), Fault.reset(), Fault.html()], ids=lambda f: f.kind)

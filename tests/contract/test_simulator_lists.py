@@ -90,7 +90,7 @@ def test_new_jobs_do_not_shift_pages(sim: AzureSimulator, vault: Vault) -> None:
     sim.lists.page_size = 3
     first = ask(sim, f"{vault.id}/backupJobs").json()
     vault.add_job(vm_job("job-17", start_time=f"{DAY}T17:30:00Z"))
-    second = requests.get(first["nextLink"], headers=TOKEN, timeout=5).json()
+    second = requests.get(first["nextLink"], headers=TOKEN, timeout=60).json()
     assert [job["name"] for job in second["value"]] == ["job-13", "job-12"]
 
 

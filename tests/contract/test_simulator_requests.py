@@ -26,7 +26,7 @@ def test_holds(sim: AzureSimulator, get: Get, vault: Vault, state_as_of: Any, st
         assert not held.done()
         assert hold.arrivals == 1
         hold.release()
-        assert held.result(timeout=5).json()["properties"] == {"status": status}
+        assert held.result(timeout=60).json()["properties"] == {"status": status}
         assert get(job_path(job="j")).json()["properties"] == {"status": "after"}
 
 
@@ -37,7 +37,7 @@ def test_faults_meet_held_requests(sim: AzureSimulator, get: Get) -> None:
         hold.wait_arrived()
         sim.faults.add(Fault.throttled())
         hold.release()
-        assert held.result(timeout=5).status_code == 429
+        assert held.result(timeout=60).status_code == 429
 
 
 def test_records_requests(sim: AzureSimulator, get: Get) -> None:

@@ -19,7 +19,7 @@ def ask(
     provider = path.casefold().partition("/providers/")[2].partition("/")[0]
     names = {"filter": "$filter", "skip_token": "$skipToken"}
     asked = {"api-version": version or VERSIONS[provider]} | {names[name]: value for name, value in query.items()}
-    return requests.get(sim.url + path, asked, headers={"Authorization": f"Bearer {token}"}, timeout=5)
+    return requests.get(sim.url + path, asked, headers={"Authorization": f"Bearer {token}"}, timeout=60)
 
 
 def follow(sim: AzureSimulator, path: str, **query: str) -> list[list[dict[str, Any]]]:
@@ -27,7 +27,7 @@ def follow(sim: AzureSimulator, path: str, **query: str) -> list[list[dict[str, 
     answer = ask(sim, path, **query)
     pages = [answer.json()["value"]]
     while link := answer.json().get("nextLink"):
-        answer = requests.get(link, headers=TOKEN, timeout=5)
+        answer = requests.get(link, headers=TOKEN, timeout=60)
         assert answer.status_code == 200, answer.text
         pages.append(answer.json()["value"])
     return pages

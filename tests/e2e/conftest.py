@@ -112,7 +112,7 @@ def install_crd(cluster: Cluster) -> None:
     kubectl = Kubectl(cluster)
     if CRD.exists():
         kubectl("apply", "--server-side", "-f", str(CRD))
-        kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD))
+        kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRD))
 
 
 @pytest.fixture(scope="session")
@@ -243,5 +243,5 @@ def http_(control_plane: ControlPlane) -> Http:
 def gadgets(kubectl: Kubectl, namespace: str) -> str:
     """The path of gadgets in a namespace of the test's own."""
     kubectl("apply", "-f", "-", stdin=json.dumps(GADGET_CRD))
-    kubectl("wait", "--for=condition=Established", "crd/gadgets.test.example.com", "--timeout=10s")
+    kubectl("wait", "--for=condition=Established", "crd/gadgets.test.example.com", "--timeout=60s")
     return f"/apis/test.example.com/v1/namespaces/{namespace}/gadgets"

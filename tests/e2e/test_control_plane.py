@@ -26,7 +26,7 @@ class TestCluster:
         kubectl("delete", "ns", "x", "--dry-run=server")
         assert "Active" in kubectl("get", "ns", "x").stdout
         kubectl("create", "sa", "-n", "x", "bot")
-        kubectl("delete", "ns", "x", "--timeout=10s")
+        kubectl("delete", "ns", "x", "--timeout=60s")
         assert "NotFound" in kubectl("get", "ns", "x", ok=False).stderr
         assert "bot" not in kubectl("get", "sa", "-A").stdout
 
@@ -43,14 +43,14 @@ class TestCluster:
         refused = until(lambda: kubectl("create", "cm", "late", "-n", "leaving", "--dry-run=server", ok=False).stderr)
         assert "being terminated" in refused
         kubectl("patch", "cm", "held", "-n", "leaving", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
-        kubectl("wait", "--for=delete", "ns/leaving", "--timeout=10s")
+        kubectl("wait", "--for=delete", "ns/leaving", "--timeout=60s")
 
     def test_namespace_goes_with_a_crd(self, kubectl: Kubectl, namespace: str) -> None:
         """A namespace is gone after its deletion, also when the CRD of what it holds is deleted at the same time."""
         crd = json.loads(json.dumps(GADGET_CRD).replace("gadget", "widget").replace("Gadget", "Widget"))
         widget = {"apiVersion": "test.example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}
         kubectl("apply", "-f", "-", stdin=json.dumps(crd))
-        kubectl("wait", "--for=condition=Established", "crd/widgets.test.example.com", "--timeout=10s")
+        kubectl("wait", "--for=condition=Established", "crd/widgets.test.example.com", "--timeout=60s")
         create = ("create", "-f", "-")
         until(lambda: not kubectl(*create, "--dry-run=server", stdin=json.dumps(widget), ok=False).returncode)
         for number in range(3):
@@ -60,7 +60,7 @@ class TestCluster:
             kubectl("delete", "ns", name, "--wait=false")
         kubectl("delete", "crd/widgets.test.example.com", "--wait=false")
         for number in range(3):
-            kubectl("wait", "--for=delete", f"ns/with-widget-{number}", "--timeout=20s")
+            kubectl("wait", "--for=delete", f"ns/with-widget-{number}", "--timeout=60s")
 
     def test_stale_version_conflicts(self, kubectl: Kubectl, namespace: str) -> None:
         """An update that was made for an older version is refused, and changes nothing."""
@@ -109,7 +109,7 @@ class TestCluster:
     def test_foreground_delete(self, kubectl: Kubectl, namespace: str) -> None:
         """A foreground deletion ends, though no garbage collector is there to end it."""
         kubectl("create", "cm", "d", "-n", namespace)
-        kubectl("delete", "cm", "d", "-n", namespace, "--cascade=foreground", "--timeout=5s")
+        kubectl("delete", "cm", "d", "-n", namespace, "--cascade=foreground", "--timeout=60s")
 
     def test_generate_name(self, http_: Http, gadgets: str) -> None:
         """Objects that ask for it get names of their own."""
@@ -159,7 +159,7 @@ class TestCluster:
         made["status"] = {"conditions": [{"type": "Ready", "status": "True"}]}
         timer = threading.Timer(0.5, http_, ("PUT", f"{gadgets}/one/status", made))
         timer.start()
-        kubectl(*wait, "--timeout=10s")
+        kubectl(*wait, "--timeout=60s")
         timer.join()
 
     def test_describe_shows_events(self, kubectl: Kubectl, http_: Http, gadgets: str, namespace: str) -> None:

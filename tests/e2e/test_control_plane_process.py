@@ -31,7 +31,7 @@ class TestProcess:
     def test_no_certificate_no_entry(self, control_plane: ControlPlane) -> None:
         """Without the kubeconfig's certificate, nobody on this machine gets in."""
         context = ssl.create_default_context(cafile=str(control_plane.directory / "ca.pem"))
-        connection = http.client.HTTPSConnection(urlsplit(control_plane.url).netloc, context=context, timeout=10)
+        connection = http.client.HTTPSConnection(urlsplit(control_plane.url).netloc, context=context, timeout=60)
         try:
             with pytest.raises((OSError, http.client.HTTPException)):  # noqa: PT012  # TLS 1.3 tells at the first read
                 connection.request("GET", "/api")

@@ -57,7 +57,7 @@ def test_target_of_a_running_watch(operator: OperatorProcess, watches: Watches, 
     time.sleep(1.1)  # times are written in whole seconds
     with jobs.hold(second) as hold:
         watches.edit("w", jobResourceId=second)
-        hold.wait_arrived(40)
+        hold.wait_arrived()
     after = watches.until_phase("w", "Running")["status"]
     assert after["job"]["entityFriendlyName"] == "vm-second"
     assert after["watchStartTime"] > before["watchStartTime"]
@@ -146,7 +146,7 @@ def test_suspended(operator: OperatorProcess, kubectl: Kubectl, watches: Watches
     assert kubectl(*wait, "--timeout=1s", ok=False).returncode == 1
     assert len(jobs.requests(job)) == asked
     watches.edit("w", suspend=False)
-    kubectl(*wait, "--timeout=40s")
+    kubectl(*wait, "--timeout=60s")
     watches.until_event("w", "JobCompleted")
     reasons = [event["reason"] for event in watches.events("w")]
     assert sorted(reasons) == ["JobCompleted", "JobInProgress", "Suspended"]
@@ -169,7 +169,7 @@ def test_two_watches_of_one_job(operator: OperatorProcess, watches: Watches, job
     job = jobs.completed()
     with jobs.hold(job) as hold:
         watches.create("one", jobResourceId=job)
-        hold.wait_arrived(40)
+        hold.wait_arrived()
         watches.create("two", jobResourceId=job.upper())
         time.sleep(1)
         assert hold.arrivals == 1

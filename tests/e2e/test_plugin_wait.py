@@ -65,7 +65,7 @@ def test_codes(
 def test_return_on_both(plugin: Plugin, written: Written, control_plane: ControlPlane, example: str, code: int) -> None:
     """It returns when the job ends, well or badly, and tells meanwhile what happens, on standard error."""
     written.create("nightly")
-    waited = Waited(plugin, control_plane, "nightly", "--timeout", "40s")
+    waited = Waited(plugin, control_plane, "nightly", "--timeout", "60s")
     written.become("nightly", RUNNING)
     assert waited.process.stderr is not None
     assert any("Running" in line for line in iter(waited.process.stderr.readline, ""))
@@ -114,7 +114,7 @@ def test_old_outcome_does_not_answer(plugin: Plugin, written: Written, control_p
     written.edit("nightly", pollInterval="1m")
     assert plugin("wait", "nightly", "--timeout", "0").returncode == 124
     written.edit("nightly", jobResourceId=written.create("other")["spec"]["jobResourceId"])
-    waited = Waited(plugin, control_plane, "nightly", "--timeout", "40s")
+    waited = Waited(plugin, control_plane, "nightly", "--timeout", "60s")
     written.become("nightly", FAILED)
     assert waited.end()[0] == 1
 
@@ -130,7 +130,7 @@ def test_missing(plugin: Plugin, written: Written) -> None:
 def test_deleted(plugin: Plugin, written: Written, control_plane: ControlPlane, again: bool) -> None:  # noqa: FBT001
     """A watch that is deleted is 3, and a new one of its name does not answer for it."""
     written.create("nightly")
-    waited = Waited(plugin, control_plane, "nightly", "--timeout", "40s")
+    waited = Waited(plugin, control_plane, "nightly", "--timeout", "60s")
     written.delete("nightly")
     if again:
         written.create("nightly")
@@ -145,7 +145,7 @@ def test_deleted_during_an_outage(
 ) -> None:
     """The same where the API server was gone meanwhile: the uid tells."""
     written.create("nightly")
-    waited = Waited(plugin, control_plane, "nightly", "--timeout", "40s")
+    waited = Waited(plugin, control_plane, "nightly", "--timeout", "60s")
     assert waited.process.stderr is not None
     assert any("Unseen" in line for line in iter(waited.process.stderr.readline, ""))
     faults.gone(spare="^e2e-test")
@@ -163,7 +163,7 @@ def test_outage(plugin: Plugin, written: Written, faults: Faults) -> None:
     written.create("nightly")
     written.become("nightly", DONE)
     faults.gone(spare="^e2e-test")
-    process = plugin.start("wait", "nightly", "--timeout", "40s")
+    process = plugin.start("wait", "nightly", "--timeout", "60s")
     assert process.stderr is not None
     assert "trying again" in process.stderr.readline()
     faults.back()
@@ -182,7 +182,7 @@ def test_passing_trouble(plugin: Plugin, written: Written, faults: Faults, statu
     written.create("nightly")
     written.become("nightly", DONE)
     faults.add(Fault(path="/backupjobwatches", agent=AGENT, status=status, times=2))
-    assert plugin("wait", "nightly", "--timeout", "40s").returncode == 0
+    assert plugin("wait", "nightly", "--timeout", "60s").returncode == 0
 
 
 def test_no_access(plugin: Plugin, written: Written, faults: Faults) -> None:
@@ -203,15 +203,15 @@ def test_access_that_expired(plugin: Plugin, written: Written, faults: Faults) -
     written.create("nightly")
     written.become("nightly", DONE)
     faults.add(Fault(path="/backupjobwatches", agent=AGENT, status=401, times=1))
-    assert plugin("wait", "nightly", "--timeout", "40s").returncode == 0
+    assert plugin("wait", "nightly", "--timeout", "60s").returncode == 0
     faults.add(Fault(path="/backupjobwatches", agent=AGENT, status=401, times=2))
-    assert plugin("wait", "nightly", "--timeout", "40s").returncode == 3
+    assert plugin("wait", "nightly", "--timeout", "60s").returncode == 3
 
 
 def test_suspended(plugin: Plugin, written: Written, control_plane: ControlPlane) -> None:
     """A suspended watch is waited for, and is said to be one; it counts once it is resumed."""
     written.create("nightly", suspend=True)
-    waited = Waited(plugin, control_plane, "nightly", "--timeout", "40s")
+    waited = Waited(plugin, control_plane, "nightly", "--timeout", "60s")
     assert waited.process.stderr is not None
     assert any("is suspended" in line for line in iter(waited.process.stderr.readline, ""))
     written.edit("nightly", suspend=False)

@@ -58,17 +58,17 @@ def test_end(own_operators: Operators, watches: Watches, jobs: Jobs, number: sig
     own_operators.start(NAMESPACES=watches.namespace).wait_ready()
     watches.create("w", jobResourceId=jobs.start())
     watches.until_phase("w", "Running")
-    assert seconds_to_end(own_operators, watches, number) < 4.5
+    assert seconds_to_end(own_operators, watches, number) < 30
 
 
 def test_end_during_a_poll(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
-    """SIGTERM ends an operator within ten seconds though Azure does not answer; nothing is written after it."""
+    """SIGTERM ends an operator within its grace period although Azure does not answer; nothing is written after it."""
     own_operators.start(NAMESPACES=watches.namespace).wait_ready()
     job = jobs.completed()
     with jobs.hold(job) as hold:
         watches.create("w", jobResourceId=job)
-        hold.wait_arrived(40)
-        assert seconds_to_end(own_operators, watches, signal.SIGTERM) < 10
+        hold.wait_arrived()
+        assert seconds_to_end(own_operators, watches, signal.SIGTERM) < 30
     assert watches.get("w")["status"] == {"observedGeneration": -1}
 
 
@@ -78,7 +78,7 @@ def test_end_during_an_answer(own_operators: Operators, watches: Watches, jobs: 
     job = jobs.completed()
     with jobs.hold(job) as hold:
         watches.create("w", jobResourceId=job)
-        hold.wait_arrived(40)
+        hold.wait_arrived()
         time.sleep(0.5)  # in its first moments kopf is slow to stop
         operator.send(signal.SIGTERM)
         time.sleep(0.5)
@@ -94,7 +94,7 @@ def test_end_before_the_start(own_operators: Operators, watches: Watches, faults
     started = time.monotonic()
     operator.send(signal.SIGTERM)
     assert operator.wait() == 0
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
 
 
 def test_text_logs(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:

@@ -18,7 +18,7 @@ def test_target_edited_during_a_poll(operator: OperatorProcess, watches: Watches
     old, new = jobs.completed(), jobs.start()
     with jobs.hold(old) as hold:
         watches.create("w", jobResourceId=old)
-        hold.wait_arrived(40)
+        hold.wait_arrived()
         watches.edit("w", jobResourceId=new)
     body = watches.until_phase("w", "Running")
     assert body["status"]["job"]["name"] == name_of(new)
@@ -34,7 +34,7 @@ def test_finished_target_edited_during_a_poll_of_the_next(
     watches.until_phase("w", "Succeeded")
     with jobs.hold(second) as hold:
         watches.edit("w", jobResourceId=second)
-        hold.wait_arrived(40)
+        hold.wait_arrived()
         watches.edit("w", jobResourceId=third)
     body = watches.until_phase("w", "Running")
     assert body["status"]["job"]["name"] == name_of(third)
@@ -47,7 +47,7 @@ def test_other_fields_edited_during_a_poll(operator: OperatorProcess, watches: W
     job = jobs.completed()
     with jobs.hold(job) as hold:
         watches.create("w", jobResourceId=job)
-        hold.wait_arrived(40)
+        hold.wait_arrived()
         watches.edit("w", pollInterval="5m")
     body = watches.until_phase("w", "Succeeded")
     assert body["metadata"]["generation"] == 2
@@ -60,7 +60,7 @@ def test_suspended_during_a_poll(operator: OperatorProcess, watches: Watches, jo
     job = jobs.completed()
     with jobs.hold(job) as hold:
         watches.create("w", jobResourceId=job)
-        hold.wait_arrived(40)
+        hold.wait_arrived()
         watches.edit("w", suspend=True)
     watches.until_reason("w", "Suspended")
     assert phase(watches.get("w")) == "Pending"
@@ -74,7 +74,7 @@ def test_made_anew_during_a_poll(operator: OperatorProcess, watches: Watches, jo
     old, new = jobs.completed(), jobs.start()
     with jobs.hold(old) as hold:
         first = watches.create("w", jobResourceId=old)
-        hold.wait_arrived(40)
+        hold.wait_arrived()
         watches.delete("w")
         second = watches.create("w", jobResourceId=new)
         watches.until_phase("w", "Running")
@@ -92,7 +92,7 @@ def test_made_anew_with_the_same_target_during_a_poll(operator: OperatorProcess,
     job = jobs.completed()
     with jobs.hold(job) as hold:
         watches.create("w", jobResourceId=job)
-        hold.wait_arrived(40)
+        hold.wait_arrived()
         watches.delete("w")
         twin = watches.create("w", jobResourceId=job)
     body = watches.until_phase("w", "Succeeded")

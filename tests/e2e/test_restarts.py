@@ -79,7 +79,7 @@ def test_killed_during_a_poll(own_operators: Operators, watches: Watches, jobs: 
     operator = start(own_operators, watches)
     with jobs.hold(job) as hold:
         watches.create("w", jobResourceId=job)
-        hold.wait_arrived(40)
+        hold.wait_arrived()
         operator.kill()
     assert watches.get("w")["status"] == {"observedGeneration": -1}
     start(own_operators, watches)

@@ -146,7 +146,7 @@ def test_missed_deletion_and_creation(own_operators: Operators, watches: Watches
     old, new = jobs.completed(), jobs.start()
     with jobs.hold(old) as hold:
         watches.create("w", jobResourceId=old)
-        hold.wait_arrived(40)
+        hold.wait_arrived()
         faults.swallow_events(f"/{watches.namespace}/backupjobwatches$", {"DELETED", "ADDED", "MODIFIED"})
         watches.delete("w")
         watches.create("w", jobResourceId=new)

@@ -93,7 +93,7 @@ def write(folder: Path, resources: list[str], **more: Any) -> None:
 
 def watch(kubectl: Kubectl) -> None:
     """Create a watch."""
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", CRD)
+    kubectl("wait", "--for=condition=Established", "--timeout=60s", CRD)
     kubectl("apply", "-f", "-", stdin=json.dumps(WATCH))
 
 

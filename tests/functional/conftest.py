@@ -89,7 +89,7 @@ def open_client(sim: AzureSimulator) -> Iterator[OpenClient]:
 
         yield open_client
     for thread in azure_threads():
-        thread.join(1.0)
+        thread.join(60.0)
     assert azure_threads() == []
 
 
@@ -145,7 +145,7 @@ def start(api: KubernetesApi, sim: AzureSimulator, caplog: pytest.LogCaptureFixt
 
     yield start
     for thread in azure_threads():  # told to end, they do so on their own
-        thread.join(1.0)
+        thread.join(60.0)
     assert azure_threads() == []
     defects = [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
     assert [text for text in defects if "a step failed" in text or "Exception in callback" in text] == []

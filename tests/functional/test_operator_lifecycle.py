@@ -104,7 +104,7 @@ async def test_a_stop_does_not_wait_for_azure_for_ever(
 ) -> None:
     """A poll that does not end is left behind within Kubernetes' patience, and the next process makes its own."""
     hold = sim.hold()
-    async with start(azure_total_timeout="20s") as operator:
+    async with start(azure_total_timeout="60s") as operator:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
         await hold.arrived()
         operator.finish()
@@ -112,7 +112,7 @@ async def test_a_stop_does_not_wait_for_azure_for_ever(
         await asyncio.sleep(0.1)
         operator.advance(30)
         await ended(operator)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
         hold.release()
     async with start():
         await api.status(phase="Succeeded")

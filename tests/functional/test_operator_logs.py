@@ -124,6 +124,6 @@ async def _operator(sim: AzureSimulator, **variables: str) -> AsyncIterator[asyn
 
 
 async def _lines_of(process: asyncio.subprocess.Process) -> list[str]:
-    log = (await asyncio.wait_for(process.communicate(), 30))[0].decode()
+    log = (await asyncio.wait_for(process.communicate(), 60))[0].decode()
     hear("the log of a process", log)
     return log.splitlines()

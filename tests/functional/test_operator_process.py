@@ -61,7 +61,7 @@ async def test_a_signal_ends_it_gracefully(
         started = time.monotonic()
         log = await _log_of(process)
     assert process.returncode == 0, log
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
     assert "Traceback" not in log
 
 

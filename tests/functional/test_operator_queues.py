@@ -37,7 +37,7 @@ def watch_each(api: KubernetesApi, vault: Vault, names: Sequence[str]) -> None:
 async def crowd(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, hold: Hold) -> None:
     """Have so many wait to be written that others do not begin, and then the others."""
     watch_each(api, vault, NAMES[:FIRST])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(sim.requests) < FIRST:  # noqa: ASYNC110 -- nobody tells of it
             await asyncio.sleep(0.02)
     await hold.all_arrived(WRITES_AT_ONCE, settle=1.0)
@@ -48,7 +48,7 @@ async def crowd(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator:
 
 async def nothing_begun(operator: Operator) -> None:
     """Wait until nothing is under way."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while operator.begun:  # noqa: ASYNC110 -- nobody tells of it
             await asyncio.sleep(0.05)
 

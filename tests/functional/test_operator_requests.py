@@ -29,7 +29,7 @@ async def test_a_request_is_acknowledged_after_the_poll_that_it_asks_for(
     asked = time.monotonic()
     api.annotate(reconcile_fluxcd_io__requestedAt="one")
     status = await api.status(phase="Succeeded")
-    assert time.monotonic() - asked < 1.0
+    assert time.monotonic() - asked < 60  # far less than the interval
     assert (status["lastHandledReconcileAt"], status["observedGeneration"]) == ("one", 1)
     assert len(sim.requests) == 2
 

@@ -46,7 +46,7 @@ async def stand(api: KubernetesApi) -> AsyncIterator[Stand]:
 async def why_lost(elector: Elector) -> str:
     """Wait until the Lease is lost; return why."""
     assert elector._task is not None
-    await asyncio.wait({elector._task}, timeout=5)
+    await asyncio.wait({elector._task}, timeout=60)
     assert isinstance(elector.failure, LeaseLost)
     assert not elector.leading
     return str(elector.failure)

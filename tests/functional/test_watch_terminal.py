@@ -104,7 +104,7 @@ def test_a_signal_waits_for_nobody(sim: AzureSimulator, going: str, number: sign
     watching.process.send_signal(number)
     done = watching.wait()
     assert (done.code, done.out, done.err) == (code, "", "")
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
 
 
 def test_interrupted_before_it_begins(sim: AzureSimulator) -> None:

@@ -136,7 +136,7 @@ async def test_an_answer_without_end() -> None:
         receiver.answer("endless")
         began = time.monotonic()
         await sender.post(Endpoint(receiver.url), HEADERS, BODY)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
 
 
 async def test_no_answer() -> None:

@@ -72,7 +72,7 @@ class Http:
     def open(
         self, method: str, path: str, body: Any = None, agent: str = "test", **headers: str
     ) -> Iterator[http.client.HTTPResponse]:
-        connection = http.client.HTTPSConnection(self.address, context=self.tls, timeout=20)
+        connection = http.client.HTTPSConnection(self.address, context=self.tls, timeout=60)
         try:
             data = None if body is None else json.dumps(body)
             content = {"Content-Type": "application/json", "User-Agent": agent}
@@ -103,11 +103,11 @@ class Http:
 
         thread = threading.Thread(target=read)
         thread.start()
-        assert watching.begun.wait(10)
+        assert watching.begun.wait(60)
         try:
             yield watching
         finally:
-            thread.join(20)
+            thread.join(60)
         assert watching.ended.is_set()
 
 

@@ -70,7 +70,7 @@ class Jobs:
 
     def wait_requests(self, count: int, job_id: str) -> None:
         """Block until Azure was asked *count* times about a job."""
-        self._azure.wait_requests(count, path=name_of(job_id), timeout=40)
+        self._azure.wait_requests(count, path=name_of(job_id), timeout=60)
 
     def _set(self, name: str, example: str, item: str) -> None:
         job: dict[str, Any] = payload(example)

@@ -160,7 +160,7 @@ class KubernetesApi:
 
         return await self.until(look)
 
-    async def until(self, look: Callable[[], _T | None], *, within: float = 10.0) -> _T:
+    async def until(self, look: Callable[[], _T | None], *, within: float = 60.0) -> _T:
         """Wait for *look* to find something, looking whenever something has happened; return what it found."""
         try:
             async with asyncio.timeout(within):

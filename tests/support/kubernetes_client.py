@@ -66,7 +66,7 @@ class KubernetesClient:
             params=query,
             data=None if body is None else json.dumps(body),
             headers={"Content-Type": content_type},
-            timeout=20,
+            timeout=60,
         )
         return Answer(response.status_code, response.json())
 
@@ -121,14 +121,14 @@ class Recording:
         sock = self._connection.sock if self._connection else None
         if sock is not None:
             socket.socket.shutdown(sock, socket.SHUT_RDWR)
-        self._thread.join(10)
+        self._thread.join(60)
 
     def moments(self, namespace: str = "", name: str = "") -> list[Moment]:
         """List what was seen so far, of one object or namespace or of all."""
         with self._news:
             return [each for each in self._moments if _fits(each, namespace, name)]
 
-    def wait(self, namespace: str, name: str, seen: Callable[[Moment], bool], seconds: float = 10.0) -> None:
+    def wait(self, namespace: str, name: str, seen: Callable[[Moment], bool], seconds: float = 60.0) -> None:
         """Block until a moment of an object was *seen*."""
         with self._news:
             met = self._news.wait_for(
@@ -138,7 +138,7 @@ class Recording:
             raise TimeoutError(f"the watch stream did not tell of {namespace}/{name}")
 
     def _list(self) -> str:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             connection, response = self._open(WATCHES)
             listing = json.load(response)

@@ -76,12 +76,12 @@ class Hold:
 
     async def arrived(self) -> None:
         """Wait until a request has arrived."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self._first.wait()
 
     async def all_arrived(self, count: int, *, settle: float = 0.3) -> None:
         """Wait until so many requests are held, and *settle* seconds for what there may be besides: there are no more."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.arrivals < count:  # noqa: ASYNC110 -- only the first wakes anybody
                 await asyncio.sleep(0.02)
         await asyncio.sleep(settle)

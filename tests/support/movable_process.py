@@ -78,7 +78,7 @@ class MovableOperator:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             answer: dict[str, int] = json.loads(await self.process.stdout.readline())
         return answer
 
@@ -108,7 +108,7 @@ async def running_movable(azure: str, log: Path, **settings: str) -> AsyncIterat
         yield MovableOperator(process)
         assert process.stdin is not None
         process.stdin.close()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert await process.wait() == 0
     finally:
         if process.returncode is None:

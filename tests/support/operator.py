@@ -67,7 +67,7 @@ class Operator:
 
     async def advance_until(self, look: Callable[[], object]) -> None:
         """Let time pass, ten seconds at a time, until *look* finds something."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not look():
                 self.advance(10)
                 await asyncio.sleep(0.05)
@@ -89,7 +89,7 @@ class Operator:
     async def stop(self) -> None:
         """Stop it gracefully; raises what it failed with."""
         self.finish()
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.join, 20.0)
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join, 60.0)
         assert not self._thread.is_alive(), "the operator does not stop"
         if self._failure is not None:
             raise self._failure

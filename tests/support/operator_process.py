@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 
 _FOREIGN = re.compile(r"(BACKUPJOBWATCH|AZURE|KUBERNETES|IDENTITY|MSI)_")
-_PATIENCE = 40.0
+_PATIENCE = 60.0
 
 
 def backupjobwatch(*args: str) -> list[str]:
@@ -86,7 +86,7 @@ class OperatorProcess:
     def probe(self, name: str) -> int | None:
         """Return the HTTP status of a probe; None where nobody answers."""
         with contextlib.suppress(requests.RequestException):
-            return requests.get(f"http://127.0.0.1:{self._port}/{name}", timeout=5).status_code
+            return requests.get(f"http://127.0.0.1:{self._port}/{name}", timeout=30).status_code
         return None
 
     @property

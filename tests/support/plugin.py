@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 PROGRAMS: Final = ("kubectl-bjw", "kubectl_complete-bjw")
 AGENT: Final = r"^kubectl-bjw/"
-PATIENCE: Final = 40.0
+PATIENCE: Final = 60.0
 _INSTALLED: Final = Path(sys.executable).parent
 
 

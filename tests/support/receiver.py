@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Step = int | str | tuple[int, str]
 """How a request is answered: a status, one with Retry-After, ``hang``, ``reset``, ``endless``, or where to redirect to."""
-PATIENCE: Final = 40.0
+PATIENCE: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,14 +26,14 @@ class Scrape:
     async def of(cls, operator: Operator) -> Self:
         """Scrape an operator."""
         url = f"http://127.0.0.1:{operator.settings.metrics_port}/metrics"
-        answer = await asyncio.to_thread(requests.get, url, timeout=10)
+        answer = await asyncio.to_thread(requests.get, url, timeout=60)
         answer.raise_for_status()
         return cls(answer.text)
 
     @classmethod
     async def until(cls, operator: Operator, look: Callable[[Self], object]) -> Self:
         """Scrape until *look* likes what it sees."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not look(scrape := await cls.of(operator)):  # noqa: ASYNC110 -- a scrape wakes nobody
                 await asyncio.sleep(0.05)
         return scrape

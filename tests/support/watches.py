@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 THEIRS: Final = "example.com/theirs"
 """A finalizer of somebody else's."""
-PATIENCE: Final = 40.0
-"""Seconds: three times what anything takes on a machine that has nothing else to do."""
+PATIENCE: Final = 60.0
+"""Seconds to wait for a condition: enough on a busy machine."""
 _OK = 400
 _NOT_FOUND = 404
 
