@@ -62,7 +62,7 @@ endif
 
 # Tests wait more than they compute: several processes per core are faster.
 test-end-to-end: setup  ## Run the tests against a real API server, one for each of 3 processes
-	$(BIN)/coverage run -m pytest --numprocesses=$(or $(WORKERS),3) tests/e2e
+	$(BIN)/coverage run -m pytest --numprocesses=$(or $(WORKERS),3) --dist=loadfile tests/e2e
 
 test-in-process: setup  ## Run all other tests, in 5 processes (WORKERS=N changes the number, WORKERS=0 runs them in one)
 	$(BIN)/coverage run -m pytest --numprocesses=$(or $(WORKERS),5) --ignore=tests/e2e

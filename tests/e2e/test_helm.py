@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.helm import CHART, run_helm
+from tests.support.operator_process import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     Helm = Callable[..., str]
 
 CRD = "crd/backupjobwatches.azurebackup.dev"
+
+
+@pytest.fixture(autouse=True)
+def _crd_applied_by_server(kubectl: Kubectl) -> None:
+    """Have the CRD as ``kubectl apply --server-side`` leaves it, whatever other tests did to it: helm sees managers."""
+    kubectl("patch", CRD, "--type=json", "-p", '[{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]')
+    kubectl("apply", "--server-side", "-f", str(ROOT / "crds" / "backupjobwatches.azurebackup.dev.yaml"))
 
 
 @pytest.fixture

@@ -75,7 +75,9 @@ def run(kubectl: Kubectl, folder: Path, script: str) -> str:
     done = subprocess.run(
         ["/bin/sh", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    # kubectl deletes the namespace first. On a busy machine, what is in it is gone before kubectl deletes that too.
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("Error from server (NotFound)")]
+    assert done.returncode == 0 or not errors, done.stdout + done.stderr
     return done.stdout
 
 
