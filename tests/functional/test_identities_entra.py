@@ -59,7 +59,7 @@ async def test_trouble_with_entra_is_a_matter_of_time(
         started = time.monotonic()
         tenant.watch(vault.set_job(JOB_NAME, job_payload()), field, graceSeconds=0)
         status = await api.status(phase="Pending")
-        assert time.monotonic() - started < 2.5
+        assert time.monotonic() - started < 30
         assert status["reason"] == "AzureUnavailable", status["message"]
         assert "troubleSince" not in status
         for _ in range(30):  # some seven polls, backed off
