@@ -6,11 +6,13 @@ import json
 from typing import TYPE_CHECKING, Final
 
 import pytest
+import yaml
 
 from backupjobwatch import __version__
 from backupjobwatch.settings import PREFIX, Settings
 from tests.contract.chart import refusal, render
 from tests.contract.kustomizations import env_of, pod_of
+from tests.contract.markdown import blocks
 from tests.contract.pod_security import violations
 from tests.contract.project import load, pick, read
 
@@ -176,3 +178,13 @@ def test_refuses_two_identities(tmp_path: Path) -> None:
     """The operator has one Azure identity, or none."""
     client = "azure.workloadIdentity.clientId=00000000-0000-0000-0000-000000000000"
     assert "not both" in refusal(tmp_path, client, "azure.servicePrincipal.secretName=s")
+
+
+def test_a_private_ca(tmp_path: Path) -> None:
+    """The document's values mount the CA file where its setting says."""
+    (text,) = (each for each in blocks(read("docs/azure-access.md"), "yaml") if "extraVolumes" in each)
+    objects = render(tmp_path, yaml.safe_load(text))
+    path = env_of(objects)["BACKUPJOBWATCH_AZURE_CA_FILE"]
+    (volume,) = (each for each in pod_of(objects)["volumes"] if "configMap" in each)
+    (mount,) = (each for each in pod_of(objects)["containers"][0]["volumeMounts"] if each["name"] == volume["name"])
+    assert (volume["configMap"]["name"], path) == ("azure-ca", f"{mount['mountPath']}/ca.pem")

@@ -202,3 +202,18 @@ def test_admission_policy_is_about_our_kind(tmp_path: Path) -> None:
     assert (rule["apiGroups"], rule["resources"]) == ([GROUP], ["backupjobwatches"])
     assert policy["spec"]["failurePolicy"] == "Fail"
     assert binding["spec"] == {"policyName": policy["metadata"]["name"], "validationActions": ["Deny", "Audit"]}
+
+
+def test_a_private_ca(tmp_path: Path) -> None:
+    """The document's kustomization mounts the CA file where its setting says."""
+    (text,) = (each for each in blocks(read("docs/azure-access.md"), "yaml") if "configMapGenerator" in each)
+    (tmp_path / "ca.pem").write_text("a certificate")
+    manifests = os.path.relpath(MANIFESTS, tmp_path)
+    (tmp_path / "kustomization.yaml").write_text(text.replace("[manifests/", f"[{manifests}/"))
+    objects = kustomize(tmp_path)
+    path = env_of(objects)["BACKUPJOBWATCH_AZURE_CA_FILE"]
+    (volume,) = (each for each in pod_of(objects)["volumes"] if "configMap" in each)
+    (mount,) = (each for each in pod_of(objects)["containers"][0]["volumeMounts"] if each["name"] == volume["name"])
+    config_map = pick(objects, "ConfigMap")
+    assert volume["configMap"]["name"] == config_map["metadata"]["name"]
+    assert path in {f"{mount['mountPath']}/{name}" for name in config_map["data"]}

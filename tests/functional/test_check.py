@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.canary import TOKEN
+from demo.simulator import AzureSimulator, EntraSimulator, Fault
+from demo.simulator.tokens import TENANT_ID
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload
+from tests.support.canary import TOKEN, WORD
 from tests.support.command import invoke
 from tests.support.operator import free_port
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from click.testing import Result
 
-    from demo.simulator import AzureSimulator
+    from demo.simulator import Vault
     from tests.support.kubernetes import KubernetesApi
 
 
@@ -30,10 +35,10 @@ def _development(sim: AzureSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKUPJOBWATCH_PROBE_PORT", str(free_port()))
 
 
-async def command(name: str) -> Result:
+async def command(name: str, *options: str) -> Result:
     """Run a command in a thread: it has an event loop of its own."""
     logging.disable(logging.NOTSET)  # `check` disables it for its process
-    return await asyncio.to_thread(invoke, name)
+    return await asyncio.to_thread(invoke, name, *options)
 
 
 async def test_all_is_well(api: KubernetesApi, sim: AzureSimulator) -> None:
@@ -124,3 +129,68 @@ async def test_no_cluster() -> None:
         assert result.exit_code == 1
         assert "no access to a Kubernetes API server" in result.output
         assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+async def test_azure_is_asked(api: KubernetesApi, sim: AzureSimulator, vault: Vault) -> None:
+    """A request to Azure needs no permission; with --job, that job is read."""
+    result = await command("check")
+    assert (result.exit_code, [request.path for request in sim.requests]) == (0, ["/subscriptions"])
+    assert f"Azure: {sim.url} answers and accepts the token." in result.stdout
+    result = await command("check", "--job", vault.set_job(JOB_NAME, job_payload()))
+    assert result.exit_code == 0
+    assert f"Azure: the job {JOB_NAME} can be read. Its status is Completed." in result.stdout
+    result = await command("check", "--job", vault.job_id(OTHER_JOB_NAME))
+    assert (result.exit_code, "Azure: JobNotVisible:" in result.stdout) == (1, True)
+    result = await command("check", "--job", "nightly")
+    assert (result.exit_code, "not of the form" in result.output) == (2, True)
+
+
+@pytest.mark.parametrize("fault", [Fault.html(status=200), Fault.html(status=404), Fault.unauthorized(), Fault.reset()])
+async def test_azure_does_not_answer(api: KubernetesApi, sim: AzureSimulator, fault: Fault) -> None:
+    """A proxy's page, a refused token or no answer at all is a failure."""
+    sim.faults.add(fault, times=None)
+    result = await command("check")
+    assert result.exit_code == 1
+    assert "accepts the token" not in result.stdout
+    assert "can be listed" in result.stdout
+
+
+async def test_a_private_ca(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`check` notices a certificate that is not trusted, and a file that has none; the setting makes it trusted."""
+    async with AzureSimulator(tls=True, tokens={TOKEN: "demo-principal"}) as private:
+        monkeypatch.setenv("BACKUPJOBWATCH_AZURE_ENDPOINT", private.url)
+        result = await command("check")
+        assert (result.exit_code, "TLS certificate or handshake is not acceptable" in result.stdout) == (1, True)
+        ca_file = tmp_path / "ca.pem"
+        monkeypatch.setenv("BACKUPJOBWATCH_AZURE_CA_FILE", str(ca_file))
+        for text in (None, "no certificate"):
+            if text is not None:
+                ca_file.write_text(text)
+            result = await command("check")
+            assert result.exit_code == 2
+            assert (
+                f"BACKUPJOBWATCH_AZURE_CA_FILE must be a PEM file of CA certificates, got '{ca_file}'" in result.output
+            )
+        ca_file.write_text(private.ca_pem)
+        result = await command("check")
+        assert result.exit_code == 0, result.output
+
+
+async def test_a_private_ca_of_entra(
+    api: KubernetesApi, sim: AzureSimulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The same file is for Entra."""
+    async with EntraSimulator(tokens=sim.tokens) as entra:
+        client_id, secret = "c11e0000-5e1f-4000-8000-000000000000", f"client-secret-{WORD}"
+        entra.add_application(client_id).add_secret(secret)
+        monkeypatch.delenv("BACKUPJOBWATCH_DEVELOPMENT_TOKEN")
+        monkeypatch.setenv("AZURE_TENANT_ID", TENANT_ID)
+        monkeypatch.setenv("AZURE_CLIENT_ID", client_id)
+        monkeypatch.setenv("AZURE_CLIENT_SECRET", secret)
+        monkeypatch.setenv("BACKUPJOBWATCH_AZURE_AUTHORITY", entra.url)
+        result = await command("check")
+        assert (result.exit_code, "Azure: AzureUnavailable" in result.stdout) == (1, True)
+        (tmp_path / "ca.pem").write_text(entra.ca_pem)
+        monkeypatch.setenv("BACKUPJOBWATCH_AZURE_CA_FILE", str(tmp_path / "ca.pem"))
+        result = await command("check")
+        assert result.exit_code == 0, result.output

@@ -22,7 +22,7 @@ from backupjobwatch.arm.token_answers import noting_status
 from backupjobwatch.arm.transport import Transport
 from backupjobwatch.core.arm_ids import VaultKind
 from backupjobwatch.core.operations import read_operation
-from backupjobwatch.errors import AzureError, AzureUnavailable, UnexpectedResponse
+from backupjobwatch.errors import AzureError, AzureUnavailable, JobNotFound, UnexpectedResponse, VaultNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,7 @@ _log = logging.getLogger(__name__)
 MAX_PAGES: Final = 50
 """Pages of one list. Azure's have some hundred jobs."""
 
+_SUBSCRIPTIONS_VERSION: Final = "2022-12-01"
 _CLAIMS = re.compile(r'\bclaims="(?P<claims>[^"]+)"')
 _Value = TypeVar("_Value")
 
@@ -95,6 +96,18 @@ class ArmClient:
     async def get_token(self, tokens: Tokens) -> None:
         """Find out whether a token can be had."""
         await self._in_thread(lambda: self._token(tokens))
+
+    async def check(self, tokens: Tokens) -> None:
+        """Make a request that needs no permission, and raise AzureError unless ARM accepts the token."""
+
+        def read() -> None:
+            answer = self._get(
+                "list_jobs", tokens, "/subscriptions", urlencode({"api-version": _SUBSCRIPTIONS_VERSION})
+            )
+            with contextlib.suppress(JobNotFound, VaultNotFound):
+                read_object(answer, now=datetime.now(UTC))
+
+        await self._in_thread(read)
 
     def close(self) -> None:
         """Let go of threads and connections; requests under way end within their time-outs."""

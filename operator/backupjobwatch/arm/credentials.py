@@ -208,8 +208,8 @@ def _options(settings: Settings) -> dict[str, Any]:
     if settings.azure_authority not in _KNOWN_AUTHORITIES:
         # It would be looked up at the public cloud's, which an air-gapped one does not reach.
         options["disable_instance_discovery"] = True
-    if settings.azure_authority_ca_file:
-        options["connection_verify"] = settings.azure_authority_ca_file
+    if ca_file := settings.azure_authority_ca_file or settings.azure_ca_file:
+        options["connection_verify"] = ca_file
     if settings.proxies:
         options["proxies"] = settings.proxies
     return options

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +21,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NameResolutionError
 
 from backupjobwatch.arm.responses import Answer
-from backupjobwatch.errors import AzureUnavailable, UnexpectedResponse
+from backupjobwatch.errors import AzureUnavailable, SettingsError, UnexpectedResponse
+from backupjobwatch.settings import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -114,8 +116,9 @@ class Transport:
         adapter = _Adapter(pool_maxsize=settings.azure_connections, pool_block=True)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
-        if ca_file is not None:
-            self._session.verify = ca_file
+        _check_ca_file("AZURE_CA_FILE", settings.azure_ca_file)
+        _check_ca_file("AZURE_AUTHORITY_CA_FILE", settings.azure_authority_ca_file)
+        self._session.verify = ca_file or settings.azure_ca_file or True
 
     def get(self, path: str, *, query: str, headers: Mapping[str, str], token: str) -> Answer:
         """GET *path* (percent-encoded, absolute) from the endpoint.
@@ -164,11 +167,21 @@ class Transport:
             _deadline.reset(token)
 
 
+def _check_ca_file(name: str, path: str) -> None:
+    """Report an unusable file at start: otherwise each request fails as if Azure were down."""
+    try:
+        if path:
+            ssl.create_default_context(cafile=path)
+    except OSError as error:
+        reason = error.strerror or "no certificates in it"
+        raise SettingsError(f"{PREFIX}{name} must be a PEM file of CA certificates, got {path!r}: {reason}") from None
+
+
 _WORDS: Final = {
     NameResolutionError: "the name of its host could not be resolved",
     requests.ConnectTimeout: "no connection within the time-out",
     requests.ReadTimeout: "no answer within the time-out",
-    requests.exceptions.SSLError: "its TLS certificate or handshake is not acceptable",
+    requests.exceptions.SSLError: "its TLS certificate or handshake is not acceptable (BACKUPJOBWATCH_AZURE_CA_FILE)",
     requests.exceptions.ProxyError: "the proxy does not let us through",
 }
 

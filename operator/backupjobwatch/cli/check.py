@@ -12,6 +12,7 @@ import click
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import operator_tokens
 from backupjobwatch.cli.environment import complain, read_settings
+from backupjobwatch.core.arm_ids import JobId
 from backupjobwatch.errors import AzureError, ObjectGone, SettingsError, StoreError
 from backupjobwatch.leader import lease_namespace
 from backupjobwatch.metrics.instruments import Metrics
@@ -22,28 +23,40 @@ if TYPE_CHECKING:
 
 
 @click.command()
-def check() -> None:
-    """Print the settings, and find out whether they work.
+@click.option("--job", "job_id", metavar="ID", help="Resource ID of a job to read with the operator's identity.")
+def check(job_id: str | None) -> None:
+    """Print the settings and check that they work.
 
-    Asks for a token and lists the watches. Exits with 1 where either fails, with 2 where a setting is wrong.
+    Gets a token, sends a request to Azure Resource Manager, and lists the watches. Exits with 1 if one of these fails,
+    and with 2 if a setting or the job ID is wrong.
     """
+    try:
+        job = None if job_id is None else JobId.parse(job_id)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--job") from error
     settings = read_settings()
     logging.disable()
     for variable, value in settings.describe().items():
         click.echo(f"{variable}={value}")
     try:
-        failures = asyncio.run(_failures(settings))
+        failures = asyncio.run(_failures(settings, job))
     except SettingsError as error:
         complain(error)
     sys.exit(1 if failures else 0)
 
 
-async def _failures(settings: Settings) -> int:
+async def _failures(settings: Settings, job_id: JobId | None) -> int:
     failures = 0
     client = ArmClient(settings, Metrics())
     try:
-        await client.get_token(operator_tokens(settings))
+        tokens = operator_tokens(settings)
+        await client.get_token(tokens)
         click.echo("Azure: a token could be had.")
+        await client.check(tokens)
+        click.echo(f"Azure: {settings.azure_endpoint} answers and accepts the token.")
+        if job_id is not None:
+            job = (await client.get_job(tokens, job_id)).value
+            click.echo(f"Azure: the job {job_id.name} can be read. Its status is {job.status}.")
     except AzureError as error:
         failures += 1
         click.echo(f"Azure: {error.reason}: {error}")
