@@ -218,3 +218,18 @@ async def test_a_negative_remainder_slows_down(open_poller: OpenPoller, sim: Azu
         counts.append(len(sim.requests))
     assert counts[0] < 300 * 2 * 0.1
     assert counts[1] > 300 * 2 * 0.7
+
+
+async def test_a_429_to_a_renewed_token_is_heeded(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+    """401 with claims, then 429: no request before Retry-After is over, and then the job is read."""
+    (job_id,), poller = job_ids(vault, 1), open_poller()
+    sim.faults.add(Fault.claims_challenge(), times=1)
+    throttled = sim.faults.add(Fault.throttled(retry_after=60), times=1)
+    with pytest.raises(Throttled):
+        await ask(poller, job_id)
+    pass_time(50)
+    with pytest.raises(NotAsked):
+        await ask(poller, job_id)
+    assert (throttled.used, len(sim.requests)) == (1, 2)
+    pass_time(11)
+    assert (await ask(poller, job_id)).name == job_id.name

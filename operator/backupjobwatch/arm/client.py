@@ -11,18 +11,34 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from urllib.parse import quote, urlencode
+from weakref import WeakKeyDictionary
 
 from backupjobwatch import __version__
-from backupjobwatch.arm.responses import Answer, next_path, read_job, read_job_list, read_object, remaining_requests
+from backupjobwatch.arm.responses import (
+    Answer,
+    next_path,
+    pause_after,
+    read_job,
+    read_job_list,
+    read_object,
+    remaining_requests,
+)
 from backupjobwatch.arm.token_answers import noting_status
 from backupjobwatch.arm.transport import Transport
-from backupjobwatch.core.arm_ids import VaultKind
+from backupjobwatch.core.arm_ids import VaultKind, fold_case
 from backupjobwatch.core.operations import read_operation
-from backupjobwatch.errors import AzureError, AzureUnavailable, JobNotFound, UnexpectedResponse, VaultNotFound
+from backupjobwatch.errors import (
+    AzureError,
+    AzureUnavailable,
+    JobNotFound,
+    Throttled,
+    UnexpectedResponse,
+    VaultNotFound,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,12 +75,15 @@ class ArmClient:
 
     def __init__(self, settings: Settings, metrics: Metrics, *, ca_file: str | None = None) -> None:
         self._metrics = metrics
+        self._clock: Callable[[], float] = time.monotonic
         self._endpoint = settings.azure_endpoint
         self._queries = {
             VaultKind.RECOVERY_SERVICES: {"api-version": settings.azure_api_version},
             VaultKind.BACKUP_VAULT: {"api-version": settings.azure_data_protection_api_version},
         }
         self._transport = Transport(settings, ca_file=ca_file)
+        self._pauses: WeakKeyDictionary[Tokens, dict[str, float]] = WeakKeyDictionary()
+        """When Azure accepts requests again, by identity and subscription."""
         self._threads = ThreadPoolExecutor(settings.azure_connections, thread_name_prefix="azure")
 
     async def get_job(self, tokens: Tokens, job_id: JobId) -> Reading[Job]:
@@ -115,7 +134,9 @@ class ArmClient:
         self._transport.close()
 
     async def _in_thread(self, read: Callable[[], _Value]) -> _Value:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, read)
+        loop = asyncio.get_running_loop()
+        self._clock = loop.time  # the clock of the poller's budgets, which keep the same pauses
+        return await loop.run_in_executor(self._threads, read)
 
     def _query(self, vault: VaultId, **more: str) -> str:
         return urlencode({**self._queries[vault.kind], **more}, quote_via=quote)
@@ -129,6 +150,8 @@ class ArmClient:
             while (path, query) not in visited:
                 if len(visited) == MAX_PAGES:
                     raise UnexpectedResponse(f"Azure's list of the vault's jobs has more than {MAX_PAGES} pages.")
+                if visited:
+                    self._await_pause(tokens, path)
                 visited.add((path, query))
                 answer = self._get("list_jobs", tokens, path, query)
                 page, link = read_job_list(answer, vault, now=datetime.now(UTC))
@@ -142,12 +165,26 @@ class ArmClient:
             raise
 
     def _get(self, operation: str, tokens: Tokens, path: str, query: str) -> Answer:
-        answer = self._send(operation, path, query, self._token(tokens))
+        answer = self._send(operation, tokens, path, query, self._token(tokens))
         if answer.status == HTTPStatus.UNAUTHORIZED and answer.is_from_azure:
             # Expired between two clocks, revoked, or challenged (continuous access evaluation): once, not in a loop.
             claims = _claims(answer.headers.get("WWW-Authenticate", ""))
-            answer = self._send(operation, path, query, self._token(tokens, claims=claims, renewed=True))
+            token = self._token(tokens, claims=claims, renewed=True)
+            self._await_pause(tokens, path)
+            answer = self._send(operation, tokens, path, query, token)
         return answer
+
+    def _await_pause(self, tokens: Tokens, path: str) -> None:
+        """Refuse a request during a pause that began after the caller was admitted, such as a retry or a next page."""
+        left = self._pauses.get(tokens, {}).get(_subscription(path), 0.0) - self._clock()
+        if left > 0:
+            wait = timedelta(seconds=left)
+            raise Throttled("Azure refuses requests until its Retry-After is over.", retry_after=wait)
+
+    def _note_pause(self, tokens: Tokens, path: str, answer: Answer) -> None:
+        if wait := pause_after(answer, now=datetime.now(UTC)):
+            until = self._clock() + wait.total_seconds()
+            self._pauses.setdefault(tokens, {})[_subscription(path)] = until
 
     def _token(self, tokens: Tokens, *, claims: str | None = None, renewed: bool = False) -> str:
         started = time.monotonic()
@@ -163,7 +200,7 @@ class ArmClient:
                 if status() is not None or unreachable:  # else it was in the cache, or there was nobody to ask
                     self._metrics.observe_request("token", status(), time.monotonic() - started)
 
-    def _send(self, operation: str, path: str, query: str, token: str) -> Answer:
+    def _send(self, operation: str, tokens: Tokens, path: str, query: str, token: str) -> Answer:
         client_request_id = str(uuid.uuid4())
         headers = {
             "Accept": "application/json",
@@ -175,6 +212,7 @@ class ArmClient:
         answer: Answer | None = None
         try:
             answer = self._transport.get(path, query=query, headers=headers, token=token)
+            self._note_pause(tokens, path, answer)
             return answer
         finally:
             seconds = time.monotonic() - started
@@ -189,6 +227,10 @@ class ArmClient:
                     "seconds": round(seconds, 3),
                 },
             )
+
+
+def _subscription(path: str) -> str:
+    return fold_case("/".join(path.split("/")[1:3]))
 
 
 def _claims(challenge: str) -> str | None:

@@ -175,6 +175,13 @@ def _not_from_azure(answer: Answer, payload: object, now: datetime) -> AzureErro
     return kind(message, retry_after=retry_after, request_id=answer.request_id)
 
 
+def pause_after(answer: Answer, *, now: datetime) -> timedelta | None:
+    """Return how long *answer* forbids further requests; None if it does not."""
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return _retry_after(answer, Throttled, now)
+    return _retry_after(answer, AzureUnavailable, now) if _is_server_error(answer) else None
+
+
 def _is_server_error(answer: Answer) -> bool:
     return answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
