@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
+
+from backupjobwatch.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,11 +33,18 @@ def open_port(port: int) -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def listening(runner: web.AppRunner, port: int) -> AsyncIterator[int]:
-    """Serve *runner* on *port* while entered. Yield the port, which is another one if *port* is 0."""
+async def listening(runner: web.AppRunner, port: int, *, setting: str) -> AsyncIterator[int]:
+    """Serve *runner* on *port* while entered. Yield the port, which is another one if *port* is 0.
+
+    Raises SettingsError, with the name of the *setting*, if the port is not available.
+    """
     await runner.setup()
     try:
-        server = open_port(port)
+        try:
+            server = open_port(port)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise SettingsError(f"{setting}: port {port} is not available ({reason}). Set a free port.") from error
         await web.SockSite(runner, server).start()
         yield int(server.getsockname()[1])
     finally:

@@ -31,6 +31,6 @@ async def serve_probes(port: int, *, alive: Callable[[], bool], ready: Callable[
     app.router.add_get("/healthz", answer(alive))  # type: ignore[arg-type]
     app.router.add_get("/readyz", answer(ready))  # type: ignore[arg-type]
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=0)  # as for metrics
-    async with listening(runner, port) as number:
+    async with listening(runner, port, setting="BACKUPJOBWATCH_PROBE_PORT") as number:
         _log.info("Started the probe server: port %d", number)
         yield

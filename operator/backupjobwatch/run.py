@@ -29,7 +29,7 @@ RETRY: Final = 5.0
 async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
     """Run until *stop* is set, or a signal says so.
 
-    StoreError where there is no way to an API server, SettingsError where none to a Lease; LeaseLost where that went
+    Raises StoreError without an API server, SettingsError without a Lease or a free port, LeaseLost when the Lease went
     to another, or cannot be renewed.
     """
     stop = stop or asyncio.Event()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import backupjobwatch
+from backupjobwatch.listener import open_port
 from tests.support.builders import JOB_NAME, job_payload
 from tests.support.canary import TOKEN, hear
 from tests.support.kubernetes import EVENT_POSTS
@@ -71,6 +72,18 @@ async def test_wrong_settings_end_it_at_once() -> None:
         log = await _log_of(process)
     assert process.returncode == 2
     assert "BACKUPJOBWATCH_HEARTBEAT: write a duration such as 30s" in log
+
+
+@pytest.mark.parametrize("setting", ["PROBE_PORT", "METRICS_PORT"])
+async def test_a_taken_port_ends_it_with_the_setting(api: KubernetesApi, sim: AzureSimulator, setting: str) -> None:
+    """`backupjobwatch run` exits with code 2 and names the setting if another process listens on the port."""
+    with open_port(0) as taken:
+        port = taken.getsockname()[1]
+        async with _process(sim, **{f"BACKUPJOBWATCH_{setting}": str(port)}) as process:
+            log = await _log_of(process)
+    assert process.returncode == 2
+    assert f"BACKUPJOBWATCH_{setting}: port {port} is not available" in log
+    assert "Traceback" not in log
 
 
 async def test_no_api_server_ends_it_with_the_reason() -> None:

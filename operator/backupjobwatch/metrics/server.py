@@ -33,7 +33,7 @@ async def serve_metrics(port: int, metrics: Metrics) -> AsyncIterator[None]:
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=0)
     napping = asyncio.create_task(_measure_lag(metrics), name="event-loop-lag")
     try:
-        async with listening(runner, port) as number:
+        async with listening(runner, port, setting="BACKUPJOBWATCH_METRICS_PORT") as number:
             _log.info("Started the metrics server: port %d", number)
             yield
     finally:
