@@ -36,7 +36,7 @@ def report(results: Iterable[Rendered]) -> tuple[str, int]:
     lines += [f"{each.recording}: {problem}" for each in every for problem in each.problems]
     skipped = sum(each.is_skipped for each in every)
     lines.append(
-        f"{len({each.recording for each in every})} files, {sum(each.status is not None for each in every)} statuses, "
+        f"{len({each.recording for each in every})} files, {sum(each.body is not None for each in every)} statuses, "
         f"{skipped} skipped, {sum(problems.values())} with problems"
     )
     return "\n".join(lines), int(bool(problems))

@@ -36,7 +36,8 @@ class Rendered:
     kind: str
     phase: str = ""
     reason: str
-    status: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | None = None
+    """The watch with its status."""
     problems: tuple[str, ...] = ()
     is_skipped: bool = False
     """Whether the operator has no reader for such an answer."""
@@ -130,7 +131,7 @@ def _settled(recording: Recording, body: Mapping[str, Any]) -> Rendered:
         kind=recording.kind,
         phase=status["phase"],
         reason=status["reason"],
-        status=status,
+        body=body,
         problems=tuple(find_problems(body)),
     )
 

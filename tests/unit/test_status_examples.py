@@ -19,6 +19,9 @@ from backupjobwatch.core.observations import JobSet
 from backupjobwatch.core.operations import read_operation
 from backupjobwatch.core.recovery_services import parse_job
 from tests.property.oracles import check_status
+from tests.recordings.recording import Content, load
+from tests.recordings.rendering import render
+from tests.support.azure import DATA as FIXTURES
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT, payload, payload_names
 from tests.support.builders import JOB_ID, JOB_NAME, NOW, edit, job, request, running_job, settle, watch_body
 
@@ -113,14 +116,27 @@ def _recorded(name: str) -> Job:
     raise LookupError(name)
 
 
+def _of_recording(name: str, number: int) -> dict[str, Any]:
+    """The watch of an error, or of an item of a list, in the recordings."""
+    return dict(_RECORDED[name, number])
+
+
+_RECORDED: Final = {
+    (recording.name.removesuffix(".json"), number): result.body
+    for recording in load(FIXTURES)
+    if recording.content in (Content.ERROR, Content.JOBS)
+    for number, result in enumerate(render(recording), start=1)
+    if result.body is not None
+}
 AZURE: Final[dict[str, Callable[[], dict[str, Any]]]] = {
+    **{f"azure-{name}-{number}": partial(_of_recording, name, number) for name, number in _RECORDED},
     **{f"azure-{name}": partial(_of_job, name) for name in (*payload_names("job-"), *payload_names("dp-job-"))},
     **{
         f"azure-{name}": partial(_of_operation, name)
         for name in (*payload_names("opstatus-"), *payload_names("dp-opstatus-"))
     },
 }
-"""Every job and operation on record, and what a watch of it says."""
+"""Every job, operation, error and list item in the fixtures, and the status of its watch."""
 
 EXAMPLES: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "page-example": _page_example,
