@@ -55,8 +55,8 @@ else
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-end-to-end test-in-process
 endif
 	@$(BIN)/coverage combine --quiet
-	@echo; echo 'Coverage of core/ (at least 100 %):'
-	@$(BIN)/coverage report --include='*/core/*' --fail-under=100
+	@echo; echo 'Coverage of domain/ (at least 100 %):'
+	@$(BIN)/coverage report --include='*/domain/*' --fail-under=100
 	@echo; echo 'Coverage of the package (at least 95 %):'
 	@$(BIN)/coverage report --fail-under=95
 
@@ -68,7 +68,7 @@ test-in-process: setup  ## Run all other tests, in 5 processes (WORKERS=N change
 	$(BIN)/coverage run -m pytest --numprocesses=$(or $(WORKERS),5) --ignore=tests/e2e
 
 soak: setup  ## A hundred kills, a month of ticks, thousands of broken answers and objects (three quarters of an hour)
-	SOAK=yes $(BIN)/python -m pytest -s tests/functional/test_fuzz_answers.py tests/functional/test_fuzz_objects.py tests/functional/test_leaks.py tests/e2e/test_kills.py
+	SOAK=yes $(BIN)/python -m pytest -s tests/functional/test_fuzz_answers.py tests/functional/controller/test_fuzz_objects.py tests/functional/controller/test_leaks.py tests/e2e/test_kills.py
 
 bench: setup  ## Measure what it costs, beside kopf alone and a plain operator (forty minutes; ARGS are those of tests.bench)
 	$(UV) sync --quiet --frozen --inexact --group bench

@@ -25,8 +25,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from backupjobwatch.core.durations import format_duration, parse_go_duration
-from backupjobwatch.core.texts import clean
+from backupjobwatch.domain.jobs.durations import format_duration, parse_go_duration
+from backupjobwatch.domain.jobs.text import clean
 from backupjobwatch.errors import SettingsError
 
 if TYPE_CHECKING:

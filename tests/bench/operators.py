@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import aiohttp
 
-from backupjobwatch.metrics import catalogue
+from backupjobwatch.observability.metrics import catalogue
 from tests.bench.azure import TOKEN
 from tests.bench.pulse import VARIABLE
 from tests.support.operator_process import ROOT, clean_environment

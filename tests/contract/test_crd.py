@@ -8,11 +8,14 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from backupjobwatch import constants
-from backupjobwatch.core import jobs, notifications, notify_spec, observations, payloads, verdict
-from backupjobwatch.core.arm_ids import VaultKind
-from backupjobwatch.core.spec import POLL_INTERVALS, TARGET_DEFAULTS, parse_spec, target_digest
-from backupjobwatch.core.target import SOURCES
-from backupjobwatch.core.watch import FINISHED_PHASES
+from backupjobwatch.domain.api import notify_spec
+from backupjobwatch.domain.api.snapshot import FINISHED_PHASES
+from backupjobwatch.domain.api.spec import POLL_INTERVALS, TARGET_DEFAULTS, parse_spec, target_digest
+from backupjobwatch.domain.api.target import SOURCES
+from backupjobwatch.domain.jobs import job as jobs
+from backupjobwatch.domain.jobs import observations, payloads
+from backupjobwatch.domain.jobs.resource_ids import VaultKind
+from backupjobwatch.domain.status import notifications, verdict
 from backupjobwatch.errors import InvalidSpec
 from tests.property.oracles import CRD, crd, object_schema, status_schema, walk
 from tests.support.azure_errors import KINDS

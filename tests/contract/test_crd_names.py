@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backupjobwatch.core.arm_ids import JobId, is_guid, is_operation_id, is_resource_group, is_vault_name
-from backupjobwatch.core.notify_spec import is_object_name, is_url, parse_notify
-from backupjobwatch.core.target import parse_identity
+from backupjobwatch.domain.api.notify_spec import is_object_name, is_url, parse_notify
+from backupjobwatch.domain.api.target import parse_identity
+from backupjobwatch.domain.jobs.resource_ids import JobId, is_guid, is_operation_id, is_resource_group, is_vault_name
 from backupjobwatch.errors import InvalidSpec
 from tests.property.oracles import object_schema, walk
 from tests.support.builders import JOB_ID, JOB_NAME, RESOURCE_GROUP, VAULT

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from backupjobwatch.core import notify_spec
-from backupjobwatch.core.spec import target_digest
+from backupjobwatch.domain.api import notify_spec
+from backupjobwatch.domain.api.spec import target_digest
 from tests.property.oracles import object_schema
 from tests.support.builders import JOB_ID
 

@@ -13,7 +13,7 @@ import requests
 from backupjobwatch import __version__
 from backupjobwatch.cli import COMMANDS
 from backupjobwatch.constants import GROUP, PLURAL
-from backupjobwatch.probes import serve_probes
+from backupjobwatch.observability.probes import serve_probes
 from backupjobwatch.settings import PREFIX, Settings, load_settings
 from tests.contract.pod_security import RESTRICTED, values
 from tests.contract.project import ROOT, Manifest, kustomize, load, pick, relative

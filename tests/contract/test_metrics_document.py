@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from backupjobwatch.cli import main
-from backupjobwatch.core.summary import OTHER, OUTCOMES, PHASES, REASONS, UNSEEN
-from backupjobwatch.core.verdict import FAILED, PENDING, RUNNING, SUCCEEDED
-from backupjobwatch.metrics import catalogue
+from backupjobwatch.domain.status.summary import OTHER, OUTCOMES, PHASES, REASONS, UNSEEN
+from backupjobwatch.domain.status.verdict import FAILED, PENDING, RUNNING, SUCCEEDED
+from backupjobwatch.observability.metrics import catalogue
 from tests.contract.markdown import blocks, plain, table
 from tests.contract.project import read
 from tests.support.azure_errors import KINDS

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import yaml
 
-from backupjobwatch.metrics import catalogue
+from backupjobwatch.observability.metrics import catalogue
 from backupjobwatch.settings import Settings
 from demo.prometheus import find_binaries
 from tests.contract.kustomizations import build

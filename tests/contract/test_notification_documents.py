@@ -10,11 +10,11 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from backupjobwatch.core.cloud_event import cloud_event
-from backupjobwatch.core.notifications import due
-from backupjobwatch.core.notify_spec import FLUX_GROUPS, TELLING, Unreadable, parse_notify
-from backupjobwatch.core.watch import Watch
-from backupjobwatch.notify.courier import AT_ONCE, AT_ONCE_EACH
+from backupjobwatch.domain.api.notify_spec import FLUX_GROUPS, TELLING, Unreadable, parse_notify
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.status.cloud_event import cloud_event
+from backupjobwatch.domain.status.notifications import due
+from backupjobwatch.notify.dispatcher import AT_ONCE, AT_ONCE_EACH
 from backupjobwatch.notify.webhook import LONGEST_WAIT, TIMEOUT
 from tests.contract.markdown import blocks
 from tests.contract.project import ROOT, Manifest, kustomize, load, pick, read

@@ -11,8 +11,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from backupjobwatch.plugin.main import bjw
-from backupjobwatch.plugin.table import TITLES
+from backupjobwatch.kubectl.main import bjw
+from backupjobwatch.kubectl.table import TITLES
 from backupjobwatch.terminal import exit_codes
 from tests.contract import markdown
 from tests.contract.project import DOCUMENTS, pyproject, read, relative

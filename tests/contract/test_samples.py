@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 
 from backupjobwatch import __version__
 from backupjobwatch.constants import API_VERSION, KIND
-from backupjobwatch.core.arm_ids import JobId
-from backupjobwatch.core.spec import parse_spec
+from backupjobwatch.domain.api.spec import parse_spec
+from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.errors import InvalidSpec
 from backupjobwatch.settings import load_settings
 from demo.simulator.jobs import DEMO_JOBS, RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from backupjobwatch.constants import GROUP, PLURAL
-from backupjobwatch.core import verdict
-from backupjobwatch.core.jobs import Outcome
-from backupjobwatch.core.observations import OperationFailure, Waiting
+from backupjobwatch.domain.jobs.job import Outcome
+from backupjobwatch.domain.jobs.observations import OperationFailure, Waiting
+from backupjobwatch.domain.status import verdict
 from backupjobwatch.errors import (
     AuthenticationFailed,
     AuthorizationFailed,
@@ -30,7 +30,7 @@ from tests.support.builders import JOB_ID, JOB_NAME, NOW, OTHER_JOB_NAME, condit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from backupjobwatch.core.jobs import Job
+    from backupjobwatch.domain.jobs.job import Job
 
 Body = dict[str, Any]
 Example = tuple[Body, Body]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from backupjobwatch.core.transitions import describe
-from backupjobwatch.core.watch import Watch
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.status.transitions import describe
 from tests.support.jobs import name_of
 from tests.support.receiver import running_receiver
 from tests.support.scale import at_scale

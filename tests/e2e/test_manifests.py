@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from backupjobwatch.core.spec import parse_spec
+from backupjobwatch.domain.api.spec import parse_spec
 from demo.simulator import jobs as demo_jobs
 from tests.contract import markdown
 from tests.contract.kustomizations import COMPONENTS, OVERLAYS, build, env_of, pod_of

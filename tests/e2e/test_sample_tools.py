@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from backupjobwatch.constants import API_VERSION, KIND
-from backupjobwatch.core.spec import parse_spec
+from backupjobwatch.domain.api.spec import parse_spec
 from tests.support.az import option
 from tests.support.samples import FILES, SAMPLES, every_object, filled_in, name_of, objects, sample
 from tests.support.shell import Shell

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backupjobwatch.core.spec import TARGET_DEFAULTS, parse_spec
+from backupjobwatch.domain.api.spec import TARGET_DEFAULTS, parse_spec
 from backupjobwatch.errors import InvalidSpec
 from tests.support import notify_specs
 from tests.support.kubernetes_client import path_of

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from backupjobwatch.core.spec import target_digest
+from backupjobwatch.domain.api.spec import target_digest
 from tests.support.builders import (
     CRD_DEFAULTS,
     JOB_ID,
@@ -100,7 +100,7 @@ _specs = st.one_of(
 
 
 def _written() -> dict[str, Any]:
-    from backupjobwatch.core.recovery_services import parse_job
+    from backupjobwatch.domain.jobs.recovery_services import parse_job
 
     status: dict[str, Any] = settle(watch_body(), parse_job(running_payload()), NOW)["status"]
     return status

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backupjobwatch.arm.client import ArmClient
-from backupjobwatch.metrics.instruments import Metrics
+from backupjobwatch.observability.metrics.instruments import Metrics
 
 if TYPE_CHECKING:
     from backupjobwatch.arm.client import Reading
     from backupjobwatch.arm.credentials import Tokens
-    from backupjobwatch.core.arm_ids import JobId, OperationId, VaultId
-    from backupjobwatch.core.jobs import Job
-    from backupjobwatch.core.observations import OperationFailure, PinnedJob, Waiting
+    from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
+    from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId
     from backupjobwatch.settings import Settings
 
 

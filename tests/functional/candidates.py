@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
-from backupjobwatch.leader import Elector
+from backupjobwatch.kube.client import Store
+from backupjobwatch.kube.leader_election import Elector
 from backupjobwatch.settings import Settings
-from backupjobwatch.store import Store
 from tests.support.operator import MovableLoop
 
 if TYPE_CHECKING:

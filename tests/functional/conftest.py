@@ -14,10 +14,10 @@ import pytest
 
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import StaticToken
-from backupjobwatch.core.arm_ids import JobId
-from backupjobwatch.core.spec import parse_spec, target_digest
-from backupjobwatch.metrics.instruments import Metrics
-from backupjobwatch.poller import Poller
+from backupjobwatch.arm.poller import Poller
+from backupjobwatch.domain.api.spec import parse_spec, target_digest
+from backupjobwatch.domain.jobs.resource_ids import JobId
+from backupjobwatch.observability.metrics.instruments import Metrics
 from backupjobwatch.settings import Settings
 from demo.simulator import AzureSimulator, EntraSimulator, ManualClock, Vault
 from tests.functional.bound_client import BoundClient
@@ -162,7 +162,7 @@ def assert_promises_kept(api: KubernetesApi) -> None:
     for request in api.traffic.requests:
         hear(request.line, str(request))
         assert request.user_agent, request.line
-        if "/leases" in request.path:  # its own, which tests/functional/test_terms.py looks after
+        if "/leases" in request.path:  # its own, which tests/functional/kube/test_terms.py looks after
             continue
         # The operator never writes to the object itself: it leaves no finalizer, no annotation, no label.
         assert request.method in ("GET", "POST", "DELETE", "PATCH") or request.line.endswith("/status"), request.line

@@ -6,10 +6,10 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from backupjobwatch.access import Access
 from backupjobwatch.arm.credentials import StaticToken
-from backupjobwatch.core.arm_ids import JobId, OperationId, VaultId
-from backupjobwatch.core.latest_window import list_filter
+from backupjobwatch.arm.identities import Access
+from backupjobwatch.domain.jobs.latest_window import list_filter
+from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId
 from backupjobwatch.errors import NotAsked
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.builders import running_payload
@@ -17,8 +17,8 @@ from tests.support.canary import TOKEN
 from tests.support.operator import MovableLoop
 
 if TYPE_CHECKING:
-    from backupjobwatch.core.jobs import Job
-    from backupjobwatch.poller import Poller
+    from backupjobwatch.arm.poller import Poller
+    from backupjobwatch.domain.jobs.job import Job
     from demo.simulator import Vault
 
 TOKEN_A, TOKEN_B = f"a-{TOKEN}", f"b-{TOKEN}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.plants(
-    "the log of backupjobwatch.step",
+    "the log of backupjobwatch.controller.reconciler",
     f"PUT /apis/azurebackup.dev/v1alpha1/namespaces/{NAMESPACE}/backupjobwatches/{NAME}/status",
     f"POST /api/v1/namespaces/{NAMESPACE}/events",
 )

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import StaticToken
-from backupjobwatch.core.arm_ids import JobId, OperationId, VaultId, VaultKind
-from backupjobwatch.core.jobs import Job
-from backupjobwatch.core.observations import OperationFailure, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.job import Job
+from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId, VaultKind
 from backupjobwatch.errors import AzureError
-from backupjobwatch.metrics.instruments import Metrics
+from backupjobwatch.observability.metrics.instruments import Metrics
 from backupjobwatch.settings import Settings
 from demo.simulator import Fault, running_simulator
 from demo.simulator.messages import Answer

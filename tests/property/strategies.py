@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from backupjobwatch.core import data_protection
-from backupjobwatch.core.recovery_services import parse_job
-from backupjobwatch.core.status import next_status
-from backupjobwatch.core.transitions import needs_write
-from backupjobwatch.core.verdict import counts
-from backupjobwatch.core.watch import Watch
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.jobs import data_protection
+from backupjobwatch.domain.jobs.recovery_services import parse_job
+from backupjobwatch.domain.status.next_status import next_status
+from backupjobwatch.domain.status.transitions import needs_write
+from backupjobwatch.domain.status.verdict import counts
 from backupjobwatch.errors import AzureError, NotAsked
 from tests.support.azure_errors import KINDS
 from tests.support.builders import (
@@ -33,7 +33,7 @@ from tests.support.builders import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from backupjobwatch.core.jobs import Job
+    from backupjobwatch.domain.jobs.job import Job
 
 HEARTBEAT = timedelta(minutes=5)
 

@@ -10,15 +10,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from backupjobwatch.arm.responses import Answer, next_path, read_job_list
-from backupjobwatch.core import data_protection, recovery_services
-from backupjobwatch.core.arm_ids import VaultId, VaultKind, is_guid
-from backupjobwatch.core.jobs import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS
-from backupjobwatch.core.latest import find_latest
-from backupjobwatch.core.latest_window import list_filter, list_window
-from backupjobwatch.core.observations import OperationFailure, PinnedJob, Waiting
-from backupjobwatch.core.operations import read_operation
-from backupjobwatch.core.spec import parse_spec, target_digest
-from backupjobwatch.core.target import LatestJob
+from backupjobwatch.domain.api.spec import parse_spec, target_digest
+from backupjobwatch.domain.jobs import data_protection, recovery_services
+from backupjobwatch.domain.jobs.job import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS
+from backupjobwatch.domain.jobs.latest import find_latest
+from backupjobwatch.domain.jobs.latest_job import LatestJob
+from backupjobwatch.domain.jobs.latest_window import list_filter, list_window
+from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.operations import read_operation
+from backupjobwatch.domain.jobs.resource_ids import VaultId, VaultKind, is_guid
 from backupjobwatch.errors import AzureError, InvalidSpec
 from tests.property.oracles import check_status
 from tests.property.strategies import dp_payloads, json_values, operations, pages, payloads, texts

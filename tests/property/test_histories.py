@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from backupjobwatch.core.jobs import Job
-from backupjobwatch.core.status import next_status
-from backupjobwatch.core.times import format_time
-from backupjobwatch.core.transitions import find_transition, needs_write
-from backupjobwatch.core.watch import Watch
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.jobs.job import Job
+from backupjobwatch.domain.jobs.times import format_time
+from backupjobwatch.domain.status.next_status import next_status
+from backupjobwatch.domain.status.transitions import find_transition, needs_write
 from tests.property.oracles import check_status
 from tests.property.strategies import HEARTBEAT, Act, Moment, histories, replay
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backupjobwatch.core.cloud_event import cloud_event
-from backupjobwatch.core.lifetime import expiry
-from backupjobwatch.core.notifications import Settled, due
-from backupjobwatch.core.notify_spec import parse_notify
-from backupjobwatch.core.status import next_status
-from backupjobwatch.core.transitions import describe_failures, needs_write
-from backupjobwatch.core.watch import Watch
+from backupjobwatch.domain.api.notify_spec import parse_notify
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.status.cloud_event import cloud_event
+from backupjobwatch.domain.status.expiry import expiry
+from backupjobwatch.domain.status.next_status import next_status
+from backupjobwatch.domain.status.notifications import Settled, due
+from backupjobwatch.domain.status.transitions import describe_failures, needs_write
 from backupjobwatch.errors import NotAsked
 from tests.property.oracles import check_status
 from tests.property.strategies import HEARTBEAT, Act, histories, json_values, replay, texts

@@ -13,9 +13,9 @@ from typing import Final
 
 import pytest
 
-from backupjobwatch.core.arm_ids import JobId, VaultId
-from backupjobwatch.core.budget import Budget
-from backupjobwatch.core.reads import Decision, Reads
+from backupjobwatch.domain.jobs.resource_ids import JobId, VaultId
+from backupjobwatch.domain.polling.read_planner import Decision, Reads
+from backupjobwatch.domain.polling.token_bucket import Budget
 from tests.support.builders import RESOURCE_GROUP, SUBSCRIPTION, job, running_job
 
 EVERY: Final = 30.0

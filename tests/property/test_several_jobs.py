@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backupjobwatch.core.observations import JobSet, Observation, PinnedJob
-from backupjobwatch.core.status import next_status
-from backupjobwatch.core.transitions import needs_write
-from backupjobwatch.core.watch import Watch
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.jobs.observations import JobSet, Observation, PinnedJob
+from backupjobwatch.domain.status.next_status import next_status
+from backupjobwatch.domain.status.transitions import needs_write
 from backupjobwatch.errors import AzureError, NotAsked
 from tests.property.oracles import check_status
 from tests.property.strategies import HEARTBEAT

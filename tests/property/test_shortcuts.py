@@ -9,16 +9,16 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from backupjobwatch.core import texts as module
-from backupjobwatch.core.jobs import Job
-from backupjobwatch.core.recovery_services import parse_job
-from backupjobwatch.core.status import next_status
-from backupjobwatch.core.texts import CUT, clean
-from backupjobwatch.core.transitions import needs_write
-from backupjobwatch.core.verdict import TroubleRun, deadline
-from backupjobwatch.core.watch import Watch
+from backupjobwatch.controller.reconciler import Step, _calm
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.jobs import text as module
+from backupjobwatch.domain.jobs.job import Job
+from backupjobwatch.domain.jobs.recovery_services import parse_job
+from backupjobwatch.domain.jobs.text import CUT, clean
+from backupjobwatch.domain.status.next_status import next_status
+from backupjobwatch.domain.status.transitions import needs_write
+from backupjobwatch.domain.status.verdict import TroubleRun, deadline
 from backupjobwatch.errors import InvalidSpec
-from backupjobwatch.step import Step, _calm
 from tests.property.strategies import SECRETS, Act, histories, payloads, replay, texts
 from tests.support.builders import edit, request, running_payload
 

@@ -9,16 +9,16 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backupjobwatch.core.arm_ids import JobId, fold_case
-from backupjobwatch.core.durations import format_duration, parse_duration, whole_seconds
-from backupjobwatch.core.jobs import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS
-from backupjobwatch.core.recovery_services import parse_job
-from backupjobwatch.core.schedule import MAX_BACKOFF, backoff, spread
-from backupjobwatch.core.spec import parse_spec, target_digest
-from backupjobwatch.core.status import next_status
-from backupjobwatch.core.texts import clean
-from backupjobwatch.core.times import format_time, parse_time
-from backupjobwatch.core.watch import Watch
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.api.spec import parse_spec, target_digest
+from backupjobwatch.domain.jobs.durations import format_duration, parse_duration, whole_seconds
+from backupjobwatch.domain.jobs.job import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS
+from backupjobwatch.domain.jobs.recovery_services import parse_job
+from backupjobwatch.domain.jobs.resource_ids import JobId, fold_case
+from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.times import format_time, parse_time
+from backupjobwatch.domain.polling.schedule import MAX_BACKOFF, backoff, spread
+from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.errors import InvalidSpec, NotAsked
 from tests.property.oracles import check_schema
 from tests.property.strategies import json_objects, json_values, payloads, texts

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.arm.responses import Answer
-from backupjobwatch.core.arm_ids import VaultKind
+from backupjobwatch.domain.jobs.resource_ids import VaultKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.arm.responses import read_job, read_job_list, read_object
-from backupjobwatch.core import data_protection, recovery_services
-from backupjobwatch.core.arm_ids import JobId, VaultId, VaultKind
-from backupjobwatch.core.operations import read_operation
-from backupjobwatch.core.times import parse_time
+from backupjobwatch.domain.jobs import data_protection, recovery_services
+from backupjobwatch.domain.jobs.operations import read_operation
+from backupjobwatch.domain.jobs.resource_ids import JobId, VaultId, VaultKind
+from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.errors import AzureError, JobNotFound
 from tests.recordings.problems import find_problems
 from tests.recordings.recording import Content, is_data_protection
@@ -19,8 +19,8 @@ from tests.support.builders import OPERATION, RESOURCE_GROUP, SUBSCRIPTION, VAUL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from backupjobwatch.core.jobs import Job
-    from backupjobwatch.core.observations import Observation, PinnedJob
+    from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.domain.jobs.observations import Observation, PinnedJob
     from tests.recordings.recording import Recording
 
 RUN_TIME: Final = timedelta(minutes=10)

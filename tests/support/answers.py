@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from backupjobwatch.arm.responses import Answer, read_job
-from backupjobwatch.core.arm_ids import JobId
+from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.errors import AzureError
 from tests.support.builders import JOB_ID
 

@@ -8,17 +8,17 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.constants import API_VERSION, KIND, REQUESTED_AT
-from backupjobwatch.core.recovery_services import parse_job
-from backupjobwatch.core.spec import TARGET_DEFAULTS
-from backupjobwatch.core.status import next_status
-from backupjobwatch.core.watch import Watch
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.api.spec import TARGET_DEFAULTS
+from backupjobwatch.domain.jobs.recovery_services import parse_job
+from backupjobwatch.domain.status.next_status import next_status
 from tests.support.azure import payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from backupjobwatch.core.jobs import Job
-    from backupjobwatch.core.observations import Observation, PinnedJob
+    from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.domain.jobs.observations import Observation, PinnedJob
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 RESOURCE_GROUP = "Default-RecoveryServices-ResourceGroup-centralindia"

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final
 
 import time_machine
 
-from backupjobwatch.logs import configure_logs
-from backupjobwatch.run import run
+from backupjobwatch.app import run
+from backupjobwatch.observability.logs import configure_logs
 from backupjobwatch.settings import Settings
 from tests.support.canary import TOKEN, hear
 from tests.support.operator import MovableLoop, free_port

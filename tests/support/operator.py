@@ -10,8 +10,8 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
-from backupjobwatch.run import run
-from backupjobwatch.work import Work
+from backupjobwatch.app import run
+from backupjobwatch.controller.work import Work
 from tests.support.kubernetes import NAME
 
 if TYPE_CHECKING:

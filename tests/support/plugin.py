@@ -15,9 +15,9 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from backupjobwatch.core.recovery_services import parse_job
-from backupjobwatch.core.status import next_status
-from backupjobwatch.core.watch import Watch
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.jobs.recovery_services import parse_job
+from backupjobwatch.domain.status.next_status import next_status
 from tests.support.azure import payload
 from tests.support.builders import VAULT_ID
 from tests.support.canary import hear

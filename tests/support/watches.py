@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.constants import API_VERSION, CONTROLLER, GROUP, KIND, REQUESTED_AT
-from backupjobwatch.core.spec import target_digest
+from backupjobwatch.domain.api.spec import target_digest
 from tests.support.kubernetes_client import KubernetesClient, Moment, Recording, path_of
 
 if TYPE_CHECKING:

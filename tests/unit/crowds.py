@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from backupjobwatch.core.arm_ids import JobId, VaultId
-from backupjobwatch.core.budget import Budget
-from backupjobwatch.core.reads import Decision, Reads
+from backupjobwatch.domain.jobs.resource_ids import JobId, VaultId
+from backupjobwatch.domain.polling.read_planner import Decision, Reads
+from backupjobwatch.domain.polling.token_bucket import Budget
 from tests.support.builders import RESOURCE_GROUP, SUBSCRIPTION, running_job
 
 if TYPE_CHECKING:
-    from backupjobwatch.core.jobs import Job
+    from backupjobwatch.domain.jobs.job import Job
 
 HEARTBEAT = 300.0
 EVERY = 30.0

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 from backupjobwatch import errors
-from backupjobwatch.core.notifications import Settled, due
-from backupjobwatch.core.status import next_status
-from backupjobwatch.core.watch import Watch
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.status.next_status import next_status
+from backupjobwatch.domain.status.notifications import Settled, due
 from tests.support.builders import JOB_ID, NOW, watch_body
 
 ALL = ["Running", "Succeeded", "Failed"]

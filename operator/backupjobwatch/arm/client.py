@@ -29,8 +29,8 @@ from backupjobwatch.arm.responses import (
 )
 from backupjobwatch.arm.token_answers import noting_status
 from backupjobwatch.arm.transport import Transport
-from backupjobwatch.core.arm_ids import VaultKind, fold_case
-from backupjobwatch.core.operations import read_operation
+from backupjobwatch.domain.jobs.operations import read_operation
+from backupjobwatch.domain.jobs.resource_ids import VaultKind, fold_case
 from backupjobwatch.errors import (
     AzureError,
     AzureUnavailable,
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backupjobwatch.arm.credentials import Tokens
-    from backupjobwatch.core.arm_ids import JobId, OperationId, VaultId
-    from backupjobwatch.core.jobs import Job
-    from backupjobwatch.core.observations import OperationFailure, PinnedJob, Waiting
-    from backupjobwatch.metrics.instruments import Metrics
+    from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
+    from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId
+    from backupjobwatch.observability.metrics.instruments import Metrics
     from backupjobwatch.settings import Settings
 
 _log = logging.getLogger(__name__)

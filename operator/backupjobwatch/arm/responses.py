@@ -16,11 +16,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from backupjobwatch.core import data_protection, recovery_services
-from backupjobwatch.core.arm_ids import VaultKind, fold_case
-from backupjobwatch.core.azure_errors import describe, read_error_body
-from backupjobwatch.core.texts import clean
-from backupjobwatch.core.times import parse_retry_after
+from backupjobwatch.domain.jobs import data_protection, recovery_services
+from backupjobwatch.domain.jobs.azure_errors import describe, read_error_body
+from backupjobwatch.domain.jobs.resource_ids import VaultKind, fold_case
+from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.times import parse_retry_after
 from backupjobwatch.errors import (
     AuthenticationFailed,
     AuthorizationFailed,
@@ -33,8 +33,8 @@ from backupjobwatch.errors import (
 )
 
 if TYPE_CHECKING:
-    from backupjobwatch.core.arm_ids import JobId, VaultId
-    from backupjobwatch.core.jobs import Job
+    from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.domain.jobs.resource_ids import JobId, VaultId
 
 DEFAULT_WAIT: Final = timedelta(seconds=30)
 """How long to wait after a 429 that does not say."""

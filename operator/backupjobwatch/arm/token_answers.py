@@ -20,8 +20,8 @@ from azure.core.exceptions import (
 )
 from azure.identity import CredentialUnavailableError
 
-from backupjobwatch.core.texts import clean
-from backupjobwatch.core.times import parse_retry_after
+from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.times import parse_retry_after
 from backupjobwatch.errors import (
     AuthenticationFailed,
     AzureError,

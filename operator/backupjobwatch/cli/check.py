@@ -11,12 +11,12 @@ import click
 
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import operator_tokens
-from backupjobwatch.cli.environment import complain, read_settings
-from backupjobwatch.core.arm_ids import JobId
+from backupjobwatch.cli.settings import complain, read_settings
+from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.errors import AzureError, ObjectGone, SettingsError, StoreError
-from backupjobwatch.leader import lease_namespace
-from backupjobwatch.metrics.instruments import Metrics
-from backupjobwatch.store import Store
+from backupjobwatch.kube.client import Store
+from backupjobwatch.kube.leader_election import lease_namespace
+from backupjobwatch.observability.metrics.instruments import Metrics
 
 if TYPE_CHECKING:
     from backupjobwatch.settings import Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from backupjobwatch.metrics.catalogue import as_markdown
+from backupjobwatch.observability.metrics.catalogue import as_markdown
 
 
 @click.command()

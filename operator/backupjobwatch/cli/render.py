@@ -10,20 +10,20 @@ import click
 import requests
 import yaml
 
+from backupjobwatch.arm.observer import Observed
 from backupjobwatch.arm.responses import Answer, read_job, read_job_list, read_object
-from backupjobwatch.core.arm_ids import JobId, OperationId
-from backupjobwatch.core.latest import find_latest
-from backupjobwatch.core.observations import OperationFailure, Waiting
-from backupjobwatch.core.operations import read_operation
-from backupjobwatch.core.status import next_status
-from backupjobwatch.core.times import parse_time
-from backupjobwatch.core.verdict import MIN_RUN
-from backupjobwatch.core.watch import Watch
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.jobs.latest import find_latest
+from backupjobwatch.domain.jobs.observations import OperationFailure, Waiting
+from backupjobwatch.domain.jobs.operations import read_operation
+from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
+from backupjobwatch.domain.jobs.times import parse_time
+from backupjobwatch.domain.status.next_status import next_status
+from backupjobwatch.domain.status.verdict import MIN_RUN
 from backupjobwatch.errors import AzureError, InvalidSpec, NotAsked
-from backupjobwatch.observer import Observed
 
 if TYPE_CHECKING:
-    from backupjobwatch.core.target import JobSource
+    from backupjobwatch.domain.api.target import JobSource
 
 _REQUEST_IDS: Final = ("x-ms-request-id", "x-ms-correlation-request-id")
 """Headers by which an answer of Azure Resource Manager is told from one of a proxy."""

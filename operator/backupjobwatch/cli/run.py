@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backupjobwatch.cli.environment import WRONG_SETTINGS, read_settings
+from backupjobwatch.app import run as run_operator
+from backupjobwatch.cli.settings import WRONG_SETTINGS, read_settings
+from backupjobwatch.controller.garbage import collecting
 from backupjobwatch.errors import LeaseLost, SettingsError, StoreError
-from backupjobwatch.garbage import collecting
-from backupjobwatch.logs import configure_logs, log_uncaught
-from backupjobwatch.run import run as run_operator
+from backupjobwatch.observability.logs import configure_logs, log_uncaught
 
 if TYPE_CHECKING:
     from backupjobwatch.settings import Settings

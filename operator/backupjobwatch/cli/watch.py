@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from backupjobwatch.cli.environment import read_settings
+from backupjobwatch.cli.settings import read_settings
 from backupjobwatch.constants import API_VERSION, KIND
-from backupjobwatch.core.durations import parse_go_duration, whole_seconds
-from backupjobwatch.core.spec import POLL_INTERVALS, RANGES
-from backupjobwatch.core.target import parse_source
+from backupjobwatch.domain.api.spec import POLL_INTERVALS, RANGES
+from backupjobwatch.domain.api.target import parse_source
+from backupjobwatch.domain.jobs.durations import parse_go_duration, whole_seconds
 from backupjobwatch.terminal.exit_codes import UNCLEAR
 from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, name_of, read_target
 from backupjobwatch.terminal.vault_options import vault_options
@@ -22,7 +22,7 @@ from backupjobwatch.terminal.watching import watch_to_the_end
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from backupjobwatch.core.target import JobSource
+    from backupjobwatch.domain.api.target import JobSource
     from backupjobwatch.settings import Settings
     from backupjobwatch.terminal.targets import Vault
 

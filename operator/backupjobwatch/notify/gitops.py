@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.constants import REQUESTED_AT
-from backupjobwatch.core.notify_spec import FLUX_GROUPS
+from backupjobwatch.domain.api.notify_spec import FLUX_GROUPS
 from backupjobwatch.errors import DeliveryFailed, Forbidden, ObjectGone, StoreError
 
 if TYPE_CHECKING:
-    from backupjobwatch.core.notify_spec import ArgocdTrigger, FluxTrigger
-    from backupjobwatch.store import Store
+    from backupjobwatch.domain.api.notify_spec import ArgocdTrigger, FluxTrigger
+    from backupjobwatch.kube.client import Store
 
 ARGOCD_GROUP: Final = "argoproj.io"
 REFRESH: Final = "argocd.argoproj.io/refresh"

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backupjobwatch.constants import NOTIFY_LABEL
-from backupjobwatch.core.cloud_event import cloud_event
-from backupjobwatch.core.notify_spec import ArgocdTrigger, FluxTrigger, Unreadable, Webhook, is_url
-from backupjobwatch.core.payloads import mapping
+from backupjobwatch.domain.api.notify_spec import ArgocdTrigger, FluxTrigger, Unreadable, Webhook, is_url
+from backupjobwatch.domain.jobs.payloads import mapping
+from backupjobwatch.domain.status.cloud_event import cloud_event
 from backupjobwatch.errors import DeliveryFailed, DeliveryImpossible, Forbidden, ObjectGone, StoreError
+from backupjobwatch.kube.client import secret_data
 from backupjobwatch.notify.webhook import Endpoint, Webhooks
-from backupjobwatch.store import secret_data
 
 if TYPE_CHECKING:
-    from backupjobwatch.core.notifications import Notice
-    from backupjobwatch.core.watch import Watch
+    from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.status.notifications import Notice
+    from backupjobwatch.kube.client import Store
     from backupjobwatch.notify.gitops import Triggers
-    from backupjobwatch.store import Store
 
 
 class Receivers:

@@ -16,10 +16,10 @@ from yarl import URL
 
 from backupjobwatch import __version__
 from backupjobwatch.constants import CONTROLLER
-from backupjobwatch.core.addresses import is_refused
-from backupjobwatch.core.times import parse_retry_after
+from backupjobwatch.domain.api.addresses import is_refused
+from backupjobwatch.domain.jobs.times import parse_retry_after
 from backupjobwatch.errors import DeliveryError, DeliveryFailed, DeliveryRefused, SettingsError
-from backupjobwatch.notify.names import Resolver
+from backupjobwatch.notify.resolver import Resolver
 from backupjobwatch.settings import PREFIX
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from backupjobwatch.core.verdict import SUCCEEDED as SUCCEEDED_PHASE
-from backupjobwatch.core.watch import Watch
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.status.verdict import SUCCEEDED as SUCCEEDED_PHASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,25 +7,25 @@ import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from backupjobwatch.access import Access
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import personal_tokens
-from backupjobwatch.core.schedule import backoff, failures_after, until
-from backupjobwatch.core.spec import parse_spec
-from backupjobwatch.core.status import next_status
-from backupjobwatch.core.verdict import TroubleRun, deadline
-from backupjobwatch.core.watch import Watch
+from backupjobwatch.arm.identities import Access
+from backupjobwatch.arm.observer import Observer
+from backupjobwatch.arm.poller import Poller
+from backupjobwatch.controller.reconciler import look_at
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.api.spec import parse_spec
+from backupjobwatch.domain.polling.schedule import backoff, failures_after, until
+from backupjobwatch.domain.status.next_status import next_status
+from backupjobwatch.domain.status.verdict import TroubleRun, deadline
 from backupjobwatch.errors import AzureUnavailable, NotAsked
-from backupjobwatch.metrics.instruments import Metrics
-from backupjobwatch.observer import Observer
-from backupjobwatch.poller import Poller
-from backupjobwatch.step import look_at
+from backupjobwatch.observability.metrics.instruments import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from backupjobwatch.arm.credentials import Tokens
-    from backupjobwatch.core.target import Identity
+    from backupjobwatch.domain.api.target import Identity
     from backupjobwatch.settings import Settings
 
     Body = dict[str, Any]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backupjobwatch.core.times import format_time
-from backupjobwatch.core.transitions import BUCKET
-from backupjobwatch.core.watch import FINISHED_PHASES
+from backupjobwatch.domain.api.snapshot import FINISHED_PHASES
+from backupjobwatch.domain.jobs.times import format_time
+from backupjobwatch.domain.status.transitions import BUCKET
 from backupjobwatch.terminal.rows import Row
 
 if TYPE_CHECKING:

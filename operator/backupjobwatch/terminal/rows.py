@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from backupjobwatch.core.arm_ids import is_guid
-from backupjobwatch.core.durations import format_duration
-from backupjobwatch.core.payloads import mapping, mappings
-from backupjobwatch.core.summary import UNSEEN
-from backupjobwatch.core.texts import clean
-from backupjobwatch.core.times import parse_time
-from backupjobwatch.core.watch import Watch
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.jobs.durations import format_duration
+from backupjobwatch.domain.jobs.payloads import mapping, mappings
+from backupjobwatch.domain.jobs.resource_ids import is_guid
+from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.times import parse_time
+from backupjobwatch.domain.status.summary import UNSEEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,15 +6,15 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
-from backupjobwatch.core.arm_ids import JOB_ID_FORM, JobId, OperationId, VaultKind, is_guid, is_operation_id
-from backupjobwatch.core.target import parse_source
-from backupjobwatch.core.texts import clean
+from backupjobwatch.domain.api.target import parse_source
+from backupjobwatch.domain.jobs.resource_ids import JOB_ID_FORM, JobId, OperationId, VaultKind, is_guid, is_operation_id
+from backupjobwatch.domain.jobs.text import clean
 from backupjobwatch.errors import InvalidSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backupjobwatch.core.target import JobSource
+    from backupjobwatch.domain.api.target import JobSource
 
 Vault = dict[str, str]
 """``spec.vault``."""

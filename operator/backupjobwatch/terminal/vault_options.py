@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from backupjobwatch.core.arm_ids import VaultKind
-from backupjobwatch.core.target import VAULT_CHECKS
+from backupjobwatch.domain.api.target import VAULT_CHECKS
+from backupjobwatch.domain.jobs.resource_ids import VaultKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,9 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from backupjobwatch.core.jobs import Outcome, outcome_of
-from backupjobwatch.core.summary import UNSEEN
-from backupjobwatch.core.verdict import FAILED, PENDING, RUNNING, SUCCEEDED
+from backupjobwatch.domain.jobs.job import Outcome, outcome_of
+from backupjobwatch.domain.status.summary import UNSEEN
+from backupjobwatch.domain.status.verdict import FAILED, PENDING, RUNNING, SUCCEEDED
 from backupjobwatch.terminal.rows import Row
 
 if TYPE_CHECKING:

@@ -1,0 +1,214 @@
+"""Whose access a watch uses: the operator's own, or that of an identity in the watch's own namespace.
+
+There is no way to name an object of another namespace. What is kept of an identity is kept under its namespace, and
+dropped when its ServiceAccount or Secret changes or Azure refuses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from backupjobwatch.arm.credentials import certificate_tokens, federated_tokens, operator_tokens, secret_tokens
+from backupjobwatch.arm.single_flight import SingleFlight
+from backupjobwatch.constants import GROUP
+from backupjobwatch.errors import (
+    AzureError,
+    CredentialsNotFound,
+    CredentialsUnavailable,
+    Forbidden,
+    IdentityNotAllowed,
+    ObjectGone,
+    StoreError,
+)
+from backupjobwatch.kube.client import secret_data
+from backupjobwatch.settings import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
+
+    from backupjobwatch.arm.credentials import Tokens
+    from backupjobwatch.domain.api.target import Identity
+    from backupjobwatch.kube.client import Store
+    from backupjobwatch.observability.metrics.instruments import Metrics
+    from backupjobwatch.settings import Settings
+
+AUDIENCE: Final = "api://AzureADTokenExchange"
+"""What Entra wants a federated token to be for."""
+CLIENT_ID: Final = "azure.workload.identity/client-id"
+TENANT_ID: Final = "azure.workload.identity/tenant-id"
+"""Annotations of a ServiceAccount: https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html"""
+CREDENTIAL_LABEL: Final = f"{GROUP}/credential"
+"""Label of Secrets that may be used: whoever may write a watch must not make the operator read any Secret."""
+IDLE: Final = 3600.0
+"""Seconds after which an identity that nobody uses is forgotten."""
+RECHECK: Final = 30.0
+"""Seconds for which an identity is taken to be as it was."""
+
+_TOKEN_TIMEOUT = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """An identity, ready to be used. Nothing read with one is ever handed to a watch that has another."""
+
+    key: str
+    """Unique to the identity and the version of its credentials."""
+    principal: str
+    """Whom Azure throttles: the same whatever proves it."""
+    tokens: Tokens = field(compare=False)
+
+
+@dataclass(slots=True)
+class _Kept:
+    access: Access
+    version: str
+    checked: float
+
+
+class Accesses:
+    """Finds the access of watches."""
+
+    def __init__(self, settings: Settings, store: Store, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._clock = asyncio.get_running_loop().time
+        self._settings = settings
+        self._store = store
+        self._operators = Access(
+            key="operator", principal="operator", tokens=operator_tokens(settings, clock=self._clock)
+        )
+        self._kept: dict[tuple[str, Identity], _Kept] = {}
+        self._finding = SingleFlight()
+        self._asked: set[Future[str]] = set()
+        """Tokens of ServiceAccounts, each awaited by a thread."""
+
+    async def find(self, namespace: str, identity: Identity) -> Access:
+        """Return the access that *identity* means in *namespace*. Raises AzureError where there is none."""
+        try:
+            return await self._find(namespace, identity)
+        except AzureError as error:
+            self._metrics.observe_token_failure("operator" if identity.is_operators else "namespace", error.reason)
+            raise
+
+    async def _find(self, namespace: str, identity: Identity) -> Access:
+        if identity.is_operators:
+            if not self._settings.allows_operator_identity(namespace):
+                raise IdentityNotAllowed(
+                    f"Namespace {namespace} may not use the operator's Azure identity; an administrator can add it to "
+                    f"{PREFIX}OPERATOR_IDENTITY_NAMESPACES, or the watch can name one with spec.identity."
+                )
+            return self._operators
+        key = (namespace, identity)
+        kept = self._kept.get(key)
+        now = self._clock()
+        if kept is not None and now - kept.checked < RECHECK:
+            return kept.access
+        return await self._finding.fly(key, self._look(namespace, identity))
+
+    async def _look(self, namespace: str, identity: Identity) -> Access:
+        key = (namespace, identity)
+        source = await self._read(namespace, identity)
+        kept, now = self._kept.get(key), self._clock()
+        metadata = source.get("metadata") or {}
+        version = f"{metadata.get('uid')}/{metadata.get('resourceVersion')}"
+        if kept is None or kept.version != version:
+            access = Access(
+                key=f"{namespace}/{identity}/{version}",
+                tokens=self._tokens(namespace, identity, source),
+                principal=f"{namespace}/{identity}",
+            )
+            self._kept = {known: each for known, each in self._kept.items() if now - each.checked < IDLE}
+            kept = self._kept[key] = _Kept(access, version, now)
+        kept.checked = now
+        return kept.access
+
+    def close(self) -> None:
+        """Look for no more identities and tokens: those who asked are gone."""
+        self._finding.close()
+        for asked in tuple(self._asked):
+            asked.cancel()
+
+    def drop(self, namespace: str, identity: Identity) -> None:
+        """Read an identity that does not work again at its next use, so that a fix is noticed."""
+        if kept := self._kept.get((namespace, identity)):
+            kept.checked = self._clock() - RECHECK
+
+    async def _read(self, namespace: str, identity: Identity) -> dict[str, Any]:
+        if identity.secret_name is not None:
+            what, read = f"Secret {namespace}/{identity.secret_name}", self._store.read_secret
+        else:
+            what, read = f"ServiceAccount {namespace}/{identity.service_account_name}", self._store.read_service_account
+        name = identity.secret_name or identity.service_account_name or ""
+        try:
+            return await read(namespace, name)
+        except ObjectGone:
+            raise CredentialsNotFound(f"There is no {what}, which spec.identity names.") from None
+        except Forbidden:
+            raise IdentityNotAllowed(
+                f"The operator may not use {what}: the namespace has to allow it by a Role (manifests/components/identity)."
+            ) from None
+        except StoreError as error:
+            raise CredentialsUnavailable(f"The API server did not return {what}.") from error
+
+    def _tokens(self, namespace: str, identity: Identity, source: Mapping[str, Any]) -> Tokens:
+        metadata = source.get("metadata") or {}
+        if identity.service_account_name is not None:
+            whose = f"ServiceAccount {namespace}/{identity.service_account_name}"
+            annotations = metadata.get("annotations") or {}
+            return federated_tokens(
+                self._settings,
+                whose,
+                tenant_id=_required(annotations, TENANT_ID, f"{whose} has no annotation"),
+                client_id=_required(annotations, CLIENT_ID, f"{whose} has no annotation"),
+                assertion=self._assertion(namespace, identity.service_account_name),
+                clock=self._clock,
+            )
+        whose = f"Secret {namespace}/{identity.secret_name}"
+        if (metadata.get("labels") or {}).get(CREDENTIAL_LABEL) != "true":
+            raise CredentialsNotFound(f'{whose} has no label {CREDENTIAL_LABEL}: "true", without which it is not used.')
+        data = {name: value.decode(errors="replace") for name, value in secret_data(source).items()}
+        ids = {
+            "tenant_id": _required(data, "AZURE_TENANT_ID", f"{whose} has no key"),
+            "client_id": _required(data, "AZURE_CLIENT_ID", f"{whose} has no key"),
+        }
+        if certificate := data.get("AZURE_CLIENT_CERTIFICATE"):
+            return certificate_tokens(self._settings, whose, certificate=certificate.encode(), clock=self._clock, **ids)
+        secret = _required(data, "AZURE_CLIENT_SECRET", f"{whose} has neither AZURE_CLIENT_CERTIFICATE nor")
+        return secret_tokens(self._settings, whose, client_secret=secret, clock=self._clock, **ids)
+
+    def _assertion(self, namespace: str, service_account: str) -> Callable[[], str]:
+        """A function for azure-identity, which calls it in a thread, that asks for the ServiceAccount's token."""
+        loop = asyncio.get_running_loop()
+
+        def get() -> str:
+            request = self._store.request_token(namespace, service_account, audience=AUDIENCE)
+            asked = asyncio.run_coroutine_threadsafe(request, loop)
+            self._asked.add(asked)
+            try:
+                return asked.result(_TOKEN_TIMEOUT)
+            except Forbidden:
+                raise IdentityNotAllowed(
+                    f"The operator may not have tokens of ServiceAccount {namespace}/{service_account}: the namespace has "
+                    "to allow it by a Role (manifests/components/identity)."
+                ) from None
+            except ObjectGone:
+                raise CredentialsNotFound(f"There is no ServiceAccount {namespace}/{service_account}.") from None
+            except (StoreError, TimeoutError, CancelledError) as error:
+                raise CredentialsUnavailable(
+                    f"The API server did not return a token for ServiceAccount {namespace}/{service_account}."
+                ) from error
+            finally:
+                asked.cancel()
+                self._asked.discard(asked)
+
+        return get
+
+
+def _required(values: Mapping[str, str], name: str, complaint: str) -> str:
+    value = values.get(name, "").strip()
+    if not value:
+        raise CredentialsNotFound(f"{complaint} {name}.")
+    return value

@@ -1,0 +1,1 @@
+"""The controller: kopf handlers, the state of each watch, the reconciler and the resync."""

@@ -1,0 +1,34 @@
+"""How seldom an unchanged status is written again: by how many watches are polled at the time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from backupjobwatch.domain.polling.schedule import heartbeat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+    from backupjobwatch.controller.watch_state import Entry
+
+COUNT_EVERY: Final = 10.0
+"""Seconds between two counts of the watches that are polled."""
+
+
+class Heartbeats:
+    """The heartbeats of all watches that are followed."""
+
+    def __init__(self, least: timedelta, entries: Mapping[str, Entry]) -> None:
+        self._least = least
+        self._entries = entries
+        self._polled, self._counted = 0, float("-inf")
+
+    def of(self, uid: str) -> timedelta:
+        """Return after how long the status of a watch is written again."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._counted + COUNT_EVERY:  # of those that are kept, most have ended
+            self._polled = sum(entry.interval is not None for entry in self._entries.values())
+            self._counted = now
+        return heartbeat(self._least, self._polled, seed=uid)

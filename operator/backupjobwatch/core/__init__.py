@@ -1,1 +1,0 @@
-"""The functional core: frozen values in, frozen values out; no input, no output, no clock (``now`` is an argument)."""

@@ -1,0 +1,1 @@
+"""The custom resource: spec, target, snapshot and stored status."""

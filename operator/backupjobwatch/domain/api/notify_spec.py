@@ -1,0 +1,151 @@
+"""``spec.notify``: whom to tell of the phases of a watch.
+
+It is no part of the target, and nothing in it can fail a watch: an entry that makes no sense fails alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+
+from backupjobwatch.domain.jobs.payloads import mapping, mappings
+from backupjobwatch.errors import InvalidSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FLUX_GROUPS: Final[Mapping[str, str]] = {
+    "Kustomization": "kustomize.toolkit.fluxcd.io",
+    "HelmRelease": "helm.toolkit.fluxcd.io",
+    "GitRepository": "source.toolkit.fluxcd.io",
+    "OCIRepository": "source.toolkit.fluxcd.io",
+    "HelmRepository": "source.toolkit.fluxcd.io",
+    "HelmChart": "source.toolkit.fluxcd.io",
+    "Bucket": "source.toolkit.fluxcd.io",
+    "ImageRepository": "image.toolkit.fluxcd.io",
+    "ImageUpdateAutomation": "image.toolkit.fluxcd.io",
+    "ResourceSet": "fluxcd.controlplane.io",
+}
+"""The kinds that heed ``reconcile.fluxcd.io/requestedAt``, with their API groups."""
+MAX_ENTRIES: Final = 8
+TELLING: Final = ("Running", "Succeeded", "Failed")
+"""The phases that can be told of."""
+
+_DEFAULT_PHASES = ("Succeeded", "Failed")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_OBJECT = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
+_URL = re.compile(r"https?://([-A-Za-z0-9._]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?][\x21\x22\x24-\x7E]*)?")
+_LONGEST_URL = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """A POST of a CloudEvent, to an address that is here or in a Secret."""
+
+    channel: ClassVar = "webhook"
+    url: str | None
+    secret_name: str | None
+    binary: bool
+    """Whether the event's attributes are headers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FluxTrigger:
+    """A Flux object that is to be reconciled."""
+
+    channel: ClassVar = "flux"
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArgocdTrigger:
+    """An Argo CD Application that is to be refreshed."""
+
+    channel: ClassVar = "argocd"
+    application: str
+    refresh: Literal["normal", "hard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An entry that slipped past the CRD's validation."""
+
+    channel: ClassVar = "unreadable"
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """One entry."""
+
+    name: str
+    phases: frozenset[str]
+    receiver: Webhook | FluxTrigger | ArgocdTrigger | Unreadable
+
+
+def parse_notify(spec: Mapping[str, Any]) -> tuple[Notify, ...]:
+    """Read the entries that have a name to report under; the first of each name."""
+    found: dict[str, Notify] = {}
+    for entry in mappings(spec.get("notify")):
+        name = entry.get("name")
+        if isinstance(name, str) and _NAME.fullmatch(name) and len(found) < MAX_ENTRIES:
+            found.setdefault(name, _parse_entry(name, entry))
+    return tuple(found.values())
+
+
+def is_url(text: object) -> bool:
+    """Tell whether *text* is the URL of a receiver: http or https, nothing to sign in with, no fragment."""
+    return isinstance(text, str) and len(text) <= _LONGEST_URL and _URL.fullmatch(text) is not None
+
+
+def is_object_name(text: object) -> bool:
+    """Tell whether *text* is the name of a Kubernetes object."""
+    return isinstance(text, str) and _OBJECT.fullmatch(text) is not None
+
+
+def _parse_entry(name: str, entry: Mapping[str, Any]) -> Notify:
+    try:
+        return Notify(name=name, phases=_parse_phases(entry.get("phases")), receiver=_parse_receiver(entry))
+    except InvalidSpec as error:
+        return Notify(name=name, phases=frozenset(TELLING), receiver=Unreadable(f"spec.notify[{name}].{error}."))
+
+
+def _parse_phases(phases: object) -> frozenset[str]:
+    if phases is None:
+        return frozenset(_DEFAULT_PHASES)
+    if not isinstance(phases, list) or not phases or not all(phase in TELLING for phase in phases):
+        raise InvalidSpec(f"phases: write some of {', '.join(TELLING)}")
+    return frozenset(phases)
+
+
+def _parse_receiver(entry: Mapping[str, Any]) -> Webhook | FluxTrigger | ArgocdTrigger:
+    kinds = [kind for kind in ("webhook", "flux", "argocd") if entry.get(kind) is not None]
+    if len(kinds) != 1:
+        raise InvalidSpec("name: write exactly one of webhook, flux or argocd beside it")
+    fields = mapping(entry[kinds[0]])
+    if kinds[0] == "webhook":
+        return _parse_webhook(fields)
+    if kinds[0] == "flux":
+        kind, name = fields.get("kind"), fields.get("name")
+        if not isinstance(kind, str) or kind not in FLUX_GROUPS or not is_object_name(name):
+            raise InvalidSpec(f"flux: write one of {', '.join(FLUX_GROUPS)} as kind, and a name of this namespace")
+        return FluxTrigger(kind=kind, name=str(name))
+    application, refresh = fields.get("application"), fields.get("refresh") or "hard"
+    if not is_object_name(application) or refresh not in ("normal", "hard"):
+        raise InvalidSpec("argocd: write the application's name, and normal or hard as refresh")
+    return ArgocdTrigger(application=str(application), refresh="normal" if refresh == "normal" else "hard")
+
+
+def _parse_webhook(fields: Mapping[str, Any]) -> Webhook:
+    url, secret_name, form = fields.get("url"), fields.get("secretName"), fields.get("format") or "Structured"
+    if (url is None) == (secret_name is None):
+        raise InvalidSpec("webhook: write exactly one of url or secretName")
+    if url is not None and not is_url(url):
+        raise InvalidSpec("webhook.url: write https://host/path, in ASCII, without user, password and fragment")
+    if secret_name is not None and not is_object_name(secret_name):
+        raise InvalidSpec("webhook.secretName: write the name of a Secret of this namespace alone")
+    if form not in ("Structured", "Binary"):
+        raise InvalidSpec("webhook.format: write Structured or Binary")
+    return Webhook(url=url, secret_name=secret_name, binary=form == "Binary")

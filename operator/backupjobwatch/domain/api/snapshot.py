@@ -1,0 +1,172 @@
+"""A watch: one custom resource, as it was at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from backupjobwatch.constants import MAX_REQUESTED_AT, REQUESTED_AT
+from backupjobwatch.domain.api.ownership import find_owner
+from backupjobwatch.domain.api.spec import WatchSpec, parse_spec, target_digest
+from backupjobwatch.domain.api.stored_status import read_status
+from backupjobwatch.domain.jobs.latest_job import LatestJob
+from backupjobwatch.domain.jobs.latest_window import NOT_STORED, check_reach, check_started_after
+from backupjobwatch.domain.jobs.observations import PinnedJob
+from backupjobwatch.domain.jobs.payloads import mapping
+from backupjobwatch.domain.jobs.resource_ids import JobId
+from backupjobwatch.domain.jobs.times import parse_time
+from backupjobwatch.errors import InvalidSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+FINISHED_PHASES: Final = frozenset({"Succeeded", "Failed"})
+_OF_SPEC: Final = ("spec", "parsed_spec", "target")
+"""What a snapshot has of its spec, and works out at most once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """A snapshot of one BackupJobWatch, taken before Azure is asked: what the verdict will be about."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    deleting: bool
+    """Whether the object is being deleted, and waits for somebody's finalizer only."""
+    owner: str | None
+    """Which GitOps tool or controller would make the object anew if it were deleted."""
+    requested_at: str | None
+    """The annotation that asks for a poll at once, cut to the length that the status can echo."""
+    spec: Mapping[str, Any]
+    status: Mapping[str, Any]
+    created: datetime
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any], *, earlier: Watch | None = None) -> Watch:
+        """Take the snapshot. Whatever somebody has put into the object, this does not fail.
+
+        What is as it was in an *earlier* snapshot of the same object is taken from there, as it was read then.
+        """
+        metadata = mapping(body.get("metadata"))
+        spec = mapping(body.get("spec"))
+        requested_at = mapping(metadata.get("annotations")).get(REQUESTED_AT)
+        generation = metadata.get("generation")
+        uid, resource_version = str(metadata.get("uid") or ""), str(metadata.get("resourceVersion") or "")
+        known = earlier if earlier is not None and earlier.uid == uid else None
+        status = known.status if known is not None and known.resource_version == resource_version != "" else None
+        watch = cls(
+            namespace=str(metadata.get("namespace") or ""),
+            name=str(metadata.get("name") or ""),
+            uid=uid,
+            generation=generation if isinstance(generation, int) else 1,
+            resource_version=resource_version,
+            deleting=metadata.get("deletionTimestamp") is not None,
+            owner=find_owner(metadata),
+            requested_at=requested_at[:MAX_REQUESTED_AT] if isinstance(requested_at, str) else None,
+            spec=spec,
+            status=read_status(body.get("status")) if status is None else status,
+            created=parse_time(metadata.get("creationTimestamp")) or NOT_STORED,
+        )
+        if known is not None and known.generation == watch.generation and known.spec == watch.spec:
+            vars(watch).update({name: vars(known)[name] for name in _OF_SPEC if name in vars(known)})
+        return watch
+
+    @cached_property
+    def target(self) -> str:
+        """Digest of the spec's target fields."""
+        return target_digest(self.spec)
+
+    @cached_property
+    def started(self) -> datetime | None:
+        """When the watch was first acted on: from then its deadline runs."""
+        return parse_time(self.own_status.get("watchStartTime"))
+
+    @cached_property
+    def parsed_spec(self) -> WatchSpec | InvalidSpec:
+        """The spec, or what is wrong with it."""
+        try:
+            spec = parse_spec(self.spec)
+            if isinstance(spec.source, LatestJob):
+                check_started_after(spec.source, created=self.created)
+        except InvalidSpec as error:
+            return error.with_traceback(None)  # The traceback would keep this snapshot alive.
+        return spec
+
+    def spec_at(self, now: datetime) -> WatchSpec | InvalidSpec:
+        """Return the spec, or what is wrong with it at *now*: Azure may no longer list the job that it identifies."""
+        spec = self.parsed_spec
+        if isinstance(spec, InvalidSpec) or spec.suspend or self.pinned or not isinstance(spec.source, LatestJob):
+            return spec
+        searched = parse_time(self.own_status.get("searchedUntil"))
+        try:
+            check_reach(spec.source, created=self.created, searched=searched, now=now)
+        except InvalidSpec as error:
+            return error.with_traceback(None)
+        return spec
+
+    @property
+    def version(self) -> int:
+        """The object's age in versions: of two snapshots, the one with more is the later.
+
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+        """
+        return int(self.resource_version) if self.resource_version.isdecimal() else 0
+
+    @cached_property
+    def own_status(self) -> Mapping[str, Any]:
+        """The status where it is about the present target, else nothing."""
+        return self.status if self.status.get("target") == self.target else {}
+
+    @cached_property
+    def finished(self) -> bool:
+        """Whether the verdict on the present target is in: it is final."""
+        return self.own_status.get("phase") in FINISHED_PHASES
+
+    @property
+    def seen(self) -> bool:
+        """Whether Azure has shown the job at least once."""
+        return "job" in self.own_status
+
+    @cached_property
+    def pinned(self) -> tuple[PinnedJob, ...]:
+        """The jobs that were found to be this watch's; none where they were not found yet, or not all could be listed."""
+        jobs = self.own_status.get("jobs") or ()
+        if self.own_status.get("jobsTotal", len(jobs)) != len(jobs):
+            return ()
+        return tuple(PinnedJob(name=job["name"], error_code=job.get("errorCode")) for job in jobs)
+
+    @cached_property
+    def job_ids(self) -> tuple[JobId, ...]:
+        """The jobs whose news is this watch's; none where they were not found yet, or not all could be listed."""
+        spec = self.parsed_spec
+        if isinstance(spec, InvalidSpec):
+            return ()
+        if isinstance(spec.source, JobId):
+            return (spec.source,)
+        return tuple(JobId(vault=spec.source.vault, name=job.name) for job in self.pinned if job.error_code is None)
+
+    @property
+    def observed(self) -> bool:
+        """Whether the status is about the present generation."""
+        return bool(self.status.get("observedGeneration") == self.generation)
+
+    @property
+    def handled(self) -> str | None:
+        """The request for a poll that the status has acknowledged."""
+        return self.status.get("lastHandledReconcileAt")
+
+    @property
+    def request_pending(self) -> bool:
+        """Whether a poll was asked for, by annotation, that the status has not yet acknowledged."""
+        return self.requested_at is not None and self.requested_at != self.handled
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing to do, unless somebody edits the object: no timer is needed."""
+        suspended = self.own_status.get("reason") == "Suspended"
+        return self.deleting or (self.observed and not self.request_pending and (self.finished or suspended))

@@ -1,0 +1,1 @@
+"""Azure's jobs and operations: resource IDs, parsers, durations and times."""

@@ -1,0 +1,125 @@
+"""Azure's error objects: of jobs, of operations and of HTTP answers, in every form that the services use.
+
+Shapes: https://learn.microsoft.com/rest/api/dataprotection/jobs/get#userfacingerror,
+https://github.com/microsoft/api-guidelines/blob/vNext/azure/Guidelines.md#handling-errors, and ``{"ErrorCode", "Message":
+{"Value"}, "Values"}``, which both Azure Backup services send instead now and then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from backupjobwatch.domain.jobs.job import MAX_ERRORS, JobError
+from backupjobwatch.domain.jobs.payloads import LINE, TEXT, Reader, boolean, mapping, mappings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DEPTH = 5
+"""Levels of inner errors that are read."""
+_NO_ERROR = "success"
+"""A code that Backup vaults give to the inner error of a real error."""
+_DETAILS = ("detailednonlocalisedmessage", "detailednonlocalizedmessage")
+
+
+def read_error_body(payload: Mapping[str, Any]) -> tuple[JobError, ...]:
+    """Read the body of an HTTP error: an error object, alone or as ``error``."""
+    error = payload.get("error")
+    if isinstance(error, str):
+        return read_errors({"message": error})
+    return read_errors(error if isinstance(error, Mapping) else payload)
+
+
+def read_errors(value: object) -> tuple[JobError, ...]:
+    """Read an error object with the errors that it contains, the one with its own code first."""
+    read, error = Reader(), mapping(value)
+    own = read_error(read, error)
+    contained = [each for each in _contained(read, error, depth=0) if _has_text(each)]
+    same = [each for each in contained if own.code is None or each.code == own.code]
+    if same:
+        # Backup vaults repeat the error with its recommendations in additionalInfo.
+        own = JobError(
+            code=own.code or same[0].code,
+            title=None,
+            message=own.message or same[0].message,
+            recommendations=own.recommendations or same[0].recommendations,
+            target=own.target or same[0].target,
+            cause=own.cause or same[0].cause,
+            retryable=same[0].retryable if own.retryable is None else own.retryable,
+        )
+        contained.remove(same[0])
+    found = dict.fromkeys(each for each in (own, *contained) if _has_text(each))
+    return tuple(islice(found, MAX_ERRORS))
+
+
+def read_error(read: Reader, error: Mapping[str, Any]) -> JobError:
+    """Read one error object, without the errors that it contains."""
+    fields = _lowercase(error)
+    message = fields.get("message")
+    if isinstance(message, Mapping):
+        message = _lowercase(message).get("value")
+    return JobError(
+        code=read.word(fields.get("code")) or read.word(fields.get("errorcode")),
+        title=None,
+        message=read.word(message, TEXT),
+        recommendations=read.recommendations(fields.get("recommendedaction") or fields.get("recommendations")),
+        target=read.word(fields.get("target")),
+        cause=read.word(" < ".join(_causes(read, fields.get("innererror"))), TEXT),
+        retryable=boolean(fields.get("isretryable")),
+    )
+
+
+def describe(error: JobError, *, details: str | None = None) -> str:
+    """Write code, title and text of *error*, *details* if they add something, and the first recommendation."""
+    head = " ".join(filter(None, (error.code, error.title)))
+    text = ": ".join(filter(None, (head, error.message)))
+    extra = f"Details: {details}" if details and not _contains(text, details) else ""
+    *parts, last = [part for part in (text, extra, *error.recommendations[:1]) if part] or [""]
+    return " ".join([*map(_sentence, parts), last])
+
+
+def _contained(read: Reader, error: Mapping[str, Any], *, depth: int) -> Iterator[JobError]:
+    """Yield the errors in ``additionalInfo[].info`` and ``details[]``; an item may be wrapped in ``error``."""
+    fields = _lowercase(error)
+    infos = (mapping(_lowercase(item).get("info")) for item in mappings(fields.get("additionalinfo")))
+    details = (mapping(item.get("error")) or item for item in mappings(fields.get("details")))
+    for each in (*infos, *details):
+        yield read_error(read, each)
+        if depth < _DEPTH:
+            yield from _contained(read, each, depth=depth + 1)
+
+
+def _causes(read: Reader, value: object) -> Iterator[str]:
+    """Yield codes and details of the inner errors, the outermost first."""
+    for _ in range(_DEPTH):
+        inner = _lowercase(mapping(value))
+        fields = {**inner, **_lowercase(mapping(inner.get("additionalinfo")))}
+        details = next(filter(None, (read.word(fields.get(name), LINE) for name in _DETAILS)), None)
+        code = read.word(inner.get("code"))
+        text = ": ".join(filter(None, (None if code and code.lower() == _NO_ERROR else code, details)))
+        if text:
+            yield text
+        value = inner.get("embeddedinnererror") or inner.get("innererror")
+
+
+def _lowercase(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *fields* with lowercase names: the services spell them in several letter cases."""
+    return {str(name).lower(): value for name, value in fields.items()}
+
+
+def _has_text(error: JobError) -> bool:
+    return bool(error.code or error.message or error.recommendations)
+
+
+def _contains(text: str, details: str) -> bool:
+    return _plain(details) in _plain(text)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split()).rstrip(".!")
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."

@@ -1,0 +1,127 @@
+"""Jobs of Backup vaults (Microsoft.DataProtection): AKS, disks, blobs, PostgreSQL and others.
+
+Explicit nulls are everywhere, error codes are words, and durations come in both formats.
+Shapes: https://learn.microsoft.com/rest/api/dataprotection/jobs/get
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backupjobwatch.domain.jobs.azure_errors import read_error
+from backupjobwatch.domain.jobs.job import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS, Job, JobError, RecoveryPoint, Task
+from backupjobwatch.domain.jobs.payloads import (
+    LINE,
+    STATUS_WORD,
+    Reader,
+    boolean,
+    cancellable,
+    count,
+    job_duration,
+    last_segment,
+    mapping,
+    mappings,
+    percent,
+)
+from backupjobwatch.domain.jobs.times import parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+
+def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
+    """Read a job: the answer to a GET, or, *partial*, an item of a list (where ``extendedInfo`` is null)."""
+    read = Reader()
+    properties = mapping(payload.get("properties"))
+    extended = mapping(properties.get("extendedInfo"))
+    resource_id = read.name(payload.get("id"), LINE)
+    start_time, end_time = (parse_time(properties.get(name)) for name in ("startTime", "endTime"))
+    instance, source = (read.name(properties.get(name)) for name in ("backupInstanceFriendlyName", "dataSourceName"))
+    details = read.properties(extended.get("additionalDetails"))
+    tasks = read.first(MAX_TASKS, "tasks", _tasks(read, extended.get("subTasks")))
+    return Job(
+        resource_id=resource_id,
+        name=read.name(payload.get("name")) or read.name(last_segment(resource_id)),
+        job_type=read.term(properties.get("dataSourceType")),
+        status=read.term(properties.get("status")),
+        operation=read.term(properties.get("operation")),
+        backup_management_type=None,
+        workload_type=None,
+        entity_friendly_name=instance or source,
+        activity_id=read.word(properties.get("activityID")),
+        start_time=start_time,
+        end_time=end_time,
+        duration=job_duration(properties.get("duration"), start_time, end_time),
+        cancellable=cancellable(properties.get("supportedActions")),
+        user_triggered=boolean(properties.get("isUserTriggered")),
+        progress_percent=None,
+        estimated_remaining=None,
+        dynamic_error_message=None,
+        tasks=tasks,
+        properties=dict(read.first(MAX_PROPERTIES, "properties", details)),
+        errors=read.first(MAX_ERRORS, "errors", _errors(read, properties.get("errorDetails"))),
+        warnings=read.first(MAX_ERRORS, "warnings", _warnings(read, extended.get("warningDetails"))),
+        data_transferred=_data_transferred(extended, tasks),
+        source_recovery_point=_recovery_point(read, extended.get("sourceRecoverPoint")),
+        target_recovery_point=_recovery_point(read, extended.get("targetRecoverPoint")),
+        aliases=(source,) if instance and source else (),
+        data_source_id=read.name(properties.get("dataSourceId"), LINE),
+        policy_name=read.name(properties.get("policyName")),
+        operation_category=read.term(properties.get("operationCategory")),
+        source_data_store_type=read.term(properties.get("sourceDataStoreType")),
+        recovery_destination=read.name(extended.get("recoveryDestination"), LINE),
+        container=last_segment(read.name(properties.get("backupInstanceId"), LINE)),
+        cut=tuple(sorted(read.cut)),
+        partial=partial,
+    )
+
+
+def _tasks(read: Reader, value: object) -> Iterator[Task]:
+    for item in mappings(value):
+        yield Task(
+            task_id=read.word(item.get("taskName")) or read.word(item.get("taskId")),
+            status=read.word(item.get("taskStatus"), STATUS_WORD),
+            start_time=None,
+            end_time=None,
+            duration=None,
+            progress_percent=percent(item.get("taskProgress")),
+            data_transferred=count(mapping(item.get("additionalDetails")).get("DataTransferredInBytes")),
+        )
+
+
+def _data_transferred(extended: Mapping[str, Any], tasks: Iterable[Task]) -> int | None:
+    """Return the bytes of the job: Azure's total, also in its misspelt field, else the sum of the tasks."""
+    for name in ("dataTransferredInBytes", "dataTransferedInBytes"):
+        total = count(extended.get(name))
+        if total is not None:
+            return total
+    parts = [task.data_transferred for task in tasks if task.data_transferred is not None]
+    return count(sum(parts)) if parts else None
+
+
+def _errors(read: Reader, value: object) -> Iterator[JobError]:
+    for item in mappings(value):
+        error = read_error(read, item)
+        if error.code or error.message or error.recommendations:
+            yield error
+
+
+def _warnings(read: Reader, value: object) -> Iterator[JobError]:
+    for item in mappings(value):
+        for warning in _errors(read, [item.get("warning")]):
+            resource = read.word(item.get("resourceName"))
+            yield JobError(
+                code=warning.code,
+                title=None,
+                message=warning.message,
+                recommendations=warning.recommendations,
+                target=warning.target or resource,
+                cause=warning.cause,
+                retryable=warning.retryable,
+            )
+
+
+def _recovery_point(read: Reader, value: object) -> RecoveryPoint | None:
+    point = mapping(value)
+    name, time = read.word(point.get("recoveryPointID")), parse_time(point.get("recoveryPointTime"))
+    return RecoveryPoint(id=name, time=time) if name or time else None

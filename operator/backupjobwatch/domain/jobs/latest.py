@@ -1,0 +1,152 @@
+"""Find the first job of an item that started after a time, in a vault's list of jobs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from backupjobwatch.domain.jobs.latest_window import WORKLOADS
+from backupjobwatch.domain.jobs.observations import PinnedJob, Waiting
+from backupjobwatch.domain.jobs.resource_ids import fold_case, is_guid
+from backupjobwatch.domain.jobs.times import format_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.domain.jobs.latest_job import LatestJob
+
+_WITH_HOST: Final = re.compile(r"(?P<item>.+) \[(?P<host>[^\[\]]+)\]", re.DOTALL)
+"""The name of a database in a job that has ended: ``msdb [sql-host-1]``. While the job runs, it is ``msdb``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Match:
+    """A job of the item, of any operation."""
+
+    job: Job
+    started: datetime
+    container: str | None
+    """The container, or the host of a workload job. None if Azure names none, or none yet."""
+    is_workload: bool
+    runs: bool
+    """Whether the operation is, or may turn out to be, the one in the spec."""
+    is_provisional: bool
+    """Whether Azure adds the host or the type of backup only when the job ends."""
+
+    @property
+    def has_no_host_yet(self) -> bool:
+        """Whether the job of a workload runs, and Azure does not name its host."""
+        return self.is_workload and not self.job.ended and self.container is None
+
+    def overlaps(self, other: _Match) -> bool:
+        """Tell whether the two jobs ran at the same time. A job without an end still runs."""
+        return _before(self.started, other.job.end_time) and _before(other.started, self.job.end_time)
+
+
+def needs_history(jobs: Iterable[Job], latest: LatestJob, *, created: datetime) -> bool:
+    """Tell whether all listed workload jobs are needed: several hosts may have a database of the same name."""
+    after = latest.started_after or created
+    matches = _matches(jobs, latest)
+    return latest.container is None and any(m.is_workload and m.runs and m.started > after for m in matches)
+
+
+def with_history(jobs: Sequence[Job], history: Iterable[Job]) -> list[Job]:
+    """Return *jobs* and those of *history* that are not among them."""
+    names = {fold_case(job.name or "") for job in jobs}
+    return [*jobs, *(job for job in history if fold_case(job.name or "") not in names)]
+
+
+def find_latest(jobs: Iterable[Job], latest: LatestJob, *, created: datetime) -> PinnedJob | Waiting:
+    """Return the job that *latest* identifies, if it is among *jobs*. The list's filter is not relied on."""
+    after = latest.started_after or created
+    matches = _matches(jobs, latest)
+    containers = _containers(matches)
+    if latest.container is None and len(containers) > 1:
+        return Waiting(
+            reason="AmbiguousItem",
+            message=f"Several containers or hosts have an item {latest.item}. Set spec.latest.container to one of: "
+            f"{', '.join(sorted(name or '(none)' for name in containers.values()))}.",
+        )
+    candidates = [match for match in matches if match.runs and match.started > after and is_guid(match.job.name or "")]
+    if latest.container is not None and latest.is_backup:
+        # A database runs one backup of a type at a time. So an earlier job that still runs has another host or type.
+        candidates = [match for match in candidates if not match.is_provisional] or candidates
+    if not candidates:
+        message = f"No {latest.operation} of {latest.item} has started after {format_time(after)} yet."
+        return Waiting(reason="WaitingForJob", message=message, searched=True)
+    first = min(candidates, key=lambda match: (match.started, match.job.name or ""))
+    if not _is_certain(first, matches, latest):
+        return Waiting(
+            reason="WaitingForJob",
+            message=f"A job of {latest.item} is running. Azure names its host and its type when it ends, and the watch "
+            "waits for that.",
+        )
+    return PinnedJob(name=fold_case(first.job.name or ""))
+
+
+def _matches(jobs: Iterable[Job], latest: LatestJob) -> list[_Match]:
+    """Return the jobs of the item that are in the container of the spec, or may turn out to be."""
+    found = (_match(job, job.start_time, latest) for job in jobs if job.start_time is not None)
+    wanted = None if latest.container is None else fold_case(latest.container)
+    return [
+        match
+        for match in found
+        if match is not None and (wanted in (None, fold_case(match.container or "")) or match.has_no_host_yet)
+    ]
+
+
+def _match(job: Job, started: datetime, latest: LatestJob) -> _Match | None:
+    item, name = fold_case(latest.item), fold_case(job.entity_friendly_name or "")
+    has_name = item in (name, *map(fold_case, job.aliases))
+    is_workload = fold_case(job.backup_management_type or "") == fold_case(WORKLOADS)
+    named = _WITH_HOST.fullmatch(job.entity_friendly_name or "") if is_workload else None
+    if not has_name and (named is None or fold_case(named["item"]) != item):
+        return None
+    # While a job runs, a name in brackets may be part of the database's own name.
+    host = named["host"] if named is not None and (job.ended or not has_name) else None
+    container = job.container or host
+    is_open = is_workload and not job.ended
+    return _Match(
+        job=job,
+        started=started,
+        container=container,
+        is_workload=is_workload,
+        runs=latest.runs(job.operation) or (is_open and latest.may_run(job.operation)),
+        is_provisional=is_open and (container is None or latest.may_run(job.operation)),
+    )
+
+
+def _containers(matches: Iterable[_Match]) -> Mapping[str, str]:
+    """Return the containers and hosts that have the item, by their names in lowercase. The name "" stands for none."""
+    return {
+        fold_case(match.container or ""): match.container or ""
+        for match in matches
+        if not match.has_no_host_yet and (match.runs or (match.is_workload and match.container is not None))
+    }
+
+
+def _is_certain(first: _Match, matches: Iterable[_Match], latest: LatestJob) -> bool:
+    """Tell whether *first* can only be the job in the spec.
+
+    While a workload job runs, the jobs of the item that have ended must leave one host and one type of backup for it.
+    """
+    if latest.container is not None:
+        return not first.is_provisional
+    others = (each for each in matches if each is not first and (each.has_no_host_yet or first.has_no_host_yet))
+    if any(each.overlaps(first) for each in others):  # Two jobs of the item at the same time may have different hosts.
+        return False
+    if not first.is_provisional:
+        return True
+    ended = [match for match in matches if match.job.ended]
+    hosts = {fold_case(match.container or "") for match in ended}
+    has_one_host = latest.runs(first.job.operation) and len(hosts) == 1 and "" not in hosts
+    prefix = f"{fold_case(first.job.operation or '')} ("
+    types = (match.job.operation for match in ended if fold_case(match.job.operation or "").startswith(prefix))
+    return has_one_host and all(map(latest.runs, types))
+
+
+def _before(start: datetime, end: datetime | None) -> bool:
+    return end is None or start < end

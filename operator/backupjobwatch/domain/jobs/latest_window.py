@@ -1,0 +1,98 @@
+"""The jobs that Azure lists for ``spec.latest``: how far back they go, and the window and filter of a list."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from backupjobwatch.domain.jobs.resource_ids import VaultKind
+from backupjobwatch.domain.jobs.times import format_time
+from backupjobwatch.errors import InvalidSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from backupjobwatch.domain.jobs.latest_job import LatestJob
+
+NOT_STORED: Final = datetime.max.replace(tzinfo=UTC)
+"""Creation time of an object that the API server has not stored yet. No job starts after it."""
+LOOK_BACK: Final = timedelta(days=1)
+"""How far before the start time jobs are listed, to find a second container with an item of the same name."""
+LOOK_AHEAD: Final = timedelta(days=1)
+"""How far after today jobs are listed, because Azure's clock may have passed a midnight that the operator's has not."""
+LONGEST: Final = timedelta(days=30)
+"""The longest window of a list. PowerShell refuses a longer one. Azure's limit is not documented."""
+REACH: Final[Mapping[VaultKind, timedelta]] = MappingProxyType(
+    {VaultKind.RECOVERY_SERVICES: LONGEST - timedelta(days=1), VaultKind.BACKUP_VAULT: timedelta(days=13)}
+)
+"""How far back the jobs of a vault are listed. A Backup vault lists the jobs of about 14 days, in recorded answers."""
+WORKLOADS: Final = "AzureWorkload"
+"""Azure's ``backupManagementType`` of databases in virtual machines."""
+
+_KINDS: Final = {VaultKind.RECOVERY_SERVICES: "Recovery Services vault", VaultKind.BACKUP_VAULT: "Backup vault"}
+
+
+def check_started_after(latest: LatestJob, *, created: datetime) -> None:
+    """Raise InvalidSpec if ``startedAfter`` is earlier than any list can reach from the object's creation."""
+    reach = REACH[latest.vault.kind]
+    if latest.started_after is None or created == NOT_STORED or latest.started_after >= created - reach:
+        return
+    raise InvalidSpec(
+        f"spec.latest.startedAfter must be at most {reach.days} days before this object's creation "
+        f"({format_time(created)}), got {format_time(latest.started_after)}. A {_KINDS[latest.vault.kind]} lists no "
+        "older jobs. Set a later time, or identify the job with spec.jobName"
+    )
+
+
+def check_reach(latest: LatestJob, *, created: datetime, searched: datetime | None, now: datetime) -> None:
+    """Raise InvalidSpec if the first job may have left the list, so that a later job would be taken for it.
+
+    *searched* is the time until which the operator has seen complete lists without a matching job.
+    """
+    start = latest.started_after or created
+    known = start if searched is None else max(start, searched - LOOK_BACK)
+    if known >= listed_since(latest, now=now):
+        return
+    raise InvalidSpec(
+        f"spec.latest needs all jobs since {format_time(start)}, but a {_KINDS[latest.vault.kind]} lists only "
+        f"{REACH[latest.vault.kind].days} days. Set spec.latest.startedAfter to a later time, or identify the job with "
+        "spec.jobName"
+    )
+
+
+def listed_since(latest: LatestJob, *, now: datetime) -> datetime:
+    """Return the time since which Azure lists all jobs of the vault."""
+    return _midnight(now - REACH[latest.vault.kind])
+
+
+def list_window(latest: LatestJob, *, created: datetime, now: datetime) -> tuple[datetime, datetime]:
+    """Return the start and end of the list, in whole days, so that many watches share one list."""
+    earliest = now - REACH[VaultKind.RECOVERY_SERVICES]
+    first = _midnight(min(max((latest.started_after or created) - LOOK_BACK, earliest), now))
+    return first, min(_midnight(now) + timedelta(days=1) + LOOK_AHEAD, first + LONGEST)
+
+
+def history_window(now: datetime) -> tuple[datetime, datetime]:
+    """Return the start and end of the longest list of a Recovery Services vault that ends today."""
+    first = _midnight(now - REACH[VaultKind.RECOVERY_SERVICES])
+    return first, first + LONGEST
+
+
+def list_filter(start: datetime, end: datetime, *, management_type: str | None = None) -> str:
+    """Write ``$filter`` for jobs that started between *start* and *end*.
+
+    The operator is eq and means a bound. Times use a 12-hour clock, whose AM and PM no locale may translate.
+    https://github.com/MicrosoftDocs/azure-docs/issues/42973
+    """
+    window = f"startTime eq '{_filter_time(start)}' and endTime eq '{_filter_time(end)}'"
+    return window if management_type is None else f"backupManagementType eq '{management_type}' and {window}"
+
+
+def _filter_time(time: datetime) -> str:
+    half = "AM" if time.hour < 12 else "PM"  # noqa: PLR2004
+    return f"{time:%Y-%m-%d} {time.hour % 12 or 12:02d}:{time:%M:%S} {half}"
+
+
+def _midnight(time: datetime) -> datetime:
+    return time.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,0 +1,100 @@
+"""Jobs of Recovery Services vaults.
+
+Fields are read by presence, never by ``jobType``: undocumented types are on the wire (``AzureWorkloadJobV2``).
+Shapes: https://learn.microsoft.com/rest/api/backup/job-details/get
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backupjobwatch.domain.jobs.durations import parse_duration
+from backupjobwatch.domain.jobs.job import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS, Job, JobError, Task
+from backupjobwatch.domain.jobs.payloads import (
+    LINE,
+    STATUS_WORD,
+    TEXT,
+    Reader,
+    boolean,
+    cancellable,
+    job_duration,
+    last_segment,
+    mapping,
+    mappings,
+    percent,
+)
+from backupjobwatch.domain.jobs.times import parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
+    """Read a job: the answer to a GET, or, *partial*, an item of a list (which has no ``extendedInfo``)."""
+    read = Reader()
+    properties = mapping(payload.get("properties"))
+    extended = mapping(properties.get("extendedInfo"))
+    resource_id = read.name(payload.get("id"), LINE)
+    # Two storage accounts may have a file share "data" each, and two servers a disk "D:".
+    containers = [
+        read.name(properties.get(name))
+        for name in ("containerName", "storageAccountName", "mabServerName", "dpmServerName")
+    ]
+    start_time, end_time = (parse_time(properties.get(name)) for name in ("startTime", "endTime"))
+    return Job(
+        resource_id=resource_id,
+        name=read.name(payload.get("name")) or read.name(last_segment(resource_id)),
+        job_type=read.term(properties.get("jobType")),
+        status=read.term(properties.get("status")),
+        operation=read.term(properties.get("operation")),
+        backup_management_type=read.term(properties.get("backupManagementType")),
+        workload_type=read.term(properties.get("workloadType")),
+        entity_friendly_name=read.name(properties.get("entityFriendlyName")),
+        activity_id=read.word(properties.get("activityId")),
+        start_time=start_time,
+        end_time=end_time,
+        duration=job_duration(properties.get("duration"), start_time, end_time),
+        cancellable=cancellable(properties.get("actionsInfo")),
+        user_triggered=boolean(properties.get("isUserTriggered")),
+        progress_percent=percent(extended.get("progressPercentage")),
+        estimated_remaining=read.remaining(extended.get("estimatedRemainingDuration")),
+        dynamic_error_message=read.word(extended.get("dynamicErrorMessage"), TEXT),
+        tasks=read.first(MAX_TASKS, "tasks", _tasks(read, extended.get("tasksList"))),
+        properties=dict(read.first(MAX_PROPERTIES, "properties", read.properties(extended.get("propertyBag")))),
+        errors=read.first(MAX_ERRORS, "errors", _errors(read, properties.get("errorDetails"))),
+        container=next(filter(None, containers), None),
+        container_name=containers[0],
+        storage_account_name=containers[1],
+        mab_server_name=containers[2],
+        dpm_server_name=containers[3],
+        restore_location_type=read.term(mapping(extended.get("internalPropertyBag")).get("restoreLocationType")),
+        cut=tuple(sorted(read.cut)),
+        partial=partial,
+    )
+
+
+def _tasks(read: Reader, value: object) -> Iterator[Task]:
+    for item in mappings(value):
+        yield Task(
+            task_id=read.word(item.get("taskId")),
+            status=read.word(item.get("status"), STATUS_WORD),
+            start_time=parse_time(item.get("startTime")),
+            end_time=parse_time(item.get("endTime")),
+            duration=parse_duration(item.get("duration")),
+            progress_percent=percent(item.get("progressPercentage")),
+            execution_details=read.word(item.get("taskExecutionDetails")),
+        )
+
+
+def _errors(read: Reader, value: object) -> Iterator[JobError]:
+    for item in mappings(value):
+        code = read.word(item.get("errorCode"))
+        error = JobError(
+            code=None if code == "0" else code,  # "no code": seen beside nothing but nulls
+            title=read.word(item.get("errorTitle")),
+            message=read.word(item.get("errorString"), TEXT),
+            recommendations=read.recommendations(item.get("recommendations")),
+            cause=read.word(item.get("additionalDetails"), TEXT),  # workload jobs, since 2023-02-01
+        )
+        if error.code or error.title or error.message or error.recommendations:
+            yield error

@@ -1,0 +1,1 @@
+"""What to read from Azure and when: token bucket, read planner, schedule."""

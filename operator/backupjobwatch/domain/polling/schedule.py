@@ -1,0 +1,88 @@
+"""When to ask again."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from backupjobwatch.errors import AzureError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from backupjobwatch.domain.jobs.observations import Observation
+
+HEARTBEATS: Final = 5.0
+"""About how many statuses that say nothing new are written a second, unless ``RAREST`` wants more."""
+RAREST: Final = timedelta(minutes=30)
+"""How old what a status says of the time of the last poll may be, of however many watches."""
+SWEPT_EACH: Final = timedelta(milliseconds=20)
+"""How much longer each watch makes the time between two sweeps, where it is not the least that is wanted."""
+MAX_BACKOFF: Final = timedelta(minutes=5)
+"""The slowest that trouble makes a watch: also the slowest ``pollInterval``."""
+
+
+def spread(seed: str, period: timedelta) -> timedelta:
+    """Return a point in *period*: always the same for one *seed*, and evenly spread over many.
+
+    Watches created by one commit, or found by one restart, would otherwise ask Azure in step for ever.
+    """
+    digest = hashlib.sha256(seed.encode()).digest()
+    return period * (int.from_bytes(digest[:8], "big") / 2**64)
+
+
+FIRST_RETRY: Final = timedelta(seconds=7)
+"""Doubling from here, ten attempts to deliver a notification take an hour."""
+
+
+def retry_delay(attempt: int, seed: str, retry_after: timedelta | None) -> timedelta:
+    """Return how long to wait after *attempt* (1, 2, …) to deliver failed: doubling, spread by a tenth for each *seed*.
+
+    Longer where the receiver asked for that, which is for the caller to bound.
+    """
+    delay = FIRST_RETRY * (1 << attempt - 1)
+    return max(delay + spread(f"{seed}/{attempt}", delay / 10), retry_after or timedelta())
+
+
+def backoff(failures: int, interval: timedelta, seed: str) -> timedelta:
+    """Return how long to leave Azure alone after *failures* in a row: doubling, bounded, spread by a tenth.
+
+    The first failure costs nothing more than the interval, since most are over by the next tick.
+    """
+    if failures <= 1:
+        return timedelta()
+    # The exponent is bounded too: timedelta overflows long before an outage ends.
+    delay = min(interval * (1 << min(failures - 1, 10)), MAX_BACKOFF)
+    return delay + spread(f"{seed}/{failures}", delay / 10)
+
+
+def heartbeat(least: timedelta, watches: int, *, seed: str) -> timedelta:
+    """Return after how long the status of an unchanged watch is written again, where so many *watches* are polled.
+
+    Not before the *least* time, and of many watches as seldom as ``HEARTBEATS`` a second allow, or ``RAREST``: spread
+    by up to a half for each *seed*, since after a restart all have been written within a minute.
+    """
+    most = min(timedelta(seconds=watches / HEARTBEATS), RAREST)
+    if most <= least:
+        return least
+    soonest = max(least, most / 2)
+    return soonest + spread(seed, most - soonest)
+
+
+def sweep_pause(least: timedelta, watches: int) -> timedelta:
+    """Return the time between two sweeps of so many *watches*: the *least*, or longer where there are thousands.
+
+    To list ten thousand takes a second of CPU, and they say little that was not known.
+    """
+    return max(least, SWEPT_EACH * watches)
+
+
+def failures_after(observation: Observation, failures: int) -> int:
+    """Return how many observations in a row were trouble with Azure, this one included, after so many before."""
+    return failures + 1 if isinstance(observation, AzureError) and not observation.answered else 0
+
+
+def until(deadline: datetime | None, *, now: datetime, at_most: timedelta) -> timedelta:
+    """Return a wait of *at_most*, cut short by a *deadline*: that is judged in time, whatever Azure does."""
+    return at_most if deadline is None else min(at_most, max(deadline - now, timedelta()))

@@ -1,0 +1,76 @@
+"""What a webhook is told: a CloudEvent (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from backupjobwatch.constants import API_VERSION, PLURAL
+from backupjobwatch.domain.jobs.payloads import mapping
+from backupjobwatch.domain.status.mirroring import present
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.status.notifications import Notice
+
+SAID: Final = (
+    *("reason", "message", "job", "jobsTotal", "duration", "durationSeconds"),
+    *("errors", "warnings", "watchStartTime", "completionTime"),
+)
+"""Fields of the status that are the event's data too."""
+
+_UNESCAPED = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+"""What the HTTP binding sends as it is in the value of a header."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudEvent:
+    """One event: the same whenever the same is told."""
+
+    attributes: Mapping[str, str]
+    data: Mapping[str, Any]
+
+    def structured(self) -> tuple[dict[str, str], bytes]:
+        """Return headers and body with the attributes in the body."""
+        headers = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
+        return headers, _json({**self.attributes, "datacontenttype": "application/json", "data": self.data})
+
+    def binary(self) -> tuple[dict[str, str], bytes]:
+        """Return headers and body with the attributes in the headers, percent-encoded as the HTTP binding has it."""
+        headers = {
+            f"ce-{name}": quote(value, safe=_UNESCAPED, errors="replace") for name, value in self.attributes.items()
+        }
+        return {**headers, "Content-Type": "application/json"}, _json(self.data)
+
+
+def cloud_event(watch: Watch, notice: Notice) -> CloudEvent:
+    """Return the event that tells of *notice*, as the status of *watch* has it."""
+    status = watch.status
+    job = mapping(status.get("job"))
+    # The time of what happened, not of its telling. An end has one; a job that runs began.
+    time = status.get("completionTime") or job.get("startTime") or status.get("watchStartTime")
+    attributes = present(
+        specversion="1.0",
+        id=notice.id,
+        source=f"/apis/{API_VERSION}/namespaces/{watch.namespace}/{PLURAL}/{watch.name}",
+        type=f"dev.azurebackup.job.{notice.phase.lower()}",
+        subject=job.get("resourceId"),
+        time=time,
+    )
+    data = present(
+        namespace=watch.namespace,
+        name=watch.name,
+        uid=watch.uid,
+        phase=notice.phase,
+        **{name: status.get(name) for name in SAID},
+    )
+    return CloudEvent(attributes=attributes, data=data)
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    # A lone surrogate, which Azure's JSON can hold, is no UTF-8.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")

@@ -1,0 +1,182 @@
+"""The status of a watch: one function computes all of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backupjobwatch.domain.jobs.job import Job
+from backupjobwatch.domain.jobs.observations import MAX_JOBS, JobSet, Observation, OperationFailure, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.payloads import TEXT
+from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.times import format_time
+from backupjobwatch.domain.status.conditions import Condition, write_conditions
+from backupjobwatch.domain.status.mirroring import MIRRORED, mirror_errors, mirror_job, present
+from backupjobwatch.domain.status.notifications import next_notifications
+from backupjobwatch.domain.status.truncation import fit
+from backupjobwatch.domain.status.verdict import FAILED, PENDING, SUCCEEDED, Verdict, deciding_job, judge
+from backupjobwatch.errors import AzureError, InvalidSpec, NoRequest, NotAsked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.status.notifications import Settled
+
+
+def next_status(
+    watch: Watch,
+    observation: Observation,
+    *,
+    run: int,
+    now: datetime,
+    pinned: Sequence[PinnedJob] = (),
+    settled: Sequence[Settled] = (),
+    asked: datetime | None = None,
+) -> dict[str, Any]:
+    """Compute the whole status of *watch* from its snapshot and what Azure said after that.
+
+    *pinned* are the jobs that were found to be this watch's, where the spec does not name one itself; *settled* are the
+    outcomes of notifications since the last write.
+
+    *run* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
+    *asked* is when Azure was last asked, where more is known of that than the status says. The answer is fit to be
+    written as it stands; whether it is worth a write, ``transitions.needs_write`` tells.
+    """
+    if watch.finished:
+        return _restamped(watch, next_notifications(watch, settled, phase=str(watch.own_status.get("phase"))))
+    polls, spec = False, watch.parsed_spec if pinned else watch.spec_at(now)
+    if isinstance(spec, InvalidSpec):
+        verdict = Verdict(phase=FAILED, reason="InvalidSpec", message=f"{spec}.")
+    elif spec.suspend:
+        message = "The operator sends no requests to Azure until spec.suspend is false."
+        verdict = Verdict(phase=str(watch.own_status.get("phase") or PENDING), reason="Suspended", message=message)
+    else:
+        polls, verdict = True, judge(watch, spec, observation, run=run, now=now, asked=asked)
+    status = _write(watch, verdict, observation if polls else None, pinned or watch.pinned, now)
+    notifications = next_notifications(watch, settled, phase=verdict.phase)
+    return fit({**status, **present(notifications=notifications)})
+
+
+def _restamped(watch: Watch, notifications: list[dict[str, Any]]) -> dict[str, Any]:
+    """A final status is frozen; only the acknowledgements of edits and requests move, and who was told."""
+    status = {**watch.status, "observedGeneration": watch.generation}
+    status.pop("notifications", None)
+    status.update(present(notifications=notifications))
+    status["conditions"] = [
+        {**condition, "observedGeneration": watch.generation} for condition in watch.status.get("conditions", ())
+    ]
+    if watch.requested_at is not None:
+        status["lastHandledReconcileAt"] = watch.requested_at
+    return status
+
+
+def _write(
+    watch: Watch, verdict: Verdict, observation: Observation | None, pinned: Sequence[PinnedJob], now: datetime
+) -> dict[str, Any]:
+    previous = watch.own_status
+    polled = observation is not None and not isinstance(observation, NoRequest)
+    note = ""
+    mirrored: Mapping[str, Any] = {name: previous.get(name) for name in MIRRORED}
+    job = deciding_job(observation) if isinstance(observation, JobSet) else observation
+    if isinstance(job, Job):
+        mirrored = mirror_job(job, previous, now=now)
+        if job.cut:
+            note = f" Azure's answer is longer than is kept here: {', '.join(job.cut)} were cut."
+    elif isinstance(job, OperationFailure):
+        mirrored = {**mirrored, "errors": mirror_errors(job.errors)}
+    message = clean(verdict.message, TEXT - len(note)) + note
+    # A deferred request is still to be sent. In every other case nothing more happens for this annotation.
+    is_deferred = isinstance(observation, NotAsked) and not verdict.final
+    times = {
+        # A watch that was never asked about has not been acted on: its deadline does not run while suspended.
+        "watchStartTime": previous.get("watchStartTime") or (observation is not None and format_time(now)) or None,
+        "troubleSince": verdict.trouble_since and format_time(verdict.trouble_since),
+        "completionTime": format_time(now) if verdict.final else None,
+        "searchedUntil": _searched_until(observation, pinned, previous, now),
+        "lastPollTime": format_time(now) if polled else previous.get("lastPollTime"),
+    }
+    previous_echo = watch.status.get("lastHandledReconcileAt")
+    conditions = write_conditions(
+        _conditions(verdict, message, _reachable(watch, observation)),
+        previous=watch.status.get("conditions") or (),
+        generation=watch.generation,
+        now=now,
+    )
+    return present(
+        observedGeneration=watch.generation,
+        phase=verdict.phase,
+        reason=verdict.reason,
+        message=message,
+        target=watch.target,
+        **mirrored,
+        jobs=_job_list(observation, pinned, previous) if pinned else previous.get("jobs"),
+        jobsTotal=(len(pinned) if len(pinned) > 1 else None) if pinned else previous.get("jobsTotal"),
+        **times,
+        lastHandledReconcileAt=previous_echo if is_deferred or watch.requested_at is None else watch.requested_at,
+        conditions=conditions,
+    )
+
+
+def _conditions(verdict: Verdict, message: str, reachable: Condition) -> Iterator[Condition]:
+    reason = verdict.reason
+    if verdict.phase == SUCCEEDED:
+        yield Condition("Ready", "True", reason, message)
+        yield Condition("Succeeded", "True", reason, "The job succeeded.")
+        yield Condition("Finished", "True", reason, "The watch has finished.")
+        yield Condition("Complete", "True", reason, message)
+    elif verdict.phase == FAILED:
+        yield Condition("Ready", "False", reason, message)
+        yield Condition("Succeeded", "False", reason, "The watch failed.")
+        yield Condition("Finished", "True", reason, "The watch has finished.")
+        yield Condition("Failed", "True", reason, message)
+        yield Condition("Stalled", "True", reason, message)
+    else:
+        # Unknown, not False: generic Argo CD scripts read Ready=False as Degraded.
+        yield Condition("Ready", "Unknown", reason, message)
+        yield Condition("Succeeded", "Unknown", reason, "The watch has not finished.")
+        yield Condition("Finished", "False", reason, "The watch has not finished.")
+        if reason != "Suspended":
+            yield Condition(
+                "Reconciling", "True", "ProgressingWithRetry" if verdict.retrying else "Progressing", message
+            )
+    yield reachable
+
+
+def _reachable(watch: Watch, observation: Observation | None) -> Condition:
+    """Return what the last request found. Without a request the condition changes only if none can be sent at all."""
+    if observation is None or isinstance(observation, NotAsked):
+        for condition in watch.own_status.get("conditions") or ():
+            if condition.get("type") == "AzureReachable":
+                return Condition(*(condition[name] for name in ("type", "status", "reason", "message")))
+        message = "No request was sent to Azure." if observation is None else clean(str(observation), TEXT)
+        return Condition("AzureReachable", "Unknown", "NotAsked", message)
+    if isinstance(observation, AzureError) and not observation.answered:
+        return Condition("AzureReachable", "False", observation.reason, clean(str(observation), TEXT))
+    return Condition("AzureReachable", "True", "AzureAnswered", "Azure answered the last poll.")
+
+
+def _searched_until(
+    observation: Observation | None, pinned: Sequence[PinnedJob], previous: Mapping[str, Any], now: datetime
+) -> str | None:
+    """Return until when complete lists had no job for ``spec.latest``. None once the job is known."""
+    if isinstance(observation, Waiting) and observation.searched:
+        return format_time(now)
+    return None if pinned else previous.get("searchedUntil")
+
+
+def _job_list(
+    observation: Observation | None, pinned: Sequence[PinnedJob], previous: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The pinned jobs, each with what was last seen of it."""
+    seen = (
+        observation.jobs if isinstance(observation, JobSet) else [observation] if isinstance(observation, Job) else []
+    )
+    known = {str(entry.get("name")): entry for entry in previous.get("jobs") or ()}
+    for job in seen:
+        known[(job.name or "").lower()] = present(
+            status=job.status, operation=job.operation, entityFriendlyName=job.entity_friendly_name
+        )
+    return [
+        {**known.get(job.name, {}), **present(name=job.name, errorCode=job.error_code)} for job in pinned[:MAX_JOBS]
+    ]

@@ -1,0 +1,121 @@
+"""Which notifications are due, and the outcome of those that were.
+
+Both follow from the object alone. A notification stays due until ``status.notifications`` says that it was delivered or
+failed. It may be delivered twice, with one id, if the operator restarts in between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from backupjobwatch.domain.api.notify_spec import Notify, parse_notify
+from backupjobwatch.domain.api.snapshot import FINISHED_PHASES
+from backupjobwatch.domain.jobs.payloads import mappings
+from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.times import format_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from backupjobwatch.domain.api.snapshot import Watch
+
+MESSAGE: Final = 192
+"""Most characters of an entry's message. A status of the largest size has room for eight of them."""
+DELIVERED: Final = "Delivered"
+RETRYING: Final = "Retrying"
+GIVEN_UP: Final = "Failed"
+
+_UID = 63
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that is due to be told."""
+
+    notify: Notify
+    """To whom."""
+    id: str
+    phase: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """The outcome of a notice so far."""
+
+    name: str
+    """Of the entry."""
+    id: str
+    phase: str
+    time: datetime
+    failure: str | None
+    """Why the last attempt failed. None if the notice was delivered."""
+    retrying: bool = False
+    """Whether there will be another attempt."""
+
+    @property
+    def state(self) -> str:
+        """The state of the entry in ``status.notifications``."""
+        if self.failure is None:
+            return DELIVERED
+        return RETRYING if self.retrying else GIVEN_UP
+
+
+def notice_id(watch: Watch, phase: str) -> str:
+    """Return the id of what is told of *phase* on the present target: always the same."""
+    return f"{watch.uid[:_UID]}.{watch.target}.{phase.lower()}"
+
+
+def due(watch: Watch) -> tuple[Notice, ...]:
+    """Return the notices of the current phase that were neither delivered nor given up."""
+    phase = watch.own_status.get("phase")
+    if watch.deleting or not watch.observed or not isinstance(phase, str):
+        return ()
+    entries = mappings(watch.own_status.get("notifications"))
+    told = [(entry.get("name"), entry.get("id")) for entry in entries if entry.get("state") != RETRYING]
+    key = notice_id(watch, phase)
+    return tuple(
+        Notice(notify=notify, id=key, phase=phase)
+        for notify in parse_notify(watch.spec)
+        if phase in notify.phases and (notify.name, key) not in told
+    )
+
+
+def next_notifications(watch: Watch, settled: Iterable[Settled], *, phase: str) -> list[dict[str, Any]]:
+    """Return ``status.notifications`` of *watch*, which enters *phase* or stays in it, with what was *settled*.
+
+    Entries are dropped if the spec no longer has them, or if they are of an earlier target. ``Retrying`` entries are also
+    dropped if they are no longer due. Outcomes of an earlier target, or of a phase before one that was reported, are ignored.
+    """
+    known = {str(entry.get("name")): dict(entry) for entry in mappings(watch.own_status.get("notifications"))}
+    for each in settled:
+        if each.id == notice_id(watch, each.phase) and not _is_outdated(each, known.get(each.name, {})):
+            known[each.name] = _write(each)
+    return [
+        known[notify.name]
+        for notify in parse_notify(watch.spec)
+        if notify.name in known
+        if known[notify.name].get("state") != RETRYING
+        or (phase in notify.phases and known[notify.name].get("id") == notice_id(watch, phase))
+    ]
+
+
+def _is_outdated(settled: Settled, known: Mapping[str, Any]) -> bool:
+    """Tell whether the entry *known* says more than *settled*, or the same at an earlier time."""
+    if settled.phase not in FINISHED_PHASES and known.get("phase") in FINISHED_PHASES:
+        return True
+    if not settled.retrying or known.get("id") != settled.id:
+        return False
+    return known.get("state") != RETRYING or known.get("message") == _write(settled)["message"]
+
+
+def _write(settled: Settled) -> dict[str, Any]:
+    entry = {
+        "name": settled.name,
+        "id": settled.id,
+        "phase": settled.phase,
+        "state": settled.state,
+        "time": format_time(settled.time),
+    }
+    return entry if settled.failure is None else {**entry, "message": clean(settled.failure, MESSAGE)}

@@ -1,0 +1,93 @@
+"""A watch in a few fields: what is remembered of each for its metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from backupjobwatch.domain.jobs.times import parse_time
+from backupjobwatch.domain.status.verdict import FAILED, PENDING, RUNNING, SUCCEEDED
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from backupjobwatch.domain.api.snapshot import Watch
+
+UNSEEN: Final = "Unseen"
+"""Phase and reason of a watch whose present target has no status yet."""
+OTHER: Final = "Other"
+"""What stands for a value that is none of those that are known."""
+PHASES: Final = (UNSEEN, PENDING, RUNNING, SUCCEEDED, FAILED, OTHER)
+
+OUTCOMES: Final[Mapping[str, tuple[str, ...]]] = {
+    SUCCEEDED: ("JobCompleted", "JobCompletedWithWarnings"),
+    FAILED: (
+        *("JobFailed", "JobCancelled", "JobCompletedWithWarnings", "JobNotFound", "VaultNotFound"),
+        *("OperationFailed", "OperationWithoutJob", "DeadlineExceeded", "InvalidSpec"),
+        *("CredentialsNotFound", "IdentityNotAllowed", "AuthenticationFailed", "AuthorizationFailed"),
+    ),
+}
+"""How a watch can end: the reasons of each final phase."""
+REASONS: Final = (
+    UNSEEN,
+    *("Progressing", "WaitingForJob", "AmbiguousItem", "JobNotVisible", "Suspended"),
+    *("JobInProgress", "JobCancelling", "JobStatusUnknown", "Throttled", "AzureUnavailable", "UnexpectedResponse"),
+    "CredentialsUnavailable",
+    *dict.fromkeys(reason for reasons in OUTCOMES.values() for reason in reasons),
+    OTHER,
+)
+"""Every reason that a watch can have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """One watch, by its object. Phase and reason are of ``PHASES`` and ``REASONS``, whatever the object says."""
+
+    namespace: str
+    name: str
+    phase: str
+    reason: str
+    created: datetime
+    job_start: datetime | None
+    job_duration: int | None
+    """Seconds, as of the last write."""
+    completed: datetime | None
+    trouble_since: datetime | None
+    """Since when Azure cannot be asked about the job, or says that it is not there. None for a watch that has ended."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the watch has ended."""
+        return self.phase in OUTCOMES
+
+
+def summarize(watch: Watch) -> Summary:
+    """Summarize *watch*. Whatever somebody has put into the object, this does not fail."""
+    status = watch.own_status
+    phase, reason = (str(status.get(name, UNSEEN)) for name in ("phase", "reason"))
+    job, duration = status.get("job"), status.get("durationSeconds")
+    idle = phase in OUTCOMES or reason == "Suspended"
+    return Summary(
+        namespace=watch.namespace,
+        name=watch.name,
+        phase=phase if phase in PHASES else OTHER,
+        reason=reason if reason in REASONS else OTHER,
+        created=watch.created,
+        job_start=parse_time(job.get("startTime")) if isinstance(job, Mapping) else None,
+        job_duration=duration if isinstance(duration, int) else None,
+        completed=parse_time(status.get("completionTime")),
+        trouble_since=None if idle else _trouble_since(status),
+    )
+
+
+def _trouble_since(status: Mapping[str, Any]) -> datetime | None:
+    conditions = status.get("conditions")
+    times = [parse_time(status.get("troubleSince"))]
+    times += [
+        parse_time(condition.get("lastTransitionTime"))
+        for condition in (conditions if isinstance(conditions, list) else ())
+        if isinstance(condition, Mapping)
+        and (condition.get("type"), condition.get("status")) == ("AzureReachable", "False")
+    ]
+    return min(filter(None, times), default=None)

@@ -1,0 +1,273 @@
+"""The Kubernetes API server as this operator uses it: read, list, the fenced write and deletion, events, the Lease."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from backupjobwatch.constants import API_VERSION, CONTROLLER, GROUP, KIND, PLURAL
+from backupjobwatch.domain.jobs.payloads import mapping, mappings
+from backupjobwatch.domain.jobs.times import format_time
+from backupjobwatch.errors import Conflict, Forbidden, ObjectGone, StoreUnavailable
+from backupjobwatch.kube.limiter import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.status.transitions import Transition
+
+TIMEOUT: Final = 15.0
+"""Seconds for one request. The API server's own limit is a minute, which is longer than a tick should hang."""
+EVENTS_AT_ONCE: Final = 8
+"""Fewer than statuses, for which gates wait."""
+PAGE: Final = 500
+LEASE_API: Final = "coordination.k8s.io/v1"
+
+_ROOT = f"/apis/{API_VERSION}"
+_MANAGER: Final = {"fieldManager": CONTROLLER}
+_MERGE: Final = "application/merge-patch+json"
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+
+class Store:
+    """The API server. Every method raises StoreError, and nothing else, where it does not do what it is asked."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        api.user_agent = CONTROLLER
+        self._api = api
+        self.events = Turns(EVENTS_AT_ONCE)
+
+    @classmethod
+    async def connect(cls) -> Self:
+        """Use the pod's ServiceAccount, or KUBECONFIG outside a cluster. StoreUnavailable where there is neither."""
+        configuration = client.Configuration()
+        # kopf takes no proxy from the environment either; aiohttp would look there, and for a netrc, with each request.
+        configuration.client_session_kwargs = {"trust_env": False}
+        try:
+            try:
+                config.load_incluster_config(client_configuration=configuration)
+            except config.ConfigException:
+                await config.load_kube_config(client_configuration=configuration)
+        except (config.ConfigException, OSError) as error:
+            raise StoreUnavailable(f"no access to a Kubernetes API server: {error}") from error
+        return cls(client.ApiClient(configuration))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+    async def check(self, namespace: str | None) -> None:
+        """Find out whether watches can be listed; the StoreError says what to do where they cannot."""
+        try:
+            await self._request("GET", _path(namespace), query={"limit": "1"}, accept=_METADATA_ONLY)
+        except ObjectGone:
+            raise ObjectGone(
+                f"the CRD {PLURAL}.{GROUP} is not installed: kubectl apply --server-side -k crds"
+            ) from None
+
+    async def read(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read one watch."""
+        return await self._request("GET", _path(namespace, name))
+
+    async def write_status(self, watch: Watch, status: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace the status of *watch*, if the object is still the one that *watch* is a snapshot of.
+
+        Conflict where it was edited or made anew in between: resourceVersion and uid are the fence. The status
+        subresource takes nothing else from the body.
+        """
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {
+                "namespace": watch.namespace,
+                "name": watch.name,
+                "uid": watch.uid,
+                "resourceVersion": watch.resource_version,
+            },
+            "spec": watch.spec,
+            "status": status,
+        }
+        path = f"{_path(watch.namespace, watch.name)}/status"
+        return await self._request("PUT", path, query=_MANAGER, body=body)
+
+    async def delete(self, watch: Watch) -> None:
+        """Delete *watch*, if the object is still the one that it is a snapshot of; Conflict where it is not."""
+        fence = {"uid": watch.uid, "resourceVersion": watch.resource_version}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": fence, "propagationPolicy": "Background"}
+        await self._request("DELETE", _path(watch.namespace, watch.name), body=body)
+
+    async def find_version(self, group: str, plural: str) -> str | None:
+        """Return the version of *group* that serves *plural*, the preferred one if it does. None if no version does."""
+        try:
+            answer = await self._request("GET", f"/apis/{group}")
+        except ObjectGone:
+            return None
+        listed = [mapping(answer.get("preferredVersion")), *mappings(answer.get("versions"))]
+        for version in dict.fromkeys(str(each.get("version")) for each in listed):
+            try:
+                served = await self._request("GET", f"/apis/{group}/{version}")
+            except ObjectGone:  # no longer served
+                continue
+            if any(resource.get("name") == plural for resource in mappings(served.get("resources"))):
+                return version
+        return None
+
+    async def annotate(self, api: str, namespace: str, plural: str, name: str, annotations: Mapping[str, str]) -> None:
+        """Set annotations of an object that is not a watch, and change nothing else of it."""
+        path = f"{api}/namespaces/{quote(namespace, safe='')}/{plural}/{quote(name, safe='')}"
+        body = {"metadata": {"annotations": dict(annotations)}}
+        await self._request("PATCH", path, query=_MANAGER, body=body, content_type=_MERGE)
+
+    async def list_metadata(self, namespace: str | None) -> AsyncIterator[dict[str, Any]]:
+        """List the metadata of the watches of *namespace*, or of all namespaces, a page at a time."""
+        query = {"limit": str(PAGE)}
+        while True:
+            page = await self._request("GET", _path(namespace), query=query, accept=_METADATA_ONLY)
+            # What is no list must not pass for an empty one, whose items are null: every watch would seem deleted.
+            if page.get("kind") != "PartialObjectMetadataList":
+                raise StoreUnavailable("the answer to a list is no list")
+            for item in page.get("items") or ():
+                yield item["metadata"]
+            following = (page.get("metadata") or {}).get("continue")
+            if not following:
+                return
+            query["continue"] = following
+
+    async def post_event(self, watch: Watch, transition: Transition) -> bool:
+        """Tell a transition as a Kubernetes Event; False where one of that name says that it was told before."""
+        now = format_time(datetime.now(UTC))
+        body = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"namespace": watch.namespace, "name": transition.name},
+            "involvedObject": {
+                "apiVersion": API_VERSION,
+                "kind": KIND,
+                "namespace": watch.namespace,
+                "name": watch.name,
+                "uid": watch.uid,
+            },
+            "type": transition.type,
+            "reason": transition.reason,
+            "message": transition.message,
+            "count": 1,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "source": {"component": CONTROLLER},
+            "reportingComponent": CONTROLLER,
+            "reportingInstance": "",
+        }
+        try:
+            # The turn is waited for within the time-out: no poll waits for long for what tells of the last one.
+            async with asyncio.timeout(TIMEOUT), self.events:
+                await self._request("POST", f"/api/v1/namespaces/{quote(watch.namespace, safe='')}/events", body=body)
+        except Conflict:
+            return False
+        except TimeoutError:
+            raise StoreUnavailable("others' events took all the time") from None
+        return True
+
+    async def read_service_account(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read one ServiceAccount."""
+        return await self._request("GET", _core_path(namespace, "serviceaccounts", name))
+
+    async def read_secret(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read one Secret."""
+        return await self._request("GET", _core_path(namespace, "secrets", name))
+
+    async def request_token(self, namespace: str, service_account: str, *, audience: str) -> str:
+        """Ask for a token of a ServiceAccount (TokenRequest), good for ten minutes."""
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"audiences": [audience], "expirationSeconds": 600},
+        }
+        path = f"{_core_path(namespace, 'serviceaccounts', service_account)}/token"
+        answer = await self._request("POST", path, body=body)
+        return str(answer.get("status", {}).get("token", ""))
+
+    async def read_lease(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read one Lease."""
+        return await self._request("GET", f"{_leases_path(namespace)}/{quote(name, safe='')}")
+
+    async def write_lease(self, metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+        """Replace a Lease, if it is as it was in the *metadata* that was read; without a resourceVersion, make it.
+
+        Conflict where it was changed, or made, by somebody else.
+        """
+        body = {"apiVersion": LEASE_API, "kind": "Lease", "metadata": metadata, "spec": spec}
+        path = _leases_path(metadata["namespace"])
+        if "resourceVersion" in metadata:
+            await self._request("PUT", f"{path}/{quote(metadata['name'], safe='')}", query=_MANAGER, body=body)
+        else:
+            await self._request("POST", path, query=_MANAGER, body=body)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        accept: str = "application/json",
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        url = f"{path}?{urlencode(query)}" if query else path
+        headers = {"Accept": accept, "Content-Type": content_type}
+        try:
+            _, address, headers, *_ = await self._api.param_serialize(
+                method, url, header_params=headers, auth_settings=["BearerToken"]
+            )
+            # Not serialized by that, which is for models of the library's: this is plain JSON.
+            response = await self._api.call_api(method, address, headers, body, _request_timeout=TIMEOUT)
+            text = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError, client.ApiException) as error:
+            raise StoreUnavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
+        if response.status < HTTPStatus.BAD_REQUEST:
+            answer = _object(text)
+            if answer is None:
+                raise StoreUnavailable(f"{method} {path}: the answer is not a JSON object")
+            return answer
+        message = f"{method} {path}: {response.status} {(_object(text) or {}).get('message', '')}"
+        if response.status == HTTPStatus.CONFLICT:
+            raise Conflict(message)
+        if response.status == HTTPStatus.NOT_FOUND:
+            raise ObjectGone(message)
+        if response.status == HTTPStatus.FORBIDDEN:
+            raise Forbidden(message)
+        raise StoreUnavailable(message)
+
+
+def secret_data(secret: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return what a Secret holds, by key. The API server takes no data that is not base64."""
+    return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
+
+
+def _path(namespace: str | None, name: str | None = None) -> str:
+    path = f"{_ROOT}/namespaces/{quote(namespace, safe='')}/{PLURAL}" if namespace else f"{_ROOT}/{PLURAL}"
+    return f"{path}/{quote(name, safe='')}" if name else path
+
+
+def _core_path(namespace: str, plural: str, name: str) -> str:
+    return f"/api/v1/namespaces/{quote(namespace, safe='')}/{plural}/{quote(name, safe='')}"
+
+
+def _leases_path(namespace: str) -> str:
+    return f"/apis/{LEASE_API}/namespaces/{quote(namespace, safe='')}/leases"
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

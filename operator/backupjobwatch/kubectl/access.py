@@ -1,0 +1,108 @@
+"""Which cluster and namespace is meant, found as kubectl finds it: options, kubeconfig, or the pod that this runs in."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from backupjobwatch.domain.jobs.payloads import mapping, mappings
+from backupjobwatch.kubectl.errors import NoAccess
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kubernetes.aio import client
+
+_POD_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_USUAL: Final = "~/.kube/config"
+_DEFAULT_NAMESPACE: Final = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What the command line says of it; None where it does not."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kubeconfig:
+    """The contexts of one or more files, merged as kubectl does: of two that say the same, the first counts.
+
+    https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/#merging-kubeconfig-files
+    """
+
+    files: tuple[str, ...]
+    """Those that exist."""
+    contexts: Mapping[str, Mapping[str, Any]]
+    """By name, what each has: ``cluster``, ``user``, ``namespace``."""
+    current: str | None
+
+    @classmethod
+    def find(cls, explicit: str | None) -> Kubeconfig:
+        """Read the *explicit* file, else those of KUBECONFIG, else the usual one. NoAccess where one cannot be read."""
+        named = [explicit] if explicit else (os.environ.get("KUBECONFIG") or _USUAL).split(os.pathsep)
+        paths = [Path(name).expanduser() for name in named if name]
+        if explicit and not paths[0].exists():
+            raise NoAccess(f"--kubeconfig: there is no file {explicit}")
+        existing = [path for path in paths if path.exists()]
+        documents = [_read(path) for path in existing]
+        contexts: dict[str, Mapping[str, Any]] = {}
+        for document in documents:
+            for entry in mappings(document.get("contexts")):
+                contexts.setdefault(str(entry.get("name")), mapping(entry.get("context")))
+        current = (str(document["current-context"]) for document in documents if document.get("current-context"))
+        return cls(files=tuple(map(str, existing)), contexts=contexts, current=next(current, None))
+
+    def choose(self, context: str | None) -> str:
+        """Return *context*, or else the current one's name. NoAccess where there is no such context."""
+        name = context or self.current
+        known = ", ".join(sorted(self.contexts)) or "none"
+        if name is None:
+            raise NoAccess(f"no current context is set: write --context with one of these: {known}")
+        if name not in self.contexts:
+            raise NoAccess(f"there is no context {name}; there are these: {known}")
+        return name
+
+
+async def load(access: Access) -> tuple[client.Configuration, str]:
+    """Return how to reach the API server that *access* means, and the namespace. NoAccess where that is not to be had."""
+    # The library takes its time to load: help, completion of options and dry runs do without it.
+    from kubernetes.aio import client, config  # noqa: PLC0415
+
+    configuration = client.Configuration()
+    kubeconfig = Kubeconfig.find(access.kubeconfig)
+    try:
+        if not kubeconfig.files and not access.context:
+            config.load_incluster_config(client_configuration=configuration)
+            return configuration, access.namespace or _POD_NAMESPACE.read_text("utf-8").strip()
+        context = kubeconfig.choose(access.context)
+        await config.load_kube_config(
+            config_file=os.pathsep.join(kubeconfig.files),
+            context=context,
+            client_configuration=configuration,
+            persist_config=False,
+        )
+    except (config.ConfigException, OSError, LookupError, TypeError, ValueError) as error:
+        if not kubeconfig.files and not access.context:
+            raise NoAccess(f"there is no kubeconfig (KUBECONFIG, or {_USUAL}), and this is no pod") from error
+        raise NoAccess(f"the kubeconfig does not work: {error}") from error
+    namespace = access.namespace or kubeconfig.contexts[context].get("namespace")
+    return configuration, str(namespace or _DEFAULT_NAMESPACE)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        # Not the whole of it: a parser's complaint quotes the line, which may hold a token.
+        raise NoAccess(f"{path} cannot be read: {type(error).__name__}") from error
+    if not isinstance(document, dict | None):
+        raise NoAccess(f"{path} is no kubeconfig")
+    return document or {}

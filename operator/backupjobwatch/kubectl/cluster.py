@@ -1,0 +1,248 @@
+"""The API server, as the person at the terminal may use it: read, list, follow and create watches."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote, urlencode
+
+import aiohttp
+
+from backupjobwatch import __version__
+from backupjobwatch.constants import API_VERSION, GROUP, PLURAL
+from backupjobwatch.domain.jobs.payloads import mapping, mappings
+from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.kubectl.access import Access, load
+from backupjobwatch.kubectl.errors import NoAnswer, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from kubernetes.aio import client
+
+Body = dict[str, Any]
+
+AGENT: Final = f"kubectl-bjw/{__version__}"
+"""The User-Agent: audit logs tell it from the operator's."""
+PAGE: Final = 500
+STREAM: Final = 60
+"""Seconds after which a stream of changes is to end and be taken up again: one that died in silence ends then too."""
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=15)
+_STREAM_TIMEOUT: Final = aiohttp.ClientTimeout(sock_connect=10, sock_read=STREAM + 15)
+_ROOT: Final = f"/apis/{API_VERSION}"
+_MESSAGE: Final = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which watches are meant."""
+
+    namespace: str | None
+    """None: of all namespaces."""
+    selector: str | None = None
+    """Of labels, as kubectl has it."""
+    name: str | None = None
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters of a list or a stream of them."""
+        fields = {"fieldSelector": f"metadata.name={self.name}"} if self.name else {}
+        return {**fields, **({"labelSelector": self.selector} if self.selector else {})}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What there was at a version of the cluster."""
+
+    items: list[Body]
+    version: str
+
+
+class Cluster:
+    """One API server. Methods raise PluginError, and nothing else, where it does not do what it is asked."""
+
+    def __init__(self, access: Access, api: client.ApiClient, namespace: str) -> None:
+        self._access = access
+        self._api = api
+        self._renewing = asyncio.Lock()
+        self.namespace = namespace
+        """The one that is meant where none is written."""
+
+    @classmethod
+    async def connect(cls, access: Access) -> Self:
+        """Find the API server that *access* means; nothing is asked of it yet."""
+        api, namespace = await _open(access)
+        return cls(access, api, namespace)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def read(self, namespace: str, name: str) -> Body:
+        """Read one watch."""
+        return await self._ask("GET", f"{_path(namespace)}/{quote(name, safe='')}")
+
+    async def all_of(self, scope: Scope) -> Listing:
+        """List watches, a page at a time."""
+        items: list[Body] = []
+        query = {**scope.query, "limit": str(PAGE)}
+        while True:
+            page = await self._ask("GET", _path(scope.namespace), query)
+            items += (dict(item) for item in mappings(page.get("items")))
+            metadata = mapping(page.get("metadata"))
+            if not metadata.get("continue"):
+                return Listing(items=items, version=str(metadata.get("resourceVersion") or ""))
+            query["continue"] = str(metadata["continue"])
+
+    async def changes(self, scope: Scope, version: str) -> AsyncGenerator[Body]:
+        """Yield what happens after a *version*, as ``{type, object}``, bookmarks too, until the server ends the stream.
+
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+        """
+        query = {
+            **scope.query,
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(STREAM),
+        }
+        response = await self._send("GET", _path(scope.namespace), query, limits=_STREAM_TIMEOUT)
+        try:
+            async for line in response.content:
+                event = _object(line)
+                if event is None:
+                    raise NoAnswer("the API server's stream is broken")
+                told = mapping(event.get("object"))
+                if event.get("type") == "ERROR":
+                    code = told.get("code")
+                    raise Refused(_message(told), code=code if isinstance(code, int) else HTTPStatus.GONE)
+                yield {"type": event.get("type"), "object": dict(told)}
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:  # the last: a line too long
+            raise NoAnswer(f"the API server's stream broke off: {_words(error)}") from error
+        finally:
+            response.close()
+
+    async def create(self, namespace: str, body: Mapping[str, Any], *, dry_run: bool) -> Body:
+        """Create a watch; in a *dry_run* the server does all but keep it."""
+        query = {"fieldManager": "kubectl-bjw", "fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
+        return await self._ask("POST", _path(namespace), query, body)
+
+    async def namespaces(self) -> list[str]:
+        """List the names of all namespaces."""
+        answer = await self._ask("GET", "/api/v1/namespaces", {"limit": str(PAGE)})
+        return [str(mapping(item.get("metadata")).get("name")) for item in mappings(answer.get("items"))]
+
+    async def _ask(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+    ) -> Body:
+        response = await self._send(method, path, query or {}, body)
+        try:
+            answer = _object(await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise NoAnswer(f"the API server's answer broke off: {_words(error)}") from error
+        if answer is None:
+            raise NoAnswer("the API server's answer is not a JSON object")
+        return answer
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Mapping[str, Any] | None = None,
+        limits: aiohttp.ClientTimeout = _TIMEOUT,
+    ) -> aiohttp.ClientResponse:
+        """Return an answer whose body is yet to be read, and that is no refusal."""
+        api = self._api
+        response = await _call(api, method, f"{path}?{urlencode(query)}" if query else path, body, limits)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            # Waits outlast tokens: have whoever gave this one give another.
+            response.close()
+            api = await self._renew(api)
+            response = await _call(api, method, f"{path}?{urlencode(query)}" if query else path, body, limits)
+        if response.status < HTTPStatus.BAD_REQUEST:
+            return response
+        try:
+            status = _object(await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            status = None
+        raise Refused(_refusal(response.status, status), code=response.status)
+
+    async def _renew(self, used: client.ApiClient) -> client.ApiClient:
+        async with self._renewing:
+            if self._api is used:
+                self._api, _ = await _open(self._access)
+                await used.close()
+            return self._api
+
+
+async def _open(access: Access) -> tuple[client.ApiClient, str]:
+    configuration, namespace = await load(access)
+    from kubernetes.aio import client  # noqa: PLC0415 -- see load
+
+    try:
+        api = client.ApiClient(configuration)
+    except (OSError, ValueError) as error:  # a certificate that is none
+        raise NoAnswer(f"the kubeconfig does not work: {_words(error)}") from error
+    api.user_agent = AGENT
+    return api, namespace
+
+
+async def _call(
+    api: client.ApiClient, method: str, target: str, body: Mapping[str, Any] | None, limits: aiohttp.ClientTimeout
+) -> aiohttp.ClientResponse:
+    headers = {"Accept": "application/json", "Content-Type": "application/json"}
+    try:
+        request = await api.param_serialize(
+            method, target, header_params=headers, body=body, auth_settings=["BearerToken"]
+        )
+        answer = await api.call_api(*request, _request_timeout=limits)
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise NoAnswer(f"no answer from {api.configuration.host}: {_words(error)}") from error
+    response: aiohttp.ClientResponse = answer.response
+    return response
+
+
+def _refusal(code: int, status: Mapping[str, Any] | None) -> str:
+    told = status or {}
+    if code == HTTPStatus.NOT_FOUND and not mapping(told.get("details")).get("kind"):
+        return f"the cluster does not know BackupJobWatches: install the CRD {PLURAL}.{GROUP} and the operator first"
+    if code == HTTPStatus.UNAUTHORIZED:
+        return "the API server does not know you (401): log in, and see that `kubectl auth whoami` works"
+    causes = [
+        f"  {clean(str(cause.get('field')), _MESSAGE)}: {clean(str(cause.get('message')), _MESSAGE)}"
+        for cause in mappings(mapping(told.get("details")).get("causes"))
+        if cause.get("field") and cause.get("message")
+    ]
+    if code == HTTPStatus.UNPROCESSABLE_ENTITY and causes:
+        return "\n".join(["the API server does not take it:", *causes])
+    return _message(told) or f"the API server answered {code}"
+
+
+def _message(status: Mapping[str, Any]) -> str:
+    return clean(str(status.get("message") or ""), _MESSAGE)
+
+
+def _words(error: Exception) -> str:
+    return clean(f"{type(error).__name__}: {error}", _MESSAGE).removesuffix(": ")
+
+
+def _path(namespace: str | None) -> str:
+    return f"{_ROOT}/namespaces/{quote(namespace, safe='')}/{PLURAL}" if namespace else f"{_ROOT}/{PLURAL}"
+
+
+def _object(text: bytes) -> Body | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,140 @@
+"""``kubectl bjw list``."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, nullcontext
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from backupjobwatch.domain.jobs.times import format_time
+from backupjobwatch.kubectl.cluster import Cluster, Scope
+from backupjobwatch.kubectl.follow import follow
+from backupjobwatch.kubectl.manifest import write
+from backupjobwatch.kubectl.options import cluster_options, output_option, runs_async
+from backupjobwatch.kubectl.table import cells, coloured, in_order, plain, titles
+from backupjobwatch.terminal.plain import PlainLines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rich.console import RenderableType
+
+    from backupjobwatch.kubectl.access import Access
+    from backupjobwatch.kubectl.cluster import Body
+    from backupjobwatch.kubectl.errors import PluginError
+    from backupjobwatch.kubectl.follow import Key
+
+
+@click.command("list")
+@click.option("-A", "--all-namespaces", is_flag=True, help="The watches of all namespaces.")
+@click.option("-l", "--selector", help="Only those with these labels: team=payroll,stage!=test.")
+@click.option("-w", "--watch", is_flag=True, help="Go on showing them as they change, until Ctrl-C.")
+@output_option()
+@cluster_options
+@runs_async
+async def list_watches(
+    *, access: Access, all_namespaces: bool, selector: str | None, watch: bool, output: str | None
+) -> None:
+    """List watches: phase, job, progress, duration.
+
+    At a terminal phases have colours (unless NO_COLOR is set), and --watch refreshes the table where it stands; in a pipe
+    or a file --watch writes a line for each change.
+
+    \b
+    Examples:
+      kubectl bjw list
+      kubectl bjw list --all-namespaces --watch
+      kubectl bjw list --selector team=payroll --output json
+    """  # noqa: D301 -- click's mark for a paragraph to be left as it is
+    if watch and output:
+        raise click.UsageError("--watch shows a table: leave out --output")
+    async with await Cluster.connect(access) as cluster:
+        scope = Scope(namespace=None if all_namespaces else cluster.namespace, selector=selector)
+        if watch:
+            await _watch(cluster, scope)
+            return
+        bodies = in_order((await cluster.all_of(scope)).items)
+    if output:
+        click.echo(write(bodies, output, as_list=True), nl=False)
+    elif bodies:
+        _show(bodies, namespaces=all_namespaces)
+    else:
+        click.echo(nothing(scope), err=True)
+
+
+def nothing(scope: Scope) -> str:
+    """Say that there are none, as kubectl does."""
+    return f"No resources found in {scope.namespace} namespace." if scope.namespace else "No resources found"
+
+
+def _show(bodies: Iterable[Mapping[str, Any]], *, namespaces: bool) -> None:
+    now, console = datetime.now(UTC), Console()
+    if console.is_terminal:
+        console.print(coloured(bodies, now=now, namespaces=namespaces))
+    else:
+        rows = [cells(body, now=now, namespaces=namespaces) for body in bodies]
+        click.echo(plain(titles(namespaces=namespaces), rows), nl=False)
+
+
+async def _watch(cluster: Cluster, scope: Scope) -> None:
+    console = Console()
+    is_live = console.is_terminal and not console.is_dumb_terminal
+    teller: _Screen | _Lines = _Screen(scope) if is_live else _Lines(scope)
+    shown = Live(teller, console=console, refresh_per_second=2) if isinstance(teller, _Screen) else nullcontext()
+    with shown:
+        async with aclosing(follow(cluster, scope, trouble=teller.trouble)) as states:
+            async for state in states:
+                teller.show(state)
+
+
+class _Screen:
+    """A table that is drawn anew twice a second, where it stands: durations grow while nothing is told."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._state: Mapping[Key, Body] | None = None
+        self._trouble = ""
+
+    def show(self, state: Mapping[Key, Body]) -> None:
+        self._state, self._trouble = state, ""
+
+    def trouble(self, error: PluginError) -> None:
+        self._trouble = f"{error}; trying again, this may be old"
+
+    def __rich__(self) -> RenderableType:
+        parts: list[RenderableType] = []
+        if self._state:
+            namespaces = self._scope.namespace is None
+            parts += [coloured(in_order(self._state.values()), now=datetime.now(UTC), namespaces=namespaces)]
+        elif self._state is not None:
+            parts += [Text(nothing(self._scope))]
+        return Group(*parts, *([Text(self._trouble, style="yellow")] if self._trouble else ()))
+
+
+class _Lines:
+    """A line for each change."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._namespaces = scope.namespace is None
+        self._lines = PlainLines()
+        self._known: Mapping[Key, Body] = {}
+
+    def show(self, state: Mapping[Key, Body]) -> None:
+        now = datetime.now(UTC)
+        for key in sorted(self._known.keys() - state.keys()):
+            click.echo(f"{format_time(now)}  {self._name(key)}  deleted")
+        for key, body in sorted(state.items()):
+            for line in self._lines.changes(body, now=now, key=self._name(key)):
+                click.echo(line)
+        self._known = state
+
+    def trouble(self, error: PluginError) -> None:
+        click.echo(f"{error}; trying again", err=True)
+
+    def _name(self, key: Key) -> str:
+        return "/".join(key) if self._namespaces else key[1]

@@ -1,0 +1,77 @@
+"""Options that the commands have in common, named as kubectl's are."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+import click
+
+from backupjobwatch.domain.jobs.durations import parse_go_duration
+from backupjobwatch.kubectl.access import Access
+from backupjobwatch.kubectl.candidates import contexts, namespaces
+from backupjobwatch.kubectl.manifest import FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+WEEK: Final = timedelta(days=7)
+
+
+class DurationType(click.ParamType[timedelta]):
+    """A Go-style duration; a negative one is a week, as in ``kubectl wait``."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Read it; click shows what is wrong."""
+        if isinstance(value, timedelta):
+            return value
+        try:
+            duration = parse_go_duration(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return duration if duration >= timedelta() else WEEK
+
+
+def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which cluster and namespace; the command gets them as ``access``."""
+
+    @functools.wraps(command)
+    def with_access(*args: Any, kubeconfig: str | None, context: str | None, namespace: str | None, **kw: Any) -> Any:
+        return command(*args, access=Access(kubeconfig=kubeconfig, context=context, namespace=namespace), **kw)
+
+    options = (
+        click.option("-n", "--namespace", metavar="NAME", shell_complete=namespaces, help="Default: the context's."),
+        click.option(
+            "--context", shell_complete=contexts, help="Which context of the kubeconfig. Default: the current."
+        ),
+        click.option("--kubeconfig", type=click.Path(), help="Default: what KUBECONFIG says, or ~/.kube/config."),
+    )
+    return functools.reduce(lambda wrapped, option: option(wrapped), options, with_access)
+
+
+def output_option(*, default: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add ``--output``."""
+    return click.option("-o", "--output", type=click.Choice(FORMATS), default=default, help="In this form.")
+
+
+def runs_async(command: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T]:
+    """Have click call a coroutine."""
+
+    @functools.wraps(command)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return asyncio.run(command(*args, **kwargs))
+
+    return run
+
+
+def seconds(duration: timedelta) -> int:
+    """Return whole seconds, none of them too few."""
+    return math.ceil(duration.total_seconds())

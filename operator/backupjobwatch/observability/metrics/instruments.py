@@ -1,0 +1,135 @@
+"""What is counted and measured as it happens."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import platform
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from backupjobwatch import __version__
+from backupjobwatch.domain.status.summary import OUTCOMES
+from backupjobwatch.errors import Conflict, ObjectGone
+from backupjobwatch.observability.metrics import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from backupjobwatch.observability.metrics.catalogue import Metric
+
+_FEW: Final = 50
+"""Series of one counter that are there from the start, at zero: what appears with a 1 has no increase for PromQL."""
+
+
+class Metrics:
+    """One operator's instruments, in a registry of their own. May be used from any thread."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._counters: dict[str, Counter] = {}
+        self._series: dict[tuple[str, ...], Counter] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._histograms: dict[str, Histogram] = {}
+        for metric in (
+            *(catalogue.OUTCOMES_TOLD, catalogue.REQUESTS, catalogue.READS, catalogue.TOKEN_FAILURES),
+            *(catalogue.WRITES, catalogue.NOTIFICATIONS),
+        ):
+            self._counters[metric.name] = Counter(
+                metric.name, metric.meaning, tuple(metric.labels), registry=self.registry
+            )
+        for metric in (catalogue.BUILD, catalogue.LEADER, catalogue.SWEEP):
+            self._gauges[metric.name] = Gauge(metric.name, metric.meaning, tuple(metric.labels), registry=self.registry)
+        for metric in (catalogue.POLL_LAG, catalogue.LATENCY, catalogue.LOOP_LAG):
+            self._histograms[metric.name] = Histogram(
+                metric.name, metric.meaning, tuple(metric.labels), buckets=metric.buckets, registry=self.registry
+            )
+        ProcessCollector(registry=self.registry)
+        self._begin()
+
+    def _begin(self) -> None:
+        build = {"version": __version__, "python": platform.python_version()}
+        self._gauges[catalogue.BUILD.name].labels(**build).set(1)
+        for phase, reasons in OUTCOMES.items():
+            for reason in reasons:
+                self._counters[catalogue.OUTCOMES_TOLD.name].labels(phase, reason)
+        for operation in catalogue.OPERATIONS:
+            self._histograms[catalogue.LATENCY.name].labels(operation)
+        for metric in (catalogue.READS, catalogue.TOKEN_FAILURES, catalogue.WRITES, catalogue.NOTIFICATIONS):
+            combinations = list(itertools.product(*metric.labels.values()))
+            assert len(combinations) <= _FEW  # noqa: S101 -- the catalogue's own numbers
+            for values in combinations:
+                self._counters[metric.name].labels(*values)
+
+    def lead(self, leading: Callable[[], bool]) -> None:
+        """Have it asked at each scrape from now on whether this process is the one that follows the watches."""
+        self._gauges[catalogue.LEADER.name].set_function(leading)
+
+    def observe_outcome(self, phase: str, reason: str) -> None:
+        """Count the end of a watch. Whoever calls this makes sure that nobody has counted it before."""
+        self._count(catalogue.OUTCOMES_TOLD, phase=phase, reason=reason)
+
+    def observe_poll_lag(self, seconds: float) -> None:
+        """Measure how much later than due a poll was done."""
+        self._histograms[catalogue.POLL_LAG.name].observe(max(seconds, 0.0))
+
+    def observe_sweep(self, timestamp: float) -> None:
+        """Note that the watches were listed whole, at that Unix time."""
+        self._gauges[catalogue.SWEEP.name].set(timestamp)
+
+    def observe_request(self, operation: str, code: int | None, seconds: float) -> None:
+        """Count and measure one HTTP request to Azure; *code* is None where no answer came."""
+        text = "none" if code is None else str(code)
+        self._count(catalogue.REQUESTS, operation=operation, result=_result(code), code=text)
+        self._histograms[catalogue.LATENCY.name].labels(operation).observe(seconds)
+
+    def observe_read(self, answer: str) -> None:
+        """Count one question of a watch, by how it was answered (``catalogue.ANSWERS``)."""
+        self._count(catalogue.READS, answer=answer)
+
+    def observe_token_failure(self, owner: str, reason: str) -> None:
+        """Count a token that could not be had; *owner* is of ``catalogue.OWNERS``, *reason* that of an AzureError."""
+        self._count(catalogue.TOKEN_FAILURES, owner=owner, reason=reason)
+
+    def observe_notification(self, channel: str, result: str) -> None:
+        """Count an attempt to deliver (``catalogue.CHANNELS``, ``catalogue.DELIVERIES``)."""
+        self._count(catalogue.NOTIFICATIONS, channel=channel, result=result)
+
+    def observe_loop_lag(self, seconds: float) -> None:
+        """Measure how late the event loop was."""
+        self._histograms[catalogue.LOOP_LAG.name].observe(max(seconds, 0.0))
+
+    @contextlib.contextmanager
+    def status_write(self, reason: str) -> Iterator[None]:
+        """Count the write that is made within, by how it ends; *reason* is of ``catalogue.WRITE_REASONS``."""
+        result = "failed"
+        try:
+            yield
+            result = "written"
+        except Conflict:
+            result = "conflict"
+            raise
+        except ObjectGone:
+            result = "gone"
+            raise
+        finally:
+            self._count(catalogue.WRITES, reason=reason, result=result)
+
+    def _count(self, metric: Metric, **labels: str) -> None:
+        bounded = {label: metric.bound(label, value) for label, value in labels.items()}
+        series = (metric.name, *bounded.values())
+        if series not in self._series:  # which are few, and are looked up with each poll
+            self._series[series] = self._counters[metric.name].labels(**bounded)
+        self._series[series].inc()
+
+
+def _result(code: int | None) -> str:
+    if code is None:
+        return "unreachable"
+    if code == HTTPStatus.TOO_MANY_REQUESTS:
+        return "throttled"
+    if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "failed"
+    return "success" if code < HTTPStatus.MULTIPLE_CHOICES else "refused"

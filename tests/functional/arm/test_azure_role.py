@@ -1,0 +1,56 @@
+"""The custom Azure role that we ship has exactly the actions of the requests that the operator makes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId, VaultKind
+from demo.simulator import Operation
+from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, payload
+
+if TYPE_CHECKING:
+    from demo.simulator import AzureSimulator
+    from tests.functional.bound_client import BoundClient
+
+ROLE: Final = json.loads((Path(__file__).parents[3] / "manifests" / "azure" / "role.json").read_text(encoding="utf-8"))
+
+
+def action(method: str, path: str) -> str:
+    """
+    Name what Azure asks of the caller: the types in the path, without their names, and how they are used.
+
+    https://learn.microsoft.com/azure/role-based-access-control/resource-provider-operations
+    """
+    assert method == "GET"
+    provider, *types = unquote(path).partition("/providers/")[2].split("/")
+    return "/".join([provider, *types[::2], "read"])
+
+
+async def test_role_is_what_is_asked(sim: AzureSimulator, client: BoundClient) -> None:
+    """Every kind of request that the client can make, of both kinds of vault, is in the role, and nothing else is."""
+    for kind, job in (
+        (VaultKind.RECOVERY_SERVICES, "job-iaasvm-completed"),
+        (VaultKind.BACKUP_VAULT, "dp-job-aks-failed"),
+    ):
+        add = sim.add_vault if kind is VaultKind.RECOVERY_SERVICES else sim.add_backup_vault
+        vault = add(SUBSCRIPTION_ID, RESOURCE_GROUP, "v-role")
+        body = payload(job)
+        name = body["name"]
+        vault.set_job(name, body)
+        vault.add_operation(Operation.succeeding("00000000-0000-4000-8000-00000000000a", name))
+        id_ = VaultId(subscription_id=SUBSCRIPTION_ID, resource_group=RESOURCE_GROUP, name="v-role", kind=kind)
+        await client.get_job(JobId(vault=id_, name=name))
+        await client.list_jobs(id_)
+        await client.read_operation(OperationId(vault=id_, name="00000000-0000-4000-8000-00000000000a"))
+    asked = {action(record.method, record.path) for record in sim.requests}
+    assert asked == set(ROLE["Actions"])
+
+
+def test_role_grants_nothing_else() -> None:
+    """Nothing is granted beside the actions, and the role is assignable in the subscription of the documents."""
+    assert ROLE["NotActions"] == ROLE["DataActions"] == ROLE["NotDataActions"] == []
+    assert len(set(ROLE["Actions"])) == len(ROLE["Actions"])
+    assert ROLE["AssignableScopes"] == ["/subscriptions/00000000-0000-0000-0000-000000000000"]

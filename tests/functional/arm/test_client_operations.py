@@ -1,0 +1,243 @@
+"""ArmClient asks either kind of vault what became of an operation: jobs, none yet, none at all, or trouble."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.resource_ids import OperationId, VaultId, VaultKind
+from backupjobwatch.errors import (
+    AuthenticationFailed,
+    AuthorizationFailed,
+    AzureError,
+    AzureUnavailable,
+    JobNotFound,
+    OperationWithoutJob,
+    Throttled,
+    UnexpectedResponse,
+    VaultNotFound,
+)
+from demo.simulator import AzureSimulator, BackupVault, Fault, Operation, Vault
+from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT, recording_server
+from tests.support.builders import JOB_NAME, OPERATION, OTHER_JOB_NAME
+
+if TYPE_CHECKING:
+    from tests.functional.bound_client import BoundClient
+
+    AnyVault = Vault | BackupVault
+
+NOT_STARTED = "f0b00001-5e1f-4000-8000-000000000001"
+
+
+@pytest.fixture(params=VaultKind, ids=lambda kind: kind.value)
+def kind(request: pytest.FixtureRequest) -> VaultKind:
+    value: VaultKind = request.param
+    return value
+
+
+@pytest.fixture
+def home(sim: AzureSimulator, kind: VaultKind) -> AnyVault:
+    """A vault of that kind."""
+    add = sim.add_vault if kind is VaultKind.RECOVERY_SERVICES else sim.add_backup_vault
+    return add(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
+
+
+@pytest.fixture
+def operation_id(home: AnyVault, kind: VaultKind) -> OperationId:
+    vault = VaultId(subscription_id=SUBSCRIPTION_ID, resource_group=RESOURCE_GROUP, name=VAULT, kind=kind)
+    return OperationId(vault=vault, name=OPERATION)
+
+
+@pytest.fixture
+def started(home: AnyVault) -> None:
+    """The operation has started a job."""
+    home.add_operation(Operation.succeeding(OPERATION, JOB_NAME, after=0))
+
+
+# ── what becomes of operations ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_one_job(client: BoundClient, sim: AzureSimulator, home: AnyVault, operation_id: OperationId) -> None:
+    """While it is in progress there is no job to know of; then there is the one that it names."""
+    home.add_operation(Operation.succeeding(OPERATION, JOB_NAME, after=5))
+    waiting = (await client.read_operation(operation_id)).value
+    assert isinstance(waiting, Waiting)
+    assert (waiting.reason, "Azure reports In" in waiting.message) == ("Progressing", True)
+    sim.clock.advance(5)
+    reading = await client.read_operation(operation_id)
+    assert (reading.value, reading.pages) == ((PinnedJob(name=JOB_NAME),), 1)
+
+
+async def test_several_jobs(client: BoundClient, home: AnyVault, operation_id: OperationId) -> None:
+    """All jobs are named, and with its code each that could not be started."""
+    properties = {"jobIds": [JOB_NAME, OTHER_JOB_NAME], "failedJobsError": {NOT_STARTED: "UserErrorVmNotRunning"}}
+    home.add_operation(Operation.succeeding(OPERATION, properties=properties, after=0))
+    assert (await client.read_operation(operation_id)).value == (
+        PinnedJob(name=JOB_NAME),
+        PinnedJob(name=OTHER_JOB_NAME),
+        PinnedJob(name=NOT_STARTED, error_code="UserErrorVmNotRunning"),
+    )
+
+
+async def test_no_job_could_be_started(client: BoundClient, home: AnyVault, operation_id: OperationId) -> None:
+    """An operation that succeeded in starting nothing names what it could not start."""
+    properties = {"jobIds": [], "failedJobsError": {NOT_STARTED: "UserErrorVmNotRunning"}}
+    home.add_operation(Operation.succeeding(OPERATION, properties=properties, after=0))
+    not_started = PinnedJob(name=NOT_STARTED, error_code="UserErrorVmNotRunning")
+    assert (await client.read_operation(operation_id)).value == (not_started,)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [Operation.succeeding(OPERATION, after=0), Operation.provisioning(OPERATION, after=0)],
+    ids=["without properties", "of file recovery"],
+)
+async def test_no_job(client: BoundClient, home: AnyVault, operation_id: OperationId, operation: Operation) -> None:
+    """An operation that succeeded and names no job is an error of its own kind: never a success."""
+    home.add_operation(operation)
+    with pytest.raises(OperationWithoutJob, match="names no job"):
+        await client.read_operation(operation_id)
+
+
+@pytest.mark.parametrize("status", ["Failed", "Canceled", "Cancelled", "Invalid"])
+async def test_an_operation_that_failed(
+    client: BoundClient, home: AnyVault, operation_id: OperationId, status: str
+) -> None:
+    """The message of an operation that ended without a job has Azure's words."""
+    error = {"code": "UserErrorX", "message": "Not\r\nnow."}
+    home.add_operation(Operation.failing(OPERATION, status=status, after=0, **error))
+    failure = (await client.read_operation(operation_id)).value
+    assert isinstance(failure, OperationFailure)
+    assert failure.message == f"The operation ended as {status}. UserErrorX: Not now."
+
+
+# ── trouble ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
+    "401, twice": (Fault.unauthorized(), AuthenticationFailed, "401 Unauthorized: InvalidAuthenticationToken"),
+    "403": (Fault.forbidden(), AuthorizationFailed, "403 Forbidden: AuthorizationFailed: The client 'demo-principal'"),
+    "404 of the gateway": (Fault.vault_not_found(), VaultNotFound, "404 Not Found: ResourceNotFound"),
+    "429": (Fault.throttled(), Throttled, "429 Too Many Requests: SubscriptionRequestsThrottled"),
+    "503": (Fault.server_error(status=503), AzureUnavailable, "503 Service Unavailable: ServerUnavailable"),
+    "a proxy's page": (Fault.html(status=403), UnexpectedResponse, "403 Forbidden is not from Azure .*: Forbidden"),
+    "half": (Fault.truncated(), UnexpectedResponse, "200 OK with .* not a JSON object"),
+    "a list": (Fault.not_an_object(value=[]), UnexpectedResponse, "200 OK with .* not a JSON object"),
+    "nothing, 204": (Fault.empty(status=204), UnexpectedResponse, "204 No Content is not from Azure .* body is empty"),
+    "too long": (Fault.huge(size=5 * 1024**2), UnexpectedResponse, "longer than 4 MiB"),
+    "too long, of no length": (Fault.huge(size=5 * 1024**2, declared=False), UnexpectedResponse, "longer than 4 MiB"),
+    "a bomb": (Fault.gzip_bomb(), UnexpectedResponse, "longer than 4 MiB"),
+    "a reset": (Fault.reset(), AzureUnavailable, "the connection failed or was cut"),
+}
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize("name", TROUBLE)
+async def test_names_the_kind_of_trouble(
+    client: BoundClient, sim: AzureSimulator, operation_id: OperationId, name: str
+) -> None:
+    """Trouble is an error of its kind, with a message that a person can act on; then all is well again."""
+    fault, kind, message = TROUBLE[name]
+    sim.faults.add(fault, times=2 if kind is AuthenticationFailed else 1)
+    with pytest.raises(AzureError, match=f"(?s){message}") as caught:
+        await client.read_operation(operation_id)
+    assert type(caught.value) is kind
+    assert (await client.read_operation(operation_id)).value == (PinnedJob(name=JOB_NAME),)
+
+
+async def test_an_operation_that_is_not_there(client: BoundClient, home: AnyVault, operation_id: OperationId) -> None:
+    """The service misses the operation, which may show later."""
+    with pytest.raises(JobNotFound, match=r"404 Not Found: .*The operation was not found"):
+        await client.read_operation(operation_id)
+
+
+@pytest.mark.usefixtures("started")
+async def test_is_told_how_long_to_wait(client: BoundClient, sim: AzureSimulator, operation_id: OperationId) -> None:
+    """A 429 has Azure's Retry-After; an answer has the count of the requests that remain."""
+    sim.faults.add(Fault.throttled(retry_after=17))
+    with pytest.raises(Throttled) as caught:
+        await client.read_operation(operation_id)
+    assert caught.value.retry_after == timedelta(seconds=17)
+    assert (await client.read_operation(operation_id)).remaining is not None
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize("job", ["../../secrets", f"{JOB_NAME}?x=1", "vm1", 7])
+async def test_a_job_that_is_no_guid(
+    client: BoundClient, sim: AzureSimulator, operation_id: OperationId, job: object
+) -> None:
+    """What is asked for next is made of the name: one that is no GUID is not taken."""
+    body = json.dumps({"status": "Succeeded", "properties": {"jobId": job}})
+    sim.faults.add(Fault.answer(body=body, official=True))
+    with pytest.raises(UnexpectedResponse, match="by something that is no GUID"):
+        await client.read_operation(operation_id)
+
+
+# ── what is sent, and where ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.usefixtures("started")
+async def test_asks_where_the_kind_of_vault_has_its_operations(
+    client: BoundClient, sim: AzureSimulator, operation_id: OperationId, kind: VaultKind
+) -> None:
+    """Each provider has its path, and its version of the API."""
+    await client.read_operation(operation_id)
+    (request,) = sim.requests
+    collection, version = {
+        VaultKind.RECOVERY_SERVICES: ("backupOperations", "2025-02-01"),
+        VaultKind.BACKUP_VAULT: ("operationStatus", "2025-07-01"),
+    }[kind]
+    assert request.path.endswith(f"/{kind.provider}/{VAULT}/{collection}/{OPERATION}")
+    assert (request.method, request.query) == ("GET", {"api-version": version})
+
+
+async def test_a_name_in_base64_arrives_as_it_is(client: BoundClient, sim: AzureSimulator) -> None:
+    """Backup vaults name operations in base64: letter for letter."""
+    name = "ODQ+zk_-MTE=="
+    home = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
+    home.add_operation(Operation.succeeding(name, JOB_NAME, after=0))
+    vault = VaultId(
+        subscription_id=SUBSCRIPTION_ID, resource_group=RESOURCE_GROUP, name=VAULT, kind=VaultKind.BACKUP_VAULT
+    )
+    reading = await client.read_operation(OperationId(vault=vault, name=name))
+    assert reading.value == (PinnedJob(name=JOB_NAME),)
+    assert sim.requests[0].path.endswith(f"/{name}")
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_are_not_followed(
+    client: BoundClient, sim: AzureSimulator, operation_id: OperationId, status: int
+) -> None:
+    """A redirect to another host is no answer, and that host gets no request, and so no token."""
+    with recording_server() as elsewhere:
+        sim.faults.add(Fault.redirect(to=elsewhere.url, status=status))
+        with pytest.raises(UnexpectedResponse, match=f"The answer {status} .* is not from Azure"):
+            await client.read_operation(operation_id)
+        assert elsewhere.visits == ()
+    assert len(sim.requests) == 1
+
+
+POINTERS = ("Location", "Azure-AsyncOperation", "Operation-Location", "Content-Location", "Refresh", "Link")
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize("status", [200, 201, 202])
+async def test_pointers_are_not_followed(
+    client: BoundClient, sim: AzureSimulator, operation_id: OperationId, status: int
+) -> None:
+    """Azure's answers about operations say where to ask next: nobody is asked there, whatever the answer is."""
+    with recording_server() as elsewhere:
+        headers = dict.fromkeys(POINTERS, f"{elsewhere.url}/next?t=1")
+        sim.faults.add(Fault.answer(status=status, headers=headers, body='{"status": "InProgress"}', official=True))
+        if status == 200:
+            assert isinstance((await client.read_operation(operation_id)).value, Waiting)
+        else:
+            with pytest.raises(UnexpectedResponse, match=f"Azure answered {status} "):
+                await client.read_operation(operation_id)
+        assert elsewhere.visits == ()
+    assert len(sim.requests) == 1

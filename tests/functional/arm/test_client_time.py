@@ -1,0 +1,123 @@
+"""ArmClient gives every request an end, and frees its thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.arm.credentials import StaticToken
+from backupjobwatch.domain.jobs.resource_ids import JobId
+from backupjobwatch.errors import AzureUnavailable
+from backupjobwatch.settings import Settings
+from demo.simulator import AzureSimulator, Fault
+from tests.functional.bound_client import BoundClient
+from tests.support.azure import SUBSCRIPTION_ID
+from tests.support.builders import JOB_NAME
+from tests.support.canary import TOKEN
+from tests.support.operator import azure_threads
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.functional.conftest import OpenClient
+
+DRIPS = [Fault.drip_body(interval=0.02), Fault.drip_headers(interval=0.02)]
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize("fault", DRIPS, ids=lambda fault: fault.kind)
+async def test_a_request_ends_when_its_time_is_over(*, fault: Fault, tls: bool, tmp_path: Path) -> None:
+    """A server that sends a byte now and then holds a thread for the total time-out, not for ever."""
+    async with AzureSimulator(tls=tls, tokens={TOKEN: "demo-principal"}) as sim:
+        vault = sim.add_vault(SUBSCRIPTION_ID, "rg", "vault")
+        job_id = JobId.parse(vault.set_job(JOB_NAME, {"properties": {"status": "Completed"}}))
+        authority = tmp_path / "ca.pem"
+        authority.write_text(sim.ca_pem)
+        settings = Settings(azure_endpoint=sim.url, development=True, azure_total_timeout=timedelta(seconds=2))
+        client = BoundClient(settings, StaticToken(TOKEN), ca_file=str(authority) if tls else None)
+        try:
+            await client.get_job(job_id)  # the time-out is each request's own
+            sim.faults.add(fault)
+            started = time.monotonic()
+            with pytest.raises(AzureUnavailable, match=r"no whole answer within 2s"):
+                await client.get_job(job_id)
+            assert 1.9 < time.monotonic() - started < 30
+            assert (await client.get_job(job_id)).name == JOB_NAME
+        finally:
+            client.close()
+
+
+async def test_a_silent_server_is_waited_for_as_long_as_is_set(
+    open_client: OpenClient, sim: AzureSimulator, job_id: JobId
+) -> None:
+    """No byte within the read time-out: the request ends."""
+    client = open_client(azure_read_timeout="0.3s")
+    with sim.hold():
+        started = time.monotonic()
+        with pytest.raises(AzureUnavailable, match="no answer within the time-out"):
+            await client.get_job(job_id)
+        assert 0.2 < time.monotonic() - started < 30
+
+
+async def test_threads_are_freed(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
+    """Requests that hang use up neither threads nor connections for those that come after."""
+    client = open_client(azure_connections=2, azure_total_timeout="1s")
+    sim.faults.add(Fault.drip_headers(interval=0.05), times=6)
+    answers = await asyncio.gather(*(client.get_job(job_id) for _ in range(6)), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {AzureUnavailable}
+    assert len(azure_threads()) <= 2
+    started = time.monotonic()
+    await asyncio.gather(*(client.get_job(job_id) for _ in range(6)))
+    assert time.monotonic() - started < 30
+
+
+async def test_a_host_that_nobody_is_at(open_client: OpenClient, job_id: JobId) -> None:
+    """A refused connection is trouble with Azure, told without an address."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        client = open_client(azure_endpoint=f"http://127.0.0.1:{sock.getsockname()[1]}")
+        with pytest.raises(AzureUnavailable, match=r"could not be reached: the connection failed or was cut\.$"):
+            await client.get_job(job_id)
+
+
+async def test_a_name_that_does_not_resolve(open_client: OpenClient, job_id: JobId) -> None:
+    """A host without an address is told as that."""
+    client = open_client(azure_endpoint="https://management.invalid")
+    with pytest.raises(AzureUnavailable, match="the name of its host could not be resolved"):
+        await client.get_job(job_id)
+
+
+async def test_a_host_that_does_not_answer_the_connection(open_client: OpenClient, job_id: JobId) -> None:
+    """A connection that is never accepted ends with the connect time-out."""
+    with socket.socket() as sock, contextlib.ExitStack() as stack:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen(0)
+        for _ in range(4):  # fill the queue of connections that wait to be accepted
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(sock.getsockname())
+        client = open_client(azure_endpoint=f"http://127.0.0.1:{sock.getsockname()[1]}", azure_connect_timeout="0.3s")
+        with pytest.raises(AzureUnavailable, match="no connection within the time-out"):
+            await client.get_job(job_id)
+
+
+async def test_a_handshake_that_is_not_answered(open_client: OpenClient, job_id: JobId) -> None:
+    """A server that takes the connection and then says nothing holds a thread no longer than one that does not."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        client = open_client(
+            azure_endpoint=f"https://127.0.0.1:{sock.getsockname()[1]}",
+            azure_connect_timeout="0.3s",
+            azure_read_timeout="0.3s",
+        )
+        started = time.monotonic()
+        with pytest.raises(AzureUnavailable, match="time-out"):
+            await client.get_job(job_id)
+        assert time.monotonic() - started < 30

@@ -1,0 +1,127 @@
+"""ArmClient has a token that was refused renewed, once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from backupjobwatch.errors import AuthenticationFailed, Throttled, UnexpectedResponse
+from demo.simulator import AzureSimulator, Fault
+from tests.support.builders import JOB_NAME
+from tests.support.canary import TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backupjobwatch.domain.jobs.resource_ids import JobId
+    from tests.functional.bound_client import BoundClient
+    from tests.functional.conftest import OpenClient
+
+FRESH_TOKEN = f"fresh-{TOKEN}"
+
+
+class RenewedTokens:
+    """A token that is another one after each renewal; remembers what it was asked for."""
+
+    owner: Literal["operator", "namespace"] = "operator"
+
+    def __init__(self, *tokens: str) -> None:
+        self._tokens = list(tokens)
+        self.asked: list[tuple[str | None, bool]] = []
+
+    def get(self, *, claims: str | None = None, renewed: bool = False) -> str:
+        self.asked.append((claims, renewed))
+        if renewed:
+            del self._tokens[0]
+        return self._tokens[0]
+
+
+async def test_a_refused_token_is_renewed_once(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
+    """After a 401 the request is made again, with a token that was not handed out before."""
+    sim.tokens.expire(TOKEN)
+    sim.tokens.add(FRESH_TOKEN, "demo-principal")
+    tokens = RenewedTokens(TOKEN, FRESH_TOKEN)
+    assert (await open_client(tokens=tokens).get_job(job_id)).name == JOB_NAME
+    assert tokens.asked == [(None, False), (None, True)]
+    assert len({request.authorization_sha256 for request in sim.requests}) == 2
+
+
+async def test_a_claims_challenge_is_answered(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
+    """Continuous access evaluation: the claims of the challenge go into the request for the next token."""
+    sim.tokens.revoke(TOKEN, claims={"access_token": {"nbf": {"essential": True, "value": "1772586000"}}})
+    sim.tokens.add(FRESH_TOKEN, "demo-principal")
+    tokens = RenewedTokens(TOKEN, FRESH_TOKEN)
+    assert (await open_client(tokens=tokens).get_job(job_id)).name == JOB_NAME
+    claims = '{"access_token": {"nbf": {"essential": true, "value": "1772586000"}}}'
+    assert tokens.asked == [(None, False), (claims, True)]
+
+
+@pytest.mark.parametrize("challenge", ['Bearer claims="!!!"', 'Bearer claims="gICA"', "Bearer"])
+async def test_a_challenge_that_makes_no_sense_is_a_plain_refusal(
+    open_client: OpenClient, sim: AzureSimulator, job_id: JobId, challenge: str
+) -> None:
+    """Claims that cannot be read are not passed on, and the token is renewed."""
+    sim.faults.add(Fault.answer(status=401, body="{}", headers={"WWW-Authenticate": challenge}, official=True))
+    tokens = RenewedTokens(TOKEN, TOKEN)
+    await open_client(tokens=tokens).get_job(job_id)
+    (_, _), (claims, renewed) = tokens.asked
+    assert (claims or None, renewed) == (None, True)
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.unauthorized(), Fault.expired_token(), Fault.claims_challenge()], ids=lambda f: f.kind
+)
+async def test_a_second_refusal_is_final(client: BoundClient, sim: AzureSimulator, job_id: JobId, fault: Fault) -> None:
+    """Two 401 in a row fail, with what Azure says about the token."""
+    sim.faults.add(fault, times=2)
+    with pytest.raises(AuthenticationFailed, match=r"401 Unauthorized: .*Token"):
+        await client.get_job(job_id)
+    assert len(sim.requests) == 2
+
+
+@pytest.mark.parametrize("fault", [Fault.html(status=401), Fault.html(status=403), Fault.empty(status=401)])
+async def test_a_proxys_refusal_renews_no_token(
+    open_client: OpenClient, sim: AzureSimulator, job_id: JobId, fault: Fault
+) -> None:
+    """A 401 that is not from Azure says nothing about the token: it is neither renewed nor sent again."""
+    sim.faults.add(fault)
+    tokens = RenewedTokens(TOKEN, FRESH_TOKEN)
+    with pytest.raises(UnexpectedResponse, match="is not from Azure Resource Manager"):
+        await open_client(tokens=tokens).get_job(job_id)
+    assert tokens.asked == [(None, False)]
+    assert len(sim.requests) == 1
+
+
+class BusyEntra(RenewedTokens):
+    """Takes so long to renew a token that Azure throttles another request of the identity meanwhile."""
+
+    def __init__(self, *tokens: str, meanwhile: Callable[[], object]) -> None:
+        super().__init__(*tokens)
+        self._meanwhile = meanwhile
+
+    def get(self, *, claims: str | None = None, renewed: bool = False) -> str:
+        if renewed:
+            self._meanwhile()
+        return super().get(claims=claims, renewed=renewed)
+
+
+async def test_a_retry_heeds_a_pause(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
+    """401 with claims, and a 429 to another request before the new token is there: the retry is not sent."""
+    loop = asyncio.get_running_loop()
+    sim.tokens.add(FRESH_TOKEN, "demo-principal")
+    sim.faults.add(Fault.claims_challenge(), times=1)
+
+    def throttle() -> None:
+        sim.faults.add(Fault.throttled(retry_after=60), times=1)
+        with pytest.raises(Throttled):
+            asyncio.run_coroutine_threadsafe(client.get_job(job_id), loop).result(30)
+
+    tokens = BusyEntra(TOKEN, FRESH_TOKEN, meanwhile=throttle)
+    client = open_client(tokens=tokens)
+    with pytest.raises(Throttled) as caught:
+        await client.get_job(job_id)
+    assert caught.value.retry_after is not None
+    assert 30 < caught.value.retry_after.total_seconds() <= 60
+    assert len(sim.requests) == 2

@@ -1,0 +1,117 @@
+"""The whole operator, while nothing happens to a watch: its ticks are no more than looks, and yet none misses anything."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.domain.jobs.times import parse_time
+from demo.simulator import jobs
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
+
+if TYPE_CHECKING:
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+
+async def calm_down(api: KubernetesApi, sim: AzureSimulator, operator: Operator) -> None:
+    """Let it be polled until its ticks are looks: the first writes, the second finds nothing to write."""
+    await api.status(phase="Running")
+    before = len(api.writes())
+    for _ in range(4):
+        sim.clock.advance(10)  # so that the duration grows
+        await operator.poll(sim)
+    assert len(api.writes()) == before
+
+
+async def test_a_deadline(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
+    """A job that goes on as it did fails its watch at the deadline, though nothing else has changed."""
+    api.create({"jobResourceId": vault.add_job(jobs.UNKNOWN), "pollInterval": "10s", "activeDeadlineSeconds": 3})
+    await calm_down(api, sim, operator)
+    await operator.advance_to("Failed", api)
+    status = await api.status(reason="DeadlineExceeded")
+    started, ended = (parse_time(status[name]) for name in ("watchStartTime", "completionTime"))
+    assert started is not None
+    assert ended is not None
+    assert timedelta(seconds=3) <= ended - started <= timedelta(seconds=5)
+
+
+async def test_heartbeats(api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator) -> None:
+    """The duration of such a job is written at each heartbeat, and not before."""
+    job_id = vault.add_job(jobs.UNKNOWN)
+    sim.clock.advance(5)
+    async with start(heartbeat="3s") as operator:
+        api.create({"jobResourceId": job_id, "pollInterval": "10s"})
+        await calm_down(api, sim, operator)
+        await operator.advance_until(lambda: len(api.writes()) == 3)
+    times = [parse_time(write["lastPollTime"]) for write in api.writes()]
+    gaps = [later - earlier for earlier, later in pairwise(times) if earlier and later]
+    assert len(gaps) == 2
+    assert all(timedelta(seconds=3) <= gap <= timedelta(seconds=5) for gap in gaps)
+    assert [write["duration"] for write in api.writes()][:2] == ["5s", "45s"]
+
+
+@pytest.mark.parametrize("ended", ["Completed", "Failed"])
+async def test_an_end(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, ended: str) -> None:
+    """The job's end is seen with the next tick."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+    await calm_down(api, sim, operator)
+    vault.set_job(JOB_NAME, job_payload(status=ended))
+    await operator.poll(sim)
+    await api.status(phase={"Completed": "Succeeded"}.get(ended, ended))
+    assert len(api.writes()) == 2
+
+
+async def test_another_status_of_the_job(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Whatever else the job says is written as ever, and calm comes back after it."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+    await calm_down(api, sim, operator)
+    vault.set_job(JOB_NAME, running_payload(status="Cancelling"))
+    await operator.poll(sim)
+    await api.status(reason="JobCancelling")
+    await calm_down(api, sim, operator)
+    vault.set_job(JOB_NAME, running_payload())
+    await operator.poll(sim)
+    await api.status(reason="JobInProgress")
+
+
+async def test_a_request(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
+    """A request is acknowledged, though the poll that it asks for brings nothing new."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+    await calm_down(api, sim, operator)
+    api.annotate(reconcile_fluxcd_io__requestedAt="one")
+    await api.status(lastHandledReconcileAt="one", phase="Running")
+    await calm_down(api, sim, operator)
+
+
+async def test_edits(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
+    """An edit of any kind is acknowledged: of the interval, a suspension and its end, and another job."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+    await calm_down(api, sim, operator)
+    api.edit(pollInterval="30s")
+    await api.status(observedGeneration=2, phase="Running")
+    await calm_down(api, sim, operator)
+    api.edit(suspend=True)
+    await api.status(observedGeneration=3, reason="Suspended")
+    api.edit(suspend=False)
+    await api.status(observedGeneration=4, reason="JobInProgress")
+    await calm_down(api, sim, operator)
+    api.edit(jobResourceId=vault.set_job(OTHER_JOB_NAME, job_payload(name=OTHER_JOB_NAME)))
+    await api.status(observedGeneration=5, phase="Succeeded")
+
+
+async def test_a_shorter_deadline(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
+    """A deadline that is edited to lie in the past, or soon, is judged as such: not by the one that was."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+    await calm_down(api, sim, operator)
+    api.edit(activeDeadlineSeconds=3)
+    await api.status(observedGeneration=2)
+    await operator.advance_to("Failed", api)
+    assert (await api.status())["reason"] == "DeadlineExceeded"

@@ -1,0 +1,256 @@
+"""The whole operator: start, stop, restart, probes, namespaces, and a second one beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.app import run
+from backupjobwatch.errors import StoreUnavailable
+from backupjobwatch.settings import Settings
+from tests.functional.leaders import ended
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
+from tests.support.kubernetes import EVENT_POSTS
+from tests.support.operator import free_port
+
+if TYPE_CHECKING:
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+
+LISTS = "^GET .*/backupjobwatches$"
+
+
+# ── restarts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_new_process_goes_on_where_the_old_one_stopped(
+    api: KubernetesApi, vault: Vault, start: StartOperator
+) -> None:
+    """Everything that matters is in the objects: what happened in between is found, and what is done stays done."""
+    going = vault.set_job(JOB_NAME, running_payload())
+    done = vault.set_job(OTHER_JOB_NAME, job_payload())
+    async with start():
+        api.create({"jobResourceId": going})
+        api.create({"jobResourceId": done}, "done")
+        before = await api.status(phase="Running")
+        await api.events_told(2)
+    api.create({"jobResourceId": done}, "new")
+    api.edit(pollInterval="10s")
+    vault.set_job(JOB_NAME, job_payload())
+    async with start() as operator:
+        await api.status("new", phase="Succeeded")
+        await operator.advance_to("Succeeded", api)
+        assert (await api.status())["watchStartTime"] == before["watchStartTime"]
+        await api.events_told(4)
+    assert len(api.writes("done")) == 1
+
+
+async def test_an_unchanged_watch_is_polled_soon_after_a_restart(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """Ticks come within one interval of the start, spread by uid, and write nothing where nothing has changed."""
+    job_id = vault.set_job(JOB_NAME, running_payload())
+    async with start():
+        api.create({"jobResourceId": job_id, "pollInterval": "10s"})
+        await api.until(api.events)
+    for _ in range(3):
+        asked = len(sim.requests)
+        async with start() as operator:
+            await asyncio.sleep(0.1)
+            operator.advance(10)
+            await sim.requests_arrived(asked + 1)
+    assert len(api.writes()) == 1
+
+
+async def test_an_end_that_was_not_told_is_told_at_the_next_start(
+    api: KubernetesApi, vault: Vault, start: StartOperator
+) -> None:
+    """A process that ended between the write and its Event: the next tells it, once, and the one after that not."""
+    refusal = api.traffic.fail(EVENT_POSTS, status=503, times=None)
+    async with start():
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        await api.until(lambda: refusal.used)
+    assert api.events() == []
+    refusal.end()
+    for _ in range(2):
+        async with start():
+            await api.until(lambda: api.traffic.matching(EVENT_POSTS)[-1].status in (201, 409))
+    assert [event["reason"] for event in api.events()] == ["JobCompleted"]
+
+
+async def test_a_stop_during_a_poll_loses_nothing(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """A step under way when the operator is told to stop is finished: its answer is written and told."""
+    async with start() as operator:
+        with sim.hold() as hold:
+            api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+            await hold.arrived()
+            operator.finish()
+            await asyncio.sleep(0.2)
+    await api.status(phase="Succeeded")
+    assert len(api.events()) == 1
+
+
+async def test_a_stop_does_not_wait_for_azure_for_ever(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """A poll that does not end is left behind within Kubernetes' patience, and the next process makes its own."""
+    hold = sim.hold()
+    async with start(azure_total_timeout="60s") as operator:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        await hold.arrived()
+        operator.finish()
+        started = time.monotonic()
+        await asyncio.sleep(0.1)
+        operator.advance(30)
+        await ended(operator)
+        assert time.monotonic() - started < 30
+        hold.release()
+    async with start():
+        await api.status(phase="Succeeded")
+
+
+# ── start ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_waits_for_the_crd(
+    api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Started before the CRD, the operator says what to do, lives without being ready, and begins when it is there."""
+    api.crd_installed = False
+    async with start(watching=False) as operator:
+        await api.until(lambda: len(api.traffic.matching(LISTS)) == 1)
+        await asyncio.sleep(0.1)
+        assert (await operator.probe("/healthz"), await operator.probe("/readyz")) == (200, 503)
+        assert "kubectl apply --server-side -k crds" in caplog.text
+        api.crd_installed = True
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        operator.advance(5)
+        await api.status(phase="Succeeded")
+        assert await operator.probe("/readyz") == 200
+
+
+async def test_waits_for_permission(
+    api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An operator that may not list the watches yet says so, and begins when it may."""
+    refusal = api.traffic.fail(LISTS, status=403, times=None, message="cannot list resource")
+    async with start(watching=False) as operator:
+        await api.until(lambda: refusal.used)
+        await asyncio.sleep(0.1)
+        assert "cannot list resource" in caplog.text
+        refusal.end()
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        operator.advance(5)
+        await api.status(phase="Succeeded")
+
+
+async def test_may_be_stopped_while_it_waits(api: KubernetesApi, start: StartOperator) -> None:
+    """A stop is heard where there is no CRD."""
+    api.crd_installed = False
+    async with start(watching=False):
+        await api.until(lambda: api.traffic.matching(LISTS))
+
+
+async def test_without_a_way_to_an_api_server_it_fails(sim: AzureSimulator) -> None:
+    """No kubeconfig and no ServiceAccount: the operator ends with the reason."""
+    with pytest.raises(StoreUnavailable, match="no access to a Kubernetes API server"):
+        await run(Settings(probe_port=free_port(), metrics_port=0))
+
+
+async def test_follows_only_the_namespaces_that_are_listed(
+    api: KubernetesApi, vault: Vault, start: StartOperator
+) -> None:
+    """With namespaces set, nothing outside of them is read, listed, watched or written."""
+    job_id = vault.set_job(JOB_NAME, job_payload())
+    for namespace in ("team-a", "team-b", "team-c"):
+        api.create({"jobResourceId": job_id}, namespace=namespace)
+    async with start(namespaces="team-a, team-b") as operator:
+        for namespace in ("team-a", "team-b"):
+            await api.status(namespace=namespace, phase="Succeeded")
+        await api.until(lambda: api.watched == 2)
+        await operator.advance_until(lambda: len(api.traffic.matching(r"namespaces/team-b/backupjobwatches$")) > 2)
+        api.create({"jobResourceId": job_id}, "later", namespace="team-b")
+        await api.status("later", namespace="team-b", phase="Succeeded")
+    assert api.get(namespace="team-c")["status"] == {"observedGeneration": -1}
+    for request in api.traffic.requests:
+        if "backupjobwatches" in request.path:
+            assert "/namespaces/team-" in request.path
+            assert "team-c" not in request.path
+
+
+# ── being there ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_probes(api: KubernetesApi, start: StartOperator) -> None:
+    """The probes answer while the operator runs, and nobody answers after it."""
+    async with start() as operator:
+        assert (await operator.probe("/healthz"), await operator.probe("/readyz")) == (200, 200)
+        assert await operator.probe("/elsewhere") == 404
+    assert await operator.probe("/healthz") is None
+
+
+async def test_a_stop_leaves_nothing_behind(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """After a graceful stop there are no more threads, tasks or open files than before the start."""
+    # One round for what is loaded once.
+    for round_ in range(2):
+        threads, files = _threads(), _open_files()
+        async with start() as operator:
+            for number in range(5):
+                api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())}, f"{round_}-{number}")
+            await api.events_told(5 * (round_ + 1))
+            await operator.poll(sim)
+        assert operator.leftovers == []
+        await asyncio.sleep(0.1)
+    assert _threads() <= threads
+    assert _open_files() <= files
+
+
+async def test_two_operators_do_not_contradict_each_other(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """Two that run at one time, as they should not, write the same and tell each transition once."""
+    async with start() as one, start() as other:
+        spec = {"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"}
+        names = [f"watch-{number}" for number in range(5)]
+        for name in names:
+            api.create(spec, name)
+        await api.events_told(5)
+        vault.set_job(JOB_NAME, job_payload())
+        one.advance(10)
+        await other.advance_until(lambda: len(api.events()) == 10)
+        await asyncio.sleep(0.2)
+    assert len(api.events()) == 10
+    assert {tuple(write["phase"] for write in api.writes(name)) for name in names} == {("Running", "Succeeded")}
+
+
+async def test_the_sweep_says_what_it_mends(
+    api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A deletion that was missed leaves a line in the log."""
+    caplog.set_level(logging.INFO)
+    async with start(sweep_interval="1s") as operator:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        await api.until(api.events)
+        api.swallow("DELETED")
+        api.delete()
+        await operator.advance_until(lambda: "its deletion was missed" in caplog.text)
+
+
+def _open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def _threads() -> set[str]:
+    """Name the threads, but for those that this event loop keeps."""
+    return {thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio_")}

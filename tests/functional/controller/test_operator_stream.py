@@ -1,0 +1,167 @@
+"""The whole operator where the watch stream does not tell, or is cut, and where lists fail."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backupjobwatch.constants import CONTROLLER
+from backupjobwatch.kube.client import PAGE
+from tests.support.builders import OTHER_JOB_NAME, job_payload
+from tests.support.kubernetes import NAME
+
+if TYPE_CHECKING:
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+READS_OF_ONE = rf"^GET .*/{NAME}$"
+LISTS = "^GET .*/backupjobwatches$"
+
+
+async def test_a_deletion_that_was_missed(
+    api: KubernetesApi, sim: AzureSimulator, operator: Operator, going: str
+) -> None:
+    """The sweep ends the polls of an object whose deletion nobody told."""
+    api.create({"jobResourceId": going, "pollInterval": "10s"})
+    await api.status(phase="Running")
+    api.swallow("DELETED")
+    api.delete()
+    lists = len(api.traffic.matching(LISTS))
+    await operator.advance_until(lambda: len(api.traffic.matching(LISTS)) > lists)
+    await asyncio.sleep(0.1)
+    asked = len(sim.requests)
+    for _ in range(7):
+        operator.advance(10)
+        await asyncio.sleep(0.03)
+    assert len(sim.requests) == asked
+
+
+async def test_an_addition_that_was_missed(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str
+) -> None:
+    """The sweep finds a watch that nobody told of, and follows it to its end."""
+    api.swallow("ADDED")
+    api.create({"jobResourceId": going, "pollInterval": "10s"})
+    await operator.advance_to("Running", api)
+    vault.set_job(OTHER_JOB_NAME, job_payload())
+    await operator.advance_to("Succeeded", api)
+
+
+@pytest.mark.parametrize("edit", [{"jobResourceId": None}, {"suspend": True}, {"pollInterval": "1m"}], ids=str)
+@pytest.mark.parametrize("phase", ["Running", "Succeeded"])
+async def test_an_edit_that_was_missed(
+    *, api: KubernetesApi, operator: Operator, done: str, going: str, phase: str, edit: dict[str, Any]
+) -> None:
+    """An edit that nobody told of is acted upon: by the next tick, whose write is refused, or by the sweep."""
+    here, there = (going, done) if phase == "Running" else (done, going)
+    api.create({"jobResourceId": here, "pollInterval": "10s"})
+    await api.until(api.events)
+    await api.status(phase=phase)
+    api.swallow("MODIFIED")
+    api.edit(**{name: value or there for name, value in edit.items()})
+    await operator.advance_until(lambda: api.get()["status"]["observedGeneration"] == 2)
+    if "jobResourceId" in edit:
+        await operator.advance_until(lambda: api.get()["status"]["phase"] != phase)
+
+
+async def test_a_request_that_was_missed(
+    api: KubernetesApi, sim: AzureSimulator, operator: Operator, done: str
+) -> None:
+    """A request for a poll that nobody told of is acknowledged."""
+    api.create({"jobResourceId": done})
+    await api.until(api.events)
+    await asyncio.sleep(0.1)
+    api.swallow("MODIFIED")
+    api.annotate(reconcile_fluxcd_io__requestedAt="missed")
+    await operator.advance_until(lambda: api.get()["status"].get("lastHandledReconcileAt") == "missed")
+
+
+@pytest.mark.parametrize("compacted", [False, True], ids=["goes on", "too old"])
+async def test_watch_streams_that_are_cut(
+    *, api: KubernetesApi, vault: Vault, operator: Operator, going: str, compacted: bool
+) -> None:  # fmt: skip
+    """What happened between two streams is found, also where the server does not remember it any more."""
+    api.create({"jobResourceId": going, "pollInterval": "10s"}, "doomed")
+    api.create({"jobResourceId": going, "pollInterval": "10s"})
+    await api.events_told(2)
+    for round_ in range(3):
+        api.cut_streams()
+        await api.until(lambda: not api.watched)
+        api.create({"jobResourceId": going}, f"new-{round_}")
+        if round_ == 1:
+            api.delete("doomed")
+        if compacted:
+            api.compact()
+        await api.until(lambda: api.watched)
+        await operator.advance_to("Running", api, f"new-{round_}")
+    vault.set_job(OTHER_JOB_NAME, job_payload())
+    await operator.advance_to("Succeeded", api)
+
+
+async def test_a_list_of_many_pages(api: KubernetesApi, start: StartOperator, done: str) -> None:
+    """All watches are found at start and by sweeps, where the server lists two at a time."""
+    api.objects.page = 2
+    for number in range(7):
+        api.create({"jobResourceId": done}, f"watch-{number}")
+    async with start() as operator:
+        for number in range(7):
+            await api.status(f"watch-{number}", phase="Succeeded")
+        lists = len(api.traffic.matching(LISTS))
+        await operator.advance_until(lambda: len(api.traffic.matching(LISTS)) >= lists + 4)
+    assert sum(len(api.writes(f"watch-{number}")) for number in range(7)) == 7
+
+
+async def test_nobody_is_asked_for_all_at_once(api: KubernetesApi, start: StartOperator, done: str) -> None:
+    """Each list is asked for in pages: that of ten thousand watches would take tens of megabytes, here and there."""
+    api.create({"jobResourceId": done})
+    async with start():
+        await api.status(phase="Succeeded")
+    lists = [request for request in api.traffic.matching(LISTS) if "watch" not in request.query]
+    assert {request.user_agent.split("/")[0] for request in lists} == {CONTROLLER, "kopf"}
+    assert all(1 <= int(request.query.get("limit", 0)) <= PAGE for request in lists)
+
+
+async def test_a_list_that_grows_too_old(
+    api: KubernetesApi, start: StartOperator, done: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A list whose next page the server has no more is begun anew, and all watches are found."""
+    api.objects.page, api.objects.expiring = 2, 1
+    for number in range(7):
+        api.create({"jobResourceId": done}, f"watch-{number}")
+    async with start() as operator:
+        await operator.advance_until(lambda: all(api.writes(f"watch-{number}") for number in range(7)))
+    assert "The watches are not followed for 5s" in caplog.text
+
+
+BAD_LISTS = [(403, None), (500, None), (None, None), (200, "<html>"), (200, "[]"), (200, "{}")]
+
+
+@pytest.mark.parametrize(("status", "body"), BAD_LISTS)
+async def test_a_list_that_fails_deletes_nothing(
+    *, api: KubernetesApi, sim: AzureSimulator, start: StartOperator, going: str, status: int | None, body: str | None
+) -> None:
+    """Watches are not forgotten because they could not be listed, or because something else answered 200."""
+    async with start(sweep_interval="10s") as operator:
+        api.create({"jobResourceId": going, "pollInterval": "10s"})
+        await api.until(api.events)
+        refusal = api.traffic.fail(LISTS, status=status, body=body, times=None)
+        for sweeps in (1, 2):
+            await operator.advance_until(lambda expected=sweeps: refusal.used >= expected)  # type: ignore[misc]
+        await operator.poll(sim, 3)
+
+
+async def test_an_addition_that_was_missed_and_is_undone(api: KubernetesApi, operator: Operator, going: str) -> None:
+    """A watch that is gone again when the sweep comes to read it is nobody's business."""
+    api.swallow("ADDED")
+    api.create({"jobResourceId": going})
+    hold = api.traffic.hold(READS_OF_ONE)
+    await operator.advance_until(lambda: hold.arrivals)
+    api.delete()
+    hold.release()
+    lists = len(api.traffic.matching(LISTS))
+    await operator.advance_until(lambda: len(api.traffic.matching(LISTS)) > lists)
+    assert api.writes() == []

@@ -1,0 +1,120 @@
+"""The whole operator with more to write at one time than it sends at one time: what waits does not time out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from typing import TYPE_CHECKING
+
+from backupjobwatch.controller.reconciler import WRITES_AT_ONCE
+from backupjobwatch.kube.client import EVENTS_AT_ONCE, TIMEOUT
+from tests.support.builders import JOB_NAME, job_payload, running_payload
+from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
+
+if TYPE_CHECKING:
+    import pytest
+
+    from demo.simulator import Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+
+WATCHES = WRITES_AT_ONCE + 12
+NAMES = [f"watch-{number}" for number in range(WATCHES)]
+AMPLE = {"azure_reads_per_second": 25.0, "azure_read_burst": 250}
+
+
+def watch_each(api: KubernetesApi, vault: Vault) -> None:
+    """Create watches of jobs that have ended."""
+    for number, name in enumerate(NAMES):
+        job_id = vault.set_job(f"00000000-0000-4000-8000-{number:012}", job_payload())
+        api.create({"jobResourceId": job_id, "pollInterval": "10s"}, name)
+
+
+def finished(api: KubernetesApi) -> list[str]:
+    return [name for name in NAMES if api.get(name)["status"].get("phase") == "Succeeded"]
+
+
+def failed(caplog: pytest.LogCaptureFixture) -> set[str]:
+    """List the watches whose status could not be written, at any time."""
+    found = (re.search("team-a/(.*): the status was not written", text) for text in caplog.messages)
+    return {match[1] for match in found if match}
+
+
+async def test_what_waits_for_its_turn_does_not_time_out(
+    api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of more statuses than are written at once, none fails but those that were sent and not answered in time."""
+    caplog.set_level(logging.WARNING, "backupjobwatch.controller.controller")
+    with api.traffic.hold(STATUS_WRITES) as hold:
+        async with start(**AMPLE) as operator:
+            watch_each(api, vault)
+            await hold.all_arrived(WRITES_AT_ONCE)
+            sent = {request.path.split("/")[-2] for request in api.traffic.matching(STATUS_WRITES)}
+            operator.advance(TIMEOUT + 1)
+            async with asyncio.timeout(60):
+                while hold.arrivals < WATCHES:  # noqa: ASYNC110 -- only the first wakes anybody
+                    await asyncio.sleep(0.02)
+            assert failed(caplog) == sent
+            hold.release()
+            await api.until(lambda: set(finished(api)) >= set(NAMES) - sent)
+            await operator.advance_until(lambda: len(finished(api)) == WATCHES)
+            assert failed(caplog) == sent
+
+
+async def test_events_do_not_take_the_turns_of_statuses(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """While no Event is answered, few are under way, and all statuses are written: gates wait for nothing else."""
+    with api.traffic.hold(EVENT_POSTS) as hold:
+        async with start(**AMPLE):
+            watch_each(api, vault)
+            await api.until(lambda: len(finished(api)) == WATCHES)
+            await hold.all_arrived(EVENTS_AT_ONCE)
+            hold.release()
+            await api.events_told(WATCHES)
+
+
+async def test_statuses_do_not_take_the_turns_of_events(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """While no status is answered, what was written before is told."""
+    async with start(**AMPLE):
+        api.create({"jobResourceId": vault.set_job("00000000-0000-4000-8000-0000000000ff", job_payload())})
+        with api.traffic.hold(EVENT_POSTS) as events:
+            await events.arrived()
+            with api.traffic.hold(STATUS_WRITES) as statuses:
+                watch_each(api, vault)
+                await statuses.all_arrived(WRITES_AT_ONCE)
+                events.release()
+                await api.events_told(1)
+                statuses.release()
+            await api.until(lambda: len(finished(api)) == WATCHES)
+
+
+async def test_a_verdict_is_of_when_it_was_seen(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """What was seen before the deadline, and is written after it, does not fail the watch: Azure is asked once more."""
+    running = vault.set_job(JOB_NAME, running_payload())
+    async with start(**AMPLE) as operator:
+        api.create({"jobResourceId": running, "pollInterval": "10s", "activeDeadlineSeconds": 3}, "late")
+        await api.status("late", phase="Running")
+        with api.traffic.hold(STATUS_WRITES) as hold:
+            watch_each(api, vault)
+            await hold.all_arrived(WRITES_AT_ONCE)
+            vault.set_job(JOB_NAME, running_payload(status="Cancelling"))
+            api.annotate("late", reconcile_fluxcd_io__requestedAt="now")
+            await asyncio.sleep(0.5)
+            vault.set_job(JOB_NAME, job_payload())
+            await asyncio.sleep(3.0)
+            hold.release()
+        await operator.advance_until(lambda: api.get("late")["status"]["phase"] != "Running")
+    assert api.get("late")["status"]["reason"] == "JobCompleted"
+
+
+async def test_events_do_not_hold_up_polls(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """A watch whose Event waits for a turn that does not come is polled, and written, all the same."""
+    async with start(**AMPLE) as operator:
+        with api.traffic.hold(EVENT_POSTS) as hold:
+            watch_each(api, vault)
+            await hold.all_arrived(EVENTS_AT_ONCE)
+            api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"}, "going")
+            await api.status("going", phase="Running")
+            vault.set_job(JOB_NAME, job_payload())
+            await operator.advance_until(lambda: api.get("going")["status"]["phase"] == "Succeeded")
+            hold.release()

@@ -1,0 +1,267 @@
+"""The whole operator, and watches that are not to be kept."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backupjobwatch.controller.ttl import RETRY, TOLD
+from tests.functional.notifying import EVERYBODYS_TURN
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
+from tests.support.kubernetes import DELETIONS, EVENT_POSTS, NAME
+from tests.support.movable_process import running_movable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+
+HOUR = 3600
+
+
+def gone(api: KubernetesApi, name: str = NAME) -> bool:
+    return name not in {body["metadata"]["name"] for body in api.objects.find(None)}
+
+
+async def sentinel_deleted(api: KubernetesApi) -> None:
+    """Wait until a watch without time to live, created now, is deleted: earlier watch events are processed then."""
+    job_id = api.objects.history[0].after["spec"]["jobResourceId"]
+    name = f"sentinel-{api.objects.version}"
+    api.create({"jobResourceId": job_id, "ttlSecondsAfterFinished": 0}, name)
+    await api.until(lambda: deletions(api, name) == [200], within=30)
+
+
+def deletions(api: KubernetesApi, name: str = NAME) -> list[int | None]:
+    """Return the statuses of the DELETE requests for a watch."""
+    return [request.status for request in api.traffic.matching(f"{DELETIONS[:-6]}{name}$")]
+
+
+async def test_an_expired_watch_is_deleted(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, tmp_path: Path
+) -> None:
+    """A finished watch is deleted after its time to live, not before, in one request."""
+    async with running_movable(sim.url, tmp_path / "log") as operator:
+        await api.until(lambda: api.watched, within=40)
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 600})
+        await api.status(phase="Succeeded")
+        await api.until(api.events)
+        await operator.pass_time(500)
+        await sentinel_deleted(api)
+        assert not gone(api)
+        await operator.pass_until(lambda: gone(api))
+    assert deletions(api) == [200]
+
+
+async def test_the_time_is_checked_again_before_the_deletion(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, tmp_path: Path
+) -> None:
+    """A clock that was two hours ahead when the timer was set does not delete a watch early."""
+    async with running_movable(sim.url, tmp_path / "log") as operator:
+        await api.until(lambda: api.watched, within=40)
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 3 * HOUR})
+        await api.status(phase="Succeeded")
+        await operator.set_wall_clock(2 * HOUR)
+        api.edit(pollInterval="5m")
+        await api.status(observedGeneration=2)
+        await sentinel_deleted(api)
+        await operator.set_wall_clock(-2 * HOUR)
+        await operator.pass_time(HOUR + 120)
+        await sentinel_deleted(api)
+        assert not gone(api)
+        await operator.pass_until(lambda: gone(api), step=300)
+    assert deletions(api) == [200]
+
+
+async def test_a_clock_that_was_behind_does_not_delay_a_deletion(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, tmp_path: Path
+) -> None:
+    """A clock that was two hours behind when the timer was set delays a deletion by minutes, not hours."""
+    async with running_movable(sim.url, tmp_path / "log") as operator:
+        await api.until(lambda: api.watched, within=40)
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": HOUR})
+        await api.status(phase="Succeeded")
+        await operator.set_wall_clock(-2 * HOUR)
+        api.edit(pollInterval="5m")
+        await api.status(observedGeneration=2)
+        await sentinel_deleted(api)
+        await operator.set_wall_clock(2 * HOUR)
+        await operator.pass_time(HOUR - 120)
+        await sentinel_deleted(api)
+        assert not gone(api)
+        await operator.pass_until(lambda: gone(api), step=60, steps=15)
+    assert deletions(api) == [200]
+
+
+async def test_a_watch_that_runs_is_not_deleted(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """Zero seconds count from the end, and there is none yet."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "ttlSecondsAfterFinished": 0})
+    await api.status(phase="Running")
+    await asyncio.sleep(0.1)
+    assert not gone(api)
+    vault.set_job(JOB_NAME, job_payload(status="Failed"))
+    api.annotate(reconcile_fluxcd_io__requestedAt="now")
+    await api.until(lambda: gone(api))
+    assert api.writes()[-1]["phase"] == "Failed"
+
+
+async def test_the_time_goes_on_while_no_operator_runs(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """The timers are rebuilt from the objects, and follow their edits."""
+    async with start():
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        await api.status(phase="Succeeded")
+    api.edit(ttlSecondsAfterFinished=0)
+    async with start():
+        await api.until(lambda: gone(api))
+
+
+async def test_it_is_told_of_before_it_is_gone(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """However short its time is, its Event is posted first: of an object that is gone, none is."""
+    with api.traffic.hold(EVENT_POSTS) as hold:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
+        await hold.arrived()
+        for _ in range(3):
+            operator.advance(TOLD)
+            await asyncio.sleep(0.05)
+        assert not gone(api)
+    await operator.advance_until(lambda: gone(api))
+    assert [event["reason"] for event in api.events()] == ["JobCompleted"]
+
+
+async def test_an_event_that_is_refused_does_not_keep_it(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """What cannot be told is no reason to stay."""
+    api.traffic.fail(EVENT_POSTS, status=403)
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
+    await operator.advance_until(lambda: gone(api))
+
+
+async def test_a_deletion_that_fails_is_tried_again(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """The API server's trouble delays a deletion."""
+    trouble = api.traffic.fail(DELETIONS, status=500, times=2)
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
+    await api.until(lambda: trouble.used == 1)
+    await asyncio.sleep(0.05)
+    assert not gone(api)
+    operator.advance(RETRY)
+    await api.until(lambda: trouble.used == 2)
+    await asyncio.sleep(0.05)
+    operator.advance(RETRY)
+    await api.until(lambda: gone(api))
+
+
+@pytest.mark.parametrize("gone_for_kopf", [False, True])
+async def test_a_late_event_repeats_no_deletion(
+    *, api: KubernetesApi, vault: Vault, operator: Operator, gone_for_kopf: bool
+) -> None:
+    """A watch event that was sent before the deletion and arrives after it causes no second DELETE request."""
+    if not gone_for_kopf:
+        api.swallow("DELETED")
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
+    await api.until(lambda: deletions(api) == [200])
+    last = next(change.before for change in api.objects.history if change.type == "DELETED")
+    assert last is not None
+    for _ in range(3):
+        api.streams.repeat(last)
+        await sentinel_deleted(api)
+        operator.advance(RETRY)
+    assert deletions(api) == [200]
+
+
+async def test_a_refused_deletion_is_retried_at_intervals(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """An API server that answers 409 for a watch that was not edited is not asked again at once."""
+    refusal = api.traffic.fail(f"{DELETIONS[:-6]}{NAME}$", status=409, times=None)
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
+    await api.until(lambda: refusal.used)
+    await sentinel_deleted(api)
+    assert refusal.used == 1
+    operator.advance(RETRY)
+    await api.until(lambda: refusal.used == 2, within=30)
+    refusal.end()
+    await operator.advance_until(lambda: gone(api))
+
+
+async def test_a_deletion_whose_answer_is_lost_is_done(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """What is gone needs no second deletion."""
+    api.traffic.fail(DELETIONS, status=None, times=1, late=True)
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
+    await api.until(lambda: gone(api))
+    operator.advance(RETRY)
+    await asyncio.sleep(0.1)
+    assert len(api.traffic.matching(DELETIONS)) == 1
+
+
+@pytest.mark.parametrize("edit", ["target", "ttl"])
+async def test_an_edit_just_before_the_deletion_wins(
+    api: KubernetesApi, vault: Vault, operator: Operator, edit: str
+) -> None:
+    """What was edited while its deletion was under way is looked at again: it may no longer be finished, or for ever."""
+    vault.set_job(OTHER_JOB_NAME, running_payload())
+    with api.traffic.hold(DELETIONS) as hold:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
+        await hold.arrived()
+        if edit == "target":
+            api.edit(jobResourceId=vault.job_id(OTHER_JOB_NAME))
+        else:
+            api.edit(ttlSecondsAfterFinished=None)
+    await api.status(observedGeneration=2)
+    await asyncio.sleep(0.2)
+    assert not gone(api)
+    assert [request.status for request in api.traffic.matching(DELETIONS)] == [409]
+
+
+async def test_a_restamp_does_not_save_a_watch(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """An edit that changes nothing about the end costs a conflict, and the deletion is made from a fresh look."""
+    with api.traffic.hold(DELETIONS) as hold:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
+        await hold.arrived()
+        api.edit(pollInterval="5m")
+        await api.status(observedGeneration=2)
+    await api.until(lambda: gone(api))
+    assert [request.status for request in api.traffic.matching(DELETIONS)] == [409, 200]
+
+
+async def test_what_others_own_is_not_deleted(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """A GitOps tool would make it anew for ever: an Event says why it is still there, once."""
+    spec = {"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0}
+    api.create(spec, labels={"kustomize.toolkit.fluxcd.io/name": "apps"})
+    controller = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "c", "uid": "u", "controller": True}
+    api.create(spec, "owned", ownerReferences=[controller])
+    await api.events_told(4)
+    assert [event["reason"] for event in api.events()].count("TTLSkipped") == 2
+    assert "a Flux Kustomization" in str(api.events())
+    assert "CronJob c (controller)" in str(api.events())
+    for _ in range(3):
+        operator.advance(60)
+        await asyncio.sleep(0.05)
+    assert not gone(api)
+    assert api.traffic.matching(DELETIONS) == []
+    assert len(api.events()) == 4
+
+
+async def test_what_is_given_free_meanwhile_is_deleted(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """A mark that is taken off while the Event about it is under way: the time that was over then is not forgotten."""
+    spec = {"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0}
+    nobodys: dict[str, Any] = {"argocd_argoproj_io__tracking-id": None}
+    with api.traffic.hold(EVENT_POSTS) as hold:
+        api.create(spec, annotations={"argocd.argoproj.io/tracking-id": "apps:/x"})
+        await hold.arrived()
+        await asyncio.sleep(0.2)
+        assert hold.arrivals == 2  # of the end, and of the owner
+        api.annotate(**nobodys)
+        await asyncio.sleep(0.2)
+    await operator.advance_until(lambda: gone(api))
+
+
+async def test_hundreds_end_at_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """All are deleted, each once."""
+    job_id = vault.set_job(JOB_NAME, job_payload())
+    for number in range(200):
+        api.create({"jobResourceId": job_id, "ttlSecondsAfterFinished": 0}, f"w{number}")
+    async with start(**EVERYBODYS_TURN):
+        await api.until(lambda: sum(change.type == "DELETED" for change in api.objects.history) == 200, within=60)
+    assert len(api.traffic.matching(DELETIONS)) == 200

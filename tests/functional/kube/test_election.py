@@ -1,0 +1,211 @@
+"""Candidates for a Lease, without operators around them: who gets it, and when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backupjobwatch.app import Runtime
+from backupjobwatch.errors import SettingsError
+from backupjobwatch.kube.leader_election import lease_namespace
+from backupjobwatch.settings import Settings
+from tests.functional.candidates import (
+    DEADLINE,
+    DURATION,
+    LEASE,
+    READS,
+    RETRY,
+    SOMEBODY,
+    WRITES,
+    advance,
+    candidates,
+    happened,
+    looks,
+    nothing,
+    spec,
+    stand_by,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.functional.candidates import Stand
+    from tests.support.kubernetes import KubernetesApi
+
+
+@pytest.fixture
+async def stand(api: KubernetesApi) -> AsyncIterator[Stand]:
+    async with candidates() as stand:
+        yield stand
+
+
+async def test_the_first_makes_the_lease(api: KubernetesApi, stand: Stand) -> None:
+    """Where there is no Lease, it is made, and held: its fields are those that client-go writes."""
+    elector = await stand()
+    await happened(elector.elected)
+    found = spec(api)
+    assert found["holderIdentity"] == elector.identity
+    assert (found["leaseDurationSeconds"], found["leaseTransitions"]) == (DURATION, 0)
+    assert found["acquireTime"] == found["renewTime"]
+    assert elector.leading
+    assert not elector.standing_by.is_set()
+
+
+async def test_of_two_one_leads(api: KubernetesApi, stand: Stand) -> None:
+    """Of two that stand at one time one is elected, and the other stands by for as long as that one renews."""
+    candidates = [await stand(), await stand()]
+    await looks(api, 20)
+    leader, other = sorted(candidates, key=lambda each: not each.leading)
+    assert (leader.leading, other.leading, other.elected.is_set()) == (True, False, False)
+    assert other.standing_by.is_set()
+    assert {each["holderIdentity"] for each in api.leases.history} == {leader.identity}
+    assert len(api.leases.history) > 10
+
+
+async def test_a_released_lease_is_taken_at_once(api: KubernetesApi, stand: Stand) -> None:
+    """A Lease that nobody holds is not waited for; its transitions are counted."""
+    api.leases.put(LEASE, **{**SOMEBODY, "holderIdentity": ""})
+    elector = await stand()
+    await happened(elector.elected)
+    assert spec(api)["leaseTransitions"] == 4
+    assert spec(api)["acquireTime"] > SOMEBODY["acquireTime"]
+
+
+@pytest.mark.parametrize("year", ["1970", "2020", "2199"])
+async def test_clocks_are_not_compared(api: KubernetesApi, stand: Stand, year: str) -> None:
+    """However wrong the holder's clock, its Lease is respected for its duration, and no longer."""
+    times = dict.fromkeys(("acquireTime", "renewTime"), f"{year}-03-04T01:00:00.000000Z")
+    api.leases.put(LEASE, **{**SOMEBODY, **times})
+    elector = await stand()
+    await happened(elector.standing_by)
+    await advance(DURATION - 0.5)
+    assert not elector.elected.is_set()
+    await advance(0.5)
+    await happened(elector.elected)
+
+
+async def test_a_renewal_is_seen_whatever_it_says(api: KubernetesApi, stand: Stand) -> None:
+    """Every change of the Lease counts as a renewal, one with a clock that goes backwards too."""
+    elector = await stand_by(api, stand)
+    for minute in range(59, 40, -1):
+        api.leases.put(LEASE, **{**SOMEBODY, "renewTime": f"2026-03-04T01:{minute}:00.000000Z"})
+        await looks(api)
+    assert not elector.elected.is_set()
+    await advance(DURATION)
+    await happened(elector.elected)
+
+
+async def test_a_crash_is_noticed_within_the_duration(api: KubernetesApi, stand: Stand) -> None:
+    """A holder that dies right after a renewal: the Lease passes on not later than its duration after that."""
+    elector = await stand_by(api, stand)
+    await looks(api, 3)
+    await advance(RETRY - 0.2)
+    api.leases.put(LEASE, **{**SOMEBODY, "renewTime": "2026-03-04T01:10:00.000000Z"})
+    await looks(api)
+    await advance(DURATION - RETRY)
+    await happened(elector.elected)
+
+
+async def test_no_lease_is_taken_before_its_holder_has_stopped(api: KubernetesApi, stand: Stand) -> None:
+    """Looks that were held up do not have a renewal seem older than it is: the holder gets its whole deadline."""
+    elector = await stand_by(api, stand)
+    refusal = api.traffic.fail(READS, status=503, times=None)
+    await advance(DURATION - 1)
+    api.leases.put(LEASE, **{**SOMEBODY, "renewTime": "2026-03-04T01:10:00.000000Z"})
+    refusal.end()
+    await looks(api)
+    await advance(DEADLINE)
+    assert not elector.elected.is_set()
+    await advance(DURATION - DEADLINE)
+    await happened(elector.elected)
+
+
+async def test_the_holders_duration_counts(api: KubernetesApi, stand: Stand) -> None:
+    """A holder with other settings, as during an update, is waited for as long as its Lease says."""
+    api.leases.put(LEASE, **{**SOMEBODY, "leaseDurationSeconds": 60})
+    elector = await stand()
+    await happened(elector.standing_by)
+    await advance(58)
+    assert not elector.elected.is_set()
+    await advance(2)
+    await happened(elector.elected)
+    assert spec(api)["leaseDurationSeconds"] == DURATION
+
+
+@pytest.mark.parametrize("left", [{}, {"holderIdentity": None}, {"leaseTransitions": None}], ids=str)
+async def test_an_empty_lease_is_taken(api: KubernetesApi, stand: Stand, left: dict[str, Any]) -> None:
+    """A Lease that somebody made by hand, with nothing in it, is nobody's."""
+    api.leases.put(LEASE, **left)
+    await happened((await stand()).elected)
+
+
+async def test_a_lease_without_a_duration_is_waited_for(api: KubernetesApi, stand: Stand) -> None:
+    """A holder that does not say for how long has the candidate's own duration."""
+    api.leases.put(LEASE, holderIdentity="somebody")
+    elector = await stand()
+    await happened(elector.standing_by)
+    await advance(DURATION - 0.5)
+    assert not elector.elected.is_set()
+    await advance(0.5)
+    await happened(elector.elected)
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["made", "taken"])
+async def test_an_answer_that_is_lost(api: KubernetesApi, stand: Stand, *, there: bool) -> None:
+    """A take-over whose answer is lost is found at the next look, and counts once."""
+    if there:
+        api.leases.put(LEASE, **{**SOMEBODY, "holderIdentity": ""})
+    api.traffic.fail(WRITES, status=None, late=True)
+    elector = await stand()
+    await looks(api)
+    await happened(elector.elected)
+    assert spec(api)["leaseTransitions"] == (4 if there else 0)
+
+
+async def test_what_others_put_on_the_lease_stays(api: KubernetesApi, stand: Stand) -> None:
+    """Labels and annotations of the Lease are left as they are."""
+    api.leases.put(LEASE, **{**SOMEBODY, "holderIdentity": ""})
+    api.leases._objects[LEASE]["metadata"]["annotations"] = {"example.com/theirs": "x"}
+    await happened((await stand()).elected)
+    assert api.leases.get(LEASE)["metadata"]["annotations"] == {"example.com/theirs": "x"}
+
+
+async def test_without_the_right_to_it_nobody_leads(
+    api: KubernetesApi, stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is in the way is said once, and the candidate goes on trying."""
+    refusal = api.traffic.fail(WRITES, status=403, times=None, message="cannot create resource leases")
+    elector = await stand()
+    await looks(api, 10)
+    assert caplog.text.count("The Lease operators/backupjobwatch cannot be had") == 1
+    assert "cannot create resource leases" in caplog.text
+    assert (elector.alive, elector.elected.is_set(), elector.standing_by.is_set()) == (True, False, False)
+    refusal.end()
+    await looks(api)
+    await happened(elector.elected)
+
+
+async def test_who_leads_is_told(api: KubernetesApi) -> None:
+    """An operator without election leads; one with, while the Lease is its own."""
+    async with Runtime.open(Settings()) as runtime:
+        assert (runtime.leading, runtime.alive) == (True, True)
+    async with Runtime.open(Settings(leader_election=True, lease_namespace=LEASE[0])) as runtime:
+        assert runtime.elector is not None
+        assert (runtime.leading, runtime.alive) == (False, True)
+        runtime.elector.start(nothing)
+        await happened(runtime.elector.elected)
+        assert runtime.leading
+    assert not runtime.leading
+    assert spec(api)["holderIdentity"] == ""
+
+
+def test_the_namespace_is_the_pods_own(tmp_path: Path) -> None:
+    """Where no namespace is set, it is read where Kubernetes tells a pod its own; elsewhere it has to be set."""
+    file = tmp_path / "namespace"
+    with pytest.raises(SettingsError, match="BACKUPJOBWATCH_LEASE_NAMESPACE: write the Lease's namespace"):
+        lease_namespace(Settings(), file)
+    file.write_text("operators\n")
+    assert lease_namespace(Settings(), file) == "operators"
+    assert lease_namespace(Settings(lease_namespace="elsewhere"), file) == "elsewhere"

@@ -1,0 +1,63 @@
+"""Requests per retry period of operators that stand for election, whatever the API server answers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.kube.leader_election import JITTER
+from tests.functional.candidates import DURATION, LEASE, READS, RETRY, SOMEBODY, WRITES, advance, candidates, stand_by
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.functional.candidates import Stand
+    from tests.support.kubernetes import KubernetesApi
+
+PERIODS = 10
+STANDBYS = 20
+
+
+@pytest.fixture
+async def stand(api: KubernetesApi) -> AsyncIterator[Stand]:
+    async with candidates() as stand:
+        yield stand
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [(READS, 503), (READS, 403), (READS, None), (WRITES, 500), (WRITES, 403), (WRITES, 409), (WRITES, None)],
+)
+async def test_an_expired_lease_is_retried_once_per_period(
+    *, api: KubernetesApi, stand: Stand, line: str, status: int | None
+) -> None:
+    """A standby that cannot take an expired Lease makes one attempt per retry period."""
+    await stand_by(api, stand)
+    rule = api.traffic.fail(line, status=status, times=None)
+    await advance(DURATION)
+    await api.until(lambda: rule.used, within=30)
+    before = len(api.traffic.matching(line))
+    for _ in range(PERIODS):
+        await advance(RETRY)
+    attempts = len(api.traffic.matching(line)) - before
+    requests = 2 if status is None else 1  # aiohttp repeats an idempotent request once on a dropped connection
+    assert 1 <= attempts / requests <= PERIODS / (1 - JITTER) + 1
+    rule.end()
+
+
+async def test_standbys_do_not_retry_together(api: KubernetesApi, stand: Stand) -> None:
+    """The attempts of several standbys spread over the last part of the retry period."""
+    api.leases.put(LEASE, **SOMEBODY)
+    rule = api.traffic.fail(READS, status=503, times=None)
+    for _ in range(STANDBYS):
+        await stand()
+    await api.until(lambda: rule.used == STANDBYS, within=30)
+    await asyncio.sleep(0.05)
+    before = rule.used
+    await advance(RETRY * (1 - JITTER) * 0.8)
+    assert rule.used == before
+    await advance(RETRY * (1 - JITTER) * 0.2 + RETRY * JITTER / 2)
+    assert before < rule.used < before + STANDBYS
+    rule.end()

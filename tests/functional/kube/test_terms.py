@@ -1,0 +1,223 @@
+"""Who holds a Lease: for how long, what ends that, and what is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.errors import LeaseLost
+from backupjobwatch.kube.client import Store
+from backupjobwatch.kube.leader_election import Elector
+from backupjobwatch.settings import Settings
+from tests.functional.candidates import (
+    DEADLINE,
+    LEASE,
+    READS,
+    RETRY,
+    SOMEBODY,
+    WRITES,
+    advance,
+    candidates,
+    happened,
+    looks,
+    spec,
+    stand_by,
+)
+from tests.support.operator import MovableLoop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.functional.candidates import Stand
+    from tests.support.kubernetes import KubernetesApi
+
+
+@pytest.fixture
+async def stand(api: KubernetesApi) -> AsyncIterator[Stand]:
+    async with candidates() as stand:
+        yield stand
+
+
+# ── keeping it ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def why_lost(elector: Elector) -> str:
+    """Wait until the Lease is lost; return why."""
+    assert elector._task is not None
+    await asyncio.wait({elector._task}, timeout=60)
+    assert isinstance(elector.failure, LeaseLost)
+    assert not elector.leading
+    return str(elector.failure)
+
+
+async def test_the_term_goes_on_for_as_long_as_it_is_renewed(api: KubernetesApi, stand: Stand) -> None:
+    """Each renewal moves the renew time, and nothing else."""
+    elector = await stand()
+    await happened(elector.elected)
+    first = spec(api)
+    await looks(api, 30)
+    assert elector.leading
+    assert spec(api) == {**first, "renewTime": spec(api)["renewTime"]}
+    assert spec(api)["renewTime"] > first["renewTime"]
+
+
+@pytest.mark.parametrize("line", [READS, WRITES])
+async def test_a_request_that_hangs_is_not_the_end(api: KubernetesApi, stand: Stand, line: str) -> None:
+    """A request that is not answered is given up in time for another."""
+    elector = await stand()
+    await happened(elector.elected)
+    with api.traffic.hold(line) as hold:
+        await advance(RETRY)
+        await hold.arrived()
+        hold.let_others_pass()
+        await advance(DEADLINE / 2)
+        await looks(api, 5)
+        assert (elector.leading, elector.failure) == (True, None)
+
+
+@pytest.mark.parametrize("line", [READS, WRITES])
+@pytest.mark.parametrize("how", ["hangs", "fails"])
+async def test_a_term_ends_with_the_deadline(api: KubernetesApi, stand: Stand, line: str, how: str) -> None:
+    """Who cannot renew leads until the deadline, from when the last renewal that worked was sent; then no more."""
+    elector = await stand()
+    await happened(elector.elected)
+    with api.traffic.hold(line if how == "hangs" else "(?!)"):
+        api.traffic.fail(line, status=500, times=None if how == "fails" else 0)
+        await advance(DEADLINE - 0.5)
+        assert (elector.leading, elector.failure) == (True, None)
+        await advance(0.5)
+        assert await why_lost(elector) == "the Lease operators/backupjobwatch was not renewed for 10 s"
+    assert spec(api)["holderIdentity"] == elector.identity
+
+
+async def test_a_lease_that_somebody_took_is_lost_at_once(api: KubernetesApi, stand: Stand) -> None:
+    """A leader that finds another's name on the Lease stops at that, and leaves the Lease alone."""
+    elector = await stand()
+    await happened(elector.elected)
+    api.leases.put(LEASE, **SOMEBODY)
+    await looks(api)
+    assert await why_lost(elector) == "the Lease operators/backupjobwatch is held by somebody now"
+    await elector.close()
+    assert spec(api) == SOMEBODY
+
+
+@pytest.mark.parametrize("harm", ["deleted", "emptied"])
+async def test_a_lease_that_goes_away_is_made_again(api: KubernetesApi, stand: Stand, harm: str) -> None:
+    """Somebody deletes the Lease, or takes the name off it: who leads puts it back."""
+    elector = await stand()
+    await happened(elector.elected)
+    if harm == "deleted":
+        api.leases.delete(LEASE)
+    else:
+        api.leases.put(LEASE)
+    await looks(api)
+    await api.until(lambda: spec(api).get("holderIdentity") == elector.identity)
+    assert elector.leading
+
+
+async def test_a_renewal_whose_answer_is_lost(api: KubernetesApi, stand: Stand) -> None:
+    """The leader goes on from what it finds, which is its own name."""
+    elector = await stand()
+    await happened(elector.elected)
+    api.traffic.fail(WRITES, status=None, late=True)
+    await looks(api, 8)
+    assert elector.leading
+
+
+# ── giving it back ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_leader_that_ends_releases_it(api: KubernetesApi, stand: Stand) -> None:
+    """Released, the Lease is nobody's, and whoever stands by has it at the next look."""
+    leader = await stand()
+    await happened(leader.elected)
+    other = await stand()
+    await happened(other.standing_by)
+    await leader.close()
+    assert spec(api)["holderIdentity"] == ""
+    assert not leader.leading
+    await looks(api)
+    await happened(other.elected)
+    assert spec(api)["leaseTransitions"] == 1
+
+
+async def test_who_stands_by_leaves_it_alone(api: KubernetesApi, stand: Stand) -> None:
+    """A candidate that ends while it stands by does so at once, and writes nothing."""
+    elector = await stand_by(api, stand)
+    asked = len(api.traffic.requests)
+    await elector.close()
+    assert spec(api) == SOMEBODY
+    assert len(api.traffic.requests) == asked
+
+
+async def test_an_end_during_the_take_over(api: KubernetesApi, stand: Stand) -> None:
+    """A candidate told to end while it takes the Lease gives it back."""
+    with api.traffic.hold(WRITES) as hold:
+        elector = await stand()
+        await hold.arrived()
+        closing = asyncio.create_task(elector.close())
+        await asyncio.sleep(0.02)
+    await closing
+    assert spec(api)["holderIdentity"] == ""
+
+
+async def test_an_end_without_a_lease(api: KubernetesApi, stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
+    """A Lease that somebody has deleted needs no release."""
+    elector = await stand()
+    await happened(elector.elected)
+    api.leases.delete(LEASE)
+    await elector.close()
+    assert "could not be released" not in caplog.text
+
+
+async def test_a_release_that_fails_is_said(api: KubernetesApi, stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
+    """A leader whose API server is gone ends all the same; its Lease runs out."""
+    elector = await stand()
+    await happened(elector.elected)
+    api.traffic.fail(WRITES, status=500, times=None)
+    await elector.close()
+    assert "could not be released, and has to run out" in caplog.text
+
+
+# ── being alive ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_candidate_is_alive_whatever_the_api_server_does(api: KubernetesApi, stand: Stand) -> None:
+    """Attempts that fail are attempts."""
+    elector = await stand()
+    await happened(elector.elected)
+    other = await stand()
+    await happened(other.standing_by)
+    await elector.close()
+    await api.go_away()
+    for _ in range(30):
+        await advance(RETRY)
+        assert other.alive
+    await api.come_back()
+
+
+async def test_a_candidate_that_makes_no_attempts_is_not_alive(api: KubernetesApi, stand: Stand) -> None:
+    """Should the elector ever be stuck, the liveness probe tells."""
+    elector = await stand_by(api, stand)
+    stuck = asyncio.get_running_loop()
+    assert isinstance(stuck, MovableLoop)
+    stuck._advance(60)  # nothing of the loop had its turn since
+    assert not elector.alive
+
+
+async def test_a_defect_ends_the_term(api: KubernetesApi) -> None:
+    """An answer that nobody thought of is no reason to go on without a Lease, unnoticed."""
+    api.traffic.fail(READS, status=200, body='{"spec": [1]}', times=None)
+    store, stopped = await Store.connect(), asyncio.Event()
+
+    async def stop() -> None:
+        stopped.set()
+
+    elector = Elector(Settings(lease_namespace=LEASE[0]), store)
+    elector.start(stop)
+    await happened(stopped)
+    await elector.close()
+    await store.close()
+    assert isinstance(elector.failure, AttributeError)

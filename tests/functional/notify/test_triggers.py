@@ -1,0 +1,120 @@
+"""The whole operator, Flux and Argo CD: the annotations that it sets, and deliveries that fail until they are fixed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.domain.api.notify_spec import FLUX_GROUPS
+from tests.functional.notifying import attempts, create, settled
+from tests.support.kubernetes import NAMESPACE
+
+if TYPE_CHECKING:
+    from demo.simulator import Vault
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+
+@pytest.mark.parametrize("kind", FLUX_GROUPS)
+async def test_flux(api: KubernetesApi, vault: Vault, operator: Operator, kind: str) -> None:
+    """Each kind of Flux's is annotated with the id, in the version that the cluster prefers."""
+    plural = f"{kind.lower()}s".replace("repositorys", "repositories")
+    annotations = api.gitops.put(f"{plural}.{FLUX_GROUPS[kind]}", "apps", namespace=NAMESPACE)
+    create(api, vault, {"name": "hook", "flux": {"kind": kind, "name": "apps"}})
+    (entry,) = (await settled(api, "hook")).values()
+    assert entry["state"] == "Delivered"
+    assert annotations == {"reconcile.fluxcd.io/requestedAt": entry["id"]}
+
+
+@pytest.mark.parametrize("kind", ["OCIRepository", "HelmChart"])
+async def test_flux_kind_that_only_an_older_version_serves(
+    api: KubernetesApi, vault: Vault, operator: Operator, kind: str
+) -> None:
+    """A kind is patched in the version that serves it, not in the one that its API group prefers."""
+    plural = f"{kind.lower()}s.{FLUX_GROUPS[kind]}".replace("repositorys", "repositories")
+    api.gitops.versions[plural] = "v1beta2"
+    annotations = api.gitops.put(plural, "apps", namespace=NAMESPACE)
+    create(api, vault, {"name": "hook", "flux": {"kind": kind, "name": "apps"}})
+    (entry,) = (await settled(api, "hook")).values()
+    assert entry["state"] == "Delivered"
+    assert annotations == {"reconcile.fluxcd.io/requestedAt": entry["id"]}
+    assert [request.status for request in api.traffic.matching("^PATCH /apis/source.toolkit.fluxcd.io/v1beta2/")] == [
+        200
+    ]
+
+
+@pytest.mark.parametrize("wrong", ["not served", "gone meanwhile"])
+async def test_flux_kind_that_no_version_serves(
+    api: KubernetesApi, vault: Vault, operator: Operator, caplog: pytest.LogCaptureFixture, wrong: str
+) -> None:
+    """A kind whose CRD is missing is named, though its API group exists, and its delivery is retried."""
+    caplog.set_level(logging.INFO)
+    plural = "buckets.source.toolkit.fluxcd.io"
+    if wrong == "gone meanwhile":
+        api.traffic.fail("^GET /apis/source.toolkit.fluxcd.io/v1$", status=404)
+    else:
+        api.gitops.plurals.remove(plural)
+    create(api, vault, {"name": "hook", "flux": {"kind": "Bucket", "name": "apps"}})
+    async with asyncio.timeout(60):
+        while f"does not serve {plural}. Install its CRD." not in caplog.text:  # noqa: ASYNC110 -- a log record wakes nobody
+            await asyncio.sleep(0.01)
+    api.gitops.plurals.append(plural)
+    api.gitops.put(plural, "apps", namespace=NAMESPACE)
+    assert (await attempts(operator, api))["state"] == "Delivered"
+
+
+@pytest.mark.parametrize("refresh", ["normal", "hard"])
+async def test_argocd(api: KubernetesApi, vault: Vault, operator: Operator, refresh: str) -> None:
+    """An Application is annotated as Argo CD wants it."""
+    annotations = api.gitops.put("applications.argoproj.io", "apps", namespace=NAMESPACE)
+    create(api, vault, {"name": "hook", "argocd": {"application": "apps", "refresh": refresh}})
+    await settled(api, "hook")
+    assert annotations == {"argocd.argoproj.io/refresh": refresh}
+
+
+@pytest.mark.parametrize("wrong", ["missing", "forbidden", "not installed", "elsewhere", "failing", "unknown"])
+@pytest.mark.parametrize("tool", ["flux", "argocd"])
+async def test_a_trigger_that_is_mended(
+    *,
+    api: KubernetesApi,
+    vault: Vault,
+    operator: Operator,
+    caplog: pytest.LogCaptureFixture,
+    tool: str,
+    wrong: str,
+) -> None:
+    """What is not there or not allowed is tried again, and says what to do; an object elsewhere is not there."""
+    caplog.set_level(logging.INFO)
+    group = {"flux": FLUX_GROUPS["Kustomization"], "argocd": "argoproj.io"}[tool]
+    plural = {"flux": f"kustomizations.{group}", "argocd": f"applications.{group}"}[tool]
+    trigger = {"flux": {"kind": "Kustomization", "name": "apps"}, "argocd": {"application": "apps"}}[tool]
+    if wrong not in ("missing", "elsewhere"):
+        api.gitops.put(plural, "apps", namespace=NAMESPACE)
+    words = "apps does not exist"
+    if wrong == "elsewhere":
+        api.gitops.put(plural, "apps", namespace="team-b")
+    elif wrong == "forbidden":
+        api.gitops.forbid(plural, "apps", namespace=NAMESPACE)
+        words = f"manifests/components/{tool}-triggers"
+    elif wrong == "not installed":
+        api.gitops.installed.discard(group)
+        words = f"does not serve {plural}. Install its CRD."
+    elif wrong == "failing":
+        api.traffic.fail(f"^PATCH .*/{group}/", status=500)
+        words = "failed to patch"
+    elif wrong == "unknown":
+        api.traffic.fail(f"^GET /apis/{group}$", status=500)
+        words = f"API discovery of {group} failed."
+    create(api, vault, {"name": "hook", tool: trigger})
+    async with asyncio.timeout(60):
+        while words not in caplog.text:  # noqa: ASYNC110 -- a log record wakes nobody
+            await asyncio.sleep(0.01)
+    assert api.gitops.patches == []
+    api.gitops.installed.add(group)
+    api.gitops.allow(plural, "apps", namespace=NAMESPACE)
+    api.gitops.put(plural, "apps", namespace=NAMESPACE)
+    assert (await attempts(operator, api))["state"] == "Delivered"
+    assert api.gitops.patches == [(NAMESPACE, plural, "apps")]

@@ -1,0 +1,264 @@
+"""What /metrics tells of the whole operator: after success, failure, trouble, deletion, a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from backupjobwatch.domain.api.notify_spec import FLUX_GROUPS
+from demo.simulator import AzureSimulator, Fault
+from tests.functional.notifying import SETTINGS, is_settled, notifications, webhook
+from tests.support.azure import SUBSCRIPTION_ID
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
+from tests.support.kubernetes import STATUS_WRITES
+from tests.support.receiver import Receiver
+from tests.support.scrape import Scrape
+
+if TYPE_CHECKING:
+    from demo.simulator import Vault
+    from tests.functional.conftest import StartOperator
+    from tests.functional.tenants import Tenants
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+WATCHES, INFO = "backupjobwatch_watches", "backupjobwatch_watch_info"
+OUTCOMES, REQUESTS = "backupjobwatch_outcomes_total", "backupjobwatch_azure_requests_total"
+WRITES, READS = "backupjobwatch_status_writes_total", "backupjobwatch_azure_reads_total"
+TOKENS, TROUBLE = "backupjobwatch_token_failures_total", "backupjobwatch_watch_trouble_timestamp_seconds"
+NOTIFICATIONS = "backupjobwatch_notifications_total"
+ONE = {"namespace": "team-a", "name": "nightly"}
+
+
+# ── stories ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_watch_from_start_to_success(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """A running watch is one in progress; when it has ended it is one that succeeded, with its times, and one outcome."""
+    job_id = vault.set_job(JOB_NAME, running_payload())
+    api.create({"jobResourceId": job_id, "pollInterval": "10s"})
+    await api.events_told(1)
+    scrape = await Scrape.until(operator, lambda each: each.value(WATCHES, phase="Running", reason="JobInProgress"))
+    assert scrape.series(INFO) == [{**ONE, "phase": "Running", "reason": "JobInProgress"}]
+    assert scrape.value("backupjobwatch_watch_job_start_timestamp_seconds", **ONE) == 1526891740
+    assert scrape.series("backupjobwatch_watch_completion_timestamp_seconds") == []
+    assert scrape.value(OUTCOMES) == 0
+    vault.set_job(JOB_NAME, job_payload())
+    await operator.advance_to("Succeeded", api)
+    await api.events_told(2)
+    scrape = await Scrape.until(operator, lambda each: each.value(OUTCOMES))
+    assert scrape.value(WATCHES, phase="Succeeded", reason="JobCompleted") == scrape.value(WATCHES) == 1
+    assert scrape.series(INFO) == [{**ONE, "phase": "Succeeded", "reason": "JobCompleted"}]
+    assert scrape.value("backupjobwatch_watch_job_duration_seconds", **ONE) == 1223
+    assert len(scrape.series("backupjobwatch_watch_completion_timestamp_seconds", **ONE)) == 1
+    assert scrape.value(OUTCOMES, phase="Succeeded", reason="JobCompleted") == scrape.value(OUTCOMES) == 1
+    assert scrape.value(WRITES, reason="transition", result="written") == scrape.value(WRITES) == 2
+    assert scrape.value(REQUESTS, operation="get_job", result="success", code="200") == 2
+    assert scrape.value("backupjobwatch_azure_request_duration_seconds_count", operation="get_job") == 2
+    assert scrape.value(READS, answer="asked") == scrape.value(READS) == 2
+    assert scrape.value("backupjobwatch_poll_lag_seconds_count") == 2
+    assert scrape.value("backupjobwatch_poll_overdue_seconds") == 0
+
+
+async def test_a_failed_job_is_an_outcome(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """A failed job makes a failed watch and one failed outcome."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(status="Failed"))})
+    await api.events_told(1)
+    scrape = await Scrape.until(operator, lambda each: each.value(OUTCOMES))
+    assert scrape.value(OUTCOMES, phase="Failed", reason="JobFailed") == scrape.value(OUTCOMES) == 1
+    assert scrape.value(WATCHES, phase="Failed", reason="JobFailed") == scrape.value(WATCHES) == 1
+
+
+async def test_series_vanish_with_the_object(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """A watch that is deleted leaves no series of its own, and is not counted; its outcome has happened all the same."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+    api.create({"jobResourceId": vault.set_job(OTHER_JOB_NAME, running_payload())}, "other")
+    await api.events_told(2)
+    await Scrape.until(operator, lambda each: each.value(WATCHES) == 2 and each.value(OUTCOMES))
+    api.delete()
+    scrape = await Scrape.until(operator, lambda each: each.value(WATCHES) == 1)
+    assert '"nightly"' not in scrape.text
+    assert [each["name"] for each in scrape.series(INFO)] == ["other"]
+    assert scrape.value(OUTCOMES) == 1
+
+
+async def test_of_two_by_one_name_the_later_has_the_series(
+    api: KubernetesApi, vault: Vault, operator: Operator
+) -> None:
+    """A watch that was deleted unnoticed and made anew is one watch, and not what it was."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(status="Failed"))})
+    await api.status(phase="Failed")
+    api.swallow("DELETED", "nightly")
+    api.delete()
+    await asyncio.sleep(1.1)  # times of creation are whole seconds
+    api.create({"jobResourceId": vault.set_job(OTHER_JOB_NAME, running_payload())})
+    await api.status(phase="Running")
+    scrape = await Scrape.until(operator, lambda each: each.value(WATCHES, phase="Running"))
+    assert scrape.series(INFO) == [{**ONE, "phase": "Running", "reason": "JobInProgress"}]
+    assert scrape.value(WATCHES) == 1
+
+
+# ── trouble ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_throttling_shows(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
+    """A 429 shows as a request, as the time that the subscription is left alone, and as watches that are in trouble."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+    await api.status(phase="Running")
+    sim.faults.add(Fault.throttled(retry_after=600), times=None)
+    await operator.poll(sim)
+    await api.status(reason="Throttled")
+    scrape = await Scrape.until(operator, lambda each: each.value(WATCHES, reason="Throttled"))
+    assert scrape.value(REQUESTS, operation="get_job", result="throttled", code="429") == 1
+    assert 500 < scrape.value("backupjobwatch_azure_wait_seconds", subscription=SUBSCRIPTION_ID) <= 600
+    assert len(scrape.series(TROUBLE, **ONE)) == 1
+    operator.advance(60)
+    operator.advance(60)
+    scrape = await Scrape.until(operator, lambda each: each.value(READS, answer="deferred"))
+    assert scrape.value(REQUESTS, operation="get_job") == 2
+    assert scrape.value("backupjobwatch_poll_overdue_seconds") > 60
+
+
+async def test_remaining_requests_show(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Azure's own count of what remains is told, and so is the operator's budget."""
+    sim.quotas.enable()
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())})
+    await api.status(phase="Running")
+    scrape = await Scrape.of(operator)
+    assert scrape.value("backupjobwatch_azure_remaining_requests", subscription=SUBSCRIPTION_ID) == 249
+    assert 18 < scrape.value("backupjobwatch_azure_budget_reads", subscription=SUBSCRIPTION_ID) <= 20
+    assert scrape.value("backupjobwatch_azure_wait_seconds", subscription=SUBSCRIPTION_ID) == 0
+
+
+async def test_trouble_ends(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
+    """Azure down: unanswered requests and trouble; Azure back: none."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
+    await api.status(phase="Running")
+    sim.faults.add(Fault.reset(), times=None)
+    await operator.poll(sim)
+    await api.status(reason="AzureUnavailable")
+    scrape = await Scrape.until(operator, lambda each: each.series(TROUBLE))
+    assert scrape.value(REQUESTS, operation="get_job", result="unreachable", code="none") >= 1
+    sim.faults.clear()
+    await operator.poll(sim)
+    await api.status(reason="JobInProgress")
+    scrape = await Scrape.until(operator, lambda each: not each.series(TROUBLE))
+    assert scrape.value(WATCHES, reason="JobInProgress") == 1
+
+
+async def test_writes_that_fail_are_counted(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """A status that could not be written is counted as such, and so is the one that was."""
+    api.traffic.fail(STATUS_WRITES, status=503)
+    async with start(sweep_interval="1s") as operator:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
+        await operator.advance_to("Succeeded", api)
+        scrape = await Scrape.until(operator, lambda each: each.value(WRITES, result="written"))
+    assert scrape.value(WRITES, reason="transition", result="failed") == 1
+    assert scrape.value(WRITES) == 2
+
+
+async def test_joined_questions_are_no_requests(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """Two watches of one job that ask at one time make one request."""
+    job_id = vault.set_job(JOB_NAME, job_payload())
+    with sim.hold() as hold:
+        api.create({"jobResourceId": job_id})
+        await hold.arrived()
+        api.create({"jobResourceId": job_id}, "other")
+        await Scrape.until(operator, lambda each: each.value(READS, answer="joined") == 1)
+    await api.events_told(2)
+    scrape = await Scrape.of(operator)
+    assert (scrape.value(READS, answer="asked"), scrape.value(REQUESTS)) == (1, 1)
+
+
+async def test_answers_without_a_request_show(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """With more watches than the budget covers, some are told from a list, which is one request."""
+    async with start(azure_reads_per_second=0.5, azure_read_burst=10) as operator:
+        for number in range(12):
+            job_id = vault.set_job(f"00000000-0000-4000-8000-{number:012}", running_payload())
+            api.create({"jobResourceId": job_id, "pollInterval": "10s"}, f"watch-{number}")
+        async with asyncio.timeout(60):
+            while not (scrape := await Scrape.of(operator)).value(READS, answer="listed"):
+                operator.advance(2)
+    assert scrape.value(REQUESTS, operation="list_jobs", result="success") > 0
+    requests_made = scrape.value(REQUESTS, operation="get_job")
+    assert scrape.value(READS, answer="asked") >= requests_made > 0  # some are under way
+
+
+# ── tokens ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_tokens_are_counted_where_they_are_fetched(tenants: Tenants, vault: Vault) -> None:
+    """A token is a request to Entra the first time only; a refused one is a failure of the namespace's identity."""
+    good, bad = tenants.add("team-a"), tenants.add("team-b")
+    bad.annotate(client_id="00000000-0000-4000-8000-000000000000")
+    async with tenants.operator() as operator:
+        good.watch(vault.set_job(JOB_NAME, running_payload()))
+        await tenants.api.status(namespace="team-a", phase="Running")
+        await operator.poll(tenants.sim)
+        scrape = await Scrape.of(operator)
+        assert scrape.value(REQUESTS, operation="token", result="success", code="200") == 1
+        assert scrape.value(TOKENS) == 0
+        bad.watch(vault.set_job(OTHER_JOB_NAME, running_payload()))
+        await tenants.api.status(namespace="team-b", reason="AuthenticationFailed")
+        scrape = await Scrape.of(operator)
+    assert scrape.value(TOKENS, owner="namespace", reason="AuthenticationFailed") >= 1
+    assert scrape.value(TOKENS, owner="operator") == 0
+    assert scrape.value(REQUESTS, operation="token", result="refused") >= 1
+
+
+async def test_an_identity_that_is_not_there_is_counted(tenants: Tenants, vault: Vault) -> None:
+    """Whoever has no access at all is counted too, though nobody was asked for a token."""
+    tenants.add()
+    job_id = vault.set_job(JOB_NAME, running_payload())
+    async with tenants.operator(operator_identity_namespaces="") as operator:
+        tenants.api.create({"jobResourceId": job_id, "identity": {"secretName": "none"}})
+        tenants.api.create({"jobResourceId": job_id}, "operators")
+        await tenants.api.status(reason="CredentialsNotFound")
+        await tenants.api.status("operators", reason="IdentityNotAllowed")
+        scrape = await Scrape.of(operator)
+    assert scrape.value(TOKENS, owner="namespace", reason="CredentialsNotFound") >= 1
+    assert scrape.value(TOKENS, owner="operator", reason="IdentityNotAllowed") >= 1
+
+
+async def test_a_token_request_without_an_answer_is_no_success(tenants: Tenants, vault: Vault) -> None:
+    """What Entra answered before, to another question, is not the answer."""
+    tenant = tenants.add()
+    tenant.put_client_secret()
+    tenants.entra.faults.add(Fault.reset(), path="oauth2/v2.0/token", times=None)
+    async with tenants.operator() as operator:
+        tenant.watch(vault.set_job(JOB_NAME, job_payload()), "secretName")
+        await tenants.api.status(phase="Pending", reason="AzureUnavailable")
+        scrape = await Scrape.of(operator)
+    assert scrape.value(REQUESTS, operation="token", code="none") == scrape.value(REQUESTS, operation="token") >= 1
+
+
+# ── notifications ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_notifications_are_counted_by_channel(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+    """Each attempt is counted once, by the kind of receiver and by what became of it."""
+    api.gitops.put(f"kustomizations.{FLUX_GROUPS['Kustomization']}", "apps", namespace="team-a")
+    async with Receiver() as slow, Receiver() as closed, start(**SETTINGS) as operator:
+        slow.answer(503)
+        closed.then = 404
+        flux = {"name": "flux", "flux": {"kind": "Kustomization", "name": "apps"}}
+        entries = [webhook(slow.url, "slow"), webhook(closed.url, "closed"), flux]
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": entries})
+        await operator.advance_until(
+            lambda: sum(is_settled(entry, "Succeeded") for entry in notifications(api).values()) == len(entries)
+        )
+        scrape = await Scrape.of(operator)
+    counts = {
+        (each["channel"], each["result"]): scrape.value(NOTIFICATIONS, **each) for each in scrape.series(NOTIFICATIONS)
+    }
+    assert {key: count for key, count in counts.items() if count} == {
+        ("webhook", "delivered"): 1,
+        ("webhook", "retried"): 1 + 4,
+        ("webhook", "failed"): 1,
+        ("flux", "delivered"): 1,
+    }

@@ -1,0 +1,143 @@
+"""/metrics itself: its formats, that it says who it is, and that nobody can make it grow without bound."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from backupjobwatch import __version__
+from backupjobwatch.constants import REQUESTED_AT
+from backupjobwatch.observability.metrics import catalogue
+from demo.simulator import AzureSimulator, Fault
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
+from tests.support.scrape import Scrape
+
+if TYPE_CHECKING:
+    from demo.simulator import Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
+
+WATCHES, INFO = "backupjobwatch_watches", "backupjobwatch_watch_info"
+OUTCOMES, REQUESTS = "backupjobwatch_outcomes_total", "backupjobwatch_azure_requests_total"
+
+
+# ── the server ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_both_formats(operator: Operator) -> None:
+    """A scraper gets OpenMetrics where it asks for it, else Prometheus' own text, and gzip where it likes that."""
+    url = f"http://127.0.0.1:{operator.settings.metrics_port}/metrics"
+    plain = await asyncio.to_thread(requests.get, url, timeout=60)
+    assert plain.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    wanted = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    answer = await asyncio.to_thread(requests.get, url, headers=wanted, timeout=60)
+    assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert answer.headers["Content-Encoding"] in ("gzip", "deflate")
+    families = text_string_to_metric_families(answer.text)  # type: ignore[no-untyped-call]
+    assert f"{catalogue.PREFIX}watches" in {family.name for family in families}
+    assert (await asyncio.to_thread(requests.get, url.replace("/metrics", "/healthz"), timeout=60)).status_code == 404
+
+
+async def test_everything_that_is_told_is_in_the_list(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """Every family of the scrape is in the catalogue, of that type and with those labels, and all of it is there."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+    await api.events_told(1)
+    scrape = await Scrape.until(operator, lambda each: each.value(WATCHES) and each.value(OUTCOMES))
+    told = {family.name: family for family in scrape.families if not family.name.endswith("_created")}
+    listed = {metric.name.removesuffix("_total"): metric for metric in catalogue.ALL}
+    assert {name for name in told if not name.startswith("process_")} == listed.keys()
+    for name, metric in listed.items():
+        assert told[name].type == metric.kind
+        assert told[name].documentation == metric.meaning
+        for sample in told[name].samples:
+            assert sample.labels.keys() - {"le"} == metric.labels.keys()
+            for label, values in metric.labels.items():
+                assert not values or sample.labels[label] in values
+
+
+async def test_it_says_who_it_is(operator: Operator) -> None:
+    """Version and leadership are told from the start, and how late the event loop is, soon."""
+    scrape = await Scrape.until(operator, lambda each: each.value("backupjobwatch_event_loop_lag_seconds_count"))
+    assert [each["version"] for each in scrape.series("backupjobwatch_build_info")] == [__version__]
+    assert scrape.value("backupjobwatch_leader") == 1
+
+
+async def test_the_sweep_is_told(start: StartOperator) -> None:
+    """When the watches were last listed is told."""
+    async with start(sweep_interval="1s") as operator:
+        scrape = await Scrape.until(operator, lambda each: each.value("backupjobwatch_last_sweep_timestamp_seconds"))
+    assert scrape.value("backupjobwatch_last_sweep_timestamp_seconds") > 1.7e9
+
+
+async def test_no_way_to_listen_is_an_end(start: StartOperator, operator: Operator) -> None:
+    """A port that is taken ends the operator, rather than have it run unseen."""
+    with pytest.raises(OSError, match=r"(?i)address already in use"):
+        async with start(metrics_port=operator.settings.metrics_port, watching=False):
+            await asyncio.sleep(0.5)
+
+
+# ── hostile input ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_watches_beyond_the_limit_are_only_counted(
+    api: KubernetesApi, vault: Vault, start: StartOperator
+) -> None:
+    """With more watches than the limit, those that have not ended keep their series; the rest is counted."""
+    done, going = vault.set_job(JOB_NAME, job_payload()), vault.set_job(OTHER_JOB_NAME, running_payload())
+    async with start(metrics_watch_limit=2) as operator:
+        for number in range(3):
+            api.create({"jobResourceId": done}, f"done-{number}")
+        for number in range(2):
+            api.create({"jobResourceId": going}, f"going-{number}")
+        await api.events_told(5)
+        scrape = await Scrape.until(operator, lambda each: each.value(WATCHES, phase="Succeeded") == 3)
+    assert {each["name"] for each in scrape.series(INFO)} == {"going-0", "going-1"}
+    assert scrape.value(WATCHES) == 5
+    assert scrape.value("backupjobwatch_left_out", what="watches") == 3
+
+
+async def test_subscriptions_beyond_the_limit_are_left_out(
+    api: KubernetesApi, sim: AzureSimulator, start: StartOperator
+) -> None:
+    """Whoever names sixty subscriptions makes fifty series, and is told of."""
+    async with start() as operator:
+        for number in range(60):
+            subscription = f"00000000-5e1f-4000-8000-{number:012}"
+            job_id = sim.add_vault(subscription, "rg", "rsv").set_job(JOB_NAME, job_payload())
+            api.create({"jobResourceId": job_id}, f"watch-{number}")
+        await api.events_told(60)
+        scrape = await Scrape.of(operator)
+    assert len(scrape.series("backupjobwatch_azure_budget_reads")) == 50
+    assert scrape.value("backupjobwatch_left_out", what="subscriptions") == 10
+
+
+async def test_odd_codes_are_one(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
+    """Statuses that no server of Azure's sends share one label value."""
+    job_id = vault.set_job(JOB_NAME, running_payload())
+    api.create({"jobResourceId": job_id, "pollInterval": "10s"})
+    await api.status(phase="Running")
+    for code in (299, 418, 511, 599):
+        sim.faults.add(Fault.empty(status=code))
+    for number in range(4):
+        api.annotate(**{REQUESTED_AT.replace("/", "__").replace(".", "_"): str(number)})
+        await operator.poll(sim)
+    scrape = await Scrape.until(operator, lambda each: each.value(REQUESTS) >= 5)
+    codes = {each["code"] for each in scrape.series(REQUESTS)}
+    assert codes == {"200", "Other"}
+
+
+async def test_a_status_that_somebody_made_up(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """Whoever writes phases and reasons into statuses makes no new label values."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())})
+    before = await api.status(phase="Running")
+    body = api.get()
+    body["status"] = {**before, "reason": "MadeUp" * 5}
+    api.objects.put_status(("team-a", "nightly"), body)
+    api._announce()
+    scrape = await Scrape.until(operator, lambda each: each.value(WATCHES, reason="Other"))
+    assert "MadeUp" not in scrape.text

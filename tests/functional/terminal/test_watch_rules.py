@@ -1,0 +1,217 @@
+"""``backupjobwatch watch`` keeps the operator's rules: what Azure's moods make of a watch that exists in memory only."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import time_machine
+from pydantic import SecretStr
+
+from backupjobwatch.domain.jobs.times import parse_time
+from backupjobwatch.settings import Settings
+from backupjobwatch.terminal.exit_codes import exit_code
+from backupjobwatch.terminal.following import follow
+from demo.simulator import Fault, Job, Operation, OperationState, State
+from tests.functional.polling import pass_time
+from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
+from tests.support.builders import JOB_NAME, OPERATION
+from tests.support.canary import TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from demo.simulator import AzureSimulator, Vault
+
+VAULT_REF = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
+
+
+def in_memory(source: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    """A watch as the command makes it."""
+    usual = {"pollInterval": "10s", "activeDeadlineSeconds": 31536000, "graceSeconds": 600}
+    return {"metadata": {"name": "job"}, "spec": {**source, **usual, "completedWithWarnings": "Succeeded", **spec}}
+
+
+class Following:
+    """Follows watches, minutes in moments: all clocks are moved, the jobs' too."""
+
+    def __init__(self, sim: AzureSimulator) -> None:
+        self._sim = sim
+        self._settings = Settings(azure_endpoint=sim.url, development=True, development_token=SecretStr(TOKEN))
+        self.states: list[tuple[str, str]] = []
+        """Phase and reason, each time that they changed."""
+        self.once_running: Callable[[], object] = lambda: None
+        """Called when a job is first seen to run."""
+
+    async def to_the_end(self, *bodies: dict[str, Any], step: float = 2.0) -> int | None:
+        """Follow them to their ends, a *step* of seconds at a time. Returns the first one's code."""
+        following = asyncio.create_task(follow(bodies, self._settings, on_change=self._note))
+        with time_machine.travel(datetime.now(UTC), tick=True) as wall:
+            while not following.done():
+                await asyncio.sleep(0.01)
+                pass_time(step)
+                wall.shift(step)
+                self._sim.clock.advance(step)
+        await following
+        return exit_code(bodies[0])
+
+    def _note(self, body: dict[str, Any]) -> None:
+        state = (body["status"]["phase"], body["status"]["reason"])
+        if state == ("Running", "JobInProgress") and state not in self.states:
+            self.once_running()
+        if self.states[-1:] != [state]:
+            self.states.append(state)
+
+
+@pytest.fixture
+def following(sim: AzureSimulator) -> Following:
+    return Following(sim)
+
+
+def living(vault: Vault, *states: State) -> dict[str, Any]:
+    """A watch of a job that lives through these states."""
+    return in_memory({"jobResourceId": vault.add_job(Job(name=JOB_NAME, timeline=states))})
+
+
+@pytest.fixture
+def minute(vault: Vault) -> dict[str, Any]:
+    """A watch of a job that takes a minute and succeeds."""
+    return living(vault, State(status="InProgress"), State(status="Completed", after=60, ended=True))
+
+
+# ── what ends `az backup job wait` before the job has ended ──────────────────────────────────────────────────────────
+
+FAULTS = (
+    *(Fault.server_error(status=500), Fault.server_error(status=503), Fault.html(), Fault.reset(), Fault.truncated()),
+    *(Fault.throttled(retry_after=17), Fault.unauthorized(), Fault.forbidden(), Fault.job_not_found()),
+    Fault.vault_not_found(),
+)
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["at first", "later on"])
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.kind)
+async def test_no_answer_ends_it(
+    sim: AzureSimulator, minute: dict[str, Any], following: Following, *, fault: Fault, seen: bool
+) -> None:
+    """Whatever Azure answers three times over, at the start or later on, the job is followed to its own end."""
+    if seen:
+        following.once_running = lambda: sim.faults.add(fault, times=3)
+    else:
+        sim.faults.add(fault, times=3)
+    assert await following.to_the_end(minute) == 0
+    assert len({reason for _, reason in following.states} - {"JobInProgress", "JobCompleted"}) == 1
+
+
+async def test_no_unknown_status_ends_it(vault: Vault, following: Following) -> None:
+    """A status that nobody has heard of is no end; the job's own is waited for."""
+    body = living(vault, State(status="WaitingForTape"), State(status="Failed", after=60, ended=True))
+    assert await following.to_the_end(body) == 1
+    assert following.states == [("Running", "JobStatusUnknown"), ("Failed", "JobFailed")]
+
+
+async def test_cancelling_is_no_end(vault: Vault, following: Following) -> None:
+    """A job that is being cancelled runs; what it comes to is told, whatever the letters' case."""
+    body = living(vault, State(status="CANCELLING"), State(status="Cancelled", after=60, ended=True))
+    assert await following.to_the_end(body) == 1
+    assert following.states == [("Running", "JobCancelling"), ("Failed", "JobCancelled")]
+
+
+async def test_a_timeout_of_more_than_a_day(vault: Vault, following: Following) -> None:
+    """A job that hangs for 25 hours is given up after 25 hours, not never."""
+    body = living(vault, State(status="InProgress"))
+    body["spec"] |= {"activeDeadlineSeconds": 90000, "pollInterval": "5m"}
+    assert await following.to_the_end(body, step=300) == 124
+    status = body["status"]
+    took = parse_time(status["completionTime"]), parse_time(status["watchStartTime"])
+    assert took[0] is not None
+    assert took[1] is not None
+    assert timedelta(hours=25) <= took[0] - took[1] <= timedelta(hours=25, minutes=10)
+
+
+async def test_a_job_that_ends_at_the_last_moment(vault: Vault, following: Following) -> None:
+    """When the time is over, Azure is asked once more: a job that has ended keeps its own outcome."""
+    body = living(vault, State(status="InProgress"), State(status="Completed", after=290, ended=True))
+    body["spec"] |= {"activeDeadlineSeconds": 300, "pollInterval": "5m"}
+    assert await following.to_the_end(body) == 0
+
+
+# ── what nobody can tell ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault.unauthorized(), "AuthenticationFailed"),
+        (Fault.forbidden(), "AuthorizationFailed"),
+        (Fault.job_not_found(), "JobNotFound"),
+        (Fault.vault_not_found(), "VaultNotFound"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_grace(
+    sim: AzureSimulator, minute: dict[str, Any], following: Following, fault: Fault, reason: str
+) -> None:
+    """What is missing or refused is borne for the time of grace, then nobody can tell."""
+    rule = sim.faults.add(fault, times=None)
+    minute["spec"]["graceSeconds"] = 45
+    assert await following.to_the_end(minute) == 3
+    assert following.states[-1] == ("Failed", reason)
+    assert rule.used >= 3
+
+
+async def test_refused_later_on(sim: AzureSimulator, minute: dict[str, Any], following: Following) -> None:
+    """Access that worked once may come back: its loss is not held against the job, only its time is."""
+    following.once_running = lambda: sim.faults.add(Fault.forbidden(), times=None)
+    minute["spec"] |= {"graceSeconds": 0, "activeDeadlineSeconds": 600}
+    assert await following.to_the_end(minute, step=10) == 124
+
+
+async def test_an_operation_without_a_job(vault: Vault, following: Following) -> None:
+    """An operation that succeeds without a job is never success."""
+    vault.set_operation(OPERATION, {"status": "Succeeded"})
+    body = in_memory({"operationId": OPERATION, "vault": VAULT_REF}, graceSeconds=45)
+    assert await following.to_the_end(body) == 3
+    assert following.states[-1] == ("Failed", "OperationWithoutJob")
+
+
+async def test_an_operation_that_fails(vault: Vault, following: Following) -> None:
+    """An operation that fails has failed, though there is no job."""
+    vault.set_operation(OPERATION, {"status": "Failed", "error": {"code": "UserErrorBusy", "message": "Busy."}})
+    assert await following.to_the_end(in_memory({"operationId": OPERATION, "vault": VAULT_REF})) == 1
+
+
+async def test_an_operation_that_takes_its_time(vault: Vault, following: Following) -> None:
+    """An operation is asked for until it names its job; that is followed then."""
+    job = Job(name=JOB_NAME, timeline=(State(status="InProgress"), State(status="Completed", after=60, ended=True)))
+    states = (
+        OperationState(status="InProgress"),
+        OperationState(status="Succeeded", after=25, jobs=(JOB_NAME,)),
+    )
+    vault.add_operation(Operation(name=OPERATION, timeline=states), job)
+    assert await following.to_the_end(in_memory({"operationId": OPERATION, "vault": VAULT_REF})) == 0
+    assert following.states[0] == ("Pending", "Progressing")
+
+
+# ── how often Azure is asked ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_retry_after_is_kept(sim: AzureSimulator, minute: dict[str, Any], following: Following) -> None:
+    """While Azure wants to be left alone it is, however short the interval."""
+    sim.faults.add(Fault.throttled(retry_after=120), times=1)
+    assert await following.to_the_end(minute) == 0
+    assert len(sim.requests) <= 3
+
+
+async def test_many_jobs_share_a_budget(sim: AzureSimulator, vault: Vault, following: Following) -> None:
+    """Sixty jobs are not asked for one by one at each interval: lists take their place, as with the operator."""
+    names = [f"00000000-0000-4000-8000-{number:012}" for number in range(60)]
+    timeline = (State(status="InProgress"), State(status="Completed", after=240, ended=True))
+    bodies = [in_memory({"jobResourceId": vault.add_job(Job(name=name, timeline=timeline))}) for name in names]
+    for body, name in zip(bodies, names, strict=True):
+        body["metadata"]["name"] = name
+    assert await following.to_the_end(*bodies) == 0
+    assert {exit_code(body) for body in bodies} == {0}
+    assert len(sim.requests_to("/backupJobs$")) > 3
+    assert len(sim.requests) < 60 * 24 / 2

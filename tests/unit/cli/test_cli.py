@@ -1,0 +1,239 @@
+"""The command line, as far as it needs neither cluster nor Azure: render, and what it says to bad input."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from backupjobwatch import __version__
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.status.notifications import notice_id
+from tests.support.azure import DATA, payload
+from tests.support.builders import JOB_ID, job_payload, running_payload, standing, watch_body
+from tests.support.command import invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click.testing import Result
+
+NOW = "2026-03-04T01:00:00Z"
+
+
+class Files:
+    """Writes the files that ``render`` reads, and calls it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, name: str, content: object) -> str:
+        path = self._folder / name
+        text = content if isinstance(content, str | bytes) else yaml.safe_dump(content)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return str(path)
+
+    def render(self, watch: object, response: object, *arguments: str) -> Result:
+        command = ["render", "--watch", self.write("watch.yaml", watch)]
+        response = response if isinstance(response, str | bytes) else json.dumps(response)
+        return invoke(*command, "--response", self.write("response.json", response), *arguments)
+
+    def rendered(self, watch: object, response: object, *arguments: str) -> dict[str, Any]:
+        """The object that is printed."""
+        result = self.render(watch, response, "--now", NOW, *arguments)
+        assert result.exit_code == 0, result.output
+        body: dict[str, Any] = yaml.safe_load(result.stdout)
+        return body
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+def manifest(**spec: Any) -> dict[str, Any]:
+    """A watch as somebody writes it: no status, no uid, no defaults."""
+    body = watch_body()
+    return {
+        "apiVersion": body["apiVersion"],
+        "kind": body["kind"],
+        "metadata": {"name": "nightly", "namespace": "team-a"},
+        "spec": {"jobResourceId": JOB_ID, **spec},
+    }
+
+
+def test_renders_a_job_that_succeeded(files: Files) -> None:
+    """A manifest and Azure's answer give the whole object, its gate open."""
+    body = files.rendered(manifest(), job_payload())
+    assert (body["spec"], body["metadata"]["name"]) == ({"jobResourceId": JOB_ID}, "nightly")
+    assert (body["status"]["phase"], body["status"]["duration"]) == ("Succeeded", "20m23s")
+    assert body["status"]["lastPollTime"] == NOW
+    assert standing(body["status"])["Complete"] == "True"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "headers"),
+    [
+        (401, "AuthenticationFailed", ()),
+        (403, "AuthorizationFailed", ("x-ms-failure-cause: gateway",)),
+        (404, "JobNotVisible", ()),
+        (404, "VaultNotFound", ("X-MS-Failure-Cause: gateway",)),
+        (409, "UnexpectedResponse", ()),
+        (429, "Throttled", ("Retry-After: 17",)),
+        (500, "AzureUnavailable", ("x-ms-request-id: one", "x-ms-correlation-request-id:two")),
+    ],
+)
+def test_renders_trouble(files: Files, status: int, reason: str, headers: tuple[str, ...]) -> None:
+    """An answer that is no job gives a pending watch with the reason."""
+    arguments = [argument for header in headers for argument in ("--header", header)]
+    error = {"error": {"code": "Code", "message": "Message"}}
+    body = files.rendered(manifest(), error, "--status", str(status), *arguments)
+    assert (body["status"]["phase"], body["status"]["reason"]) == ("Pending", reason)
+    assert standing(body["status"])["Ready"] == "Unknown"
+    assert ("(request one)" in body["status"]["message"]) == (status == 500)
+
+
+@pytest.mark.parametrize("status", [200, 403, 404])
+def test_renders_the_answer_of_a_proxy(files: Files, status: int) -> None:
+    """An empty request ID makes the answer one of a proxy. Without that header, the answer counts as Azure's."""
+    body = files.rendered(manifest(), job_payload(), "--status", str(status), "--header", "x-ms-request-id:")
+    assert (body["status"]["phase"], body["status"]["reason"]) == ("Pending", "UnexpectedResponse")
+    assert "is not from Azure Resource Manager" in body["status"]["message"]
+
+
+def test_builds_upon_the_object_as_it_was(files: Files) -> None:
+    """Times of the previous status are kept, so that grace and deadline can be seen."""
+    before = files.rendered(manifest(graceSeconds=60), {}, "--status", "404")
+    previous = files.write("previous.yaml", before)
+    result = files.render(
+        manifest(graceSeconds=60), {}, "--status", "404", "--previous", previous, "--now", "2026-03-04T01:02:00Z"
+    )
+    after = yaml.safe_load(result.stdout)["status"]
+    assert (after["phase"], after["reason"]) == ("Failed", "JobNotFound")
+    assert after["watchStartTime"] == before["status"]["watchStartTime"]
+
+
+def test_the_status_in_the_watch_file_is_built_upon(files: Files) -> None:
+    """An object as ``kubectl get -o yaml`` prints it will do; a final status stays as it is."""
+    before = files.rendered(manifest(), job_payload())
+    after = files.rendered(before, running_payload())
+    assert after["status"] == before["status"]
+
+
+def test_notifications_that_are_retried_are_kept(files: Files) -> None:
+    """A Retrying entry stays while its phase lasts, and is dropped when the answer ends that phase."""
+    notify = [{"name": "hook", "phases": ["Running"], "webhook": {"url": "https://example.com/hook"}}]
+    before = files.rendered(manifest(notify=notify), running_payload())
+    entry = {"name": "hook", "phase": "Running", "state": "Retrying", "message": "The receiver answered 500."}
+    entry |= {"id": notice_id(Watch.from_body(before), "Running"), "time": "2026-03-04T01:02:00Z"}
+    before["status"]["notifications"] = [entry]
+    assert files.rendered(before, running_payload())["status"]["notifications"] == [entry]
+    assert "notifications" not in files.rendered(before, job_payload())["status"]
+
+
+def test_another_previous_target_is_not_built_upon(files: Files) -> None:
+    """A status about another target gives nothing but its conditions' times."""
+    before = files.rendered(manifest(completedWithWarnings="Succeeded"), job_payload())
+    after = files.rendered(manifest(), running_payload(), "--previous", files.write("previous.yaml", before))
+    assert after["status"]["phase"] == "Running"
+
+
+def test_an_invalid_spec_is_rendered_as_such(files: Files) -> None:
+    """A spec that cannot be acted on gives the status that it would have."""
+    body = files.rendered(manifest(jobResourceId="nonsense"), job_payload())
+    assert (body["status"]["phase"], body["status"]["reason"]) == ("Failed", "InvalidSpec")
+
+
+def test_a_watch_in_json(files: Files) -> None:
+    """JSON is YAML."""
+    assert files.rendered(json.dumps(manifest()), job_payload())["status"]["phase"] == "Succeeded"
+
+
+def test_text_of_any_script_is_printed_as_it_is(files: Files) -> None:
+    """The output can be read, and applied again."""
+    result = files.render(manifest(), job_payload(entityFriendlyName="東京-größe"))
+    assert "東京-größe" in result.stdout
+
+
+def test_now_is_the_default(files: Files) -> None:
+    """Without --now it happens now."""
+    result = files.render(manifest(), running_payload())
+    assert yaml.safe_load(result.stdout)["status"]["lastPollTime"] > "2026"
+
+
+@pytest.mark.parametrize(
+    ("watch", "arguments", "exit_code", "words"),
+    [
+        ("- a list", (), 1, "is not one BackupJobWatch"),
+        ("", (), 1, "is not one BackupJobWatch"),
+        ("spec: text", (), 1, "is not one BackupJobWatch"),
+        ("{", (), 1, "is neither YAML nor JSON"),
+        ("a: 1\n---\nb: 2\n", (), 1, "is neither YAML nor JSON"),
+        (b"\xff\xfe\x00", (), 1, "is neither YAML nor JSON"),
+        (b"\x00", (), 1, "is neither YAML nor JSON"),
+        ("spec: {}", ("--now", "yesterday"), 2, "write a time such as 2026-03-04T01:00:00Z"),
+        ("spec: {}", ("--header", "Retry-After 7"), 2, "write Name: value"),
+        ("spec: {}", ("--status", "42"), 2, "--status"),
+        ("spec: {}", ("--previous", "/nowhere.yaml"), 2, "does not exist"),
+    ],
+)
+def test_bad_input_is_told(
+    files: Files, watch: str | bytes, arguments: tuple[str, ...], exit_code: int, words: str
+) -> None:
+    """What cannot be rendered ends with a code and a sentence, and no traceback."""
+    result = files.render(watch, job_payload(), *arguments)
+    assert result.exit_code == exit_code
+    assert words in result.stderr.replace("\n", " ")
+    assert result.stdout == ""
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_a_watch_without_a_spec_is_rendered(files: Files) -> None:
+    """An object that says nothing is an invalid one."""
+    assert files.rendered("kind: BackupJobWatch", job_payload())["status"]["reason"] == "InvalidSpec"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in DATA.glob("job-*.json")))
+def test_renders_every_job_on_record(files: Files, name: str) -> None:
+    """Whatever Azure sends comes out as an object."""
+    body = payload(name)
+    vault = {"subscriptionId": JOB_ID.split("/")[2], "resourceGroup": "rg", "name": "vault"}
+    spec = {"jobResourceId": None, "jobName": body["name"], "vault": vault}
+    rendered = files.rendered(manifest(**spec), body)
+    assert rendered["status"]["job"]["status"] == body["properties"]["status"]
+
+
+@pytest.mark.parametrize("command", [["--help"], ["run", "--help"], ["check", "-h"], ["render", "-h"]])
+def test_help(command: list[str]) -> None:
+    """Every command says what it does."""
+    result = invoke(*command)
+    assert result.exit_code == 0
+    assert "Usage: " in result.stdout
+
+
+def test_version() -> None:
+    """The version is the package's."""
+    assert invoke("--version").stdout == f"backupjobwatch, version {__version__}\n"
+
+
+def test_runs_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """``python -m backupjobwatch`` is the same command."""
+    monkeypatch.setattr(sys, "argv", ["backupjobwatch", "--version"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module("backupjobwatch", run_name="__main__")
+    assert __version__ in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_wrong_settings_are_told(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong setting ends every command that needs settings with code 2, and what to write."""
+    monkeypatch.setenv("BACKUPJOBWATCH_HEARTBEAT", "soon")
+    monkeypatch.setenv("BACKUPJOBWATCH_HEARTBEET", "5m")
+    result = invoke(command)
+    assert result.exit_code == 2
+    assert "BACKUPJOBWATCH_HEARTBEAT: write a duration such as 30s" in result.stderr
+    assert "did you mean BACKUPJOBWATCH_HEARTBEAT?" in result.stderr

@@ -1,0 +1,210 @@
+"""A watch that does not name its job: it waits, finds it once, and keeps it whatever comes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from backupjobwatch import errors
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.jobs.observations import Observation, OperationFailure, PinnedJob, Waiting
+from tests.property.oracles import check_status
+from tests.support.azure_errors import KINDS
+from tests.support.builders import (
+    JOB_NAME,
+    NOW,
+    OPERATION,
+    OTHER_JOB_NAME,
+    VAULT_REF,
+    condition,
+    edit,
+    job,
+    running_job,
+    settle,
+    standing,
+    watch_body,
+)  # fmt: skip
+
+BY_OPERATION = {"operationId": OPERATION, "vault": VAULT_REF}
+BY_LATEST = {"latest": {"item": "vm1"}, "vault": VAULT_REF}
+SPECS = pytest.mark.parametrize("spec", [BY_OPERATION, BY_LATEST], ids=["operation", "latest"])
+PINS = (PinnedJob(name=JOB_NAME),)
+MINUTE = timedelta(minutes=1)
+NO_JOB = errors.OperationWithoutJob("The operation succeeded, and Azure names no job that it started.")
+WAITING = Waiting(reason="WaitingForJob", message="No Backup of vm1 has started after … yet.")
+AMBIGUOUS = Waiting(reason="AmbiguousItem", message="Several containers have an item vm1.")
+PROGRESSING = Waiting(reason="Progressing", message="The operation has not started its job yet.")
+
+
+def step(body: dict[str, Any], observation: Observation, minutes: float, **more: Any) -> dict[str, Any]:
+    after = settle(body, observation, NOW + minutes * MINUTE, **more)
+    check_status(after)
+    return after
+
+
+def pinned(body: dict[str, Any]) -> tuple[PinnedJob, ...]:
+    return Watch.from_body(body).pinned
+
+
+@pytest.mark.parametrize("waiting", [WAITING, AMBIGUOUS, PROGRESSING], ids=lambda waiting: waiting.reason)
+def test_waiting(waiting: Waiting) -> None:
+    """A job that is not there yet is waited for: Pending, reachable, without trouble, in the words of what was seen."""
+    status = step(watch_body(BY_LATEST), waiting, 0)["status"]
+
+    assert (status["phase"], status["reason"], status["message"]) == ("Pending", waiting.reason, waiting.message)
+    assert standing(status)["AzureReachable"] == "True"
+    assert (condition(status, "Reconciling") or {})["reason"] == "Progressing"
+    assert not {"troubleSince", "job", "jobs"} & status.keys()
+
+
+@pytest.mark.parametrize("waiting", [WAITING, AMBIGUOUS, PROGRESSING], ids=lambda waiting: waiting.reason)
+def test_waiting_is_borne_until_the_deadline(waiting: Waiting) -> None:
+    """Waiting is no trouble: grace does not end it, the deadline does."""
+    body = watch_body({**BY_LATEST, "graceSeconds": 60, "activeDeadlineSeconds": 3600})
+    for minute in range(60):
+        body = step(body, waiting, minute, run=minute)
+        assert body["status"]["phase"] == "Pending"
+    body = step(body, waiting, 60, run=60)
+
+    assert (body["status"]["phase"], body["status"]["reason"]) == ("Failed", "DeadlineExceeded")
+    assert waiting.message in body["status"]["message"]
+
+
+def test_without_job_until_grace() -> None:
+    """An operation that names no job is borne until grace is over, then fails under its name; it is never a success."""
+    body = watch_body(BY_OPERATION)
+    for minute in range(10):
+        body = step(body, NO_JOB, minute, run=minute + 1)
+        assert (body["status"]["phase"], body["status"]["reason"]) == ("Pending", "OperationWithoutJob")
+        assert body["status"]["troubleSince"] == "2018-05-21T09:00:00Z"
+        assert standing(body["status"])["AzureReachable"] == "True"
+    status = step(body, NO_JOB, 10, run=11)["status"]
+
+    assert (status["phase"], status["reason"]) == ("Failed", "OperationWithoutJob")
+    assert standing(status)["Ready"] == "False"
+
+
+def test_a_late_job_ends_the_trouble() -> None:
+    """An operation that names its job late, within grace, is as good as any."""
+    body = step(step(watch_body(BY_OPERATION), NO_JOB, 0, run=1), running_job(), 9, pinned=PINS)
+
+    assert body["status"]["phase"] == "Running"
+    assert "troubleSince" not in body["status"]
+
+
+def test_operation_failed() -> None:
+    """An operation that failed ends the watch at once, in Azure's words."""
+    failure = OperationFailure(message="The operation ended as Canceled. UserErrorX: Somebody stopped it.")
+    status = step(watch_body(BY_OPERATION), failure, 0)["status"]
+
+    assert (status["phase"], status["reason"], status["message"]) == ("Failed", "OperationFailed", failure.message)
+    assert standing(status)["Stalled"] == "True"
+    assert "job" not in status
+
+
+@SPECS
+def test_pinned(spec: dict[str, Any]) -> None:
+    """A job that was found is in the status, with what was seen of it, and is the watch's."""
+    body = step(watch_body(spec), running_job(), 0, pinned=PINS)
+
+    assert body["status"]["jobs"] == [
+        {"name": JOB_NAME, "status": "InProgress", "operation": "Backup", "entityFriendlyName": "uttestvmub1"}
+    ]
+    assert pinned(body) == PINS
+
+
+@SPECS
+def test_whose_news_it_is(spec: dict[str, Any]) -> None:
+    """News of the jobs that were found is the watch's, and none is before one was."""
+    body = watch_body(spec)
+    assert Watch.from_body(body).job_ids == ()
+
+    jobs = Watch.from_body(step(body, running_job(), 0, pinned=PINS)).job_ids
+    assert [(job.name, job.vault.name) for job in jobs] == [(JOB_NAME, VAULT_REF["name"])]
+
+
+def test_whose_news_it_is_where_nothing_can_be_asked() -> None:
+    """A watch whose spec says nothing that can be watched has no news."""
+    assert Watch.from_body(watch_body({"jobResourceId": "/no/job"})).job_ids == ()
+
+
+TROUBLE = [kind("Trouble.") for kind in KINDS]
+
+
+@SPECS
+@pytest.mark.parametrize("trouble", TROUBLE, ids=lambda error: type(error).__name__)
+def test_pinned_before_seen(spec: dict[str, Any], trouble: errors.AzureError) -> None:
+    """A job that was found but could not be read is pinned all the same: it is not looked for again."""
+    body = step(watch_body(spec), trouble, 0, pinned=PINS)
+
+    assert body["status"]["jobs"] == [{"name": JOB_NAME}]
+    assert pinned(body) == PINS
+    assert not Watch.from_body(body).seen
+
+
+@SPECS
+@pytest.mark.parametrize("trouble", TROUBLE, ids=lambda error: type(error).__name__)
+def test_kept_through_trouble(spec: dict[str, Any], trouble: errors.AzureError) -> None:
+    """Trouble, told with the pinned job or without it (after a restart), changes nothing of it."""
+    body = step(watch_body(spec), running_job(), 0, pinned=PINS)
+    for pins in ((), PINS):
+        assert step(body, trouble, 1, pinned=pins)["status"]["jobs"] == body["status"]["jobs"]
+
+
+@SPECS
+def test_kept_through_suspension(spec: dict[str, Any]) -> None:
+    """A watch that is suspended and resumed has the same job."""
+    body = step(watch_body(spec), running_job(), 0, pinned=PINS)
+    body = step(edit(body, suspend=True), errors.NotAsked("x"), 1)
+    body = step(edit(body, suspend=False), errors.NotAsked("x"), 2)
+
+    assert pinned(body) == PINS
+
+
+@SPECS
+def test_kept_at_the_end(spec: dict[str, Any]) -> None:
+    """A watch that has finished still tells which job it was about, after an edit of how too."""
+    body = step(step(watch_body(spec), running_job(), 0, pinned=PINS), job(), 1, pinned=PINS)
+    body = step(edit(body, pollInterval="5m"), errors.NotAsked("x"), 2)
+
+    assert body["status"]["phase"] == "Succeeded"
+    assert body["status"]["jobs"][0]["status"] == "Completed"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"operationId": OTHER_JOB_NAME},
+        {"operationId": None, "latest": {"item": "vm1"}},
+        {"vault": {**VAULT_REF, "name": "other"}},
+        {"graceSeconds": 5},
+        {"identity": {"secretName": "mine"}},
+    ],
+)
+def test_cleared_by_another_target(fields: dict[str, Any]) -> None:
+    """An edit of the target is another watch: what was pinned is forgotten, in the next status too."""
+    before = step(watch_body(BY_OPERATION), running_job(), 0, pinned=PINS)
+    edited = edit(before, **fields)
+    after = step(edited, PROGRESSING, 1)
+
+    assert pinned(edited) == ()
+    assert not {"job", "jobs", "jobsTotal"} & after["status"].keys()
+
+
+def test_error_codes_are_kept() -> None:
+    """A job that could not be started stays so after a restart: its code is in the status."""
+    pins = (PinnedJob(name=JOB_NAME), PinnedJob(name=OTHER_JOB_NAME, error_code="UserErrorX"))
+    body = step(watch_body(BY_OPERATION), errors.Throttled("Wait."), 0, pinned=pins)
+
+    assert pinned(body) == pins
+
+
+@pytest.mark.parametrize("status", [{}, {"jobs": None}, {"jobs": []}, {"jobs": [{"name": JOB_NAME}], "jobsTotal": 2}])
+def test_nothing_pinned(status: dict[str, Any]) -> None:
+    """A status without jobs, or without some of them, pins none."""
+    body = watch_body(BY_OPERATION)
+    body["status"] = {"target": Watch.from_body(body).target, **status}
+
+    assert pinned(body) == ()

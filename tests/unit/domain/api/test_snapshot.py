@@ -1,0 +1,207 @@
+"""The snapshot of one custom resource."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backupjobwatch.constants import MAX_REQUESTED_AT, REQUESTED_AT
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.api.spec import target_digest
+from backupjobwatch.errors import InvalidSpec
+from tests.support.builders import JOB_ID, OTHER_JOB_NAME, watch, watch_body
+
+TARGET = target_digest({"jobResourceId": JOB_ID})
+OTHER = target_digest({"jobResourceId": JOB_ID[:-36] + OTHER_JOB_NAME})
+
+
+def _watch(requested: str | None = None, **status: Any) -> Watch:
+    annotations = {} if requested is None else {REQUESTED_AT: requested}
+    return watch(None, {"observedGeneration": 1, "target": TARGET, **status}, annotations=annotations)
+
+
+def test_snapshot() -> None:
+    """A snapshot has what the verdict needs, and what the fenced write needs."""
+    body = watch_body(annotations={REQUESTED_AT: "now"}, generation=7)
+    snapshot = Watch.from_body(body)
+
+    assert (snapshot.namespace, snapshot.name) == ("team-a", "nightly")
+    assert (snapshot.uid, snapshot.resource_version) == (body["metadata"]["uid"], "100")
+    assert (snapshot.generation, snapshot.requested_at, snapshot.target) == (7, "now", TARGET)
+    assert (snapshot.spec, snapshot.status) == (body["spec"], body["status"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"metadata": None, "spec": None, "status": None},
+        {"metadata": "x", "spec": [], "status": 5},
+        {"metadata": {"annotations": None, "generation": None, "name": None}},
+        {"metadata": {"annotations": {REQUESTED_AT: 5}, "generation": "1"}},
+    ],
+)
+def test_odd_bodies(body: dict[str, Any]) -> None:
+    """No body is too odd for a snapshot."""
+    snapshot = Watch.from_body(body)
+
+    assert (snapshot.name, snapshot.generation, snapshot.requested_at, snapshot.spec) == ("", 1, None, {})
+    assert not snapshot.finished
+    assert not snapshot.seen
+    assert not snapshot.settled
+
+
+def _later(**metadata: Any) -> dict[str, Any]:
+    body = watch_body(status={"observedGeneration": 1, "target": TARGET, "phase": "Succeeded"})
+    return {**body, "metadata": {**body["metadata"], **metadata}}
+
+
+def _read(snapshot: Watch) -> tuple[str, str]:
+    """Have worked out what a snapshot has of its spec."""
+    return snapshot.target, repr(snapshot.parsed_spec)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        _later(),
+        _later(annotations={REQUESTED_AT: "now"}),
+        _later(uid="another"),
+        _later(resourceVersion="101"),
+        _later(resourceVersion="101", uid="another"),
+        {**_later(resourceVersion="101", generation=2), "spec": {"jobResourceId": JOB_ID, "suspend": 1}},
+        {**_later(resourceVersion="101"), "spec": {"jobResourceId": OTHER_JOB_NAME}},
+        {"metadata": {"uid": "", "resourceVersion": ""}, "spec": {}, "status": {"phase": "Failed"}},
+    ],
+)
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        Watch.from_body(_later()),
+        Watch.from_body({**_later(), "spec": {"jobResourceId": JOB_ID, "suspend": True}}),
+        Watch.from_body({"metadata": {}, "status": {"phase": "Succeeded"}}),
+        watch(),
+    ],
+)
+def test_what_was_read_before_makes_no_difference(body: dict[str, Any], earlier: Watch) -> None:
+    """A snapshot says the same, whichever earlier one there was: nothing of one is taken for another's."""
+    _read(earlier)
+    alone, after = Watch.from_body(body), Watch.from_body(body, earlier=earlier)
+
+    if (after.uid, after.resource_version) != (earlier.uid, earlier.resource_version):
+        assert after == alone
+    assert (after.requested_at, after.spec) == (alone.requested_at, alone.spec)
+    assert _read(after) == _read(alone)
+
+
+def test_what_is_wrong_with_a_spec_keeps_no_snapshot() -> None:
+    """What later snapshots share does not hold on to the one that it was found in, and to its status."""
+    wrong = watch({"jobResourceId": "x"}).parsed_spec
+
+    assert isinstance(wrong, InvalidSpec)
+    assert wrong.__traceback__ is None
+
+
+def test_what_has_not_changed_is_read_once() -> None:
+    """Of an object that is told of again nothing is read again; of one with another status, the spec is not."""
+    first = Watch.from_body(_later())
+    _read(first)
+    again, later = (Watch.from_body(body, earlier=first) for body in (_later(), _later(resourceVersion="101")))
+
+    assert again.status is first.status
+    assert later.status is not first.status
+    assert again.parsed_spec is later.parsed_spec is first.parsed_spec
+
+
+@pytest.mark.parametrize(
+    ("phase", "finished"),
+    [("Pending", False), ("Running", False), ("Succeeded", True), ("Failed", True), (None, False)],
+)
+def test_finished(phase: str | None, finished: bool) -> None:  # noqa: FBT001
+    """A watch has finished when its verdict is in."""
+    assert _watch(phase=phase).finished is finished
+
+
+def test_verdict_on_another_target() -> None:
+    """A verdict on another target is none on this one: neither finished, nor seen."""
+    stale = _watch(target=OTHER, phase="Succeeded", job={"name": "x"})
+
+    assert stale.own_status == {}
+    assert not stale.finished
+    assert not stale.seen
+
+
+def test_fresh() -> None:
+    """With the CRD's default status nothing is known."""
+    fresh = watch()
+
+    assert fresh.own_status == {}
+    assert not fresh.observed
+    assert not fresh.finished
+    assert not fresh.settled
+
+
+def test_seen() -> None:
+    """A watch has seen its job once the status holds it."""
+    assert _watch(job={"name": "x"}).seen
+    assert not _watch(phase="Pending").seen
+
+
+def test_observed() -> None:
+    """A status of an older generation is stale."""
+    assert _watch().observed
+    assert not _watch(observedGeneration=0).observed
+
+
+@pytest.mark.parametrize(
+    ("requested", "handled", "pending"),
+    [(None, None, False), (None, "a", False), ("a", None, True), ("a", "a", False), ("b", "a", True), ("", None, True)],
+)
+def test_request_pending(requested: str | None, handled: str | None, pending: bool) -> None:  # noqa: FBT001
+    """A request is pending until the status echoes its very value."""
+    assert _watch(requested, lastHandledReconcileAt=handled).request_pending is pending
+
+
+def test_long_request() -> None:
+    """A request longer than the status can echo is cut, so that the echo can equal it."""
+    snapshot = _watch("x" * 1000, lastHandledReconcileAt="x" * MAX_REQUESTED_AT)
+
+    assert not snapshot.request_pending
+
+
+@pytest.mark.parametrize(
+    ("status", "settled"),
+    [
+        ({"phase": "Succeeded"}, True),
+        ({"phase": "Failed"}, True),
+        ({"phase": "Running", "reason": "Suspended"}, True),
+        ({"phase": "Running", "reason": "JobInProgress"}, False),
+        ({"phase": "Pending", "reason": "JobNotVisible"}, False),
+        ({"phase": "Succeeded", "observedGeneration": 0}, False),
+        ({"phase": "Succeeded", "target": OTHER}, False),
+        ({"phase": "Running", "reason": "Suspended", "target": OTHER}, False),
+    ],
+)
+def test_settled(status: dict[str, Any], settled: bool) -> None:  # noqa: FBT001
+    """Finished and suspended watches need no timer, once this generation has been observed."""
+    assert _watch(**status).settled is settled
+
+
+@pytest.mark.parametrize("status", [{"phase": "Succeeded"}, {"phase": "Running", "reason": "Suspended"}])
+def test_unsettled_by_request(status: dict[str, Any]) -> None:
+    """A request has yet to be acknowledged."""
+    assert not _watch("now", **status).settled
+    assert _watch("now", lastHandledReconcileAt="now", **status).settled
+
+
+@pytest.mark.parametrize("status", [{}, {"phase": "Running", "reason": "JobInProgress"}, {"phase": "Succeeded"}])
+def test_deleting(status: dict[str, Any]) -> None:
+    """A watch that is being deleted is left alone, whatever it says: it waits for somebody's finalizer only."""
+    going = watch(
+        None, {"target": TARGET, **status}, deletionTimestamp="2018-05-21T09:00:00Z", annotations={REQUESTED_AT: "x"}
+    )
+
+    assert going.deleting
+    assert going.settled
+    assert not watch().deleting

@@ -1,0 +1,173 @@
+"""The spec: what a watch asks for."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from backupjobwatch.domain.api.spec import POLL_INTERVALS, TARGET_DEFAULTS, parse_spec, poll_interval, target_digest
+from backupjobwatch.domain.api.target import Identity
+from backupjobwatch.domain.jobs.resource_ids import JobId
+from backupjobwatch.errors import InvalidSpec
+from tests.support.builders import CRD_DEFAULTS, JOB_ID, JOB_NAME, OTHER_JOB_NAME, RESOURCE_GROUP, VAULT, VAULT_REF
+
+BY_ID = {"jobResourceId": JOB_ID}
+BY_NAME = {"jobName": JOB_NAME, "vault": VAULT_REF}
+
+
+def test_defaults() -> None:
+    """What is left out is as the CRD would fill it in."""
+    spec = parse_spec(BY_ID)
+
+    assert spec.source == JobId.parse(JOB_ID)
+    assert spec.identity == Identity()
+    assert spec.active_deadline == timedelta(hours=48)
+    assert spec.grace == timedelta(minutes=10)
+    assert spec.warnings_succeed is False
+    assert spec.poll_interval == timedelta(seconds=30)
+    assert spec.suspend is False
+    assert spec == parse_spec({**CRD_DEFAULTS, **BY_ID})
+
+
+def test_everything_written() -> None:
+    """Every field is read."""
+    spec = parse_spec(
+        {
+            **BY_NAME,
+            "activeDeadlineSeconds": 3600,
+            "graceSeconds": 0,
+            "completedWithWarnings": "Succeeded",
+            "pollInterval": "2m",
+            "suspend": True,
+        }
+    )
+
+    assert str(spec.source) == JOB_ID
+    assert spec.active_deadline == timedelta(hours=1)
+    assert spec.grace == timedelta()
+    assert spec.warnings_succeed is True
+    assert spec.poll_interval == timedelta(minutes=2)
+    assert spec.suspend is True
+
+
+@pytest.mark.parametrize(("written", "interval"), POLL_INTERVALS.items())
+def test_poll_intervals(written: str, interval: timedelta) -> None:
+    """Every allowed interval is read."""
+    assert parse_spec({**BY_ID, "pollInterval": written}).poll_interval == interval
+
+
+def test_unknown_fields() -> None:
+    """A field of a newer CRD is no reason to refuse a spec."""
+    assert parse_spec({**BY_ID, "labels": ["x"]}) == parse_spec(BY_ID)
+
+
+INVALID: list[tuple[dict[str, Any], str]] = [
+    ({}, "spec: write exactly one of"),
+    ({**BY_ID, **BY_NAME}, "spec: write exactly one of"),
+    ({"vault": VAULT_REF}, "spec: write exactly one of"),
+    ({**BY_ID, "vault": VAULT_REF}, "spec.vault: jobResourceId names the vault already"),
+    ({"jobResourceId": ""}, "spec.jobResourceId: write a path of the form /subscriptions/"),
+    ({"jobResourceId": 5}, "spec.jobResourceId: write a path"),
+    ({"jobResourceId": JOB_NAME}, "spec.jobResourceId: write a path"),
+    ({"jobName": JOB_NAME}, "spec.vault: write {subscriptionId, resourceGroup, name}"),
+    ({"jobName": JOB_NAME, "vault": VAULT}, "spec.vault: write {subscriptionId, resourceGroup, name}"),
+    ({"jobName": JOB_ID, "vault": VAULT_REF}, "spec.jobName: write the job's GUID"),
+    ({"jobName": 7, "vault": VAULT_REF}, "spec.jobName: write the job's GUID"),
+    ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "subscriptionId": "prod"}}, "spec.vault.subscriptionId: write"),
+    ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "subscriptionId": None}}, "spec.vault.subscriptionId: write"),
+    ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "resourceGroup": "rg."}}, "spec.vault.resourceGroup: write"),
+    ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "resourceGroup": ["rg"]}}, "spec.vault.resourceGroup: write"),
+    ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "name": "v"}}, "spec.vault.name: write"),
+    ({"jobName": JOB_NAME, "vault": {}}, "spec.vault.subscriptionId: write"),
+    ({**BY_ID, "activeDeadlineSeconds": 0}, "spec.activeDeadlineSeconds: write a whole number"),
+    ({**BY_ID, "activeDeadlineSeconds": 31536001}, "from 1 to 31536000"),
+    ({**BY_ID, "activeDeadlineSeconds": True}, "spec.activeDeadlineSeconds: write a whole number"),
+    ({**BY_ID, "activeDeadlineSeconds": "48h"}, "spec.activeDeadlineSeconds: write a whole number"),
+    ({**BY_ID, "activeDeadlineSeconds": 1.5}, "spec.activeDeadlineSeconds: write a whole number"),
+    ({**BY_ID, "graceSeconds": -1}, "spec.graceSeconds: write a whole number of seconds, from 0"),
+    ({**BY_ID, "completedWithWarnings": "succeeded"}, "spec.completedWithWarnings: write Failed or Succeeded"),
+    ({**BY_ID, "completedWithWarnings": ["Failed"]}, "spec.completedWithWarnings: write Failed or Succeeded"),
+    ({**BY_ID, "pollInterval": "15s"}, "spec.pollInterval: write one of 10s, 30s, 1m, 2m, 5m"),
+    ({**BY_ID, "pollInterval": 30}, "spec.pollInterval: write one of"),
+    ({**BY_ID, "pollInterval": ["30s"]}, "spec.pollInterval: write one of"),
+    ({**BY_ID, "suspend": "yes"}, "spec.suspend: write true or false"),
+]
+
+
+@pytest.mark.parametrize(("spec", "message"), INVALID)
+def test_invalid(spec: dict[str, Any], message: str) -> None:
+    """A spec that slipped past the CRD is refused with the path of the bad field and what to write instead."""
+    with pytest.raises(InvalidSpec, match=re.escape(message)):
+        parse_spec(spec)
+
+
+@pytest.mark.parametrize("spec", [row[0] for row in INVALID])
+def test_digest_of_anything(spec: dict[str, Any]) -> None:
+    """Even an invalid spec has a digest, and no valid spec shares it."""
+    assert re.fullmatch("[0-9a-f]{16}", target_digest(spec))
+    assert target_digest(spec) not in {target_digest(BY_ID), target_digest(BY_NAME)}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"jobResourceId": JOB_ID.upper()},
+        {"jobResourceId": JOB_ID.lower()},
+        {**BY_ID, **TARGET_DEFAULTS},
+        {**BY_ID, **CRD_DEFAULTS},
+        {**BY_ID, "graceSeconds": None, "vault": None, "jobName": None},
+        {**BY_ID, "pollInterval": "10s"},
+        {**BY_ID, "suspend": True},
+        {**BY_ID, "notify": [], "ttlSecondsAfterFinished": 5},
+    ],
+)
+def test_same_target(spec: dict[str, Any]) -> None:
+    """Letter case, defaults written out and fields that say how, not what, leave the target as it is."""
+    assert target_digest(spec) == target_digest(BY_ID)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"jobResourceId": JOB_ID.replace(JOB_NAME, OTHER_JOB_NAME)},
+        {"jobResourceId": JOB_ID.replace(VAULT, "other")},
+        {"jobResourceId": JOB_ID.replace(RESOURCE_GROUP, "größe")},
+        {"jobResourceId": JOB_ID.replace(RESOURCE_GROUP, "GRÖßE")},
+        BY_NAME,
+        {**BY_ID, "activeDeadlineSeconds": 3600},
+        {**BY_ID, "graceSeconds": 0},
+        {**BY_ID, "completedWithWarnings": "Succeeded"},
+    ],
+)
+def test_other_target(spec: dict[str, Any]) -> None:
+    """An edit of any target field is another target."""
+    assert target_digest(spec) != target_digest(BY_ID)
+
+
+def test_targets_of_other_scripts() -> None:
+    """Groups whose names differ beyond ASCII's letter case are two targets."""
+    one, other = (target_digest({"jobResourceId": JOB_ID.replace(RESOURCE_GROUP, name)}) for name in ("É", "é"))
+
+    assert one != other
+
+
+def test_order_of_fields() -> None:
+    """The order in which the fields are written does not matter."""
+    assert target_digest(dict(reversed(BY_NAME.items()))) == target_digest(BY_NAME)
+
+
+def test_mending() -> None:
+    """Whatever edit mends an invalid spec changes the digest, even of a field outside the target."""
+    assert target_digest({**BY_ID, "pollInterval": "15s"}) != target_digest({**BY_ID, "pollInterval": "10s"})
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("10s", 10), ("5m", 300), ("15s", 30), (None, 30), (30, 30), (["10s"], 30), ("", 30)]
+)
+def test_poll_interval(written: Any, seconds: int) -> None:
+    """Even an object with a bad interval is looked at: by default."""
+    assert poll_interval({"pollInterval": written}) == timedelta(seconds=seconds)
+    assert poll_interval({}) == timedelta(seconds=30)

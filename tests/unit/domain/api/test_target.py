@@ -1,0 +1,207 @@
+"""Which job a spec is about, and with whose access: what is read, and what is said to the rest."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from backupjobwatch.domain.api.target import Identity, parse_identity, parse_source
+from backupjobwatch.domain.jobs.latest_job import LatestJob
+from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId, VaultKind
+from backupjobwatch.errors import InvalidSpec
+from tests.support.builders import JOB_ID, JOB_NAME, OPERATION, RESOURCE_GROUP, SUBSCRIPTION, VAULT, VAULT_REF
+
+BASE64 = "MDllNzAwMDItNWUxZi00MDAwLTgwMDAtMDAwMDAwMDAwMDAxOzAwMDA="
+BACKUP_VAULT = {**VAULT_REF, "kind": "BackupVault"}
+VAULT_ID = VaultId(subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, name=VAULT)
+BACKUP_VAULT_ID = VaultId(
+    subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, name=VAULT, kind=VaultKind.BACKUP_VAULT
+)
+ONE_OF = "spec: write exactly one of jobResourceId, or jobName, operationId or latest with vault"
+OPERATION_ADVICE = (
+    "spec.operationId: write the operation's id alone: of an Azure-AsyncOperation URL the part after the last / "
+    "and before the ?"
+)
+
+
+@pytest.mark.parametrize(
+    ("spec", "source"),
+    [
+        ({"jobResourceId": JOB_ID}, JobId.parse(JOB_ID)),
+        ({"jobName": JOB_NAME, "vault": VAULT_REF}, JobId(vault=VAULT_ID, name=JOB_NAME)),
+        ({"jobName": JOB_NAME, "vault": BACKUP_VAULT}, JobId(vault=BACKUP_VAULT_ID, name=JOB_NAME)),
+        ({"operationId": OPERATION, "vault": VAULT_REF}, OperationId(vault=VAULT_ID, name=OPERATION)),
+        ({"operationId": OPERATION, "vault": BACKUP_VAULT}, OperationId(vault=BACKUP_VAULT_ID, name=OPERATION)),
+        ({"operationId": BASE64, "vault": BACKUP_VAULT}, OperationId(vault=BACKUP_VAULT_ID, name=BASE64)),
+        ({"operationId": OPERATION, "vault": VAULT_REF, "jobName": None}, OperationId(vault=VAULT_ID, name=OPERATION)),
+    ],
+)
+def test_sources(spec: dict[str, Any], source: object) -> None:
+    """Each way to name a job is read, in either kind of vault; an explicit null is nothing."""
+    assert parse_source(spec) == source
+
+
+@pytest.mark.parametrize("kind", [None, "RecoveryServices"])
+def test_default_kind(kind: str | None) -> None:
+    """A vault is a Recovery Services vault unless it says otherwise."""
+    source = parse_source({"jobName": JOB_NAME, "vault": {**VAULT_REF, "kind": kind}})
+
+    assert isinstance(source, JobId)
+    assert source.vault.kind is VaultKind.RECOVERY_SERVICES
+
+
+def test_latest() -> None:
+    """An item alone will do: the operation is Backup, any container, after the watch's creation."""
+    assert parse_source({"latest": {"item": "vm1"}, "vault": VAULT_REF}) == LatestJob(
+        vault=VAULT_ID, item="vm1", operation="Backup", container=None, started_after=None
+    )
+
+
+def test_all_of_latest() -> None:
+    """Every field of latest is read."""
+    latest = {"item": "資源 1", "operation": "Restore", "container": "c;1", "startedAfter": "2026-03-04T02:00:00+01:00"}
+
+    assert parse_source({"latest": latest, "vault": BACKUP_VAULT}) == LatestJob(
+        vault=BACKUP_VAULT_ID,
+        item="資源 1",
+        operation="Restore",
+        container="c;1",
+        started_after=datetime(2026, 3, 4, 1, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "actual", "runs"),
+    [
+        ("Backup", "Backup", True),
+        ("backup", "BACKUP", True),
+        ("Backup", "Backup (Full)", True),
+        ("Backup", "backup (full)", True),
+        ("Backup", "Backup (Log)", False),
+        ("Backup", "Backup (Differential)", False),
+        ("Backup", "Backup (Incremental)", False),
+        ("Backup", "Backup (Copy-only full)", False),
+        ("Backup (Log)", "backup (log)", True),
+        ("Backup (Log)", "Backup", False),
+        ("backup (copy-only full)", "Backup (Copy-only full)", True),
+        ("Restore", "Restore (Full)", True),
+        ("Restore", "Restore (Invalid)", True),
+        ("Restore (Full)", "Restore (Invalid)", False),
+        ("Backup (Full)", "Backup (Full)", True),
+        ("Backup (Full)", "Backup", False),
+        ("Backup", "BackupDataMove", False),
+        ("Backup", "Backup(Full)", False),
+        ("Backup", "ConfigureBackup", False),
+        ("Restore", "CrossRegionRestore", False),
+        ("Backup", None, False),
+    ],
+)
+def test_operations_of_latest(wanted: str, actual: str | None, runs: bool) -> None:  # noqa: FBT001
+    """``Backup`` includes full backups only, and another operation includes all its types. Letter case is ignored."""
+    latest = LatestJob(vault=VAULT_ID, item="vm1", operation=wanted, container=None, started_after=None)
+
+    assert latest.runs(actual) is runs
+
+
+def _latest(**fields: Any) -> dict[str, Any]:
+    return {"latest": {"item": "vm1", **fields}, "vault": VAULT_REF}
+
+
+INVALID: list[tuple[dict[str, Any], str]] = [
+    ({}, ONE_OF),
+    ({"vault": VAULT_REF}, ONE_OF),
+    ({"jobName": JOB_NAME, "operationId": OPERATION, "vault": VAULT_REF}, ONE_OF),
+    ({"operationId": OPERATION, "latest": {"item": "vm1"}, "vault": VAULT_REF}, ONE_OF),
+    ({"jobResourceId": JOB_ID, "latest": {"item": "vm1"}}, ONE_OF),
+    ({"jobResourceId": JOB_ID, "vault": VAULT_REF}, "spec.vault: jobResourceId names the vault already, so remove vault"),
+    ({"operationId": OPERATION}, "spec.vault: write {subscriptionId, resourceGroup, name} of the vault"),
+    ({"latest": {"item": "vm1"}}, "spec.vault: write {subscriptionId, resourceGroup, name} of the vault"),
+    ({"jobName": JOB_ID, "vault": VAULT_REF}, "a full resource ID goes into jobResourceId"),
+    ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "kind": "vault"}}, "spec.vault.kind: write RecoveryServices or BackupVault"),
+    ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "kind": 5}}, "spec.vault.kind: write RecoveryServices or BackupVault"),
+    ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "kind": ["x"]}}, "spec.vault.kind: write RecoveryServices or BackupVault"),
+    ({"operationId": BASE64, "vault": VAULT_REF}, OPERATION_ADVICE),
+    ({"operationId": "", "vault": BACKUP_VAULT}, OPERATION_ADVICE),
+    ({"operationId": 5, "vault": BACKUP_VAULT}, OPERATION_ADVICE),
+    ({"operationId": f"https://management.azure.com/x/{OPERATION}?t=1&s=2", "vault": VAULT_REF}, OPERATION_ADVICE),
+    ({"operationId": f"https://management.azure.com/x/{BASE64}?t=1&s=2", "vault": BACKUP_VAULT}, OPERATION_ADVICE),
+    ({"operationId": f"{OPERATION}?t=1", "vault": VAULT_REF}, OPERATION_ADVICE),
+    ({"latest": "vm1", "vault": VAULT_REF}, "spec.latest.item: write the protected item's name"),
+    ({"latest": {}, "vault": VAULT_REF}, "spec.latest.item: write the protected item's name"),
+    (_latest(item=""), "spec.latest.item: write the protected item's name"),
+    (_latest(item="x" * 257), "spec.latest.item: write the protected item's name"),
+    (_latest(item=["vm1"]), "spec.latest.item: write the protected item's name"),
+    (_latest(operation=""), "spec.latest.operation: write Backup, Restore or another operation of Azure's"),
+    (_latest(operation=1), "spec.latest.operation: write Backup, Restore or another operation of Azure's"),
+    (_latest(container=""), "spec.latest.container: write the name of the item's container"),
+    (_latest(container="x" * 513), "spec.latest.container: write the name of the item's container"),
+    (_latest(container={}), "spec.latest.container: write the name of the item's container"),
+    (_latest(startedAfter="yesterday"), "spec.latest.startedAfter: write a time such as 2026-03-04T01:00:00Z"),
+    (_latest(startedAfter=0), "spec.latest.startedAfter: write a time such as 2026-03-04T01:00:00Z"),
+    (_latest(startedAfter="0001-01-01T00:00:00Z"), "spec.latest.startedAfter: write a time"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "message"), INVALID)
+def test_invalid(spec: dict[str, Any], message: str) -> None:
+    """What names no job is refused, with the path of the field and what to write instead."""
+    with pytest.raises(InvalidSpec, match=re.escape(message)):
+        parse_source(spec)
+
+
+def test_a_pasted_url_is_not_repeated() -> None:
+    """Signed URLs are secrets: the refusal of one does not have it."""
+    with pytest.raises(InvalidSpec) as caught:
+        parse_source({"operationId": f"https://management.azure.com/{OPERATION}?t=SECRET", "vault": VAULT_REF})
+
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("item", ["x", "x" * 256])
+def test_bounds(item: str) -> None:
+    """The longest names that the CRD takes are taken."""
+    source = parse_source(_latest(item=item, container=item * 2))
+
+    assert isinstance(source, LatestJob)
+    assert (source.item, source.container) == (item, item * 2)
+
+
+@pytest.mark.parametrize(
+    ("written", "identity", "operators"),
+    [
+        (None, Identity(), True),
+        ({"serviceAccountName": "backup"}, Identity(service_account_name="backup"), False),
+        ({"secretName": "team-a.creds"}, Identity(secret_name="team-a.creds"), False),
+        ({"secretName": "a", "serviceAccountName": None}, Identity(secret_name="a"), False),
+    ],
+)
+def test_identities(written: Any, identity: Identity, operators: bool) -> None:  # noqa: FBT001
+    """None is the operator's own; a ServiceAccount or a Secret is the namespace's."""
+    assert parse_identity(written) == identity
+    assert identity.is_operators is operators
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ({}, "spec.identity: write exactly one of serviceAccountName or secretName, or remove identity"),
+        ("default", "spec.identity: write exactly one of"),
+        ([], "spec.identity: write exactly one of"),
+        ({"serviceAccountName": "a", "secretName": "b"}, "spec.identity: write exactly one of"),
+        ({"serviceAccountName": "team-b/a"}, "spec.identity.serviceAccountName: write the name alone"),
+        ({"secretName": "../secrets/a"}, "spec.identity.secretName: write the name alone"),
+        ({"secretName": ""}, "spec.identity.secretName: write the name alone"),
+        ({"secretName": "Upper"}, "spec.identity.secretName: write the name alone"),
+        ({"secretName": "a\n"}, "spec.identity.secretName: write the name alone"),
+        ({"secretName": "x" * 254}, "spec.identity.secretName: write the name alone"),
+        ({"serviceAccountName": 5}, "spec.identity.serviceAccountName: write the name alone"),
+        ({"serviceAccountName": ["a"]}, "an object in the watch's namespace"),
+    ],
+)
+def test_invalid_identities(written: Any, message: str) -> None:
+    """Nothing but one name of an object in the watch's own namespace is an identity: no path, no other namespace."""
+    with pytest.raises(InvalidSpec, match=re.escape(message)):
+        parse_identity(written)

@@ -1,0 +1,107 @@
+"""The target's digest over all sources: what starts a watch over, and what does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.api.spec import parse_spec, target_digest
+from tests.support.builders import (
+    JOB_ID,
+    JOB_NAME,
+    NOW,
+    OPERATION,
+    OTHER_JOB_NAME,
+    VAULT_REF,
+    edit,
+    running_job,
+    settle,
+    watch_body,
+)  # fmt: skip
+
+BY_NAME = {"jobName": JOB_NAME, "vault": VAULT_REF}
+BY_OPERATION = {"operationId": OPERATION, "vault": VAULT_REF}
+BACKUP_VAULT = {**VAULT_REF, "kind": "BackupVault"}
+BY_BASE64 = {"operationId": "MDllNz==", "vault": BACKUP_VAULT}
+LATEST = {"item": "vm1", "container": "c1", "startedAfter": "2026-03-04T01:00:00Z"}
+BY_LATEST = {"latest": LATEST, "vault": VAULT_REF}
+CAPITAL_VAULT = {name: value.upper() for name, value in VAULT_REF.items()}
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    parse_spec(one)
+    parse_spec(other)
+    return target_digest(one) == target_digest(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (BY_NAME, {"jobName": JOB_NAME.upper(), "vault": CAPITAL_VAULT}),
+        (BY_OPERATION, {**BY_OPERATION, "vault": CAPITAL_VAULT}),
+        (BY_NAME, {**BY_NAME, "vault": {**VAULT_REF, "kind": "RecoveryServices"}}),
+        (BY_LATEST, {**BY_LATEST, "latest": {**LATEST, "operation": "Backup"}}),
+        (BY_LATEST, {**BY_LATEST, "latest": {**LATEST, "operation": "backup"}}),
+        (BY_LATEST, {**BY_LATEST, "latest": {**LATEST, "item": "VM1", "container": "C1"}}),
+        (
+            {**BY_LATEST, "latest": {**LATEST, "operation": "Restore"}},
+            {**BY_LATEST, "latest": {**LATEST, "operation": "RESTORE"}},
+        ),
+        (BY_LATEST, {**BY_LATEST, "pollInterval": "5m", "suspend": True, "identity": None}),
+    ],
+)
+def test_same_target(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Letter case where Azure ignores it, and defaults written out, leave the target as it is."""
+    assert _same(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (BY_NAME, {**BY_NAME, "vault": BACKUP_VAULT}),
+        (BY_NAME, {**BY_NAME, "identity": {"serviceAccountName": "a"}}),
+        (
+            {**BY_NAME, "identity": {"serviceAccountName": "a"}},
+            {**BY_NAME, "identity": {"secretName": "a"}},
+        ),
+        (BY_BASE64, {**BY_BASE64, "operationId": "mdllNz=="}),
+        (BY_OPERATION, {**BY_OPERATION, "operationId": OTHER_JOB_NAME}),
+        (BY_OPERATION, {"jobName": OPERATION, "vault": VAULT_REF}),
+        (BY_LATEST, {**BY_LATEST, "latest": {**LATEST, "item": "vm2"}}),
+        (BY_LATEST, {**BY_LATEST, "latest": {**LATEST, "container": "c2"}}),
+        (BY_LATEST, {**BY_LATEST, "latest": {**LATEST, "operation": "Restore"}}),
+        (BY_LATEST, {**BY_LATEST, "latest": {**LATEST, "startedAfter": "2026-03-04T01:00:01Z"}}),
+        (BY_LATEST, {**BY_LATEST, "latest": {"item": "vm1"}}),
+        ({**BY_LATEST, "latest": {"item": "größe"}}, {**BY_LATEST, "latest": {"item": "grösse"}}),
+    ],
+)
+def test_other_target(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """An edit of what is watched, or of with whose access, is another target; base64 is taken to the letter."""
+    assert not _same(one, other)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"identity": {"secretName": "a"}},
+        {"jobResourceId": None, "operationId": OPERATION, "vault": VAULT_REF},
+        {"jobResourceId": None, "latest": {"item": "vm1"}, "vault": VAULT_REF},
+    ],
+)
+def test_an_edit_starts_over(fields: dict[str, Any]) -> None:
+    """After an edit of the target nothing of the old status counts: neither the job nor what was pinned."""
+    body = settle(watch_body(), running_job(), NOW)
+    watch = Watch.from_body(edit(body, **fields))
+
+    assert watch.own_status == {}
+    assert (watch.seen, watch.pinned, watch.finished) == (False, (), False)
+
+
+def test_known_digests() -> None:
+    """A digest never changes from one release to the next: each finished watch would start over."""
+    assert target_digest({"jobResourceId": JOB_ID}) == target_digest({"jobResourceId": JOB_ID.upper()})
+    assert [target_digest(spec) for spec in ({"jobResourceId": JOB_ID}, BY_NAME, BY_OPERATION, BY_LATEST)] == [
+        "bce1c339ff06be4b", "a30d4f153f294885", "22e22cbec14c77ae", "8387f21ea2947a3d",
+    ]  # fmt: skip

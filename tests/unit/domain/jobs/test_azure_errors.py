@@ -1,0 +1,109 @@
+"""Azure's error objects, in each form that the services send."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backupjobwatch.domain.jobs.azure_errors import describe, read_error_body, read_errors
+from backupjobwatch.domain.jobs.job import MAX_ERRORS
+from backupjobwatch.domain.jobs.observations import OperationFailure
+from backupjobwatch.domain.jobs.operations import read_operation
+from backupjobwatch.errors import OperationWithoutJob
+from tests.support.azure import payload
+from tests.support.builders import NOW, OPERATION, VAULT_REF, settle, watch_body
+
+INFO = {
+    "code": "C",
+    "message": "M.",
+    "recommendedAction": ["Retry.", "Call."],
+    "isRetryable": False,
+    "innerError": {"code": "Inner"},
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"error": {"code": "C", "message": "M."}}, "C: M."),
+        ({"error": {"code": "C", "message": ""}}, "C"),
+        ({"error": {"code": 7, "message": ["x"]}}, "7"),
+        ({"error": {"Code": "C", "Message": "M."}}, "C: M."),
+        ({"error": "text"}, "text"),
+        ({"error": {"code": "C", "message": "M.", "target": None, "details": None, "innerError": None}}, "C: M."),
+        ({"code": "C", "message": "M."}, "C: M."),
+        ({"Message": "No HTTP resource was found."}, "No HTTP resource was found."),
+        ({"ErrorCode": "C", "Message": {"Language": "en-US", "Value": "M."}, "Values": ["net.tcp://a"]}, "C: M."),
+        ({"ErrorCode": "C", "Message": {"Language": "en-US", "Value": ""}, "Values": None}, "C"),
+        ({"ErrorCode": "C", "Message": {"value": "at net.tcp://pod1:9443/x"}}, "C: at [internal address]"),
+        ({"error": {"ErrorCode": "C", "Message": {"Value": "no answer from 10.0.0.4:443"}}}, "C: no answer from [internal address]"),
+        ({"error": {"code": "C", "message": "", "details": [{"code": "C", "message": "M."}]}}, "C: M."),
+        ({"error": {"code": "C", "message": "", "details": [{"error": {"code": "C", "message": "M."}}]}}, "C: M."),
+        ({"error": {"additionalInfo": [{"type": "UserFacingError", "info": INFO}]}}, "C: M. Retry."),
+        ({"error": {"code": "C", "message": "Top.", "additionalInfo": [{"info": INFO}]}}, "C: Top. Retry."),
+        ({"error": {"code": "C", "message": "No stop", "additionalInfo": [{"info": INFO}]}}, "C: No stop. Retry."),
+        ({"error": {"code": "T", "message": "Top.", "additionalInfo": [{"info": INFO}]}}, "T: Top."),
+    ],
+)  # fmt: skip
+def test_text(body: dict[str, Any], text: str) -> None:
+    """Each form gives code, text and the first recommendation, without internal addresses."""
+    assert describe(read_error_body(body)[0]) == text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"error": None},
+        {"error": {}},
+        {"error": []},
+        {"error": {"details": "text", "additionalInfo": {"info": INFO}}},
+        {"Message": {"Values": []}},
+        {"status": "InProgress"},
+    ],
+)
+def test_no_error(body: dict[str, Any]) -> None:
+    """Any other object has no error in it."""
+    assert read_error_body(body) == ()
+
+
+def test_contained_errors() -> None:
+    """An error that is repeated with recommendations is one error; others in it follow, each once, up to a limit."""
+    others = [{"code": "D"}, {"code": "D"}, {"message": "No code."}, None, {}]
+    error = {"code": "C", "message": "Top.", "additionalInfo": [{"info": INFO}], "details": others}
+    first, *rest = read_errors(error)
+
+    assert (first.code, first.message, first.recommendations) == ("C", "Top.", ("Retry.", "Call."))
+    assert (first.cause, first.retryable) == ("Inner", False)
+    assert [(each.code, each.message) for each in rest] == [("D", None), (None, "No code.")]
+    assert len(read_errors({"details": [{"code": str(number)} for number in range(99)]})) == MAX_ERRORS
+
+
+def test_nested_errors() -> None:
+    """Errors are read from several levels, however deep they are nested."""
+    error: dict[str, Any] = {"code": "C0"}
+    for level in range(1, 500):
+        error = {"code": f"C{level}", "details": [error]}
+
+    assert [each.code for each in read_errors(error)] == [f"C{level}" for level in range(499, 492, -1)]
+
+
+def test_failed_operation_in_the_status() -> None:
+    """The status of a watch has the operation's errors, with the recommendations that Azure gives beside them."""
+    failure = read_operation(payload("dp-opstatus-failed"))
+    assert isinstance(failure, OperationFailure)
+    status = settle(watch_body({"operationId": OPERATION, "vault": VAULT_REF}), failure, NOW)["status"]
+
+    assert (status["phase"], status["reason"]) == ("Failed", "OperationFailed")
+    (error,) = status["errors"]
+    assert error["recommendations"][0].startswith("Install the extension")
+    assert status["message"].endswith(error["recommendations"][0])
+    assert error["cause"] == "GET [internal address] no answer from [internal address]"
+
+
+def test_operation_without_job_and_with_error() -> None:
+    """A Backup vault's operation can succeed with an error and no job: the message has Azure's words."""
+    operation = {"status": "Succeeded", "error": {"code": "C", "message": "M.", "additionalInfo": [{"info": INFO}]}}
+    with pytest.raises(OperationWithoutJob, match=r"names no job that it started\. C: M\. Retry\.$"):
+        read_operation(operation)

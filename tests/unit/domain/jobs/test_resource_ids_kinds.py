@@ -1,0 +1,128 @@
+"""Azure's IDs in either kind of vault, and those of operations."""
+
+from __future__ import annotations
+
+import pytest
+
+from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId, VaultKind, is_operation_id
+from tests.support.builders import JOB_ID, JOB_NAME, OPERATION, RESOURCE_GROUP, SUBSCRIPTION, VAULT, VAULT_ID
+
+BACKUP_VAULT_ID = VAULT_ID.replace("RecoveryServices/vaults", "DataProtection/backupVaults")
+BACKUP_VAULT_JOB = f"{BACKUP_VAULT_ID}/backupJobs/{JOB_NAME}"
+BASE64 = "MDllNzAwMDItNWUxZi00MDAwLTgwMDAtMDAwMDAwMDAwMDAxOzAwMDA="
+
+
+def vault(kind: VaultKind, group: str = RESOURCE_GROUP) -> VaultId:
+    return VaultId(subscription_id=SUBSCRIPTION, resource_group=group, name=VAULT, kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"), [(JOB_ID, VaultKind.RECOVERY_SERVICES), (BACKUP_VAULT_JOB, VaultKind.BACKUP_VAULT)]
+)
+def test_kind(written: str, kind: VaultKind) -> None:
+    """A job's ID tells the kind of its vault, in any letter case, and is given back as written."""
+    for text in (written, written.upper(), written.lower()):
+        parsed = JobId.parse(text)
+        assert parsed.vault.kind is kind
+        assert parsed == JobId(vault=vault(kind), name=JOB_NAME)
+        assert str(parsed) == text
+
+
+def test_same_names_in_both_kinds() -> None:
+    """Vaults of one name but of two kinds are two, and so are their jobs."""
+    assert vault(VaultKind.BACKUP_VAULT) != vault(VaultKind.RECOVERY_SERVICES)
+    assert JobId.parse(BACKUP_VAULT_JOB) != JobId.parse(JOB_ID)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        JOB_ID.replace("/vaults/", "/backupVaults/"),
+        JOB_ID.replace("RecoveryServices", "DataProtection"),
+        BACKUP_VAULT_JOB.replace("backupVaults", "vaults"),
+        BACKUP_VAULT_JOB.replace("backupJobs", "backupInstances"),
+        BACKUP_VAULT_JOB.replace(JOB_NAME, BASE64),
+    ],
+)
+def test_mixed_kinds(text: str) -> None:
+    """Half of one kind and half of the other is no ID, and the message shows both forms."""
+    with pytest.raises(ValueError, match=r"RecoveryServices/vaults.*DataProtection/backupVaults"):
+        JobId.parse(text)
+
+
+def test_paths() -> None:
+    """Vault, list of jobs, and job of a Backup vault are where Azure has them."""
+    job_id = JobId.parse(BACKUP_VAULT_JOB)
+
+    assert job_id.vault.url_path == BACKUP_VAULT_ID
+    assert job_id.vault.jobs_url_path == f"{BACKUP_VAULT_ID}/backupJobs"
+    assert job_id.url_path == BACKUP_VAULT_JOB
+
+
+def test_names_of_kinds() -> None:
+    """The kinds are named as spec.vault.kind has them, and as resource IDs have them."""
+    assert {kind.value: kind.provider for kind in VaultKind} == {
+        "RecoveryServices": "Microsoft.RecoveryServices/vaults",
+        "BackupVault": "Microsoft.DataProtection/backupVaults",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "path"),
+    [
+        (VaultKind.RECOVERY_SERVICES, OPERATION, f"{VAULT_ID}/backupOperations/{OPERATION}"),
+        (VaultKind.BACKUP_VAULT, OPERATION, f"{BACKUP_VAULT_ID}/operationStatus/{OPERATION}"),
+        (VaultKind.BACKUP_VAULT, BASE64, f"{BACKUP_VAULT_ID}/operationStatus/{BASE64.replace('=', '%3D')}"),
+        (VaultKind.BACKUP_VAULT, "a+b_c==", f"{BACKUP_VAULT_ID}/operationStatus/a%2Bb_c%3D%3D"),
+    ],
+)
+def test_operations(kind: VaultKind, name: str, path: str) -> None:
+    """An operation's status is where its kind of vault has it, base64 percent-encoded; as text it is as written."""
+    operation = OperationId(vault=vault(kind), name=name)
+
+    assert operation.url_path == path
+    assert str(operation).rsplit("/", 1)[-1] == name
+
+
+def test_operation_in_a_group_of_another_script() -> None:
+    """Each segment of an operation's path is encoded, the resource group's too."""
+    operation = OperationId(vault=vault(VaultKind.BACKUP_VAULT, "größe(1)"), name=BASE64)
+
+    assert "/resourceGroups/gr%C3%B6%C3%9Fe%281%29/" in operation.url_path
+    assert operation.url_path.isascii()
+
+
+def test_operations_apart() -> None:
+    """Base64 is compared to the letter, the vault without regard to letter case."""
+    one = OperationId(vault=vault(VaultKind.BACKUP_VAULT), name=BASE64)
+
+    assert one == OperationId(vault=vault(VaultKind.BACKUP_VAULT, RESOURCE_GROUP.upper()), name=BASE64)
+    assert one != OperationId(vault=vault(VaultKind.BACKUP_VAULT), name=BASE64.lower())
+    assert one != OperationId(vault=vault(VaultKind.RECOVERY_SERVICES), name=BASE64)
+
+
+@pytest.mark.parametrize("text", [OPERATION, BASE64, "a", "a" * 256, "A-b_c+d="])
+def test_is_operation_id(text: str) -> None:
+    """A GUID or base64 of either alphabet can be an operation's id."""
+    assert is_operation_id(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a" * 257,
+        "a/b",
+        "a?b",
+        "a b",
+        "a%2fb",
+        "..",
+        "a\n",
+        "é",
+        f"https://management.azure.com{VAULT_ID}/backupOperations/{OPERATION}?api-version=2025-02-01&t=1",
+        f"{OPERATION}?api-version=2025-02-01",
+    ],
+)
+def test_no_operation_ids(text: str) -> None:
+    """A whole URL, or anything that could change the meaning of one, is no operation's id."""
+    assert not is_operation_id(text)

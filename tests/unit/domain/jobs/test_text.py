@@ -1,0 +1,212 @@
+"""Foreign text: printable, bounded, without secrets."""
+
+from __future__ import annotations
+
+import pytest
+
+from backupjobwatch.domain.jobs.text import CUT, clean
+
+BLOB = "https://stgdemo01.blob.core.windows.net/vhds/disk.vhd"
+SAS = "sv=2022-11-02&sr=b&se=2026-03-05&sig=SECRET%2Bvalue%3D"
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJTRUNSRVQifQ.SECRET-signature_"
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("", ""),
+        ("plain", "plain"),
+        ("  two   words ", "two words"),
+        ("Item not found.\r\nSelected item might have been deleted.", "Item not found. Selected item might have been deleted."),
+        ("a\tb\nc", "a b c"),
+        ("a\u0000b", "a b"),
+        ("a\u2028b", "a b"),
+        ("\ud800", ""),
+        ("größe 資源 😀", "größe 資源 😀"),
+    ],
+)  # fmt: skip
+def test_one_printable_line(text: str, cleaned: str) -> None:
+    """Any text becomes one printable line; letters of every script are kept."""
+    assert clean(text, 256) == cleaned
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u001b[31mred\u001b[0m",
+        "\u001b]0;title\u0007",
+        "\u009b31m",
+        "\u202egnp.exe",
+        "a\u200bb\ufeff",
+        "\b\b\b",
+        "\u007f",
+    ],
+)
+def test_terminal_escapes(text: str) -> None:
+    """Terminal escapes, overrides of direction and invisible characters never get through."""
+    assert clean(text, 256).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "cut"),
+    [
+        ("abcd", 4, "abcd"),
+        ("abcde", 4, f"abc{CUT}"),
+        ("x" * 5000, 256, "x" * 255 + CUT),
+        ("😀" * 5, 4, "😀😀😀" + CUT),
+        ("a  b", 3, "a b"),
+    ],
+)
+def test_cut(text: str, limit: int, cut: str) -> None:
+    """A text that is too long is cut to the limit, ellipsis included, counted in characters."""
+    assert clean(text, limit) == cut
+
+
+def test_cut_behind_space() -> None:
+    """A text that was cut says so, even where white space filled all that was looked at."""
+    assert clean(f"begin{' ' * 9000}end", 256).endswith(("end", CUT))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{BLOB}?{SAS}",
+        f"{BLOB.upper()}?{SAS.upper()}",
+        f"see {BLOB}?{SAS}.",
+        f'<a href="{BLOB}?{SAS}">disk</a>',
+        f"'{BLOB}?{SAS}'",
+        f"({BLOB}?{SAS})",
+        f"{BLOB}?{SAS} and {BLOB}?{SAS}",
+        f"{BLOB}?view=1&{SAS}",
+        f"{BLOB}?{SAS}#part",
+        f"http://host/op?t=SECRET&c=SECRET&s=SECRET&h=SECRET",  # noqa: F541
+        f"{BLOB}?SECRET",
+        f"{BLOB}?={SAS}",
+        f"{BLOB}?\u200b{SAS}",
+    ],
+)
+def test_signed_urls(text: str) -> None:
+    """The query of a signed URL (SAS, operation status) never gets through; the host does, to find the fault by."""
+    cleaned = clean(text, 1024)
+
+    assert "secret" not in cleaned.lower()
+    assert "?[…]" in cleaned
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"https://stgdemo01.blob.core.windows.net/vhds/it's.vhd?{SAS}",
+        f"https://stgdemo01.table.core.windows.net/jobs(PartitionKey='a')?{SAS}",
+        f"{BLOB}?comment='x'&{SAS}",
+        f"source_{BLOB}?{SAS}",
+    ],
+)
+def test_odd_signed_urls(text: str) -> None:
+    """An apostrophe, which URLs may hold, or a word right before the URL does not save its signature."""
+    assert "SECRET" not in clean(text, 1024)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"?{SAS}",
+        f"SAS token: {SAS}",
+        "https://user:SECRET@host/path",
+        "smb://user:SECRET@host/share",
+        "Server=sql;User Id=sa;Password=SECRET;",
+        "AccountName=stgdemo01;AccountKey=SECRET==;EndpointSuffix=core.windows.net",
+        "client_secret=SECRET&grant_type=client_credentials",
+        "https://host/#access_token=SECRET",
+    ],
+)
+def test_other_signatures(text: str) -> None:
+    """A signature without its URL, a password or a key does not get through either."""
+    assert "SECRET" not in clean(text, 1024)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://go.microsoft.com/fwlink/?LinkId=808978",
+        "https://go.microsoft.com/fwlink/?linkid=808978&clcid=0x409",
+        "https://learn.microsoft.com/azure/backup/backup-azure-vms?view=azs&tabs=cli",
+        "https://aka.ms/ARMResourceNotFoundFix",
+        "https://aka.ms/fix?",
+    ],
+)
+def test_documentation_links(url: str) -> None:
+    """Microsoft's links to its documentation stay whole: they are the advice."""
+    assert clean(f"See {url} for help.", 1024) == f"See {url} for help."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [JWT, f"Bearer {JWT}", f"token={JWT};", f'{{"access_token":"{JWT}"}}', f"{JWT} {JWT}", JWT.rsplit(".", 1)[0]],
+)
+def test_tokens(text: str) -> None:
+    """A JSON web token never gets through, signed or not."""
+    cleaned = clean(text, 1024)
+
+    assert "eyJ" not in cleaned
+    assert "SECRET" not in cleaned
+    assert "[token]" in cleaned
+
+
+def test_secret_at_the_cut() -> None:
+    """Secrets are taken out before the text is cut, so that no half of one is left."""
+    for padding in range(200, 260):
+        cleaned = clean(f"{'x' * padding} {JWT} {BLOB}?{SAS}", 256)
+        assert "eyJ" not in cleaned
+        assert "SECRET" not in cleaned
+
+
+def test_clean_twice() -> None:
+    """A cleaned text is left as it is."""
+    once = clean(f"\u001b[1m {BLOB}?{SAS} {JWT} {'x' * 300}", 200)
+
+    assert clean(once, 200) == once
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("net.tcp://pod01-prot.internal:9443/Svc/a?b failed", "[internal address] failed"),
+        ("Endpoint 'NET.PIPE://localhost/x' is gone", "Endpoint '[internal address]' is gone"),
+        ("no answer from 10.11.12.13.", "no answer from [internal address]."),
+        ("dial tcp 10.0.0.4:443: i/o timeout", "dial tcp [internal address]: i/o timeout"),
+        ("https://10.1.2.3:8443/x failed", "https://[internal address]/x failed"),
+        ("(172.16.0.1),(172.31.255.255)", "([internal address]),([internal address])"),
+        ("192.168.1.1, 169.254.169.254, 127.0.0.1, 100.64.0.9", ", ".join(["[internal address]"] * 4)),
+        ("fd00::12 and fe80::1%eth0 and ::1", "[internal address] and [internal address] and [internal address]"),
+        ("[fd12:3456:789a:1:2:3:4:5]:443", "[[internal address]]:443"),
+    ],
+)
+def test_internal_addresses(text: str, redacted: str) -> None:
+    """Addresses inside private networks are redacted from texts, and stay where names are compared."""
+    assert clean(text, 1024, redact_addresses=True) == redacted
+    assert clean(text, 1024) == text
+    assert clean(redacted, 1024, redact_addresses=True) == redacted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "20.40.60.80 168.63.129.16 172.15.0.1 172.32.0.1 192.169.0.1 100.128.0.1 100.63.0.1 11.0.0.1",
+        "Windows 10.0.17763.1 and 10.0.20348",
+        "v10.2.0.1 and 1.10.2.0.1 and 10.2.0.1.5",
+        "2026-03-04T01:00:00.1234567Z",
+        "fc:aa:15:00:00:01:22 fd00 f00d:: 2001:db8::1 C::1D",
+        "d0d00001-5e1f-4000-8000-000000000001",
+        "See https://aka.ms/x. Then retry. Then call.",
+    ],
+)
+def test_other_addresses(text: str) -> None:
+    """Public addresses, versions, times and IDs stay."""
+    assert clean(text, 1024, redact_addresses=True) == text
+
+
+def test_long_text_with_addresses() -> None:
+    """A long row of address-like text is sanitized in time linear to the limit."""
+    for part in ("10.0.0.", "fd00:", "::1", "net.tcp://", "1."):
+        assert len(clean(part * 10**6, 256, redact_addresses=True)) <= 256

@@ -1,0 +1,219 @@
+"""The whole status: what it mirrors of the job. Its rows are in ``test_status_table``, its life in ``test_status_life``."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from backupjobwatch import errors
+from backupjobwatch.domain.jobs.payloads import TEXT
+from backupjobwatch.domain.jobs.recovery_services import parse_job
+from backupjobwatch.domain.status.next_status import next_status
+from tests.support.azure import payload
+from tests.support.builders import (
+    ABSENT,
+    JOB_ID,
+    JOB_NAME,
+    NOW,
+    condition,
+    job,
+    running_job,
+    settle,
+    watch,
+    watch_body,
+)
+
+
+def _status(**overrides: Any) -> dict[str, Any]:
+    return next_status(watch(), job(**overrides), run=0, now=NOW)
+
+
+def test_job() -> None:
+    """The job is mirrored in Azure's words, times as Kubernetes writes them."""
+    assert _status()["job"] == {
+        "resourceId": JOB_ID,
+        "name": JOB_NAME,
+        "vault": "abdemovault",
+        "type": "AzureIaaSVMJob",
+        "status": "Completed",
+        "operation": "Backup",
+        "backupManagementType": "AzureIaasVM",
+        "entityFriendlyName": "uttestvmub1",
+        "activityId": "7df8e874-1d66-4f81-8e91-da2fe054811d",
+        "startTime": "2018-05-21T08:35:40Z",
+        "endTime": "2018-05-21T08:56:04Z",
+        "cancellable": False,
+    }
+
+
+def test_details() -> None:
+    """Duration, tasks and properties are mirrored."""
+    status = _status()
+
+    assert (status["duration"], status["durationSeconds"]) == ("20m23s", 1223)
+    assert status["extendedInfo"] == {
+        "tasks": [
+            {"taskId": "Take Snapshot", "status": "Completed", "duration": "0s"},
+            {"taskId": "Transfer data to vault", "status": "Completed", "duration": "0s"},
+        ],
+        "properties": {"VM Name": "uttestvmub1", "Backup Size": "2332 MB"},
+    }
+
+
+def test_progress() -> None:
+    """A restore has its progress, as a whole and by task, and what each task transferred."""
+    status = next_status(watch(), parse_job(payload("job-iaasvm-restore-inprogress-progress")), run=0, now=NOW)
+
+    assert status["extendedInfo"]["progressPercent"] == 42
+    assert status["extendedInfo"]["estimatedRemaining"] == "1h31m5s"
+    assert status["extendedInfo"]["tasks"] == [
+        {
+            "taskId": "Transfer data from vault",
+            "status": "InProgress",
+            "startTime": "2026-03-04T01:00:13Z",
+            "duration": "0s",
+            "progressPercent": 42,
+            "taskExecutionDetails": "10.42 GBs / 24.8 GBs Transferred",
+        }
+    ]
+
+
+def test_errors() -> None:
+    """Errors are mirrored with their advice; those that say nothing are not."""
+    status = next_status(watch(), parse_job(payload("job-iaasvm-failed")), run=0, now=NOW)
+
+    (error,) = status["errors"]
+    assert set(error) == {"code", "title", "message", "recommendations"}
+    assert error["title"] == "UserErrorGuestAgentStatusUnavailable"
+
+
+def test_zeros_are_told() -> None:
+    """Zero and false are values: the status has them."""
+    status = _status(duration="PT0S", endTime=ABSENT, isUserTriggered=False, extendedInfo={"progressPercentage": 0})
+
+    assert (status["duration"], status["durationSeconds"]) == ("0s", 0)
+    assert status["extendedInfo"]["progressPercent"] == 0
+    assert status["job"]["userTriggered"] is False
+
+
+def test_silence_is_absent() -> None:
+    """What Azure does not say is absent."""
+    status = next_status(watch(), parse_job({"id": JOB_ID, "properties": {"status": "InProgress"}}), run=0, now=NOW)
+
+    assert set(status["job"]) == {"resourceId", "name", "vault", "status"}
+    assert not {"duration", "durationSeconds", "extendedInfo", "errors"} & set(status)
+
+
+@pytest.mark.parametrize(
+    ("status", "actions", "cancellable"),
+    [
+        ("InProgress", [1], True),
+        ("InProgress", [], False),
+        ("InProgress", ABSENT, None),
+        ("Completed", [1], False),
+        ("Completed", ABSENT, None),
+        ("Paused", ["Cancellable"], True),
+    ],
+)
+def test_cancellable(status: str, actions: Any, cancellable: bool | None) -> None:  # noqa: FBT001
+    """Azure goes on listing the action for a job that has ended: nothing can be cancelled then."""
+    assert _status(status=status, actionsInfo=actions)["job"].get("cancellable") is cancellable
+
+
+def test_answer_replaces_answer() -> None:
+    """The last answer is mirrored whole: nothing of an older one is left beside it."""
+    body = settle(watch_body(), running_job(errorDetails=[{"errorCode": 5}]), NOW)
+    silent = running_job(errorDetails=ABSENT, extendedInfo=ABSENT, duration=ABSENT, startTime=ABSENT)
+    status = settle(body, silent, NOW)["status"]
+
+    assert not {"errors", "extendedInfo", "duration", "durationSeconds"} & set(status)
+
+
+@pytest.mark.parametrize("error", [errors.Throttled("x"), errors.NotAsked("x"), errors.JobNotFound("x")], ids=repr)
+def test_trouble_keeps_the_mirror(error: errors.AzureError) -> None:
+    """While nothing new is known, what was mirrored stays."""
+    body = settle(watch_body(), running_job(errorDetails=[{"errorCode": 5}]), NOW)
+    after = settle(body, error, NOW + timedelta(minutes=1), run=1)["status"]
+
+    for name in ("job", "duration", "durationSeconds", "extendedInfo", "errors", "watchStartTime"):
+        assert after[name] == body["status"][name]
+
+
+def test_poll_time() -> None:
+    """Every answer and every refusal is a poll; not having asked is none."""
+    body = settle(watch_body(), running_job(), NOW)
+    assert body["status"]["lastPollTime"] == "2018-05-21T09:00:00Z"
+
+    body = settle(body, errors.NotAsked("x"), NOW + timedelta(minutes=1))
+    assert body["status"]["lastPollTime"] == "2018-05-21T09:00:00Z"
+
+    body = settle(body, errors.Throttled("x"), NOW + timedelta(minutes=2))
+    assert body["status"]["lastPollTime"] == "2018-05-21T09:02:00Z"
+
+
+def test_message_is_fit_to_print() -> None:
+    """A message is one line without escapes and secrets, whoever wrote it."""
+    text = "\u001b[31mNo\r\naccess to https://h/b?sig=SECRET with eyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.SECRET"
+    status = next_status(watch(), errors.AuthorizationFailed(text), run=1, now=NOW)
+
+    assert status["message"] == "[31mNo access to https://h/b?[…] with [token]"
+    assert all(each["message"].isprintable() and "SECRET" not in each["message"] for each in status["conditions"])
+
+
+@pytest.mark.parametrize(
+    "error", [errors.Throttled("x" * 9999), errors.NotAsked("x" * 9999)], ids=["Throttled", "NotAsked"]
+)
+def test_long_message(error: errors.AzureError) -> None:
+    """Messages are cut to what the CRD has room for."""
+    status = next_status(watch(), error, run=1, now=NOW)
+
+    assert {len(each["message"]) for each in status["conditions"]} <= {TEXT, len("The watch has not finished.")}
+
+
+def test_note_of_a_cut() -> None:
+    """A message says what was cut of Azure's answer."""
+    status = _status(extendedInfo={"tasksList": [{}] * 60, "propertyBag": {str(number): "v" for number in range(60)}})
+
+    assert status["message"] == (
+        "Backup of uttestvmub1 completed in 20m23s. "
+        "Azure's answer is longer than is kept here: properties, tasks were cut."
+    )
+
+
+def test_note_of_a_cut_behind_a_long_message() -> None:
+    """It says so even where the message is too long itself."""
+    status = _status(status="Failed", errorDetails=[{"errorString": "x" * 2000}], extendedInfo={"tasksList": [{}] * 60})
+
+    assert "tasks" in status["message"]
+
+
+def test_reachable_keeps_its_word() -> None:
+    """Not having asked leaves what was known of Azure."""
+    body = settle(watch_body(), errors.AzureUnavailable("No route."), NOW)
+    before = condition(body["status"], "AzureReachable")
+    body = settle(body, errors.NotAsked("x"), NOW + timedelta(minutes=1))
+
+    assert condition(body["status"], "AzureReachable") == before
+    assert before is not None
+    assert (before["status"], before["reason"], before["message"]) == ("False", "AzureUnavailable", "No route.")
+
+
+def test_reachable_without_a_word() -> None:
+    """Where somebody took the condition away, nothing is known of Azure."""
+    body = settle(watch_body(), running_job(), NOW)
+    body["status"]["conditions"] = [each for each in body["status"]["conditions"] if each["type"] != "AzureReachable"]
+    reachable = condition(settle(body, errors.NotAsked("Wait."), NOW)["status"], "AzureReachable")
+
+    assert reachable is not None
+    assert (reachable["status"], reachable["reason"], reachable["message"]) == ("Unknown", "NotAsked", "Wait.")
+
+
+def test_snapshot_is_left_alone() -> None:
+    """The function is pure: the snapshot is as it was."""
+    body = settle(watch_body(), running_job(), NOW)
+    copy = settle(watch_body(), running_job(), NOW)
+    settle(body, job(), NOW + timedelta(minutes=1))
+
+    assert body == copy

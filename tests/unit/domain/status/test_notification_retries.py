@@ -1,0 +1,88 @@
+"""Notifications whose attempts fail: what the status and the Events say until they are delivered or given up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.status.transitions import describe_failures, needs_write, worth_repeating
+from tests.property.oracles import check_schema
+from tests.support.builders import JOB_ID, NOW, OTHER_JOB_NAME, edit, job, running_job, settle
+from tests.unit.notifying import ALL, LATER, due_of, entry_named, notifying_body, settled_of, states_of, written
+
+
+def test_retrying_is_due() -> None:
+    """An entry that is retried stays due until it is delivered or fails, and only its own entry changes."""
+    done = settle(notifying_body(entry_named("a"), entry_named("b")), job(), NOW)
+    retried = written(done, *settled_of(done, "a", failure="No Role.", retrying=True))
+    (entry,) = retried["status"]["notifications"]
+
+    assert due_of(retried) == [("a", "Succeeded"), ("b", "Succeeded")]
+    assert (entry["state"], entry["message"], entry["time"]) == ("Retrying", "No Role.", "2018-05-21T09:01:00Z")
+    assert {**retried["status"], "notifications": None} == {**done["status"], "notifications": None}
+    assert needs_write(done["status"], retried["status"], heartbeat=timedelta(hours=1))
+    check_schema(retried["status"])
+    for failure, state in ((None, "Delivered"), ("Gone.", "Failed")):
+        after = written(retried, *settled_of(retried, "a", failure=failure))
+        assert states_of(after) == [("a", state, failure)]
+        assert due_of(after) == [("b", "Succeeded")]
+
+
+def test_retrying_is_written_once() -> None:
+    """The same failure again, after a restart too, leaves the entry as it is. Another message replaces it."""
+    done = settle(notifying_body(entry_named("a")), job(), NOW)
+    (first,) = settled_of(done, "a", failure="No Role.", retrying=True)
+    retried = written(done, first)
+    again = written(retried, replace(first, time=LATER + timedelta(minutes=5)))
+    other = written(retried, replace(first, failure="No object."))
+
+    assert again["status"] == retried["status"]
+    assert states_of(other) == [("a", "Retrying", "No object.")]
+    delivered = written(retried, *settled_of(retried, "a"))
+    assert written(delivered, first)["status"] == delivered["status"]
+
+
+@pytest.mark.parametrize("phases", [["Running"], ALL])
+def test_retrying_ends_with_its_phase(phases: list[str]) -> None:
+    """An entry that is retried for a phase that is over is dropped, whether or not the next phase is due."""
+    running = settle(notifying_body(entry_named("a", phases)), running_job(), NOW)
+    first = settled_of(running, "a", failure="No Role.", retrying=True)
+    retried = written(running, *first, observation=running_job())
+    late = written(running, *first, observation=job())
+    ended = written(retried, observation=job())
+
+    assert states_of(retried) == [("a", "Retrying", "No Role.")]
+    assert states_of(ended) == states_of(late) == []
+    assert due_of(ended) == ([("a", "Succeeded")] if "Succeeded" in phases else [])
+
+
+def test_retrying_ends_with_its_entry() -> None:
+    """An entry that is retried is dropped if an edit removes it or its phase, and kept if the edit is another."""
+    done = settle(notifying_body(entry_named("a")), job(), NOW)
+    retried = written(done, *settled_of(done, "a", failure="No Role.", retrying=True))
+
+    assert states_of(written(edit(retried, notify=[entry_named("a", ["Failed"])]))) == []
+    assert states_of(written(edit(retried, notify=[entry_named("b")]))) == []
+    assert states_of(written(edit(retried, pollInterval="5m"))) == [("a", "Retrying", "No Role.")]
+    moved = edit(retried, jobResourceId=JOB_ID[:-36] + OTHER_JOB_NAME)
+    assert states_of(written(moved, observation=job(name=OTHER_JOB_NAME))) == []
+
+
+def test_retrying_is_an_event() -> None:
+    """A first failed attempt is one Event, and giving up is another. Another message is none."""
+    done = settle(notifying_body(entry_named("a"), entry_named("b")), job(), NOW)
+    (first,) = settled_of(done, "a", failure="No.", retrying=True)
+    retried = written(done, first, *settled_of(done, "b"))
+    (told,) = describe_failures(Watch.from_body(done), retried["status"])
+
+    assert (told.type, told.reason, told.message) == ("Warning", "NotificationRetrying", "spec.notify[a]: No.")
+    other = written(retried, replace(first, failure="Still no."))
+    assert describe_failures(Watch.from_body(retried), other["status"]) == ()
+    assert worth_repeating(Watch.from_body(retried), now=LATER)[1:] == (told,)
+    failed = written(other, *settled_of(other, "a", failure="No."))
+    (given_up,) = describe_failures(Watch.from_body(other), failed["status"])
+    assert given_up.reason == "NotificationFailed"
+    assert given_up.name != told.name

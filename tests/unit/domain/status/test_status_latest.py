@@ -1,0 +1,158 @@
+"""The status of a watch with ``spec.latest``: until when it was searched for, and what is no request to Azure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backupjobwatch import errors
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.api.spec import WatchSpec
+from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.times import format_time
+from backupjobwatch.errors import InvalidSpec
+from tests.support.azure_errors import KINDS, NO_REQUEST
+from tests.support.builders import (
+    JOB_NAME,
+    NOW,
+    VAULT_REF,
+    condition,
+    edit,
+    job,
+    request,
+    running_job,
+    settle,
+    watch_body,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from backupjobwatch.domain.jobs.observations import Observation
+
+DAY = timedelta(days=1)
+LATER = NOW + timedelta(minutes=1)
+NOTHING = Waiting(reason="WaitingForJob", message="m", searched=True)
+AMBIGUOUS = Waiting(reason="AmbiguousItem", message="m")
+PINS = (PinnedJob(name=JOB_NAME),)
+LONG = {"activeDeadlineSeconds": 31536000}
+
+
+def body(started_after: datetime | None = None, **spec: Any) -> dict[str, Any]:
+    latest = {"item": "vm1", **({"startedAfter": format_time(started_after)} if started_after else {})}
+    vault = {**VAULT_REF, "kind": "BackupVault"}
+    return watch_body({"latest": latest, "vault": vault, **LONG, **spec}, creationTimestamp=format_time(NOW))
+
+
+def reachable(status: dict[str, Any]) -> tuple[str, str]:
+    found = condition(status, "AzureReachable") or {}
+    return found["status"], found["reason"]
+
+
+def test_too_early_a_start_fails_at_once() -> None:
+    """Nothing was requested, so lastPollTime is absent and AzureReachable unknown. The annotation is echoed."""
+    status = settle(request(body(NOW - 14 * DAY), "one"), errors.NotAsked("m"), NOW)["status"]
+
+    assert (status["phase"], status["reason"], status["lastHandledReconcileAt"]) == ("Failed", "InvalidSpec", "one")
+    assert "at most 13 days before this object's creation" in status["message"]
+    assert reachable(status) == ("Unknown", "NotAsked")
+    assert not {"lastPollTime", "watchStartTime", "searchedUntil"} & status.keys()
+
+
+def test_an_edit_starts_again() -> None:
+    """A later start is another target, which is searched for."""
+    failed = settle(body(NOW - 14 * DAY), errors.NotAsked("m"), NOW)
+    latest = {"item": "vm1", "startedAfter": format_time(NOW - 12 * DAY)}
+    status = settle(edit(failed, latest=latest), NOTHING, NOW)["status"]
+
+    assert (status["phase"], status["reason"]) == ("Pending", "WaitingForJob")
+
+
+def test_searched_until() -> None:
+    """It moves with each list that has no job, stays while no list tells, and goes when the job is resolved."""
+    first = settle(body(), NOTHING, NOW)
+    assert first["status"]["searchedUntil"] == format_time(NOW)
+    for observation in (errors.AzureUnavailable("m"), errors.NotAsked("m"), AMBIGUOUS):
+        assert settle(first, observation, LATER)["status"]["searchedUntil"] == format_time(NOW)
+    assert settle(first, NOTHING, LATER)["status"]["searchedUntil"] == format_time(LATER)
+    found = settle(first, running_job(), LATER, pinned=PINS)
+    assert "searchedUntil" not in found["status"]
+    assert "searchedUntil" not in settle(found, running_job(), LATER)["status"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason"),
+    [
+        ([(20, NOTHING)], "InvalidSpec"),
+        ([(12, NOTHING), (20, NOTHING), (30, NOTHING)], "WaitingForJob"),
+        ([(12, NOTHING), (30, NOTHING)], "InvalidSpec"),
+        ([(12, AMBIGUOUS), (20, AMBIGUOUS)], "InvalidSpec"),
+        ([(12, NOTHING), (20, errors.AzureUnavailable("m"))], "AzureUnavailable"),
+        ([(12, NOTHING), (20, errors.AzureUnavailable("m")), (30, NOTHING)], "InvalidSpec"),
+    ],
+)
+def test_a_search_that_was_interrupted(steps: list[tuple[int, Observation]], reason: str) -> None:
+    """If a job may have left the list unseen, no later job is taken for it."""
+    watched = body()
+    for days, observation in steps:
+        watched = settle(watched, observation, NOW + days * DAY)
+
+    assert watched["status"]["reason"] == reason
+
+
+def test_a_suspended_watch_is_judged_when_resumed() -> None:
+    """Nothing is judged while the watch is suspended."""
+    watched = settle(edit(settle(body(), NOTHING, NOW), suspend=True), errors.NotAsked("m"), NOW + 20 * DAY)
+    assert watched["status"]["reason"] == "Suspended"
+
+    resumed = edit(watched, suspend=False)
+    assert isinstance(Watch.from_body(resumed).spec_at(NOW + 20 * DAY), InvalidSpec)
+    assert settle(resumed, NOTHING, NOW + 20 * DAY)["status"]["reason"] == "InvalidSpec"
+
+
+def test_a_job_that_is_known_is_followed() -> None:
+    """A list is no longer needed once the job is resolved, however long it runs."""
+    watched = settle(body(), running_job(), NOW, pinned=PINS)
+    assert isinstance(Watch.from_body(watched).spec_at(NOW + 100 * DAY), WatchSpec)
+    assert settle(watched, job(), NOW + 100 * DAY)["status"]["reason"] == "JobCompleted"
+    assert settle(body(), job(), NOW + 100 * DAY, pinned=PINS)["status"]["reason"] == "JobCompleted"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in NO_REQUEST])
+def test_a_request_moves_the_poll_time(kind: type[errors.AzureError]) -> None:
+    """An answer of any kind, and none, is a request that was made."""
+    before = settle(watch_body(), running_job(), NOW)
+    status = settle(request(before, "one"), kind("m"), LATER)["status"]
+
+    assert (status["lastPollTime"], status["lastHandledReconcileAt"]) == (format_time(LATER), "one")
+
+
+@pytest.mark.parametrize("kind", NO_REQUEST)
+def test_without_a_request_the_poll_time_stays(kind: type[errors.AzureError]) -> None:
+    """If no request can be sent, AzureReachable says why. If it is only deferred, nothing changes."""
+    is_deferred = kind is errors.NotAsked
+    before = settle(watch_body(), running_job(), NOW)
+    status = settle(request(before, "one"), kind("m"), LATER)["status"]
+
+    assert status["lastPollTime"] == format_time(NOW)
+    assert status.get("lastHandledReconcileAt") == (None if is_deferred else "one")
+    assert reachable(status) == (("True", "AzureAnswered") if is_deferred else ("False", kind.reason))
+    assert "lastPollTime" not in settle(watch_body(), kind("m"), NOW)["status"]
+
+
+@pytest.mark.parametrize("fields", [{"suspend": True}, {"activeDeadlineSeconds": 1}], ids=["suspended", "deadline"])
+def test_what_is_decided_without_a_request(fields: dict[str, Any]) -> None:
+    """Neither suspension nor the deadline of a deferred watch is news of Azure."""
+    before = settle(watch_body({**watch_body()["spec"], **fields, "suspend": False}), running_job(), NOW)
+    after = settle(edit(before, **fields), errors.NotAsked("m"), LATER)["status"]
+
+    assert reachable(after) == ("True", "AzureAnswered")
+    assert after["lastPollTime"] == format_time(NOW)
+
+
+def test_an_operation_is_not_searched_for() -> None:
+    """Only a list of jobs counts as a search."""
+    for observation in (Waiting(reason="Progressing", message="m"), OperationFailure(message="m")):
+        assert "searchedUntil" not in settle(body(), observation, NOW)["status"]

@@ -1,0 +1,200 @@
+"""What is worth telling. What is worth a write is in ``test_transitions_writes``."""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backupjobwatch import errors
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.status.transitions import Transition, describe, find_transition, worth_repeating
+from tests.support.builders import (
+    JOB_ID,
+    NOW,
+    OTHER_JOB_NAME,
+    edit,
+    job,
+    request,
+    running_job,
+    settle,
+    watch,
+    watch_body,
+)
+
+if TYPE_CHECKING:
+    from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.errors import AzureError
+
+SOON = NOW + timedelta(minutes=1)
+
+
+def _running() -> dict[str, Any]:
+    return settle(watch_body(), running_job(), NOW)
+
+
+def _told(before: dict[str, Any], observation: Job | AzureError, run: int = 1) -> Transition | None:
+    return find_transition(Watch.from_body(before), settle(before, observation, SOON, run=run)["status"])
+
+
+def test_transition() -> None:
+    """A change of phase or reason is told in the status's own words."""
+    transition = _told(_running(), job())
+
+    assert transition is not None
+    assert re.fullmatch(r"nightly\.[0-9a-f]{16}", transition.name)
+    assert (transition.type, transition.reason) == ("Normal", "JobCompleted")
+    assert transition.message == "Backup of uttestvmub1 completed in 20m23s."
+
+
+@pytest.mark.parametrize(
+    "observation",
+    [
+        running_job(),
+        running_job(status="inprogress"),
+        running_job(extendedInfo={"progressPercentage": 99}),
+        errors.NotAsked("x"),
+    ],
+    ids=repr,
+)
+def test_no_transition(observation: Job | AzureError) -> None:
+    """Progress, other letters and not having asked are nothing to tell."""
+    assert _told(_running(), observation) is None
+
+
+def test_new_target_is_told() -> None:
+    """Another target is news, even where its phase and reason are those of the old one."""
+    transition = _told(edit(_running(), jobResourceId=JOB_ID[:-36] + OTHER_JOB_NAME), running_job())
+
+    assert transition is not None
+    assert transition.reason == "JobInProgress"
+
+
+def test_restamp_is_not_told() -> None:
+    """An edit of another field is nothing to tell, running or finished."""
+    for body in (_running(), settle(_running(), job(), NOW)):
+        assert _told(edit(body, pollInterval="5m"), errors.NotAsked("x")) is None
+
+
+@pytest.mark.parametrize(
+    ("observation", "kind"),
+    [
+        (running_job(), "Normal"),
+        (running_job(status="Cancelling"), "Normal"),
+        (job(), "Normal"),
+        (errors.JobNotFound("x"), "Normal"),
+        (running_job(status="Paused"), "Warning"),
+        (job(status="Failed"), "Warning"),
+        (job(status="Cancelled"), "Warning"),
+        (job(status="CompletedWithWarnings"), "Warning"),
+        (errors.VaultNotFound("x"), "Warning"),
+        (errors.Throttled("x"), "Warning"),
+        (errors.AzureUnavailable("x"), "Warning"),
+        (errors.UnexpectedResponse("x"), "Warning"),
+        (errors.AuthenticationFailed("x"), "Warning"),
+        (errors.AuthorizationFailed("x"), "Warning"),
+        (errors.CredentialsNotFound("x"), "Warning"),
+        (errors.IdentityNotAllowed("x"), "Warning"),
+    ],
+)
+def test_types(observation: Job | AzureError, kind: str) -> None:
+    """Trouble and failure are warnings; progress, success and waiting are normal."""
+    transition = _told(watch_body(), observation)
+
+    assert transition is not None
+    assert transition.type == kind
+
+
+def test_suspension_is_told_calmly() -> None:
+    """Suspending is somebody's wish."""
+    transition = _told(edit(_running(), suspend=True), errors.NotAsked("x"))
+
+    assert transition is not None
+    assert (transition.type, transition.reason) == ("Normal", "Suspended")
+
+
+def test_accepted_warnings_are_normal() -> None:
+    """A success is a success."""
+    transition = _told(edit(watch_body(), completedWithWarnings="Succeeded"), job(status="CompletedWithWarnings"))
+
+    assert transition is not None
+    assert transition.type == "Normal"
+
+
+def test_name_is_steady() -> None:
+    """The same transition has the same name, whenever it is told and whatever else has moved."""
+    body = settle(_running(), job(), NOW)
+    later = settle(request(edit(body, pollInterval="5m"), "now"), errors.NotAsked("x"), SOON)
+    names = {describe(Watch.from_body(each), each["status"]).name for each in (body, later, copy.deepcopy(body))}
+
+    assert len(names) == 1
+    assert _told(_running(), job()) == describe(Watch.from_body(body), body["status"])
+
+
+def test_names_apart() -> None:
+    """Other objects, targets, starts, phases and reasons have other names."""
+    body = settle(_running(), job(), NOW)
+    metadata = body["metadata"]
+    others = [
+        {**body, "metadata": {**metadata, "uid": "other"}},
+        {**body, "status": {**body["status"], "target": "other"}},
+        {**body, "status": {**body["status"], "watchStartTime": "2020-01-01T00:00:00Z"}},
+        {**body, "status": {**body["status"], "phase": "Failed"}},
+        {**body, "status": {**body["status"], "reason": "JobFailed"}},
+    ]
+
+    assert len({describe(Watch.from_body(each), each["status"]).name for each in [body, *others]}) == 6
+
+
+def test_target_edited_away_and_back() -> None:
+    """A target that comes back is told about again."""
+    body = settle(watch_body(), job(), NOW)
+    away = settle(edit(body, jobResourceId=JOB_ID[:-36] + OTHER_JOB_NAME), job(), SOON)
+    back = settle(edit(away, jobResourceId=JOB_ID), job(), SOON + timedelta(minutes=1))
+    names = [describe(Watch.from_body(each), each["status"]).name for each in (body, away, back)]
+
+    assert len(set(names)) == 3
+
+
+@pytest.mark.parametrize("name", ["a", "a" * 253, f"{'a' * 235}.{'b' * 17}", f"{'a' * 235}-{'b' * 17}"])
+def test_names_are_valid(name: str) -> None:
+    """The name of an event is a DNS subdomain of at most 253 characters, as the watch's is."""
+    event = describe(watch(name=name), {"phase": "Running"}).name
+
+    assert len(event) <= 253
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", event)
+
+
+@pytest.mark.parametrize(("age", "expected"), [(0, True), (3600, True), (3601, False)])
+def test_worth_repeating(age: int, expected: bool) -> None:  # noqa: FBT001
+    """An end within the last hour is told again, as such: a process that died may not have told it."""
+    body = settle(_running(), job(), NOW)
+    told = worth_repeating(Watch.from_body(body), now=NOW + timedelta(seconds=age))
+
+    again = replace(describe(Watch.from_body(body), body["status"]), repeated=True)
+    assert told == ((again,) if expected else ())
+
+
+@pytest.mark.parametrize("body", [watch_body(), _running(), settle(edit(_running(), suspend=True), job(), NOW)])
+def test_not_worth_repeating(body: dict[str, Any]) -> None:
+    """What has not finished is told when it happens."""
+    assert worth_repeating(Watch.from_body(body), now=NOW) == ()
+
+
+def test_end_of_another_target() -> None:
+    """The end of a target that has been edited away is not told again."""
+    body = edit(settle(_running(), job(), NOW), graceSeconds=5)
+
+    assert worth_repeating(Watch.from_body(body), now=NOW) == ()
+
+
+def test_end_without_a_time() -> None:
+    """An end that nobody knows the time of is not told again."""
+    body = settle(_running(), job(), NOW)
+    del body["status"]["completionTime"]
+
+    assert worth_repeating(Watch.from_body(body), now=NOW) == ()

@@ -1,0 +1,101 @@
+"""The size of a status."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.jobs.recovery_services import parse_job
+from backupjobwatch.domain.status.next_status import next_status
+from backupjobwatch.domain.status.truncation import MAX_BYTES, fit, size_of
+from tests.property.oracles import MAX_WIRE_BYTES, check_status, wire_size
+from tests.support.builders import JOB_ID, NOW, job, request, settle, vast_payload, watch, watch_body
+
+LETTERS = ["x", "<", "&", '"', "\\", "é", "資", "😀", "\U0001d400"]
+"""One byte, six as Go escapes them, two as JSON does, and two, three and four of UTF-8."""
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_size_is_no_less_than_on_the_wire(letter: str) -> None:
+    """The size reckoned is at least what Go writes."""
+    status = {"message": letter * 500, letter: [letter, 5, True, {"a": letter}]}
+
+    assert size_of(status) >= wire_size(status)
+
+
+def test_small_status() -> None:
+    """What fits is left as it is."""
+    status = next_status(watch(), job(), run=0, now=NOW)
+
+    assert fit(status) is status
+    assert "too large" not in status["message"]
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+@pytest.mark.parametrize("status", ["InProgress", "Completed", "Failed"])
+def test_huge_answers(letter: str, status: str) -> None:
+    """The whole status stays within bounds and valid, all of its conditions in place, whatever Azure sends."""
+    body = settle(watch_body(), parse_job(vast_payload(letter, status=status)), NOW)
+
+    assert size_of(body["status"]) <= MAX_BYTES
+    assert wire_size(body["status"]) <= MAX_WIRE_BYTES
+    check_status(body)
+
+
+def test_note() -> None:
+    """The message says that the answer was shortened."""
+    status = next_status(watch(), parse_job(vast_payload("資")), run=0, now=NOW)
+
+    assert status["message"].endswith(" Azure's answer is too large to be kept whole.")
+
+
+@pytest.mark.parametrize("length", range(30, 130, 5))
+def test_note_behind_any_message(length: int) -> None:
+    """However long the message was, and however often it was shortened, the note is said once and whole."""
+    status = {
+        **_bare("m" * length),
+        "extendedInfo": {"properties": {f"{n}{'😀' * 200}": "😀" * 200 for n in range(50)}},
+    }
+    message = fit(status)["message"]
+
+    assert message.replace("m", "").strip() == "Azure's answer is too large to be kept whole."
+
+
+def test_words_that_are_kept_whole() -> None:
+    """What others compare by is never cut: IDs, digests, reasons, and the echo of a request."""
+    wanted = "2018-05-21T10:00:00.123456789+01:00" + "r" * 200
+    body = request(watch_body(), wanted)
+    status = next_status(
+        Watch.from_body(body), parse_job(vast_payload("😀", id=JOB_ID, status="InProgress")), run=0, now=NOW
+    )
+
+    assert status["job"]["resourceId"] == JOB_ID
+    assert status["target"] == Watch.from_body(body).target
+    assert status["reason"] == "JobInProgress"
+    assert status["lastHandledReconcileAt"] == wanted
+
+
+def test_end_of_a_huge_job() -> None:
+    """A watch whose answer had to be shortened finishes as any other."""
+    body = settle(watch_body(), parse_job(vast_payload("😀", status="InProgress")), NOW)
+    body = settle(body, parse_job(vast_payload("😀")), NOW + timedelta(minutes=1))
+
+    assert body["status"]["phase"] == "Succeeded"
+    check_status(body)
+
+
+def test_first_is_kept() -> None:
+    """Lists are shortened from their end, texts too, and a text says that it was."""
+    status = {**_bare("m"), "errors": [{"message": f"{number}{'😀' * 1000}"} for number in range(50)]}
+    fitted = fit(status)
+
+    assert 0 < len(fitted["errors"]) < 50
+    assert [each["message"][0] for each in fitted["errors"][:3]] == ["0", "1", "2"]
+    assert all(each["message"].endswith("…") for each in fitted["errors"])
+
+
+def _bare(message: str) -> dict[str, Any]:
+    return {"message": message, "conditions": []}

@@ -1,0 +1,215 @@
+"""What one observation means. Grace and deadline have files of their own."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backupjobwatch import errors
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.api.spec import parse_spec
+from backupjobwatch.domain.jobs.job import Job, Outcome
+from backupjobwatch.domain.status.verdict import STALE, Verdict, judge
+from tests.support.builders import NOW, job, running_job, settle, watch, watch_body
+
+if TYPE_CHECKING:
+    from backupjobwatch.errors import AzureError
+
+ERROR = {
+    "errorCode": 400239,
+    "errorTitle": "GuestAgent",
+    "errorString": "No answer.",
+    "recommendations": ["Look.", "No."],
+}
+
+
+def _judge(observation: Job | AzureError, of: Watch | None = None, run: int = 0, **spec: Any) -> Verdict:
+    snapshot = of or watch()
+    return judge(snapshot, parse_spec({**snapshot.spec, **spec}), observation, run=run, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "phase", "reason", "message"),
+    [
+        ("InProgress", "Running", "JobInProgress", "Backup of uttestvmub1 is in progress."),
+        ("Cancelling", "Running", "JobCancelling", "Backup of uttestvmub1 is being cancelled."),
+        ("Completed", "Succeeded", "JobCompleted", "Backup of uttestvmub1 completed in 20m23s."),
+        (
+            "CompletedWithWarnings",
+            "Failed",
+            "JobCompletedWithWarnings",
+            (
+                "Backup of uttestvmub1 completed in 20m23s, with warnings, which count as failure. "
+                " To accept warnings, write spec.completedWithWarnings: Succeeded."
+            ),
+        ),
+        ("Failed", "Failed", "JobFailed", "Backup of uttestvmub1 failed after 20m23s."),
+        ("Cancelled", "Failed", "JobCancelled", "Backup of uttestvmub1 was cancelled after 20m23s."),
+        (
+            "Paused",
+            "Running",
+            "JobStatusUnknown",
+            "Backup of uttestvmub1: Azure reports the status Paused, which is not known here, so it counts as not ended.",
+        ),
+        (
+            None,
+            "Running",
+            "JobStatusUnknown",
+            "Backup of uttestvmub1: Azure reports no status, so it counts as not ended.",
+        ),
+    ],
+)
+def test_job(status: str | None, phase: str, reason: str, message: str) -> None:
+    """Each of Azure's statuses has its verdict, in a sentence."""
+    assert _judge(job(status=status)) == Verdict(phase=phase, reason=reason, message=message)
+
+
+def test_every_outcome_has_a_verdict() -> None:
+    """No status is without one, and only ends are final."""
+    for outcome in Outcome:
+        read = job(status=outcome.value)
+        assert _judge(read).final is read.ended
+
+
+def test_warnings_accepted() -> None:
+    """Where the spec accepts warnings they succeed, and are told."""
+    verdict = _judge(job(status="CompletedWithWarnings", errorDetails=[ERROR]), completedWithWarnings="Succeeded")
+
+    assert (verdict.phase, verdict.reason) == ("Succeeded", "JobCompletedWithWarnings")
+    assert verdict.message == (
+        "Backup of uttestvmub1 completed in 20m23s, with warnings. 400239 GuestAgent: No answer. Look."
+    )
+
+
+def test_accepting_warnings_accepts_nothing_else() -> None:
+    """A failed job fails all the same."""
+    for status in ("Failed", "Cancelled"):
+        assert _judge(job(status=status), completedWithWarnings="Succeeded").phase == "Failed"
+
+
+def test_accepted_warnings_and_a_cancelled_job() -> None:
+    """A job that was cancelled after its snapshot fails, though Azure ends it as CompletedWithWarnings."""
+    error = {"errorCode": 400158, "errorTitle": "UserErrorJobSuccessfullyCancelled", "errorString": "Job is cancelled."}
+    for accepted in ("Succeeded", "Failed"):
+        verdict = _judge(job(status="CompletedWithWarnings", errorDetails=[error]), completedWithWarnings=accepted)
+        assert (verdict.phase, verdict.reason) == ("Failed", "JobCancelled")
+        assert verdict.message == (
+            "Backup of uttestvmub1 was cancelled after 20m23s. "
+            "400158 UserErrorJobSuccessfullyCancelled: Job is cancelled. Azure reports CompletedWithWarnings."
+        )
+
+
+@pytest.mark.parametrize(
+    ("dynamic", "message"),
+    [
+        ("VSS timeout", "400239 GuestAgent: No answer. Details: VSS timeout. Look."),
+        ("Is the agent running?", "400239 GuestAgent: No answer. Details: Is the agent running? Look."),
+        ("no  answer", "400239 GuestAgent: No answer. Look."),
+        ("GuestAgent: No answer.", "400239 GuestAgent: No answer. Look."),
+        ("", "400239 GuestAgent: No answer. Look."),
+        ("x" * 900, f"400239 GuestAgent: No answer. Details: {'x' * 299}… Look."),
+        ("dial net.tcp://pod1:9443/x", "400239 GuestAgent: No answer. Details: dial [internal address]. Look."),
+    ],
+)
+def test_dynamic_message(dynamic: str, message: str) -> None:
+    """The dynamic message stands beside the error if it says more, and leaves room for the recommendation."""
+    failed = job(status="Failed", errorDetails=[ERROR], extendedInfo={"dynamicErrorMessage": dynamic})
+    assert _judge(failed).message == f"Backup of uttestvmub1 failed after 20m23s. {message}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"errorDetails": [ERROR]}, "failed after 20m23s. 400239 GuestAgent: No answer. Look."),
+        ({"errorDetails": [{"errorString": "s"}]}, "failed after 20m23s. s"),
+        ({"errorDetails": [{"errorCode": 5}]}, "failed after 20m23s. 5"),
+        ({"errorDetails": [{"recommendations": ["Retry."]}]}, "failed after 20m23s. Retry."),
+        ({"errorDetails": [{}, {"errorTitle": "t"}, ERROR]}, "failed after 20m23s. t"),
+        ({"extendedInfo": {"dynamicErrorMessage": "VSS timeout"}}, "failed after 20m23s. VSS timeout"),
+        ({"duration": None, "endTime": None}, "failed."),
+        ({"duration": "PT0S", "endTime": None}, "failed after 0s."),
+    ],
+)
+def test_explanation(fields: dict[str, Any], message: str) -> None:
+    """A failure is explained by Azure's first error and its first advice, or by the message of the details."""
+    assert _judge(job(status="Failed", **fields)).message == f"Backup of uttestvmub1 {message}"
+
+
+TROUBLE = [
+    # error, Reconciling has the reason ProgressingWithRetry before the job was seen
+    (errors.JobNotFound("x"), False),
+    (errors.VaultNotFound("x"), False),
+    (errors.CredentialsNotFound("x"), True),
+    (errors.IdentityNotAllowed("x"), True),
+    (errors.AuthenticationFailed("x"), True),
+    (errors.AuthorizationFailed("x"), True),
+    (errors.Throttled("x"), True),
+    (errors.AzureUnavailable("x"), True),
+    (errors.UnexpectedResponse("x"), True),
+    (errors.NotAsked("x"), True),
+]
+
+
+@pytest.mark.parametrize(("error", "retrying"), TROUBLE, ids=[type(row[0]).__name__ for row in TROUBLE])
+def test_trouble_before_seen(error: AzureError, retrying: bool) -> None:  # noqa: FBT001
+    """Trouble leaves a new watch Pending; "not there yet" is waiting, all else is retrying."""
+    verdict = _judge(error, run=1)
+
+    assert (verdict.phase, verdict.reason, verdict.message) == ("Pending", error.reason, "x")
+    assert verdict.retrying is retrying
+
+
+@pytest.mark.parametrize("error", [row[0] for row in TROUBLE if not isinstance(row[0], errors.NotAsked)], ids=repr)
+def test_trouble_after_seen(error: AzureError) -> None:
+    """Trouble keeps the phase of a running watch: it is never a state of the job."""
+    body = settle(watch_body(), running_job(), NOW)
+    verdict = _judge(error, Watch.from_body(body), run=1)
+
+    assert (verdict.phase, verdict.reason, verdict.retrying) == ("Running", error.reason, True)
+
+
+def test_not_asked() -> None:
+    """Where it was not our turn, what was known goes on."""
+    body = settle(watch_body(), running_job(), NOW - STALE + timedelta(seconds=1))
+    verdict = _judge(errors.NotAsked("Azure asked to wait."), Watch.from_body(body))
+
+    assert verdict == Verdict(
+        phase="Running", reason="JobInProgress", message="Backup of uttestvmub1 is in progress.", retrying=False
+    )
+
+
+def test_not_asked_keeps_trouble() -> None:
+    """Nothing was learnt, so trouble goes on too, and its run with it."""
+    body = settle(watch_body(), errors.AuthorizationFailed("No access."), NOW - timedelta(minutes=2), run=1)
+    verdict = _judge(errors.NotAsked("Azure asked to wait."), Watch.from_body(body))
+
+    assert verdict == Verdict(
+        phase="Pending",
+        reason="AuthorizationFailed",
+        message="No access.",
+        retrying=True,
+        trouble_since=NOW - timedelta(minutes=2),
+    )
+
+
+def test_asked_since_it_was_written() -> None:
+    """Of many watches a status is written seldom: what was asked since then, and brought nothing new, counts."""
+    body = settle(watch_body(), running_job(), NOW - 3 * STALE)
+    snapshot, waits = Watch.from_body(body), errors.NotAsked("Azure asked to wait.")
+    known, stale = (
+        judge(snapshot, parse_spec(snapshot.spec), waits, run=0, now=NOW, asked=NOW - age)
+        for age in (STALE - timedelta(seconds=1), STALE)
+    )
+
+    assert (known.reason, stale.reason) == ("JobInProgress", "Throttled")
+
+
+def test_not_asked_for_long() -> None:
+    """What was known ten minutes ago is not told as if it were known now."""
+    body = settle(watch_body(), running_job(), NOW - STALE)
+    verdict = _judge(errors.NotAsked("Azure asked to wait."), Watch.from_body(body))
+
+    assert (verdict.phase, verdict.reason) == ("Running", "Throttled")
+    assert (verdict.message, verdict.retrying) == ("Azure asked to wait.", True)

@@ -1,0 +1,219 @@
+"""Grace: how long "not there" and "not allowed" are borne."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backupjobwatch import errors
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.api.spec import parse_spec
+from backupjobwatch.domain.jobs.job import Job
+from backupjobwatch.domain.status.verdict import MIN_RUN, TroubleRun, counts, judge
+from tests.support.builders import JOB_ID, NOW, job, running_job, settle, watch, watch_body
+
+if TYPE_CHECKING:
+    from backupjobwatch.errors import AzureError
+
+GRACE = timedelta(seconds=600)
+HALF = GRACE / 2
+NOT_THERE = (errors.JobNotFound, errors.VaultNotFound)
+NOT_ALLOWED = (
+    errors.CredentialsNotFound,
+    errors.IdentityNotAllowed,
+    errors.AuthenticationFailed,
+    errors.AuthorizationFailed,
+)
+ELSE = (errors.Throttled, errors.AzureUnavailable, errors.UnexpectedResponse, errors.NotAsked)
+
+
+def _run(body: dict[str, Any], kinds: list[type[AzureError] | Job], every: timedelta = HALF) -> list[dict[str, Any]]:
+    """Apply one observation after another, counting runs as the stepper does, and return the statuses."""
+    statuses, run = [], 0
+    for number, kind in enumerate(kinds):
+        observation = kind if isinstance(kind, Job) else kind("Trouble.")
+        if not isinstance(observation, errors.NotAsked):
+            run = run + 1 if counts(Watch.from_body(body), observation) else 0
+        body = settle(body, observation, NOW + number * every, run=run)
+        statuses.append(body["status"])
+    return statuses
+
+
+def _seen() -> dict[str, Any]:
+    return settle(watch_body(), running_job(), NOW)
+
+
+@pytest.mark.parametrize("kind", [*NOT_THERE, *NOT_ALLOWED])
+def test_over_before_seen(kind: type[AzureError]) -> None:
+    """Three in a row over the whole of the grace fail a watch that never saw its job."""
+    first, second, third = _run(watch_body(), [kind] * 3)
+
+    assert (first["phase"], second["phase"], third["phase"]) == ("Pending", "Pending", "Failed")
+    assert third["reason"] == kind("x").final_reason
+    assert third["message"] == "Trouble. That lasted for 10m0s, longer than spec.graceSeconds allows."
+    assert (first["troubleSince"], second["troubleSince"]) == ("2018-05-21T09:00:00Z",) * 2
+    assert "troubleSince" not in third
+
+
+@pytest.mark.parametrize("kind", NOT_THERE)
+def test_over_after_seen(kind: type[AzureError]) -> None:
+    """A job that was there and is not any more is lost: that fails too, and what was known of it is kept."""
+    statuses = _run(_seen(), [kind] * 3)
+
+    assert [status["phase"] for status in statuses] == ["Running", "Running", "Failed"]
+    assert statuses[2]["job"]["status"] == "InProgress"
+
+
+@pytest.mark.parametrize("kind", NOT_ALLOWED)
+def test_access_after_seen(kind: type[AzureError]) -> None:
+    """Access that worked once may come back: after the job was seen only the deadline ends the wait."""
+    for status in _run(_seen(), [kind] * 20):
+        assert status["phase"] == "Running"
+        assert "troubleSince" not in status
+
+
+@pytest.mark.parametrize("kind", ELSE)
+@pytest.mark.parametrize("seen", [True, False])
+def test_never(kind: type[AzureError], seen: bool) -> None:  # noqa: FBT001
+    """Throttling and outages say nothing of the job: they never fail a watch."""
+    for status in _run(_seen() if seen else watch_body(), [kind] * 20):
+        assert status["phase"] == ("Running" if seen else "Pending")
+        assert "troubleSince" not in status
+
+
+@pytest.mark.parametrize("run", range(MIN_RUN + 2))
+def test_length_of_run(run: int) -> None:
+    """Time alone proves little: grace needs three observations in a row."""
+    body = settle(watch_body(), errors.JobNotFound("x"), NOW, run=1)
+    status = settle(body, errors.JobNotFound("x"), NOW + 10 * GRACE, run=run)["status"]
+
+    assert status["phase"] == ("Failed" if run >= 3 else "Pending")
+
+
+@pytest.mark.parametrize(("seconds", "phase"), [(599, "Pending"), (600, "Failed"), (601, "Failed")])
+def test_length_of_time(seconds: int, phase: str) -> None:
+    """Many observations alone prove little: grace needs its time, to the second."""
+    body = settle(watch_body(), errors.JobNotFound("x"), NOW, run=1)
+
+    assert settle(body, errors.JobNotFound("x"), NOW + timedelta(seconds=seconds), run=99)["status"]["phase"] == phase
+
+
+@pytest.mark.parametrize("kind", [errors.Throttled, errors.AzureUnavailable, errors.UnexpectedResponse])
+def test_broken_run(kind: type[AzureError]) -> None:
+    """Anything else in between breaks the run: it begins anew, time and count."""
+    not_there: type[AzureError] | Job = errors.JobNotFound
+    statuses = _run(watch_body(), [not_there, not_there, kind, not_there, not_there, not_there])
+
+    assert [status["phase"] for status in statuses] == ["Pending"] * 5 + ["Failed"]
+    assert [status.get("troubleSince", "")[11:16] for status in statuses] == [
+        "09:00",
+        "09:00",
+        "",
+        "09:15",
+        "09:15",
+        "",
+    ]
+
+
+def test_broken_by_the_job() -> None:
+    """A job that shows itself ends the run."""
+    statuses = _run(_seen(), [errors.JobNotFound, errors.JobNotFound, running_job(), errors.JobNotFound])
+
+    assert [status["phase"] for status in statuses] == ["Running"] * 4
+    assert statuses[3]["troubleSince"] == "2018-05-21T09:15:00Z"
+
+
+def test_unbroken_by_not_asking() -> None:
+    """An observation that was never made breaks no run."""
+    kinds: list[type[AzureError] | Job] = [
+        errors.JobNotFound, errors.NotAsked, errors.JobNotFound, errors.NotAsked, errors.JobNotFound,
+    ]  # fmt: skip
+    statuses = _run(watch_body(), kinds, every=GRACE / 4)
+
+    assert [status["phase"] for status in statuses] == ["Pending"] * 4 + ["Failed"]
+
+
+def test_run_of_many_kinds() -> None:
+    """A run may be of several kinds; the last one gives the reason."""
+    statuses = _run(watch_body(), [errors.AuthorizationFailed, errors.VaultNotFound, errors.JobNotFound])
+
+    assert (statuses[2]["phase"], statuses[2]["reason"]) == ("Failed", "JobNotFound")
+
+
+def test_another_process() -> None:
+    """The start of a run outlives the process, its count does not: a new one looks three times for itself."""
+    body = settle(watch_body(), errors.JobNotFound("x"), NOW, run=1)
+    phases = []
+    for run in (1, 2, 3):
+        body = settle(body, errors.JobNotFound("x"), NOW + GRACE, run=run)
+        phases.append(body["status"]["phase"])
+
+    assert phases == ["Pending", "Pending", "Failed"]
+
+
+def test_no_grace() -> None:
+    """Without grace the third observation decides."""
+    statuses = _run(watch_body({"jobResourceId": JOB_ID, "graceSeconds": 0}), [errors.JobNotFound] * 3, timedelta())
+
+    assert [status["phase"] for status in statuses] == ["Pending", "Pending", "Failed"]
+
+
+def test_own_outcome() -> None:
+    """A job that shows itself as ended has its own outcome, however long it was out of sight."""
+    assert _run(watch_body(), [errors.JobNotFound, errors.JobNotFound, job()])[2]["phase"] == "Succeeded"
+
+
+def test_grace_before_deadline() -> None:
+    """Where both are over, the reason is the trouble: it says more."""
+    body = settle(watch_body(), errors.JobNotFound("x"), NOW, run=1)
+
+    assert settle(body, errors.JobNotFound("x"), NOW + timedelta(days=9), run=3)["status"]["reason"] == "JobNotFound"
+
+
+def test_clock_that_went_back() -> None:
+    """A start in the future is no trouble that has lasted."""
+    snapshot = watch(None, {"target": watch().target, "troubleSince": "2030-01-01T00:00:00Z"})
+    verdict = judge(snapshot, parse_spec(snapshot.spec), errors.JobNotFound("x"), run=99, now=NOW)
+
+    assert not verdict.final
+
+
+@pytest.mark.parametrize("kind", [*NOT_THERE, *NOT_ALLOWED, *ELSE])
+def test_counts(kind: type[AzureError]) -> None:
+    """What counts: before the job was seen both kinds, after that only "not there"."""
+    assert counts(watch(), kind("x")) is (kind in NOT_THERE + NOT_ALLOWED)
+    assert counts(Watch.from_body(_seen()), kind("x")) is (kind in NOT_THERE)
+
+
+def test_a_job_is_no_trouble() -> None:
+    """An answer never counts, whatever it says."""
+    assert not counts(watch(), running_job(status="Paused"))
+
+
+def _refusal(answer: int | None) -> errors.AzureError:
+    error = errors.AuthenticationFailed("x")
+    error.answer = answer
+    return error
+
+
+@pytest.mark.parametrize(
+    ("observations", "length"),
+    [
+        ([_refusal(None)] * 3, 3),
+        ([_refusal(1), _refusal(2), _refusal(3)], 3),
+        ([_refusal(1), _refusal(1), _refusal(1)], 1),
+        ([_refusal(1), errors.NotAsked("x"), _refusal(1), _refusal(2)], 2),
+        ([_refusal(1), errors.AzureUnavailable("x")], 0),
+        ([_refusal(1), errors.AzureUnavailable("x"), _refusal(1)], 1),
+        ([errors.JobNotFound("x"), _refusal(1), errors.JobNotFound("x")], 3),
+        ([_refusal(1), job()], 0),
+    ],
+)
+def test_a_response_counts_once(observations: list[Any], length: int) -> None:
+    """Attempts that share one response of Entra's are one in the run of trouble."""
+    run = TroubleRun()
+    for observation in observations:
+        run = run.after(watch(), observation)
+    assert run.length == length

@@ -1,0 +1,156 @@
+"""What `kubectl bjw create` makes of what people have in hand."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from backupjobwatch.domain.api.spec import parse_spec
+from backupjobwatch.domain.jobs.payloads import mapping
+from backupjobwatch.kubectl.sources import read_source
+from backupjobwatch.terminal.targets import InvalidTarget
+from tests.support.azure import payload
+from tests.support.builders import CRD_DEFAULTS, JOB_ID, JOB_NAME, OPERATION, VAULT_ID, VAULT_REF
+from tests.support.canary import WORD
+
+HOST = "https://management.azure.com"
+SIGNED = f"?api-version=2025-02-01&t=639&c=MIIH&s={WORD}&h={WORD}"
+VAULT = {**VAULT_REF, "kind": "RecoveryServices"}
+BACKUP_VAULT_ID = VAULT_ID.replace("Microsoft.RecoveryServices/vaults", "Microsoft.DataProtection/backupVaults")
+BACKUP_VAULT = {**VAULT_REF, "kind": "BackupVault"}
+BASE64 = "MDllNzAwMDEtNWUxZg=="
+REGION = f"/subscriptions/{VAULT_REF['subscriptionId']}/providers/Microsoft.DataProtection/locations/westeurope"
+ITEM = "/backupFabrics/Azure/protectionContainers/IaasVMContainer;v2;rg;vm/protectedItems/VM;v2;rg;vm"
+JOB = {"jobResourceId": JOB_ID}
+OPERATION_OF = {"operationId": OPERATION, "vault": VAULT}
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        (JOB_ID, JOB),
+        (f"  {JOB_ID}/\n", JOB),
+        (f"{HOST}{JOB_ID}?api-version=2025-02-01", JOB),
+        (f"{JOB_ID}?api-version=2025-02-01", JOB),
+        (f"{BACKUP_VAULT_ID}/backupJobs/{JOB_NAME}", {"jobResourceId": f"{BACKUP_VAULT_ID}/backupJobs/{JOB_NAME}"}),
+        (f"{HOST}{VAULT_ID}{ITEM}/operationsStatus/{OPERATION}{SIGNED}", OPERATION_OF),
+        (f"{HOST}{VAULT_ID}{ITEM}/operationResults/{OPERATION}{SIGNED}", OPERATION_OF),
+        (f"{HOST}{VAULT_ID}{ITEM.replace(';', '%3B')}/operationsStatus/{OPERATION}", OPERATION_OF),
+        (f"{HOST}{VAULT_ID}/backupOperations/{OPERATION}{SIGNED}", OPERATION_OF),
+        (f"{VAULT_ID}/backupOperationResults/{OPERATION}", OPERATION_OF),
+        (f"{HOST}{BACKUP_VAULT_ID}/operationStatus/{BASE64}", {"operationId": BASE64, "vault": BACKUP_VAULT}),
+        (
+            f"{HOST}{BACKUP_VAULT_ID}/backupInstances/disk-1/operationResults/{BASE64}{SIGNED}",
+            {"operationId": BASE64, "vault": BACKUP_VAULT},
+        ),
+        (json.dumps({"id": JOB_ID, "name": JOB_NAME}), JOB),
+        (json.dumps([{"id": JOB_ID}]), JOB),
+        (json.dumps(JOB_ID), JOB),
+        (json.dumps({"jobId": JOB_ID, "objectType": "OperationJobExtendedInfo"}), JOB),
+        (json.dumps({"id": OPERATION, "properties": {"jobId": JOB_ID}}), JOB),
+        (json.dumps({"id": f"{VAULT_ID}/backupOperations/{OPERATION}", "properties": None}), OPERATION_OF),
+    ],
+)
+def test_read_source(text: str, spec: dict[str, object]) -> None:
+    """Whole IDs, URLs of either header and what the CLI prints are read, and nothing that signs them is kept."""
+    source = read_source(text, None)
+    assert source.spec == spec
+    assert WORD not in f"{source}{source.name}"
+    parse_spec({**CRD_DEFAULTS, **source.spec})
+
+
+@pytest.mark.parametrize("header", ["Azure-AsyncOperation", "Location"])
+def test_of_a_trigger(header: str) -> None:
+    """Both of a trigger's headers lead to the operation."""
+    source = read_source(payload("http-202-trigger-backup")["headers"][header], None)
+    assert source.spec["operationId"] == "09e70001-5e1f-4000-8000-000000000001"
+    assert source.spec["vault"]["name"] == "rsv-harbour"
+    assert source.name == "rsv-harbour-09e70001"
+
+
+def test_of_the_cli() -> None:
+    """A job as the CLI prints it is named for its item."""
+    job = payload("job-iaasvm-inprogress")
+    source = read_source(json.dumps(job), None)
+    assert source.spec == {"jobResourceId": job["id"]}
+    item = job["properties"]["entityFriendlyName"]
+    assert source.name == f"{item}-{job['name'][:8]}"
+
+
+@pytest.mark.parametrize(
+    ("text", "operation", "spec"),
+    [
+        (JOB_NAME, False, {"jobName": JOB_NAME, "vault": VAULT}),
+        (JOB_NAME, True, {"operationId": JOB_NAME, "vault": VAULT}),
+        (BASE64, True, {"operationId": BASE64, "vault": BACKUP_VAULT}),
+        (
+            json.dumps({"name": "x", "properties": {"jobId": JOB_NAME}}),
+            False,
+            {"jobName": JOB_NAME, "vault": VAULT},
+        ),
+    ],
+)
+def test_short_ids(text: str, operation: bool, spec: dict[str, object]) -> None:  # noqa: FBT001
+    """An id alone is a job's where it is a GUID, unless it is said to be an operation's."""
+    vault = dict(mapping(spec["vault"]))
+    assert read_source(text, vault, operation=operation).spec == spec
+
+
+def test_of_a_region() -> None:
+    """A region's URL of an operation needs the vault beside it."""
+    text = f"{HOST}{REGION}/operationStatus/{BASE64}{SIGNED}"
+    assert read_source(text, BACKUP_VAULT).spec == {"operationId": BASE64, "vault": BACKUP_VAULT}
+    with pytest.raises(InvalidTarget, match="--vault-name"):
+        read_source(text, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "names no job"),
+        ("nightly backup", "names no job"),
+        (f"{JOB_ID}\n{JOB_ID}", "names no job"),
+        (f"https://[::1{JOB_ID}", "names no job"),
+        (VAULT_ID, "names no job"),
+        (f"{VAULT_ID}/backupJobs/nightly?{WORD}", "names no job"),
+        (f"{VAULT_ID}/backupPolicies/daily/operations/{OPERATION}", "names no job"),
+        (f"{HOST}/subscriptions/x/y{SIGNED}", "names no job"),
+        (JOB_NAME, "does not tell its vault: add --vault-name"),
+        ("[]", "a list of 0"),
+        (json.dumps([{"id": JOB_ID}, {"id": JOB_ID}]), "a list of 2"),
+        ("{", "begins like JSON"),
+        ("{}", "names no job"),
+        ('{"id": 7, "properties": []}', "names no job"),
+    ],
+)
+def test_no_source(text: str, words: str) -> None:
+    """What names neither a job nor an operation is refused with what to write; what signs it is not repeated."""
+    with pytest.raises(InvalidTarget, match=words.replace("(", r"\(")) as refused:
+        read_source(text, None)
+    assert WORD not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("item", "name"),
+    [
+        (None, "abdemovault-7ddead57"),
+        ("SAPHanaDatabase;HXE Ünicode_db", "saphanadatabase-hxe-nicode-db-7ddead57"),
+        ("日本", "job-7ddead57"),
+        ("x" * 300, f"{'x' * 40}-7ddead57"),
+        ("-.-", "job-7ddead57"),
+    ],
+)
+def test_names(item: str | None, name: str) -> None:
+    """The name is a DNS label whatever the item is called, and the same for the same job."""
+    text = json.dumps(
+        {"id": JOB_ID.upper().replace("/SUBSCRIPTIONS", "/subscriptions"), "properties": {"entityFriendlyName": item}}
+    )
+    assert read_source(text, None).name == name
+
+
+def test_names_of_operations() -> None:
+    """Operations of Backup vaults differ in letter case only: their names do too, by a digest."""
+    first, second = (read_source(f"{BACKUP_VAULT_ID}/operationStatus/{text}", None).name for text in ("QUI=", "qui="))
+    assert first != second
+    assert first.startswith("abdemovault-")

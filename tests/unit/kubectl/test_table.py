@@ -1,0 +1,131 @@
+"""Watches and tasks as plain tables."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from backupjobwatch.kubectl import table
+from tests.support.builders import NOW, job, settle, watch_body
+from tests.support.builders import running_job as running
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-5, "0s"),
+        (0, "0s"),
+        (119, "119s"),
+        (120, "2m"),
+        (7199, "119m"),
+        (7200, "2h"),
+        (172_800, "2d"),
+        (63_072_000, "2y"),
+    ],
+)
+def test_age(seconds: int, text: str) -> None:
+    """Ages are in the greatest unit of which there are two; a time to come is now."""
+    assert table.age(NOW - timedelta(seconds=seconds), NOW) == text
+
+
+def test_no_age() -> None:
+    """A time that is not known has no age."""
+    assert table.age(None, NOW) == ""
+
+
+def test_cells() -> None:
+    """A row says what is known, and leaves the rest empty."""
+    done = settle(watch_body(), job(), NOW)
+    assert table.cells(done, now=NOW, namespaces=True) == [
+        *("team-a", "nightly", "Succeeded", "JobCompleted", "Backup", "uttestvmub1", "", "20m23s", "24m", "25m")
+    ]
+    assert table.cells({}, now=NOW, namespaces=False) == ["", "Unseen", *[""] * 7]
+
+
+def test_plain() -> None:
+    """Columns begin where their heads do; no line ends in blanks."""
+    text = table.plain(["NAME", "PHASE", "AGE"], [["a", "Running", ""], ["long-name", "", "5m"]])
+    assert text == "NAME        PHASE     AGE\na           Running\nlong-name             5m\n"
+
+
+def test_a_narrow_terminal() -> None:
+    """Where columns do not fit, reason and item are cut: names, phases and times are not."""
+    body = settle(watch_body(), job(), NOW)
+    body["metadata"] |= {"name": "a-name-that-somebody-has-to-copy"}
+    console = Console(width=92, file=io.StringIO(), record=True)
+    console.print(table.coloured([body], now=NOW, namespaces=False))
+    (row,) = (line for line in console.export_text().splitlines() if "copy" in line)
+
+    assert len(row) <= 92
+    assert {"a-name-that-somebody-has-to-copy", "Succeeded", "Backup"} <= set(row.split())
+    assert "…" in row
+
+
+def test_task_rows() -> None:
+    """Tasks are told in Azure's words."""
+    body = settle(watch_body(), running(), NOW)
+    assert [row[:2] for row in table.task_rows(body, now=NOW)] == [
+        ["Take Snapshot", "Completed"],
+        ["Transfer data to vault", "Completed"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("task", "details"),
+    [
+        ({"taskExecutionDetails": "63.5 GBs / 127 GBs Transferred"}, "63.5 GBs / 127 GBs Transferred"),
+        ({"taskExecutionDetails": "all", "dataTransferredBytes": 5}, "all"),
+        ({"dataTransferredBytes": 1023}, "1023 B transferred"),
+        ({"dataTransferredBytes": 1536}, "1.5 KiB transferred"),
+        ({"dataTransferredBytes": 616490449}, "587.9 MiB transferred"),
+        ({"dataTransferredBytes": 2**63 - 1}, "8.0 EiB transferred"),
+        ({"dataTransferredBytes": 0}, ""),
+        ({"dataTransferredBytes": True, "taskExecutionDetails": 5}, ""),
+        ({}, ""),
+    ],
+)
+def test_task_details(task: dict[str, Any], details: str) -> None:
+    """A task has Azure's words for what it transferred, or else the bytes."""
+    body = settle(watch_body(), running(), NOW)
+    body["status"]["extendedInfo"]["tasks"] = [{"taskId": "Transfer", **task}]
+
+    assert table.task_rows(body, now=NOW) == [["Transfer", "", "", "", details]]
+    assert len(table.task_rows(body, now=NOW)[0]) == len(table.TASK_TITLES)
+
+
+def test_trouble() -> None:
+    """Errors come with what Azure recommends beneath, on a line each, printable whatever is in them."""
+    error = {
+        "errorCode": 400239,
+        "errorTitle": "AgentDown",
+        "errorString": "No\x1b[31m word",
+        "recommendations": ["Start it."],
+    }
+    body = settle(watch_body(), job(status="Failed", errorDetails=[error]), NOW)
+    assert list(table.trouble(body)) == ["Error 400239: AgentDown: No [31m word", "  do: Start it."]
+    assert list(table.trouble({"status": {"errors": "none"}})) == []
+
+
+def test_undelivered_notifications() -> None:
+    """Notifications that are retried or given up are listed with their messages. Delivered ones are not."""
+    body = settle(watch_body(), job(), NOW)
+    entries = [("a", "Delivered", None), ("b", "Retrying", "No\x1b[31m Role."), ("c", "Failed", "The receiver failed.")]
+    body["status"]["notifications"] = [
+        {"name": name, "id": "i", "phase": "Succeeded", "state": state, **({"message": message} if message else {})}
+        for name, state, message in entries
+    ]
+    assert list(table.trouble(body)) == [
+        "Notification b: Retrying: No [31m Role.",
+        "Notification c: Failed: The receiver failed.",
+    ]
+
+
+def test_order() -> None:
+    """Watches are ordered by namespace and name."""
+    bodies = [watch_body(name=name, namespace=namespace) for namespace, name in (("b", "a"), ("a", "z"), ("a", "c"))]
+    ordered = [(body["metadata"]["namespace"], body["metadata"]["name"]) for body in table.in_order(bodies)]
+    assert ordered == [("a", "c"), ("a", "z"), ("b", "a")]

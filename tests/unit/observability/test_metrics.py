@@ -1,0 +1,219 @@
+"""Instruments and state, one at a time: what is counted under which labels, and how many series there can be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from backupjobwatch.domain.polling.token_bucket import Budget
+from backupjobwatch.domain.status.summary import OTHER, OUTCOMES, Summary
+from backupjobwatch.errors import Conflict, ObjectGone, StoreUnavailable
+from backupjobwatch.observability.metrics import catalogue
+from backupjobwatch.observability.metrics.instruments import Metrics
+from backupjobwatch.observability.metrics.state import StateCollector
+from tests.support.builders import NOW
+
+CODES = {
+    200: "success",
+    202: "success",
+    304: "refused",
+    401: "refused",
+    404: "refused",
+    429: "throttled",
+    500: "failed",
+    503: "failed",
+    None: "unreachable",
+}
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def summary(name: str = "nightly", **fields: Any) -> Summary:
+    usual = {"phase": "Running", "reason": "JobInProgress", "created": NOW, "job_start": None, "job_duration": None}
+    return Summary(**{"namespace": "team-a", "name": name, "completed": None, "trouble_since": None, **usual, **fields})
+
+
+@dataclass
+class World:
+    """What a scrape finds."""
+
+    summaries: list[Summary] = field(default_factory=list)
+    overdue: float = 0.0
+    budgets: list[tuple[str, Budget]] = field(default_factory=list)
+
+    def registry(self, *, watch_limit: int = 1000) -> CollectorRegistry:
+        registry = CollectorRegistry()
+        registry.register(StateCollector(self, self, watch_limit=watch_limit))
+        return registry
+
+
+# ── instruments ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_request_has_a_result(code: int | None) -> None:
+    """What became of a request is told by its HTTP status, or by there being none."""
+    metrics = Metrics()
+    metrics.observe_request("get_job", code, 0.2)
+    told = str(code) if str(code) in catalogue.CODES else "none" if code is None else OTHER
+    labels = {"operation": "get_job", "result": CODES[code], "code": told}
+    assert value(metrics, "backupjobwatch_azure_requests_total", **labels) == 1
+    assert value(metrics, "backupjobwatch_azure_request_duration_seconds_sum", operation="get_job") == 0.2
+
+
+def test_labels_are_bounded() -> None:
+    """Values that are not in the list become one, however many there are."""
+    metrics = Metrics()
+    for number in range(100, 1000):
+        metrics.observe_request("get_job", number, 0.1)
+        metrics.observe_outcome("Failed", f"Reason{number}")
+        metrics.observe_token_failure("operator", f"Reason{number}")
+        metrics.observe_notification(f"channel-{number}", f"result-{number}")
+    for family in metrics.registry.collect():
+        assert len({tuple(sample.labels.items()) for sample in family.samples}) < 60, family.name
+    assert value(metrics, "backupjobwatch_outcomes_total", phase="Failed", reason=OTHER) == 900
+    assert value(metrics, "backupjobwatch_notifications_total", channel=OTHER, result=OTHER) == 900
+
+
+def test_counters_begin_at_zero() -> None:
+    """What an alert asks the increase of is there before the first time: else that would be no increase."""
+    metrics = Metrics()
+    for phase, reasons in OUTCOMES.items():
+        for reason in reasons:
+            assert value(metrics, "backupjobwatch_outcomes_total", phase=phase, reason=reason) == 0
+    for metric in (catalogue.READS, catalogue.WRITES, catalogue.TOKEN_FAILURES, catalogue.NOTIFICATIONS):
+        for values in product(*metric.labels.values()):
+            assert value(metrics, metric.name, **dict(zip(metric.labels, values, strict=True))) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "result"), [(None, "written"), (Conflict, "conflict"), (ObjectGone, "gone"), (StoreUnavailable, "failed")]
+)
+def test_a_write_is_counted_by_its_end(error: type[Exception] | None, result: str) -> None:
+    """A write counts once, by how it ended, and what went wrong goes on."""
+    metrics = Metrics()
+    with pytest.raises(error) if error else contextlib.nullcontext(), metrics.status_write("transition"):
+        if error is not None:
+            raise error
+    counts = {
+        each: value(metrics, catalogue.WRITES.name, reason="transition", result=each)
+        for each in catalogue.WRITE_RESULTS
+    }
+    assert counts == {each: float(each == result) for each in catalogue.WRITE_RESULTS}
+
+
+def test_operators_share_nothing() -> None:
+    """Each operator has its own registry: what one counts, another does not."""
+    one, other = Metrics(), Metrics()
+    one.lead(lambda: True)
+    assert (value(one, "backupjobwatch_leader"), value(other, "backupjobwatch_leader")) == (1, 0)
+
+
+def test_the_leader_is_asked_at_each_scrape() -> None:
+    """Who leads no longer says so at the next scrape, though nobody has told the metric."""
+    metrics, leading = Metrics(), [True, False]
+    metrics.lead(lambda: leading.pop(0))
+    assert [value(metrics, "backupjobwatch_leader") for _ in range(2)] == [1, 0]
+
+
+def test_lags_are_never_negative() -> None:
+    """What came early is no lag."""
+    metrics = Metrics()
+    metrics.observe_poll_lag(float("-inf"))
+    metrics.observe_loop_lag(-0.001)
+    assert value(metrics, "backupjobwatch_poll_lag_seconds_sum") == 0
+    assert value(metrics, "backupjobwatch_event_loop_lag_seconds_sum") == 0
+
+
+# ── state ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_an_empty_world() -> None:
+    """Without watches there are none: nothing overdue, nothing left out, no series of any."""
+    registry = World().registry()
+    assert registry.get_sample_value("backupjobwatch_poll_overdue_seconds") == 0
+    assert registry.get_sample_value("backupjobwatch_left_out", {"what": "watches"}) == 0
+    assert sum(len(family.samples) for family in registry.collect()) == 3
+
+
+async def test_times_of_a_watch() -> None:
+    """Each time that the object tells is a series, in Unix seconds; those that it does not tell are absent."""
+    told = {"job_start": NOW, "job_duration": 12, "completed": NOW, "trouble_since": NOW}
+    registry = World([summary("full", **told), summary("bare")], overdue=7.5).registry()
+    labels = {"namespace": "team-a", "name": "full"}
+    at = NOW.timestamp()
+    for metric, expected in (("job_start_timestamp", at), ("job_duration", 12), ("completion_timestamp", at)):
+        name = f"backupjobwatch_watch_{metric}_seconds"
+        assert registry.get_sample_value(name, labels) == expected
+        assert registry.get_sample_value(name, {**labels, "name": "bare"}) is None
+    assert registry.get_sample_value("backupjobwatch_watch_trouble_timestamp_seconds", labels) == at
+    assert registry.get_sample_value("backupjobwatch_poll_overdue_seconds") == 7.5
+
+
+async def test_the_limit_keeps_what_matters() -> None:
+    """Watches that have not ended come first, then those that ended last; a limit of 0 leaves counts alone."""
+    world = World()
+    for age in range(5):
+        ended = {"phase": "Failed", "reason": "JobFailed", "completed": NOW - timedelta(hours=age)}
+        world.summaries += [
+            summary(f"ended-{age}", **ended),
+            summary(f"going-{age}", created=NOW - timedelta(days=age)),
+        ]
+    for limit, kept in ((7, {*(f"going-{age}" for age in range(5)), "ended-0", "ended-1"}), (0, set())):
+        registry = world.registry(watch_limit=limit)
+        samples = [sample for family in registry.collect() for sample in family.samples]
+        assert {each.labels["name"] for each in samples if "name" in each.labels} == kept
+        assert registry.get_sample_value("backupjobwatch_left_out", {"what": "watches"}) == 10 - limit
+        counted = {"phase": "Failed", "reason": "JobFailed"}
+        assert registry.get_sample_value("backupjobwatch_watches", counted) == 5
+
+
+async def test_the_tightest_budget_of_a_subscription_is_told() -> None:
+    """Of several identities in one subscription the one that is worst off counts, for each of the three."""
+    now = asyncio.get_running_loop().time()
+    roomy, tight = Budget(rate=1, burst=20), Budget(rate=1, burst=20)
+    tight.charge(now, 15)
+    roomy.learn("job", 40, now)
+    roomy.stop(now, 60)
+    registry = World(budgets=[("s", roomy), ("s", tight), ("t", Budget(rate=1, burst=9))]).registry()
+
+    def told(name: str, subscription: str) -> float | None:
+        return registry.get_sample_value(f"backupjobwatch_azure_{name}", {"subscription": subscription})
+
+    assert told("budget_reads", "s") == pytest.approx(5, abs=0.5)
+    assert told("remaining_requests", "s") == 40
+    assert told("wait_seconds", "s") == pytest.approx(60, abs=1)
+    assert (told("budget_reads", "t"), told("remaining_requests", "t"), told("wait_seconds", "t")) == (9, None, 0)
+
+
+async def test_throttled_subscriptions_are_never_left_out() -> None:
+    """Of more subscriptions than are told, those that Azure throttles are."""
+    now = asyncio.get_running_loop().time()
+    budgets = [(f"s-{number:03}", Budget(rate=1, burst=20)) for number in range(200)]
+    for _, budget in budgets[150:]:
+        budget.stop(now, 60)
+    registry = World(budgets=budgets).registry()
+    families = {family.name: family for family in registry.collect()}
+    told = {sample.labels["subscription"] for sample in families["backupjobwatch_azure_wait_seconds"].samples}
+    assert told == {name for name, _ in budgets[150:]}
+    assert registry.get_sample_value("backupjobwatch_left_out", {"what": "subscriptions"}) == 150
+
+
+def test_an_object_without_a_time_can_be_told() -> None:
+    """A watch that was never stored has the end of time as its creation, and still sorts."""
+    world = World([summary(created=datetime.max.replace(tzinfo=UTC))])
+
+    async def scrape() -> float | None:
+        labels = {"phase": "Running", "reason": "JobInProgress"}
+        return world.registry().get_sample_value("backupjobwatch_watches", labels)
+
+    assert asyncio.run(scrape()) == 1

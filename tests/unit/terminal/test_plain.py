@@ -1,0 +1,137 @@
+"""What a terminal is shown of watches: plain lines, and the words that both kinds of view have in common."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from backupjobwatch.domain.jobs.data_protection import parse_job as parse_backup_vault_job
+from backupjobwatch.domain.jobs.recovery_services import parse_job
+from backupjobwatch.domain.status.verdict import RUNNING
+from backupjobwatch.errors import JobNotFound
+from backupjobwatch.terminal.plain import PlainLines
+from backupjobwatch.terminal.rows import Row
+from tests.support.azure import payload, payload_names
+from tests.support.builders import JOB_NAME, NOW, job, running_job, settle, vast_payload, watch_body
+
+RESTORE = "job-iaasvm-restore-inprogress-progress"
+STAMP = "2018-05-21T09:00:00Z"
+
+
+def test_one_line_for_each_change() -> None:
+    """A job's life is told line by line, each with its time and whose it is; what is as it was is not told again."""
+    lines, body = PlainLines(), watch_body(name=JOB_NAME)
+    running = running_job(extendedInfo={"tasksList": [{"taskId": "Take Snapshot", "status": "InProgress"}]})
+    body = settle(body, running, NOW)
+    assert lines.changes(body, now=NOW) == [
+        f"{STAMP}  {JOB_NAME}  Take Snapshot: InProgress",
+        f"{STAMP}  {JOB_NAME}  Running  Backup of uttestvmub1",
+    ]
+    later = NOW + timedelta(minutes=1)
+    body = settle(body, running, later)
+    assert lines.changes(body, now=later) == []
+    body = settle(body, job(), later)
+    assert lines.changes(body, now=later) == [
+        f"2018-05-21T09:01:00Z  {JOB_NAME}  Take Snapshot: Completed",
+        f"2018-05-21T09:01:00Z  {JOB_NAME}  Transfer data to vault: Completed",
+        f"2018-05-21T09:01:00Z  {JOB_NAME}  Succeeded  Backup of uttestvmub1  20m23s",
+    ]
+    assert lines.changes(body, now=later + timedelta(days=1)) == []
+
+
+def test_trouble_is_told_and_its_end_too() -> None:
+    """Trouble has its message; that all is as before, after it, is a change again."""
+    lines, body = PlainLines(), settle(watch_body(), running_job(), NOW)
+    before = lines.changes(body, now=NOW)
+    body = settle(body, JobNotFound("Azure knows no such job."), NOW, run=1)
+    (trouble,) = lines.changes(body, now=NOW)
+    assert trouble.endswith("Running  Backup of uttestvmub1  Azure knows no such job.")
+    assert lines.changes(settle(body, running_job(), NOW), now=NOW) == before[-1:]
+
+
+def test_progress_is_told_in_steps() -> None:
+    """A percent more is not worth a line, five are."""
+    lines, told = PlainLines(), []
+    for percent in (0, 3, 4.9, 5, 9, 10, 99, 100):
+        restore = running_job(extendedInfo={"progressPercentage": percent})
+        told += lines.changes(settle(watch_body(), restore, NOW), now=NOW)
+    assert [line.split("  ")[-1] for line in told if line.endswith("%")] == ["0 %", "5 %", "10 %", "95 %", "100 %"]
+
+
+def test_two_watches_are_told_apart() -> None:
+    """What was said of one watch is said of another all the same."""
+    lines, body = PlainLines(), settle(watch_body(), running_job(), NOW)
+    assert lines.changes(body, now=NOW, key="team-a/nightly") != []
+    assert lines.changes(body, now=NOW, key="team-b/nightly") != []
+
+
+def test_a_restore_in_a_row() -> None:
+    """Percent and what remains are told while a restore runs; the elapsed time is that since the job's start."""
+    restore = parse_job(payload(RESTORE))
+    assert restore.start_time is not None
+    now = restore.start_time + timedelta(minutes=10, seconds=1)
+    row = Row.from_body(settle(watch_body(name=JOB_NAME), restore, now), now=now)
+    assert (row.phase, row.percent, row.elapsed, row.message) == (RUNNING, 42, "10m1s", "")
+    assert row.title == f"Restore of {row.item} ({JOB_NAME[:8]})"
+    assert row.remaining
+    assert [(task.status, task.percent) for task in row.tasks] == [("InProgress", 42)]
+
+
+def test_waiting_has_a_time_too() -> None:
+    """Before Azure has shown a job, what goes on is the wait for it."""
+    body = settle(watch_body(name=JOB_NAME), JobNotFound("Azure knows no such job."), NOW, run=1)
+    row = Row.from_body(body, now=NOW + timedelta(seconds=90))
+    assert (row.phase, row.elapsed, row.title, row.message) == (
+        *("Pending", "1m30s", JOB_NAME[:8]),
+        "Azure knows no such job.",
+    )
+
+
+def test_a_clock_that_is_behind() -> None:
+    """Where this machine's clock is behind Azure's, no time has passed."""
+    assert Row.from_body(settle(watch_body(), running_job(), NOW), now=NOW - timedelta(days=1)).elapsed == "0s"
+
+
+@pytest.mark.parametrize("name", payload_names("job-") + payload_names("dp-job-"))
+def test_every_payload_has_lines(name: str) -> None:
+    """Whatever Azure says of a job, it is told in printable lines that end with the phase."""
+    parse = parse_backup_vault_job if name.startswith("dp-") else parse_job
+    body = settle(watch_body(), parse(payload(name)), NOW)
+    lines = PlainLines().changes(body, now=NOW)
+    assert lines[-1].split("  ")[2] == body["status"]["phase"]
+    assert all(line.isprintable() and "None" not in line for line in lines)
+
+
+def test_the_longest_job() -> None:
+    """A job that says everything at great length has a line for each task that a status keeps, and those are bounded."""
+    lines = PlainLines().changes(settle(watch_body(), parse_job(vast_payload("a")), NOW), now=NOW)
+    assert 1 < len(lines) <= 52
+    assert max(map(len, lines)) < 4000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"metadata": None, "spec": 5, "status": []},
+        watch_body(status={"phase": "Succeeded"}),
+        watch_body(name="\x1b[2J"),
+    ],
+)
+def test_an_object_that_nobody_looked_at(body: dict[str, Any]) -> None:
+    """Without a status of ours the phase is Unseen; whatever is in the object, the line is printable."""
+    (line,) = PlainLines().changes(body, now=NOW)
+    assert "Unseen" in line
+    assert line.isprintable()
+
+
+def test_terminal_escapes_are_not_passed_on() -> None:
+    """What somebody who can write a status puts there does not move the reader's cursor."""
+    body = settle(watch_body(), job(status="Failed"), NOW)
+    for field in ("message", "reason"):
+        body["status"][field] = "\x1b]0;pwned\x07\x1b[2J"
+    body["status"]["job"]["entityFriendlyName"] = "\x1b[31mred\r\n"
+    body["status"]["extendedInfo"]["tasks"] = [{"taskId": "\x9b2J", "status": "\x1b[1m", "duration": 7}]
+    assert all(line.isprintable() for line in PlainLines().changes(body, now=NOW))
