@@ -13,18 +13,18 @@ import kopf
 
 from backupjobwatch import __version__
 from backupjobwatch.arm.client import ArmClient
-from backupjobwatch.arm.identities import Accesses
+from backupjobwatch.arm.identities import ClusterCredentialProvider
 from backupjobwatch.arm.observer import Observer
 from backupjobwatch.arm.poller import Poller
-from backupjobwatch.controller.controller import Roster
+from backupjobwatch.controller.controller import Controller
 from backupjobwatch.controller.kopf_handlers import REGISTRY, Memo, kopf_settings
-from backupjobwatch.controller.reconciler import Stepper
-from backupjobwatch.controller.resync import Sweep
-from backupjobwatch.controller.ttl import Expiries
-from backupjobwatch.errors import StoreError
-from backupjobwatch.kube.client import Store
-from backupjobwatch.kube.leader_election import Elector
-from backupjobwatch.notify.dispatcher import Courier
+from backupjobwatch.controller.reconciler import Reconciler
+from backupjobwatch.controller.resync import Resync
+from backupjobwatch.controller.ttl import TTLController
+from backupjobwatch.errors import KubeError
+from backupjobwatch.kube.client import KubeClient
+from backupjobwatch.kube.leader_election import LeaderElector
+from backupjobwatch.notify.dispatcher import NotificationDispatcher
 from backupjobwatch.notify.gitops import Triggers
 from backupjobwatch.notify.receivers import Receivers
 from backupjobwatch.notify.webhook import Webhooks
@@ -50,51 +50,53 @@ class Runtime:
     """The parts of one operator."""
 
     settings: Settings
-    store: Store
-    roster: Roster
-    sweep: Sweep
+    kube: KubeClient
+    controller: Controller
+    resync: Resync
     metrics: Metrics
-    elector: Elector | None
+    elector: LeaderElector | None
     """None where this operator acts without asking whether others do."""
 
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Self]:
-        """Connect to the API server and get ready to ask Azure. StoreError where there is no way to the former.
+        """Connect to the API server and get ready to ask Azure. KubeError where there is no way to the former.
 
         SettingsError where an operator that is to stand for election does not know where its Lease is.
         """
         async with contextlib.AsyncExitStack() as stack:
-            store = await Store.connect()
-            stack.push_async_callback(store.close)
+            kube = await KubeClient.connect()
+            stack.push_async_callback(kube.close)
             elector = None
             if settings.leader_election:
                 own = (
-                    await Store.connect()
+                    await KubeClient.connect()
                 )  # where all the other's connections wait for a slow answer, the Lease does not
                 stack.push_async_callback(own.close)
-                elector = Elector(settings, own)
+                elector = LeaderElector(settings, own)
                 stack.push_async_callback(elector.close)  # after all below: others act once nothing here does
             metrics = Metrics()
             client = ArmClient(settings, metrics)
             stack.callback(client.close)
             poller = Poller(settings, client, metrics)
-            stepper = Stepper(store, Observer(Accesses(settings, store, metrics), poller), metrics)
+            reconciler = Reconciler(kube, Observer(ClusterCredentialProvider(settings, kube, metrics), poller), metrics)
             webhooks = Webhooks(settings)
             stack.push_async_callback(webhooks.close)
-            courier = Courier(Receivers(store, webhooks, Triggers(store)), metrics)
-            expiries = Expiries(store, stepper)
-            roster = Roster(stepper, courier, expiries, metrics, heartbeat=settings.heartbeat)
-            poller.on_news = roster.hear
-            stack.push_async_callback(roster.close, PATIENCE)
-            metrics.registry.register(StateCollector(roster, poller, watch_limit=settings.metrics_watch_limit))
-            sweep = Sweep(settings, store, roster, metrics)
-            yield cls(settings=settings, store=store, roster=roster, sweep=sweep, metrics=metrics, elector=elector)
+            dispatcher = NotificationDispatcher(Receivers(kube, webhooks, Triggers(kube)), metrics)
+            ttl = TTLController(kube, reconciler)
+            controller = Controller(reconciler, dispatcher, ttl, metrics, heartbeat=settings.heartbeat)
+            poller.on_jobs_changed = controller.on_jobs_changed
+            stack.push_async_callback(controller.close, PATIENCE)
+            metrics.registry.register(StateCollector(controller, poller, watch_limit=settings.metrics_watch_limit))
+            resync = Resync(settings, kube, controller, metrics)
+            yield cls(
+                settings=settings, kube=kube, controller=controller, resync=resync, metrics=metrics, elector=elector
+            )
 
     @property
     def alive(self) -> bool:
         """Whether what has to go on does."""
-        return self.sweep.alive and (self.elector is None or self.elector.alive)
+        return self.resync.alive and (self.elector is None or self.elector.alive)
 
     @property
     def leading(self) -> bool:
@@ -109,7 +111,7 @@ RETRY: Final = 5.0
 async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
     """Run until *stop* is set, or a signal says so.
 
-    Raises StoreError without an API server, SettingsError without a Lease or a free port, LeaseLost when the Lease went
+    Raises KubeError without an API server, SettingsError without a Lease or a free port, LeaseLost when the Lease went
     to another, or cannot be renewed.
     """
     stop = stop or asyncio.Event()
@@ -143,7 +145,7 @@ async def _win(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -> b
 
     async def give_up() -> None:
         try:
-            await runtime.roster.close(0.0)
+            await runtime.controller.close(0.0)
         finally:
             stop.set()
 
@@ -169,14 +171,14 @@ async def _first(*events: asyncio.Event) -> None:
 async def _act(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -> None:
     """Follow the watches until it is time to stop."""
     runtime.metrics.lead(lambda: runtime.leading)
-    sweeping = asyncio.create_task(runtime.sweep.run(), name="sweep")
+    resyncing = asyncio.create_task(runtime.resync.run(), name="resync")
     try:
         while not stop.is_set():
             await _follow(runtime, stop, ready)
     finally:
         stop.set()
-        sweeping.cancel()
-        await asyncio.gather(sweeping, return_exceptions=True)
+        resyncing.cancel()
+        await asyncio.gather(resyncing, return_exceptions=True)
 
 
 async def _follow(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -> None:
@@ -188,7 +190,7 @@ async def _follow(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -
         await kopf.operator(
             registry=REGISTRY,
             settings=kopf_settings(),
-            memo=Memo(runtime.roster),
+            memo=Memo(runtime.controller),
             clusterwide=not namespaces,
             namespaces=namespaces,
             stop_flag=idle,
@@ -196,7 +198,7 @@ async def _follow(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -
         )
     except Exception as error:  # noqa: BLE001 -- kopf's own and private ones among them
         ready.clear()
-        _log.error("The watches are not followed for %gs, but for the sweep: %s", RETRY, error)
+        _log.error("The watches are not followed for %gs, but for the resync: %s", RETRY, error)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), RETRY)
     else:
@@ -210,8 +212,8 @@ async def _find_crd(runtime: Runtime, stop: asyncio.Event) -> bool:
     """Wait until the watches can be listed; False where the operator is to stop instead."""
     while not stop.is_set():
         try:
-            await runtime.store.check(runtime.settings.scopes[0])
-        except StoreError as error:
+            await runtime.kube.check(runtime.settings.scopes[0])
+        except KubeError as error:
             _log.error("The watches cannot be listed: %s", error)
         else:
             return True
@@ -240,6 +242,6 @@ async def _attend(
         _heed_signals(stop)  # back from kopf, which has taken them, and would not wait for us
         await stop.wait()
     try:
-        await runtime.roster.close(PATIENCE)
+        await runtime.controller.close(PATIENCE)
     finally:
         idle.set()

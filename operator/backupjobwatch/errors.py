@@ -6,7 +6,7 @@ BackupJobWatchError
 ├─ InvalidSpec                 the object cannot be acted on until somebody edits it
 ├─ AzureError                  why Azure told nothing about the job, this time
 │  ├─ NoRequest                no request was sent to Azure, and the class says why
-│  │  ├─ NotAsked              the rate limiter or a Retry-After defers the request: nothing changes
+│  │  ├─ PollDeferred          the rate limiter or a Retry-After defers the request: nothing changes
 │  │  ├─ CredentialsNotFound   no credential is configured
 │  │  ├─ IdentityNotAllowed    the namespace is not allowed to use the identity
 │  │  └─ CredentialsUnavailable  the API server did not return the credential
@@ -22,11 +22,11 @@ BackupJobWatchError
 │  ├─ DeliveryFailed           it may be, later: an outage, a time-out, something that is not there yet
 │  ├─ DeliveryImpossible       it won't be, whatever happens, until the object is edited
 │  └─ DeliveryRefused          it will hardly be, unless somebody mends it: a few attempts, then no more
-└─ StoreError                  the Kubernetes API server did not do what it was asked
+└─ KubeError                  the Kubernetes API server did not do what it was asked
    ├─ Conflict                 409: the object has changed since it was read
-   ├─ ObjectGone               404
+   ├─ ObjectNotFound               404
    ├─ Forbidden                403
-   └─ StoreUnavailable         it refused (422, …), failed, or did not answer
+   └─ KubeUnavailable         it refused (422, …), failed, or did not answer
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class NoRequest(AzureError):
     """No request was sent to Azure, so ``lastPollTime`` stays. Raise a subclass, which says why."""
 
 
-class NotAsked(NoRequest):
+class PollDeferred(NoRequest):
     """The request is deferred by the rate limiter or by Azure's Retry-After. The status keeps what is known.
 
     *again* is the number of seconds after which to retry before the next tick, if that is worthwhile.
@@ -225,21 +225,21 @@ class DeliveryImpossible(DeliveryError):
     attempts = 1
 
 
-class StoreError(BackupJobWatchError):
+class KubeError(BackupJobWatchError):
     """The Kubernetes API server did not do what it was asked."""
 
 
-class Conflict(StoreError):
+class Conflict(KubeError):
     """The object has changed since it was read."""
 
 
-class ObjectGone(StoreError):
+class ObjectNotFound(KubeError):
     """The object is not there any more."""
 
 
-class Forbidden(StoreError):
+class Forbidden(KubeError):
     """The operator has no right to do that."""
 
 
-class StoreUnavailable(StoreError):
+class KubeUnavailable(KubeError):
     """The API server refused, failed or did not answer; asking again later may help."""

@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backupjobwatch.domain.jobs.durations import format_duration, parse_go_duration
-from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -290,4 +290,4 @@ def _shown(value: object) -> str:
         return format_duration(value) if value >= timedelta(seconds=1) else f"{value.total_seconds():g}s"
     if isinstance(value, tuple):
         return ",".join(value)
-    return str(value).lower() if isinstance(value, bool) else clean(str(value), 512)
+    return str(value).lower() if isinstance(value, bool) else sanitize(str(value), 512)

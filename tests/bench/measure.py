@@ -32,7 +32,7 @@ AFTERWARDS: Final = INTERVAL + 15
 CHANGES: Final = 0.01
 """The share of the jobs that end in the window; ten at least."""
 CROWD: Final = 1000
-LOOK_EVERY: Final = 30.0
+COLLECT_EVERY: Final = 30.0
 """How often the operator is looked at, as often as Prometheus scrapes."""
 
 
@@ -195,7 +195,7 @@ async def _crowd(stage: _Stage, watches: int, ended: int) -> tuple[int, float | 
 
 async def _look(operator: Operator, looks: list[Progress]) -> None:
     while True:
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(COLLECT_EVERY)
         looks.append(await operator.progress())
 
 

@@ -101,8 +101,8 @@ def test_selectors_find_their_own_pods(folder: Path) -> None:
     assert len(deployments) == len(budgets) > 0
     for deployment, budget in zip(deployments, budgets, strict=True):
         template, selector = deployment["spec"]["template"], deployment["spec"]["selector"]
-        spread = [each["labelSelector"] for each in template["spec"]["topologySpreadConstraints"]]
-        assert [selector] * 3 == [budget["spec"]["selector"], *spread]
+        jitter = [each["labelSelector"] for each in template["spec"]["topologySpreadConstraints"]]
+        assert [selector] * 3 == [budget["spec"]["selector"], *jitter]
         found = [
             each["metadata"]["name"]
             for each in deployments

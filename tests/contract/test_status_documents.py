@@ -19,7 +19,7 @@ from backupjobwatch.errors import (
     AzureUnavailable,
     CredentialsNotFound,
     JobNotFound,
-    NotAsked,
+    PollDeferred,
     Throttled,
 )
 from tests.contract.markdown import plain, table
@@ -98,7 +98,7 @@ def examples() -> dict[str, list[Example]]:
             for trouble in (*troubles, AuthenticationFailed("m"))
         ],
         "suspended, not finished": [
-            (before, settle(edit(before, suspend=True), NotAsked("m"), NOW)) for before in (new, running)
+            (before, settle(edit(before, suspend=True), PollDeferred("m"), NOW)) for before in (new, running)
         ],
         "Completed; CompletedWithWarnings where accepted": [
             (new, done),
@@ -110,7 +110,7 @@ def examples() -> dict[str, list[Example]]:
             *((new, seen_as(status)) for status in ("Failed", "Cancelled", "CompletedWithWarnings")),
             (running, settle(running, job(status="InProgress"), AFTER_DEADLINE)),
             list(steps(new, JobNotFound("m")))[-1],
-            (new, settle(watch_body({"jobName": JOB_NAME}), NotAsked("m"), NOW)),
+            (new, settle(watch_body({"jobName": JOB_NAME}), PollDeferred("m"), NOW)),
         ],
         "target edited": [(done, body) for body in not_seen],
         "other fields edited": [
@@ -194,9 +194,9 @@ def test_rules_about_conditions(state: str) -> None:
         (JobNotFound("m"), {}, "True"),
         (AuthorizationFailed("m"), {}, "False"),
         (AzureUnavailable("m"), {}, "False"),
-        (NotAsked("m"), {}, "Unknown"),
+        (PollDeferred("m"), {}, "Unknown"),
         (job(), {"suspend": True}, "Unknown"),
-        *((kind("m"), {}, "Unknown" if kind is NotAsked else "False") for kind in NO_REQUEST),
+        *((kind("m"), {}, "Unknown" if kind is PollDeferred else "False") for kind in NO_REQUEST),
     ],
 )
 def test_reachable(observation: Job | AzureError, spec: Body, reachable: str) -> None:
@@ -223,11 +223,11 @@ def emitted() -> set[str]:
 def phases() -> dict[str, set[str]]:
     """Return the phases that each reason is seen with, in all that can happen to a new watch and to a running one."""
     both = (watch_body(), seen_as("InProgress"))
-    bodies = [settle(edit(body, suspend=True), NotAsked("m"), NOW) for body in both]
+    bodies = [settle(edit(body, suspend=True), PollDeferred("m"), NOW) for body in both]
     bodies += [settle(both[1], job(status="InProgress"), AFTER_DEADLINE)]
     bodies += [settle(both[0], waiting, NOW) for waiting in WAITING]
     bodies += [settle(both[0], OperationFailure(message="m"), NOW)]
-    bodies += [settle(watch_body({"jobName": JOB_NAME}), NotAsked("m"), NOW)]
+    bodies += [settle(watch_body({"jobName": JOB_NAME}), PollDeferred("m"), NOW)]
     for outcome in Outcome:
         for accepted in ("Failed", "Succeeded"):
             bodies.append(seen_as(outcome.value or "Paused", completedWithWarnings=accepted))

@@ -9,7 +9,7 @@ from backupjobwatch.observability.metrics.instruments import Metrics
 
 if TYPE_CHECKING:
     from backupjobwatch.arm.client import Reading
-    from backupjobwatch.arm.credentials import Tokens
+    from backupjobwatch.arm.credentials import TokenSource
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
     from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class BoundClient:
     """Asks as ArmClient does, always with the same tokens."""
 
-    def __init__(self, settings: Settings, tokens: Tokens, *, ca_file: str | None = None) -> None:
+    def __init__(self, settings: Settings, tokens: TokenSource, *, ca_file: str | None = None) -> None:
         self.arm = ArmClient(settings, Metrics(), ca_file=ca_file)
         self._tokens = tokens
 

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
-from backupjobwatch.kube.client import Store
-from backupjobwatch.kube.leader_election import Elector
+from backupjobwatch.kube.client import KubeClient
+from backupjobwatch.kube.leader_election import LeaderElector
 from backupjobwatch.settings import Settings
 from tests.support.operator import MovableLoop
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.support.kubernetes import KubernetesApi
 
-    Stand = Callable[..., Awaitable[Elector]]
+    Stand = Callable[..., Awaitable[LeaderElector]]
 
 LEASE: Final = ("operators", "backupjobwatch")
 READS: Final = "^GET .*/leases/backupjobwatch$"
@@ -36,10 +36,10 @@ async def candidates() -> AsyncIterator[Stand]:
     """Have candidates stand for election; each is closed at the end."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def stand(**options: Any) -> Elector:
-            store = await Store.connect()
-            stack.push_async_callback(store.close)
-            elector = Elector(Settings(lease_namespace=LEASE[0], **options), store)
+        async def stand(**options: Any) -> LeaderElector:
+            kube = await KubeClient.connect()
+            stack.push_async_callback(kube.close)
+            elector = LeaderElector(Settings(lease_namespace=LEASE[0], **options), kube)
             elector.start(nothing)
             stack.push_async_callback(elector.close)
             return elector
@@ -78,7 +78,7 @@ def spec(api: KubernetesApi) -> dict[str, Any]:
     return found
 
 
-async def stand_by(api: KubernetesApi, stand: Stand) -> Elector:
+async def stand_by(api: KubernetesApi, stand: Stand) -> LeaderElector:
     """Return a candidate that has seen that somebody holds the Lease."""
     api.leases.put(LEASE, **SOMEBODY)
     elector = await stand()

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from backupjobwatch.arm.credentials import Tokens
+    from backupjobwatch.arm.credentials import TokenSource
     from tests.support.kubernetes_traffic import Request
 
     OpenClient = Callable[..., BoundClient]
@@ -81,7 +81,9 @@ def open_client(sim: AzureSimulator) -> Iterator[OpenClient]:
     """Make a client of the simulator; it is closed, and its threads end, at the end of the test."""
     with contextlib.ExitStack() as stack:
 
-        def open_client(*, tokens: Tokens | None = None, ca_file: str | None = None, **options: Any) -> BoundClient:
+        def open_client(
+            *, tokens: TokenSource | None = None, ca_file: str | None = None, **options: Any
+        ) -> BoundClient:
             values = {"azure_endpoint": sim.url, "development": True, **options}
             client = BoundClient(Settings(**values), tokens or StaticToken(TOKEN), ca_file=ca_file)
             stack.callback(client.close)

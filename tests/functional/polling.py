@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.arm.credentials import StaticToken
-from backupjobwatch.arm.identities import Access
+from backupjobwatch.arm.identities import Credential
 from backupjobwatch.domain.jobs.latest_window import list_filter
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId
-from backupjobwatch.errors import NotAsked
+from backupjobwatch.errors import PollDeferred
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.builders import running_payload
 from tests.support.canary import TOKEN
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from demo.simulator import Vault
 
 TOKEN_A, TOKEN_B = f"a-{TOKEN}", f"b-{TOKEN}"
-A = Access(key="team-a/a/1", principal="team-a/a", tokens=StaticToken(TOKEN_A))
-B = Access(key="team-b/b/1", principal="team-b/b", tokens=StaticToken(TOKEN_B))
+A = Credential(key="team-a/a/1", principal="team-a/a", tokens=StaticToken(TOKEN_A))
+B = Credential(key="team-b/b/1", principal="team-b/b", tokens=StaticToken(TOKEN_B))
 VAULT_ID = VaultId(subscription_id=SUBSCRIPTION_ID, resource_group=RESOURCE_GROUP, name=VAULT)
 OTHER_SUBSCRIPTION = "11111111-5e1f-4000-8000-000000000000"
 LIST, GET = "/backupJobs$", "/backupJobs/"
@@ -43,33 +43,33 @@ def job_ids(vault: Vault, count: int) -> list[JobId]:
     return [JobId.parse(vault.set_job(name, running_payload())) for name in names]
 
 
-async def ask(poller: Poller, job_id: JobId, access: Access = A, seconds: float = 60) -> Job:
+async def ask(poller: Poller, job_id: JobId, access: Credential = A, seconds: float = 60) -> Job:
     return await poller.job(access, job_id, interval=timedelta(seconds=seconds))
 
 
-async def ask_all(poller: Poller, jobs: list[JobId]) -> list[Job | NotAsked]:
+async def ask_all(poller: Poller, jobs: list[JobId]) -> list[Job | PollDeferred]:
     """Ask for one job after the other; all is told at once, though it be that it is not one's turn."""
-    answers: list[Job | NotAsked] = []
+    answers: list[Job | PollDeferred] = []
     for job_id in jobs:
         try:
             answers.append(await ask(poller, job_id))
-        except NotAsked as error:
+        except PollDeferred as error:
             answers.append(error)
     return answers
 
 
-async def operation(poller: Poller, access: Access) -> Any:
+async def operation(poller: Poller, access: Credential) -> Any:
     operation_id = OperationId(vault=VAULT_ID, name="00000000-0000-4000-8000-0000000000aa")
     return await poller.operation(access, operation_id, interval=timedelta(seconds=10))
 
 
-async def window(poller: Poller, access: Access, seconds: float = 60) -> Any:
+async def window(poller: Poller, access: Credential, seconds: float = 60) -> Any:
     return await poller.jobs(
         access, VAULT_ID, filter_=list_filter(DAY, DAY + timedelta(1)), interval=timedelta(seconds=seconds)
     )
 
 
-async def one_job(poller: Poller, access: Access) -> Any:
+async def one_job(poller: Poller, access: Credential) -> Any:
     return await ask(poller, JobId(vault=VAULT_ID, name="00000000-0000-4000-8000-000000000000"), access)
 
 

@@ -154,7 +154,7 @@ def test_any_bytes(
     answer = Answer(status, pack(body), {**fields, **({"Content-Encoding": name} if name else {})})
     found = asker.ask(what, vault, answer)
     if isinstance(found, AzureError | Job | Waiting | OperationFailure):
-        check_status(settle(watch_body(), found, NOW, run=1))
+        check_status(settle(watch_body(), found, NOW, consecutive_failures=1))
     else:
         assert all(isinstance(each, Job if what == "list" else PinnedJob) for each in found)
     if isinstance(found, Job):

@@ -15,7 +15,7 @@ from backupjobwatch.domain.jobs.recovery_services import parse_job
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.transitions import needs_write
 from backupjobwatch.domain.status.verdict import counts
-from backupjobwatch.errors import AzureError, NotAsked
+from backupjobwatch.errors import AzureError, PollDeferred
 from tests.support.azure_errors import KINDS
 from tests.support.builders import (
     JOB_ID,
@@ -244,24 +244,31 @@ class Moment:
     before: dict[str, Any]
     after: dict[str, Any]
     observation: Job | AzureError
-    run: int
+    consecutive_failures: int
     now: datetime
     written: bool
 
 
 def replay(history: list[Act]) -> Iterator[Moment]:
     """Live through *history* as the operator does: runs are counted, and what is not worth a write is not written."""
-    body, now, run = watch_body(), NOW, 0
+    body, now, consecutive_failures = watch_body(), NOW, 0
     for act in history:
         now += act.wait
         before = edit(body, **act.fields)
         if act.requested is not None:
             before = request(before, act.requested)
         watch = Watch.from_body(before)
-        if not isinstance(act.observation, NotAsked):
-            run = run + 1 if counts(watch, act.observation) else 0
-        status = next_status(watch, act.observation, run=run, now=now)
+        if not isinstance(act.observation, PollDeferred):
+            consecutive_failures = consecutive_failures + 1 if counts(watch, act.observation) else 0
+        status = next_status(watch, act.observation, consecutive_failures=consecutive_failures, now=now)
         after = {**before, "status": status}
         written = needs_write(before["status"], status, heartbeat=HEARTBEAT)
-        yield Moment(before=before, after=after, observation=act.observation, run=run, now=now, written=written)
+        yield Moment(
+            before=before,
+            after=after,
+            observation=act.observation,
+            consecutive_failures=consecutive_failures,
+            now=now,
+            written=written,
+        )
         body = after if written else before

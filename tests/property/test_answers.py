@@ -84,7 +84,7 @@ def test_any_operation(answer: dict[str, Any]) -> None:
     try:
         found = read_operation(answer)
     except AzureError as error:
-        check_status(settle(BODY, error, NOW, run=1))
+        check_status(settle(BODY, error, NOW, consecutive_failures=1))
         return
     if isinstance(found, tuple):
         assert found

@@ -59,7 +59,7 @@ def test_same_answer_twice(history: list[Act]) -> None:
     """The same answer at the same time changes nothing, is not worth a write, and is not told again."""
     for moment in replay(history):
         watch = Watch.from_body(moment.after)
-        again = next_status(watch, moment.observation, run=moment.run, now=moment.now)
+        again = next_status(watch, moment.observation, consecutive_failures=moment.consecutive_failures, now=moment.now)
 
         assert again == moment.after["status"]
         assert not needs_write(moment.after["status"], again, heartbeat=HEARTBEAT)
@@ -84,7 +84,7 @@ def test_times_of_flips(history: list[Act]) -> None:
 def test_start(history: list[Act]) -> None:
     """The start of a target, once written, never moves; what Azure showed of the job is never forgotten within it."""
     for moment in replay(history):
-        before, after = Watch.from_body(moment.before).own_status, moment.after["status"]
+        before, after = Watch.from_body(moment.before).status_for_target, moment.after["status"]
         if "watchStartTime" in before:
             assert after["watchStartTime"] == before["watchStartTime"]
         if "job" in before and not isinstance(moment.observation, Job):

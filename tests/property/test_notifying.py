@@ -16,9 +16,9 @@ from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.status.cloud_event import cloud_event
 from backupjobwatch.domain.status.expiry import expiry
 from backupjobwatch.domain.status.next_status import next_status
-from backupjobwatch.domain.status.notifications import Settled, due
-from backupjobwatch.domain.status.transitions import describe_failures, needs_write
-from backupjobwatch.errors import NotAsked
+from backupjobwatch.domain.status.notifications import DeliveryResult, due
+from backupjobwatch.domain.status.transitions import needs_write, notification_failure_events
+from backupjobwatch.errors import PollDeferred
 from tests.property.oracles import check_status
 from tests.property.strategies import HEARTBEAT, Act, histories, json_values, replay, texts
 
@@ -47,9 +47,11 @@ entries = st.lists(
 anything = st.one_of(entries, json_values)
 
 
-def _settled(watch: Watch, failure: str | None, moment: Any, *, retrying: bool = False) -> tuple[Settled, ...]:
+def _deliveries(
+    watch: Watch, failure: str | None, moment: Any, *, retrying: bool = False
+) -> tuple[DeliveryResult, ...]:
     return tuple(
-        Settled(
+        DeliveryResult(
             name=notice.notify.name,
             id=notice.id,
             phase=notice.phase,
@@ -76,17 +78,23 @@ def test_settled_once(history: list[Act], notify: object, failure: str | None) -
         if watch.target != body["status"]["target"]:
             assert due(watch) == ()  # a spec that makes no sense is a target as a whole
             continue
-        settled = _settled(watch, failure, moment)
-        status = next_status(watch, NotAsked("x"), run=moment.run, now=moment.now, settled=settled)
+        deliveries = _deliveries(watch, failure, moment)
+        status = next_status(
+            watch,
+            PollDeferred("x"),
+            consecutive_failures=moment.consecutive_failures,
+            now=moment.now,
+            deliveries=deliveries,
+        )
         after = Watch.from_body({**body, "status": status})
         check_status({**body, "status": status})
-        assert not settled or needs_write(watch.status, status, heartbeat=HEARTBEAT)
-        assert len(status.get("notifications", ())) == len(settled)
-        assert len(describe_failures(watch, status)) == (len(settled) if failure is not None else 0)
+        assert not deliveries or needs_write(watch.status, status, heartbeat=HEARTBEAT)
+        assert len(status.get("notifications", ())) == len(deliveries)
+        assert len(notification_failure_events(watch, status)) == (len(deliveries) if failure is not None else 0)
         if watch.finished:
             assert due(after) == ()
             assert _without(status) == _without(body["status"])
-            again = next_status(after, NotAsked("x"), run=0, now=moment.now, settled=settled)
+            again = next_status(after, PollDeferred("x"), consecutive_failures=0, now=moment.now, deliveries=deliveries)
             assert again == status
 
 
@@ -100,15 +108,21 @@ def test_retrying_once(history: list[Act], notify: object, failure: str, later: 
         watch = Watch.from_body(body)
         if watch.target != body["status"]["target"] or not watch.finished:
             continue
-        retried = _settled(watch, failure, moment, retrying=True)
-        status = next_status(watch, NotAsked("x"), run=0, now=moment.now, settled=retried)
+        retried = _deliveries(watch, failure, moment, retrying=True)
+        status = next_status(watch, PollDeferred("x"), consecutive_failures=0, now=moment.now, deliveries=retried)
         after = Watch.from_body({**body, "status": status})
         check_status({**body, "status": status})
         assert due(after) == due(watch)
         assert _without(status) == _without(body["status"])
-        assert len(describe_failures(watch, status)) == len(retried)
+        assert len(notification_failure_events(watch, status)) == len(retried)
         now = moment.now + later
-        again = next_status(after, NotAsked("x"), run=0, now=now, settled=[replace(each, time=now) for each in retried])
+        again = next_status(
+            after,
+            PollDeferred("x"),
+            consecutive_failures=0,
+            now=now,
+            deliveries=[replace(each, time=now) for each in retried],
+        )
         assert again == status
 
 
@@ -129,7 +143,7 @@ def test_anything(history: list[Act], notify: object, told: object, seconds: obj
             for headers, content in (cloud_event(watch, notice).structured(), cloud_event(watch, notice).binary()):
                 assert all(value.isascii() and value.isprintable() for value in headers.values())
                 content.decode()
-        next_status(watch, moment.observation, run=moment.run, now=moment.now)
+        next_status(watch, moment.observation, consecutive_failures=moment.consecutive_failures, now=moment.now)
         assert expiry(watch) is None or (not notices and watch.finished)
 
 
@@ -153,8 +167,17 @@ def test_gate(history: list[Act], notify: list[dict[str, Any]]) -> None:
             continue
         later = moment.now + timedelta()
         status = next_status(
-            watch, moment.observation, run=moment.run, now=later, settled=_settled(watch, None, moment)
+            watch,
+            moment.observation,
+            consecutive_failures=moment.consecutive_failures,
+            now=later,
+            deliveries=_deliveries(watch, None, moment),
         )
-        plain = next_status(Watch.from_body(moment.before), moment.observation, run=moment.run, now=later)
+        plain = next_status(
+            Watch.from_body(moment.before),
+            moment.observation,
+            consecutive_failures=moment.consecutive_failures,
+            now=later,
+        )
         if "too large" not in status["message"]:
             assert _without(status) == _without(plain)

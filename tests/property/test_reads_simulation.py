@@ -14,8 +14,8 @@ from typing import Final
 import pytest
 
 from backupjobwatch.domain.jobs.resource_ids import JobId, VaultId
-from backupjobwatch.domain.polling.read_planner import Decision, Reads
-from backupjobwatch.domain.polling.token_bucket import Budget
+from backupjobwatch.domain.polling.read_planner import Decision, ReadPlanner
+from backupjobwatch.domain.polling.token_bucket import TokenBucket
 from tests.support.builders import RESOURCE_GROUP, SUBSCRIPTION, job, running_job
 
 EVERY: Final = 30.0
@@ -69,7 +69,7 @@ class Simulation:
     served: int = 0
     """How often he was."""
     vaults: list[Vault] = field(default_factory=list)
-    reads: list[float] = field(default_factory=list)
+    planner: list[float] = field(default_factory=list)
     """When each page was read."""
     asked: int = 0
     """What one GET per watch and tick would be."""
@@ -80,7 +80,7 @@ class Simulation:
 
     def run(self) -> Simulation:
         randomly = random.Random(5)
-        reads = Reads(budget=Budget(rate=self.rate, burst=BURST), heartbeat=300)
+        planner = ReadPlanner(budget=TokenBucket(rate=self.rate, burst=BURST), heartbeat=300)
         numbers = count()
         agenda: list[tuple[float, int, Vault, JobId, float]] = []
         for number, size in enumerate(self.sizes):
@@ -95,50 +95,50 @@ class Simulation:
         while agenda:
             now, order, vault, job_id, end = agenda[0]
             assert now < STARTED + self.hours * HOUR + 1800, "some jobs' ends are never seen"
-            if end in vault.seen or self._tick(reads, vault, job_id, end, now):
+            if end in vault.seen or self._tick(planner, vault, job_id, end, now):
                 heapq.heappop(agenda)
             else:
                 heapq.heapreplace(agenda, (now + EVERY, order, vault, job_id, end))
         return self
 
-    def _tick(self, reads: Reads, vault: Vault, job_id: JobId, end: float, now: float) -> bool:
+    def _tick(self, planner: ReadPlanner, vault: Vault, job_id: JobId, end: float, now: float) -> bool:
         """Ask for a job once, as ``poller.Poller.job`` does; tell whether it was seen to have ended."""
         self.asked += 1
         while self._others < (now - STARTED) * self.others:
             at = STARTED + self._others / self.others
             self._others += 1
-            if reads.has_turn(self._others % (self.others * EVERY), interval=EVERY, now=at):
+            if planner.has_turn(self._others % (self.others * EVERY), interval=EVERY, now=at):
                 self.served += 1
-                self.reads.append(at)
-        decision = reads.ask(job_id, interval=EVERY, now=now)
+                self.planner.append(at)
+        decision = planner.ask(job_id, interval=EVERY, now=now)
         if decision is Decision.LIST:
             running = vault.running(now)
             pages = max(-(-len(running) // PAGE), 1)
-            if self._read(reads, "list", pages, now):
-                news = reads.listed(vault.id, [(each, RUNNING) for each in running], pages=pages, now=now)
-                for each in news - {job_id}:  # as ``roster.Roster.hear`` does
-                    self._tick(reads, vault, each, vault.ends[vault.jobs.index(each)], now)
-                decision = reads.ask(job_id, interval=EVERY, now=now)
-        if decision is not Decision.GET or not self._read(reads, "job", 1, now):
+            if self._read(planner, "list", pages, now):
+                news = planner.listed(vault.id, [(each, RUNNING) for each in running], pages=pages, now=now)
+                for each in news - {job_id}:  # as ``Controller.on_jobs_changed`` does
+                    self._tick(planner, vault, each, vault.ends[vault.jobs.index(each)], now)
+                decision = planner.ask(job_id, interval=EVERY, now=now)
+        if decision is not Decision.GET or not self._read(planner, "job", 1, now):
             return False
-        reads.got(job_id, ENDED if now >= end else RUNNING, now=now)
+        planner.got(job_id, ENDED if now >= end else RUNNING, now=now)
         if now >= end:
             vault.seen[end] = now - end
         return now >= end
 
-    def _read(self, reads: Reads, kind: str, pages: int, now: float) -> bool:
-        self.reads += [now] * pages
+    def _read(self, planner: ReadPlanner, kind: str, pages: int, now: float) -> bool:
+        self.planner += [now] * pages
         if now >= self.stop_at:
             self.stop_at = float("inf")
-            reads.budget.stop(now, STOP)
+            planner.budget.stop(now, STOP)
             return False
         if kind == "job":
             self.quota += (now - self._filled) * self.refill - 1
             self._filled = now
-            reads.budget.learn(kind, int(min(max(self.quota, 0), 10**6)), now)
+            planner.budget.learn(kind, int(min(max(self.quota, 0), 10**6)), now)
             if self.quota < 0:
                 self.refused += 1
-                reads.budget.stop(now, 17)
+                planner.budget.stop(now, 17)
                 return False
         return True
 
@@ -158,7 +158,7 @@ def many() -> Simulation:
 
 def most_reads(simulation: Simulation) -> float:
     """How far the reads came to exceed rate * time + burst, at any time."""
-    times = enumerate(simulation.reads, start=1)
+    times = enumerate(simulation.planner, start=1)
     return max(made - (now - STARTED) * simulation.rate - BURST for made, now in times)
 
 
@@ -172,7 +172,7 @@ def test_reads_are_few() -> None:
     simulation = many()
 
     assert simulation.asked > 590_000
-    assert len(simulation.reads) < 0.022 * simulation.asked
+    assert len(simulation.planner) < 0.022 * simulation.asked
 
 
 def test_every_end_is_seen() -> None:
@@ -223,15 +223,15 @@ def test_operations_and_searches_take_not_all(sizes: list[int], others: int) -> 
     assert most_reads(simulation) <= 0
     assert simulation.percentile(0.5) <= 5 * EVERY
     assert simulation.percentile(1.0) <= 15 * EVERY
-    assert simulation.served >= len(simulation.reads) / 3
+    assert simulation.served >= len(simulation.planner) / 3
 
 
 def test_a_stop() -> None:
     """While Azure wants no requests for ten minutes there is none; after it all that ended meanwhile is seen."""
     stop = STARTED + 1800
     simulation = Simulation(sizes=[1, 150, 150, 150], hours=1.2, stop_at=stop).run()
-    refused = next(now for now in simulation.reads if now >= stop)
-    after = [now for now in simulation.reads if now > refused]
+    refused = next(now for now in simulation.planner if now >= stop)
+    after = [now for now in simulation.planner if now > refused]
 
     assert min(after) >= refused + STOP
     assert most_reads(simulation) <= 0

@@ -14,7 +14,7 @@ from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.observations import JobSet, Observation, PinnedJob
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.transitions import needs_write
-from backupjobwatch.errors import AzureError, NotAsked
+from backupjobwatch.errors import AzureError, PollDeferred
 from tests.property.oracles import check_status
 from tests.property.strategies import HEARTBEAT
 from tests.support.azure_errors import KINDS
@@ -112,12 +112,12 @@ def test_gate(world: World, turns: list[Turn], warnings: str) -> None:
         now += turn.wait
         before = edit(body, suspend=turn.suspend)
         watch = Watch.from_body(before)
-        observation, pins = (NotAsked("x"), ()) if turn.suspend else _observe(watch, world, turn)
-        status = next_status(watch, observation, run=0, now=now, pinned=pins)
+        observation, pins = (PollDeferred("x"), ()) if turn.suspend else _observe(watch, world, turn)
+        status = next_status(watch, observation, consecutive_failures=0, now=now, pinned=pins)
         after: dict[str, Any] = {**before, "status": status}
         check_status(after)
 
-        again = next_status(Watch.from_body(after), observation, run=0, now=now, pinned=pins)
+        again = next_status(Watch.from_body(after), observation, consecutive_failures=0, now=now, pinned=pins)
         assert again == status
         assert not needs_write(status, again, heartbeat=HEARTBEAT)
         assert Watch.from_body(after).pinned in ((), world.pins)

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from backupjobwatch.controller.reconciler import Step, _calm
+from backupjobwatch.controller.reconciler import ReconcileResult, _calm
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs import text as module
 from backupjobwatch.domain.jobs.job import Job
 from backupjobwatch.domain.jobs.recovery_services import parse_job
-from backupjobwatch.domain.jobs.text import CUT, clean
+from backupjobwatch.domain.jobs.text import CUT, sanitize
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.transitions import needs_write
-from backupjobwatch.domain.status.verdict import TroubleRun, deadline
+from backupjobwatch.domain.status.verdict import ConsecutiveFailures, deadline
 from backupjobwatch.errors import InvalidSpec
 from tests.property.strategies import SECRETS, Act, histories, payloads, replay, texts
 from tests.support.builders import edit, request, running_payload
@@ -54,11 +54,15 @@ def test_calm_hides_no_write(
         spec = watch.parsed_spec
         if not isinstance(job, Job) or isinstance(spec, InvalidSpec) or spec.suspend or watch.finished:
             continue  # else Azure is not asked
-        status = next_status(watch, job, run=0, now=moment.now)
+        status = next_status(watch, job, consecutive_failures=0, now=moment.now)
         if needs_write(watch.status, status, heartbeat=heartbeat):
             continue
         calm = _calm(
-            watch, Step(watch=watch, observation=job, run=TroubleRun(), deadline=deadline(watch, spec)), heartbeat
+            watch,
+            ReconcileResult(
+                watch=watch, observation=job, consecutive_failures=ConsecutiveFailures(), deadline=deadline(watch, spec)
+            ),
+            heartbeat,
         )
         assert calm is not None
         left = max(calm.until - moment.now, timedelta())
@@ -73,7 +77,7 @@ def test_calm_hides_no_write(
             now = moment.now + wait
             if calm.covers(watch, later, now):
                 event("covered")
-                status = next_status(watch, later, run=0, now=now)
+                status = next_status(watch, later, consecutive_failures=0, now=now)
                 assert not needs_write(watch.status, status, heartbeat=heartbeat)
             else:
                 assert now >= calm.until
@@ -85,9 +89,13 @@ def test_calm_ends_with_any_change(history: list[Act], other: Job) -> None:
     """Another answer, an edit or a request, each of which makes another resourceVersion, is more than looked at."""
     for moment in replay(history):
         job, watch = moment.observation, Watch.from_body(moment.after)
-        if not isinstance(job, Job) or watch.settled:
+        if not isinstance(job, Job) or watch.is_idle:
             continue
-        calm = _calm(watch, Step(watch=watch, observation=job, run=TroubleRun()), timedelta(hours=1))
+        calm = _calm(
+            watch,
+            ReconcileResult(watch=watch, observation=job, consecutive_failures=ConsecutiveFailures()),
+            timedelta(hours=1),
+        )
         assert calm is not None
         assert calm.covers(watch, job, moment.now)
         assert calm.covers(watch, other, moment.now) is (other.steady == job.steady)
@@ -100,7 +108,7 @@ def test_calm_ends_with_any_change(history: list[Act], other: Job) -> None:
 @given(_lines, st.integers(1, 300))
 def test_clean_takes_no_shorter_way(text: str, limit: int) -> None:
     """A text in which nothing seems to be amiss comes out as it does where all is looked for."""
-    assert clean(text, limit) == _thoroughly_clean(text, limit)
+    assert sanitize(text, limit) == _thoroughly_clean(text, limit)
 
 
 def _thoroughly_clean(text: str, limit: int) -> str:

@@ -15,11 +15,11 @@ from backupjobwatch.domain.jobs.durations import format_duration, parse_duration
 from backupjobwatch.domain.jobs.job import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS
 from backupjobwatch.domain.jobs.recovery_services import parse_job
 from backupjobwatch.domain.jobs.resource_ids import JobId, fold_case
-from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import format_time, parse_time
-from backupjobwatch.domain.polling.schedule import MAX_BACKOFF, backoff, spread
+from backupjobwatch.domain.polling.schedule import MAX_BACKOFF, backoff, jitter
 from backupjobwatch.domain.status.next_status import next_status
-from backupjobwatch.errors import InvalidSpec, NotAsked
+from backupjobwatch.errors import InvalidSpec, PollDeferred
 from tests.property.oracles import check_schema
 from tests.property.strategies import json_objects, json_values, payloads, texts
 from tests.support.builders import CRD_DEFAULTS, JOB_ID, NOW, RESOURCE_GROUP, running_job, settle, watch_body
@@ -127,11 +127,11 @@ def test_times_and_durations_of_anything(value: Any) -> None:
 @given(st.one_of(texts, st.text(st.characters())), st.integers(1, 300))
 def test_clean(text: str, limit: int) -> None:
     """A cleaned text is printable, one line, within its limit, and stays as it is when it is cleaned again."""
-    cleaned = clean(text, limit)
+    cleaned = sanitize(text, limit)
 
     assert cleaned.isprintable()
     assert len(cleaned) <= limit
-    assert clean(cleaned, limit) == cleaned
+    assert sanitize(cleaned, limit) == cleaned
     cleaned.encode()
 
 
@@ -156,7 +156,7 @@ def test_any_spec(spec: dict[str, Any]) -> None:
         parse_spec(spec)
     except InvalidSpec as error:
         assert str(error).startswith("spec")  # noqa: PT017
-    check_schema(next_status(Watch.from_body(watch_body(spec)), running_job(), run=0, now=NOW))
+    check_schema(next_status(Watch.from_body(watch_body(spec)), running_job(), consecutive_failures=0, now=NOW))
 
 
 @QUICK
@@ -175,7 +175,7 @@ def test_any_part_of_a_status(missing: set[str]) -> None:
     body = settle(watch_body(), running_job(), NOW)
     for name in missing:
         del body["status"][name]
-    for observation in (running_job(), NotAsked("x")):
+    for observation in (running_job(), PollDeferred("x")):
         check_schema(settle(body, observation, NOW)["status"])
 
 
@@ -185,6 +185,6 @@ def test_schedule(seed: str, failures: int, seconds: int) -> None:
     """Waits are bounded, and the same for the same seed."""
     interval = timedelta(seconds=seconds)
 
-    assert timedelta() <= spread(seed, interval) <= interval
+    assert timedelta() <= jitter(seed, interval) <= interval
     assert timedelta() <= backoff(failures, interval, seed) <= MAX_BACKOFF * 1.1
     assert backoff(failures, interval, seed) == backoff(failures, interval, seed)

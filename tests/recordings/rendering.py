@@ -86,14 +86,14 @@ def _operation(recording: Recording) -> Iterator[Rendered]:
             observation = found
     except AzureError as error:
         observation = error
-    yield _settled(recording, settle(body, observation, now, run=1, pinned=pinned))
+    yield _settled(recording, settle(body, observation, now, consecutive_failures=1, pinned=pinned))
 
 
 def _error(recording: Recording) -> Iterator[Rendered]:
     try:
         read_object(recording.answer, now=_EPOCH)
     except AzureError as error:
-        yield _settled(recording, settle(watch_body(), error, _EPOCH, run=1))
+        yield _settled(recording, settle(watch_body(), error, _EPOCH, consecutive_failures=1))
     else:
         raise AssertionError("the answer was not read as an error")
 

@@ -183,11 +183,13 @@ def settle(
     body: Mapping[str, Any],
     observation: Observation,
     now: datetime,
-    run: int = 0,
+    consecutive_failures: int = 0,
     pinned: Sequence[PinnedJob] = (),
 ) -> dict[str, Any]:
     """Return *body* after one step, with the new status written as the API server would."""
-    status = next_status(Watch.from_body(body), observation, run=run, now=now, pinned=pinned)
+    status = next_status(
+        Watch.from_body(body), observation, consecutive_failures=consecutive_failures, now=now, pinned=pinned
+    )
     version = str(int(body["metadata"]["resourceVersion"]) + 1)
     return {**body, "metadata": {**body["metadata"], "resourceVersion": version}, "status": copy.deepcopy(status)}
 

@@ -37,7 +37,7 @@ class Leases:
 
     def put(self, key: Key, **spec: Any) -> None:
         """Have one with this *spec*, as somebody else leaves it."""
-        self._store(key, {"metadata": {}, **self._objects.get(key, {}), "spec": spec})
+        self._kube(key, {"metadata": {}, **self._objects.get(key, {}), "spec": spec})
 
     def delete(self, key: Key) -> None:
         """Delete one."""
@@ -62,16 +62,16 @@ class Leases:
         if key in self._objects:
             raise Refused(409, "AlreadyExists", f'leases.coordination.k8s.io "{key[1]}" already exists')
         assert "resourceVersion" not in body["metadata"], body
-        return self._store(key, _checked(body, key))
+        return self._kube(key, _checked(body, key))
 
     def _replace(self, key: Key, body: dict[str, Any]) -> dict[str, Any]:
         before = self.get(key)["metadata"]
         if body["metadata"]["resourceVersion"] != before["resourceVersion"]:
             raise Refused(409, "Conflict", "the object has been modified; please apply your changes to the latest")
         assert body["metadata"]["uid"] == before["uid"]
-        return self._store(key, _checked(body, key))
+        return self._kube(key, _checked(body, key))
 
-    def _store(self, key: Key, body: dict[str, Any]) -> dict[str, Any]:
+    def _kube(self, key: Key, body: dict[str, Any]) -> dict[str, Any]:
         self._version += 1
         metadata = {"uid": str(uuid.uuid4()), **body["metadata"], "namespace": key[0], "name": key[1]}
         metadata["resourceVersion"] = str(self._version)

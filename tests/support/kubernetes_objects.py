@@ -165,13 +165,13 @@ class Objects:
         self._schema.fill_in(body)
         if checked:
             self._schema.check(body)
-        self._store(key, "ADDED", None, body, part="object")
+        self._kube(key, "ADDED", None, body, part="object")
 
     def plant(self, key: Key, body: Mapping[str, Any]) -> str:
         """Put in an object as it is, whatever it is, under a uid of its own; return that."""
         uid = str(uuid.uuid4())
         planted = {**copy.deepcopy(dict(body)), "metadata": {**body["metadata"], "uid": uid}}
-        self._store(key, "ADDED", None, planted, part="object")
+        self._kube(key, "ADDED", None, planted, part="object")
         return uid
 
     def edit(self, key: Key, spec: Mapping[str, Any], annotations: Mapping[str, str | None]) -> None:
@@ -183,7 +183,7 @@ class Objects:
         self._schema.fill_in(after)
         self._schema.check(after)
         after["metadata"]["generation"] += after["spec"] != before["spec"]
-        self._store(key, "MODIFIED", before, after, part="object")
+        self._kube(key, "MODIFIED", before, after, part="object")
 
     def put_status(self, key: Key, body: Mapping[str, Any]) -> dict[str, Any]:
         """Replace the status, and nothing else; 404, 409, 422."""
@@ -199,7 +199,7 @@ class Objects:
         self._schema.fill_in(after)
         # What the CRD let in once does not stop the status from being written: the server ratchets.
         self._schema.check({**after, "spec": {}})
-        self._store(key, "MODIFIED", before, after, part="status")
+        self._kube(key, "MODIFIED", before, after, part="status")
         return self.get(key)
 
     def delete(self, key: Key, preconditions: Mapping[str, str] | None = None) -> None:
@@ -215,7 +215,7 @@ class Objects:
                 "deletionTimestamp": _now(),
                 "deletionGracePeriodSeconds": 0,
             }
-            self._store(key, "MODIFIED", before, {**before, "metadata": metadata}, part="object")
+            self._kube(key, "MODIFIED", before, {**before, "metadata": metadata}, part="object")
             return
         del self._watches[key]
         self._note("DELETED", before, before, part="object")
@@ -232,7 +232,7 @@ class Objects:
         """List the history after a version."""
         return [change for change in self.history if change.version > since]
 
-    def _store(
+    def _kube(
         self,
         key: Key,
         event: EventType,

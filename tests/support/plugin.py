@@ -197,7 +197,7 @@ class Written:
         job_id = body["spec"]["jobResourceId"]
         job |= {"id": job_id, "name": job_id.rsplit("/", 1)[1]}
         job["properties"] |= properties
-        status = next_status(Watch.from_body(body), parse_job(job), run=0, now=datetime.now(UTC))
+        status = next_status(Watch.from_body(body), parse_job(job), consecutive_failures=0, now=datetime.now(UTC))
         return self._done("PUT", f"{path_of(self.namespace, name)}/status", {**body, "status": status})
 
     def edit(self, name: str, **spec: Any) -> dict[str, Any]:

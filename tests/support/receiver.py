@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cloudevents.core.base import BaseCloudEvent
 
-Step = int | str | tuple[int, str]
+ReconcileResult = int | str | tuple[int, str]
 """How a request is answered: a status, one with Retry-After, ``hang``, ``reset``, ``endless``, or where to redirect to."""
 PATIENCE: Final = 60.0
 
@@ -69,9 +69,9 @@ class Receiver:
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.deliveries: list[Delivery] = []
-        self.then: Step = 200
+        self.then: ReconcileResult = 200
         """How requests are answered once the steps are used up."""
-        self._steps: list[Step] = []
+        self._steps: list[ReconcileResult] = []
         self._tls = tls
         self._port = port
         self._released = asyncio.Event()
@@ -100,7 +100,7 @@ class Receiver:
         """The port that it listens on."""
         return self._port
 
-    def answer(self, *steps: Step) -> None:
+    def answer(self, *steps: ReconcileResult) -> None:
         """Answer the next requests so."""
         self._steps.extend(steps)
 
@@ -145,7 +145,7 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def running_receiver(*steps: Step, port: int = 0) -> Iterator[Receiver]:
+def running_receiver(*steps: ReconcileResult, port: int = 0) -> Iterator[Receiver]:
     """Run a receiver in a thread of its own, for tests that block."""
     receiver = Receiver(port=port)
     receiver.answer(*steps)

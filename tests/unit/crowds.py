@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.domain.jobs.resource_ids import JobId, VaultId
-from backupjobwatch.domain.polling.read_planner import Decision, Reads
-from backupjobwatch.domain.polling.token_bucket import Budget
+from backupjobwatch.domain.polling.read_planner import Decision, ReadPlanner
+from backupjobwatch.domain.polling.token_bucket import TokenBucket
 from tests.support.builders import RESOURCE_GROUP, SUBSCRIPTION, running_job
 
 if TYPE_CHECKING:
@@ -33,17 +33,17 @@ LISTED = replace(RUNNING, partial=True)
 """The same, as an entry of a list."""
 
 
-def reads(rate: float = 2.0, burst: float = 20) -> Reads:
-    return Reads(budget=Budget(rate=rate, burst=burst), heartbeat=HEARTBEAT)
+def planner(rate: float = 2.0, burst: float = 20) -> ReadPlanner:
+    return ReadPlanner(budget=TokenBucket(rate=rate, burst=burst), heartbeat=HEARTBEAT)
 
 
-def asked(given: Reads, ids: list[JobId], now: float, interval: float = EVERY) -> list[Decision | Job]:
+def asked(given: ReadPlanner, ids: list[JobId], now: float, interval: float = EVERY) -> list[Decision | Job]:
     return [given.ask(each, interval=interval, now=now) for each in ids]
 
 
-def crowd(**more: Any) -> Reads:
+def crowd(**more: Any) -> ReadPlanner:
     """Many watches, known and listed as running, with a full bucket at 1000."""
-    given = reads(**more)
+    given = planner(**more)
     asked(given, IDS, 970)
     assert given.crowded
     given.listed(vault(), [(each, LISTED) for each in IDS], pages=1, now=1000)

@@ -8,7 +8,7 @@ from typing import Any
 from backupjobwatch import errors
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.status.next_status import next_status
-from backupjobwatch.domain.status.notifications import Settled, due
+from backupjobwatch.domain.status.notifications import DeliveryResult, due
 from tests.support.builders import JOB_ID, NOW, watch_body
 
 ALL = ["Running", "Succeeded", "Failed"]
@@ -30,10 +30,10 @@ def due_of(body: dict[str, Any]) -> list[tuple[str, str]]:
 
 def settled_of(
     body: dict[str, Any], *names: str, failure: str | None = None, retrying: bool = False
-) -> tuple[Settled, ...]:
+) -> tuple[DeliveryResult, ...]:
     notices = {notice.notify.name: notice for notice in due(Watch.from_body(body))}
     return tuple(
-        Settled(
+        DeliveryResult(
             name=name, id=notices[name].id, phase=notices[name].phase, time=LATER, failure=failure, retrying=retrying
         )
         for name in names
@@ -45,7 +45,7 @@ def states_of(body: dict[str, Any]) -> list[tuple[str, str, str | None]]:
     return [(entry["name"], entry["state"], entry.get("message")) for entry in entries]
 
 
-def written(body: dict[str, Any], *settled: Settled, observation: Any = None) -> dict[str, Any]:
-    observed = errors.NotAsked("x") if observation is None else observation
-    status = next_status(Watch.from_body(body), observed, run=0, now=LATER, settled=settled)
+def written(body: dict[str, Any], *deliveries: DeliveryResult, observation: Any = None) -> dict[str, Any]:
+    observed = errors.PollDeferred("x") if observation is None else observation
+    status = next_status(Watch.from_body(body), observed, consecutive_failures=0, now=LATER, deliveries=deliveries)
     return {**body, "status": status}

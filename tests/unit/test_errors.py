@@ -12,7 +12,7 @@ from tests.support.azure_errors import KINDS
 
 AZURE_ERRORS = [
     # class, reason, reason when grace is over, grace, answered
-    (errors.NotAsked, "Throttled", "Throttled", Grace.NEVER, False),
+    (errors.PollDeferred, "Throttled", "Throttled", Grace.NEVER, False),
     (errors.JobNotFound, "JobNotVisible", "JobNotFound", Grace.ALWAYS, True),
     (errors.VaultNotFound, "VaultNotFound", "VaultNotFound", Grace.ALWAYS, True),
     (errors.OperationWithoutJob, "OperationWithoutJob", "OperationWithoutJob", Grace.ALWAYS, True),
@@ -66,8 +66,8 @@ def test_one_root() -> None:
     assert all(issubclass(kind, errors.BackupJobWatchError) for kind in kinds)
     assert not issubclass(errors.InvalidSpec, AzureError)
     assert not issubclass(errors.Conflict, AzureError)
-    assert set(errors.StoreError.__subclasses__()) == {
-        errors.Conflict, errors.ObjectGone, errors.Forbidden, errors.StoreUnavailable
+    assert set(errors.KubeError.__subclasses__()) == {
+        errors.Conflict, errors.ObjectNotFound, errors.Forbidden, errors.KubeUnavailable
     }  # fmt: skip
 
 

@@ -43,7 +43,7 @@ from backupjobwatch.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backupjobwatch.arm.credentials import Tokens
+    from backupjobwatch.arm.credentials import TokenSource
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
     from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId
@@ -82,11 +82,11 @@ class ArmClient:
             VaultKind.BACKUP_VAULT: {"api-version": settings.azure_data_protection_api_version},
         }
         self._transport = Transport(settings, ca_file=ca_file)
-        self._pauses: WeakKeyDictionary[Tokens, dict[str, float]] = WeakKeyDictionary()
+        self._pauses: WeakKeyDictionary[TokenSource, dict[str, float]] = WeakKeyDictionary()
         """When Azure accepts requests again, by identity and subscription."""
         self._threads = ThreadPoolExecutor(settings.azure_connections, thread_name_prefix="azure")
 
-    async def get_job(self, tokens: Tokens, job_id: JobId) -> Reading[Job]:
+    async def get_job(self, tokens: TokenSource, job_id: JobId) -> Reading[Job]:
         """Ask for one job."""
 
         def read() -> Reading[Job]:
@@ -97,7 +97,7 @@ class ArmClient:
         return await self._in_thread(read)
 
     async def get_operation(
-        self, tokens: Tokens, operation_id: OperationId
+        self, tokens: TokenSource, operation_id: OperationId
     ) -> Reading[tuple[PinnedJob, ...] | Waiting | OperationFailure]:
         """Ask what became of an operation."""
 
@@ -108,15 +108,15 @@ class ArmClient:
 
         return await self._in_thread(read)
 
-    async def list_jobs(self, tokens: Tokens, vault: VaultId, *, filter_: str) -> Reading[tuple[Job, ...]]:
+    async def list_jobs(self, tokens: TokenSource, vault: VaultId, *, filter_: str) -> Reading[tuple[Job, ...]]:
         """List a vault's jobs, all pages of them. Backup vaults know no filter, and list everything."""
         return await self._in_thread(lambda: self._list_jobs(tokens, vault, filter_))
 
-    async def get_token(self, tokens: Tokens) -> None:
+    async def get_token(self, tokens: TokenSource) -> None:
         """Find out whether a token can be had."""
         await self._in_thread(lambda: self._token(tokens))
 
-    async def check(self, tokens: Tokens) -> None:
+    async def check(self, tokens: TokenSource) -> None:
         """Make a request that needs no permission, and raise AzureError unless ARM accepts the token."""
 
         def read() -> None:
@@ -141,7 +141,7 @@ class ArmClient:
     def _query(self, vault: VaultId, **more: str) -> str:
         return urlencode({**self._queries[vault.kind], **more}, quote_via=quote)
 
-    def _list_jobs(self, tokens: Tokens, vault: VaultId, filter_: str) -> Reading[tuple[Job, ...]]:
+    def _list_jobs(self, tokens: TokenSource, vault: VaultId, filter_: str) -> Reading[tuple[Job, ...]]:
         has_filter = vault.kind is VaultKind.RECOVERY_SERVICES
         path, query = vault.jobs_url_path, self._query(vault, **({"$filter": filter_} if has_filter else {}))
         jobs: list[Job] = []
@@ -164,7 +164,7 @@ class ArmClient:
             error.pages = max(len(visited) - 1, 0)
             raise
 
-    def _get(self, operation: str, tokens: Tokens, path: str, query: str) -> Answer:
+    def _get(self, operation: str, tokens: TokenSource, path: str, query: str) -> Answer:
         answer = self._send(operation, tokens, path, query, self._token(tokens))
         if answer.status == HTTPStatus.UNAUTHORIZED and answer.is_from_azure:
             # Expired between two clocks, revoked, or challenged (continuous access evaluation): once, not in a loop.
@@ -174,19 +174,19 @@ class ArmClient:
             answer = self._send(operation, tokens, path, query, token)
         return answer
 
-    def _await_pause(self, tokens: Tokens, path: str) -> None:
+    def _await_pause(self, tokens: TokenSource, path: str) -> None:
         """Refuse a request during a pause that began after the caller was admitted, such as a retry or a next page."""
         left = self._pauses.get(tokens, {}).get(_subscription(path), 0.0) - self._clock()
         if left > 0:
             wait = timedelta(seconds=left)
             raise Throttled("Azure refuses requests until its Retry-After is over.", retry_after=wait)
 
-    def _note_pause(self, tokens: Tokens, path: str, answer: Answer) -> None:
+    def _note_pause(self, tokens: TokenSource, path: str, answer: Answer) -> None:
         if wait := pause_after(answer, now=datetime.now(UTC)):
             until = self._clock() + wait.total_seconds()
             self._pauses.setdefault(tokens, {})[_subscription(path)] = until
 
-    def _token(self, tokens: Tokens, *, claims: str | None = None, renewed: bool = False) -> str:
+    def _token(self, tokens: TokenSource, *, claims: str | None = None, renewed: bool = False) -> str:
         started = time.monotonic()
         with noting_status() as status:
             unreachable = False
@@ -200,7 +200,7 @@ class ArmClient:
                 if status() is not None or unreachable:  # else it was in the cache, or there was nobody to ask
                     self._metrics.observe_request("token", status(), time.monotonic() - started)
 
-    def _send(self, operation: str, tokens: Tokens, path: str, query: str, token: str) -> Answer:
+    def _send(self, operation: str, tokens: TokenSource, path: str, query: str, token: str) -> Answer:
         client_request_id = str(uuid.uuid4())
         headers = {
             "Accept": "application/json",

@@ -48,7 +48,7 @@ _KEPT: Final = 5.0
 _KNOWN_AUTHORITIES: Final = frozenset(cloud.authority for cloud in CLOUDS.values())
 
 
-class Tokens(Protocol):
+class TokenSource(Protocol):
     """Where tokens come from."""
 
     owner: Literal["operator", "namespace"]
@@ -76,7 +76,7 @@ class StaticToken:
         return self._token
 
 
-class IdentityTokens:
+class IdentityTokenSource:
     """Tokens of one identity, from azure-identity and its cache. At most one request for them is under way."""
 
     def __init__(
@@ -141,16 +141,16 @@ class IdentityTokens:
         _log.warning("%s", failure, extra={"reason": failure.reason})
 
 
-def operator_tokens(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> Tokens:
+def operator_tokens(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> TokenSource:
     """Return where the operator's own tokens come from."""
     static = settings.development_token.get_secret_value()
-    return StaticToken(static) if static else IdentityTokens(settings, _OPERATOR, _of_environment, clock=clock)
+    return StaticToken(static) if static else IdentityTokenSource(settings, _OPERATOR, _of_environment, clock=clock)
 
 
-def personal_tokens(settings: Settings) -> Tokens:
+def personal_tokens(settings: Settings) -> TokenSource:
     """Return where the tokens of whoever runs a command come from: as the operator's, but of ``az login`` last."""
     static = settings.development_token.get_secret_value()
-    return StaticToken(static) if static else IdentityTokens(settings, _PERSON, _of_person)
+    return StaticToken(static) if static else IdentityTokenSource(settings, _PERSON, _of_person)
 
 
 def federated_tokens(
@@ -161,9 +161,9 @@ def federated_tokens(
     client_id: str,
     assertion: Callable[[], str],
     clock: Callable[[], float],
-) -> Tokens:
+) -> TokenSource:
     """Return the tokens that a token of Kubernetes' (*assertion*, which may block) is exchanged for."""
-    return IdentityTokens(
+    return IdentityTokenSource(
         settings,
         whose,
         lambda options: ClientAssertionCredential(tenant_id, client_id, assertion, **options),
@@ -173,9 +173,9 @@ def federated_tokens(
 
 def secret_tokens(
     settings: Settings, whose: str, *, tenant_id: str, client_id: str, client_secret: str, clock: Callable[[], float]
-) -> Tokens:
+) -> TokenSource:
     """Return the tokens of a service principal that has a client secret."""
-    return IdentityTokens(
+    return IdentityTokenSource(
         settings,
         whose,
         lambda options: ClientSecretCredential(tenant_id, client_id, client_secret, **options),
@@ -185,9 +185,9 @@ def secret_tokens(
 
 def certificate_tokens(
     settings: Settings, whose: str, *, tenant_id: str, client_id: str, certificate: bytes, clock: Callable[[], float]
-) -> Tokens:
+) -> TokenSource:
     """Return the tokens of a service principal that has a certificate: PEM, with the private key."""
-    return IdentityTokens(
+    return IdentityTokenSource(
         settings,
         whose,
         lambda options: CertificateCredential(tenant_id, client_id, certificate_data=certificate, **options),

@@ -20,8 +20,8 @@ from backupjobwatch.errors import (
     CredentialsUnavailable,
     Forbidden,
     IdentityNotAllowed,
-    ObjectGone,
-    StoreError,
+    KubeError,
+    ObjectNotFound,
 )
 from backupjobwatch.kube.client import secret_data
 from backupjobwatch.settings import PREFIX
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
-    from backupjobwatch.arm.credentials import Tokens
+    from backupjobwatch.arm.credentials import TokenSource
     from backupjobwatch.domain.api.target import Identity
-    from backupjobwatch.kube.client import Store
+    from backupjobwatch.kube.client import KubeClient
     from backupjobwatch.observability.metrics.instruments import Metrics
     from backupjobwatch.settings import Settings
 
@@ -52,32 +52,32 @@ _TOKEN_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Credential:
     """An identity, ready to be used. Nothing read with one is ever handed to a watch that has another."""
 
     key: str
     """Unique to the identity and the version of its credentials."""
     principal: str
     """Whom Azure throttles: the same whatever proves it."""
-    tokens: Tokens = field(compare=False)
+    tokens: TokenSource = field(compare=False)
 
 
 @dataclass(slots=True)
 class _Kept:
-    access: Access
+    credential: Credential
     version: str
     checked: float
 
 
-class Accesses:
+class ClusterCredentialProvider:
     """Finds the access of watches."""
 
-    def __init__(self, settings: Settings, store: Store, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, kube: KubeClient, metrics: Metrics) -> None:
         self._metrics = metrics
         self._clock = asyncio.get_running_loop().time
         self._settings = settings
-        self._store = store
-        self._operators = Access(
+        self._kube = kube
+        self._operators = Credential(
             key="operator", principal="operator", tokens=operator_tokens(settings, clock=self._clock)
         )
         self._kept: dict[tuple[str, Identity], _Kept] = {}
@@ -85,7 +85,7 @@ class Accesses:
         self._asked: set[Future[str]] = set()
         """Tokens of ServiceAccounts, each awaited by a thread."""
 
-    async def find(self, namespace: str, identity: Identity) -> Access:
+    async def find(self, namespace: str, identity: Identity) -> Credential:
         """Return the access that *identity* means in *namespace*. Raises AzureError where there is none."""
         try:
             return await self._find(namespace, identity)
@@ -93,7 +93,7 @@ class Accesses:
             self._metrics.observe_token_failure("operator" if identity.is_operators else "namespace", error.reason)
             raise
 
-    async def _find(self, namespace: str, identity: Identity) -> Access:
+    async def _find(self, namespace: str, identity: Identity) -> Credential:
         if identity.is_operators:
             if not self._settings.allows_operator_identity(namespace):
                 raise IdentityNotAllowed(
@@ -105,25 +105,25 @@ class Accesses:
         kept = self._kept.get(key)
         now = self._clock()
         if kept is not None and now - kept.checked < RECHECK:
-            return kept.access
+            return kept.credential
         return await self._finding.fly(key, self._look(namespace, identity))
 
-    async def _look(self, namespace: str, identity: Identity) -> Access:
+    async def _look(self, namespace: str, identity: Identity) -> Credential:
         key = (namespace, identity)
         source = await self._read(namespace, identity)
         kept, now = self._kept.get(key), self._clock()
         metadata = source.get("metadata") or {}
         version = f"{metadata.get('uid')}/{metadata.get('resourceVersion')}"
         if kept is None or kept.version != version:
-            access = Access(
+            credential = Credential(
                 key=f"{namespace}/{identity}/{version}",
                 tokens=self._tokens(namespace, identity, source),
                 principal=f"{namespace}/{identity}",
             )
             self._kept = {known: each for known, each in self._kept.items() if now - each.checked < IDLE}
-            kept = self._kept[key] = _Kept(access, version, now)
+            kept = self._kept[key] = _Kept(credential, version, now)
         kept.checked = now
-        return kept.access
+        return kept.credential
 
     def close(self) -> None:
         """Look for no more identities and tokens: those who asked are gone."""
@@ -138,22 +138,22 @@ class Accesses:
 
     async def _read(self, namespace: str, identity: Identity) -> dict[str, Any]:
         if identity.secret_name is not None:
-            what, read = f"Secret {namespace}/{identity.secret_name}", self._store.read_secret
+            what, read = f"Secret {namespace}/{identity.secret_name}", self._kube.read_secret
         else:
-            what, read = f"ServiceAccount {namespace}/{identity.service_account_name}", self._store.read_service_account
+            what, read = f"ServiceAccount {namespace}/{identity.service_account_name}", self._kube.read_service_account
         name = identity.secret_name or identity.service_account_name or ""
         try:
             return await read(namespace, name)
-        except ObjectGone:
+        except ObjectNotFound:
             raise CredentialsNotFound(f"There is no {what}, which spec.identity names.") from None
         except Forbidden:
             raise IdentityNotAllowed(
                 f"The operator may not use {what}: the namespace has to allow it by a Role (manifests/components/identity)."
             ) from None
-        except StoreError as error:
+        except KubeError as error:
             raise CredentialsUnavailable(f"The API server did not return {what}.") from error
 
-    def _tokens(self, namespace: str, identity: Identity, source: Mapping[str, Any]) -> Tokens:
+    def _tokens(self, namespace: str, identity: Identity, source: Mapping[str, Any]) -> TokenSource:
         metadata = source.get("metadata") or {}
         if identity.service_account_name is not None:
             whose = f"ServiceAccount {namespace}/{identity.service_account_name}"
@@ -184,7 +184,7 @@ class Accesses:
         loop = asyncio.get_running_loop()
 
         def get() -> str:
-            request = self._store.request_token(namespace, service_account, audience=AUDIENCE)
+            request = self._kube.request_token(namespace, service_account, audience=AUDIENCE)
             asked = asyncio.run_coroutine_threadsafe(request, loop)
             self._asked.add(asked)
             try:
@@ -194,9 +194,9 @@ class Accesses:
                     f"The operator may not have tokens of ServiceAccount {namespace}/{service_account}: the namespace has "
                     "to allow it by a Role (manifests/components/identity)."
                 ) from None
-            except ObjectGone:
+            except ObjectNotFound:
                 raise CredentialsNotFound(f"There is no ServiceAccount {namespace}/{service_account}.") from None
-            except (StoreError, TimeoutError, CancelledError) as error:
+            except (KubeError, TimeoutError, CancelledError) as error:
                 raise CredentialsUnavailable(
                     f"The API server did not return a token for ServiceAccount {namespace}/{service_account}."
                 ) from error

@@ -17,7 +17,7 @@ from backupjobwatch.errors import AuthenticationFailed, AzureError, CredentialsN
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from backupjobwatch.arm.identities import Access
+    from backupjobwatch.arm.identities import Credential
     from backupjobwatch.arm.poller import Poller
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.api.spec import WatchSpec
@@ -34,10 +34,10 @@ class Observed:
     pinned: tuple[PinnedJob, ...] = ()
 
 
-class Accesses(Protocol):
+class CredentialProvider(Protocol):
     """Where access comes from."""
 
-    async def find(self, namespace: str, identity: Identity) -> Access:
+    async def find(self, namespace: str, identity: Identity) -> Credential:
         """Return the access that *identity* means in *namespace*. Raises AzureError where there is none."""
         ...
 
@@ -53,70 +53,74 @@ class Accesses(Protocol):
 class Observer:
     """Observes watches, each with its own access."""
 
-    def __init__(self, accesses: Accesses, poller: Poller) -> None:
-        self._accesses = accesses
+    def __init__(self, credentials: CredentialProvider, poller: Poller) -> None:
+        self._credentials = credentials
         self._poller = poller
 
     def close(self) -> None:
         """Leave behind what is still asked for those who are gone."""
-        self._accesses.close()
+        self._credentials.close()
         self._poller.close()
 
     async def observe(self, watch: Watch, spec: WatchSpec) -> Observed:
         """Ask Azure about *watch*. What it does not tell is an observation too: this raises nothing."""
         pinned = watch.pinned
         try:
-            access = await self._accesses.find(watch.namespace, spec.identity)
+            credential = await self._credentials.find(watch.namespace, spec.identity)
             if not pinned and not isinstance(spec.source, JobId):
-                found = await self._find(access, watch, spec)
+                found = await self._find(credential, watch, spec)
                 if isinstance(found, Waiting | OperationFailure):
                     return Observed(found)
                 pinned = found
-            return Observed(await self._ask(access, watch, spec, pinned), pinned)
+            return Observed(await self._ask(credential, watch, spec, pinned), pinned)
         except AzureError as error:
             if isinstance(error, AuthenticationFailed | CredentialsNotFound) and not error.repeated:
-                self._accesses.drop(watch.namespace, spec.identity)
+                self._credentials.drop(watch.namespace, spec.identity)
             return Observed(error, pinned)
 
     async def _find(
-        self, access: Access, watch: Watch, spec: WatchSpec
+        self, credential: Credential, watch: Watch, spec: WatchSpec
     ) -> tuple[PinnedJob, ...] | Waiting | OperationFailure:
         """Find the jobs that the operation started, or the job that ``spec.latest`` identifies."""
         source = spec.source
         assert not isinstance(source, JobId)  # noqa: S101 -- the caller's question
         if isinstance(source, OperationId):
-            return await self._poller.operation(access, source, interval=spec.poll_interval)
-        found = await self._find_latest(access, watch, spec, source)
+            return await self._poller.operation(credential, source, interval=spec.poll_interval)
+        found = await self._find_latest(credential, watch, spec, source)
         return found if isinstance(found, Waiting) else (found,)
 
     async def _find_latest(
-        self, access: Access, watch: Watch, spec: WatchSpec, source: LatestJob
+        self, credential: Credential, watch: Watch, spec: WatchSpec, source: LatestJob
     ) -> PinnedJob | Waiting:
         now, vault, interval = datetime.now(UTC), source.vault, spec.poll_interval
         window = list_filter(*list_window(source, created=watch.created, now=now))
         jobs: Sequence[Job] = await self._poller.jobs(
-            access, vault, filter_=window, interval=interval, afresh=_needs_fresh(watch, spec)
+            credential, vault, filter_=window, interval=interval, bypass_cache=_needs_fresh(watch, spec)
         )
         if needs_history(jobs, source, created=watch.created):
             window = list_filter(*history_window(now), management_type=WORKLOADS)
-            jobs = with_history(jobs, await self._poller.jobs(access, vault, filter_=window, interval=interval))
+            jobs = with_history(jobs, await self._poller.jobs(credential, vault, filter_=window, interval=interval))
         return find_latest(jobs, source, created=watch.created)
 
-    async def _ask(self, access: Access, watch: Watch, spec: WatchSpec, pinned: tuple[PinnedJob, ...]) -> Job | JobSet:
-        interval, afresh = spec.poll_interval, _needs_fresh(watch, spec)
+    async def _ask(
+        self, credential: Credential, watch: Watch, spec: WatchSpec, pinned: tuple[PinnedJob, ...]
+    ) -> Job | JobSet:
+        interval, bypass_cache = spec.poll_interval, _needs_fresh(watch, spec)
         if isinstance(spec.source, JobId):
-            return await self._poller.job(access, spec.source, interval=interval, afresh=afresh)
+            return await self._poller.job(credential, spec.source, interval=interval, bypass_cache=bypass_cache)
         vault = spec.source.vault
         names = [job.name for job in pinned if job.error_code is None]
         if len(pinned) == 1 and names:
-            return await self._poller.job(access, JobId(vault=vault, name=names[0]), interval=interval, afresh=afresh)
+            return await self._poller.job(
+                credential, JobId(vault=vault, name=names[0]), interval=interval, bypass_cache=bypass_cache
+            )
         job_ids = (JobId(vault=vault, name=name) for name in names)
-        asked = (self._poller.job(access, job_id, interval=interval, together=len(names)) for job_id in job_ids)
+        asked = (self._poller.job(credential, job_id, interval=interval, batch_size=len(names)) for job_id in job_ids)
         jobs = await asyncio.gather(*asked)
         return JobSet(jobs=tuple(jobs), not_started=tuple(job for job in pinned if job.error_code is not None))
 
 
 def _needs_fresh(watch: Watch, spec: WatchSpec) -> bool:
     """What was listed some seconds ago will do, but not as an answer to a request or an edit, nor for the last word."""
-    end, edited = deadline(watch, spec), bool(watch.own_status) and not watch.observed
+    end, edited = deadline(watch, spec), bool(watch.status_for_target) and not watch.observed
     return watch.request_pending or edited or (end is not None and datetime.now(UTC) >= end)

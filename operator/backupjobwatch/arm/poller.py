@@ -11,15 +11,15 @@ from weakref import WeakValueDictionary
 from backupjobwatch.arm.single_flight import SingleFlight
 from backupjobwatch.domain.jobs.durations import format_duration
 from backupjobwatch.domain.jobs.resource_ids import JobId, fold_case
-from backupjobwatch.domain.polling.read_planner import Decision, Reads
-from backupjobwatch.domain.polling.token_bucket import Budget
-from backupjobwatch.errors import AzureError, JobNotFound, NotAsked, UnexpectedResponse
+from backupjobwatch.domain.polling.read_planner import Decision, ReadPlanner
+from backupjobwatch.domain.polling.token_bucket import TokenBucket
+from backupjobwatch.errors import AzureError, JobNotFound, PollDeferred, UnexpectedResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable
 
     from backupjobwatch.arm.client import ArmClient, Reading
-    from backupjobwatch.arm.identities import Access
+    from backupjobwatch.arm.identities import Credential
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
     from backupjobwatch.domain.jobs.resource_ids import OperationId, VaultId
@@ -42,174 +42,194 @@ class Poller:
         self._metrics = metrics
         self._settings = settings
         self._client = client
-        self._reads: dict[tuple[str, str], Reads] = {}
+        self._planners: dict[tuple[str, str], ReadPlanner] = {}
         """By access and subscription: what one identity was shown, no other is."""
-        self._budgets: WeakValueDictionary[tuple[str, str], Budget] = WeakValueDictionary()
+        self._budgets: WeakValueDictionary[tuple[str, str], TokenBucket] = WeakValueDictionary()
         """By principal and subscription: Azure throttles a principal, whatever version of its credentials it shows."""
         self._flights = SingleFlight()
-        self.on_news: Callable[[frozenset[JobId]], None] = lambda _: None
+        self.on_jobs_changed: Callable[[frozenset[JobId]], None] = lambda _: None
         """Told of jobs that a list says have changed, or no longer has: nobody need wait for the next tick to ask."""
         self._windows: dict[Hashable, tuple[float, tuple[Job, ...]]] = {}
         """Lists for those who wait for a job, and when they were read."""
 
     async def job(
-        self, access: Access, job_id: JobId, *, interval: timedelta, together: int = 1, afresh: bool = False
+        self,
+        credential: Credential,
+        job_id: JobId,
+        *,
+        interval: timedelta,
+        batch_size: int = 1,
+        bypass_cache: bool = False,
     ) -> Job:
         """Return a job, for somebody who asks each *interval*. While many do, it may be an entry of a list.
 
         Where it is one of several that are asked for *together*, it may be an end that was seen before.
         With *afresh*, it is what Azure says now.
         """
-        reads, listing = self._reads_for(access, job_id.vault), (access.key, "list", job_id.vault)
-        reads.note(job_id, interval=interval.total_seconds(), now=_clock())
+        planner, listing = self._planner_for(credential, job_id.vault), (credential.key, "list", job_id.vault)
+        planner.note(job_id, interval=interval.total_seconds(), now=_clock())
         for _ in range(2):
             # Whoever waited for one may find the next under way.
-            while reads.is_crowd(together) and listing in self._flights:
+            while planner.is_crowd(batch_size) and listing in self._flights:
                 await self._flights.join(listing)
-            if (flight := (access.key, job_id)) in self._flights:
+            if (flight := (credential.key, job_id)) in self._flights:
                 self._metrics.observe_read("joined")
                 joined: Job = await self._flights.join(flight)
                 return joined
-            decision = reads.ask(
-                job_id, interval=interval.total_seconds(), now=_clock(), together=together, afresh=afresh
+            decision = planner.ask(
+                job_id,
+                interval=interval.total_seconds(),
+                now=_clock(),
+                batch_size=batch_size,
+                bypass_cache=bypass_cache,
             )
             if decision is Decision.GET:
                 self._metrics.observe_read("asked")
-                return await self._flights.fly(flight, self._get_job(access, reads, job_id))
+                return await self._flights.fly(flight, self._get_job(credential, planner, job_id))
             if decision is Decision.LIST:
-                await self._flights.fly(listing, self._list_running(access, reads, job_id.vault))
+                await self._flights.fly(listing, self._list_running(credential, planner, job_id.vault))
             elif decision is Decision.WAIT:
                 break
             else:
                 self._metrics.observe_read("listed" if decision.partial else "known")
                 return decision
-        raise self._not_asked(reads)
+        raise self._not_asked(planner)
 
     async def operation(
-        self, access: Access, operation_id: OperationId, *, interval: timedelta
+        self, credential: Credential, operation_id: OperationId, *, interval: timedelta
     ) -> tuple[PinnedJob, ...] | Waiting | OperationFailure:
         """Return what became of an operation, to one who asks each *interval*."""
-        reads = self._reads_for(access, operation_id.vault)
+        planner = self._planner_for(credential, operation_id.vault)
         return await self._take_turn(
-            (access.key, operation_id),
-            reads,
+            (credential.key, operation_id),
+            planner,
             interval,
-            lambda: self._read(reads, "operation", self._client.get_operation(access.tokens, operation_id)),
+            lambda: self._read(planner, "operation", self._client.get_operation(credential.tokens, operation_id)),
         )
 
     async def jobs(
         self,
-        access: Access,
+        credential: Credential,
         vault: VaultId,
         *,
         filter_: str,
         interval: timedelta,
-        afresh: bool = False,
+        bypass_cache: bool = False,
     ) -> tuple[Job, ...]:
         """Return the jobs of a vault's list with a filter, and perhaps other jobs, for a watch with this poll *interval*.
 
         The list may be up to half an interval old and made for another watch, unless *afresh* is set.
         """
-        reads, window = self._reads_for(access, vault), (access.key, "window", vault, filter_)
+        planner, window = self._planner_for(credential, vault), (credential.key, "window", vault, filter_)
         listed = self._windows.get(window)
-        if listed is not None and not afresh and _clock() - listed[0] < interval.total_seconds() / 2:
+        if listed is not None and not bypass_cache and _clock() - listed[0] < interval.total_seconds() / 2:
             self._metrics.observe_read("listed")
             return listed[1]
 
         async def read() -> tuple[Job, ...]:
-            reading = self._client.list_jobs(access.tokens, vault, filter_=filter_)
-            jobs, now = await self._read(reads, "list", reading), _clock()
+            reading = self._client.list_jobs(credential.tokens, vault, filter_=filter_)
+            jobs, now = await self._read(planner, "list", reading), _clock()
             self._windows = {key: value for key, value in self._windows.items() if now - value[0] < _KEPT}
             self._windows[window] = (now, jobs)
             return jobs
 
-        return await self._take_turn(window, reads, interval, read)
+        return await self._take_turn(window, planner, interval, read)
 
     def close(self) -> None:
         """Wait for no more answers: those who asked are gone."""
         self._flights.close()
 
     @property
-    def budgets(self) -> list[tuple[str, Budget]]:
+    def budgets(self) -> list[tuple[str, TokenBucket]]:
         """The budgets that are in use, each with its subscription."""
         return [(subscription, budget) for (_, subscription), budget in self._budgets.items()]
 
-    def _reads_for(self, access: Access, vault: VaultId) -> Reads:
+    def _planner_for(self, credential: Credential, vault: VaultId) -> ReadPlanner:
         subscription = fold_case(vault.subscription_id)
-        key = (access.key, subscription)
-        if key not in self._reads:
-            self._reads = {known: reads for known, reads in self._reads.items() if not reads.is_idle(_clock())}
+        key = (credential.key, subscription)
+        if key not in self._planners:
+            self._planners = {
+                known: planner for known, planner in self._planners.items() if not planner.is_idle(_clock())
+            }
             settings = self._settings
             budget = self._budgets.setdefault(
-                (access.principal, subscription),
-                Budget(rate=settings.azure_reads_per_second, burst=settings.azure_read_burst),
+                (credential.principal, subscription),
+                TokenBucket(rate=settings.azure_reads_per_second, burst=settings.azure_read_burst),
             )
-            self._reads[key] = Reads(budget=budget, heartbeat=settings.heartbeat.total_seconds(), asked=_clock())
-        reads = self._reads[key]
-        reads.asked = _clock()  # by those too who never ask for a job: what Azure said about waiting is kept for them
-        return reads
+            self._planners[key] = ReadPlanner(
+                budget=budget, heartbeat=settings.heartbeat.total_seconds(), asked=_clock()
+            )
+        planner = self._planners[key]
+        planner.asked = _clock()  # by those too who never ask for a job: what Azure said about waiting is kept for them
+        return planner
 
     async def _take_turn(
-        self, flight: Hashable, reads: Reads, interval: timedelta, read: Callable[[], Coroutine[Any, Any, _Value]]
+        self,
+        flight: Hashable,
+        planner: ReadPlanner,
+        interval: timedelta,
+        read: Callable[[], Coroutine[Any, Any, _Value]],
     ) -> _Value:
         if flight in self._flights:
             self._metrics.observe_read("joined")
             joined: _Value = await self._flights.join(flight)
             return joined
-        if not reads.has_turn(flight, interval=interval.total_seconds(), now=_clock()):
-            raise self._not_asked(reads)
+        if not planner.has_turn(flight, interval=interval.total_seconds(), now=_clock()):
+            raise self._not_asked(planner)
         self._metrics.observe_read("asked")
         return await self._flights.fly(flight, read())
 
-    async def _get_job(self, access: Access, reads: Reads, job_id: JobId) -> Job:
-        job = await self._read(reads, "job", self._client.get_job(access.tokens, job_id))
-        reads.got(job_id, job, now=_clock())
+    async def _get_job(self, credential: Credential, planner: ReadPlanner, job_id: JobId) -> Job:
+        job = await self._read(planner, "job", self._client.get_job(credential.tokens, job_id))
+        planner.got(job_id, job, now=_clock())
         return job
 
-    async def _list_running(self, access: Access, reads: Reads, vault: VaultId) -> None:
+    async def _list_running(self, credential: Credential, planner: ReadPlanner, vault: VaultId) -> None:
         try:
             reading = await self._heed(
-                reads, "list", self._client.list_jobs(access.tokens, vault, filter_=RUNNING_JOBS)
+                planner, "list", self._client.list_jobs(credential.tokens, vault, filter_=RUNNING_JOBS)
             )
         except AzureError as error:
             if error.retry_after is None:
-                reads.not_listed(vault, now=_clock())
+                planner.not_listed(vault, now=_clock())
             if isinstance(error, JobNotFound | UnexpectedResponse):  # which says nothing about any job
                 _log.warning("A vault's jobs are asked for one by one, since they could not be listed: %s", error)
                 return
             raise
         jobs = [(JobId(vault=vault, name=job.name), job) for job in reading.value if job.name]
-        news = reads.listed(vault, jobs, pages=reading.pages, now=_clock())
+        news = planner.listed(vault, jobs, pages=reading.pages, now=_clock())
         if news:
-            self.on_news(news)
+            self.on_jobs_changed(news)
 
-    async def _read(self, reads: Reads, kind: str, read: Coroutine[Any, Any, Reading[_Value]]) -> _Value:
-        reading = await self._heed(reads, kind, read)
-        reads.budget.charge(_clock(), reading.pages - 1)
+    async def _read(self, planner: ReadPlanner, kind: str, read: Coroutine[Any, Any, Reading[_Value]]) -> _Value:
+        reading = await self._heed(planner, kind, read)
+        planner.budget.charge(_clock(), reading.pages - 1)
         return reading.value
 
-    async def _heed(self, reads: Reads, kind: str, read: Coroutine[Any, Any, Reading[_Value]]) -> Reading[_Value]:
+    async def _heed(
+        self, planner: ReadPlanner, kind: str, read: Coroutine[Any, Any, Reading[_Value]]
+    ) -> Reading[_Value]:
         """Read, and heed what Azure says about reading more."""
         try:
             reading = await read
         except AzureError as error:
-            reads.budget.charge(_clock(), error.pages)
+            planner.budget.charge(_clock(), error.pages)
             if error.retry_after:
                 _log.warning("Azure wants no requests for %s: %s", format_duration(error.retry_after), error)
-                reads.budget.stop(_clock(), error.retry_after.total_seconds())
+                planner.budget.stop(_clock(), error.retry_after.total_seconds())
             raise
         if reading.remaining is not None:
-            reads.budget.learn(kind, reading.remaining, _clock())
+            planner.budget.learn(kind, reading.remaining, _clock())
         return reading
 
-    def _not_asked(self, reads: Reads) -> NotAsked:
+    def _not_asked(self, planner: ReadPlanner) -> PollDeferred:
         self._metrics.observe_read("deferred")
-        wait = reads.budget.wait(_clock())
+        wait = planner.budget.wait(_clock())
         if wait:
             until = format_duration(timedelta(seconds=wait))
-            return NotAsked(f"Azure asked to be left alone; it will be asked again in {until}.")
-        return NotAsked(
-            "More is asked of Azure than the budget allows; this watch's turn will come.", again=reads.queue(_clock())
+            return PollDeferred(f"Azure asked to be left alone; it will be asked again in {until}.")
+        return PollDeferred(
+            "More is asked of Azure than the budget allows; this watch's turn will come.", again=planner.queue(_clock())
         )
 
 

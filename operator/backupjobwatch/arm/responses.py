@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from backupjobwatch.domain.jobs import data_protection, recovery_services
 from backupjobwatch.domain.jobs.azure_errors import describe, read_error_body
 from backupjobwatch.domain.jobs.resource_ids import VaultKind, fold_case
-from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import parse_retry_after
 from backupjobwatch.errors import (
     AuthenticationFailed,
@@ -205,13 +205,13 @@ def _status_line(answer: Answer) -> str:
 
 
 def _reference(answer: Answer) -> str:
-    return f" (request {clean(answer.request_id, 64)})." if answer.request_id else "."
+    return f" (request {sanitize(answer.request_id, 64)})." if answer.request_id else "."
 
 
 def _error_text(payload: Mapping[str, Any]) -> str:
     """Return code, text and recommendation of an error body. Never raw JSON: it may hold internal addresses."""
     errors = read_error_body(payload)
-    return clean(describe(errors[0]), _EXCERPT).rstrip(".") if errors else ""
+    return sanitize(describe(errors[0]), _EXCERPT).rstrip(".") if errors else ""
 
 
 def _describe_body(answer: Answer, payload: object) -> str:
@@ -228,7 +228,7 @@ def _describe_body(answer: Answer, payload: object) -> str:
     # Some XML errors contain another one, escaped.
     text = html.unescape((title and title["title"].strip()) or page)
     text = _MARKUP.sub(" ", text)
-    return f"It says: {clean(text, _EXCERPT, redact_addresses=True).rstrip('.') or 'nothing'}"
+    return f"It says: {sanitize(text, _EXCERPT, redact_addresses=True).rstrip('.') or 'nothing'}"
 
 
 def _json(answer: Answer) -> Any:

@@ -20,7 +20,7 @@ from azure.core.exceptions import (
 )
 from azure.identity import CredentialUnavailableError
 
-from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import parse_retry_after
 from backupjobwatch.errors import (
     AuthenticationFailed,
@@ -72,7 +72,7 @@ def note_entra_answer(response: PipelineResponse[Any, Any]) -> None:
     note_metadata_answer(response)
     body = response.http_response.body()
     if not _is_entras(_last.status, body):
-        _last.page = clean(body[:_PAGE_EXCERPT].decode(errors="replace"), _PAGE_EXCERPT) or "an empty body"
+        _last.page = sanitize(body[:_PAGE_EXCERPT].decode(errors="replace"), _PAGE_EXCERPT) or "an empty body"
 
 
 def retry_after() -> timedelta | None:
@@ -89,7 +89,7 @@ def noting_status() -> Iterator[Callable[[], int | None]]:
 
 def kind_of(error: Exception, whose: str) -> AzureError:
     """Return the AzureError for *error*, which azure-identity raised for the identity *whose*."""
-    text = clean(str(error).split("\n", 1)[0], _EXCERPT).rstrip(".")
+    text = sanitize(str(error).split("\n", 1)[0], _EXCERPT).rstrip(".")
     status = _last.status
     if any(isinstance(cause, (ServiceRequestError, ServiceResponseError)) for cause in _causes(error)):
         return AzureUnavailable(f"No token: Entra or the metadata service could not be reached: {text}.")

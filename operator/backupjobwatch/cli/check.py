@@ -13,8 +13,8 @@ from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import operator_tokens
 from backupjobwatch.cli.settings import complain, read_settings
 from backupjobwatch.domain.jobs.resource_ids import JobId
-from backupjobwatch.errors import AzureError, ObjectGone, SettingsError, StoreError
-from backupjobwatch.kube.client import Store
+from backupjobwatch.errors import AzureError, KubeError, ObjectNotFound, SettingsError
+from backupjobwatch.kube.client import KubeClient
 from backupjobwatch.kube.leader_election import lease_namespace
 from backupjobwatch.observability.metrics.instruments import Metrics
 
@@ -63,26 +63,26 @@ async def _failures(settings: Settings, job_id: JobId | None) -> int:
     finally:
         client.close()
     try:
-        store = await Store.connect()
+        kube = await KubeClient.connect()
         try:
             for namespace in settings.scopes:
-                await store.check(namespace)
+                await kube.check(namespace)
                 click.echo(f"Kubernetes: watches of {namespace or 'all namespaces'} can be listed.")
             if settings.leader_election:
-                await _check_lease(settings, store)
+                await _check_lease(settings, kube)
         finally:
-            await store.close()
-    except StoreError as error:
+            await kube.close()
+    except KubeError as error:
         failures += 1
         click.echo(f"Kubernetes: {error}")
     return failures
 
 
-async def _check_lease(settings: Settings, store: Store) -> None:
+async def _check_lease(settings: Settings, kube: KubeClient) -> None:
     namespace = lease_namespace(settings)
     try:
-        lease = await store.read_lease(namespace, settings.lease_name)
-    except ObjectGone:
+        lease = await kube.read_lease(namespace, settings.lease_name)
+    except ObjectNotFound:
         lease = {}
     holder = lease.get("spec", {}).get("holderIdentity") or "nobody"
     click.echo(f"Kubernetes: the Lease {namespace}/{settings.lease_name} is held by {holder}.")

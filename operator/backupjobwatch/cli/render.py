@@ -19,8 +19,8 @@ from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.domain.status.next_status import next_status
-from backupjobwatch.domain.status.verdict import MIN_RUN
-from backupjobwatch.errors import AzureError, InvalidSpec, NotAsked
+from backupjobwatch.domain.status.verdict import MIN_CONSECUTIVE_FAILURES
+from backupjobwatch.errors import AzureError, InvalidSpec, PollDeferred
 
 if TYPE_CHECKING:
     from backupjobwatch.domain.api.target import JobSource
@@ -65,9 +65,13 @@ def render(
     answer = Answer(status=http_status, headers=_headers(headers), body=response_file.read_bytes())
     spec = watch.spec_at(now)
     observed = (
-        Observed(NotAsked(str(spec))) if isinstance(spec, InvalidSpec) else _observe(watch, spec.source, answer, now)
+        Observed(PollDeferred(str(spec)))
+        if isinstance(spec, InvalidSpec)
+        else _observe(watch, spec.source, answer, now)
     )
-    body["status"] = next_status(watch, observed.observation, run=MIN_RUN, now=now, pinned=observed.pinned)
+    body["status"] = next_status(
+        watch, observed.observation, consecutive_failures=MIN_CONSECUTIVE_FAILURES, now=now, pinned=observed.pinned
+    )
     click.echo(yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=120), nl=False)
 
 
@@ -77,7 +81,9 @@ def _observe(watch: Watch, source: JobSource, answer: Answer, now: datetime) -> 
         if isinstance(source, JobId):
             return Observed(read_job(answer, source, now=now))
         if len(watch.pinned) > 1 or any(job.error_code for job in watch.pinned):
-            return Observed(NotAsked("Several jobs belong to this watch, and one answer does not tell."), watch.pinned)
+            return Observed(
+                PollDeferred("Several jobs belong to this watch, and one answer does not tell."), watch.pinned
+            )
         if watch.pinned:
             job_id = JobId(vault=source.vault, name=watch.pinned[0].name)
             return Observed(read_job(answer, job_id, now=now), watch.pinned)
@@ -92,7 +98,7 @@ def _observe(watch: Watch, source: JobSource, answer: Answer, now: datetime) -> 
     if isinstance(found, Waiting | OperationFailure):
         return Observed(found)
     return Observed(
-        NotAsked("The job has been found and would be asked for next: render again, with its answer."), found
+        PollDeferred("The job has been found and would be asked for next: render again, with its answer."), found
     )
 
 

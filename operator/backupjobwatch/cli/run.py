@@ -12,7 +12,7 @@ import click
 from backupjobwatch.app import run as run_operator
 from backupjobwatch.cli.settings import WRONG_SETTINGS, read_settings
 from backupjobwatch.controller.garbage import collecting
-from backupjobwatch.errors import LeaseLost, SettingsError, StoreError
+from backupjobwatch.errors import KubeError, LeaseLost, SettingsError
 from backupjobwatch.observability.logs import configure_logs, log_uncaught
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def run() -> None:
     except SettingsError as error:
         _log.critical("The settings are wrong: %s", error)
         sys.exit(WRONG_SETTINGS)
-    except (StoreError, LeaseLost) as error:
+    except (KubeError, LeaseLost) as error:
         _log.critical("%s", error)
         sys.exit(1)
 

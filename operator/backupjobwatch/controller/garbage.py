@@ -2,7 +2,7 @@
 
 https://docs.python.org/3/library/gc.html: by default Python looks through all there is a few times a minute, with ten
 thousand watches for two seconds each time, and for a quarter of the time while they come in. Here that is done by the
-clock, and seldom, which takes that next to nothing is left in circles: see ``handlers`` about those that kopf makes.
+clock, and seldom, which takes that next to nothing is left in circles: see ``kopf_handlers`` about those that kopf makes.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-LOOK_EVERY: Final = 600.0
+COLLECT_EVERY: Final = 600.0
 _SELDOM: Final = (5_000, 20, 100)
 """When Python looks by itself: at what has just come, often; at everything, hardly ever."""
 
 
 @contextlib.asynccontextmanager
-async def collecting(*, look_every: float = LOOK_EVERY) -> AsyncIterator[None]:
+async def collecting(*, look_every: float = COLLECT_EVERY) -> AsyncIterator[None]:
     """Collect all garbage each *look_every* seconds, as long as this is entered."""
     thresholds = gc.get_threshold()
     gc.set_threshold(*_SELDOM)

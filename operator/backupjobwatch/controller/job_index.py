@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.resource_ids import JobId
 
 
-class Followers:
+class JobIndex:
     """The watches, by uid, of each job."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, tuple[JobId, ...]] = {}
         self._uids: dict[JobId, tuple[str, ...]] = {}
 
-    def follow(self, uid: str, jobs: tuple[JobId, ...]) -> None:
+    def update(self, uid: str, jobs: tuple[JobId, ...]) -> None:
         """Have a watch follow *jobs*, and none besides."""
         before, jobs = self._jobs.get(uid, ()), tuple(dict.fromkeys(jobs))
         if jobs == before:
@@ -35,6 +35,6 @@ class Followers:
         else:
             del self._jobs[uid]
 
-    def of(self, jobs: Iterable[JobId]) -> Iterator[str]:
+    def watches_of(self, jobs: Iterable[JobId]) -> Iterator[str]:
         """Yield the watches of some of *jobs*, each of them once."""
         yield from dict.fromkeys(uid for job in jobs for uid in self._uids.get(job, ()))

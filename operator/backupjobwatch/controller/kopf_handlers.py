@@ -1,4 +1,4 @@
-"""Every kopf decorator. Handlers decide nothing: they hand what kopf saw to the roster.
+"""Every kopf decorator. Handlers decide nothing: they hand what kopf saw to the controller.
 
 There are no handlers for creation, update, resumption and deletion: kopf keeps their state in annotations on the
 object. Timers and low-level events keep none. Nothing here awaits Azure: that would hold up the object's queue, its
@@ -19,14 +19,14 @@ from kopf._cogs.clients import watching
 from backupjobwatch.constants import GROUP, PLURAL, VERSION
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import POLL_INTERVALS
-from backupjobwatch.domain.polling.schedule import spread
+from backupjobwatch.domain.polling.schedule import jitter
 from backupjobwatch.kube.client import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from datetime import timedelta
 
-    from backupjobwatch.controller.controller import Roster
+    from backupjobwatch.controller.controller import Controller
 
 RESOURCE: Final = (GROUP, VERSION, PLURAL)
 REGISTRY: Final = kopf.OperatorRegistry()
@@ -40,9 +40,9 @@ READ_BY_KOPF: Final = ("namespace", "name", "uid", "resourceVersion", "deletionT
 class Memo:
     """What kopf carries for us, a copy for each object (by uid)."""
 
-    roster: Roster
+    controller: Controller
     interval: timedelta | None = None
-    """How often the object wants to be stepped, as of the latest event; None for not at all."""
+    """How often the object wants to be reconciled, as of the latest event; None for not at all."""
 
 
 @kopf.on.login(registry=REGISTRY)
@@ -53,14 +53,14 @@ async def log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
 
 
 @kopf.on.event(*RESOURCE, registry=REGISTRY)
-async def notice(event: kopf.RawEvent, uid: str, memo: Memo, **_: Any) -> None:
+async def on_event(event: kopf.RawEvent, uid: str, memo: Memo, **_: Any) -> None:
     """Notice edits, requests and deletions as they happen."""
     if event["type"] == "DELETED":
         memo.interval = None
-        memo.roster.forget(uid)
+        memo.controller.remove(uid)
     else:
         body = cast("dict[str, Any]", event["object"])
-        memo.interval = memo.roster.notice(Watch.from_body(body, earlier=memo.roster.known(uid)))
+        memo.interval = memo.controller.on_event(Watch.from_body(body, earlier=memo.controller.snapshot(uid)))
         # kopf keeps the object for as long as there is one: nobody reads the rest of it again.
         body["metadata"] = {name: body["metadata"][name] for name in READ_BY_KOPF if name in body["metadata"]}
         for part in body.keys() & {"spec", "status"}:
@@ -69,7 +69,7 @@ async def notice(event: kopf.RawEvent, uid: str, memo: Memo, **_: Any) -> None:
 
 def _first_tick(interval: timedelta) -> Callable[..., float]:
     def delay(uid: str, **_: Any) -> float:
-        return spread(uid, interval).total_seconds()
+        return jitter(uid, interval).total_seconds()
 
     return delay
 
@@ -92,9 +92,9 @@ def _declare_timer(name: str, interval: timedelta) -> None:
         registry=REGISTRY,
     )
     async def poll(uid: str, memo: Memo, patch: kopf.Patch, **_: Any) -> None:
-        """Step the watch, in the background, because its time has come."""
+        """Reconcile the watch, in the background, because its time has come."""
         _open_circles(patch)
-        if not memo.roster.tick(uid):
+        if not memo.controller.tick(uid):
             # The object is gone and the stream has not told kopf, which would tick for ever.
             raise asyncio.CancelledError
 
@@ -117,7 +117,7 @@ def _without_finalizers(registry: kopf.OperatorRegistry) -> None:
     """Have kopf's timers do without the finalizer that they ask for.
 
     It would hold up ``kubectl delete``, namespaces and GitOps tools whenever the operator is down, and there is
-    nothing to clean up: the DELETED event ends the timer, or the sweep. kopf has no switch for it (its issue 833);
+    nothing to clean up: the DELETED event ends the timer, or the resync. kopf has no switch for it (its issue 833);
     this reaches into its registry, so kopf is pinned to a minor version, and tests assert that no object ever has one.
     """
     handlers = registry._spawning._handlers  # noqa: SLF001

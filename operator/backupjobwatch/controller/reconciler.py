@@ -14,21 +14,21 @@ from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.transitions import (
     Transition,
-    describe_failures,
     find_transition,
     needs_write,
+    notification_failure_events,
     write_reason,
 )
-from backupjobwatch.domain.status.verdict import TroubleRun, deadline
+from backupjobwatch.domain.status.verdict import ConsecutiveFailures, deadline
 from backupjobwatch.errors import (
     Conflict,
     InvalidSpec,
-    NotAsked,
-    ObjectGone,
-    StoreError,
-    StoreUnavailable,
+    KubeError,
+    KubeUnavailable,
+    ObjectNotFound,
+    PollDeferred,
 )
-from backupjobwatch.kube.limiter import Turns
+from backupjobwatch.kube.limiter import Limiter
 from backupjobwatch.observability.logs import watch_fields
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from backupjobwatch.arm.observer import Observer
     from backupjobwatch.domain.jobs.observations import Observation, PinnedJob
-    from backupjobwatch.domain.status.notifications import Settled
-    from backupjobwatch.kube.client import Store
+    from backupjobwatch.domain.status.notifications import DeliveryResult
+    from backupjobwatch.kube.client import KubeClient
     from backupjobwatch.observability.metrics.instruments import Metrics
 
 _log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Calm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class ReconcileResult:
     """What a step found and left behind."""
 
     watch: Watch | None
@@ -73,15 +73,15 @@ class Step:
     observation: Observation
     pinned: tuple[PinnedJob, ...] = ()
     """The jobs that were found to be the watch's."""
-    settled: tuple[Settled, ...] = ()
+    deliveries: tuple[DeliveryResult, ...] = ()
     """What became of notifications, to be written down."""
-    run: TroubleRun
+    consecutive_failures: ConsecutiveFailures
     """Observations in a row, this one included, whose trouble grace counts."""
     deadline: datetime | None = None
     """When the watch fails if its job has not ended."""
-    untold: tuple[Transition, ...] = ()
-    """What is to be told, by :meth:`Stepper.tell`."""
-    failure: StoreError | None = None
+    pending_events: tuple[Transition, ...] = ()
+    """What is to be told, by :meth:`Reconciler.emit_event`."""
+    failure: KubeError | None = None
     """Why the status could not be written, or perhaps was without our knowing."""
     calm: Calm | None = None
     """Where nothing had to be written: until when the same answer needs no more than a look at it."""
@@ -90,130 +90,132 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class PollResult:
     """What was seen of a watch's job, for a status to be made of."""
 
     observed: Observed
-    run: TroubleRun
+    consecutive_failures: ConsecutiveFailures
     """Observations in a row, this one included, whose trouble grace counts."""
     deadline: datetime | None
     """When the watch fails if its job has not ended."""
 
 
-async def look_at(watch: Watch, observer: Observer, *, run: TroubleRun) -> Look:
-    """Poll Azure for *watch*, if its spec allows it. *run* is the failures in a row that grace counts."""
+async def poll_watch(watch: Watch, observer: Observer, *, consecutive_failures: ConsecutiveFailures) -> PollResult:
+    """Poll Azure for *watch*, if its spec allows it. *consecutive_failures* is the failures in a row that grace counts."""
     spec = watch.spec_at(datetime.now(UTC))
     end = None if isinstance(spec, InvalidSpec) else deadline(watch, spec)
     if isinstance(spec, InvalidSpec) or spec.suspend or watch.finished:
-        observed = Observed(NotAsked("There is nothing to ask."))
+        observed = Observed(PollDeferred("There is nothing to ask."))
     else:
         observed = await observer.observe(watch, spec)
-    return Look(observed=observed, run=run.after(watch, observed.observation), deadline=end)
+    return PollResult(
+        observed=observed, consecutive_failures=consecutive_failures.after(watch, observed.observation), deadline=end
+    )
 
 
-class Stepper:
+class Reconciler:
     """Takes steps. It keeps nothing between two of them."""
 
-    def __init__(self, store: Store, observer: Observer, metrics: Metrics) -> None:
+    def __init__(self, kube: KubeClient, observer: Observer, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._store = store
+        self._kube = kube
         self._observer = observer
-        self.writes = Turns(WRITES_AT_ONCE)
-        self.events = store.events
+        self.writes = Limiter(WRITES_AT_ONCE)
+        self.events = kube.events
 
     def close(self) -> None:
         """Leave behind what steps that were cancelled had asked Azure."""
         self._observer.close()
 
-    async def take(
+    async def reconcile(
         self,
         watch: Watch,
         *,
-        run: TroubleRun,
+        consecutive_failures: ConsecutiveFailures,
         heartbeat: Callable[[], timedelta],
         asked: datetime | None,
-        settled: tuple[Settled, ...] = (),
+        deliveries: tuple[DeliveryResult, ...] = (),
         calm: Calm | None = None,
-    ) -> Step:
+    ) -> ReconcileResult:
         """Take one step, from *watch* as it was before Azure is asked. What it can't write down, it says.
 
         A status is written again after a *heartbeat*, though it says nothing new. *asked* is when Azure was last asked
         for it, *settled* what became of notifications since the last step, and *calm* what that one said.
         """
-        look = await look_at(watch, self._observer, run=run)
+        poll_result = await poll_watch(watch, self._observer, consecutive_failures=consecutive_failures)
         # However long the write waits for its turn: what was seen before the deadline says nothing of what is after it.
-        job, now = look.observed.observation, datetime.now(UTC)
-        if settled or calm is None or not isinstance(job, Job) or not calm.covers(watch, job, now):
+        job, now = poll_result.observed.observation, datetime.now(UTC)
+        if deliveries or calm is None or not isinstance(job, Job) or not calm.covers(watch, job, now):
             calm = None
         else:
             calm.job = job  # of two that say the same, the older is let go
-        step = Step(
+        result = ReconcileResult(
             watch=watch,
             observation=job,
-            pinned=look.observed.pinned,
-            settled=settled,
-            run=look.run,
-            deadline=look.deadline,
+            pinned=poll_result.observed.pinned,
+            deliveries=deliveries,
+            consecutive_failures=poll_result.consecutive_failures,
+            deadline=poll_result.deadline,
             calm=calm,
         )
         if calm is not None:
-            return step
+            return result
         try:
-            return await self._write(watch, step, heartbeat(), asked, now)
-        except StoreError as error:
-            return replace(step, failure=error)
+            return await self._write(watch, result, heartbeat(), asked, now)
+        except KubeError as error:
+            return replace(result, failure=error)
 
     async def _write(
-        self, watch: Watch, step: Step, heartbeat: timedelta, asked: datetime | None, now: datetime
-    ) -> Step:
+        self, watch: Watch, result: ReconcileResult, heartbeat: timedelta, asked: datetime | None, now: datetime
+    ) -> ReconcileResult:
         """Write what was observed, at *now*, onto the object that it is about, if that is worth it."""
         snapshot = watch
         for _ in range(_ATTEMPTS):
             async with self.writes:
                 status = next_status(
                     watch,
-                    step.observation,
-                    run=step.run.length,
+                    result.observation,
+                    consecutive_failures=result.consecutive_failures.count,
                     now=now,
-                    pinned=step.pinned,
-                    settled=step.settled,
+                    pinned=result.pinned,
+                    deliveries=result.deliveries,
                     asked=asked,
                 )
                 is_new = needs_write(watch.status, status, heartbeat=heartbeat)
                 try:
                     written = await self._put(watch, status) if is_new else None
-                except ObjectGone:
-                    return replace(step, watch=None)
+                except ObjectNotFound:
+                    return replace(result, watch=None)
                 except Conflict:
                     fresh = await self.read(watch.namespace, watch.name)
                     if fresh is None or fresh.uid != watch.uid:
-                        return replace(step, watch=None)
+                        return replace(result, watch=None)
                     if fresh.target != watch.target:
-                        return replace(step, watch=fresh, run=TroubleRun(), dropped=True)
+                        return replace(result, watch=fresh, consecutive_failures=ConsecutiveFailures(), dropped=True)
                     # A poll that was asked for while this one was under way has not been made.
                     watch = replace(fresh, requested_at=watch.requested_at)
                     continue
             if written is None:
                 # It may be our own write that was in conflict: sent again after its answer was lost.
-                untold = _changes(snapshot, watch.status)
-                return replace(step, watch=watch, untold=untold, calm=_calm(watch, step, heartbeat))
-            untold = _changes(watch, status)
-            for change in untold:
+                pending_events = _changes(snapshot, watch.status)
+                return replace(result, watch=watch, pending_events=pending_events, calm=_calm(watch, result, heartbeat))
+            pending_events = _changes(watch, status)
+            for change in pending_events:
                 _log_transition(watch, change)
-            return replace(step, watch=Watch.from_body(written, earlier=watch), untold=untold)
-        raise StoreUnavailable(f"the object was edited during each of {_ATTEMPTS} writes")
+            return replace(result, watch=Watch.from_body(written, earlier=watch), pending_events=pending_events)
+        raise KubeUnavailable(f"the object was edited during each of {_ATTEMPTS} writes")
 
     async def _put(self, watch: Watch, status: Mapping[str, Any]) -> dict[str, Any]:
         with self._metrics.status_write(write_reason(watch, status)):
-            return await self._store.write_status(watch, status)
+            return await self._kube.write_status(watch, status)
 
-    async def tell(self, watch: Watch, transition: Transition) -> bool:
+    async def emit_event(self, watch: Watch, transition: Transition) -> bool:
         """Post *transition* as an Event; False where that has to be tried again."""
         try:
-            is_new = await self._store.post_event(watch, transition)
-        except ObjectGone:  # the namespace: there is nobody left to tell
+            is_new = await self._kube.post_event(watch, transition)
+        except ObjectNotFound:  # the namespace: there is nobody left to tell
             return True
-        except StoreError as error:
+        except KubeError as error:
             _log.warning(
                 "%s/%s: an event could not be posted yet: %s",
                 watch.namespace,
@@ -229,15 +231,15 @@ class Stepper:
     async def read(self, namespace: str, name: str) -> Watch | None:
         """Return the watch as it is now; None where there is none."""
         try:
-            return Watch.from_body(await self._store.read(namespace, name))
-        except ObjectGone:
+            return Watch.from_body(await self._kube.read(namespace, name))
+        except ObjectNotFound:
             return None
 
 
 def _changes(before: Watch, status: Mapping[str, Any]) -> tuple[Transition, ...]:
     """Find what changed from *before* to *status*."""
     transition = find_transition(before, status)
-    return (*((transition,) if transition else ()), *describe_failures(before, status))
+    return (*((transition,) if transition else ()), *notification_failure_events(before, status))
 
 
 def _log_transition(watch: Watch, change: Transition) -> None:
@@ -250,10 +252,10 @@ def _log_transition(watch: Watch, change: Transition) -> None:
     )  # fmt: skip
 
 
-def _calm(watch: Watch, step: Step, heartbeat: timedelta) -> Calm | None:
+def _calm(watch: Watch, result: ReconcileResult, heartbeat: timedelta) -> Calm | None:
     polled = parse_time(watch.status.get("lastPollTime"))
-    if not isinstance(step.observation, Job) or polled is None:
+    if not isinstance(result.observation, Job) or polled is None:
         return None
     beat = polled + heartbeat
-    until = beat if step.deadline is None else min(beat, step.deadline)
-    return Calm(watch.resource_version, step.observation, polled - heartbeat, until)
+    until = beat if result.deadline is None else min(beat, result.deadline)
+    return Calm(watch.resource_version, result.observation, polled - heartbeat, until)

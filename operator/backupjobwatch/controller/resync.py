@@ -1,4 +1,4 @@
-"""The sweep: compares what exists with what is followed, so that nothing depends on having seen an event.
+"""The resync: compares what exists with what is followed, so that nothing depends on having seen an event.
 
 Seen to happen: a watch stream that reconnects does not tell of objects deleted meanwhile, and kopf loses a timer when
 a suspension and its end cross a running tick.
@@ -12,29 +12,29 @@ import time
 from typing import TYPE_CHECKING
 
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.polling.schedule import sweep_pause
-from backupjobwatch.errors import StoreError
+from backupjobwatch.domain.polling.schedule import resync_pause
+from backupjobwatch.errors import KubeError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from backupjobwatch.controller.controller import Roster
-    from backupjobwatch.kube.client import Store
+    from backupjobwatch.controller.controller import Controller
+    from backupjobwatch.kube.client import KubeClient
     from backupjobwatch.observability.metrics.instruments import Metrics
     from backupjobwatch.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 
-class Sweep:
-    """Lists the watches now and then, and mends the roster."""
+class Resync:
+    """Lists the watches now and then, and mends the controller."""
 
-    def __init__(self, settings: Settings, store: Store, roster: Roster, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, kube: KubeClient, controller: Controller, metrics: Metrics) -> None:
         self._metrics = metrics
         self._interval = settings.sweep_interval
         self._scopes = settings.scopes
-        self._store = store
-        self._roster = roster
+        self._kube = kube
+        self._controller = controller
         self._attempted: float | None = None
 
     @property
@@ -44,7 +44,7 @@ class Sweep:
 
     @property
     def _pause(self) -> float:
-        return sweep_pause(self._interval, len(self._roster.uids)).total_seconds()
+        return resync_pause(self._interval, len(self._controller.uids)).total_seconds()
 
     async def run(self) -> None:
         """Sweep for ever."""
@@ -54,21 +54,21 @@ class Sweep:
             self._attempted = time.monotonic()
             try:
                 await self.once()
-            except StoreError as error:
+            except KubeError as error:
                 _log.warning("The watches could not be listed: %s", error)
 
     async def once(self) -> None:
-        """List the watches; follow what was missed, and forget what is gone. StoreError where that fails."""
-        followed = self._roster.uids
+        """List the watches; follow what was missed, and forget what is gone. KubeError where that fails."""
+        followed = self._controller.uids
         present = {metadata.uid: metadata for namespace in self._scopes async for metadata in self._list(namespace)}
-        self._metrics.observe_sweep(time.time())
+        self._metrics.observe_resync(time.time())
         for uid in followed - present.keys():
             _log.info("A watch (uid %s) is gone, and its deletion was missed", uid, extra={"watch": {"uid": uid}})
-            self._roster.forget(uid)
+            self._controller.remove(uid)
         for metadata in present.values():
-            if self._roster.needs_a_look(metadata):
-                await self._roster.look(metadata.namespace, metadata.name)
+            if self._controller.needs_refresh(metadata):
+                await self._controller.refresh(metadata.namespace, metadata.name)
 
     async def _list(self, namespace: str | None) -> AsyncIterator[Watch]:
-        async for metadata in self._store.list_metadata(namespace):
+        async for metadata in self._kube.list_metadata(namespace):
             yield Watch.from_body({"metadata": metadata})

@@ -10,17 +10,17 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from backupjobwatch.domain.status.expiry import describe_reprieve, expiry
+from backupjobwatch.domain.status.expiry import expiry, ttl_skipped_event
 from backupjobwatch.domain.status.transitions import REPEAT_WITHIN
-from backupjobwatch.errors import Conflict, ObjectGone, StoreError
+from backupjobwatch.errors import Conflict, KubeError, ObjectNotFound
 from backupjobwatch.observability.logs import watch_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backupjobwatch.controller.reconciler import Stepper
+    from backupjobwatch.controller.reconciler import Reconciler
     from backupjobwatch.domain.api.snapshot import Watch
-    from backupjobwatch.kube.client import Store
+    from backupjobwatch.kube.client import KubeClient
 
 _log = logging.getLogger(__name__)
 
@@ -36,22 +36,22 @@ REMEMBER: Final = 600.0
 """Seconds for which a deletion is remembered: watch events that were sent before it may arrive after it."""
 
 
-class Expiries:
+class TTLController:
     """One timer for each finished watch with a time to live."""
 
-    def __init__(self, store: Store, stepper: Stepper) -> None:
-        self._store = store
-        self._stepper = stepper
+    def __init__(self, kube: KubeClient, reconciler: Reconciler) -> None:
+        self._kube = kube
+        self._reconciler = reconciler
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._deleted: dict[str, float] = {}
         """When each watch was deleted, by uid, oldest first."""
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._closed = False
-        self.is_telling: Callable[[str], bool] = lambda _: False
+        self.has_pending_events: Callable[[str], bool] = lambda _: False
         """Called with a uid; returns whether an Event of that watch is about to be posted."""
 
-    def consider(self, watch: Watch) -> None:
+    def sync(self, watch: Watch) -> None:
         """Set the timer of *watch* from its latest snapshot. Ignore late snapshots of a watch that was deleted."""
         self._stop_timer(watch.uid)
         left = self._left(watch)
@@ -60,7 +60,7 @@ class Expiries:
         if watch.owner is None or -left <= REPEAT_WITHIN:
             self._set_timer(watch, left.total_seconds())
 
-    def forget(self, uid: str) -> None:
+    def remove(self, uid: str) -> None:
         """Drop the timer and the task of a watch that no longer exists."""
         self._stop_timer(uid)
         if uid in self._tasks:
@@ -71,7 +71,7 @@ class Expiries:
         """Cancel all timers and tasks, and start no more."""
         self._closed = True
         for uid in [*self._timers, *self._tasks]:
-            self.forget(uid)
+            self.remove(uid)
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     def _left(self, watch: Watch) -> timedelta | None:
@@ -94,7 +94,7 @@ class Expiries:
             self._set_timer(watch, left.total_seconds())
         elif watch.uid in self._tasks:  # its snapshot is older, and says nothing about this one
             self._set_timer(watch, RETRY)
-        elif watch.owner is None and self.is_telling(watch.uid):
+        elif watch.owner is None and self.has_pending_events(watch.uid):
             self._set_timer(watch, TOLD)
         else:
             task = self._tasks[watch.uid] = asyncio.create_task(self._expire(watch))
@@ -108,7 +108,7 @@ class Expiries:
                 return
             try:
                 done = await self._spare(watch, watch.owner) if watch.owner else await self._delete(watch)
-            except StoreError as error:
+            except KubeError as error:
                 _log.warning(
                     "%s/%s: not deleted yet: %s", watch.namespace, watch.name, error, extra=watch_fields(watch)
                 )
@@ -117,22 +117,22 @@ class Expiries:
             self._set_timer(watch, RETRY)
 
     async def _spare(self, watch: Watch, owner: str) -> bool:
-        return await self._stepper.tell(watch, describe_reprieve(watch, owner))
+        return await self._reconciler.emit_event(watch, ttl_skipped_event(watch, owner))
 
     async def _delete(self, watch: Watch) -> bool:
         """Delete *watch* if it is unchanged. Return False if the deletion has to be retried."""
         try:
-            await self._store.delete(watch)
-        except ObjectGone:
+            await self._kube.delete(watch)
+        except ObjectNotFound:
             self._remember(watch.uid)
             return True
         except Conflict:
-            fresh = await self._stepper.read(watch.namespace, watch.name)
+            fresh = await self._reconciler.read(watch.namespace, watch.name)
             if fresh is None or fresh.uid != watch.uid:
                 return True
             if fresh.resource_version == watch.resource_version:  # refused for another reason than an edit
                 return False
-            self.consider(fresh)
+            self.sync(fresh)
             return True
         self._remember(watch.uid)
         _log.info(

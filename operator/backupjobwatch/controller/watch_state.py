@@ -10,7 +10,7 @@ from backupjobwatch.domain.api.spec import poll_interval
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.domain.polling.schedule import RAREST, backoff, failures_after, until
 from backupjobwatch.domain.status.summary import summarize
-from backupjobwatch.domain.status.verdict import STALE, TroubleRun
+from backupjobwatch.domain.status.verdict import STALE, ConsecutiveFailures
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from backupjobwatch.controller.reconciler import Calm
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.jobs.observations import Observation
-    from backupjobwatch.domain.status.notifications import Settled
+    from backupjobwatch.domain.status.notifications import DeliveryResult
     from backupjobwatch.domain.status.summary import Summary
     from backupjobwatch.domain.status.transitions import Transition
 
 
 @dataclass(slots=True, kw_only=True)
-class Entry:
+class WatchState:
     """One watch, by uid. All of this may be lost: the object has what matters."""
 
     watch: Watch
@@ -39,10 +39,10 @@ class Entry:
     polled: int = 0
     """The generation that was last polled for, whatever came of it."""
     interval: timedelta | None = None
-    """How often it wants to be stepped; None for finished and suspended watches."""
+    """How often it wants to be reconciled; None for finished and suspended watches."""
     since: float
     """When it began to want just that, on the event loop's clock, like the next four."""
-    last_step: float
+    last_reconcile: float
     """When its last step ended, or it was first seen."""
     last_poll: float = float("-inf")
     asked: datetime | None = None
@@ -53,11 +53,11 @@ class Entry:
     """Until then, Azure is left alone for this watch."""
     failures: int = 0
     """Observations in a row that were trouble with Azure."""
-    run: TroubleRun = field(default_factory=TroubleRun)
+    consecutive_failures: ConsecutiveFailures = field(default_factory=ConsecutiveFailures)
     """Observations in a row whose trouble grace counts."""
-    untold: dict[str, Transition] = field(default_factory=dict)
+    pending_events: dict[str, Transition] = field(default_factory=dict)
     """Transitions, by Event name, that were not told yet."""
-    settled: tuple[Watch, tuple[Settled, ...]] | None = None
+    deliveries: tuple[Watch, tuple[DeliveryResult, ...]] | None = None
     """What became of notifications, and a snapshot of the object to write that from."""
     task: asyncio.Task[None] | None = None
     """The one step that is under way."""
@@ -69,7 +69,7 @@ class Entry:
     """Set where a step that is wanted has to wait for its turn."""
     turn: asyncio.TimerHandle | None = None
     """Set where Azure is to be asked before the next tick: the budget did not cover the last one, or there is news."""
-    unsure: bool = False
+    write_outcome_unknown: bool = False
     """Whether a status was perhaps written without our knowing, and so without an Event."""
     _summary: Summary | None = None
 
@@ -79,7 +79,7 @@ class Entry:
         The process before this one wrote it the last time so long before it ended, and did not write down what it saw
         since. A status that is older has not been looked after meanwhile.
         """
-        polled = parse_time(self.watch.own_status.get("lastPollTime"))
+        polled = parse_time(self.watch.status_for_target.get("lastPollTime"))
         self.asked = now if polled is not None and now - polled < RAREST + STALE else None
 
     def take_note(self, watch: Watch, now: float) -> bool:
@@ -87,7 +87,7 @@ class Entry:
         self.seen = (watch.generation, watch.requested_at)
         self.observed = watch.generation if watch.observed else 0
         self.handled = watch.handled
-        interval = None if watch.settled else poll_interval(watch.spec)
+        interval = None if watch.is_idle else poll_interval(watch.spec)
         if interval != self.interval:
             self.interval, self.since = interval, now
         if watch.version < self.watch.version:
@@ -99,11 +99,11 @@ class Entry:
         """Leave Azure alone for a while after trouble with it, but not beyond a deadline."""
         self.failures = failures_after(observation, self.failures)
         if self.failures <= 1:
-            self.not_before = self.last_step
+            self.not_before = self.last_reconcile
             return
         delay = backoff(self.failures, self.interval or timedelta(), seed=f"{self.watch.namespace}:{self.watch.name}")
         delay = until(deadline, now=datetime.now(UTC), at_most=delay)
-        self.not_before = self.last_step + delay.total_seconds()
+        self.not_before = self.last_reconcile + delay.total_seconds()
 
     @property
     def summary(self) -> Summary:
@@ -115,7 +115,13 @@ class Entry:
     @property
     def unwritten(self) -> bool:
         """Whether there is something settled that no tick will write down."""
-        return self.settled is not None and self.interval is None
+        return self.deliveries is not None and self.interval is None
+
+    def cancel_turn(self) -> None:
+        """Cancel the poll that is planned before the next tick."""
+        if self.turn is not None:
+            self.turn.cancel()
+            self.turn = None
 
     def end(self) -> None:
         """Let go of all that is under way or planned."""
@@ -128,13 +134,13 @@ class Entry:
         watch, self.wanted = self.wanted, None
         return watch
 
-    def remember(self, untold: Iterable[Transition]) -> None:
+    def remember(self, pending_events: Iterable[Transition]) -> None:
         """Remember what is to be told of the watch."""
-        self.untold.update({each.name: each for each in untold})
+        self.pending_events.update({each.name: each for each in pending_events})
 
     def told(self, name: str) -> None:
         """Remember no more what has been told, nor keep the room of a dictionary that is empty most of the time."""
-        self.untold = {each: transition for each, transition in self.untold.items() if each != name}
+        self.pending_events = {each: transition for each, transition in self.pending_events.items() if each != name}
 
     def wants(self, watch: Watch) -> bool:
         """Tell whether *watch*, perhaps no longer the latest, asks for something that was not done yet."""
@@ -151,12 +157,14 @@ class Entry:
     def missed(self, metadata: Watch, now: float, *, steps: bool, tells: bool) -> bool:
         """Tell from the object's *metadata* whether something was missed about it that nothing under way makes up for.
 
-        It *steps*, or *tells* what is untold, as soon as it is its turn, if that is so.
+        It *steps*, or *tells* what is pending_events, as soon as it is its turn, if that is so.
         """
         if self.task is not None:
             return False
         changed = self.seen != (metadata.generation, metadata.requested_at)
-        undone = self.unsure or (self.untold and not tells) or self.unwritten or self.overdue(now)
+        undone = (
+            self.write_outcome_unknown or (self.pending_events and not tells) or self.unwritten or self.overdue(now)
+        )
         return changed or (not steps and bool(undone))
 
     def overdue(self, now: float) -> bool:
@@ -164,4 +172,4 @@ class Entry:
         if self.interval is None or self.task is not None:
             return False
         interval = self.interval.total_seconds()
-        return now > max(self.last_step + 2 * interval, self.not_before + interval)
+        return now > max(self.last_reconcile + 2 * interval, self.not_before + interval)

@@ -10,46 +10,46 @@ from backupjobwatch.kube.limiter import Queue
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from backupjobwatch.controller.reconciler import Stepper
-    from backupjobwatch.controller.watch_state import Entry
+    from backupjobwatch.controller.reconciler import Reconciler
+    from backupjobwatch.controller.watch_state import WatchState
 
 
 class Work:
     """The tasks, and those who wait for one to end: to take a step, whose status is to be written, or to tell Events."""
 
-    def __init__(self, stepper: Stepper, do: Callable[[Entry, bool], Coroutine[Any, Any, None]]) -> None:
+    def __init__(self, reconciler: Reconciler, do: Callable[[WatchState, bool], Coroutine[Any, Any, None]]) -> None:
         self._do = do
-        self._steps: Queue[Entry] = Queue(stepper.writes)
-        self._tellings: Queue[Entry] = Queue(stepper.events, before=self._steps)  # gates wait for statuses
+        self._steps: Queue[WatchState] = Queue(reconciler.writes)
+        self._emissions: Queue[WatchState] = Queue(reconciler.events, before=self._steps)  # gates wait for statuses
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    def begin(self, entry: Entry) -> None:
+    def begin(self, state: WatchState) -> None:
         """Begin what is wanted of a watch, or is to be told, unless it is under way: at once, or when it is not crowded."""
-        queue = self._tellings if entry.wanted is None else self._steps
-        if entry.task is None and not self._closed and not queue.holds(entry.watch.uid, entry):
-            self._start(entry)
+        queue = self._emissions if state.wanted is None else self._steps
+        if state.task is None and not self._closed and not queue.holds(state.watch.uid, state):
+            self._start(state)
 
-    def puts_off_telling(self, entry: Entry) -> bool:
+    def defers_events(self, state: WatchState) -> bool:
         """Have a watch whose step has ended told of later, if that is crowded; say whether it is."""
-        return self._tellings.holds(entry.watch.uid, entry)
+        return self._emissions.holds(state.watch.uid, state)
 
-    def will_step(self, uid: str) -> bool:
+    def will_reconcile(self, uid: str) -> bool:
         """Tell whether a watch waits to begin its step."""
         return uid in self._steps
 
-    def will_tell(self, uid: str) -> bool:
+    def will_emit(self, uid: str) -> bool:
         """Tell whether a watch waits to be told of."""
-        return uid in self._tellings
+        return uid in self._emissions
 
-    def is_telling(self, entry: Entry) -> bool:
+    def has_pending_events(self, state: WatchState) -> bool:
         """Tell whether what is to be told of a watch is, or waits for its turn: not whether it failed."""
-        return bool(entry.untold) and (entry.task is not None or self.will_tell(entry.watch.uid))
+        return bool(state.pending_events) and (state.task is not None or self.will_emit(state.watch.uid))
 
-    def drop(self, entry: Entry) -> None:
+    def drop(self, state: WatchState) -> None:
         """End what is under way for a watch that is gone."""
-        self._leave(entry)
-        entry.end()
+        self._leave(state)
+        state.end()
         self._go_on()  # a task that is cancelled before it runs does not
 
     async def finish(self, patience: float) -> None:
@@ -61,29 +61,29 @@ class Work:
         while self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=max(end - clock(), 0.0))
             if late:
-                self._tellings.clear()
+                self._emissions.clear()
                 for task in late:
                     task.cancel()
                 await asyncio.gather(*late, return_exceptions=True)
 
-    def _start(self, entry: Entry, *, in_turn: bool = False) -> None:
-        self._leave(entry)
-        entry.task = asyncio.create_task(self._run(entry, in_turn))
-        self._tasks.add(entry.task)
-        entry.task.add_done_callback(self._tasks.discard)
+    def _start(self, state: WatchState, *, in_turn: bool = False) -> None:
+        self._leave(state)
+        state.task = asyncio.create_task(self._run(state, in_turn))
+        self._tasks.add(state.task)
+        state.task.add_done_callback(self._tasks.discard)
 
-    def _leave(self, entry: Entry) -> None:
-        for queue in (self._steps, self._tellings):
-            queue.drop(entry.watch.uid)
+    def _leave(self, state: WatchState) -> None:
+        for queue in (self._steps, self._emissions):
+            queue.drop(state.watch.uid)
 
-    async def _run(self, entry: Entry, in_turn: bool) -> None:  # noqa: FBT001 -- private
+    async def _run(self, state: WatchState, in_turn: bool) -> None:  # noqa: FBT001 -- private
         try:
-            await self._do(entry, in_turn)
+            await self._do(state, in_turn)
         finally:
             self._go_on()
 
     def _go_on(self) -> None:
-        for queue in (self._steps, self._tellings):
-            entry = queue.next()
-            if entry is not None:
-                self._start(entry, in_turn=queue is self._tellings)
+        for queue in (self._steps, self._emissions):
+            state = queue.next()
+            if state is not None:
+                self._start(state, in_turn=queue is self._emissions)

@@ -16,8 +16,8 @@ from kubernetes.aio import client, config
 from backupjobwatch.constants import API_VERSION, CONTROLLER, GROUP, KIND, PLURAL
 from backupjobwatch.domain.jobs.payloads import mapping, mappings
 from backupjobwatch.domain.jobs.times import format_time
-from backupjobwatch.errors import Conflict, Forbidden, ObjectGone, StoreUnavailable
-from backupjobwatch.kube.limiter import Turns
+from backupjobwatch.errors import Conflict, Forbidden, KubeUnavailable, ObjectNotFound
+from backupjobwatch.kube.limiter import Limiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -38,17 +38,17 @@ _MERGE: Final = "application/merge-patch+json"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
-class Store:
-    """The API server. Every method raises StoreError, and nothing else, where it does not do what it is asked."""
+class KubeClient:
+    """The API server. Every method raises KubeError, and nothing else, where it does not do what it is asked."""
 
     def __init__(self, api: client.ApiClient) -> None:
         api.user_agent = CONTROLLER
         self._api = api
-        self.events = Turns(EVENTS_AT_ONCE)
+        self.events = Limiter(EVENTS_AT_ONCE)
 
     @classmethod
     async def connect(cls) -> Self:
-        """Use the pod's ServiceAccount, or KUBECONFIG outside a cluster. StoreUnavailable where there is neither."""
+        """Use the pod's ServiceAccount, or KUBECONFIG outside a cluster. KubeUnavailable where there is neither."""
         configuration = client.Configuration()
         # kopf takes no proxy from the environment either; aiohttp would look there, and for a netrc, with each request.
         configuration.client_session_kwargs = {"trust_env": False}
@@ -58,7 +58,7 @@ class Store:
             except config.ConfigException:
                 await config.load_kube_config(client_configuration=configuration)
         except (config.ConfigException, OSError) as error:
-            raise StoreUnavailable(f"no access to a Kubernetes API server: {error}") from error
+            raise KubeUnavailable(f"no access to a Kubernetes API server: {error}") from error
         return cls(client.ApiClient(configuration))
 
     async def close(self) -> None:
@@ -66,11 +66,11 @@ class Store:
         await self._api.close()
 
     async def check(self, namespace: str | None) -> None:
-        """Find out whether watches can be listed; the StoreError says what to do where they cannot."""
+        """Find out whether watches can be listed; the KubeError says what to do where they cannot."""
         try:
             await self._request("GET", _path(namespace), query={"limit": "1"}, accept=_METADATA_ONLY)
-        except ObjectGone:
-            raise ObjectGone(
+        except ObjectNotFound:
+            raise ObjectNotFound(
                 f"the CRD {PLURAL}.{GROUP} is not installed: kubectl apply --server-side -k crds"
             ) from None
 
@@ -109,13 +109,13 @@ class Store:
         """Return the version of *group* that serves *plural*, the preferred one if it does. None if no version does."""
         try:
             answer = await self._request("GET", f"/apis/{group}")
-        except ObjectGone:
+        except ObjectNotFound:
             return None
         listed = [mapping(answer.get("preferredVersion")), *mappings(answer.get("versions"))]
         for version in dict.fromkeys(str(each.get("version")) for each in listed):
             try:
                 served = await self._request("GET", f"/apis/{group}/{version}")
-            except ObjectGone:  # no longer served
+            except ObjectNotFound:  # no longer served
                 continue
             if any(resource.get("name") == plural for resource in mappings(served.get("resources"))):
                 return version
@@ -134,7 +134,7 @@ class Store:
             page = await self._request("GET", _path(namespace), query=query, accept=_METADATA_ONLY)
             # What is no list must not pass for an empty one, whose items are null: every watch would seem deleted.
             if page.get("kind") != "PartialObjectMetadataList":
-                raise StoreUnavailable("the answer to a list is no list")
+                raise KubeUnavailable("the answer to a list is no list")
             for item in page.get("items") or ():
                 yield item["metadata"]
             following = (page.get("metadata") or {}).get("continue")
@@ -173,7 +173,7 @@ class Store:
         except Conflict:
             return False
         except TimeoutError:
-            raise StoreUnavailable("others' events took all the time") from None
+            raise KubeUnavailable("others' events took all the time") from None
         return True
 
     async def read_service_account(self, namespace: str, name: str) -> dict[str, Any]:
@@ -231,20 +231,20 @@ class Store:
             response = await self._api.call_api(method, address, headers, body, _request_timeout=TIMEOUT)
             text = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError, client.ApiException) as error:
-            raise StoreUnavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
+            raise KubeUnavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
         if response.status < HTTPStatus.BAD_REQUEST:
             answer = _object(text)
             if answer is None:
-                raise StoreUnavailable(f"{method} {path}: the answer is not a JSON object")
+                raise KubeUnavailable(f"{method} {path}: the answer is not a JSON object")
             return answer
         message = f"{method} {path}: {response.status} {(_object(text) or {}).get('message', '')}"
         if response.status == HTTPStatus.CONFLICT:
             raise Conflict(message)
         if response.status == HTTPStatus.NOT_FOUND:
-            raise ObjectGone(message)
+            raise ObjectNotFound(message)
         if response.status == HTTPStatus.FORBIDDEN:
             raise Forbidden(message)
-        raise StoreUnavailable(message)
+        raise KubeUnavailable(message)
 
 
 def secret_data(secret: Mapping[str, Any]) -> dict[str, bytes]:

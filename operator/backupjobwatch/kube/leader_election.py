@@ -21,13 +21,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from backupjobwatch.errors import Conflict, LeaseLost, ObjectGone, SettingsError, StoreError
+from backupjobwatch.errors import Conflict, KubeError, LeaseLost, ObjectNotFound, SettingsError
 from backupjobwatch.settings import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from backupjobwatch.kube.client import Store
+    from backupjobwatch.kube.client import KubeClient
     from backupjobwatch.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -51,13 +51,13 @@ def lease_namespace(settings: Settings, file: Path = NAMESPACE_FILE) -> str:
         raise SettingsError(f"{PREFIX}LEASE_NAMESPACE: write the Lease's namespace; this is no pod") from None
 
 
-class Elector:
+class LeaderElector:
     """One candidate, and its one term: once lost, the Lease is not sought again, as the process is to end.
 
     That is the surest way to have nothing go on that began before; Kubernetes starts it anew, to stand by.
     """
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, kube: KubeClient) -> None:
         """SettingsError where it is not known in which namespace the Lease is."""
         self.identity = f"{socket.gethostname()}_{uuid.uuid4()}"
         self.standing_by = asyncio.Event()
@@ -66,7 +66,7 @@ class Elector:
         """Set once the Lease was ours."""
         self.failure: Exception | None = None
         """Why the term ended before :meth:`close`: LeaseLost, or a defect."""
-        self._store = store
+        self._kube = kube
         self._namespace = lease_namespace(settings)
         self._name = settings.lease_name
         self._duration = settings.lease_duration.total_seconds()
@@ -107,7 +107,7 @@ class Elector:
         if self._claimed and self.failure is None:
             try:
                 await self._release()
-            except (StoreError, TimeoutError) as error:
+            except (KubeError, TimeoutError) as error:
                 _log.warning("The Lease %s could not be released, and has to run out: %s", self, error)
 
     def __str__(self) -> str:
@@ -167,7 +167,7 @@ class Elector:
             held = await self._take()
         except Conflict:  # somebody was quicker, or an answer of ours was lost: the next look tells
             return False
-        except (StoreError, TimeoutError) as error:
+        except (KubeError, TimeoutError) as error:
             text = str(error) or "no answer"
             if text != self._trouble:
                 _log.warning("The Lease %s cannot be had: %s", self, text)
@@ -178,8 +178,8 @@ class Elector:
 
     async def _take(self) -> bool:
         try:
-            lease = await self._ask(self._store.read_lease(self._namespace, self._name))
-        except ObjectGone:
+            lease = await self._ask(self._kube.read_lease(self._namespace, self._name))
+        except ObjectNotFound:
             lease = {}
         spec = lease.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
@@ -218,8 +218,8 @@ class Elector:
 
     async def _release(self) -> None:
         try:
-            lease = await self._ask(self._store.read_lease(self._namespace, self._name))
-        except ObjectGone:
+            lease = await self._ask(self._kube.read_lease(self._namespace, self._name))
+        except ObjectNotFound:
             return
         if (lease.get("spec") or {}).get("holderIdentity") == self.identity:
             await self._write(lease, holder="", seconds=1)
@@ -239,7 +239,7 @@ class Elector:
             "leaseTransitions": (before.get("leaseTransitions") or 0) + (bool(before) and bool(holder) and not same),
         }
         metadata = {**lease.get("metadata", {}), "namespace": self._namespace, "name": self._name}
-        await self._ask(self._store.write_lease(metadata, spec))
+        await self._ask(self._kube.write_lease(metadata, spec))
 
     async def _ask(self, request: Awaitable[_T]) -> _T:
         """Wait for an answer for half the deadline, so that one request that hangs is not the end."""

@@ -11,7 +11,7 @@ CROWD: Final = 4
 """How many wait for each turn that there is before all others had better not begin."""
 
 
-class Turns:
+class Limiter:
     """A semaphore that tells whether many, or any, have a turn or wait for one."""
 
     def __init__(self, at_once: int) -> None:
@@ -51,7 +51,7 @@ class Queue(Generic[_Item]):
     one, so that none is forgotten.
     """
 
-    def __init__(self, turns: Turns, *, before: Queue[_Item] | None = None) -> None:
+    def __init__(self, turns: Limiter, *, before: Queue[_Item] | None = None) -> None:
         self._turns = turns
         self._before = before
         self._held: dict[str, _Item] = {}

@@ -14,7 +14,7 @@ import aiohttp
 from backupjobwatch import __version__
 from backupjobwatch.constants import API_VERSION, GROUP, PLURAL
 from backupjobwatch.domain.jobs.payloads import mapping, mappings
-from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.kubectl.access import Access, load
 from backupjobwatch.kubectl.errors import NoAnswer, Refused
 
@@ -219,7 +219,7 @@ def _refusal(code: int, status: Mapping[str, Any] | None) -> str:
     if code == HTTPStatus.UNAUTHORIZED:
         return "the API server does not know you (401): log in, and see that `kubectl auth whoami` works"
     causes = [
-        f"  {clean(str(cause.get('field')), _MESSAGE)}: {clean(str(cause.get('message')), _MESSAGE)}"
+        f"  {sanitize(str(cause.get('field')), _MESSAGE)}: {sanitize(str(cause.get('message')), _MESSAGE)}"
         for cause in mappings(mapping(told.get("details")).get("causes"))
         if cause.get("field") and cause.get("message")
     ]
@@ -229,11 +229,11 @@ def _refusal(code: int, status: Mapping[str, Any] | None) -> str:
 
 
 def _message(status: Mapping[str, Any]) -> str:
-    return clean(str(status.get("message") or ""), _MESSAGE)
+    return sanitize(str(status.get("message") or ""), _MESSAGE)
 
 
 def _words(error: Exception) -> str:
-    return clean(f"{type(error).__name__}: {error}", _MESSAGE).removesuffix(": ")
+    return sanitize(f"{type(error).__name__}: {error}", _MESSAGE).removesuffix(": ")
 
 
 def _path(namespace: str | None) -> str:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.payloads import mapping, mappings
-from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.domain.status.notifications import DELIVERED
 from backupjobwatch.kubectl.follow import key_of
@@ -41,7 +41,7 @@ def cells(body: Mapping[str, Any], *, now: datetime, namespaces: bool) -> list[s
     """Return what the columns say of one watch; nothing for what is not known."""
     row, watch = Row.from_body(body, now=now), Watch.from_body(body)
     created = parse_time(mapping(body.get("metadata")).get("creationTimestamp"))
-    started = parse_time(mapping(watch.own_status.get("job")).get("startTime"))
+    started = parse_time(mapping(watch.status_for_target.get("job")).get("startTime"))
     shown = [
         *(row.name, row.phase, row.reason, row.operation, row.item),
         *("" if row.percent is None else f"{row.percent}%", row.elapsed),
@@ -100,16 +100,16 @@ def task_rows(body: Mapping[str, Any], *, now: datetime) -> list[list[str]]:
 
 def trouble(body: Mapping[str, Any]) -> Iterator[str]:
     """Yield lines for Azure's errors and warnings, each with its recommendations, and for undelivered notifications."""
-    status = Watch.from_body(body).own_status
+    status = Watch.from_body(body).status_for_target
     for kind, found in (("Error", status.get("errors")), ("Warning", status.get("warnings"))):
         for each in mappings(found):
             words = [str(each[name]) for name in ("code", "title", "message") if each.get(name)]
-            yield clean(f"{kind} {': '.join(words)}", _TEXT)
+            yield sanitize(f"{kind} {': '.join(words)}", _TEXT)
             if each.get("cause"):
-                yield clean(f"  because: {each['cause']}", _TEXT)
+                yield sanitize(f"  because: {each['cause']}", _TEXT)
             recommended = each.get("recommendations")
             for text in recommended if isinstance(recommended, list) else ():
-                yield f"  do: {clean(str(text), _TEXT)}"
+                yield f"  do: {sanitize(str(text), _TEXT)}"
     for entry in mappings(status.get("notifications")):
         if entry.get("state") != DELIVERED:
-            yield clean(f"Notification {entry['name']}: {entry['state']}: {entry.get('message')}", _TEXT)
+            yield sanitize(f"Notification {entry['name']}: {entry['state']}: {entry.get('message')}", _TEXT)

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.kubectl import table
 from backupjobwatch.kubectl.candidates import watches
 from backupjobwatch.kubectl.cluster import Cluster
@@ -51,9 +51,9 @@ async def tasks(*, access: Access, name: str) -> None:
 
 def _why_none(body: Body) -> str:
     watch = Watch.from_body(body)
-    status = watch.own_status
+    status = watch.status_for_target
     if "job" in status:
         return "Azure tells no tasks of this job."
     if not status:
         return "No tasks are known yet: the operator has not looked at this watch."
-    return clean(f"No tasks are known yet: {status.get('message') or 'the job has not been seen.'}", _LINE)
+    return sanitize(f"No tasks are known yet: {status.get('message') or 'the job has not been seen.'}", _LINE)

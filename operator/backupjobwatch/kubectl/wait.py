@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.kubectl.candidates import watches
 from backupjobwatch.kubectl.cluster import Cluster, Scope
 from backupjobwatch.kubectl.errors import PluginError
@@ -147,8 +147,8 @@ class Waiting:
 
 
 def _conclude(watch: Watch) -> None:
-    status = watch.own_status
-    click.echo(clean(f"{called(watch.name)}: {status.get('phase')}: {status.get('message')}", _LINE))
+    status = watch.status_for_target
+    click.echo(sanitize(f"{called(watch.name)}: {status.get('phase')}: {status.get('message')}", _LINE))
 
 
 def _words(limit: timedelta) -> str:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.constants import REQUESTED_AT
 from backupjobwatch.domain.api.notify_spec import FLUX_GROUPS
-from backupjobwatch.errors import DeliveryFailed, Forbidden, ObjectGone, StoreError
+from backupjobwatch.errors import DeliveryFailed, Forbidden, KubeError, ObjectNotFound
 
 if TYPE_CHECKING:
     from backupjobwatch.domain.api.notify_spec import ArgocdTrigger, FluxTrigger
-    from backupjobwatch.kube.client import Store
+    from backupjobwatch.kube.client import KubeClient
 
 ARGOCD_GROUP: Final = "argoproj.io"
 REFRESH: Final = "argocd.argoproj.io/refresh"
@@ -20,8 +20,8 @@ REFRESH: Final = "argocd.argoproj.io/refresh"
 class Triggers:
     """Annotates objects in the namespace of a watch."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, kube: KubeClient) -> None:
+        self._kube = kube
 
     async def reconcile(self, namespace: str, trigger: FluxTrigger, token: str) -> None:
         """Request a reconciliation. Flux reconciles once for each value of *token*."""
@@ -40,18 +40,18 @@ class Triggers:
         group, plural, name = place
         what = f"{plural}.{group}/{name}"
         try:
-            version = await self._store.find_version(group, plural)
-        except StoreError:
+            version = await self._kube.find_version(group, plural)
+        except KubeError:
             raise DeliveryFailed(f"API discovery of {group} failed.") from None
         if version is None:
             raise DeliveryFailed(f"The cluster does not serve {plural}.{group}. Install its CRD.")
         try:
-            await self._store.annotate(f"/apis/{group}/{version}", namespace, plural, name, annotations)
-        except ObjectGone:
+            await self._kube.annotate(f"/apis/{group}/{version}", namespace, plural, name, annotations)
+        except ObjectNotFound:
             raise DeliveryFailed(f"{what} does not exist in this namespace.") from None
         except Forbidden:
             raise DeliveryFailed(
                 f"The operator is not allowed to patch {what}. Add the Role of manifests/components/{component}."
             ) from None
-        except StoreError:
+        except KubeError:
             raise DeliveryFailed(f"The API server failed to patch {what}.") from None

@@ -8,36 +8,36 @@ from backupjobwatch.constants import NOTIFY_LABEL
 from backupjobwatch.domain.api.notify_spec import ArgocdTrigger, FluxTrigger, Unreadable, Webhook, is_url
 from backupjobwatch.domain.jobs.payloads import mapping
 from backupjobwatch.domain.status.cloud_event import cloud_event
-from backupjobwatch.errors import DeliveryFailed, DeliveryImpossible, Forbidden, ObjectGone, StoreError
+from backupjobwatch.errors import DeliveryFailed, DeliveryImpossible, Forbidden, KubeError, ObjectNotFound
 from backupjobwatch.kube.client import secret_data
 from backupjobwatch.notify.webhook import Endpoint, Webhooks
 
 if TYPE_CHECKING:
     from backupjobwatch.domain.api.snapshot import Watch
-    from backupjobwatch.domain.status.notifications import Notice
-    from backupjobwatch.kube.client import Store
+    from backupjobwatch.domain.status.notifications import Notification
+    from backupjobwatch.kube.client import KubeClient
     from backupjobwatch.notify.gitops import Triggers
 
 
 class Receivers:
     """All kinds of receivers."""
 
-    def __init__(self, store: Store, webhooks: Webhooks, triggers: Triggers) -> None:
-        self._store = store
+    def __init__(self, kube: KubeClient, webhooks: Webhooks, triggers: Triggers) -> None:
+        self._kube = kube
         self._webhooks = webhooks
         self._triggers = triggers
 
-    async def deliver(self, watch: Watch, notice: Notice) -> None:
+    async def deliver(self, watch: Watch, notification: Notification) -> None:
         """Make one attempt. DeliveryError where it is not delivered, or perhaps is without our knowing."""
-        receiver = notice.notify.receiver
+        receiver = notification.notify.receiver
         match receiver:
             case Webhook():
                 endpoint = await self._find(watch.namespace, receiver)
-                event = cloud_event(watch, notice)
+                event = cloud_event(watch, notification)
                 headers, body = event.binary() if receiver.binary else event.structured()
                 await self._webhooks.post(endpoint, headers, body)
             case FluxTrigger():
-                await self._triggers.reconcile(watch.namespace, receiver, notice.id)
+                await self._triggers.reconcile(watch.namespace, receiver, notification.id)
             case ArgocdTrigger():
                 await self._triggers.refresh(watch.namespace, receiver)
             case Unreadable():
@@ -49,14 +49,14 @@ class Receivers:
             return Endpoint(address=webhook.url or "")
         whose = f"Secret {webhook.secret_name}"
         try:
-            secret = await self._store.read_secret(namespace, webhook.secret_name)
-        except ObjectGone:
+            secret = await self._kube.read_secret(namespace, webhook.secret_name)
+        except ObjectNotFound:
             raise DeliveryFailed(f"{whose} does not exist in this namespace.") from None
         except Forbidden:
             raise DeliveryFailed(
                 f"The operator is not allowed to read {whose}. Add the Role of manifests/components/notify-secret."
             ) from None
-        except StoreError:
+        except KubeError:
             raise DeliveryFailed(f"The API server failed to return {whose}.") from None
         if mapping(mapping(secret.get("metadata")).get("labels")).get(NOTIFY_LABEL) != "true":
             raise DeliveryFailed(f'{whose} has no label {NOTIFY_LABEL}: "true". Add it to allow its use.')

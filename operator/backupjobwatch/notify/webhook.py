@@ -63,7 +63,7 @@ class Webhooks:
         self._http_hosts = frozenset(host.lower().rstrip(".") for host in settings.notify_http_hosts)
         connector = aiohttp.TCPConnector(
             ssl=_tls(settings.notify_ca_file),
-            limit=0,  # the courier's turns are the limit
+            limit=0,  # the dispatcher's limits are the limit
             force_close=True,
             resolver=resolver or Resolver(),
             use_dns_cache=False,

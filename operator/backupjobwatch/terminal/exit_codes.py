@@ -42,8 +42,8 @@ def exit_code(body: Mapping[str, Any], *, warnings_as_errors: bool = False) -> i
     watch = Watch.from_body(body)
     if not (watch.finished and watch.observed):
         return None
-    reason = watch.own_status.get("reason")
-    if watch.own_status["phase"] == SUCCEEDED_PHASE:
+    reason = watch.status_for_target.get("reason")
+    if watch.status_for_target["phase"] == SUCCEEDED_PHASE:
         return WARNINGS if warnings_as_errors and reason == _WARNED else SUCCEEDED
     return _CODES.get(str(reason), UNCLEAR)
 

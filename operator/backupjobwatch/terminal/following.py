@@ -1,4 +1,4 @@
-"""Follows jobs without a cluster: watches that exist in memory only, each stepped as the operator would."""
+"""Follows jobs without a cluster: watches that exist in memory only, each reconciled as the operator would."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import personal_tokens
-from backupjobwatch.arm.identities import Access
+from backupjobwatch.arm.identities import Credential
 from backupjobwatch.arm.observer import Observer
 from backupjobwatch.arm.poller import Poller
-from backupjobwatch.controller.reconciler import look_at
+from backupjobwatch.controller.reconciler import poll_watch
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import parse_spec
 from backupjobwatch.domain.polling.schedule import backoff, failures_after, until
 from backupjobwatch.domain.status.next_status import next_status
-from backupjobwatch.domain.status.verdict import TroubleRun, deadline
-from backupjobwatch.errors import AzureUnavailable, NotAsked
+from backupjobwatch.domain.status.verdict import ConsecutiveFailures, deadline
+from backupjobwatch.errors import AzureUnavailable, PollDeferred
 from backupjobwatch.observability.metrics.instruments import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from backupjobwatch.arm.credentials import Tokens
+    from backupjobwatch.arm.credentials import TokenSource
     from backupjobwatch.domain.api.target import Identity
     from backupjobwatch.settings import Settings
 
     Body = dict[str, Any]
 
 
-class _OwnAccess:
+class _PersonalCredentialProvider:
     """Whoever calls the command asks as himself, whatever the watch."""
 
-    def __init__(self, tokens: Tokens) -> None:
-        self._access = Access(key="terminal", principal="terminal", tokens=tokens)
+    def __init__(self, tokens: TokenSource) -> None:
+        self._credential = Credential(key="terminal", principal="terminal", tokens=tokens)
 
-    async def find(self, namespace: str, identity: Identity) -> Access:
+    async def find(self, namespace: str, identity: Identity) -> Credential:
         """Return it."""
         del namespace, identity
-        return self._access
+        return self._credential
 
     def drop(self, namespace: str, identity: Identity) -> None:
         """Keep it: the client has asked for another token already."""
@@ -58,26 +58,32 @@ async def follow(bodies: Sequence[Body], settings: Settings, *, on_change: Calla
     with contextlib.closing(ArmClient(settings, metrics)) as client:
         tokens = personal_tokens(settings)
         await _prove(client, tokens)
-        observer = Observer(_OwnAccess(tokens), Poller(settings, client, metrics))
+        observer = Observer(_PersonalCredentialProvider(tokens), Poller(settings, client, metrics))
         await asyncio.gather(*(_follow_one(body, observer, on_change) for body in bodies))
 
 
-async def _prove(client: ArmClient, tokens: Tokens) -> None:
+async def _prove(client: ArmClient, tokens: TokenSource) -> None:
     """Have a token before anything else: who is not signed in need not wait for grace to be over to hear it."""
     with contextlib.suppress(AzureUnavailable):  # which may pass, and is borne as the core bears it
         await client.get_token(tokens)
 
 
 async def _follow_one(body: Body, observer: Observer, on_change: Callable[[Body], None]) -> None:
-    watch, run, failures = Watch.from_body(body), TroubleRun(), 0
+    watch, consecutive_failures, failures = Watch.from_body(body), ConsecutiveFailures(), 0
     spec = parse_spec(watch.spec)
     while not watch.finished:
-        look = await look_at(watch, observer, run=run)
-        run, observation, now = look.run, look.observed.observation, datetime.now(UTC)
-        body["status"] = next_status(watch, observation, run=run.length, now=now, pinned=look.observed.pinned)
+        result = await poll_watch(watch, observer, consecutive_failures=consecutive_failures)
+        consecutive_failures, observation, now = (
+            result.consecutive_failures,
+            result.observed.observation,
+            datetime.now(UTC),
+        )
+        body["status"] = next_status(
+            watch, observation, consecutive_failures=consecutive_failures.count, now=now, pinned=result.observed.pinned
+        )
         on_change(body)
         watch = Watch.from_body(body)
-        if not isinstance(observation, NotAsked):
+        if not isinstance(observation, PollDeferred):
             failures = failures_after(observation, failures)
         wait = max(spec.poll_interval, backoff(failures, spec.poll_interval, seed=watch.name))
         if not watch.finished:

@@ -10,7 +10,7 @@ from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.durations import format_duration
 from backupjobwatch.domain.jobs.payloads import mapping, mappings
 from backupjobwatch.domain.jobs.resource_ids import is_guid
-from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.domain.status.summary import UNSEEN
 
@@ -67,7 +67,7 @@ class Row:
     def from_body(cls, body: Mapping[str, Any], *, now: datetime) -> Self:
         """Read a BackupJobWatch. Whatever somebody has put into the object, this does not fail."""
         watch = Watch.from_body(body)
-        status = watch.own_status
+        status = watch.status_for_target
         job, extended = mapping(status.get("job")), mapping(status.get("extendedInfo"))
         reason = _word(status.get("reason"))
         return cls(
@@ -80,7 +80,7 @@ class Row:
             elapsed=_elapsed(watch, now),
             percent=_percent(extended.get("progressPercent")),
             remaining="" if watch.finished else _word(extended.get("estimatedRemaining")),
-            message="" if reason in _PLAIN else clean(str(status.get("message") or ""), _SENTENCE),
+            message="" if reason in _PLAIN else sanitize(str(status.get("message") or ""), _SENTENCE),
             tasks=tuple(
                 Task(
                     name=_word(task.get("taskId")),
@@ -102,7 +102,7 @@ class Row:
 
 
 def _word(value: object) -> str:
-    return clean(value, _WORD) if isinstance(value, str) else ""
+    return sanitize(value, _WORD) if isinstance(value, str) else ""
 
 
 def _percent(value: object) -> int | None:
@@ -120,7 +120,7 @@ def _transferred(value: object) -> str:
 
 
 def _elapsed(watch: Watch, now: datetime) -> str:
-    status = watch.own_status
+    status = watch.status_for_target
     if watch.finished and (took := _word(status.get("duration"))):
         return took
     started = parse_time(mapping(status.get("job")).get("startTime")) or parse_time(status.get("watchStartTime"))

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from backupjobwatch.domain.api.target import parse_source
 from backupjobwatch.domain.jobs.resource_ids import JOB_ID_FORM, JobId, OperationId, VaultKind, is_guid, is_operation_id
-from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.errors import InvalidSpec
 
 if TYPE_CHECKING:
@@ -125,4 +125,4 @@ def _advice(text: str, *, operation: bool = False) -> str:
 
 
 def _shown(text: str) -> str:
-    return clean(text, _SHOWN) or "An empty text"
+    return sanitize(text, _SHOWN) or "An empty text"

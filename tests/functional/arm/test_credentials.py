@@ -18,7 +18,7 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from backupjobwatch.arm.credentials import IdentityTokens, StaticToken, operator_tokens
+from backupjobwatch.arm.credentials import IdentityTokenSource, StaticToken, operator_tokens
 from backupjobwatch.errors import AuthenticationFailed, AzureError, AzureUnavailable, CredentialsNotFound
 from backupjobwatch.settings import Settings
 from tests.functional.bound_client import BoundClient
@@ -131,7 +131,7 @@ def test_development_has_a_static_token() -> None:
 def test_a_managed_identity(metadata: Stub) -> None:
     """A token comes from the metadata service, once: azure-identity keeps it."""
     tokens = operator_tokens(Settings())
-    assert isinstance(tokens, IdentityTokens)
+    assert isinstance(tokens, IdentityTokenSource)
     assert (tokens.get(), tokens.get()) == (MANAGED_TOKEN, MANAGED_TOKEN)
     (target,) = metadata.targets
     assert parse_qs(urlsplit(target).query)["resource"] == ["https://management.azure.com"]

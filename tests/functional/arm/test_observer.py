@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kubernetes.aio.client import ApiClient
 
-from backupjobwatch.arm.identities import Accesses
+from backupjobwatch.arm.identities import ClusterCredentialProvider
 from backupjobwatch.arm.observer import Observer
 from backupjobwatch.constants import REQUESTED_AT
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import parse_spec
 from backupjobwatch.domain.api.target import Identity
 from backupjobwatch.domain.status.next_status import next_status
-from backupjobwatch.errors import NotAsked
-from backupjobwatch.kube.client import Store
+from backupjobwatch.errors import PollDeferred
+from backupjobwatch.kube.client import KubeClient
 from backupjobwatch.observability.metrics.instruments import Metrics
 from backupjobwatch.settings import Settings
 from tests.functional.polling import GET, job_ids, pass_time
@@ -44,7 +44,7 @@ class Crowd:
         """Observe the watch, and return its new status."""
         watch = Watch.from_body(self.body)
         observed = await self.observer.observe(watch, parse_spec(watch.spec))
-        return next_status(watch, observed.observation, run=0, now=datetime.now(UTC))
+        return next_status(watch, observed.observation, consecutive_failures=0, now=datetime.now(UTC))
 
     def end(self) -> None:
         """Have the job fail."""
@@ -57,14 +57,14 @@ async def crowd(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> A
     values: dict[str, Any] = {"development_token": TOKEN, "operator_identity_namespaces": "*"}
     settings = Settings(azure_endpoint=sim.url, development=True, **values)
     async with ApiClient() as api:
-        accesses = Accesses(settings, Store(api), Metrics())
-        access = await accesses.find("team-a", Identity())
+        credentials = ClusterCredentialProvider(settings, KubeClient(api), Metrics())
+        access = await credentials.find("team-a", Identity())
         for seconds in (10, 2):
             for job_id in jobs:
-                with contextlib.suppress(NotAsked):
+                with contextlib.suppress(PollDeferred):
                     await poller.job(access, job_id, interval=timedelta(seconds=30))
             pass_time(seconds)
-        crowd = Crowd(vault, Observer(accesses, poller), watch_body({"jobResourceId": str(jobs[0])}))
+        crowd = Crowd(vault, Observer(credentials, poller), watch_body({"jobResourceId": str(jobs[0])}))
         crowd.body["status"] = await crowd.look()
         assert crowd.body["status"]["phase"] == "Running"
         sim.clear_requests()

@@ -10,11 +10,11 @@ import pytest
 
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import StaticToken
-from backupjobwatch.arm.identities import Access
+from backupjobwatch.arm.identities import Credential
 from backupjobwatch.arm.poller import Poller
 from backupjobwatch.domain.jobs.job import Job
 from backupjobwatch.domain.jobs.resource_ids import JobId
-from backupjobwatch.errors import AzureUnavailable, NotAsked, Throttled
+from backupjobwatch.errors import AzureUnavailable, PollDeferred, Throttled
 from backupjobwatch.observability.metrics.instruments import Metrics
 from backupjobwatch.settings import Settings
 from demo.simulator import AzureSimulator, Fault
@@ -33,7 +33,7 @@ class Asker:
 
     def __init__(self, poller: Poller) -> None:
         self._poller = poller
-        self._access = Access(key="operator", principal="operator", tokens=StaticToken(TOKEN))
+        self._access = Credential(key="operator", principal="operator", tokens=StaticToken(TOKEN))
 
     async def job(self, job_id: JobId) -> Job:
         return await self._poller.job(self._access, job_id, interval=timedelta(seconds=30))
@@ -125,13 +125,13 @@ async def test_a_retry_after_stops_the_subscription_and_no_other(
     with pytest.raises((Throttled, AzureUnavailable)):
         await poller.job(job_id)
     for each in (job_id, other_job_id, JobId.parse(str(job_id).upper())):
-        with pytest.raises(NotAsked, match="left alone"):
+        with pytest.raises(PollDeferred, match="left alone"):
             await poller.job(each)
     assert isinstance(await poller.job(elsewhere_id), Job)
     assert len(sim.requests) == 2
     pass_time(58)
     await asyncio.sleep(0)
-    with pytest.raises(NotAsked):
+    with pytest.raises(PollDeferred):
         await poller.job(other_job_id)
     pass_time(3)
     await asyncio.sleep(0)
@@ -153,7 +153,7 @@ async def test_a_shorter_wait_does_not_shorten_a_longer_one(
         await short
     pass_time(500)
     await asyncio.sleep(0)
-    with pytest.raises(NotAsked):
+    with pytest.raises(PollDeferred):
         await poller.job(job_id)
     pass_time(101)
     await asyncio.sleep(0)

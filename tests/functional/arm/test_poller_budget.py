@@ -16,8 +16,8 @@ from backupjobwatch.errors import (
     AuthorizationFailed,
     AzureUnavailable,
     JobNotFound,
-    NotAsked,
     OperationWithoutJob,
+    PollDeferred,
     Throttled,
 )
 from demo.simulator import AzureSimulator, Bucket, Fault, Operation
@@ -115,13 +115,13 @@ async def test_when_the_budget_is_spent_the_answer_comes_at_once(
         await ask(poller, job_id, seconds=300)
     with sim.hold():  # which would hold up whoever asks Azure
         for job_id in jobs[5:]:
-            with pytest.raises(NotAsked, match="More is asked of Azure than the budget allows"):
+            with pytest.raises(PollDeferred, match="More is asked of Azure than the budget allows"):
                 await ask(poller, job_id, seconds=300)
         for thing in (operation, window):
-            with pytest.raises(NotAsked):
+            with pytest.raises(PollDeferred):
                 await thing(poller, A)
     pass_time(2.5)
-    answers = [answer for answer in await ask_all(poller, jobs) if not isinstance(answer, NotAsked)]
+    answers = [answer for answer in await ask_all(poller, jobs) if not isinstance(answer, PollDeferred)]
     assert len(answers) in (2, 3)
     assert len(sim.requests) <= 8
 
@@ -132,7 +132,7 @@ async def test_one_identitys_budget_is_not_anothers(open_poller: OpenPoller, sim
     elsewhere = job_ids(sim.add_vault(OTHER_SUBSCRIPTION, "rg", "vault"), 1)[0]
     for job_id in jobs[:5]:
         await ask(poller, job_id, seconds=3000)
-    with pytest.raises(NotAsked):
+    with pytest.raises(PollDeferred):
         await ask(poller, jobs[5], seconds=3000)
     await ask(poller, jobs[5], B, seconds=3000)
     await ask(poller, elsewhere, seconds=3000)
@@ -146,7 +146,7 @@ async def test_further_pages_are_paid_for(open_poller: OpenPoller, sim: AzureSim
     await window_of_all(poller)
     assert len(sim.requests) == 6
     pass_time(15)
-    with pytest.raises(NotAsked):  # one is still owed
+    with pytest.raises(PollDeferred):  # one is still owed
         await window_of_all(poller)
     pass_time(10)
     await window_of_all(poller)
@@ -170,7 +170,7 @@ async def test_a_stop_is_kept_for_those_who_ask_for_no_job(
     with contextlib.suppress(OperationWithoutJob, JobNotFound):
         await THINGS[thing](poller, B)
     gc.collect()  # the error that was raised holds what was known, and so does pytest if it is logged
-    with pytest.raises(NotAsked, match="left alone"):
+    with pytest.raises(PollDeferred, match="left alone"):
         await THINGS[thing](poller, A)
 
 
@@ -228,7 +228,7 @@ async def test_a_429_to_a_renewed_token_is_heeded(open_poller: OpenPoller, sim: 
     with pytest.raises(Throttled):
         await ask(poller, job_id)
     pass_time(50)
-    with pytest.raises(NotAsked):
+    with pytest.raises(PollDeferred):
         await ask(poller, job_id)
     assert (throttled.used, len(sim.requests)) == (1, 2)
     pass_time(11)

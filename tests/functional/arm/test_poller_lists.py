@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backupjobwatch.domain.jobs.resource_ids import JobId
-from backupjobwatch.errors import AuthorizationFailed, JobNotFound, NotAsked, Throttled
+from backupjobwatch.errors import AuthorizationFailed, JobNotFound, PollDeferred, Throttled
 from demo.simulator import AzureSimulator, Fault
 from tests.functional.polling import (
     GET,
@@ -40,9 +40,9 @@ async def test_a_crowd_is_answered_from_a_list(open_poller: OpenPoller, sim: Azu
     sim.clear_requests()
     pass_time(10)
     answers = await ask_all(poller, jobs)
-    assert all(not isinstance(answer, NotAsked) for answer in answers)
-    assert sum(answer.partial for answer in answers if not isinstance(answer, NotAsked)) >= 40
-    assert [answer.name for answer in answers if not isinstance(answer, NotAsked)] == [job.name for job in jobs]
+    assert all(not isinstance(answer, PollDeferred) for answer in answers)
+    assert sum(answer.partial for answer in answers if not isinstance(answer, PollDeferred)) >= 40
+    assert [answer.name for answer in answers if not isinstance(answer, PollDeferred)] == [job.name for job in jobs]
     assert len(sim.requests_to(LIST)) == 1
     assert len(sim.requests) <= 11
     (listed,) = sim.requests_to(LIST)
@@ -90,7 +90,7 @@ async def test_who_asks_as_a_list_lands_holds_nobody_up(
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert len(asked) > 2
     assert [
-        answer for answer in answers if isinstance(answer, BaseException) and not isinstance(answer, NotAsked)
+        answer for answer in answers if isinstance(answer, BaseException) and not isinstance(answer, PollDeferred)
     ] == []
     assert len(sim.requests_to(LIST)) == 1
 
@@ -125,7 +125,7 @@ async def test_ended_jobs_come_first(open_poller: OpenPoller, sim: AzureSimulato
     pass_time(6)
     sim.clear_requests()
     answers = await ask_all(poller, jobs)
-    ended = [answer for answer in answers[-3:] if not isinstance(answer, NotAsked)]
+    ended = [answer for answer in answers[-3:] if not isinstance(answer, PollDeferred)]
     assert [(job.status, job.partial, len(job.tasks)) for job in ended] == [("Completed", False, 2)] * 3
     assert len(sim.requests) <= 10
 
@@ -158,7 +158,7 @@ async def test_a_filter_that_azure_ignores_does_no_harm(
     vault.set_job(jobs[-1].name, job_payload(status="Failed"))
     pass_time(10)
     last = (await ask_all(poller, jobs))[-1]
-    assert not isinstance(last, NotAsked)
+    assert not isinstance(last, PollDeferred)
     assert (last.status, last.partial) == ("Failed", False)
 
 
@@ -167,11 +167,11 @@ async def test_two_identities_never_share_a_list(open_poller: OpenPoller, sim: A
     poller, jobs = open_poller(azure_reads_per_second=1, azure_read_burst=20), job_ids(vault, 40)
     await ask_all(poller, jobs)
     pass_time(10)
-    assert any(not isinstance(answer, NotAsked) and answer.partial for answer in await ask_all(poller, jobs))
+    assert any(not isinstance(answer, PollDeferred) and answer.partial for answer in await ask_all(poller, jobs))
     sim.access.revoke("principal-b")
     for number, job_id in enumerate(jobs):
         if number < 20:
-            with pytest.raises((AuthorizationFailed, NotAsked)):
+            with pytest.raises((AuthorizationFailed, PollDeferred)):
                 await ask(poller, job_id, B)
     assert "principal-b" in {request.principal for request in sim.requests}
 
@@ -189,10 +189,10 @@ async def test_a_429_in_a_list_stops_that_identity_in_that_subscription(
         await ask(poller, jobs[0])
     sim.clear_requests()
     for thing in THINGS.values():
-        with pytest.raises(NotAsked, match="left alone"):
+        with pytest.raises(PollDeferred, match="left alone"):
             await thing(poller, A)
     pass_time(118)
-    with pytest.raises(NotAsked, match="left alone"):
+    with pytest.raises(PollDeferred, match="left alone"):
         await ask(poller, jobs[1])
     assert sim.requests == ()
     await ask(poller, elsewhere)
@@ -200,7 +200,7 @@ async def test_a_429_in_a_list_stops_that_identity_in_that_subscription(
     pass_time(3)
     await ask_all(poller, jobs)
     pass_time(10)
-    assert all(not isinstance(answer, NotAsked) for answer in await ask_all(poller, jobs))
+    assert all(not isinstance(answer, PollDeferred) for answer in await ask_all(poller, jobs))
 
 
 async def test_when_the_crowd_has_gone_gets_come_back(
@@ -216,7 +216,7 @@ async def test_when_the_crowd_has_gone_gets_come_back(
         pass_time(10)
     sim.clear_requests()
     answers = await ask_all(poller, jobs[:2])
-    assert [answer.partial for answer in answers if not isinstance(answer, NotAsked)] == [False, False]
+    assert [answer.partial for answer in answers if not isinstance(answer, PollDeferred)] == [False, False]
     assert (len(sim.requests_to(LIST)), len(sim.requests_to(GET))) == (0, 2)
 
 
@@ -237,7 +237,7 @@ async def test_a_vault_that_cannot_be_listed_holds_no_job_back(
             pass_time(10)
             order.shuffle(jobs)
             answers = await ask_all(poller, jobs)
-            seen |= {answer.name for answer in answers if not isinstance(answer, NotAsked)}
+            seen |= {answer.name for answer in answers if not isinstance(answer, PollDeferred)}
         assert seen == {job_id.name for job_id in jobs}
         assert len(sim.requests_to(LIST)) <= 3 * 50
         assert len(sim.requests) <= 60 * 10 + 50 + 20
@@ -270,7 +270,7 @@ async def test_a_crowd_that_comes_while_a_list_is_read(
 
     async def ask_others(seconds: float) -> None:
         for job_id in others:
-            with contextlib.suppress(NotAsked):
+            with contextlib.suppress(PollDeferred):
                 await ask(poller, job_id, seconds=seconds)
 
     for job_id in jobs[:4]:

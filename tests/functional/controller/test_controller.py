@@ -1,4 +1,4 @@
-"""The roster without kopf: its end, and what a defect does to it."""
+"""The controller without kopf: its end, and what a defect does to it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 
 from backupjobwatch.app import PATIENCE, Runtime
 from backupjobwatch.arm.client import ArmClient
-from backupjobwatch.arm.identities import Accesses
+from backupjobwatch.arm.identities import ClusterCredentialProvider
 from backupjobwatch.arm.observer import Observer
 from backupjobwatch.arm.poller import Poller
-from backupjobwatch.controller.controller import Roster
-from backupjobwatch.controller.reconciler import Stepper
-from backupjobwatch.controller.ttl import Expiries
+from backupjobwatch.controller.controller import Controller
+from backupjobwatch.controller.reconciler import Reconciler
+from backupjobwatch.controller.ttl import TTLController
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.kube.client import Store
-from backupjobwatch.notify.dispatcher import Courier
+from backupjobwatch.kube.client import KubeClient
+from backupjobwatch.notify.dispatcher import NotificationDispatcher
 from backupjobwatch.notify.gitops import Triggers
 from backupjobwatch.notify.receivers import Receivers
 from backupjobwatch.notify.webhook import Webhooks
@@ -51,9 +51,9 @@ async def test_steps_under_way_are_finished(api: KubernetesApi, vault: Vault, se
     """At its end a runtime waits for the steps that it began."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
     async with Runtime.open(settings) as runtime:
-        runtime.roster.notice(Watch.from_body(api.get()))
+        runtime.controller.on_event(Watch.from_body(api.get()))
     await api.status(phase="Succeeded")
-    assert runtime.roster.uids == frozenset()
+    assert runtime.controller.uids == frozenset()
 
 
 async def test_steps_that_do_not_end_are_ended(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
@@ -64,17 +64,17 @@ async def test_steps_that_do_not_end_are_ended(api: KubernetesApi, vault: Vault,
     started = time.monotonic()
     with api.traffic.hold(STATUS_WRITES) as hold:
         async with Runtime.open(settings) as runtime:
-            runtime.roster.notice(Watch.from_body(api.get()))
+            runtime.controller.on_event(Watch.from_body(api.get()))
             await hold.arrived()
             loop.call_later(0.1, loop.advance, PATIENCE)
     assert time.monotonic() - started < PATIENCE
-    assert runtime.roster.uids == frozenset()
+    assert runtime.controller.uids == frozenset()
     await asyncio.sleep(0.1)
     assert "phase" not in await api.status()
 
 
 async def test_nothing_goes_on_after_its_end(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
-    """Deliveries and deletions that are under way end with the roster: another operator may act from then on."""
+    """Deliveries and deletions that are under way end with the controller: another operator may act from then on."""
     settings = settings.model_copy(update={"notify_http_hosts": ("127.0.0.1",)})
     async with Receiver() as receiver, Runtime.open(settings) as runtime:
         receiver.then = "hang"
@@ -84,27 +84,27 @@ async def test_nothing_goes_on_after_its_end(api: KubernetesApi, vault: Vault, s
         others = asyncio.all_tasks()
         with api.traffic.hold(DELETIONS) as hold:
             for name in ("telling", "expiring"):
-                runtime.roster.notice(Watch.from_body(api.get(name)))
+                runtime.controller.on_event(Watch.from_body(api.get(name)))
             await asyncio.gather(hold.arrived(), receiver.received(1))
             begun = {
                 what for task in asyncio.all_tasks() - others for what in ("_deliver", "_expire") if what in repr(task)
             }
             assert begun == {"_deliver", "_expire"}
-            await asyncio.wait_for(runtime.roster.close(0.0), 1)
+            await asyncio.wait_for(runtime.controller.close(0.0), 1)
             assert not {task for task in asyncio.all_tasks() - others for what in begun if what in repr(task)}
 
 
 async def test_nothing_begins_after_its_end(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
-    """What kopf or the sweep still bring to a roster that is closed begins no step, no delivery, no deletion."""
+    """What kopf or the resync still bring to a controller that is closed begins no step, no delivery, no deletion."""
     settings = settings.model_copy(update={"notify_http_hosts": ("127.0.0.1",)})
     async with Receiver() as receiver, Runtime.open(settings) as runtime:
         for name in ("new", "telling", "expiring"):
             api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())}, name)
         for name in ("telling", "expiring"):
-            runtime.roster.notice(Watch.from_body(api.get(name)))
+            runtime.controller.on_event(Watch.from_body(api.get(name)))
             await api.status(name, phase="Succeeded")
         await api.events_told(2)
-        await runtime.roster.close(0.0)
+        await runtime.controller.close(0.0)
         before = len(api.traffic.requests)
         added: dict[str, dict[str, Any]] = {
             "new": {},
@@ -113,7 +113,7 @@ async def test_nothing_begins_after_its_end(api: KubernetesApi, vault: Vault, se
         }
         for name, fields in added.items():
             body = api.get(name)
-            runtime.roster.notice(Watch.from_body({**body, "spec": {**body["spec"], **fields}}))
+            runtime.controller.on_event(Watch.from_body({**body, "spec": {**body["spec"], **fields}}))
         await asyncio.sleep(0.2)
         assert (len(api.traffic.requests), receiver.deliveries) == (before, [])
 
@@ -123,42 +123,44 @@ async def test_a_watch_that_is_not_followed_has_no_ticks(api: KubernetesApi, vau
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
     watch = Watch.from_body(api.get())
     async with Runtime.open(settings) as runtime:
-        runtime.roster.notice(watch)
-        assert runtime.roster.tick(watch.uid)
-        runtime.roster.forget(watch.uid)
-        runtime.roster.forget(watch.uid)
-        assert not runtime.roster.tick(watch.uid)
+        runtime.controller.on_event(watch)
+        assert runtime.controller.tick(watch.uid)
+        runtime.controller.remove(watch.uid)
+        runtime.controller.remove(watch.uid)
+        assert not runtime.controller.tick(watch.uid)
 
 
 async def test_a_defect_costs_a_step_and_no_more(
     api: KubernetesApi, vault: Vault, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An error that nobody thought of is logged with its traceback, and the watch is stepped again when it is time."""
+    """An error that nobody thought of is logged with its traceback, and the watch is reconciled again when it is time."""
     caplog.set_level(logging.ERROR)
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
     metrics = Metrics()
     client = ArmClient(settings, metrics)
     client.close()  # its threads are gone: every request of it is a RuntimeError
-    store = await Store.connect()
-    observer = Observer(Accesses(settings, store, metrics), Poller(settings, client, metrics))
-    stepper = Stepper(store, observer, metrics)
+    kube = await KubeClient.connect()
+    observer = Observer(ClusterCredentialProvider(settings, kube, metrics), Poller(settings, client, metrics))
+    reconciler = Reconciler(kube, observer, metrics)
     webhooks = Webhooks(settings)
-    courier = Courier(Receivers(store, webhooks, Triggers(store)), metrics)
-    roster = Roster(stepper, courier, Expiries(store, stepper), metrics, heartbeat=settings.heartbeat)
+    dispatcher = NotificationDispatcher(Receivers(kube, webhooks, Triggers(kube)), metrics)
+    controller = Controller(
+        reconciler, dispatcher, TTLController(kube, reconciler), metrics, heartbeat=settings.heartbeat
+    )
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
     watch = Watch.from_body(api.get())
     try:
-        roster.notice(watch)
+        controller.on_event(watch)
         for failures in (1, 2, 3):
             async with asyncio.timeout(60):
                 while len(caplog.records) < failures:  # noqa: ASYNC110 -- a log record wakes nobody
                     await asyncio.sleep(0.01)
             loop.advance(10)
             await asyncio.sleep(0.05)
-            assert roster.tick(watch.uid)
+            assert controller.tick(watch.uid)
     finally:
-        await roster.close(1.0)
+        await controller.close(1.0)
         await webhooks.close()
-        await store.close()
+        await kube.close()
     assert {record.message for record in caplog.records} == {"team-a/nightly: a step failed"}

@@ -65,17 +65,17 @@ class World:
     async def _live_through(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         uid = self._api.objects.plant((NAMESPACE, NAME), body)
         before = len(self._api.objects.history)
-        watch, roster = Watch.from_body(self._api.get()), self._runtime.roster
+        watch, controller = Watch.from_body(self._api.get()), self._runtime.controller
         try:
-            roster.notice(watch)
+            controller.on_event(watch)
             await self._rest(uid)
             self._loop._advance(300)
-            roster.tick(watch.uid)
+            controller.tick(watch.uid)
             await self._rest(uid)
-            await self._runtime.sweep.once()
+            await self._runtime.resync.once()
             await self._rest(uid)
         finally:
-            roster.forget(uid)
+            controller.remove(uid)
             if any(each["metadata"]["uid"] == uid for each in self._api.objects.find(NAMESPACE)):
                 self._api.delete()
         written = self._api.objects.history[before:]
@@ -83,7 +83,7 @@ class World:
 
     async def _rest(self, uid: str) -> None:
         async with asyncio.timeout(60):
-            while (entry := self._runtime.roster._entries.get(uid)) is not None and entry.task is not None:
+            while (entry := self._runtime.controller._states.get(uid)) is not None and entry.task is not None:
                 await asyncio.wait([entry.task])
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backupjobwatch.app import run
-from backupjobwatch.errors import StoreUnavailable
+from backupjobwatch.errors import KubeUnavailable
 from backupjobwatch.settings import Settings
 from tests.functional.leaders import ended
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
@@ -162,7 +162,7 @@ async def test_may_be_stopped_while_it_waits(api: KubernetesApi, start: StartOpe
 
 async def test_without_a_way_to_an_api_server_it_fails(sim: AzureSimulator) -> None:
     """No kubeconfig and no ServiceAccount: the operator ends with the reason."""
-    with pytest.raises(StoreUnavailable, match="no access to a Kubernetes API server"):
+    with pytest.raises(KubeUnavailable, match="no access to a Kubernetes API server"):
         await run(Settings(probe_port=free_port(), metrics_port=0))
 
 

@@ -25,7 +25,7 @@ LISTS = "^GET .*/backupjobwatches$"
 async def test_a_deletion_that_was_missed(
     api: KubernetesApi, sim: AzureSimulator, operator: Operator, going: str
 ) -> None:
-    """The sweep ends the polls of an object whose deletion nobody told."""
+    """The resync ends the polls of an object whose deletion nobody told."""
     api.create({"jobResourceId": going, "pollInterval": "10s"})
     await api.status(phase="Running")
     api.swallow("DELETED")
@@ -43,7 +43,7 @@ async def test_a_deletion_that_was_missed(
 async def test_an_addition_that_was_missed(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str
 ) -> None:
-    """The sweep finds a watch that nobody told of, and follows it to its end."""
+    """The resync finds a watch that nobody told of, and follows it to its end."""
     api.swallow("ADDED")
     api.create({"jobResourceId": going, "pollInterval": "10s"})
     await operator.advance_to("Running", api)
@@ -56,7 +56,7 @@ async def test_an_addition_that_was_missed(
 async def test_an_edit_that_was_missed(
     *, api: KubernetesApi, operator: Operator, done: str, going: str, phase: str, edit: dict[str, Any]
 ) -> None:
-    """An edit that nobody told of is acted upon: by the next tick, whose write is refused, or by the sweep."""
+    """An edit that nobody told of is acted upon: by the next tick, whose write is refused, or by the resync."""
     here, there = (going, done) if phase == "Running" else (done, going)
     api.create({"jobResourceId": here, "pollInterval": "10s"})
     await api.until(api.events)
@@ -155,7 +155,7 @@ async def test_a_list_that_fails_deletes_nothing(
 
 
 async def test_an_addition_that_was_missed_and_is_undone(api: KubernetesApi, operator: Operator, going: str) -> None:
-    """A watch that is gone again when the sweep comes to read it is nobody's business."""
+    """A watch that is gone again when the resync comes to read it is nobody's business."""
     api.swallow("ADDED")
     api.create({"jobResourceId": going})
     hold = api.traffic.hold(READS_OF_ONE)

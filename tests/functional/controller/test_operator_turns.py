@@ -51,7 +51,7 @@ def polls(sim: AzureSimulator) -> Counter[str]:
 
 
 async def deferred(api: KubernetesApi, sim: AzureSimulator, watches: int = WATCHES) -> list[str]:
-    """Wait until all have been stepped; list those for which Azure was not asked."""
+    """Wait until all have been reconciled; list those for which Azure was not asked."""
 
     def look() -> list[str] | None:
         statuses = {name: api.get(name)["status"] for name in (f"watch-{number}" for number in range(watches))}

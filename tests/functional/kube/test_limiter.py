@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
-from backupjobwatch.kube.limiter import CROWD, Queue, Turns
+from backupjobwatch.kube.limiter import CROWD, Limiter, Queue
 
 
-async def take(turns: Turns, end: asyncio.Event) -> None:
+async def take(turns: Limiter, end: asyncio.Event) -> None:
     async with turns:
         await end.wait()
 
 
 async def test_it_is_crowded_while_many_wait() -> None:
     """Those who have a turn do not make a crowd, nor does who has gone without waiting for his."""
-    turns, end = Turns(2), asyncio.Event()
+    turns, end = Limiter(2), asyncio.Event()
     tasks = [asyncio.create_task(take(turns, end)) for _ in range(2 + 2 * CROWD)]
     await asyncio.sleep(0)
     assert turns.crowded
@@ -30,7 +30,7 @@ async def test_it_is_crowded_while_many_wait() -> None:
 
 async def test_the_first_to_come_is_the_first_to_begin() -> None:
     """While it is crowded everybody is held and nobody may begin; then they do in their order, and each of them once."""
-    turns, end = Turns(1), asyncio.Event()
+    turns, end = Limiter(1), asyncio.Event()
     queue: Queue[str] = Queue(turns)
     assert not queue.holds("0", "early")
     assert queue.next() is None
@@ -51,8 +51,8 @@ async def test_the_first_to_come_is_the_first_to_begin() -> None:
 
 async def test_one_by_one_while_others_come_before() -> None:
     """While anybody waits in the queue before, one at a time begins, so that none is forgotten; then all may."""
-    gates, end = Turns(1), asyncio.Event()
-    words, spoken = Turns(8), asyncio.Event()
+    gates, end = Limiter(1), asyncio.Event()
+    words, spoken = Limiter(8), asyncio.Event()
     before: Queue[str] = Queue(gates)
     after: Queue[str] = Queue(words, before=before)
     crowd = [asyncio.create_task(take(gates, end)) for _ in range(1 + CROWD)]

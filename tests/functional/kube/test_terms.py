@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backupjobwatch.errors import LeaseLost
-from backupjobwatch.kube.client import Store
-from backupjobwatch.kube.leader_election import Elector
+from backupjobwatch.kube.client import KubeClient
+from backupjobwatch.kube.leader_election import LeaderElector
 from backupjobwatch.settings import Settings
 from tests.functional.candidates import (
     DEADLINE,
@@ -43,7 +43,7 @@ async def stand(api: KubernetesApi) -> AsyncIterator[Stand]:
 # ── keeping it ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def why_lost(elector: Elector) -> str:
+async def why_lost(elector: LeaderElector) -> str:
     """Wait until the Lease is lost; return why."""
     assert elector._task is not None
     await asyncio.wait({elector._task}, timeout=60)
@@ -210,14 +210,14 @@ async def test_a_candidate_that_makes_no_attempts_is_not_alive(api: KubernetesAp
 async def test_a_defect_ends_the_term(api: KubernetesApi) -> None:
     """An answer that nobody thought of is no reason to go on without a Lease, unnoticed."""
     api.traffic.fail(READS, status=200, body='{"spec": [1]}', times=None)
-    store, stopped = await Store.connect(), asyncio.Event()
+    kube, stopped = await KubeClient.connect(), asyncio.Event()
 
     async def stop() -> None:
         stopped.set()
 
-    elector = Elector(Settings(lease_namespace=LEASE[0]), store)
+    elector = LeaderElector(Settings(lease_namespace=LEASE[0]), kube)
     elector.start(stop)
     await happened(stopped)
     await elector.close()
-    await store.close()
+    await kube.close()
     assert isinstance(elector.failure, AttributeError)

@@ -160,7 +160,7 @@ async def test_a_restart_loses_nothing(
 async def test_a_note_that_cannot_be_written_is_written_later(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
-    """The API server's trouble after a delivery brings no second one: the sweep brings the note."""
+    """The API server's trouble after a delivery brings no second one: the resync brings the note."""
     with api.traffic.hold(EVENT_POSTS) as hold:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [webhook(receiver.url)]})
         await hold.arrived()

@@ -21,7 +21,7 @@ from backupjobwatch.errors import DeliveryFailed, DeliveryRefused, SettingsError
 from backupjobwatch.notify.webhook import Endpoint, Webhooks
 from backupjobwatch.settings import Settings
 from tests.support.canary import WORD
-from tests.support.receiver import Receiver, Step, flux_accepts, github_accepts
+from tests.support.receiver import Receiver, ReconcileResult, flux_accepts, github_accepts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -92,7 +92,7 @@ async def test_address_as_it_is_written() -> None:
     ],
     ids=repr,
 )
-async def test_refusals(step: Step, kind: type[Exception], words: str) -> None:
+async def test_refusals(step: ReconcileResult, kind: type[Exception], words: str) -> None:
     """What is about the moment is tried longer than what is about the request."""
     async with Receiver() as receiver, webhooks() as sender:
         receiver.answer(step)

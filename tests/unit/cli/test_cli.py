@@ -12,7 +12,7 @@ import yaml
 
 from backupjobwatch import __version__
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.status.notifications import notice_id
+from backupjobwatch.domain.status.notifications import notification_id
 from tests.support.azure import DATA, payload
 from tests.support.builders import JOB_ID, job_payload, running_payload, standing, watch_body
 from tests.support.command import invoke
@@ -129,7 +129,7 @@ def test_notifications_that_are_retried_are_kept(files: Files) -> None:
     notify = [{"name": "hook", "phases": ["Running"], "webhook": {"url": "https://example.com/hook"}}]
     before = files.rendered(manifest(notify=notify), running_payload())
     entry = {"name": "hook", "phase": "Running", "state": "Retrying", "message": "The receiver answered 500."}
-    entry |= {"id": notice_id(Watch.from_body(before), "Running"), "time": "2026-03-04T01:02:00Z"}
+    entry |= {"id": notification_id(Watch.from_body(before), "Running"), "time": "2026-03-04T01:02:00Z"}
     before["status"]["notifications"] = [entry]
     assert files.rendered(before, running_payload())["status"]["notifications"] == [entry]
     assert "notifications" not in files.rendered(before, job_payload())["status"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backupjobwatch.controller.job_index import Followers
+from backupjobwatch.controller.job_index import JobIndex
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from tests.support.builders import JOB_ID, JOB_NAME
 
@@ -12,35 +12,35 @@ OTHER = JobId.parse(JOB_ID.replace(JOB_NAME, "00000000-0000-4000-8000-0000000000
 
 def test_every_follower_hears() -> None:
     """Two watches of one job both hear of it, whatever case it is written in, and one of another does not."""
-    followers = Followers()
-    followers.follow("a", (ONE,))
-    followers.follow("b", (ONE, OTHER))
-    followers.follow("c", (OTHER,))
+    job_index = JobIndex()
+    job_index.update("a", (ONE,))
+    job_index.update("b", (ONE, OTHER))
+    job_index.update("c", (OTHER,))
 
-    assert list(followers.of([JobId.parse(JOB_ID.upper())])) == ["a", "b"]
+    assert list(job_index.watches_of([JobId.parse(JOB_ID.upper())])) == ["a", "b"]
 
 
 def test_nobody_hears_twice() -> None:
     """A watch of several jobs that all changed is told once."""
-    followers = Followers()
-    followers.follow("a", (ONE, OTHER, ONE))
+    job_index = JobIndex()
+    job_index.update("a", (ONE, OTHER, ONE))
 
-    assert list(followers.of([ONE, OTHER])) == ["a"]
+    assert list(job_index.watches_of([ONE, OTHER])) == ["a"]
 
 
 def test_an_edit_moves_a_watch() -> None:
     """A watch that was edited to follow another job hears of that one only; nothing is kept of what nobody follows."""
-    followers = Followers()
-    followers.follow("a", (ONE, ONE))
-    followers.follow("b", (ONE,))
-    followers.follow("a", (OTHER,))
+    job_index = JobIndex()
+    job_index.update("a", (ONE, ONE))
+    job_index.update("b", (ONE,))
+    job_index.update("a", (OTHER,))
 
-    assert (list(followers.of([ONE])), list(followers.of([OTHER]))) == (["b"], ["a"])
+    assert (list(job_index.watches_of([ONE])), list(job_index.watches_of([OTHER]))) == (["b"], ["a"])
 
-    followers.follow("a", ())
-    followers.follow("a", ())
-    followers.follow("b", ())
+    job_index.update("a", ())
+    job_index.update("a", ())
+    job_index.update("b", ())
 
-    assert list(followers.of([ONE, OTHER])) == []
-    assert not followers._jobs
-    assert not followers._uids
+    assert list(job_index.watches_of([ONE, OTHER])) == []
+    assert not job_index._jobs
+    assert not job_index._uids

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backupjobwatch.controller.watch_state import Entry
+from backupjobwatch.controller.watch_state import WatchState
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.polling.schedule import RAREST
 from backupjobwatch.domain.status.transitions import describe
@@ -18,35 +18,37 @@ RUNNING = Watch.from_body(settle(watch_body(), running_job(), NOW))
 LONG = 1e6
 
 
-def entry(**more: Any) -> Entry:
-    """A watch that was stepped at 0, and has nothing left to do then."""
-    given = Entry(watch=RUNNING, since=0.0, last_step=0.0, **more)
+def state(**more: Any) -> WatchState:
+    """A watch that was reconciled at 0, and has nothing left to do then."""
+    given = WatchState(watch=RUNNING, since=0.0, last_reconcile=0.0, **more)
     given.take_note(RUNNING, 0.0)
     return given
 
 
-def missed(given: Entry, watch: Watch = RUNNING, now: float = 1.0, *, steps: bool = False, tells: bool = False) -> bool:
+def missed(
+    given: WatchState, watch: Watch = RUNNING, now: float = 1.0, *, steps: bool = False, tells: bool = False
+) -> bool:
     return given.missed(watch, now, steps=steps, tells=tells)
 
 
 def test_what_is_overdue_was_missed() -> None:
     """A watch whose ticks do not come is looked at, but not one that waits to begin its step: that would be no faster."""
-    assert (missed(entry()), missed(entry(), now=LONG), missed(entry(), now=LONG, steps=True)) == (False, True, False)
+    assert (missed(state()), missed(state(), now=LONG), missed(state(), now=LONG, steps=True)) == (False, True, False)
 
 
 def test_an_edit_was_missed() -> None:
     """An edit that nobody told of is looked at, whatever the watch waits for: what it would begin with is out of date."""
     edited = Watch.from_body(watch_body(generation=2))
 
-    assert (missed(entry(), edited), missed(entry(), edited, steps=True)) == (True, True)
+    assert (missed(state(), edited), missed(state(), edited, steps=True)) == (True, True)
 
 
 def test_what_waits_to_be_told_was_not_missed() -> None:
     """An Event that could not be posted is tried again, but for one whose turn has not come."""
     transition = describe(RUNNING, RUNNING.status)
-    untold = entry(untold={transition.name: transition})
+    pending_events = state(pending_events={transition.name: transition})
 
-    assert (missed(untold), missed(untold, tells=True)) == (True, False)
+    assert (missed(pending_events), missed(pending_events, tells=True)) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def test_what_waits_to_be_told_was_not_missed() -> None:
 )
 def test_a_status_as_old_as_it_may_be(age: timedelta, presumed: bool) -> None:  # noqa: FBT001 -- a parameter
     """At first sight a status is as good as new while an earlier process may have kept it so without a write."""
-    given = entry()
+    given = state()
     given.presume_asked(NOW + age)
 
     assert given.asked == (NOW + age if presumed else None)
@@ -63,7 +65,7 @@ def test_a_status_as_old_as_it_may_be(age: timedelta, presumed: bool) -> None:  
 
 def test_no_status_is_not_presumed() -> None:
     """Nothing is known of when Azure was asked for a watch that has no status."""
-    given = Entry(watch=Watch.from_body(watch_body()), since=0.0, last_step=0.0)
+    given = WatchState(watch=Watch.from_body(watch_body()), since=0.0, last_reconcile=0.0)
     given.presume_asked(NOW)
 
     assert given.asked is None

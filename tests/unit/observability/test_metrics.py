@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from backupjobwatch.domain.polling.token_bucket import Budget
+from backupjobwatch.domain.polling.token_bucket import TokenBucket
 from backupjobwatch.domain.status.summary import OTHER, OUTCOMES, Summary
-from backupjobwatch.errors import Conflict, ObjectGone, StoreUnavailable
+from backupjobwatch.errors import Conflict, KubeUnavailable, ObjectNotFound
 from backupjobwatch.observability.metrics import catalogue
 from backupjobwatch.observability.metrics.instruments import Metrics
 from backupjobwatch.observability.metrics.state import StateCollector
@@ -48,7 +48,7 @@ class World:
 
     summaries: list[Summary] = field(default_factory=list)
     overdue: float = 0.0
-    budgets: list[tuple[str, Budget]] = field(default_factory=list)
+    budgets: list[tuple[str, TokenBucket]] = field(default_factory=list)
 
     def registry(self, *, watch_limit: int = 1000) -> CollectorRegistry:
         registry = CollectorRegistry()
@@ -96,7 +96,8 @@ def test_counters_begin_at_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "result"), [(None, "written"), (Conflict, "conflict"), (ObjectGone, "gone"), (StoreUnavailable, "failed")]
+    ("error", "result"),
+    [(None, "written"), (Conflict, "conflict"), (ObjectNotFound, "gone"), (KubeUnavailable, "failed")],
 )
 def test_a_write_is_counted_by_its_end(error: type[Exception] | None, result: str) -> None:
     """A write counts once, by how it ended, and what went wrong goes on."""
@@ -180,11 +181,11 @@ async def test_the_limit_keeps_what_matters() -> None:
 async def test_the_tightest_budget_of_a_subscription_is_told() -> None:
     """Of several identities in one subscription the one that is worst off counts, for each of the three."""
     now = asyncio.get_running_loop().time()
-    roomy, tight = Budget(rate=1, burst=20), Budget(rate=1, burst=20)
+    roomy, tight = TokenBucket(rate=1, burst=20), TokenBucket(rate=1, burst=20)
     tight.charge(now, 15)
     roomy.learn("job", 40, now)
     roomy.stop(now, 60)
-    registry = World(budgets=[("s", roomy), ("s", tight), ("t", Budget(rate=1, burst=9))]).registry()
+    registry = World(budgets=[("s", roomy), ("s", tight), ("t", TokenBucket(rate=1, burst=9))]).registry()
 
     def told(name: str, subscription: str) -> float | None:
         return registry.get_sample_value(f"backupjobwatch_azure_{name}", {"subscription": subscription})
@@ -198,7 +199,7 @@ async def test_the_tightest_budget_of_a_subscription_is_told() -> None:
 async def test_throttled_subscriptions_are_never_left_out() -> None:
     """Of more subscriptions than are told, those that Azure throttles are."""
     now = asyncio.get_running_loop().time()
-    budgets = [(f"s-{number:03}", Budget(rate=1, burst=20)) for number in range(200)]
+    budgets = [(f"s-{number:03}", TokenBucket(rate=1, burst=20)) for number in range(200)]
     for _, budget in budgets[150:]:
         budget.stop(now, 60)
     registry = World(budgets=budgets).registry()

@@ -45,7 +45,7 @@ def test_trouble_is_told_and_its_end_too() -> None:
     """Trouble has its message; that all is as before, after it, is a change again."""
     lines, body = PlainLines(), settle(watch_body(), running_job(), NOW)
     before = lines.changes(body, now=NOW)
-    body = settle(body, JobNotFound("Azure knows no such job."), NOW, run=1)
+    body = settle(body, JobNotFound("Azure knows no such job."), NOW, consecutive_failures=1)
     (trouble,) = lines.changes(body, now=NOW)
     assert trouble.endswith("Running  Backup of uttestvmub1  Azure knows no such job.")
     assert lines.changes(settle(body, running_job(), NOW), now=NOW) == before[-1:]
@@ -81,7 +81,7 @@ def test_a_restore_in_a_row() -> None:
 
 def test_waiting_has_a_time_too() -> None:
     """Before Azure has shown a job, what goes on is the wait for it."""
-    body = settle(watch_body(name=JOB_NAME), JobNotFound("Azure knows no such job."), NOW, run=1)
+    body = settle(watch_body(name=JOB_NAME), JobNotFound("Azure knows no such job."), NOW, consecutive_failures=1)
     row = Row.from_body(body, now=NOW + timedelta(seconds=90))
     assert (row.phase, row.elapsed, row.title, row.message) == (
         *("Pending", "1m30s", JOB_NAME[:8]),

@@ -84,7 +84,7 @@ class Watch:
     @cached_property
     def started(self) -> datetime | None:
         """When the watch was first acted on: from then its deadline runs."""
-        return parse_time(self.own_status.get("watchStartTime"))
+        return parse_time(self.status_for_target.get("watchStartTime"))
 
     @cached_property
     def parsed_spec(self) -> WatchSpec | InvalidSpec:
@@ -102,7 +102,7 @@ class Watch:
         spec = self.parsed_spec
         if isinstance(spec, InvalidSpec) or spec.suspend or self.pinned or not isinstance(spec.source, LatestJob):
             return spec
-        searched = parse_time(self.own_status.get("searchedUntil"))
+        searched = parse_time(self.status_for_target.get("searchedUntil"))
         try:
             check_reach(spec.source, created=self.created, searched=searched, now=now)
         except InvalidSpec as error:
@@ -118,25 +118,25 @@ class Watch:
         return int(self.resource_version) if self.resource_version.isdecimal() else 0
 
     @cached_property
-    def own_status(self) -> Mapping[str, Any]:
+    def status_for_target(self) -> Mapping[str, Any]:
         """The status where it is about the present target, else nothing."""
         return self.status if self.status.get("target") == self.target else {}
 
     @cached_property
     def finished(self) -> bool:
         """Whether the verdict on the present target is in: it is final."""
-        return self.own_status.get("phase") in FINISHED_PHASES
+        return self.status_for_target.get("phase") in FINISHED_PHASES
 
     @property
     def seen(self) -> bool:
         """Whether Azure has shown the job at least once."""
-        return "job" in self.own_status
+        return "job" in self.status_for_target
 
     @cached_property
     def pinned(self) -> tuple[PinnedJob, ...]:
         """The jobs that were found to be this watch's; none where they were not found yet, or not all could be listed."""
-        jobs = self.own_status.get("jobs") or ()
-        if self.own_status.get("jobsTotal", len(jobs)) != len(jobs):
+        jobs = self.status_for_target.get("jobs") or ()
+        if self.status_for_target.get("jobsTotal", len(jobs)) != len(jobs):
             return ()
         return tuple(PinnedJob(name=job["name"], error_code=job.get("errorCode")) for job in jobs)
 
@@ -166,7 +166,7 @@ class Watch:
         return self.requested_at is not None and self.requested_at != self.handled
 
     @property
-    def settled(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether there is nothing to do, unless somebody edits the object: no timer is needed."""
-        suspended = self.own_status.get("reason") == "Suspended"
+        suspended = self.status_for_target.get("reason") == "Suspended"
         return self.deleting or (self.observed and not self.request_pending and (self.finished or suspended))

@@ -84,7 +84,7 @@ def parse_spec(spec: Mapping[str, Any]) -> WatchSpec:
 
 
 def poll_interval(spec: Mapping[str, Any]) -> timedelta:
-    """Return how often a watch is stepped: as the spec says, or where that makes no sense, by default."""
+    """Return how often a watch is reconciled: as the spec says, or where that makes no sense, by default."""
     interval = spec.get("pollInterval")
     return POLL_INTERVALS.get(interval if isinstance(interval, str) else "", POLL_INTERVALS[_DEFAULT_INTERVAL])
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class PastStatus(Mapping[str, Any]):
+class StoredStatus(Mapping[str, Any]):
     """The fields of a status. Objects and lists are kept as compressed JSON, and read anew each time.
 
     One is kept for each watch, and most are looked at once in some minutes: so it takes a fifth of the room.
@@ -113,6 +113,6 @@ def read_status(value: object) -> Mapping[str, Any]:
     """Return the fields of the status *value* that can be of our making; none where it is no object."""
     fields = mapping(value)
     # By our own names: each answer brings copies of them, which thousands of watches would keep.
-    return PastStatus(
+    return StoredStatus(
         {name: fields[name] for name, is_ours in _FIELDS.items() if name in fields and is_ours(fields[name])}
     )

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from backupjobwatch.domain.jobs.durations import format_duration, parse_duration
 from backupjobwatch.domain.jobs.job import MAX_RECOMMENDATIONS
-from backupjobwatch.domain.jobs.text import CUT, clean
+from backupjobwatch.domain.jobs.text import CUT, sanitize
 
 WORD: Final = 256
 """Characters kept of names and other words."""
@@ -48,7 +48,7 @@ class Reader:
             return None
         if not isinstance(value, (str, int, float)):
             return None
-        text = clean(str(value), limit, redact_addresses=redact_addresses)
+        text = sanitize(str(value), limit, redact_addresses=redact_addresses)
         if text.endswith(CUT) and not str(value).rstrip().endswith(CUT):
             self.cut.add("texts")
         return text or None

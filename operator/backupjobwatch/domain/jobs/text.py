@@ -35,7 +35,7 @@ CUT = "…"
 """Ends a text that was too long."""
 
 
-def clean(text: str, limit: int, *, redact_addresses: bool = False) -> str:
+def sanitize(text: str, limit: int, *, redact_addresses: bool = False) -> str:
     r"""Return *text* as one printable line of at most *limit* characters, without tokens and signed URL queries.
 
     *redact_addresses* also redacts internal addresses. It is for texts, not for names: names are compared.

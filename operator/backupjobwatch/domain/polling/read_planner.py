@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.resource_ids import JobId, VaultId
-    from backupjobwatch.domain.polling.token_bucket import Budget
+    from backupjobwatch.domain.polling.token_bucket import TokenBucket
 
 CROWDED: Final = 0.8
 """The share of the budget that GETs may take before lists take their place."""
@@ -84,10 +84,10 @@ class _Detail:
 
 
 @dataclass(slots=True, kw_only=True)
-class Reads:
+class ReadPlanner:
     """Decides about reads. All times are seconds on one steady clock; nothing here asks Azure."""
 
-    budget: Budget
+    budget: TokenBucket
     heartbeat: float
     """Seconds after which the detail of an unchanged job is fetched anew."""
     asked: float = 0.0
@@ -109,7 +109,7 @@ class Reads:
     _swept: float = field(default=0.0, init=False)
 
     def ask(
-        self, job_id: JobId, *, interval: float, now: float, together: int = 1, afresh: bool = False
+        self, job_id: JobId, *, interval: float, now: float, batch_size: int = 1, bypass_cache: bool = False
     ) -> Decision | Job:
         """Decide for somebody who asks about a job each *interval* seconds; a Job is an entry of a list that will do.
 
@@ -119,11 +119,11 @@ class Reads:
         """
         self.note(job_id, interval=interval, now=now)
         detail = self._details.get(job_id)
-        if together > 1 and detail is not None and detail.final is not None:
+        if batch_size > 1 and detail is not None and detail.final is not None:
             return detail.final
-        if afresh:
+        if bypass_cache:
             return self._turn(Decision.GET, job_id, 0, interval, now)
-        if self.is_crowd(together):
+        if self.is_crowd(batch_size):
             return self._ask_crowded(job_id, interval, now)
         return self._turn(Decision.GET, job_id, 0, interval, now)
 
@@ -132,9 +132,9 @@ class Reads:
         self._forget(interval, now)
         return self._turn(Decision.GET, reader, min(LIST_RESERVE, self.budget.burst / 2), interval, now) is Decision.GET
 
-    def is_crowd(self, together: int) -> bool:
+    def is_crowd(self, batch_size: int) -> bool:
         """Tell whether lists take the place of GETs: in general, while many wait, or for so many jobs at one time."""
-        return self.crowded or self._is_pressed or together > self.budget.burst * ROOMY
+        return self.crowded or self._is_pressed or batch_size > self.budget.burst * ROOMY
 
     @property
     def _is_pressed(self) -> bool:
@@ -160,7 +160,7 @@ class Reads:
         if listing is None or not fresh or entry is None:
             return self._turn(Decision.LIST, vault, LIST_RESERVE, interval, now)
         self._waiting.pop(job_id, None)
-        current = detail is not None and detail.gist == _gist(entry) and now - detail.at < self.heartbeat
+        current = detail is not None and detail.gist == _significant_fields(entry) and now - detail.at < self.heartbeat
         # Detail can wait: what matters now is in the entry.
         if current or now < self._next_detail or not self.budget.take(now, reserve=2 * LIST_RESERVE):
             self._demands[job_id].told = listing.at
@@ -197,7 +197,7 @@ class Reads:
 
     def got(self, job_id: JobId, job: Job, *, now: float) -> None:
         """Take note of what a GET said."""
-        self._details[job_id] = _Detail(now, _gist(job), job if job.ended else None)
+        self._details[job_id] = _Detail(now, _significant_fields(job), job if job.ended else None)
         if job_id in self._demands:
             self._demands[job_id].told = now
 
@@ -221,7 +221,7 @@ class Reads:
     def _changed(self, before: Mapping[JobId, Job], after: Mapping[JobId, Job]) -> Iterator[JobId]:
         for job_id, job in before.items():
             now = after.get(job_id)
-            if job_id in self._demands and (now is None or _gist(now) != _gist(job)):
+            if job_id in self._demands and (now is None or _significant_fields(now) != _significant_fields(job)):
                 yield job_id
 
     def not_listed(self, vault: VaultId, *, now: float) -> None:
@@ -266,6 +266,6 @@ class Reads:
         self._due_rate = sum(1 / demand.interval for demand in self._demands.values())
 
 
-def _gist(job: Job) -> tuple[object, ...]:
+def _significant_fields(job: Job) -> tuple[object, ...]:
     """What of a job an entry of a list tells as well: where it differs, the detail is out of date."""
     return (job.status, job.end_time, job.operation)

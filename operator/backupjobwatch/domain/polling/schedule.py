@@ -17,13 +17,13 @@ HEARTBEATS: Final = 5.0
 """About how many statuses that say nothing new are written a second, unless ``RAREST`` wants more."""
 RAREST: Final = timedelta(minutes=30)
 """How old what a status says of the time of the last poll may be, of however many watches."""
-SWEPT_EACH: Final = timedelta(milliseconds=20)
+RESYNC_TIME_PER_WATCH: Final = timedelta(milliseconds=20)
 """How much longer each watch makes the time between two sweeps, where it is not the least that is wanted."""
 MAX_BACKOFF: Final = timedelta(minutes=5)
 """The slowest that trouble makes a watch: also the slowest ``pollInterval``."""
 
 
-def spread(seed: str, period: timedelta) -> timedelta:
+def jitter(seed: str, period: timedelta) -> timedelta:
     """Return a point in *period*: always the same for one *seed*, and evenly spread over many.
 
     Watches created by one commit, or found by one restart, would otherwise ask Azure in step for ever.
@@ -42,7 +42,7 @@ def retry_delay(attempt: int, seed: str, retry_after: timedelta | None) -> timed
     Longer where the receiver asked for that, which is for the caller to bound.
     """
     delay = FIRST_RETRY * (1 << attempt - 1)
-    return max(delay + spread(f"{seed}/{attempt}", delay / 10), retry_after or timedelta())
+    return max(delay + jitter(f"{seed}/{attempt}", delay / 10), retry_after or timedelta())
 
 
 def backoff(failures: int, interval: timedelta, seed: str) -> timedelta:
@@ -54,7 +54,7 @@ def backoff(failures: int, interval: timedelta, seed: str) -> timedelta:
         return timedelta()
     # The exponent is bounded too: timedelta overflows long before an outage ends.
     delay = min(interval * (1 << min(failures - 1, 10)), MAX_BACKOFF)
-    return delay + spread(f"{seed}/{failures}", delay / 10)
+    return delay + jitter(f"{seed}/{failures}", delay / 10)
 
 
 def heartbeat(least: timedelta, watches: int, *, seed: str) -> timedelta:
@@ -67,15 +67,15 @@ def heartbeat(least: timedelta, watches: int, *, seed: str) -> timedelta:
     if most <= least:
         return least
     soonest = max(least, most / 2)
-    return soonest + spread(seed, most - soonest)
+    return soonest + jitter(seed, most - soonest)
 
 
-def sweep_pause(least: timedelta, watches: int) -> timedelta:
+def resync_pause(least: timedelta, watches: int) -> timedelta:
     """Return the time between two sweeps of so many *watches*: the *least*, or longer where there are thousands.
 
     To list ten thousand takes a second of CPU, and they say little that was not known.
     """
-    return max(least, SWEPT_EACH * watches)
+    return max(least, RESYNC_TIME_PER_WATCH * watches)
 
 
 def failures_after(observation: Observation, failures: int) -> int:

@@ -14,7 +14,7 @@ SLOWEST: Final = 0.05
 
 
 @dataclass(slots=True, kw_only=True, weakref_slot=True, eq=False)
-class Budget:
+class TokenBucket:
     """Tokens that come back at a rate. All times are seconds on one steady clock."""
 
     rate: float

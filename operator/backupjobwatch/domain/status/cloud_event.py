@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from backupjobwatch.domain.api.snapshot import Watch
-    from backupjobwatch.domain.status.notifications import Notice
+    from backupjobwatch.domain.status.notifications import Notification
 
 SAID: Final = (
     *("reason", "message", "job", "jobsTotal", "duration", "durationSeconds"),
@@ -47,7 +47,7 @@ class CloudEvent:
         return {**headers, "Content-Type": "application/json"}, _json(self.data)
 
 
-def cloud_event(watch: Watch, notice: Notice) -> CloudEvent:
+def cloud_event(watch: Watch, notification: Notification) -> CloudEvent:
     """Return the event that tells of *notice*, as the status of *watch* has it."""
     status = watch.status
     job = mapping(status.get("job"))
@@ -55,9 +55,9 @@ def cloud_event(watch: Watch, notice: Notice) -> CloudEvent:
     time = status.get("completionTime") or job.get("startTime") or status.get("watchStartTime")
     attributes = present(
         specversion="1.0",
-        id=notice.id,
+        id=notification.id,
         source=f"/apis/{API_VERSION}/namespaces/{watch.namespace}/{PLURAL}/{watch.name}",
-        type=f"dev.azurebackup.job.{notice.phase.lower()}",
+        type=f"dev.azurebackup.job.{notification.phase.lower()}",
         subject=job.get("resourceId"),
         time=time,
     )
@@ -65,7 +65,7 @@ def cloud_event(watch: Watch, notice: Notice) -> CloudEvent:
         namespace=watch.namespace,
         name=watch.name,
         uid=watch.uid,
-        phase=notice.phase,
+        phase=notification.phase,
         **{name: status.get(name) for name in SAID},
     )
     return CloudEvent(attributes=attributes, data=data)

@@ -20,7 +20,7 @@ TTL_SKIPPED: Final = "TTLSkipped"
 def expiry(watch: Watch) -> datetime | None:
     """Return when *watch* is to be deleted; None for never, and while that is not known or somebody is to be told."""
     seconds = watch.spec.get("ttlSecondsAfterFinished")
-    completed = parse_time(watch.own_status.get("completionTime"))
+    completed = parse_time(watch.status_for_target.get("completionTime"))
     if watch.deleting or not (watch.observed and watch.finished) or completed is None:
         return None
     if due(watch):
@@ -33,7 +33,7 @@ def expiry(watch: Watch) -> datetime | None:
         return datetime.max.replace(tzinfo=UTC)
 
 
-def describe_reprieve(watch: Watch, owner: str) -> Transition:
+def ttl_skipped_event(watch: Watch, owner: str) -> Transition:
     """Return what is told of a *watch* that is not deleted since *owner* would make it anew."""
     return Transition(
         name=event_name(watch, watch.target, TTL_SKIPPED),

@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING, Any
 from backupjobwatch.domain.jobs.job import Job
 from backupjobwatch.domain.jobs.observations import MAX_JOBS, JobSet, Observation, OperationFailure, PinnedJob, Waiting
 from backupjobwatch.domain.jobs.payloads import TEXT
-from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.domain.status.conditions import Condition, write_conditions
 from backupjobwatch.domain.status.mirroring import MIRRORED, mirror_errors, mirror_job, present
 from backupjobwatch.domain.status.notifications import next_notifications
-from backupjobwatch.domain.status.truncation import fit
+from backupjobwatch.domain.status.truncation import truncate_status
 from backupjobwatch.domain.status.verdict import FAILED, PENDING, SUCCEEDED, Verdict, deciding_job, judge
-from backupjobwatch.errors import AzureError, InvalidSpec, NoRequest, NotAsked
+from backupjobwatch.errors import AzureError, InvalidSpec, NoRequest, PollDeferred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from backupjobwatch.domain.api.snapshot import Watch
-    from backupjobwatch.domain.status.notifications import Settled
+    from backupjobwatch.domain.status.notifications import DeliveryResult
 
 
 def next_status(
     watch: Watch,
     observation: Observation,
     *,
-    run: int,
+    consecutive_failures: int,
     now: datetime,
     pinned: Sequence[PinnedJob] = (),
-    settled: Sequence[Settled] = (),
+    deliveries: Sequence[DeliveryResult] = (),
     asked: datetime | None = None,
 ) -> dict[str, Any]:
     """Compute the whole status of *watch* from its snapshot and what Azure said after that.
@@ -39,23 +39,28 @@ def next_status(
     *pinned* are the jobs that were found to be this watch's, where the spec does not name one itself; *settled* are the
     outcomes of notifications since the last write.
 
-    *run* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
+    *consecutive_failures* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
     *asked* is when Azure was last asked, where more is known of that than the status says. The answer is fit to be
     written as it stands; whether it is worth a write, ``transitions.needs_write`` tells.
     """
     if watch.finished:
-        return _restamped(watch, next_notifications(watch, settled, phase=str(watch.own_status.get("phase"))))
+        return _restamped(watch, next_notifications(watch, deliveries, phase=str(watch.status_for_target.get("phase"))))
     polls, spec = False, watch.parsed_spec if pinned else watch.spec_at(now)
     if isinstance(spec, InvalidSpec):
         verdict = Verdict(phase=FAILED, reason="InvalidSpec", message=f"{spec}.")
     elif spec.suspend:
         message = "The operator sends no requests to Azure until spec.suspend is false."
-        verdict = Verdict(phase=str(watch.own_status.get("phase") or PENDING), reason="Suspended", message=message)
+        verdict = Verdict(
+            phase=str(watch.status_for_target.get("phase") or PENDING), reason="Suspended", message=message
+        )
     else:
-        polls, verdict = True, judge(watch, spec, observation, run=run, now=now, asked=asked)
+        polls, verdict = (
+            True,
+            judge(watch, spec, observation, consecutive_failures=consecutive_failures, now=now, asked=asked),
+        )
     status = _write(watch, verdict, observation if polls else None, pinned or watch.pinned, now)
-    notifications = next_notifications(watch, settled, phase=verdict.phase)
-    return fit({**status, **present(notifications=notifications)})
+    notifications = next_notifications(watch, deliveries, phase=verdict.phase)
+    return truncate_status({**status, **present(notifications=notifications)})
 
 
 def _restamped(watch: Watch, notifications: list[dict[str, Any]]) -> dict[str, Any]:
@@ -74,7 +79,7 @@ def _restamped(watch: Watch, notifications: list[dict[str, Any]]) -> dict[str, A
 def _write(
     watch: Watch, verdict: Verdict, observation: Observation | None, pinned: Sequence[PinnedJob], now: datetime
 ) -> dict[str, Any]:
-    previous = watch.own_status
+    previous = watch.status_for_target
     polled = observation is not None and not isinstance(observation, NoRequest)
     note = ""
     mirrored: Mapping[str, Any] = {name: previous.get(name) for name in MIRRORED}
@@ -85,9 +90,9 @@ def _write(
             note = f" Azure's answer is longer than is kept here: {', '.join(job.cut)} were cut."
     elif isinstance(job, OperationFailure):
         mirrored = {**mirrored, "errors": mirror_errors(job.errors)}
-    message = clean(verdict.message, TEXT - len(note)) + note
+    message = sanitize(verdict.message, TEXT - len(note)) + note
     # A deferred request is still to be sent. In every other case nothing more happens for this annotation.
-    is_deferred = isinstance(observation, NotAsked) and not verdict.final
+    is_deferred = isinstance(observation, PollDeferred) and not verdict.final
     times = {
         # A watch that was never asked about has not been acted on: its deadline does not run while suspended.
         "watchStartTime": previous.get("watchStartTime") or (observation is not None and format_time(now)) or None,
@@ -145,14 +150,14 @@ def _conditions(verdict: Verdict, message: str, reachable: Condition) -> Iterato
 
 def _reachable(watch: Watch, observation: Observation | None) -> Condition:
     """Return what the last request found. Without a request the condition changes only if none can be sent at all."""
-    if observation is None or isinstance(observation, NotAsked):
-        for condition in watch.own_status.get("conditions") or ():
+    if observation is None or isinstance(observation, PollDeferred):
+        for condition in watch.status_for_target.get("conditions") or ():
             if condition.get("type") == "AzureReachable":
                 return Condition(*(condition[name] for name in ("type", "status", "reason", "message")))
-        message = "No request was sent to Azure." if observation is None else clean(str(observation), TEXT)
+        message = "No request was sent to Azure." if observation is None else sanitize(str(observation), TEXT)
         return Condition("AzureReachable", "Unknown", "NotAsked", message)
     if isinstance(observation, AzureError) and not observation.answered:
-        return Condition("AzureReachable", "False", observation.reason, clean(str(observation), TEXT))
+        return Condition("AzureReachable", "False", observation.reason, sanitize(str(observation), TEXT))
     return Condition("AzureReachable", "True", "AzureAnswered", "Azure answered the last poll.")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from backupjobwatch.domain.api.notify_spec import Notify, parse_notify
 from backupjobwatch.domain.api.snapshot import FINISHED_PHASES
 from backupjobwatch.domain.jobs.payloads import mappings
-from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import format_time
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _UID = 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notification:
     """Something that is due to be told."""
 
     notify: Notify
@@ -41,7 +41,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class DeliveryResult:
     """The outcome of a notice so far."""
 
     name: str
@@ -62,60 +62,60 @@ class Settled:
         return RETRYING if self.retrying else GIVEN_UP
 
 
-def notice_id(watch: Watch, phase: str) -> str:
+def notification_id(watch: Watch, phase: str) -> str:
     """Return the id of what is told of *phase* on the present target: always the same."""
     return f"{watch.uid[:_UID]}.{watch.target}.{phase.lower()}"
 
 
-def due(watch: Watch) -> tuple[Notice, ...]:
+def due(watch: Watch) -> tuple[Notification, ...]:
     """Return the notices of the current phase that were neither delivered nor given up."""
-    phase = watch.own_status.get("phase")
+    phase = watch.status_for_target.get("phase")
     if watch.deleting or not watch.observed or not isinstance(phase, str):
         return ()
-    entries = mappings(watch.own_status.get("notifications"))
+    entries = mappings(watch.status_for_target.get("notifications"))
     told = [(entry.get("name"), entry.get("id")) for entry in entries if entry.get("state") != RETRYING]
-    key = notice_id(watch, phase)
+    key = notification_id(watch, phase)
     return tuple(
-        Notice(notify=notify, id=key, phase=phase)
+        Notification(notify=notify, id=key, phase=phase)
         for notify in parse_notify(watch.spec)
         if phase in notify.phases and (notify.name, key) not in told
     )
 
 
-def next_notifications(watch: Watch, settled: Iterable[Settled], *, phase: str) -> list[dict[str, Any]]:
+def next_notifications(watch: Watch, deliveries: Iterable[DeliveryResult], *, phase: str) -> list[dict[str, Any]]:
     """Return ``status.notifications`` of *watch*, which enters *phase* or stays in it, with what was *settled*.
 
     Entries are dropped if the spec no longer has them, or if they are of an earlier target. ``Retrying`` entries are also
     dropped if they are no longer due. Outcomes of an earlier target, or of a phase before one that was reported, are ignored.
     """
-    known = {str(entry.get("name")): dict(entry) for entry in mappings(watch.own_status.get("notifications"))}
-    for each in settled:
-        if each.id == notice_id(watch, each.phase) and not _is_outdated(each, known.get(each.name, {})):
+    known = {str(entry.get("name")): dict(entry) for entry in mappings(watch.status_for_target.get("notifications"))}
+    for each in deliveries:
+        if each.id == notification_id(watch, each.phase) and not _is_outdated(each, known.get(each.name, {})):
             known[each.name] = _write(each)
     return [
         known[notify.name]
         for notify in parse_notify(watch.spec)
         if notify.name in known
         if known[notify.name].get("state") != RETRYING
-        or (phase in notify.phases and known[notify.name].get("id") == notice_id(watch, phase))
+        or (phase in notify.phases and known[notify.name].get("id") == notification_id(watch, phase))
     ]
 
 
-def _is_outdated(settled: Settled, known: Mapping[str, Any]) -> bool:
+def _is_outdated(delivery: DeliveryResult, known: Mapping[str, Any]) -> bool:
     """Tell whether the entry *known* says more than *settled*, or the same at an earlier time."""
-    if settled.phase not in FINISHED_PHASES and known.get("phase") in FINISHED_PHASES:
+    if delivery.phase not in FINISHED_PHASES and known.get("phase") in FINISHED_PHASES:
         return True
-    if not settled.retrying or known.get("id") != settled.id:
+    if not delivery.retrying or known.get("id") != delivery.id:
         return False
-    return known.get("state") != RETRYING or known.get("message") == _write(settled)["message"]
+    return known.get("state") != RETRYING or known.get("message") == _write(delivery)["message"]
 
 
-def _write(settled: Settled) -> dict[str, Any]:
+def _write(delivery: DeliveryResult) -> dict[str, Any]:
     entry = {
-        "name": settled.name,
-        "id": settled.id,
-        "phase": settled.phase,
-        "state": settled.state,
-        "time": format_time(settled.time),
+        "name": delivery.name,
+        "id": delivery.id,
+        "phase": delivery.phase,
+        "state": delivery.state,
+        "time": format_time(delivery.time),
     }
-    return entry if settled.failure is None else {**entry, "message": clean(settled.failure, MESSAGE)}
+    return entry if delivery.failure is None else {**entry, "message": sanitize(delivery.failure, MESSAGE)}

@@ -64,7 +64,7 @@ class Summary:
 
 def summarize(watch: Watch) -> Summary:
     """Summarize *watch*. Whatever somebody has put into the object, this does not fail."""
-    status = watch.own_status
+    status = watch.status_for_target
     phase, reason = (str(status.get(name, UNSEEN)) for name in ("phase", "reason"))
     job, duration = status.get("job"), status.get("durationSeconds")
     idle = phase in OUTCOMES or reason == "Suspended"

@@ -35,7 +35,7 @@ def needs_write(previous: Mapping[str, Any], status: Mapping[str, Any], *, heart
     Growing durations, rewordings and small progress are not worth a write: each one costs etcd, wakes every watcher
     of the object, and makes Argo CD refresh. The heartbeat refreshes them.
     """
-    if _gist(previous) != _gist(status):
+    if _significant_fields(previous) != _significant_fields(status):
         return True
     before, after = (parse_time(each.get("lastPollTime")) for each in (previous, status))
     # A time in the future was written while the clock was ahead: without abs(), no heartbeat would come until then.
@@ -46,10 +46,10 @@ def write_reason(watch: Watch, status: Mapping[str, Any]) -> Literal["transition
     """Say what makes *status* worth a write onto *watch*, for those who count writes."""
     if find_transition(watch, status) is not None:
         return "transition"
-    return "heartbeat" if _gist(watch.status) == _gist(status) else "change"
+    return "heartbeat" if _significant_fields(watch.status) == _significant_fields(status) else "change"
 
 
-def _gist(status: Mapping[str, Any]) -> dict[str, Any]:
+def _significant_fields(status: Mapping[str, Any]) -> dict[str, Any]:
     extended = status.get("extendedInfo") or {}
     steady = (
         "observedGeneration",
@@ -126,7 +126,7 @@ def event_name(watch: Watch, *parts: object) -> str:
     return f"{watch.name[: _MAX_NAME - len(digest) - 1].rstrip('.-')}.{digest}"
 
 
-def describe_failures(
+def notification_failure_events(
     watch: Watch, status: Mapping[str, Any], *, after: datetime | None = None
 ) -> tuple[Transition, ...]:
     """Return the Events about notifications that were not delivered: those new in *status*, or since *after*."""
@@ -149,9 +149,9 @@ def _outcome(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(entry.get(name) for name in ("name", "id", "state"))
 
 
-def worth_repeating(watch: Watch, *, now: datetime) -> tuple[Transition, ...]:
+def events_to_replay(watch: Watch, *, now: datetime) -> tuple[Transition, ...]:
     """Return what happened to a watch lately and for good: a process that died may not have told it."""
-    completed = parse_time(watch.own_status.get("completionTime"))
+    completed = parse_time(watch.status_for_target.get("completionTime"))
     is_news = watch.finished and completed is not None and now - completed <= REPEAT_WITHIN
     ending = (replace(describe(watch, watch.status), repeated=True),) if is_news else ()
-    return (*ending, *describe_failures(watch, watch.own_status, after=now - REPEAT_WITHIN))
+    return (*ending, *notification_failure_events(watch, watch.status_for_target, after=now - REPEAT_WITHIN))

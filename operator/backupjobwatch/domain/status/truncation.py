@@ -27,7 +27,7 @@ def size_of(status: Mapping[str, Any]) -> int:
     return len(text) + 5 * sum(text.count(character) for character in "<>&")
 
 
-def fit(status: dict[str, Any]) -> dict[str, Any]:
+def truncate_status(status: dict[str, Any]) -> dict[str, Any]:
     """Return *status*, or where it is too large a version with shorter lists and texts that says so."""
     message = str(status.get("message", ""))
     for items, characters in _LEVELS:

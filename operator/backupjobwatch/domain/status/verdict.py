@@ -10,9 +10,9 @@ from backupjobwatch.domain.jobs.azure_errors import describe
 from backupjobwatch.domain.jobs.durations import format_duration
 from backupjobwatch.domain.jobs.job import Job, Outcome
 from backupjobwatch.domain.jobs.observations import JobSet, Observation, OperationFailure, Waiting
-from backupjobwatch.domain.jobs.text import clean
+from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import parse_time
-from backupjobwatch.errors import AzureError, Grace, NotAsked
+from backupjobwatch.errors import AzureError, Grace, PollDeferred
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.api.spec import WatchSpec
 
-MIN_RUN: Final = 3
+MIN_CONSECUTIVE_FAILURES: Final = 3
 """Observations in a row that grace needs: time alone, with a poll at each end of it, proves little."""
 
 STALE: Final = timedelta(minutes=10)
@@ -71,22 +71,22 @@ def counts(watch: Watch, observation: Observation) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TroubleRun:
-    """Observations in a row whose trouble grace counts."""
+class ConsecutiveFailures:
+    """How many observations in a row were failures that grace counts."""
 
-    length: int = 0
+    count: int = 0
     answer: int | None = None
     """The last response that was counted (``AzureError.answer``)."""
 
-    def after(self, watch: Watch, observation: Observation) -> TroubleRun:
-        """Return the run after *observation*. A response that several attempts share counts once."""
-        if isinstance(observation, NotAsked):
+    def after(self, watch: Watch, observation: Observation) -> ConsecutiveFailures:
+        """Return the failures after *observation*. A response that several attempts share counts once."""
+        if isinstance(observation, PollDeferred):
             return self
         if not isinstance(observation, AzureError) or not counts(watch, observation):
-            return TroubleRun()
+            return ConsecutiveFailures()
         if observation.answer is not None and observation.answer == self.answer:
             return self
-        return TroubleRun(length=self.length + 1, answer=observation.answer)
+        return ConsecutiveFailures(count=self.count + 1, answer=observation.answer)
 
 
 def judge(  # the order of these questions is the contract
@@ -94,13 +94,13 @@ def judge(  # the order of these questions is the contract
     spec: WatchSpec,
     observation: Observation,
     *,
-    run: int,
+    consecutive_failures: int,
     now: datetime,
     asked: datetime | None = None,
 ) -> Verdict:
     """Say what *observation* means for an unfinished, unsuspended *watch*.
 
-    *run* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
+    *consecutive_failures* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
     *asked* is when Azure was last asked, where that is known: the status only tells of the last time that was written.
     """
     match observation:
@@ -112,10 +112,10 @@ def judge(  # the order of these questions is the contract
             verdict = Verdict(phase=PENDING, reason=observation.reason, message=observation.message)
         case OperationFailure():
             verdict = Verdict(phase=FAILED, reason="OperationFailed", message=observation.message)
-        case NotAsked():
+        case PollDeferred():
             verdict = _keep(watch, observation, now, asked)
         case _:  # any other AzureError
-            verdict = _judge_trouble(watch, spec, observation, run=run, now=now)
+            verdict = _judge_trouble(watch, spec, observation, consecutive_failures=consecutive_failures, now=now)
     end = deadline(watch, spec)
     if not verdict.final and end is not None and now >= end:
         allowed = format_duration(spec.active_deadline)
@@ -194,14 +194,14 @@ def deciding_job(observation: JobSet) -> Job | None:
 
 def _explain(job: Job) -> str:
     """Return Azure's first error with its first recommendation, and the dynamic message if it adds something."""
-    details = job.dynamic_error_message and clean(job.dynamic_error_message, _MAX_DETAILS)
+    details = job.dynamic_error_message and sanitize(job.dynamic_error_message, _MAX_DETAILS)
     errors = (*job.errors, *job.warnings)
     return describe(errors[0], details=details) if errors else details or ""
 
 
-def _keep(watch: Watch, observation: NotAsked, now: datetime, asked: datetime | None) -> Verdict:
+def _keep(watch: Watch, observation: PollDeferred, now: datetime, asked: datetime | None) -> Verdict:
     """Nothing was learnt: leave things as they are, unless that would be to keep silent for long."""
-    status = watch.own_status
+    status = watch.status_for_target
     polled = parse_time(status.get("lastPollTime"))
     phase = str(status.get("phase") or PENDING)
     if polled is None or now - max(polled, asked or polled) >= STALE or status.get("reason") == "Suspended":
@@ -213,15 +213,17 @@ def _keep(watch: Watch, observation: NotAsked, now: datetime, asked: datetime | 
     return Verdict(phase=phase, reason=reason, message=message, retrying=retrying, trouble_since=since)
 
 
-def _judge_trouble(watch: Watch, spec: WatchSpec, error: AzureError, *, run: int, now: datetime) -> Verdict:
+def _judge_trouble(
+    watch: Watch, spec: WatchSpec, error: AzureError, *, consecutive_failures: int, now: datetime
+) -> Verdict:
     # The run of an earlier process goes on in this one: its start is in the status.
-    since = (parse_time(watch.own_status.get("troubleSince")) or now) if counts(watch, error) else None
-    if since is not None and run >= MIN_RUN and now - since >= spec.grace:
+    since = (parse_time(watch.status_for_target.get("troubleSince")) or now) if counts(watch, error) else None
+    if since is not None and consecutive_failures >= MIN_CONSECUTIVE_FAILURES and now - since >= spec.grace:
         lasted = format_duration(now - since)
         message = f"{error} That lasted for {lasted}, longer than spec.graceSeconds allows."
         return Verdict(phase=FAILED, reason=error.final_reason, message=message)
     return Verdict(
-        phase=str(watch.own_status.get("phase") or PENDING),
+        phase=str(watch.status_for_target.get("phase") or PENDING),
         reason=error.reason,
         message=str(error),
         retrying=watch.seen or not error.answered,

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from backupjobwatch import __version__
 from backupjobwatch.domain.status.summary import OUTCOMES
-from backupjobwatch.errors import Conflict, ObjectGone
+from backupjobwatch.errors import Conflict, ObjectNotFound
 from backupjobwatch.observability.metrics import catalogue
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Metrics:
         """Measure how much later than due a poll was done."""
         self._histograms[catalogue.POLL_LAG.name].observe(max(seconds, 0.0))
 
-    def observe_sweep(self, timestamp: float) -> None:
+    def observe_resync(self, timestamp: float) -> None:
         """Note that the watches were listed whole, at that Unix time."""
         self._gauges[catalogue.SWEEP.name].set(timestamp)
 
@@ -111,7 +111,7 @@ class Metrics:
         except Conflict:
             result = "conflict"
             raise
-        except ObjectGone:
+        except ObjectNotFound:
             result = "gone"
             raise
         finally:

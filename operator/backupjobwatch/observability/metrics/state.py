@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from backupjobwatch.domain.polling.token_bucket import Budget
+    from backupjobwatch.domain.polling.token_bucket import TokenBucket
     from backupjobwatch.domain.status.summary import Summary
     from backupjobwatch.observability.metrics.catalogue import Metric
 
@@ -44,7 +44,7 @@ class Asked(Protocol):
     """Who asks Azure."""
 
     @property
-    def budgets(self) -> Iterable[tuple[str, Budget]]:
+    def budgets(self) -> Iterable[tuple[str, TokenBucket]]:
         """The budgets, each with its subscription, which may have several."""
         ...
 
@@ -93,7 +93,7 @@ class StateCollector(Collector):
 
     def _subscriptions(self, left_out: GaugeMetricFamily) -> Iterator[GaugeMetricFamily]:
         now = asyncio.get_running_loop().time()
-        budgets: dict[str, list[Budget]] = {}
+        budgets: dict[str, list[TokenBucket]] = {}
         for subscription, budget in self._asked.budgets:
             budgets.setdefault(subscription, []).append(budget)
         states = [

@@ -64,9 +64,9 @@ def test_waiting_is_borne_until_the_deadline(waiting: Waiting) -> None:
     """Waiting is no trouble: grace does not end it, the deadline does."""
     body = watch_body({**BY_LATEST, "graceSeconds": 60, "activeDeadlineSeconds": 3600})
     for minute in range(60):
-        body = step(body, waiting, minute, run=minute)
+        body = step(body, waiting, minute, consecutive_failures=minute)
         assert body["status"]["phase"] == "Pending"
-    body = step(body, waiting, 60, run=60)
+    body = step(body, waiting, 60, consecutive_failures=60)
 
     assert (body["status"]["phase"], body["status"]["reason"]) == ("Failed", "DeadlineExceeded")
     assert waiting.message in body["status"]["message"]
@@ -76,11 +76,11 @@ def test_without_job_until_grace() -> None:
     """An operation that names no job is borne until grace is over, then fails under its name; it is never a success."""
     body = watch_body(BY_OPERATION)
     for minute in range(10):
-        body = step(body, NO_JOB, minute, run=minute + 1)
+        body = step(body, NO_JOB, minute, consecutive_failures=minute + 1)
         assert (body["status"]["phase"], body["status"]["reason"]) == ("Pending", "OperationWithoutJob")
         assert body["status"]["troubleSince"] == "2018-05-21T09:00:00Z"
         assert standing(body["status"])["AzureReachable"] == "True"
-    status = step(body, NO_JOB, 10, run=11)["status"]
+    status = step(body, NO_JOB, 10, consecutive_failures=11)["status"]
 
     assert (status["phase"], status["reason"]) == ("Failed", "OperationWithoutJob")
     assert standing(status)["Ready"] == "False"
@@ -88,7 +88,7 @@ def test_without_job_until_grace() -> None:
 
 def test_a_late_job_ends_the_trouble() -> None:
     """An operation that names its job late, within grace, is as good as any."""
-    body = step(step(watch_body(BY_OPERATION), NO_JOB, 0, run=1), running_job(), 9, pinned=PINS)
+    body = step(step(watch_body(BY_OPERATION), NO_JOB, 0, consecutive_failures=1), running_job(), 9, pinned=PINS)
 
     assert body["status"]["phase"] == "Running"
     assert "troubleSince" not in body["status"]
@@ -157,8 +157,8 @@ def test_kept_through_trouble(spec: dict[str, Any], trouble: errors.AzureError) 
 def test_kept_through_suspension(spec: dict[str, Any]) -> None:
     """A watch that is suspended and resumed has the same job."""
     body = step(watch_body(spec), running_job(), 0, pinned=PINS)
-    body = step(edit(body, suspend=True), errors.NotAsked("x"), 1)
-    body = step(edit(body, suspend=False), errors.NotAsked("x"), 2)
+    body = step(edit(body, suspend=True), errors.PollDeferred("x"), 1)
+    body = step(edit(body, suspend=False), errors.PollDeferred("x"), 2)
 
     assert pinned(body) == PINS
 
@@ -167,7 +167,7 @@ def test_kept_through_suspension(spec: dict[str, Any]) -> None:
 def test_kept_at_the_end(spec: dict[str, Any]) -> None:
     """A watch that has finished still tells which job it was about, after an edit of how too."""
     body = step(step(watch_body(spec), running_job(), 0, pinned=PINS), job(), 1, pinned=PINS)
-    body = step(edit(body, pollInterval="5m"), errors.NotAsked("x"), 2)
+    body = step(edit(body, pollInterval="5m"), errors.PollDeferred("x"), 2)
 
     assert body["status"]["phase"] == "Succeeded"
     assert body["status"]["jobs"][0]["status"] == "Completed"

@@ -49,7 +49,7 @@ def test_odd_bodies(body: dict[str, Any]) -> None:
     assert (snapshot.name, snapshot.generation, snapshot.requested_at, snapshot.spec) == ("", 1, None, {})
     assert not snapshot.finished
     assert not snapshot.seen
-    assert not snapshot.settled
+    assert not snapshot.is_idle
 
 
 def _later(**metadata: Any) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def test_verdict_on_another_target() -> None:
     """A verdict on another target is none on this one: neither finished, nor seen."""
     stale = _watch(target=OTHER, phase="Succeeded", job={"name": "x"})
 
-    assert stale.own_status == {}
+    assert stale.status_for_target == {}
     assert not stale.finished
     assert not stale.seen
 
@@ -136,10 +136,10 @@ def test_fresh() -> None:
     """With the CRD's default status nothing is known."""
     fresh = watch()
 
-    assert fresh.own_status == {}
+    assert fresh.status_for_target == {}
     assert not fresh.observed
     assert not fresh.finished
-    assert not fresh.settled
+    assert not fresh.is_idle
 
 
 def test_seen() -> None:
@@ -185,14 +185,14 @@ def test_long_request() -> None:
 )
 def test_settled(status: dict[str, Any], settled: bool) -> None:  # noqa: FBT001
     """Finished and suspended watches need no timer, once this generation has been observed."""
-    assert _watch(**status).settled is settled
+    assert _watch(**status).is_idle is settled
 
 
 @pytest.mark.parametrize("status", [{"phase": "Succeeded"}, {"phase": "Running", "reason": "Suspended"}])
 def test_unsettled_by_request(status: dict[str, Any]) -> None:
     """A request has yet to be acknowledged."""
-    assert not _watch("now", **status).settled
-    assert _watch("now", lastHandledReconcileAt="now", **status).settled
+    assert not _watch("now", **status).is_idle
+    assert _watch("now", lastHandledReconcileAt="now", **status).is_idle
 
 
 @pytest.mark.parametrize("status", [{}, {"phase": "Running", "reason": "JobInProgress"}, {"phase": "Succeeded"}])
@@ -203,5 +203,5 @@ def test_deleting(status: dict[str, Any]) -> None:
     )
 
     assert going.deleting
-    assert going.settled
+    assert going.is_idle
     assert not watch().deleting

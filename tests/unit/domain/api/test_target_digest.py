@@ -95,7 +95,7 @@ def test_an_edit_starts_over(fields: dict[str, Any]) -> None:
     body = settle(watch_body(), running_job(), NOW)
     watch = Watch.from_body(edit(body, **fields))
 
-    assert watch.own_status == {}
+    assert watch.status_for_target == {}
     assert (watch.seen, watch.pinned, watch.finished) == (False, (), False)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backupjobwatch.domain.jobs.text import CUT, clean
+from backupjobwatch.domain.jobs.text import CUT, sanitize
 
 BLOB = "https://stgdemo01.blob.core.windows.net/vhds/disk.vhd"
 SAS = "sv=2022-11-02&sr=b&se=2026-03-05&sig=SECRET%2Bvalue%3D"
@@ -27,7 +27,7 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJTRUNSRVQifQ.SECRET-signature_"
 )  # fmt: skip
 def test_one_printable_line(text: str, cleaned: str) -> None:
     """Any text becomes one printable line; letters of every script are kept."""
-    assert clean(text, 256) == cleaned
+    assert sanitize(text, 256) == cleaned
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_one_printable_line(text: str, cleaned: str) -> None:
 )
 def test_terminal_escapes(text: str) -> None:
     """Terminal escapes, overrides of direction and invisible characters never get through."""
-    assert clean(text, 256).isprintable()
+    assert sanitize(text, 256).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_terminal_escapes(text: str) -> None:
 )
 def test_cut(text: str, limit: int, cut: str) -> None:
     """A text that is too long is cut to the limit, ellipsis included, counted in characters."""
-    assert clean(text, limit) == cut
+    assert sanitize(text, limit) == cut
 
 
 def test_cut_behind_space() -> None:
     """A text that was cut says so, even where white space filled all that was looked at."""
-    assert clean(f"begin{' ' * 9000}end", 256).endswith(("end", CUT))
+    assert sanitize(f"begin{' ' * 9000}end", 256).endswith(("end", CUT))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_cut_behind_space() -> None:
 )
 def test_signed_urls(text: str) -> None:
     """The query of a signed URL (SAS, operation status) never gets through; the host does, to find the fault by."""
-    cleaned = clean(text, 1024)
+    cleaned = sanitize(text, 1024)
 
     assert "secret" not in cleaned.lower()
     assert "?[…]" in cleaned
@@ -104,7 +104,7 @@ def test_signed_urls(text: str) -> None:
 )
 def test_odd_signed_urls(text: str) -> None:
     """An apostrophe, which URLs may hold, or a word right before the URL does not save its signature."""
-    assert "SECRET" not in clean(text, 1024)
+    assert "SECRET" not in sanitize(text, 1024)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_odd_signed_urls(text: str) -> None:
 )
 def test_other_signatures(text: str) -> None:
     """A signature without its URL, a password or a key does not get through either."""
-    assert "SECRET" not in clean(text, 1024)
+    assert "SECRET" not in sanitize(text, 1024)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_other_signatures(text: str) -> None:
 )
 def test_documentation_links(url: str) -> None:
     """Microsoft's links to its documentation stay whole: they are the advice."""
-    assert clean(f"See {url} for help.", 1024) == f"See {url} for help."
+    assert sanitize(f"See {url} for help.", 1024) == f"See {url} for help."
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_documentation_links(url: str) -> None:
 )
 def test_tokens(text: str) -> None:
     """A JSON web token never gets through, signed or not."""
-    cleaned = clean(text, 1024)
+    cleaned = sanitize(text, 1024)
 
     assert "eyJ" not in cleaned
     assert "SECRET" not in cleaned
@@ -156,16 +156,16 @@ def test_tokens(text: str) -> None:
 def test_secret_at_the_cut() -> None:
     """Secrets are taken out before the text is cut, so that no half of one is left."""
     for padding in range(200, 260):
-        cleaned = clean(f"{'x' * padding} {JWT} {BLOB}?{SAS}", 256)
+        cleaned = sanitize(f"{'x' * padding} {JWT} {BLOB}?{SAS}", 256)
         assert "eyJ" not in cleaned
         assert "SECRET" not in cleaned
 
 
 def test_clean_twice() -> None:
     """A cleaned text is left as it is."""
-    once = clean(f"\u001b[1m {BLOB}?{SAS} {JWT} {'x' * 300}", 200)
+    once = sanitize(f"\u001b[1m {BLOB}?{SAS} {JWT} {'x' * 300}", 200)
 
-    assert clean(once, 200) == once
+    assert sanitize(once, 200) == once
 
 
 @pytest.mark.parametrize(
@@ -184,9 +184,9 @@ def test_clean_twice() -> None:
 )
 def test_internal_addresses(text: str, redacted: str) -> None:
     """Addresses inside private networks are redacted from texts, and stay where names are compared."""
-    assert clean(text, 1024, redact_addresses=True) == redacted
-    assert clean(text, 1024) == text
-    assert clean(redacted, 1024, redact_addresses=True) == redacted
+    assert sanitize(text, 1024, redact_addresses=True) == redacted
+    assert sanitize(text, 1024) == text
+    assert sanitize(redacted, 1024, redact_addresses=True) == redacted
 
 
 @pytest.mark.parametrize(
@@ -203,10 +203,10 @@ def test_internal_addresses(text: str, redacted: str) -> None:
 )
 def test_other_addresses(text: str) -> None:
     """Public addresses, versions, times and IDs stay."""
-    assert clean(text, 1024, redact_addresses=True) == text
+    assert sanitize(text, 1024, redact_addresses=True) == text
 
 
 def test_long_text_with_addresses() -> None:
     """A long row of address-like text is sanitized in time linear to the limit."""
     for part in ("10.0.0.", "fd00:", "::1", "net.tcp://", "1."):
-        assert len(clean(part * 10**6, 256, redact_addresses=True)) <= 256
+        assert len(sanitize(part * 10**6, 256, redact_addresses=True)) <= 256

@@ -9,13 +9,13 @@ import pytest
 from backupjobwatch.domain.jobs.job import Job
 from backupjobwatch.domain.polling.read_planner import CROWDED, LAST, ROOMY, Decision
 from tests.support.builders import job, running_job
-from tests.unit.crowds import EVERY, IDS, LISTED, RUNNING, asked, crowd, job_id, reads, vault
+from tests.unit.crowds import EVERY, IDS, LISTED, RUNNING, asked, crowd, job_id, planner, vault
 
 
 @pytest.mark.parametrize("count", [1, 10, 47])
 def test_each_has_a_get(count: int) -> None:
     """While the budget covers it each watch has a GET of its own at each tick, with all detail."""
-    given = reads()
+    given = planner()
     for tick in range(20):
         for number, each in enumerate(IDS[:count]):
             now = 1000 + tick * EVERY + number * EVERY / count
@@ -25,7 +25,7 @@ def test_each_has_a_get(count: int) -> None:
 
 def test_the_bucket_says_no() -> None:
     """Where the bucket is empty the answer is "not now", at once."""
-    given = reads()
+    given = planner()
 
     assert asked(given, IDS[:25], 1000) == [Decision.GET] * 20 + [Decision.WAIT] * 5
 
@@ -43,7 +43,7 @@ def test_crowded() -> None:
 
 def test_a_crowd_of_the_moment() -> None:
     """Where more wait than the bucket holds, a list tells of them; those few that are left soon have a GET each."""
-    given, interval = reads(rate=4.0), 300.0
+    given, interval = planner(rate=4.0), 300.0
     asked(given, IDS, 1000, interval)
     assert not given.crowded
     assert asked(given, IDS[20:22], 1001, interval) == [Decision.LIST, Decision.WAIT]
@@ -60,7 +60,7 @@ def test_a_crowd_of_the_moment() -> None:
 @pytest.mark.parametrize("pause", [10, 400, 86400])
 def test_a_crowd_that_comes_later(pause: int) -> None:
     """It is told from a list of its own: one that was made before it came need not say anything of it."""
-    given, interval = reads(rate=4.0), 300.0
+    given, interval = planner(rate=4.0), 300.0
     asked(given, IDS[:30], 1000, interval)
     given.listed(vault(), [(each, LISTED) for each in IDS[:30]], pages=1, now=1001)
     now, crowd_of_today = 1001 + pause, [job_id(number) for number in range(100, 160)]
@@ -75,7 +75,7 @@ def test_a_crowd_that_comes_later(pause: int) -> None:
 
 def test_hysteresis() -> None:
     """Between the two marks it stays as it is: GETs and lists do not alternate as watches come and go."""
-    given = reads()
+    given = planner()
     low, high = int(ROOMY * 2 * EVERY), int(CROWDED * 2 * EVERY)
     assert low + 5 < high
 
@@ -93,7 +93,7 @@ def test_hysteresis() -> None:
 
 def test_intervals_count() -> None:
     """Watches that are polled rarely crowd less; one whose interval is edited counts by the new one."""
-    given = reads()
+    given = planner()
     asked(given, IDS, 1000, interval=300)
     assert not given.crowded
     asked(given, IDS, 1000, interval=10)
@@ -228,14 +228,14 @@ def test_a_stop() -> None:
 
 def test_a_set_of_ended_jobs() -> None:
     """A watch of fifty jobs needs all of them at one time; once they have ended it is told so, in some ticks at most."""
-    given = reads()
+    given = planner()
     for tick in range(40):
         answers: list[Decision | Job] = []
         for each in IDS[:50]:
-            answer = given.ask(each, interval=EVERY, now=1000 + tick * EVERY, together=50)
+            answer = given.ask(each, interval=EVERY, now=1000 + tick * EVERY, batch_size=50)
             if answer is Decision.LIST:
                 given.listed(vault(), [], pages=1, now=1000 + tick * EVERY)
-                answer = given.ask(each, interval=EVERY, now=1000 + tick * EVERY, together=50)
+                answer = given.ask(each, interval=EVERY, now=1000 + tick * EVERY, batch_size=50)
             if answer is Decision.GET:
                 given.got(each, job(), now=1000 + tick * EVERY)
             answers.append(answer)

@@ -9,22 +9,22 @@ import pytest
 
 from backupjobwatch.domain.polling.read_planner import YOUTH, Decision
 from tests.support.builders import job, running_job
-from tests.unit.crowds import EVERY, IDS, RUNNING, asked, crowd, reads, vault
+from tests.unit.crowds import EVERY, IDS, RUNNING, asked, crowd, planner, vault
 
 if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.resource_ids import JobId
-    from backupjobwatch.domain.polling.read_planner import Reads
+    from backupjobwatch.domain.polling.read_planner import ReadPlanner
 
 LATENCY = 0.3
 """Seconds from when a list is wanted to when it is there."""
 
 
-def little() -> Reads:
+def little() -> ReadPlanner:
     """A rate at which even two make a crowd, but plenty saved: so nobody has to wait for his turn."""
-    return reads(rate=0.01, burst=10_000)
+    return planner(rate=0.01, burst=10_000)
 
 
-def lists(given: Reads, ticks: list[tuple[float, JobId, float]]) -> list[float]:
+def lists(given: ReadPlanner, ticks: list[tuple[float, JobId, float]]) -> list[float]:
     """Have jobs asked for, each (when, which, at what interval); return when a list was made."""
     made: list[float] = []
     for tick, job_id, interval in sorted(ticks, key=lambda tick: tick[0]):
@@ -98,7 +98,7 @@ def test_news_is_what_has_left() -> None:
 
 def test_no_news() -> None:
     """There is none in a first list, nor of a job that nobody asks about, nor where nothing but time has passed."""
-    given = reads()
+    given = planner()
     asked(given, IDS[:30], 970)
 
     assert given.listed(vault(), [(each, RUNNING) for each in IDS], pages=1, now=1000) == set()
@@ -131,7 +131,7 @@ def test_a_job_that_lists_leave_out_is_looked_at_once_for_each_list() -> None:
 
 def test_an_answer_that_comes_when_nobody_asks_any_more() -> None:
     """Whoever asked may have gone meanwhile: nothing is remembered of him."""
-    given = reads()
+    given = planner()
     given.got(IDS[0], RUNNING, now=1000)
 
     assert not given._demands

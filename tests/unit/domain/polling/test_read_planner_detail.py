@@ -8,16 +8,16 @@ from typing import Final
 import pytest
 
 from backupjobwatch.domain.jobs.job import Job
-from backupjobwatch.domain.polling.read_planner import DETAIL_SHARE, FORGET_AFTER, Decision, Reads
-from backupjobwatch.domain.polling.token_bucket import Budget
+from backupjobwatch.domain.polling.read_planner import DETAIL_SHARE, FORGET_AFTER, Decision, ReadPlanner
+from backupjobwatch.domain.polling.token_bucket import TokenBucket
 from tests.support.builders import running_job
-from tests.unit.crowds import EVERY, HEARTBEAT, IDS, RUNNING, asked, crowd, job_id, reads, vault
+from tests.unit.crowds import EVERY, HEARTBEAT, IDS, RUNNING, asked, crowd, job_id, planner, vault
 
 HOUR: Final = 3600.0
 PER_PAGE: Final = 400
 
 
-def live(given: Reads, jobs: int, *, seconds: float, heartbeats: int = 0) -> tuple[list[float], set[int]]:
+def live(given: ReadPlanner, jobs: int, *, seconds: float, heartbeats: int = 0) -> tuple[list[float], set[int]]:
     """Ask for so many jobs that never change, each at its own moment of the interval, as ``poller.Poller.job`` does.
 
     Returns when a GET was made, but for those before so many heartbeats, and of which jobs.
@@ -44,7 +44,7 @@ def live(given: Reads, jobs: int, *, seconds: float, heartbeats: int = 0) -> tup
 @pytest.mark.parametrize(("rate", "jobs"), [(2.0, 600), (2.0, 3000), (10.0, 3000)])
 def test_detail_takes_a_fifth_at_most(rate: float, jobs: int) -> None:
     """However much of the budget is spare, detail of unchanged jobs is a fifth of the rate, evenly, and no more."""
-    given = reads(rate=rate, burst=250)
+    given = planner(rate=rate, burst=250)
     gets, _ = live(given, jobs, seconds=HOUR / 2)
 
     assert given.crowded
@@ -55,7 +55,7 @@ def test_detail_takes_a_fifth_at_most(rate: float, jobs: int) -> None:
 
 def test_detail_of_each_in_its_time() -> None:
     """A crowd whose detail fits into that share has it refreshed at the heartbeat: of all jobs, and of none more often."""
-    given = reads(rate=2.0)
+    given = planner(rate=2.0)
     gets, of = live(given, 100, seconds=HOUR + HEARTBEAT, heartbeats=1)
 
     assert given.crowded
@@ -65,7 +65,7 @@ def test_detail_of_each_in_its_time() -> None:
 
 def test_detail_of_a_crowd_that_is_too_large() -> None:
     """Where the share does not do for all at the heartbeat, all have their turn nonetheless."""
-    _, of = live(reads(rate=2.0), 600, seconds=HOUR)
+    _, of = live(planner(rate=2.0), 600, seconds=HOUR)
 
     assert of == set(range(600))
 
@@ -103,7 +103,7 @@ def test_the_share_is_of_what_azure_allows() -> None:
 
 def test_the_queue_is_as_long_as_it_takes_to_serve_it() -> None:
     """Whoever finds the budget spent is told how long it takes to serve all who wait, at the present rate."""
-    given = reads(rate=2.0, burst=20)
+    given = planner(rate=2.0, burst=20)
     assert given.queue(1000) == 0.5
     assert asked(given, IDS[:30], 1000)[20:] == [Decision.WAIT] * 10
 
@@ -114,7 +114,7 @@ def test_the_queue_is_as_long_as_it_takes_to_serve_it() -> None:
 
 def test_each_waits_once() -> None:
     """Who asks again and again while the budget is spent makes the queue no longer."""
-    given, ids = reads(rate=1.0, burst=5), [job_id(number, in_vault=number) for number in range(13)]
+    given, ids = planner(rate=1.0, burst=5), [job_id(number, in_vault=number) for number in range(13)]
     asked(given, ids, 1000)
     for _ in range(10):
         asked(given, ids[5:], 1000)
@@ -122,22 +122,22 @@ def test_each_waits_once() -> None:
     assert given.queue(1000) == 8.0
 
 
-@pytest.mark.parametrize("afresh", [False, True])
-def test_who_waits_without_a_crowd_is_known(*, afresh: bool) -> None:
+@pytest.mark.parametrize("bypass_cache", [False, True])
+def test_who_waits_without_a_crowd_is_known(*, bypass_cache: bool) -> None:
     """Where there is no crowd too, whoever is deferred waits in the queue until he has been served."""
-    given = reads(rate=1.0, burst=5)
+    given = planner(rate=1.0, burst=5)
     for each in IDS[:6]:
-        decision = given.ask(each, interval=300, now=1000, afresh=afresh)
+        decision = given.ask(each, interval=300, now=1000, bypass_cache=bypass_cache)
     assert (decision, given.crowded) == (Decision.WAIT, False)
 
     assert list(given._waiting) == [IDS[5]]
-    assert given.ask(IDS[5], interval=300, now=1001, afresh=afresh) is Decision.GET
+    assert given.ask(IDS[5], interval=300, now=1001, bypass_cache=bypass_cache) is Decision.GET
     assert not given._waiting
 
 
 def test_who_does_not_come_back_is_forgotten() -> None:
     """A watch that was deleted while it waited does not make the queue longer for ever."""
-    given = Reads(budget=Budget(rate=1.0, burst=5), heartbeat=HEARTBEAT)
+    given = ReadPlanner(budget=TokenBucket(rate=1.0, burst=5), heartbeat=HEARTBEAT)
     asked(given, [job_id(number, in_vault=number) for number in range(20)], 1000)
     assert given.queue(1000) == 15.0
     later = 1000 + FORGET_AFTER * EVERY
@@ -150,7 +150,7 @@ def test_who_does_not_come_back_is_forgotten() -> None:
 
 def test_who_comes_after_the_first_list_is_told_from_it() -> None:
     """After a start all ask within an interval, and the first list is made before most: it answers them too."""
-    given = reads(rate=2.0, burst=5)  # too little for the detail of those who seem unchanged
+    given = planner(rate=2.0, burst=5)  # too little for the detail of those who seem unchanged
     asked(given, IDS[:3], 1000)
     given.listed(IDS[0].vault, [(each, RUNNING) for each in IDS], pages=1, now=1000)
 

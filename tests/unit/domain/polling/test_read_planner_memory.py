@@ -7,7 +7,7 @@ import pytest
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.domain.polling.read_planner import FORGET_AFTER, IDLE, YOUTH, Decision
 from tests.support.builders import job
-from tests.unit.crowds import EVERY, IDS, MANY, RUNNING, asked, crowd, job_id, reads, vault
+from tests.unit.crowds import EVERY, IDS, MANY, RUNNING, asked, crowd, job_id, planner, vault
 
 
 def test_only_what_is_asked_about_is_kept() -> None:
@@ -34,7 +34,7 @@ def test_forgetting() -> None:
 
 def test_memory() -> None:
     """Jobs that come and go for days leave nothing behind."""
-    given = reads()
+    given = planner()
     for number in range(5000):
         each = job_id(number, in_vault=number % 7)
         now = 1000 + 10.0 * number
@@ -47,7 +47,7 @@ def test_memory() -> None:
 
 def test_letter_case() -> None:
     """Two watches that write one job in two letter cases are one demand."""
-    given = reads()
+    given = planner()
     asked(given, [IDS[0], JobId(vault=vault(), name=IDS[0].name.upper())], 1000)
 
     assert len(given._demands) == 1
@@ -55,7 +55,7 @@ def test_letter_case() -> None:
 
 def test_idle() -> None:
     """What is known for those who asked may be forgotten when nobody has asked for an hour."""
-    given = reads()
+    given = planner()
     given.ask(IDS[0], interval=EVERY, now=1000)
 
     assert not given.is_idle(1000 + IDLE)

@@ -14,8 +14,8 @@ from backupjobwatch.domain.polling.schedule import (
     backoff,
     failures_after,
     heartbeat,
-    spread,
-    sweep_pause,
+    jitter,
+    resync_pause,
     until,
 )
 from backupjobwatch.errors import AzureUnavailable, JobNotFound, Throttled
@@ -26,15 +26,15 @@ INTERVAL = timedelta(seconds=30)
 
 def test_spread_is_steady() -> None:
     """One seed has one point, inside the period."""
-    assert spread("uid", INTERVAL) == spread("uid", INTERVAL)
-    assert timedelta() <= spread("uid", INTERVAL) < INTERVAL
+    assert jitter("uid", INTERVAL) == jitter("uid", INTERVAL)
+    assert timedelta() <= jitter("uid", INTERVAL) < INTERVAL
 
 
 def test_spread_is_even() -> None:
     """Many seeds fill the period evenly: each tenth of it has its share of them."""
     tenths = [0] * 10
     for number in range(10_000):
-        tenths[spread(f"uid-{number}", INTERVAL) * 10 // INTERVAL] += 1
+        tenths[jitter(f"uid-{number}", INTERVAL) * 10 // INTERVAL] += 1
 
     assert min(tenths) > 850
     assert max(tenths) < 1150
@@ -84,7 +84,7 @@ def test_trouble_in_a_row_is_counted() -> None:
 @pytest.mark.parametrize(("watches", "seconds"), [(0, 60), (1, 60), (3000, 60), (3001, 60.02), (10_000, 200)])
 def test_sweeps(watches: int, seconds: float) -> None:
     """Up to three thousand watches are swept as often as is set; more, no more than fifty of them a second."""
-    assert sweep_pause(timedelta(minutes=1), watches).total_seconds() == seconds
+    assert resync_pause(timedelta(minutes=1), watches).total_seconds() == seconds
 
 
 @pytest.mark.parametrize("watches", [0, 1, 1499, 1500])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from backupjobwatch.domain.polling.token_bucket import LOW, SLOWEST, STALE, Budget
+from backupjobwatch.domain.polling.token_bucket import LOW, SLOWEST, STALE, TokenBucket
 
 
-def drain(budget: Budget, now: float, **more: float) -> int:
+def drain(budget: TokenBucket, now: float, **more: float) -> int:
     """Take as much as there is, and count it."""
     taken = 0
     while taken < 10**5 and budget.take(now, **more):
@@ -15,8 +15,8 @@ def drain(budget: Budget, now: float, **more: float) -> int:
     return taken
 
 
-def make(rate: float = 2.0, burst: float = 20) -> Budget:
-    return Budget(rate=rate, burst=burst)
+def make(rate: float = 2.0, burst: float = 20) -> TokenBucket:
+    return TokenBucket(rate=rate, burst=burst)
 
 
 @pytest.mark.parametrize("start", [0.0, 10.0, 10**9])

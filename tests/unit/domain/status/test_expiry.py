@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.status.expiry import describe_reprieve, expiry
+from backupjobwatch.domain.status.expiry import expiry, ttl_skipped_event
 from tests.support.builders import JOB_ID, NOW, OTHER_JOB_NAME, edit, job, running_job, settle, watch_body
 
 SPEC = {"jobResourceId": JOB_ID, "ttlSecondsAfterFinished": 60}
@@ -62,8 +62,8 @@ def test_reprieve() -> None:
     """The Event says whose the object is; its name is the same whenever it is told."""
     watch = Watch.from_body(_finished(labels={"kustomize.toolkit.fluxcd.io/name": "apps"}))
     assert watch.owner is not None
-    told = describe_reprieve(watch, watch.owner)
+    told = ttl_skipped_event(watch, watch.owner)
 
-    assert told == describe_reprieve(watch, watch.owner)
+    assert told == ttl_skipped_event(watch, watch.owner)
     assert (told.type, told.reason) == ("Warning", "TTLSkipped")
     assert "a Flux Kustomization (label kustomize.toolkit.fluxcd.io/name) owns this object" in told.message

@@ -27,7 +27,7 @@ from tests.support.builders import (
 
 
 def _status(**overrides: Any) -> dict[str, Any]:
-    return next_status(watch(), job(**overrides), run=0, now=NOW)
+    return next_status(watch(), job(**overrides), consecutive_failures=0, now=NOW)
 
 
 def test_job() -> None:
@@ -64,7 +64,9 @@ def test_details() -> None:
 
 def test_progress() -> None:
     """A restore has its progress, as a whole and by task, and what each task transferred."""
-    status = next_status(watch(), parse_job(payload("job-iaasvm-restore-inprogress-progress")), run=0, now=NOW)
+    status = next_status(
+        watch(), parse_job(payload("job-iaasvm-restore-inprogress-progress")), consecutive_failures=0, now=NOW
+    )
 
     assert status["extendedInfo"]["progressPercent"] == 42
     assert status["extendedInfo"]["estimatedRemaining"] == "1h31m5s"
@@ -82,7 +84,7 @@ def test_progress() -> None:
 
 def test_errors() -> None:
     """Errors are mirrored with their advice; those that say nothing are not."""
-    status = next_status(watch(), parse_job(payload("job-iaasvm-failed")), run=0, now=NOW)
+    status = next_status(watch(), parse_job(payload("job-iaasvm-failed")), consecutive_failures=0, now=NOW)
 
     (error,) = status["errors"]
     assert set(error) == {"code", "title", "message", "recommendations"}
@@ -100,7 +102,9 @@ def test_zeros_are_told() -> None:
 
 def test_silence_is_absent() -> None:
     """What Azure does not say is absent."""
-    status = next_status(watch(), parse_job({"id": JOB_ID, "properties": {"status": "InProgress"}}), run=0, now=NOW)
+    status = next_status(
+        watch(), parse_job({"id": JOB_ID, "properties": {"status": "InProgress"}}), consecutive_failures=0, now=NOW
+    )
 
     assert set(status["job"]) == {"resourceId", "name", "vault", "status"}
     assert not {"duration", "durationSeconds", "extendedInfo", "errors"} & set(status)
@@ -131,11 +135,11 @@ def test_answer_replaces_answer() -> None:
     assert not {"errors", "extendedInfo", "duration", "durationSeconds"} & set(status)
 
 
-@pytest.mark.parametrize("error", [errors.Throttled("x"), errors.NotAsked("x"), errors.JobNotFound("x")], ids=repr)
+@pytest.mark.parametrize("error", [errors.Throttled("x"), errors.PollDeferred("x"), errors.JobNotFound("x")], ids=repr)
 def test_trouble_keeps_the_mirror(error: errors.AzureError) -> None:
     """While nothing new is known, what was mirrored stays."""
     body = settle(watch_body(), running_job(errorDetails=[{"errorCode": 5}]), NOW)
-    after = settle(body, error, NOW + timedelta(minutes=1), run=1)["status"]
+    after = settle(body, error, NOW + timedelta(minutes=1), consecutive_failures=1)["status"]
 
     for name in ("job", "duration", "durationSeconds", "extendedInfo", "errors", "watchStartTime"):
         assert after[name] == body["status"][name]
@@ -146,7 +150,7 @@ def test_poll_time() -> None:
     body = settle(watch_body(), running_job(), NOW)
     assert body["status"]["lastPollTime"] == "2018-05-21T09:00:00Z"
 
-    body = settle(body, errors.NotAsked("x"), NOW + timedelta(minutes=1))
+    body = settle(body, errors.PollDeferred("x"), NOW + timedelta(minutes=1))
     assert body["status"]["lastPollTime"] == "2018-05-21T09:00:00Z"
 
     body = settle(body, errors.Throttled("x"), NOW + timedelta(minutes=2))
@@ -156,18 +160,18 @@ def test_poll_time() -> None:
 def test_message_is_fit_to_print() -> None:
     """A message is one line without escapes and secrets, whoever wrote it."""
     text = "\u001b[31mNo\r\naccess to https://h/b?sig=SECRET with eyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.SECRET"
-    status = next_status(watch(), errors.AuthorizationFailed(text), run=1, now=NOW)
+    status = next_status(watch(), errors.AuthorizationFailed(text), consecutive_failures=1, now=NOW)
 
     assert status["message"] == "[31mNo access to https://h/b?[…] with [token]"
     assert all(each["message"].isprintable() and "SECRET" not in each["message"] for each in status["conditions"])
 
 
 @pytest.mark.parametrize(
-    "error", [errors.Throttled("x" * 9999), errors.NotAsked("x" * 9999)], ids=["Throttled", "NotAsked"]
+    "error", [errors.Throttled("x" * 9999), errors.PollDeferred("x" * 9999)], ids=["Throttled", "NotAsked"]
 )
 def test_long_message(error: errors.AzureError) -> None:
     """Messages are cut to what the CRD has room for."""
-    status = next_status(watch(), error, run=1, now=NOW)
+    status = next_status(watch(), error, consecutive_failures=1, now=NOW)
 
     assert {len(each["message"]) for each in status["conditions"]} <= {TEXT, len("The watch has not finished.")}
 
@@ -193,7 +197,7 @@ def test_reachable_keeps_its_word() -> None:
     """Not having asked leaves what was known of Azure."""
     body = settle(watch_body(), errors.AzureUnavailable("No route."), NOW)
     before = condition(body["status"], "AzureReachable")
-    body = settle(body, errors.NotAsked("x"), NOW + timedelta(minutes=1))
+    body = settle(body, errors.PollDeferred("x"), NOW + timedelta(minutes=1))
 
     assert condition(body["status"], "AzureReachable") == before
     assert before is not None
@@ -204,7 +208,7 @@ def test_reachable_without_a_word() -> None:
     """Where somebody took the condition away, nothing is known of Azure."""
     body = settle(watch_body(), running_job(), NOW)
     body["status"]["conditions"] = [each for each in body["status"]["conditions"] if each["type"] != "AzureReachable"]
-    reachable = condition(settle(body, errors.NotAsked("Wait."), NOW)["status"], "AzureReachable")
+    reachable = condition(settle(body, errors.PollDeferred("Wait."), NOW)["status"], "AzureReachable")
 
     assert reachable is not None
     assert (reachable["status"], reachable["reason"], reachable["message"]) == ("Unknown", "NotAsked", "Wait.")

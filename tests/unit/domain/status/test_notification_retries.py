@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.status.transitions import describe_failures, needs_write, worth_repeating
+from backupjobwatch.domain.status.transitions import events_to_replay, needs_write, notification_failure_events
 from tests.property.oracles import check_schema
 from tests.support.builders import JOB_ID, NOW, OTHER_JOB_NAME, edit, job, running_job, settle
 from tests.unit.notifying import ALL, LATER, due_of, entry_named, notifying_body, settled_of, states_of, written
@@ -76,13 +76,13 @@ def test_retrying_is_an_event() -> None:
     done = settle(notifying_body(entry_named("a"), entry_named("b")), job(), NOW)
     (first,) = settled_of(done, "a", failure="No.", retrying=True)
     retried = written(done, first, *settled_of(done, "b"))
-    (told,) = describe_failures(Watch.from_body(done), retried["status"])
+    (told,) = notification_failure_events(Watch.from_body(done), retried["status"])
 
     assert (told.type, told.reason, told.message) == ("Warning", "NotificationRetrying", "spec.notify[a]: No.")
     other = written(retried, replace(first, failure="Still no."))
-    assert describe_failures(Watch.from_body(retried), other["status"]) == ()
-    assert worth_repeating(Watch.from_body(retried), now=LATER)[1:] == (told,)
+    assert notification_failure_events(Watch.from_body(retried), other["status"]) == ()
+    assert events_to_replay(Watch.from_body(retried), now=LATER)[1:] == (told,)
     failed = written(other, *settled_of(other, "a", failure="No."))
-    (given_up,) = describe_failures(Watch.from_body(other), failed["status"])
+    (given_up,) = notification_failure_events(Watch.from_body(other), failed["status"])
     assert given_up.reason == "NotificationFailed"
     assert given_up.name != told.name

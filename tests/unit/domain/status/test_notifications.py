@@ -11,8 +11,8 @@ from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.recovery_services import parse_job
 from backupjobwatch.domain.polling.schedule import retry_delay
 from backupjobwatch.domain.status.expiry import expiry
-from backupjobwatch.domain.status.notifications import MESSAGE, notice_id
-from backupjobwatch.domain.status.transitions import describe_failures, needs_write, worth_repeating
+from backupjobwatch.domain.status.notifications import MESSAGE, notification_id
+from backupjobwatch.domain.status.transitions import events_to_replay, needs_write, notification_failure_events
 from backupjobwatch.domain.status.truncation import MAX_BYTES, size_of
 from tests.property.oracles import check_schema
 from tests.support.builders import (
@@ -56,14 +56,14 @@ def test_id_is_of_uid_target_and_phase() -> None:
     done = settle(notifying_body(entry_named("n")), job(), NOW)
     watch = Watch.from_body(done)
     again = Watch.from_body(
-        settle(edit(done, pollInterval="5m", notify=[entry_named("m")]), errors.NotAsked("x"), LATER)
+        settle(edit(done, pollInterval="5m", notify=[entry_named("m")]), errors.PollDeferred("x"), LATER)
     )
     other = Watch.from_body({**done, "metadata": {**done["metadata"], "uid": "other"}})
     target = Watch.from_body(edit(done, graceSeconds=1))
 
-    assert notice_id(watch, "Succeeded") == notice_id(again, "Succeeded")
-    ids = [notice_id(each, "Succeeded") for each in (watch, other, target)]
-    assert len({*ids, notice_id(watch, "Failed")}) == 4
+    assert notification_id(watch, "Succeeded") == notification_id(again, "Succeeded")
+    ids = [notification_id(each, "Succeeded") for each in (watch, other, target)]
+    assert len({*ids, notification_id(watch, "Failed")}) == 4
 
 
 @pytest.mark.parametrize("failure", [None, "The receiver answered 500. " + "x" * 500])
@@ -148,8 +148,8 @@ def test_full_status_has_room() -> None:
             assert [entry["name"] for entry in each["status"]["notifications"]] == names
             check_schema(each["status"])
         assert due_of(filled) == due_of(final) == []
-        untold = settle(running, parse_job(vast_payload(letter, status="Failed")), NOW)
-        check_schema(written(untold, *settled_of(untold, *names, failure="f" * 500))["status"])
+        pending_events = settle(running, parse_job(vast_payload(letter, status="Failed")), NOW)
+        check_schema(written(pending_events, *settled_of(pending_events, *names, failure="f" * 500))["status"])
 
 
 def test_final_status_has_room() -> None:
@@ -171,14 +171,14 @@ def test_failures_are_told_once() -> None:
     """What was given up is an Event of its own, with a name of its own, when it is written and no more."""
     done = settle(notifying_body(entry_named("a"), entry_named("b")), job(), NOW)
     after = written(done, *settled_of(done, "a", failure="No."), *settled_of(done, "b"))
-    (told,) = describe_failures(Watch.from_body(done), after["status"])
+    (told,) = notification_failure_events(Watch.from_body(done), after["status"])
 
     assert (told.type, told.reason, told.message) == ("Warning", "NotificationFailed", "spec.notify[a]: No.")
-    assert describe_failures(Watch.from_body(after), after["status"]) == ()
-    repeated = worth_repeating(Watch.from_body(after), now=LATER)
+    assert notification_failure_events(Watch.from_body(after), after["status"]) == ()
+    repeated = events_to_replay(Watch.from_body(after), now=LATER)
     assert repeated[1:] == (told,)
     assert repeated[0].reason == "JobCompleted"
-    assert worth_repeating(Watch.from_body(after), now=LATER + timedelta(hours=2)) == ()
+    assert events_to_replay(Watch.from_body(after), now=LATER + timedelta(hours=2)) == ()
 
 
 def test_retries() -> None:
@@ -201,4 +201,4 @@ def test_any_status(garbage: object) -> None:
 
     assert due_of(done) == [("n", "Succeeded")]
     assert "notifications" not in written(done)["status"]
-    assert describe_failures(Watch.from_body(done), done["status"]) == ()
+    assert notification_failure_events(Watch.from_body(done), done["status"]) == ()

@@ -59,26 +59,26 @@ def _unknown_type_and_status() -> dict[str, Any]:
 
 
 def _not_visible_yet() -> dict[str, Any]:
-    return settle(watch_body(), errors.JobNotFound("Azure knows no such job yet."), NOW, run=1)
+    return settle(watch_body(), errors.JobNotFound("Azure knows no such job yet."), NOW, consecutive_failures=1)
 
 
 def _refused_while_running() -> dict[str, Any]:
     body = settle(watch_body(), running_job(), NOW)
-    return settle(body, errors.AuthorizationFailed("The identity may not read the job."), LATER, run=0)
+    return settle(body, errors.AuthorizationFailed("The identity may not read the job."), LATER, consecutive_failures=0)
 
 
 def _suspended() -> dict[str, Any]:
     body = request(edit(settle(watch_body(), running_job(), NOW), suspend=True), "2018-05-21T09:01:00Z")
-    return settle(body, errors.NotAsked("There is nothing to ask."), LATER)
+    return settle(body, errors.PollDeferred("There is nothing to ask."), LATER)
 
 
 def _grace_over() -> dict[str, Any]:
-    body = settle(watch_body(), errors.VaultNotFound("No such vault."), NOW, run=1)
-    return settle(body, errors.VaultNotFound("No such vault."), NOW + timedelta(minutes=11), run=9)
+    body = settle(watch_body(), errors.VaultNotFound("No such vault."), NOW, consecutive_failures=1)
+    return settle(body, errors.VaultNotFound("No such vault."), NOW + timedelta(minutes=11), consecutive_failures=9)
 
 
 def _invalid_spec() -> dict[str, Any]:
-    return settle(watch_body({"jobResourceId": JOB_ID, "pollInterval": "7s"}), errors.NotAsked("x"), NOW)
+    return settle(watch_body({"jobResourceId": JOB_ID, "pollInterval": "7s"}), errors.PollDeferred("x"), NOW)
 
 
 def _of_job(name: str) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _of_operation(name: str) -> dict[str, Any]:
     try:
         found = read_operation(answer)
     except errors.AzureError as error:
-        return settle(body, error, HARBOUR_TIME, run=1)
+        return settle(body, error, HARBOUR_TIME, consecutive_failures=1)
     if not isinstance(found, tuple):
         return settle(body, found, HARBOUR_TIME)
     jobs = tuple(_recorded(job.name) for job in found if job.error_code is None)

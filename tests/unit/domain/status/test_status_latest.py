@@ -53,7 +53,7 @@ def reachable(status: dict[str, Any]) -> tuple[str, str]:
 
 def test_too_early_a_start_fails_at_once() -> None:
     """Nothing was requested, so lastPollTime is absent and AzureReachable unknown. The annotation is echoed."""
-    status = settle(request(body(NOW - 14 * DAY), "one"), errors.NotAsked("m"), NOW)["status"]
+    status = settle(request(body(NOW - 14 * DAY), "one"), errors.PollDeferred("m"), NOW)["status"]
 
     assert (status["phase"], status["reason"], status["lastHandledReconcileAt"]) == ("Failed", "InvalidSpec", "one")
     assert "at most 13 days before this object's creation" in status["message"]
@@ -63,7 +63,7 @@ def test_too_early_a_start_fails_at_once() -> None:
 
 def test_an_edit_starts_again() -> None:
     """A later start is another target, which is searched for."""
-    failed = settle(body(NOW - 14 * DAY), errors.NotAsked("m"), NOW)
+    failed = settle(body(NOW - 14 * DAY), errors.PollDeferred("m"), NOW)
     latest = {"item": "vm1", "startedAfter": format_time(NOW - 12 * DAY)}
     status = settle(edit(failed, latest=latest), NOTHING, NOW)["status"]
 
@@ -74,7 +74,7 @@ def test_searched_until() -> None:
     """It moves with each list that has no job, stays while no list tells, and goes when the job is resolved."""
     first = settle(body(), NOTHING, NOW)
     assert first["status"]["searchedUntil"] == format_time(NOW)
-    for observation in (errors.AzureUnavailable("m"), errors.NotAsked("m"), AMBIGUOUS):
+    for observation in (errors.AzureUnavailable("m"), errors.PollDeferred("m"), AMBIGUOUS):
         assert settle(first, observation, LATER)["status"]["searchedUntil"] == format_time(NOW)
     assert settle(first, NOTHING, LATER)["status"]["searchedUntil"] == format_time(LATER)
     found = settle(first, running_job(), LATER, pinned=PINS)
@@ -104,7 +104,7 @@ def test_a_search_that_was_interrupted(steps: list[tuple[int, Observation]], rea
 
 def test_a_suspended_watch_is_judged_when_resumed() -> None:
     """Nothing is judged while the watch is suspended."""
-    watched = settle(edit(settle(body(), NOTHING, NOW), suspend=True), errors.NotAsked("m"), NOW + 20 * DAY)
+    watched = settle(edit(settle(body(), NOTHING, NOW), suspend=True), errors.PollDeferred("m"), NOW + 20 * DAY)
     assert watched["status"]["reason"] == "Suspended"
 
     resumed = edit(watched, suspend=False)
@@ -132,7 +132,7 @@ def test_a_request_moves_the_poll_time(kind: type[errors.AzureError]) -> None:
 @pytest.mark.parametrize("kind", NO_REQUEST)
 def test_without_a_request_the_poll_time_stays(kind: type[errors.AzureError]) -> None:
     """If no request can be sent, AzureReachable says why. If it is only deferred, nothing changes."""
-    is_deferred = kind is errors.NotAsked
+    is_deferred = kind is errors.PollDeferred
     before = settle(watch_body(), running_job(), NOW)
     status = settle(request(before, "one"), kind("m"), LATER)["status"]
 
@@ -146,7 +146,7 @@ def test_without_a_request_the_poll_time_stays(kind: type[errors.AzureError]) ->
 def test_what_is_decided_without_a_request(fields: dict[str, Any]) -> None:
     """Neither suspension nor the deadline of a deferred watch is news of Azure."""
     before = settle(watch_body({**watch_body()["spec"], **fields, "suspend": False}), running_job(), NOW)
-    after = settle(edit(before, **fields), errors.NotAsked("m"), LATER)["status"]
+    after = settle(edit(before, **fields), errors.PollDeferred("m"), LATER)["status"]
 
     assert reachable(after) == ("True", "AzureAnswered")
     assert after["lastPollTime"] == format_time(NOW)

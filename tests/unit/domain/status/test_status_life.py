@@ -44,14 +44,21 @@ def _without_generation(status: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("end", ENDS, ids=[str(end.status) for end in ENDS])
 @pytest.mark.parametrize(
     "observation",
-    [running_job(), job(), job(status="Failed"), errors.JobNotFound("x"), errors.Throttled("x"), errors.NotAsked("x")],
+    [
+        running_job(),
+        job(),
+        job(status="Failed"),
+        errors.JobNotFound("x"),
+        errors.Throttled("x"),
+        errors.PollDeferred("x"),
+    ],
     ids=repr,
 )
 def test_frozen(end: Job, observation: Job | AzureError) -> None:
     """A terminal status never changes again, whatever Azure says later."""
     body = settle(_running(), end, NOW)
 
-    assert settle(body, observation, LATER, run=99)["status"] == body["status"]
+    assert settle(body, observation, LATER, consecutive_failures=99)["status"] == body["status"]
 
 
 def test_frozen_by_deadline() -> None:
@@ -68,7 +75,7 @@ def test_frozen_by_deadline() -> None:
 def test_restamp_when_finished(end: Job, fields: dict[str, Any]) -> None:
     """An edit of another field moves the generation of a finished watch, and nothing else."""
     before = settle(_running(), end, NOW)
-    after = settle(edit(before, **fields), errors.NotAsked("x"), LATER)
+    after = settle(edit(before, **fields), errors.PollDeferred("x"), LATER)
 
     assert after["status"]["observedGeneration"] == 2
     assert {each["observedGeneration"] for each in after["status"]["conditions"]} == {2}
@@ -78,7 +85,7 @@ def test_restamp_when_finished(end: Job, fields: dict[str, Any]) -> None:
 def test_restamp_while_running() -> None:
     """An edit of another field moves the generation of a running watch, asked or not."""
     before = _running()
-    after = settle(edit(before, pollInterval="5m"), errors.NotAsked("x"), NOW + timedelta(minutes=1))
+    after = settle(edit(before, pollInterval="5m"), errors.PollDeferred("x"), NOW + timedelta(minutes=1))
 
     assert after["status"]["observedGeneration"] == 2
     assert _without_generation(after["status"]) == _without_generation(before["status"])
@@ -98,7 +105,7 @@ def test_restamp_while_running() -> None:
 def test_new_target(end: Job | None, fields: dict[str, Any]) -> None:
     """An edit of the target starts the watch over: nothing of the old one is left, but that times of flips go on."""
     before = _running() if end is None else settle(_running(), end, NOW)
-    after = settle(edit(before, **fields), errors.NotAsked("Azure asked to wait."), LATER)["status"]
+    after = settle(edit(before, **fields), errors.PollDeferred("Azure asked to wait."), LATER)["status"]
 
     assert (after["phase"], after["reason"], after["observedGeneration"]) == ("Pending", "Throttled", 2)
     assert after["target"] != before["status"]["target"]
@@ -110,7 +117,7 @@ def test_new_target(end: Job | None, fields: dict[str, Any]) -> None:
 
 def test_new_target_knows_nothing_of_azure() -> None:
     """What was known of Azure was learnt for another target: perhaps in another subscription."""
-    status = settle(edit(_running(), jobResourceId=OTHER_JOB), errors.NotAsked("Wait."), LATER)["status"]
+    status = settle(edit(_running(), jobResourceId=OTHER_JOB), errors.PollDeferred("Wait."), LATER)["status"]
 
     assert standing(status)["AzureReachable"] == "Unknown"
 
@@ -126,8 +133,8 @@ def test_new_target_judged_anew() -> None:
 
 def test_new_target_clears_trouble() -> None:
     """The grace of a new target begins with it."""
-    body = settle(watch_body(), errors.JobNotFound("x"), NOW, run=2)
-    body = settle(edit(body, jobResourceId=OTHER_JOB), errors.JobNotFound("x"), LATER, run=3)
+    body = settle(watch_body(), errors.JobNotFound("x"), NOW, consecutive_failures=2)
+    body = settle(edit(body, jobResourceId=OTHER_JOB), errors.JobNotFound("x"), LATER, consecutive_failures=3)
 
     assert body["status"]["phase"] == "Pending"
     assert body["status"]["troubleSince"] == "2018-05-21T10:00:00Z"
@@ -136,7 +143,7 @@ def test_new_target_clears_trouble() -> None:
 def test_letter_case_is_no_edit() -> None:
     """The same job in other letters is the same target: its verdict stays."""
     body = settle(_running(), job(), NOW)
-    after = settle(edit(body, jobResourceId=JOB_ID.upper()), errors.NotAsked("x"), LATER)
+    after = settle(edit(body, jobResourceId=JOB_ID.upper()), errors.PollDeferred("x"), LATER)
 
     assert (after["status"]["phase"], after["status"]["observedGeneration"]) == ("Succeeded", 2)
 
@@ -152,7 +159,7 @@ def test_flips_across_targets() -> None:
 def test_suspend_and_resume() -> None:
     """A suspended watch keeps what it knew; resumed, it goes on from there."""
     running = _running()
-    suspended = settle(edit(running, suspend=True), errors.NotAsked("x"), NOW + timedelta(minutes=1))
+    suspended = settle(edit(running, suspend=True), errors.PollDeferred("x"), NOW + timedelta(minutes=1))
     status = suspended["status"]
 
     assert status["message"] == "The operator sends no requests to Azure until spec.suspend is false."
@@ -160,7 +167,7 @@ def test_suspend_and_resume() -> None:
         assert status[name] == running["status"][name]
 
     resumed = settle(
-        edit(suspended, suspend=False), errors.NotAsked("Azure asked to wait."), NOW + timedelta(minutes=2)
+        edit(suspended, suspend=False), errors.PollDeferred("Azure asked to wait."), NOW + timedelta(minutes=2)
     )
     assert (resumed["status"]["phase"], resumed["status"]["reason"]) == ("Running", "Throttled")
     assert resumed["status"]["message"] == "Azure asked to wait."
@@ -176,11 +183,11 @@ def test_answer_while_suspended() -> None:
 
 def test_suspension_breaks_a_run() -> None:
     """Trouble is not borne while nobody looks."""
-    body = settle(watch_body(), errors.JobNotFound("x"), NOW, run=2)
-    body = settle(edit(body, suspend=True), errors.NotAsked("x"), NOW)
+    body = settle(watch_body(), errors.JobNotFound("x"), NOW, consecutive_failures=2)
+    body = settle(edit(body, suspend=True), errors.PollDeferred("x"), NOW)
     assert "troubleSince" not in body["status"]
 
-    body = settle(edit(body, suspend=False), errors.JobNotFound("x"), LATER, run=3)
+    body = settle(edit(body, suspend=False), errors.JobNotFound("x"), LATER, consecutive_failures=3)
     assert body["status"]["phase"] == "Pending"
 
 
@@ -200,7 +207,7 @@ def test_mended_spec(mended: dict[str, Any]) -> None:
     body = settle(watch_body({"jobResourceId": JOB_ID, "pollInterval": "7s"}), running_job(), NOW)
     assert body["status"]["reason"] == "InvalidSpec"
 
-    status = settle(edit(body, **mended), errors.JobNotFound("x"), LATER, run=1)["status"]
+    status = settle(edit(body, **mended), errors.JobNotFound("x"), LATER, consecutive_failures=1)["status"]
     assert status["phase"] == "Pending"
     assert "completionTime" not in status
     stalled = condition(status, "Stalled")
@@ -221,7 +228,7 @@ def test_still_invalid() -> None:
 )
 def test_request_is_echoed(observation: Job | AzureError) -> None:
     """A request for a poll is acknowledged by a poll, however it went."""
-    body = settle(request(_running(), "now"), observation, NOW, run=1)
+    body = settle(request(_running(), "now"), observation, NOW, consecutive_failures=1)
 
     assert body["status"]["lastHandledReconcileAt"] == "now"
     assert not Watch.from_body(body).request_pending
@@ -230,7 +237,7 @@ def test_request_is_echoed(observation: Job | AzureError) -> None:
 def test_request_waits_for_the_poll() -> None:
     """While Azure is not asked the request is pending, and an older acknowledgement stays."""
     body = settle(request(_running(), "first"), running_job(), NOW)
-    body = settle(request(body, "second"), errors.NotAsked("x"), NOW)
+    body = settle(request(body, "second"), errors.PollDeferred("x"), NOW)
 
     assert body["status"]["lastHandledReconcileAt"] == "first"
     assert Watch.from_body(body).request_pending
@@ -241,7 +248,7 @@ def test_request_waits_for_the_poll() -> None:
 )
 def test_request_in_vain(spec: dict[str, Any]) -> None:
     """A watch that does not ask Azure acknowledges at once: there is nothing to wait for."""
-    body = settle(request(watch_body(spec), "now"), errors.NotAsked("x"), NOW)
+    body = settle(request(watch_body(spec), "now"), errors.PollDeferred("x"), NOW)
 
     assert body["status"]["lastHandledReconcileAt"] == "now"
 
@@ -249,7 +256,7 @@ def test_request_in_vain(spec: dict[str, Any]) -> None:
 def test_request_when_finished() -> None:
     """A finished watch acknowledges, and nothing else moves."""
     before = settle(_running(), job(), NOW)
-    after = settle(request(before, "now"), errors.NotAsked("x"), LATER)
+    after = settle(request(before, "now"), errors.PollDeferred("x"), LATER)
 
     assert after["status"] == {**before["status"], "lastHandledReconcileAt": "now"}
 
@@ -275,7 +282,7 @@ def test_empty_request(before: str | None) -> None:
 
 def test_request_at_the_deadline() -> None:
     """Where the deadline ends the watch without a poll, there will be none that could be waited for."""
-    body = settle(request(_running(), "now"), errors.NotAsked("x"), NOW + timedelta(days=3))
+    body = settle(request(_running(), "now"), errors.PollDeferred("x"), NOW + timedelta(days=3))
 
     assert body["status"]["reason"] == "DeadlineExceeded"
     assert body["status"]["lastHandledReconcileAt"] == "now"

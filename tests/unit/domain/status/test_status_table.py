@@ -61,8 +61,8 @@ def _accepting() -> dict[str, Any]:
 
 
 def _lost() -> dict[str, Any]:
-    body = settle(_fresh(), errors.JobNotFound("x"), NOW, run=1)
-    return settle(body, errors.JobNotFound("x"), NOW + timedelta(hours=1), run=3)
+    body = settle(_fresh(), errors.JobNotFound("x"), NOW, consecutive_failures=1)
+    return settle(body, errors.JobNotFound("x"), NOW + timedelta(hours=1), consecutive_failures=3)
 
 
 def _late() -> dict[str, Any]:
@@ -86,12 +86,12 @@ TROUBLES: list[AzureError] = [
 ROWS = [
     Row(
         name="the job is not visible yet",
-        path=lambda: settle(_fresh(), errors.JobNotFound("x"), NOW, run=1),
+        path=lambda: settle(_fresh(), errors.JobNotFound("x"), NOW, consecutive_failures=1),
         phase="Pending", reason="JobNotVisible", conditions=GOING, reconciling="Progressing",
     ),
     Row(
         name="the vault is not visible yet",
-        path=lambda: settle(_fresh(), errors.VaultNotFound("x"), NOW, run=1),
+        path=lambda: settle(_fresh(), errors.VaultNotFound("x"), NOW, consecutive_failures=1),
         phase="Pending", reason="VaultNotFound", conditions=GOING, reconciling="Progressing",
     ),
     Row(
@@ -112,7 +112,7 @@ ROWS = [
     *(
         Row(
             name=f"{type(error).__name__}, nothing to keep",
-            path=lambda error=error: settle(_fresh(), error, NOW, run=1),  # type: ignore[misc]
+            path=lambda error=error: settle(_fresh(), error, NOW, consecutive_failures=1),  # type: ignore[misc]
             phase="Pending", reason=error.reason, conditions=GOING, reconciling="ProgressingWithRetry", reachable="False",
         )
         for error in TROUBLES
@@ -120,39 +120,39 @@ ROWS = [
     *(
         Row(
             name=f"{type(error).__name__}, while running",
-            path=lambda error=error: settle(_running(), error, LATER, run=1),  # type: ignore[misc]
+            path=lambda error=error: settle(_running(), error, LATER, consecutive_failures=1),  # type: ignore[misc]
             phase="Running", reason=error.reason, conditions=GOING, reconciling="ProgressingWithRetry", reachable="False",
         )
         for error in TROUBLES
     ),
     Row(
         name="not there any more, within grace",
-        path=lambda: settle(_running(), errors.JobNotFound("x"), LATER, run=1),
+        path=lambda: settle(_running(), errors.JobNotFound("x"), LATER, consecutive_failures=1),
         phase="Running", reason="JobNotVisible", conditions=GOING, reconciling="ProgressingWithRetry",
     ),
     Row(
         name="not asked, nothing to keep",
-        path=lambda: settle(_fresh(), errors.NotAsked("x"), NOW),
+        path=lambda: settle(_fresh(), errors.PollDeferred("x"), NOW),
         phase="Pending", reason="Throttled", conditions=GOING, reconciling="ProgressingWithRetry", reachable="Unknown",
     ),
     Row(
         name="not asked, while running",
-        path=lambda: settle(_running(), errors.NotAsked("x"), LATER),
+        path=lambda: settle(_running(), errors.PollDeferred("x"), LATER),
         phase="Running", reason="JobInProgress", conditions=GOING, reconciling="Progressing",
     ),
     Row(
         name="not asked for long, while running",
-        path=lambda: settle(_running(), errors.NotAsked("x"), NOW + timedelta(hours=1)),
+        path=lambda: settle(_running(), errors.PollDeferred("x"), NOW + timedelta(hours=1)),
         phase="Running", reason="Throttled", conditions=GOING, reconciling="ProgressingWithRetry",
     ),
     Row(
         name="suspended before it began",
-        path=lambda: settle(edit(_fresh(), suspend=True), errors.NotAsked("x"), NOW),
+        path=lambda: settle(edit(_fresh(), suspend=True), errors.PollDeferred("x"), NOW),
         phase="Pending", reason="Suspended", conditions=SUSPENDED, reachable="Unknown",
     ),
     Row(
         name="suspended while running",
-        path=lambda: settle(edit(_running(), suspend=True), errors.NotAsked("x"), LATER),
+        path=lambda: settle(edit(_running(), suspend=True), errors.PollDeferred("x"), LATER),
         phase="Running", reason="Suspended", conditions=SUSPENDED,
     ),
     Row(
@@ -184,12 +184,12 @@ ROWS = [
     Row(name="grace over", path=_lost, phase="Failed", reason="JobNotFound", conditions=FAILED),
     Row(
         name="an invalid spec",
-        path=lambda: settle(watch_body({"jobName": "x"}), errors.NotAsked("x"), NOW),
+        path=lambda: settle(watch_body({"jobName": "x"}), errors.PollDeferred("x"), NOW),
         phase="Failed", reason="InvalidSpec", conditions=FAILED, reachable="Unknown",
     ),
     Row(
         name="target changed while running",
-        path=lambda: settle(_retarget(_running()), errors.JobNotFound("x"), LATER, run=1),
+        path=lambda: settle(_retarget(_running()), errors.JobNotFound("x"), LATER, consecutive_failures=1),
         phase="Pending", reason="JobNotVisible", conditions=GOING, reconciling="Progressing",
     ),
     Row(
@@ -199,12 +199,12 @@ ROWS = [
     ),
     Row(
         name="other fields changed while running",
-        path=lambda: settle(edit(_running(), pollInterval="5m"), errors.NotAsked("x"), LATER),
+        path=lambda: settle(edit(_running(), pollInterval="5m"), errors.PollDeferred("x"), LATER),
         phase="Running", reason="JobInProgress", conditions=GOING, reconciling="Progressing",
     ),
     Row(
         name="other fields changed after success",
-        path=lambda: settle(edit(settle(_running(), job(), NOW), suspend=True), errors.NotAsked("x"), LATER),
+        path=lambda: settle(edit(settle(_running(), job(), NOW), suspend=True), errors.PollDeferred("x"), LATER),
         phase="Succeeded", reason="JobCompleted", conditions=SUCCEEDED,
     ),
     Row(

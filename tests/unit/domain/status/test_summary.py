@@ -22,7 +22,7 @@ def watch_after(*observations: Any, **spec: Any) -> Watch:
     body = watch_body({**SPEC, **spec})
     for number, observation in enumerate(observations):
         now = NOW + timedelta(minutes=number)
-        body["status"] = next_status(Watch.from_body(body), observation, run=1, now=now)
+        body["status"] = next_status(Watch.from_body(body), observation, consecutive_failures=1, now=now)
     return Watch.from_body(body)
 
 
@@ -72,7 +72,7 @@ def test_a_suspended_watch_is_not_in_trouble() -> None:
     """Azure is not asked about a suspended watch, so there is no trouble with that."""
     body = watch_body({**SPEC, "suspend": True})
     body["status"] = dict(watch_after(AzureUnavailable("m")).status)
-    body["status"] = next_status(Watch.from_body(body), AzureUnavailable("m"), run=1, now=NOW)
+    body["status"] = next_status(Watch.from_body(body), AzureUnavailable("m"), consecutive_failures=1, now=NOW)
     assert summarize(Watch.from_body(body)).trouble_since is None
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from backupjobwatch import errors
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.status.transitions import Transition, describe, find_transition, worth_repeating
+from backupjobwatch.domain.status.transitions import Transition, describe, events_to_replay, find_transition
 from tests.support.builders import (
     JOB_ID,
     NOW,
@@ -38,7 +38,9 @@ def _running() -> dict[str, Any]:
 
 
 def _told(before: dict[str, Any], observation: Job | AzureError, run: int = 1) -> Transition | None:
-    return find_transition(Watch.from_body(before), settle(before, observation, SOON, run=run)["status"])
+    return find_transition(
+        Watch.from_body(before), settle(before, observation, SOON, consecutive_failures=run)["status"]
+    )
 
 
 def test_transition() -> None:
@@ -57,7 +59,7 @@ def test_transition() -> None:
         running_job(),
         running_job(status="inprogress"),
         running_job(extendedInfo={"progressPercentage": 99}),
-        errors.NotAsked("x"),
+        errors.PollDeferred("x"),
     ],
     ids=repr,
 )
@@ -77,7 +79,7 @@ def test_new_target_is_told() -> None:
 def test_restamp_is_not_told() -> None:
     """An edit of another field is nothing to tell, running or finished."""
     for body in (_running(), settle(_running(), job(), NOW)):
-        assert _told(edit(body, pollInterval="5m"), errors.NotAsked("x")) is None
+        assert _told(edit(body, pollInterval="5m"), errors.PollDeferred("x")) is None
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_types(observation: Job | AzureError, kind: str) -> None:
 
 def test_suspension_is_told_calmly() -> None:
     """Suspending is somebody's wish."""
-    transition = _told(edit(_running(), suspend=True), errors.NotAsked("x"))
+    transition = _told(edit(_running(), suspend=True), errors.PollDeferred("x"))
 
     assert transition is not None
     assert (transition.type, transition.reason) == ("Normal", "Suspended")
@@ -128,7 +130,7 @@ def test_accepted_warnings_are_normal() -> None:
 def test_name_is_steady() -> None:
     """The same transition has the same name, whenever it is told and whatever else has moved."""
     body = settle(_running(), job(), NOW)
-    later = settle(request(edit(body, pollInterval="5m"), "now"), errors.NotAsked("x"), SOON)
+    later = settle(request(edit(body, pollInterval="5m"), "now"), errors.PollDeferred("x"), SOON)
     names = {describe(Watch.from_body(each), each["status"]).name for each in (body, later, copy.deepcopy(body))}
 
     assert len(names) == 1
@@ -173,7 +175,7 @@ def test_names_are_valid(name: str) -> None:
 def test_worth_repeating(age: int, expected: bool) -> None:  # noqa: FBT001
     """An end within the last hour is told again, as such: a process that died may not have told it."""
     body = settle(_running(), job(), NOW)
-    told = worth_repeating(Watch.from_body(body), now=NOW + timedelta(seconds=age))
+    told = events_to_replay(Watch.from_body(body), now=NOW + timedelta(seconds=age))
 
     again = replace(describe(Watch.from_body(body), body["status"]), repeated=True)
     assert told == ((again,) if expected else ())
@@ -182,14 +184,14 @@ def test_worth_repeating(age: int, expected: bool) -> None:  # noqa: FBT001
 @pytest.mark.parametrize("body", [watch_body(), _running(), settle(edit(_running(), suspend=True), job(), NOW)])
 def test_not_worth_repeating(body: dict[str, Any]) -> None:
     """What has not finished is told when it happens."""
-    assert worth_repeating(Watch.from_body(body), now=NOW) == ()
+    assert events_to_replay(Watch.from_body(body), now=NOW) == ()
 
 
 def test_end_of_another_target() -> None:
     """The end of a target that has been edited away is not told again."""
     body = edit(settle(_running(), job(), NOW), graceSeconds=5)
 
-    assert worth_repeating(Watch.from_body(body), now=NOW) == ()
+    assert events_to_replay(Watch.from_body(body), now=NOW) == ()
 
 
 def test_end_without_a_time() -> None:
@@ -197,4 +199,4 @@ def test_end_without_a_time() -> None:
     body = settle(_running(), job(), NOW)
     del body["status"]["completionTime"]
 
-    assert worth_repeating(Watch.from_body(body), now=NOW) == ()
+    assert events_to_replay(Watch.from_body(body), now=NOW) == ()

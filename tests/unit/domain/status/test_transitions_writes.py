@@ -40,8 +40,10 @@ def _info(**fields: Any) -> Job:
     return _restore(extendedInfo={**info, **fields})
 
 
-def _needs(before: dict[str, Any], observation: Job | AzureError, after: timedelta = SOON - NOW, run: int = 0) -> bool:
-    status = settle(before, observation, NOW + after, run=run)["status"]
+def _needs(
+    before: dict[str, Any], observation: Job | AzureError, after: timedelta = SOON - NOW, consecutive_failures: int = 0
+) -> bool:
+    status = settle(before, observation, NOW + after, consecutive_failures=consecutive_failures)["status"]
     return needs_write(before["status"], status, heartbeat=HEARTBEAT)
 
 
@@ -49,7 +51,7 @@ def _running() -> dict[str, Any]:
     return settle(watch_body(), _restore(), NOW)
 
 
-@pytest.mark.parametrize("observation", [_restore(), job(), errors.Throttled("x"), errors.NotAsked("x")], ids=repr)
+@pytest.mark.parametrize("observation", [_restore(), job(), errors.Throttled("x"), errors.PollDeferred("x")], ids=repr)
 def test_first_write(observation: Job | AzureError) -> None:
     """The first status is always worth a write."""
     assert _needs(watch_body(), observation)
@@ -65,7 +67,7 @@ def test_first_write(observation: Job | AzureError) -> None:
         _info(tasksList=[{**TASK, "duration": "PT9S"}]),
         _info(propertyBag={"a": "2"}),
         _info(estimatedRemainingDuration="PT1M"),
-        errors.NotAsked("x"),
+        errors.PollDeferred("x"),
     ],
     ids=["same", "duration", "progress", "task's progress", "task's duration", "property", "estimate", "not asked"],
 )
@@ -97,7 +99,7 @@ def test_not_worth_a_write(observation: Job | AzureError) -> None:
 )
 def test_worth_a_write(observation: Job | AzureError) -> None:
     """Phase, conditions, Azure's status, tasks, errors and each five percent are."""
-    assert _needs(_running(), observation, run=1)
+    assert _needs(_running(), observation, consecutive_failures=1)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ def test_heartbeat(seconds: int, expected: bool) -> None:  # noqa: FBT001
 
 def test_no_heartbeat_without_a_poll() -> None:
     """Where Azure is not asked there is nothing to refresh."""
-    assert not _needs(_running(), errors.NotAsked("x"), timedelta(minutes=9))
+    assert not _needs(_running(), errors.PollDeferred("x"), timedelta(minutes=9))
 
 
 @pytest.mark.parametrize("end", [job(), job(status="Failed")], ids=["succeeded", "failed"])
@@ -121,9 +123,9 @@ def test_no_heartbeat_when_finished(end: Job) -> None:
 
 def test_no_heartbeat_while_suspended() -> None:
     """Nor is a suspended one."""
-    body = settle(edit(_running(), suspend=True), errors.NotAsked("x"), SOON)
+    body = settle(edit(_running(), suspend=True), errors.PollDeferred("x"), SOON)
 
-    assert not _needs(body, errors.NotAsked("x"), timedelta(days=300))
+    assert not _needs(body, errors.PollDeferred("x"), timedelta(days=300))
 
 
 @pytest.mark.parametrize(
@@ -149,10 +151,10 @@ def test_requests(end: Job) -> None:
 def test_trouble_that_begins_to_count() -> None:
     """The start of a run of trouble is written, so that it outlives the process; its further course is not."""
     body = settle(watch_body(), errors.Throttled("x"), NOW)
-    assert _needs(body, errors.AuthorizationFailed("x"), run=1)
+    assert _needs(body, errors.AuthorizationFailed("x"), consecutive_failures=1)
 
-    body = settle(watch_body(), errors.JobNotFound("x"), NOW, run=1)
-    assert not _needs(body, errors.JobNotFound("other words"), run=2)
+    body = settle(watch_body(), errors.JobNotFound("x"), NOW, consecutive_failures=1)
+    assert not _needs(body, errors.JobNotFound("other words"), consecutive_failures=2)
 
 
 @pytest.mark.parametrize("name", ["phase", "target", "troubleSince", "lastHandledReconcileAt", "observedGeneration"])

@@ -10,7 +10,7 @@ import pytest
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.recovery_services import parse_job
 from backupjobwatch.domain.status.next_status import next_status
-from backupjobwatch.domain.status.truncation import MAX_BYTES, fit, size_of
+from backupjobwatch.domain.status.truncation import MAX_BYTES, size_of, truncate_status
 from tests.property.oracles import MAX_WIRE_BYTES, check_status, wire_size
 from tests.support.builders import JOB_ID, NOW, job, request, settle, vast_payload, watch, watch_body
 
@@ -28,9 +28,9 @@ def test_size_is_no_less_than_on_the_wire(letter: str) -> None:
 
 def test_small_status() -> None:
     """What fits is left as it is."""
-    status = next_status(watch(), job(), run=0, now=NOW)
+    status = next_status(watch(), job(), consecutive_failures=0, now=NOW)
 
-    assert fit(status) is status
+    assert truncate_status(status) is status
     assert "too large" not in status["message"]
 
 
@@ -47,7 +47,7 @@ def test_huge_answers(letter: str, status: str) -> None:
 
 def test_note() -> None:
     """The message says that the answer was shortened."""
-    status = next_status(watch(), parse_job(vast_payload("資")), run=0, now=NOW)
+    status = next_status(watch(), parse_job(vast_payload("資")), consecutive_failures=0, now=NOW)
 
     assert status["message"].endswith(" Azure's answer is too large to be kept whole.")
 
@@ -59,7 +59,7 @@ def test_note_behind_any_message(length: int) -> None:
         **_bare("m" * length),
         "extendedInfo": {"properties": {f"{n}{'😀' * 200}": "😀" * 200 for n in range(50)}},
     }
-    message = fit(status)["message"]
+    message = truncate_status(status)["message"]
 
     assert message.replace("m", "").strip() == "Azure's answer is too large to be kept whole."
 
@@ -69,7 +69,10 @@ def test_words_that_are_kept_whole() -> None:
     wanted = "2018-05-21T10:00:00.123456789+01:00" + "r" * 200
     body = request(watch_body(), wanted)
     status = next_status(
-        Watch.from_body(body), parse_job(vast_payload("😀", id=JOB_ID, status="InProgress")), run=0, now=NOW
+        Watch.from_body(body),
+        parse_job(vast_payload("😀", id=JOB_ID, status="InProgress")),
+        consecutive_failures=0,
+        now=NOW,
     )
 
     assert status["job"]["resourceId"] == JOB_ID
@@ -90,7 +93,7 @@ def test_end_of_a_huge_job() -> None:
 def test_first_is_kept() -> None:
     """Lists are shortened from their end, texts too, and a text says that it was."""
     status = {**_bare("m"), "errors": [{"message": f"{number}{'😀' * 1000}"} for number in range(50)]}
-    fitted = fit(status)
+    fitted = truncate_status(status)
 
     assert 0 < len(fitted["errors"]) < 50
     assert [each["message"][0] for each in fitted["errors"][:3]] == ["0", "1", "2"]

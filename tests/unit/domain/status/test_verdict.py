@@ -27,7 +27,7 @@ ERROR = {
 
 def _judge(observation: Job | AzureError, of: Watch | None = None, run: int = 0, **spec: Any) -> Verdict:
     snapshot = of or watch()
-    return judge(snapshot, parse_spec({**snapshot.spec, **spec}), observation, run=run, now=NOW)
+    return judge(snapshot, parse_spec({**snapshot.spec, **spec}), observation, consecutive_failures=run, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -148,24 +148,24 @@ TROUBLE = [
     (errors.Throttled("x"), True),
     (errors.AzureUnavailable("x"), True),
     (errors.UnexpectedResponse("x"), True),
-    (errors.NotAsked("x"), True),
+    (errors.PollDeferred("x"), True),
 ]
 
 
 @pytest.mark.parametrize(("error", "retrying"), TROUBLE, ids=[type(row[0]).__name__ for row in TROUBLE])
 def test_trouble_before_seen(error: AzureError, retrying: bool) -> None:  # noqa: FBT001
     """Trouble leaves a new watch Pending; "not there yet" is waiting, all else is retrying."""
-    verdict = _judge(error, run=1)
+    verdict = _judge(error, consecutive_failures=1)
 
     assert (verdict.phase, verdict.reason, verdict.message) == ("Pending", error.reason, "x")
     assert verdict.retrying is retrying
 
 
-@pytest.mark.parametrize("error", [row[0] for row in TROUBLE if not isinstance(row[0], errors.NotAsked)], ids=repr)
+@pytest.mark.parametrize("error", [row[0] for row in TROUBLE if not isinstance(row[0], errors.PollDeferred)], ids=repr)
 def test_trouble_after_seen(error: AzureError) -> None:
     """Trouble keeps the phase of a running watch: it is never a state of the job."""
     body = settle(watch_body(), running_job(), NOW)
-    verdict = _judge(error, Watch.from_body(body), run=1)
+    verdict = _judge(error, Watch.from_body(body), consecutive_failures=1)
 
     assert (verdict.phase, verdict.reason, verdict.retrying) == ("Running", error.reason, True)
 
@@ -173,7 +173,7 @@ def test_trouble_after_seen(error: AzureError) -> None:
 def test_not_asked() -> None:
     """Where it was not our turn, what was known goes on."""
     body = settle(watch_body(), running_job(), NOW - STALE + timedelta(seconds=1))
-    verdict = _judge(errors.NotAsked("Azure asked to wait."), Watch.from_body(body))
+    verdict = _judge(errors.PollDeferred("Azure asked to wait."), Watch.from_body(body))
 
     assert verdict == Verdict(
         phase="Running", reason="JobInProgress", message="Backup of uttestvmub1 is in progress.", retrying=False
@@ -182,8 +182,10 @@ def test_not_asked() -> None:
 
 def test_not_asked_keeps_trouble() -> None:
     """Nothing was learnt, so trouble goes on too, and its run with it."""
-    body = settle(watch_body(), errors.AuthorizationFailed("No access."), NOW - timedelta(minutes=2), run=1)
-    verdict = _judge(errors.NotAsked("Azure asked to wait."), Watch.from_body(body))
+    body = settle(
+        watch_body(), errors.AuthorizationFailed("No access."), NOW - timedelta(minutes=2), consecutive_failures=1
+    )
+    verdict = _judge(errors.PollDeferred("Azure asked to wait."), Watch.from_body(body))
 
     assert verdict == Verdict(
         phase="Pending",
@@ -197,9 +199,9 @@ def test_not_asked_keeps_trouble() -> None:
 def test_asked_since_it_was_written() -> None:
     """Of many watches a status is written seldom: what was asked since then, and brought nothing new, counts."""
     body = settle(watch_body(), running_job(), NOW - 3 * STALE)
-    snapshot, waits = Watch.from_body(body), errors.NotAsked("Azure asked to wait.")
+    snapshot, waits = Watch.from_body(body), errors.PollDeferred("Azure asked to wait.")
     known, stale = (
-        judge(snapshot, parse_spec(snapshot.spec), waits, run=0, now=NOW, asked=NOW - age)
+        judge(snapshot, parse_spec(snapshot.spec), waits, consecutive_failures=0, now=NOW, asked=NOW - age)
         for age in (STALE - timedelta(seconds=1), STALE)
     )
 
@@ -209,7 +211,7 @@ def test_asked_since_it_was_written() -> None:
 def test_not_asked_for_long() -> None:
     """What was known ten minutes ago is not told as if it were known now."""
     body = settle(watch_body(), running_job(), NOW - STALE)
-    verdict = _judge(errors.NotAsked("Azure asked to wait."), Watch.from_body(body))
+    verdict = _judge(errors.PollDeferred("Azure asked to wait."), Watch.from_body(body))
 
     assert (verdict.phase, verdict.reason) == ("Running", "Throttled")
     assert (verdict.message, verdict.retrying) == ("Azure asked to wait.", True)

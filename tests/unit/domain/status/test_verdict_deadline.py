@@ -85,7 +85,7 @@ def test_own_outcome(status: str, phase: str, reason: str) -> None:
     [
         running_job(status="Cancelling"),
         running_job(status="Paused"),
-        errors.NotAsked("Azure asked to wait."),
+        errors.PollDeferred("Azure asked to wait."),
         errors.JobNotFound("x"),
         errors.AuthenticationFailed("x"),
         errors.AuthorizationFailed("x"),
@@ -100,7 +100,7 @@ def test_own_outcome(status: str, phase: str, reason: str) -> None:
 )
 def test_no_end_in_sight(observation: Job | AzureError) -> None:
     """Whatever else the last poll brings, even no poll at all, the deadline fails the watch."""
-    status = settle(_running(), observation, NOW + DEADLINE, run=1)["status"]
+    status = settle(_running(), observation, NOW + DEADLINE, consecutive_failures=1)["status"]
 
     assert (status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded")
     assert status["job"]["name"]
@@ -110,7 +110,7 @@ def test_first_act() -> None:
     """The first act begins the time, be it trouble; it never ends it."""
     observations: list[Job | AzureError] = [
         running_job(),
-        errors.NotAsked("x"),
+        errors.PollDeferred("x"),
         errors.Throttled("x"),
         errors.JobNotFound("x"),
     ]
@@ -127,7 +127,7 @@ def test_first_act() -> None:
 def test_start_stays() -> None:
     """The start of a target never moves, whatever happens on it."""
     body = _running()
-    observations: list[Job | AzureError] = [errors.Throttled("x"), errors.NotAsked("x"), running_job(), job()]
+    observations: list[Job | AzureError] = [errors.Throttled("x"), errors.PollDeferred("x"), running_job(), job()]
     for number, observation in enumerate(observations):
         body = settle(body, observation, NOW + timedelta(minutes=number))
         assert body["status"]["watchStartTime"] == "2018-05-21T09:00:00Z"

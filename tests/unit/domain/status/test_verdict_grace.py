@@ -11,7 +11,7 @@ from backupjobwatch import errors
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import parse_spec
 from backupjobwatch.domain.jobs.job import Job
-from backupjobwatch.domain.status.verdict import MIN_RUN, TroubleRun, counts, judge
+from backupjobwatch.domain.status.verdict import MIN_CONSECUTIVE_FAILURES, ConsecutiveFailures, counts, judge
 from tests.support.builders import JOB_ID, NOW, job, running_job, settle, watch, watch_body
 
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ NOT_ALLOWED = (
     errors.AuthenticationFailed,
     errors.AuthorizationFailed,
 )
-ELSE = (errors.Throttled, errors.AzureUnavailable, errors.UnexpectedResponse, errors.NotAsked)
+ELSE = (errors.Throttled, errors.AzureUnavailable, errors.UnexpectedResponse, errors.PollDeferred)
 
 
 def _run(body: dict[str, Any], kinds: list[type[AzureError] | Job], every: timedelta = HALF) -> list[dict[str, Any]]:
-    """Apply one observation after another, counting runs as the stepper does, and return the statuses."""
-    statuses, run = [], 0
+    """Apply one observation after another, counting runs as the reconciler does, and return the statuses."""
+    statuses, consecutive_failures = [], 0
     for number, kind in enumerate(kinds):
         observation = kind if isinstance(kind, Job) else kind("Trouble.")
-        if not isinstance(observation, errors.NotAsked):
-            run = run + 1 if counts(Watch.from_body(body), observation) else 0
-        body = settle(body, observation, NOW + number * every, run=run)
+        if not isinstance(observation, errors.PollDeferred):
+            consecutive_failures = consecutive_failures + 1 if counts(Watch.from_body(body), observation) else 0
+        body = settle(body, observation, NOW + number * every, consecutive_failures=consecutive_failures)
         statuses.append(body["status"])
     return statuses
 
@@ -83,21 +83,28 @@ def test_never(kind: type[AzureError], seen: bool) -> None:  # noqa: FBT001
         assert "troubleSince" not in status
 
 
-@pytest.mark.parametrize("run", range(MIN_RUN + 2))
-def test_length_of_run(run: int) -> None:
+@pytest.mark.parametrize("consecutive_failures", range(MIN_CONSECUTIVE_FAILURES + 2))
+def test_length_of_run(consecutive_failures: int) -> None:
     """Time alone proves little: grace needs three observations in a row."""
-    body = settle(watch_body(), errors.JobNotFound("x"), NOW, run=1)
-    status = settle(body, errors.JobNotFound("x"), NOW + 10 * GRACE, run=run)["status"]
+    body = settle(watch_body(), errors.JobNotFound("x"), NOW, consecutive_failures=1)
+    status = settle(body, errors.JobNotFound("x"), NOW + 10 * GRACE, consecutive_failures=consecutive_failures)[
+        "status"
+    ]
 
-    assert status["phase"] == ("Failed" if run >= 3 else "Pending")
+    assert status["phase"] == ("Failed" if consecutive_failures >= 3 else "Pending")
 
 
 @pytest.mark.parametrize(("seconds", "phase"), [(599, "Pending"), (600, "Failed"), (601, "Failed")])
 def test_length_of_time(seconds: int, phase: str) -> None:
     """Many observations alone prove little: grace needs its time, to the second."""
-    body = settle(watch_body(), errors.JobNotFound("x"), NOW, run=1)
+    body = settle(watch_body(), errors.JobNotFound("x"), NOW, consecutive_failures=1)
 
-    assert settle(body, errors.JobNotFound("x"), NOW + timedelta(seconds=seconds), run=99)["status"]["phase"] == phase
+    assert (
+        settle(body, errors.JobNotFound("x"), NOW + timedelta(seconds=seconds), consecutive_failures=99)["status"][
+            "phase"
+        ]
+        == phase
+    )
 
 
 @pytest.mark.parametrize("kind", [errors.Throttled, errors.AzureUnavailable, errors.UnexpectedResponse])
@@ -128,7 +135,7 @@ def test_broken_by_the_job() -> None:
 def test_unbroken_by_not_asking() -> None:
     """An observation that was never made breaks no run."""
     kinds: list[type[AzureError] | Job] = [
-        errors.JobNotFound, errors.NotAsked, errors.JobNotFound, errors.NotAsked, errors.JobNotFound,
+        errors.JobNotFound, errors.PollDeferred, errors.JobNotFound, errors.PollDeferred, errors.JobNotFound,
     ]  # fmt: skip
     statuses = _run(watch_body(), kinds, every=GRACE / 4)
 
@@ -144,10 +151,10 @@ def test_run_of_many_kinds() -> None:
 
 def test_another_process() -> None:
     """The start of a run outlives the process, its count does not: a new one looks three times for itself."""
-    body = settle(watch_body(), errors.JobNotFound("x"), NOW, run=1)
+    body = settle(watch_body(), errors.JobNotFound("x"), NOW, consecutive_failures=1)
     phases = []
-    for run in (1, 2, 3):
-        body = settle(body, errors.JobNotFound("x"), NOW + GRACE, run=run)
+    for consecutive_failures in (1, 2, 3):
+        body = settle(body, errors.JobNotFound("x"), NOW + GRACE, consecutive_failures=consecutive_failures)
         phases.append(body["status"]["phase"])
 
     assert phases == ["Pending", "Pending", "Failed"]
@@ -167,15 +174,18 @@ def test_own_outcome() -> None:
 
 def test_grace_before_deadline() -> None:
     """Where both are over, the reason is the trouble: it says more."""
-    body = settle(watch_body(), errors.JobNotFound("x"), NOW, run=1)
+    body = settle(watch_body(), errors.JobNotFound("x"), NOW, consecutive_failures=1)
 
-    assert settle(body, errors.JobNotFound("x"), NOW + timedelta(days=9), run=3)["status"]["reason"] == "JobNotFound"
+    assert (
+        settle(body, errors.JobNotFound("x"), NOW + timedelta(days=9), consecutive_failures=3)["status"]["reason"]
+        == "JobNotFound"
+    )
 
 
 def test_clock_that_went_back() -> None:
     """A start in the future is no trouble that has lasted."""
     snapshot = watch(None, {"target": watch().target, "troubleSince": "2030-01-01T00:00:00Z"})
-    verdict = judge(snapshot, parse_spec(snapshot.spec), errors.JobNotFound("x"), run=99, now=NOW)
+    verdict = judge(snapshot, parse_spec(snapshot.spec), errors.JobNotFound("x"), consecutive_failures=99, now=NOW)
 
     assert not verdict.final
 
@@ -204,7 +214,7 @@ def _refusal(answer: int | None) -> errors.AzureError:
         ([_refusal(None)] * 3, 3),
         ([_refusal(1), _refusal(2), _refusal(3)], 3),
         ([_refusal(1), _refusal(1), _refusal(1)], 1),
-        ([_refusal(1), errors.NotAsked("x"), _refusal(1), _refusal(2)], 2),
+        ([_refusal(1), errors.PollDeferred("x"), _refusal(1), _refusal(2)], 2),
         ([_refusal(1), errors.AzureUnavailable("x")], 0),
         ([_refusal(1), errors.AzureUnavailable("x"), _refusal(1)], 1),
         ([errors.JobNotFound("x"), _refusal(1), errors.JobNotFound("x")], 3),
@@ -213,7 +223,7 @@ def _refusal(answer: int | None) -> errors.AzureError:
 )
 def test_a_response_counts_once(observations: list[Any], length: int) -> None:
     """Attempts that share one response of Entra's are one in the run of trouble."""
-    run = TroubleRun()
+    consecutive_failures = ConsecutiveFailures()
     for observation in observations:
-        run = run.after(watch(), observation)
-    assert run.length == length
+        consecutive_failures = consecutive_failures.after(watch(), observation)
+    assert consecutive_failures.count == length
