@@ -73,21 +73,6 @@ def test_edited_meanwhile(own_operators: Operators, watches: Watches, jobs: Jobs
         watches.prove_honest(name, completed={name_of(first)})
 
 
-def test_killed_during_a_poll(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
-    """An operator that dies while Azure is being asked leaves nothing behind; the next one asks again."""
-    job = jobs.completed()
-    operator = start(own_operators, watches)
-    with jobs.hold(job) as hold:
-        watches.create("w", jobResourceId=job)
-        hold.wait_arrived()
-        operator.kill()
-    assert watches.get("w")["status"] == {"observedGeneration": -1}
-    start(own_operators, watches)
-    watches.until_phase("w", "Succeeded")
-    prove_told_once(watches, "w", "JobCompleted")
-    watches.prove_honest("w", completed={name_of(job)})
-
-
 @pytest.mark.parametrize("acted", [False, True], ids=["before the event", "after the event"])
 def test_killed_between_status_and_event(
     own_operators: Operators,

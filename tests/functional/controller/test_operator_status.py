@@ -197,7 +197,7 @@ async def test_the_deadline_fails_a_watch_that_azure_leaves_without_an_answer(
 ) -> None:
     """The deadline is judged in time, though requests fail and are backed off."""
     sim.faults.add(Fault.server_error(status=503), times=None)
-    api.create({"jobResourceId": vault.job_id(JOB_NAME), "activeDeadlineSeconds": 2, "pollInterval": "10s"})
+    api.create({"jobResourceId": vault.job_id(JOB_NAME), "activeDeadlineSeconds": 10, "pollInterval": "10s"})
     status = await api.status(reason="AzureUnavailable")
     assert condition(status, "AzureReachable")["status"] == "False"  # type: ignore[index]
     await operator.advance_to("Failed", api)

@@ -92,7 +92,7 @@ async def test_a_verdict_is_of_when_it_was_seen(api: KubernetesApi, vault: Vault
     """What was seen before the deadline, and is written after it, does not fail the watch: Azure is asked once more."""
     running = vault.set_job(JOB_NAME, running_payload())
     async with start(**AMPLE) as operator:
-        api.create({"jobResourceId": running, "pollInterval": "10s", "activeDeadlineSeconds": 3}, "late")
+        api.create({"jobResourceId": running, "pollInterval": "10s", "activeDeadlineSeconds": 10}, "late")
         await api.status("late", phase="Running")
         with api.traffic.hold(STATUS_WRITES) as hold:
             watch_each(api, vault)
@@ -101,7 +101,7 @@ async def test_a_verdict_is_of_when_it_was_seen(api: KubernetesApi, vault: Vault
             api.annotate("late", reconcile_fluxcd_io__requestedAt="now")
             await asyncio.sleep(0.5)
             vault.set_job(JOB_NAME, job_payload())
-            await asyncio.sleep(3.0)
+            await asyncio.sleep(10.0)
             hold.release()
         await operator.advance_until(lambda: api.get("late")["status"]["phase"] != "Running")
     assert api.get("late")["status"]["reason"] == "JobCompleted"
