@@ -43,7 +43,7 @@ def job_ids(vault: Vault, count: int) -> list[JobId]:
     return [JobId.parse(vault.set_job(name, running_payload())) for name in names]
 
 
-async def ask(poller: Poller, job_id: JobId, access: Credential = A, seconds: float = 60) -> Job:
+async def ask(poller: Poller, job_id: JobId, access: Credential = A, seconds: float = 10) -> Job:
     return await poller.job(access, job_id, interval=timedelta(seconds=seconds))
 
 
@@ -63,7 +63,7 @@ async def operation(poller: Poller, access: Credential) -> Any:
     return await poller.operation(access, operation_id, interval=timedelta(seconds=10))
 
 
-async def window(poller: Poller, access: Credential, seconds: float = 60) -> Any:
+async def window(poller: Poller, access: Credential, seconds: float = 10) -> Any:
     return await poller.jobs(
         access, VAULT_ID, filter_=list_filter(DAY, DAY + timedelta(1)), interval=timedelta(seconds=seconds)
     )

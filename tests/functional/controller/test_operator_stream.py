@@ -151,7 +151,10 @@ async def test_a_list_that_fails_deletes_nothing(
         refusal = api.traffic.fail(LISTS, status=status, body=body, times=None)
         for sweeps in (1, 2):
             await operator.advance_until(lambda expected=sweeps: refusal.used >= expected)  # type: ignore[misc]
-        await operator.poll(sim, 3)
+        for _ in range(3):
+            asked = len(sim.requests)
+            operator.advance(10)
+            await sim.requests_arrived(asked + 1)
 
 
 async def test_an_addition_that_was_missed_and_is_undone(api: KubernetesApi, operator: Operator, going: str) -> None:

@@ -88,7 +88,9 @@ async def test_statuses_do_not_take_the_turns_of_events(api: KubernetesApi, vaul
             await api.until(lambda: len(finished(api)) == WATCHES)
 
 
-async def test_a_verdict_is_of_when_it_was_seen(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+async def test_a_verdict_is_of_when_it_was_seen(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
     """What was seen before the deadline, and is written after it, does not fail the watch: Azure is asked once more."""
     running = vault.set_job(JOB_NAME, running_payload())
     async with start(**AMPLE) as operator:
@@ -98,8 +100,10 @@ async def test_a_verdict_is_of_when_it_was_seen(api: KubernetesApi, vault: Vault
             watch_each(api, vault)
             await hold.all_arrived(WRITES_AT_ONCE)
             vault.set_job(JOB_NAME, running_payload(status="Cancelling"))
+            asked = len(sim.requests)
             api.annotate("late", reconcile_fluxcd_io__requestedAt="now")
-            await asyncio.sleep(0.5)
+            await sim.requests_arrived(asked + 1)
+            await asyncio.sleep(0.5)  # for the answer
             vault.set_job(JOB_NAME, job_payload())
             await asyncio.sleep(10.0)
             hold.release()
