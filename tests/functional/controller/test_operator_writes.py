@@ -15,7 +15,7 @@ from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
 if TYPE_CHECKING:
     import pytest
 
-    from demo.simulator import Vault
+    from demo.simulator import AzureSimulator, Vault
     from tests.functional.conftest import StartOperator
     from tests.support.kubernetes import KubernetesApi
 
