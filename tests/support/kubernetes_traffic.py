@@ -43,6 +43,8 @@ class Rule:
     """The whole answer, in place of what a server would say."""
     late: bool
     """Whether the request is carried out, and its answer lost."""
+    agent: re.Pattern[str]
+    """Found in the User-Agent of those requests."""
     used: int = 0
 
     def end(self) -> None:
@@ -51,7 +53,7 @@ class Rule:
 
     def takes(self, request: Request) -> bool:
         """Tell whether the rule is for *request*, and count it."""
-        if self.remaining == 0 or self.line.search(request.line) is None:
+        if self.remaining == 0 or not (self.line.search(request.line) and self.agent.search(request.user_agent)):
             return False
         self.used += 1
         if self.remaining is not None:
@@ -120,10 +122,19 @@ class Traffic:
         message: str = "",
         body: str | None = None,
         late: bool = False,
+        agent: str = "",
     ) -> Rule:
-        """Let the next *times* requests whose ``METHOD /path`` matches the regular expression *line* fail."""
+        """Let the next *times* requests fail whose ``METHOD /path`` and User-Agent match regular expressions."""
         text = message or f"made to fail with {status}"
-        rule = Rule(line=re.compile(line), remaining=times, status=status, message=text, body=body, late=late)
+        rule = Rule(
+            line=re.compile(line),
+            remaining=times,
+            status=status,
+            message=text,
+            body=body,
+            late=late,
+            agent=re.compile(agent),
+        )
         self._rules.append(rule)
         return rule
 
