@@ -9,7 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.domain.jobs.azure_errors import read_error
-from backupjobwatch.domain.jobs.job import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS, Job, JobError, RecoveryPoint, Task
+from backupjobwatch.domain.jobs.job import (
+    MAX_ERRORS,
+    MAX_PROPERTIES,
+    MAX_TASKS,
+    Job,
+    JobError,
+    RecoveryPoint,
+    Task,
+    any_error_is_cancelled,
+    any_task_is_cancelled,
+)
 from backupjobwatch.domain.jobs.payloads import (
     LINE,
     STATUS_WORD,
@@ -38,7 +48,9 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
     start_time, end_time = (parse_time(properties.get(name)) for name in ("startTime", "endTime"))
     instance, source = (read.name(properties.get(name)) for name in ("backupInstanceFriendlyName", "dataSourceName"))
     details = read.properties(extended.get("additionalDetails"))
-    tasks = read.first(MAX_TASKS, "tasks", _tasks(read, extended.get("subTasks")))
+    # All of them: a cancelled job may be recognizable only by an item beyond the limits.
+    tasks, errors = tuple(_tasks(read, extended.get("subTasks"))), tuple(_errors(read, properties.get("errorDetails")))
+    warnings = tuple(_warnings(read, extended.get("warningDetails")))
     return Job(
         resource_id=resource_id,
         name=read.name(payload.get("name")) or read.name(last_segment(resource_id)),
@@ -57,10 +69,12 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
         progress_percent=None,
         estimated_remaining=None,
         dynamic_error_message=None,
-        tasks=tasks,
+        tasks=read.first(MAX_TASKS, "tasks", tasks),
         properties=dict(read.first(MAX_PROPERTIES, "properties", details)),
-        errors=read.first(MAX_ERRORS, "errors", _errors(read, properties.get("errorDetails"))),
-        warnings=read.first(MAX_ERRORS, "warnings", _warnings(read, extended.get("warningDetails"))),
+        errors=read.first(MAX_ERRORS, "errors", errors),
+        warnings=read.first(MAX_ERRORS, "warnings", warnings),
+        has_cancelled_error=any_error_is_cancelled((*errors, *warnings)),
+        has_cancelled_task=any_task_is_cancelled(tasks),
         data_transferred=_data_transferred(extended, tasks),
         source_recovery_point=_recovery_point(read, extended.get("sourceRecoverPoint")),
         target_recovery_point=_recovery_point(read, extended.get("targetRecoverPoint")),

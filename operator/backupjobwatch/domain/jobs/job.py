@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
 MAX_TASKS: Final = 50
@@ -87,6 +87,16 @@ class JobError:
     retryable: bool | None = None
 
 
+def any_error_is_cancelled(errors: Iterable[JobError]) -> bool:
+    """Tell whether one of *errors* has the code or title of a job that was cancelled."""
+    return any((text or "").lower() in CANCELLED_CODES for error in errors for text in (error.code, error.title))
+
+
+def any_task_is_cancelled(tasks: Iterable[Task]) -> bool:
+    """Tell whether one of *tasks* was cancelled."""
+    return any(outcome_of(task.status) is Outcome.CANCELLED for task in tasks)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryPoint:
     """What a job read or made. Backup vaults tell."""
@@ -138,6 +148,10 @@ class Job:
     operation_category: str | None = None
     source_data_store_type: str | None = None
     recovery_destination: str | None = None
+    has_cancelled_error: bool = False
+    """Whether an error or a warning has the code of a cancelled job, also one beyond the limit."""
+    has_cancelled_task: bool = False
+    """Whether a task was cancelled, also one beyond the limit."""
     cut: tuple[str, ...]
     """The parts that were too long to be kept whole: tasks, properties, errors, recommendations, texts."""
 
@@ -170,11 +184,7 @@ class Job:
         A VM backup that is cancelled after its snapshot ends as CompletedWithWarnings: there is a snapshot, but no
         recovery point in the vault.
         """
-        named = {(text or "").lower() for error in (*self.errors, *self.warnings) for text in (error.code, error.title)}
-        if not named.isdisjoint(CANCELLED_CODES):
-            return True
-        tasks = {outcome_of(task.status) for task in self.tasks}
-        return outcome is Outcome.COMPLETED_WITH_WARNINGS and Outcome.CANCELLED in tasks
+        return self.has_cancelled_error or (outcome is Outcome.COMPLETED_WITH_WARNINGS and self.has_cancelled_task)
 
     @property
     def ended(self) -> bool:

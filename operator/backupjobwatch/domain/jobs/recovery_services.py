@@ -9,7 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.domain.jobs.durations import parse_duration
-from backupjobwatch.domain.jobs.job import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS, Job, JobError, Task
+from backupjobwatch.domain.jobs.job import (
+    MAX_ERRORS,
+    MAX_PROPERTIES,
+    MAX_TASKS,
+    Job,
+    JobError,
+    Task,
+    any_error_is_cancelled,
+    any_task_is_cancelled,
+)
 from backupjobwatch.domain.jobs.payloads import (
     LINE,
     STATUS_WORD,
@@ -41,6 +50,8 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
         for name in ("containerName", "storageAccountName", "mabServerName", "dpmServerName")
     ]
     start_time, end_time = (parse_time(properties.get(name)) for name in ("startTime", "endTime"))
+    # All of them: a cancelled job may be recognizable only by an item beyond the limits.
+    tasks, errors = tuple(_tasks(read, extended.get("tasksList"))), tuple(_errors(read, properties.get("errorDetails")))
     return Job(
         resource_id=resource_id,
         name=read.name(payload.get("name")) or read.name(last_segment(resource_id)),
@@ -59,9 +70,11 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
         progress_percent=percent(extended.get("progressPercentage")),
         estimated_remaining=read.remaining(extended.get("estimatedRemainingDuration")),
         dynamic_error_message=read.word(extended.get("dynamicErrorMessage"), TEXT),
-        tasks=read.first(MAX_TASKS, "tasks", _tasks(read, extended.get("tasksList"))),
+        tasks=read.first(MAX_TASKS, "tasks", tasks),
         properties=dict(read.first(MAX_PROPERTIES, "properties", read.properties(extended.get("propertyBag")))),
-        errors=read.first(MAX_ERRORS, "errors", _errors(read, properties.get("errorDetails"))),
+        errors=read.first(MAX_ERRORS, "errors", errors),
+        has_cancelled_error=any_error_is_cancelled(errors),
+        has_cancelled_task=any_task_is_cancelled(tasks),
         container=next(filter(None, containers), None),
         container_name=containers[0],
         storage_account_name=containers[1],
