@@ -102,12 +102,19 @@ class Watch:
         spec = self.parsed_spec
         if isinstance(spec, InvalidSpec) or spec.suspend or self.pinned or not isinstance(spec.source, LatestJob):
             return spec
-        searched = parse_time(self.status_for_target.get("searchedUntil"))
         try:
-            check_reach(spec.source, created=self.created, searched=searched, now=now)
+            check_reach(spec.source, created=self.created, searched=parse_time(self.searched_until), now=now)
         except InvalidSpec as error:
             return error.with_traceback(None)
         return spec
+
+    @property
+    def searched_until(self) -> str | None:
+        """Time until which the vault's list had no job for ``spec.latest``."""
+        status = self.status_for_target
+        # Earlier versions wrote no searchedUntil. Their WaitingForJob always meant a list without such a job.
+        until_last_poll = status.get("lastPollTime") if status.get("reason") == "WaitingForJob" else None
+        return status.get("searchedUntil") or until_last_poll
 
     @property
     def version(self) -> int:

@@ -83,6 +83,7 @@ def find_latest(jobs: Iterable[Job], latest: LatestJob, *, created: datetime) ->
             reason="WaitingForJob",
             message=f"A job of {latest.item} is running. Azure names its host and its type when it ends, and the watch "
             "waits for that.",
+            first_candidate=first.started,
         )
     return PinnedJob(name=fold_case(first.job.name or ""))
 

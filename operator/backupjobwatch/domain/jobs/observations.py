@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from backupjobwatch.domain.jobs.job import Job, JobError
 from backupjobwatch.errors import AzureError
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 MAX_JOBS: Final = 50
 """Jobs of an operation that a status lists. All of them are followed."""
@@ -29,6 +32,8 @@ class Waiting:
     message: str
     searched: bool = False
     """Whether a complete list has no job that ``spec.latest`` may identify."""
+    first_candidate: datetime | None = None
+    """Start of the first listed job that ``spec.latest`` may identify, if that is not certain yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,7 +98,7 @@ def _write(
         "watchStartTime": previous.get("watchStartTime") or (observation is not None and format_time(now)) or None,
         "troubleSince": verdict.trouble_since and format_time(verdict.trouble_since),
         "completionTime": format_time(now) if verdict.final else None,
-        "searchedUntil": _searched_until(observation, pinned, previous, now),
+        "searchedUntil": _searched_until(watch, observation, pinned, now),
         "lastPollTime": format_time(now) if polled else previous.get("lastPollTime"),
     }
     previous_echo = watch.status.get("lastHandledReconcileAt")
@@ -162,12 +162,15 @@ def _reachable(watch: Watch, observation: Observation | None) -> Condition:
 
 
 def _searched_until(
-    observation: Observation | None, pinned: Sequence[PinnedJob], previous: Mapping[str, Any], now: datetime
+    watch: Watch, observation: Observation | None, pinned: Sequence[PinnedJob], now: datetime
 ) -> str | None:
     """Return until when complete lists had no job for ``spec.latest``. None once the job is known."""
     if isinstance(observation, Waiting) and observation.searched:
         return format_time(now)
-    return None if pinned else previous.get("searchedUntil")
+    if pinned or watch.searched_until is not None:
+        return None if pinned else watch.searched_until
+    first = observation.first_candidate if isinstance(observation, Waiting) else None
+    return None if first is None else format_time(first)
 
 
 def _job_list(

@@ -102,6 +102,41 @@ def test_a_search_that_was_interrupted(steps: list[tuple[int, Observation]], rea
     assert watched["status"]["reason"] == reason
 
 
+def _without_searched_until(status: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in status.items() if name != "searchedUntil"}
+
+
+@pytest.mark.parametrize(
+    ("days", "waited", "reason"),
+    [
+        (15, NOTHING, "WaitingForJob"),
+        (15, AMBIGUOUS, "InvalidSpec"),
+        (15, errors.AzureUnavailable("m"), "InvalidSpec"),
+        (40, NOTHING, "InvalidSpec"),
+    ],
+)
+def test_a_status_of_an_earlier_version(days: int, waited: Observation, reason: str) -> None:
+    """Without searchedUntil, a watch that waits for its job was searched until lastPollTime, and that is kept."""
+    polled = settle(settle(body(), NOTHING, NOW), waited, NOW + 12 * DAY)
+    polled["status"] = _without_searched_until(polled["status"])
+    now = NOW + days * DAY
+
+    upgraded = settle(polled, errors.AzureUnavailable("m"), now)
+    assert settle(polled, NOTHING, now)["status"]["reason"] == reason
+    assert settle(upgraded, NOTHING, now + timedelta(minutes=1))["status"]["reason"] == reason
+
+
+def test_an_uncertain_job_is_not_skipped() -> None:
+    """A watch that waits for a running job to become certain was searched until that job's start, not its last poll."""
+    running = Waiting(reason="WaitingForJob", message="m", first_candidate=NOW + DAY)
+    first = settle(body(), running, NOW + 2 * DAY)
+    later = settle(first, running, NOW + 10 * DAY)
+
+    assert {each["status"]["searchedUntil"] for each in (first, later)} == {format_time(NOW + DAY)}
+    assert settle(later, running, NOW + 12 * DAY)["status"]["reason"] == "WaitingForJob"
+    assert settle(later, NOTHING, NOW + 20 * DAY)["status"]["reason"] == "InvalidSpec"
+
+
 def test_a_suspended_watch_is_judged_when_resumed() -> None:
     """Nothing is judged while the watch is suspended."""
     watched = settle(edit(settle(body(), NOTHING, NOW), suspend=True), errors.PollDeferred("m"), NOW + 20 * DAY)
