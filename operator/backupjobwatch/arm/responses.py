@@ -85,12 +85,12 @@ class Answer:
     @property
     def is_from_azure(self) -> bool:
         """Whether Azure Resource Manager answered, and no proxy."""
-        return self.request_id is not None and isinstance(_json(self), Mapping)
+        return self.request_id is not None and isinstance(parse_json(self.body), Mapping)
 
 
 def read_object(answer: Answer, *, now: datetime) -> Mapping[str, Any]:
     """Return the JSON object in *answer*, or raise the AzureError that *answer* means."""
-    payload = _json(answer)
+    payload = parse_json(answer.body)
     if not isinstance(payload, Mapping) or answer.request_id is None:
         raise _not_from_azure(answer, payload, now)
     if answer.status != HTTPStatus.OK:
@@ -170,7 +170,7 @@ def _not_from_azure(answer: Answer, payload: object, now: datetime) -> AzureErro
         advice = " Check the proxy and BACKUPJOBWATCH_AZURE_ENDPOINT."
     else:
         what, advice = f"Azure answered {_status_line(answer)} with a body that is not a JSON object.", ""
-    message = f"{what} {_describe_body(answer, payload)}{_reference(answer)}{advice}"
+    message = f"{what} {describe_body(answer.body, payload)}{_reference(answer)}{advice}"
     retry_after = None if kind is UnexpectedResponse else _retry_after(answer, kind, now)
     return kind(message, retry_after=retry_after, request_id=answer.request_id)
 
@@ -214,9 +214,9 @@ def _error_text(payload: Mapping[str, Any]) -> str:
     return sanitize(describe(errors[0]), _EXCERPT).rstrip(".") if errors else ""
 
 
-def _describe_body(answer: Answer, payload: object) -> str:
-    """Say what a body contains: the error in a JSON object, or the title or text of a page."""
-    page = answer.body[:_PAGE].decode(errors="replace").strip()
+def describe_body(body: bytes, payload: object) -> str:
+    """Say what a *body*, in JSON *payload*, contains: the error in an object, or the title or text of a page."""
+    page = body[:_PAGE].decode(errors="replace").strip()
     if not page:
         return "Its body is empty"
     if isinstance(payload, Mapping):
@@ -231,8 +231,9 @@ def _describe_body(answer: Answer, payload: object) -> str:
     return f"It says: {sanitize(text, _EXCERPT, redact_addresses=True).rstrip('.') or 'nothing'}"
 
 
-def _json(answer: Answer) -> Any:
+def parse_json(body: bytes) -> Any:
+    """Return the JSON value in *body*; None if it is not JSON."""
     try:
-        return json.loads(answer.body)
+        return json.loads(body)
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,8 @@ from azure.core.exceptions import (
 )
 from azure.identity import CredentialUnavailableError
 
+from backupjobwatch.arm.responses import describe_body, parse_json
+from backupjobwatch.arm.transport import describe_connection_error
 from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import parse_retry_after
 from backupjobwatch.errors import (
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 LONGEST_WAIT: Final = timedelta(hours=1)
 """The longest ``Retry-After`` that is honored."""
 _EXCERPT: Final = 400
-_PAGE_EXCERPT: Final = 100
 _RESULTS: Final = frozenset(("access_token", "token_endpoint", "tenant_discovery_endpoint"))
 """Fields of which Entra's successful responses have at least one: a token, or one of the two discovery documents."""
 
@@ -48,7 +48,7 @@ class _Last(threading.local):
 
     status: int | None = None
     page: str | None = None
-    """The beginning of a response that Entra did not send."""
+    """What a response says that Entra did not send."""
     retry_after: timedelta | None = None
 
 
@@ -71,8 +71,9 @@ def note_entra_answer(response: PipelineResponse[Any, Any]) -> None:
     """Note a response from the authority's address, and whether Entra sent it."""
     note_metadata_answer(response)
     body = response.http_response.body()
-    if not _is_entras(_last.status, body):
-        _last.page = sanitize(body[:_PAGE_EXCERPT].decode(errors="replace"), _PAGE_EXCERPT) or "an empty body"
+    payload = parse_json(body)
+    if not _is_entras(_last.status, payload):
+        _last.page = describe_body(body, payload)
 
 
 def retry_after() -> timedelta | None:
@@ -89,15 +90,17 @@ def noting_status() -> Iterator[Callable[[], int | None]]:
 
 def kind_of(error: Exception, whose: str) -> AzureError:
     """Return the AzureError for *error*, which azure-identity raised for the identity *whose*."""
-    text = sanitize(str(error).split("\n", 1)[0], _EXCERPT).rstrip(".")
+    text = sanitize(str(error).split("\n", 1)[0], _EXCERPT, redact_addresses=True).rstrip(".")
     status = _last.status
-    if any(isinstance(cause, (ServiceRequestError, ServiceResponseError)) for cause in _causes(error)):
-        return AzureUnavailable(f"No token: Entra or the metadata service could not be reached: {text}.")
+    causes = list(_causes(error))
+    if any(isinstance(cause, (ServiceRequestError, ServiceResponseError)) for cause in causes):
+        words = describe_connection_error(*causes)
+        return AzureUnavailable(f"No token: Entra or the metadata service could not be reached: {words}.")
     if status is not None and (status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS):
-        return AzureUnavailable(f"No token: Entra or the metadata service failed: {text}.")
+        return AzureUnavailable(f"No token: Entra or the metadata service failed: {_last.page or text}.")
     if _last.page is not None:
         return UnexpectedResponse(
-            f"No token: the response {status} of the authority is not Entra's: {_last.page}. "
+            f"No token: the response {status} of the authority is not Entra's. {_last.page}. "
             "Check the proxy, the firewall and BACKUPJOBWATCH_AZURE_AUTHORITY."
         )
     if isinstance(error, CredentialUnavailableError) or not isinstance(error, AzureCoreError):
@@ -107,12 +110,8 @@ def kind_of(error: Exception, whose: str) -> AzureError:
     return AzureUnavailable(f"No token: {text}.")
 
 
-def _is_entras(status: int | None, body: bytes) -> bool:
-    """Tell whether Entra sent *body*: an OAuth error in JSON, or one of its results."""
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
+def _is_entras(status: int | None, payload: object) -> bool:
+    """Tell whether Entra sent *payload*: an OAuth error in JSON, or one of its results."""
     if not isinstance(payload, Mapping):
         return False
     return not _RESULTS.isdisjoint(payload) if status == HTTPStatus.OK else isinstance(payload.get("error"), str)
@@ -121,4 +120,5 @@ def _is_entras(status: int | None, body: bytes) -> bool:
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        # azure-core keeps the error of requests in inner_exception only.
+        error = getattr(error, "inner_exception", None) or error.__cause__ or error.__context__

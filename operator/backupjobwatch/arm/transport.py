@@ -18,7 +18,9 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, NameResolutionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ProxyError as Urllib3ProxyError
+from urllib3.exceptions import SSLError as Urllib3SSLError
 
 from backupjobwatch.arm.responses import Answer
 from backupjobwatch.errors import AzureUnavailable, SettingsError, UnexpectedResponse
@@ -137,7 +139,9 @@ class Transport:
                     body = response.raw.read(MAX_BODY + 1, decode_content=True)
             except (requests.RequestException, HTTPError, OSError) as error:
                 if not deadline.passed:
-                    raise AzureUnavailable(f"Azure could not be reached: {_plain(error)}.") from error
+                    raise AzureUnavailable(
+                        f"Azure could not be reached: {describe_connection_error(error)}."
+                    ) from error
             # Checked last: what was shut down can look like an answer that came to its end.
             if deadline.passed:
                 raise AzureUnavailable(f"Azure gave no whole answer within {self._total:g}s.")
@@ -177,19 +181,23 @@ def _check_ca_file(name: str, path: str) -> None:
         raise SettingsError(f"{PREFIX}{name} must be a PEM file of CA certificates, got {path!r}: {reason}") from None
 
 
-_WORDS: Final = {
+_CUT: Final = "the connection failed or was cut"
+_WORDS: Final[Mapping[type[BaseException] | tuple[type[BaseException], ...], str]] = {
     NameResolutionError: "the name of its host could not be resolved",
-    requests.ConnectTimeout: "no connection within the time-out",
+    NewConnectionError: _CUT,  # before the time-out, of which it is a subclass
+    (requests.ConnectTimeout, ConnectTimeoutError): "no connection within the time-out",
     requests.ReadTimeout: "no answer within the time-out",
-    requests.exceptions.SSLError: "its TLS certificate or handshake is not acceptable (BACKUPJOBWATCH_AZURE_CA_FILE)",
-    requests.exceptions.ProxyError: "the proxy does not let us through",
+    (requests.exceptions.SSLError, Urllib3SSLError, ssl.SSLError): "its TLS certificate or handshake is not acceptable "
+    "(BACKUPJOBWATCH_AZURE_CA_FILE)",
+    (requests.exceptions.ProxyError, Urllib3ProxyError): "the proxy does not let us through",
 }
 
 
-def _plain(error: BaseException) -> str:
-    """What went wrong, for a status that many may read: without addresses and URLs."""
-    causes = [error, *(cause for argument in error.args if (cause := getattr(argument, "reason", None)))]
+def describe_connection_error(*errors: BaseException) -> str:
+    """Describe *errors*, one of them the cause of the others, without addresses and URLs: many may read a status."""
+    reasons = (getattr(argument, "reason", None) for error in errors for argument in error.args)
+    causes = [*errors, *filter(None, reasons)]
     for kind, words in _WORDS.items():
         if any(isinstance(cause, kind) for cause in causes):
             return words
-    return "the connection failed or was cut"
+    return _CUT
