@@ -8,6 +8,7 @@ import re
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,8 +16,6 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.settings import Settings
 
@@ -74,6 +73,7 @@ def configure_logs(settings: Settings) -> None:
     formatter = _Json() if settings.log_format == "json" else logging.Formatter(_TEXT, datefmt=_TIME)
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
+    handler.addFilter(_make_printable)
     handler.addFilter(partial(_edit_library_record, debug=debug))
     root = logging.getLogger()
     root.handlers = [handler]
@@ -113,11 +113,12 @@ class _Json(JsonFormatter):
     def format(self, record: logging.LogRecord) -> str:
         try:
             return super().format(record)
-        except Exception:  # noqa: BLE001 -- an extra that JSON cannot hold, or arguments that do not fit the message
+        except Exception:  # noqa: BLE001 -- an extra that JSON cannot hold
+            message = record.getMessage()
             plain = logging.LogRecord(
-                record.name, record.levelno, record.pathname, record.lineno, str(record.msg), None, record.exc_info
+                record.name, record.levelno, record.pathname, record.lineno, message, None, record.exc_info
             )
-            plain.created = record.created
+            plain.created, plain.watch = record.created, _watch_of(record)
             return super().format(plain)
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
@@ -127,7 +128,25 @@ class _Json(JsonFormatter):
 
 def _watch_of(record: logging.LogRecord) -> dict[str, str]:
     about = getattr(record, "watch", None) or getattr(record, "k8s_ref", None)
-    return {} if about is None else {name: str(about[name]) for name in _WATCH_FIELDS if about.get(name)}
+    if not isinstance(about, Mapping):
+        return {}
+    return {name: _printed(about[name]) for name in _WATCH_FIELDS if about.get(name)}
+
+
+def _printed(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 -- a library's __str__ can raise anything
+        return f"<{type(value).__name__} without text>"
+
+
+def _make_printable(record: logging.LogRecord) -> bool:
+    """Give the record a message that cannot raise. A filter's exception would reach the code that logs."""
+    try:
+        record.getMessage()
+    except Exception:  # noqa: BLE001 -- arguments that do not fit the message, or a __str__ that raises
+        record.msg, record.args = _printed(record.msg), None
+    return True
 
 
 def _edit_library_record(record: logging.LogRecord, *, debug: bool) -> bool:
@@ -150,4 +169,5 @@ def _translate(message: str, about: Mapping[str, str]) -> str:
         if match := re.fullmatch(pattern, message):
             message = match.expand(words).rstrip()
             break
-    return f"{about['namespace']}/{about['name']}: {message}" if about else message
+    watch = "/".join(about[name] for name in ("namespace", "name") if name in about)
+    return f"{watch}: {message}" if watch else message

@@ -9,7 +9,7 @@ import sys
 import threading
 import warnings
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import kopf
 import pytest
@@ -17,6 +17,9 @@ import pytest
 from backupjobwatch.observability.logs import configure_logs, log_uncaught, watch_fields
 from backupjobwatch.settings import Settings
 from tests.support.builders import watch as make_watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.usefixtures("logging_restored")
 
@@ -140,6 +143,72 @@ def test_json_takes_any_message(capsys: pytest.CaptureFixture[str]) -> None:
     told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line["message"] for line in told][:2] == ["%d jobs", "a circle"]
     assert len(told) == 3
+
+
+def log_wrong_arguments(logger: logging.Logger) -> None:
+    logger.warning("a %d", "x")
+
+
+@pytest.mark.parametrize(
+    ("log", "message"),
+    [
+        (log_wrong_arguments, "a %d"),
+        (lambda logger: logger.warning(Unreadable()), "<Unreadable without text>"),
+        (lambda logger: logger.warning("%s", Unreadable()), "%s"),
+        (lambda logger: logger.warning({"key": Unreadable()}), "<dict without text>"),
+    ],
+    ids=["arguments", "message", "argument", "mapping"],
+)
+@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize("level", ["info", "debug"])
+@pytest.mark.parametrize("library", ["backupjobwatch", "kopf.objects", "azure.core"])
+def test_messages_that_cannot_be_printed(
+    capsys: pytest.CaptureFixture[str],
+    log: Callable[[logging.Logger], None],
+    message: str,
+    log_format: str,
+    level: str,
+    library: str,
+) -> None:
+    """No message raises into the code that logs it, and none is lost."""
+    configure_logs(Settings(log_format=log_format, log_level=level))  # type: ignore[arg-type]
+    log(logging.getLogger(library))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (json.loads(line)["message"] if log_format == "json" else line.partition("WARNING ")[2]) == message
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ({"name": "n", "uid": "u"}, "n: news"),
+        ({"namespace": None, "name": "n", "uid": "u"}, "n: news"),
+        ({"namespace": "a", "uid": "u"}, "a: news"),
+        ({"namespace": "a", "name": Unreadable()}, "a/<Unreadable without text>: news"),
+        ({"uid": "u"}, "news"),
+        ("a/n", "news"),
+        (["a", "n"], "news"),
+    ],
+)
+@pytest.mark.parametrize("field", ["k8s_ref", "watch"])
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_references_of_any_shape(
+    capsys: pytest.CaptureFixture[str], reference: object, message: str, field: str, log_format: str
+) -> None:
+    """A reference to an object may be incomplete, or of any other type."""
+    configure_logs(Settings(log_format=log_format))  # type: ignore[arg-type]
+    logging.getLogger("kopf.objects").warning("news", extra={field: reference})
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (json.loads(line)["message"] if log_format == "json" else line.partition("WARNING ")[2]) == message
+
+
+def test_a_record_that_json_cannot_hold_names_its_watch(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only the field that JSON cannot hold is dropped."""
+    configure_logs(Settings(log_format="json"))
+    reference = {"namespace": "team-a", "name": "n", "uid": "u"}
+    logging.getLogger("library").warning("%d news", 2, extra={"k8s_ref": reference, "broken": Unreadable()})
+    (line,) = capsys.readouterr().err.splitlines()
+    logged = json.loads(line)
+    assert {name: logged[name] for name in ("message", *reference)} == {"message": "2 news", **reference}
 
 
 def test_fields_of_a_watch(capsys: pytest.CaptureFixture[str]) -> None:
