@@ -243,6 +243,12 @@ def load_settings() -> Settings:
     return settings
 
 
+def load_log_settings() -> Settings:
+    """Return the defaults with the log format of the environment: enough to log what is wrong with the settings."""
+    log_format = os.environ.get(f"{PREFIX}LOG_FORMAT", "").lower()
+    return Settings.model_construct(log_format="json" if log_format == "json" else "text")
+
+
 def _unknown_variables() -> list[str]:
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     problems = []

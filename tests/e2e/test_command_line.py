@@ -116,6 +116,6 @@ def test_wrong_settings(cluster: Cluster, azure: AzureSimulator, settings: dict[
     """A wrong setting ends `run` with exit code 2, by its name and with what to write; no value of it is repeated."""
     done = run("run", settings_for(cluster, azure.url, **settings))
     assert done.returncode == 2
-    assert done.stderr.startswith("The settings are wrong:\n")
+    assert " CRITICAL The settings are wrong: " in done.stderr.splitlines()[0]
     assert words in done.stderr
     assert "Traceback" not in done.stderr

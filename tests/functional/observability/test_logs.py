@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 import backupjobwatch
 from demo.simulator import Fault
 from demo.simulator.tokens import TENANT_ID
@@ -96,6 +98,22 @@ async def test_the_reason_of_the_end_is_json(api: KubernetesApi, sim: AzureSimul
     assert process.returncode == 2
     assert json.loads(line)["level"] == "CRITICAL"
     assert "BACKUPJOBWATCH_LEASE_NAMESPACE" in json.loads(line)["message"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"SWEEP_INTERVAL": "1 minute", "CLOUD": "moon"}, {"LOG_LEVEL": "loud"}, {"LOG_FORMATT": "json"}],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("log_format", ["json", "JSON"])
+async def test_wrong_settings(sim: AzureSimulator, wrong: dict[str, str], log_format: str) -> None:
+    """Wrong settings are reported in one line of JSON too, whichever setting is wrong."""
+    variables = {f"BACKUPJOBWATCH_{name}": value for name, value in wrong.items()}
+    async with _operator(sim, **variables, BACKUPJOBWATCH_LOG_FORMAT=log_format) as process:
+        (line,) = await _lines_of(process)
+    assert process.returncode == 2
+    assert json.loads(line)["level"] == "CRITICAL"
+    assert all(f"{variable}: " in json.loads(line)["message"] for variable in variables)
 
 
 @contextlib.asynccontextmanager

@@ -228,6 +228,7 @@ def test_runs_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert __version__ in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("logging_restored")
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_wrong_settings_are_told(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong setting ends every command that needs settings with code 2, and what to write."""

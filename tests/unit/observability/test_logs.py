@@ -164,6 +164,7 @@ def log_wrong_arguments(logger: logging.Logger) -> None:
 @pytest.mark.parametrize("library", ["backupjobwatch", "kopf.objects", "azure.core"])
 def test_messages_that_cannot_be_printed(
     capsys: pytest.CaptureFixture[str],
+    *,
     log: Callable[[logging.Logger], None],
     message: str,
     log_format: str,
