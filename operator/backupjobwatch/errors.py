@@ -93,13 +93,23 @@ class AzureError(BackupJobWatchError):
         return error
 
     @property
+    def is_from_request(self) -> bool:
+        """Whether a request was sent for this attempt. Otherwise ``lastPollTime`` stays."""
+        return not self.repeated
+
+    @property
     def final_reason(self) -> str:
         """The reason of a watch that failed because grace was over."""
         return self.reason
 
 
 class NoRequest(AzureError):
-    """No request was sent to Azure, so ``lastPollTime`` stays. Raise a subclass, which says why."""
+    """No request was sent to Azure. Raise a subclass, which says why."""
+
+    @property
+    def is_from_request(self) -> bool:
+        """Never: nothing was sent."""
+        return False
 
 
 class PollDeferred(NoRequest):

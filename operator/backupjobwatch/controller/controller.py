@@ -16,8 +16,9 @@ from backupjobwatch.controller.heartbeat import Heartbeats
 from backupjobwatch.controller.job_index import JobIndex
 from backupjobwatch.controller.watch_state import WatchState
 from backupjobwatch.controller.work import Work
+from backupjobwatch.domain.jobs.observations import is_from_request
 from backupjobwatch.domain.status.transitions import describe, events_to_replay
-from backupjobwatch.errors import NoRequest, PollDeferred
+from backupjobwatch.errors import PollDeferred
 from backupjobwatch.observability.logs import watch_fields
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ class Controller:
             self._note_poll(state, result, due)
             state.polled = watch.generation
             # Without a write no reader can see what was learned. Without a request nothing was learned.
-            if result.failure is None and not isinstance(result.observation, NoRequest):
+            if result.failure is None and is_from_request(result.observation):
                 state.asked = now
         if result.failure is not None:
             _log.warning("%s: the status was not written: %s", whose, result.failure, extra=watch_fields(watch))

@@ -57,5 +57,10 @@ class JobSet:
         return len(self.jobs) + len(self.not_started)
 
 
+def is_from_request(observation: Observation) -> bool:
+    """Tell whether a request was sent for *observation*."""
+    return not isinstance(observation, AzureError) or observation.is_from_request
+
+
 Sighting = Job | JobSet | Waiting | OperationFailure
 Observation = Sighting | AzureError

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.domain.jobs.job import Job
-from backupjobwatch.domain.jobs.observations import MAX_JOBS, JobSet, Observation, OperationFailure, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.observations import (
+    MAX_JOBS,
+    JobSet,
+    Observation,
+    OperationFailure,
+    PinnedJob,
+    Waiting,
+    is_from_request,
+)
 from backupjobwatch.domain.jobs.payloads import TEXT
 from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import format_time
@@ -14,7 +22,7 @@ from backupjobwatch.domain.status.mirroring import MIRRORED, mirror_errors, mirr
 from backupjobwatch.domain.status.notifications import next_notifications
 from backupjobwatch.domain.status.truncation import truncate_status
 from backupjobwatch.domain.status.verdict import FAILED, PENDING, SUCCEEDED, Verdict, deciding_job, judge
-from backupjobwatch.errors import AzureError, InvalidSpec, NoRequest, PollDeferred
+from backupjobwatch.errors import AzureError, InvalidSpec, PollDeferred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -80,7 +88,7 @@ def _write(
     watch: Watch, verdict: Verdict, observation: Observation | None, pinned: Sequence[PinnedJob], now: datetime
 ) -> dict[str, Any]:
     previous = watch.status_for_target
-    polled = observation is not None and not isinstance(observation, NoRequest)
+    polled = observation is not None and is_from_request(observation)
     note = ""
     mirrored: Mapping[str, Any] = {name: previous.get(name) for name in MIRRORED}
     job = deciding_job(observation) if isinstance(observation, JobSet) else observation

@@ -177,6 +177,15 @@ def test_without_a_request_the_poll_time_stays(kind: type[errors.AzureError]) ->
     assert "lastPollTime" not in settle(watch_body(), kind("m"), NOW)["status"]
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not errors.PollDeferred])
+def test_a_repeated_error_is_no_request(kind: type[errors.AzureError]) -> None:
+    """An error that several attempts share moves lastPollTime only for the attempt that sent the request."""
+    before = settle(watch_body(), running_job(), NOW)
+    status = settle(before, kind("m").repeat(), LATER)["status"]
+
+    assert status["lastPollTime"] == format_time(NOW)
+
+
 @pytest.mark.parametrize("fields", [{"suspend": True}, {"activeDeadlineSeconds": 1}], ids=["suspended", "deadline"])
 def test_what_is_decided_without_a_request(fields: dict[str, Any]) -> None:
     """Neither suspension nor the deadline of a deferred watch is news of Azure."""
