@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from urllib.parse import quote, urlencode
-from weakref import WeakKeyDictionary
 
 from backupjobwatch import __version__
+from backupjobwatch.arm.pauses import Pauses
 from backupjobwatch.arm.responses import (
     Answer,
     next_path,
@@ -82,8 +82,7 @@ class ArmClient:
             VaultKind.BACKUP_VAULT: {"api-version": settings.azure_data_protection_api_version},
         }
         self._transport = Transport(settings, ca_file=ca_file)
-        self._pauses: WeakKeyDictionary[TokenSource, dict[str, float]] = WeakKeyDictionary()
-        """When Azure accepts requests again, by identity and subscription."""
+        self._pauses = Pauses()
         self._threads = ThreadPoolExecutor(settings.azure_connections, thread_name_prefix="azure")
 
     async def get_job(self, tokens: TokenSource, job_id: JobId) -> Reading[Job]:
@@ -176,15 +175,14 @@ class ArmClient:
 
     def _await_pause(self, tokens: TokenSource, path: str) -> None:
         """Refuse a request during a pause that began after the caller was admitted, such as a retry or a next page."""
-        left = self._pauses.get(tokens, {}).get(_subscription(path), 0.0) - self._clock()
-        if left > 0:
+        if left := self._pauses.left(tokens, _subscription(path), now=self._clock()):
             wait = timedelta(seconds=left)
             raise Throttled("Azure refuses requests until its Retry-After is over.", retry_after=wait)
 
     def _note_pause(self, tokens: TokenSource, path: str, answer: Answer) -> None:
         if wait := pause_after(answer, now=datetime.now(UTC)):
             until = self._clock() + wait.total_seconds()
-            self._pauses.setdefault(tokens, {})[_subscription(path)] = until
+            self._pauses.extend(tokens, _subscription(path), until=until)
 
     def _token(self, tokens: TokenSource, *, claims: str | None = None, renewed: bool = False) -> str:
         started = time.monotonic()

@@ -107,6 +107,27 @@ class BusyEntra(RenewedTokens):
         return super().get(claims=claims, renewed=renewed)
 
 
+async def test_a_shorter_pause_does_not_end_a_longer_one(
+    open_client: OpenClient, sim: AzureSimulator, job_id: JobId
+) -> None:
+    """Two requests are throttled before the new token is there, the second for a shorter time: the longer one counts."""
+    loop = asyncio.get_running_loop()
+    sim.tokens.add(FRESH_TOKEN, "demo-principal")
+    sim.faults.add(Fault.claims_challenge(), times=1)
+
+    def throttle() -> None:
+        for retry_after in (600, 1):
+            sim.faults.add(Fault.throttled(retry_after=retry_after), times=1)
+            with pytest.raises(Throttled):
+                asyncio.run_coroutine_threadsafe(client.get_job(job_id), loop).result(30)
+
+    client = open_client(tokens=BusyEntra(TOKEN, FRESH_TOKEN, meanwhile=throttle))
+    with pytest.raises(Throttled) as caught:
+        await client.get_job(job_id)
+    assert caught.value.retry_after is not None
+    assert caught.value.retry_after.total_seconds() > 300
+
+
 async def test_a_retry_heeds_a_pause(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
     """401 with claims, and a 429 to another request before the new token is there: the retry is not sent."""
     loop = asyncio.get_running_loop()
