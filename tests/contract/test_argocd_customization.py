@@ -118,7 +118,8 @@ def test_shut_when_in_doubt(where: dict[str, Any], status: str) -> None:
 
 
 HOOK: Final = argo_cd.HOOK_FINALIZER
-DELETED: Final = "2026-01-01T00:00:00Z"
+DELETED: Final = "2026-12-01T00:00:00Z"
+"""A time after the completion of the examples."""
 
 
 @pytest.mark.parametrize(
@@ -132,9 +133,13 @@ DELETED: Final = "2026-01-01T00:00:00Z"
         ("healthy", {"generation": 2, "finalizers": ["example.com/mine"]}, "Progressing"),
         ("healthy", {"generation": 2, "finalizers": []}, "Progressing"),
         ("healthy", {"generation": 2, "finalizers": None}, "Progressing"),
+        # The operator has seen the generation of the deletion.
+        ("healthy", {"generation": 1, "finalizers": [HOOK]}, "Healthy"),
+        ("degraded_job_failed", {"generation": 1, "finalizers": [HOOK]}, "Degraded"),
+        ("progressing_running", {"generation": 1, "finalizers": [HOOK]}, "Progressing"),
         # An edit that the operator has not seen, and generations that no API server writes.
         ("healthy", {"generation": 3, "finalizers": [HOOK]}, "Progressing"),
-        ("healthy", {"generation": 1, "finalizers": [HOOK]}, "Progressing"),
+        ("healthy", {"generation": 0, "finalizers": [HOOK]}, "Progressing"),
         ("healthy", {"generation": None, "finalizers": [HOOK]}, "Progressing"),
         # No verdict.
         ("progressing_running", {"generation": 2, "finalizers": [HOOK]}, "Progressing"),
@@ -152,6 +157,27 @@ def test_deleted_hook(file: str, metadata: dict[str, Any], status: str) -> None:
     assert health is not None
     assert health.status == status
     assert status != "Progressing" or health.message.startswith(("Pending deletion", "Waiting", "Azure"))
+
+
+@pytest.mark.parametrize(
+    ("generation", "completed", "status"),
+    [
+        (2, "2026-11-30T23:59:59Z", "Healthy"),
+        (2, DELETED, "Healthy"),
+        (1, "2026-12-01T00:00:01Z", "Healthy"),
+        # The status is of the deletion's generation, and an edit followed that the operator has not seen.
+        (2, "2026-12-01T00:00:01Z", "Progressing"),
+        (2, None, "Progressing"),
+    ],
+)
+def test_hook_that_finished_near_its_deletion(generation: int, completed: str | None, status: str) -> None:
+    """A status of the generation before is accepted only if the watch finished before its deletion."""
+    body = example("testdata/healthy.yaml")
+    body["metadata"] |= {"generation": generation, "finalizers": [HOOK], "deletionTimestamp": DELETED}
+    body["status"]["completionTime"] = completed
+    health = argo_cd.health(HEALTH_SCRIPT, body)
+    assert health is not None
+    assert health.status == status
 
 
 def test_normalizer_case() -> None:

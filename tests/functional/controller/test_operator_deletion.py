@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.builders import JOB_NAME, job_payload, running_payload
+from tests.support.gates import argo_cd
+from tests.support.gates.verdicts import judge
 from tests.support.kubernetes import EVENT_POSTS, NAME, STATUS_WRITES
 
 if TYPE_CHECKING:
@@ -70,6 +72,23 @@ async def test_a_watch_that_waits_for_a_finalizer_is_left_alone(
         await asyncio.sleep(0.05)
     await operator.advance_until(lambda: len(api.traffic.matching("^GET .*backupjobwatches$")) > 3)
     assert (len(sim.requests), len(api.writes())) == (asked, 1)
+
+
+@pytest.mark.usefixtures("operator")
+@pytest.mark.parametrize(("job_status", "health"), [("Completed", "Healthy"), ("Failed", "Degraded")])
+async def test_a_hook_that_finishes_while_it_is_deleted(
+    api: KubernetesApi, vault: Vault, job_status: str, health: str
+) -> None:
+    """The verdict that the operator writes after the deletion of a hook ends the sync of Argo CD."""
+    job_id = vault.set_job(JOB_NAME, job_payload(status=job_status))
+    with api.traffic.hold(STATUS_WRITES) as hold:
+        api.create({"jobResourceId": job_id}, finalizers=[argo_cd.HOOK_FINALIZER])
+        await hold.arrived()
+        api.delete()
+    await api.until(lambda: api.get()["status"].get("phase") in {"Succeeded", "Failed"}, within=30)
+    watch = api.get()
+    assert watch["status"]["observedGeneration"] == watch["metadata"]["generation"] == 2
+    assert judge(watch)["Argo CD"] == health
 
 
 async def test_an_object_of_the_same_name_is_another_object(

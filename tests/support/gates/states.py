@@ -64,7 +64,7 @@ def deleted(body: Body) -> dict[str, Any]:
     after = copy.deepcopy(dict(body))
     after["metadata"] |= {
         "generation": after["metadata"]["generation"] + 1,
-        "deletionTimestamp": after["metadata"]["creationTimestamp"],
+        "deletionTimestamp": after["status"].get("completionTime", after["metadata"]["creationTimestamp"]),
         "deletionGracePeriodSeconds": 0,
         "finalizers": [FINALIZER],
     }

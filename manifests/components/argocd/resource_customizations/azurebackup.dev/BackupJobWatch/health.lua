@@ -27,8 +27,12 @@ if obj.metadata.deletionTimestamp ~= nil then
   if not held_as_hook or generation == nil or finished == nil or finished.status ~= "True" then
     return hs
   end
-  -- A deletion increments the generation, and the operator writes no status after it.
-  generation = generation - 1
+  -- A deletion increments the generation. If the watch had finished by then, its status is of the generation before. If a
+  -- request to Azure was under way, the operator writes its result with the generation of the deletion.
+  local observed, completed = obj.status.observedGeneration, obj.status.completionTime
+  if observed ~= generation and completed ~= nil and completed <= obj.metadata.deletionTimestamp then
+    generation = generation - 1
+  end
 end
 
 -- The status of an earlier generation says nothing about this one.
