@@ -63,21 +63,21 @@ def find_latest(jobs: Iterable[Job], latest: LatestJob, *, created: datetime) ->
     """Return the job that *latest* identifies, if it is among *jobs*. The list's filter is not relied on."""
     after = latest.started_after or created
     matches = _matches(jobs, latest)
-    containers = _containers(matches)
-    if latest.container is None and len(containers) > 1:
-        return Waiting(
-            reason="AmbiguousItem",
-            message=f"Several containers or hosts have an item {latest.item}. Set spec.latest.container to one of: "
-            f"{', '.join(sorted(name or '(none)' for name in containers.values()))}.",
-        )
     candidates = [match for match in matches if match.runs and match.started > after and is_guid(match.job.name or "")]
     if latest.container is not None and latest.is_backup:
         # A database runs one backup of a type at a time. So an earlier job that still runs has another host or type.
         candidates = [match for match in candidates if not match.is_provisional] or candidates
-    if not candidates:
+    first = min(candidates, key=lambda match: (match.started, match.job.name or ""), default=None)
+    containers = _containers(matches, first)
+    if latest.container is None and len(containers) > 1:
+        return Waiting(
+            reason="AmbiguousItem",
+            message=f"Several containers or hosts have an item {latest.item}. Set spec.latest.container to one of: "
+            f"{', '.join(sorted(filter(None, containers.values())))}.",
+        )
+    if first is None:
         message = f"No {latest.operation} of {latest.item} has started after {format_time(after)} yet."
         return Waiting(reason="WaitingForJob", message=message, searched=True)
-    first = min(candidates, key=lambda match: (match.started, match.job.name or ""))
     if not _is_certain(first, matches, latest):
         return Waiting(
             reason="WaitingForJob",
@@ -120,12 +120,17 @@ def _match(job: Job, started: datetime, latest: LatestJob) -> _Match | None:
     )
 
 
-def _containers(matches: Iterable[_Match]) -> Mapping[str, str]:
-    """Return the containers and hosts that have the item, by their names in lowercase. The name "" stands for none."""
+def _containers(matches: Iterable[_Match], first: _Match | None) -> Mapping[str, str]:
+    """Return the containers and hosts that have the item, by their names in lowercase. The name "" stands for none.
+
+    A workload job that ended without a host may belong to any. It counts only if *first* is that job, or ran meanwhile.
+    """
     return {
         fold_case(match.container or ""): match.container or ""
         for match in matches
-        if not match.has_no_host_yet and (match.runs or (match.is_workload and match.container is not None))
+        if (match.is_workload and match.container is not None)
+        or (match.runs and not match.is_workload)
+        or (match.runs and match.job.ended and first is not None and (match is first or match.overlaps(first)))
     }
 
 

@@ -57,6 +57,7 @@ WEEKS_AGO = ended(FOUR, "02-15T02:00", "02-15T02:10")
 OTHER_HOST = ended(THREE, "02-12T02:00", "02-12T02:10", "msdb [sql-2]")
 LOG = ended(THREE, "02-12T02:00", "02-12T02:10", operation="Backup (Log)")
 NO_HOST = ended(THREE, "02-12T02:00", "02-12T02:10", "msdb", "ConfigureBackup")
+NO_HOST_FULL = ended(THREE, "02-13T02:00", "02-13T02:10", "msdb")
 
 ANY_CONTAINER = [
     ("ended", [ended(ONE, "02:00", "02:10")], ONE),
@@ -74,6 +75,15 @@ ANY_CONTAINER = [
     ("ended, two hosts in the history", [ended(ONE, "02:00", "02:10"), OTHER_HOST], "AmbiguousItem"),
     ("a restore elsewhere", [ended(ONE, "02:00", "02:10"), ended(TWO, "02:00", "02:10", "msdb [h2]", "Restore (Full)")], "AmbiguousItem"),
     ("ended without a host", [ended(ONE, "02:00", "02:10", "msdb", "Backup (Full)")], ONE),
+    ("ended, an ended job without a host in the history", [ended(ONE, "02:00", "02:10"), NO_HOST_FULL], ONE),
+    ("ended, a later job without a host", [ended(ONE, "02:00", "02:10"), ended(TWO, "03:00", "03:10", "msdb")], ONE),
+    ("ended, a job without a host meanwhile", [ended(ONE, "02:00", "02:10"), ended(TWO, "02:05", "02:15", "msdb")], "AmbiguousItem"),
+    ("ended without a host, one host in the history", [ended(ONE, "02:00", "02:10", "msdb"), WEEKS_AGO], "AmbiguousItem"),
+    ("ended at once without a host", [ended(ONE, "02:00", "02:00", "msdb"), WEEKS_AGO], "AmbiguousItem"),
+    ("ended without a host, then with one", [ended(ONE, "02:00", "02:10", "msdb"), ended(TWO, "03:00", "03:10")], "AmbiguousItem"),
+    ("only history, one without a host", [WEEKS_AGO, NO_HOST_FULL], "WaitingForJob"),
+    ("running, a full backup without a host", [running(ONE, "02:00"), WEEKS_AGO, NO_HOST_FULL], "WaitingForJob"),
+    ("two hosts and a job without", [ended(ONE, "02:00", "02:10"), OTHER_HOST, NO_HOST_FULL], "AmbiguousItem"),
     ("running with a host and a type", [running(ONE, "02:00", "msdb [sql-1]", "Backup (Full)")], ONE),
     ("running with a host", [running(ONE, "02:00", "msdb [sql-1]")], "WaitingForJob"),
     ("running with a host, with a history", [running(ONE, "02:00", "msdb [sql-1]"), WEEKS_AGO], ONE),
@@ -90,6 +100,14 @@ def test_any_container(jobs: list[Job], found: str) -> None:
     """Without a container the job resolves only if no job of another host can be meant."""
     assert find(*jobs) == found
     assert find(*reversed(jobs)) == found
+
+
+def test_only_containers_are_choices() -> None:
+    """The message names only what spec.latest.container can select."""
+    without = find_latest([ended(ONE, "02:00", "02:10", "msdb"), WEEKS_AGO], latest(), created=AFTER)
+
+    assert isinstance(without, Waiting)
+    assert without.message.endswith("Set spec.latest.container to one of: sql-1.")
 
 
 ONE_CONTAINER = [
