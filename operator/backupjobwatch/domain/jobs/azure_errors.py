@@ -7,6 +7,7 @@ https://github.com/microsoft/api-guidelines/blob/vNext/azure/Guidelines.md#handl
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -60,15 +61,26 @@ def read_error(read: Reader, error: Mapping[str, Any]) -> JobError:
     message = fields.get("message")
     if isinstance(message, Mapping):
         message = _lowercase(message).get("value")
+    code = read.word(fields.get("code")) or read.word(fields.get("errorcode"))
+    text = read_message(read, message)
     return JobError(
-        code=read.word(fields.get("code")) or read.word(fields.get("errorcode")),
+        code=code,
         title=None,
-        message=read.word(message, TEXT),
+        message=text and text.removeprefix(f"{code}: "),
         recommendations=read.recommendations(fields.get("recommendedaction") or fields.get("recommendations")),
         target=read.word(fields.get("target")),
         cause=read.word(" < ".join(_causes(read, fields.get("innererror"))), TEXT),
         retryable=boolean(fields.get("isretryable")),
     )
+
+
+def read_message(read: Reader, value: object) -> str | None:
+    """Read a text. If it is a JSON object, read the error in it, for JSON is hard to read in a status."""
+    payload = _embedded(value)
+    if payload is None:
+        return read.word(value, TEXT)
+    errors = read_error_body(payload)
+    return read.word(describe(errors[0]), TEXT) if errors else None
 
 
 def describe(error: JobError, *, details: str | None = None) -> str:
@@ -102,6 +114,17 @@ def _causes(read: Reader, value: object) -> Iterator[str]:
         if text:
             yield text
         value = inner.get("embeddedinnererror") or inner.get("innererror")
+
+
+def _embedded(text: object) -> Mapping[str, Any] | None:
+    """Return the JSON object that *text* is; None if it is any other text."""
+    if not isinstance(text, str) or not text.lstrip().startswith("{"):
+        return None
+    try:
+        payload: Mapping[str, Any] = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return payload
 
 
 def _lowercase(fields: Mapping[str, Any]) -> dict[str, Any]:

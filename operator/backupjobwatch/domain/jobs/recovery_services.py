@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backupjobwatch.domain.jobs.azure_errors import read_message
 from backupjobwatch.domain.jobs.durations import parse_duration
 from backupjobwatch.domain.jobs.job import (
     MAX_ERRORS,
@@ -69,7 +70,7 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
         user_triggered=boolean(properties.get("isUserTriggered")),
         progress_percent=percent(extended.get("progressPercentage")),
         estimated_remaining=read.remaining(extended.get("estimatedRemainingDuration")),
-        dynamic_error_message=read.word(extended.get("dynamicErrorMessage"), TEXT),
+        dynamic_error_message=read_message(read, extended.get("dynamicErrorMessage")),
         tasks=read.first(MAX_TASKS, "tasks", tasks),
         properties=dict(read.first(MAX_PROPERTIES, "properties", read.properties(extended.get("propertyBag")))),
         errors=read.first(MAX_ERRORS, "errors", errors),
@@ -105,7 +106,7 @@ def _errors(read: Reader, value: object) -> Iterator[JobError]:
         error = JobError(
             code=None if code == "0" else code,  # "no code": seen beside nothing but nulls
             title=read.word(item.get("errorTitle")),
-            message=read.word(item.get("errorString"), TEXT),
+            message=read_message(read, item.get("errorString")),
             recommendations=read.recommendations(item.get("recommendations")),
             cause=read.word(item.get("additionalDetails"), TEXT),  # workload jobs, since 2023-02-01
         )

@@ -19,12 +19,12 @@ _HARMLESS = frozenset({"linkid", "clcid", "view", "tabs", "ocid"})
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _INTERNAL = re.compile(
     # WCF endpoints. No other product uses these schemes.
-    r"\bnet\.(?:tcp|pipe|msmq)://[^\s\"'<>,;)\]]+"
+    r"(?<![0-9a-z])net\.(?:tcp|pipe|msmq)://[^\s\"'<>,;)\]]+"
     # RFC 1918, shared address space (RFC 6598), loopback and link-local, each with its port.
-    rf"|(?<![\w.])(?:(?:10|127)(?:\.{_OCTET}){{3}}|(?:192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01])"
-    rf"|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7]))(?:\.{_OCTET}){{2}})(?!\w|\.\d)(?::\d{{1,5}}\b)?"
+    rf"|(?<![\d.])(?:(?:10|127)(?:\.{_OCTET}){{3}}|(?:192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01])"
+    rf"|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7]))(?:\.{_OCTET}){{2}})(?!\d|\.\d)(?::\d{{1,5}}\b)?"
     # IPv6 loopback, unique local and link-local addresses.
-    r"|(?<![\w:])(?:(?:f[cd][0-9a-f]{2}|fe[89ab][0-9a-f]):[0-9a-f:]*[0-9a-f:](?:%\w+)?|::1)(?![\w:])",
+    r"|(?<![0-9a-z:])(?:(?:f[cd][0-9a-f]{2}|fe[89ab][0-9a-f]):[0-9a-f:]*[0-9a-f:](?:%\w+)?|::1)(?![0-9a-z:])",
     re.IGNORECASE,
 )
 _DOTS, _COLONS = 3, 7

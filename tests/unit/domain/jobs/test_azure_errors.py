@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from backupjobwatch.domain.jobs import data_protection, recovery_services
 from backupjobwatch.domain.jobs.azure_errors import describe, read_error_body, read_errors
 from backupjobwatch.domain.jobs.job import MAX_ERRORS
 from backupjobwatch.domain.jobs.observations import OperationFailure
@@ -49,6 +51,38 @@ INFO = {
 def test_text(body: dict[str, Any], text: str) -> None:
     """Each form gives code, text and the first recommendation, without internal addresses."""
     assert describe(read_error_body(body)[0]) == text
+
+
+_EMBEDDED = json.dumps({"ErrorCode": "Y", "Message": {"Value": "No answer from 10.0.0.1."}, "Values": ["net.tcp://a"]})
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (_EMBEDDED, "Y: No answer from [internal address]."),
+        (f" {_EMBEDDED}\r\n", "Y: No answer from [internal address]."),
+        (json.dumps({"error": {"code": "Y", "message": "M."}}), "Y: M."),
+        (json.dumps({"code": "C", "message": "M."}), "M."),
+        (json.dumps({"code": "Y", "message": _EMBEDDED}), "Y: No answer from [internal address]."),
+        (json.dumps({"host": "10.0.0.1"}), None),
+        ('{"code": "Y", "mess', '{"code": "Y", "mess'),
+        ("{0} failed", "{0} failed"),
+        ("{" * 9, "{" * 9),
+        ('"text"', '"text"'),
+    ],
+)
+def test_json_in_a_message(message: str, text: str | None) -> None:
+    """A message that is a JSON object is read as an error in HTTP answers and in jobs of both kinds of vault."""
+    error = {"code": "C", "message": message}
+    details = {"properties": {"errorDetails": [{**error, "errorCode": "C", "errorString": message}]}}
+    found = (
+        read_error_body({"error": error}),
+        data_protection.parse_job(details).errors,
+        recovery_services.parse_job(details).errors,
+    )
+
+    described = {(each.message or "").removeprefix("C: ") or None for errors in found for each in errors}
+    assert described == {text}
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,12 @@ def test_clean_twice() -> None:
         ("(172.16.0.1),(172.31.255.255)", "([internal address]),([internal address])"),
         ("192.168.1.1, 169.254.169.254, 127.0.0.1, 100.64.0.9", ", ".join(["[internal address]"] * 4)),
         ("fd00::12 and fe80::1%eth0 and ::1", "[internal address] and [internal address] and [internal address]"),
+        (
+            "ip_10.1.2.3 v10.1.2.3 host10.1.2.3:443",
+            "ip_[internal address] v[internal address] host[internal address]",
+        ),
+        ("ip_fd00::12 at_net.tcp://pod01/x", "ip_[internal address] at_[internal address]"),
+        ("10.1.2.3ms, 10.1.2.3_b", "[internal address]ms, [internal address]_b"),
         ("[fd12:3456:789a:1:2:3:4:5]:443", "[[internal address]]:443"),
     ],
 )
@@ -194,7 +200,7 @@ def test_internal_addresses(text: str, redacted: str) -> None:
     [
         "20.40.60.80 168.63.129.16 172.15.0.1 172.32.0.1 192.169.0.1 100.128.0.1 100.63.0.1 11.0.0.1",
         "Windows 10.0.17763.1 and 10.0.20348",
-        "v10.2.0.1 and 1.10.2.0.1 and 10.2.0.1.5",
+        "1.10.2.0.1 and 10.2.0.1.5 and 10.2.0.1234",
         "2026-03-04T01:00:00.1234567Z",
         "fc:aa:15:00:00:01:22 fd00 f00d:: 2001:db8::1 C::1D",
         "d0d00001-5e1f-4000-8000-000000000001",
