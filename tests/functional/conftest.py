@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -31,7 +32,6 @@ from tests.support.kubernetes_gitops import PATCHES
 from tests.support.operator import MovableLoop, Operator, azure_threads, free_port, running_operator
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
@@ -102,12 +102,17 @@ def client(open_client: OpenClient) -> BoundClient:
 
 @pytest.fixture
 def open_poller(sim: AzureSimulator) -> Iterator[OpenPoller]:
-    """Make a poller of the simulator, where the two identities of ``polling`` are known."""
+    """Make a poller of the simulator, which knows the two identities of ``polling``. The test's clock stands still."""
     sim.tokens.add(TOKEN_A, "principal-a")
     sim.tokens.add(TOKEN_B, "principal-b")
     clients: list[ArmClient] = []
+    loops: list[MovableLoop] = []
 
     def open_poller(**options: Any) -> Poller:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, MovableLoop)
+        loop.freeze()
+        loops.append(loop)
         settings = Settings(azure_endpoint=sim.url, development=True, **options)
         clients.append(ArmClient(settings, Metrics()))
         return Poller(settings, clients[-1], Metrics())
@@ -115,6 +120,8 @@ def open_poller(sim: AzureSimulator) -> Iterator[OpenPoller]:
     yield open_poller
     for client in clients:
         client.close()
+    for loop in loops:  # the simulator's end has time-outs of its own
+        loop.thaw()
 
 
 @pytest.fixture

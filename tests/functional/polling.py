@@ -37,6 +37,12 @@ def pass_time(seconds: float) -> None:
     loop._advance(seconds)
 
 
+async def turns(count: int = 50) -> None:
+    """Let tasks that are ready run; no time passes."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 def job_ids(vault: Vault, count: int) -> list[JobId]:
     """Have so many jobs in progress."""
     names = [f"00000000-0000-4000-8000-{number:012}" for number in range(count)]

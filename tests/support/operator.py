@@ -30,10 +30,19 @@ class MovableLoop(asyncio.SelectorEventLoop):
     """
 
     _ahead = 0.0
+    _frozen: float | None = None
 
     def time(self) -> float:
         """Return the loop's clock."""
-        return super().time() + self._ahead
+        return (super().time() if self._frozen is None else self._frozen) + self._ahead
+
+    def freeze(self) -> None:
+        """Let the clock move only when a test moves it, however busy the machine is. Timers wait for that too."""
+        self._frozen = super().time()
+
+    def thaw(self) -> None:
+        """Let the clock go on by itself again."""
+        self._frozen = None
 
     def advance(self, seconds: float) -> None:
         """Move the clock; from any thread."""

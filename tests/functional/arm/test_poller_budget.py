@@ -32,6 +32,7 @@ from tests.functional.polling import (
     job_ids,
     operation,
     pass_time,
+    turns,
     window,
 )
 
@@ -63,7 +64,7 @@ async def test_one_flight_for_all_who_ask_for_a_thing(open_poller: OpenPoller, s
         await hold.arrived()
         asked[0].cancel()
         asked[2].cancel()
-        await asyncio.sleep(0.02)
+        await turns()
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert [isinstance(answer, asyncio.CancelledError) for answer in answers] == [True, False, True, False]
     assert answers[1] == answers[3]

@@ -23,6 +23,7 @@ from tests.functional.polling import (
     ask_all,
     job_ids,
     pass_time,
+    turns,
 )
 from tests.support.azure import SUBSCRIPTION_ID, VAULT
 from tests.support.builders import job_payload
@@ -60,7 +61,7 @@ async def test_a_crowd_that_asks_at_once_lists_once(open_poller: OpenPoller, sim
         await hold.arrived()
         asked[0].cancel()  # the one that has sent for it
         asked[7].cancel()
-        await asyncio.sleep(0.05)
+        await turns()
         assert len(sim.requests) == 1
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert [number for number, answer in enumerate(answers) if isinstance(answer, BaseException)] == [0, 7]
@@ -106,12 +107,12 @@ async def test_one_list_at_a_time(
     with sim.hold(LIST) as hold:
         asked = [asyncio.create_task(ask(poller, job_id)) for job_id in jobs]
         await hold.arrived()
-        await asyncio.sleep(0.02)
+        await turns()
     while poller._flights._flights:  # noqa: ASYNC110 -- nothing tells it
         await asyncio.sleep(0)
     pass_time(11)  # the list has landed, and none of those who waited has had a turn
     await asyncio.gather(*asked, return_exceptions=True)
-    await asyncio.sleep(0.02)
+    await turns()
     assert "Exception in callback" not in caplog.text
     assert len(sim.requests_to(LIST)) == 2
 
@@ -283,7 +284,7 @@ async def test_a_crowd_that_comes_while_a_list_is_read(
         await ask_others(300)  # no crowd any more
         await ask_others(61)
         second = asyncio.create_task(ask(poller, jobs[4]))
-        await asyncio.sleep(0.05)
+        await turns()
     assert (await first).name == jobs[0].name
     assert (await second).name == jobs[4].name
     assert len(sim.requests_to(f"{VAULT}/backupJobs$")) == 1

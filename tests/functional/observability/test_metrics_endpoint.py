@@ -11,6 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from backupjobwatch import __version__
 from backupjobwatch.constants import REQUESTED_AT
+from backupjobwatch.errors import SettingsError
 from backupjobwatch.observability.metrics import catalogue
 from demo.simulator import AzureSimulator, Fault
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
@@ -75,8 +76,8 @@ async def test_the_sweep_is_told(start: StartOperator) -> None:
 
 
 async def test_no_way_to_listen_is_an_end(start: StartOperator, operator: Operator) -> None:
-    """A port that is taken ends the operator, rather than have it run unseen."""
-    with pytest.raises(OSError, match=r"(?i)address already in use"):
+    """A port that is taken ends the operator: it must not run without metrics."""
+    with pytest.raises(SettingsError, match=r"BACKUPJOBWATCH_METRICS_PORT: port \d+ is not available"):
         async with start(metrics_port=operator.settings.metrics_port, watching=False):
             await asyncio.sleep(0.5)
 
