@@ -232,6 +232,35 @@ def test_upgrade_from_an_old_overlay(kubectl: Kubectl, folder: Path) -> None:
     assert watches(kubectl) == KEPT
 
 
+@pytest.mark.parametrize("install", ["create", "apply --server-side --field-manager=kustomize-controller"])
+def test_upgrade_of_a_crd_of_another_field_manager(kubectl: Kubectl, folder: Path, install: str) -> None:
+    """The documented commands take over the CRD, remove its categories, and keep the watches."""
+    path = folder / "crds" / "backupjobwatches.azurebackup.dev.yaml"
+    new = path.read_text("utf-8")
+    old = yaml.safe_load(new)
+    del old["metadata"]["annotations"]
+    old["spec"]["names"]["categories"] = ["azure", "backup"]
+    old["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"] = "An older version."
+    path.write_text(yaml.safe_dump(old), "utf-8")
+    run(kubectl, folder, f"kubectl {install} -f crds/{path.name}")
+    watch(kubectl)
+    path.write_text(new, "utf-8")
+    usual = ("apply", "--server-side", "-k", str(folder / "crds"))
+    refused = kubectl(*usual, ok=False)
+    assert (refused.returncode, "conflict" in refused.stderr) == (1, True)
+    check = block(UPGRADING, "jsonpath='{.spec.names.categories}'")
+    assert run(kubectl, folder, check) == '["azure","backup"]'
+    take_over = block(UPGRADING, "--force-conflicts -k crds")
+    run(kubectl, folder, take_over.splitlines()[0])
+    assert run(kubectl, folder, check) == '["azure","backup"]'
+    run(kubectl, folder, take_over.splitlines()[1])
+    assert run(kubectl, folder, check) == ""
+    schema = json.loads(kubectl("get", CRD, "-o", "json").stdout)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert schema["description"] != "An older version."
+    kubectl(*usual)
+    assert watches(kubectl) == KEPT
+
+
 def test_kustomization_for_gitops_tools(folder: Path) -> None:
     """The kustomization for Flux and Argo CD has the CRD, with what turns off pruning."""
     (text,) = (each for each in markdown.blocks(UPGRADING, "yaml") if "resources: [crds," in each)
