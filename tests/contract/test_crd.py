@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any, get_args, get_type_hints
 
 import pytest
@@ -251,7 +252,7 @@ def test_reasons() -> None:
     """Every reason in the code is one that the CRD takes."""
     schema = dict(FIELDS)["status.conditions[].reason"]
     kinds = [kind("x") for kind in KINDS]
-    waiting = get_args(get_type_hints(observations.Waiting)["reason"])
+    waiting = get_args(get_type_hints(observations.Waiting, localns={"datetime": datetime})["reason"])
     reasons = {
         *waiting,
         "OperationFailed",

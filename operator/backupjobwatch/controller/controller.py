@@ -258,8 +258,7 @@ class Controller:
         else:
             self._note_poll(state, result, due)
             state.polled = watch.generation
-            # Without a write no reader can see what was learned. Without a request nothing was learned.
-            if result.failure is None and is_from_request(result.observation):
+            if result.failure is None and is_from_request(result.observation):  # else readers learned nothing
                 state.asked = now
         if result.failure is not None:
             _log.warning("%s: the status was not written: %s", whose, result.failure, extra=watch_fields(watch))
