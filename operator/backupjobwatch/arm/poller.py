@@ -36,7 +36,7 @@ _KEPT = 150.0
 
 
 class Poller:
-    """Reads for all watches. Its methods raise AzureError; they answer at once, NotAsked, rather than wait for a turn."""
+    """Reads for all watches. Its methods raise AzureError; they raise PollDeferred rather than wait for a turn."""
 
     def __init__(self, settings: Settings, client: ArmClient, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -61,10 +61,9 @@ class Poller:
         batch_size: int = 1,
         bypass_cache: bool = False,
     ) -> Job:
-        """Return a job, for somebody who asks each *interval*. While many do, it may be an entry of a list.
+        """Return a job for a watch that polls each *interval*. While many watches poll, it may be an entry of a list.
 
-        Where it is one of several that are asked for *together*, it may be an end that was seen before.
-        With *afresh*, it is what Azure says now.
+        With a *batch_size* above 1, it may be an end that was observed before. With *bypass_cache*, it is read from Azure now.
         """
         planner, listing = self._planner_for(credential, job_id.vault), (credential.key, "list", job_id.vault)
         planner.note(job_id, interval=interval.total_seconds(), now=_clock())
@@ -118,7 +117,7 @@ class Poller:
     ) -> tuple[Job, ...]:
         """Return the jobs of a vault's list with a filter, and perhaps other jobs, for a watch with this poll *interval*.
 
-        The list may be up to half an interval old and made for another watch, unless *afresh* is set.
+        The list may be up to half an interval old and made for another watch, unless *bypass_cache* is set.
         """
         planner, window = self._planner_for(credential, vault), (credential.key, "window", vault, filter_)
         listed = self._windows.get(window)

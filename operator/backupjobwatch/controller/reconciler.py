@@ -140,7 +140,7 @@ class Reconciler:
         """Take one step, from *watch* as it was before Azure is asked. What it can't write down, it says.
 
         A status is written again after a *heartbeat*, though it says nothing new. *asked* is when Azure was last asked
-        for it, *settled* what became of notifications since the last step, and *calm* what that one said.
+        for it, *deliveries* what became of notifications since the last step, and *calm* what that one said.
         """
         poll_result = await poll_watch(watch, self._observer, consecutive_failures=consecutive_failures)
         # However long the write waits for its turn: what was seen before the deadline says nothing of what is after it.

@@ -111,11 +111,10 @@ class ReadPlanner:
     def ask(
         self, job_id: JobId, *, interval: float, now: float, batch_size: int = 1, bypass_cache: bool = False
     ) -> Decision | Job:
-        """Decide for somebody who asks about a job each *interval* seconds; a Job is an entry of a list that will do.
+        """Decide how to read a job that is polled each *interval* seconds. A Job is an entry of a list that is fresh enough.
 
-        It will not where somebody has to know *afresh*: nor is anything reserved before such a one.
-        Where it is one of several that are asked for *together*, so is an end that was seen before: the budget may not
-        cover all at one time.
+        With *bypass_cache*, no entry is fresh enough, and no tokens are reserved for other reads. With a *batch_size* above
+        1, an end that was observed before is enough: the budget may not cover the whole batch.
         """
         self.note(job_id, interval=interval, now=now)
         detail = self._details.get(job_id)

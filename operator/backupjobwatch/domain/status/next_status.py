@@ -44,7 +44,7 @@ def next_status(
 ) -> dict[str, Any]:
     """Compute the whole status of *watch* from its snapshot and what Azure said after that.
 
-    *pinned* are the jobs that were found to be this watch's, where the spec does not name one itself; *settled* are the
+    *pinned* are the jobs that were found to be this watch's, where the spec does not name one itself; *deliveries* are the
     outcomes of notifications since the last write.
 
     *consecutive_failures* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).

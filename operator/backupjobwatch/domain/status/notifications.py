@@ -83,7 +83,7 @@ def due(watch: Watch) -> tuple[Notification, ...]:
 
 
 def next_notifications(watch: Watch, deliveries: Iterable[DeliveryResult], *, phase: str) -> list[dict[str, Any]]:
-    """Return ``status.notifications`` of *watch*, which enters *phase* or stays in it, with what was *settled*.
+    """Return ``status.notifications`` of *watch*, which enters *phase* or stays in it, with what was *deliveries*.
 
     Entries are dropped if the spec no longer has them, or if they are of an earlier target. ``Retrying`` entries are also
     dropped if they are no longer due. Outcomes of an earlier target, or of a phase before one that was reported, are ignored.
@@ -102,7 +102,7 @@ def next_notifications(watch: Watch, deliveries: Iterable[DeliveryResult], *, ph
 
 
 def _is_outdated(delivery: DeliveryResult, known: Mapping[str, Any]) -> bool:
-    """Tell whether the entry *known* says more than *settled*, or the same at an earlier time."""
+    """Tell whether the entry *known* says more than *delivery*, or the same at an earlier time."""
     if delivery.phase not in FINISHED_PHASES and known.get("phase") in FINISHED_PHASES:
         return True
     if not delivery.retrying or known.get("id") != delivery.id:
