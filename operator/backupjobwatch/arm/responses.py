@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 DEFAULT_WAIT: Final = timedelta(seconds=30)
 """How long to wait after a 429 that does not say."""
 LONGEST_WAIT: Final = timedelta(hours=1)
-"""The most that a Retry-After is believed. Twenty minutes have been reported."""
+"""The longest Retry-After of Azure or Entra that is honored. Twenty minutes have been reported."""
 
 _KINDS: Final[Mapping[int, type[AzureError]]] = {
     HTTPStatus.UNAUTHORIZED: AuthenticationFailed,

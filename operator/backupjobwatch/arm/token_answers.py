@@ -19,7 +19,7 @@ from azure.core.exceptions import (
 )
 from azure.identity import CredentialUnavailableError
 
-from backupjobwatch.arm.responses import describe_body, parse_json
+from backupjobwatch.arm.responses import LONGEST_WAIT, describe_body, parse_json
 from backupjobwatch.arm.transport import describe_connection_error
 from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import parse_retry_after
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
     from azure.core.pipeline import PipelineRequest, PipelineResponse
 
-LONGEST_WAIT: Final = timedelta(hours=1)
-"""The longest ``Retry-After`` that is honored."""
 _EXCERPT: Final = 400
 _RESULTS: Final = frozenset(("access_token", "token_endpoint", "tenant_discovery_endpoint"))
 """Fields of which Entra's successful responses have at least one: a token, or one of the two discovery documents."""

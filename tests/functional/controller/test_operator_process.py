@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import signal
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-import backupjobwatch
 from backupjobwatch.observability.listener import open_port
 from tests.support.builders import JOB_NAME, job_payload
-from tests.support.canary import TOKEN, hear
+from tests.support.canary import TOKEN
 from tests.support.kubernetes import EVENT_POSTS
-from tests.support.operator import free_port
+from tests.support.operator_command import log_of, running_command
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    import contextlib
 
     from demo.simulator import AzureSimulator, Vault
     from tests.functional.conftest import StartOperator
@@ -39,7 +34,7 @@ async def test_killed_between_the_write_and_its_event(
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
         await hold.arrived()
         process.send_signal(signal.SIGKILL)
-        await _log_of(process)
+        await log_of(process)
     hold.release()
     await asyncio.sleep(0.1)
     assert ((await api.status())["phase"], api.events()) == ("Succeeded", [])
@@ -60,7 +55,7 @@ async def test_a_signal_ends_it_gracefully(
         await asyncio.sleep(0.1)
         process.send_signal(number)
         started = time.monotonic()
-        log = await _log_of(process)
+        log = await log_of(process)
     assert process.returncode == 0, log
     assert time.monotonic() - started < 30
     assert "Traceback" not in log
@@ -69,7 +64,7 @@ async def test_a_signal_ends_it_gracefully(
 async def test_wrong_settings_end_it_at_once() -> None:
     """`backupjobwatch run` with a wrong setting ends with exit code 2, and names the setting."""
     async with _process(None, BACKUPJOBWATCH_HEARTBEAT="soon") as process:
-        log = await _log_of(process)
+        log = await log_of(process)
     assert process.returncode == 2
     assert "BACKUPJOBWATCH_HEARTBEAT: write a duration such as 30s" in log
 
@@ -80,7 +75,7 @@ async def test_a_taken_port_ends_it_with_the_setting(api: KubernetesApi, sim: Az
     with open_port(0) as taken:
         port = taken.getsockname()[1]
         async with _process(sim, **{f"BACKUPJOBWATCH_{setting}": str(port)}) as process:
-            log = await _log_of(process)
+            log = await log_of(process)
     assert process.returncode == 2
     assert f"BACKUPJOBWATCH_{setting}: port {port} is not available" in log
     assert "Traceback" not in log
@@ -89,44 +84,23 @@ async def test_a_taken_port_ends_it_with_the_setting(api: KubernetesApi, sim: Az
 async def test_no_api_server_ends_it_with_the_reason() -> None:
     """`backupjobwatch run` without access to an API server ends with exit code 1, and without a traceback."""
     async with _process(None) as process:
-        log = await _log_of(process)
+        log = await log_of(process)
     assert process.returncode == 1
     assert "no access to a Kubernetes API server" in log
     assert "Traceback" not in log
 
 
-@contextlib.asynccontextmanager
-async def _process(sim: AzureSimulator | None, **variables: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": "/nonexistent",
-        "PYTHONPATH": str(Path(backupjobwatch.__file__).parents[1]),
-        "KUBECONFIG": os.environ["KUBECONFIG"],
-        "BACKUPJOBWATCH_PROBE_PORT": str(free_port()),
-        "BACKUPJOBWATCH_METRICS_PORT": "0",
-        **variables,
-    }
-    if sim is not None:
-        environment |= {
+def _process(
+    sim: AzureSimulator | None, **variables: str
+) -> contextlib.AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    azure = (
+        {
             "BACKUPJOBWATCH_AZURE_ENDPOINT": sim.url,
             "BACKUPJOBWATCH_DEVELOPMENT": "true",
             "BACKUPJOBWATCH_DEVELOPMENT_TOKEN": TOKEN,
             "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES": "*",
         }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "backupjobwatch", "run",
-        env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def _log_of(process: asyncio.subprocess.Process) -> str:
-    """Wait for its end, and return all that it has said."""
-    log = b"".join(await process.communicate()).decode()
-    hear("the log of a process", log)
-    return log
+        if sim is not None
+        else {}
+    )
+    return running_command(**azure, **variables)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import os
 import signal
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-import backupjobwatch
 from demo.simulator import Fault
 from demo.simulator.tokens import TENANT_ID
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
-from tests.support.canary import TOKEN, WORD, hear
-from tests.support.operator import free_port
+from tests.support.canary import TOKEN, WORD
+from tests.support.operator_command import log_of, running_command
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    import asyncio
+    import contextlib
 
     from demo.simulator import AzureSimulator, Vault
     from tests.functional.tenants import Tenants
@@ -116,32 +111,12 @@ async def test_wrong_settings(sim: AzureSimulator, wrong: dict[str, str], log_fo
     assert all(f"{variable}: " in json.loads(line)["message"] for variable in variables)
 
 
-@contextlib.asynccontextmanager
-async def _operator(sim: AzureSimulator, **variables: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    environment: dict[str, Any] = {
-        "PATH": os.environ["PATH"],
-        "HOME": "/nonexistent",
-        "PYTHONPATH": str(Path(backupjobwatch.__file__).parents[1]),
-        "KUBECONFIG": os.environ["KUBECONFIG"],
-        "BACKUPJOBWATCH_AZURE_ENDPOINT": sim.url,
-        "BACKUPJOBWATCH_LOG_FORMAT": "json",
-        "BACKUPJOBWATCH_PROBE_PORT": str(free_port()),
-        "BACKUPJOBWATCH_METRICS_PORT": "0",
-        **variables,
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "backupjobwatch", "run",
-        env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+def _operator(
+    sim: AzureSimulator, **variables: str
+) -> contextlib.AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    azure = {"BACKUPJOBWATCH_AZURE_ENDPOINT": sim.url, "BACKUPJOBWATCH_LOG_FORMAT": "json"}
+    return running_command(**(azure | variables))
 
 
 async def _lines_of(process: asyncio.subprocess.Process) -> list[str]:
-    log = (await asyncio.wait_for(process.communicate(), 60))[0].decode()
-    hear("the log of a process", log)
-    return log.splitlines()
+    return (await log_of(process)).splitlines()
