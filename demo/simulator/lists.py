@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from demo.simulator import errors
-from demo.simulator.any_vault import AnyVault
+from demo.simulator.any_vault import AnyVault, Resource
 from demo.simulator.filters import InvalidFilter, parse_filter
 from demo.simulator.messages import Answer, ArmRequest, json_answer
 
@@ -23,6 +23,8 @@ class Lists:
     """Jobs on a page. Azure's is not documented."""
     ignores_filter: bool = False
     """List everything, whatever the filter says: this has been seen."""
+    omits_errors: bool = False
+    """Leave ``errorDetails`` out of the entries. No recorded entry of a failed job lacks it."""
 
     def answer(self, request: ArmRequest, vault: AnyVault, *, filtered: bool, base_url: str) -> Answer:
         """Answer one page, with a link to the next where there is more."""
@@ -34,11 +36,16 @@ class Lists:
         except InvalidFilter:
             return errors.invalid_input()
         end = begin + self.page_size
-        value = [{**job, "id": f"{request.path}/{job['name']}"} for job in jobs[begin:end]]
+        value = [{**self._entry(job), "id": f"{request.path}/{job['name']}"} for job in jobs[begin:end]]
         page: dict[str, Any] = {"value": value}
         if end < len(jobs):
             page["nextLink"] = _next_link(request, base_url, after=jobs[end - 1]["name"])
         return json_answer(200, page, content_type="application/json")
+
+    def _entry(self, job: Resource) -> Resource:
+        if not self.omits_errors:
+            return job
+        return {**job, "properties": {key: value for key, value in job["properties"].items() if key != "errorDetails"}}
 
 
 def _next_link(request: ArmRequest, base_url: str, *, after: str) -> str:

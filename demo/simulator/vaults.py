@@ -9,7 +9,6 @@ from demo.simulator.formats import parse_timestamp, ticks_of, timespan, timestam
 from demo.simulator.operations import OperationState
 from demo.simulator.timeline import NO_TIME
 
-_ONLY_IN_FULL = ("extendedInfo", "errorDetails")
 _NULLS: Mapping[str, Any] = dict.fromkeys(
     (
         "sourceDataStoreName", "destinationDataStoreName", "etag", "endTime", "restoreType", "rehydrationPriority",
@@ -30,8 +29,8 @@ class Vault(AnyVault):
         return properties
 
     def _listed_properties(self, properties: Mapping[str, Any]) -> dict[str, Any]:
-        """Leave out what only a GET tells."""
-        return {name: value for name, value in properties.items() if name not in _ONLY_IN_FULL}
+        """Leave out ``extendedInfo``. Recorded entries of failed jobs and of jobs with warnings have ``errorDetails``."""
+        return {name: value for name, value in properties.items() if name != "extendedInfo"}
 
     @property
     def _listed_duration(self) -> Callable[[int], str] | None:

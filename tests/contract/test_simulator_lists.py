@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -52,14 +52,14 @@ def test_orders_by_time_not_by_text(sim: AzureSimulator, vault: Vault) -> None:
 
 @pytest.mark.parametrize("name", azure.payload_names("job-"))
 def test_leaves_out_details(sim: AzureSimulator, name: str) -> None:
-    """An item is the job without extendedInfo and errorDetails, its id in the letter case of the request."""
+    """An entry is the job without extendedInfo, its id in the letter case of the request, as in recorded lists."""
     vault, payload = sim.add_vault(*VAULT), azure.payload(name)
     vault.set_job(payload["name"], payload)
     path = f"{vault.id}/backupJobs".replace("resourceGroups", "RESOURCEgroups")
 
     (item,) = ask(sim, path).json()["value"]
 
-    kept = {key: value for key, value in payload["properties"].items() if key not in ("extendedInfo", "errorDetails")}
+    kept = {key: value for key, value in payload["properties"].items() if key != "extendedInfo"}
     assert item == payload | {"properties": kept, "id": f"{path}/{payload['name']}"}
 
 
@@ -184,3 +184,39 @@ def test_links_can_lead_astray(sim: AzureSimulator, vault: Vault) -> None:
     path = f"{vault.id}/backupJobs?api-version=2025-02-01"
     assert ask(sim, f"{vault.id}/backupJobs").json()["nextLink"] == f"https://elsewhere.example{path}"
     assert ask(sim, f"{vault.id}/backupJobs").json()["nextLink"] == f"{sim.url}{path}"
+
+
+def test_entries_of_failed_jobs_have_errors(sim: AzureSimulator) -> None:
+    """A failed entry has the errorDetails of its GET, as in recorded lists, unless the simulator is told to omit them."""
+    vault, payload = sim.add_vault(*VAULT), azure.payload("job-iaasvm-failed")
+    vault.set_job(payload["name"], payload)
+
+    def properties() -> dict[str, Any]:
+        (entry,) = ask(sim, f"{vault.id}/backupJobs").json()["value"]
+        return dict(entry["properties"])
+
+    assert properties()["errorDetails"] == payload["properties"]["errorDetails"]
+    sim.lists.omits_errors = True
+    assert not properties().keys() & {"errorDetails", "extendedInfo"}
+    assert "errorDetails" in ask(sim, vault.job_id(payload["name"])).json()["properties"]
+
+
+def test_one_page_fails(sim: AzureSimulator, vault: Vault) -> None:
+    """A fault can skip the first pages of a list: the next page is refused once, and its link still works afterwards."""
+    sim.lists.page_size = 2
+    sim.faults.add(Fault.throttled(retry_after=3), path="/backupJobs$", skip=1)
+    first = ask(sim, f"{vault.id}/backupJobs").json()
+    refused = requests.get(first["nextLink"], headers=TOKEN, timeout=60)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "3")
+    second = requests.get(first["nextLink"], headers=TOKEN, timeout=60).json()
+    assert [job["name"] for job in second["value"]] == ["job-14", "job-13"]
+
+
+def test_only_one_kind_of_request_is_refused(sim: AzureSimulator, vault: Vault) -> None:
+    """GETs of single jobs are refused by the provider while lists are answered."""
+    sim.faults.add(Fault.throttled(retry_after=300, by_provider=True), path="/backupJobs/[^/]+$", times=None)
+    for _ in range(2):
+        refused = ask(sim, vault.job_id("job-12"))
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "300")
+        assert refused.json()["error"]["code"] == "ResourceRequestsThrottled"
+        assert ask(sim, f"{vault.id}/backupJobs").status_code == 200
