@@ -35,8 +35,8 @@ class ResourceManager:
         self.access = Access()
         self.lists = Lists()
         self.quotas = Quotas()
-        self.remaining_requests = 249
-        """What the rate limit header says while no quotas are counted."""
+        self.remaining_requests: int | None = 249
+        """Value of the rate limit header while no quotas are counted. None: Azure sends no such header."""
         recovery = (Vault, RECOVERY_SERVICES_VERSIONS)
         protection = (BackupVault, DATA_PROTECTION_VERSIONS)
         item = "backupFabrics/{fabric}/protectionContainers/{container}/protectedItems/{item}"
@@ -72,7 +72,8 @@ class ResourceManager:
         if "x-ms-client-request-id" in request.headers:
             headers["x-ms-client-request-id"] = request.headers["x-ms-client-request-id"]
         if errors.GATEWAY.keys().isdisjoint(answer.headers):  # it got as far as the service
-            if not any(name.startswith(_RATE_LIMIT) for name in answer.headers):
+            counted = any(name.startswith(_RATE_LIMIT) for name in answer.headers)
+            if not counted and self.remaining_requests is not None:
                 headers[_REMAINING] = str(self.remaining_requests)
             headers |= {
                 "Server": "Microsoft-IIS/10.0",

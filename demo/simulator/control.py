@@ -91,7 +91,7 @@ class ControlApi:
 
     def _add_fault(self, body: _Body) -> None:
         arguments = dict(body)
-        rule = {name: arguments.pop(name) for name in ("path", "principal", "times") if name in arguments}
+        rule = {name: arguments.pop(name) for name in ("path", "principal", "times", "skip") if name in arguments}
         kind = arguments.pop("kind")
         self._simulator.faults.add(KINDS[kind](**arguments), **rule)
 

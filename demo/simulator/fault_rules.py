@@ -17,6 +17,8 @@ class FaultRule:
     principal: str | None
     remaining: int | None
     """None: until it is removed."""
+    skip: int = 0
+    """How many matching requests pass before the first fault."""
     used: int = 0
     """How many requests it met."""
 
@@ -37,15 +39,22 @@ class FaultRules:
         self._rules: list[FaultRule] = []
 
     def add(
-        self, fault: Fault, *, path: str | None = None, principal: str | None = None, times: int | None = 1
+        self,
+        fault: Fault,
+        *,
+        path: str | None = None,
+        principal: str | None = None,
+        times: int | None = 1,
+        skip: int = 0,
     ) -> FaultRule:
         """
         Let *fault* meet the next *times* requests; None: all, until it is cleared.
 
-        *path* is a regular expression that is searched for in any letter case. The oldest rule that matches wins.
+        *path* is a regular expression that is searched for in any letter case. The oldest rule that matches wins. The
+        first *skip* requests that match pass, such as the pages of a list before the page that fails.
         """
         pattern = None if path is None else re.compile(path, re.IGNORECASE)
-        rule = FaultRule(fault=fault, path=pattern, principal=principal, remaining=times)
+        rule = FaultRule(fault=fault, path=pattern, principal=principal, remaining=times, skip=skip)
         with self._lock:
             self._rules.append(rule)
         return rule
@@ -70,6 +79,9 @@ class FaultRules:
         with self._lock:
             rule = next((rule for rule in self._rules if rule.matches(request)), None)
             if rule is None:
+                return None
+            if rule.skip:
+                rule.skip -= 1
                 return None
             rule.used += 1
             if rule.remaining is not None:

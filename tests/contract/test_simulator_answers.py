@@ -40,6 +40,12 @@ def test_echoes_the_callers_ids(sim: AzureSimulator, get: Get) -> None:
     assert answer.headers["x-ms-ratelimit-remaining-subscription-resource-requests"] == "3"
 
 
+def test_without_a_rate_limit_header(sim: AzureSimulator, get: Get) -> None:
+    """The simulator omits the rate limit header when told to."""
+    sim.arm.remaining_requests = None
+    assert not [name for name in get().headers if name.lower().startswith("x-ms-ratelimit-")]
+
+
 @pytest.mark.parametrize("change", [str.lower, str.upper, str.swapcase])
 def test_takes_paths_in_any_case(get: Get, vault: Vault, change: Callable[[str], str]) -> None:
     """A path is found in any letter case, and ``id`` echoes it as it was asked."""
