@@ -193,6 +193,24 @@ class Throttled(AzureError):
 
     reason = "Throttled"
 
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: timedelta | None = None,
+        request_id: str | None = None,
+        is_subscription_wide: bool = False,
+    ) -> None:
+        super().__init__(message, retry_after=retry_after, request_id=request_id)
+        self.is_subscription_wide = is_subscription_wide
+        """Whether Azure refuses all requests of the principal in the subscription, not only this kind of request."""
+
+    def repeat(self) -> Self:
+        """Return this error for another attempt that gets the same response."""
+        error = super().repeat()
+        error.is_subscription_wide = self.is_subscription_wide
+        return error
+
 
 class AzureUnavailable(AzureError):
     """Azure, Entra or the metadata service failed or could not be reached."""

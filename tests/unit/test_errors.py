@@ -59,6 +59,12 @@ def test_details() -> None:
     assert errors.Throttled("Wait.").request_id is None
 
 
+def test_scope_of_a_throttle() -> None:
+    """A repeated error keeps the scope of the 429."""
+    assert not errors.Throttled("Wait.").repeat().is_subscription_wide
+    assert errors.Throttled("Wait.", is_subscription_wide=True).repeat().is_subscription_wide
+
+
 def test_one_root() -> None:
     """Whatever this package raises on purpose is caught by one name, and nothing of it by a wrong branch."""
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]

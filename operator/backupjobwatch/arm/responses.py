@@ -60,6 +60,7 @@ _REMAINING = (
 _PORTS: Final[Mapping[str, str]] = {"https": ":443", "http": ":80"}
 _COUNT = re.compile(r"-?[0-9]{1,9}")
 """Azure sends -1 when nothing is left."""
+_SUBSCRIPTION_WIDE = "subscriptionrequeststhrottled"
 _EXCERPT = 300
 _PAGE = 4096
 """Bytes of a page in which its title is looked for."""
@@ -150,7 +151,10 @@ def _refusal(answer: Answer, payload: Mapping[str, Any], now: datetime) -> Azure
     if kind is JobNotFound and answer.headers.get("x-ms-failure-cause", "").lower() == "gateway":
         kind = VaultNotFound
     message = f"Azure answered {_status_line(answer)}: {_error_text(payload) or 'no error code'}{_reference(answer)}"
-    return kind(message, retry_after=_retry_after(answer, kind, now), request_id=answer.request_id)
+    error = kind(message, retry_after=_retry_after(answer, kind, now), request_id=answer.request_id)
+    if isinstance(error, Throttled):
+        error.is_subscription_wide = is_subscription_wide(answer)
+    return error
 
 
 def _not_from_azure(answer: Answer, payload: object, now: datetime) -> AzureError:
@@ -180,6 +184,18 @@ def pause_after(answer: Answer, *, now: datetime) -> timedelta | None:
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return _retry_after(answer, Throttled, now)
     return _retry_after(answer, AzureUnavailable, now) if _is_server_error(answer) else None
+
+
+def is_subscription_wide(answer: Answer) -> bool:
+    """Return whether *answer* is a 429 of ARM's token bucket for all requests in the subscription.
+
+    The resource provider's own limits have other codes, and apply to one kind of request.
+    https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling
+    """
+    if answer.status != HTTPStatus.TOO_MANY_REQUESTS or not answer.is_from_azure:
+        return False
+    errors = read_error_body(parse_json(answer.body))
+    return bool(errors) and (errors[0].code or "").lower() == _SUBSCRIPTION_WIDE
 
 
 def _is_server_error(answer: Answer) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backupjobwatch.arm.responses import DEFAULT_WAIT, LONGEST_WAIT, read_job
+from backupjobwatch.arm.responses import DEFAULT_WAIT, LONGEST_WAIT, is_subscription_wide, read_job
 from backupjobwatch.domain.jobs.job import Outcome
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.errors import (
@@ -76,6 +76,31 @@ def test_reads_azures_errors(name: str, status: int, headers: dict[str, str], ki
 def test_each_status_has_a_kind(status: int, kind: type[AzureError]) -> None:
     """The status alone decides; a job in the body of anything but a 200 is no job."""
     assert type(trouble(answer(status, job_payload()))) is kind
+
+
+@pytest.mark.parametrize(
+    ("body", "wide"),
+    [
+        (payload("error-429-subscription-tokenbucket")["body"], True),
+        ({"error": {"code": "SUBSCRIPTIONREQUESTSTHROTTLED"}}, True),
+        ({"code": "subscriptionRequestsThrottled"}, True),
+        ({"error": {"code": "ResourceRequestsThrottled", "message": "Number of requests for action exceeded."}}, False),
+        ({"error": {"code": "TooManyRequests", "message": "SubscriptionRequestsThrottled"}}, False),
+        ({"error": {"message": "SubscriptionRequestsThrottled"}}, False),
+        ({"error": {}}, False),
+        ({}, False),
+        (b"SubscriptionRequestsThrottled", False),
+    ],
+)
+def test_scope_of_a_429(body: Any, wide: bool) -> None:  # noqa: FBT001
+    """Only ARM's code for the subscription's token bucket means that all kinds of requests are refused."""
+    error = trouble(answer(429, body))
+    assert isinstance(error, Throttled)
+    assert error.is_subscription_wide is wide
+    proxy = trouble(foreign(429, body))
+    assert isinstance(proxy, Throttled)
+    assert not proxy.is_subscription_wide
+    assert not is_subscription_wide(answer(503, body))
 
 
 @pytest.mark.parametrize(
