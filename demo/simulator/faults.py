@@ -234,6 +234,16 @@ class Fault:
         return cls(kind="next_link", respond=respond)
 
     @classmethod
+    def endless_list(cls, *, to: str) -> "Fault":
+        """An empty page of a list, its ``nextLink`` to a new page at *to*, as ``http://host``, each time."""
+
+        def respond(_: TrueAnswer, request: ArmRequest) -> Answer:
+            page = f"?api-version={request.query['api-version']}&$skipToken={int(request.query.get('$skiptoken') or 0) + 1}"
+            return json_answer(200, {"value": [], "nextLink": to.rstrip("/") + request.path + page})
+
+        return cls(kind="endless_list", respond=respond, official=True)
+
+    @classmethod
     def answer(
         cls,
         *,

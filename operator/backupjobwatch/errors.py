@@ -18,6 +18,7 @@ BackupJobWatchError
 │  ├─ Throttled                429
 │  ├─ AzureUnavailable         5xx, time-out, no connection; Entra or the metadata service unreachable
 │  └─ UnexpectedResponse       an answer that is no job: not JSON, too long, a redirect, another job
+│     └─ JobListTooLong        the vault's job list has more pages than the operator follows
 ├─ DeliveryError              why a notification was not delivered, this time
 │  ├─ DeliveryFailed           it may be, later: an outage, a time-out, something that is not there yet
 │  ├─ DeliveryImpossible       it won't be, whatever happens, until the object is edited
@@ -222,6 +223,12 @@ class UnexpectedResponse(AzureError):
     """An answer that is not the job that was asked for."""
 
     reason = "UnexpectedResponse"
+
+
+class JobListTooLong(UnexpectedResponse):
+    """The vault's job list has more pages than the operator follows."""
+
+    reason = "JobListTooLong"
 
 
 class DeliveryError(BackupJobWatchError):

@@ -220,3 +220,14 @@ def test_only_one_kind_of_request_is_refused(sim: AzureSimulator, vault: Vault) 
         assert (refused.status_code, refused.headers["Retry-After"]) == (429, "300")
         assert refused.json()["error"]["code"] == "ResourceRequestsThrottled"
         assert ask(sim, f"{vault.id}/backupJobs").status_code == 200
+
+
+def test_lists_without_end(sim: AzureSimulator, vault: Vault) -> None:
+    """A fault gives each page a link to a new page."""
+    sim.faults.add(Fault.endless_list(to=sim.url), times=3)
+    path, links = f"{vault.id}/backupJobs", []
+    for number in range(3):
+        page = ask(sim, path, skip_token=str(number) if number else "").json()
+        assert page["value"] == []
+        links.append(page["nextLink"])
+    assert links == [f"{sim.url}{path}?api-version=2025-02-01&$skipToken={number}" for number in (1, 2, 3)]

@@ -1,23 +1,24 @@
-"""The kinds of AzureError that are raised."""
+"""The kinds of AzureError that are raised: those with a reason of their own."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from backupjobwatch.errors import AzureError, NoRequest
+from backupjobwatch.errors import AzureError, JobListTooLong, NoRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def _leaves(kind: type[AzureError]) -> Iterator[type[AzureError]]:
-    children = kind.__subclasses__()
-    if not children:
+def _raised(kind: type[AzureError]) -> Iterator[type[AzureError]]:
+    if "reason" in vars(kind):
         yield kind
-    for child in children:
-        yield from _leaves(child)
+    for child in kind.__subclasses__():
+        yield from _raised(child)
 
 
-KINDS: Final = tuple(_leaves(AzureError))
-NO_REQUEST: Final = tuple(_leaves(NoRequest))
+KINDS: Final = tuple(_raised(AzureError))
+NO_REQUEST: Final = tuple(_raised(NoRequest))
 """The kinds that are raised without a request to Azure."""
+WHILE_PENDING: Final = (JobListTooLong,)
+"""The kinds that occur only until the operator has found the job."""

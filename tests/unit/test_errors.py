@@ -24,6 +24,7 @@ AZURE_ERRORS = [
     (errors.Throttled, "Throttled", "Throttled", Grace.NEVER, False),
     (errors.AzureUnavailable, "AzureUnavailable", "AzureUnavailable", Grace.NEVER, False),
     (errors.UnexpectedResponse, "UnexpectedResponse", "UnexpectedResponse", Grace.NEVER, False),
+    (errors.JobListTooLong, "JobListTooLong", "JobListTooLong", Grace.NEVER, False),
 ]
 
 

@@ -34,6 +34,7 @@ from backupjobwatch.domain.jobs.resource_ids import VaultKind, fold_case
 from backupjobwatch.errors import (
     AzureError,
     AzureUnavailable,
+    JobListTooLong,
     JobNotFound,
     Throttled,
     UnexpectedResponse,
@@ -148,7 +149,10 @@ class ArmClient:
         try:
             while (path, query) not in visited:
                 if len(visited) == MAX_PAGES:
-                    raise UnexpectedResponse(f"Azure's list of the vault's jobs has more than {MAX_PAGES} pages.")
+                    raise JobListTooLong(
+                        f"The vault's job list has more than {MAX_PAGES} pages, which the operator does not read. "
+                        "Identify the job with spec.jobName instead of spec.latest."
+                    )
                 if visited:
                     self._await_pause(tokens, path)
                 visited.add((path, query))

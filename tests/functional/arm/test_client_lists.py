@@ -12,7 +12,7 @@ import pytest
 from backupjobwatch.arm.client import MAX_PAGES
 from backupjobwatch.domain.jobs.latest_window import list_filter
 from backupjobwatch.domain.jobs.resource_ids import JobId, VaultId, VaultKind
-from backupjobwatch.errors import AuthorizationFailed, Throttled, UnexpectedResponse
+from backupjobwatch.errors import AuthorizationFailed, JobListTooLong, Throttled, UnexpectedResponse
 from demo.simulator import AzureSimulator, Bucket, Fault
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT, recording_server
 from tests.support.builders import JOB_NAME, job_payload, running_payload
@@ -161,9 +161,10 @@ async def test_a_list_without_end_is_given_up(client: BoundClient, sim: AzureSim
     assert len((await client.list_jobs(VAULT_ID)).value) == MAX_PAGES
     sim.clear_requests()
     vault.set_job(name_of(len(names)), running_payload())
-    with pytest.raises(UnexpectedResponse, match=f"more than {MAX_PAGES} pages"):
+    with pytest.raises(JobListTooLong, match=f"more than {MAX_PAGES} pages") as caught:
         await client.list_jobs(VAULT_ID)
     assert len(sim.requests) == MAX_PAGES
+    assert caught.value.pages == MAX_PAGES - 1
 
 
 @pytest.mark.parametrize(

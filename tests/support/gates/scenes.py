@@ -157,6 +157,13 @@ def latest(*, containers: int = 0) -> Play:
     return play
 
 
+async def listed_without_end(watch: Watch) -> None:
+    """The list of the vault's jobs has more pages than the operator reads."""
+    watch.trouble(Fault.endless_list(to=watch.sim.url))
+    after = f"{datetime.now(UTC) - timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}"
+    watch.create(latest={"item": "vm-harbour-01", "startedAfter": after}, vault=watch.in_vault)
+
+
 def identity(spoil: Callable[[Watch], None], *, seen: bool, **spec: Any) -> Play:
     """A ServiceAccount of the watch's own, which something is wrong with: from the first on, or once the job was *seen*."""
 
@@ -229,6 +236,7 @@ SCENES: Final = (
     _scene(IN_PROGRESS, "Running", "JobStatusUnknown", shown("job-unknown-type-and-status")),
     *(_scene(RETRYING, "Pending", reason, troubled(fault)) for reason, fault in _TROUBLES.items()),
     *(_scene(RETRYING, "Running", reason, troubled_later(fault)) for reason, fault in _TROUBLES.items()),
+    _scene(RETRYING, "Pending", "JobListTooLong", listed_without_end),
     _scene(RETRYING, "Pending", "CredentialsNotFound", identity(missing, seen=False)),
     _scene(RETRYING, "Running", "CredentialsNotFound", identity(missing, seen=True)),
     _scene(RETRYING, "Pending", "IdentityNotAllowed", identity(forbidden, seen=False)),

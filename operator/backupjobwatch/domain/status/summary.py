@@ -33,7 +33,7 @@ REASONS: Final = (
     UNSEEN,
     *("Progressing", "WaitingForJob", "AmbiguousItem", "JobNotVisible", "Suspended"),
     *("JobInProgress", "JobCancelling", "JobStatusUnknown", "Throttled", "AzureUnavailable", "UnexpectedResponse"),
-    "CredentialsUnavailable",
+    *("JobListTooLong", "CredentialsUnavailable"),
     *dict.fromkeys(reason for reasons in OUTCOMES.values() for reason in reasons),
     OTHER,
 )

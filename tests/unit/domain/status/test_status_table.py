@@ -77,6 +77,7 @@ TROUBLES: list[AzureError] = [
     errors.Throttled("x"),
     errors.AzureUnavailable("x"),
     errors.UnexpectedResponse("x"),
+    errors.JobListTooLong("x"),
     errors.AuthenticationFailed("x"),
     errors.AuthorizationFailed("x"),
     errors.CredentialsNotFound("x"),

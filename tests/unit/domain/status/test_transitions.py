@@ -97,6 +97,7 @@ def test_restamp_is_not_told() -> None:
         (errors.Throttled("x"), "Warning"),
         (errors.AzureUnavailable("x"), "Warning"),
         (errors.UnexpectedResponse("x"), "Warning"),
+        (errors.JobListTooLong("x"), "Warning"),
         (errors.AuthenticationFailed("x"), "Warning"),
         (errors.AuthorizationFailed("x"), "Warning"),
         (errors.CredentialsNotFound("x"), "Warning"),

@@ -148,6 +148,7 @@ TROUBLE = [
     (errors.Throttled("x"), True),
     (errors.AzureUnavailable("x"), True),
     (errors.UnexpectedResponse("x"), True),
+    (errors.JobListTooLong("x"), True),
     (errors.PollDeferred("x"), True),
 ]
 

@@ -95,6 +95,7 @@ def test_own_outcome(status: str, phase: str, reason: str) -> None:
         errors.Throttled("x"),
         errors.AzureUnavailable("x"),
         errors.UnexpectedResponse("x"),
+        errors.JobListTooLong("x"),
     ],
     ids=repr,
 )
