@@ -8,7 +8,7 @@ from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.observability.metrics.instruments import Metrics
 
 if TYPE_CHECKING:
-    from backupjobwatch.arm.client import Reading
+    from backupjobwatch.arm.client import JobPage, PageLink, Reading
     from backupjobwatch.arm.credentials import TokenSource
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
@@ -37,6 +37,11 @@ class BoundClient:
 
     async def list_jobs(self, vault: VaultId, *, filter_: str = "status eq 'InProgress'") -> Reading[tuple[Job, ...]]:
         return await self.arm.list_jobs(self._tokens, vault, filter_=filter_)
+
+    async def list_page(
+        self, vault: VaultId, *, filter_: str | None = None, link: PageLink | None = None
+    ) -> Reading[JobPage]:
+        return await self.arm.list_page(self._tokens, vault, filter_=filter_, link=link)
 
     async def get_token(self) -> None:
         await self.arm.get_token(self._tokens)

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MAX_PAGES: Final = 50
-"""Pages of one list. Azure's have some hundred jobs."""
+"""Pages of one list that ``list_jobs`` reads. Azure's pages have some hundred jobs."""
 
 _SUBSCRIPTIONS_VERSION: Final = "2022-12-01"
 _CLAIMS = re.compile(r'\bclaims="(?P<claims>[^"]+)"')
@@ -69,6 +69,23 @@ class Reading(Generic[_Value]):
     pages: int
     remaining: int | None
     """Azure's count of the requests of this kind that remain, where it says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageLink:
+    """Where a page of a list is, on the endpoint's own host."""
+
+    path: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """One page of a vault's job list."""
+
+    jobs: tuple[Job, ...]
+    next: PageLink | None
+    """The next page; None on the last page."""
 
 
 class ArmClient:
@@ -108,8 +125,17 @@ class ArmClient:
 
         return await self._in_thread(read)
 
+    async def list_page(
+        self, tokens: TokenSource, vault: VaultId, *, filter_: str | None = None, link: PageLink | None = None
+    ) -> Reading[JobPage]:
+        """Read one page of a vault's job list: the first page, or the page at *link*, which already has the filter.
+
+        Backup vaults have no filter and list everything. The caller limits the number of pages and detects circles.
+        """
+        return await self._in_thread(lambda: self._read_page(tokens, vault, link or self._first_page(vault, filter_)))
+
     async def list_jobs(self, tokens: TokenSource, vault: VaultId, *, filter_: str) -> Reading[tuple[Job, ...]]:
-        """List a vault's jobs, all pages of them. Backup vaults know no filter, and list everything."""
+        """List a vault's jobs, all pages of them. Backup vaults have no filter and list everything."""
         return await self._in_thread(lambda: self._list_jobs(tokens, vault, filter_))
 
     async def get_token(self, tokens: TokenSource) -> None:
@@ -141,28 +167,38 @@ class ArmClient:
     def _query(self, vault: VaultId, **more: str) -> str:
         return urlencode({**self._queries[vault.kind], **more}, quote_via=quote)
 
+    def _first_page(self, vault: VaultId, filter_: str | None) -> PageLink:
+        if filter_ is None or vault.kind is VaultKind.BACKUP_VAULT:
+            return PageLink(vault.jobs_url_path, self._query(vault))
+        return PageLink(vault.jobs_url_path, self._query(vault, **{"$filter": filter_}))
+
+    def _read_page(self, tokens: TokenSource, vault: VaultId, link: PageLink) -> Reading[JobPage]:
+        answer = self._get("list_jobs", tokens, link.path, link.query)
+        jobs, url = read_job_list(answer, vault, now=datetime.now(UTC))
+        page = JobPage(tuple(jobs), None if url is None else PageLink(*next_path(url, self._endpoint)))
+        return Reading(value=page, pages=1, remaining=remaining_requests(answer))
+
     def _list_jobs(self, tokens: TokenSource, vault: VaultId, filter_: str) -> Reading[tuple[Job, ...]]:
-        has_filter = vault.kind is VaultKind.RECOVERY_SERVICES
-        path, query = vault.jobs_url_path, self._query(vault, **({"$filter": filter_} if has_filter else {}))
+        link: PageLink | None = self._first_page(vault, filter_)
         jobs: list[Job] = []
-        visited: set[tuple[str, str]] = set()
+        remaining: int | None = None
+        visited: set[PageLink] = set()
         try:
-            while (path, query) not in visited:
+            while link is not None:
+                if link in visited:
+                    raise UnexpectedResponse("Azure's list of the vault's jobs goes round in a circle.")
                 if len(visited) == MAX_PAGES:
                     raise JobListTooLong(
                         f"The vault's job list has more than {MAX_PAGES} pages, which the operator does not read. "
                         "Identify the job with spec.jobName instead of spec.latest."
                     )
                 if visited:
-                    self._await_pause(tokens, path)
-                visited.add((path, query))
-                answer = self._get("list_jobs", tokens, path, query)
-                page, link = read_job_list(answer, vault, now=datetime.now(UTC))
-                jobs += page
-                if link is None:
-                    return Reading(value=tuple(jobs), pages=len(visited), remaining=remaining_requests(answer))
-                path, query = next_path(link, self._endpoint)
-            raise UnexpectedResponse("Azure's list of the vault's jobs goes round in a circle.")
+                    self._await_pause(tokens, link.path)
+                visited.add(link)
+                reading = self._read_page(tokens, vault, link)
+                jobs += reading.value.jobs
+                link, remaining = reading.value.next, reading.remaining
+            return Reading(value=tuple(jobs), pages=len(visited), remaining=remaining)
         except AzureError as error:
             error.pages = max(len(visited) - 1, 0)
             raise
