@@ -20,6 +20,7 @@ from backupjobwatch import __version__
 from backupjobwatch.arm.pauses import Pauses
 from backupjobwatch.arm.responses import (
     Answer,
+    is_subscription_wide,
     next_path,
     pause_after,
     read_job,
@@ -42,9 +43,10 @@ from backupjobwatch.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from backupjobwatch.arm.credentials import TokenSource
+    from backupjobwatch.arm.pauses import RequestKind
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
     from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId
@@ -56,6 +58,8 @@ _log = logging.getLogger(__name__)
 MAX_PAGES: Final = 50
 """Pages of one list that ``list_jobs`` reads. Azure's pages have some hundred jobs."""
 
+_OPERATIONS: Final[Mapping[RequestKind, str]] = {"job": "get_job", "list": "list_jobs", "operation": "get_operation"}
+"""The metrics' names for the kinds of requests."""
 _SUBSCRIPTIONS_VERSION: Final = "2022-12-01"
 _CLAIMS = re.compile(r'\bclaims="(?P<claims>[^"]+)"')
 _Value = TypeVar("_Value")
@@ -107,7 +111,7 @@ class ArmClient:
         """Ask for one job."""
 
         def read() -> Reading[Job]:
-            answer = self._get("get_job", tokens, job_id.url_path, self._query(job_id.vault))
+            answer = self._get("job", tokens, job_id.url_path, self._query(job_id.vault))
             job = read_job(answer, job_id, now=datetime.now(UTC))
             return Reading(value=job, pages=1, remaining=remaining_requests(answer))
 
@@ -119,7 +123,7 @@ class ArmClient:
         """Ask what became of an operation."""
 
         def read() -> Reading[tuple[PinnedJob, ...] | Waiting | OperationFailure]:
-            answer = self._get("get_operation", tokens, operation_id.url_path, self._query(operation_id.vault))
+            answer = self._get("operation", tokens, operation_id.url_path, self._query(operation_id.vault))
             result = read_operation(read_object(answer, now=datetime.now(UTC)))
             return Reading(value=result, pages=1, remaining=remaining_requests(answer))
 
@@ -146,9 +150,7 @@ class ArmClient:
         """Make a request that needs no permission, and raise AzureError unless ARM accepts the token."""
 
         def read() -> None:
-            answer = self._get(
-                "list_jobs", tokens, "/subscriptions", urlencode({"api-version": _SUBSCRIPTIONS_VERSION})
-            )
+            answer = self._get("list", tokens, "/subscriptions", urlencode({"api-version": _SUBSCRIPTIONS_VERSION}))
             with contextlib.suppress(JobNotFound, VaultNotFound):
                 read_object(answer, now=datetime.now(UTC))
 
@@ -173,7 +175,7 @@ class ArmClient:
         return PageLink(vault.jobs_url_path, self._query(vault, **{"$filter": filter_}))
 
     def _read_page(self, tokens: TokenSource, vault: VaultId, link: PageLink) -> Reading[JobPage]:
-        answer = self._get("list_jobs", tokens, link.path, link.query)
+        answer = self._get("list", tokens, link.path, link.query)
         jobs, url = read_job_list(answer, vault, now=datetime.now(UTC))
         page = JobPage(tuple(jobs), None if url is None else PageLink(*next_path(url, self._endpoint)))
         return Reading(value=page, pages=1, remaining=remaining_requests(answer))
@@ -193,7 +195,7 @@ class ArmClient:
                         "Identify the job with spec.jobName instead of spec.latest."
                     )
                 if visited:
-                    self._await_pause(tokens, link.path)
+                    self._await_pause("list", tokens, link.path)
                 visited.add(link)
                 reading = self._read_page(tokens, vault, link)
                 jobs += reading.value.jobs
@@ -203,26 +205,31 @@ class ArmClient:
             error.pages = max(len(visited) - 1, 0)
             raise
 
-    def _get(self, operation: str, tokens: TokenSource, path: str, query: str) -> Answer:
-        answer = self._send(operation, tokens, path, query, self._token(tokens))
+    def _get(self, kind: RequestKind, tokens: TokenSource, path: str, query: str) -> Answer:
+        answer = self._send(kind, tokens, path, query, self._token(tokens))
         if answer.status == HTTPStatus.UNAUTHORIZED and answer.is_from_azure:
             # Expired between two clocks, revoked, or challenged (continuous access evaluation): once, not in a loop.
             claims = _claims(answer.headers.get("WWW-Authenticate", ""))
             token = self._token(tokens, claims=claims, renewed=True)
-            self._await_pause(tokens, path)
-            answer = self._send(operation, tokens, path, query, token)
+            self._await_pause(kind, tokens, path)
+            answer = self._send(kind, tokens, path, query, token)
         return answer
 
-    def _await_pause(self, tokens: TokenSource, path: str) -> None:
+    def _await_pause(self, kind: RequestKind, tokens: TokenSource, path: str) -> None:
         """Refuse a request during a pause that began after the caller was admitted, such as a retry or a next page."""
-        if left := self._pauses.left(tokens, _subscription(path), now=self._clock()):
+        if left := self._pauses.left((tokens, _subscription(path)), kind, now=self._clock()):
             wait = timedelta(seconds=left)
             raise Throttled("Azure refuses requests until its Retry-After is over.", retry_after=wait)
 
-    def _note_pause(self, tokens: TokenSource, path: str, answer: Answer) -> None:
+    def _note_pause(self, kind: RequestKind, tokens: TokenSource, path: str, answer: Answer) -> None:
         if wait := pause_after(answer, now=datetime.now(UTC)):
-            until = self._clock() + wait.total_seconds()
-            self._pauses.extend(tokens, _subscription(path), until=until)
+            key, now = (tokens, _subscription(path)), self._clock()
+            until = now + wait.total_seconds()
+            if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+                everything = is_subscription_wide(answer)
+                self._pauses.throttle(key, kind, until=until, now=now, everything=everything)
+            else:
+                self._pauses.extend(key, kind, until=until, everything=False)
 
     def _token(self, tokens: TokenSource, *, claims: str | None = None, renewed: bool = False) -> str:
         started = time.monotonic()
@@ -238,7 +245,7 @@ class ArmClient:
                 if status() is not None or unreachable:  # else it was in the cache, or there was nobody to ask
                     self._metrics.observe_request("token", status(), time.monotonic() - started)
 
-    def _send(self, operation: str, tokens: TokenSource, path: str, query: str, token: str) -> Answer:
+    def _send(self, kind: RequestKind, tokens: TokenSource, path: str, query: str, token: str) -> Answer:
         client_request_id = str(uuid.uuid4())
         headers = {
             "Accept": "application/json",
@@ -250,11 +257,11 @@ class ArmClient:
         answer: Answer | None = None
         try:
             answer = self._transport.get(path, query=query, headers=headers, token=token)
-            self._note_pause(tokens, path, answer)
+            self._note_pause(kind, tokens, path, answer)
             return answer
         finally:
             seconds = time.monotonic() - started
-            self._metrics.observe_request(operation, answer.status if answer else None, seconds)
+            self._metrics.observe_request(_OPERATIONS[kind], answer.status if answer else None, seconds)
             _log.debug(
                 "GET %s: %s",
                 path,
