@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
     from demo.simulator import AzureSimulator
     from tests.support.kubernetes import KubernetesApi
     from tests.support.operator import Operator
@@ -21,18 +24,46 @@ class OperatorClock:
         self._sim = sim
         self._started = time.monotonic()
         self._moved = 0.0
+        self._frozen: float | None = None
 
     @property
     def elapsed(self) -> float:
-        return time.monotonic() - self._started + self._moved
+        now = time.monotonic() if self._frozen is None else self._frozen
+        return now - self._started + self._moved
 
-    async def advance(self, seconds: float) -> None:
-        """Move it, and let the operator come to rest: what it does then must not seem to take it minutes."""
+    @contextlib.asynccontextmanager
+    async def frozen(self) -> AsyncIterator[None]:
+        """Let only ``advance`` move the clock, so that a busy machine costs the operator no time."""
+        await self._in_loop(self._operator._loop.freeze)
+        self._frozen = time.monotonic()
+        try:
+            yield
+        finally:
+            self._started += time.monotonic() - self._frozen
+            self._frozen = None
+            await self._in_loop(self._operator._loop.thaw)
+
+    async def advance(self, seconds: float, *, rounds: int = 1) -> None:
+        """Move it, and wait until the operator has sent nothing for some *rounds*, each at least 20 ms long."""
         self._operator.advance(seconds)
         self._moved += seconds
-        before = -1
-        while before != (now := len(self._sim.requests) + self._api.objects.version):
-            before = now
-            turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._operator._loop)
-            await asyncio.wrap_future(turn)
+        before, quiet = -1, 0
+        while quiet < rounds:
+            now = len(self._sim.requests) + self._api.objects.version
+            before, quiet = now, quiet + 1 if now == before else 0
+            await self._in_loop(lambda: None)
             await asyncio.sleep(0.02)
+
+    async def advance_until(self, found: Callable[[], object], *, within: float, step: float = 1.0) -> float:
+        """Move it until *found* returns something, and return the seconds that this took; fail after *within*."""
+        since = self.elapsed
+        while not found():
+            assert self.elapsed - since < within, f"not within {within:g} s of the operator's time"
+            await self.advance(step)
+        return self.elapsed - since
+
+    async def _in_loop(self, call: Callable[[], None]) -> None:
+        async def run() -> None:
+            call()
+
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(run(), self._operator._loop))

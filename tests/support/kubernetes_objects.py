@@ -167,9 +167,9 @@ class Objects:
             self._schema.check(body)
         self._kube(key, "ADDED", None, body, part="object")
 
-    def plant(self, key: Key, body: Mapping[str, Any]) -> str:
-        """Put in an object as it is, whatever it is, under a uid of its own; return that."""
-        uid = str(uuid.uuid4())
+    def plant(self, key: Key, body: Mapping[str, Any], *, uid: str = "") -> str:
+        """Put in an object as it is, whatever it is, with this uid or a new one; return the uid."""
+        uid = uid or str(uuid.uuid4())
         planted = {**copy.deepcopy(dict(body)), "metadata": {**body["metadata"], "uid": uid}}
         self._kube(key, "ADDED", None, planted, part="object")
         return uid
