@@ -60,9 +60,10 @@ endif
 	@echo; echo 'Coverage of the package (at least 95 %):'
 	@$(BIN)/coverage report --fail-under=95
 
-# Tests wait more than they compute: several processes per core are faster.
+# Tests wait more than they compute: several processes per core are faster. The other tests cover all that the operator
+# does: only commands are measured here.
 test-end-to-end: setup  ## Run the tests against a real API server, one for each of 3 processes
-	$(BIN)/coverage run -m pytest --numprocesses=$(or $(WORKERS),3) --dist=loadfile tests/e2e
+	MEASURE_COMMANDS=yes $(BIN)/python -m pytest --numprocesses=$(or $(WORKERS),3) --dist=loadfile tests/e2e
 
 test-in-process: setup  ## Run all other tests, in 5 processes (WORKERS=N changes the number, WORKERS=0 runs them in one)
 	$(BIN)/coverage run -m pytest --numprocesses=$(or $(WORKERS),5) --ignore=tests/e2e

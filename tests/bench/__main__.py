@@ -22,7 +22,7 @@ from tests.bench.measure import INTERVAL, Plan, measure, tell
 from tests.bench.operators import OPERATORS, READS_PER_SECOND, Ours, Peer
 from tests.bench.report import write_report
 from tests.bench.result import Result, as_json, extrapolate
-from tests.support.operator_process import ROOT
+from tests.support.commands import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

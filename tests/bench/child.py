@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from tests.support.operator_process import ROOT
+from tests.support.commands import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -17,7 +17,7 @@ import yaml
 from tests.bench.api_server import AGENT
 from tests.bench.azure import VAULTS, job_id
 from tests.bench.child import Child
-from tests.support.operator_process import ROOT
+from tests.support.commands import ROOT
 from tests.support.watches import condition, manifest
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ import aiohttp
 from backupjobwatch.observability.metrics import catalogue
 from tests.bench.azure import TOKEN
 from tests.bench.pulse import VARIABLE
-from tests.support.operator_process import ROOT, clean_environment
+from tests.support.commands import ROOT
+from tests.support.operator_process import clean_environment
 from tests.support.scrape import Scrape
 
 if TYPE_CHECKING:

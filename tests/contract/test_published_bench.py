@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from tests.bench.__main__ import PUBLISHED
-from tests.support.operator_process import ROOT
+from tests.support.commands import ROOT
 
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 COSTS: Final = README[README.index("## What it costs") : README.index("## Where to look when it fails")]

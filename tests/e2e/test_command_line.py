@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.canary import WORD, hear
-from tests.support.operator_process import ROOT, backupjobwatch, clean_environment, settings_for
+from tests.support.commands import Command, Done
+from tests.support.operator_process import clean_environment, settings_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from demo.simulator import AzureSimulator
 
 
-def run(command: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run(command: str, environment: dict[str, str]) -> Done:
     """Run a command of the operator's to its end."""
-    done = subprocess.run(
-        backupjobwatch(command), env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-    hear(f"backupjobwatch {command}", done.stdout + done.stderr)
-    return done
+    with Command("backupjobwatch", command, environment=environment) as process:
+        out, err = process.communicate(timeout=60)
+    hear(f"backupjobwatch {command}", out + err)
+    return Done(process.wait(), out, err)
 
 
 def test_check(cluster: Cluster, azure: AzureSimulator) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.commands import ROOT
 from tests.support.helm import CHART, run_helm
-from tests.support.operator_process import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the shell offers behind `kubectl bjw`: asked of the real kubectl, as its completion scripts do."""
+"""The completion of `kubectl bjw`."""
 
 from __future__ import annotations
 
@@ -50,6 +50,12 @@ def test_names(plugin: Plugin, written: Written) -> None:
     assert plugin.complete("list", "-n", plugin.namespace[:-1]) == ([plugin.namespace], NO_FILES)
     contexts, directive = plugin.complete("list", "--context", "")
     assert (len(contexts), directive) == (1, NO_FILES)
+
+
+def test_kubectl_finds_it(plugin: Plugin, written: Written) -> None:
+    """kubectl runs `kubectl_complete-bjw` for its completion scripts."""
+    written.create("daily")
+    assert plugin.complete_by_kubectl("wait", "-n", plugin.namespace, "") == (["daily"], NO_FILES)
 
 
 @pytest.mark.parametrize("status", [403, None])

@@ -1,4 +1,4 @@
-"""`kubectl bjw create`, by the real kubectl on a real API server, with a real operator where it waits."""
+"""`kubectl bjw create` on a real API server, with a real operator for `--wait`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kubectl bjw list` and `tasks`, by the real kubectl on a real API server."""
+"""`kubectl bjw list` and `tasks` on a real API server. Tests at a terminal use the real kubectl."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.operator_process import is_measured
+from tests.support.commands import is_measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,8 +24,9 @@ from backupjobwatch.app import run
 from backupjobwatch.observability.logs import configure_logs
 from backupjobwatch.settings import Settings
 from tests.support.canary import TOKEN, hear
+from tests.support.commands import ROOT
 from tests.support.operator import MovableLoop, free_port
-from tests.support.operator_process import ROOT, clean_environment, prove_calm
+from tests.support.operator_process import clean_environment, prove_calm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -7,22 +7,20 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import requests
 
 from tests.support.canary import TOKEN, hear
+from tests.support.commands import Command, is_measured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from demo.controlplane import Cluster
-
-ROOT: Final = Path(__file__).parents[2]
 
 _FOREIGN = re.compile(r"(BACKUPJOBWATCH|AZURE|KUBERNETES|IDENTITY|MSI)_")
 _PATIENCE = 60.0
@@ -62,16 +60,16 @@ class OperatorProcess:
         self._log = log
         self._heard = 0
         with log.open("w") as output:
-            self._process = subprocess.Popen(
-                backupjobwatch("run"),
-                env={
+            self._process = Command(
+                "backupjobwatch",
+                "run",
+                environment={
                     **environment,
                     "BACKUPJOBWATCH_PROBE_PORT": str(self._port),
                     "BACKUPJOBWATCH_METRICS_PORT": "0",
                 },
-                cwd=ROOT,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                output=output,
+                measured=is_measured(),
             )
 
     def wait_ready(self) -> Self:
@@ -124,12 +122,6 @@ class OperatorProcess:
         """End it at once, as a crash or a lost node does."""
         self._process.kill()
         self._process.wait()
-
-
-def is_measured() -> bool:
-    """Tell whether coverage of this process is measured: of those that it starts it is to be, too."""
-    coverage = sys.modules.get("coverage")
-    return coverage is not None and coverage.Coverage.current() is not None
 
 
 def _free_port() -> int:

@@ -21,8 +21,8 @@ from backupjobwatch.domain.status.next_status import next_status
 from tests.support.azure import payload
 from tests.support.builders import VAULT_ID
 from tests.support.canary import hear
+from tests.support.commands import ROOT, Command, Done, are_commands_measured
 from tests.support.kubernetes_client import path_of
-from tests.support.operator_process import ROOT, is_measured
 from tests.support.watches import manifest
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ PROGRAMS: Final = ("kubectl-bjw", "kubectl_complete-bjw")
 AGENT: Final = r"^kubectl-bjw/"
 PATIENCE: Final = 60.0
 _INSTALLED: Final = Path(sys.executable).parent
+
+
+Completion = tuple[list[str], str]
+"""The candidates without their descriptions, and the directive to the shell."""
 
 
 class Plugin:
@@ -50,7 +54,7 @@ class Plugin:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         # As where the package is installed alone: kubernetes looks for this one, which takes two seconds to load.
         (folder / "sitecustomize.py").write_text("import sys\nsys.modules['kubernetes_validate'] = None\n", "utf-8")
-        if is_measured():
+        if are_commands_measured():
             for program in PROGRAMS:
                 script = folder / program
                 script.write_text(
@@ -73,38 +77,29 @@ class Plugin:
 
     def command(self, *args: str) -> list[str]:
         """Return the command line."""
-        where = ("-n", self.namespace) if self.namespace and not {"-n", "-A"} & {*args} else ()
-        return [str(self._kubectl), "bjw", *args, *where]
+        return [str(self._kubectl), "bjw", *self._placed(*args)]
 
-    def start(self, *args: str, **variables: str) -> subprocess.Popen[str]:
-        """Start a command."""
-        return subprocess.Popen(
-            self.command(*args),
-            env=self.environment(**variables),
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(self, *args: str, **variables: str) -> Command:
+        """Start a command as kubectl does, without kubectl."""
+        return Command("kubectl-bjw", *self._placed(*args), environment=self.environment(**variables))
 
-    def __call__(self, *args: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        done = subprocess.run(
-            self.command(*args),
-            env=self.environment(**variables),
-            cwd=ROOT,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        hear(f"kubectl bjw {args[:1]}", done.stdout + done.stderr)
-        return done
+    def __call__(self, *args: str, stdin: str = "", **variables: str) -> Done:
+        """Run a command to its end as kubectl does, without kubectl."""
+        environment = self.environment(**variables)
+        with Command("kubectl-bjw", *self._placed(*args), environment=environment, stdin=True) as process:
+            out, err = process.communicate(stdin, PATIENCE)
+        hear(f"kubectl bjw {args[:1]}", out + err)
+        return Done(process.wait(), out, err)
 
-    def complete(self, *words: str) -> tuple[list[str], str]:
-        """Ask kubectl for what the shell may offer; return the candidates without what they mean, and the directive."""
+    def complete(self, *words: str) -> Completion:
+        """Complete the last word as kubectl does, without kubectl."""
+        with Command("kubectl_complete-bjw", *words, environment=self.environment()) as process:
+            out, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+        return _completion(out)
+
+    def complete_by_kubectl(self, *words: str) -> Completion:
+        """Complete the last word with kubectl, as its completion scripts do."""
         done = subprocess.run(
             [str(self._kubectl), "__complete", "bjw", *words],
             env=self.environment(),
@@ -114,8 +109,16 @@ class Plugin:
             timeout=PATIENCE,
             check=True,
         )
-        *candidates, directive = done.stdout.splitlines()
-        return [line.partition("\t")[0] for line in candidates], directive
+        return _completion(done.stdout)
+
+    def _placed(self, *args: str) -> tuple[str, ...]:
+        where = ("-n", self.namespace) if self.namespace and not {"-n", "-A"} & {*args} else ()
+        return (*args, *where)
+
+
+def _completion(text: str) -> Completion:
+    *candidates, directive = text.splitlines()
+    return [line.partition("\t")[0] for line in candidates], directive
 
 
 class Screen:
@@ -219,12 +222,11 @@ class Written:
         return answer.body
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+def ended(process: Command) -> tuple[int, str, str]:
     """Wait for a command's end, and return its exit code, what it answered, and what it said beside."""
     try:
         out, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
-    out = out or ""  # None where the test has closed it
     hear("kubectl bjw", out + err)
-    return process.returncode, out, err
+    return process.wait(), out, err

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests.support.canary import LISTENER, describe
-from tests.support.operator_process import ROOT, is_measured
+from tests.support.commands import ROOT, is_measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 
 from demo.pictures.terminal import PATIENCE, Terminal
 from tests.support.canary import TOKEN, hear
-from tests.support.operator_process import ROOT, backupjobwatch, clean_environment
+from tests.support.commands import ROOT, Command
+from tests.support.operator_process import backupjobwatch, clean_environment
 
 
 def watch_settings(azure: str, **settings: str) -> dict[str, str]:
@@ -32,15 +32,7 @@ class Watching:
     def __init__(self, environment: dict[str, str], *arguments: str, words: str | None = None) -> None:
         """*words* are what it finds on its standard input."""
         self._words = words
-        self.process = subprocess.Popen(
-            backupjobwatch("watch", *arguments),
-            env=environment,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL if words is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self.process = Command("backupjobwatch", "watch", *arguments, environment=environment, stdin=words is not None)
 
     def wait(self) -> Done:
         """Wait for its end."""
@@ -49,7 +41,7 @@ class Watching:
         finally:
             self.end()
         hear("backupjobwatch watch", out + err)
-        return Done(self.process.returncode, out, err)
+        return Done(self.process.wait(), out, err)
 
     def end(self) -> None:
         """End it, where it has not ended."""

@@ -19,7 +19,8 @@ from demo.simulator import ManualClock, running_simulator
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT, payload
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
 from tests.support.canary import TOKEN
-from tests.support.operator_process import ROOT, backupjobwatch, clean_environment
+from tests.support.commands import ROOT
+from tests.support.operator_process import backupjobwatch, clean_environment
 from tests.support.watching import Watching, WatchTerminal, watch_settings
 
 if TYPE_CHECKING:

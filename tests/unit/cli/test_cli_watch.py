@@ -15,7 +15,8 @@ from backupjobwatch.cli import COMMANDS, main
 from tests.support.builders import JOB_ID, JOB_NAME, RESOURCE_GROUP, SUBSCRIPTION, VAULT
 from tests.support.canary import WORD
 from tests.support.command import invoke
-from tests.support.operator_process import ROOT, backupjobwatch, clean_environment
+from tests.support.commands import ROOT
+from tests.support.operator_process import backupjobwatch, clean_environment
 
 OF_VAULT = ("-s", SUBSCRIPTION, "-g", RESOURCE_GROUP, "-v", VAULT)
 

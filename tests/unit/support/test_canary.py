@@ -14,8 +14,8 @@ import pytest
 
 from tests.support.canary import TOKEN, WORD, Listener
 from tests.support.command import invoke
+from tests.support.commands import ROOT
 from tests.support.identities import ServiceAccountIssuer, new_certificate
-from tests.support.operator_process import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.operator_process import ROOT
+from tests.support.commands import ROOT
 from tests.support.session_findings import Findings, complaints, merge
 
 if TYPE_CHECKING:

@@ -1,0 +1,166 @@
+"""The project's commands as processes of their own, started by a server that has imported them."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT: Final = Path(__file__).parents[2]
+_START: Final = 60.0
+
+
+def is_measured() -> bool:
+    """Tell whether coverage of this process is measured: of those that it starts it is to be, too."""
+    coverage = sys.modules.get("coverage")
+    return coverage is not None and coverage.Coverage.current() is not None
+
+
+def are_commands_measured() -> bool:
+    """Tell whether coverage of commands is measured although that of this process may not be."""
+    return is_measured() or "MEASURE_COMMANDS" in os.environ
+
+
+class Done(NamedTuple):
+    """The result of a command that ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Command:
+    """A command that runs, with the interface of ``subprocess.Popen``."""
+
+    def __init__(
+        self,
+        command: str,
+        *arguments: str,
+        environment: Mapping[str, str],
+        output: IO[str] | None = None,
+        stdin: bool = False,
+        measured: bool | None = None,
+    ) -> None:
+        """Write all output to the file *output*, else to pipes. *stdin* is a pipe too, else it is empty."""
+        measured = are_commands_measured() if measured is None else measured
+        request = {
+            "command": command,
+            "arguments": arguments,
+            "environment": dict(environment),
+            "folder": str(ROOT),
+        }
+        self.stdin: IO[str] | None = None
+        self.stdout: IO[str] | None = None
+        self.stderr: IO[str] | None = None
+        self.returncode: int | None = None
+        self._reply, reply = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with contextlib.ExitStack() as theirs:
+            theirs.enter_context(reply)
+            source = os.open(os.devnull, os.O_RDONLY)
+            if stdin:
+                os.close(source)
+                source, ours = os.pipe()
+                self.stdin = os.fdopen(ours, "w")
+            theirs.callback(os.close, source)
+            if output is None:
+                (out, own_out), (err, own_err) = (os.pipe()[::-1] for _ in range(2))
+                self.stdout, self.stderr = os.fdopen(own_out), os.fdopen(own_err)
+                theirs.callback(os.close, out)
+                theirs.callback(os.close, err)
+            else:
+                out = err = output.fileno()
+            server = _server(environment.get("KUBECONFIG", ""), measured=measured)
+            socket.send_fds(server, [json.dumps(request).encode()], [source, out, err, reply.fileno()])
+        self.pid = int(self._read(_START))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wait()
+        for stream in (self.stdin, self.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
+
+    def poll(self) -> int | None:
+        """Return the exit code; None while the command runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end and return the exit code. TimeoutExpired if it runs on after *timeout* seconds."""
+        if self.returncode is None:
+            self.returncode = int(self._read(timeout))
+            self._reply.close()
+        return self.returncode
+
+    def communicate(self, words: str | None = None, timeout: float | None = None) -> tuple[str, str]:
+        """Write *words* to its input, wait for its end, and return what it wrote to its output and errors."""
+        with ThreadPoolExecutor(2) as pool:
+            out, err = (pool.submit(stream.read) if stream else None for stream in (self.stdout, self.stderr))
+            if self.stdin is not None:
+                with contextlib.suppress(BrokenPipeError), self.stdin:
+                    self.stdin.write(words or "")
+            try:
+                self.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+        found = out.result() if out else "", err.result() if err else ""
+        self.__exit__()
+        return found
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless the command has ended."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def _read(self, timeout: float | None) -> str:
+        if not select.select([self._reply], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired("the command", timeout or 0)
+        return self._reply.recv(64).decode()
+
+
+@functools.cache
+def _server(kubeconfig: str, *, measured: bool) -> socket.socket:
+    """Return the server's socket. The kubernetes library reads KUBECONFIG when it is imported: there is one server for each."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    measuring = ("-m", "coverage", "run") if measured else ()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, *measuring, "-m", "tests.support.command_server", str(theirs.fileno())],
+            env={**os.environ, "KUBECONFIG": kubeconfig},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+        )
+
+    def stop() -> None:
+        ours.close()
+        process.wait()
+
+    atexit.register(stop)
+    return ours
