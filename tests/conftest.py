@@ -18,7 +18,7 @@ from tests.support.canary import LISTENER, describe, hear
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-pytest_plugins = ["tests.support.session_findings"]
+pytest_plugins = ["tests.support.session_findings", "tests.support.coverage_scope"]
 
 os.environ.pop("COVERAGE_PROCESS_START", None)  # it was for this process: commands under test start coverage themselves
 
