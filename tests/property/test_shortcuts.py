@@ -89,7 +89,7 @@ def test_calm_ends_with_any_change(history: list[Act], other: Job) -> None:
     """Another answer, an edit or a request, each of which makes another resourceVersion, is more than looked at."""
     for moment in replay(history):
         job, watch = moment.observation, Watch.from_body(moment.after)
-        if not isinstance(job, Job) or watch.is_idle:
+        if not isinstance(job, Job) or watch.is_idle or watch.finished:
             continue
         calm = _calm(
             watch,

@@ -118,7 +118,7 @@ def _statuses(recording: Recording, job: Job) -> Iterator[Rendered]:
     if now is None:
         now = _EPOCH if job.start_time is None else job.start_time + RUN_TIME
     strict, tolerant = (
-        _settled(recording, settle(edit(watch_body(), completedWithWarnings=accept), job, now))
+        _settled(recording, settle(edit(watch_body(), completedWithWarnings=accept), job, now, accept_list_entry=True))
         for accept in ("Failed", "Succeeded")
     )
     yield replace(strict, problems=tuple(dict.fromkeys((*strict.problems, *tolerant.problems))))

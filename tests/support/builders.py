@@ -104,6 +104,11 @@ def job(**overrides: Any) -> Job:
     return parse_job(job_payload(**overrides))
 
 
+def list_entry(**overrides: Any) -> Job:
+    """Return what ``parse_job`` makes of the entry of that job in a vault's list, which has no ``extendedInfo``."""
+    return parse_job(job_payload(**{"extendedInfo": ABSENT, **overrides}), partial=True)
+
+
 def running_job(**overrides: Any) -> Job:
     """Return what ``parse_job`` makes of that payload while the job runs."""
     return parse_job(running_payload(**overrides))
@@ -185,10 +190,19 @@ def settle(
     now: datetime,
     consecutive_failures: int = 0,
     pinned: Sequence[PinnedJob] = (),
+    *,
+    polled: datetime | None = None,
+    accept_list_entry: bool = False,
 ) -> dict[str, Any]:
     """Return *body* after one step, with the new status written as the API server would."""
     status = next_status(
-        Watch.from_body(body), observation, consecutive_failures=consecutive_failures, now=now, pinned=pinned
+        Watch.from_body(body),
+        observation,
+        consecutive_failures=consecutive_failures,
+        now=now,
+        pinned=pinned,
+        polled=polled,
+        accept_list_entry=accept_list_entry,
     )
     version = str(int(body["metadata"]["resourceVersion"]) + 1)
     return {**body, "metadata": {**body["metadata"], "resourceVersion": version}, "status": copy.deepcopy(status)}

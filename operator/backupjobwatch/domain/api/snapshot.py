@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 FINISHED_PHASES: Final = frozenset({"Succeeded", "Failed"})
+DETAIL_WITHIN: Final = timedelta(hours=1)
+"""How long after the end of a watch the operator tries to read the detail of its job."""
 _OF_SPEC: Final = ("spec", "parsed_spec", "target")
 """What a snapshot has of its spec, and works out at most once."""
 
@@ -135,6 +138,17 @@ class Watch:
         return self.status_for_target.get("phase") in FINISHED_PHASES
 
     @property
+    def detail_pending(self) -> bool:
+        """Whether the verdict was taken from a list entry, and the detail of the job is still to be read."""
+        return self.finished and self.status_for_target.get("detailPending") is True
+
+    def awaits_detail(self, now: datetime) -> bool:
+        """Return whether the detail is pending and the watch finished less than ``DETAIL_WITHIN`` ago."""
+        completed = parse_time(self.status_for_target.get("completionTime"))
+        # A completionTime in the future comes from a clock that was ahead. Without abs(), the operator would try until then.
+        return self.detail_pending and completed is not None and abs(now - completed) < DETAIL_WITHIN
+
+    @property
     def seen(self) -> bool:
         """Whether Azure has shown the job at least once."""
         return "job" in self.status_for_target
@@ -176,4 +190,5 @@ class Watch:
     def is_idle(self) -> bool:
         """Whether there is nothing to do, unless somebody edits the object: no timer is needed."""
         suspended = self.status_for_target.get("reason") == "Suspended"
-        return self.deleting or (self.observed and not self.request_pending and (self.finished or suspended))
+        done = self.finished and not self.detail_pending
+        return self.deleting or (self.observed and not self.request_pending and (done or suspended))

@@ -70,6 +70,10 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_true(value: object) -> bool:
+    return value is True
+
+
 def _is_time(value: object) -> bool:
     time = parse_time(value)
     return time is not None and format_time(time) == value
@@ -101,6 +105,7 @@ _FIELDS: Final[Mapping[str, Callable[[object], bool]]] = {
     **dict.fromkeys(("phase", "reason", "message", "target", "duration", "lastHandledReconcileAt"), _is_text),
     **dict.fromkeys(("observedGeneration", "jobsTotal", "durationSeconds"), _is_integer),
     **dict.fromkeys(("watchStartTime", "troubleSince", "completionTime", "lastPollTime", "searchedUntil"), _is_time),
+    "detailPending": _is_true,  # the operator never writes false
     **dict.fromkeys(("job", "extendedInfo"), _is_object),
     **dict.fromkeys(("errors", "warnings"), _is_list_with()),
     "jobs": _is_list_with("name"),

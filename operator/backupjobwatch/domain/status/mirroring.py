@@ -20,7 +20,7 @@ _NOT_IN_LISTS = ("extendedInfo", "errors", "warnings")
 
 
 def mirror_job(job: Job, previous: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
-    """Write *job* as the fields of a status at *now*. The *previous* status keeps what a list item lacks."""
+    """Return *job* as the fields of a status at *now*. Fields that a list entry lacks come from the *previous* status."""
     elapsed = job.elapsed(now)
     mirrored: dict[str, Any] = {
         "job": present(
@@ -78,11 +78,18 @@ def mirror_job(job: Job, previous: Mapping[str, Any], *, now: datetime) -> dict[
         "warnings": mirror_errors(job.warnings),
     }
     if job.partial:
-        if str((previous.get("job") or {}).get("name")).lower() != str(job.name).lower():
+        if not is_mirrored(job, previous):
             previous = {}  # it tells of another of the watch's jobs
         mirrored["job"] = {**(previous.get("job") or {}), **mirrored["job"]}
-        mirrored.update({name: previous.get(name) for name in _NOT_IN_LISTS})
+        # The entry of an ended job may have errors. It never has more of the detail than a GET.
+        entry = {name: mirrored[name] for name in ("errors", "warnings") if job.ended and mirrored[name]}
+        mirrored.update({**{name: previous.get(name) for name in _NOT_IN_LISTS}, **entry})
     return mirrored
+
+
+def is_mirrored(job: Job, status: Mapping[str, Any]) -> bool:
+    """Return whether *job* is the one in ``status.job``. Azure's names ignore letter case."""
+    return str((status.get("job") or {}).get("name")).lower() == str(job.name).lower()
 
 
 def present(**fields: Any) -> dict[str, Any]:

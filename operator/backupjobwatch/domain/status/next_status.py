@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.domain.jobs.job import Job
 from backupjobwatch.domain.jobs.observations import (
@@ -18,6 +18,7 @@ from backupjobwatch.domain.jobs.payloads import TEXT
 from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.domain.status.conditions import Condition, write_conditions
+from backupjobwatch.domain.status.detail import find_detail
 from backupjobwatch.domain.status.mirroring import MIRRORED, mirror_errors, mirror_job, present
 from backupjobwatch.domain.status.notifications import next_notifications
 from backupjobwatch.domain.status.truncation import truncate_status
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.status.notifications import DeliveryResult
 
+_DETAIL: Final = frozenset({*MIRRORED, "jobs"})
+"""The fields that the detail of an ended job may change in a final status, apart from ``lastPollTime``."""
+
 
 def next_status(
     watch: Watch,
@@ -41,6 +45,8 @@ def next_status(
     pinned: Sequence[PinnedJob] = (),
     deliveries: Sequence[DeliveryResult] = (),
     asked: datetime | None = None,
+    polled: datetime | None = None,
+    accept_list_entry: bool = False,
 ) -> dict[str, Any]:
     """Compute the whole status of *watch* from its snapshot and what Azure said after that.
 
@@ -50,10 +56,16 @@ def next_status(
     *consecutive_failures* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
     *asked* is when Azure was last asked, where more is known of that than the status says. The answer is fit to be
     written as it stands; whether it is worth a write, ``transitions.needs_write`` tells.
+
+    *polled* is when the request behind *observation* was sent; the default is *now*. *accept_list_entry* is passed to ``judge``.
     """
+    polled = polled or now
     if watch.finished:
-        return _restamped(watch, next_notifications(watch, deliveries, phase=str(watch.status_for_target.get("phase"))))
-    polls, spec = False, watch.parsed_spec if pinned else watch.spec_at(now)
+        phase = str(watch.status_for_target.get("phase"))
+        status = _restamped(watch, next_notifications(watch, deliveries, phase=phase))
+        detail = find_detail(watch, observation)
+        return status if detail is None else _complete_detail(watch, status, detail, polled=polled, now=now)
+    is_judged, spec = False, watch.parsed_spec if pinned else watch.spec_at(now)
     if isinstance(spec, InvalidSpec):
         verdict = Verdict(phase=FAILED, reason="InvalidSpec", message=f"{spec}.")
     elif spec.suspend:
@@ -62,11 +74,17 @@ def next_status(
             phase=str(watch.status_for_target.get("phase") or PENDING), reason="Suspended", message=message
         )
     else:
-        polls, verdict = (
-            True,
-            judge(watch, spec, observation, consecutive_failures=consecutive_failures, now=now, asked=asked),
+        is_judged = True
+        verdict = judge(
+            watch,
+            spec,
+            observation,
+            consecutive_failures=consecutive_failures,
+            now=now,
+            asked=asked,
+            accept_list_entry=accept_list_entry,
         )
-    status = _write(watch, verdict, observation if polls else None, pinned or watch.pinned, now)
+    status = _write(watch, verdict, observation if is_judged else None, pinned or watch.pinned, polled=polled, now=now)
     notifications = next_notifications(watch, deliveries, phase=verdict.phase)
     return truncate_status({**status, **present(notifications=notifications)})
 
@@ -84,11 +102,27 @@ def _restamped(watch: Watch, notifications: list[dict[str, Any]]) -> dict[str, A
     return status
 
 
+def _complete_detail(
+    watch: Watch, status: Mapping[str, Any], detail: Job, *, polled: datetime, now: datetime
+) -> dict[str, Any]:
+    """Return the final *status* with the *detail* of its job. The verdict and all that follows from it stay frozen."""
+    jobs = _job_list(detail, watch.pinned, status) if watch.pinned else status.get("jobs")
+    frozen = {name: value for name, value in status.items() if name not in (*_DETAIL, "detailPending")}
+    mirrored = present(**mirror_job(detail, {}, now=now), jobs=jobs)
+    return truncate_status({**frozen, **mirrored, "lastPollTime": format_time(polled)}, frozen=frozen.keys())
+
+
 def _write(
-    watch: Watch, verdict: Verdict, observation: Observation | None, pinned: Sequence[PinnedJob], now: datetime
+    watch: Watch,
+    verdict: Verdict,
+    observation: Observation | None,
+    pinned: Sequence[PinnedJob],
+    *,
+    polled: datetime,
+    now: datetime,
 ) -> dict[str, Any]:
     previous = watch.status_for_target
-    polled = observation is not None and is_from_request(observation)
+    was_polled = observation is not None and is_from_request(observation)
     note = ""
     mirrored: Mapping[str, Any] = {name: previous.get(name) for name in MIRRORED}
     job = deciding_job(observation) if isinstance(observation, JobSet) else observation
@@ -106,8 +140,8 @@ def _write(
         "watchStartTime": previous.get("watchStartTime") or (observation is not None and format_time(now)) or None,
         "troubleSince": verdict.trouble_since and format_time(verdict.trouble_since),
         "completionTime": format_time(now) if verdict.final else None,
-        "searchedUntil": _searched_until(watch, observation, pinned, now),
-        "lastPollTime": format_time(now) if polled else previous.get("lastPollTime"),
+        "searchedUntil": _searched_until(watch, observation, pinned, polled),
+        "lastPollTime": format_time(polled) if was_polled else previous.get("lastPollTime"),
     }
     previous_echo = watch.status.get("lastHandledReconcileAt")
     conditions = write_conditions(
@@ -126,6 +160,8 @@ def _write(
         jobs=_job_list(observation, pinned, previous) if pinned else previous.get("jobs"),
         jobsTotal=(len(pinned) if len(pinned) > 1 else None) if pinned else previous.get("jobsTotal"),
         **times,
+        # A list entry has the end of the job, but not its detail.
+        detailPending=(verdict.final and isinstance(job, Job) and job.partial and job.ended) or None,
         lastHandledReconcileAt=previous_echo if is_deferred or watch.requested_at is None else watch.requested_at,
         conditions=conditions,
     )
@@ -170,11 +206,11 @@ def _reachable(watch: Watch, observation: Observation | None) -> Condition:
 
 
 def _searched_until(
-    watch: Watch, observation: Observation | None, pinned: Sequence[PinnedJob], now: datetime
+    watch: Watch, observation: Observation | None, pinned: Sequence[PinnedJob], polled: datetime
 ) -> str | None:
     """Return until when complete lists had no job for ``spec.latest``. None once the job is known."""
     if isinstance(observation, Waiting) and observation.searched:
-        return format_time(now)
+        return format_time(polled)
     if pinned or watch.searched_until is not None:
         return None if pinned else watch.searched_until
     first = observation.first_candidate if isinstance(observation, Waiting) else None

@@ -59,6 +59,7 @@ def _significant_fields(status: Mapping[str, Any]) -> dict[str, Any]:
         "jobs",
         "errors",
         "warnings",
+        "detailPending",
         "troubleSince",
         "lastHandledReconcileAt",
         "notifications",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from backupjobwatch.domain.jobs.text import CUT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 MAX_BYTES: Final = 58 * 1024
 """Of the status as JSON. The contract says 64 KiB: the rest is for what a final status is still given, which is what became
@@ -27,14 +27,20 @@ def size_of(status: Mapping[str, Any]) -> int:
     return len(text) + 5 * sum(text.count(character) for character in "<>&")
 
 
-def truncate_status(status: dict[str, Any]) -> dict[str, Any]:
-    """Return *status*, or where it is too large a version with shorter lists and texts that says so."""
+def truncate_status(status: dict[str, Any], *, frozen: Collection[str] = ()) -> dict[str, Any]:
+    """Return *status*, or if it is too large a version with shorter lists and texts. Its message then says so.
+
+    The *frozen* fields are kept as they are, the message included.
+    """
     message = str(status.get("message", ""))
     for items, characters in _LEVELS:
         if size_of(status) <= MAX_BYTES:
             break
-        status = {name: _shrunk(value, items, characters, name) for name, value in status.items()}
-        status["message"] = message[: characters - len(_NOTE)] + _NOTE
+        status = {
+            name: value if name in frozen else _shrunk(value, items, characters, name) for name, value in status.items()
+        }
+        if "message" not in frozen:
+            status["message"] = message[: characters - len(_NOTE)] + _NOTE
     return status
 
 

@@ -97,17 +97,19 @@ def judge(  # the order of these questions is the contract
     consecutive_failures: int,
     now: datetime,
     asked: datetime | None = None,
+    accept_list_entry: bool = False,
 ) -> Verdict:
     """Say what *observation* means for an unfinished, unsuspended *watch*.
 
     *consecutive_failures* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
     *asked* is when Azure was last asked, where that is known: the status only tells of the last time that was written.
+    *accept_list_entry* allows a verdict from a list entry other than ``Completed``. Accepted warnings always need a GET.
     """
     match observation:
         case Job():
-            verdict = _judge_job(observation, spec)
+            verdict = _judge_job(observation, spec, accept_list_entry=accept_list_entry)
         case JobSet():
-            verdict = _judge_set(observation, spec)
+            verdict = _judge_set(observation, spec, accept_list_entry=accept_list_entry)
         case Waiting():
             verdict = Verdict(phase=PENDING, reason=observation.reason, message=observation.message)
         case OperationFailure():
@@ -132,8 +134,13 @@ def deadline(watch: Watch, spec: WatchSpec) -> datetime | None:
         return watch.started
 
 
-def _judge_job(job: Job, spec: WatchSpec) -> Verdict:
+def _judge_job(job: Job, spec: WatchSpec, *, accept_list_entry: bool) -> Verdict:
     outcome = job.outcome
+    if job.partial and job.ended and not _decides(job, spec, accept_list_entry=accept_list_entry):
+        message = (
+            f"Azure lists {job.title} as {job.status}. The operator reads the job's errors before it reports the end."
+        )
+        return Verdict(phase=RUNNING, reason=_REASONS[Outcome.IN_PROGRESS], message=message)
     duration = None if job.duration is None else format_duration(job.duration)
     took, lasted = (f" in {duration}", f" after {duration}") if duration else ("", "")
     match outcome:
@@ -162,9 +169,19 @@ def _judge_job(job: Job, spec: WatchSpec) -> Verdict:
     return Verdict(phase=phase, reason=_REASONS[outcome], message=message.strip())
 
 
-def _judge_set(observation: JobSet, spec: WatchSpec) -> Verdict:
+def _decides(entry: Job, spec: WatchSpec, *, accept_list_entry: bool) -> bool:
+    """Return whether the list *entry* of an ended job is enough for a verdict."""
+    if entry.outcome is Outcome.COMPLETED:
+        return True
+    if accept_list_entry and entry.outcome is Outcome.COMPLETED_WITH_WARNINGS:
+        # The job may have been cancelled. Only a GET shows its tasks, so an entry never opens the gate here.
+        return bool(entry.errors or entry.warnings) and not spec.warnings_succeed
+    return accept_list_entry
+
+
+def _judge_set(observation: JobSet, spec: WatchSpec, *, accept_list_entry: bool) -> Verdict:
     """All must succeed. One that failed fails the watch, but not before all have ended: what follows may need them."""
-    verdicts = [_judge_job(job, spec) for job in observation.jobs]
+    verdicts = [_judge_job(job, spec, accept_list_entry=accept_list_entry) for job in observation.jobs]
     running = [verdict for verdict in verdicts if not verdict.final]
     failed = [verdict for verdict in verdicts if verdict.phase == FAILED]
     count = f"{observation.total} jobs"

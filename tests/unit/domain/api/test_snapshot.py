@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from backupjobwatch.constants import MAX_REQUESTED_AT, REQUESTED_AT
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import target_digest
+from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.errors import InvalidSpec
-from tests.support.builders import JOB_ID, OTHER_JOB_NAME, watch, watch_body
+from tests.support.builders import JOB_ID, NOW, OTHER_JOB_NAME, watch, watch_body
 
 TARGET = target_digest({"jobResourceId": JOB_ID})
 OTHER = target_digest({"jobResourceId": JOB_ID[:-36] + OTHER_JOB_NAME})
@@ -178,6 +180,8 @@ def test_long_request() -> None:
         ({"phase": "Running", "reason": "Suspended"}, True),
         ({"phase": "Running", "reason": "JobInProgress"}, False),
         ({"phase": "Pending", "reason": "JobNotVisible"}, False),
+        ({"phase": "Succeeded", "detailPending": True}, False),
+        ({"phase": "Running", "reason": "Suspended", "detailPending": True}, True),
         ({"phase": "Succeeded", "observedGeneration": 0}, False),
         ({"phase": "Succeeded", "target": OTHER}, False),
         ({"phase": "Running", "reason": "Suspended", "target": OTHER}, False),
@@ -186,6 +190,35 @@ def test_long_request() -> None:
 def test_settled(status: dict[str, Any], settled: bool) -> None:  # noqa: FBT001
     """Finished and suspended watches need no timer, once this generation has been observed."""
     assert _watch(**status).is_idle is settled
+
+
+@pytest.mark.parametrize(
+    ("status", "pending"),
+    [
+        ({"phase": "Succeeded"}, True),
+        ({"phase": "Failed"}, True),
+        ({"phase": "Running"}, False),
+        ({"phase": "Failed", "target": OTHER}, False),
+        ({"phase": "Failed", "detailPending": False}, False),
+        ({"phase": "Failed", "detailPending": "true"}, False),
+        ({"phase": "Failed", "detailPending": None}, False),
+    ],
+)
+def test_detail_pending(status: dict[str, Any], *, pending: bool) -> None:
+    """The detail is pending on a finished watch whose status says so for this target."""
+    assert _watch(**{"detailPending": True, **status}).detail_pending is pending
+
+
+@pytest.mark.parametrize(
+    ("age", "awaits"), [(0, True), (3599, True), (3600, False), (90000, False), (-60, True), (-3600, False)]
+)
+def test_awaits_detail(age: int, *, awaits: bool) -> None:
+    """The operator tries for an hour, also if the clock was ahead a little when the watch finished."""
+    completed = {"completionTime": format_time(NOW - timedelta(seconds=age))}
+
+    assert _watch(phase="Failed", detailPending=True, **completed).awaits_detail(NOW) is awaits
+    assert not _watch(phase="Failed", **completed).awaits_detail(NOW)
+    assert not _watch(phase="Failed", detailPending=True).awaits_detail(NOW)
 
 
 @pytest.mark.parametrize("status", [{"phase": "Succeeded"}, {"phase": "Running", "reason": "Suspended"}])

@@ -10,14 +10,16 @@ from backupjobwatch.domain.api import stored_status
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.stored_status import read_status
 from tests.property.oracles import status_schema
-from tests.support.builders import NOW, job, settle, watch_body
+from tests.support.builders import NOW, job, list_entry, settle, watch_body
 
 WRITTEN = settle(watch_body(), job(), NOW)["status"]
+LISTED = settle(watch_body(), list_entry(), NOW)["status"]
 
 
 def test_our_own_is_read_whole() -> None:
     """Nothing is lost of what was written."""
     assert read_status(WRITTEN) == WRITTEN
+    assert read_status(LISTED) == LISTED
 
 
 def test_every_field_is_known() -> None:
@@ -38,6 +40,9 @@ def test_what_is_no_object_is_no_status(value: Any) -> None:
         ("observedGeneration", True),
         ("observedGeneration", "1"),
         ("watchStartTime", "yesterday"),
+        ("detailPending", False),
+        ("detailPending", "true"),
+        ("detailPending", 1),
         ("completionTime", "2026-03-04"),
         ("job", "x"),
         ("errors", ["x"]),

@@ -14,7 +14,7 @@ from backupjobwatch.domain.status.mirroring import MIRRORED, mirror_job, present
 from backupjobwatch.domain.status.transitions import needs_write
 from tests.property.oracles import check_status
 from tests.support.azure import payload
-from tests.support.builders import ABSENT, NOW, dp_job_payload, job, running_job, settle, watch_body
+from tests.support.builders import ABSENT, NOW, dp_job_payload, job, list_entry, running_job, settle, watch_body
 
 DETAIL: dict[str, Any] = {
     "errorDetails": [{"errorCode": 1, "errorString": "Slow."}],
@@ -61,6 +61,17 @@ def test_partial_keeps_warnings() -> None:
 
     assert status["warnings"] == [{"code": "W", "message": "Skipped.", "target": "ns"}]
     assert status["extendedInfo"] == {"dataTransferredBytes": 5, "targetRecoveryPoint": {"id": "p1"}}
+
+
+def test_errors_of_an_entry() -> None:
+    """The errors of an ended entry replace those of the last GET. Those of a running one do not."""
+    before = settle(watch_body(), running_job(errorDetails=[{"errorCode": 1}]), NOW)
+    running = settle(before, list_entry(status="InProgress", errorDetails=[{"errorCode": 400239}]), NOW)["status"]
+    ended = settle(before, list_entry(status="Failed", errorDetails=[{"errorCode": 400239}]), NOW)["status"]
+    bare = settle(before, list_entry(status="Failed"), NOW)["status"]
+
+    assert [each["errors"][0]["code"] for each in (running, ended, bare)] == ["1", "400239", "1"]
+    assert ended["extendedInfo"] == before["status"]["extendedInfo"]
 
 
 def test_partial_first() -> None:

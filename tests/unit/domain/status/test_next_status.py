@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from backupjobwatch import errors
+from backupjobwatch.domain.jobs.observations import Waiting
 from backupjobwatch.domain.jobs.payloads import TEXT
 from backupjobwatch.domain.jobs.recovery_services import parse_job
+from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.domain.status.next_status import next_status
 from tests.support.azure import payload
 from tests.support.builders import (
@@ -17,6 +19,7 @@ from tests.support.builders import (
     JOB_ID,
     JOB_NAME,
     NOW,
+    VAULT_REF,
     condition,
     job,
     running_job,
@@ -221,3 +224,15 @@ def test_snapshot_is_left_alone() -> None:
     settle(body, job(), NOW + timedelta(minutes=1))
 
     assert body == copy
+
+
+def test_polled() -> None:
+    """The status has the time at which the request was sent. Everything else follows the time of the verdict."""
+    sent = NOW - timedelta(seconds=7)
+    body = settle(watch_body(), running_job(), NOW, polled=sent)
+    assert (body["status"]["lastPollTime"], body["status"]["watchStartTime"]) == (format_time(sent), format_time(NOW))
+
+    latest = watch_body({"latest": {"item": "vm1"}, "vault": VAULT_REF})
+    waiting = Waiting(reason="WaitingForJob", message="x", searched=True)
+    assert settle(latest, waiting, NOW, polled=sent)["status"]["searchedUntil"] == format_time(sent)
+    assert settle(latest, waiting, NOW)["status"]["searchedUntil"] == format_time(NOW)
