@@ -1,41 +1,29 @@
-"""What Azure may answer, what people may do, and in which order."""
+"""What Azure may answer."""
 
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs import data_protection
 from backupjobwatch.domain.jobs.recovery_services import parse_job
-from backupjobwatch.domain.status.next_status import next_status
-from backupjobwatch.domain.status.transitions import needs_write
-from backupjobwatch.domain.status.verdict import counts
-from backupjobwatch.errors import AzureError, PollDeferred
 from tests.support.azure_errors import KINDS
 from tests.support.builders import (
     JOB_ID,
     JOB_NAME,
-    NOW,
     OTHER_JOB_NAME,
     dp_job_payload,
-    edit,
+    job,
     job_payload,
-    request,
+    list_entry,
     vast_payload,
-    watch_body,
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from backupjobwatch.domain.jobs.job import Job
-
-HEARTBEAT = timedelta(minutes=5)
+    from backupjobwatch.errors import AzureError
 
 SECRETS = (
     "https://stgdemo01.blob.core.windows.net/vhds/d.vhd?sv=2022-11-02&sig=SECRET%3D",
@@ -198,77 +186,24 @@ pages = st.one_of(
 """Pages of a vault's list."""
 
 
-def _as_entry(job: Job) -> Job:
-    return replace(job, partial=True)
+def _as_entry(payload: dict[str, Any]) -> Job:
+    properties = payload.get("properties")
+    if isinstance(properties, dict):
+        payload = {**payload, "properties": {**properties, "extendedInfo": None}}
+    return parse_job(payload, partial=True)
 
+
+_entries = st.one_of(
+    st.builds(_as_entry, payloads),
+    st.builds(list_entry, status=_statuses),
+    st.builds(list_entry, status=_statuses, errorDetails=st.just([{"errorCode": 400239, "errorString": "No answer."}])),
+)
+"""Entries of a list: anything, and those that often give a verdict."""
 
 observations: st.SearchStrategy[Job | AzureError] = st.one_of(
     st.builds(parse_job, payloads),
     st.builds(data_protection.parse_job, dp_payloads),
-    st.builds(_as_entry, st.builds(parse_job, payloads)),
+    _entries,
+    st.builds(job, status=_statuses),
     *(st.builds(kind, texts) for kind in KINDS),
 )
-
-_edits = st.one_of(
-    st.fixed_dictionaries({"suspend": st.booleans()}),
-    st.fixed_dictionaries({"pollInterval": st.sampled_from(["10s", "30s", "5m", "7s"])}),
-    st.fixed_dictionaries({"jobResourceId": st.sampled_from([JOB_ID, JOB_ID.upper(), JOB_ID[:-36] + OTHER_JOB_NAME, "x"])}),
-    st.fixed_dictionaries({"completedWithWarnings": st.sampled_from(["Succeeded", "Failed"])}),
-    st.fixed_dictionaries({"graceSeconds": st.sampled_from([0, 60, 600])}),
-    st.fixed_dictionaries({"activeDeadlineSeconds": st.sampled_from([60, 3600, 172800])}),
-    st.just({}),
-)  # fmt: skip
-_requests = st.one_of(st.none(), st.none(), st.text(max_size=300))
-_waits = st.sampled_from([0, 0, 10, 30, 30, 300, 700, 4000, 200000]).map(lambda seconds: timedelta(seconds=seconds))
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """What people do to a watch, and what Azure says after that."""
-
-    fields: dict[str, Any]
-    requested: str | None
-    wait: timedelta
-    observation: Job | AzureError
-
-
-histories = st.lists(
-    st.builds(Act, st.one_of(st.just({}), st.just({}), _edits), _requests, _waits, observations), min_size=1, max_size=7
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """One step of a history: the object before it, and the object as it would be written."""
-
-    before: dict[str, Any]
-    after: dict[str, Any]
-    observation: Job | AzureError
-    consecutive_failures: int
-    now: datetime
-    written: bool
-
-
-def replay(history: list[Act]) -> Iterator[Moment]:
-    """Live through *history* as the operator does: runs are counted, and what is not worth a write is not written."""
-    body, now, consecutive_failures = watch_body(), NOW, 0
-    for act in history:
-        now += act.wait
-        before = edit(body, **act.fields)
-        if act.requested is not None:
-            before = request(before, act.requested)
-        watch = Watch.from_body(before)
-        if not isinstance(act.observation, PollDeferred):
-            consecutive_failures = consecutive_failures + 1 if counts(watch, act.observation) else 0
-        status = next_status(watch, act.observation, consecutive_failures=consecutive_failures, now=now)
-        after = {**before, "status": status}
-        written = needs_write(before["status"], status, heartbeat=HEARTBEAT)
-        yield Moment(
-            before=before,
-            after=after,
-            observation=act.observation,
-            consecutive_failures=consecutive_failures,
-            now=now,
-            written=written,
-        )
-        body = after if written else before

@@ -7,23 +7,30 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.jobs.job import Job
+from backupjobwatch.domain.jobs.job import Job, Outcome
 from backupjobwatch.domain.jobs.times import format_time
-from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.transitions import find_transition, needs_write
+from tests.property.history import HEARTBEAT, Act, Moment, endings, histories, replay
 from tests.property.oracles import check_status
-from tests.property.strategies import HEARTBEAT, Act, Moment, histories, replay
 
 MODERATE = settings(
     deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 pytestmark = pytest.mark.timeout(300)
 
+_VERDICT = frozenset({"phase", "reason", "message", "completionTime", "watchStartTime", "target", "notifications"})
+_SPELLINGS = {
+    "canceled": "cancelled",
+    "success": "completed",
+    "successwithwarning": "completedwithwarnings",
+}
+
 
 @MODERATE
-@given(histories)
+@given(st.one_of(histories, endings))
 def test_valid(history: list[Act]) -> None:
     """Every status is valid, bounded, about this generation, and a row of the contract."""
     for moment in replay(history):
@@ -31,7 +38,7 @@ def test_valid(history: list[Act]) -> None:
 
 
 @MODERATE
-@given(histories)
+@given(st.one_of(histories, endings))
 def test_gate(history: list[Act]) -> None:
     """The gate opens only on Azure's own last word, while the watch was neither suspended nor finished."""
     for moment in replay(history):
@@ -45,21 +52,44 @@ def test_gate(history: list[Act]) -> None:
 
 
 @MODERATE
-@given(histories)
+@given(st.one_of(histories, endings))
 def test_end_is_the_end(history: list[Act]) -> None:
-    """No phase follows on a terminal one within a target: only acknowledgements move."""
+    """No phase follows on a terminal one within a target: only acknowledgements move, and the detail of the job, once."""
     for moment in replay(history):
-        if Watch.from_body(moment.before).finished:
-            assert _frozen(moment.after["status"]) == _frozen(moment.before["status"])
+        before, after = moment.before["status"], moment.after["status"]
+        if not Watch.from_body(moment.before).finished:
+            continue
+        assert after["phase"] == before["phase"]
+        if _brings_detail(moment):
+            assert after == {**after, **{name: value for name, value in _frozen(before).items() if name in _VERDICT}}
+            assert _frozen(after)["conditions"] == _frozen(before)["conditions"]
+        else:
+            assert _frozen(after) == _frozen(before)
 
 
 @MODERATE
-@given(histories)
+@given(st.one_of(histories, endings))
+def test_detail_pending(history: list[Act]) -> None:
+    """The detail is pending on a watch that finished with a list entry, until a GET shows the same end of the same job."""
+    for moment in replay(history):
+        before, after = Watch.from_body(moment.before), moment.after["status"]
+        assert after.get("detailPending", True) is True
+        if before.finished:
+            assert ("detailPending" in after) is (before.detail_pending and not _brings_detail(moment))
+        else:
+            job = moment.observation
+            listed = isinstance(job, Job) and job.partial and job.ended
+            judged = after["phase"] in ("Succeeded", "Failed") and after["reason"] != "InvalidSpec"
+            assert ("detailPending" in after) is (listed and judged)
+
+
+@MODERATE
+@given(st.one_of(histories, endings))
 def test_same_answer_twice(history: list[Act]) -> None:
     """The same answer at the same time changes nothing, is not worth a write, and is not told again."""
     for moment in replay(history):
         watch = Watch.from_body(moment.after)
-        again = next_status(watch, moment.observation, consecutive_failures=moment.consecutive_failures, now=moment.now)
+        again = moment.status_again()
 
         assert again == moment.after["status"]
         assert not needs_write(moment.after["status"], again, heartbeat=HEARTBEAT)
@@ -92,7 +122,7 @@ def test_start(history: list[Act]) -> None:
 
 
 @MODERATE
-@given(histories)
+@given(st.one_of(histories, endings))
 def test_transitions(history: list[Act]) -> None:
     """Whatever is told is written too: no event without a write."""
     for moment in replay(history):
@@ -115,8 +145,25 @@ def test_no_secrets(history: list[Act]) -> None:
 def _is_success(moment: Moment) -> bool:
     spec, observation = moment.before["spec"], moment.observation
     assert isinstance(observation, Job)
-    accepted = {"completed"} | ({"completedwithwarnings"} if spec["completedWithWarnings"] == "Succeeded" else set())
+    accepted = {"completed", "success"}
+    if spec["completedWithWarnings"] == "Succeeded" and not observation.partial:
+        accepted |= {"completedwithwarnings", "successwithwarning"}
     return not spec["suspend"] and (observation.status or "").lower() in accepted
+
+
+def _brings_detail(moment: Moment) -> bool:
+    """Tell whether the detail is pending, and a GET shows the mirrored job with the mirrored end."""
+    job, before = moment.observation, Watch.from_body(moment.before)
+    if not (before.detail_pending and isinstance(job, Job) and job.ended) or job.partial:
+        return False
+    shown = before.status["job"]
+    words, cancelled = {(job.status or "").lower(), shown["status"].lower()}, before.status["reason"] == "JobCancelled"
+    same_end = len({_SPELLINGS.get(word, word) for word in words}) == 1
+    return (
+        same_end
+        and str(job.name).lower() == str(shown.get("name")).lower()
+        and (job.outcome is Outcome.CANCELLED) is (cancelled or "cancel" in shown["status"].lower())
+    )
 
 
 def _frozen(status: dict[str, Any]) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.notifications import DeliveryResult, due
 from backupjobwatch.domain.status.transitions import needs_write, notification_failure_events
 from backupjobwatch.errors import PollDeferred
+from tests.property.history import HEARTBEAT, Act, histories, replay
 from tests.property.oracles import check_status
-from tests.property.strategies import HEARTBEAT, Act, histories, json_values, replay, texts
+from tests.property.strategies import json_values, texts
 
 MODERATE = settings(
     deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

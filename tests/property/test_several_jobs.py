@@ -15,16 +15,17 @@ from backupjobwatch.domain.jobs.observations import JobSet, Observation, PinnedJ
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.transitions import needs_write
 from backupjobwatch.errors import AzureError, PollDeferred
+from tests.property.history import HEARTBEAT
 from tests.property.oracles import check_status
-from tests.property.strategies import HEARTBEAT
 from tests.support.azure_errors import KINDS
-from tests.support.builders import NOW, OPERATION, VAULT_REF, edit, job, watch_body
+from tests.support.builders import NOW, OPERATION, VAULT_REF, edit, job, list_entry, watch_body
 
 MODERATE = settings(
     deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 pytestmark = pytest.mark.timeout(300)
 
+_FROZEN = ("phase", "reason", "message", "completionTime")
 _STATUSES = [
     "Completed",
     "Completed",
@@ -59,9 +60,15 @@ class Turn:
 
     usual: str
     others: dict[int, str]
+    listed: frozenset[int]
+    """Numbers of the jobs that are read from a list, modulo 3."""
+    accept_list_entry: bool
     trouble: AzureError | None
     suspend: bool
     wait: timedelta
+
+    def is_listed(self, pin: PinnedJob) -> bool:
+        return int(pin.name[-12:]) % 3 in self.listed
 
     def status_of(self, pin: PinnedJob) -> str:
         return self.others.get(int(pin.name[-12:]), self.usual)
@@ -77,6 +84,8 @@ _turns = st.lists(
     st.builds(
         Turn,
         usual=st.sampled_from(_STATUSES),
+        listed=st.sampled_from([frozenset(), frozenset({0}), frozenset({1, 2}), frozenset({0, 1, 2})]),
+        accept_list_entry=st.booleans(),
         others=st.dictionaries(st.integers(0, 69), st.sampled_from(_STATUSES), max_size=2),
         trouble=st.one_of(st.none(), st.sampled_from([kind("Trouble.") for kind in KINDS])),
         suspend=st.sampled_from([False, False, False, True]),
@@ -93,7 +102,9 @@ def _observe(watch: Watch, world: World, turn: Turn) -> tuple[Observation, tuple
     if turn.trouble is not None:
         return turn.trouble, pins
     jobs = tuple(
-        job(name=pin.name, status=turn.status_of(pin), entityFriendlyName=world.title)
+        (list_entry if turn.is_listed(pin) else job)(
+            name=pin.name, status=turn.status_of(pin), entityFriendlyName=world.title
+        )
         for pin in pins
         if pin.error_code is None
     )
@@ -113,17 +124,26 @@ def test_gate(world: World, turns: list[Turn], warnings: str) -> None:
         before = edit(body, suspend=turn.suspend)
         watch = Watch.from_body(before)
         observation, pins = (PollDeferred("x"), ()) if turn.suspend else _observe(watch, world, turn)
-        status = next_status(watch, observation, consecutive_failures=0, now=now, pinned=pins)
+        accept = turn.accept_list_entry
+        status = next_status(watch, observation, consecutive_failures=0, now=now, pinned=pins, accept_list_entry=accept)
         after: dict[str, Any] = {**before, "status": status}
         check_status(after)
 
-        again = next_status(Watch.from_body(after), observation, consecutive_failures=0, now=now, pinned=pins)
+        again = next_status(
+            Watch.from_body(after),
+            observation,
+            consecutive_failures=0,
+            now=now,
+            pinned=pins,
+            accept_list_entry=accept,
+        )
         assert again == status
         assert not needs_write(status, again, heartbeat=HEARTBEAT)
         assert Watch.from_body(after).pinned in ((), world.pins)
         if watch.finished:
-            assert status["phase"] == before["status"]["phase"]
+            assert {name: status[name] for name in _FROZEN} == {name: before["status"][name] for name in _FROZEN}
         elif status["phase"] == "Succeeded":
             assert not world.failed
             assert {turn.status_of(pin) for pin in world.pins} <= accepted
+            assert {turn.status_of(pin) for pin in world.pins if turn.is_listed(pin)} <= {"Completed"}
         body = after if needs_write(before["status"], status, heartbeat=HEARTBEAT) else before

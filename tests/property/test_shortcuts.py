@@ -19,7 +19,8 @@ from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.transitions import needs_write
 from backupjobwatch.domain.status.verdict import ConsecutiveFailures, deadline
 from backupjobwatch.errors import InvalidSpec
-from tests.property.strategies import SECRETS, Act, histories, payloads, replay, texts
+from tests.property.history import Act, histories, replay
+from tests.property.strategies import SECRETS, payloads, texts
 from tests.support.builders import edit, request, running_payload
 
 MODERATE = settings(
