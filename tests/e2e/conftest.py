@@ -122,12 +122,13 @@ def kubectl(cluster: Cluster) -> Kubectl:
 
 
 @pytest.fixture
-def namespace(kubectl: Kubectl) -> Iterator[str]:
+def namespace(client: KubernetesClient) -> Iterator[str]:
     """A namespace of the test's own."""
     name = f"e2e-{secrets.token_hex(4)}"
-    kubectl("create", "namespace", name)
+    created = client("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    assert created.status == HTTPStatus.CREATED, created
     yield name
-    kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+    client("DELETE", f"/api/v1/namespaces/{name}")
 
 
 @pytest.fixture(scope="session")
@@ -239,9 +240,13 @@ def http_(control_plane: ControlPlane) -> Http:
     return Http(control_plane)
 
 
-@pytest.fixture
-def gadgets(kubectl: Kubectl, namespace: str) -> str:
-    """The path of gadgets in a namespace of the test's own."""
+@pytest.fixture(scope="session")
+def _gadget_kind(kubectl: Kubectl) -> None:
     kubectl("apply", "-f", "-", stdin=json.dumps(GADGET_CRD))
     kubectl("wait", "--for=condition=Established", "crd/gadgets.test.example.com", "--timeout=60s")
+
+
+@pytest.fixture
+def gadgets(_gadget_kind: None, namespace: str) -> str:
+    """The path of gadgets in a namespace of the test's own."""
     return f"/apis/test.example.com/v1/namespaces/{namespace}/gadgets"

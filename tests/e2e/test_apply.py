@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -29,7 +30,7 @@ WATCHES: Final[dict[str, list[Manifest]]] = {
     ]
 }
 SHORTHANDS: Final[dict[str, Manifest]] = {
-    "notify: defaults": {
+    "notify-defaults": {
         "notify": [
             {"name": "hook", "webhook": {"url": "https://hooks.example.com"}},
             {"name": "secret", "webhook": {"secretName": "hook"}, "phases": ["Running"]},
@@ -37,19 +38,23 @@ SHORTHANDS: Final[dict[str, Manifest]] = {
             {"name": "argocd", "argocd": {"application": "apps"}},
         ]
     },
-    "notify: empty": {"notify": []},
-    "null fields": {"suspend": None, "notify": None, "identity": None},
+    "notify-empty": {"notify": []},
+    "null-fields": {"suspend": None, "notify": None, "identity": None},
     "numbers": {"activeDeadlineSeconds": 3600, "graceSeconds": 0, "ttlSecondsAfterFinished": 0},
 }
 
 
-def named(bodies: list[Manifest]) -> str:
-    """Return watches as a file that kubectl can apply: under names, which `generateName` does not give them."""
-    for number, body in enumerate(bodies):
-        metadata = body["metadata"]
-        metadata.pop("namespace", None)
-        metadata.setdefault("name", f"{metadata.pop('generateName', 'w-')}{number}")
-    return yaml.safe_dump_all(bodies)
+def samples() -> list[Manifest]:
+    """Return all watches under names of their own, which `generateName` does not give them."""
+    found = []
+    for sample, bodies in WATCHES.items():
+        for number, body in enumerate(bodies):
+            metadata = {
+                name: value for name, value in body["metadata"].items() if name not in ("namespace", "generateName")
+            }
+            name = re.sub(r"[^a-z0-9]+", "-", f"{sample}-{number}".lower())
+            found.append({**body, "metadata": {**metadata, "name": name}})
+    return found
 
 
 def three_way_patch(last: Any, wanted: Any, live: Any) -> Any:
@@ -94,27 +99,26 @@ def assert_stays(kubectl: Kubectl, namespace: str, text: str, apply: str) -> Non
 
 
 @pytest.mark.parametrize("apply", APPLY)
-@pytest.mark.parametrize("name", [name for name, watches in WATCHES.items() if watches])
-def test_samples(kubectl: Kubectl, namespace: str, name: str, apply: str) -> None:
+def test_samples(kubectl: Kubectl, namespace: str, apply: str) -> None:
     """Each watch of a sample, embedded ones too, and of the demo is unchanged when it is applied again."""
-    assert_stays(kubectl, namespace, named([json.loads(json.dumps(each)) for each in WATCHES[name]]), apply)
+    assert_stays(kubectl, namespace, yaml.safe_dump_all(samples()), apply)
 
 
-@pytest.mark.parametrize(
-    ("name", "apply"),
-    # A server-side apply of null is refused for any kind.
-    [(name, apply) for name in SHORTHANDS for apply in APPLY if (name, apply) != ("null fields", "server")],
-)
-def test_defaults(kubectl: Kubectl, namespace: str, name: str, apply: str) -> None:
+@pytest.mark.parametrize("apply", APPLY)
+def test_defaults(kubectl: Kubectl, namespace: str, apply: str) -> None:
     """A watch that leaves fields to their defaults is unchanged when it is applied again."""
-    body = {
-        "apiVersion": "azurebackup.dev/v1alpha1",
-        "kind": KIND,
-        "metadata": {"name": "w"},
-        "spec": {"jobResourceId": JOB_ID, **SHORTHANDS[name]},
+    bodies = {
+        name: {
+            "apiVersion": "azurebackup.dev/v1alpha1",
+            "kind": KIND,
+            "metadata": {"name": name},
+            "spec": {"jobResourceId": JOB_ID, **spec},
+        }
+        for name, spec in SHORTHANDS.items()
+        if (name, apply) != ("null-fields", "server")  # a server-side apply of null is refused for any kind
     }
-    assert_stays(kubectl, namespace, json.dumps(body), apply)
-    if apply == "client":
-        live = json.loads(kubectl("get", "bjw", "w", "-n", namespace, "-o", "json").stdout)
+    assert_stays(kubectl, namespace, yaml.safe_dump_all(bodies.values()), apply)
+    for live in objects_of(kubectl, namespace) if apply == "client" else []:
         last = json.loads(live["metadata"]["annotations"][LAST_APPLIED])
-        assert three_way_patch(last["spec"], body["spec"], live["spec"]) == {}
+        wanted = bodies[live["metadata"]["name"]]["spec"]
+        assert three_way_patch(last["spec"], wanted, live["spec"]) == {}

@@ -6,6 +6,8 @@ The operator has written the statuses in the run that ``tests.support.gates`` ma
 from __future__ import annotations
 
 import copy
+import itertools
+import re
 import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +26,7 @@ from tests.support.kubernetes_client import path_of
 from tests.support.watches import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from demo.controlplane import Kubectl
     from tests.support.gates.kstatus import Body
@@ -34,27 +36,25 @@ if TYPE_CHECKING:
 EXPECTED: Final = verdicts.expected()
 CONDITIONS: Final = ("complete", "failed", "finished", "ready", "succeeded")
 NOTHING: Final = "\N{EN DASH}"
-LABEL: Final = "example.com/part"
 PART: Final = 9
-"""Objects that one run of kubectl waits for: more, and it keeps itself to five requests a second."""
+"""Objects that one run of kubectl waits for. With more of them, it limits itself to five requests a second."""
 WITHOUT_DEFAULT: Final = f"without-default.{GROUP}"
 """The group of a CRD that differs in that only."""
-PROMPT: Final = 5.0
+PROMPT: Final = 15.0
 """Seconds within which kubectl returns when there is nothing to wait for, on a busy machine."""
 
 
 class Waited(NamedTuple):
-    """How kubectl ended."""
+    """How kubectl ended that waited for an object among others."""
 
     status: int
-    met: int
-    """Of how many objects it said that the condition is met."""
-    not_met: int
+    met: bool
+    not_met: bool
     seconds: float
 
 
 class States:
-    """The watches of all states, in a namespace of their own, as the API server has them."""
+    """Watches of all states, in a namespace of their own, as the API server has them: one for each that kubectl may judge."""
 
     def __init__(self, kubectl: Kubectl, client: KubernetesClient, namespace: str) -> None:
         self._kubectl = kubectl
@@ -71,12 +71,10 @@ class States:
         edits = metadata["generation"] - 1 - deleting
         intervals = [*("1m", "2m")[:edits], spec["pollInterval"]]
         finalizers = metadata["finalizers"] if deleting else []
-        bodies = self.bodies.setdefault(row, [])
-        labels = {LABEL: label(row, len(bodies) // PART)}
         applied = {
             "apiVersion": f"{group}/{VERSION}",
             "kind": KIND,
-            "metadata": {"name": metadata["name"], "labels": labels, "finalizers": finalizers},
+            "metadata": {"name": metadata["name"], "finalizers": finalizers},
             "spec": {**spec, "pollInterval": intervals[0]},
         }
         now = self._done("POST", path, applied)
@@ -91,25 +89,21 @@ class States:
         assert now.get("status") == body.get("status")
         assert now["metadata"]["generation"] == metadata["generation"]
         assert ("deletionTimestamp" in now["metadata"]) == deleting
-        bodies.append(now)
+        self.bodies.setdefault(row, []).append(now)
 
-    def parts(self, row: str) -> range:
-        """Number the parts of a row."""
-        return range((len(self.bodies[row]) - 1) // PART + 1)
-
-    def wait(self, row: str, part: int, condition: str) -> Waited:
-        """Wait for the objects of a part, with a time limit of a minute where it should not take one."""
-        group = WITHOUT_DEFAULT if row == NO_STATUS else GROUP
+    def wait(self, group: str, names: Sequence[str], condition: str, *, limit: str) -> list[Waited]:
+        """Wait for a condition of several objects with one kubectl."""
         started = time.monotonic()
         done = self._kubectl(
-            *("wait", f"{PLURAL}.{group}", "-n", self.namespace, "-l", f"{LABEL}={label(row, part)}"),
-            *(f"--for=condition={condition}", f"--timeout={'60s' if is_met(row, condition) else '0'}"),
+            *("wait", *(f"{PLURAL}.{group}/{name}" for name in names), "-n", self.namespace),
+            *(f"--for=condition={condition}", f"--timeout={limit}"),
             ok=False,
             timeout=90,
         )
         seconds = time.monotonic() - started
-        met, not_met = done.stdout.count(" condition met"), done.stderr.count("condition not met for ")
-        return Waited(done.returncode, met, not_met, seconds)
+        met = set(re.findall(r"/(\S+) condition met$", done.stdout, re.MULTILINE))
+        not_met = set(re.findall(r"condition not met for \S+/(\S+)$", done.stderr, re.MULTILINE))
+        return [Waited(done.returncode, name in met, name in not_met, seconds) for name in names]
 
     def clear(self) -> None:
         """Let go of what is being deleted."""
@@ -126,14 +120,16 @@ class States:
         return answer.body
 
 
-def label(row: str, part: int) -> str:
-    """Name a part of a row."""
-    return f"{list(EXPECTED).index(row)}.{part}"
-
-
 def is_met(row: str, condition: str) -> bool:
     """Tell whether the document says so."""
     return condition in EXPECTED[row][verdicts.KUBECTL].split(", ")
+
+
+def looked_at(body: Body) -> tuple[object, ...]:
+    """Return what kubectl goes by: the conditions, and which of them are of this generation."""
+    generation = body["metadata"]["generation"]
+    conditions = body.get("status", {}).get("conditions", [])
+    return tuple((each["type"], each["status"], each.get("observedGeneration") == generation) for each in conditions)
 
 
 def _valid(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,7 +159,7 @@ def states(kubectl: Kubectl, client: KubernetesClient, operators: Operators) -> 
     until(lambda: _is_served(client, served))
     states = States(kubectl, client, namespace)
     for row, bodies in all_states().items():
-        for name, body in bodies.items():
+        for name, body in {looked_at(body): (name, body) for name, body in bodies.items()}.values():
             renamed = copy.deepcopy(dict(body))
             renamed["metadata"]["name"] = name
             states.put(row, renamed)
@@ -175,13 +171,27 @@ def states(kubectl: Kubectl, client: KubernetesClient, operators: Operators) -> 
 
 @pytest.fixture(scope="module")
 def waited(states: States) -> dict[tuple[str, str], list[Waited]]:
-    """Runs of kubectl for each row and condition."""
-    cells = [(row, condition) for row in EXPECTED for condition in CONDITIONS]
-    runs = [(row, part, condition) for row, condition in cells for part in states.parts(row)]
-    found: dict[tuple[str, str], list[Waited]] = {cell: [] for cell in cells}
+    """How kubectl ended for each object of each row, by condition: with a time limit of a minute if it should not take one."""
+    groups: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    for row, condition in itertools.product(EXPECTED, CONDITIONS):
+        group, limit = WITHOUT_DEFAULT if row == NO_STATUS else GROUP, "60s" if is_met(row, condition) else "0"
+        objects = groups.setdefault((group, condition, limit), [])
+        objects += [(row, body["metadata"]["name"]) for body in states.bodies[row]]
+    runs = [
+        (key, objects[first : first + PART])
+        for key, objects in groups.items()
+        for first in range(0, len(objects), PART)
+    ]
+
+    def run(key: tuple[str, str, str], objects: Sequence[tuple[str, str]]) -> list[Waited]:
+        group, condition, limit = key
+        return states.wait(group, [name for _, name in objects], condition, limit=limit)
+
+    found: dict[tuple[str, str], list[Waited]] = {}
     with ThreadPoolExecutor(2) as pool:
-        for (row, _, condition), run in zip(runs, pool.map(lambda run: states.wait(*run), runs), strict=True):
-            found[row, condition].append(run)
+        for ((_, condition, _), objects), ended in zip(runs, pool.map(lambda each: run(*each), runs), strict=True):
+            for (row, _), one in zip(objects, ended, strict=True):
+                found.setdefault((row, condition), []).append(one)
     return found
 
 
@@ -190,9 +200,8 @@ def waited(states: States) -> dict[tuple[str, str], list[Waited]]:
 def test_cell(states: States, waited: Mapping[tuple[str, str], list[Waited]], row: str, condition: str) -> None:
     """kubectl ends with 0, and at once, where the condition is met by all watches in that state; else with 1 for each."""
     runs, met = waited[row, condition], is_met(row, condition)
-    assert {run.status for run in runs} == {0 if met else 1}
-    counts = len(states.bodies[row]), 0
-    assert (sum(run.met for run in runs), sum(run.not_met for run in runs)) == (counts if met else counts[::-1])
+    assert len(runs) == len(states.bodies[row])
+    assert {(run.status, run.met, run.not_met) for run in runs} == {(0, True, False) if met else (1, False, True)}
     assert max(run.seconds for run in runs) < PROMPT
 
 
