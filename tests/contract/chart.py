@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from tests.support.documents import load_documents
 from tests.support.helm import CHART, run_helm
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def render(home: Path, values: str | dict[str, Any] = "", *args: str) -> list[Ma
     command = ["template", "backupjobwatch", str(CHART), "--namespace", NAMESPACE, "--values", str(path), *args]
     done = run_helm(home, *command)
     assert (done.returncode, done.stderr) == (0, "")
-    return [value for value in yaml.safe_load_all(done.stdout) if value is not None]
+    return load_documents(done.stdout)
 
 
 def refusal(home: Path, *settings: str) -> str:

@@ -9,9 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from demo.controlplane import kubectl_path
+from tests.support.documents import load_documents
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "operator" / "backupjobwatch"
@@ -38,7 +37,7 @@ def read(name: str) -> str:
 
 def load(name: str) -> list[Manifest]:
     """Return the objects of a YAML file of the project."""
-    return [value for value in yaml.safe_load_all(read(name)) if value is not None]
+    return load_documents(read(name))
 
 
 @cache
@@ -53,7 +52,7 @@ def kustomize(folder: Path) -> list[Manifest]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    return [value for value in yaml.safe_load_all(done.stdout) if value is not None]
+    return load_documents(done.stdout)
 
 
 def pick(objects: list[Manifest], kind: str, name: str = "") -> Manifest:

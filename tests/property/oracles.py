@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import jsonschema
-import yaml
 
 from tests.support.builders import standing
+from tests.support.documents import load_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ _GOING: Final = {**_SUSPENDED, "Reconciling": "True"}
 @cache
 def crd() -> dict[str, Any]:
     """Load the CRD."""
-    return cast("dict[str, Any]", yaml.safe_load(CRD.read_text(encoding="utf-8")))
+    return cast("dict[str, Any]", load_document(CRD.read_text(encoding="utf-8")))
 
 
 def object_schema() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import jsonschema
-import yaml
 
 from backupjobwatch.constants import API_VERSION, KIND
+from tests.support.documents import load_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,7 @@ class Schema:
     """The CRD's schema; stricter than the server's own reading of it: an unknown field is refused, not dropped."""
 
     def __init__(self) -> None:
-        crd = yaml.safe_load(CRD.read_text(encoding="utf-8"))
+        crd = load_document(CRD.read_text(encoding="utf-8"))
         self._schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
         self._validator = jsonschema.Draft202012Validator(_closed(self._schema))
 
@@ -60,6 +61,12 @@ class Schema:
         complaints = [f"{error.json_path}: {error.message}" for error in self._validator.iter_errors(body)]
         if complaints:
             raise Refused(422, "Invalid", f"{KIND} is invalid: " + "; ".join(complaints))
+
+
+@functools.cache
+def _schema() -> Schema:
+    """Read the CRD once: it takes a quarter of a second, as long as a short test."""
+    return Schema()
 
 
 def _closed(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +119,7 @@ class Objects:
     """All BackupJobWatches and Events. What is handed out is a copy."""
 
     def __init__(self) -> None:
-        self._schema = Schema()
+        self._schema = _schema()
         self._watches: dict[Key, dict[str, Any]] = {}
         self.version = 100
         self.compacted = 0

@@ -1,0 +1,19 @@
+"""YAML documents, read with libyaml where PyYAML has it: ten times as fast for a CRD or what kustomize builds."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import yaml
+
+_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def load_document(text: str) -> Any:
+    """Return the only document of a text."""
+    return yaml.load(text, _LOADER)
+
+
+def load_documents(text: str) -> list[Any]:
+    """Return all documents of a text that are not empty."""
+    return [value for value in yaml.load_all(text, _LOADER) if value is not None]
