@@ -128,6 +128,7 @@ def test_whose_news_it_is(spec: dict[str, Any]) -> None:
 def test_whose_news_it_is_where_nothing_can_be_asked() -> None:
     """A watch whose spec says nothing that can be watched has no news."""
     assert Watch.from_body(watch_body({"jobResourceId": "/no/job"})).job_ids == ()
+    assert [each.name for each in Watch.from_body(watch_body()).job_ids] == [JOB_NAME]
 
 
 TROUBLE = [kind("Trouble.") for kind in KINDS]
