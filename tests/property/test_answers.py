@@ -34,8 +34,9 @@ from tests.support.builders import (
     settle,
     watch_body,
 )  # fmt: skip
+from tests.support.scale import at_scale
 
-QUICK = settings(deadline=None, max_examples=200)
+QUICK = settings(deadline=None, max_examples=at_scale(80, 2000))
 VAULTS = [
     VaultId(subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, name=VAULT, kind=kind) for kind in VaultKind
 ]

@@ -15,9 +15,12 @@ from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.domain.status.transitions import find_transition, needs_write
 from tests.property.history import HEARTBEAT, Act, Moment, endings, histories, replay
 from tests.property.oracles import check_status
+from tests.support.scale import at_scale
 
 MODERATE = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None,
+    max_examples=at_scale(50, 1500),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 pytestmark = pytest.mark.timeout(300)
 

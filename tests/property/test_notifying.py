@@ -22,9 +22,12 @@ from backupjobwatch.errors import PollDeferred
 from tests.property.history import HEARTBEAT, Act, histories, replay
 from tests.property.oracles import check_status
 from tests.property.strategies import json_values, texts
+from tests.support.scale import at_scale
 
 MODERATE = settings(
-    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None,
+    max_examples=at_scale(40, 1000),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 pytestmark = pytest.mark.timeout(300)
 

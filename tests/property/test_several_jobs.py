@@ -19,9 +19,12 @@ from tests.property.history import HEARTBEAT
 from tests.property.oracles import check_status
 from tests.support.azure_errors import KINDS
 from tests.support.builders import NOW, OPERATION, VAULT_REF, edit, job, list_entry, watch_body
+from tests.support.scale import at_scale
 
 MODERATE = settings(
-    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None,
+    max_examples=at_scale(40, 1000),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 pytestmark = pytest.mark.timeout(300)
 

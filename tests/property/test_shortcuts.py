@@ -22,9 +22,12 @@ from backupjobwatch.errors import InvalidSpec
 from tests.property.history import Act, histories, replay
 from tests.property.strategies import SECRETS, payloads, texts
 from tests.support.builders import edit, request, running_payload
+from tests.support.scale import at_scale
 
 MODERATE = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None,
+    max_examples=at_scale(50, 1500),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 pytestmark = pytest.mark.timeout(300)
 
@@ -105,7 +108,7 @@ def test_calm_ends_with_any_change(history: list[Act], other: Job) -> None:
             assert not calm.covers(Watch.from_body({**changed, "metadata": metadata}), job, moment.now)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=at_scale(200, 5000))
 @given(_lines, st.integers(1, 300))
 def test_clean_takes_no_shorter_way(text: str, limit: int) -> None:
     """A text in which nothing seems to be amiss comes out as it does where all is looked for."""

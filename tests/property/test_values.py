@@ -23,8 +23,9 @@ from backupjobwatch.errors import InvalidSpec, PollDeferred
 from tests.property.oracles import check_schema
 from tests.property.strategies import json_objects, json_values, payloads, texts
 from tests.support.builders import CRD_DEFAULTS, JOB_ID, NOW, RESOURCE_GROUP, running_job, settle, watch_body
+from tests.support.scale import at_scale
 
-QUICK = settings(deadline=None, max_examples=200)
+QUICK = settings(deadline=None, max_examples=at_scale(80, 2000))
 _GROUPS = st.text(
     st.characters(categories=["Lu", "Ll", "Lt", "Lm", "Lo", "Nd"], include_characters="-_.()"), min_size=1, max_size=90
 )
