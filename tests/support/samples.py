@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
-
 from tests.support.builders import JOB_ID
+from tests.support.documents import load_documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +45,7 @@ def sample(name: str) -> Path:
 
 def objects(path: Path) -> list[Manifest]:
     """Return the objects of a file; none of a script."""
-    return [each for each in yaml.safe_load_all(path.read_text("utf-8")) if each] if path.suffix == ".yaml" else []
+    return load_documents(path.read_text("utf-8")) if path.suffix == ".yaml" else []
 
 
 def pick(path: Path, kind: str) -> Manifest:
@@ -76,7 +75,7 @@ def _within(value: Any) -> Iterator[Manifest]:
     elif isinstance(value, str) and "apiVersion:" in value:
         texts = [body for _, body in _HEREDOC.findall(value)] if value.startswith(SHEBANG) else [value]
         for text in texts:
-            yield from _within(list(yaml.safe_load_all(filled_in(text))))
+            yield from _within(load_documents(filled_in(text)))
 
 
 def filled_in(text: str) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from demo.simulator import AzureSimulator, Vault
     from tests.functional.conftest import StartOperator
+    from tests.support.commands import Command
     from tests.support.kubernetes import KubernetesApi
 
 LISTS = "^GET .*/backupjobwatches$"
@@ -90,9 +91,7 @@ async def test_no_api_server_ends_it_with_the_reason() -> None:
     assert "Traceback" not in log
 
 
-def _process(
-    sim: AzureSimulator | None, **variables: str
-) -> contextlib.AbstractAsyncContextManager[asyncio.subprocess.Process]:
+def _process(sim: AzureSimulator | None, **variables: str) -> contextlib.AbstractAsyncContextManager[Command]:
     azure = (
         {
             "BACKUPJOBWATCH_AZURE_ENDPOINT": sim.url,

@@ -15,11 +15,11 @@ from tests.support.canary import TOKEN, WORD
 from tests.support.operator_command import log_of, running_command
 
 if TYPE_CHECKING:
-    import asyncio
     import contextlib
 
     from demo.simulator import AzureSimulator, Vault
     from tests.functional.tenants import Tenants
+    from tests.support.commands import Command
     from tests.support.kubernetes import KubernetesApi
 
 LISTS = "^GET .*/backupjobwatches$"
@@ -111,12 +111,10 @@ async def test_wrong_settings(sim: AzureSimulator, wrong: dict[str, str], log_fo
     assert all(f"{variable}: " in json.loads(line)["message"] for variable in variables)
 
 
-def _operator(
-    sim: AzureSimulator, **variables: str
-) -> contextlib.AbstractAsyncContextManager[asyncio.subprocess.Process]:
+def _operator(sim: AzureSimulator, **variables: str) -> contextlib.AbstractAsyncContextManager[Command]:
     azure = {"BACKUPJOBWATCH_AZURE_ENDPOINT": sim.url, "BACKUPJOBWATCH_LOG_FORMAT": "json"}
     return running_command(**(azure | variables))
 
 
-async def _lines_of(process: asyncio.subprocess.Process) -> list[str]:
+async def _lines_of(process: Command) -> list[str]:
     return (await log_of(process)).splitlines()
