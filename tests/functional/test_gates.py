@@ -42,7 +42,7 @@ def test_all_states_are_in_the_table() -> None:
 @pytest.mark.parametrize("row", EXPECTED)
 def test_cell(row: str, column: str) -> None:
     """Each cell is what the tool makes of every watch in that state."""
-    assert {verdicts.judge(body)[column] for body in all_states()[row].values()} == {EXPECTED[row][column]}
+    assert {verdicts.judge_by(column, body) for body in all_states()[row].values()} == {EXPECTED[row][column]}
 
 
 def test_open_gates_are_bold() -> None:

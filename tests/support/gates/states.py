@@ -35,7 +35,8 @@ def written() -> Mapping[str, Body]:
     return asyncio.run(_written())
 
 
-def all_states() -> dict[str, dict[str, Body]]:
+@functools.cache
+def all_states() -> Mapping[str, Mapping[str, Body]]:
     """Return the objects of each row of docs/gates.md, by the row's name and their own."""
     not_seen = written()["not-seen"]
     rows: dict[str, dict[str, Body]] = {NOT_SEEN: {"not-seen": not_seen}}

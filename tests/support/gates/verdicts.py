@@ -49,7 +49,12 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
 
 def judge(body: Body) -> dict[str, str]:
     """Return what each tool but kubectl makes of a watch, by column."""
-    return {column: tool(body) for column, tool in _TOOLS.items()}
+    return {column: judge_by(column, body) for column in _TOOLS}
+
+
+def judge_by(column: str, body: Body) -> str:
+    """Return what the tool of one column makes of a watch."""
+    return _TOOLS[column](body)
 
 
 def _health_check(body: Body) -> str:
