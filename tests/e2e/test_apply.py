@@ -16,6 +16,7 @@ from tests.support.samples import FILES, every_object, name_of
 
 if TYPE_CHECKING:
     from demo.controlplane import Kubectl
+    from tests.support.operator_process import Operators
 
 Manifest = dict[str, Any]
 
@@ -96,6 +97,12 @@ def assert_stays(kubectl: Kubectl, namespace: str, text: str, apply: str) -> Non
         assert after == before
     diff = kubectl("diff", *APPLY[apply][1:], "-n", namespace, "-f", "-", stdin=text, ok=False)
     assert (diff.returncode, diff.stdout) == (0, ""), diff.stdout + diff.stderr
+
+
+@pytest.fixture(autouse=True)
+def _without_an_operator(operators: Operators) -> None:
+    """Stop the operator that other tests share: it would write statuses."""
+    operators.stop()
 
 
 @pytest.mark.parametrize("apply", APPLY)
