@@ -1,0 +1,199 @@
+"""A work queue with the semantics of client-go's: https://pkg.go.dev/k8s.io/client-go/util/workqueue.
+
+A key is queued once, however often it is added. A key that is added while a worker processes it is queued again when the
+worker calls ``done``. Of several delays for one key, the earliest wins. Of several priorities, the highest wins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Hashable
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+K = TypeVar("K", bound=Hashable)
+
+BASE_DELAY: Final = 1.0
+"""Seconds before the first retry of ``add_rate_limited``; each further retry doubles it."""
+MAX_DELAY: Final = 30.0
+
+
+class QueueClosed(Exception):
+    """The queue was closed: the worker ends."""
+
+
+class QueueMetrics(Protocol):
+    """Receives what the queue measures."""
+
+    def track_depth(self, depth: Callable[[], int]) -> None:
+        """Report *depth* at each scrape from now on."""
+
+    def observe_wait(self, seconds: float) -> None:
+        """Record how long a key was ready before a worker took it."""
+
+    def observe_retry(self) -> None:
+        """Count a rate-limited retry."""
+
+
+@dataclass(slots=True)
+class _Ready:
+    priority: int
+    since: float
+    order: int
+
+
+class WorkQueue(Generic[K]):
+    """Decides which key is processed next, and when. All times are seconds on the event loop's clock."""
+
+    def __init__(self, metrics: QueueMetrics | None = None) -> None:
+        self._metrics = metrics
+        self._ready: dict[K, _Ready] = {}
+        self._heap: list[tuple[int, int, K]] = []  # entries that no longer match self._ready are stale, and skipped
+        self._delayed: dict[K, tuple[float, int]] = {}
+        self._delays: list[tuple[float, int, K]] = []  # the same for self._delayed
+        self._processing: set[K] = set()
+        self._dirty: dict[K, int] = {}
+        self._failures: dict[K, int] = {}
+        self._order = count()
+        self._available = asyncio.Semaphore(0)  # one permit for each key that became ready
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        if metrics is not None:
+            metrics.track_depth(self.__len__)
+
+    def __len__(self) -> int:
+        """Return how many keys are ready: the depth of the queue."""
+        return len(self._ready)
+
+    def add(self, key: K, priority: int = 0) -> None:
+        """Queue *key* now. Keys of a higher *priority* are processed first, keys of the same one in order."""
+        if self._closed:
+            return
+        self._delayed.pop(key, None)
+        if key in self._processing:
+            self._dirty[key] = max(priority, self._dirty.get(key, priority))
+            return
+        ready = self._ready.get(key)
+        if ready is None:
+            ready = self._ready[key] = _Ready(priority, _clock(), next(self._order))
+            self._available.release()
+            self._idle.clear()
+        elif ready.priority >= priority:
+            return
+        else:
+            ready.priority = priority
+        heapq.heappush(self._heap, (-ready.priority, ready.order, key))
+
+    def add_after(self, key: K, delay: float, priority: int = 0) -> None:
+        """Queue *key* in *delay* seconds, unless it is queued earlier."""
+        if delay <= 0:
+            self.add(key, priority)
+            return
+        due = _clock() + delay
+        known = self._delayed.get(key)
+        if self._closed or key in self._ready or (known is not None and known[0] <= due):
+            return
+        self._delayed[key] = (due, priority)
+        heapq.heappush(self._delays, (due, next(self._order), key))
+        self._set_timer()
+
+    def add_rate_limited(self, key: K, priority: int = 0) -> None:
+        """Queue *key* after a delay that doubles with each call, until ``forget``."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        if self._metrics is not None:
+            self._metrics.observe_retry()
+        self.add_after(key, min(BASE_DELAY * 2 ** min(failures, 32), MAX_DELAY), priority)
+
+    def forget(self, key: K) -> None:
+        """Reset the delay of ``add_rate_limited`` after a success."""
+        self._failures.pop(key, None)
+
+    def remove(self, key: K) -> None:
+        """Drop *key* and everything planned for it, because its object no longer exists."""
+        for planned in (self._ready, self._delayed, self._dirty, self._failures):
+            planned.pop(key, None)
+        self._note_idle()
+
+    async def get(self) -> K:
+        """Wait for a key and return it; the worker has to call ``done`` with it. Raises QueueClosed."""
+        while True:
+            await self._available.acquire()
+            if self._closed:
+                self._available.release()  # for the next worker
+                raise QueueClosed
+            key = self._pop()
+            if key is not None:
+                return key
+
+    def done(self, key: K) -> None:
+        """Mark *key* as processed. If it was added meanwhile, it is queued again."""
+        self._processing.discard(key)
+        priority = self._dirty.pop(key, None)
+        if priority is not None:
+            self.add(key, priority)
+        self._note_idle()
+
+    async def drained(self) -> None:
+        """Wait until no key is ready or processed. Keys that are delayed do not count."""
+        await self._idle.wait()
+
+    def close(self) -> None:
+        """Drop all keys and end the workers that wait in ``get``."""
+        self._closed = True
+        for planned in (self._ready, self._delayed, self._dirty):
+            planned.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._available.release()
+        self._note_idle()
+
+    def _note_idle(self) -> None:
+        if not self._ready and not self._processing:
+            self._idle.set()
+
+    def _pop(self) -> K | None:
+        """Take the first key that is ready; None if the key of a permit was removed."""
+        while self._heap:
+            negative, order, key = heapq.heappop(self._heap)
+            ready = self._ready.get(key)
+            if ready is not None and (-negative, order) == (ready.priority, ready.order):
+                del self._ready[key]
+                self._processing.add(key)
+                if self._metrics is not None:
+                    self._metrics.observe_wait(_clock() - ready.since)
+                return key
+        return None
+
+    def _set_timer(self) -> None:
+        """Wake up at the earliest delay."""
+        while self._delays and self._delayed.get(self._delays[0][2], (None,))[0] != self._delays[0][0]:
+            heapq.heappop(self._delays)
+        if not self._delays:
+            return
+        due = self._delays[0][0]
+        if self._timer is None or self._timer.cancelled() or due < self._timer.when():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_at(due, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        now = _clock()
+        while self._delays and self._delays[0][0] <= now:
+            due, _, key = heapq.heappop(self._delays)
+            known = self._delayed.get(key)
+            if known is not None and known[0] == due:
+                self.add(key, known[1])
+        self._set_timer()
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()

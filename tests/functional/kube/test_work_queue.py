@@ -1,0 +1,321 @@
+"""The work queue behaves as client-go's does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.kube.work_queue import BASE_DELAY, MAX_DELAY, QueueClosed, WorkQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.operator import MovableLoop
+
+
+class Measured:
+    """Keeps what a queue measures."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+        self.retries = 0
+        self.depth: Callable[[], int] = lambda: 0
+
+    def track_depth(self, depth: Callable[[], int]) -> None:
+        self.depth = depth
+
+    def observe_wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    def observe_retry(self) -> None:
+        self.retries += 1
+
+
+@pytest.fixture
+def queue() -> WorkQueue[str]:
+    return WorkQueue()
+
+
+async def pass_time(seconds: float) -> None:
+    """Move the event loop's clock and let the timers that are due run."""
+    loop: MovableLoop = asyncio.get_running_loop()  # type: ignore[assignment]
+    loop.advance(seconds)
+    for _ in range(3):  # the move, its timers, and the tasks that these wake
+        await asyncio.sleep(0)
+
+
+async def take(queue: WorkQueue[str]) -> str:
+    """Process one key."""
+    key = await asyncio.wait_for(queue.get(), 30)
+    queue.done(key)
+    return key
+
+
+async def test_a_key_is_queued_once(queue: WorkQueue[str]) -> None:
+    """Adding a key that is queued changes nothing; keys come out in the order in which they were added."""
+    for key in ("a", "b", "a"):
+        queue.add(key)
+    assert len(queue) == 2
+    assert [await take(queue), await take(queue)] == ["a", "b"]
+    assert len(queue) == 0
+
+
+async def test_a_key_added_while_it_is_processed_comes_again(queue: WorkQueue[str]) -> None:
+    """Such a key is not given to a second worker, and is queued again by ``done``, once."""
+    queue.add("a")
+    key = await queue.get()
+    queue.add("a")
+    queue.add("a")
+    assert len(queue) == 0
+    queue.done(key)
+    assert len(queue) == 1
+    assert await take(queue) == "a"
+    assert len(queue) == 0
+
+
+async def test_a_higher_priority_comes_first(queue: WorkQueue[str]) -> None:
+    """Priorities order the queue; the highest of several counts, and a lower one takes nothing back."""
+    queue.add("low")
+    queue.add("raised")
+    queue.add("high", priority=1)
+    queue.add("raised", priority=2)
+    queue.add("raised", priority=0)
+    assert [await take(queue) for _ in range(3)] == ["raised", "high", "low"]
+
+
+async def test_the_priority_of_a_dirty_key_is_kept(queue: WorkQueue[str]) -> None:
+    """A key that is added while it is processed keeps the highest priority that it was added with."""
+    queue.add("a")
+    key = await queue.get()
+    queue.add("a", priority=5)
+    queue.add("a")
+    queue.add("b", priority=1)
+    queue.done(key)
+    assert [await take(queue), await take(queue)] == ["a", "b"]
+
+
+async def test_the_earliest_delay_wins(queue: WorkQueue[str]) -> None:
+    """Of several delays for a key, the earliest counts; the others add nothing later."""
+    queue.add_after("a", 60)
+    queue.add_after("a", 10)
+    queue.add_after("a", 30)
+    queue.add_after("b", 20)
+    await pass_time(9.9)
+    assert len(queue) == 0
+    await pass_time(0.2)
+    assert await take(queue) == "a"
+    await pass_time(10)
+    assert await take(queue) == "b"
+    await pass_time(600)
+    assert len(queue) == 0
+
+
+async def test_a_key_added_now_has_no_delay_left(queue: WorkQueue[str]) -> None:
+    """``add`` replaces a delay: the earliest wins."""
+    queue.add_after("a", 10)
+    queue.add("a")
+    assert await take(queue) == "a"
+    await pass_time(60)
+    assert len(queue) == 0
+
+
+async def test_a_delay_that_is_over_adds_at_once(queue: WorkQueue[str]) -> None:
+    """A delay of nothing, or less, is none."""
+    queue.add_after("a", 0)
+    queue.add_after("b", -5)
+    assert [await take(queue), await take(queue)] == ["a", "b"]
+
+
+async def test_a_delay_that_ends_while_the_key_is_processed(queue: WorkQueue[str]) -> None:
+    """The key is processed again, and never by two workers."""
+    queue.add("a")
+    key = await queue.get()
+    queue.add_after("a", 5)
+    await pass_time(6)
+    assert len(queue) == 0
+    queue.done(key)
+    assert await take(queue) == "a"
+
+
+async def test_retries_back_off() -> None:
+    """Each retry of a key waits twice as long, up to a limit; ``forget`` begins again."""
+    measured = Measured()
+    queue: WorkQueue[str] = WorkQueue(measured)
+    for delay in (BASE_DELAY, 2 * BASE_DELAY, 4 * BASE_DELAY):
+        queue.add_rate_limited("a")
+        await pass_time(delay - 0.1)
+        assert len(queue) == 0
+        await pass_time(0.2)
+        assert await take(queue) == "a"
+    queue.forget("a")
+    queue.add_rate_limited("a")
+    await pass_time(BASE_DELAY)
+    assert await take(queue) == "a"
+    for _ in range(100):
+        queue.add_rate_limited("b")
+        queue.remove("c")
+    await pass_time(MAX_DELAY)
+    assert await take(queue) == "b"
+    assert measured.retries == 104
+
+
+async def test_a_removed_key_does_not_come() -> None:
+    """Neither a key that is ready, nor one that is delayed or dirty, comes after its object is gone."""
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("dirty")
+    key = await queue.get()
+    queue.add("dirty")
+    queue.add("ready")
+    queue.add_after("delayed", 5)
+    for each in ("dirty", "ready", "delayed"):
+        queue.remove(each)
+    queue.done(key)
+    await pass_time(10)
+    queue.add("last")
+    assert await take(queue) == "last"
+    assert len(queue) == 0
+
+
+async def test_waits_are_measured() -> None:
+    """The wait of a key begins when it is ready and ends when a worker takes it. Only ready keys count for the depth."""
+    measured = Measured()
+    queue: WorkQueue[str] = WorkQueue(measured)
+    queue.add_after("a", 10)
+    assert measured.depth() == 0
+    await pass_time(10)
+    await pass_time(3)
+    assert measured.depth() == 1
+    assert await take(queue) == "a"
+    assert measured.depth() == 0
+    assert measured.waits == [pytest.approx(3, abs=0.5)]
+
+
+async def test_many_workers_share_the_keys() -> None:
+    """Every key is processed by one worker at a time, and all workers end when the queue is closed."""
+    queue: WorkQueue[int] = WorkQueue()
+    active: set[int] = set()
+    seen: list[int] = []
+
+    async def work() -> None:
+        while True:
+            key = await queue.get()
+            assert key not in active
+            active.add(key)
+            await asyncio.sleep(0)
+            active.discard(key)
+            seen.append(key)
+            queue.done(key)
+            if not len(queue) and not active:
+                everything_done.set()
+
+    everything_done = asyncio.Event()
+    workers = [asyncio.create_task(work()) for _ in range(8)]
+    for number in range(200):
+        queue.add(number % 50)
+        if number % 7 == 0:
+            await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        await everything_done.wait()
+    assert set(seen) == set(range(50))
+    queue.close()
+    assert all(isinstance(end, QueueClosed) for end in await asyncio.gather(*workers, return_exceptions=True))
+
+
+async def test_a_cancelled_worker_loses_no_key(queue: WorkQueue[str]) -> None:
+    """The key that would have been the cancelled worker's goes to another one."""
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.add("a")
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert await take(queue) == "a"
+
+
+async def test_a_closed_queue_takes_nothing(queue: WorkQueue[str]) -> None:
+    """After ``close`` nothing is added, and whoever asks for a key is told to end."""
+    queue.add_after("b", 5)
+    queue.close()
+    queue.add("a")
+    queue.add_after("a", 5)
+    await pass_time(10)
+    assert len(queue) == 0
+    for _ in range(2):
+        with pytest.raises(QueueClosed):
+            await queue.get()
+
+
+async def is_drained(queue: WorkQueue[str]) -> bool:
+    """Tell whether ``drained`` returns without anything else happening."""
+    waiting = asyncio.create_task(queue.drained())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    if not waiting.done():
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return False
+    return True
+
+
+async def test_drained(queue: WorkQueue[str]) -> None:
+    """A queue is drained when no key is ready, processed, or added while it was processed."""
+    assert await is_drained(queue)
+    queue.add("a")
+    assert not await is_drained(queue)
+    key = await queue.get()
+    assert not await is_drained(queue)
+    queue.add("a")
+    queue.done(key)
+    assert not await is_drained(queue)
+    await take(queue)
+    assert await is_drained(queue)
+
+
+async def test_drained_wakes_up(queue: WorkQueue[str]) -> None:
+    """Whoever waits for the queue to be drained goes on when the last of several workers is done."""
+    for key in ("a", "b"):
+        queue.add(key)
+    first, second = await queue.get(), await queue.get()
+    waiting = asyncio.create_task(queue.drained())
+    queue.done(second)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    queue.done(first)
+    await asyncio.wait_for(waiting, 30)
+
+
+async def test_delayed_keys_do_not_keep_a_queue_from_being_drained(queue: WorkQueue[str]) -> None:
+    """A key that is planned for later does not count until it is ready."""
+    queue.add_after("a", 5)
+    queue.add_rate_limited("b")
+    assert await is_drained(queue)
+    await pass_time(6)
+    assert not await is_drained(queue)
+    assert {await take(queue), await take(queue)} == {"a", "b"}
+    assert await is_drained(queue)
+
+
+async def test_a_removed_key_does_not_keep_a_queue_from_being_drained(queue: WorkQueue[str]) -> None:
+    """A key that was removed before a worker took it does not count. One that is being processed does."""
+    queue.add("a")
+    queue.remove("a")
+    assert await is_drained(queue)
+    queue.add("b")
+    key = await queue.get()
+    queue.remove("b")
+    assert not await is_drained(queue)
+    queue.done(key)
+    assert await is_drained(queue)
+
+
+async def test_a_closed_queue_is_drained_when_its_workers_are_done(queue: WorkQueue[str]) -> None:
+    """Closing drops what is ready and dirty, and what is being processed goes on."""
+    for key in ("a", "b"):
+        queue.add(key)
+    key = await queue.get()
+    queue.add(key)
+    queue.close()
+    assert not await is_drained(queue)
+    queue.done(key)
+    assert await is_drained(queue)
