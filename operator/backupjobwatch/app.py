@@ -14,7 +14,6 @@ import kopf
 from backupjobwatch import __version__
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.identities import ClusterCredentialProvider
-from backupjobwatch.arm.observer import Observer
 from backupjobwatch.arm.poller import Poller
 from backupjobwatch.controller.controller import Controller
 from backupjobwatch.controller.kopf_handlers import REGISTRY, Memo, kopf_settings
@@ -23,6 +22,7 @@ from backupjobwatch.controller.resync import Resync
 from backupjobwatch.controller.ttl import TTLController
 from backupjobwatch.errors import KubeError
 from backupjobwatch.kube.client import KubeClient
+from backupjobwatch.kube.events import EventRecorder
 from backupjobwatch.kube.leader_election import LeaderElector
 from backupjobwatch.notify.dispatcher import NotificationDispatcher
 from backupjobwatch.notify.gitops import Triggers
@@ -78,14 +78,20 @@ class Runtime:
             metrics = Metrics()
             client = ArmClient(settings, metrics)
             stack.callback(client.close)
-            poller = Poller(settings, client, metrics)
-            reconciler = Reconciler(kube, Observer(ClusterCredentialProvider(settings, kube, metrics), poller), metrics)
+            poller = Poller(settings, client, ClusterCredentialProvider(settings, kube, metrics), metrics)
+            recorder = EventRecorder(kube, on_emitted=metrics.observe_transition, queue_metrics=metrics.queue("events"))
             webhooks = Webhooks(settings)
             stack.push_async_callback(webhooks.close)
-            dispatcher = NotificationDispatcher(Receivers(kube, webhooks, Triggers(kube)), metrics)
-            ttl = TTLController(kube, reconciler)
-            controller = Controller(reconciler, dispatcher, ttl, metrics, heartbeat=settings.heartbeat)
-            poller.on_jobs_changed = controller.on_jobs_changed
+            controller = Controller(
+                Reconciler(kube, poller, recorder, metrics),
+                poller,
+                recorder,
+                NotificationDispatcher(Receivers(kube, webhooks, Triggers(kube)), metrics),
+                TTLController(kube, recorder, queue_metrics=metrics.queue("ttl")),
+                heartbeat=settings.heartbeat,
+                queue_metrics=metrics.queue("reconcile"),
+            )
+            controller.start()
             stack.push_async_callback(controller.close, PATIENCE)
             metrics.registry.register(StateCollector(controller, poller, watch_limit=settings.metrics_watch_limit))
             resync = Resync(settings, kube, controller, metrics)
@@ -198,6 +204,7 @@ async def _follow(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -
         )
     except Exception as error:  # noqa: BLE001 -- kopf's own and private ones among them
         ready.clear()
+        runtime.controller.resume()
         _log.error("The watches are not followed for %gs, but for the resync: %s", RETRY, error)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), RETRY)

@@ -7,6 +7,7 @@ BackupJobWatchError
 ├─ AzureError                  why Azure told nothing about the job, this time
 │  ├─ NoRequest                no request was sent to Azure, and the class says why
 │  │  ├─ PollDeferred          the rate limiter or a Retry-After defers the request: nothing changes
+│  │  │  └─ NotPolledYet       the target was edited and not polled since
 │  │  ├─ CredentialsNotFound   no credential is configured
 │  │  ├─ IdentityNotAllowed    the namespace is not allowed to use the identity
 │  │  └─ CredentialsUnavailable  the API server did not return the credential
@@ -72,6 +73,8 @@ class AzureError(BackupJobWatchError):
     reason: ClassVar[str]
     """The Ready condition's reason while this lasts."""
     grace: ClassVar[Grace] = Grace.NEVER
+    is_conclusive: ClassVar[bool] = False
+    """Whether a watch whose deadline has passed is judged by this error. Otherwise it waits for another poll."""
     answered: ClassVar[bool] = False
     """Whether Azure was reached and answered as it should, so that condition AzureReachable is True."""
 
@@ -114,22 +117,32 @@ class NoRequest(AzureError):
 
 
 class PollDeferred(NoRequest):
-    """The request is deferred by the rate limiter or by Azure's Retry-After. The status keeps what is known.
+    """A poll that is due was not made, because of the rate limiter or of Azure's Retry-After.
 
-    *again* is the number of seconds after which to retry before the next tick, if that is worthwhile.
+    The status keeps what is known, unless that is *stale*: then it says why.
     """
 
     reason = "Throttled"
 
-    def __init__(self, message: str, *, again: float | None = None) -> None:
+    def __init__(self, message: str, *, stale: bool = False) -> None:
         super().__init__(message)
-        self.again = again
+        self.stale = stale
+
+
+class NotPolledYet(PollDeferred):
+    """The target was edited, and the operator has not polled for the new one yet."""
+
+    reason = "Progressing"
+
+    def __init__(self, message: str = "The operator has not polled Azure for this target yet.") -> None:
+        super().__init__(message, stale=True)
 
 
 class JobNotFound(AzureError):
     """The backup service knows no such job: perhaps not yet."""
 
     reason = "JobNotVisible"
+    is_conclusive = True
     grace = Grace.ALWAYS
     answered = True
 
@@ -143,6 +156,7 @@ class VaultNotFound(AzureError):
     """ARM's gateway knows no such vault, resource group or subscription."""
 
     reason = "VaultNotFound"
+    is_conclusive = True
     grace = Grace.ALWAYS
     answered = True
 
@@ -151,6 +165,7 @@ class OperationWithoutJob(AzureError):
     """The operation succeeded and names no job: perhaps not yet."""
 
     reason = "OperationWithoutJob"
+    is_conclusive = True
     grace = Grace.ALWAYS
     answered = True
 
@@ -166,6 +181,7 @@ class IdentityNotAllowed(NoRequest):
     """The watch's namespace is not allowed to use the identity."""
 
     reason = "IdentityNotAllowed"
+    is_conclusive = True
     grace = Grace.UNTIL_SEEN
 
 
@@ -179,6 +195,7 @@ class AuthenticationFailed(AzureError):
     """Azure or Entra refused the credential."""
 
     reason = "AuthenticationFailed"
+    is_conclusive = True
     grace = Grace.UNTIL_SEEN
 
 
@@ -186,6 +203,7 @@ class AuthorizationFailed(AzureError):
     """The identity may not read the job. A new role assignment takes minutes to arrive."""
 
     reason = "AuthorizationFailed"
+    is_conclusive = True
     grace = Grace.UNTIL_SEEN
 
 

@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "BACKUPJOBWATCH_"
 ALL_NAMESPACES: Final = "*"
-
+RENAMED: Final[Mapping[str, str]] = {"SWEEP_INTERVAL": "RESYNC_INTERVAL"}
+"""Old names of settings, without the prefix. They are still accepted; the new name wins."""
 _SERVICE_LINK = re.compile(r"SERVICE_(HOST|PORT)|PORT(_\d|$)")
-"""What Kubernetes itself puts into a pod's environment where a Service of the same name exists."""
+"""Variables that Kubernetes sets if a Service has the same name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,24 +112,23 @@ class Settings(BaseSettings):
     azure_data_protection_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d(-preview)?$")] = "2025-07-01"
     """The api-version of Backup vault calls."""
     azure_reads_per_second: Annotated[float, Field(gt=0, le=25)] = 2.0
-    """How many reads a second all watches of one identity may make in one subscription."""
+    """Initial number of reads per second, for all watches of one identity in one subscription. Azure's answers change it."""
     azure_read_burst: Annotated[int, Field(ge=5, le=250)] = 20
-    """How many such reads may be saved up."""
+    """Number of reads that may be sent at once after a quiet time, for the same watches."""
     azure_proxy: Annotated[str, Field(repr=False)] = ""
     """An HTTP proxy for Azure and Entra. The usual variables (``HTTPS_PROXY``) are not read, nor for the API server."""
     azure_connections: Annotated[int, Field(ge=1, le=100)] = 8
-    """How many requests to Azure may be under way at one time."""
+    """Maximum number of requests to Azure at the same time. One identity gets at most half of them."""
     azure_connect_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=5)
     """How long to wait for a connection."""
     azure_read_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=20)
     """How long to wait for the next bytes of an answer."""
     azure_total_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=30)
     """How long one request may take as a whole."""
-
     heartbeat: Annotated[Duration, _at_least(1)] = timedelta(minutes=5)
-    """How often unchanged statuses are written; more seldom, but at least each half hour, from 1,500 watches on (at `5m`)."""
-    sweep_interval: Annotated[Duration, _at_least(1)] = timedelta(minutes=1)
-    """How often what exists is compared with what is followed; more seldom from 3,000 watches on (at `1m`)."""
+    """How often an unchanged status is written. With more than 1,500 watches (at `5m`) it grows, to 30 minutes at most."""
+    resync_interval: Annotated[Duration, _at_least(1)] = timedelta(minutes=1)
+    """How often the operator lists all watches, to repair what events missed. It grows with more than 3,000 watches (at `1m`)."""
 
     leader_election: bool = False
     """Whether a Lease decides which of several operators acts. Set it wherever more than one may run."""
@@ -192,14 +192,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        cloud = CLOUDS[self.cloud]
-        for name, default in (
-            ("azure_endpoint", cloud.endpoint),
-            ("azure_scope", cloud.scope),
-            ("azure_authority", cloud.authority),
-        ):
-            # The object is frozen for everybody else.
-            object.__setattr__(self, name, (getattr(self, name) or default).rstrip("/"))
+        for name in ("endpoint", "scope", "authority"):  # bypassing pydantic's frozen model
+            value = getattr(self, f"azure_{name}") or getattr(CLOUDS[self.cloud], name)
+            object.__setattr__(self, f"azure_{name}", value.rstrip("/"))
         if self.development_token.get_secret_value() and not self.development:
             raise ValueError(f"{PREFIX}DEVELOPMENT_TOKEN works with {PREFIX}DEVELOPMENT=true only")
         if self.lease_renew_deadline < 2 * self.lease_retry_period:
@@ -213,8 +208,7 @@ class Settings(BaseSettings):
 
     def allows_operator_identity(self, namespace: str) -> bool:
         """Tell whether watches in *namespace* may use the operator's own identity."""
-        allowed = self.operator_identity_namespaces
-        return ALL_NAMESPACES in allowed or namespace in allowed
+        return not {ALL_NAMESPACES, namespace}.isdisjoint(self.operator_identity_namespaces)
 
     @property
     def scopes(self) -> tuple[str | None, ...]:
@@ -234,13 +228,19 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the settings from the environment. SettingsError lists everything that is wrong with them."""
     problems = _unknown_variables()
+    renamed = {new.lower(): os.environ[PREFIX + old] for old, new in renamed_variables().items()}
     try:
-        settings = Settings()
+        settings = Settings(**renamed)  # type: ignore[arg-type]
     except ValidationError as error:
         problems += [_explain(problem) for problem in error.errors(include_url=False, include_input=False)]
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
+
+
+def renamed_variables() -> dict[str, str]:
+    """Return the old names, without the prefix, that the environment uses in place of new ones."""
+    return {old: new for old, new in RENAMED.items() if PREFIX + old in os.environ and PREFIX + new not in os.environ}
 
 
 def load_log_settings() -> Settings:
@@ -253,9 +253,8 @@ def _unknown_variables() -> list[str]:
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     problems = []
     for variable in sorted(os.environ):
-        if not variable.startswith(PREFIX) or variable in known:
-            continue
-        if _SERVICE_LINK.match(variable.removeprefix(PREFIX)):
+        name = variable.removeprefix(PREFIX)
+        if name == variable or variable in known or name in RENAMED or _SERVICE_LINK.match(name):
             continue
         nearest = difflib.get_close_matches(variable, known, 1)
         problems.append(f"{variable}: no such setting" + (f"; did you mean {nearest[0]}?" if nearest else ""))
@@ -264,8 +263,9 @@ def _unknown_variables() -> list[str]:
 
 def _explain(problem: Any) -> str:
     text = problem["msg"].removeprefix("Value error, ")
-    field = "".join(str(part) for part in problem["loc"][:1])
-    return f"{PREFIX}{field.upper()}: {text}" if field else text
+    field = "".join(str(part) for part in problem["loc"][:1]).upper()
+    old = {new: old for old, new in renamed_variables().items()}
+    return f"{PREFIX}{old.get(field, field)}: {text}" if field else text
 
 
 def _check_url(variable: str, url: str, *, plain_http: bool) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from backupjobwatch import __version__
-from backupjobwatch.settings import PREFIX, Settings
+from backupjobwatch.settings import PREFIX, RENAMED, Settings
 from tests.contract.chart import refusal, render
 from tests.contract.kustomizations import env_of, pod_of
 from tests.contract.markdown import blocks
@@ -119,9 +119,9 @@ def test_variables(tmp_path: Path) -> None:
 
 
 def test_schema_knows_the_settings() -> None:
-    """The values' schema has every setting, and none that does not exist."""
+    """The values' schema has every setting, old names included, and none that does not exist."""
     schema = json.loads(read("manifests/chart/values.schema.json"))
-    settings = {name.upper() for name in Settings.model_fields} - FIXED
+    settings = ({name.upper() for name in Settings.model_fields} | RENAMED.keys()) - FIXED
     assert {name.removeprefix(PREFIX) for name in schema["properties"]["settings"]["properties"]} == settings
 
 

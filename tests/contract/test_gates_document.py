@@ -9,12 +9,14 @@ import durationpy
 import pytest
 
 from backupjobwatch.constants import API_VERSION, KIND
+from backupjobwatch.domain.api.spec import POLL_INTERVALS
+from backupjobwatch.domain.status.assessment import DEADLINE_WAIT
 from tests.contract.markdown import commands, plain, table
 from tests.contract.project import ROOT, read
 from tests.support.gates.verdicts import DOCUMENT, fragments, line
 
-MARGIN: Final = 600
-"""Seconds that a tool has to wait longer than the watch at least: the deadline is judged with a poll."""
+MARGIN: Final = (DEADLINE_WAIT + 2 * max(POLL_INTERVALS.values())).total_seconds()
+"""Seconds after its deadline within which a watch is judged, whatever Azure does."""
 TIMES: Final = {plain(row["tool"]): plain(row["set it to"]) for row in table(read(DOCUMENT), "tool")}
 
 

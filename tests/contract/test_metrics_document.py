@@ -13,6 +13,7 @@ from backupjobwatch.domain.status.summary import OTHER, OUTCOMES, PHASES, REASON
 from backupjobwatch.domain.status.verdict import FAILED, PENDING, RUNNING, SUCCEEDED
 from backupjobwatch.observability.metrics import catalogue
 from tests.contract.markdown import blocks, plain, table
+from tests.contract.monitoring import metrics_in
 from tests.contract.project import read
 from tests.support.azure_errors import KINDS
 
@@ -59,6 +60,6 @@ def test_token_trouble_is_of_azure_errors() -> None:
 
 def test_queries_name_what_there_is() -> None:
     """Every metric that the document's queries name is in the list."""
-    named = {name for query in blocks(DOCUMENT, "promql") for name in re.findall(r"backupjobwatch_\w+", query)}
+    named = {name for query in blocks(DOCUMENT, "promql") for name in metrics_in(query)}
     assert named
     assert named <= {metric.name for metric in catalogue.ALL}

@@ -158,7 +158,7 @@ def test_dashboard_asks_for_what_there_is() -> None:
         assert unknown_values(query) == [], title
         assert "$" not in query, title
         shown |= metrics_in(query)
-    unseen = {catalogue.LEFT_OUT.name, catalogue.SWEEP.name, catalogue.WATCH_START.name, catalogue.WATCH_DURATION.name}
+    unseen = {catalogue.LEFT_OUT.name, catalogue.RESYNC.name, catalogue.WATCH_START.name, catalogue.WATCH_DURATION.name}
     assert KNOWN - shown == unseen
 
 

@@ -196,7 +196,7 @@ def test_rules_about_conditions(state: str) -> None:
         (AzureUnavailable("m"), {}, "False"),
         (PollDeferred("m"), {}, "Unknown"),
         (job(), {"suspend": True}, "Unknown"),
-        *((kind("m"), {}, "Unknown" if kind is PollDeferred else "False") for kind in NO_REQUEST),
+        *((kind("m"), {}, "Unknown" if issubclass(kind, PollDeferred) else "False") for kind in NO_REQUEST),
     ],
 )
 def test_reachable(observation: Job | AzureError, spec: Body, reachable: str) -> None:

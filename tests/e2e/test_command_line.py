@@ -33,7 +33,7 @@ def test_check(cluster: Cluster, azure: AzureSimulator) -> None:
     for line in (
         f"BACKUPJOBWATCH_AZURE_ENDPOINT={azure.url}",
         "BACKUPJOBWATCH_NAMESPACES=team-a,team-b",
-        "BACKUPJOBWATCH_SWEEP_INTERVAL=1s",
+        "BACKUPJOBWATCH_RESYNC_INTERVAL=1s",
         "BACKUPJOBWATCH_DEVELOPMENT_TOKEN=(hidden)",
         "Azure: a token could be had.",
         "Kubernetes: watches of team-a can be listed.",
@@ -99,8 +99,8 @@ def test_check_without_an_identity(cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"SWEEP_INTERVALL": "1s"}, "BACKUPJOBWATCH_SWEEP_INTERVALL: no such setting; did you mean"),
-        ({"SWEEP_INTERVAL": "1 minute"}, "BACKUPJOBWATCH_SWEEP_INTERVAL: write a duration such as 30s, 5m or 1h30m"),
+        ({"RESYNC_INTERVALL": "1s"}, "BACKUPJOBWATCH_RESYNC_INTERVALL: no such setting; did you mean"),
+        ({"RESYNC_INTERVAL": "1 minute"}, "BACKUPJOBWATCH_RESYNC_INTERVAL: write a duration such as 30s, 5m or 1h30m"),
         ({"HEARTBEAT": "0s"}, "BACKUPJOBWATCH_HEARTBEAT: "),
         ({"CLOUD": "germany"}, "BACKUPJOBWATCH_CLOUD: "),
         ({"NAMESPACES": "*"}, "BACKUPJOBWATCH_NAMESPACES: leave it empty"),

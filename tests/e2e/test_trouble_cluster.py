@@ -120,7 +120,7 @@ def test_watch_streams_refused(
 def test_nothing_to_follow(own_operators: Operators, watches: Watches) -> None:
     """An operator that has nothing to follow has nothing to complain about."""
     operator = own_operators.start(NAMESPACES=watches.namespace).wait_ready()
-    time.sleep(2.5)  # sweeps are made every second
+    time.sleep(2.5)  # the operator resyncs every second
     assert "WARNING" not in operator.log
     assert "ERROR" not in operator.log
 

@@ -22,7 +22,7 @@ from backupjobwatch.observability.metrics.instruments import Metrics
 from backupjobwatch.settings import Settings
 from demo.simulator import AzureSimulator, EntraSimulator, ManualClock, Vault
 from tests.functional.bound_client import BoundClient
-from tests.functional.polling import TOKEN_A, TOKEN_B
+from tests.functional.polling import TOKEN_A, TOKEN_B, Credentials, Polling
 from tests.functional.tenants import Tenants
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tests.support.kubernetes_traffic import Request
 
     OpenClient = Callable[..., BoundClient]
-    OpenPoller = Callable[..., Poller]
+    OpenPoller = Callable[..., Polling]
     StartOperator = Callable[..., AbstractAsyncContextManager[Operator]]
 
 
@@ -101,27 +101,30 @@ def client(open_client: OpenClient) -> BoundClient:
 
 
 @pytest.fixture
-def open_poller(sim: AzureSimulator) -> Iterator[OpenPoller]:
+async def open_poller(sim: AzureSimulator) -> AsyncIterator[OpenPoller]:
     """Make a poller of the simulator, which knows the two identities of ``polling``. The test's clock stands still."""
     sim.tokens.add(TOKEN_A, "principal-a")
     sim.tokens.add(TOKEN_B, "principal-b")
+    pollers: list[Poller] = []
     clients: list[ArmClient] = []
-    loops: list[MovableLoop] = []
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, MovableLoop)
 
-    def open_poller(**options: Any) -> Poller:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, MovableLoop)
+    def open_poller(**options: Any) -> Polling:
         loop.freeze()
-        loops.append(loop)
         settings = Settings(azure_endpoint=sim.url, development=True, **options)
-        clients.append(ArmClient(settings, Metrics()))
-        return Poller(settings, clients[-1], Metrics())
+        client, credentials = ArmClient(settings, Metrics()), Credentials()
+        poller = Poller(settings, client, credentials, Metrics())
+        clients.append(client)
+        pollers.append(poller)
+        return Polling(poller, credentials)
 
     yield open_poller
+    for poller in pollers:
+        await poller.close()
     for client in clients:
         client.close()
-    for loop in loops:  # the simulator's end has time-outs of its own
-        loop.thaw()
+    loop.thaw()  # the simulator's end has time-outs of its own
 
 
 @pytest.fixture
@@ -157,7 +160,7 @@ def start(api: KubernetesApi, sim: AzureSimulator, caplog: pytest.LogCaptureFixt
         thread.join(60.0)
     assert azure_threads() == []
     defects = [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
-    assert [text for text in defects if "a step failed" in text or "Exception in callback" in text] == []
+    assert [text for text in defects if "the reconcile failed" in text or "Exception in callback" in text] == []
 
 
 @pytest.fixture

@@ -1,33 +1,49 @@
-"""Asking a poller, as two identities, for the things of one vault."""
+"""A poller of the simulator's vault, with two namespaces whose identities are different principals."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+import itertools
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from backupjobwatch.arm.credentials import StaticToken
 from backupjobwatch.arm.identities import Credential
-from backupjobwatch.domain.jobs.latest_window import list_filter
+from backupjobwatch.arm.poller import Requirement
+from backupjobwatch.domain.api.target import Identity
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId
-from backupjobwatch.errors import PollDeferred
+from backupjobwatch.domain.polling.observations import NEVER
+from backupjobwatch.domain.polling.queries import JobWindow
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.builders import running_payload
 from tests.support.canary import TOKEN
 from tests.support.operator import MovableLoop
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from backupjobwatch.arm.poller import Poller
+    from backupjobwatch.arm.reader import Reader
     from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.domain.polling.observations import Observation
+    from backupjobwatch.domain.polling.queries import Query
+    from backupjobwatch.errors import AzureError
     from demo.simulator import Vault
 
 TOKEN_A, TOKEN_B = f"a-{TOKEN}", f"b-{TOKEN}"
-A = Credential(key="team-a/a/1", principal="team-a/a", tokens=StaticToken(TOKEN_A))
-B = Credential(key="team-b/b/1", principal="team-b/b", tokens=StaticToken(TOKEN_B))
+A, B = "team-a", "team-b"
+IDENTITY = Identity(service_account_name="reader")
 VAULT_ID = VaultId(subscription_id=SUBSCRIPTION_ID, resource_group=RESOURCE_GROUP, name=VAULT)
 OTHER_SUBSCRIPTION = "11111111-5e1f-4000-8000-000000000000"
 LIST, GET = "/backupJobs$", "/backupJobs/"
-DAY = datetime(2018, 5, 21, tzinfo=UTC)  # when the jobs of the builders started
+DAY = datetime(2018, 5, 21, tzinfo=UTC)
+"""When the jobs of the builders started."""
+JOB = JobId(vault=VAULT_ID, name="00000000-0000-4000-8000-000000000000")
+OPERATION = OperationId(vault=VAULT_ID, name="00000000-0000-4000-8000-0000000000aa")
+WINDOW = JobWindow(VAULT_ID, DAY)
+QUERIES: dict[str, Query] = {"job": JOB, "operation": OPERATION, "list": WINDOW}
 
 
 def pass_time(seconds: float) -> None:
@@ -37,46 +53,162 @@ def pass_time(seconds: float) -> None:
     loop._advance(seconds)
 
 
-async def turns(count: int = 50) -> None:
+async def turns(count: int = 20) -> None:
     """Let tasks that are ready run; no time passes."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 def job_ids(vault: Vault, count: int) -> list[JobId]:
-    """Have so many jobs in progress."""
+    """Add so many running jobs."""
     names = [f"00000000-0000-4000-8000-{number:012}" for number in range(count)]
     return [JobId.parse(vault.set_job(name, running_payload())) for name in names]
 
 
-async def ask(poller: Poller, job_id: JobId, access: Credential = A, seconds: float = 10) -> Job:
-    return await poller.job(access, job_id, interval=timedelta(seconds=seconds))
+class Credentials:
+    """The credential of each namespace. Tests rotate them, or have them missing."""
+
+    def __init__(self) -> None:
+        self._versions = itertools.count(1)
+        self.of: dict[str, Credential | AzureError] = {}
+        self.dropped: list[str] = []
+        self.rotate(A, TOKEN_A)
+        self.rotate(B, TOKEN_B)
+
+    def rotate(self, namespace: str, token: str) -> None:
+        """Replace the credential of a namespace."""
+        key = f"{namespace}/{next(self._versions)}"
+        self.of[namespace] = Credential(key=key, principal=namespace, tokens=StaticToken(token))
+
+    async def find(self, namespace: str, identity: Identity) -> Credential:
+        """Return the credential of a namespace."""
+        assert identity == IDENTITY
+        found = self.of[namespace]
+        if isinstance(found, Credential):
+            return found
+        raise found
+
+    def drop(self, namespace: str, identity: Identity) -> None:
+        """Note that a credential was refused."""
+        assert identity == IDENTITY
+        self.dropped.append(namespace)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
-async def ask_all(poller: Poller, jobs: list[JobId]) -> list[Job | PollDeferred]:
-    """Ask for one job after the other; all is told at once, though it be that it is not one's turn."""
-    answers: list[Job | PollDeferred] = []
-    for job_id in jobs:
-        try:
-            answers.append(await ask(poller, job_id))
-        except PollDeferred as error:
-            answers.append(error)
-    return answers
+@dataclass(slots=True)
+class Polling:
+    """A poller, and the watches that tests have it poll for. Time passes only in ``tick`` and ``pass_time``."""
+
+    poller: Poller
+    credentials: Credentials
+    news: list[str] = field(default_factory=list)
+    """The watches that have a new observation, in order."""
+    _required: dict[str, Requirement] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.poller.on_observation = self.news.append
+
+    def require(
+        self, uid: str, *queries: Query, namespace: str = A, interval: float = 10, fresh_after: float = NEVER
+    ) -> None:
+        """Have a watch require *queries*."""
+        (vault,) = {query.vault for query in queries}
+        self._required[uid] = Requirement(
+            namespace=namespace,
+            identity=IDENTITY,
+            vault=vault,
+            interval=interval,
+            queries=frozenset(queries),
+            fresh_after=fresh_after,
+        )
+        self.poller.require(uid, self._required[uid])
+
+    def require_each(self, jobs: Iterable[JobId], *, namespace: str = A, interval: float = 10) -> None:
+        """Have a watch for each of *jobs*, by the uid that ``uid_of`` returns."""
+        for job_id in jobs:
+            self.require(uid_of(job_id, namespace), job_id, namespace=namespace, interval=interval)
+
+    def release(self, jobs: Iterable[JobId], *, namespace: str = A) -> None:
+        """Have no watch for *jobs* any longer."""
+        for job_id in jobs:
+            del self._required[uid_of(job_id, namespace)]
+            self.poller.release(uid_of(job_id, namespace))
+
+    def request(self, uid: str) -> None:
+        """Want a result for a watch that is sent from now on."""
+        required = self._required[uid]
+        self.require(
+            uid, *required.queries, namespace=required.namespace, interval=required.interval, fresh_after=clock()
+        )
+
+    async def tick(self, seconds: float = 10) -> None:
+        """Let time pass, have a tick of every watch, and wait for the requests that follow."""
+        pass_time(seconds)
+        await turns(5)  # the simulator closes connections that have been idle for long
+        for uid in self._required:
+            self.poller.mark_due(uid)
+        await self.settle()
+
+    async def run(self, ticks: int, seconds: float = 10) -> None:
+        """Tick again and again. Between two ticks, the bucket is refilled second by second."""
+        for _ in range(ticks):
+            await self.tick(1.0)
+            await self.pass_seconds(seconds - 1)
+
+    async def pass_seconds(self, seconds: float) -> None:
+        """Let time pass second by second, without a tick."""
+        for _ in range(int(seconds)):
+            pass_time(1.0)
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Wait until no request is in flight. Lists may still wait for the token of their next page."""
+        end = time.monotonic() + 60
+        idle = 0
+        while idle < 5:  # the end of a request lets others begin, a turn of the event loop later
+            await asyncio.sleep(0)
+            idle = 0 if any(_is_reading(reader) for reader in self.poller._readers.values()) else idle + 1
+            assert time.monotonic() < end, "requests are still in flight"
+
+    def observations(self, uid: str = "watch") -> Mapping[Query, Observation]:
+        """Return what a watch sees."""
+        return (
+            self.poller.observations(uid, self.poller._required[uid].requirement.identity)
+            if uid in self.poller._required
+            else {}
+        )
+
+    def observation(self, query: Query, uid: str = "watch") -> Observation | None:
+        """Return what a watch sees of *query*."""
+        return self.observations(uid).get(query)
+
+    def error(self, query: Query, uid: str = "watch") -> AzureError | None:
+        """Return why the last attempt at *query* failed."""
+        found = self.observation(query, uid)
+        return None if found is None else found.error
+
+    def job(self, job_id: JobId, namespace: str = A) -> Job | None:
+        """Return what the watch of a job sees of it."""
+        found = self.observation(job_id, uid_of(job_id, namespace))
+        return None if found is None else found.job
+
+    def seen(self, jobs: Iterable[JobId], *, since: float = NEVER) -> set[JobId]:
+        """Return those of *jobs* that were answered by a request sent at *since* or later."""
+        observations = {job_id: self.observation(job_id, uid_of(job_id)) for job_id in jobs}
+        return {job_id for job_id, found in observations.items() if found is not None and found.sent >= since}
 
 
-async def operation(poller: Poller, access: Credential) -> Any:
-    operation_id = OperationId(vault=VAULT_ID, name="00000000-0000-4000-8000-0000000000aa")
-    return await poller.operation(access, operation_id, interval=timedelta(seconds=10))
+def uid_of(job_id: JobId, namespace: str = A) -> str:
+    """Return the uid of the watch that ``Polling.require_each`` has for a job."""
+    return f"{namespace}/{job_id}"
 
 
-async def window(poller: Poller, access: Credential, seconds: float = 10) -> Any:
-    return await poller.jobs(
-        access, VAULT_ID, filter_=list_filter(DAY, DAY + timedelta(1)), interval=timedelta(seconds=seconds)
-    )
+def clock() -> float:
+    """Return the time of the event loop's clock."""
+    return asyncio.get_running_loop().time()
 
 
-async def one_job(poller: Poller, access: Credential) -> Any:
-    return await ask(poller, JobId(vault=VAULT_ID, name="00000000-0000-4000-8000-000000000000"), access)
-
-
-THINGS = {"job": one_job, "operation": operation, "list": window}
+def _is_reading(reader: Reader) -> bool:
+    return len(reader.tasks) > len(reader.demands.pages)

@@ -187,5 +187,5 @@ def test_schedule(seed: str, failures: int, seconds: int) -> None:
     interval = timedelta(seconds=seconds)
 
     assert timedelta() <= jitter(seed, interval) <= interval
-    assert timedelta() <= backoff(failures, interval, seed) <= MAX_BACKOFF * 1.1
-    assert backoff(failures, interval, seed) == backoff(failures, interval, seed)
+    assert 0 <= backoff(failures, seconds, seed) <= MAX_BACKOFF.total_seconds() * 1.1
+    assert backoff(failures, seconds, seed) == backoff(failures, seconds, seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from backupjobwatch.errors import AzureError, JobListTooLong, NoRequest
+from backupjobwatch.errors import AzureError, JobListTooLong, NoRequest, NotPolledYet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,5 +20,5 @@ def _raised(kind: type[AzureError]) -> Iterator[type[AzureError]]:
 KINDS: Final = tuple(_raised(AzureError))
 NO_REQUEST: Final = tuple(_raised(NoRequest))
 """The kinds that are raised without a request to Azure."""
-WHILE_PENDING: Final = (JobListTooLong,)
+WHILE_PENDING: Final = (JobListTooLong, NotPolledYet)
 """The kinds that occur only until the operator has found the job."""

@@ -131,6 +131,12 @@ class KubernetesApi:
         self.objects.create((namespace, name), spec, metadata, checked=checked)
         self._announce()
 
+    def plant(self, body: Mapping[str, Any]) -> None:
+        """Recreate a watch as it was, status included, with a new uid."""
+        metadata = body["metadata"]
+        self.objects.plant((metadata["namespace"], metadata["name"]), body)
+        self._announce()
+
     def edit(self, name: str = NAME, *, namespace: str = NAMESPACE, **spec: Any) -> None:
         """Change fields of the spec; None takes one out."""
         self.objects.edit((namespace, name), spec, {})

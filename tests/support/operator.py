@@ -12,7 +12,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.app import run
-from backupjobwatch.controller.work import Work
 from tests.support.kubernetes import NAME
 
 if TYPE_CHECKING:
@@ -64,12 +63,6 @@ class Operator:
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="operator", daemon=True)
         self._thread.start()
-
-    @property
-    def begun(self) -> int:
-        """How many watches something is under way for."""
-        names = (getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks(self._loop))
-        return sum(name == Work._run.__qualname__ for name in names)
 
     def advance(self, seconds: float) -> None:
         """Let time pass, for the operator."""

@@ -45,7 +45,7 @@ def settings_for(cluster: Cluster, azure: str, **settings: str) -> dict[str, str
         "DEVELOPMENT": "true",
         "DEVELOPMENT_TOKEN": TOKEN,
         "OPERATOR_IDENTITY_NAMESPACES": "*",
-        "SWEEP_INTERVAL": "1s",
+        "RESYNC_INTERVAL": "1s",
         **settings,
     }
     prefixed = {f"BACKUPJOBWATCH_{name}": value for name, value in usual.items()}

@@ -13,6 +13,7 @@ from tests.support.azure_errors import KINDS
 AZURE_ERRORS = [
     # class, reason, reason when grace is over, grace, answered
     (errors.PollDeferred, "Throttled", "Throttled", Grace.NEVER, False),
+    (errors.NotPolledYet, "Progressing", "Progressing", Grace.NEVER, False),
     (errors.JobNotFound, "JobNotVisible", "JobNotFound", Grace.ALWAYS, True),
     (errors.VaultNotFound, "VaultNotFound", "VaultNotFound", Grace.ALWAYS, True),
     (errors.OperationWithoutJob, "OperationWithoutJob", "OperationWithoutJob", Grace.ALWAYS, True),

@@ -9,7 +9,7 @@ import pydantic
 import pytest
 
 from backupjobwatch.errors import SettingsError
-from backupjobwatch.settings import CLOUDS, PREFIX, Settings, load_settings
+from backupjobwatch.settings import CLOUDS, PREFIX, RENAMED, Settings, load_settings, renamed_variables
 
 DEFAULTS = {
     "NAMESPACES": "",
@@ -30,7 +30,7 @@ DEFAULTS = {
     "AZURE_READ_TIMEOUT": "20s",
     "AZURE_TOTAL_TIMEOUT": "30s",
     "HEARTBEAT": "5m0s",
-    "SWEEP_INTERVAL": "1m0s",
+    "RESYNC_INTERVAL": "1m0s",
     "LEADER_ELECTION": "false",
     "LEASE_NAME": "backupjobwatch",
     "LEASE_NAMESPACE": "",
@@ -92,7 +92,7 @@ def test_defaults() -> None:
         ("AZURE_READ_TIMEOUT", "100ms", "azure_read_timeout", timedelta(seconds=0.1), "0.1s"),
         ("AZURE_TOTAL_TIMEOUT", "2m", "azure_total_timeout", timedelta(minutes=2), "2m0s"),
         ("HEARTBEAT", "1h30m", "heartbeat", timedelta(minutes=90), "1h30m0s"),
-        ("SWEEP_INTERVAL", "1s", "sweep_interval", timedelta(seconds=1), "1s"),
+        ("RESYNC_INTERVAL", "1s", "resync_interval", timedelta(seconds=1), "1s"),
         ("LEADER_ELECTION", "true", "leader_election", True, "true"),
         ("LEASE_NAME", "backupjobwatch-shard.a", "lease_name", "backupjobwatch-shard.a", "backupjobwatch-shard.a"),
         ("LEASE_NAMESPACE", "operators", "lease_namespace", "operators", "operators"),
@@ -174,7 +174,7 @@ def test_a_cloud_is_a_preset(monkeypatch: pytest.MonkeyPatch, cloud: str) -> Non
         ("HEARTBEAT", "five minutes", "write a duration such as 30s, 5m or 1h30m"),
         ("HEARTBEAT", "0.5s", "greater than or equal to"),
         ("HEARTBEAT", "9999999999999999h", "write a duration such as 30s, 5m or 1h30m"),
-        ("SWEEP_INTERVAL", "900ms", "greater than or equal to"),
+        ("RESYNC_INTERVAL", "900ms", "greater than or equal to"),
         ("LEADER_ELECTION", "perhaps", "valid boolean"),
         ("LEASE_NAME", "Backup_Job", "write a name of small letters, digits, dots and hyphens"),
         ("LEASE_NAME", "", "write a name of small letters, digits, dots and hyphens"),
@@ -227,6 +227,21 @@ def test_all_that_is_wrong_is_said_at_once(refusal: Any) -> None:
 def test_an_unknown_variable_is_refused(refusal: Any, variable: str, message: str) -> None:
     """A misspelt variable is not overlooked: what it was to set would silently not be."""
     assert refusal(**{variable: "1"}).startswith(f"{PREFIX}{variable}: {message}")
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_the_old_name_of_a_setting_is_accepted(
+    monkeypatch: pytest.MonkeyPatch, refusal: Any, old: str, new: str
+) -> None:
+    """An old name sets the new setting, errors name the variable that is set, and the new name wins."""
+    assert "write a duration" in refusal(**{old: "soon"})
+    assert refusal(**{old: "soon"}).startswith(f"{PREFIX}{old}: ")
+    monkeypatch.setenv(PREFIX + old, "7s")
+    assert load_settings().describe()[PREFIX + new] == "7s"
+    assert renamed_variables() == {old: new}
+    monkeypatch.setenv(PREFIX + new, "9s")
+    assert load_settings().describe()[PREFIX + new] == "9s"
+    assert renamed_variables() == {}
 
 
 @pytest.mark.parametrize(

@@ -1,235 +1,227 @@
-"""Asks Azure as little as possible: within a budget, one request for all who ask for one thing, lists where they do."""
+"""Turns queries into observations: one reader for each principal and subscription, shared by all watches."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from backupjobwatch.arm.single_flight import SingleFlight
-from backupjobwatch.domain.jobs.durations import format_duration
+from backupjobwatch.arm.reader import Reader, finish
+from backupjobwatch.arm.slots import Slots
 from backupjobwatch.domain.jobs.resource_ids import JobId, fold_case
-from backupjobwatch.domain.polling.read_planner import Decision, ReadPlanner
+from backupjobwatch.domain.polling.observations import NEVER
 from backupjobwatch.domain.polling.token_bucket import TokenBucket
-from backupjobwatch.errors import AzureError, JobNotFound, PollDeferred, UnexpectedResponse
+from backupjobwatch.observability.metrics.state import Budget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Hashable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from backupjobwatch.arm.client import ArmClient, Reading
-    from backupjobwatch.arm.identities import Credential
-    from backupjobwatch.domain.jobs.job import Job
-    from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
-    from backupjobwatch.domain.jobs.resource_ids import OperationId, VaultId
+    from backupjobwatch.arm.client import ArmClient
+    from backupjobwatch.arm.reader import CredentialProvider
+    from backupjobwatch.domain.api.target import Identity
+    from backupjobwatch.domain.jobs.resource_ids import VaultId
+    from backupjobwatch.domain.polling.demand import Demand
+    from backupjobwatch.domain.polling.observations import Observation
+    from backupjobwatch.domain.polling.queries import Query
+    from backupjobwatch.domain.polling.recording import Update
     from backupjobwatch.observability.metrics.instruments import Metrics
     from backupjobwatch.settings import Settings
 
-_log = logging.getLogger(__name__)
-_Value = TypeVar("_Value")
+OPERATOR = "operator"
+IDLE = 3600.0
+"""Seconds for which a reader without demand is kept: its token bucket and its pauses still count."""
 
-RUNNING_JOBS: Final = "status eq 'InProgress'"
-"""The filter of lists that stand in for GETs. A job that is not in them is asked for by itself."""
-_KEPT = 150.0
-"""Seconds for which a list may be of use: half of the longest interval."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """What one watch needs to know."""
+
+    namespace: str
+    identity: Identity
+    vault: VaultId
+    interval: float
+    """The poll interval, in seconds."""
+    queries: frozenset[Query]
+    fresh_after: float = NEVER
+    """Results are wanted whose requests are sent at this time or later, on the event loop's clock."""
+
+
+@dataclass(slots=True)
+class _Required:
+    requirement: Requirement
+    reader: Reader
 
 
 class Poller:
-    """Reads for all watches. Its methods raise AzureError; they raise PollDeferred rather than wait for a turn."""
+    """Keeps the latest observation of each query that a watch requires."""
 
-    def __init__(self, settings: Settings, client: ArmClient, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(
+        self, settings: Settings, client: ArmClient, credentials: CredentialProvider, metrics: Metrics
+    ) -> None:
         self._settings = settings
         self._client = client
-        self._planners: dict[tuple[str, str], ReadPlanner] = {}
-        """By access and subscription: what one identity was shown, no other is."""
-        self._budgets: WeakValueDictionary[tuple[str, str], TokenBucket] = WeakValueDictionary()
-        """By principal and subscription: Azure throttles a principal, whatever version of its credentials it shows."""
-        self._flights = SingleFlight()
-        self.on_jobs_changed: Callable[[frozenset[JobId]], None] = lambda _: None
-        """Told of jobs that a list says have changed, or no longer has: nobody need wait for the next tick to ask."""
-        self._windows: dict[Hashable, tuple[float, tuple[Job, ...]]] = {}
-        """Lists for those who wait for a job, and when they were read."""
-
-    async def job(
-        self,
-        credential: Credential,
-        job_id: JobId,
-        *,
-        interval: timedelta,
-        batch_size: int = 1,
-        bypass_cache: bool = False,
-    ) -> Job:
-        """Return a job for a watch that polls each *interval*. While many watches poll, it may be an entry of a list.
-
-        With a *batch_size* above 1, it may be an end that was observed before. With *bypass_cache*, it is read from Azure now.
-        """
-        planner, listing = self._planner_for(credential, job_id.vault), (credential.key, "list", job_id.vault)
-        planner.note(job_id, interval=interval.total_seconds(), now=_clock())
-        for _ in range(2):
-            # Whoever waited for one may find the next under way.
-            while planner.is_crowd(batch_size) and listing in self._flights:
-                await self._flights.join(listing)
-            if (flight := (credential.key, job_id)) in self._flights:
-                self._metrics.observe_read("joined")
-                joined: Job = await self._flights.join(flight)
-                return joined
-            decision = planner.ask(
-                job_id,
-                interval=interval.total_seconds(),
-                now=_clock(),
-                batch_size=batch_size,
-                bypass_cache=bypass_cache,
-            )
-            if decision is Decision.GET:
-                self._metrics.observe_read("asked")
-                return await self._flights.fly(flight, self._get_job(credential, planner, job_id))
-            if decision is Decision.LIST:
-                await self._flights.fly(listing, self._list_running(credential, planner, job_id.vault))
-            elif decision is Decision.WAIT:
-                break
-            else:
-                self._metrics.observe_read("listed" if decision.partial else "known")
-                return decision
-        raise self._not_asked(planner)
-
-    async def operation(
-        self, credential: Credential, operation_id: OperationId, *, interval: timedelta
-    ) -> tuple[PinnedJob, ...] | Waiting | OperationFailure:
-        """Return what became of an operation, to one who asks each *interval*."""
-        planner = self._planner_for(credential, operation_id.vault)
-        return await self._take_turn(
-            (credential.key, operation_id),
-            planner,
-            interval,
-            lambda: self._read(planner, "operation", self._client.get_operation(credential.tokens, operation_id)),
-        )
-
-    async def jobs(
-        self,
-        credential: Credential,
-        vault: VaultId,
-        *,
-        filter_: str,
-        interval: timedelta,
-        bypass_cache: bool = False,
-    ) -> tuple[Job, ...]:
-        """Return the jobs of a vault's list with a filter, and perhaps other jobs, for a watch with this poll *interval*.
-
-        The list may be up to half an interval old and made for another watch, unless *bypass_cache* is set.
-        """
-        planner, window = self._planner_for(credential, vault), (credential.key, "window", vault, filter_)
-        listed = self._windows.get(window)
-        if listed is not None and not bypass_cache and _clock() - listed[0] < interval.total_seconds() / 2:
-            self._metrics.observe_read("listed")
-            return listed[1]
-
-        async def read() -> tuple[Job, ...]:
-            reading = self._client.list_jobs(credential.tokens, vault, filter_=filter_)
-            jobs, now = await self._read(planner, "list", reading), _clock()
-            self._windows = {key: value for key, value in self._windows.items() if now - value[0] < _KEPT}
-            self._windows[window] = (now, jobs)
-            return jobs
-
-        return await self._take_turn(window, planner, interval, read)
-
-    def close(self) -> None:
-        """Wait for no more answers: those who asked are gone."""
-        self._flights.close()
+        self._credentials = credentials
+        self._metrics = metrics
+        self._readers: dict[tuple[str, str], Reader] = {}
+        """By principal and subscription."""
+        self._slots: WeakValueDictionary[str, Slots] = WeakValueDictionary()
+        self._required: dict[str, _Required] = {}
+        self.waiting: set[str] = set()
+        """Watches that are to be reconciled after any new observation, also one that says nothing new."""
+        self.on_observation: Callable[[str], None] = lambda _: None
+        """Called with the uid of a watch that has a new observation."""
 
     @property
-    def budgets(self) -> list[tuple[str, TokenBucket]]:
-        """The budgets that are in use, each with its subscription."""
-        return [(subscription, budget) for (_, subscription), budget in self._budgets.items()]
-
-    def _planner_for(self, credential: Credential, vault: VaultId) -> ReadPlanner:
-        subscription = fold_case(vault.subscription_id)
-        key = (credential.key, subscription)
-        if key not in self._planners:
-            self._planners = {
-                known: planner for known, planner in self._planners.items() if not planner.is_idle(_clock())
-            }
-            settings = self._settings
-            budget = self._budgets.setdefault(
-                (credential.principal, subscription),
-                TokenBucket(rate=settings.azure_reads_per_second, burst=settings.azure_read_burst),
+    def budgets(self) -> list[Budget]:
+        """The budgets of all principals and subscriptions."""
+        now = _clock()
+        return [
+            Budget(
+                subscription=subscription,
+                tokens=reader.demands.bucket.tokens_at(now),
+                remaining=reader.demands.bucket.remaining(now),
+                pause=reader.demands.pauses.longest(now),
             )
-            self._planners[key] = ReadPlanner(
-                budget=budget, heartbeat=settings.heartbeat.total_seconds(), asked=_clock()
-            )
-        planner = self._planners[key]
-        planner.asked = _clock()  # by those too who never ask for a job: what Azure said about waiting is kept for them
-        return planner
+            for (_, subscription), reader in self._readers.items()
+        ]
 
-    async def _take_turn(
-        self,
-        flight: Hashable,
-        planner: ReadPlanner,
-        interval: timedelta,
-        read: Callable[[], Coroutine[Any, Any, _Value]],
-    ) -> _Value:
-        if flight in self._flights:
-            self._metrics.observe_read("joined")
-            joined: _Value = await self._flights.join(flight)
-            return joined
-        if not planner.has_turn(flight, interval=interval.total_seconds(), now=_clock()):
-            raise self._not_asked(planner)
-        self._metrics.observe_read("asked")
-        return await self._flights.fly(flight, read())
-
-    async def _get_job(self, credential: Credential, planner: ReadPlanner, job_id: JobId) -> Job:
-        job = await self._read(planner, "job", self._client.get_job(credential.tokens, job_id))
-        planner.got(job_id, job, now=_clock())
-        return job
-
-    async def _list_running(self, credential: Credential, planner: ReadPlanner, vault: VaultId) -> None:
-        try:
-            reading = await self._heed(
-                planner, "list", self._client.list_jobs(credential.tokens, vault, filter_=RUNNING_JOBS)
-            )
-        except AzureError as error:
-            if error.retry_after is None:
-                planner.not_listed(vault, now=_clock())
-            if isinstance(error, JobNotFound | UnexpectedResponse):  # which says nothing about any job
-                _log.warning("A vault's jobs are asked for one by one, since they could not be listed: %s", error)
-                return
-            raise
-        jobs = [(JobId(vault=vault, name=job.name), job) for job in reading.value if job.name]
-        news = planner.listed(vault, jobs, pages=reading.pages, now=_clock())
-        if news:
-            self.on_jobs_changed(news)
-
-    async def _read(self, planner: ReadPlanner, kind: str, read: Coroutine[Any, Any, Reading[_Value]]) -> _Value:
-        reading = await self._heed(planner, kind, read)
-        planner.budget.charge(_clock(), reading.pages - 1)
-        return reading.value
-
-    async def _heed(
-        self, planner: ReadPlanner, kind: str, read: Coroutine[Any, Any, Reading[_Value]]
-    ) -> Reading[_Value]:
-        """Read, and heed what Azure says about reading more."""
-        try:
-            reading = await read
-        except AzureError as error:
-            planner.budget.charge(_clock(), error.pages)
-            if error.retry_after:
-                _log.warning("Azure wants no requests for %s: %s", format_duration(error.retry_after), error)
-                planner.budget.stop(_clock(), error.retry_after.total_seconds())
-            raise
-        if reading.remaining is not None:
-            planner.budget.learn(kind, reading.remaining, _clock())
-        return reading
-
-    def _not_asked(self, planner: ReadPlanner) -> PollDeferred:
-        self._metrics.observe_read("deferred")
-        wait = planner.budget.wait(_clock())
-        if wait:
-            until = format_duration(timedelta(seconds=wait))
-            return PollDeferred(f"Azure asked to be left alone; it will be asked again in {until}.")
-        return PollDeferred(
-            "More is asked of Azure than the budget allows; this watch's turn will come.", again=planner.queue(_clock())
+    @property
+    def overdue(self) -> float:
+        """How many seconds ago the most overdue poll should have been made."""
+        now = _clock()
+        dues = (
+            demand.due
+            for reader in self._readers.values()
+            for demand in reader.demands.of.values()
+            if not demand.is_final
         )
+        return max(now - min(dues, default=now), 0.0)
+
+    def require(self, uid: str, requirement: Requirement) -> None:
+        """Replace what a watch requires. What is new is polled at once, or as soon as the token bucket allows it."""
+        known = self._required.get(uid)
+        if known is not None and known.requirement == requirement:
+            return
+        now = _clock()
+        reader = self._reader_for(requirement)
+        before: frozenset[Query] = frozenset()
+        if known is not None:
+            before = known.requirement.queries if known.reader is reader else frozenset()
+            for query in known.requirement.queries - (requirement.queries if known.reader is reader else frozenset()):
+                known.reader.demands.release(query, uid, now)
+        is_same_pace = known is not None and known.requirement.interval == requirement.interval
+        for query in requirement.queries - (before if is_same_pace else frozenset()):
+            self._count(reader.demands.require(query, uid, interval=requirement.interval, now=now), now)
+        if requirement.fresh_after > NEVER:
+            for query in requirement.queries:
+                reader.demands.request(query, requirement.namespace, fresh_after=requirement.fresh_after)
+        self._required[uid] = _Required(requirement, reader)
+        reader.pump()
+
+    def release(self, uid: str) -> None:
+        """Remove everything that a watch requires."""
+        self.waiting.discard(uid)
+        known = self._required.pop(uid, None)
+        if known is not None:
+            for query in known.requirement.queries:
+                known.reader.demands.release(query, uid, _clock())
+
+    def observations(self, uid: str, identity: Identity) -> Mapping[Query, Observation]:
+        """Return what is known about the queries that a watch requires, as far as it was read with *identity*."""
+        known = self._required.get(uid)
+        if known is None or known.requirement.identity != identity:
+            return {}
+        demands = known.reader.demands.of
+        found = ((query, demands[query].observation) for query in known.requirement.queries)
+        return {query: observation for query, observation in found if observation is not None}
+
+    def mark_due(self, uid: str) -> None:
+        """Poll what a watch requires, if its results are older than half of its interval."""
+        known = self._required.get(uid)
+        if known is None:
+            return
+        now = _clock()
+        for query in known.requirement.queries:
+            demand = known.reader.demands.of[query]
+            if known.reader.demands.mark_due(query, now):
+                self._metrics.observe_read("deferred")
+            else:
+                self._count(demand, now)
+        known.reader.pump()
+
+    def is_overdue(self, uid: str) -> bool:
+        """Tell whether ticks of a watch were lost: a poll is overdue by an interval."""
+        known = self._required.get(uid)
+        if known is None:
+            return False
+        now = _clock()
+        demands = (known.reader.demands.of[query] for query in known.requirement.queries)
+        return any(not demand.is_final and now > demand.due + demand.interval for demand in demands)
+
+    def waiting_for(self, uid: str) -> str:
+        """Say why nothing was read for a watch."""
+        known = self._required.get(uid)
+        return "The operator has not polled Azure yet." if known is None else known.reader.waiting_for()
+
+    def stop(self) -> None:
+        """Send no more requests."""
+        for reader in self._readers.values():
+            reader.stop()
+
+    async def close(self, patience: float = 0.0) -> None:
+        """Send no more requests, and give those in flight *patience* seconds."""
+        self.stop()
+        await finish(self._readers.values(), patience)
+        self._credentials.close()
+
+    def _reader_for(self, requirement: Requirement) -> Reader:
+        namespace, identity = requirement.namespace, requirement.identity
+        is_operators = identity.is_operators and self._settings.allows_operator_identity(namespace)
+        principal = OPERATOR if is_operators else f"{namespace}/{identity}"
+        key = (principal, fold_case(requirement.vault.subscription_id))
+        reader = self._readers.get(key)
+        if reader is None:
+            self._drop_idle()
+            settings = self._settings
+            slots = self._slots.setdefault(principal, Slots(max(settings.azure_connections // 2, 1)))
+            reader = self._readers[key] = Reader(
+                self._client,
+                self._credentials,
+                TokenBucket(rate=settings.azure_reads_per_second, burst=settings.azure_read_burst),
+                slots,
+                namespace=namespace,
+                identity=identity,
+                heartbeat=settings.heartbeat.total_seconds(),
+                on_update=self._on_update,
+                on_request=lambda: self._metrics.observe_read("asked"),
+            )
+        return reader
+
+    def _count(self, demand: Demand, now: float) -> None:
+        """Count a poll that needs no request of its own."""
+        if demand.reading_since is not None:
+            self._metrics.observe_read("joined")
+        elif demand.is_final or now - demand.sent < demand.interval / 2:
+            self._metrics.observe_read("known")
+
+    def _drop_idle(self) -> None:
+        """Drop the readers that nothing has required for long."""
+        now = _clock()
+        for key, reader in list(self._readers.items()):
+            if not reader.demands.of and not reader.tasks and now - reader.demands.changed_at > IDLE:
+                reader.stop()
+                del self._readers[key]
+
+    def _on_update(self, updates: Iterable[Update]) -> None:
+        for update in updates:
+            self._metrics.observe_poll_lag(update.lag)
+            job = update.demand.job
+            if isinstance(update.demand.query, JobId) and job is not None and job.partial:
+                self._metrics.observe_read("listed")
+            for uid in update.demand.uids:
+                if update.is_news or uid in self.waiting:
+                    self.on_observation(uid)
 
 
 def _clock() -> float:

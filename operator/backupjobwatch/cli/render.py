@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 import requests
 import yaml
 
-from backupjobwatch.arm.observer import Observed
 from backupjobwatch.arm.responses import Answer, read_job, read_job_list, read_object
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.latest import find_latest
@@ -20,14 +19,22 @@ from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.verdict import MIN_CONSECUTIVE_FAILURES
-from backupjobwatch.errors import AzureError, InvalidSpec, PollDeferred
+from backupjobwatch.errors import AzureError, InvalidSpec, NotPolledYet, PollDeferred
 
 if TYPE_CHECKING:
     from backupjobwatch.domain.api.target import JobSource
+    from backupjobwatch.domain.jobs.observations import Observation, PinnedJob
 
 _REQUEST_IDS: Final = ("x-ms-request-id", "x-ms-correlation-request-id")
 """Headers by which an answer of Azure Resource Manager is told from one of a proxy."""
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class Observed(NamedTuple):
+    """What the answer says, and which jobs it shows to be the watch's."""
+
+    observation: Observation
+    pinned: tuple[PinnedJob, ...] = ()
 
 
 @click.command()
@@ -64,11 +71,7 @@ def render(
     watch = Watch.from_body(body)
     answer = Answer(status=http_status, headers=_headers(headers), body=response_file.read_bytes())
     spec = watch.spec_at(now)
-    observed = (
-        Observed(PollDeferred(str(spec)))
-        if isinstance(spec, InvalidSpec)
-        else _observe(watch, spec.source, answer, now)
-    )
+    observed = Observed(NotPolledYet()) if isinstance(spec, InvalidSpec) else _observe(watch, spec.source, answer, now)
     body["status"] = next_status(
         watch, observed.observation, consecutive_failures=MIN_CONSECUTIVE_FAILURES, now=now, pinned=observed.pinned
     )
@@ -82,7 +85,8 @@ def _observe(watch: Watch, source: JobSource, answer: Answer, now: datetime) -> 
             return Observed(read_job(answer, source, now=now))
         if len(watch.pinned) > 1 or any(job.error_code for job in watch.pinned):
             return Observed(
-                PollDeferred("Several jobs belong to this watch, and one answer does not tell."), watch.pinned
+                PollDeferred("Several jobs belong to this watch, and one answer shows one of them.", stale=True),
+                watch.pinned,
             )
         if watch.pinned:
             job_id = JobId(vault=source.vault, name=watch.pinned[0].name)
@@ -98,7 +102,7 @@ def _observe(watch: Watch, source: JobSource, answer: Answer, now: datetime) -> 
     if isinstance(found, Waiting | OperationFailure):
         return Observed(found)
     return Observed(
-        PollDeferred("The job has been found and would be asked for next: render again, with its answer."), found
+        PollDeferred("The job was found and is polled next: render again, with the answer about it.", stale=True), found
     )
 
 

@@ -5,19 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from backupjobwatch.app import run as run_operator
 from backupjobwatch.cli.settings import WRONG_SETTINGS
-from backupjobwatch.controller.garbage import collecting
 from backupjobwatch.errors import KubeError, LeaseLost, SettingsError
 from backupjobwatch.observability.logs import configure_logs, log_uncaught
-from backupjobwatch.settings import load_log_settings, load_settings
-
-if TYPE_CHECKING:
-    from backupjobwatch.settings import Settings
+from backupjobwatch.settings import PREFIX, load_log_settings, load_settings, renamed_variables
 
 _log = logging.getLogger(__name__)
 
@@ -30,15 +25,12 @@ def run() -> None:
     try:
         settings = load_settings()
         configure_logs(settings)
-        asyncio.run(_run(settings))
+        for old, new in renamed_variables().items():
+            _log.warning("%s%s is deprecated: set %s%s instead", PREFIX, old, PREFIX, new)
+        asyncio.run(run_operator(settings))
     except SettingsError as error:
         _log.critical("The settings are wrong: %s", error)
         sys.exit(WRONG_SETTINGS)
     except (KubeError, LeaseLost) as error:
         _log.critical("%s", error)
         sys.exit(1)
-
-
-async def _run(settings: Settings) -> None:
-    async with collecting():
-        await run_operator(settings)

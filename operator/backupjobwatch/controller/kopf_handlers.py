@@ -1,8 +1,7 @@
-"""Every kopf decorator. Handlers decide nothing: they hand what kopf saw to the controller.
+"""Every kopf decorator. Handlers decide nothing: they pass events and timer ticks to the controller.
 
-There are no handlers for creation, update, resumption and deletion: kopf keeps their state in annotations on the
-object. Timers and low-level events keep none. Nothing here awaits Azure: that would hold up the object's queue, its
-deletion included.
+There are no create, update, resume or delete handlers, because kopf keeps their state in annotations on the object. Timers
+and low-level events keep none. Nothing here waits for Azure: that would block kopf's queue of the object.
 """
 
 from __future__ import annotations
@@ -31,37 +30,37 @@ if TYPE_CHECKING:
 RESOURCE: Final = (GROUP, VERSION, PLURAL)
 REGISTRY: Final = kopf.OperatorRegistry()
 RECONNECT_EVERY: Final = 1.0
-"""Least seconds between two requests for one watch stream."""
+"""Seconds between two requests for one watch stream, at least."""
 READ_BY_KOPF: Final = ("namespace", "name", "uid", "resourceVersion", "deletionTimestamp", "finalizers")
-"""What it looks up in an object's metadata, of an object that it was told of."""
+"""The metadata of an object that kopf reads after the handlers have run."""
 
 
 @dataclass(slots=True)
 class Memo:
-    """What kopf carries for us, a copy for each object (by uid)."""
+    """What kopf passes to the handlers: a copy for each object, by uid."""
 
     controller: Controller
     interval: timedelta | None = None
-    """How often the object wants to be reconciled, as of the latest event; None for not at all."""
+    """How often the watch is polled, as of the latest event; None if it is not."""
 
 
 @kopf.on.login(registry=REGISTRY)
 async def log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
-    """Reach the API server as the kubernetes library does: the pod's ServiceAccount, else KUBECONFIG."""
-    # In the event loop's threads, which end with it; kopf would leave one of its own behind.
+    """Connect as the kubernetes library does: with the pod's ServiceAccount, or with KUBECONFIG."""
+    # In a thread of the event loop, which ends with it. kopf would leave a thread of its own behind.
     return await asyncio.to_thread(kopf.login_via_client, **kwargs)
 
 
 @kopf.on.event(*RESOURCE, registry=REGISTRY)
 async def on_event(event: kopf.RawEvent, uid: str, memo: Memo, **_: Any) -> None:
-    """Notice edits, requests and deletions as they happen."""
+    """Pass each change of an object to the controller."""
     if event["type"] == "DELETED":
         memo.interval = None
         memo.controller.remove(uid)
     else:
         body = cast("dict[str, Any]", event["object"])
         memo.interval = memo.controller.on_event(Watch.from_body(body, earlier=memo.controller.snapshot(uid)))
-        # kopf keeps the object for as long as there is one: nobody reads the rest of it again.
+        # kopf keeps the last event of each object in memory. Nothing reads the rest of it again.
         body["metadata"] = {name: body["metadata"][name] for name in READ_BY_KOPF if name in body["metadata"]}
         for part in body.keys() & {"spec", "status"}:
             del body[part]
@@ -92,18 +91,15 @@ def _declare_timer(name: str, interval: timedelta) -> None:
         registry=REGISTRY,
     )
     async def poll(uid: str, memo: Memo, patch: kopf.Patch, **_: Any) -> None:
-        """Reconcile the watch, in the background, because its time has come."""
+        """Poll what the watch requires, if its results are old."""
         _open_circles(patch)
         if not memo.controller.tick(uid):
-            # The object is gone and the stream has not told kopf, which would tick for ever.
+            # The object is gone, and kopf has not received its deletion. End the timer.
             raise asyncio.CancelledError
 
 
 def _open_circles(patch: kopf.Patch) -> None:
-    """Let go of a tick's patch's views of itself, which nobody looks at: nothing is patched here.
-
-    They and the patch refer to each other, a kilobyte at each tick, which only a search through everything would find.
-    """
+    """Break the reference cycle of a tick's patch, which is empty: it would keep 1 KB until the next full collection."""
     vars(patch.meta).clear()
     for view in ("_meta", "_spec", "_status"):
         vars(patch).pop(view, None)
@@ -114,11 +110,11 @@ for _name, _interval in POLL_INTERVALS.items():
 
 
 def _without_finalizers(registry: kopf.OperatorRegistry) -> None:
-    """Have kopf's timers do without the finalizer that they ask for.
+    """Remove the finalizer that kopf's timers require.
 
-    It would hold up ``kubectl delete``, namespaces and GitOps tools whenever the operator is down, and there is
-    nothing to clean up: the DELETED event ends the timer, or the resync. kopf has no switch for it (its issue 833);
-    this reaches into its registry, so kopf is pinned to a minor version, and tests assert that no object ever has one.
+    It would block ``kubectl delete`` while the operator is down, and there is nothing to clean up: the DELETED event or the
+    resync ends the timer. kopf has no option for it (its issue 833), so this changes its registry. kopf is pinned to a minor
+    version, and tests assert that no object ever has a finalizer.
     """
     handlers = registry._spawning._handlers  # noqa: SLF001
     handlers[:] = [dataclasses.replace(handler, requires_finalizer=False) for handler in handlers]
@@ -150,7 +146,7 @@ _pace_streams()
 
 
 class NoProgressStorage(kopf.ProgressStorage):
-    """Stores nothing: kopf would touch an annotation when a timer's filter flips during a tick."""
+    """Stores nothing. kopf would write an annotation when a timer's filter changes during a tick."""
 
     def fetch(self, **_: Any) -> None:
         """Nothing was stored."""
@@ -162,22 +158,22 @@ class NoProgressStorage(kopf.ProgressStorage):
         """Nothing to purge."""
 
     def touch(self, **_: Any) -> None:
-        """Leave the object alone."""
+        """Do nothing."""
 
     def clear(self, *, essence: Any) -> Any:
-        """Return the essence as it is: nothing of ours is in it."""
+        """Return the essence as it is."""
         return essence
 
 
 class NoDiffBaseStorage(kopf.DiffBaseStorage):
-    """Compares nothing: kopf would copy each object whenever it is told of it, for handlers of changes that there are none of."""
+    """Compares nothing. kopf would copy each object at each event, for handlers that do not exist."""
 
     def build(self, **_: Any) -> kopf.BodyEssence:
-        """Take nothing of an object."""
+        """Return nothing."""
         return cast("kopf.BodyEssence", {})
 
     def fetch(self, **_: Any) -> kopf.BodyEssence:
-        """Nothing has changed, then."""
+        """Return nothing."""
         return cast("kopf.BodyEssence", {})
 
     def store(self, **_: Any) -> None:
@@ -185,7 +181,7 @@ class NoDiffBaseStorage(kopf.DiffBaseStorage):
 
 
 class _Backoffs:
-    """Seconds between kopf's attempts to reach the API server: without end, as no restart mends that."""
+    """Seconds between kopf's attempts to reach the API server, without end: a restart does not fix an API server."""
 
     def __iter__(self) -> Iterator[float]:
         yield from (1, 1, 2, 3, 5, 8)
@@ -194,23 +190,23 @@ class _Backoffs:
 
 
 def kopf_settings() -> kopf.OperatorSettings:
-    """Configure kopf: no traces on objects, no events of its own, no watch stream that hangs."""
+    """Configure kopf: no traces on objects, no Events of its own, and no watch stream that hangs."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.persistence.progress_storage = NoProgressStorage()
     settings.persistence.diffbase_storage = NoDiffBaseStorage()
     settings.peering.standalone = True
     settings.scanning.disabled = True
-    # What waits for the next event of an object costs as much as all that is kept of it; that event is minutes off.
+    # The task that waits for the next event of an object takes as much memory as everything else about it.
     settings.queueing.idle_timeout = 0.1
-    # At first, and whenever the stream's history is lost, all objects are listed: not in one answer.
+    # List the objects in pages.
     settings.watching.chunk_size = PAGE
-    # It would kill the process minutes after it has failed once, though it is started again in there.
+    # kopf would kill the process ten minutes after it has failed once, although app.py starts it again.
     settings.process.ultimate_exiting_timeout = None
     settings.networking.connect_timeout = 10
     settings.networking.request_timeout = 60
     settings.networking.error_backoffs = _Backoffs()
-    # A connection that died without a word (a NAT, a load balancer) is noticed by our own clock.
+    # A connection that was dropped silently, by a NAT or a load balancer, ends with these time-outs.
     settings.watching.reconnect_backoff = RECONNECT_EVERY
     settings.watching.connect_timeout = 10
     settings.watching.server_timeout = 240

@@ -1,261 +1,289 @@
-"""One step of one watch: snapshot, observe, decide, write; and then tell."""
+"""The life of a watch: read the snapshot and the observations, compute the status, write it, hand over what follows."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from backupjobwatch.arm.observer import Observed
-from backupjobwatch.domain.api.snapshot import FINISHED_PHASES, Watch
-from backupjobwatch.domain.jobs.job import Job
+from backupjobwatch.arm.poller import Requirement
+from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.times import parse_time
+from backupjobwatch.domain.polling.observations import NEVER
+from backupjobwatch.domain.polling.requirements import required_queries
+from backupjobwatch.domain.status.assessment import DEADLINE_WAIT, Assessment, assess
 from backupjobwatch.domain.status.next_status import next_status
+from backupjobwatch.domain.status.requeue import requeue_after
 from backupjobwatch.domain.status.transitions import (
-    Transition,
+    describe,
+    events_to_replay,
     find_transition,
+    find_transitions,
     needs_write,
-    notification_failure_events,
     write_reason,
 )
-from backupjobwatch.domain.status.verdict import ConsecutiveFailures, deadline
+from backupjobwatch.domain.status.verdict import deadline
 from backupjobwatch.errors import (
     Conflict,
     InvalidSpec,
-    KubeError,
     KubeUnavailable,
+    NotPolledYet,
     ObjectNotFound,
     PollDeferred,
 )
-from backupjobwatch.kube.limiter import Limiter
-from backupjobwatch.observability.logs import watch_fields
+from backupjobwatch.observability.logs import log_transition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from backupjobwatch.arm.observer import Observer
-    from backupjobwatch.domain.jobs.observations import Observation, PinnedJob
-    from backupjobwatch.domain.status.notifications import DeliveryResult
-    from backupjobwatch.kube.client import KubeClient
+    from backupjobwatch.arm.poller import Poller
+    from backupjobwatch.controller.watch_state import WatchState
+    from backupjobwatch.domain.api.spec import WatchSpec
+    from backupjobwatch.domain.status.transitions import Transition
     from backupjobwatch.observability.metrics.instruments import Metrics
 
 _log = logging.getLogger(__name__)
 
-WRITES_AT_ONCE: Final = 32
-"""Thousands may be due at once. What waits for its turn does not time out, to begin all over again, nor holds a status."""
-_ATTEMPTS: Final = 5
-"""Writes of one observation, where somebody edits the object each time. The next tick brings a fresh one."""
-
-
-@dataclass(slots=True)
-class Calm:
-    """A job that had nothing new to write into a status. It has not, until then, while neither changes."""
-
-    resource_version: str
-    job: Job
-    since: datetime
-    """Before that time the clock was set back, and a heartbeat is due."""
-    until: datetime
-
-    def covers(self, watch: Watch, job: Job, now: datetime) -> bool:
-        """Tell whether *job* says what *watch* was last left as it is for: so it is with most ticks of most watches."""
-        is_same = self.resource_version == watch.resource_version and job.steady == self.job.steady
-        return is_same and self.since < now < self.until and watch.observed and not watch.request_pending
+ATTEMPTS: Final = 5
+"""Writes in one reconcile, if the object is edited during each of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReconcileResult:
-    """What a step found and left behind."""
+class _Plan:
+    """What one reconcile is about to do."""
 
-    watch: Watch | None
-    """The object as it was last seen; None once it is gone."""
-    observation: Observation
-    pinned: tuple[PinnedJob, ...] = ()
-    """The jobs that were found to be the watch's."""
-    deliveries: tuple[DeliveryResult, ...] = ()
-    """What became of notifications, to be written down."""
-    consecutive_failures: ConsecutiveFailures
-    """Observations in a row, this one included, whose trouble grace counts."""
-    deadline: datetime | None = None
-    """When the watch fails if its job has not ended."""
-    pending_events: tuple[Transition, ...] = ()
-    """What is to be told, by :meth:`Reconciler.emit_event`."""
-    failure: KubeError | None = None
-    """Why the status could not be written, or perhaps was without our knowing."""
-    calm: Calm | None = None
-    """Where nothing had to be written: until when the same answer needs no more than a look at it."""
-    dropped: bool = False
-    """Whether the observation was about a target that is no longer the object's: another step is due."""
+    watch: Watch
+    """The snapshot that the status was computed from."""
+    status: Mapping[str, Any] | None
+    """The status to write; None if there is nothing new to write."""
+    after: float | None
+    """Seconds until the watch has to be reconciled again, whatever happens."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollResult:
-    """What was seen of a watch's job, for a status to be made of."""
+class ObjectClient(Protocol):
+    """Where the objects are: the API server."""
 
-    observed: Observed
-    consecutive_failures: ConsecutiveFailures
-    """Observations in a row, this one included, whose trouble grace counts."""
-    deadline: datetime | None
-    """When the watch fails if its job has not ended."""
+    async def read(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read one watch."""
+        ...
+
+    async def write_status(self, watch: Watch, status: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace the status of *watch*, if the object is still the one that *watch* is a snapshot of."""
+        ...
 
 
-async def poll_watch(watch: Watch, observer: Observer, *, consecutive_failures: ConsecutiveFailures) -> PollResult:
-    """Poll Azure for *watch*, if its spec allows it. *consecutive_failures* is the failures in a row that grace counts."""
-    spec = watch.spec_at(datetime.now(UTC))
-    end = None if isinstance(spec, InvalidSpec) else deadline(watch, spec)
-    if isinstance(spec, InvalidSpec) or spec.suspend or watch.finished:
-        observed = Observed(PollDeferred("There is nothing to ask."))
-    else:
-        observed = await observer.observe(watch, spec)
-    return PollResult(
-        observed=observed, consecutive_failures=consecutive_failures.after(watch, observed.observation), deadline=end
-    )
+class Recorder(Protocol):
+    """What emits Events."""
+
+    def record(self, watch: Watch, transitions: Iterable[Transition]) -> None:
+        """Queue an Event for each of *transitions*."""
+        ...
 
 
 class Reconciler:
-    """Takes steps. It keeps nothing between two of them."""
+    """Reconciles watches. It never waits for Azure, and keeps nothing between two reconciles."""
 
-    def __init__(self, kube: KubeClient, observer: Observer, metrics: Metrics) -> None:
-        self._metrics = metrics
-        self._kube = kube
-        self._observer = observer
-        self.writes = Limiter(WRITES_AT_ONCE)
-        self.events = kube.events
-
-    def close(self) -> None:
-        """Leave behind what steps that were cancelled had asked Azure."""
-        self._observer.close()
-
-    async def reconcile(
+    def __init__(
         self,
-        watch: Watch,
+        objects: ObjectClient,
+        poller: Poller,
+        recorder: Recorder,
+        metrics: Metrics,
         *,
-        consecutive_failures: ConsecutiveFailures,
-        heartbeat: Callable[[], timedelta],
-        asked: datetime | None,
-        deliveries: tuple[DeliveryResult, ...] = (),
-        calm: Calm | None = None,
-    ) -> ReconcileResult:
-        """Take one step, from *watch* as it was before Azure is asked. What it can't write down, it says.
+        deadline_wait: timedelta = DEADLINE_WAIT,
+    ) -> None:
+        self._objects = objects
+        self._deadline_wait = deadline_wait
+        self._poller = poller
+        self._recorder = recorder
+        self._metrics = metrics
 
-        A status is written again after a *heartbeat*, though it says nothing new. *asked* is when Azure was last asked
-        for it, *deliveries* what became of notifications since the last step, and *calm* what that one said.
+    async def reconcile(self, state: WatchState, *, heartbeat: Callable[[], timedelta]) -> float | None:
+        """Reconcile one watch. Return the seconds after which to do so again. Raises KubeError if the status was not written.
+
+        An unchanged status is written again after *heartbeat*.
         """
-        poll_result = await poll_watch(watch, self._observer, consecutive_failures=consecutive_failures)
-        # However long the write waits for its turn: what was seen before the deadline says nothing of what is after it.
-        job, now = poll_result.observed.observation, datetime.now(UTC)
-        if deliveries or calm is None or not isinstance(job, Job) or not calm.covers(watch, job, now):
-            calm = None
-        else:
-            calm.job = job  # of two that say the same, the older is let go
-        result = ReconcileResult(
-            watch=watch,
-            observation=job,
-            pinned=poll_result.observed.pinned,
-            deliveries=deliveries,
-            consecutive_failures=poll_result.consecutive_failures,
-            deadline=poll_result.deadline,
-            calm=calm,
-        )
-        if calm is not None:
-            return result
         try:
-            return await self._write(watch, result, heartbeat(), asked, now)
-        except KubeError as error:
-            return replace(result, failure=error)
-
-    async def _write(
-        self, watch: Watch, result: ReconcileResult, heartbeat: timedelta, asked: datetime | None, now: datetime
-    ) -> ReconcileResult:
-        """Write what was observed, at *now*, onto the object that it is about, if that is worth it."""
-        snapshot = watch
-        for _ in range(_ATTEMPTS):
-            async with self.writes:
-                status = next_status(
-                    watch,
-                    result.observation,
-                    consecutive_failures=result.consecutive_failures.count,
-                    now=now,
-                    pinned=result.pinned,
-                    deliveries=result.deliveries,
-                    asked=asked,
-                )
-                is_new = needs_write(watch.status, status, heartbeat=heartbeat)
-                try:
-                    written = await self._put(watch, status) if is_new else None
-                except ObjectNotFound:
-                    return replace(result, watch=None)
-                except Conflict:
-                    fresh = await self.read(watch.namespace, watch.name)
-                    if fresh is None or fresh.uid != watch.uid:
-                        return replace(result, watch=None)
-                    if fresh.target != watch.target:
-                        return replace(result, watch=fresh, consecutive_failures=ConsecutiveFailures(), dropped=True)
-                    # A poll that was asked for while this one was under way has not been made.
-                    watch = replace(fresh, requested_at=watch.requested_at)
-                    continue
-            if written is None:
-                # It may be our own write that was in conflict: sent again after its answer was lost.
-                pending_events = _changes(snapshot, watch.status)
-                return replace(result, watch=watch, pending_events=pending_events, calm=_calm(watch, result, heartbeat))
-            pending_events = _changes(watch, status)
-            for change in pending_events:
-                _log_transition(watch, change)
-            return replace(result, watch=Watch.from_body(written, earlier=watch), pending_events=pending_events)
-        raise KubeUnavailable(f"the object was edited during each of {_ATTEMPTS} writes")
-
-    async def _put(self, watch: Watch, status: Mapping[str, Any]) -> dict[str, Any]:
-        with self._metrics.status_write(write_reason(watch, status)):
-            return await self._kube.write_status(watch, status)
-
-    async def emit_event(self, watch: Watch, transition: Transition) -> bool:
-        """Post *transition* as an Event; False where that has to be tried again."""
-        try:
-            is_new = await self._kube.post_event(watch, transition)
-        except ObjectNotFound:  # the namespace: there is nobody left to tell
-            return True
-        except KubeError as error:
-            _log.warning(
-                "%s/%s: an event could not be posted yet: %s",
-                watch.namespace,
-                watch.name,
-                error,
-                extra=watch_fields(watch),
-            )
-            return False
-        if is_new and transition.phase in FINISHED_PHASES and not transition.repeated:
-            self._metrics.observe_outcome(transition.phase, transition.reason)
-        return True
-
-    async def read(self, namespace: str, name: str) -> Watch | None:
-        """Return the watch as it is now; None where there is none."""
-        try:
-            return Watch.from_body(await self._kube.read(namespace, name))
-        except ObjectNotFound:
+            return await self._reconcile(state, heartbeat)
+        except ObjectNotFound:  # An event or the resync reports the deletion.
             return None
 
+    async def _reconcile(self, state: WatchState, heartbeat: Callable[[], timedelta]) -> float | None:
+        if state.is_outdated:
+            await self._refresh(state)
+        if state.watch.deleting:
+            self._poller.release(state.watch.uid)
+            return None
+        for _ in range(ATTEMPTS):
+            self._replay_events(state)
+            plan = self._plan(state, heartbeat())
+            if plan.status is None:
+                return plan.after
+            is_written = await self._write(state, plan.watch, plan.status)
+            if is_written and not state.watch.finished:
+                return plan.after
+        raise KubeUnavailable(f"the object was edited during each of {ATTEMPTS} writes")
 
-def _changes(before: Watch, status: Mapping[str, Any]) -> tuple[Transition, ...]:
-    """Find what changed from *before* to *status*."""
-    transition = find_transition(before, status)
-    return (*((transition,) if transition else ()), *notification_failure_events(before, status))
+    def _plan(self, state: WatchState, heartbeat: timedelta) -> _Plan:
+        """Require what the watch needs from Azure, and compute its status from what is known."""
+        watch, now = state.watch, datetime.now(UTC)
+        spec = watch.parsed_spec if watch.pinned or state.pinned else watch.spec_at(now)
+        if isinstance(spec, InvalidSpec) or (spec.suspend and not watch.finished):
+            self._poller.release(watch.uid)
+            state.suspend(_clock())
+            return self._plan_write(state, watch, Assessment(observation=NotPolledYet()), now, heartbeat)
+        if watch.finished:
+            return self._plan_finished(state, watch, spec, now)
+        assessed = self._assess(state, watch, spec, now)
+        is_requested = watch.request_pending and assessed.sent < state.request_at
+        if is_requested:  # The poll that was asked for has not been made: do not acknowledge it.
+            watch = replace(watch, requested_at=None)
+        if assessed.observation is None and watch.is_retargeted:
+            assessed = replace(assessed, observation=NotPolledYet())
+        elif assessed.observation is None and state.deliveries and watch.status_for_target:
+            assessed = replace(assessed, observation=PollDeferred(""))
+        self._set_waiting(watch.uid, assessed, is_requested=is_requested)
+        plan = self._plan_write(state, watch, assessed, now, heartbeat)
+        after = requeue_after(
+            watch,
+            spec,
+            assessed,
+            times=state.times(_clock()),
+            now=now,
+            heartbeat=heartbeat,
+            last_poll=assessed.polled if plan.status else parse_time(watch.status_for_target.get("lastPollTime")),
+            request_at=state.request_at if is_requested else NEVER,
+            deadline_wait=self._deadline_wait,
+        )
+        return replace(plan, after=after)
+
+    def _assess(self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime) -> Assessment:
+        """Require the queries of the watch, and assess what is known about them."""
+        clock, end = _clock(), deadline(watch, spec)
+        if end is None or now < end:
+            state.deadline_since = None
+        elif state.deadline_since is None:
+            state.deadline_since = clock
+        request_at = state.request_at if watch.request_pending and state.request_at <= clock else NEVER
+        fresh_after = max(state.fresh_after, state.edited_at, state.deadline_since or NEVER, request_at)
+        observations = self._poller.observations(watch.uid, spec.identity)
+        while True:  # An operation leads to its jobs, and a list to its history or a job.
+            required = required_queries(watch, spec, observations, now=now, pinned=state.pinned)
+            state.pinned = required.pinned
+            requirement = Requirement(
+                namespace=watch.namespace,
+                identity=spec.identity,
+                vault=spec.source.vault,
+                interval=spec.poll_interval.total_seconds(),
+                queries=required.queries,
+                fresh_after=fresh_after,
+            )
+            self._poller.require(watch.uid, requirement)
+            known, observations = observations, self._poller.observations(watch.uid, spec.identity)
+            if observations.keys() == known.keys():
+                break
+        return assess(
+            watch,
+            spec,
+            required,
+            observations,
+            now=now,
+            times=state.times(clock),
+            waiting_for=self._poller.waiting_for(watch.uid),
+            deadline_wait=self._deadline_wait,
+        )
+
+    def _plan_finished(self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime) -> _Plan:
+        """Acknowledge edits and requests, and complete the detail of a job whose end was seen in a list."""
+        assessed = Assessment()
+        if watch.awaits_detail(now) and not spec.suspend:
+            assessed = self._assess(state, watch, spec, now)
+            self._poller.waiting.add(watch.uid)
+        else:
+            self._poller.release(watch.uid)
+        if assessed.observation is None:
+            if watch.observed and not watch.request_pending and not state.deliveries:
+                return _Plan(watch=watch, status=None, after=None)
+            assessed = replace(assessed, observation=NotPolledYet())
+        return self._plan_write(state, watch, assessed, now, timedelta.max)  # A final status has no heartbeat.
+
+    def _plan_write(
+        self, state: WatchState, watch: Watch, assessed: Assessment, now: datetime, heartbeat: timedelta
+    ) -> _Plan:
+        if assessed.observation is None:
+            return _Plan(watch=watch, status=None, after=None)
+        status = next_status(
+            watch,
+            assessed.observation,
+            consecutive_failures=assessed.consecutive_failures,
+            now=now,
+            polled=assessed.polled,
+            pinned=state.pinned,
+            deliveries=state.deliveries,
+            accept_list_entry=assessed.accept_list_entry,
+            enforce_deadline=assessed.enforce_deadline,
+        )
+        is_new = needs_write(watch.status, status, heartbeat=heartbeat)
+        if not is_new:
+            state.deliveries = ()
+        return _Plan(watch=watch, status=status if is_new else None, after=None)
+
+    def _set_waiting(self, uid: str, assessed: Assessment, *, is_requested: bool) -> None:
+        """Have the watch reconciled after any poll, also one that says nothing new, if it waits for one."""
+        is_deferred = assessed.observation is None or isinstance(assessed.observation, PollDeferred)
+        if is_deferred or is_requested or not assessed.enforce_deadline:
+            self._poller.waiting.add(uid)
+        else:
+            self._poller.waiting.discard(uid)
+
+    async def _write(self, state: WatchState, watch: Watch, status: Mapping[str, Any]) -> bool:
+        """Write *status* onto the snapshot that it was computed from. After a conflict, read the object and return False."""
+        deliveries = state.deliveries
+        try:
+            with self._metrics.status_write(write_reason(watch, status)):
+                written = await self._objects.write_status(watch, status)
+        except Conflict:
+            await self._refresh(state)
+            if find_transition(state.watch, status) is None:
+                # The write has taken effect, and the HTTP library sent it again after the answer was lost.
+                self._recorder.record(state.watch, find_transitions(watch, state.watch.status))
+            return False
+        except KubeUnavailable:
+            state.unconfirmed = None if watch.finished else watch.resource_version
+            raise
+        transitions = find_transitions(watch, status)
+        for transition in transitions:
+            log_transition(_log, watch, transition)
+        state.store(Watch.from_body(written, earlier=state.watch), _clock(), is_read=True)
+        state.unconfirmed = None
+        if state.deliveries is deliveries:  # and nothing else was delivered meanwhile
+            state.deliveries = ()
+        self._recorder.record(state.watch, transitions)
+        return True
+
+    async def _refresh(self, state: WatchState) -> None:
+        """Read the object again. Raises ObjectNotFound if it is gone."""
+        watch = state.watch
+        fresh = Watch.from_body(await self._objects.read(watch.namespace, watch.name), earlier=watch)
+        if fresh.uid != watch.uid:
+            raise ObjectNotFound(f"{watch.namespace}/{watch.name} was recreated")
+        state.store(fresh, _clock(), is_read=True)
+
+    def _replay_events(self, state: WatchState) -> None:
+        """Emit the Events that an earlier process, or a write whose outcome was unknown, may have left out."""
+        watch = state.watch
+        if state.is_new:
+            state.is_new = False
+            self._recorder.record(watch, events_to_replay(watch, now=datetime.now(UTC)))
+        if state.unconfirmed not in (None, watch.resource_version) and watch.observed:
+            state.unconfirmed = None
+            # What happened now is counted, unlike what is only repeated: of two Events by one name, the later is kept.
+            self._recorder.record(
+                watch, (*events_to_replay(watch, now=datetime.now(UTC)), describe(watch, watch.status))
+            )
 
 
-def _log_transition(watch: Watch, change: Transition) -> None:
-    """Log *change* at the level of its Event."""
-    phase = {"phase": change.phase} if change.phase else {}
-    _log.log(
-        logging.WARNING if change.type == "Warning" else logging.INFO,
-        "%s/%s: %s: %s", watch.namespace, watch.name, change.reason, change.message,
-        extra=watch_fields(watch, reason=change.reason, **phase),
-    )  # fmt: skip
-
-
-def _calm(watch: Watch, result: ReconcileResult, heartbeat: timedelta) -> Calm | None:
-    polled = parse_time(watch.status.get("lastPollTime"))
-    if not isinstance(result.observation, Job) or polled is None:
-        return None
-    beat = polled + heartbeat
-    until = beat if result.deadline is None else min(beat, result.deadline)
-    return Calm(watch.resource_version, result.observation, polled - heartbeat, until)
+def _clock() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,7 +1,7 @@
-"""The resync: compares what exists with what is followed, so that nothing depends on having seen an event.
+"""The resync: lists all watches and repairs what events missed, so that no event is essential.
 
-Seen to happen: a watch stream that reconnects does not tell of objects deleted meanwhile, and kopf loses a timer when
-a suspension and its end cross a running tick.
+A watch stream that reconnects does not report objects that were deleted meanwhile. kopf loses a timer if a watch is suspended
+and resumed during one of its ticks.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _log = logging.getLogger(__name__)
 
 
 class Resync:
-    """Lists the watches now and then, and mends the controller."""
+    """Lists all watches at an interval, and corrects the controller."""
 
     def __init__(self, settings: Settings, kube: KubeClient, controller: Controller, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._interval = settings.sweep_interval
+        self._interval = settings.resync_interval
         self._scopes = settings.scopes
         self._kube = kube
         self._controller = controller
@@ -39,7 +39,7 @@ class Resync:
 
     @property
     def alive(self) -> bool:
-        """Whether sweeps are being attempted, once begun; failing ones count, as no restart mends an API server."""
+        """Whether resyncs are attempted. Failed ones count, because a restart does not repair the API server."""
         return self._attempted is None or time.monotonic() - self._attempted < 3 * self._pause + 60
 
     @property
@@ -47,7 +47,7 @@ class Resync:
         return resync_pause(self._interval, len(self._controller.uids)).total_seconds()
 
     async def run(self) -> None:
-        """Sweep for ever."""
+        """Resync until cancelled."""
         self._attempted = time.monotonic()
         while True:
             await asyncio.sleep(self._pause)
@@ -58,16 +58,15 @@ class Resync:
                 _log.warning("The watches could not be listed: %s", error)
 
     async def once(self) -> None:
-        """List the watches; follow what was missed, and forget what is gone. KubeError where that fails."""
-        followed = self._controller.uids
+        """List all watches, enqueue those that differ, and remove those that no longer exist. Raises KubeError."""
+        followed, began = self._controller.uids, asyncio.get_running_loop().time()
         present = {metadata.uid: metadata for namespace in self._scopes async for metadata in self._list(namespace)}
         self._metrics.observe_resync(time.time())
         for uid in followed - present.keys():
             _log.info("A watch (uid %s) is gone, and its deletion was missed", uid, extra={"watch": {"uid": uid}})
             self._controller.remove(uid)
         for metadata in present.values():
-            if self._controller.needs_refresh(metadata):
-                await self._controller.refresh(metadata.namespace, metadata.name)
+            self._controller.resync(metadata, listed_since=began)
 
     async def _list(self, namespace: str | None) -> AsyncIterator[Watch]:
         async for metadata in self._kube.list_metadata(namespace):

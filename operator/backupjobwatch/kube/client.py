@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from datetime import UTC, datetime
@@ -17,7 +16,6 @@ from backupjobwatch.constants import API_VERSION, CONTROLLER, GROUP, KIND, PLURA
 from backupjobwatch.domain.jobs.payloads import mapping, mappings
 from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.errors import Conflict, Forbidden, KubeUnavailable, ObjectNotFound
-from backupjobwatch.kube.limiter import Limiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
 
 TIMEOUT: Final = 15.0
 """Seconds for one request. The API server's own limit is a minute, which is longer than a tick should hang."""
-EVENTS_AT_ONCE: Final = 8
-"""Fewer than statuses, for which gates wait."""
 PAGE: Final = 500
 LEASE_API: Final = "coordination.k8s.io/v1"
 
@@ -44,7 +40,6 @@ class KubeClient:
     def __init__(self, api: client.ApiClient) -> None:
         api.user_agent = CONTROLLER
         self._api = api
-        self.events = Limiter(EVENTS_AT_ONCE)
 
     @classmethod
     async def connect(cls) -> Self:
@@ -167,13 +162,9 @@ class KubeClient:
             "reportingInstance": "",
         }
         try:
-            # The turn is waited for within the time-out: no poll waits for long for what tells of the last one.
-            async with asyncio.timeout(TIMEOUT), self.events:
-                await self._request("POST", f"/api/v1/namespaces/{quote(watch.namespace, safe='')}/events", body=body)
+            await self._request("POST", f"/api/v1/namespaces/{quote(watch.namespace, safe='')}/events", body=body)
         except Conflict:
             return False
-        except TimeoutError:
-            raise KubeUnavailable("others' events took all the time") from None
         return True
 
     async def read_service_account(self, namespace: str, name: str) -> dict[str, Any]:

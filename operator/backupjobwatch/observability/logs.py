@@ -17,6 +17,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 if TYPE_CHECKING:
     from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.status.transitions import Transition
     from backupjobwatch.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -64,6 +65,16 @@ def watch_fields(watch: Watch, **fields: str) -> dict[str, Any]:
     """Return the ``extra`` of a log record about *watch*, with more *fields* such as reason and phase."""
     # In one attribute: logging reserves "name".
     return {"watch": {"namespace": watch.namespace, "name": watch.name, "uid": watch.uid, **fields}}
+
+
+def log_transition(logger: logging.Logger, watch: Watch, transition: Transition) -> None:
+    """Log *transition* at the level of its Event."""
+    phase = {"phase": transition.phase} if transition.phase else {}
+    logger.log(
+        logging.WARNING if transition.type == "Warning" else logging.INFO,
+        "%s/%s: %s: %s", watch.namespace, watch.name, transition.reason, transition.message,
+        extra=watch_fields(watch, reason=transition.reason, **phase),
+    )  # fmt: skip
 
 
 def configure_logs(settings: Settings) -> None:

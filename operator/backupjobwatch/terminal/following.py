@@ -1,38 +1,39 @@
-"""Follows jobs without a cluster: watches that exist in memory only, each reconciled as the operator would."""
+"""Follows jobs without a cluster: watches that exist in memory only, reconciled as the operator reconciles them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import personal_tokens
 from backupjobwatch.arm.identities import Credential
-from backupjobwatch.arm.observer import Observer
 from backupjobwatch.arm.poller import Poller
-from backupjobwatch.controller.reconciler import poll_watch
+from backupjobwatch.controller.reconciler import Reconciler
+from backupjobwatch.controller.watch_state import WatchState
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.api.spec import parse_spec
-from backupjobwatch.domain.polling.schedule import backoff, failures_after, until
-from backupjobwatch.domain.status.next_status import next_status
-from backupjobwatch.domain.status.verdict import ConsecutiveFailures, deadline
-from backupjobwatch.errors import AzureUnavailable, PollDeferred
+from backupjobwatch.domain.api.spec import poll_interval
+from backupjobwatch.errors import AzureUnavailable
 from backupjobwatch.observability.metrics.instruments import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from backupjobwatch.arm.credentials import TokenSource
     from backupjobwatch.domain.api.target import Identity
+    from backupjobwatch.domain.status.transitions import Transition
     from backupjobwatch.settings import Settings
 
     Body = dict[str, Any]
 
+DEADLINE_WAIT: Final = timedelta(seconds=30)
+"""How long after its deadline a watch waits for a poll: a person waits with it."""
+
 
 class _PersonalCredentialProvider:
-    """Whoever calls the command asks as himself, whatever the watch."""
+    """Uses the credential of the user who runs the command, for every watch."""
 
     def __init__(self, tokens: TokenSource) -> None:
         self._credential = Credential(key="terminal", principal="terminal", tokens=tokens)
@@ -43,48 +44,97 @@ class _PersonalCredentialProvider:
         return self._credential
 
     def drop(self, namespace: str, identity: Identity) -> None:
-        """Keep it: the client has asked for another token already."""
+        """Keep it: the client has requested another token already."""
 
     def close(self) -> None:
-        """Nothing is looked for."""
+        """Do nothing: nothing is in flight."""
+
+
+class _Memory:
+    """Holds watches in place of the API server."""
+
+    def __init__(self, bodies: Mapping[str, Body], on_change: Callable[[Body], None]) -> None:
+        self._bodies = bodies
+        self._on_change = on_change
+        self._versions = 1
+
+    def snapshot(self, uid: str) -> Watch:
+        """Return the watch as it is."""
+        return Watch.from_body(self._stored(uid))
+
+    async def read(self, namespace: str, name: str) -> Body:
+        """Never needed: no other program writes these watches."""
+        raise NotImplementedError(namespace, name)
+
+    async def write_status(self, watch: Watch, status: Mapping[str, Any]) -> Body:
+        """Store *status*."""
+        body = self._bodies[watch.uid]
+        body["status"] = dict(status)
+        self._versions += 1
+        self._on_change(body)
+        return self._stored(watch.uid)
+
+    def _stored(self, uid: str) -> Body:
+        body = self._bodies[uid]
+        return {**body, "metadata": {**body["metadata"], "uid": uid, "resourceVersion": str(self._versions)}}
+
+
+class _NoEvents:
+    """Records nothing: the views show transitions."""
+
+    def record(self, watch: Watch, transitions: Iterable[Transition]) -> None:
+        """Do nothing."""
 
 
 async def follow(bodies: Sequence[Body], settings: Settings, *, on_change: Callable[[Body], None]) -> None:
     """Follow all of *bodies* to their ends, writing their ``status``; *on_change* is called after each write.
 
-    Raises CredentialsNotFound or AuthenticationFailed where there is nothing to ask Azure with from the start.
+    Raises CredentialsNotFound or AuthenticationFailed if there is no credential to start with.
     """
     metrics = Metrics()
+    by_uid = {str(number): body for number, body in enumerate(bodies)}
     with contextlib.closing(ArmClient(settings, metrics)) as client:
         tokens = personal_tokens(settings)
         await _prove(client, tokens)
-        observer = Observer(_PersonalCredentialProvider(tokens), Poller(settings, client, metrics))
-        await asyncio.gather(*(_follow_one(body, observer, on_change) for body in bodies))
+        poller = Poller(settings, client, _PersonalCredentialProvider(tokens), metrics)
+        memory = _Memory(by_uid, on_change)
+        reconciler = Reconciler(memory, poller, _NoEvents(), metrics, deadline_wait=DEADLINE_WAIT)
+        wake_ups = {uid: asyncio.Event() for uid in by_uid}
+        poller.on_observation = lambda uid: wake_ups[uid].set()
+        tasks = [
+            asyncio.create_task(_follow_one(memory.snapshot(uid), reconciler, poller, wake_up))
+            for uid, wake_up in wake_ups.items()
+        ]
+        try:
+            await asyncio.gather(*tasks)  # not a TaskGroup: callers expect the error itself, not an ExceptionGroup
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await poller.close()
 
 
 async def _prove(client: ArmClient, tokens: TokenSource) -> None:
-    """Have a token before anything else: who is not signed in need not wait for grace to be over to hear it."""
-    with contextlib.suppress(AzureUnavailable):  # which may pass, and is borne as the core bears it
+    """Get a token first: a user who is not signed in need not wait for grace to be over to learn that."""
+    with contextlib.suppress(AzureUnavailable):  # it may pass, and is tolerated as the operator tolerates it
         await client.get_token(tokens)
 
 
-async def _follow_one(body: Body, observer: Observer, on_change: Callable[[Body], None]) -> None:
-    watch, consecutive_failures, failures = Watch.from_body(body), ConsecutiveFailures(), 0
-    spec = parse_spec(watch.spec)
-    while not watch.finished:
-        result = await poll_watch(watch, observer, consecutive_failures=consecutive_failures)
-        consecutive_failures, observation, now = (
-            result.consecutive_failures,
-            result.observed.observation,
-            datetime.now(UTC),
-        )
-        body["status"] = next_status(
-            watch, observation, consecutive_failures=consecutive_failures.count, now=now, pinned=result.observed.pinned
-        )
-        on_change(body)
-        watch = Watch.from_body(body)
-        if not isinstance(observation, PollDeferred):
-            failures = failures_after(observation, failures)
-        wait = max(spec.poll_interval, backoff(failures, spec.poll_interval, seed=watch.name))
-        if not watch.finished:
-            await asyncio.sleep(until(deadline(watch, spec), now=now, at_most=wait).total_seconds())
+async def _follow_one(watch: Watch, reconciler: Reconciler, poller: Poller, wake_up: asyncio.Event) -> None:
+    clock = asyncio.get_running_loop().time
+    state = WatchState(watch=watch, stored_at=clock(), since=clock())
+    interval = poll_interval(watch.spec).total_seconds()
+    tick = clock() + interval
+    while True:
+        wake_up.clear()
+        after = await reconciler.reconcile(state, heartbeat=timedelta)  # every poll is shown
+        if state.watch.finished:
+            poller.release(watch.uid)
+            return
+        poller.waiting.add(watch.uid)
+        with contextlib.suppress(TimeoutError):
+            until = min(tick, clock() + (interval if after is None else after))
+            await asyncio.wait_for(wake_up.wait(), max(until - clock(), 0.01))
+        if clock() >= tick:
+            tick += interval
+            poller.mark_due(watch.uid)

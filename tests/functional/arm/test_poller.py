@@ -1,168 +1,222 @@
-"""The poller asks once for all who ask for one job, and not at all while Azure wants to be left alone."""
+"""The poller sends one request for all watches that require the same."""
 
 from __future__ import annotations
 
-import asyncio
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from backupjobwatch.arm.client import ArmClient
-from backupjobwatch.arm.credentials import StaticToken
-from backupjobwatch.arm.identities import Credential
-from backupjobwatch.arm.poller import Poller
-from backupjobwatch.domain.jobs.job import Job
 from backupjobwatch.domain.jobs.resource_ids import JobId
-from backupjobwatch.errors import AzureUnavailable, PollDeferred, Throttled
-from backupjobwatch.observability.metrics.instruments import Metrics
-from backupjobwatch.settings import Settings
-from demo.simulator import AzureSimulator, Fault
-from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload
-from tests.support.canary import TOKEN
-from tests.support.operator import MovableLoop
+from backupjobwatch.errors import (
+    AzureUnavailable,
+)
+from demo.simulator import Fault, Operation
+from tests.functional.polling import (
+    JOB,
+    OPERATION,
+    OTHER_SUBSCRIPTION,
+    QUERIES,
+    job_ids,
+    pass_time,
+    turns,
+)
+from tests.support.builders import job_payload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from demo.simulator import Vault
-
-
-class Asker:
-    """Asks a poller for jobs, always with the same access."""
-
-    def __init__(self, poller: Poller) -> None:
-        self._poller = poller
-        self._access = Credential(key="operator", principal="operator", tokens=StaticToken(TOKEN))
-
-    async def job(self, job_id: JobId) -> Job:
-        return await self._poller.job(self._access, job_id, interval=timedelta(seconds=30))
+    from demo.simulator import AzureSimulator, Vault
+    from tests.functional.conftest import OpenPoller
 
 
-@pytest.fixture
-def poller(sim: AzureSimulator) -> Iterator[Asker]:
-    settings = Settings(azure_endpoint=sim.url, development=True)
-    client = ArmClient(settings, Metrics())
-    yield Asker(Poller(settings, client, Metrics()))
-    client.close()
+@pytest.fixture(autouse=True)
+def operation(vault: Vault) -> None:
+    """An operation and its job, which runs."""
+    (job_id,) = job_ids(vault, 1)
+    vault.add_operation(Operation.succeeding(OPERATION.name, job_id.name))
 
 
-@pytest.fixture
-def job_id(vault: Vault) -> JobId:
-    return JobId.parse(vault.set_job(JOB_NAME, job_payload()))
-
-
-@pytest.fixture
-def other_job_id(vault: Vault) -> JobId:
-    return JobId.parse(vault.set_job(OTHER_JOB_NAME, job_payload()))
-
-
-def pass_time(seconds: float) -> None:
-    """Move this event loop's clock."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, MovableLoop)
-    loop.advance(seconds)
-
-
-async def test_one_flight_for_all_who_ask_for_a_job(
-    poller: Asker, sim: AzureSimulator, job_id: JobId, other_job_id: JobId
-) -> None:
-    """Askers of one job, in any letter case, share a request; another job has its own; later ones ask anew."""
-    with sim.hold():
-        shouted = JobId.parse(str(job_id).upper())
-        asked = [asyncio.create_task(poller.job(each)) for each in (job_id, shouted, job_id, other_job_id)]
-        await sim.requests_arrived(2)
-    jobs = await asyncio.gather(*asked)
-    assert all(isinstance(job, Job) for job in jobs)
+@pytest.mark.parametrize("kind", QUERIES)
+async def test_watches_share_a_request(open_poller: OpenPoller, sim: AzureSimulator, kind: str) -> None:
+    """Four watches of one job, operation or list get the answer of one request; so do their next ticks."""
+    polling, query = open_poller(), QUERIES[kind]
+    for uid in "abcd":
+        polling.require(uid, query)
+    await polling.settle()
+    assert len(sim.requests) == 1
+    found = {id(polling.observation(query, uid)) for uid in "abcd"}
+    assert len(found) == 1
+    assert sorted(polling.news) == list("abcd")
+    await polling.tick()
     assert len(sim.requests) == 2
-    await poller.job(job_id)
+
+
+async def test_letter_case_makes_no_other_job(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+    """Resource IDs in any letter case mean one job, in one subscription. Another job has a request of its own."""
+    polling, (job_id, other) = open_poller(), job_ids(vault, 2)
+    for uid, query in zip("abc", (job_id, JobId.parse(str(job_id).upper()), other), strict=True):
+        polling.require(uid, query)
+    await polling.settle()
+    assert len(sim.requests) == 2
+    assert polling.observation(JobId.parse(str(job_id).upper()), "b") is polling.observation(job_id, "a")
+
+
+async def test_a_recent_result_is_not_polled_again(open_poller: OpenPoller, sim: AzureSimulator) -> None:
+    """A tick, or another watch, within half the interval of the last request uses its result."""
+    polling = open_poller()
+    polling.require("a", JOB)
+    await polling.settle()
+    await polling.tick(4)
+    polling.require("b", JOB)
+    await polling.settle()
+    assert polling.observation(JOB, "b") is polling.observation(JOB, "a") is not None
+    assert len(sim.requests) == 1
+    await polling.tick(1)
+    assert len(sim.requests) == 2
+
+
+async def test_the_shortest_interval_counts(open_poller: OpenPoller, sim: AzureSimulator) -> None:
+    """A query is polled as often as the most demanding of its watches wants, and less often without it."""
+    polling = open_poller()
+    polling.require("slow", JOB, interval=300)
+    polling.require("fast", JOB, interval=10)
+    await polling.settle()
+    for _ in range(3):
+        await polling.tick(10)
+    assert len(sim.requests) == 4
+    polling.poller.release("fast")
+    del polling._required["fast"]
+    await polling.tick(10)
+    assert len(sim.requests) == 4
+    await polling.tick(150)
+    assert len(sim.requests) == 5
+
+
+async def test_a_watch_that_leaves_takes_no_answer_along(open_poller: OpenPoller, sim: AzureSimulator) -> None:
+    """A watch that is released during a request has no observation. The other watch of that query has."""
+    polling = open_poller()
+    with sim.hold() as hold:
+        polling.require("a", JOB)
+        polling.require("b", JOB)
+        await hold.arrived()
+        polling.poller.release("a")
+    await polling.settle()
+    assert polling.observation(JOB, "a") is None
+    assert polling.observation(JOB, "b") is not None
+    assert polling.news == ["b"]
+    assert len(sim.requests) == 1
+
+
+@pytest.mark.parametrize("kind", QUERIES)
+async def test_an_answer_that_no_watch_requires(open_poller: OpenPoller, sim: AzureSimulator, kind: str) -> None:
+    """If all watches leave during a request, its answer is dropped. A watch that comes back is polled for."""
+    polling, query = open_poller(), QUERIES[kind]
+    with sim.hold() as hold:
+        polling.require("a", query)
+        await hold.arrived()
+        polling.poller.release("a")
+    await polling.settle()
+    assert polling.news == []
+    polling.require("a", query)
+    await polling.settle()
+    assert polling.observation(query, "a") is not None
+    assert len(sim.requests) == 2
+
+
+@pytest.mark.parametrize("kind", QUERIES)
+async def test_a_watch_that_comes_back_during_a_request(
+    open_poller: OpenPoller, sim: AzureSimulator, kind: str
+) -> None:
+    """If the only watch leaves during a request and comes back, it gets an answer, and its ticks go on."""
+    polling, query = open_poller(), QUERIES[kind]
+    with sim.hold() as hold:
+        polling.require("watch", query)
+        await hold.arrived()
+        polling.poller.release("watch")
+        polling.require("watch", query)
+        await turns()
+    await polling.settle()
+    assert polling.observation(query) is not None
+    before = len(sim.requests)
+    assert before <= 2
+    await polling.tick()
+    assert len(sim.requests) == before + 1
+
+
+@pytest.mark.parametrize("kind", QUERIES)
+async def test_trouble_is_told_to_each_watch(open_poller: OpenPoller, sim: AzureSimulator, kind: str) -> None:
+    """One failure is the result of all watches of the query, and keeps the last answer. The next tick asks again."""
+    polling, query = open_poller(), QUERIES[kind]
+    for uid in "ab":
+        polling.require(uid, query)
+    await polling.settle()
+    answer = polling.observation(query, "a")
+    assert answer is not None
+    sim.faults.add(Fault.server_error())
+    await polling.tick()
+    for uid in "ab":
+        failed = polling.observation(query, uid)
+        assert failed is not None
+        assert isinstance(failed.error, AzureUnavailable)
+        assert failed.answer == answer.answer
+    await polling.tick()
+    assert polling.error(query, "a") is None
     assert len(sim.requests) == 3
 
 
-async def test_an_asker_that_leaves_takes_nobody_with_it(poller: Asker, sim: AzureSimulator, job_id: JobId) -> None:
-    """A cancelled asker, even the first, ends neither the request nor the others' wait."""
-    with sim.hold() as hold:
-        first, second = (asyncio.create_task(poller.job(job_id)) for _ in range(2))
-        await hold.arrived()
-        first.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await first
-    assert isinstance(await second, Job)
+async def test_only_news_is_reported(open_poller: OpenPoller, vault: Vault) -> None:
+    """An answer that says nothing new is reported for watches that wait for any poll. Errors and changes always are."""
+    polling = open_poller()
+    for uid in "ab":
+        polling.require(uid, JOB)
+    await polling.settle()
+    polling.news.clear()
+    polling.poller.waiting.add("b")
+    await polling.tick()
+    assert polling.news == ["b"]
+    polling.news.clear()
+    vault.set_job(JOB.name, job_payload())
+    await polling.tick()
+    assert sorted(polling.news) == ["a", "b"]
+
+
+async def test_an_ended_job_is_not_polled_again(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+    """Nothing more can become of it."""
+    polling = open_poller()
+    vault.set_job(JOB.name, job_payload())
+    polling.require("watch", JOB)
+    await polling.settle()
+    for _ in range(3):
+        await polling.tick(60)
     assert len(sim.requests) == 1
+    assert not polling.poller.is_overdue("watch")
 
 
-async def test_when_all_askers_leave_the_flight_lands_alone(poller: Asker, sim: AzureSimulator, job_id: JobId) -> None:
-    """A request that nobody waits for any more is joined by the next asker."""
-    with sim.hold() as hold:
-        only = asyncio.create_task(poller.job(job_id))
-        await hold.arrived()
-        only.cancel()
-        late = asyncio.create_task(poller.job(job_id))
-        await asyncio.sleep(0.05)
-    assert isinstance(await late, Job)
-    assert len(sim.requests) == 1
+async def test_what_is_required_instead(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+    """A watch whose target is edited is polled for the new target only, also in another subscription."""
+    polling, elsewhere = open_poller(), job_ids(sim.add_vault(OTHER_SUBSCRIPTION, "rg", "vault"), 1)[0]
+    first, second = job_ids(vault, 2)
+    polling.require("watch", first)
+    await polling.settle()
+    for query in (second, elsewhere):
+        polling.require("watch", query)
+        await polling.settle()
+        assert polling.observations().keys() == {query}
+        sim.clear_requests()
+        await polling.tick()
+        assert [request.path.split("/")[-1] for request in sim.requests] == [query.name]
 
 
-async def test_trouble_is_an_answer_for_all(poller: Asker, sim: AzureSimulator, job_id: JobId) -> None:
-    """Trouble is raised in each that asked; the next time Azure is asked again."""
-    sim.faults.add(Fault.server_error())
-    with sim.hold() as hold:
-        asked = [asyncio.create_task(poller.job(job_id)) for _ in range(3)]
-        await hold.arrived()
-    answers = await asyncio.gather(*asked, return_exceptions=True)
-    assert [type(answer) for answer in answers] == [AzureUnavailable] * 3
-    assert isinstance(await poller.job(job_id), Job)
-
-
-@pytest.mark.parametrize("fault", [Fault.throttled(retry_after=60), Fault.server_error(status=503, retry_after=60)])
-async def test_a_retry_after_stops_the_subscription_and_no_other(
-    poller: Asker, sim: AzureSimulator, job_id: JobId, other_job_id: JobId, fault: Fault
-) -> None:
-    """Azure throttles by subscription: all its jobs are left alone until then, and at once after; others go on."""
-    elsewhere = sim.add_vault("11111111-5e1f-4000-8000-000000000000", "rg", "vault")
-    elsewhere_id = JobId.parse(elsewhere.set_job(JOB_NAME, job_payload()))
-    sim.faults.add(fault)
-    with pytest.raises((Throttled, AzureUnavailable)):
-        await poller.job(job_id)
-    for each in (job_id, other_job_id, JobId.parse(str(job_id).upper())):
-        with pytest.raises(PollDeferred, match="left alone"):
-            await poller.job(each)
-    assert isinstance(await poller.job(elsewhere_id), Job)
+async def test_overdue_polls_are_known(open_poller: OpenPoller, sim: AzureSimulator) -> None:
+    """A watch whose ticks are lost is overdue after an interval more, so that the resync can make up for it."""
+    polling = open_poller()
+    polling.require("watch", JOB)
+    await polling.settle()
+    pass_time(19)
+    assert polling.poller.overdue == pytest.approx(9.0)
+    assert not polling.poller.is_overdue("watch")
+    pass_time(2)
+    assert polling.poller.is_overdue("watch")
+    await polling.tick(0)
+    assert not polling.poller.is_overdue("watch")
+    assert polling.poller.overdue == 0.0
+    assert not polling.poller.is_overdue("unknown")
     assert len(sim.requests) == 2
-    pass_time(58)
-    await asyncio.sleep(0)
-    with pytest.raises(PollDeferred):
-        await poller.job(other_job_id)
-    pass_time(3)
-    await asyncio.sleep(0)
-    assert isinstance(await poller.job(other_job_id), Job)
-
-
-async def test_a_shorter_wait_does_not_shorten_a_longer_one(
-    poller: Asker, sim: AzureSimulator, job_id: JobId, other_job_id: JobId
-) -> None:
-    """Of two answers that come in one after the other the later end counts."""
-    sim.faults.add(Fault.throttled(retry_after=600), path=JOB_NAME)
-    sim.faults.add(Fault.throttled(retry_after=1), path=OTHER_JOB_NAME)
-    with sim.hold(OTHER_JOB_NAME) as hold:
-        short = asyncio.create_task(poller.job(other_job_id))
-        await hold.arrived()
-        with pytest.raises(Throttled):
-            await poller.job(job_id)
-    with pytest.raises(Throttled):
-        await short
-    pass_time(500)
-    await asyncio.sleep(0)
-    with pytest.raises(PollDeferred):
-        await poller.job(job_id)
-    pass_time(101)
-    await asyncio.sleep(0)
-    assert isinstance(await poller.job(job_id), Job)
-
-
-async def test_a_wait_of_nothing_is_none(poller: Asker, sim: AzureSimulator, job_id: JobId) -> None:
-    """Retry-After: 0 stops nobody."""
-    sim.faults.add(Fault.throttled(retry_after=0))
-    with pytest.raises(Throttled):
-        await poller.job(job_id)
-    assert isinstance(await poller.job(job_id), Job)

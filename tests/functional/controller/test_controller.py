@@ -10,23 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backupjobwatch.app import PATIENCE, Runtime
-from backupjobwatch.arm.client import ArmClient
-from backupjobwatch.arm.identities import ClusterCredentialProvider
-from backupjobwatch.arm.observer import Observer
-from backupjobwatch.arm.poller import Poller
-from backupjobwatch.controller.controller import Controller
-from backupjobwatch.controller.reconciler import Reconciler
-from backupjobwatch.controller.ttl import TTLController
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.kube.client import KubeClient
-from backupjobwatch.notify.dispatcher import NotificationDispatcher
-from backupjobwatch.notify.gitops import Triggers
-from backupjobwatch.notify.receivers import Receivers
-from backupjobwatch.notify.webhook import Webhooks
-from backupjobwatch.observability.metrics.instruments import Metrics
 from backupjobwatch.settings import Settings
 from tests.functional.notifying import webhook
-from tests.support.builders import JOB_NAME, job_payload
+from tests.support.builders import JOB_NAME, job_payload, running_payload
 from tests.support.canary import TOKEN
 from tests.support.kubernetes import DELETIONS, STATUS_WRITES
 from tests.support.operator import MovableLoop
@@ -47,22 +34,31 @@ def settings(sim: AzureSimulator) -> Settings:
     )
 
 
-async def test_steps_under_way_are_finished(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
-    """At its end a runtime waits for the steps that it began."""
+async def test_polls_in_flight_are_finished(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, settings: Settings
+) -> None:
+    """At its end a runtime waits for the requests in flight, and writes what they tell."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
-    async with Runtime.open(settings) as runtime:
-        runtime.controller.on_event(Watch.from_body(api.get()))
-    await api.status(phase="Succeeded")
+    with sim.hold() as hold:
+        async with Runtime.open(settings) as runtime:
+            runtime.controller.on_event(Watch.from_body(api.get()))
+            await hold.arrived()
+            asyncio.get_running_loop().call_later(0.1, hold.release)
+    assert (await api.status())["phase"] == "Succeeded"
+    assert len(api.events()) == 1
     assert runtime.controller.uids == frozenset()
 
 
-async def test_steps_that_do_not_end_are_ended(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
+@pytest.mark.parametrize("what", ["polls", "writes"])
+async def test_what_does_not_end_is_ended(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, settings: Settings, what: str
+) -> None:
     """The wait is bounded: what hangs is left for the next process."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
     started = time.monotonic()
-    with api.traffic.hold(STATUS_WRITES) as hold:
+    with sim.hold() if what == "polls" else api.traffic.hold(STATUS_WRITES) as hold:
         async with Runtime.open(settings) as runtime:
             runtime.controller.on_event(Watch.from_body(api.get()))
             await hold.arrived()
@@ -76,26 +72,27 @@ async def test_steps_that_do_not_end_are_ended(api: KubernetesApi, vault: Vault,
 async def test_nothing_goes_on_after_its_end(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
     """Deliveries and deletions that are under way end with the controller: another operator may act from then on."""
     settings = settings.model_copy(update={"notify_http_hosts": ("127.0.0.1",)})
+    others = asyncio.all_tasks()
     async with Receiver() as receiver, Runtime.open(settings) as runtime:
         receiver.then = "hang"
         job_id = vault.set_job(JOB_NAME, job_payload())
         api.create({"jobResourceId": job_id, "notify": [webhook(receiver.url)]}, "telling")
         api.create({"jobResourceId": job_id, "ttlSecondsAfterFinished": 0}, "expiring")
-        others = asyncio.all_tasks()
         with api.traffic.hold(DELETIONS) as hold:
             for name in ("telling", "expiring"):
                 runtime.controller.on_event(Watch.from_body(api.get(name)))
             await asyncio.gather(hold.arrived(), receiver.received(1))
-            begun = {
-                what for task in asyncio.all_tasks() - others for what in ("_deliver", "_expire") if what in repr(task)
-            }
-            assert begun == {"_deliver", "_expire"}
             await asyncio.wait_for(runtime.controller.close(0.0), 1)
-            assert not {task for task in asyncio.all_tasks() - others for what in begun if what in repr(task)}
+            names = {task.get_name() for task in asyncio.all_tasks() - others}
+            assert not names & {"reconcile", "events", "ttl", "azure-read"}
+            left = [repr(task) for task in asyncio.all_tasks() - others]
+            assert not [task for task in left if "_deliver" in task or "_expire" in task]
 
 
-async def test_nothing_begins_after_its_end(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
-    """What kopf or the resync still bring to a controller that is closed begins no step, no delivery, no deletion."""
+async def test_nothing_begins_after_its_end(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, settings: Settings
+) -> None:
+    """What kopf or the resync still bring to a controller that is closed begins no poll, no delivery, no deletion."""
     settings = settings.model_copy(update={"notify_http_hosts": ("127.0.0.1",)})
     async with Receiver() as receiver, Runtime.open(settings) as runtime:
         for name in ("new", "telling", "expiring"):
@@ -105,7 +102,7 @@ async def test_nothing_begins_after_its_end(api: KubernetesApi, vault: Vault, se
             await api.status(name, phase="Succeeded")
         await api.events_told(2)
         await runtime.controller.close(0.0)
-        before = len(api.traffic.requests)
+        before = len(api.traffic.requests), len(sim.requests)
         added: dict[str, dict[str, Any]] = {
             "new": {},
             "telling": {"notify": [webhook(receiver.url)]},
@@ -113,13 +110,16 @@ async def test_nothing_begins_after_its_end(api: KubernetesApi, vault: Vault, se
         }
         for name, fields in added.items():
             body = api.get(name)
-            runtime.controller.on_event(Watch.from_body({**body, "spec": {**body["spec"], **fields}}))
+            watch = Watch.from_body({**body, "spec": {**body["spec"], **fields}})
+            runtime.controller.on_event(watch)
+            runtime.controller.tick(watch.uid)
+            runtime.controller.resync(watch, listed_since=asyncio.get_running_loop().time())
         await asyncio.sleep(0.2)
-        assert (len(api.traffic.requests), receiver.deliveries) == (before, [])
+        assert (len(api.traffic.requests), len(sim.requests), receiver.deliveries) == (*before, [])
 
 
-async def test_a_watch_that_is_not_followed_has_no_ticks(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
-    """A tick of a watch that was forgotten is told to end; to forget it twice is fine."""
+async def test_a_watch_that_is_not_known_has_no_ticks(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
+    """A tick of a watch that was removed is told to end; to remove it twice is fine."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
     watch = Watch.from_body(api.get())
     async with Runtime.open(settings) as runtime:
@@ -130,37 +130,53 @@ async def test_a_watch_that_is_not_followed_has_no_ticks(api: KubernetesApi, vau
         assert not runtime.controller.tick(watch.uid)
 
 
-async def test_a_defect_costs_a_step_and_no_more(
-    api: KubernetesApi, vault: Vault, settings: Settings, caplog: pytest.LogCaptureFixture
+async def test_lost_ticks_are_made_up_for(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, settings: Settings
 ) -> None:
-    """An error that nobody thought of is logged with its traceback, and the watch is reconciled again when it is time."""
-    caplog.set_level(logging.ERROR)
-    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
-    metrics = Metrics()
-    client = ArmClient(settings, metrics)
-    client.close()  # its threads are gone: every request of it is a RuntimeError
-    kube = await KubeClient.connect()
-    observer = Observer(ClusterCredentialProvider(settings, kube, metrics), Poller(settings, client, metrics))
-    reconciler = Reconciler(kube, observer, metrics)
-    webhooks = Webhooks(settings)
-    dispatcher = NotificationDispatcher(Receivers(kube, webhooks, Triggers(kube)), metrics)
-    controller = Controller(
-        reconciler, dispatcher, TTLController(kube, reconciler), metrics, heartbeat=settings.heartbeat
-    )
+    """kopf can lose a timer. The resync polls what is overdue by an interval."""
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
-    watch = Watch.from_body(api.get())
-    try:
-        controller.on_event(watch)
+    async with Runtime.open(settings) as runtime:
+        runtime.controller.on_event(Watch.from_body(api.get()))
+        await api.status(phase="Running")
+        await runtime.resync.once()
+        assert len(sim.requests) == 1
+        vault.set_job(JOB_NAME, job_payload())
+        loop.advance(25)
+        await asyncio.sleep(0)
+        await runtime.resync.once()
+        await api.status(phase="Succeeded")
+        assert len(sim.requests) == 2
+
+
+async def test_a_defect_costs_a_reconcile_and_no_more(
+    api: KubernetesApi, vault: Vault, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that nothing expects is logged with its traceback, and the watch is reconciled again after a backoff."""
+    caplog.set_level(logging.ERROR)
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+    api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())}, "other")
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, MovableLoop)
+    async with Runtime.open(settings) as runtime:
+        reconciler, broken = runtime.controller._reconciler, Watch.from_body(api.get())
+        write = reconciler._objects.write_status
+
+        async def write_status(watch: Watch, status: Any) -> dict[str, Any]:
+            if watch.uid == broken.uid and len(caplog.records) < 3:
+                raise RuntimeError
+            return await write(watch, status)
+
+        reconciler._objects.write_status = write_status  # type: ignore[method-assign]
+        runtime.controller.on_event(broken)
+        runtime.controller.on_event(Watch.from_body(api.get("other")))
+        await api.status("other", phase="Succeeded")
         for failures in (1, 2, 3):
             async with asyncio.timeout(60):
                 while len(caplog.records) < failures:  # noqa: ASYNC110 -- a log record wakes nobody
                     await asyncio.sleep(0.01)
             loop.advance(10)
-            await asyncio.sleep(0.05)
-            assert controller.tick(watch.uid)
-    finally:
-        await controller.close(1.0)
-        await webhooks.close()
-        await kube.close()
-    assert {record.message for record in caplog.records} == {"team-a/nightly: a step failed"}
+        await api.status(phase="Succeeded")
+    assert {record.message for record in caplog.records} == {"team-a/nightly: the reconcile failed"}
+    assert all(record.exc_info for record in caplog.records)

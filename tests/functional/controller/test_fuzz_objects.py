@@ -68,12 +68,12 @@ class World:
         watch, controller = Watch.from_body(self._api.get()), self._runtime.controller
         try:
             controller.on_event(watch)
-            await self._rest(uid)
+            await self._rest()
             self._loop._advance(300)
             controller.tick(watch.uid)
-            await self._rest(uid)
+            await self._rest()
             await self._runtime.resync.once()
-            await self._rest(uid)
+            await self._rest()
         finally:
             controller.remove(uid)
             if any(each["metadata"]["uid"] == uid for each in self._api.objects.find(NAMESPACE)):
@@ -81,10 +81,16 @@ class World:
         written = self._api.objects.history[before:]
         return [dict(change.after["status"]) for change in written if change.part == "status"]
 
-    async def _rest(self, uid: str) -> None:
+    async def _rest(self) -> None:
+        """Wait until nothing is queued, and no request to Azure is in flight."""
+        controller = self._runtime.controller
         async with asyncio.timeout(60):
-            while (entry := self._runtime.controller._states.get(uid)) is not None and entry.task is not None:
-                await asyncio.wait([entry.task])
+            while True:
+                await controller.queue.drained()
+                reads = [task for reader in controller._poller._readers.values() for task in reader.tasks]
+                if not reads:
+                    return
+                await asyncio.wait(reads)
 
 
 @pytest.fixture(scope="module")

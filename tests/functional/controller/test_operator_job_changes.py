@@ -27,8 +27,9 @@ def name(number: int) -> str:
     return f"watch-{number}"
 
 
-async def watch_each(api: KubernetesApi, vault: Vault) -> None:
+async def watch_each(api: KubernetesApi, sim: AzureSimulator, vault: Vault) -> None:
     """Create the watches, of which one alone asks often, and wait until all have been polled."""
+    sim.arm.remaining_requests = None  # a high count would raise the rate until it covers all polls
     for number in range(WATCHES):
         job_id = vault.set_job(job_name(number), running_payload(name=job_name(number)))
         api.create({"jobResourceId": job_id, "pollInterval": "10s" if number == 0 else SELDOM}, name(number))
@@ -43,9 +44,8 @@ async def test_news_is_heard_at_once(
     """One watch's tick has the vault listed; another, whose own is minutes away, is told that its job has changed."""
     async with start(**CROWDED) as operator:
         clock = OperatorClock(operator, api, sim)
-        await watch_each(api, vault)
-        while not sim.requests_to("/backupJobs$"):
-            await clock.advance(1)
+        await watch_each(api, sim, vault)
+        await clock.advance_until(lambda: sim.requests_to("/backupJobs$"), within=300)
         payload = running_payload(**news) if news else job_payload()
         vault.set_job(job_name(7), payload | {"name": job_name(7)})
         since, asked = clock.elapsed, len(sim.requests_to(job_name(7)))
@@ -53,7 +53,8 @@ async def test_news_is_heard_at_once(
             await clock.advance(1)
             assert clock.elapsed < since + 25
         assert len(sim.requests_to(job_name(7))) == asked + 1
-        assert all(len(sim.requests_to(job_name(number))) <= 1 for number in range(1, WATCHES) if number != 7)
+        others = [len(sim.requests_to(job_name(number))) for number in range(1, WATCHES) if number != 7]
+        assert sum(others) <= len(others) + 2  # the answer of a GET is dropped if a later list was faster
 
 
 async def test_news_is_for_those_who_want_it(
@@ -62,9 +63,8 @@ async def test_news_is_for_those_who_want_it(
     """A watch that is suspended is told nothing, and asks nothing."""
     async with start(**CROWDED) as operator:
         clock = OperatorClock(operator, api, sim)
-        await watch_each(api, vault)
-        while not sim.requests_to("/backupJobs$"):
-            await clock.advance(1)
+        await watch_each(api, sim, vault)
+        await clock.advance_until(lambda: sim.requests_to("/backupJobs$"), within=300)
         api.edit(name(7), suspend=True)
         await api.status(name(7), reason="Suspended")
         asked = len(sim.requests_to(job_name(7)))
@@ -77,19 +77,17 @@ async def test_news_is_for_those_who_want_it(
         assert api.get(name(7))["status"]["reason"] == "Suspended"
 
 
-async def test_news_waits_for_its_turn(
+async def test_many_ends_are_listed(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """Where more jobs end than the budget covers, the rest are asked for as it fills, not with their next ticks."""
+    """If more jobs end than the budget covers, a list of all jobs shows their ends soon, without a GET for each."""
     async with start(**CROWDED | {"azure_read_burst": 40}) as operator:
         clock = OperatorClock(operator, api, sim)
-        await watch_each(api, vault)
-        while not sim.requests_to("/backupJobs$"):
-            await clock.advance(1)
+        await watch_each(api, sim, vault)
+        await clock.advance_until(lambda: sim.requests_to("/backupJobs$"), within=300)
         for number in range(1, 21):
             vault.set_job(job_name(number), job_payload() | {"name": job_name(number)})
-        since = clock.elapsed
-        while any(api.get(name(number))["status"]["phase"] != "Succeeded" for number in range(1, 21)):
-            await clock.advance(1)
-            assert clock.elapsed < since + 200
-        assert clock.elapsed > since + 15  # else the budget did cover them
+        await clock.advance_until(
+            lambda: all(api.get(name(number))["status"]["phase"] == "Succeeded" for number in range(1, 21)), within=60
+        )
+        assert any("startTime" in request.query.get("$filter", "") for request in sim.requests_to("/backupJobs$"))

@@ -234,12 +234,12 @@ async def test_two_operators_do_not_contradict_each_other(
     assert {tuple(write["phase"] for write in api.writes(name)) for name in names} == {("Running", "Succeeded")}
 
 
-async def test_the_sweep_says_what_it_mends(
+async def test_the_resync_logs_what_it_repairs(
     api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A deletion that was missed leaves a line in the log."""
     caplog.set_level(logging.INFO)
-    async with start(sweep_interval="1s") as operator:
+    async with start(resync_interval="1s") as operator:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
         await api.until(api.events)
         api.swallow("DELETED")

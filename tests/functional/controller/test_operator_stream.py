@@ -52,6 +52,25 @@ async def test_an_addition_that_was_missed(
     await operator.advance_to("Succeeded", api)
 
 
+async def test_the_resync_lists_a_watch_before_its_event(
+    api: KubernetesApi, vault: Vault, start: StartOperator, done: str, going: str
+) -> None:
+    """A finished watch stays as it is, although a list of metadata shows neither its spec nor its status."""
+    api.create({"jobResourceId": done}, "finished")
+    async with start():
+        await api.status("finished", phase="Succeeded")
+        await api.events_told(1)
+    api.create({"jobResourceId": going, "pollInterval": "10s"})
+    refusal = api.traffic.fail(LISTS, status=500, times=None, agent="^kopf")
+    async with start(watching=False) as operator:
+        await operator.advance_to("Running", api)
+        refusal.end()
+        await operator.advance_until(lambda: api.watched)
+        vault.set_job(OTHER_JOB_NAME, job_payload())
+        await operator.advance_to("Succeeded", api)
+    assert len(api.traffic.matching("^PUT .*/finished/status$")) == 1
+
+
 @pytest.mark.parametrize("edit", [{"jobResourceId": None}, {"suspend": True}, {"pollInterval": "1m"}], ids=str)
 @pytest.mark.parametrize("phase", ["Running", "Succeeded"])
 async def test_an_edit_that_was_missed(
@@ -104,7 +123,7 @@ async def test_watch_streams_that_are_cut(
 
 
 async def test_a_list_of_many_pages(api: KubernetesApi, start: StartOperator, done: str) -> None:
-    """All watches are found at start and by sweeps, where the server lists two at a time."""
+    """All watches are found at start and by resyncs, if the server lists two at a time."""
     api.objects.page = 2
     for number in range(7):
         api.create({"jobResourceId": done}, f"watch-{number}")
@@ -146,13 +165,13 @@ async def test_a_list_that_fails_deletes_nothing(
     *, api: KubernetesApi, sim: AzureSimulator, start: StartOperator, going: str, status: int | None, body: str | None
 ) -> None:
     """Watches are not forgotten because they could not be listed, or because something else answered 200."""
-    async with start(sweep_interval="10s") as operator:
+    async with start(resync_interval="10s") as operator:
         api.create({"jobResourceId": going, "pollInterval": "10s"})
         await api.until(api.events)
         refusal = api.traffic.fail(LISTS, status=status, body=body, times=None, agent=f"^{CONTROLLER}")
-        for sweeps in (1, 2):
+        for resyncs in (1, 2):
             operator.advance(10)
-            await api.until(lambda expected=sweeps: refusal.used >= expected)  # type: ignore[misc]
+            await api.until(lambda expected=resyncs: refusal.used >= expected)  # type: ignore[misc]
         async with asyncio.timeout(60):
             for asked in range(len(sim.requests) + 1, len(sim.requests) + 4):
                 while len(sim.requests) < asked:

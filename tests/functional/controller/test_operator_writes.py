@@ -7,8 +7,9 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-from backupjobwatch.controller.reconciler import WRITES_AT_ONCE
-from backupjobwatch.kube.client import EVENTS_AT_ONCE, TIMEOUT
+from backupjobwatch.controller.controller import WORKERS
+from backupjobwatch.kube import events
+from backupjobwatch.kube.client import TIMEOUT
 from tests.support.builders import JOB_NAME, job_payload, running_payload
 from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tests.functional.conftest import StartOperator
     from tests.support.kubernetes import KubernetesApi
 
-WATCHES = WRITES_AT_ONCE + 12
+WATCHES = WORKERS + 12
 NAMES = [f"watch-{number}" for number in range(WATCHES)]
 AMPLE = {"azure_reads_per_second": 25.0, "azure_read_burst": 250}
 
@@ -49,7 +50,7 @@ async def test_what_waits_for_its_turn_does_not_time_out(
     with api.traffic.hold(STATUS_WRITES) as hold:
         async with start(**AMPLE) as operator:
             watch_each(api, vault)
-            await hold.all_arrived(WRITES_AT_ONCE)
+            await hold.all_arrived(WORKERS)
             sent = {request.path.split("/")[-2] for request in api.traffic.matching(STATUS_WRITES)}
             operator.advance(TIMEOUT + 1)
             async with asyncio.timeout(60):
@@ -68,7 +69,7 @@ async def test_events_do_not_take_the_turns_of_statuses(api: KubernetesApi, vaul
         async with start(**AMPLE):
             watch_each(api, vault)
             await api.until(lambda: len(finished(api)) == WATCHES)
-            await hold.all_arrived(EVENTS_AT_ONCE)
+            await hold.all_arrived(events.WORKERS)
             hold.release()
             await api.events_told(WATCHES)
 
@@ -77,12 +78,12 @@ async def test_statuses_do_not_take_the_turns_of_events(api: KubernetesApi, vaul
     """While no status is answered, what was written before is told."""
     async with start(**AMPLE):
         api.create({"jobResourceId": vault.set_job("00000000-0000-4000-8000-0000000000ff", job_payload())})
-        with api.traffic.hold(EVENT_POSTS) as events:
-            await events.arrived()
+        with api.traffic.hold(EVENT_POSTS) as posts:
+            await posts.arrived()
             with api.traffic.hold(STATUS_WRITES) as statuses:
                 watch_each(api, vault)
-                await statuses.all_arrived(WRITES_AT_ONCE)
-                events.release()
+                await statuses.all_arrived(WORKERS)
+                posts.release()
                 await api.events_told(1)
                 statuses.release()
             await api.until(lambda: len(finished(api)) == WATCHES)
@@ -98,7 +99,7 @@ async def test_a_verdict_is_of_when_it_was_seen(
         await api.status("late", phase="Running")
         with api.traffic.hold(STATUS_WRITES) as hold:
             watch_each(api, vault)
-            await hold.all_arrived(WRITES_AT_ONCE)
+            await hold.all_arrived(WORKERS)
             vault.set_job(JOB_NAME, running_payload(status="Cancelling"))
             asked = len(sim.requests)
             api.annotate("late", reconcile_fluxcd_io__requestedAt="now")
@@ -116,7 +117,7 @@ async def test_events_do_not_hold_up_polls(api: KubernetesApi, vault: Vault, sta
     async with start(**AMPLE) as operator:
         with api.traffic.hold(EVENT_POSTS) as hold:
             watch_each(api, vault)
-            await hold.all_arrived(EVENTS_AT_ONCE)
+            await hold.all_arrived(events.WORKERS)
             api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"}, "going")
             await api.status("going", phase="Running")
             vault.set_job(JOB_NAME, job_payload())

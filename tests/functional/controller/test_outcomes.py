@@ -42,7 +42,7 @@ async def test_an_end_whose_event_was_late_is_not_counted(
 ) -> None:
     """An Event whose answer was lost is posted again, and found there: whose it is, and whether counted, cannot be told."""
     api.traffic.fail(EVENT_POSTS, status=503, late=True)
-    async with start(sweep_interval="1s") as operator:
+    async with start(resync_interval="1s") as operator:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
         await operator.advance_until(lambda: len(api.traffic.matching(EVENT_POSTS)) >= 2)
         scrape = await Scrape.of(operator)
@@ -65,7 +65,7 @@ async def test_a_write_that_fails_after_the_end_is_no_second_one(
     api: KubernetesApi, vault: Vault, start: StartOperator, *, late: bool
 ) -> None:
     """An edit of a finished watch that can't be acknowledged at first, once its Event has expired: not an end of today."""
-    async with start(sweep_interval="1s") as operator:
+    async with start(resync_interval="1s") as operator:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
         await Scrape.until(operator, lambda each: each.value(OUTCOMES))
         api.objects.events.clear()

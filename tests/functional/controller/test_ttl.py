@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backupjobwatch.controller.ttl import RETRY, TOLD
+from backupjobwatch.controller.ttl import EVENTS_RETRY, RETRY
 from tests.functional.notifying import EVERYBODYS_TURN
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
 from tests.support.kubernetes import DELETIONS, EVENT_POSTS, NAME
@@ -126,7 +126,7 @@ async def test_it_is_told_of_before_it_is_gone(api: KubernetesApi, vault: Vault,
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
         await hold.arrived()
         for _ in range(3):
-            operator.advance(TOLD)
+            operator.advance(EVENTS_RETRY)
             await asyncio.sleep(0.05)
         assert not gone(api)
     await operator.advance_until(lambda: gone(api))

@@ -60,7 +60,7 @@ async def test_one_acts_and_both_are_ready(
         asked, looks = len(sim.requests), len(api.traffic.matching(LOOKS))
         await go_on(api, lambda: len(sim.requests) >= asked + 5, leader, other)
         assert len(api.traffic.matching(LOOKS)) > looks + 20
-        assert len(api.traffic.matching("^GET .*/backupjobwatches$")) < 8  # of one operator, its sweeps included
+        assert len(api.traffic.matching("^GET .*/backupjobwatches$")) < 8  # of one operator, its resyncs included
         assert api.watched == 1
         assert holder(api) == leads
         assert await ready(leader)

@@ -97,7 +97,7 @@ async def test_the_reason_of_the_end_is_json(api: KubernetesApi, sim: AzureSimul
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"SWEEP_INTERVAL": "1 minute", "CLOUD": "moon"}, {"LOG_LEVEL": "loud"}, {"LOG_FORMATT": "json"}],
+    [{"RESYNC_INTERVAL": "1 minute", "CLOUD": "moon"}, {"LOG_LEVEL": "loud"}, {"LOG_FORMATT": "json"}],
     ids=" ".join,
 )
 @pytest.mark.parametrize("log_format", ["json", "JSON"])
@@ -109,6 +109,16 @@ async def test_wrong_settings(sim: AzureSimulator, wrong: dict[str, str], log_fo
     assert process.returncode == 2
     assert json.loads(line)["level"] == "CRITICAL"
     assert all(f"{variable}: " in json.loads(line)["message"] for variable in variables)
+
+
+async def test_the_old_name_of_a_setting_is_logged(api: KubernetesApi, sim: AzureSimulator) -> None:
+    """The operator starts with the old name of a setting, and logs the new one."""
+    del api
+    async with _operator(sim, BACKUPJOBWATCH_SWEEP_INTERVAL="1m", BACKUPJOBWATCH_PROBE_PORT="0",
+                         BACKUPJOBWATCH_LEADER_ELECTION="true", BACKUPJOBWATCH_DEVELOPMENT="true") as process:  # fmt: skip
+        first, *_ = await _lines_of(process)
+    assert json.loads(first)["level"] == "WARNING"
+    assert "set BACKUPJOBWATCH_RESYNC_INTERVAL instead" in json.loads(first)["message"]
 
 
 def _operator(sim: AzureSimulator, **variables: str) -> contextlib.AbstractAsyncContextManager[Command]:

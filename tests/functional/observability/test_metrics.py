@@ -25,6 +25,7 @@ WATCHES, INFO = "backupjobwatch_watches", "backupjobwatch_watch_info"
 OUTCOMES, REQUESTS = "backupjobwatch_outcomes_total", "backupjobwatch_azure_requests_total"
 WRITES, READS = "backupjobwatch_status_writes_total", "backupjobwatch_azure_reads_total"
 TOKENS, TROUBLE = "backupjobwatch_token_failures_total", "backupjobwatch_watch_trouble_timestamp_seconds"
+QUEUE_WAITS = "backupjobwatch_workqueue_queue_duration_seconds_count"
 NOTIFICATIONS = "backupjobwatch_notifications_total"
 ONE = {"namespace": "team-a", "name": "nightly"}
 
@@ -66,6 +67,19 @@ async def test_a_failed_job_is_an_outcome(api: KubernetesApi, vault: Vault, oper
     scrape = await Scrape.until(operator, lambda each: each.value(OUTCOMES))
     assert scrape.value(OUTCOMES, phase="Failed", reason="JobFailed") == scrape.value(OUTCOMES) == 1
     assert scrape.value(WATCHES, phase="Failed", reason="JobFailed") == scrape.value(WATCHES) == 1
+
+
+async def test_the_work_queues_are_measured(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """The queues of reconciles, Events and deletions report depth, waits and retries, each by its name."""
+    api.traffic.fail(STATUS_WRITES, status=503)
+    job_id = vault.set_job(JOB_NAME, job_payload())
+    api.create({"jobResourceId": job_id, "pollInterval": "10s", "ttlSecondsAfterFinished": 0})
+    await operator.advance_until(lambda: not api.objects.find(None))
+    scrape = await Scrape.until(operator, lambda each: each.value(QUEUE_WAITS, queue="ttl"))
+    for queue in ("reconcile", "events", "ttl"):
+        assert scrape.value("backupjobwatch_workqueue_depth", queue=queue) == 0
+        assert scrape.value(QUEUE_WAITS, queue=queue) >= 1
+    assert scrape.value("backupjobwatch_workqueue_retries_total", queue="reconcile") >= 1
 
 
 async def test_series_vanish_with_the_object(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
@@ -150,7 +164,7 @@ async def test_trouble_ends(api: KubernetesApi, sim: AzureSimulator, vault: Vaul
 async def test_writes_that_fail_are_counted(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
     """A status that could not be written is counted as such, and so is the one that was."""
     api.traffic.fail(STATUS_WRITES, status=503)
-    async with start(sweep_interval="1s") as operator:
+    async with start(resync_interval="1s") as operator:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
         await operator.advance_to("Succeeded", api)
         scrape = await Scrape.until(operator, lambda each: each.value(WRITES, result="written"))

@@ -68,11 +68,11 @@ async def test_it_says_who_it_is(operator: Operator) -> None:
     assert scrape.value("backupjobwatch_leader") == 1
 
 
-async def test_the_sweep_is_told(start: StartOperator) -> None:
-    """When the watches were last listed is told."""
-    async with start(sweep_interval="1s") as operator:
-        scrape = await Scrape.until(operator, lambda each: each.value("backupjobwatch_last_sweep_timestamp_seconds"))
-    assert scrape.value("backupjobwatch_last_sweep_timestamp_seconds") > 1.7e9
+async def test_the_resync_is_reported(start: StartOperator) -> None:
+    """The time of the last resync is a metric."""
+    async with start(resync_interval="1s") as operator:
+        scrape = await Scrape.until(operator, lambda each: each.value("backupjobwatch_last_resync_timestamp_seconds"))
+    assert scrape.value("backupjobwatch_last_resync_timestamp_seconds") > 1.7e9
 
 
 async def test_no_way_to_listen_is_an_end(start: StartOperator, operator: Operator) -> None:

@@ -49,7 +49,7 @@ async def test_every_query_has_an_answer(
     sim.quotas.enable()
     throttled = sim.add_vault(ELSEWHERE, "rg", "rsv").set_job(JOB_NAME, running_payload())
     going = vault.set_job(OTHER_JOB_NAME, running_payload())
-    async with start(sweep_interval="1s") as operator, prometheus_of(operator) as prometheus:
+    async with start(resync_interval="1s") as operator, prometheus_of(operator) as prometheus:
         for name, job_id in (
             ("ends", vault.set_job(JOB_NAME, running_payload())),
             ("goes", going),

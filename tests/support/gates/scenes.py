@@ -129,7 +129,7 @@ def started_by(*, ends: str = "", jobs: int = 0, **spec: Any) -> Play:
 
 
 async def forgets_its_jobs(watch: Watch) -> None:
-    """An operation of very many jobs, which no longer names any."""
+    """An operation of very many jobs no longer names any, and another operator process has only the status left."""
     names = [watch.guid(f"job {number}") for number in range(_FEW)]
     watch.job = names[0]
     watch.show(RUNNING)
@@ -140,6 +140,7 @@ async def forgets_its_jobs(watch: Watch) -> None:
     watch.create(operationId=watch.operation, vault=watch.in_vault)
     await watch.until("Running", "JobInProgress")
     watch.vault.add_operation(Operation.succeeding(watch.operation, after=0))
+    watch.restore()
 
 
 def latest(*, containers: int = 0) -> Play:

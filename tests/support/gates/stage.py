@@ -74,6 +74,12 @@ class Watch:
         """Change fields of the spec."""
         self.api.edit(self.name, namespace=self.namespace, **spec)
 
+    def restore(self) -> None:
+        """Recreate the object with its status, as a restore of the cluster does: the operator remembers nothing of it."""
+        body = self.api.get(self.name, namespace=self.namespace)
+        self.api.delete(self.name, namespace=self.namespace)
+        self.api.plant(body)
+
     async def until(self, phase: str, reason: str, generation: int = 1) -> dict[str, Any]:
         """Wait for a state; return the object."""
         expected = {"phase": phase, "reason": reason, "observedGeneration": generation}

@@ -1,71 +1,127 @@
-"""What is remembered of a watch: whether something about it was missed, and since when Azure was not asked for it."""
+"""What the controller remembers of a watch: which snapshot, and since when what is wanted of Azure."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from backupjobwatch.controller.watch_state import WatchState
+from backupjobwatch.controller.watch_state import REQUEST_INTERVAL, WatchState
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.polling.schedule import RAREST
-from backupjobwatch.domain.status.transitions import describe
-from backupjobwatch.domain.status.verdict import STALE
-from tests.support.builders import NOW, running_job, settle, watch_body
+from backupjobwatch.domain.jobs.observations import PinnedJob
+from backupjobwatch.domain.polling.observations import NEVER
+from tests.support.builders import (
+    JOB_ID,
+    JOB_NAME,
+    NOW,
+    OTHER_JOB_NAME,
+    edit,
+    job,
+    request,
+    running_job,
+    settle,
+    watch_body,
+)
 
-RUNNING = Watch.from_body(settle(watch_body(), running_job(), NOW))
-LONG = 1e6
-
-
-def state(**more: Any) -> WatchState:
-    """A watch that was reconciled at 0, and has nothing left to do then."""
-    given = WatchState(watch=RUNNING, since=0.0, last_reconcile=0.0, **more)
-    given.take_note(RUNNING, 0.0)
-    return given
-
-
-def missed(
-    given: WatchState, watch: Watch = RUNNING, now: float = 1.0, *, steps: bool = False, tells: bool = False
-) -> bool:
-    return given.missed(watch, now, steps=steps, tells=tells)
+RUNNING = settle(watch_body(), running_job(), NOW)
+OTHER_TARGET = {"jobResourceId": JOB_ID.replace(JOB_NAME, OTHER_JOB_NAME)}
 
 
-def test_what_is_overdue_was_missed() -> None:
-    """A watch whose ticks do not come is looked at, but not one that waits to begin its step: that would be no faster."""
-    assert (missed(state()), missed(state(), now=LONG), missed(state(), now=LONG, steps=True)) == (False, True, False)
+def at_version(body: dict[str, Any], version: int) -> Watch:
+    return Watch.from_body({**body, "metadata": {**body["metadata"], "resourceVersion": str(version)}})
 
 
-def test_an_edit_was_missed() -> None:
-    """An edit that nobody told of is looked at, whatever the watch waits for: what it would begin with is out of date."""
-    edited = Watch.from_body(watch_body(generation=2))
-
-    assert (missed(state(), edited), missed(state(), edited, steps=True)) == (True, True)
-
-
-def test_what_waits_to_be_told_was_not_missed() -> None:
-    """An Event that could not be posted is tried again, but for one whose turn has not come."""
-    transition = describe(RUNNING, RUNNING.status)
-    pending_events = state(pending_events={transition.name: transition})
-
-    assert (missed(pending_events), missed(pending_events, tells=True)) == (True, False)
+def state(body: dict[str, Any] = RUNNING) -> WatchState:
+    """A watch that was first seen at 100."""
+    return WatchState(watch=at_version(body, 10), stored_at=100, since=100)
 
 
 @pytest.mark.parametrize(
-    ("age", "presumed"),
-    [(timedelta(0), True), (RAREST, True), (RAREST + STALE - timedelta(seconds=1), True), (RAREST + STALE, False)],
+    ("version", "is_read", "is_stored"),
+    [(11, False, True), (10, False, False), (9, False, False), (9, True, True), (10, True, True)],
 )
-def test_a_status_as_old_as_it_may_be(age: timedelta, presumed: bool) -> None:  # noqa: FBT001 -- a parameter
-    """At first sight a status is as good as new while an earlier process may have kept it so without a write."""
+def test_store(version: int, is_read: bool, is_stored: bool) -> None:  # noqa: FBT001 -- parameters
+    """An event that is not newer is ignored; an object that was read from the API server never is."""
+    given, watch = state(), at_version(RUNNING, version)
+    given.is_outdated = True
+
+    assert given.store(watch, 200, is_read=is_read) is is_stored
+    assert (given.watch is watch) is is_stored
+    assert (given.stored_at, given.is_outdated) == ((200, False) if is_stored else (100, True))
+
+
+def test_new_target() -> None:
+    """An edit of the target starts the watch over: older results and the jobs that were found do not count."""
     given = state()
-    given.presume_asked(NOW + age)
+    given.pinned, given.deadline_since = (PinnedJob(name=JOB_NAME),), 150.0
+    given.store(at_version(edit(RUNNING, **OTHER_TARGET), 11), 200)
 
-    assert given.asked == (NOW + age if presumed else None)
+    assert (given.since, given.fresh_after, given.edited_at) == (200, 200, 200)
+    assert not given.pinned
+    assert given.deadline_since is None
 
 
-def test_no_status_is_not_presumed() -> None:
-    """Nothing is known of when Azure was asked for a watch that has no status."""
-    given = WatchState(watch=Watch.from_body(watch_body()), since=0.0, last_reconcile=0.0)
-    given.presume_asked(NOW)
+def test_written_status_of_new_target() -> None:
+    """The status that is written for a new target ends nothing: a fresh result is still wanted."""
+    given = state()
+    edited = edit(RUNNING, **OTHER_TARGET)
+    given.store(at_version(edited, 11), 200)
+    given.store(at_version(settle(edited, running_job(), NOW), 12), 210)
 
-    assert given.asked is None
+    assert (given.since, given.fresh_after, given.edited_at) == (200, 200, 200)
+
+
+def test_target_edited_while_the_operator_was_down() -> None:
+    """An object whose status is about another target wants a result that is sent from now on."""
+    assert state(edit(RUNNING, **OTHER_TARGET)).fresh_after == 100
+    assert state().fresh_after == NEVER
+
+
+def test_edit_of_another_field() -> None:
+    """An edit of another field wants a poll soon, and keeps what is known."""
+    given = state()
+    given.store(at_version(edit(RUNNING, pollInterval="5m"), 11), 200)
+
+    assert (given.since, given.fresh_after, given.edited_at) == (100, NEVER, 200)
+
+
+def test_suspend() -> None:
+    """A watch that is resumed starts over: nothing that was polled before counts."""
+    given = state()
+    given.deadline_since = 150.0
+    given.suspend(200)
+    times = given.times(250)
+
+    assert (times.now, times.since, times.deadline_since, times.fresh_after) == (250, 200, None, NEVER)
+
+
+def test_requests_are_spaced() -> None:
+    """The annotation asks for a poll once for each value, and at most every ten seconds."""
+    given = state(request(RUNNING, "one"))
+    assert given.request_at == 100
+
+    given.store(at_version(request(edit(RUNNING, suspend=True), "one"), 11), 101)
+    assert given.request_at == 100
+    for number in range(3):
+        given.store(at_version(request(RUNNING, f"more-{number}"), 12 + number), 102 + number)
+    assert given.request_at == 100 + 3 * REQUEST_INTERVAL
+    given.store(at_version(request(RUNNING, "late"), 20), 500)
+    assert given.request_at == 500
+
+
+def test_handled_request() -> None:
+    """A request that the status has acknowledged wants no poll."""
+    handled = settle(request(RUNNING, "one"), running_job(), NOW)
+
+    assert state(handled).request_at == NEVER
+
+
+def test_derived() -> None:
+    """How often the watch is polled, and what metrics report of it, follow the snapshot."""
+    given = state()
+    assert given.interval is not None
+    assert (given.interval.total_seconds(), given.summary.phase) == (30, "Running")
+
+    given.store(at_version(settle(RUNNING, job(), NOW), 11), 200)
+    assert given.interval is None
+    assert given.summary.phase == "Succeeded"

@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from backupjobwatch.domain.polling.token_bucket import TokenBucket
 from backupjobwatch.domain.status.summary import OTHER, OUTCOMES, Summary
 from backupjobwatch.errors import Conflict, KubeUnavailable, ObjectNotFound
 from backupjobwatch.observability.metrics import catalogue
 from backupjobwatch.observability.metrics.instruments import Metrics
-from backupjobwatch.observability.metrics.state import StateCollector
+from backupjobwatch.observability.metrics.state import Budget, StateCollector
 from tests.support.builders import NOW
 
 CODES = {
@@ -48,7 +47,7 @@ class World:
 
     summaries: list[Summary] = field(default_factory=list)
     overdue: float = 0.0
-    budgets: list[tuple[str, TokenBucket]] = field(default_factory=list)
+    budgets: list[Budget] = field(default_factory=list)
 
     def registry(self, *, watch_limit: int = 1000) -> CollectorRegistry:
         registry = CollectorRegistry()
@@ -110,6 +109,23 @@ def test_a_write_is_counted_by_its_end(error: type[Exception] | None, result: st
         for each in catalogue.WRITE_RESULTS
     }
     assert counts == {each: float(each == result) for each in catalogue.WRITE_RESULTS}
+
+
+@pytest.mark.parametrize("queue", catalogue.QUEUES)
+def test_a_queue_has_depth_wait_and_retries(queue: str) -> None:
+    """The depth of a queue is read at each scrape; waits and retries are counted under its name only."""
+    metrics, depths = Metrics(), [3, 1]
+    names = (catalogue.QUEUE_DEPTH.name, f"{catalogue.QUEUE_WAIT.name}_count", catalogue.QUEUE_RETRIES.name)
+    assert [value(metrics, name, queue=queue) for name in names] == [0, 0, 0]
+    instruments = metrics.queue(queue)
+    instruments.track_depth(lambda: depths.pop(0))
+    assert [value(metrics, catalogue.QUEUE_DEPTH.name, queue=queue) for _ in range(2)] == [3, 1]
+    instruments.track_depth(lambda: 2)
+    instruments.observe_wait(0.2)
+    instruments.observe_retry()
+    assert [value(metrics, name, queue=queue) for name in names] == [2, 1, 1]
+    for other in set(catalogue.QUEUES) - {queue}:
+        assert [value(metrics, name, queue=other) for name in names] == [0, 0, 0]
 
 
 def test_operators_share_nothing() -> None:
@@ -178,34 +194,29 @@ async def test_the_limit_keeps_what_matters() -> None:
         assert registry.get_sample_value("backupjobwatch_watches", counted) == 5
 
 
-async def test_the_tightest_budget_of_a_subscription_is_told() -> None:
-    """Of several identities in one subscription the one that is worst off counts, for each of the three."""
-    now = asyncio.get_running_loop().time()
-    roomy, tight = TokenBucket(rate=1, burst=20), TokenBucket(rate=1, burst=20)
-    tight.charge(now, 15)
-    roomy.learn("job", 40, now)
-    roomy.stop(now, 60)
-    registry = World(budgets=[("s", roomy), ("s", tight), ("t", TokenBucket(rate=1, burst=9))]).registry()
+def budget(subscription: str, tokens: float = 20, *, remaining: int | None = None, pause: float = 0) -> Budget:
+    return Budget(subscription=subscription, tokens=tokens, remaining=remaining, pause=pause)
+
+
+def test_the_tightest_budget_of_a_subscription_is_told() -> None:
+    """Of several principals in one subscription the one with the least budget counts, for each of the three."""
+    budgets = [budget("s", remaining=40, pause=60), budget("s", 5), budget("s", remaining=90), budget("t", 9)]
+    registry = World(budgets=budgets).registry()
 
     def told(name: str, subscription: str) -> float | None:
         return registry.get_sample_value(f"backupjobwatch_azure_{name}", {"subscription": subscription})
 
-    assert told("budget_reads", "s") == pytest.approx(5, abs=0.5)
-    assert told("remaining_requests", "s") == 40
-    assert told("wait_seconds", "s") == pytest.approx(60, abs=1)
+    assert (told("budget_reads", "s"), told("remaining_requests", "s"), told("wait_seconds", "s")) == (5, 40, 60)
     assert (told("budget_reads", "t"), told("remaining_requests", "t"), told("wait_seconds", "t")) == (9, None, 0)
 
 
-async def test_throttled_subscriptions_are_never_left_out() -> None:
-    """Of more subscriptions than are told, those that Azure throttles are."""
-    now = asyncio.get_running_loop().time()
-    budgets = [(f"s-{number:03}", TokenBucket(rate=1, burst=20)) for number in range(200)]
-    for _, budget in budgets[150:]:
-        budget.stop(now, 60)
+def test_throttled_subscriptions_are_never_left_out() -> None:
+    """Of more subscriptions than have series, those that Azure throttles are included."""
+    budgets = [budget(f"s-{number:03}", pause=60 if number >= 150 else 0) for number in range(200)]
     registry = World(budgets=budgets).registry()
     families = {family.name: family for family in registry.collect()}
     told = {sample.labels["subscription"] for sample in families["backupjobwatch_azure_wait_seconds"].samples}
-    assert told == {name for name, _ in budgets[150:]}
+    assert told == {f"s-{number:03}" for number in range(150, 200)}
     assert registry.get_sample_value("backupjobwatch_left_out", {"what": "subscriptions"}) == 150
 
 

@@ -15,7 +15,6 @@ from backupjobwatch.domain.jobs.latest_job import LatestJob
 from backupjobwatch.domain.jobs.latest_window import NOT_STORED, check_reach, check_started_after
 from backupjobwatch.domain.jobs.observations import PinnedJob
 from backupjobwatch.domain.jobs.payloads import mapping
-from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.errors import InvalidSpec
 
@@ -132,6 +131,11 @@ class Watch:
         """The status where it is about the present target, else nothing."""
         return self.status if self.status.get("target") == self.target else {}
 
+    @property
+    def is_retargeted(self) -> bool:
+        """Whether the status is about another target: the spec was edited since."""
+        return self.status.get("target") not in (None, self.target)
+
     @cached_property
     def finished(self) -> bool:
         """Whether the verdict on the present target is in: it is final."""
@@ -160,16 +164,6 @@ class Watch:
         if self.status_for_target.get("jobsTotal", len(jobs)) != len(jobs):
             return ()
         return tuple(PinnedJob(name=job["name"], error_code=job.get("errorCode")) for job in jobs)
-
-    @cached_property
-    def job_ids(self) -> tuple[JobId, ...]:
-        """The jobs whose news is this watch's; none where they were not found yet, or not all could be listed."""
-        spec = self.parsed_spec
-        if isinstance(spec, InvalidSpec):
-            return ()
-        if isinstance(spec.source, JobId):
-            return (spec.source,)
-        return tuple(JobId(vault=spec.source.vault, name=job.name) for job in self.pinned if job.error_code is None)
 
     @property
     def observed(self) -> bool:

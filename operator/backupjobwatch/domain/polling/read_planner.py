@@ -1,270 +1,202 @@
-"""Which reads to make for the watches of one identity in one subscription: as few as tell enough.
+"""Decides which request to send next for the watches of one principal in one subscription, within its token bucket.
 
-While the budget covers it, each job has a GET of its own at each tick, with all detail. When more is due than that, or
-more wait than the budget covers at once, each vault is listed once an interval instead, and only a job whose entry
-changed, that ended, or whose detail is old is fetched. So cost grows with vaults and changes, not with watches.
+While the bucket covers it, each job is read with a GET at every tick, with all detail. Beyond that, the running jobs of a
+vault are listed once per interval. A job is then read only if its list entry changed, if it ended, or if its detail is old.
+So the cost grows with vaults and changes, not with watches.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import heapq
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from backupjobwatch.domain.jobs.resource_ids import JobId
+from backupjobwatch.domain.polling.demand import NextPage, RunningJobs, kind_of
+from backupjobwatch.domain.polling.observations import NEVER
+from backupjobwatch.domain.polling.pauses import JOB, LIST
+from backupjobwatch.domain.polling.queries import JobWindow, window_since
+
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Callable
 
-    from backupjobwatch.domain.jobs.job import Job
-    from backupjobwatch.domain.jobs.resource_ids import JobId, VaultId
-    from backupjobwatch.domain.polling.token_bucket import TokenBucket
+    from backupjobwatch.domain.jobs.resource_ids import VaultId
+    from backupjobwatch.domain.polling.demand import Demand, Read, VaultState
+    from backupjobwatch.domain.polling.demands import Demands
 
-CROWDED: Final = 0.8
-"""The share of the budget that GETs may take before lists take their place."""
-ROOMY: Final = 0.5
-"""The share below which GETs come back: well below, so that the two do not alternate."""
-FORGET_AFTER: Final = 3
-"""Intervals after which a job that nobody asked about is forgotten, and one who waits for a read has gone."""
-PATIENCE: Final = 1
-"""Intervals for which a vault waits for its turn before it may have the last token."""
-LAST: Final = 1.0
-"""The token that is kept for such a vault: one of few watches has few chances to find what those of many have left."""
 DETAIL_SHARE: Final = 0.2
-"""The share of the rate at which the detail of jobs that seem unchanged is fetched anew: it costs as much per job as the
-ticks that lists spare."""
-YOUTH: Final = 300.0
-"""Seconds within which everybody asks who was there from the start: the longest interval."""
-LIST_RESERVE: Final = 3.0
-"""Tokens kept for jobs that have ended, when a list is wanted; and, doubled, when a mere refresh is."""
-
-
-IDLE: Final = 3600.0
-"""Seconds after which what is known for those who asked may be forgotten. The slowest asks every five minutes."""
-
-
-class Decision(Enum):
-    """What to do for one who asks about a job."""
-
-    GET = auto()
-    LIST = auto()
-    """List the vault's running jobs, then ask again."""
-    WAIT = auto()
-    """Not now."""
-
-
-@dataclass(slots=True)
-class _Demand:
-    interval: float
-    since: float
-    asked: float
-    told: float = float("-inf")
-    """As of when the last answer was: of the list that it was from, or of the job's own."""
-
-
-@dataclass(slots=True)
-class _Wait:
-    interval: float
-    since: float
-    asked: float
-
-
-@dataclass(slots=True)
-class _Listing:
-    at: float
-    pages: int
-    entries: dict[JobId, Job]
-
-
-@dataclass(slots=True)
-class _Detail:
-    at: float
-    gist: tuple[object, ...]
-    final: Job | None
-    """The job, once it has ended: it says nothing new any more."""
+"""Share of the rate at which the detail of unchanged jobs is refreshed while lists stand in for GETs."""
+WORTH_A_WINDOW: Final = 2
+"""GETs that a page of a list of all jobs since a time has to save."""
+LOOK_AT: Final = 100
+"""Queries that are looked at for each read. While a pause blocks thousands of them, the rest need not be."""
+RETRY: Final = 1.0
+"""Seconds after which to look again, if something waits that no timer ends."""
+EXPLICIT, CHANGED, DUE, DETAIL = range(4)
+SLOTS: Final = (EXPLICIT, CHANGED, EXPLICIT, DUE, EXPLICIT, CHANGED, EXPLICIT, DUE, EXPLICIT, DETAIL)
+"""Which class of reads each token in turn is for: none can starve another, and explicit requests have half of them."""
+UNUSED_SLOT: Final = (CHANGED, DUE, DETAIL, EXPLICIT)
+"""Which classes may have a token that its own class does not need."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ReadPlanner:
-    """Decides about reads. All times are seconds on one steady clock; nothing here asks Azure."""
+    """Chooses reads. All times are seconds on one monotonic clock. Nothing here sends a request."""
 
-    budget: TokenBucket
-    heartbeat: float
-    """Seconds after which the detail of an unchanged job is fetched anew."""
-    asked: float = 0.0
-    """When anything was last asked."""
-    crowded: bool = field(default=False, init=False)
-    _demands: dict[JobId, _Demand] = field(default_factory=dict, init=False)
-    _listings: dict[VaultId, _Listing] = field(default_factory=dict, init=False)
-    _details: dict[JobId, _Detail] = field(default_factory=dict, init=False)
-    _watched_in: Counter[VaultId] = field(default_factory=Counter, init=False)
-    """How many jobs are asked about in each vault."""
-    _waiting: dict[Hashable, _Wait] = field(default_factory=dict, init=False)
-    """Vaults that wait for a list, jobs that wait for a GET, and whatever else is to be read."""
-    _unlistable: dict[VaultId, float] = field(default_factory=dict, init=False)
-    """Until when a vault is not listed, because that failed."""
-    _due_rate: float = field(default=0.0, init=False)
-    _began: float | None = field(default=None, init=False)
-    """When the first asked."""
-    _next_detail: float = field(default=float("-inf"), init=False)
-    _swept: float = field(default=0.0, init=False)
+    demands: Demands
+    _slot: int = field(default=0, init=False)
+    _next_detail: float = field(default=NEVER, init=False)
 
-    def ask(
-        self, job_id: JobId, *, interval: float, now: float, batch_size: int = 1, bypass_cache: bool = False
-    ) -> Decision | Job:
-        """Decide how to read a job that is polled each *interval* seconds. A Job is an entry of a list that is fresh enough.
-
-        With *bypass_cache*, no entry is fresh enough, and no tokens are reserved for other reads. With a *batch_size* above
-        1, an end that was observed before is enough: the budget may not cover the whole batch.
-        """
-        self.note(job_id, interval=interval, now=now)
-        detail = self._details.get(job_id)
-        if batch_size > 1 and detail is not None and detail.final is not None:
-            return detail.final
-        if bypass_cache:
-            return self._turn(Decision.GET, job_id, 0, interval, now)
-        if self.is_crowd(batch_size):
-            return self._ask_crowded(job_id, interval, now)
-        return self._turn(Decision.GET, job_id, 0, interval, now)
-
-    def has_turn(self, reader: Hashable, *, interval: float, now: float) -> bool:
-        """Tell whether something else than a job may be read now, by one who asks for it each *interval* seconds."""
-        self._forget(interval, now)
-        return self._turn(Decision.GET, reader, min(LIST_RESERVE, self.budget.burst / 2), interval, now) is Decision.GET
-
-    def is_crowd(self, batch_size: int) -> bool:
-        """Tell whether lists take the place of GETs: in general, while many wait, or for so many jobs at one time."""
-        return self.crowded or self._is_pressed or batch_size > self.budget.burst * ROOMY
-
-    @property
-    def _is_pressed(self) -> bool:
-        """Whether more wait than the budget covers at once."""
-        return len(self._waiting) > self.budget.burst
-
-    def _ask_crowded(self, job_id: JobId, interval: float, now: float) -> Decision | Job:
-        vault = job_id.vault
-        listing, detail = self._listings.get(vault), self._details.get(job_id)
-        entry = None if listing is None else listing.entries.get(job_id)
-        if self._watched_in[vault] <= (listing.pages if listing else 1) or now < self._unlistable.get(vault, now):
-            # A list would tell no more, for as much, or nothing at all.
-            return self._turn(Decision.GET, job_id, LIST_RESERVE, interval, now)
-        demand = self._demands[job_id]
-        fresh = listing is not None and self._is_fresh(listing, demand, now)
-        # Of a job that nobody asked about then, a list need not say anything. Where many wait, the next will.
-        is_unknown = listing is not None and entry is None and demand.since > listing.at and self._is_pressed
-        if listing is not None and not is_unknown and (entry is None or entry.ended):
-            looked_at = detail is not None and detail.at >= listing.at
-            # It has ended, or will be looked for. However old that list is, the next would only say it again.
-            if fresh or not looked_at:
-                return self._turn(Decision.GET, job_id, LAST, interval, now)
-        if listing is None or not fresh or entry is None:
-            return self._turn(Decision.LIST, vault, LIST_RESERVE, interval, now)
-        self._waiting.pop(job_id, None)
-        current = detail is not None and detail.gist == _significant_fields(entry) and now - detail.at < self.heartbeat
-        # Detail can wait: what matters now is in the entry.
-        if current or now < self._next_detail or not self.budget.take(now, reserve=2 * LIST_RESERVE):
-            self._demands[job_id].told = listing.at
-            return entry
-        self._next_detail = now + 1 / (DETAIL_SHARE * self.budget.rate_at(now))
-        return Decision.GET
-
-    def _is_fresh(self, listing: _Listing, demand: _Demand, now: float) -> bool:
-        """Tell whether a list will do for one who asks.
-
-        It is to be newer than what he was told the last time. So whoever asks first in an interval has it made, and all
-        others are served by that, though clocks are not exact; of what it brings, they are told at once (``listed``).
-        One who shares a job with him was told as much, and takes it too, for half an interval.
-        """
-        age = now - listing.at
-        return age < demand.interval / 2 or (listing.at > demand.told and age <= demand.interval)
-
-    def _turn(self, read: Decision, reader: Hashable, reserve: float, interval: float, now: float) -> Decision:
-        """Decide for a *read*, or to wait for one: who has waited for long may have the reserve too."""
-        if not self.budget.take(now, reserve=reserve):
-            wait = self._waiting.setdefault(reader, _Wait(interval, now, now))
-            wait.interval, wait.asked = interval, now
-            # As long as it takes to serve all who wait: else those whose ticks fall well would be served again and again.
-            patience = max(PATIENCE * interval, len(self._waiting) / self.budget.rate_at(now))
-            if now - wait.since < patience or not self.budget.take(now):
-                return Decision.WAIT
-        self._waiting.pop(reader, None)
-        return read
-
-    def queue(self, now: float) -> float:
-        """Return in how many seconds all who wait for a read can be served, if nobody else comes."""
-        owed = max(LIST_RESERVE + 1 - self.budget.tokens_at(now), 0)
-        return max(len(self._waiting), owed, 1) / self.budget.rate_at(now)
-
-    def got(self, job_id: JobId, job: Job, *, now: float) -> None:
-        """Take note of what a GET said."""
-        self._details[job_id] = _Detail(now, _significant_fields(job), job if job.ended else None)
-        if job_id in self._demands:
-            self._demands[job_id].told = now
-
-    def listed(self, vault: VaultId, jobs: Iterable[tuple[JobId, Job]], *, pages: int, now: float) -> frozenset[JobId]:
-        """Take note of a vault's list, of as many *pages*: of the entries that anybody asks about.
-
-        Returns the jobs of which it brings news: they have changed since the last list, or left it. Whoever asks about
-        them need not wait for the next tick.
-
-        After a start, most who will ask have not done so yet: what is known to be there need not be asked for then.
-        """
-        self.budget.charge(now, pages - 1)
-        is_young = self._began is None or now - self._began < YOUTH
-        wanted = (each for each in jobs if is_young or each[0] in self._demands)
-        entries = dict(wanted)
-        previous = self._listings.get(vault)
-        self._listings[vault] = _Listing(now, pages, entries)
-        self._waiting.pop(vault, None)
-        return frozenset() if previous is None else frozenset(self._changed(previous.entries, entries))
-
-    def _changed(self, before: Mapping[JobId, Job], after: Mapping[JobId, Job]) -> Iterator[JobId]:
-        for job_id, job in before.items():
-            now = after.get(job_id)
-            if job_id in self._demands and (now is None or _significant_fields(now) != _significant_fields(job)):
-                yield job_id
-
-    def not_listed(self, vault: VaultId, *, now: float) -> None:
-        """Take note that a vault could not be listed: for a while its jobs are asked for one by one."""
-        self._unlistable[vault] = now + self.heartbeat
-
-    def is_idle(self, now: float) -> bool:
-        """Tell whether nobody has asked for long."""
-        return now - max(self._swept, self.asked) > IDLE
-
-    def note(self, job_id: JobId, *, interval: float, now: float) -> None:
-        """Take note that somebody asks about a job, who perhaps waits for a list that is to tell of it."""
-        if self._began is None:
-            self._began = now
-        demand = self._demands.get(job_id)
-        if demand is None:
-            self._demands[job_id] = _Demand(interval, now, now)
-            self._watched_in[job_id.vault] += 1
-            self._due_rate += 1 / interval
-        else:
-            self._due_rate += 1 / interval - 1 / demand.interval
-            demand.interval, demand.asked = interval, now
-        self._forget(interval, now)
-        limit = self.budget.rate_at(now) * (ROOMY if self.crowded else CROWDED)
-        self.crowded = self._due_rate > limit
-
-    def _forget(self, interval: float, now: float) -> None:
-        """Forget, once an *interval*, jobs that nobody asks about any more, and what is known of them."""
-        if now - self._swept < interval:
-            return
-        self._swept = now
-        gone = [job for job, demand in self._demands.items() if now - demand.asked > FORGET_AFTER * demand.interval]
-        for job_id in gone:
-            del self._demands[job_id]
-            self._details.pop(job_id, None)
-        self._watched_in = Counter(job_id.vault for job_id in self._demands)
-        self._listings = {vault: listing for vault, listing in self._listings.items() if vault in self._watched_in}
-        self._unlistable = {vault: end for vault, end in self._unlistable.items() if vault in self._watched_in}
-        self._waiting = {
-            reader: wait for reader, wait in self._waiting.items() if now - wait.asked <= FORGET_AFTER * wait.interval
+    def next_read(self, now: float) -> Read | None:
+        """Return the request to send now, and take its token. None if none can be sent."""
+        if self.demands.bucket.wait(now) > 0:
+            return None
+        choose: dict[int, Callable[[float], Read | None]] = {
+            EXPLICIT: self._next_explicit,
+            CHANGED: self._next_changed,
+            DUE: self._next_due,
+            DETAIL: self._next_detail_read,
         }
-        self._due_rate = sum(1 / demand.interval for demand in self._demands.values())
+        for each in (SLOTS[self._slot % len(SLOTS)], *UNUSED_SLOT):
+            read = choose[each](now)
+            if read is not None:
+                self._slot += 1
+                self.demands.bucket.take(now)
+                self._start(read, now)
+                return read
+        return None
 
+    def wake_at(self, now: float) -> float | None:
+        """Return when to call ``next_read`` again, if nothing happens until then. None if nothing waits."""
+        ready = now + (self.demands.bucket.wait(now) or RETRY)
+        times = [ready] if self.demands.is_waiting else []
+        if self.demands.lists:
+            at = self.demands.lists[0][0]
+            times.append(at if at > now else ready)  # an overdue list waits for a token
+        return min(times, default=None)
 
-def _significant_fields(job: Job) -> tuple[object, ...]:
-    """What of a job an entry of a list tells as well: where it differs, the detail is out of date."""
-    return (job.status, job.end_time, job.operation)
+    def _start(self, read: Read, now: float) -> None:
+        if isinstance(read, NextPage):
+            del self.demands.pages[read.vault]
+            return
+        if isinstance(read, JobWindow | RunningJobs):
+            vault = self.demands.vaults[read.vault]
+            vault.is_reading = True
+            if isinstance(read, RunningJobs):
+                vault.began, vault.scheduled = now, None
+        if not isinstance(read, RunningJobs) and (demand := self.demands.of.get(read)) is not None:
+            demand.reading_since = now
+
+    def _next_explicit(self, now: float) -> Read | None:
+        """Choose among the requests of users and passed deadlines, one namespace after the other."""
+        for namespace in list(self.demands.explicit):
+            queries = self.demands.explicit[namespace]
+            for query in islice(queries, LOOK_AT):
+                read = self._fresh_read(self.demands.of[query], now)
+                if read is not None:
+                    del self.demands.explicit[namespace]
+                    self.demands.explicit[namespace] = queries  # to the end
+                    return read
+        return None
+
+    def _fresh_read(self, demand: Demand, now: float) -> Read | None:
+        query = demand.query
+        if demand.reading_since is not None:
+            return None
+        vault = self.demands.vaults[query.vault]
+        if not self.demands.pauses.left(kind_of(query), now):
+            return None if isinstance(query, JobWindow) and vault.is_reading else query
+        may_list = isinstance(query, JobId) and not vault.is_reading and self.demands.may_list(vault, now)
+        return RunningJobs(query.vault) if may_list and vault.began < demand.fresh_after else None
+
+    def _next_changed(self, now: float) -> Read | None:
+        if not self.demands.changed:
+            return None
+        for vault_id, vault in self.demands.vaults.items():
+            if vault.changed and (window := self._window_for_changed(vault_id, vault, now)) is not None:
+                return window
+        if self.demands.pauses.left(JOB, now):
+            return None
+        for job_id in islice(self.demands.changed, LOOK_AT):
+            if self.demands.of[job_id].reading_since is None:
+                return job_id
+        return None
+
+    def _window_for_changed(self, vault_id: VaultId, vault: VaultState, now: float) -> JobWindow | None:
+        """Return a list of all jobs since the first changed job began, if that costs less than a GET for each."""
+        if vault.is_reading or not self.demands.may_list(vault, now):
+            return None
+        are_gets_paused = self.demands.pauses.left(JOB, now)
+        if not are_gets_paused and len(vault.changed) <= WORTH_A_WINDOW * vault.window_pages:
+            return None
+        starts = {}
+        for job_id in vault.changed:
+            demand = vault.jobs[job_id]
+            tried = vault.window_tried.get(job_id)
+            if demand.job is None or demand.job.start_time is None:
+                continue
+            if tried is None or (are_gets_paused and not demand.job.ended and now - tried >= demand.interval):
+                starts[job_id] = demand.job.start_time
+        if not starts or (not are_gets_paused and len(starts) <= WORTH_A_WINDOW * vault.window_pages):
+            return None
+        vault.window_tried.update(dict.fromkeys(starts, now))
+        return window_since(vault_id, min(starts.values()))
+
+    def _next_due(self, now: float) -> Read | None:
+        """Choose what is most overdue: a job, an operation, a window, or the list of a vault."""
+        if self.demands.pages and not self.demands.pauses.left(LIST, now):
+            return NextPage(next(iter(self.demands.pages)))
+        choices: list[tuple[float, Read]] = []
+        for kind, queries in self.demands.due.items():
+            if kind == JOB:
+                self._reroute(now)
+            if self.demands.pauses.left(kind, now):
+                continue
+            for query, since in islice(queries.items(), LOOK_AT):
+                is_blocked = kind == LIST and self.demands.vaults[query.vault].is_reading
+                if self.demands.of[query].reading_since is None and not is_blocked:
+                    choices.append((since, query))
+                    break
+        listed = self._next_list(now)
+        if listed is not None:
+            choices.append(listed)
+        return min(choices, key=lambda choice: choice[0])[1] if choices else None
+
+    def _reroute(self, now: float) -> None:
+        """Let the most overdue jobs wait for a list, as long as a list is the better way to read them."""
+        due = self.demands.due[JOB]
+        while due:
+            query = next(iter(due))
+            if not isinstance(query, JobId) or not self.demands.prefers_list(query.vault, now):
+                return
+            del due[query]
+            self.demands.await_list(query, now)
+
+    def _next_list(self, now: float) -> tuple[float, Read] | None:
+        while self.demands.lists and self.demands.lists[0][0] <= now:
+            at, _, vault_id = self.demands.lists[0]
+            vault = self.demands.vaults[vault_id]
+            is_current = vault.scheduled == at
+            if is_current and vault.awaiting and not vault.is_reading and self.demands.may_list(vault, now):
+                return at, RunningJobs(vault_id)
+            heapq.heappop(self.demands.lists)
+            if is_current:
+                vault.scheduled = None
+                if not vault.is_reading:
+                    self.demands.read_one_by_one(vault, now)
+        return None
+
+    def _next_detail_read(self, now: float) -> Read | None:
+        """Choose a job whose detail is missing or old."""
+        if self.demands.pauses.left(JOB, now):
+            return None
+        for waiting, is_limited in ((self.demands.missing_details, False), (self.demands.old_details, True)):
+            if is_limited and now < self._next_detail:
+                return None
+            for job_id in islice(waiting, LOOK_AT):
+                if self.demands.of[job_id].reading_since is None:
+                    if is_limited:
+                        self._next_detail = now + 1 / (DETAIL_SHARE * self.demands.bucket.rate_at(now))
+                    return job_id
+        return None

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
-
-from backupjobwatch.errors import AzureError
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from backupjobwatch.domain.jobs.observations import Observation
+from typing import Final
 
 HEARTBEATS: Final = 5.0
 """About how many statuses that say nothing new are written a second, unless ``RAREST`` wants more."""
 RAREST: Final = timedelta(minutes=30)
 """How old what a status says of the time of the last poll may be, of however many watches."""
 RESYNC_TIME_PER_WATCH: Final = timedelta(milliseconds=20)
-"""How much longer each watch makes the time between two sweeps, where it is not the least that is wanted."""
+"""How much longer each watch makes the time between two resyncs, if the configured interval is shorter."""
 MAX_BACKOFF: Final = timedelta(minutes=5)
 """The slowest that trouble makes a watch: also the slowest ``pollInterval``."""
+
+FREE_FAILURES: Final = 3
+"""Failures in a row before a query is backed off."""
 
 
 def jitter(seed: str, period: timedelta) -> timedelta:
@@ -45,16 +41,16 @@ def retry_delay(attempt: int, seed: str, retry_after: timedelta | None) -> timed
     return max(delay + jitter(f"{seed}/{attempt}", delay / 10), retry_after or timedelta())
 
 
-def backoff(failures: int, interval: timedelta, seed: str) -> timedelta:
-    """Return how long to leave Azure alone after *failures* in a row: doubling, bounded, spread by a tenth.
+def backoff(failures: int, interval: float, seed: str) -> float:
+    """Return the seconds for which to send no request after *failures* in a row: doubling, bounded, with jitter.
 
-    The first failure costs nothing more than the interval, since most are over by the next tick.
+    The first failures cost nothing more than the interval, since most are over by the next tick.
     """
-    if failures <= 1:
-        return timedelta()
-    # The exponent is bounded too: timedelta overflows long before an outage ends.
-    delay = min(interval * (1 << min(failures - 1, 10)), MAX_BACKOFF)
-    return delay + jitter(f"{seed}/{failures}", delay / 10)
+    if failures <= FREE_FAILURES:
+        return 0.0
+    # The exponent is bounded too: a float overflows long before an outage ends.
+    delay = min(interval * (1 << min(failures - FREE_FAILURES, 10)), MAX_BACKOFF.total_seconds())
+    return delay + jitter(f"{seed}/{failures}", timedelta(seconds=delay / 10)).total_seconds()
 
 
 def heartbeat(least: timedelta, watches: int, *, seed: str) -> timedelta:
@@ -71,18 +67,8 @@ def heartbeat(least: timedelta, watches: int, *, seed: str) -> timedelta:
 
 
 def resync_pause(least: timedelta, watches: int) -> timedelta:
-    """Return the time between two sweeps of so many *watches*: the *least*, or longer where there are thousands.
+    """Return the time between two resyncs of so many *watches*: the *least*, or longer if there are thousands.
 
-    To list ten thousand takes a second of CPU, and they say little that was not known.
+    To list ten thousand takes a second of CPU, and such a list rarely shows anything new.
     """
     return max(least, RESYNC_TIME_PER_WATCH * watches)
-
-
-def failures_after(observation: Observation, failures: int) -> int:
-    """Return how many observations in a row were trouble with Azure, this one included, after so many before."""
-    return failures + 1 if isinstance(observation, AzureError) and not observation.answered else 0
-
-
-def until(deadline: datetime | None, *, now: datetime, at_most: timedelta) -> timedelta:
-    """Return a wait of *at_most*, cut short by a *deadline*: that is judged in time, whatever Azure does."""
-    return at_most if deadline is None else min(at_most, max(deadline - now, timedelta()))

@@ -1,4 +1,8 @@
-"""How often Azure may be asked: one token bucket for all watches of an identity in a subscription."""
+"""The rate of reads: one token bucket for all watches of a principal in a subscription.
+
+It starts at the configured rate. Azure's own count of remaining requests then speeds it up or slows it down, because what
+Azure allows differs between years and subscriptions: from 150 reads per hour to several per second.
+"""
 
 from __future__ import annotations
 
@@ -6,70 +10,84 @@ from dataclasses import dataclass, field
 from typing import Final
 
 LOW: Final = 50
-"""Remaining requests, as Azure tells them, below which reads are made rarer. Job GETs have a bucket of some 250."""
+"""Remaining requests, by Azure's count, below which the rate falls."""
+HIGH: Final = 200
+"""Remaining requests, by Azure's count, above which the rate grows."""
+MAX_SPEED: Final = 4.0
+"""The highest multiple of the configured rate."""
+CEILING: Final = 25.0
+"""The highest rate that Azure's counts lead to, in reads per second: what ARM documents for reads of a subscription."""
+GROWTH: Final = 1.02
+"""How much faster the rate gets with each response whose count is high."""
 STALE: Final = 300.0
-"""Seconds after which such a count says nothing any more."""
+"""Seconds after which a count of Azure's no longer means anything."""
+ONE: Final = 1 - 1e-6
+"""As good as one token: without a margin for rounding, the wait for it may be too short to move the clock."""
 SLOWEST: Final = 0.05
-"""The least share of the rate that is kept when nothing remains: a 429 then says how long to wait."""
+"""The lowest share of the configured rate. If nothing remains, Azure answers 429 and says how long to wait."""
 
 
-@dataclass(slots=True, kw_only=True, weakref_slot=True, eq=False)
+@dataclass(slots=True, kw_only=True)
 class TokenBucket:
-    """Tokens that come back at a rate. All times are seconds on one steady clock."""
+    """Tokens that are refilled at a rate. All times are seconds on one monotonic clock."""
 
     rate: float
-    """Reads a second."""
+    """Configured reads per second."""
     burst: float
     tokens: float = field(init=False)
+    _speed: float = field(default=1.0, init=False)
     _remaining: dict[str, tuple[int, float]] = field(default_factory=dict, init=False)
-    """Azure's own counts of what remains, by kind of read, and when they were learnt."""
-    _updated: float = field(default=0.0, init=False)
-    _stopped_until: float = field(default=float("-inf"), init=False)
+    """Azure's count of remaining requests for each kind of request, and when it was received."""
+    _updated: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.tokens = self.burst
 
-    def take(self, now: float, *, reserve: float = 0.0) -> bool:
-        """Take the token for one read, if one is there beyond the *reserve* for what matters more."""
+    def take(self, now: float) -> bool:
+        """Take one token; False if there is none."""
         self._refill(now)
-        if now < self._stopped_until or self.tokens < 1 + reserve:
+        if self.tokens < ONE:
             return False
         self.tokens -= 1
         return True
 
-    def charge(self, now: float, reads: int) -> None:
-        """Pay for *reads* that were made without asking: the further pages of a list. They may be owed."""
+    def wait(self, now: float) -> float:
+        """Return the seconds until there is a token."""
         self._refill(now)
-        self.tokens -= reads
-
-    def learn(self, kind: str, remaining: int, now: float) -> None:
-        """Heed Azure's count of remaining requests before it says no. Each *kind* of read has one of its own."""
-        self._remaining[kind] = (remaining, now)
-
-    def remaining(self, now: float) -> int | None:
-        """Return the least of Azure's counts that still say something."""
-        counts = (remaining for remaining, learnt in self._remaining.values() if now - learnt < STALE)
-        return min(counts, default=None)
+        return (1 - self.tokens) / self.rate_at(now) if self.tokens < ONE else 0.0
 
     def tokens_at(self, now: float) -> float:
-        """Return how many reads can be made at once; negative where some are owed."""
+        """Return the number of tokens."""
         self._refill(now)
         return self.tokens
 
+    def learn(self, kind: str, remaining: int, now: float) -> None:
+        """Adapt the rate to Azure's count of *remaining* requests of this *kind*."""
+        self._refill(now)
+        self._remaining[kind] = (remaining, now)
+        lowest = self.remaining(now)
+        is_high = lowest is not None and lowest >= HIGH
+        self._speed = min(self._speed * GROWTH, MAX_SPEED) if is_high else max(self._speed / GROWTH**4, 1.0)
+
+    def slow_down(self, now: float) -> None:
+        """Return to the configured rate after Azure refused a request with 429."""
+        self._refill(now)
+        self._speed = 1.0
+
+    def remaining(self, now: float) -> int | None:
+        """Return the lowest of Azure's counts; None without a recent one."""
+        counts = (remaining for remaining, received in self._remaining.values() if now - received < STALE)
+        return min(counts, default=None)
+
     def rate_at(self, now: float) -> float:
-        """Return the reads a second that are left to us."""
+        """Return the current rate, in reads per second."""
         remaining = self.remaining(now)
-        return self.rate * min(max((LOW if remaining is None else remaining) / LOW, SLOWEST), 1.0)
-
-    def stop(self, now: float, seconds: float) -> None:
-        """Read nothing for *seconds*: asking earlier is refused, and renews the wait."""
-        self._stopped_until = max(self._stopped_until, now + seconds)
-
-    def wait(self, now: float) -> float:
-        """Return for how many seconds nothing is to be read because Azure said so."""
-        return max(self._stopped_until - now, 0.0)
+        if remaining is None:
+            return self.rate
+        fastest = max(self.rate, CEILING)
+        return min(self.rate * self._speed, fastest) * min(max(remaining / LOW, SLOWEST), 1.0)
 
     def _refill(self, now: float) -> None:
-        elapsed = max(now - self._updated, 0.0)
+        elapsed = 0.0 if self._updated is None else max(now - self._updated, 0.0)
         self.tokens = min(self.burst, self.tokens + elapsed * self.rate_at(now))
         self._updated = now

@@ -44,7 +44,7 @@ def next_status(
     now: datetime,
     pinned: Sequence[PinnedJob] = (),
     deliveries: Sequence[DeliveryResult] = (),
-    asked: datetime | None = None,
+    enforce_deadline: bool = True,
     polled: datetime | None = None,
     accept_list_entry: bool = False,
 ) -> dict[str, Any]:
@@ -54,8 +54,7 @@ def next_status(
     outcomes of notifications since the last write.
 
     *consecutive_failures* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
-    *asked* is when Azure was last asked, where more is known of that than the status says. The answer is fit to be
-    written as it stands; whether it is worth a write, ``transitions.needs_write`` tells.
+    The result can be written as it is. ``transitions.needs_write`` tells whether it is worth a write.
 
     *polled* is when the request behind *observation* was sent; the default is *now*. *accept_list_entry* is passed to ``judge``.
     """
@@ -81,8 +80,8 @@ def next_status(
             observation,
             consecutive_failures=consecutive_failures,
             now=now,
-            asked=asked,
             accept_list_entry=accept_list_entry,
+            enforce_deadline=enforce_deadline,
         )
     status = _write(watch, verdict, observation if is_judged else None, pinned or watch.pinned, polled=polled, now=now)
     notifications = next_notifications(watch, deliveries, phase=verdict.phase)

@@ -107,6 +107,12 @@ def find_transition(watch: Watch, status: Mapping[str, Any]) -> Transition | Non
     return describe(watch, status)
 
 
+def find_transitions(before: Watch, status: Mapping[str, Any]) -> tuple[Transition, ...]:
+    """Return everything worth an Event that changed from *before* to *status*."""
+    transition = find_transition(before, status)
+    return (*((transition,) if transition else ()), *notification_failure_events(before, status))
+
+
 def describe(watch: Watch, status: Mapping[str, Any]) -> Transition:
     """Return the transition into *status*."""
     phase, reason = str(status.get("phase")), str(status.get("reason"))

@@ -12,7 +12,7 @@ from backupjobwatch.domain.jobs.job import Job, Outcome
 from backupjobwatch.domain.jobs.observations import JobSet, Observation, OperationFailure, Waiting
 from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import parse_time
-from backupjobwatch.errors import AzureError, Grace, PollDeferred
+from backupjobwatch.errors import AzureError, Grace, NotPolledYet, PollDeferred
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -70,25 +70,6 @@ def counts(watch: Watch, observation: Observation) -> bool:
     return observation.grace is Grace.ALWAYS or (observation.grace is Grace.UNTIL_SEEN and not watch.seen)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsecutiveFailures:
-    """How many observations in a row were failures that grace counts."""
-
-    count: int = 0
-    answer: int | None = None
-    """The last response that was counted (``AzureError.answer``)."""
-
-    def after(self, watch: Watch, observation: Observation) -> ConsecutiveFailures:
-        """Return the failures after *observation*. A response that several attempts share counts once."""
-        if isinstance(observation, PollDeferred):
-            return self
-        if not isinstance(observation, AzureError) or not counts(watch, observation):
-            return ConsecutiveFailures()
-        if observation.answer is not None and observation.answer == self.answer:
-            return self
-        return ConsecutiveFailures(count=self.count + 1, answer=observation.answer)
-
-
 def judge(  # the order of these questions is the contract
     watch: Watch,
     spec: WatchSpec,
@@ -96,13 +77,14 @@ def judge(  # the order of these questions is the contract
     *,
     consecutive_failures: int,
     now: datetime,
-    asked: datetime | None = None,
+    enforce_deadline: bool = True,
     accept_list_entry: bool = False,
 ) -> Verdict:
     """Say what *observation* means for an unfinished, unsuspended *watch*.
 
     *consecutive_failures* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
-    *asked* is when Azure was last asked, where that is known: the status only tells of the last time that was written.
+    Without *enforce_deadline*, a passed deadline does not fail the watch yet, because a later poll may show that the job
+    succeeded.
     *accept_list_entry* allows a verdict from a list entry other than ``Completed``. Accepted warnings always need a GET.
     """
     match observation:
@@ -115,11 +97,11 @@ def judge(  # the order of these questions is the contract
         case OperationFailure():
             verdict = Verdict(phase=FAILED, reason="OperationFailed", message=observation.message)
         case PollDeferred():
-            verdict = _keep(watch, observation, now, asked)
+            verdict = _keep(watch, observation)
         case _:  # any other AzureError
             verdict = _judge_trouble(watch, spec, observation, consecutive_failures=consecutive_failures, now=now)
     end = deadline(watch, spec)
-    if not verdict.final and end is not None and now >= end:
+    if enforce_deadline and not verdict.final and end is not None and now >= end:
         allowed = format_duration(spec.active_deadline)
         message = f"Azure reported no end of the job within {allowed} (spec.activeDeadlineSeconds). {verdict.message}"
         return Verdict(phase=FAILED, reason="DeadlineExceeded", message=message)
@@ -136,7 +118,7 @@ def deadline(watch: Watch, spec: WatchSpec) -> datetime | None:
 
 def _judge_job(job: Job, spec: WatchSpec, *, accept_list_entry: bool) -> Verdict:
     outcome = job.outcome
-    if job.partial and job.ended and not _decides(job, spec, accept_list_entry=accept_list_entry):
+    if job.partial and job.ended and not decides(job, spec, accept_list_entry=accept_list_entry):
         message = (
             f"Azure lists {job.title} as {job.status}. The operator reads the job's errors before it reports the end."
         )
@@ -169,7 +151,7 @@ def _judge_job(job: Job, spec: WatchSpec, *, accept_list_entry: bool) -> Verdict
     return Verdict(phase=phase, reason=_REASONS[outcome], message=message.strip())
 
 
-def _decides(entry: Job, spec: WatchSpec, *, accept_list_entry: bool) -> bool:
+def decides(entry: Job, spec: WatchSpec, *, accept_list_entry: bool) -> bool:
     """Return whether the list *entry* of an ended job is enough for a verdict."""
     if entry.outcome is Outcome.COMPLETED:
         return True
@@ -216,17 +198,16 @@ def _explain(job: Job) -> str:
     return describe(errors[0], details=details) if errors else details or ""
 
 
-def _keep(watch: Watch, observation: PollDeferred, now: datetime, asked: datetime | None) -> Verdict:
-    """Nothing was learnt: leave things as they are, unless that would be to keep silent for long."""
+def _keep(watch: Watch, observation: PollDeferred) -> Verdict:
+    """Keep the verdict, because nothing was learned; if what is known is stale, say why."""
     status = watch.status_for_target
-    polled = parse_time(status.get("lastPollTime"))
     phase = str(status.get("phase") or PENDING)
-    if polled is None or now - max(polled, asked or polled) >= STALE or status.get("reason") == "Suspended":
-        reason, message, retrying = observation.reason, str(observation), True
+    if observation.stale or not status.get("reason"):
+        reason, message, retrying = observation.reason, str(observation), not isinstance(observation, NotPolledYet)
     else:
         reason, message = str(status.get("reason")), str(status.get("message"))
         retrying = any(condition.get("reason") == "ProgressingWithRetry" for condition in status.get("conditions", ()))
-    since = parse_time(status.get("troubleSince"))  # a turn that was missed does not break a run
+    since = parse_time(status.get("troubleSince"))  # A poll that was not made does not end a run of failures.
     return Verdict(phase=phase, reason=reason, message=message, retrying=retrying, trouble_since=since)
 
 

@@ -23,7 +23,8 @@ CODES: Final = (
 )
 """HTTP statuses that are told apart; ``none`` is for no answer."""
 RESULTS: Final = ("success", "throttled", "refused", "failed", "unreachable")
-ANSWERS: Final = ("asked", "joined", "listed", "known", "deferred")
+ANSWERS: Final = ("asked", "listed", "joined", "deferred")
+QUEUES: Final = ("reconcile", "events", "ttl")
 WRITE_REASONS: Final = ("transition", "change", "heartbeat")
 WRITE_RESULTS: Final = ("written", "conflict", "gone", "failed")
 TOKEN_TROUBLE: Final = (
@@ -133,18 +134,40 @@ LEFT_OUT: Final = Metric(
 OVERDUE: Final = Metric(
     name=f"{PREFIX}poll_overdue_seconds",
     kind="gauge",
-    meaning="For how long the most overdue poll of any watch should have been made by now.",
+    meaning="How long the most overdue poll of any watch has been due.",
 )
 POLL_LAG: Final = Metric(
     name=f"{PREFIX}poll_lag_seconds",
     kind="histogram",
     buckets=(0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800),
-    meaning="How much later than it was due each poll was done, its status written.",
+    meaning="Time from when a poll was due until Azure answered it.",
 )
-SWEEP: Final = Metric(
-    name=f"{PREFIX}last_sweep_timestamp_seconds",
+RESYNC: Final = Metric(
+    name=f"{PREFIX}last_resync_timestamp_seconds",
     kind="gauge",
-    meaning="When the watches were last listed whole and compared with those that are followed; 0 for not yet.",
+    meaning="When the last resync listed all watches. 0 before the first one.",
+)
+QUEUE_DEPTH: Final = Metric(
+    name=f"{PREFIX}workqueue_depth",
+    kind="gauge",
+    labels={"queue": QUEUES},
+    meaning=(
+        "Keys that wait for a worker of a work queue: watches to reconcile (`reconcile`), Events to write (`events`), "
+        "finished watches to delete (`ttl`). Delayed keys do not count."
+    ),
+)
+QUEUE_WAIT: Final = Metric(
+    name=f"{PREFIX}workqueue_queue_duration_seconds",
+    kind="histogram",
+    labels={"queue": QUEUES},
+    buckets=(0.001, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60),
+    meaning="How long a key waits in a work queue until a worker takes it.",
+)
+QUEUE_RETRIES: Final = Metric(
+    name=f"{PREFIX}workqueue_retries_total",
+    kind="counter",
+    labels={"queue": QUEUES},
+    meaning="Keys that were queued again with backoff, after their processing failed.",
 )
 REQUESTS: Final = Metric(
     name=f"{PREFIX}azure_requests_total",
@@ -167,28 +190,28 @@ READS: Final = Metric(
     kind="counter",
     labels={"answer": ANSWERS},
     meaning=(
-        "Questions that watches had for Azure, by how they were answered: `asked` by a request of their own, `joined` to "
-        "one that was under way, `listed` by an entry of a list that was made for many, `known` from before, `deferred` "
-        "because the budget is spent or Azure wants no requests."
+        "Reads of Azure. `asked`: the operator sent a request for a job, an operation or a page of a list. `listed`: a list "
+        "updated the job of one or more watches. `joined`: a poll was due while its request was in flight. `deferred`: a poll "
+        "was due while the previous one still waited for the read budget or for the end of a pause."
     ),
 )
 BUDGET: Final = Metric(
     name=f"{PREFIX}azure_budget_reads",
     kind="gauge",
     labels={"subscription": ()},
-    meaning="Reads of the subscription that the operator's own budget allows at once. Of several identities, the fewest.",
+    meaning="Tokens in the read budget of a subscription. With several identities, the lowest count.",
 )
 REMAINING: Final = Metric(
     name=f"{PREFIX}azure_remaining_requests",
     kind="gauge",
     labels={"subscription": ()},
-    meaning="Requests that remain by Azure's own count, where it told one in the last five minutes. The fewest of several.",
+    meaning="Azure's latest count of remaining requests, if a response of the last five minutes had one. With several, the lowest.",
 )
 WAIT: Final = Metric(
     name=f"{PREFIX}azure_wait_seconds",
     kind="gauge",
     labels={"subscription": ()},
-    meaning="For how much longer the subscription is left alone because Azure asked for it (429, Retry-After); 0 for not.",
+    meaning="Time until the operator may send requests of every kind again after a 429 or a `Retry-After`. 0 without a pause.",
 )
 TOKEN_FAILURES: Final = Metric(
     name=f"{PREFIX}token_failures_total",
@@ -220,8 +243,8 @@ LOOP_LAG: Final = Metric(
 
 ALL: Final = (
     *(BUILD, LEADER, WATCHES, OUTCOMES_TOLD, WATCH, WATCH_START, WATCH_DURATION, WATCH_COMPLETION, WATCH_TROUBLE),
-    *(LEFT_OUT, OVERDUE, POLL_LAG, SWEEP, REQUESTS, LATENCY, READS, BUDGET, REMAINING, WAIT, TOKEN_FAILURES, WRITES),
-    *(NOTIFICATIONS, LOOP_LAG),
+    *(LEFT_OUT, OVERDUE, POLL_LAG, RESYNC, REQUESTS, LATENCY, READS, BUDGET, REMAINING, WAIT, TOKEN_FAILURES, WRITES),
+    *(NOTIFICATIONS, QUEUE_DEPTH, QUEUE_WAIT, QUEUE_RETRIES, LOOP_LAG),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import platform
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -18,10 +19,32 @@ from backupjobwatch.observability.metrics import catalogue
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from backupjobwatch.domain.status.transitions import Transition
     from backupjobwatch.observability.metrics.catalogue import Metric
 
 _FEW: Final = 50
 """Series of one counter that are there from the start, at zero: what appears with a 1 has no increase for PromQL."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueInstruments:
+    """What one work queue measures, by the names and with the meaning of client-go's metrics."""
+
+    _depth: Gauge
+    _wait: Histogram
+    _retries: Counter
+
+    def track_depth(self, depth: Callable[[], int]) -> None:
+        """Report *depth* at each scrape from now on."""
+        self._depth.set_function(depth)
+
+    def observe_wait(self, seconds: float) -> None:
+        """Record how long a key was ready before a worker took it."""
+        self._wait.observe(seconds)
+
+    def observe_retry(self) -> None:
+        """Count a rate-limited retry."""
+        self._retries.inc()
 
 
 class Metrics:
@@ -35,14 +58,14 @@ class Metrics:
         self._histograms: dict[str, Histogram] = {}
         for metric in (
             *(catalogue.OUTCOMES_TOLD, catalogue.REQUESTS, catalogue.READS, catalogue.TOKEN_FAILURES),
-            *(catalogue.WRITES, catalogue.NOTIFICATIONS),
+            *(catalogue.WRITES, catalogue.NOTIFICATIONS, catalogue.QUEUE_RETRIES),
         ):
             self._counters[metric.name] = Counter(
                 metric.name, metric.meaning, tuple(metric.labels), registry=self.registry
             )
-        for metric in (catalogue.BUILD, catalogue.LEADER, catalogue.SWEEP):
+        for metric in (catalogue.BUILD, catalogue.LEADER, catalogue.RESYNC, catalogue.QUEUE_DEPTH):
             self._gauges[metric.name] = Gauge(metric.name, metric.meaning, tuple(metric.labels), registry=self.registry)
-        for metric in (catalogue.POLL_LAG, catalogue.LATENCY, catalogue.LOOP_LAG):
+        for metric in (catalogue.POLL_LAG, catalogue.LATENCY, catalogue.LOOP_LAG, catalogue.QUEUE_WAIT):
             self._histograms[metric.name] = Histogram(
                 metric.name, metric.meaning, tuple(metric.labels), buckets=metric.buckets, registry=self.registry
             )
@@ -57,6 +80,8 @@ class Metrics:
                 self._counters[catalogue.OUTCOMES_TOLD.name].labels(phase, reason)
         for operation in catalogue.OPERATIONS:
             self._histograms[catalogue.LATENCY.name].labels(operation)
+        for name in catalogue.QUEUES:
+            self.queue(name)
         for metric in (catalogue.READS, catalogue.TOKEN_FAILURES, catalogue.WRITES, catalogue.NOTIFICATIONS):
             combinations = list(itertools.product(*metric.labels.values()))
             assert len(combinations) <= _FEW  # noqa: S101 -- the catalogue's own numbers
@@ -71,13 +96,18 @@ class Metrics:
         """Count the end of a watch. Whoever calls this makes sure that nobody has counted it before."""
         self._count(catalogue.OUTCOMES_TOLD, phase=phase, reason=reason)
 
+    def observe_transition(self, transition: Transition) -> None:
+        """Count *transition* if it ended a watch. Call this once for each: when its Event is new to the API server."""
+        if transition.phase in OUTCOMES and not transition.repeated:
+            self.observe_outcome(transition.phase, transition.reason)
+
     def observe_poll_lag(self, seconds: float) -> None:
-        """Measure how much later than due a poll was done."""
+        """Record how long after its due time a poll was answered."""
         self._histograms[catalogue.POLL_LAG.name].observe(max(seconds, 0.0))
 
     def observe_resync(self, timestamp: float) -> None:
-        """Note that the watches were listed whole, at that Unix time."""
-        self._gauges[catalogue.SWEEP.name].set(timestamp)
+        """Record that a resync listed all watches at that Unix time."""
+        self._gauges[catalogue.RESYNC.name].set(timestamp)
 
     def observe_request(self, operation: str, code: int | None, seconds: float) -> None:
         """Count and measure one HTTP request to Azure; *code* is None where no answer came."""
@@ -86,7 +116,7 @@ class Metrics:
         self._histograms[catalogue.LATENCY.name].labels(operation).observe(seconds)
 
     def observe_read(self, answer: str) -> None:
-        """Count one question of a watch, by how it was answered (``catalogue.ANSWERS``)."""
+        """Count one read of Azure (``catalogue.ANSWERS``)."""
         self._count(catalogue.READS, answer=answer)
 
     def observe_token_failure(self, owner: str, reason: str) -> None:
@@ -96,6 +126,14 @@ class Metrics:
     def observe_notification(self, channel: str, result: str) -> None:
         """Count an attempt to deliver (``catalogue.CHANNELS``, ``catalogue.DELIVERIES``)."""
         self._count(catalogue.NOTIFICATIONS, channel=channel, result=result)
+
+    def queue(self, name: str) -> QueueInstruments:
+        """Return the instruments of one work queue (``catalogue.QUEUES``)."""
+        return QueueInstruments(
+            self._gauges[catalogue.QUEUE_DEPTH.name].labels(name),
+            self._histograms[catalogue.QUEUE_WAIT.name].labels(name),
+            self._counters[catalogue.QUEUE_RETRIES.name].labels(name),
+        )
 
     def observe_loop_lag(self, seconds: float) -> None:
         """Measure how late the event loop was."""

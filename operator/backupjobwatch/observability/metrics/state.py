@@ -5,8 +5,8 @@ So its series vanish with the objects, and are the same after a restart.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from prometheus_client.core import GaugeMetricFamily
@@ -18,12 +18,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from backupjobwatch.domain.polling.token_bucket import TokenBucket
     from backupjobwatch.domain.status.summary import Summary
     from backupjobwatch.observability.metrics.catalogue import Metric
 
 MOST_SUBSCRIPTIONS: Final = 50
 """Subscriptions that have series of their own: anybody who may write a watch can name any number of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The read budget of one principal in one subscription."""
+
+    subscription: str
+    tokens: float
+    remaining: int | None
+    """Azure's own count of remaining requests, if a response had one lately."""
+    pause: float
+    """Seconds until Azure accepts requests again."""
 
 
 class Followed(Protocol):
@@ -34,27 +45,27 @@ class Followed(Protocol):
         """The watches that exist."""
         ...
 
+
+class Polls(Protocol):
+    """The poller."""
+
     @property
     def overdue(self) -> float:
-        """For how many seconds the most overdue poll should have been made by now."""
+        """How many seconds ago the most overdue poll should have been made."""
         ...
 
-
-class Asked(Protocol):
-    """Who asks Azure."""
-
     @property
-    def budgets(self) -> Iterable[tuple[str, TokenBucket]]:
-        """The budgets, each with its subscription, which may have several."""
+    def budgets(self) -> Iterable[Budget]:
+        """The budgets of all principals and subscriptions."""
         ...
 
 
 class StateCollector(Collector):
     """Tells what is so at the time of the scrape. To be asked in the event loop, where this changes."""
 
-    def __init__(self, followed: Followed, asked: Asked, *, watch_limit: int) -> None:
+    def __init__(self, followed: Followed, polls: Polls, *, watch_limit: int) -> None:
         self._followed = followed
-        self._asked = asked
+        self._polls = polls
         self._watch_limit = watch_limit
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
@@ -76,7 +87,7 @@ class StateCollector(Collector):
         families = {metric.name: _family(metric) for metric in _OF_WATCHES}
         for (phase, reason), count in Counter((each.phase, each.reason) for each in summaries).items():
             families[catalogue.WATCHES.name].add_metric([phase, reason], count)
-        families[catalogue.OVERDUE.name].add_metric([], self._followed.overdue)
+        families[catalogue.OVERDUE.name].add_metric([], self._polls.overdue)
         for each in summaries[: self._watch_limit]:
             key = [each.namespace, each.name]
             families[catalogue.WATCH.name].add_metric([*key, each.phase, each.reason], 1)
@@ -92,15 +103,14 @@ class StateCollector(Collector):
         yield from families.values()
 
     def _subscriptions(self, left_out: GaugeMetricFamily) -> Iterator[GaugeMetricFamily]:
-        now = asyncio.get_running_loop().time()
-        budgets: dict[str, list[TokenBucket]] = {}
-        for subscription, budget in self._asked.budgets:
-            budgets.setdefault(subscription, []).append(budget)
+        budgets: dict[str, list[Budget]] = {}
+        for budget in self._polls.budgets:
+            budgets.setdefault(budget.subscription, []).append(budget)
         states = [
             (
-                max(budget.wait(now) for budget in each),
-                min(budget.tokens_at(now) for budget in each),
-                min((left for budget in each if (left := budget.remaining(now)) is not None), default=None),
+                max(budget.pause for budget in each),
+                min(budget.tokens for budget in each),
+                min((budget.remaining for budget in each if budget.remaining is not None), default=None),
                 subscription,
             )
             for subscription, each in budgets.items()

@@ -115,22 +115,6 @@ def test_pinned(spec: dict[str, Any]) -> None:
     assert pinned(body) == PINS
 
 
-@SPECS
-def test_whose_news_it_is(spec: dict[str, Any]) -> None:
-    """News of the jobs that were found is the watch's, and none is before one was."""
-    body = watch_body(spec)
-    assert Watch.from_body(body).job_ids == ()
-
-    jobs = Watch.from_body(step(body, running_job(), 0, pinned=PINS)).job_ids
-    assert [(job.name, job.vault.name) for job in jobs] == [(JOB_NAME, VAULT_REF["name"])]
-
-
-def test_whose_news_it_is_where_nothing_can_be_asked() -> None:
-    """A watch whose spec says nothing that can be watched has no news."""
-    assert Watch.from_body(watch_body({"jobResourceId": "/no/job"})).job_ids == ()
-    assert [each.name for each in Watch.from_body(watch_body()).job_ids] == [JOB_NAME]
-
-
 TROUBLE = [kind("Trouble.") for kind in KINDS]
 
 

@@ -12,7 +12,7 @@ from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import target_digest
 from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.errors import InvalidSpec
-from tests.support.builders import JOB_ID, NOW, OTHER_JOB_NAME, watch, watch_body
+from tests.support.builders import JOB_ID, NOW, OTHER_JOB_NAME, edit, running_job, settle, watch, watch_body
 
 TARGET = target_digest({"jobResourceId": JOB_ID})
 OTHER = target_digest({"jobResourceId": JOB_ID[:-36] + OTHER_JOB_NAME})
@@ -238,3 +238,20 @@ def test_deleting(status: dict[str, Any]) -> None:
     assert going.deleting
     assert going.is_idle
     assert not watch().deleting
+
+
+@pytest.mark.parametrize(
+    ("resource_version", "version"), [("0", 0), ("1234567890123", 1234567890123), ("x", 0), ("-5", 0)]
+)
+def test_version(resource_version: str, version: int) -> None:
+    """Snapshots are ordered by their resourceVersion. One that is no number is older than all others."""
+    assert watch(resourceVersion=resource_version).version == version
+
+
+def test_retargeted() -> None:
+    """A watch is retargeted if its status is about another target."""
+    body = settle(watch_body(), running_job(), NOW)
+
+    assert not watch().is_retargeted
+    assert not Watch.from_body(body).is_retargeted
+    assert Watch.from_body(edit(body, graceSeconds=5)).is_retargeted

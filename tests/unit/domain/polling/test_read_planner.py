@@ -1,244 +1,351 @@
-"""Which reads are made for many watches: GETs while they fit, else lists and what they tell of."""
+"""Which request is sent next."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from backupjobwatch.domain.jobs.job import Job
-from backupjobwatch.domain.polling.read_planner import CROWDED, LAST, ROOMY, Decision
-from tests.support.builders import job, running_job
-from tests.unit.crowds import EVERY, IDS, LISTED, RUNNING, asked, crowd, job_id, planner, vault
+from backupjobwatch.domain.polling.demand import NextPage, Read, RunningJobs
+from backupjobwatch.domain.polling.observations import NEVER, observe
+from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
+from backupjobwatch.domain.polling.queries import JobWindow, Query, window_since
+from backupjobwatch.domain.polling.read_planner import DETAIL_SHARE, LOOK_AT, RETRY, ReadPlanner
+from tests.support.builders import NOW
+from tests.support.polling import START, demands_of, entry, job_id, operation_id, running, vault_id, wall
+
+if TYPE_CHECKING:
+    from backupjobwatch.domain.jobs.resource_ids import JobId
+    from backupjobwatch.domain.polling.demands import Demands
+
+ID, OTHER = job_id(0), job_id(1)
+VAULT = vault_id()
+WINDOW = JobWindow(VAULT, None)
+MANY = [job_id(number) for number in range(60)]
 
 
-@pytest.mark.parametrize("count", [1, 10, 47])
-def test_each_has_a_get(count: int) -> None:
-    """While the budget covers it each watch has a GET of its own at each tick, with all detail."""
-    given = planner()
-    for tick in range(20):
-        for number, each in enumerate(IDS[:count]):
-            now = 1000 + tick * EVERY + number * EVERY / count
-            assert given.ask(each, interval=EVERY, now=now) is Decision.GET
-    assert not given.crowded
+def reads(demands: Demands, now: float = START, *, limit: int = 500) -> list[Read]:
+    """Return all requests that can be sent now."""
+    planner, result = ReadPlanner(demands=demands), list[Read]()
+    while len(result) < limit and (read := planner.next_read(now)) is not None:
+        result.append(read)
+    return result
 
 
-def test_the_bucket_says_no() -> None:
-    """Where the bucket is empty the answer is "not now", at once."""
-    given = planner()
-
-    assert asked(given, IDS[:25], 1000) == [Decision.GET] * 20 + [Decision.WAIT] * 5
-
-
-def test_crowded() -> None:
-    """Where GETs would take more than the budget's share, the vault is listed, once for all."""
-    given = crowd()
-    decisions = asked(given, IDS, 1000 + EVERY)
-
-    assert decisions[0] is Decision.LIST
-    given.listed(vault(), [(each, LISTED) for each in IDS], pages=1, now=1000 + EVERY)
-    answers = asked(given, IDS, 1001 + EVERY)
-    assert all(isinstance(each, Job) and each.partial for each in answers)
+def know(demands: Demands, *job_ids: JobId) -> None:
+    """Have jobs known to be running, and nothing due."""
+    for each in job_ids:
+        demands.of[each].observation = observe(None, running(each), sent=START, time=wall(START))
+        demands.drop(each)
 
 
-def test_a_crowd_of_the_moment() -> None:
-    """Where more wait than the bucket holds, a list tells of them; those few that are left soon have a GET each."""
-    given, interval = planner(rate=4.0), 300.0
-    asked(given, IDS, 1000, interval)
-    assert not given.crowded
-    assert asked(given, IDS[20:22], 1001, interval) == [Decision.LIST, Decision.WAIT]
-    given.listed(vault(), [(each, LISTED) for each in IDS], pages=1, now=1001)
+def test_each_due_query_is_read_once() -> None:
+    """Each query that is due is read, and is not read again while its request is in flight."""
+    demands = demands_of(ID, operation_id(), WINDOW)
 
-    left = IDS[20:]
-    for now, most in ((1002, 21), (1007, 1), (1012, 0)):
-        answers = dict(zip(left, asked(given, left, now, interval), strict=True))
-        left = [each for each, answer in answers.items() if answer is Decision.WAIT]
-        assert len(left) <= most
-    assert not given.is_crowd(1)
+    assert set(reads(demands)) == {ID, operation_id(), WINDOW}
+    assert {demand.reading_since for demand in demands.of.values()} == {START}
+    assert demands.bucket.tokens == 17
 
 
-@pytest.mark.parametrize("pause", [10, 400, 86400])
-def test_a_crowd_that_comes_later(pause: int) -> None:
-    """It is told from a list of its own: one that was made before it came need not say anything of it."""
-    given, interval = planner(rate=4.0), 300.0
-    asked(given, IDS[:30], 1000, interval)
-    given.listed(vault(), [(each, LISTED) for each in IDS[:30]], pages=1, now=1001)
-    now, crowd_of_today = 1001 + pause, [job_id(number) for number in range(100, 160)]
-    given.budget.tokens = 0
-    asked(given, crowd_of_today, now, interval)
+def test_most_overdue_first() -> None:
+    """Of all kinds of queries, the most overdue is read first."""
+    demands, queries = demands_of(), list[Query]([operation_id(), ID, WINDOW, OTHER])
+    for number, query in enumerate(queries):
+        demands.require(query, "uid", interval=30, now=START - 10 + number)
 
-    assert given.ask(crowd_of_today[0], interval=interval, now=now + 1) is Decision.LIST
-    given.listed(vault(), [(each, LISTED) for each in crowd_of_today], pages=1, now=now + 1)
-    answers = asked(given, crowd_of_today, now + 1.5, interval)
-    assert sum(isinstance(answer, Job) for answer in answers) > len(crowd_of_today) / 2
+    assert reads(demands) == queries
 
 
-def test_hysteresis() -> None:
-    """Between the two marks it stays as it is: GETs and lists do not alternate as watches come and go."""
-    given = planner()
-    low, high = int(ROOMY * 2 * EVERY), int(CROWDED * 2 * EVERY)
-    assert low + 5 < high
+def test_tokens() -> None:
+    """Nothing is read without a token. The next one is known."""
+    demands = demands_of(*(operation_id(number) for number in range(30)))
+    planner = ReadPlanner(demands=demands)
 
-    asked(given, IDS[: high - 1], 1000)
-    assert not given.crowded
-    asked(given, IDS[: high + 1], 1001)
-    assert given.crowded
-    for now in range(1010, 2000, 10):
-        asked(given, IDS[: low + 2], now)
-        assert given.crowded
-    for now in range(2000, 2200, 10):
-        asked(given, IDS[: low - 1], now)
-    assert not given.crowded
+    assert len(reads(demands)) == 20
+    assert planner.next_read(START + 0.4) is None
+    assert planner.wake_at(START + 0.4) == pytest.approx(START + 0.5)
+    assert planner.next_read(START + 0.5) is not None
 
 
-def test_intervals_count() -> None:
-    """Watches that are polled rarely crowd less; one whose interval is edited counts by the new one."""
-    given = planner()
-    asked(given, IDS, 1000, interval=300)
-    assert not given.crowded
-    asked(given, IDS, 1000, interval=10)
-    assert given.crowded
-    asked(given, IDS, 1000, interval=300)
-    assert not given.crowded
+def test_wake_up_in_a_pause() -> None:
+    """While a pause holds up what is due, the planner looks again after a second."""
+    demands = demands_of(operation_id())
+    demands.pause(OPERATION, until=START + 60, now=START, everything=False)
+
+    assert reads(demands) == []
+    assert ReadPlanner(demands=demands).wake_at(START) == START + RETRY
+    assert reads(demands, START + 60) == [operation_id()]
 
 
-def test_one_in_a_vault() -> None:
-    """A vault with one watch is not listed: the list would tell no more than a GET, for as much."""
-    given = crowd()
+def test_a_list_replaces_many_gets() -> None:
+    """The jobs of a vault wait for one list if that costs less, and the next one is one interval later."""
+    demands = demands_of(*MANY)
+    first = reads(demands)
 
-    assert given.ask(job_id(1, in_vault=1), interval=EVERY, now=1001) is Decision.GET
-    assert given.ask(job_id(2, in_vault=1), interval=EVERY, now=1001) is Decision.LIST
-
-
-def test_one_in_a_vault_leaves_a_reserve() -> None:
-    """It does not take the last tokens, which are for jobs that have ended."""
-    given = crowd()
-    given.budget.tokens = 2.9
-
-    assert given.ask(job_id(1, in_vault=1), interval=EVERY, now=1000) is Decision.WAIT
-
-
-def test_ended_first() -> None:
-    """A job that is not among the running ones any more is fetched, with the last token but one if need be."""
-    given = crowd()
-    given.listed(vault(), [(each, RUNNING) for each in IDS[1:]], pages=1, now=1000)
-    given.budget.tokens = 1 + LAST
-
-    assert isinstance(given.ask(IDS[1], interval=EVERY, now=1000), Job)
-    assert given.ask(IDS[0], interval=EVERY, now=1000) is Decision.GET
-    assert given.ask(IDS[0], interval=EVERY, now=1000) is Decision.WAIT
+    assert RunningJobs(VAULT) in first
+    assert len(first) < 25
+    assert demands.due[JOB] == {}
+    assert (demands.vaults[VAULT].began, demands.vaults[VAULT].scheduled) == (START, None)
+    demands.end_list(VAULT, START + 1)
+    assert reads(demands, START + 29) == []
+    assert ReadPlanner(demands=demands).wake_at(START + 29) == START + 30
+    assert reads(demands, START + 30) == [RunningJobs(VAULT)]
 
 
-def test_listed_as_ended() -> None:
-    """Backup vaults list ended jobs too: such an entry is no answer, since it lacks the errors; the job is fetched."""
-    given = crowd()
-    given.listed(vault(), [(each, job()) for each in IDS], pages=1, now=1000)
+def test_gets_turn_into_a_list() -> None:
+    """Jobs that are due wait for a list instead when GETs of jobs are paused meanwhile."""
+    demands = demands_of(ID, OTHER)
+    demands.pauses.extend(JOB, until=START + 600, now=START)
 
-    assert given.ask(IDS[0], interval=EVERY, now=1000) is Decision.GET
-
-
-def test_unchanged() -> None:
-    """A job whose entry says what its detail said is answered from the list: nothing is read."""
-    given = crowd()
-    tokens = given.budget.tokens
-    (answer,) = asked(given, IDS[:1], 1000)
-
-    assert answer == LISTED
-    assert given.budget.tokens == tokens
+    assert reads(demands) == [RunningJobs(VAULT)]
+    assert (demands.due[JOB], list(demands.vaults[VAULT].awaiting)) == ({}, [ID, OTHER])
 
 
-@pytest.mark.parametrize(
-    "change", [{"status": "Cancelling"}, {"operation": "Restore"}, {"endTime": "2018-05-21T08:56:04Z"}]
-)
-def test_changed(change: dict[str, Any]) -> None:
-    """A job whose entry tells of a change is fetched."""
-    given = crowd()
-    given.listed(vault(), [(IDS[0], running_job(**change))], pages=1, now=1000)
+def test_a_refused_list_turns_into_gets() -> None:
+    """Jobs that wait for a list that may not be requested are read by themselves."""
+    demands = demands_of(ID, OTHER)
+    for each in (ID, OTHER):
+        demands.drop(each)
+        demands.await_list(each, START)
+    demands.vaults[VAULT].held_until = START + 300
 
-    assert given.ask(IDS[0], interval=EVERY, now=1000) is Decision.GET
-
-
-def test_a_new_job_is_fetched() -> None:
-    """A running job whose detail nobody has fetched yet is fetched."""
-    given = crowd()
-    del given._details[IDS[0]]
-
-    assert given.ask(IDS[0], interval=EVERY, now=1000) is Decision.GET
+    assert reads(demands) == []  # the list is dropped
+    assert set(reads(demands)) == {ID, OTHER}
 
 
-def test_detail_at_the_heartbeat() -> None:
-    """Tasks and progress of an unchanged job are refreshed at the heartbeat, and not before."""
-    given = crowd()
-    entries = [(each, RUNNING) for each in IDS]
-    for now in range(1010, 1300, 10):
-        given.listed(vault(), entries, pages=1, now=now)
-        assert all(isinstance(answer, Job) for answer in asked(given, IDS, now))
-    given.listed(vault(), entries, pages=1, now=1300)
+def test_a_list_is_not_requested_twice() -> None:
+    """A list that becomes due while another one of the vault is read is scheduled when that has ended."""
+    demands = demands_of(ID)
+    demands.drop(ID)
+    demands.await_list(ID, START)
+    demands.vaults[VAULT].is_reading = True
 
-    assert given.ask(IDS[0], interval=EVERY, now=1300) is Decision.GET
-
-
-@pytest.mark.parametrize("change", [{}, {"status": "Cancelling"}])
-def test_detail_can_wait(change: dict[str, Any]) -> None:
-    """Where tokens are few the entry will do in place of the detail: what matters is in it."""
-    given = crowd()
-    given._details.clear()
-    given.listed(vault(), [(IDS[0], running_job(**change))], pages=1, now=1000)
-    given.budget.tokens = 4.9
-    answer = given.ask(IDS[0], interval=EVERY, now=1000)
-
-    assert isinstance(answer, Job)
-    assert answer.status == change.get("status", "InProgress")
+    assert reads(demands) == []
+    assert demands.vaults[VAULT].scheduled is None
+    demands.end_list(VAULT, START)
+    assert reads(demands) == [RunningJobs(VAULT)]
 
 
-def test_an_old_list() -> None:
-    """To one who was told as much before, a list serves for half an interval more; then he has another made."""
-    given = crowd()
+def test_a_list_that_no_job_waits_for() -> None:
+    """A scheduled list that no job waits for is dropped, and does not keep a later one from being scheduled."""
+    demands = demands_of(ID)
+    demands.drop(ID)
+    demands.await_list(ID, START)
+    demands.drop(ID)
+    assert reads(demands, START + 1) == []
 
-    assert isinstance(given.ask(IDS[0], interval=EVERY, now=1000 + EVERY / 2 - 1), Job)
-    assert given.ask(IDS[0], interval=EVERY, now=1000 + EVERY / 2) is Decision.LIST
-
-
-def test_a_list_leaves_a_reserve() -> None:
-    """A list is not wanted so badly that ended jobs wait."""
-    given = crowd()
-    given.budget.charge(1000 + EVERY / 2, 0)
-    given.budget.tokens = 2.9
-
-    assert given.ask(IDS[0], interval=EVERY, now=1000 + EVERY / 2) is Decision.WAIT
+    demands.await_list(ID, START + 60)
+    assert reads(demands, START + 60) == [RunningJobs(VAULT)]
 
 
-def test_pages_are_paid() -> None:
-    """Each page of a list is a read."""
-    given = crowd()
-    tokens = given.budget.tokens
-    given.listed(vault(), [], pages=7, now=1000)
+def test_an_earlier_list_replaces_a_later_one() -> None:
+    """A list that was scheduled anew is requested once."""
+    demands = demands_of()
+    demands.require(ID, "slow", interval=300, now=START)
+    demands.require(OTHER, "fast", interval=30, now=START)
+    demands.vaults[VAULT].began = START
+    for each in (ID, OTHER):
+        demands.drop(each)
+        demands.await_list(each, START)
 
-    assert given.budget.tokens == tokens - 6
+    assert reads(demands, START + 30) == [RunningJobs(VAULT)]
+    demands.vaults[VAULT].awaiting.clear()
+    demands.end_list(VAULT, START + 31)
+    assert reads(demands, START + 300) == []
+    assert demands.lists == []
 
 
-def test_a_stop() -> None:
-    """While Azure wants no requests, unchanged jobs are answered from a young list, and nothing is read."""
-    given = crowd()
-    given.budget.stop(1000, 600)
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_next_page(is_paused: bool) -> None:  # noqa: FBT001
+    """The next page of a list that is being read costs a token, and waits during a pause of lists."""
+    demands = demands_of()
+    demands.require(operation_id(), "uid", interval=30, now=START)
+    demands.pages[VAULT] = None
+    if is_paused:
+        demands.pauses.extend(LIST, until=START + 60, now=START)
 
-    assert isinstance(given.ask(IDS[0], interval=EVERY, now=1001), Job)
-    assert given.ask(IDS[0], interval=EVERY, now=1001 + EVERY) is Decision.WAIT
+    assert reads(demands) == ([operation_id()] if is_paused else [NextPage(VAULT), operation_id()])
+    assert demands.bucket.tokens == (19 if is_paused else 18)
+    assert reads(demands, START + 60) == ([NextPage(VAULT)] if is_paused else [])
 
 
-def test_a_set_of_ended_jobs() -> None:
-    """A watch of fifty jobs needs all of them at one time; once they have ended it is told so, in some ticks at most."""
-    given = planner()
-    for tick in range(40):
-        answers: list[Decision | Job] = []
-        for each in IDS[:50]:
-            answer = given.ask(each, interval=EVERY, now=1000 + tick * EVERY, batch_size=50)
-            if answer is Decision.LIST:
-                given.listed(vault(), [], pages=1, now=1000 + tick * EVERY)
-                answer = given.ask(each, interval=EVERY, now=1000 + tick * EVERY, batch_size=50)
-            if answer is Decision.GET:
-                given.got(each, job(), now=1000 + tick * EVERY)
-            answers.append(answer)
-        if Decision.WAIT not in answers:
-            return
-    pytest.fail("some of the ended jobs had to wait at every tick, the same ones each time")
+def test_window_waits_for_the_list_of_its_vault() -> None:
+    """A vault has one list in flight at a time."""
+    demands = demands_of(WINDOW, ID)
+    demands.vaults[VAULT].is_reading = True
+    demands.request(WINDOW, "a", fresh_after=START)
+    assert reads(demands) == [ID]
+
+    demands.vaults[VAULT].is_reading = False
+    assert reads(demands) == [WINDOW]
+    assert demands.vaults[VAULT].is_reading
+
+
+def test_explicit_requests_get_every_second_token() -> None:
+    """Explicit requests get half of the tokens while others wait, and namespaces take turns."""
+    due = [operation_id(number) for number in range(10)]
+    demands = demands_of(*due)
+    requested = [operation_id(100 + number) for number in range(6)]
+    for number, each in enumerate(requested):
+        demands.require(each, "uid", interval=30, now=START)
+        demands.drop(each)
+        demands.request(each, "single" if number == 5 else "many", fresh_after=START)
+    first = reads(demands, limit=6)
+
+    assert first == [requested[0], due[0], requested[5], due[1], requested[1], due[2]]
+    assert reads(demands) == [requested[2], due[3], requested[3], due[4], requested[4], *due[5:]]
+
+
+def test_explicit_requests_take_what_is_left() -> None:
+    """Explicit requests get all tokens that nothing else needs."""
+    demands = demands_of(*MANY[:10], interval=300)
+    for each in MANY[:10]:
+        demands.drop(each)
+        demands.request(each, "a", fresh_after=START)
+
+    assert reads(demands) == MANY[:10]
+
+
+def test_explicit_request_in_a_pause_of_gets() -> None:
+    """While GETs are paused, one list that is new enough answers explicit requests for jobs."""
+    demands = demands_of(ID, operation_id())
+    demands.drop(ID)
+    demands.pauses.extend(JOB, until=START + 600, now=START)
+    demands.pauses.extend(OPERATION, until=START + 600, now=START - 1)  # ended pauses count no more
+    demands.pauses._ends[LIST] = START
+    for query in (ID, operation_id()):
+        demands.request(query, "a", fresh_after=START)
+    assert reads(demands) == [RunningJobs(VAULT)]
+
+    demands.end_list(VAULT, START + 1)
+    assert reads(demands, START + 1) == []
+    demands.request(ID, "a", fresh_after=START + 2)
+    assert reads(demands, START + 2) == [RunningJobs(VAULT)]
+
+
+def test_changed_jobs_come_before_others() -> None:
+    """Jobs that have changed are read before those that are due, which get a share all the same."""
+    demands = demands_of(*(operation_id(number) for number in range(10)), *MANY[:10])
+    know(demands, *MANY[:10])
+    for each in MANY[:4]:
+        demands.note_change(each, START)
+    first = reads(demands, limit=6)
+
+    assert first == [*MANY[:3], operation_id(0), MANY[3], operation_id(1)]
+
+
+def changed(count: int, **more: float) -> Demands:
+    """Return demands of jobs that have changed according to a list."""
+    demands = demands_of(*MANY[:count], **more)
+    know(demands, *MANY[:count])
+    for each in MANY[:count]:
+        demands.note_change(each, START)
+    return demands
+
+
+SINCE = window_since(VAULT, NOW)
+
+
+def test_few_changed_jobs() -> None:
+    """Few jobs that have changed have a GET each."""
+    assert reads(changed(4)) == MANY[:4]
+
+
+def test_many_changed_jobs() -> None:
+    """For many jobs that have changed, a list of all jobs since the first of them began costs less than GETs."""
+    demands = changed(5)
+
+    assert reads(demands)[0] == SINCE
+    assert demands.vaults[VAULT].is_reading
+    assert demands.vaults[VAULT].window_tried == dict.fromkeys(MANY[:5], START)
+
+
+def test_window_is_tried_once() -> None:
+    """A job that such a list did not settle has a GET."""
+    demands = changed(5)
+    assert reads(demands)[0] == SINCE
+    demands.vaults[VAULT].is_reading = False
+    for each in MANY[:5]:
+        demands.of[each].reading_since = None
+
+    assert reads(demands, START + 1) == MANY[:5]
+
+
+@pytest.mark.parametrize("block", ["reading", "held", "paused"])
+def test_no_window(block: str) -> None:
+    """If no list can be requested, the jobs have a GET each."""
+    demands = changed(5)
+    vault = demands.vaults[VAULT]
+    if block == "reading":
+        vault.is_reading = True
+    elif block == "held":
+        vault.held_until = START + 60
+    else:
+        demands.pauses.extend(LIST, until=START + 60, now=START)
+
+    assert reads(demands) == MANY[:5]
+
+
+def test_jobs_without_a_start() -> None:
+    """Only jobs whose start is known can be found in a window."""
+    demands = changed(5)
+    for each in MANY[1:5]:
+        demands.of[each].observation = None
+
+    assert reads(demands) == MANY[:5]
+
+
+def test_changed_jobs_in_a_pause_of_gets() -> None:
+    """While GETs are paused, a window shows even a single job. It is repeated once per interval until the job has ended."""
+    demands = changed(1)
+    demands.pauses.extend(JOB, until=START + 600, now=START)
+    vault = demands.vaults[VAULT]
+    assert reads(demands) == [SINCE]
+
+    vault.is_reading = False
+    assert reads(demands, START + 29) == []
+    assert reads(demands, START + 30) == [SINCE]
+    vault.is_reading = False
+    demands.of[ID].observation = observe(None, entry(ID, "Failed"), sent=START + 30, time=NOW)
+    assert reads(demands, START + 90) == []
+    assert reads(demands, START + 600) == [ID]
+
+
+def test_details() -> None:
+    """Missing details are read when there is a token, old ones at a share of the rate."""
+    demands = demands_of(*MANY[:6], interval=300)
+    know(demands, *MANY[:6])
+    demands.missing_details |= dict.fromkeys(MANY[:2])
+    demands.old_details |= dict.fromkeys(MANY[2:6])
+    planner = ReadPlanner(demands=demands)
+
+    assert [planner.next_read(START) for _ in range(4)] == [*MANY[:3], None]
+    pause = 1 / (DETAIL_SHARE * 2)
+    assert planner.next_read(START + pause - 0.1) is None
+    assert planner.next_read(START + pause) == MANY[3]
+    demands.pauses.extend(JOB, until=START + 60, now=START)
+    assert planner.next_read(START + 59) is None
+    assert planner.next_read(START + 60) == MANY[4]
+
+
+def test_blocked_queries_hide_no_others() -> None:
+    """Of thousands of queries that cannot be read, only some are looked at. Other kinds are not affected."""
+    blocked = [operation_id(number) for number in range(LOOK_AT + 50)]
+    demands = demands_of(*blocked, ID, interval=300)
+    for each in blocked[:LOOK_AT]:
+        demands.of[each].reading_since = START
+
+    assert reads(demands) == [ID]
+
+
+def test_vault_without_demand() -> None:
+    """A list that was scheduled for jobs that are no longer required is not requested."""
+    demands = demands_of(ID)
+    demands.drop(ID)
+    demands.await_list(ID, START)
+    demands.release(ID, "uid-0", START)
+
+    assert reads(demands) == []
+    assert ReadPlanner(demands=demands).wake_at(START) is None
+    assert demands.vaults[VAULT].began == NEVER

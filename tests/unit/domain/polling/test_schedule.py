@@ -1,4 +1,4 @@
-"""When to ask again."""
+"""When to poll again, to write again, and to deliver again."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ import pytest
 
 from backupjobwatch.domain.api.spec import POLL_INTERVALS
 from backupjobwatch.domain.polling.schedule import (
+    FIRST_RETRY,
+    FREE_FAILURES,
     HEARTBEATS,
     MAX_BACKOFF,
     RAREST,
     backoff,
-    failures_after,
     heartbeat,
     jitter,
     resync_pause,
-    until,
+    retry_delay,
 )
-from backupjobwatch.errors import AzureUnavailable, JobNotFound, Throttled
-from tests.support.builders import NOW, job
 
 INTERVAL = timedelta(seconds=30)
 
@@ -40,33 +39,31 @@ def test_spread_is_even() -> None:
     assert max(tenths) < 1150
 
 
-@pytest.mark.parametrize("failures", [-1, 0, 1])
-def test_first_failure(failures: int) -> None:
-    """The first failure costs nothing more than the interval."""
-    assert backoff(failures, INTERVAL, "uid") == timedelta()
+@pytest.mark.parametrize("failures", [0, 1, FREE_FAILURES])
+def test_first_failures(failures: int) -> None:
+    """The first failures in a row cost nothing more than the interval."""
+    assert backoff(failures, 30, "uid") == 0
 
 
-@pytest.mark.parametrize(("failures", "seconds"), [(2, 60), (3, 120), (4, 240), (5, 300), (6, 300), (1000, 300)])
-def test_doubling(failures: int, seconds: int) -> None:
-    """Each further failure doubles the wait, up to five minutes, spread by less than a tenth."""
-    delay = timedelta(seconds=seconds)
-
-    assert delay <= backoff(failures, INTERVAL, "uid") <= delay * 1.1
+@pytest.mark.parametrize(("failures", "seconds"), [(4, 60), (5, 120), (6, 240), (7, 300), (8, 300), (1000, 300)])
+def test_doubling(failures: int, seconds: float) -> None:
+    """Each further failure doubles the wait, up to five minutes, with jitter of less than a tenth."""
+    assert seconds <= backoff(failures, 30, "uid") <= seconds * 1.1
 
 
 @pytest.mark.parametrize("interval", POLL_INTERVALS.values())
-@pytest.mark.parametrize("failures", [2, 10, 11, 12, 10**6, 10**100])
+@pytest.mark.parametrize("failures", [4, 12, 13, 14, 10**6, 10**100])
 def test_bounded(interval: timedelta, failures: int) -> None:
     """However long an outage lasts, the wait is bounded and computable."""
-    assert timedelta() < backoff(failures, interval, "uid") <= MAX_BACKOFF * 1.1
+    assert 0 < backoff(failures, interval.total_seconds(), "uid") <= MAX_BACKOFF.total_seconds() * 1.1
 
 
 def test_apart() -> None:
-    """Watches that failed together do not come back together, nor twice in the same order."""
-    first = {backoff(5, INTERVAL, f"uid-{number}") for number in range(100)}
+    """Queries that failed together are not retried together, nor twice in the same order."""
+    first = {backoff(7, 30, f"uid-{number}") for number in range(100)}
 
     assert len(first) == 100
-    assert backoff(5, INTERVAL, "uid") != backoff(6, INTERVAL, "uid")
+    assert backoff(7, 30, "uid") != backoff(8, 30, "uid")
 
 
 def test_never_faster_than_asked() -> None:
@@ -74,15 +71,23 @@ def test_never_faster_than_asked() -> None:
     assert max(POLL_INTERVALS.values()) == MAX_BACKOFF
 
 
-def test_trouble_in_a_row_is_counted() -> None:
-    """Where Azure does not answer as it should, that counts; an answer that there is no such job does not, nor a job."""
-    assert failures_after(AzureUnavailable("No answer."), 0) == 1
-    assert failures_after(Throttled("Later."), 4) == 5
-    assert failures_after(JobNotFound("No such job."), 4) == failures_after(job(), 4) == 0
+def test_deliveries_are_retried_for_an_hour() -> None:
+    """Ten attempts to deliver a notification take an hour, each with jitter of a tenth."""
+    delays = [retry_delay(attempt, "uid", None) for attempt in range(1, 10)]
+
+    assert sum(delays, timedelta()) / timedelta(hours=1) == pytest.approx(1, abs=0.1)
+    for number, delay in enumerate(delays):
+        assert FIRST_RETRY * 2**number <= delay < FIRST_RETRY * 2**number * 1.1
+
+
+def test_receiver_that_asks_to_wait() -> None:
+    """A longer wait that the receiver asks for counts."""
+    assert retry_delay(1, "uid", timedelta(minutes=5)) == timedelta(minutes=5)
+    assert retry_delay(4, "uid", timedelta(seconds=1)) == retry_delay(4, "uid", None)
 
 
 @pytest.mark.parametrize(("watches", "seconds"), [(0, 60), (1, 60), (3000, 60), (3001, 60.02), (10_000, 200)])
-def test_sweeps(watches: int, seconds: float) -> None:
+def test_resyncs(watches: int, seconds: float) -> None:
     """Up to three thousand watches are swept as often as is set; more, no more than fifty of them a second."""
     assert resync_pause(timedelta(minutes=1), watches).total_seconds() == seconds
 
@@ -112,13 +117,3 @@ def test_heartbeats_are_spread() -> None:
     assert sum(minutes) == 10_000
     assert all(580 < count < 760 for count in minutes)
     assert heartbeat(timedelta(minutes=5), 10_000, seed="7") == due[7]
-
-
-@pytest.mark.parametrize(
-    ("deadline", "seconds"),
-    [(None, 30), (timedelta(hours=1), 30), (timedelta(seconds=7), 7), (timedelta(), 0), (timedelta(seconds=-5), 0)],
-)
-def test_a_deadline_cuts_a_wait_short(deadline: timedelta | None, seconds: int) -> None:
-    """No wait goes past a deadline, nor is it less than nothing."""
-    end = None if deadline is None else NOW + deadline
-    assert until(end, now=NOW, at_most=INTERVAL) == timedelta(seconds=seconds)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from backupjobwatch.domain.polling.token_bucket import LOW, SLOWEST, STALE, TokenBucket
+from backupjobwatch.domain.polling.token_bucket import (
+    CEILING,
+    GROWTH,
+    HIGH,
+    LOW,
+    MAX_SPEED,
+    SLOWEST,
+    STALE,
+    TokenBucket,
+)
 
 
-def drain(budget: TokenBucket, now: float, **more: float) -> int:
+def drain(bucket: TokenBucket, now: float) -> int:
     """Take as much as there is, and count it."""
     taken = 0
-    while taken < 10**5 and budget.take(now, **more):
+    while taken < 10**5 and bucket.take(now):
         taken += 1
     return taken
 
@@ -22,137 +31,163 @@ def make(rate: float = 2.0, burst: float = 20) -> TokenBucket:
 @pytest.mark.parametrize("start", [0.0, 10.0, 10**9])
 def test_burst(start: float) -> None:
     """At first as much as the burst may be read at once, whatever the clock shows."""
-    budget = make()
+    bucket = make()
 
-    assert drain(budget, start) == 20
-    assert not budget.take(start)
+    assert drain(bucket, start) == 20
+    assert not bucket.take(start)
 
 
 @pytest.mark.parametrize(("seconds", "tokens"), [(0.4, 0), (0.5, 1), (3, 6), (10, 20), (10**6, 20)])
 def test_refill(seconds: float, tokens: int) -> None:
     """Tokens come back at the rate, and never more than the burst."""
-    budget = make()
-    drain(budget, 100)
+    bucket = make()
+    drain(bucket, 100)
 
-    assert drain(budget, 100 + seconds) == tokens
+    assert drain(bucket, 100 + seconds) == tokens
 
 
 @pytest.mark.parametrize("tick", [0.1, 1.0, 7.0, 30.0])
 def test_long_run(tick: float) -> None:
     """However often it is asked, in an hour no more is allowed than the rate's and the burst; nor much less."""
-    budget, taken, now = make(), 0, 0.0
+    bucket, taken, now = make(), 0, 0.0
     while now <= 3600:
-        taken += drain(budget, now)
+        taken += drain(bucket, now)
         now += tick
 
     assert taken <= 3600 * 2 + 20
     assert taken >= min(3600 * 2, 3600 / tick * 20) * 0.95
 
 
-def test_reserve() -> None:
-    """What matters less leaves some tokens for what matters more."""
-    budget = make()
-
-    assert drain(budget, 0, reserve=4) == 16
-    assert drain(budget, 0, reserve=2) == 2
-    assert drain(budget, 0) == 2
-
-
-def test_debt() -> None:
-    """Pages that were read without asking are paid for later: nothing is allowed until they are."""
-    budget = make()
-    budget.charge(0, 30)
-
-    assert not budget.take(0)
-    assert not budget.take(5.4)
-    assert budget.take(5.5)
-    assert not budget.take(5.6)
-
-
-def test_no_charge() -> None:
-    """A list of one page costs nothing more."""
-    budget = make()
-    budget.charge(0, 0)
-
-    assert drain(budget, 0) == 20
-
-
 @pytest.mark.parametrize(
     ("remaining", "rate"),
-    [(10**4, 2.0), (LOW, 2.0), (LOW - 1, 1.96), (LOW // 2, 1.0), (5, 0.2), (1, 2 * SLOWEST), (0, 2 * SLOWEST)],
+    [(10**4, 2.0 * GROWTH), (LOW, 2.0), (LOW - 1, 1.96), (LOW // 2, 1.0), (5, 0.2), (1, 2 * SLOWEST), (0, 2 * SLOWEST)],
 )
 def test_learns(remaining: int, rate: float) -> None:
     """As Azure's count falls, reads become rarer, but never stop: a 429 says then how long to wait."""
-    budget = make()
-    budget.learn("job", remaining, 0)
+    bucket = make()
+    bucket.learn("job", remaining, 0)
 
-    assert budget.rate_at(0) == pytest.approx(rate)
-    drain(budget, 0)
-    assert drain(budget, 5) == int(rate * 5 + 1e-9)
+    assert bucket.rate_at(0) == pytest.approx(rate)
+    drain(bucket, 0)
+    assert drain(bucket, 5) == int(rate * 5 + 1e-9)
 
 
 def test_learns_by_kind() -> None:
     """Each kind of read has a count of its own, and the scarcest decides: a roomy list does not hide scarce GETs."""
-    budget = make()
-    budget.learn("job", 25, 0)
-    budget.learn("list", 1099, 0)
+    bucket = make()
+    bucket.learn("job", 25, 0)
+    bucket.learn("list", 1099, 0)
 
-    assert budget.rate_at(0) == pytest.approx(1.0)
-    budget.learn("job", 249, 1)
-    assert budget.rate_at(1) == 2.0
+    assert bucket.rate_at(0) == pytest.approx(1.0)
+    bucket.learn("job", 249, 1)
+    assert bucket.rate_at(1) == pytest.approx(2.0 * GROWTH)
 
 
 def test_forgets() -> None:
     """An old count says nothing any more."""
-    budget = make()
-    budget.learn("job", 0, 100)
+    bucket = make()
+    bucket.learn("job", 0, 100)
 
-    assert budget.rate_at(100 + STALE - 1) == 2 * SLOWEST
-    assert budget.rate_at(100 + STALE) == 2.0
+    assert bucket.rate_at(100 + STALE - 1) == 2 * SLOWEST
+    assert bucket.rate_at(100 + STALE) == 2.0
 
 
 def test_memory() -> None:
     """Of each kind only the newest count is kept."""
-    budget = make()
+    bucket = make()
     for number in range(1000):
-        budget.learn("job", number, number)
+        bucket.learn("job", number, number)
 
-    assert len(budget._remaining) == 1
-
-
-def test_stop() -> None:
-    """While Azure wants no requests there is none, and it is known for how long."""
-    budget = make()
-    budget.stop(100, 17)
-
-    assert (budget.wait(100), budget.wait(110), budget.wait(117), budget.wait(200)) == (17, 7, 0, 0)
-    assert not budget.take(116.9)
-    assert drain(budget, 117) == 20
+    assert len(bucket._remaining) == 1
 
 
-def test_a_shorter_stop_shortens_nothing() -> None:
-    """Two answers may tell two times: the longer one counts."""
-    budget = make()
-    budget.stop(100, 60)
-    budget.stop(101, 1)
+@pytest.mark.parametrize(("rate", "seconds"), [(0.1, 10), (2, 0.5), (25, 0.04)])
+def test_wait(rate: float, seconds: float) -> None:
+    """The wait for a token is known, and exactly as long as it has to be."""
+    bucket = make(rate=rate)
+    assert bucket.wait(100) == 0
+    drain(bucket, 100)
 
-    assert budget.wait(102) == 58
-    budget.stop(150, 60)
-    assert budget.wait(150) == 60
+    assert bucket.wait(100) == pytest.approx(seconds)
+    assert not bucket.take(100 + seconds * 0.99)
+    assert bucket.wait(100 + seconds) == 0
+    assert bucket.take(100 + seconds)
 
 
-def test_nothing_to_wait_for() -> None:
-    """Without a stop there is nothing to wait for, however empty the bucket is."""
-    budget = make()
-    drain(budget, 0)
+@pytest.mark.parametrize("rate", [0.1, 0.3, 1 / 3, 0.7, 2.0, 7.3, 25.0])
+@pytest.mark.parametrize("start", [0.1, 123456.789, 1e8])
+def test_waits_move_the_clock(rate: float, start: float) -> None:
+    """Whoever waits as long as the bucket says gets a token, and rounding makes no wait too short to move the clock."""
+    bucket, now = make(rate=rate), start
+    drain(bucket, now)
+    for _ in range(100):
+        wait = bucket.wait(now)
+        assert now + wait > now
+        now += wait
+        while wait := bucket.wait(now):
+            assert now + wait > now
+            now += wait
+        assert bucket.take(now)
 
-    assert budget.wait(0) == 0
+
+def test_tokens() -> None:
+    """The number of tokens is reported as of now."""
+    bucket = make()
+    drain(bucket, 100)
+
+    assert bucket.tokens_at(103) == 6
+
+
+def test_speeds_up() -> None:
+    """While Azure's count stays high, the rate grows slowly, up to a multiple of the configured one."""
+    bucket = make()
+    for second in range(30):
+        bucket.learn("job", HIGH, second)
+    assert 1.5 < bucket.rate_at(30) / 2 < 2
+    for second in range(30, 200):
+        bucket.learn("job", HIGH, second)
+    assert bucket.rate_at(200) == 2 * MAX_SPEED
+
+
+@pytest.mark.parametrize(("rate", "fastest"), [(10, CEILING), (25, 25)])
+def test_ceiling(rate: float, fastest: float) -> None:
+    """No count leads to more than ARM documents for a subscription."""
+    bucket = make(rate=rate)
+    for second in range(200):
+        bucket.learn("job", 10**4, second)
+
+    assert bucket.rate_at(200) == fastest
+
+
+def test_slows_down() -> None:
+    """A count that is not high takes back what was gained, faster than it was."""
+    bucket = make()
+    for second in range(100):
+        bucket.learn("job", HIGH, second)
+    speed = bucket.rate_at(100)
+    bucket.learn("job", HIGH - 1, 100)
+    assert bucket.rate_at(100) == pytest.approx(speed / GROWTH**4)
+    for second in range(100, 130):
+        bucket.learn("job", HIGH - 1, second)
+    assert bucket.rate_at(130) == 2
+
+
+def test_refused() -> None:
+    """A 429 takes back all that was gained."""
+    bucket = make()
+    for second in range(100):
+        bucket.learn("job", HIGH, second)
+    bucket.slow_down(100)
+
+    assert bucket.rate_at(100) == 2
+    assert bucket.remaining(100) == HIGH
+    assert bucket.remaining(99 + STALE) is None
 
 
 def test_clock_that_stands_still() -> None:
     """A time that is not later than the last gives no tokens, and takes none."""
-    budget = make()
-    drain(budget, 100)
+    bucket = make()
+    drain(bucket, 100)
 
-    assert not budget.take(99)
-    assert drain(budget, 101) in (2, 4)
+    assert not bucket.take(99)
+    assert drain(bucket, 101) in (2, 4)

@@ -167,10 +167,10 @@ def test_suspend_and_resume() -> None:
         assert status[name] == running["status"][name]
 
     resumed = settle(
-        edit(suspended, suspend=False), errors.PollDeferred("Azure asked to wait."), NOW + timedelta(minutes=2)
+        edit(suspended, suspend=False), errors.PollDeferred("Wait.", stale=True), NOW + timedelta(minutes=2)
     )
     assert (resumed["status"]["phase"], resumed["status"]["reason"]) == ("Running", "Throttled")
-    assert resumed["status"]["message"] == "Azure asked to wait."
+    assert resumed["status"]["message"] == "Wait."
     assert resumed["status"]["job"] == running["status"]["job"]
 
 

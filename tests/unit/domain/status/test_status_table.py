@@ -143,7 +143,7 @@ ROWS = [
     ),
     Row(
         name="not asked for long, while running",
-        path=lambda: settle(_running(), errors.PollDeferred("x"), NOW + timedelta(hours=1)),
+        path=lambda: settle(_running(), errors.PollDeferred("x", stale=True), NOW + timedelta(hours=1)),
         phase="Running", reason="Throttled", conditions=GOING, reconciling="ProgressingWithRetry",
     ),
     Row(

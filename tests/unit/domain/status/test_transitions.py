@@ -12,7 +12,13 @@ import pytest
 
 from backupjobwatch import errors
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.status.transitions import Transition, describe, events_to_replay, find_transition
+from backupjobwatch.domain.status.transitions import (
+    Transition,
+    describe,
+    events_to_replay,
+    find_transition,
+    find_transitions,
+)
 from tests.support.builders import (
     JOB_ID,
     NOW,
@@ -201,3 +207,13 @@ def test_end_without_a_time() -> None:
     del body["status"]["completionTime"]
 
     assert events_to_replay(Watch.from_body(body), now=NOW) == ()
+
+
+def test_everything_worth_an_event() -> None:
+    """A change of the verdict and a failed delivery are one Event each."""
+    before = settle(watch_body(), running_job(), NOW)
+    failed = {"notifications": [{"name": "hook", "id": "x", "state": "Failed", "message": "m"}]}
+    found = find_transitions(Watch.from_body(before), {**settle(before, job(), NOW)["status"], **failed})
+
+    assert [each.reason for each in found] == ["JobCompleted", "NotificationFailed"]
+    assert find_transitions(Watch.from_body(before), before["status"]) == ()

@@ -197,22 +197,17 @@ def test_not_asked_keeps_trouble() -> None:
     )
 
 
-def test_asked_since_it_was_written() -> None:
-    """Of many watches a status is written seldom: what was asked since then, and brought nothing new, counts."""
-    body = settle(watch_body(), running_job(), NOW - 3 * STALE)
-    snapshot, waits = Watch.from_body(body), errors.PollDeferred("Azure asked to wait.")
-    known, stale = (
-        judge(snapshot, parse_spec(snapshot.spec), waits, consecutive_failures=0, now=NOW, asked=NOW - age)
-        for age in (STALE - timedelta(seconds=1), STALE)
-    )
-
-    assert (known.reason, stale.reason) == ("JobInProgress", "Throttled")
-
-
-def test_not_asked_for_long() -> None:
-    """What was known ten minutes ago is not told as if it were known now."""
+def test_stale() -> None:
+    """A watch that could not be polled for long says why."""
     body = settle(watch_body(), running_job(), NOW - STALE)
-    verdict = _judge(errors.PollDeferred("Azure asked to wait."), Watch.from_body(body))
+    verdict = _judge(errors.PollDeferred("Azure asked to wait.", stale=True), Watch.from_body(body))
 
     assert (verdict.phase, verdict.reason) == ("Running", "Throttled")
     assert (verdict.message, verdict.retrying) == ("Azure asked to wait.", True)
+
+
+def test_not_polled_yet() -> None:
+    """A new target that was not polled yet is Pending, and nothing is wrong."""
+    verdict = _judge(errors.NotPolledYet())
+
+    assert (verdict.phase, verdict.reason, verdict.retrying) == ("Pending", "Progressing", False)

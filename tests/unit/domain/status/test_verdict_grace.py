@@ -11,7 +11,7 @@ from backupjobwatch import errors
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import parse_spec
 from backupjobwatch.domain.jobs.job import Job
-from backupjobwatch.domain.status.verdict import MIN_CONSECUTIVE_FAILURES, ConsecutiveFailures, counts, judge
+from backupjobwatch.domain.status.verdict import MIN_CONSECUTIVE_FAILURES, counts, judge
 from tests.support.builders import JOB_ID, NOW, job, running_job, settle, watch, watch_body
 
 if TYPE_CHECKING:
@@ -206,30 +206,3 @@ def test_counts(kind: type[AzureError]) -> None:
 def test_a_job_is_no_trouble() -> None:
     """An answer never counts, whatever it says."""
     assert not counts(watch(), running_job(status="Paused"))
-
-
-def _refusal(answer: int | None) -> errors.AzureError:
-    error = errors.AuthenticationFailed("x")
-    error.answer = answer
-    return error
-
-
-@pytest.mark.parametrize(
-    ("observations", "length"),
-    [
-        ([_refusal(None)] * 3, 3),
-        ([_refusal(1), _refusal(2), _refusal(3)], 3),
-        ([_refusal(1), _refusal(1), _refusal(1)], 1),
-        ([_refusal(1), errors.PollDeferred("x"), _refusal(1), _refusal(2)], 2),
-        ([_refusal(1), errors.AzureUnavailable("x")], 0),
-        ([_refusal(1), errors.AzureUnavailable("x"), _refusal(1)], 1),
-        ([errors.JobNotFound("x"), _refusal(1), errors.JobNotFound("x")], 3),
-        ([_refusal(1), job()], 0),
-    ],
-)
-def test_a_response_counts_once(observations: list[Any], length: int) -> None:
-    """Attempts that share one response of Entra's are one in the run of trouble."""
-    consecutive_failures = ConsecutiveFailures()
-    for observation in observations:
-        consecutive_failures = consecutive_failures.after(watch(), observation)
-    assert consecutive_failures.count == length

@@ -1,0 +1,279 @@
+"""Sends the requests of one principal in one subscription, in the order that the read planner chooses."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from backupjobwatch.domain.jobs.durations import format_duration
+from backupjobwatch.domain.jobs.resource_ids import JobId
+from backupjobwatch.domain.polling.demand import NextPage, RunningJobs
+from backupjobwatch.domain.polling.demands import Demands
+from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
+from backupjobwatch.domain.polling.queries import JobWindow
+from backupjobwatch.domain.polling.read_planner import ReadPlanner
+from backupjobwatch.domain.polling.recording import Listing, Recorder
+from backupjobwatch.errors import (
+    AuthenticationFailed,
+    AzureError,
+    AzureUnavailable,
+    CredentialsNotFound,
+    JobListTooLong,
+    Throttled,
+    UnexpectedResponse,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from backupjobwatch.arm.client import ArmClient, PageLink, Reading
+    from backupjobwatch.arm.identities import Credential
+    from backupjobwatch.arm.slots import Slots
+    from backupjobwatch.domain.api.target import Identity
+    from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.domain.jobs.resource_ids import VaultId
+    from backupjobwatch.domain.polling.demand import Request
+    from backupjobwatch.domain.polling.recording import Update
+    from backupjobwatch.domain.polling.token_bucket import TokenBucket
+
+_log = logging.getLogger(__name__)
+
+RUNNING_FILTER: Final = "status eq 'InProgress'"
+MAX_PAGES: Final = 500
+"""Pages of one list that are read. Azure's have 20 to some hundred jobs each."""
+PAGE_ATTEMPTS: Final = 3
+"""Attempts to read a page after the first one. The list continues where it stopped."""
+
+
+class CredentialProvider(Protocol):
+    """Where credentials come from."""
+
+    async def find(self, namespace: str, identity: Identity) -> Credential:
+        """Return the credential that *identity* means in *namespace*. Raises AzureError if there is none."""
+        ...
+
+    def drop(self, namespace: str, identity: Identity) -> None:
+        """Read an identity that does not work again at its next use."""
+        ...
+
+    def close(self) -> None:
+        """Stop looking for identities."""
+        ...
+
+
+class Reader:
+    """Owns the demand of one principal in one subscription, and reads what it needs."""
+
+    def __init__(
+        self,
+        client: ArmClient,
+        credentials: CredentialProvider,
+        bucket: TokenBucket,
+        slots: Slots,
+        *,
+        namespace: str,
+        identity: Identity,
+        heartbeat: float,
+        on_update: Callable[[Iterable[Update]], None],
+        on_request: Callable[[], None],
+    ) -> None:
+        """*on_update* is called with new observations, *on_request* for each request that is sent."""
+        self._client = client
+        self._credentials = credentials
+        self._namespace, self._identity = namespace, identity
+        self.demands = Demands(bucket=bucket)
+        self._planner = ReadPlanner(demands=self.demands)
+        self._recorder = Recorder(demands=self.demands, heartbeat=heartbeat)
+        self._slots = slots
+        slots.readers.append(self)
+        self._on_update, self._on_request = on_update, on_request
+        self._credential_key: str | None = None
+        self._page_waiters: dict[VaultId, asyncio.Future[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_closing = False
+        self.tasks: set[asyncio.Task[list[Update]]] = set()
+
+    def pump(self) -> None:
+        """Send what can be sent now, and come back when more can be."""
+        now = _clock()
+        while not self._is_closing and self._slots.is_free:
+            read = self._planner.next_read(now)
+            if read is None:
+                break
+            self._slots.take()
+            if isinstance(read, NextPage):
+                waiter = self._page_waiters.pop(read.vault)
+                if waiter.cancelled():
+                    self._slots.put_back()
+                else:
+                    waiter.set_result(None)
+                continue
+            task = asyncio.create_task(self._read(read), name="azure-read")
+            self.tasks.add(task)
+            task.add_done_callback(partial(self._on_done, read))
+        self._set_timer(now)
+
+    def stop(self) -> None:
+        """Send no more requests. Those in flight go on."""
+        self._is_closing = True
+        self._cancel_timer()
+        if self in self._slots.readers:
+            self._slots.readers.remove(self)
+        for waiter in self._page_waiters.values():
+            waiter.cancel()
+
+    def waiting_for(self) -> str:
+        """Say why nothing was read."""
+        left = self.demands.pauses.longest(_clock())
+        if left:
+            return f"Azure throttles requests. The operator sends the next one in {format_duration(timedelta(seconds=left))}."
+        return "The read budget is used up by other watches. The operator polls this watch when the budget allows it."
+
+    def _set_timer(self, now: float) -> None:
+        at = None if self._is_closing else self._planner.wake_at(now)
+        if self._timer is not None and (at is None or self._timer.when() > at):
+            self._cancel_timer()
+        if at is not None and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(at, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.pump()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_done(self, read: Request, task: asyncio.Task[list[Update]]) -> None:
+        self.tasks.discard(task)
+        self._slots.put_back()
+        if task.cancelled():  # kopf cancels every task when it fails, also those that have not begun
+            self._recorder.abort(read, now=_clock())
+        else:
+            self._on_update(task.result())
+        self._slots.pump()
+
+    async def _read(self, read: Request) -> list[Update]:
+        sent, time = _clock(), datetime.now(UTC)
+        self._on_request()
+        credential: Credential | None = None
+        record: Callable[..., Iterable[Update]]
+        try:
+            credential = await self._find_credential()
+            record = await self._fetch(credential, read)
+        except AzureError as error:
+            if isinstance(error, AuthenticationFailed | CredentialsNotFound) and not error.repeated:
+                self._credentials.drop(self._namespace, self._identity)
+            record = self._failure(read, error)
+        except Exception:  # noqa: BLE001 -- a defect: the query must not stay in flight for ever
+            _log.exception("A read failed: %s", read)
+            message = "The operator could not read Azure's response. Its log has the details."
+            record = self._failure(read, UnexpectedResponse(message))
+        if credential is not None and credential.key != self._credential_key:  # it was replaced meanwhile
+            self._recorder.abort(read, now=_clock())
+            return []
+        return list(record(sent=sent, time=time, now=_clock()))
+
+    async def _fetch(self, credential: Credential, read: Request) -> Callable[..., Iterable[Update]]:
+        """Send a request. Return what records its answer."""
+        if isinstance(read, RunningJobs):
+            listing = await self._list(credential, read.vault, RUNNING_FILTER)
+            return partial(self._recorder.record_running, read, listing)
+        if isinstance(read, JobWindow):
+            listing = await self._list(credential, read.vault, read.filter_at(datetime.now(UTC)))
+            return partial(self._recorder.record_window, read, listing)
+        if isinstance(read, JobId):
+            job = await self._send(JOB, self._client.get_job(credential.tokens, read))
+            return partial(self._recorder.record, read, job.value)
+        operation = await self._send(OPERATION, self._client.get_operation(credential.tokens, read))
+        return partial(self._recorder.record, read, operation.value)
+
+    def _failure(self, read: Request, error: AzureError) -> Callable[..., Iterable[Update]]:
+        if isinstance(read, RunningJobs | JobWindow):
+            return partial(self._recorder.record_failed_list, read, error)
+        return partial(self._recorder.record, read, error)
+
+    async def _find_credential(self) -> Credential:
+        credential = await self._credentials.find(self._namespace, self._identity)
+        if self._credential_key not in (None, credential.key):
+            self.demands.forget_results()
+        self._credential_key = credential.key
+        return credential
+
+    async def _list(self, credential: Credential, vault: VaultId, filter_: str | None) -> Listing:
+        """Read all pages of a list, each for a token of its own."""
+        jobs: list[Job] = []
+        link: PageLink | None = None
+        visited: set[PageLink] = set()
+        failures = 0
+        while True:
+            try:
+                request = self._client.list_page(credential.tokens, vault, filter_=filter_, link=link)
+                page = (await self._send(LIST, request)).value
+            except (Throttled, AzureUnavailable) as error:
+                failures += not isinstance(error, Throttled)
+                if not visited or failures >= PAGE_ATTEMPTS:
+                    raise
+            else:
+                jobs += page.jobs
+                link = page.next
+                if link is None:
+                    return Listing(jobs=tuple(jobs), pages=len(visited) + 1)
+                if link in visited:
+                    raise UnexpectedResponse("Azure's list of the vault's jobs repeats a page.")
+                visited.add(link)
+                if len(visited) >= MAX_PAGES:
+                    raise JobListTooLong(f"Azure's list of the vault's jobs has more than {MAX_PAGES} pages.")
+            await self._next_page(vault)
+
+    async def _next_page(self, vault: VaultId) -> None:
+        """Wait for the token of another page, without a slot."""
+        waiter = self._page_waiters[vault] = asyncio.get_running_loop().create_future()
+        self.demands.pages[vault] = None
+        self._slots.put_back()
+        self._slots.pump()
+        try:
+            await waiter  # pump() has taken a slot again
+        except asyncio.CancelledError:
+            if waiter.cancelled():
+                self._slots.take()  # _on_done() puts it back
+            raise
+        self._on_request()
+
+    async def _send(self, kind: str, request: Awaitable[Reading[Any]]) -> Reading[Any]:
+        """Await *request*, and adapt to what Azure says about further requests of its kind."""
+        try:
+            reading = await request
+        except AzureError as error:
+            if error.retry_after:
+                now, seconds = _clock(), error.retry_after.total_seconds()
+                everything = isinstance(error, Throttled) and error.is_subscription_wide
+                self.demands.pause(kind, until=now + seconds, now=now, everything=everything)
+                _log.warning("Paused requests of kind %s for %s: %s", kind, format_duration(error.retry_after), error)
+            if isinstance(error, Throttled):
+                self.demands.bucket.slow_down(_clock())
+            raise
+        if reading.remaining is not None:
+            self.demands.bucket.learn(kind, reading.remaining, _clock())
+        return reading
+
+
+async def finish(readers: Iterable[Reader], patience: float) -> None:
+    """Wait *patience* seconds for the requests in flight, then cancel them."""
+    tasks = [task for reader in readers for task in reader.tasks]
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=patience)
+    for task in late:
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.gather(*late, return_exceptions=True)
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,134 @@
+"""Demand: which queries are required, by which watches, and what is known about them and their vaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from backupjobwatch.domain.jobs.job import Outcome
+from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
+from backupjobwatch.domain.polling.observations import NEVER
+from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
+from backupjobwatch.domain.polling.queries import Query
+from backupjobwatch.errors import AuthorizationFailed, JobNotFound, UnexpectedResponse, VaultNotFound
+
+if TYPE_CHECKING:
+    from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.domain.jobs.resource_ids import VaultId
+    from backupjobwatch.domain.polling.observations import Observation
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+HOLDS: Final = (AuthorizationFailed, JobNotFound, VaultNotFound, UnexpectedResponse)
+"""Errors of a list that the next list would return again. They say nothing about a job, so each job is read by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningJobs:
+    """A list of the jobs of a vault that run. A job that is missing from it has ended, or is not visible."""
+
+    vault: VaultId
+
+
+@dataclass(frozen=True, slots=True)
+class NextPage:
+    """The next page of the list of a vault that is being read."""
+
+    vault: VaultId
+
+
+Request = Query | RunningJobs
+Read = Request | NextPage
+
+
+def kind_of(read: Read) -> str:
+    """Return the kind of request that *read* is."""
+    if isinstance(read, JobId):
+        return JOB
+    return OPERATION if isinstance(read, OperationId) else LIST
+
+
+@dataclass(slots=True, kw_only=True)
+class Demand:
+    """One query that is required. Times are seconds on the monotonic clock."""
+
+    query: Query
+    interval: float
+    """The shortest poll interval of the watches that require it, in seconds."""
+    since: float
+    """When it was first required."""
+    uids: tuple[str, ...] = ()
+    """The watches that require it."""
+    intervals: tuple[float, ...] = ()
+    """The poll interval of each of them."""
+    observation: Observation | None = None
+    reading_since: float | None = None
+    """When the request in flight was sent, if there is one."""
+    not_before: float = NEVER
+    """When the backoff ends."""
+    fresh_after: float = NEVER
+    """A result is wanted whose request was sent at this time or later."""
+    is_explicit: bool = False
+    """Whether that result is still to be read, before those of other queries."""
+
+    @property
+    def sent(self) -> float:
+        """When the request behind the latest result was sent."""
+        return NEVER if self.observation is None else self.observation.sent
+
+    @property
+    def due(self) -> float:
+        """When the next poll is due."""
+        return max(max(self.since, self.sent) + self.interval, self.not_before)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no request can return anything new."""
+        return self.observation is not None and self.observation.is_final
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the latest result is as fresh as it is wanted."""
+        return self.sent >= self.fresh_after or self.is_final
+
+    @property
+    def job(self) -> Job | None:
+        """The job as last seen."""
+        return None if self.observation is None else self.observation.job
+
+    @property
+    def lacks_only_detail(self) -> bool:
+        """Whether a list has shown that the job completed, so that only its detail is missing."""
+        return self.job is not None and self.job.partial and self.job.outcome is Outcome.COMPLETED
+
+
+@dataclass(slots=True)
+class VaultState:
+    """What is known about the lists of one vault."""
+
+    jobs: dict[JobId, Demand] = field(default_factory=dict)
+    """The jobs that are required."""
+    entries: dict[JobId, Job] = field(default_factory=dict)
+    """The latest list of running jobs, also of jobs that no watch requires yet."""
+    entries_sent: float = NEVER
+    """When that list was requested."""
+    entries_time: datetime = _EPOCH
+    """The same on the wall clock."""
+    pages: int = 1
+    """Pages of that list."""
+    began: float = NEVER
+    """When a list of running jobs was last requested. It may not be answered yet."""
+    window_pages: int = 2
+    """Pages of the last list of all jobs since a time."""
+    is_reading: bool = False
+    """Whether a list is in flight."""
+    held_until: float = NEVER
+    """Until when no list is requested, because the last one was refused."""
+    awaiting: dict[JobId, None] = field(default_factory=dict)
+    """Jobs that are due and wait for the next list."""
+    scheduled: float | None = None
+    """When the next list is due."""
+    changed: dict[JobId, float] = field(default_factory=dict)
+    """Jobs that a list showed as changed, ended or missing, and when."""
+    window_tried: dict[JobId, float] = field(default_factory=dict)
+    """When a list of all jobs since a time was last requested for one of these."""

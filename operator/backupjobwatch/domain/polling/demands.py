@@ -1,0 +1,236 @@
+"""What the watches of one principal require in one subscription, and which reads wait for it."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from backupjobwatch.domain.jobs.resource_ids import JobId
+from backupjobwatch.domain.polling.demand import Demand, VaultState, kind_of
+from backupjobwatch.domain.polling.observations import NEVER, observe
+from backupjobwatch.domain.polling.pauses import JOB, KINDS, LIST, Pauses
+
+if TYPE_CHECKING:
+    from backupjobwatch.domain.jobs.resource_ids import VaultId
+    from backupjobwatch.domain.polling.queries import Query
+    from backupjobwatch.domain.polling.token_bucket import TokenBucket
+
+CROWDED: Final = 0.8
+"""Share of the rate that GETs may take before lists replace them."""
+ROOMY: Final = 0.5
+"""Share below which GETs come back. It is well below the other one, so that the two do not alternate."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Demands:
+    """All demand, by query, and the reads that wait. All times are seconds on one monotonic clock."""
+
+    bucket: TokenBucket
+    pauses: Pauses = field(default_factory=Pauses, init=False)
+    of: dict[Query, Demand] = field(default_factory=dict, init=False)
+    vaults: dict[VaultId, VaultState] = field(default_factory=dict, init=False)
+    due: dict[str, dict[Query, float]] = field(default_factory=dict, init=False)
+    """By kind of request: the queries that are due, and since when, the most overdue first."""
+    explicit: dict[str, dict[Query, None]] = field(default_factory=dict, init=False)
+    """By namespace: queries of which a request, an edit or a passed deadline wants a fresh result."""
+    changed: dict[JobId, float] = field(default_factory=dict, init=False)
+    """Jobs that a list showed as changed, ended or missing, and when."""
+    missing_details: dict[JobId, None] = field(default_factory=dict, init=False)
+    """Jobs that completed according to a list, and were not read since."""
+    old_details: dict[JobId, None] = field(default_factory=dict, init=False)
+    """Unchanged jobs whose detail is old."""
+    pages: dict[VaultId, None] = field(default_factory=dict, init=False)
+    """Vaults whose list is being read and has another page."""
+    lists: list[tuple[float, int, VaultId]] = field(default_factory=list, init=False)
+    """A heap of scheduled lists. An entry counts only if it matches ``VaultState.scheduled``."""
+    changed_at: float = field(default=NEVER, init=False)
+    """When something was last required or released."""
+    _is_crowded: bool = field(default=False, init=False)
+    _load: float = field(default=0.0, init=False)
+    """Reads per second that a GET for each job at each tick would take."""
+    _order: count[int] = field(default_factory=count, init=False)
+
+    def __post_init__(self) -> None:
+        self.due = {kind: {} for kind in KINDS}
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a read waits for a token, the end of a pause, or another read."""
+        others = (self.explicit, self.changed, self.missing_details, self.old_details, self.pages)
+        return any(others) or any(self.due.values())
+
+    def require(self, query: Query, uid: str, *, interval: float, now: float) -> Demand:
+        """Add a watch that requires *query* every *interval* seconds. It is due now, unless a result is recent."""
+        self.changed_at = now
+        vault = self.vaults.setdefault(query.vault, VaultState())
+        demand = self.of.get(query)
+        if demand is None:
+            demand = self.of[query] = Demand(query=query, interval=interval, since=now)
+            if isinstance(query, JobId):
+                vault.jobs[query] = demand
+                self._load += 1 / interval
+                self._use_entry(query, demand, vault, now)
+        self._remove(uid, demand)
+        demand.uids, demand.intervals = (*demand.uids, uid), (*demand.intervals, interval)
+        self._set_interval(demand)
+        self.mark_due(query, now)
+        return demand
+
+    def release(self, query: Query, uid: str, now: float) -> None:
+        """Remove a watch that no longer requires *query*. The last one takes the observation with it."""
+        self.changed_at = now
+        demand = self.of[query]
+        self._remove(uid, demand)
+        if demand.uids:
+            self._set_interval(demand)
+            return
+        del self.of[query]
+        self.drop(query)
+        self.drop_explicit(demand)
+        if isinstance(query, JobId):
+            self._load -= 1 / demand.interval
+            vault = self.vaults[query.vault]
+            del vault.jobs[query]
+            if not vault.jobs:
+                vault.entries = {}
+
+    def mark_due(self, query: Query, now: float) -> bool:
+        """Mark *query* as due if its latest result is older than half its interval. Return whether it was due already."""
+        demand = self.of[query]
+        is_recent = now - demand.sent < demand.interval / 2
+        if is_recent or demand.is_final or demand.reading_since is not None or now < demand.not_before:
+            return False
+        if isinstance(query, JobId):
+            if demand.lacks_only_detail:
+                self.missing_details.setdefault(query)
+                return False
+            if query in self.changed or query in self.vaults[query.vault].awaiting:
+                return True
+            if self.prefers_list(query.vault, now):
+                self.await_list(query, now)
+                return False
+        due = self.due[kind_of(query)]
+        is_overdue = query in due
+        due.setdefault(query, now)
+        return is_overdue
+
+    def request(self, query: Query, namespace: str, *, fresh_after: float) -> None:
+        """Want a result of *query* whose request is sent at *fresh_after* or later, before other reads."""
+        demand = self.of[query]
+        demand.fresh_after = max(demand.fresh_after, fresh_after)
+        if not demand.is_fresh:
+            demand.is_explicit = True
+            self.explicit.setdefault(namespace, {}).setdefault(query)
+
+    def note_change(self, job_id: JobId, now: float) -> None:
+        """Have a job read soon, because a list shows it as changed, ended or missing."""
+        self.due[JOB].pop(job_id, None)
+        self.changed.setdefault(job_id, now)
+        self.vaults[job_id.vault].changed.setdefault(job_id, now)
+
+    def drop(self, query: Query) -> None:
+        """Drop *query* from all reads that wait, except explicit ones."""
+        self.due[kind_of(query)].pop(query, None)
+        if isinstance(query, JobId):
+            self.changed.pop(query, None)
+            self.missing_details.pop(query, None)
+            self.old_details.pop(query, None)
+            vault = self.vaults[query.vault]
+            vault.awaiting.pop(query, None)
+            vault.changed.pop(query, None)
+            vault.window_tried.pop(query, None)
+
+    def drop_explicit(self, demand: Demand) -> None:
+        """Drop the explicit read of *demand*."""
+        if not demand.is_explicit:
+            return
+        demand.is_explicit = False
+        for namespace, queries in list(self.explicit.items()):
+            queries.pop(demand.query, None)
+            if not queries:
+                del self.explicit[namespace]
+
+    def forget_results(self) -> None:
+        """Drop all observations: they were made with a credential that is no longer the one in use."""
+        for demand in self.of.values():
+            demand.observation = None
+        for vault in self.vaults.values():
+            vault.entries = {}
+
+    def pause(self, kind: str, *, until: float, now: float, everything: bool) -> None:
+        """Send no request of *kind* until then (see ``Pauses.extend``), and read jobs in another way meanwhile."""
+        self.pauses.extend(kind, until=until, now=now, everything=everything)
+        if self.pauses.left(LIST, now):
+            for vault in self.vaults.values():
+                self.read_one_by_one(vault, now)
+        elif self.pauses.left(JOB, now):
+            for query in list(self.due[JOB]):
+                if isinstance(query, JobId) and self.prefers_list(query.vault, now):
+                    del self.due[JOB][query]
+                    self.await_list(query, now)
+
+    def may_list(self, vault: VaultState, now: float) -> bool:
+        """Tell whether a list of *vault* can be requested."""
+        return now >= vault.held_until and not self.pauses.left(LIST, now)
+
+    def prefers_list(self, vault_id: VaultId, now: float) -> bool:
+        """Tell whether a list is the better way to read the jobs of a vault."""
+        vault = self.vaults[vault_id]
+        if not self.may_list(vault, now):
+            return False
+        if self.pauses.left(JOB, now):
+            return True
+        limit = self.bucket.rate_at(now) * (ROOMY if self._is_crowded else CROWDED)
+        self._is_crowded = self._load > limit
+        is_pressed = len(self.due[JOB]) + len(vault.awaiting) > self.bucket.burst
+        return (self._is_crowded or is_pressed) and len(vault.jobs) > vault.pages
+
+    def await_list(self, job_id: JobId, now: float) -> None:
+        """Let a job that is due wait for the next list of its vault, one interval after the last one."""
+        vault = self.vaults[job_id.vault]
+        vault.awaiting.setdefault(job_id)
+        if not vault.is_reading:
+            self._schedule_list(job_id.vault, self.of[job_id].interval, now)
+
+    def end_list(self, vault_id: VaultId, now: float) -> None:
+        """Schedule the next list of a vault after one has ended, if jobs wait for it."""
+        vault = self.vaults[vault_id]
+        vault.is_reading = False
+        self.pages.pop(vault_id, None)
+        if vault.awaiting:
+            self._schedule_list(vault_id, min(self.of[job_id].interval for job_id in vault.awaiting), now)
+
+    def read_one_by_one(self, vault: VaultState, now: float) -> None:
+        """Read the jobs that wait for a list with a GET each."""
+        for job_id in vault.awaiting:
+            self.due[JOB].setdefault(job_id, now)
+        vault.awaiting = {}
+        vault.scheduled = None
+
+    def _remove(self, uid: str, demand: Demand) -> None:
+        if uid in demand.uids:
+            at = demand.uids.index(uid)
+            demand.uids = demand.uids[:at] + demand.uids[at + 1 :]
+            demand.intervals = demand.intervals[:at] + demand.intervals[at + 1 :]
+
+    def _set_interval(self, demand: Demand) -> None:
+        shortest = min(demand.intervals)
+        if isinstance(demand.query, JobId):
+            self._load += 1 / shortest - 1 / demand.interval
+        demand.interval = shortest
+
+    def _schedule_list(self, vault_id: VaultId, interval: float, now: float) -> None:
+        vault = self.vaults[vault_id]
+        at = max(now, vault.began + interval)
+        if vault.scheduled is None or at < vault.scheduled:
+            vault.scheduled = at
+            heapq.heappush(self.lists, (at, next(self._order), vault_id))
+
+    def _use_entry(self, job_id: JobId, demand: Demand, vault: VaultState, now: float) -> None:
+        """Take the job from the latest list of its vault, if that is recent."""
+        entry = vault.entries.get(job_id)
+        if entry is not None and now - vault.entries_sent <= demand.interval:
+            demand.observation = observe(None, entry, sent=vault.entries_sent, time=vault.entries_time)
+            self.old_details.setdefault(job_id)

@@ -1,0 +1,128 @@
+"""Observations: what Azure last answered to a query, and how the last attempts went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from backupjobwatch.domain.jobs.job import Job
+from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
+from backupjobwatch.errors import AzureError, Grace
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+FAILURES_KEPT: Final = 3
+"""Failures in a row whose times are kept: as many as grace needs (``verdict.MIN_CONSECUTIVE_FAILURES``)."""
+NEVER: Final = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """The jobs of a window."""
+
+    jobs: tuple[Job, ...]
+
+
+Answer = Job | JobList | tuple[PinnedJob, ...] | Waiting | OperationFailure
+Result = Answer | AzureError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What is known about a query. Times without a date are seconds on the monotonic clock."""
+
+    answer: Answer | None = None
+    """Azure's last answer."""
+    error: AzureError | None = None
+    """Why the last attempt failed; None if it did not."""
+    sent: float
+    """When the last request was sent; for a list, the request for its first page."""
+    time: datetime
+    """The same on the wall clock."""
+    detail_sent: float = NEVER
+    """When the request was sent that last returned the job with all its detail."""
+    ended_since: float | None = None
+    """When a list first showed that the job has ended, if only lists have shown it so far."""
+    failures: tuple[float, ...] = ()
+    """When the last failures in a row were sent that count for grace at any time (``Grace.ALWAYS``)."""
+    failures_until_seen: tuple[float, ...] = ()
+    """The same for failures that count until the job was seen, which includes those of ``failures``."""
+    unanswered: int = 0
+    """Attempts in a row that Azure did not answer."""
+    counted: int | None = None
+    """The last distinct response of Entra that was counted (``AzureError.answer``)."""
+
+    @property
+    def result(self) -> Result | None:
+        """What the last attempt returned."""
+        return self.answer if self.error is None else self.error
+
+    @property
+    def job(self) -> Job | None:
+        """The job as last seen."""
+        return self.answer if isinstance(self.answer, Job) else None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no later request can return anything else: a job that has ended, with all its detail."""
+        return self.job is not None and self.job.ended and not self.job.partial
+
+    def failures_since(self, since: float, *, seen: bool) -> int:
+        """Return how many failures in a row were sent at *since* or later, for a watch that has *seen* its job or not."""
+        return sum(sent >= since for sent in (self.failures if seen else self.failures_until_seen))
+
+
+def observe(previous: Observation | None, result: Result, *, sent: float, time: datetime) -> Observation:
+    """Return the observation after a request that was sent at *sent* returned *result*."""
+    if isinstance(result, AzureError):
+        return _observe_failure(previous, result, sent=sent, time=time)
+    if isinstance(result, Job) and result.partial:
+        return _observe_entry(previous, result, sent=sent, time=time)
+    return Observation(answer=result, sent=sent, time=time, detail_sent=sent if isinstance(result, Job) else NEVER)
+
+
+def _observe_failure(previous: Observation | None, error: AzureError, *, sent: float, time: datetime) -> Observation:
+    error = error.with_traceback(None)  # The traceback would keep the frames of the request alive.
+    failed = replace(previous or Observation(sent=sent, time=time), error=error, sent=sent, time=time)
+    if error.answer is not None and error.answer == failed.counted:  # several attempts share one response
+        return failed
+    always = error.grace is Grace.ALWAYS
+    until_seen = always or error.grace is Grace.UNTIL_SEEN
+    return replace(
+        failed,
+        failures=(*failed.failures, sent)[-FAILURES_KEPT:] if always else (),
+        failures_until_seen=(*failed.failures_until_seen, sent)[-FAILURES_KEPT:] if until_seen else (),
+        unanswered=0 if error.answered else failed.unanswered + 1,
+        counted=error.answer,
+    )
+
+
+def _observe_entry(previous: Observation | None, entry: Job, *, sent: float, time: datetime) -> Observation:
+    """Return the observation after a list showed *entry*. It keeps the detail of a job that has not changed."""
+    known = None if previous is None else previous.job
+    detail_sent = NEVER if previous is None else previous.detail_sent
+    if known is not None and not known.partial and not differs(known, entry):
+        answer = replace(known, duration=entry.duration)
+        return Observation(answer=answer, sent=sent, time=time, detail_sent=detail_sent)
+    ended_since = None
+    if entry.ended:
+        ended_since = sent if previous is None or previous.ended_since is None else previous.ended_since
+    return Observation(answer=entry, sent=sent, time=time, detail_sent=detail_sent, ended_since=ended_since)
+
+
+def differs(known: Job, entry: Job) -> bool:
+    """Tell whether *entry* of a list shows that the job has changed since *known* was read."""
+    return (known.status, known.end_time, known.operation) != (entry.status, entry.end_time, entry.operation)
+
+
+def is_news(previous: Observation | None, current: Observation) -> bool:
+    """Tell whether *current* says more than *previous* did, apart from times and durations. Errors always do."""
+    if previous is None or previous.error is not None or current.error is not None:
+        return True
+    if current.time < previous.time:  # the wall clock was set back, and the status has a time in the future
+        return True
+    before, after = previous.job, current.job
+    if before is None or after is None:
+        return previous.answer != current.answer
+    return before.steady != after.steady

@@ -1,0 +1,72 @@
+"""Queries: what a watch needs to know from Azure, as values. Watches with equal queries share the answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from backupjobwatch.domain.jobs.latest_window import (
+    LONGEST,
+    LOOK_AHEAD,
+    WORKLOADS,
+    history_window,
+    list_filter,
+    list_window,
+)
+from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId, VaultKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from backupjobwatch.domain.jobs.latest_job import LatestJob
+    from backupjobwatch.domain.jobs.observations import PinnedJob
+
+
+@dataclass(frozen=True, slots=True)
+class JobWindow:
+    """The jobs of a vault that started on a day or later. Their list ends at the time of the request."""
+
+    vault: VaultId
+    first_day: datetime | None
+    """Midnight, UTC. None for a Backup vault, whose list knows no filter."""
+    management_type: str | None = None
+    """Only jobs of this ``backupManagementType``; None for all."""
+
+    def filter_at(self, now: datetime) -> str | None:
+        """Return the ``$filter`` of a request at *now*."""
+        if self.first_day is None:
+            return None
+        tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1) + LOOK_AHEAD
+        end = min(tomorrow, self.first_day + LONGEST)
+        return list_filter(self.first_day, end, management_type=self.management_type)
+
+
+Query = JobId | OperationId | JobWindow
+
+
+def latest_window(latest: LatestJob, *, created: datetime, now: datetime) -> JobWindow:
+    """Return the window in which the job of ``spec.latest`` is listed."""
+    if latest.vault.kind is VaultKind.BACKUP_VAULT:
+        return JobWindow(latest.vault, None)
+    return JobWindow(latest.vault, list_window(latest, created=created, now=now)[0])
+
+
+def workload_history(vault: VaultId, *, now: datetime) -> JobWindow:
+    """Return the window of all workload jobs that are listed: several hosts may have a database of the same name."""
+    if vault.kind is VaultKind.BACKUP_VAULT:
+        return JobWindow(vault, None)
+    return JobWindow(vault, history_window(now)[0], WORKLOADS)
+
+
+def window_since(vault: VaultId, start: datetime) -> JobWindow:
+    """Return the window of the jobs that started at *start* or later."""
+    if vault.kind is VaultKind.BACKUP_VAULT:
+        return JobWindow(vault, None)
+    return JobWindow(vault, start.replace(hour=0, minute=0, second=0, microsecond=0))
+
+
+def job_queries(vault: VaultId, pinned: Sequence[PinnedJob]) -> tuple[JobId, ...]:
+    """Return the queries for *pinned* jobs, except those that the operation could not start."""
+    return tuple(JobId(vault=vault, name=job.name) for job in pinned if job.error_code is None)

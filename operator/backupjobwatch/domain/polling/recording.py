@@ -1,0 +1,173 @@
+"""Record what Azure answers, and what has to be read because of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backupjobwatch.domain.jobs.resource_ids import JobId
+from backupjobwatch.domain.polling.demand import HOLDS, NextPage, RunningJobs, kind_of
+from backupjobwatch.domain.polling.observations import NEVER, JobList, differs, is_news, observe
+from backupjobwatch.domain.polling.pauses import JOB
+from backupjobwatch.domain.polling.queries import JobWindow
+from backupjobwatch.domain.polling.schedule import backoff
+from backupjobwatch.errors import AzureError, Throttled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.domain.jobs.resource_ids import VaultId
+    from backupjobwatch.domain.polling.demand import Demand, Read, VaultState
+    from backupjobwatch.domain.polling.demands import Demands
+    from backupjobwatch.domain.polling.observations import Result
+    from backupjobwatch.domain.polling.queries import Query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """All pages of a list."""
+
+    jobs: tuple[Job, ...]
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A new observation of a query."""
+
+    demand: Demand
+    is_news: bool
+    """Whether it says more than the one before, apart from times and durations."""
+    lag: float
+    """Seconds between the time at which the poll was due and the response."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorder:
+    """Writes answers into *demands*. All times are seconds on one monotonic clock, apart from ``time``."""
+
+    demands: Demands
+    heartbeat: float
+    """Seconds after which the detail of an unchanged job is old, and for which a refused list is not repeated."""
+
+    def record(self, query: Query, result: Result, *, sent: float, time: datetime, now: float) -> Iterator[Update]:
+        """Record the *result* of the request for *query* that was sent at *sent*, *time* on the wall clock."""
+        demand = self.demands.of.get(query)
+        if demand is None:  # no watch requires it any longer
+            return
+        demand.reading_since = None
+        if sent < demand.sent:  # a list that was requested later has come first
+            return
+        yield _store(demand, result, sent=sent, time=time, now=now)
+        is_paused = isinstance(result, Throttled) and self.demands.pauses.left(kind_of(query), now) > 0
+        if is_paused:
+            self._requeue(demand, now)
+        elif not isinstance(query, JobId) or sent >= self.demands.changed.get(query, sent):
+            self.demands.drop(query)
+        self._settle(demand, now, is_answered=not is_paused)
+
+    def record_running(
+        self, read: RunningJobs, listing: Listing, *, sent: float, time: datetime, now: float
+    ) -> Iterator[Update]:
+        """Record a list of the running jobs of a vault. A job that it does not show is read by itself."""
+        vault = self.demands.vaults[read.vault]
+        entries = _by_id(read.vault, listing.jobs)
+        vault.pages, vault.entries_sent, vault.entries_time = listing.pages, sent, time
+        yield from self._record_entries(vault, entries, sent=sent, time=time, now=now)
+        vault.entries = {job_id: job for job_id, job in entries.items() if not job.ended} if vault.jobs else {}
+        for job_id, demand in vault.jobs.items():
+            # A job that was required after the request may be in the next list.
+            if job_id not in entries and not demand.is_final and demand.sent <= sent and demand.since <= sent:
+                vault.awaiting.pop(job_id, None)
+                if not demand.lacks_only_detail:
+                    self.demands.note_change(job_id, now)
+        self.demands.end_list(read.vault, now)
+
+    def record_window(
+        self, window: JobWindow, listing: Listing, *, sent: float, time: datetime, now: float
+    ) -> Iterator[Update]:
+        """Record a list of all jobs since a time."""
+        vault = self.demands.vaults[window.vault]
+        if window.management_type is None:
+            vault.window_pages = listing.pages
+        yield from self._record_entries(vault, _by_id(window.vault, listing.jobs), sent=sent, time=time, now=now)
+        yield from self.record(window, JobList(listing.jobs), sent=sent, time=time, now=now)
+        self.demands.end_list(window.vault, now)
+
+    def record_failed_list(
+        self, read: RunningJobs | JobWindow, error: AzureError, *, sent: float, time: datetime, now: float
+    ) -> Iterator[Update]:
+        """Record that a list could not be read.
+
+        An error that the next list would return again says nothing about a job: for a while, each is read by itself. Any
+        other error is that of the jobs that waited for the list. The next interval lists again.
+        """
+        vault = self.demands.vaults[read.vault]
+        if isinstance(read, JobWindow):
+            yield from self.record(read, error, sent=sent, time=time, now=now)
+        elif isinstance(error, HOLDS):
+            vault.held_until = now + self.heartbeat
+            self.demands.read_one_by_one(vault, now)
+        elif not isinstance(error, Throttled):
+            for job_id in list(vault.awaiting):
+                yield from self.record(job_id, error, sent=sent, time=time, now=now)
+        self.demands.end_list(read.vault, now)
+
+    def abort(self, read: Read, *, now: float) -> None:
+        """Record that a request was abandoned: what it was for is read again."""
+        if isinstance(read, RunningJobs | JobWindow) and read.vault in self.demands.vaults:
+            self.demands.end_list(read.vault, now)
+        demand = None if isinstance(read, RunningJobs | NextPage) else self.demands.of.get(read)
+        if demand is not None:
+            demand.reading_since = None
+
+    def _record_entries(
+        self, vault: VaultState, entries: Mapping[JobId, Job], *, sent: float, time: datetime, now: float
+    ) -> Iterator[Update]:
+        for job_id, demand in list(vault.jobs.items()):
+            entry = entries.get(job_id)
+            if entry is None or demand.is_final or sent < demand.sent:
+                continue
+            before = demand.job
+            yield _store(demand, entry, sent=sent, time=time, now=now)
+            vault.awaiting.pop(job_id, None)
+            self.demands.due[JOB].pop(job_id, None)
+            if demand.lacks_only_detail:
+                self.demands.drop(job_id)
+                self.demands.missing_details[job_id] = None
+            elif entry.ended or (before is not None and differs(before, entry)):
+                self.demands.note_change(job_id, now)
+            elif demand.observation is not None and now - demand.observation.detail_sent >= self.heartbeat:
+                self.demands.old_details.setdefault(job_id)
+            self._settle(demand, now)
+
+    def _requeue(self, demand: Demand, now: float) -> None:
+        """Read *demand* again as soon as the pause that Azure asked for is over, or in another way before that."""
+        query, demands = demand.query, self.demands
+        is_queued = isinstance(query, JobId) and (query in demands.changed or query in demands.missing_details)
+        if is_queued or demand.is_explicit:
+            return
+        demands.drop(query)
+        if isinstance(query, JobId) and demands.prefers_list(query.vault, now):
+            demands.await_list(query, now)
+        else:
+            demands.due[kind_of(query)].setdefault(query, now)
+
+    def _settle(self, demand: Demand, now: float, *, is_answered: bool = True) -> None:
+        if is_answered and demand.is_fresh:
+            self.demands.drop_explicit(demand)
+        unanswered = 0 if demand.observation is None else demand.observation.unanswered
+        delay = backoff(unanswered, demand.interval, seed=str(demand.query))
+        demand.not_before = now + delay if delay else NEVER
+
+
+def _store(demand: Demand, result: Result, *, sent: float, time: datetime, now: float) -> Update:
+    before, lag = demand.observation, now - demand.due
+    demand.observation = observe(before, result, sent=sent, time=time)
+    return Update(demand, is_news(before, demand.observation), lag)
+
+
+def _by_id(vault: VaultId, jobs: Sequence[Job]) -> dict[JobId, Job]:
+    return {JobId(vault=vault, name=job.name): job for job in jobs if job.name}

@@ -1,0 +1,92 @@
+"""Which queries a watch requires, given what is known so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backupjobwatch.domain.jobs.latest import find_latest, needs_history, with_history
+from backupjobwatch.domain.jobs.latest_job import LatestJob
+from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.resource_ids import JobId
+from backupjobwatch.domain.polling.observations import JobList
+from backupjobwatch.domain.polling.queries import Query, job_queries, latest_window, workload_history
+from backupjobwatch.errors import AzureError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.api.spec import WatchSpec
+    from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.domain.polling.observations import Observation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """The queries of a watch, and what they have led to."""
+
+    queries: frozenset[Query]
+    pinned: tuple[PinnedJob, ...] = ()
+    """The jobs of the watch, if they had to be found: its queries are about them."""
+    found: Waiting | OperationFailure | AzureError | None = None
+    """Why the jobs are not known yet. None also if there is no observation."""
+    jobs: tuple[JobId, ...] = ()
+    """The queries for the jobs of the watch, once they are known."""
+
+
+def required_queries(
+    watch: Watch,
+    spec: WatchSpec,
+    observations: Mapping[Query, Observation],
+    *,
+    now: datetime,
+    pinned: Sequence[PinnedJob] = (),
+) -> Requirements:
+    """Return what an unfinished *watch* requires. *pinned* are jobs that were found and are not in its status yet."""
+    source = spec.source
+    if isinstance(source, JobId):
+        return Requirements(queries=frozenset({source}), jobs=(source,))
+    pinned = watch.pinned or tuple(pinned)
+    if pinned:
+        return _of_jobs(spec, pinned)
+    if isinstance(source, LatestJob):
+        return _of_latest(watch, spec, source, observations, now)
+    known = observations.get(source)
+    result = None if known is None else known.result
+    if isinstance(result, tuple):
+        return _of_jobs(spec, result)
+    found = result if isinstance(result, Waiting | OperationFailure | AzureError) else None
+    return Requirements(queries=frozenset({source}), found=found)
+
+
+def _of_jobs(spec: WatchSpec, pinned: tuple[PinnedJob, ...]) -> Requirements:
+    jobs = job_queries(spec.source.vault, pinned)
+    return Requirements(queries=frozenset(jobs), pinned=pinned, jobs=jobs)
+
+
+def _of_latest(
+    watch: Watch, spec: WatchSpec, latest: LatestJob, observations: Mapping[Query, Observation], now: datetime
+) -> Requirements:
+    window = latest_window(latest, created=watch.created, now=now)
+    queries: frozenset[Query] = frozenset({window})
+    listed = observations.get(window)
+    if listed is None or not isinstance(listed.result, JobList):
+        return Requirements(queries=queries, found=_error(listed))
+    jobs: Sequence[Job] = listed.result.jobs
+    if needs_history(listed.result.jobs, latest, created=watch.created):
+        history = workload_history(latest.vault, now=now)
+        queries |= {history}
+        earlier = observations.get(history)
+        if earlier is None or not isinstance(earlier.result, JobList):
+            return Requirements(queries=queries, found=_error(earlier))
+        jobs = with_history(listed.result.jobs, earlier.result.jobs)
+    found = find_latest(jobs, latest, created=watch.created)
+    if isinstance(found, PinnedJob):
+        return _of_jobs(spec, (found,))
+    return Requirements(queries=queries, found=found)
+
+
+def _error(observation: Observation | None) -> AzureError | None:
+    return None if observation is None else observation.error

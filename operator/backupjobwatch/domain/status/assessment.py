@@ -1,0 +1,159 @@
+"""What the observations of a watch's queries mean together: the input of ``next_status``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from backupjobwatch.domain.jobs.job import Job, Outcome
+from backupjobwatch.domain.jobs.observations import JobSet, Sighting, Waiting
+from backupjobwatch.domain.polling.observations import NEVER, Observation
+from backupjobwatch.domain.status.verdict import STALE, deadline, decides
+from backupjobwatch.errors import AzureError, PollDeferred
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.api.spec import WatchSpec
+    from backupjobwatch.domain.polling.queries import Query
+    from backupjobwatch.domain.polling.requirements import Requirements
+
+DEADLINE_WAIT: Final = timedelta(hours=1)
+"""How long after its deadline a watch waits for a poll that may still show that its job succeeded."""
+DETAIL_WAIT: Final = 300.0
+"""Seconds for which the end of a job in a list waits for the GET that tells its errors."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """When things happened to a watch in this process: seconds on the monotonic clock."""
+
+    now: float
+    since: float
+    """When the watch first required its queries for its present target."""
+    fresh_after: float = NEVER
+    """A poll is wanted whose request is sent at this time or later, because the target was edited."""
+    deadline_since: float | None = None
+    """When its deadline was first seen to have passed; None before that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What is known about the jobs of a watch."""
+
+    observation: Sighting | AzureError | None = None
+    """None if there is nothing to write yet."""
+    consecutive_failures: int = 0
+    polled: datetime | None = None
+    """When the last request behind it was sent."""
+    sent: float = NEVER
+    """When the first request behind it was sent, on the monotonic clock."""
+    accept_list_entry: bool = False
+    """Whether the end of a job may be judged from a list, because the GET has failed for long."""
+    enforce_deadline: bool = True
+    """Whether a passed deadline fails the watch now."""
+
+
+def assess(
+    watch: Watch,
+    spec: WatchSpec,
+    requirements: Requirements,
+    observations: Mapping[Query, Observation],
+    *,
+    now: datetime,
+    times: Times,
+    waiting_for: str,
+    deadline_wait: timedelta = DEADLINE_WAIT,
+) -> Assessment:
+    """Assess an unfinished, unsuspended *watch*. *waiting_for* says why a poll that is due was not made."""
+    known = [observations[query] for query in requirements.queries if query in observations]
+    assessed = _combine(watch, spec, requirements, observations, known, now=now, times=times)
+    end = deadline(watch, spec)
+    if end is not None and now >= end:
+        since = times.now if times.deadline_since is None else times.deadline_since
+        if times.now >= since + deadline_wait.total_seconds() + 2 * spec.poll_interval.total_seconds():
+            error = next((each.error for each in known if each.error is not None), None)
+            last_resort = error or PollDeferred(waiting_for, stale=True)
+            return replace(assessed, observation=assessed.observation or last_resort)
+        if assessed.sent >= since and _is_conclusive(assessed, spec):
+            return assessed
+        assessed = replace(assessed, enforce_deadline=False)
+    polled = NEVER
+    if len(known) == len(requirements.queries):
+        polled = min((each.sent for each in known if not _says_all(each)), default=times.now)
+    if _is_open(assessed.observation) and times.now - max(polled, times.since) >= STALE.total_seconds():
+        return replace(assessed, observation=PollDeferred(waiting_for, stale=True))
+    return assessed
+
+
+def _combine(
+    watch: Watch,
+    spec: WatchSpec,
+    requirements: Requirements,
+    observations: Mapping[Query, Observation],
+    known: list[Observation],
+    *,
+    now: datetime,
+    times: Times,
+) -> Assessment:
+    oldest = max(times.fresh_after, times.since - spec.poll_interval.total_seconds() / 2)
+    fresh = [each for each in known if each.sent >= oldest or _says_all(each)]
+    polled = max((each.time for each in fresh), default=now)
+    sent = min((each.sent for each in fresh if not _says_all(each)), default=times.now)
+    failed = next((each for each in fresh if each.error is not None), None)
+    if failed is not None:
+        failures = failed.failures_since(times.since, seen=watch.seen)
+        return Assessment(observation=failed.error, consecutive_failures=failures, polled=failed.time, sent=failed.sent)
+    if len(fresh) < len(requirements.queries):
+        return Assessment()
+    if requirements.found is not None:
+        return Assessment(observation=requirements.found, polled=polled, sent=sent)
+    jobs = [job for query in requirements.jobs if (job := observations[query].job) is not None]
+    accept = all(_may_judge(each, times.now) for each in known)
+    if len(requirements.pinned) <= 1 and len(jobs) == 1:
+        return Assessment(observation=jobs[0], polled=polled, sent=sent, accept_list_entry=accept)
+    if not requirements.pinned:
+        return Assessment()
+    not_started = tuple(job for job in requirements.pinned if job.error_code is not None)
+    observation = JobSet(jobs=tuple(jobs), not_started=not_started)
+    return Assessment(observation=observation, polled=polled, sent=sent, accept_list_entry=accept)
+
+
+def _says_all(observation: Observation) -> bool:
+    """Tell whether no later request can change the verdict on this job."""
+    job = observation.job
+    if observation.error is not None or job is None:
+        return False
+    return job.ended and (not job.partial or job.outcome is Outcome.COMPLETED)
+
+
+def _is_open(observation: Sighting | AzureError | None) -> bool:
+    """Tell whether *observation* says that the job has not ended, or nothing: what it says gets stale."""
+    if isinstance(observation, JobSet):
+        return any(not job.ended for job in observation.jobs)
+    return (
+        observation is None
+        or isinstance(observation, Waiting)
+        or (isinstance(observation, Job) and not observation.ended)
+    )
+
+
+def _may_judge(observation: Observation, now: float) -> bool:
+    return observation.ended_since is None or now - observation.ended_since >= DETAIL_WAIT
+
+
+def _is_conclusive(assessed: Assessment, spec: WatchSpec) -> bool:
+    """Tell whether a watch whose deadline has passed can be judged by what was polled after that."""
+    observation = assessed.observation
+    if observation is None or isinstance(observation, AzureError):
+        return observation is not None and observation.is_conclusive
+    jobs = (
+        observation.jobs if isinstance(observation, JobSet) else (observation,) if isinstance(observation, Job) else ()
+    )
+    return not any(
+        job.partial and job.ended and not decides(job, spec, accept_list_entry=assessed.accept_list_entry)
+        for job in jobs
+    )

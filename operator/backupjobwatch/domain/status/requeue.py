@@ -1,0 +1,52 @@
+"""When a watch has to be reconciled again, whatever happens until then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backupjobwatch.domain.status.assessment import DEADLINE_WAIT, DETAIL_WAIT
+from backupjobwatch.domain.status.verdict import STALE, deadline
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.api.spec import WatchSpec
+    from backupjobwatch.domain.status.assessment import Assessment, Times
+
+
+def requeue_after(
+    watch: Watch,
+    spec: WatchSpec,
+    assessed: Assessment,
+    *,
+    times: Times,
+    now: datetime,
+    heartbeat: timedelta,
+    last_poll: datetime | None,
+    request_at: float,
+    deadline_wait: timedelta = DEADLINE_WAIT,
+) -> float:
+    """Return the seconds until something is due for an unfinished *watch* that no poll brings.
+
+    Its status gets stale, its *heartbeat* or its deadline is due, the wait after the deadline or for the detail of a job ends,
+    or a poll that was requested by annotation may be sent (*request_at*, on the monotonic clock). *last_poll* is the time of
+    the last poll that its status has.
+    """
+    interval = spec.poll_interval.total_seconds()
+    delays = [STALE.total_seconds() + max(assessed.sent, times.since) - times.now]
+    if assessed.observation is not None and not assessed.accept_list_entry:
+        delays.append(DETAIL_WAIT)
+    end = deadline(watch, spec)
+    if end is None and assessed.observation is not None:  # The first write starts the deadline.
+        end = now + spec.active_deadline
+    if times.deadline_since is not None:
+        delays.append(times.deadline_since + deadline_wait.total_seconds() + 2 * interval - times.now)
+    elif end is not None:
+        delays.append((end - now).total_seconds())
+    if last_poll is not None and last_poll <= now:
+        delays.append((last_poll + heartbeat - now).total_seconds())
+    if request_at > times.now:
+        delays.append(request_at - times.now)
+    # What is due already waits for a poll: look again after the next one.
+    return min(delay if delay > 0 else interval for delay in delays)

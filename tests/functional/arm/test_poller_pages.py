@@ -1,0 +1,146 @@
+"""Lists of many pages are read page by page, within the budget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.arm import reader
+from backupjobwatch.domain.jobs.resource_ids import JobId
+from backupjobwatch.domain.polling.observations import JobList
+from backupjobwatch.domain.polling.queries import JobWindow
+from backupjobwatch.errors import AzureUnavailable, JobListTooLong, UnexpectedResponse
+from demo.simulator import AzureSimulator, Bucket, Fault
+from tests.functional.polling import (
+    LIST,
+    VAULT_ID,
+    WINDOW,
+    clock,
+    job_ids,
+)
+from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID
+from tests.support.builders import dp_job_payload
+
+if TYPE_CHECKING:
+    from demo.simulator import Vault
+    from tests.functional.conftest import OpenPoller
+
+
+async def test_a_long_list_is_read_within_the_budget(
+    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
+) -> None:
+    """A list of 51 pages, each for a token of its own, is complete in the end, and read once."""
+    polling = open_poller(azure_reads_per_second=2, azure_read_burst=10)
+    sim.arm.remaining_requests = None
+    job_ids(vault, 1011)
+    sim.lists.page_size = 20
+    polling.require("watch", WINDOW, interval=30)
+    await polling.pass_seconds(19)
+    assert polling.observation(WINDOW) is None
+    assert 10 + 2 * 18 <= len(sim.requests) <= 10 + 2 * 19
+    await polling.pass_seconds(4)
+    found = polling.observation(WINDOW)
+    assert found is not None
+    assert isinstance(found.answer, JobList)
+    assert len(found.answer.jobs) == 1011
+    assert len(sim.requests) == 51
+    assert clock() - found.sent == pytest.approx(22.5, abs=0.6)  # the request for the first page counts
+
+
+async def test_a_backup_vaults_long_list(open_poller: OpenPoller, sim: AzureSimulator) -> None:
+    """The list of a Backup vault, which knows no filter, is read to its end too."""
+    polling = open_poller()
+    vault = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, "bv-harbour")
+    for number in range(101):
+        name = f"00000000-0000-4000-8000-{number:012}"
+        vault.set_job(name, dp_job_payload())
+    sim.lists.page_size = 20
+    window = JobWindow(JobId.parse(vault.job_id("00000000-0000-4000-8000-000000000000")).vault, None)
+    polling.require("watch", window)
+    await polling.pass_seconds(3)
+    found = polling.observation(window)
+    assert found is not None
+    assert isinstance(found.answer, JobList)
+    assert len(found.answer.jobs) == 101
+    assert len(sim.requests) == 6
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_list_continues_where_it_stopped(
+    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, status: int
+) -> None:
+    """After a 429 or 503 in the middle, the pages that follow are read. Those before are not read again."""
+    polling = open_poller(azure_reads_per_second=0.5, azure_read_burst=5)
+    job_ids(vault, 20)
+    sim.lists.page_size = 2
+    polling.require("watch", WINDOW, interval=300)
+    await polling.settle()
+    assert len(sim.requests) == 5
+    fault = Fault.throttled(retry_after=60, by_provider=True) if status == 429 else Fault.server_error(status=503)
+    rule = sim.faults.add(fault, path=LIST, times=1)
+    await polling.pass_seconds(100)
+    found = polling.observation(WINDOW)
+    assert found is not None
+    assert isinstance(found.answer, JobList)
+    assert len({job.name for job in found.answer.jobs}) == len(found.answer.jobs) == 20
+    assert (rule.used, len(sim.requests)) == (1, 11)
+
+
+async def test_pages_under_a_quota(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+    """A list that takes more requests than Azure allows at once is read to its end all the same."""
+    polling = open_poller()
+    job_ids(vault, 60)
+    sim.lists.page_size = 2
+    sim.quotas.enable(reads=Bucket(10, 0.5), now=clock)
+    polling.require("watch", WINDOW, interval=300)
+    await polling.pass_seconds(240)
+    found = polling.observation(WINDOW)
+    assert found is not None
+    assert isinstance(found.answer, JobList)
+    assert len(found.answer.jobs) == 60
+
+
+async def test_a_list_that_fails_again_and_again(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+    """A page that fails three times ends the list. That is its result, and the next interval begins anew."""
+    polling = open_poller()
+    job_ids(vault, 20)
+    sim.lists.page_size = 2
+    sim.faults.add(Fault.server_error(), path=LIST, times=3, skip=1)
+    polling.require("watch", WINDOW, interval=30)
+    await polling.pass_seconds(10)
+    assert isinstance(polling.error(WINDOW), AzureUnavailable)
+    assert len(sim.requests) == 4
+    await polling.tick(20)
+    await polling.pass_seconds(3)
+    assert polling.error(WINDOW) is None
+    assert len(sim.requests) == 14
+
+
+async def test_a_list_without_an_end(
+    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of more pages than are followed is given up for a reason of its own."""
+    monkeypatch.setattr(reader, "MAX_PAGES", 5)
+    polling = open_poller()
+    job_ids(vault, 20)
+    sim.lists.page_size = 2
+    polling.require("watch", WINDOW)
+    await polling.pass_seconds(3)
+    assert isinstance(polling.error(WINDOW), JobListTooLong)
+    assert len(sim.requests) == 5
+
+
+async def test_a_list_that_goes_round_in_a_circle(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+    """A page that links to itself ends the list at once."""
+    polling = open_poller()
+    job_ids(vault, 2)
+    link = f"{sim.url}{VAULT_ID.jobs_url_path}?api-version=2023-04-01&%24skipToken=circle"
+    body = {"value": [], "nextLink": link}
+    sim.faults.add(Fault.not_an_object(value=body), path=LIST, times=None)
+    polling.require("watch", WINDOW)
+    await polling.pass_seconds(3)
+    error = polling.error(WINDOW)
+    assert isinstance(error, UnexpectedResponse)
+    assert "repeats a page" in str(error)
+    assert len(sim.requests) == 2

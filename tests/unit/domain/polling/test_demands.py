@@ -1,0 +1,310 @@
+"""Demands: what is required by whom, and which reads wait because of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from backupjobwatch.domain.polling.demand import RunningJobs
+from backupjobwatch.domain.polling.demands import CROWDED, ROOMY, Demands
+from backupjobwatch.domain.polling.observations import NEVER, observe
+from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
+from backupjobwatch.domain.polling.queries import JobWindow
+from backupjobwatch.domain.polling.read_planner import ReadPlanner
+from backupjobwatch.domain.polling.recording import Listing, Recorder
+from tests.support.polling import START, demands_of, ended, entry, job_id, operation_id, running, vault_id, wall
+
+ID, OTHER = job_id(0), job_id(1)
+VAULT = vault_id()
+
+
+def answer(demands: Demands, query: object, result: object, sent: float) -> None:
+    """Set the observation of *query*, as if nothing else followed from it."""
+    demands.of[query].observation = observe(None, result, sent=sent, time=wall(sent))  # type: ignore[index, arg-type]
+
+
+def crowd(count: int = 60, *, interval: float = 30, burst: float = 20) -> Demands:
+    """Return the demand of many jobs in one vault. GETs would take all of the rate."""
+    return demands_of(*(job_id(number) for number in range(count)), interval=interval, burst=burst)
+
+
+def test_required() -> None:
+    """A query that is required is due at once."""
+    operation, window = operation_id(), JobWindow(VAULT, None)
+    demands = demands_of(ID, operation, window)
+
+    assert demands.due == {JOB: {ID: START}, OPERATION: {operation: START}, LIST: {window: START}}
+    assert demands.vaults[VAULT].jobs == {ID: demands.of[ID]}
+    assert demands.is_waiting
+    assert demands.changed_at == START
+
+
+def test_shared() -> None:
+    """Watches share a query. It is polled at the shortest of their intervals, and as long as one of them exists."""
+    demands = demands_of(ID, interval=30)
+    demands.require(ID, "fast", interval=10, now=START + 1)
+    assert (demands.of[ID].uids, demands.of[ID].interval) == (("uid-0", "fast"), 10)
+
+    demands.release(ID, "fast", START + 2)
+    assert (demands.of[ID].uids, demands.of[ID].interval) == (("uid-0",), 30)
+    demands.release(ID, "unknown", START + 3)
+    demands.release(ID, "uid-0", START + 4)
+    assert demands.of == {}
+    assert demands.changed_at == START + 4
+
+
+def test_another_interval() -> None:
+    """A watch that is edited has another interval."""
+    demands = demands_of(ID, interval=30)
+    for interval in (300.0, 10.0):
+        demands.require(ID, "uid-0", interval=interval, now=START)
+        assert (demands.of[ID].uids, demands.of[ID].interval) == (("uid-0",), interval)
+        assert demands._load == pytest.approx(1 / interval)
+
+
+@pytest.mark.parametrize("query", [ID, operation_id(), JobWindow(VAULT, None)], ids=lambda each: type(each).__name__)
+def test_released(query: object) -> None:
+    """Nothing is left of a query that no watch requires."""
+    demands = demands_of(query)  # type: ignore[arg-type]
+    demands.request(query, "a", fresh_after=START + 1)  # type: ignore[arg-type]
+    if query == ID:
+        demands.note_change(ID, START)
+        demands.old_details[ID] = None
+        demands.vaults[VAULT].window_tried[ID] = START
+        demands.vaults[VAULT].entries[OTHER] = entry(OTHER)
+    demands.release(query, "uid-0", START + 1)  # type: ignore[arg-type]
+
+    vault = demands.vaults[VAULT]
+    assert not demands.is_waiting
+    assert not any((vault.jobs, vault.awaiting, vault.changed, vault.window_tried, vault.entries))
+    assert demands._load == pytest.approx(0)
+
+
+def test_entries_are_kept_for_others() -> None:
+    """The entries of a list serve as long as a job of the vault is required."""
+    demands = demands_of(ID, OTHER)
+    demands.vaults[VAULT].entries[ID] = entry(ID)
+    demands.release(ID, "uid-0", START)
+
+    assert demands.vaults[VAULT].entries
+
+
+@pytest.mark.parametrize(("age", "is_due"), [(0, False), (14, False), (15, True), (31, True)])
+def test_tick(age: float, is_due: bool) -> None:  # noqa: FBT001
+    """A tick marks a query as due whose result is older than half of its interval."""
+    demands = demands_of(ID)
+    answer(demands, ID, running(ID), START)
+    demands.drop(ID)
+
+    assert not demands.mark_due(ID, START + age)
+    assert (ID in demands.due[JOB]) is is_due
+    assert demands.mark_due(ID, START + age) is is_due  # the second tick finds it overdue
+
+
+def test_ticks_of_what_needs_no_read() -> None:
+    """A final job, a query in flight and one that is backed off are not due."""
+    demands = demands_of(ID, OTHER, operation_id())
+    answer(demands, ID, ended(ID), START - 900)
+    demands.of[OTHER].reading_since = START
+    demands.of[operation_id()].not_before = START + 200
+    for query in demands.of:
+        demands.drop(query)
+        assert not demands.mark_due(query, START + 100)
+
+    assert not demands.is_waiting
+    demands.mark_due(operation_id(), START + 200)
+    assert demands.is_waiting
+
+
+def test_tick_of_a_job_whose_detail_is_missing() -> None:
+    """A job that a list showed as completed is read when there is time for details."""
+    demands = demands_of(ID)
+    answer(demands, ID, entry(ID, "Completed"), START)
+    demands.drop(ID)
+
+    assert not demands.mark_due(ID, START + 60)
+    assert (demands.due[JOB], list(demands.missing_details)) == ({}, [ID])
+
+
+def test_tick_of_a_job_that_waits_already() -> None:
+    """A job that waits for its GET or its list is overdue."""
+    demands = demands_of(ID, OTHER)
+    demands.note_change(ID, START)
+    demands.drop(OTHER)
+    demands.await_list(OTHER, START)
+
+    assert demands.mark_due(ID, START + 30)
+    assert demands.mark_due(OTHER, START + 30)
+    assert demands.due[JOB] == {}
+
+
+def test_request() -> None:
+    """A request for a fresh result waits until there is one, each by its namespace."""
+    demands = demands_of(ID, OTHER)
+    answer(demands, ID, running(ID), START)
+    demands.request(ID, "a", fresh_after=START)
+    assert demands.explicit == {}
+
+    demands.request(ID, "a", fresh_after=START + 1)
+    demands.request(ID, "b", fresh_after=START)
+    demands.request(OTHER, "b", fresh_after=START)
+    assert demands.explicit == {"a": {ID: None}, "b": {ID: None, OTHER: None}}
+    assert demands.of[ID].fresh_after == START + 1
+
+    demands.drop_explicit(demands.of[ID])
+    demands.drop_explicit(demands.of[ID])
+    assert demands.explicit == {"b": {OTHER: None}}
+
+
+def test_crowded() -> None:
+    """When GETs would take more than their share of the rate, jobs wait for a list. GETs come back well below that."""
+    demands = Demands(bucket=demands_of(rate=2.0, burst=250).bucket)
+    high, low = int(CROWDED * 2 * 30) - 1, int(ROOMY * 2 * 30)
+    ids = [job_id(number) for number in range(high + 2)]
+    for each in ids[:high]:
+        demands.require(each, "uid", interval=30, now=START)
+    assert not demands.prefers_list(VAULT, START)
+
+    for each in ids[high:]:
+        demands.require(each, "uid", interval=30, now=START)
+    assert demands.prefers_list(VAULT, START)
+    for each in ids[low + 1 :]:
+        assert demands.prefers_list(VAULT, START)
+        demands.release(each, "uid", START)
+    for each in ids[low - 1 : low + 1]:
+        demands.release(each, "uid", START)
+    assert not demands.prefers_list(VAULT, START)
+
+
+def test_more_jobs_are_due_than_the_bucket_has_tokens() -> None:
+    """When more jobs are due than the bucket can hold tokens, a list is faster."""
+    assert not crowd(20, interval=300).prefers_list(VAULT, START)
+    assert crowd(21, interval=300).prefers_list(VAULT, START)
+
+
+def test_one_job_in_a_vault() -> None:
+    """A list of as many pages as there are jobs saves nothing."""
+    demands = crowd()
+    demands.require(job_id(0, 1), "other", interval=30, now=START)
+    assert not demands.prefers_list(vault_id(1), START)
+
+    demands.vaults[VAULT].pages = 60
+    assert not demands.prefers_list(VAULT, START)
+
+
+def test_pause_of_gets() -> None:
+    """While GETs of jobs are paused, even a single job waits for a list."""
+    demands = demands_of(ID, job_id(0, 1))
+    demands.vaults[vault_id(1)].held_until = START + 900
+    demands.pause(JOB, until=START + 600, now=START, everything=False)
+
+    assert list(demands.vaults[VAULT].awaiting) == [ID]
+    assert list(demands.due[JOB]) == [job_id(0, 1)]  # its list was refused
+
+
+def test_pause_of_lists() -> None:
+    """While lists are paused, each job is read by itself."""
+    demands = crowd()
+    assert demands.vaults[VAULT].awaiting
+    demands.pause(LIST, until=START + 600, now=START, everything=False)
+
+    assert len(demands.due[JOB]) == 60
+    assert (demands.vaults[VAULT].awaiting, demands.vaults[VAULT].scheduled) == ({}, None)
+    assert not demands.prefers_list(VAULT, START + 599)
+    assert demands.prefers_list(VAULT, START + 600)
+
+
+def test_pause_of_operations() -> None:
+    """A pause of operations changes nothing for jobs."""
+    demands = demands_of(ID)
+    demands.pause(OPERATION, until=START + 600, now=START, everything=False)
+
+    assert list(demands.due[JOB]) == [ID]
+
+
+def test_pause_of_everything() -> None:
+    """When everything is paused, jobs wait for the end of the pause."""
+    demands = demands_of(ID)
+    demands.pause(JOB, until=START + 600, now=START, everything=True)
+
+    assert list(demands.due[JOB]) == [ID]
+
+
+def test_lists_are_one_interval_apart() -> None:
+    """The next list is due one interval after the last one was requested, the shortest of the jobs that wait."""
+    demands = demands_of(interval=30)
+    vault_began = START - 10
+    for number, interval in enumerate((300.0, 30.0, 60.0)):
+        demands.require(job_id(number), "uid", interval=interval, now=START)
+    demands.vaults[VAULT].began = vault_began
+    for number in range(3):
+        demands.await_list(job_id(number), START)
+
+    assert demands.vaults[VAULT].scheduled == vault_began + 30
+
+
+def test_list_in_flight() -> None:
+    """A job that starts to wait while a list is read waits for the next one."""
+    demands = demands_of(ID)
+    vault = demands.vaults[VAULT]
+    vault.is_reading, vault.began = True, START
+    demands.pages[VAULT] = None
+    demands.await_list(ID, START + 1)
+    assert vault.scheduled is None
+
+    demands.end_list(VAULT, START + 2)
+    assert not vault.is_reading
+    assert vault.scheduled == START + 30
+    assert demands.pages == {}
+
+
+def test_end_of_a_list_without_demand() -> None:
+    """No list is scheduled if no job waits for it."""
+    demands = demands_of(ID)
+    demands.end_list(VAULT, START)
+
+    assert (demands.vaults[VAULT].scheduled, demands.lists) == (None, [])
+
+
+@pytest.mark.parametrize(("age", "is_used"), [(30, True), (31, False)])
+def test_new_watch_of_a_listed_job(age: float, is_used: bool) -> None:  # noqa: FBT001
+    """A new watch takes its job from the latest list, if that is recent, and has its detail read later."""
+    demands = crowd()
+    planner, recorder = ReadPlanner(demands=demands), Recorder(demands=demands, heartbeat=300)
+    read = planner.next_read(START)
+    assert isinstance(read, RunningJobs)
+    listing = Listing(jobs=(entry(job_id(99)),), pages=1)
+    list(recorder.record_running(read, listing, sent=START, time=wall(START), now=START + 1))
+    demand = demands.require(job_id(99), "new", interval=30, now=START + age)
+
+    assert (demand.sent, demand.job) == ((START, entry(job_id(99))) if is_used else (NEVER, None))
+    assert (job_id(99) in demands.old_details) is is_used
+
+
+def test_entries_are_as_old_as_their_list() -> None:
+    """The entries of the last list are not taken for those of one that is being read."""
+    demands = crowd()
+    planner, recorder = ReadPlanner(demands=demands), Recorder(demands=demands, heartbeat=300)
+    read = planner.next_read(START)
+    assert isinstance(read, RunningJobs)
+    list(
+        recorder.record_running(
+            read, Listing(jobs=(entry(job_id(99)),), pages=1), sent=START, time=wall(START), now=START
+        )
+    )
+    demands.vaults[VAULT].began = START + 30  # the next one
+    demand = demands.require(job_id(99), "new", interval=30, now=START + 30)
+
+    assert demand.sent == START
+    assert demand.observation is not None
+    assert demand.observation.time == wall(START)
+
+
+def test_replaced_credential() -> None:
+    """What was read with a credential that was replaced counts no longer."""
+    demands = demands_of(ID)
+    answer(demands, ID, running(ID), START)
+    demands.vaults[VAULT].entries[OTHER] = entry(OTHER)
+    demands.forget_results()
+
+    assert demands.of[ID].observation is None
+    assert demands.vaults[VAULT].entries == {}

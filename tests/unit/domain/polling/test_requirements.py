@@ -1,0 +1,156 @@
+"""Which queries a watch requires, and where they lead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backupjobwatch.domain.api.spec import WatchSpec
+from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
+from backupjobwatch.domain.polling.observations import JobList, Observation, Result, observe
+from backupjobwatch.domain.polling.queries import latest_window, workload_history
+from backupjobwatch.domain.polling.requirements import Requirements, required_queries
+from backupjobwatch.errors import AzureUnavailable
+from tests.support.builders import (
+    JOB_ID,
+    JOB_NAME,
+    NOW,
+    OPERATION,
+    OTHER_JOB_NAME,
+    VAULT_REF,
+    job,
+    settle,
+    watch,
+    watch_body,
+)
+
+if TYPE_CHECKING:
+    from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.domain.jobs.latest_job import LatestJob
+    from backupjobwatch.domain.polling.queries import Query
+
+TROUBLE = AzureUnavailable("503")
+PINS = (PinnedJob(name=JOB_NAME),)
+BY_OPERATION = {"operationId": OPERATION, "vault": VAULT_REF}
+BY_LATEST = {"latest": {"item": "uttestvmub1"}, "vault": VAULT_REF}
+
+
+def spec_of(snapshot: Watch) -> WatchSpec:
+    assert isinstance(snapshot.parsed_spec, WatchSpec)
+    return snapshot.parsed_spec
+
+
+def seen(result: Result) -> Observation:
+    return observe(None, result, sent=0, time=NOW)
+
+
+def required(
+    snapshot: Watch, observations: dict[Query, Observation] | None = None, pinned: tuple[PinnedJob, ...] = ()
+) -> Requirements:
+    return required_queries(snapshot, spec_of(snapshot), observations or {}, now=NOW, pinned=pinned)
+
+
+def job_query(snapshot: Watch, name: str = JOB_NAME) -> JobId:
+    return JobId(vault=spec_of(snapshot).source.vault, name=name)
+
+
+def listed(*jobs: Job) -> Observation:
+    return seen(JobList(jobs))
+
+
+def windows(snapshot: Watch) -> tuple[Query, Query]:
+    """Return the queries of a watch for its window and the history of its vault."""
+    latest: LatestJob = spec_of(snapshot).source  # type: ignore[assignment]
+    return latest_window(latest, created=snapshot.created, now=NOW), workload_history(latest.vault, now=NOW)
+
+
+def test_named_job() -> None:
+    """A watch that names its job requires that job."""
+    query = JobId.parse(JOB_ID)
+
+    assert required(watch()) == Requirements(queries=frozenset({query}), jobs=(query,))
+
+
+@pytest.mark.parametrize("spec", [BY_OPERATION, BY_LATEST])
+@pytest.mark.parametrize("is_in_status", [True, False])
+def test_pinned(spec: dict[str, Any], is_in_status: bool) -> None:  # noqa: FBT001
+    """A watch whose jobs are known requires them alone, whether or not its status has them already."""
+    body = watch_body(spec)
+    if is_in_status:
+        body = settle(body, TROUBLE, NOW, pinned=PINS)
+    snapshot = watch(spec, body["status"])
+    query = job_query(snapshot)
+
+    assert required(snapshot, pinned=() if is_in_status else PINS) == Requirements(
+        queries=frozenset({query}), pinned=PINS, jobs=(query,)
+    )
+
+
+def test_operation() -> None:
+    """An operation is required until it names its jobs, and then these are."""
+    snapshot = watch(BY_OPERATION)
+    operation = OperationId(vault=spec_of(snapshot).source.vault, name=OPERATION)
+    pins = (*PINS, PinnedJob(name=OTHER_JOB_NAME, error_code="X"))
+
+    assert required(snapshot) == Requirements(queries=frozenset({operation}))
+    found = required(snapshot, {operation: seen(pins)})
+    assert found == Requirements(queries=frozenset({job_query(snapshot)}), pinned=pins, jobs=(job_query(snapshot),))
+
+
+@pytest.mark.parametrize(
+    "result", [Waiting(reason="Progressing", message="m"), OperationFailure(message="m"), TROUBLE], ids=repr
+)
+def test_operation_without_jobs(result: Any) -> None:
+    """An operation that names no jobs says why."""
+    snapshot = watch(BY_OPERATION)
+    operation = OperationId(vault=spec_of(snapshot).source.vault, name=OPERATION)
+
+    assert required(snapshot, {operation: seen(result)}) == Requirements(queries=frozenset({operation}), found=result)
+
+
+def test_latest() -> None:
+    """A watch of the latest job requires the list until its job is in it."""
+    snapshot = watch(BY_LATEST)
+    window, _ = windows(snapshot)
+
+    assert required(snapshot) == Requirements(queries=frozenset({window}))
+    assert required(snapshot, {window: seen(TROUBLE)}) == Requirements(queries=frozenset({window}), found=TROUBLE)
+    nothing = required(snapshot, {window: listed()})
+    assert nothing.queries == {window}
+    assert isinstance(nothing.found, Waiting)
+    found = required(snapshot, {window: listed(job(name=JOB_NAME.upper()))})
+    assert found == Requirements(queries=frozenset({job_query(snapshot)}), pinned=PINS, jobs=(job_query(snapshot),))
+
+
+def test_list_that_failed_after_it_was_read() -> None:
+    """The job is not taken from a list that is older than the last failure."""
+    snapshot = watch(BY_LATEST)
+    window, _ = windows(snapshot)
+    failed = observe(listed(job()), TROUBLE, sent=1, time=NOW)
+
+    assert required(snapshot, {window: failed}) == Requirements(queries=frozenset({window}), found=TROUBLE)
+
+
+def test_history() -> None:
+    """A database requires all workload jobs of the vault as well, because several hosts may have one of its name."""
+    snapshot = watch({"latest": {"item": "msdb"}, "vault": VAULT_REF})
+    window, history = windows(snapshot)
+    database = job(backupManagementType="AzureWorkload", entityFriendlyName="msdb [host-1]", operation="Backup (Full)")
+    other = job(
+        name=OTHER_JOB_NAME, backupManagementType="AzureWorkload", entityFriendlyName="msdb [host-2]",
+        operation="Backup (Full)", startTime="2018-05-10T00:00:00Z", endTime="2018-05-10T01:00:00Z",
+    )  # fmt: skip
+    observations = {window: listed(database)}
+
+    assert required(snapshot, observations) == Requirements(queries=frozenset({window, history}))
+    failed = required(snapshot, {**observations, history: seen(TROUBLE)})
+    assert failed == Requirements(queries=frozenset({window, history}), found=TROUBLE)
+    found = required(snapshot, {**observations, history: listed()})
+    assert found.pinned == PINS
+    ambiguous = required(snapshot, {**observations, history: listed(other)})
+    assert isinstance(ambiguous.found, Waiting)
+    assert ambiguous.found.reason == "AmbiguousItem"
+    assert ambiguous.queries == {window, history}

@@ -1,0 +1,367 @@
+"""What observations mean together: which of them count, when the deadline is enforced, and when they are stale."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backupjobwatch import errors
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.api.spec import WatchSpec
+from backupjobwatch.domain.jobs.observations import JobSet, OperationFailure, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
+from backupjobwatch.domain.polling.observations import Observation, Result, observe
+from backupjobwatch.domain.polling.requirements import required_queries
+from backupjobwatch.domain.status.assessment import DEADLINE_WAIT, DETAIL_WAIT, Assessment, Times, assess
+from backupjobwatch.domain.status.verdict import STALE
+from tests.support.builders import (
+    JOB_ID,
+    JOB_NAME,
+    NOW,
+    OPERATION,
+    OTHER_JOB_NAME,
+    VAULT_REF,
+    job,
+    list_entry,
+    running_job,
+    settle,
+    watch_body,
+)
+
+if TYPE_CHECKING:
+    from backupjobwatch.domain.polling.queries import Query
+
+CLOCK = 10_000.0
+INTERVAL = 30.0
+DOWN, NOT_THERE = errors.AzureUnavailable("503"), errors.JobNotFound("404")
+WAITING = Waiting(reason="Progressing", message="m")
+LATE = timedelta(days=3)
+"""Longer than the deadline."""
+QUERY = JobId.parse(JOB_ID)
+OTHER = JobId(vault=QUERY.vault, name=OTHER_JOB_NAME)
+OPERATION_QUERY = OperationId(vault=QUERY.vault, name=OPERATION)
+BY_OPERATION = {"operationId": OPERATION, "vault": VAULT_REF}
+PINS = (PinnedJob(name=JOB_NAME), PinnedJob(name=OTHER_JOB_NAME))
+
+
+def wall(sent: float) -> datetime:
+    return NOW + timedelta(seconds=sent - CLOCK)
+
+
+def seen(*results: Result, sent: float = CLOCK) -> Observation:
+    """Return the observation after *results*, a second apart, the last of which was sent at *sent*."""
+    observation = None
+    for number, result in enumerate(results, start=1 - len(results)):
+        observation = observe(observation, result, sent=sent + number, time=wall(sent + number))
+    assert observation is not None
+    return observation
+
+
+def assessed(
+    observations: dict[Query, Observation],
+    *,
+    body: dict[str, Any] | None = None,
+    pinned: tuple[PinnedJob, ...] = (),
+    now: datetime = NOW,
+    since: float = CLOCK - 60,
+    clock: float = CLOCK,
+    **times: Any,
+) -> Assessment:
+    watch = Watch.from_body(body or watch_body())
+    spec = watch.parsed_spec
+    assert isinstance(spec, WatchSpec)
+    required = required_queries(watch, spec, observations, now=now, pinned=pinned)
+    return assess(
+        watch, spec, required, observations, now=now, waiting_for="Wait.", times=Times(now=clock, since=since, **times)
+    )
+
+
+def started(spec: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return a watch that was first acted on at NOW."""
+    return settle(watch_body(spec), DOWN, NOW)
+
+
+# ── which observations count ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_nothing_known() -> None:
+    """Without an observation there is nothing to write."""
+    assert assessed({}) == Assessment()
+
+
+def test_job() -> None:
+    """The job that was seen is the observation, with the time of its request."""
+    result = assessed({QUERY: seen(running_job(), sent=CLOCK - 5)})
+
+    assert (result.observation, result.polled, result.sent) == (running_job(), wall(CLOCK - 5), CLOCK - 5)
+    assert (result.consecutive_failures, result.accept_list_entry, result.enforce_deadline) == (0, True, True)
+
+
+@pytest.mark.parametrize(("age", "counts"), [(60 + INTERVAL / 2, True), (61 + INTERVAL / 2, False)])
+def test_result_from_before(age: float, counts: bool) -> None:  # noqa: FBT001
+    """A result that another watch had requested counts, if it is not older than half an interval."""
+    result = assessed({QUERY: seen(running_job(), sent=CLOCK - age)}, since=CLOCK - 60)
+
+    assert (result.observation is not None) is counts
+
+
+@pytest.mark.parametrize("result", [running_job(), DOWN, NOT_THERE, list_entry(status="Failed")], ids=repr)
+def test_result_from_before_an_edit(result: Result) -> None:
+    """A result that was requested before the target was edited does not count."""
+    observations: dict[Query, Observation] = {QUERY: seen(result, sent=CLOCK - 5)}
+
+    assert assessed(observations, fresh_after=CLOCK - 4) == Assessment()
+    assert assessed(observations, fresh_after=CLOCK - 5).observation == result
+
+
+@pytest.mark.parametrize(
+    "end", [job(), job(status="Failed"), list_entry()], ids=["GET", "failed", "completed in a list"]
+)
+def test_end_from_before_an_edit(end: Any) -> None:
+    """An end that no later request can change counts at any time."""
+    result = assessed({QUERY: seen(end, sent=CLOCK - 500)}, fresh_after=CLOCK)
+
+    assert (result.observation, result.polled, result.sent) == (end, wall(CLOCK - 500), CLOCK)
+
+
+def test_failures() -> None:
+    """Failures count since the watch required the query. Until the job was seen, more kinds of trouble count."""
+    observation = seen(errors.AuthorizationFailed("403"), NOT_THERE, NOT_THERE, sent=CLOCK)
+
+    assert assessed({QUERY: observation}).consecutive_failures == 3
+    assert assessed({QUERY: observation}, since=CLOCK - 1).consecutive_failures == 2
+    body = settle(watch_body(), running_job(), NOW)
+    assert assessed({QUERY: observation}, body=body).consecutive_failures == 2
+
+
+def test_operation() -> None:
+    """What an operation says is the observation, until it names its jobs."""
+    body = watch_body(BY_OPERATION)
+    for found in (WAITING, OperationFailure(message="m")):
+        result = assessed({OPERATION_QUERY: seen(found, sent=CLOCK - 5)}, body=body)
+        assert (result.observation, result.sent) == (found, CLOCK - 5)
+    assert assessed({OPERATION_QUERY: seen(DOWN)}, body=body).observation == DOWN
+    assert assessed({OPERATION_QUERY: seen(PINS)}, body=body).observation is None
+
+
+def test_set() -> None:
+    """The jobs of an operation are one observation, when all of them are known. The oldest request counts."""
+    body = watch_body(BY_OPERATION)
+    pinned = (*PINS, PinnedJob(name="x", error_code="E"))
+    some: dict[Query, Observation] = {QUERY: seen(running_job(), sent=CLOCK - 5)}
+    assert assessed(some, body=body, pinned=pinned).observation is None
+
+    result = assessed({**some, OTHER: seen(job(), sent=CLOCK - 9)}, body=body, pinned=pinned)
+    assert isinstance(result.observation, JobSet)
+    assert set(result.observation.jobs) == {running_job(), job()}
+    assert result.observation.not_started == pinned[2:]
+    assert (result.polled, result.sent) == (wall(CLOCK - 5), CLOCK - 5)  # the other one is final
+
+
+def test_set_with_trouble() -> None:
+    """Trouble with one of the jobs is the observation."""
+    observations: dict[Query, Observation] = {
+        QUERY: seen(running_job()),
+        OTHER: seen(running_job(), NOT_THERE, sent=CLOCK - 3),
+    }
+    result = assessed(observations, body=watch_body(BY_OPERATION), pinned=PINS)
+
+    assert (result.observation, result.consecutive_failures, result.sent) == (NOT_THERE, 1, CLOCK - 3)
+
+
+def test_one_job_of_an_operation() -> None:
+    """An operation that started one job is watched as that job."""
+    body = watch_body(BY_OPERATION)
+    assert assessed({QUERY: seen(job())}, body=body, pinned=PINS[:1]).observation == job()
+
+
+def test_operation_that_started_nothing() -> None:
+    """A set of jobs that all could not be started needs no request."""
+    pinned = (PinnedJob(name=JOB_NAME, error_code="E"), PinnedJob(name=OTHER_JOB_NAME, error_code="E"))
+    result = assessed({}, body=watch_body(BY_OPERATION), pinned=pinned)
+
+    assert result.observation == JobSet(jobs=(), not_started=pinned)
+
+
+def test_answer_of_another_kind() -> None:
+    """A query for a job whose observation is no job says nothing."""
+    assert assessed({QUERY: seen(WAITING)}) == Assessment()
+
+
+@pytest.mark.parametrize(("age", "accepts"), [(DETAIL_WAIT - 1, False), (DETAIL_WAIT, True)])
+def test_end_in_a_list(age: float, accepts: bool) -> None:  # noqa: FBT001
+    """The end of a job in a list waits five minutes for the GET."""
+    result = assessed({QUERY: seen(list_entry(status="Failed"), sent=CLOCK - age)}, since=CLOCK - 900)
+
+    assert result.accept_list_entry is accepts
+
+
+# ── the deadline ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("result", "sent", "enforced"),
+    [
+        (running_job(), CLOCK - 1, False),
+        (running_job(), CLOCK, True),
+        (NOT_THERE, CLOCK, True),
+        (errors.AuthorizationFailed("403"), CLOCK, True),
+        (DOWN, CLOCK, False),
+        (errors.Throttled("429"), CLOCK, False),
+        (errors.UnexpectedResponse("x"), CLOCK, False),
+        (list_entry(status="InProgress"), CLOCK, True),
+        (list_entry(status="Failed"), CLOCK, False),
+        (list_entry(status="Completed"), CLOCK, True),
+        (job(), CLOCK - 50, True),
+    ],
+)
+def test_deadline(result: Result, sent: float, enforced: bool) -> None:  # noqa: FBT001
+    """A passed deadline is enforced by a conclusive poll that was sent after it passed."""
+    observations: dict[Query, Observation] = {QUERY: seen(result, sent=sent)}
+    found = assessed(observations, body=started(), now=NOW + LATE, clock=CLOCK + 5, deadline_since=CLOCK)
+
+    assert found.enforce_deadline is enforced
+    assert found.observation == result
+
+
+@pytest.mark.parametrize(
+    ("end", "warnings", "enforced"),
+    [
+        (list_entry(status="Failed"), "Failed", True),
+        (list_entry(status="CompletedWithWarnings"), "Failed", False),
+        (list_entry(status="CompletedWithWarnings"), "Succeeded", False),
+        (list_entry(status="CompletedWithWarnings", errorDetails=[{"errorCode": 1}]), "Failed", True),
+        (list_entry(status="CompletedWithWarnings", errorDetails=[{"errorCode": 1}]), "Succeeded", False),
+    ],
+)
+def test_deadline_after_an_end_in_a_list(end: Any, warnings: str, enforced: bool) -> None:  # noqa: FBT001
+    """An end in a list that no verdict may be taken from, however old it is, is not conclusive: the GET may open the gate."""
+    body = started({"jobResourceId": JOB_ID, "completedWithWarnings": warnings})
+    observations: dict[Query, Observation] = {QUERY: seen(end, sent=CLOCK)}
+    found = assessed(observations, body=body, now=NOW + LATE, clock=CLOCK + DETAIL_WAIT, deadline_since=CLOCK)
+
+    assert found.accept_list_entry
+    assert found.enforce_deadline is enforced
+
+
+def test_deadline_that_has_just_passed() -> None:
+    """A deadline that is seen to have passed for the first time needs a later poll."""
+    result = assessed({QUERY: seen(running_job(), sent=CLOCK - 1)}, body=started(), now=NOW + LATE)
+
+    assert not result.enforce_deadline
+
+
+def test_deadline_of_a_set() -> None:
+    """All jobs of a set need a poll after the deadline, except those that have ended."""
+    body, after = started(BY_OPERATION), {"now": NOW + LATE, "clock": CLOCK + 5, "deadline_since": CLOCK}
+    for other, enforced in ((running_job(), False), (job(status="Failed"), True), (list_entry(status="Failed"), False)):
+        observations: dict[Query, Observation] = {QUERY: seen(running_job()), OTHER: seen(other, sent=CLOCK - 9)}
+        result = assessed(observations, body=body, pinned=PINS, **after)  # type: ignore[arg-type]
+        assert result.enforce_deadline is enforced
+
+
+def test_deadline_of_an_operation() -> None:
+    """What an operation says after the deadline is conclusive."""
+    after = {"now": NOW + LATE, "clock": CLOCK + 5, "deadline_since": CLOCK}
+    result = assessed({OPERATION_QUERY: seen(WAITING)}, body=started(BY_OPERATION), **after)  # type: ignore[arg-type]
+
+    assert result.enforce_deadline
+
+
+@pytest.mark.parametrize(
+    ("observations", "expected"),
+    [
+        ({}, errors.PollDeferred),
+        ({QUERY: seen(DOWN, sent=CLOCK - 900)}, errors.AzureUnavailable),
+        ({QUERY: seen(DOWN, sent=CLOCK)}, errors.AzureUnavailable),
+        ({QUERY: seen(running_job(), sent=CLOCK)}, type(running_job())),
+    ],
+)
+def test_end_of_the_wait(observations: dict[Query, Observation], expected: type) -> None:
+    """The wait for a conclusive poll ends an hour and two intervals after the deadline: then what is known decides."""
+    end = CLOCK + DEADLINE_WAIT.total_seconds() + 2 * INTERVAL
+    waiting, over = (
+        assessed(observations, body=started(), now=NOW + LATE, clock=clock, deadline_since=CLOCK, since=CLOCK - 60)
+        for clock in (end - 1, end)
+    )
+
+    assert over.enforce_deadline
+    assert isinstance(over.observation, expected)
+    assert waiting.enforce_deadline is (expected is type(running_job()))
+
+
+def test_before_the_deadline() -> None:
+    """Before the deadline, and before the watch was first acted on, nothing is enforced or held up."""
+    observations: dict[Query, Observation] = {QUERY: seen(running_job())}
+
+    assert assessed(observations, body=started()).enforce_deadline
+    assert assessed(observations, now=NOW + LATE).enforce_deadline
+
+
+# ── staleness ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def is_stale(observations: dict[Query, Observation], **more: Any) -> bool:
+    observation = assessed(observations, clock=CLOCK + STALE.total_seconds(), **more).observation
+    assert not isinstance(observation, errors.PollDeferred) or (observation.stale and str(observation) == "Wait.")
+    return isinstance(observation, errors.PollDeferred)
+
+
+@pytest.mark.parametrize(("since", "stale"), [(CLOCK, True), (CLOCK + 1, False)])
+def test_never_polled(since: float, stale: bool) -> None:  # noqa: FBT001
+    """A watch that could not be polled for ten minutes says why."""
+    assert is_stale({}, since=since) is stale
+
+
+@pytest.mark.parametrize(
+    ("result", "sent", "stale"),
+    [
+        (running_job(), CLOCK, True),
+        (running_job(), CLOCK + 1, False),
+        (list_entry(status="InProgress"), CLOCK, True),
+        (job(), CLOCK, False),
+        (list_entry(status="Completed"), CLOCK, False),
+        (list_entry(status="Failed"), CLOCK, False),
+        (DOWN, CLOCK, False),
+    ],
+)
+def test_not_polled_for_long(result: Result, sent: float, stale: bool) -> None:  # noqa: FBT001
+    """What was seen of a running job ten minutes ago is not reported as if it were known now."""
+    assert is_stale({QUERY: seen(result, sent=sent)}) is stale
+
+
+def test_stale_set() -> None:
+    """A set is stale if one of its jobs that has not ended is."""
+    body = watch_body(BY_OPERATION)
+    fresh, old = seen(running_job(), sent=CLOCK + 300), seen(running_job(), sent=CLOCK)
+
+    assert is_stale({QUERY: fresh, OTHER: old}, body=body, pinned=PINS)
+    assert not is_stale({QUERY: fresh, OTHER: seen(job(), sent=CLOCK)}, body=body, pinned=PINS)
+    assert not is_stale({QUERY: seen(job()), OTHER: seen(job())}, body=body, pinned=PINS)
+
+
+def test_stale_operation() -> None:
+    """An operation that waits is stale after ten minutes, one that failed is not."""
+    body = watch_body(BY_OPERATION)
+
+    assert is_stale({OPERATION_QUERY: seen(WAITING)}, body=body)
+    assert not is_stale({OPERATION_QUERY: seen(OperationFailure(message="m"))}, body=body)
+
+
+def test_stale_after_the_deadline() -> None:
+    """A conclusive poll after the deadline decides however old it is. Otherwise the wait goes on, and says why."""
+    more: dict[str, Any] = {"body": started(), "now": NOW + LATE}
+    conclusive: dict[Query, Observation] = {QUERY: seen(running_job(), sent=CLOCK)}
+
+    assert not is_stale(conclusive, deadline_since=CLOCK, **more)
+    assert is_stale(conclusive, deadline_since=CLOCK + 1, **more)
+
+
+def test_stale_after_an_edit() -> None:
+    """After an edit of the target, staleness counts from there."""
+    old: dict[Query, Observation] = {QUERY: seen(running_job(), sent=CLOCK - 400)}
+
+    assert not is_stale(old, since=CLOCK + 1, fresh_after=CLOCK + 1)
+    assert is_stale(old, since=CLOCK, fresh_after=CLOCK)
