@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import aiohttp
 
 from backupjobwatch.observability.metrics import catalogue
+from backupjobwatch.settings import Settings
 from tests.bench.azure import TOKEN
 from tests.bench.pulse import VARIABLE
 from tests.support.commands import ROOT
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
     from tests.bench.cluster import Sights
 
-READS_PER_SECOND: Final = 25
-"""https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling"""
+READS_PER_SECOND: Final[float] = Settings.model_fields["azure_reads_per_second"].default
+"""What the operator is shipped with."""
 _PATIENCE: Final = 60.0
 
 
@@ -123,7 +124,6 @@ class Ours(Operator):
             "DEVELOPMENT": "true",
             "DEVELOPMENT_TOKEN": TOKEN,
             "OPERATOR_IDENTITY_NAMESPACES": "*",
-            "AZURE_READS_PER_SECOND": str(READS_PER_SECOND),
             "PROBE_PORT": "0",
             "METRICS_PORT": str(self._port),
         }
@@ -144,7 +144,7 @@ class Ours(Operator):
         }
         polls = {f"poll_lag_le_{bound:g}": _bucket(scrape, late, bound) for bound in catalogue.POLL_LAG.buckets}
         return Progress(
-            ticks=sum(answers.values()),
+            ticks=scrape.value(f"{late}_count"),
             loop_lags={
                 **{bound: _bucket(scrape, lag, bound) for bound in catalogue.LOOP_LAG.buckets},
                 float("inf"): scrape.value(f"{lag}_count"),

@@ -77,6 +77,14 @@ class Demand:
         return NEVER if self.observation is None else self.observation.sent
 
     @property
+    def detail_sent(self) -> float:
+        """When the request behind the latest result with all detail, or behind the latest error, was sent."""
+        observation = self.observation
+        if observation is None or observation.error is not None or observation.job is None:
+            return self.sent
+        return observation.detail_sent
+
+    @property
     def due(self) -> float:
         """When the next poll is due."""
         return max(max(self.since, self.sent) + self.interval, self.not_before)

@@ -99,8 +99,12 @@ class Demands:
     def mark_due(self, query: Query, now: float) -> bool:
         """Mark *query* as due if its latest result is older than half its interval. Return whether it was due already."""
         demand = self.of[query]
-        is_recent = now - demand.sent < demand.interval / 2
-        if is_recent or demand.is_final or demand.reading_since is not None or now < demand.not_before:
+        if demand.is_final or demand.reading_since is not None or now < demand.not_before:
+            return False
+        prefers_list = isinstance(query, JobId) and self.prefers_list(query.vault, now)
+        # A list that was made for another watch has no detail. While GETs are affordable, it does not stand in for one.
+        polled = demand.sent if prefers_list else demand.detail_sent
+        if now - polled < demand.interval / 2:
             return False
         if isinstance(query, JobId):
             if demand.lacks_only_detail:
@@ -108,7 +112,7 @@ class Demands:
                 return False
             if query in self.changed or query in self.vaults[query.vault].awaiting:
                 return True
-            if self.prefers_list(query.vault, now):
+            if prefers_list:
                 self.await_list(query, now)
                 return False
         due = self.due[kind_of(query)]
