@@ -105,18 +105,19 @@ async def test_a_watch_that_is_gone_has_no_turn(api: KubernetesApi, sim: AzureSi
     """Of watches that are deleted while they wait nothing is asked, said or left; the others have their turns."""
     async with start(**TIGHT) as operator:
         clock = OperatorClock(operator, api, sim)
-        watch_each(api, sim)
-        gone = (await deferred(api, sim))[::2]
-        for name in gone:
-            api.delete(name)
-        requests = len(api.traffic.matching(f"/({'|'.join(gone)})(/|$)"))
-        names = {job_name(int(name.removeprefix("watch-"))) for name in gone}
-        asked = polls(sim)
-        while clock.elapsed < SOON:
-            await clock.advance(0.5)
-        assert {name: polls(sim)[name] for name in names} == {name: asked[name] for name in names}
-        assert len(api.traffic.matching(f"/({'|'.join(gone)})(/|$)")) == requests
-        assert polls(sim).keys() >= {job_name(number) for number in range(WATCHES)} - names
+        async with clock.frozen():
+            watch_each(api, sim)
+            gone = (await deferred(api, sim))[::2]
+            for name in gone:
+                api.delete(name)
+            requests = len(api.traffic.matching(f"/({'|'.join(gone)})(/|$)"))
+            names = {job_name(int(name.removeprefix("watch-"))) for name in gone}
+            asked = polls(sim)
+            while clock.elapsed < SOON:
+                await clock.advance(0.5)
+            assert {name: polls(sim)[name] for name in names} == {name: asked[name] for name in names}
+            assert len(api.traffic.matching(f"/({'|'.join(gone)})(/|$)")) == requests
+            assert polls(sim).keys() >= {job_name(number) for number in range(WATCHES)} - names
 
 
 async def test_a_stop_while_they_wait(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
