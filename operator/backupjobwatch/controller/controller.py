@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from backupjobwatch.controller.heartbeat import Heartbeats
 from backupjobwatch.controller.watch_state import WatchState
 from backupjobwatch.errors import KubeError
-from backupjobwatch.kube.work_queue import QueueClosed, WorkQueue
+from backupjobwatch.kube.work_queue import Workers, WorkQueue
 from backupjobwatch.observability.logs import watch_fields
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Controller:
         self._states: dict[str, WatchState] = {}
         self._heartbeats = Heartbeats(heartbeat, self._states)
         self.queue: WorkQueue[str] = WorkQueue(queue_metrics)
-        self._workers: list[asyncio.Task[None]] = []
+        self._workers = Workers(self.queue, self._process, name="reconcile", count=WORKERS)
         poller.on_observation = partial(self.queue.add, priority=HIGH)
         dispatcher.on_delivered = self.record_deliveries
 
@@ -74,7 +74,7 @@ class Controller:
 
     def start(self) -> None:
         """Start the workers."""
-        self._workers = [asyncio.create_task(self._work(), name="reconcile") for _ in range(WORKERS)]
+        self._workers.start()
         self._recorder.start()
         self._ttl.start()
 
@@ -140,10 +140,7 @@ class Controller:
         await asyncio.gather(self._dispatcher.close(), self._poller.close(patience))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.queue.drained(), max(end - _clock(), 0.0))
-        self.queue.close()
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await self._workers.close()
         await self._recorder.close(max(end - _clock(), 0.0))
         await self._ttl.close()
         for uid in self.uids:
@@ -154,18 +151,10 @@ class Controller:
         state = self._states[watch.uid] = WatchState(watch=watch, stored_at=now, since=now)
         return state
 
-    async def _work(self) -> None:
-        while True:
-            try:
-                uid = await self.queue.get()
-            except QueueClosed:
-                return
-            try:
-                state = self._states.get(uid)
-                if state is not None:
-                    await self._reconcile(state)
-            finally:
-                self.queue.done(uid)
+    async def _process(self, uid: str) -> None:
+        state = self._states.get(uid)
+        if state is not None:
+            await self._reconcile(state)
 
     async def _reconcile(self, state: WatchState) -> None:
         uid, watch = state.watch.uid, state.watch

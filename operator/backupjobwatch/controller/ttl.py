@@ -14,7 +14,7 @@ from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.status.expiry import expiry, ttl_skipped_event
 from backupjobwatch.domain.status.transitions import REPEAT_WITHIN
 from backupjobwatch.errors import Conflict, KubeError, ObjectNotFound
-from backupjobwatch.kube.work_queue import QueueClosed, WorkQueue
+from backupjobwatch.kube.work_queue import Workers, WorkQueue
 from backupjobwatch.observability.logs import watch_fields
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ class TTLController:
         self._recorder = recorder
         self._watches: dict[str, Watch] = {}
         self._queue: WorkQueue[str] = WorkQueue(queue_metrics)
-        self._workers: list[asyncio.Task[None]] = []
+        self._workers = Workers(self._queue, self._process, name="ttl", count=WORKERS)
         self._deleted: dict[str, float] = {}
         """When each watch was deleted, by uid, oldest first."""
 
     def start(self) -> None:
         """Start the workers."""
-        self._workers = [asyncio.create_task(self._work(), name="ttl") for _ in range(WORKERS)]
+        self._workers.start()
 
     def sync(self, watch: Watch) -> None:
         """Queue *watch* by its latest snapshot. Ignore late snapshots of a watch that was deleted."""
@@ -74,23 +74,12 @@ class TTLController:
 
     async def close(self) -> None:
         """Cancel the deletions under way."""
-        self._queue.close()
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await self._workers.close()
 
-    async def _work(self) -> None:
-        while True:
-            try:
-                uid = await self._queue.get()
-            except QueueClosed:
-                return
-            try:
-                watch = self._watches.get(uid)
-                if watch is not None:
-                    await self._expire(watch)
-            finally:
-                self._queue.done(uid)
+    async def _process(self, uid: str) -> None:
+        watch = self._watches.get(uid)
+        if watch is not None:
+            await self._expire(watch)
 
     async def _expire(self, watch: Watch) -> None:
         left = _left(watch)

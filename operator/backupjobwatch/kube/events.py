@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.errors import KubeError, ObjectNotFound
-from backupjobwatch.kube.work_queue import QueueClosed, WorkQueue
+from backupjobwatch.kube.work_queue import Workers, WorkQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -43,13 +43,13 @@ class EventRecorder:
         self._queue: WorkQueue[str] = WorkQueue(queue_metrics)
         self._pending: dict[str, tuple[Watch, Transition]] = {}
         self._of_watch: dict[str, set[str]] = {}
-        self._workers: list[asyncio.Task[None]] = []
+        self._workers = Workers(self._queue, self._process, name="events", count=WORKERS)
         self._idle = asyncio.Event()
         self._idle.set()
 
     def start(self) -> None:
         """Start the workers."""
-        self._workers = [asyncio.create_task(self._work(), name="events") for _ in range(WORKERS)]
+        self._workers.start()
 
     def record(self, watch: Watch, transitions: Iterable[Transition]) -> None:
         """Queue an Event for each of *transitions*."""
@@ -74,24 +74,14 @@ class EventRecorder:
         """Give pending Events *patience* seconds, then end the workers. The next operator repeats what is missing."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), patience)
-        self._queue.close()
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await self._workers.close()
 
-    async def _work(self) -> None:
-        while True:
-            try:
-                name = await self._queue.get()
-            except QueueClosed:
-                return
-            try:
-                await self._emit(name)
-            except Exception:  # noqa: BLE001 -- a defect: one Event must not take the others with it
-                _log.exception("An Event was not written: %s", name)
-                self._drop(name)
-            finally:
-                self._queue.done(name)
+    async def _process(self, name: str) -> None:
+        try:
+            await self._emit(name)
+        except Exception:  # noqa: BLE001 -- a defect: it would fail again at each attempt
+            _log.exception("An Event was not written: %s", name)
+            self._drop(name)
 
     async def _emit(self, name: str) -> None:
         if name not in self._pending:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 from collections.abc import Hashable
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
+
+_log = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 
@@ -193,6 +196,43 @@ class WorkQueue(Generic[K]):
             if known is not None and known[0] == due:
                 self.add(key, known[1])
         self._set_timer()
+
+
+class Workers(Generic[K]):
+    """Tasks that take keys from a queue and process them."""
+
+    def __init__(self, queue: WorkQueue[K], process: Callable[[K], Awaitable[None]], *, name: str, count: int) -> None:
+        """*count* keys are processed at the same time, each by a call of *process*. *name* is that of the tasks."""
+        self._queue = queue
+        self._process = process
+        self._name = name
+        self._count = count
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start the tasks."""
+        self._tasks = [asyncio.create_task(self._work(), name=self._name) for _ in range(self._count)]
+
+    async def close(self) -> None:
+        """Close the queue, and cancel what is being processed."""
+        self._queue.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                key = await self._queue.get()
+            except QueueClosed:
+                return
+            try:
+                await self._process(key)
+            except Exception:  # noqa: BLE001 -- a defect: one key must not take the others with it
+                _log.exception("%s: %s was not processed", self._name, key)
+                self._queue.add_rate_limited(key)
+            finally:
+                self._queue.done(key)
 
 
 def _clock() -> float:
