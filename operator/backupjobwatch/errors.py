@@ -82,8 +82,6 @@ class AzureError(BackupJobWatchError):
         super().__init__(message)
         self.retry_after = retry_after
         self.request_id = request_id
-        self.pages = 0
-        """Pages of a list that were read before, in vain."""
         self.answer: int | None = None
         """Number of the response that this is about, where several attempts may share one."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backupjobwatch.arm.client import ArmClient
@@ -14,6 +16,15 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
     from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId
     from backupjobwatch.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeList:
+    """All pages of a list, and Azure's count of what remains after the last one."""
+
+    value: tuple[Job, ...]
+    pages: int
+    remaining: int | None
 
 
 class BoundClient:
@@ -35,8 +46,17 @@ class BoundClient:
     ) -> Reading[tuple[PinnedJob, ...] | Waiting | OperationFailure]:
         return await self.arm.get_operation(self._tokens, operation_id)
 
-    async def list_jobs(self, vault: VaultId, *, filter_: str = "status eq 'InProgress'") -> Reading[tuple[Job, ...]]:
-        return await self.arm.list_jobs(self._tokens, vault, filter_=filter_)
+    async def list_jobs(self, vault: VaultId, *, filter_: str = "status eq 'InProgress'") -> WholeList:
+        """Follow a list to its end."""
+        jobs: list[Job] = []
+        link: PageLink | None = None
+        for pages in itertools.count(1):
+            reading = await self.list_page(vault, filter_=filter_, link=link)
+            jobs += reading.value.jobs
+            link = reading.value.next
+            if link is None:
+                return WholeList(value=tuple(jobs), pages=pages, remaining=reading.remaining)
+        raise AssertionError
 
     async def list_page(
         self, vault: VaultId, *, filter_: str | None = None, link: PageLink | None = None

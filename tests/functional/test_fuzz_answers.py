@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backupjobwatch.arm.client import ArmClient
+from backupjobwatch.arm.client import ArmClient, JobPage
 from backupjobwatch.arm.credentials import StaticToken
 from backupjobwatch.domain.jobs.job import Job
 from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
@@ -115,14 +115,14 @@ class Asker:
         if what == "job":
             asked = self._client.get_job(tokens, JobId(vault=vault, name=JOB_NAME))
         elif what == "list":
-            asked = self._client.list_jobs(tokens, vault, filter_="status eq 'InProgress'")
+            asked = self._client.list_page(tokens, vault, filter_="status eq 'InProgress'")
         else:
             asked = self._client.get_operation(tokens, OperationId(vault=vault, name=OPERATION))
         try:
             reading: Reading[Any] = self._runner.run(asked)
         except AzureError as error:
             return error
-        return reading.value
+        return reading.value.jobs if isinstance(reading.value, JobPage) else reading.value
 
     def close(self) -> None:
         self._client.close()

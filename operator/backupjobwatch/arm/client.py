@@ -35,10 +35,8 @@ from backupjobwatch.domain.jobs.resource_ids import VaultKind, fold_case
 from backupjobwatch.errors import (
     AzureError,
     AzureUnavailable,
-    JobListTooLong,
     JobNotFound,
     Throttled,
-    UnexpectedResponse,
     VaultNotFound,
 )
 
@@ -55,9 +53,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MAX_PAGES: Final = 50
-"""Pages of one list that ``list_jobs`` reads. Azure's pages have some hundred jobs."""
-
 _OPERATIONS: Final[Mapping[RequestKind, str]] = {"job": "get_job", "list": "list_jobs", "operation": "get_operation"}
 """The metrics' names for the kinds of requests."""
 _SUBSCRIPTIONS_VERSION: Final = "2022-12-01"
@@ -67,10 +62,9 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading(Generic[_Value]):
-    """What was read, and what it cost."""
+    """What was read, and how much more may be read."""
 
     value: _Value
-    pages: int
     remaining: int | None
     """Azure's count of the requests of this kind that remain, where it says so."""
 
@@ -113,7 +107,7 @@ class ArmClient:
         def read() -> Reading[Job]:
             answer = self._get("job", tokens, job_id.url_path, self._query(job_id.vault))
             job = read_job(answer, job_id, now=datetime.now(UTC))
-            return Reading(value=job, pages=1, remaining=remaining_requests(answer))
+            return Reading(value=job, remaining=remaining_requests(answer))
 
         return await self._in_thread(read)
 
@@ -125,7 +119,7 @@ class ArmClient:
         def read() -> Reading[tuple[PinnedJob, ...] | Waiting | OperationFailure]:
             answer = self._get("operation", tokens, operation_id.url_path, self._query(operation_id.vault))
             result = read_operation(read_object(answer, now=datetime.now(UTC)))
-            return Reading(value=result, pages=1, remaining=remaining_requests(answer))
+            return Reading(value=result, remaining=remaining_requests(answer))
 
         return await self._in_thread(read)
 
@@ -137,10 +131,6 @@ class ArmClient:
         Backup vaults have no filter and list everything. The caller limits the number of pages and detects circles.
         """
         return await self._in_thread(lambda: self._read_page(tokens, vault, link or self._first_page(vault, filter_)))
-
-    async def list_jobs(self, tokens: TokenSource, vault: VaultId, *, filter_: str) -> Reading[tuple[Job, ...]]:
-        """List a vault's jobs, all pages of them. Backup vaults have no filter and list everything."""
-        return await self._in_thread(lambda: self._list_jobs(tokens, vault, filter_))
 
     async def get_token(self, tokens: TokenSource) -> None:
         """Find out whether a token can be had."""
@@ -178,32 +168,7 @@ class ArmClient:
         answer = self._get("list", tokens, link.path, link.query)
         jobs, url = read_job_list(answer, vault, now=datetime.now(UTC))
         page = JobPage(tuple(jobs), None if url is None else PageLink(*next_path(url, self._endpoint)))
-        return Reading(value=page, pages=1, remaining=remaining_requests(answer))
-
-    def _list_jobs(self, tokens: TokenSource, vault: VaultId, filter_: str) -> Reading[tuple[Job, ...]]:
-        link: PageLink | None = self._first_page(vault, filter_)
-        jobs: list[Job] = []
-        remaining: int | None = None
-        visited: set[PageLink] = set()
-        try:
-            while link is not None:
-                if link in visited:
-                    raise UnexpectedResponse("Azure's list of the vault's jobs goes round in a circle.")
-                if len(visited) == MAX_PAGES:
-                    raise JobListTooLong(
-                        f"The vault's job list has more than {MAX_PAGES} pages, which the operator does not read. "
-                        "Identify the job with spec.jobName instead of spec.latest."
-                    )
-                if visited:
-                    self._await_pause("list", tokens, link.path)
-                visited.add(link)
-                reading = self._read_page(tokens, vault, link)
-                jobs += reading.value.jobs
-                link, remaining = reading.value.next, reading.remaining
-            return Reading(value=tuple(jobs), pages=len(visited), remaining=remaining)
-        except AzureError as error:
-            error.pages = max(len(visited) - 1, 0)
-            raise
+        return Reading(value=page, remaining=remaining_requests(answer))
 
     def _get(self, kind: RequestKind, tokens: TokenSource, path: str, query: str) -> Answer:
         answer = self._send(kind, tokens, path, query, self._token(tokens))
@@ -216,7 +181,7 @@ class ArmClient:
         return answer
 
     def _await_pause(self, kind: RequestKind, tokens: TokenSource, path: str) -> None:
-        """Refuse a request during a pause that began after the caller was admitted, such as a retry or a next page."""
+        """Refuse a retry during a pause that began after the caller was admitted."""
         if left := self._pauses.left((tokens, _subscription(path)), kind, now=self._clock()):
             wait = timedelta(seconds=left)
             raise Throttled("Azure refuses requests until its Retry-After is over.", retry_after=wait)

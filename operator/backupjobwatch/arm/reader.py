@@ -228,7 +228,10 @@ class Reader:
                     raise UnexpectedResponse("Azure's list of the vault's jobs repeats a page.")
                 visited.add(link)
                 if len(visited) >= MAX_PAGES:
-                    raise JobListTooLong(f"Azure's list of the vault's jobs has more than {MAX_PAGES} pages.")
+                    raise JobListTooLong(
+                        f"The vault's job list has more than {MAX_PAGES} pages, which the operator does not read. "
+                        "Identify the job with spec.jobName instead of spec.latest."
+                    )
             await self._next_page(vault)
 
     async def _next_page(self, vault: VaultId) -> None:

@@ -1,4 +1,4 @@
-"""ArmClient reads lists to their end, from Azure's own host and no other."""
+"""A list that is followed page by page is whole, and from Azure's own host and no other."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from backupjobwatch.arm.client import MAX_PAGES, JobPage, PageLink
 from backupjobwatch.domain.jobs.latest_window import list_filter
 from backupjobwatch.domain.jobs.resource_ids import JobId, VaultId, VaultKind
-from backupjobwatch.errors import AuthorizationFailed, JobListTooLong, Throttled, UnexpectedResponse
+from backupjobwatch.errors import AuthorizationFailed, Throttled, UnexpectedResponse
 from demo.simulator import AzureSimulator, Bucket, Fault
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT, recording_server
 from tests.support.builders import JOB_NAME, job_payload, running_payload
 
 if TYPE_CHECKING:
-    from backupjobwatch.domain.jobs.job import Job
     from demo.simulator import Vault
     from tests.functional.bound_client import BoundClient
 
@@ -146,28 +144,6 @@ async def test_odd_links_are_refused(client: BoundClient, sim: AzureSimulator, v
     assert "secret" not in str(caught.value)
 
 
-async def test_a_circle_is_noticed(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
-    """A list whose link leads back is given up when the first page comes round again."""
-    add_jobs(vault, 3)
-    sim.faults.add(Fault.next_link(to=sim.url), times=None)
-    with pytest.raises(UnexpectedResponse, match="goes round in a circle"):
-        await client.list_jobs(VAULT_ID)
-    assert len(sim.requests) <= 2
-
-
-async def test_a_list_without_end_is_given_up(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
-    """So many pages are read, and not one more: neither are what was read taken for the whole."""
-    names = add_jobs(vault, MAX_PAGES)
-    sim.lists.page_size = 1
-    assert len((await client.list_jobs(VAULT_ID)).value) == MAX_PAGES
-    sim.clear_requests()
-    vault.set_job(name_of(len(names)), running_payload())
-    with pytest.raises(JobListTooLong, match=f"more than {MAX_PAGES} pages") as caught:
-        await client.list_jobs(VAULT_ID)
-    assert len(sim.requests) == MAX_PAGES
-    assert caught.value.pages == MAX_PAGES - 1
-
-
 @pytest.mark.parametrize(
     "body", [{}, {"value": None}, {"value": {}}, {"value": [], "nextLink": 7}, {"value": [], "nextLink": {}}], ids=str
 )
@@ -199,89 +175,6 @@ async def test_trouble_on_a_later_page_is_trouble_with_the_list(
     with pytest.raises(kind):
         await client.list_jobs(VAULT_ID)
     assert len(sim.requests) == 2
-
-
-# ── single pages ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_one_page(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
-    """Each call makes one request. The first page has the filter, and the link leads to the next page."""
-    names = add_jobs(vault, 5)
-    sim.lists.page_size = 2
-    sim.quotas.enable(reads=Bucket(40, 0.001))
-    filter_ = "status eq 'InProgress'"
-    jobs: list[Job] = []
-    link: PageLink | None = None
-    for number in range(3):
-        reading = await client.list_page(VAULT_ID, filter_=filter_ if link is None else None, link=link)
-        assert (reading.pages, reading.remaining, len(sim.requests)) == (1, 39 - number, number + 1)
-        jobs += reading.value.jobs
-        link = reading.value.next
-        assert (link is None) == (number == 2)
-    assert sorted(job.name or "" for job in jobs) == names
-    assert {request.query["$filter"] for request in sim.requests} == {filter_}
-    assert len({request.query.get("$skiptoken") for request in sim.requests}) == 3
-
-
-async def test_a_page_without_filter(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
-    """Without a filter, the list has the ended jobs too."""
-    vault.set_job(JOB_NAME, job_payload())
-    page_ = (await client.list_page(VAULT_ID)).value
-    assert ([(job.name, job.ended) for job in page_.jobs], page_.next) == ([(JOB_NAME, True)], None)
-    assert sim.requests[0].query == {"api-version": "2025-02-01"}
-
-
-async def test_a_page_of_a_backup_vault(client: BoundClient, sim: AzureSimulator) -> None:
-    """A Backup vault gets no filter, on no page."""
-    bv = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, "bv-harbour")
-    for number in range(2):
-        bv.set_job(name_of(number), {"properties": {"status": "InProgress"}})
-    sim.lists.page_size = 1
-    first = (await client.list_page(BACKUP_VAULT_ID, filter_="status eq 'InProgress'")).value
-    last = (await client.list_page(BACKUP_VAULT_ID, link=first.next)).value
-    assert [job.name for job in (*first.jobs, *last.jobs)] == [name_of(0), name_of(1)]
-    assert [sorted(request.query) for request in sim.requests] == [["api-version"], ["$skiptoken", "api-version"]]
-
-
-async def test_a_page_may_follow_any_number_of_pages(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
-    """The limit of pages and the detection of circles are the caller's: no link is refused for what was read before."""
-    path = VAULT_ID.jobs_url_path
-    sim.faults.add(Fault.endless_list(to=sim.url), times=MAX_PAGES + 2)
-    link = None
-    for number in range(MAX_PAGES + 2):
-        page_ = (await client.list_page(VAULT_ID, link=link)).value
-        assert page_ == JobPage((), PageLink(path, f"api-version=2025-02-01&$skipToken={number + 1}"))
-        link = page_.next
-    sim.faults.add(Fault.next_link(to=sim.url), times=2)
-    circle = await client.list_page(VAULT_ID)
-    assert (await client.list_page(VAULT_ID, link=circle.value.next)).value == circle.value
-
-
-async def test_a_page_that_leads_to_another_host(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
-    """A page whose link leads elsewhere fails, so that no caller can follow the link."""
-    add_jobs(vault, 1)
-    with recording_server() as elsewhere:
-        sim.faults.add(Fault.next_link(to=elsewhere.url))
-        with pytest.raises(UnexpectedResponse, match="goes on at another host"):
-            await client.list_page(VAULT_ID)
-        assert elsewhere.visits == ()
-
-
-@pytest.mark.parametrize(("by_provider", "wide"), [(False, True), (True, False)])
-async def test_a_page_that_is_refused(
-    client: BoundClient, sim: AzureSimulator, vault: Vault, *, by_provider: bool, wide: bool
-) -> None:
-    """A 429 says how long to wait, and whether it is for the whole subscription. The next page can be read later."""
-    names = add_jobs(vault, 2)
-    sim.lists.page_size = 1
-    first = (await client.list_page(VAULT_ID)).value
-    sim.faults.add(Fault.throttled(retry_after=9, by_provider=by_provider))
-    with pytest.raises(Throttled) as caught:
-        await client.list_page(VAULT_ID, link=first.next)
-    error = caught.value
-    assert (error.retry_after, error.is_subscription_wide, error.pages) == (timedelta(seconds=9), wide, 0)
-    last = (await client.list_page(VAULT_ID, link=first.next)).value
-    assert ([job.name for job in (*first.jobs, *last.jobs)], last.next) == (names, None)
 
 
 # ── Backup vaults, and what remains ──────────────────────────────────────────────────────────────────────────────────

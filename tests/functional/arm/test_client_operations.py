@@ -69,7 +69,7 @@ async def test_one_job(client: BoundClient, sim: AzureSimulator, home: AnyVault,
     assert (waiting.reason, "Azure reports In" in waiting.message) == ("Progressing", True)
     sim.clock.advance(5)
     reading = await client.read_operation(operation_id)
-    assert (reading.value, reading.pages) == ((PinnedJob(name=JOB_NAME),), 1)
+    assert (reading.value, len(sim.requests)) == ((PinnedJob(name=JOB_NAME),), 2)
 
 
 async def test_several_jobs(client: BoundClient, home: AnyVault, operation_id: OperationId) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backupjobwatch.arm.client import MAX_PAGES, JobPage, PageLink
+from backupjobwatch.arm.client import JobPage, PageLink
 from backupjobwatch.domain.jobs.resource_ids import VaultId, VaultKind
 from backupjobwatch.errors import Throttled, UnexpectedResponse
 from demo.simulator import AzureSimulator, Bucket, Fault
@@ -23,6 +23,7 @@ VAULT_ID = VaultId(subscription_id=SUBSCRIPTION_ID, resource_group=RESOURCE_GROU
 BACKUP_VAULT_ID = VaultId(
     subscription_id=SUBSCRIPTION_ID, resource_group=RESOURCE_GROUP, name="bv-harbour", kind=VaultKind.BACKUP_VAULT
 )
+PAGES = 52
 
 
 def name_of(number: int) -> str:
@@ -47,7 +48,7 @@ async def test_one_page(client: BoundClient, sim: AzureSimulator, vault: Vault) 
     link: PageLink | None = None
     for number in range(3):
         reading = await client.list_page(VAULT_ID, filter_=filter_ if link is None else None, link=link)
-        assert (reading.pages, reading.remaining, len(sim.requests)) == (1, 39 - number, number + 1)
+        assert (reading.remaining, len(sim.requests)) == (39 - number, number + 1)
         jobs += reading.value.jobs
         link = reading.value.next
         assert (link is None) == (number == 2)
@@ -79,9 +80,9 @@ async def test_a_page_of_a_backup_vault(client: BoundClient, sim: AzureSimulator
 async def test_a_page_may_follow_any_number_of_pages(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
     """The limit of pages and the detection of circles are the caller's: no link is refused for what was read before."""
     path = VAULT_ID.jobs_url_path
-    sim.faults.add(Fault.endless_list(to=sim.url), times=MAX_PAGES + 2)
+    sim.faults.add(Fault.endless_list(to=sim.url), times=PAGES)
     link = None
-    for number in range(MAX_PAGES + 2):
+    for number in range(PAGES):
         page_ = (await client.list_page(VAULT_ID, link=link)).value
         assert page_ == JobPage((), PageLink(path, f"api-version=2025-02-01&$skipToken={number + 1}"))
         link = page_.next
@@ -112,6 +113,6 @@ async def test_a_page_that_is_refused(
     with pytest.raises(Throttled) as caught:
         await client.list_page(VAULT_ID, link=first.next)
     error = caught.value
-    assert (error.retry_after, error.is_subscription_wide, error.pages) == (timedelta(seconds=9), wide, 0)
+    assert (error.retry_after, error.is_subscription_wide) == (timedelta(seconds=9), wide)
     last = (await client.list_page(VAULT_ID, link=first.next)).value
     assert ([job.name for job in (*first.jobs, *last.jobs)], last.next) == (names, None)

@@ -1,9 +1,8 @@
-"""ArmClient sends no retry and no further page of a list before the Retry-After of its kind of request is over."""
+"""ArmClient sends no retry before the Retry-After of its kind of request is over."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -110,35 +109,3 @@ async def test_a_retry_heeds_the_pause_of_its_kind(
     else:
         await send(client, kind)
     assert len(sim.requests) == len(answers) + (1 if kind in paused else 2)
-
-
-@pytest.mark.parametrize(
-    ("kind", "fault", "goes_on"),
-    [
-        ("list", OWN_KIND, False),
-        ("list", UNAVAILABLE, False),
-        ("job", EVERYTHING, False),
-        ("job", OWN_KIND, True),
-        ("job", UNAVAILABLE, True),
-    ],
-)
-@pytest.mark.usefixtures("jobs")
-async def test_a_further_page_heeds_the_pause_of_lists(
-    client: BoundClient, sim: AzureSimulator, kind: RequestKind, fault: Fault, *, goes_on: bool
-) -> None:
-    """While Azure prepares the first page, it answers a request about another vault with a Retry-After."""
-    sim.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, OTHER_VAULT).set_job(JOB_NAME, job_payload())
-    sim.lists.page_size = 1
-    with sim.hold(f"/{VAULT}/backupJobs$") as hold:
-        listing = asyncio.create_task(client.list_jobs(VAULT_ID, filter_=""))
-        await hold.arrived()
-        sim.faults.add(fault, path=OTHER_VAULT)
-        with pytest.raises((Throttled, AzureUnavailable)):
-            await send(client, kind, replace(VAULT_ID, name=OTHER_VAULT))
-    if goes_on:
-        assert (await listing).pages == 2
-    else:
-        with pytest.raises(Throttled) as caught:
-            await listing
-        assert caught.value.pages == 0
-    assert len(sim.requests) == (3 if goes_on else 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,12 +21,13 @@ from tests.functional.polling import (
     clock,
     job_ids,
 )
-from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID
+from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.builders import dp_job_payload
 
 if TYPE_CHECKING:
     from demo.simulator import Vault
     from tests.functional.conftest import OpenPoller
+OTHER_VAULT = "rsv-quay"
 
 
 async def test_a_long_list_is_read_within_the_budget(
@@ -120,14 +123,25 @@ async def test_a_list_that_fails_again_and_again(open_poller: OpenPoller, sim: A
 async def test_a_list_without_an_end(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A list of more pages than are followed is given up for a reason of its own."""
+    """So many pages are read, and not one more. A longer list is an error that says what to write instead."""
     monkeypatch.setattr(reader, "MAX_PAGES", 5)
     polling = open_poller()
-    job_ids(vault, 20)
+    job_ids(vault, 10)
     sim.lists.page_size = 2
     polling.require("watch", WINDOW)
     await polling.pass_seconds(3)
-    assert isinstance(polling.error(WINDOW), JobListTooLong)
+    found = polling.observation(WINDOW)
+    assert found is not None
+    assert isinstance(found.answer, JobList)
+    assert len(found.answer.jobs) == 10
+    sim.clear_requests()
+    job_ids(vault, 11)
+    await polling.tick()
+    await polling.pass_seconds(3)
+    error = polling.error(WINDOW)
+    assert isinstance(error, JobListTooLong)
+    assert "more than 5 pages" in str(error)
+    assert "spec.jobName" in str(error)
     assert len(sim.requests) == 5
 
 
@@ -144,3 +158,59 @@ async def test_a_list_that_goes_round_in_a_circle(open_poller: OpenPoller, sim: 
     assert isinstance(error, UnexpectedResponse)
     assert "repeats a page" in str(error)
     assert len(sim.requests) == 2
+
+
+async def test_a_list_that_leads_back_to_its_start(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+    """A list whose link leads to its first page ends when that comes again."""
+    polling = open_poller()
+    job_ids(vault, 3)
+    sim.faults.add(Fault.next_link(to=sim.url), times=None)
+    polling.require("watch", WINDOW)
+    await polling.pass_seconds(3)
+    assert "repeats a page" in str(polling.error(WINDOW))
+    assert len(sim.requests) <= 2
+
+
+OWN_KIND = Fault.throttled(retry_after=60, by_provider=True)
+EVERYTHING = Fault.throttled(retry_after=60)
+UNAVAILABLE = Fault.server_error(status=503, retry_after=60)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault", "goes_on"),
+    [
+        ("list", OWN_KIND, False),
+        ("list", UNAVAILABLE, False),
+        ("job", EVERYTHING, False),
+        ("job", OWN_KIND, True),
+        ("job", UNAVAILABLE, True),
+    ],
+)
+async def test_a_further_page_heeds_the_pause_of_lists(
+    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, kind: str, fault: Fault, *, goes_on: bool
+) -> None:
+    """While Azure prepares the first page, it answers a request about another vault with a Retry-After."""
+    polling = open_poller()
+    other = job_ids(sim.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, OTHER_VAULT), 1)[0]
+    query = replace(WINDOW, vault=other.vault) if kind == "list" else other
+    job_ids(vault, 2)
+    sim.lists.page_size = 1
+    with sim.hold(f"/{VAULT}/backupJobs$") as hold:
+        polling.require("watch", WINDOW, interval=300)
+        await hold.arrived()
+        sim.faults.add(fault, path=OTHER_VAULT, times=1)
+        polling.require("other", query, interval=300)
+        async with asyncio.timeout(30):
+            while polling.error(query, "other") is None:  # noqa: ASYNC110 -- nothing signals it
+                await asyncio.sleep(0)
+    await polling.pass_seconds(50)
+    first, *others = sim.requests_to(f"/{VAULT}/backupJobs$")
+    assert "$skiptoken" not in first.query
+    assert len(others) == (1 if goes_on else 0)
+    assert (polling.observation(WINDOW) is not None) == goes_on
+    await polling.pass_seconds(15)
+    assert len(sim.requests_to(f"/{VAULT}/backupJobs$")) == 2
+    found = polling.observation(WINDOW)
+    assert found is not None
+    assert isinstance(found.answer, JobList)
+    assert len(found.answer.jobs) == 2
