@@ -11,6 +11,7 @@ from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
 from backupjobwatch.domain.polling.queries import JobWindow
 from backupjobwatch.domain.polling.read_planner import ReadPlanner
 from backupjobwatch.domain.polling.recording import Listing, Recorder
+from backupjobwatch.errors import AzureUnavailable
 from tests.support.polling import START, demands_of, ended, entry, job_id, operation_id, running, vault_id, wall
 
 ID, OTHER = job_id(0), job_id(1)
@@ -98,6 +99,31 @@ def test_tick(age: float, is_due: bool) -> None:  # noqa: FBT001
     assert not demands.mark_due(ID, START + age)
     assert (ID in demands.due[JOB]) is is_due
     assert demands.mark_due(ID, START + age) is is_due  # the second tick finds it overdue
+
+
+@pytest.mark.parametrize(("jobs", "is_due"), [(1, True), (60, False)])
+def test_tick_after_a_list(jobs: int, is_due: bool) -> None:  # noqa: FBT001
+    """A list that another watch needs is no reason to leave out a GET, while there is a GET for each job at each tick."""
+    demands = crowd(jobs, burst=250)
+    recorder = Recorder(demands=demands, heartbeat=300)
+    listing = Listing(jobs=(entry(ID),), pages=1)
+    list(recorder.record(ID, running(ID), sent=START, time=wall(START), now=START))
+    list(recorder.record_window(JobWindow(VAULT, None), listing, sent=START + 29, time=wall(START), now=START + 29))
+    demands.mark_due(ID, START + 30)
+
+    assert (ID in demands.due[JOB]) is is_due
+    assert ID not in demands.vaults[VAULT].awaiting
+
+
+def test_tick_after_a_failure() -> None:
+    """A GET that failed is not repeated before its time, though the detail is old."""
+    demands = demands_of(ID)
+    recorder = Recorder(demands=demands, heartbeat=300)
+    list(recorder.record(ID, running(ID), sent=START, time=wall(START), now=START))
+    list(recorder.record(ID, AzureUnavailable("503"), sent=START + 30, time=wall(START), now=START + 30))
+
+    assert not demands.mark_due(ID, START + 44)
+    assert not demands.is_waiting
 
 
 def test_ticks_of_what_needs_no_read() -> None:
