@@ -61,21 +61,31 @@ def check_reach(latest: LatestJob, *, created: datetime, searched: datetime | No
     )
 
 
+def midnight(time: datetime) -> datetime:
+    """Return the start of the day of *time*."""
+    return time.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def listed_since(latest: LatestJob, *, now: datetime) -> datetime:
     """Return the time since which Azure lists all jobs of the vault."""
-    return _midnight(now - REACH[latest.vault.kind])
+    return midnight(now - REACH[latest.vault.kind])
 
 
 def list_window(latest: LatestJob, *, created: datetime, now: datetime) -> tuple[datetime, datetime]:
     """Return the start and end of the list, in whole days, so that many watches share one list."""
     earliest = now - REACH[VaultKind.RECOVERY_SERVICES]
-    first = _midnight(min(max((latest.started_after or created) - LOOK_BACK, earliest), now))
-    return first, min(_midnight(now) + timedelta(days=1) + LOOK_AHEAD, first + LONGEST)
+    first = midnight(min(max((latest.started_after or created) - LOOK_BACK, earliest), now))
+    return first, window_end(first, now=now)
+
+
+def window_end(first: datetime, *, now: datetime) -> datetime:
+    """Return the end of a list that starts at *first* and is requested at *now*."""
+    return min(midnight(now) + timedelta(days=1) + LOOK_AHEAD, first + LONGEST)
 
 
 def history_window(now: datetime) -> tuple[datetime, datetime]:
     """Return the start and end of the longest list of a Recovery Services vault that ends today."""
-    first = _midnight(now - REACH[VaultKind.RECOVERY_SERVICES])
+    first = midnight(now - REACH[VaultKind.RECOVERY_SERVICES])
     return first, first + LONGEST
 
 
@@ -92,7 +102,3 @@ def list_filter(start: datetime, end: datetime, *, management_type: str | None =
 def _filter_time(time: datetime) -> str:
     half = "AM" if time.hour < 12 else "PM"  # noqa: PLR2004
     return f"{time:%Y-%m-%d} {time.hour % 12 or 12:02d}:{time:%M:%S} {half}"
-
-
-def _midnight(time: datetime) -> datetime:
-    return time.replace(hour=0, minute=0, second=0, microsecond=0)

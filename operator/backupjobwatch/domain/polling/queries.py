@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from backupjobwatch.domain.jobs.latest_window import (
-    LONGEST,
-    LOOK_AHEAD,
     WORKLOADS,
     history_window,
     list_filter,
     list_window,
+    midnight,
+    window_end,
 )
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId, VaultKind
 
@@ -38,8 +37,7 @@ class JobWindow:
         """Return the ``$filter`` of a request at *now*."""
         if self.first_day is None:
             return None
-        tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1) + LOOK_AHEAD
-        end = min(tomorrow, self.first_day + LONGEST)
+        end = window_end(self.first_day, now=now)
         return list_filter(self.first_day, end, management_type=self.management_type)
 
 
@@ -64,7 +62,7 @@ def window_since(vault: VaultId, start: datetime) -> JobWindow:
     """Return the window of the jobs that started at *start* or later."""
     if vault.kind is VaultKind.BACKUP_VAULT:
         return JobWindow(vault, None)
-    return JobWindow(vault, start.replace(hour=0, minute=0, second=0, microsecond=0))
+    return JobWindow(vault, midnight(start))
 
 
 def job_queries(vault: VaultId, pinned: Sequence[PinnedJob]) -> tuple[JobId, ...]:
