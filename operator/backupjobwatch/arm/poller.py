@@ -112,7 +112,7 @@ class Poller:
                 known.reader.demands.release(query, uid, now)
         is_same_pace = known is not None and known.requirement.interval == requirement.interval
         for query in requirement.queries - (before if is_same_pace else frozenset()):
-            self._count(reader.demands.require(query, uid, interval=requirement.interval, now=now), now)
+            self._count_joined(reader.demands.require(query, uid, interval=requirement.interval, now=now))
         if requirement.fresh_after > NEVER:
             for query in requirement.queries:
                 reader.demands.request(query, requirement.namespace, fresh_after=requirement.fresh_after)
@@ -147,11 +147,11 @@ class Poller:
             if known.reader.demands.mark_due(query, now):
                 self._metrics.observe_read("deferred")
             else:
-                self._count(demand, now)
+                self._count_joined(demand)
         known.reader.pump()
 
     def is_overdue(self, uid: str) -> bool:
-        """Tell whether ticks of a watch were lost: a poll is overdue by an interval."""
+        """Return whether ticks of a watch were lost: a poll is overdue by an interval."""
         known = self._required.get(uid)
         if known is None:
             return False
@@ -198,12 +198,10 @@ class Poller:
             )
         return reader
 
-    def _count(self, demand: Demand, now: float) -> None:
-        """Count a poll that needs no request of its own."""
+    def _count_joined(self, demand: Demand) -> None:
+        """Count a poll whose request is in flight already."""
         if demand.reading_since is not None:
             self._metrics.observe_read("joined")
-        elif demand.is_final or now - demand.sent < demand.interval / 2:
-            self._metrics.observe_read("known")
 
     def _drop_idle(self) -> None:
         """Drop the readers that nothing has required for long."""

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from backupjobwatch.domain.api.notify_spec import FLUX_GROUPS
+from backupjobwatch.observability.metrics.catalogue import ANSWERS
 from demo.simulator import AzureSimulator, Fault
 from tests.functional.notifying import SETTINGS, is_settled, notifications, webhook
 from tests.support.azure import SUBSCRIPTION_ID
@@ -170,6 +171,16 @@ async def test_writes_that_fail_are_counted(api: KubernetesApi, vault: Vault, st
         scrape = await Scrape.until(operator, lambda each: each.value(WRITES, result="written"))
     assert scrape.value(WRITES, reason="transition", result="failed") == 1
     assert scrape.value(WRITES) == 2
+
+
+async def test_reads_have_documented_answers(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """A watch that needs no request, because the result of another is recent, adds no answer that no document has."""
+    job_id = vault.set_job(JOB_NAME, running_payload())
+    for name in ("first", "second"):
+        api.create({"jobResourceId": job_id}, name)
+        await api.status(name, phase="Running")
+    scrape = await Scrape.until(operator, lambda each: each.value(READS, answer="asked") == 1)
+    assert {each["answer"] for each in scrape.series(READS)} == set(ANSWERS)
 
 
 async def test_joined_questions_are_no_requests(
