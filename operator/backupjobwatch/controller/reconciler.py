@@ -138,7 +138,7 @@ class Reconciler:
             return self._plan_finished(state, watch, spec, now)
         assessed = self._assess(state, watch, spec, now)
         is_requested = watch.request_pending and assessed.sent < state.request_at
-        if is_requested:  # The poll that was asked for has not been made: do not acknowledge it.
+        if is_requested:  # The requested poll has not been made: do not acknowledge it.
             watch = replace(watch, requested_at=None)
         if assessed.observation is None and watch.is_retargeted:
             assessed = replace(assessed, observation=NotPolledYet())

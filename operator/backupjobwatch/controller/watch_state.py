@@ -82,7 +82,7 @@ class WatchState:
         return True
 
     def suspend(self, now: float) -> None:
-        """Start anew when the watch is resumed: nothing that was polled before counts."""
+        """Ignore what was polled so far, because the watch is suspended. Only results after its resumption count."""
         self.since, self.deadline_since = now, None
 
     def times(self, now: float) -> Times:

@@ -60,7 +60,7 @@ class EventRecorder:
             self._idle.clear()
 
     def has_pending(self, uid: str) -> bool:
-        """Tell whether an Event of this watch is not written yet."""
+        """Return whether an Event of this watch is not written yet."""
         return uid in self._of_watch
 
     def remove(self, uid: str) -> None:
@@ -98,7 +98,7 @@ class EventRecorder:
             if name in self._pending:  # else its watch is gone
                 self._queue.add_rate_limited(name)
             return
-        if self._pending.get(name) == (watch, transition):  # else it was recorded anew, and comes again
+        if self._pending.get(name) == (watch, transition):  # else it was recorded again, and is queued again
             self._drop(name)
         if is_new:
             self._on_emitted(transition)

@@ -176,11 +176,11 @@ class Demands:
                     self.await_list(query, now)
 
     def may_list(self, vault: VaultState, now: float) -> bool:
-        """Tell whether a list of *vault* can be requested."""
+        """Return whether a list of *vault* can be requested."""
         return now >= vault.held_until and not self.pauses.left(LIST, now)
 
     def prefers_list(self, vault_id: VaultId, now: float) -> bool:
-        """Tell whether a list is the better way to read the jobs of a vault."""
+        """Return whether a list is the better way to read the jobs of a vault."""
         vault = self.vaults[vault_id]
         if not self.may_list(vault, now):
             return False

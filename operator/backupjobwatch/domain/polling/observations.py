@@ -112,12 +112,12 @@ def _observe_entry(previous: Observation | None, entry: Job, *, sent: float, tim
 
 
 def differs(known: Job, entry: Job) -> bool:
-    """Tell whether *entry* of a list shows that the job has changed since *known* was read."""
+    """Return whether *entry* of a list shows that the job has changed since *known* was read."""
     return (known.status, known.end_time, known.operation) != (entry.status, entry.end_time, entry.operation)
 
 
 def is_news(previous: Observation | None, current: Observation) -> bool:
-    """Tell whether *current* says more than *previous* did, apart from times and durations. Errors always do."""
+    """Return whether *current* says more than *previous* did, apart from times and durations. Errors always do."""
     if previous is None or previous.error is not None or current.error is not None:
         return True
     if current.time < previous.time:  # the wall clock was set back, and the status has a time in the future

@@ -144,7 +144,7 @@ class Recorder:
             self._settle(demand, now)
 
     def _requeue(self, demand: Demand, now: float) -> None:
-        """Read *demand* again as soon as the pause that Azure asked for is over, or in another way before that."""
+        """Read *demand* again as soon as the pause ends, or in another way before that."""
         query, demands = demand.query, self.demands
         is_queued = isinstance(query, JobId) and (query in demands.changed or query in demands.missing_details)
         if is_queued or demand.is_explicit:

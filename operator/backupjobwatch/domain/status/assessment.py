@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DEADLINE_WAIT: Final = timedelta(hours=1)
 """How long after its deadline a watch waits for a poll that may still show that its job succeeded."""
 DETAIL_WAIT: Final = 300.0
-"""Seconds for which the end of a job in a list waits for the GET that tells its errors."""
+"""Seconds for which the end of a job in a list waits for the GET that has its errors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ def _combine(
 
 
 def _says_all(observation: Observation) -> bool:
-    """Tell whether no later request can change the verdict on this job."""
+    """Return whether no later request can change the verdict on this job."""
     job = observation.job
     if observation.error is not None or job is None:
         return False
@@ -131,7 +131,7 @@ def _says_all(observation: Observation) -> bool:
 
 
 def _is_open(observation: Sighting | AzureError | None) -> bool:
-    """Tell whether *observation* says that the job has not ended, or nothing: what it says gets stale."""
+    """Return whether *observation* says that the job has not ended, or nothing: what it says gets stale."""
     if isinstance(observation, JobSet):
         return any(not job.ended for job in observation.jobs)
     return (
@@ -146,7 +146,7 @@ def _may_judge(observation: Observation, now: float) -> bool:
 
 
 def _is_conclusive(assessed: Assessment, spec: WatchSpec) -> bool:
-    """Tell whether a watch whose deadline has passed can be judged by what was polled after that."""
+    """Return whether a watch whose deadline has passed can be judged by what was polled after that."""
     observation = assessed.observation
     if observation is None or isinstance(observation, AzureError):
         return observation is not None and observation.is_conclusive

@@ -102,7 +102,7 @@ def next_notifications(watch: Watch, deliveries: Iterable[DeliveryResult], *, ph
 
 
 def _is_outdated(delivery: DeliveryResult, known: Mapping[str, Any]) -> bool:
-    """Tell whether the entry *known* says more than *delivery*, or the same at an earlier time."""
+    """Return whether the entry *known* says more than *delivery*, or the same at an earlier time."""
     if delivery.phase not in FINISHED_PHASES and known.get("phase") in FINISHED_PHASES:
         return True
     if not delivery.retrying or known.get("id") != delivery.id:
