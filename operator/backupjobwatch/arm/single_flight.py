@@ -17,25 +17,13 @@ class SingleFlight:
     def __init__(self) -> None:
         self._flights: dict[Hashable, asyncio.Task[Any]] = {}
 
-    def __contains__(self, key: Hashable) -> bool:
-        """Tell whether *key* is being asked for."""
-        return key in self._flights
-
-    def __len__(self) -> int:
-        """Count what is being asked for."""
-        return len(self._flights)
-
-    async def join(self, key: Hashable) -> Any:
-        """Return, or raise, what becomes of the request for *key* that is under way; KeyError where none is."""
-        return await asyncio.shield(self._flights[key])
-
     async def fly(self, key: Hashable, request: Coroutine[Any, Any, _Value]) -> _Value:
         """Make *request*, or drop it and join the one for *key* that is under way."""
         if key in self._flights:
             request.close()
         else:
             self._flights[key] = asyncio.create_task(self._land(key, request))
-        result: _Value = await self.join(key)
+        result: _Value = await asyncio.shield(self._flights[key])
         return result
 
     def close(self) -> None:
