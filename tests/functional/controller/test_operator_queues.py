@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from backupjobwatch.controller.controller import WORKERS
@@ -13,9 +14,10 @@ from tests.support.builders import job_payload
 from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
 
 if TYPE_CHECKING:
-    from demo.simulator import Vault
+    from demo.simulator import AzureSimulator, Vault
     from tests.functional.conftest import StartOperator
     from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
 
 WATCHES = 3 * WORKERS
 NAMES = [f"watch-{number}" for number in range(WATCHES)]
@@ -65,18 +67,40 @@ async def test_few_events_are_posted_at_the_same_time(api: KubernetesApi, vault:
 
 
 async def test_a_stop_finishes_what_began(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """An operator that is told to stop writes what was polled, and polls nothing more. The next one does the rest."""
+    """An operator that is told to stop writes what it has begun to write. The next operator does the rest."""
     with api.traffic.hold(STATUS_WRITES) as hold:
         async with start(**AMPLE) as operator:
             watch_each(api, vault)
             await hold.all_arrived(WORKERS)
-            stopping = asyncio.create_task(operator.stop())
-            await asyncio.sleep(0.1)
+            await begin_to_stop(operator)
             hold.release()
-            await stopping
-    assert WORKERS <= finished(api) < WATCHES
+            await operator.stop()
+    assert finished(api) >= WORKERS
     async with start(**AMPLE):
         await api.until(lambda: finished(api) == WATCHES or None, within=30)
+
+
+async def test_a_stop_sends_no_more_requests(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """An operator that is told to stop waits for the answers that are under way, and sends no request after them."""
+    with sim.hold() as hold:
+        async with start(**AMPLE) as operator:
+            watch_each(api, vault)
+            await hold.arrived()
+            await begin_to_stop(operator)
+            asked = hold.arrivals
+            hold.release()
+            await operator.stop()
+    assert (len(sim.requests), finished(api) > 0) == (asked, True)
+
+
+async def begin_to_stop(operator: Operator) -> None:
+    """Tell the operator to stop, and wait until it has begun to: it is no longer ready then."""
+    operator.finish()
+    async with asyncio.timeout(60):
+        while await operator.probe("/readyz") == HTTPStatus.OK:  # noqa: ASYNC110 -- another thread has the event
+            await asyncio.sleep(0.02)
 
 
 async def test_a_stop_does_not_wait_for_long(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:

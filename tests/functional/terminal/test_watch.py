@@ -217,12 +217,13 @@ def slow() -> Iterator[dict[str, Watching]]:
         going, refused = vault.set_job(JOB_NAME, running_payload()), vault.set_job(OTHER_JOB_NAME, running_payload())
         simulator.faults.add(Fault.unauthorized(), path=OTHER_JOB_NAME, times=None)
         options = ("--interval", "10s", "--grace", "0s", "--output", "json")
-        watching = {
-            name: Watching(watch_settings(simulator.url), job, *options)
-            for name, job in (("going", going), ("refused", refused), ("not there", NOT_THERE))
-        }
-        simulator.wait_requests(1, path=JOB_NAME, timeout=60)
-        vault.set_job(JOB_NAME, job_payload())
+        with simulator.hold(JOB_NAME, state_as_of="arrival") as hold:
+            watching = {
+                name: Watching(watch_settings(simulator.url), job, *options)
+                for name, job in (("going", going), ("refused", refused), ("not there", NOT_THERE))
+            }
+            hold.wait_arrived()
+            vault.set_job(JOB_NAME, job_payload())
         yield watching
         for each in watching.values():
             each.end()
