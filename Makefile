@@ -9,7 +9,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/build/bytecode
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup control-plane check audit format test test-end-to-end test-in-process soak bench bench-reads demo dashboard pictures sbom image clean
+.PHONY: help setup control-plane check prose site api-reference audit format test test-end-to-end test-in-process soak bench bench-reads demo dashboard pictures sbom image clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -25,7 +25,7 @@ $(VENV)/.synced: uv.lock pyproject.toml Makefile
 control-plane: setup  ## Build the embedded Kubernetes API server (once; some minutes)
 	$(BIN)/python -m demo.controlplane --build-only
 
-check: setup  ## Lint, types, layers, format: under two minutes
+check: setup  ## Lint, types, layers, format, prose, documentation site: under two minutes
 	$(BIN)/ruff check --output-format concise
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
@@ -35,7 +35,18 @@ check: setup  ## Lint, types, layers, format: under two minutes
 	$(BIN)/actionlint -color=false -shellcheck=$(BIN)/shellcheck
 	$(BIN)/zizmor --offline --quiet --no-progress .github
 	@! git grep -nE '(TO''DO|FIX''ME|XX''X)' -- ':!*.lock' || { echo 'finish it, or file an issue'; exit 1; }
-	@$(MAKE) --no-print-directory audit
+	@$(MAKE) --no-print-directory prose site audit
+
+prose: setup  ## Check spelling, and phrases and sentences by tests/documents/style.toml (FILES="a b" checks only these)
+	$(BIN)/typos $(FILES)
+	$(BIN)/python -m tests.documents.style $(FILES)
+
+site: setup  ## Build the documentation site in build/site-source/site; a broken link or an outdated docs/api.md fails
+	$(BIN)/python -m tests.documents.api --check
+	$(BIN)/python -m tests.documents.site
+
+api-reference: setup  ## Generate docs/api.md from the CRD
+	$(BIN)/python -m tests.documents.api
 
 audit: setup  ## Look for known vulnerabilities of what is installed (AUDIT=strict fails where nobody can be asked)
 	@mkdir -p build
