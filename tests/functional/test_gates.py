@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EXPECTED: Final = verdicts.expected()
 REASONS: Final = table(read("docs/troubleshooting.md"), "reason")
 COLUMNS: Final = ("kstatus", "healthCheckExprs", "ResourceSet", "Argo CD", "hook, wave", "Argo Workflows")
-OPEN: Final = {"Current", "goes on", "Healthy", "Succeeded", "success", "complete", "ready", "succeeded"}
+OPEN: Final = {"Current", "continues", "Healthy", "Succeeded", "success", "complete", "ready", "succeeded"}
 """What a cell says where the gate is open."""
 
 
@@ -93,7 +93,7 @@ def test_ready_alone_is_as_good(row: str) -> None:
     """In a ResourceSet, ``ready: true`` without an expression comes to the same, but for the CRD without its default."""
     for body in all_states()[row].values():
         goes_on = flux.ready({"ready": True}, body)
-        assert goes_on == (EXPECTED[row]["ResourceSet"] == "goes on" or row == NO_STATUS)
+        assert goes_on == (EXPECTED[row]["ResourceSet"] == "continues" or row == NO_STATUS)
 
 
 def test_reasons_of_a_wait_are_told() -> None:

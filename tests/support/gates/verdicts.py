@@ -68,7 +68,7 @@ def _health_check(body: Body) -> str:
 def _resource_set(body: Body) -> str:
     (dependency,) = line("spec", "dependsOn")
     try:
-        return "goes on" if flux.ready(dependency, body) else "waits"
+        return "continues" if flux.ready(dependency, body) else "waits"
     except flux.CelError:
         return "error: waits"
 
