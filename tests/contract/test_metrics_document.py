@@ -12,9 +12,9 @@ from backupjobwatch.cli import main
 from backupjobwatch.domain.status.summary import OTHER, OUTCOMES, PHASES, REASONS, UNSEEN
 from backupjobwatch.domain.status.verdict import FAILED, PENDING, RUNNING, SUCCEEDED
 from backupjobwatch.observability.metrics import catalogue
-from tests.contract.markdown import blocks, plain, table
+from tests.contract.markdown import blocks, commands, plain, table
 from tests.contract.monitoring import metrics_in
-from tests.contract.project import read
+from tests.contract.project import load, read
 from tests.support.azure_errors import KINDS
 
 DOCUMENT: Final = read("docs/metrics.md")
@@ -63,3 +63,11 @@ def test_queries_name_what_there_is() -> None:
     named = {name for query in blocks(DOCUMENT, "promql") for name in metrics_in(query)}
     assert named
     assert named <= {metric.name for metric in catalogue.ALL}
+
+
+def test_the_label_of_the_network_policy() -> None:
+    """The document has the label of the namespaces that the NetworkPolicy lets scrape the metrics."""
+    (policy,) = load("manifests/components/network-policy/networkpolicy.yaml")
+    (rule,) = (each for each in policy["spec"]["ingress"] if "from" in each)
+    ((name, value),) = rule["from"][0]["namespaceSelector"]["matchLabels"].items()
+    assert f"kubectl label namespace monitoring {name}={value}" in set(commands(DOCUMENT))

@@ -78,10 +78,11 @@ def load_rules(path: Path = RULES) -> Rules:
 
 
 def plain(text: str) -> str:
-    """Replace each piece of code and each address by one word, and each link by its text."""
+    """Replace each list of code and each address by one word, and each link by its text."""
     text = re.sub(r"``.+?``|`[^`]+`", "CODE", text)
     text = re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", text)
-    return re.sub(r"https?://\S+", "URL", text)
+    text = re.sub(r"https?://\S+", "URL", text)
+    return re.sub(r"CODE(?:[,;:]?(?: and| or)? CODE)+", "CODE", text)
 
 
 def findings_in(text: str, rules: Rules) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""Every metric, once: its name, type, labels with the values that they can have, and what it means.
+"""The catalogue of metrics: name, type, labels with their values, and meaning.
 
-What is counted, what docs/metrics.md lists and what tests look for all come from here. A label whose values are listed
-never has another: whatever is not among them is counted as ``Other``.
+The registry, docs/metrics.md and the tests use it. A label with listed values has no other value: anything else counts as
+``Other``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CODES: Final = (
     *("200", "202", "204", "400", "401", "403", "404", "408", "409", "412", "429"),
     *("500", "502", "503", "504", "none"),
 )
-"""HTTP statuses that are told apart; ``none`` is for no answer."""
+"""HTTP statuses with a label value of their own. ``none`` means no answer."""
 RESULTS: Final = ("success", "throttled", "refused", "failed", "unreachable")
 ANSWERS: Final = ("asked", "listed", "joined", "deferred")
 QUEUES: Final = ("reconcile", "events", "ttl")
@@ -44,7 +44,7 @@ class Metric:
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """For each label, its values; none are listed where the cluster or Azure names them."""
+    """The values of each label. Empty if the cluster or Azure defines them."""
     buckets: tuple[float, ...] = ()
     meaning: str
 
@@ -56,7 +56,7 @@ class Metric:
         return "seconds" if self.name.endswith("_seconds") else ""
 
     def bound(self, label: str, value: str) -> str:
-        """Return *value*, or ``Other`` where it is none of those that are listed."""
+        """Return *value*, or ``Other`` if it is not among the listed values."""
         values = self.labels[label]
         return value if not values or value in values else OTHER
 
@@ -67,59 +67,59 @@ BUILD: Final = Metric(
     name=f"{PREFIX}build_info",
     kind="gauge",
     labels={"version": (), "python": ()},
-    meaning="1, for this version of the operator.",
+    meaning="Always 1. The labels have the versions of the operator and of Python.",
 )
 LEADER: Final = Metric(
     name=f"{PREFIX}leader",
     kind="gauge",
-    meaning="1 in the process that follows the watches, 0 in one that stands by. Only the former has watches to tell of.",
+    meaning="1 in the process that follows the watches, 0 in a standby. Only the former has series of watches.",
 )
 WATCHES: Final = Metric(
     name=f"{PREFIX}watches",
     kind="gauge",
     labels={"phase": PHASES, "reason": REASONS},
-    meaning="Watches that exist, by what their status says.",
+    meaning="Existing watches by phase and reason.",
 )
 OUTCOMES_TOLD: Final = Metric(
     name=f"{PREFIX}outcomes_total",
     kind="counter",
     labels={"phase": tuple(OUTCOMES), "reason": (*dict.fromkeys(sum(OUTCOMES.values(), ())), OTHER)},
     meaning=(
-        "Watches that ended while this process ran. Each is counted when its Event is made, whose name is the same for "
-        "whoever tells it: never twice, by no restart and no second replica. One whose Event's answer was lost is not."
+        "Watches that finished while this process ran. The operator counts a watch when it creates the Event of the end, "
+        "so restarts and replicas do not count it twice. If the answer to that request is lost, the watch is not counted."
     ),
 )
 WATCH: Final = Metric(
     name=f"{PREFIX}watch_info",
     kind="gauge",
     labels={**_WATCH, "phase": PHASES, "reason": REASONS},
-    meaning="1 for each watch, with its present phase and reason.",
+    meaning="1 for each watch, with its current phase and reason.",
 )
 WATCH_START: Final = Metric(
     name=f"{PREFIX}watch_job_start_timestamp_seconds",
     kind="gauge",
     labels=_WATCH,
-    meaning="When the watch's job started, by Azure.",
+    meaning="When the job of the watch started, as reported by Azure.",
 )
 WATCH_DURATION: Final = Metric(
     name=f"{PREFIX}watch_job_duration_seconds",
     kind="gauge",
     labels=_WATCH,
-    meaning="How long the watch's job has taken, as of the last write of its status.",
+    meaning="Duration of the job, as of the last write of the status.",
 )
 WATCH_COMPLETION: Final = Metric(
     name=f"{PREFIX}watch_completion_timestamp_seconds",
     kind="gauge",
     labels=_WATCH,
-    meaning="When the watch ended, in success or failure.",
+    meaning="When the watch finished, on success or failure.",
 )
 WATCH_TROUBLE: Final = Metric(
     name=f"{PREFIX}watch_trouble_timestamp_seconds",
     kind="gauge",
     labels=_WATCH,
     meaning=(
-        "Since when Azure cannot be asked about the watch's job, or says that it is not there. Absent while all is well "
-        "and for watches that ended."
+        "When the job of the watch became unreadable or was reported as missing. Absent for watches without such trouble and "
+        "for finished watches."
     ),
 )
 LEFT_OUT: Final = Metric(
@@ -127,14 +127,14 @@ LEFT_OUT: Final = Metric(
     kind="gauge",
     labels={"what": LEFT_OUT_KINDS},
     meaning=(
-        "Watches beyond `BACKUPJOBWATCH_METRICS_WATCH_LIMIT`, and subscriptions beyond 50, which have no series of their "
-        "own."
+        "Number of watches beyond `BACKUPJOBWATCH_METRICS_WATCH_LIMIT`, and of subscriptions beyond 50. They have no series of "
+        "their own."
     ),
 )
 OVERDUE: Final = Metric(
     name=f"{PREFIX}poll_overdue_seconds",
     kind="gauge",
-    meaning="How long the most overdue poll of any watch has been due.",
+    meaning="Delay of the most overdue poll of any watch.",
 )
 POLL_LAG: Final = Metric(
     name=f"{PREFIX}poll_lag_seconds",
@@ -174,7 +174,7 @@ REQUESTS: Final = Metric(
     kind="counter",
     labels={"operation": OPERATIONS, "result": RESULTS, "code": (*CODES, OTHER)},
     meaning=(
-        "HTTP requests to Azure Resource Manager, each page of a list by itself; those of `token` to Entra or the metadata "
+        "HTTP requests to Azure Resource Manager. Each page of a list counts. `token` requests go to Entra or the metadata "
         "service."
     ),
 )
@@ -183,7 +183,7 @@ LATENCY: Final = Metric(
     kind="histogram",
     labels={"operation": OPERATIONS},
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
-    meaning="How long these requests took, to the end of the answer or of the patience with it.",
+    meaning="Duration of these requests until the end of the answer or the timeout.",
 )
 READS: Final = Metric(
     name=f"{PREFIX}azure_reads_total",
@@ -217,28 +217,28 @@ TOKEN_FAILURES: Final = Metric(
     name=f"{PREFIX}token_failures_total",
     kind="counter",
     labels={"owner": OWNERS, "reason": TOKEN_TROUBLE},
-    meaning="Tokens that could not be had: for the operator's own identity, or for one of a watch's namespace.",
+    meaning="Failed attempts to get a token, for the identity of the operator or of a namespace.",
 )
 WRITES: Final = Metric(
     name=f"{PREFIX}status_writes_total",
     kind="counter",
     labels={"reason": WRITE_REASONS, "result": WRITE_RESULTS},
     meaning=(
-        "Writes of a status: for a `transition` of phase or reason, another `change`, or the `heartbeat`. A `conflict` is "
-        "with somebody's edit, and tried again; `gone` is the object."
+        "Status writes because of a `transition` of phase or reason, another `change`, or the `heartbeat`. `conflict`: the "
+        "object was edited, and the operator retries. `gone`: the object was deleted."
     ),
 )
 NOTIFICATIONS: Final = Metric(
     name=f"{PREFIX}notifications_total",
     kind="counter",
     labels={"channel": CHANNELS, "result": DELIVERIES},
-    meaning="Attempts to deliver a notification of `spec.notify`: `retried` are those that will be repeated.",
+    meaning="Attempts to deliver a notification of `spec.notify`. `retried`: the attempt failed, and another follows.",
 )
 LOOP_LAG: Final = Metric(
     name=f"{PREFIX}event_loop_lag_seconds",
     kind="histogram",
     buckets=(0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30),
-    meaning="How late the event loop comes back to a task that slept for a second.",
+    meaning="Delay with which the event loop resumes a task that slept for one second.",
 )
 
 ALL: Final = (
