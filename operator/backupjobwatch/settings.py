@@ -91,77 +91,77 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
 
     namespaces: Names = ()
-    """Namespaces whose watches are followed, separated by commas; none means all of the cluster."""
+    """Namespaces whose watches the operator follows, separated by commas. Empty: all namespaces."""
     operator_identity_namespaces: Names = ()
-    """Namespaces whose watches may use the operator's own Azure identity; ``*`` for all, none by default."""
+    """Namespaces whose watches may use the operator's own Azure identity, separated by commas. ``*``: all. Empty: none."""
 
     cloud: Literal["public", "usgov", "china"] = "public"
-    """Which of Azure's clouds: the preset for the next three."""
+    """The Azure cloud: `public`, `usgov` or `china`. It sets the defaults of the next three settings."""
     azure_endpoint: str = ""
-    """Azure Resource Manager, the only host that is ever sent a token. Default: the cloud's."""
+    """URL of Azure Resource Manager. The operator sends Azure tokens to no other host. Default: the cloud's."""
     azure_scope: str = ""
     """Scope of the tokens. Default: the cloud's."""
     azure_authority: str = ""
-    """Where tokens come from. Default: the cloud's."""
+    """URL of Entra, which issues the tokens. Default: the cloud's."""
     azure_ca_file: str = ""
-    """A PEM file of the CAs that ARM and Entra are verified with, in place of the public ones (azure-access.md)."""
+    """A PEM file of CA certificates for ARM and Entra, which replaces the public CAs (azure-access.md)."""
     azure_authority_ca_file: str = ""
-    """The same for Entra only. Default: the file for both."""
+    """A PEM file of CA certificates for Entra only. Default: the file above."""
     azure_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d(-preview)?$")] = "2025-02-01"
-    """The api-version of Recovery Services calls."""
+    """The api-version of requests to Recovery Services vaults."""
     azure_data_protection_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d(-preview)?$")] = "2025-07-01"
-    """The api-version of Backup vault calls."""
+    """The api-version of requests to Backup vaults."""
     azure_reads_per_second: Annotated[float, Field(gt=0, le=25)] = 2.0
-    """Initial number of reads per second, for all watches of one identity in one subscription. Azure's answers change it."""
+    """Initial number of reads per second for all watches of one identity in one subscription. Azure's answers change it."""
     azure_read_burst: Annotated[int, Field(ge=5, le=250)] = 20
-    """Number of reads that may be sent at once after a quiet time, for the same watches."""
+    """Number of reads that the operator may send at once after a pause, for the same watches."""
     azure_proxy: Annotated[str, Field(repr=False)] = ""
-    """An HTTP proxy for Azure and Entra. The usual variables (``HTTPS_PROXY``) are not read, nor for the API server."""
+    """URL of an HTTP proxy for Azure and Entra. The operator ignores the usual variables, such as ``HTTPS_PROXY``."""
     azure_connections: Annotated[int, Field(ge=1, le=100)] = 8
     """Maximum number of requests to Azure at the same time. One identity gets at most half of them."""
     azure_connect_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=5)
-    """How long to wait for a connection."""
+    """Timeout for a connection to Azure."""
     azure_read_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=20)
-    """How long to wait for the next bytes of an answer."""
+    """Timeout for the next bytes of an answer."""
     azure_total_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=30)
-    """How long one request may take as a whole."""
+    """Timeout for a whole request."""
     heartbeat: Annotated[Duration, _at_least(1)] = timedelta(minutes=5)
-    """How often an unchanged status is written. With more than 1,500 watches (at `5m`) it grows, to 30 minutes at most."""
+    """How often an unchanged status is written. With more than 1,500 watches (at `5m`) the interval grows, up to 30 minutes."""
     resync_interval: Annotated[Duration, _at_least(1)] = timedelta(minutes=1)
-    """How often the operator lists all watches, to repair what events missed. It grows with more than 3,000 watches (at `1m`)."""
+    """How often the operator lists all watches. With more than 3,000 watches (at `1m`) the interval grows."""
 
     leader_election: bool = False
-    """Whether a Lease decides which of several operators acts. Set it wherever more than one may run."""
+    """Whether a Lease decides which of several operators acts. Set it if more than one can run."""
     lease_name: str = "backupjobwatch"
-    """The Lease's name. Operators of different namespaces (shards) need different ones."""
+    """Name of the Lease. Operators of different namespaces (shards) need different names."""
     lease_namespace: str = ""
-    """The Lease's namespace. Default: the operator's own."""
+    """Namespace of the Lease. Default: the operator's."""
     lease_duration: Annotated[Duration, _at_least(1)] = timedelta(seconds=14)
-    """How long a leader that is silent is waited for, before another takes over."""
+    """How long a standby waits after the last renewal before it becomes the leader."""
     lease_renew_deadline: Annotated[Duration, _at_least(0.5)] = timedelta(seconds=10)
-    """How long a leader that cannot renew its Lease goes on, before its process ends."""
+    """How long a leader tries to renew the Lease before its process exits."""
     lease_retry_period: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=2)
-    """How often the Lease is renewed, or looked at by who stands by."""
+    """How often a leader renews the Lease, and a standby reads it."""
 
     notify_http_hosts: Names = ()
-    """Hosts that webhooks may go to over plain http, separated by commas, such as a Service's name; none by default."""
+    """Hosts that webhooks may use with plain HTTP, separated by commas, such as the name of a Service. Empty: none."""
     notify_ca_file: str = ""
-    """A file with CA certificates that webhooks trust besides the usual ones."""
+    """A PEM file of CA certificates that webhooks trust in addition to the public CAs."""
     probe_port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    """Port of /healthz and /readyz, for IPv4 and IPv6. 0 picks a free one, which the log names."""
+    """Port of /healthz and /readyz, for IPv4 and IPv6. 0 selects a free port, which is logged."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 8081
-    """Port of /metrics, for IPv4 and IPv6. 0 picks a free one, which the log names."""
+    """Port of /metrics, for IPv4 and IPv6. 0 selects a free port, which is logged."""
     metrics_watch_limit: Annotated[int, Field(ge=0, le=10_000)] = 1000
-    """How many watches have metrics of their own, up to five series each; the others are only counted."""
+    """How many watches have series of their own, up to five each. The other watches are only counted."""
     log_format: Literal["text", "json"] = "text"
-    """`text` for people, `json` for collectors."""
+    """`text` or `json`. With `json`, each line is one JSON object."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least serious lines that are logged: `debug`, `info`, `warning` or `error`."""
+    """Minimum level of log lines: `debug`, `info`, `warning` or `error`."""
 
     development: bool = False
-    """Allow an endpoint over plain http and webhooks on this machine, and a static token. Never set it in a cluster."""
+    """Allow plain HTTP and webhooks on the loopback interface, and a static token. Never set it in a cluster."""
     development_token: SecretStr = SecretStr("")
-    """A static token in place of an Azure identity. Needs ``development``."""
+    """A static token instead of an Azure identity. Requires ``development``."""
 
     @field_validator("cloud", "log_format", "log_level", mode="before")
     @classmethod
