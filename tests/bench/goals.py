@@ -55,7 +55,7 @@ def goals(results: Sequence[Result]) -> list[Goal]:
 
 def _goals(ours: Result, floor: Result | None, peer: Result | None) -> Iterator[Goal]:
     of = f"with {ours.watches:,} watches"
-    reckoned = " (reckoned)" if peer is not None and peer.extrapolated else ""
+    reckoned = " (extrapolated)" if peer is not None and peer.extrapolated else ""
     pages = ours.list_pages_per_minute / VAULTS
     yield _at_most(f"CPU {of}, of the floor's", CPU_OF_FLOOR, _share(ours, floor, _cpu))
     cpu = _share(ours, peer, _cpu)

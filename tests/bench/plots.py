@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Figure = Callable[[Result], float | None]
 
 COLOURS: Final = {"floor": "#7a7a7a", "peer": "#e0752d", "ours": "#3274d9"}
-NAMES: Final = {"floor": "floor (kopf alone)", "peer": "peer (dashed: reckoned)", "ours": "BackupJobWatch"}
+NAMES: Final = {"floor": "floor (kopf alone)", "peer": "peer (dashed: extrapolated)", "ours": "BackupJobWatch"}
 PLOTS: Final[tuple[tuple[str, str, bool, Figure], ...]] = (
     ("cpu", "CPU seconds per minute", True, lambda result: result.cpu_per_minute),
     ("memory", "Resident memory, MB", True, lambda result: result.memory),

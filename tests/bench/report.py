@@ -1,4 +1,4 @@
-"""The report: a table for people, the goals beside what was measured, and the plots."""
+"""Write the report: the table of measurements, the goals and the plots."""
 
 from __future__ import annotations
 
@@ -27,52 +27,60 @@ HEADER: Final = (
 
 
 def write_report(document: Mapping[str, Any], results: Sequence[Result], folder: Path) -> list[Path]:
-    """Write the table and the plots into a folder; return what was written."""
+    """Write the table and the plots into a folder. Return their paths."""
     path = folder / "results.md"
     path.write_text(as_markdown(document, results), encoding="utf-8")
     return [path, *draw_plots(results, folder)]
 
 
 def as_markdown(document: Mapping[str, Any], results: Sequence[Result]) -> str:
-    """Return the table, the goals, and on what machine all that was."""
+    """Return the page with the setup, the table, the goals and the costs of the servers."""
     machine = document["machine"]
     versions = ", ".join(f"{name} {machine[name]}" for name in ("python", "kopf", "kubernetes", "aiohttp", "requests"))
     setting = (
-        f"Measured {document['date']} by `{document['command']}`: jobs that run, evenly over {document['vaults']} vaults of "
-        f"one subscription, polled every {document['interval_seconds']} s; {document['reads_per_second']} reads/s allowed. "
-        f"{machine['cores']} cores ({machine['cpu']}), which API server and Azure simulator share; load before: "
-        f"{machine['load_before']}; {versions}."
+        f"`{document['command']}` measured these figures on {document['date']}. The jobs run in {document['vaults']} vaults of one "
+        f"subscription, and each watch is polled every {document['interval_seconds']} s. The read budget is "
+        f"{document['reads_per_second']} reads/s. The API server and the Azure simulator share the {machine['cores']} cores "
+        f"({machine['cpu']}) with the operator. Load before the run: {machine['load_before']}. Versions: {versions}."
     )
     measured = [result for result in sorted(results, key=_order) if not result.extrapolated]
     lines = [
+        "# Benchmark",
+        "",
+        "This page compares the cost of the operator with that of two others. The *floor* is kopf alone, whose timers do nothing. The",
+        "*peer* is a plain operator with one GET and one patch per watch and tick.",
+        "",
         setting,
         "",
         _row(HEADER),
         _row(["--:", "---", *["--:"] * (len(HEADER) - 2)]),
         *(_row(_cells(result)) for result in sorted(results, key=_order)),
         "",
-        "\\* reckoned along the line through the peer's two smaller runs, not measured.",
+        "\\* extrapolated from the two smaller runs of the peer, not measured.",
         "",
-        "Every operator begins with the same objects, none of which has a status: start-up lasts from the start of its process",
-        "until each watch has one (the floor: until each timer has fired); modules were compiled before, as in the image, and",
-        "the API server's garbage collector is told to spare time (GOGC=800). What is per minute was measured in a window that",
-        f"began {WARM_UP:g} s later and lasted {_windows(results)} min, while one job of a hundred, ten at least, ended. Lag is from",
-        "the end of such a job to its open gate. Reads are those of exactly so many minutes: a list that is made each 30 s is",
-        "made once too often in a window that is a second too long. The event loop's lag is the bound of a histogram's bucket.",
-        "In the end, 1,000 jobs (or the number in brackets) ended at one instant: the last column is the time until the last",
-        "gate was open.",
-        "A status that says nothing new is written again after five minutes; of 10,000 watches after 15 to 30, which no window",
-        "reaches: about seven writes a second, on average, are not in their figures.",
+        "![CPU seconds per minute, by the number of watches](cpu.svg)",
+        "",
+        "- Every operator starts with the same objects, without a status. Modules are already compiled, as in the image. The API",
+        "  server runs with GOGC=800, which reduces garbage collection.",
+        "- *Start-up* is the time until each watch has a status. For the floor, it is the time until each timer has fired.",
+        f"- Figures per minute are from a window that starts {WARM_UP:g} s later and lasts {_windows(results)} min. In it, one job of a",
+        "  hundred ends, and at least ten jobs.",
+        "- *Status lag* is the time from the end of such a job to its open gate.",
+        "- *Event-loop lag* is the upper bound of a histogram bucket.",
+        "- *1,000 gates*: at the end, 1,000 jobs (or the number in brackets) end at the same time. The column has the time until the",
+        "  last gate is open.",
+        "- Heartbeats are missing in the windows for 10,000 watches. They come after 15 to 30 minutes, and add about seven writes per",
+        "  second.",
         "",
         _row(["goal", "limit", "measured", ""]),
         _row(["---", "--:", "--:", "---"]),
         *(_row([goal.name, goal.limit, goal.measured, goal.verdict]) for goal in goals(results)),
         "",
-        "What the servers used of the same cores (front: what stands before the API server), CPU s/min:",
+        "CPU s/min of the servers on the same cores (*front* is the proxy before the API server):",
         "",
         *_processes(measured, [result.others for result in measured]),
         "",
-        "What start-up took of them in all, CPU s:",
+        "CPU s of the whole start-up:",
         "",
         *_processes(measured, [result.start_up_cpu for result in measured]),
     ]

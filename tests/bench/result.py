@@ -20,7 +20,7 @@ class Result:
     operator: str
     watches: int
     extrapolated: bool = False
-    """Whether this was reckoned from smaller runs rather than measured."""
+    """Whether this was extrapolated from smaller runs rather than measured."""
     minutes: float
     """How long the window lasted in which CPU was measured; reads, writes and ticks have bounds of their own, seconds apart."""
     cpu_per_minute: float

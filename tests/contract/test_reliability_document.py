@@ -11,7 +11,7 @@ import pytest
 from tests.contract.markdown import plain, tables
 from tests.contract.project import ROOT, read
 
-COLUMNS: Final = ["fault", "how it is made", "what it cost", "test"]
+COLUMNS: Final = ["fault", "how the test causes it", "cost", "test"]
 ROWS: Final = [row for table in tables(read("docs/reliability.md")) for row in table]
 
 
