@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
-
 import pytest
 from hypothesis import HealthCheck, event, given, settings
-from hypothesis import strategies as st
 
-from backupjobwatch.controller.watch_state import WatchState
-from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.api.spec import WatchSpec
-from backupjobwatch.domain.jobs.observations import PinnedJob, Waiting
-from backupjobwatch.domain.jobs.resource_ids import JobId
-from backupjobwatch.domain.polling.observations import NEVER, Observation, observe
-from backupjobwatch.domain.polling.requirements import required_queries
-from backupjobwatch.domain.status.assessment import DEADLINE_WAIT, assess
-from backupjobwatch.domain.status.next_status import next_status
-from backupjobwatch.domain.status.transitions import needs_write
-from backupjobwatch.domain.status.verdict import deadline
-from backupjobwatch.errors import AzureError, NotPolledYet
-from tests.property.azure_model import NEVER_ENDS, ModelJob
-from tests.property.oracles import check_status
-from tests.support.azure_errors import KINDS, NO_REQUEST
-from tests.support.builders import OPERATION, VAULT_REF, edit, watch_body
-from tests.support.polling import START, wall
+from backupjobwatch.domain.status.assessment import DEADLINE_WAIT
+from tests.property.polled_life import ACTS, CASES, INTERVAL, Case, Edit, Life, Poll, finishes
 from tests.support.scale import at_scale
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from backupjobwatch.domain.polling.queries import Query
 
 MODERATE = settings(
     deadline=None,
@@ -41,198 +16,9 @@ MODERATE = settings(
 )
 pytestmark = pytest.mark.timeout(300)
 
-INTERVAL: Final = 30.0
-HEARTBEAT: Final = timedelta(minutes=5)
-NAMES: Final = [f"b0b00001-5e1f-4000-8000-{number:012}" for number in range(3)]
-
-
-@dataclass(frozen=True, slots=True)
-class Poll:
-    """An answer that arrives after a while, to a request that was sent some time before."""
-
-    wait: float
-    sent_before: float
-    query: int
-    """Which of the queries, modulo their number."""
-    is_list: bool
-    error: AzureError | None
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """An edit of the target."""
-
-    wait: float
-    fields: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A watch of some jobs, and how these end."""
-
-    by_operation: bool
-    jobs: tuple[tuple[float, str], ...]
-    starts_after: float
-    """When the operation has started its jobs."""
-    deadline: int
-    warnings: str = "Failed"
-    """``spec.completedWithWarnings``."""
-
-
-_waits = st.sampled_from([0.0, 1.0, 10.0, 30.0, 200.0, 700.0, 3000.0])
-_errors = st.sampled_from([kind("Trouble.") for kind in KINDS if kind not in NO_REQUEST])
-_polls = st.builds(
-    Poll,
-    wait=_waits,
-    sent_before=st.sampled_from([0.0, 0.5, 20.0, 400.0]),
-    query=st.integers(0, 2),
-    is_list=st.booleans(),
-    error=st.one_of(st.none(), st.none(), st.none(), _errors),
-)
-_edits = st.builds(
-    Edit,
-    wait=_waits,
-    fields=st.sampled_from([
-        {"graceSeconds": 60}, {"graceSeconds": 600}, {"completedWithWarnings": "Succeeded"}, {"activeDeadlineSeconds": 300},
-    ]),
-)  # fmt: skip
-_acts = st.lists(st.one_of(_polls, _polls, _polls, _polls, _edits), min_size=2, max_size=14)
-_cases = st.builds(
-    Case,
-    by_operation=st.booleans(),
-    jobs=st.lists(
-        st.tuples(
-            st.sampled_from([-100.0, 0.0, 50.0, 290.0, 310.0, 1000.0, NEVER_ENDS]),
-            st.sampled_from(["Completed", "Completed", "CompletedWithWarnings", "Failed"]),
-        ),
-        min_size=1,
-        max_size=3,
-    ).map(tuple),
-    starts_after=st.sampled_from([-100.0, 100.0]),
-    deadline=st.sampled_from([60, 300, 3600]),
-    warnings=st.sampled_from(["Failed", "Succeeded"]),
-)
-
-
-@dataclass(slots=True, kw_only=True)
-class Life:
-    """One watch, reconciled after each act as ``controller.reconciler`` does."""
-
-    case: Case
-    now: float = START
-    body: dict[str, Any] = field(init=False)
-    state: WatchState = field(init=False)
-    observations: dict[Query, Observation] = field(default_factory=dict)
-    required: tuple[Query, ...] = ()
-    edited: float = NEVER
-    """When the target was last edited of a watch that had a status."""
-    version: int = 100
-
-    def __post_init__(self) -> None:
-        source = {"operationId": OPERATION} if self.case.by_operation else {"jobName": NAMES[0]}
-        self.body = watch_body(
-            {
-                **source,
-                "vault": VAULT_REF,
-                "activeDeadlineSeconds": self.case.deadline,
-                "completedWithWarnings": self.case.warnings,
-            }
-        )
-        self.state = WatchState(watch=Watch.from_body(self.body), stored_at=self.now, since=self.now)
-
-    @property
-    def models(self) -> list[ModelJob]:
-        jobs = self.case.jobs if self.case.by_operation else self.case.jobs[:1]
-        vault = self._spec().source.vault
-        return [
-            ModelJob(id=JobId(vault=vault, name=name), ends=START + ends, final=final)
-            for name, (ends, final) in zip(NAMES, jobs, strict=False)
-        ]
-
-    def act(self, act: Poll | Edit) -> None:
-        self.now += act.wait
-        if isinstance(act, Edit):
-            before = self.state.watch.target
-            self._store(edit(self.body, **act.fields))
-            if self.state.watch.target != before and self.state.watch.is_retargeted:
-                self.edited = self.now
-        elif self.required:
-            self._poll(act, self.required[act.query % len(self.required)])
-
-    def _poll(self, act: Poll, query: Query) -> None:
-        known = self.observations.get(query)
-        sent = self.now - act.sent_before
-        if known is not None and (known.sent > sent or known.is_final):
-            return
-        result: Any = act.error
-        if result is None and isinstance(query, JobId):
-            (model,) = [each for each in self.models if each.id == query]
-            result = model.at(sent, partial=act.is_list)
-        elif result is None and sent < START + self.case.starts_after:
-            result = Waiting(reason="Progressing", message="m")
-        elif result is None:
-            result = tuple(PinnedJob(name=model.id.name) for model in self.models)
-        self.observations[query] = observe(known, result, sent=sent, time=wall(sent))
-
-    def reconcile(self) -> bool:
-        """Reconcile as often as there is something to write. Return whether the watch has finished just now."""
-        watch, now = self.state.watch, wall(self.now)
-        if watch.finished:
-            return False
-        spec = self._spec()
-        end = deadline(watch, spec)
-        if end is None or now < end:
-            self.state.deadline_since = None
-        elif self.state.deadline_since is None:
-            self.state.deadline_since = self.now
-        required = required_queries(watch, spec, self.observations, now=now, pinned=self.state.pinned)
-        self.state.pinned, self.required = required.pinned, tuple(sorted(required.queries, key=str))
-        found = assess(
-            watch, spec, required, self.observations, now=now, times=self.state.times(self.now), waiting_for="Wait."
-        )
-        observation = found.observation or (NotPolledYet() if watch.is_retargeted else None)
-        if observation is None:
-            return False
-        status = next_status(
-            watch,
-            observation,
-            consecutive_failures=found.consecutive_failures,
-            now=now,
-            polled=found.polled,
-            pinned=self.state.pinned,
-            accept_list_entry=found.accept_list_entry,
-            enforce_deadline=found.enforce_deadline,
-        )
-        if not needs_write(watch.status, status, heartbeat=HEARTBEAT):
-            return False
-        self._store({**self.body, "status": status})
-        check_status(self.body)
-        return self.state.watch.finished
-
-    def _store(self, body: dict[str, Any]) -> None:
-        self.version += 1
-        self.body = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.version)}}
-        self.state.store(Watch.from_body(self.body), self.now)
-
-    def _spec(self) -> WatchSpec:
-        spec = self.state.watch.parsed_spec
-        assert isinstance(spec, WatchSpec)
-        return spec
-
-
-def finishes(case: Case, acts: list[Poll | Edit]) -> Iterator[Life]:
-    """Live through *acts*, and yield at each verdict."""
-    life = Life(case=case)
-    life.reconcile()
-    for act in acts:
-        life.act(act)
-        for _ in range(3):
-            if life.reconcile():
-                yield life
-
 
 @MODERATE
-@given(_cases, _acts)
+@given(CASES, ACTS)
 def test_success_is_proven(case: Case, acts: list[Poll | Edit]) -> None:
     """A watch succeeds when the answer for each of its jobs says so, and was sent after the edit or can never change."""
     for life in finishes(case, acts):
@@ -253,7 +39,7 @@ def test_success_is_proven(case: Case, acts: list[Poll | Edit]) -> None:
 
 
 @MODERATE
-@given(_cases, _acts)
+@given(CASES, ACTS)
 def test_deadline_is_proven(case: Case, acts: list[Poll | Edit]) -> None:
     """The deadline fails a watch after a conclusive poll that was sent when it had passed, or at the end of the wait."""
     for life in finishes(case, acts):
@@ -282,7 +68,7 @@ def test_deadline_is_proven(case: Case, acts: list[Poll | Edit]) -> None:
 
 
 @MODERATE
-@given(_cases, _acts)
+@given(CASES, ACTS)
 def test_completed_jobs_meet_the_deadline(case: Case, acts: list[Poll | Edit]) -> None:
     """Jobs that had completed when the deadline passed never fail the watch by it, if Azure answers every request."""
     jobs = tuple((min(ends, case.deadline), "Completed") for ends, _ in case.jobs)
@@ -298,7 +84,7 @@ def test_completed_jobs_meet_the_deadline(case: Case, acts: list[Poll | Edit]) -
 
 
 @MODERATE
-@given(_cases, _acts)
+@given(CASES, ACTS)
 def test_edit_starts_over(case: Case, acts: list[Poll | Edit]) -> None:
     """After an edit of the target, a running job is in the status only if a request that was sent later showed it."""
     life = Life(case=case)
@@ -312,7 +98,7 @@ def test_edit_starts_over(case: Case, acts: list[Poll | Edit]) -> None:
 
 
 @MODERATE
-@given(_cases, _acts)
+@given(CASES, ACTS)
 def test_every_watch_ends(case: Case, acts: list[Poll | Edit]) -> None:
     """Whatever Azure answers, a watch that was acted on ends when the wait after its deadline is over."""
     life = Life(case=case)

@@ -292,19 +292,3 @@ def test_settings_are_frozen() -> None:
     """Nobody changes a setting while the operator runs."""
     with pytest.raises(pydantic.ValidationError, match="frozen"):
         Settings().heartbeat = timedelta(seconds=1)
-
-
-@pytest.mark.parametrize(
-    ("allowed", "namespace", "answer"),
-    [
-        ("", "team-a", False),
-        ("team-a", "team-a", True),
-        ("team-a", "team", False),
-        ("*", "any", True),
-        ("x,*", "y", True),
-    ],
-)
-def test_who_may_use_the_operators_identity(*, allowed: str, namespace: str, answer: bool) -> None:
-    """Namespaces are listed by name, or all of them are."""
-    settings = Settings(operator_identity_namespaces=allowed)  # type: ignore[arg-type]
-    assert settings.allows_operator_identity(namespace) is answer

@@ -102,60 +102,6 @@ def test_gets_turn_into_a_list() -> None:
     assert (demands.due[JOB], list(demands.vaults[VAULT].awaiting)) == ({}, [ID, OTHER])
 
 
-def test_a_refused_list_turns_into_gets() -> None:
-    """Jobs that wait for a list that may not be requested are read by themselves."""
-    demands = demands_of(ID, OTHER)
-    for each in (ID, OTHER):
-        demands.drop(each)
-        demands.await_list(each, START)
-    demands.vaults[VAULT].held_until = START + 300
-
-    assert reads(demands) == []  # the list is dropped
-    assert set(reads(demands)) == {ID, OTHER}
-
-
-def test_a_list_is_not_requested_twice() -> None:
-    """A list that becomes due while another one of the vault is read is scheduled when that has ended."""
-    demands = demands_of(ID)
-    demands.drop(ID)
-    demands.await_list(ID, START)
-    demands.vaults[VAULT].is_reading = True
-
-    assert reads(demands) == []
-    assert demands.vaults[VAULT].scheduled is None
-    demands.end_list(VAULT, START)
-    assert reads(demands) == [RunningJobs(VAULT)]
-
-
-def test_a_list_that_no_job_waits_for() -> None:
-    """A scheduled list that no job waits for is dropped, and does not keep a later one from being scheduled."""
-    demands = demands_of(ID)
-    demands.drop(ID)
-    demands.await_list(ID, START)
-    demands.drop(ID)
-    assert reads(demands, START + 1) == []
-
-    demands.await_list(ID, START + 60)
-    assert reads(demands, START + 60) == [RunningJobs(VAULT)]
-
-
-def test_an_earlier_list_replaces_a_later_one() -> None:
-    """A list that was scheduled anew is requested once."""
-    demands = demands_of()
-    demands.require(ID, "slow", interval=300, now=START)
-    demands.require(OTHER, "fast", interval=30, now=START)
-    demands.vaults[VAULT].began = START
-    for each in (ID, OTHER):
-        demands.drop(each)
-        demands.await_list(each, START)
-
-    assert reads(demands, START + 30) == [RunningJobs(VAULT)]
-    demands.vaults[VAULT].awaiting.clear()
-    demands.end_list(VAULT, START + 31)
-    assert reads(demands, START + 300) == []
-    assert demands.lists == []
-
-
 @pytest.mark.parametrize("is_paused", [False, True])
 def test_next_page(is_paused: bool) -> None:  # noqa: FBT001
     """The next page of a list that is being read costs a token, and waits during a pause of lists."""

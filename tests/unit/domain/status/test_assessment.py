@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from backupjobwatch import errors
-from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.api.spec import WatchSpec
-from backupjobwatch.domain.jobs.observations import JobSet, OperationFailure, PinnedJob, Waiting
-from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
-from backupjobwatch.domain.polling.observations import Observation, Result, observe
-from backupjobwatch.domain.polling.requirements import required_queries
-from backupjobwatch.domain.status.assessment import DEADLINE_WAIT, DETAIL_WAIT, Assessment, Times, assess
-from backupjobwatch.domain.status.verdict import STALE
+from backupjobwatch.domain.jobs.observations import JobSet, OperationFailure, PinnedJob
+from backupjobwatch.domain.status.assessment import DEADLINE_WAIT, DETAIL_WAIT, Assessment
+from tests.support.assessing import (
+    BY_OPERATION,
+    CLOCK,
+    DOWN,
+    INTERVAL,
+    LATE,
+    NOT_THERE,
+    OPERATION_QUERY,
+    OTHER,
+    PINS,
+    QUERY,
+    WAITING,
+    assessed,
+    seen,
+    started,
+    wall,
+)
 from tests.support.builders import (
     JOB_ID,
     JOB_NAME,
     NOW,
-    OPERATION,
     OTHER_JOB_NAME,
-    VAULT_REF,
     job,
     list_entry,
     running_job,
@@ -31,57 +39,8 @@ from tests.support.builders import (
 )
 
 if TYPE_CHECKING:
+    from backupjobwatch.domain.polling.observations import Observation, Result
     from backupjobwatch.domain.polling.queries import Query
-
-CLOCK = 10_000.0
-INTERVAL = 30.0
-DOWN, NOT_THERE = errors.AzureUnavailable("503"), errors.JobNotFound("404")
-WAITING = Waiting(reason="Progressing", message="m")
-LATE = timedelta(days=3)
-"""Longer than the deadline."""
-QUERY = JobId.parse(JOB_ID)
-OTHER = JobId(vault=QUERY.vault, name=OTHER_JOB_NAME)
-OPERATION_QUERY = OperationId(vault=QUERY.vault, name=OPERATION)
-BY_OPERATION = {"operationId": OPERATION, "vault": VAULT_REF}
-PINS = (PinnedJob(name=JOB_NAME), PinnedJob(name=OTHER_JOB_NAME))
-
-
-def wall(sent: float) -> datetime:
-    return NOW + timedelta(seconds=sent - CLOCK)
-
-
-def seen(*results: Result, sent: float = CLOCK) -> Observation:
-    """Return the observation after *results*, a second apart, the last of which was sent at *sent*."""
-    observation = None
-    for number, result in enumerate(results, start=1 - len(results)):
-        observation = observe(observation, result, sent=sent + number, time=wall(sent + number))
-    assert observation is not None
-    return observation
-
-
-def assessed(
-    observations: dict[Query, Observation],
-    *,
-    body: dict[str, Any] | None = None,
-    pinned: tuple[PinnedJob, ...] = (),
-    now: datetime = NOW,
-    since: float = CLOCK - 60,
-    clock: float = CLOCK,
-    **times: Any,
-) -> Assessment:
-    watch = Watch.from_body(body or watch_body())
-    spec = watch.parsed_spec
-    assert isinstance(spec, WatchSpec)
-    required = required_queries(watch, spec, observations, now=now, pinned=pinned)
-    return assess(
-        watch, spec, required, observations, now=now, waiting_for="Wait.", times=Times(now=clock, since=since, **times)
-    )
-
-
-def started(spec: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return a watch that was first acted on at NOW."""
-    return settle(watch_body(spec), DOWN, NOW)
-
 
 # ── which observations count ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -298,70 +257,3 @@ def test_before_the_deadline() -> None:
 
     assert assessed(observations, body=started()).enforce_deadline
     assert assessed(observations, now=NOW + LATE).enforce_deadline
-
-
-# ── staleness ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def is_stale(observations: dict[Query, Observation], **more: Any) -> bool:
-    observation = assessed(observations, clock=CLOCK + STALE.total_seconds(), **more).observation
-    assert not isinstance(observation, errors.PollDeferred) or (observation.stale and str(observation) == "Wait.")
-    return isinstance(observation, errors.PollDeferred)
-
-
-@pytest.mark.parametrize(("since", "stale"), [(CLOCK, True), (CLOCK + 1, False)])
-def test_never_polled(since: float, stale: bool) -> None:  # noqa: FBT001
-    """A watch that could not be polled for ten minutes says why."""
-    assert is_stale({}, since=since) is stale
-
-
-@pytest.mark.parametrize(
-    ("result", "sent", "stale"),
-    [
-        (running_job(), CLOCK, True),
-        (running_job(), CLOCK + 1, False),
-        (list_entry(status="InProgress"), CLOCK, True),
-        (job(), CLOCK, False),
-        (list_entry(status="Completed"), CLOCK, False),
-        (list_entry(status="Failed"), CLOCK, False),
-        (DOWN, CLOCK, False),
-    ],
-)
-def test_not_polled_for_long(result: Result, sent: float, stale: bool) -> None:  # noqa: FBT001
-    """What was seen of a running job ten minutes ago is not reported as if it were known now."""
-    assert is_stale({QUERY: seen(result, sent=sent)}) is stale
-
-
-def test_stale_set() -> None:
-    """A set is stale if one of its jobs that has not ended is."""
-    body = watch_body(BY_OPERATION)
-    fresh, old = seen(running_job(), sent=CLOCK + 300), seen(running_job(), sent=CLOCK)
-
-    assert is_stale({QUERY: fresh, OTHER: old}, body=body, pinned=PINS)
-    assert not is_stale({QUERY: fresh, OTHER: seen(job(), sent=CLOCK)}, body=body, pinned=PINS)
-    assert not is_stale({QUERY: seen(job()), OTHER: seen(job())}, body=body, pinned=PINS)
-
-
-def test_stale_operation() -> None:
-    """An operation that waits is stale after ten minutes, one that failed is not."""
-    body = watch_body(BY_OPERATION)
-
-    assert is_stale({OPERATION_QUERY: seen(WAITING)}, body=body)
-    assert not is_stale({OPERATION_QUERY: seen(OperationFailure(message="m"))}, body=body)
-
-
-def test_stale_after_the_deadline() -> None:
-    """A conclusive poll after the deadline decides however old it is. Otherwise the wait goes on, and says why."""
-    more: dict[str, Any] = {"body": started(), "now": NOW + LATE}
-    conclusive: dict[Query, Observation] = {QUERY: seen(running_job(), sent=CLOCK)}
-
-    assert not is_stale(conclusive, deadline_since=CLOCK, **more)
-    assert is_stale(conclusive, deadline_since=CLOCK + 1, **more)
-
-
-def test_stale_after_an_edit() -> None:
-    """After an edit of the target, staleness counts from there."""
-    old: dict[Query, Observation] = {QUERY: seen(running_job(), sent=CLOCK - 400)}
-
-    assert not is_stale(old, since=CLOCK + 1, fresh_after=CLOCK + 1)
-    assert is_stale(old, since=CLOCK, fresh_after=CLOCK)

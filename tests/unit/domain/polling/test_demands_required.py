@@ -1,0 +1,126 @@
+"""Which demands exist, and which of them a tick marks as due."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch.domain.polling.observations import observe
+from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
+from backupjobwatch.domain.polling.queries import JobWindow
+from tests.support.polling import START, demands_of, ended, entry, job_id, operation_id, vault_id, wall
+
+if TYPE_CHECKING:
+    from backupjobwatch.domain.polling.demands import Demands
+
+ID, OTHER = job_id(0), job_id(1)
+VAULT = vault_id()
+
+
+def answer(demands: Demands, query: object, result: object, sent: float) -> None:
+    """Set the observation of *query*, as if nothing else followed from it."""
+    demands.of[query].observation = observe(None, result, sent=sent, time=wall(sent))  # type: ignore[index, arg-type]
+
+
+def crowd(count: int = 60, *, interval: float = 30, burst: float = 20) -> Demands:
+    """Return the demand of many jobs in one vault. GETs would take all of the rate."""
+    return demands_of(*(job_id(number) for number in range(count)), interval=interval, burst=burst)
+
+
+def test_required() -> None:
+    """A query that is required is due at once."""
+    operation, window = operation_id(), JobWindow(VAULT, None)
+    demands = demands_of(ID, operation, window)
+
+    assert demands.due == {JOB: {ID: START}, OPERATION: {operation: START}, LIST: {window: START}}
+    assert demands.vaults[VAULT].jobs == {ID: demands.of[ID]}
+    assert demands.is_waiting
+    assert demands.changed_at == START
+
+
+def test_shared() -> None:
+    """Watches share a query. It is polled at the shortest of their intervals, and as long as one of them exists."""
+    demands = demands_of(ID, interval=30)
+    demands.require(ID, "fast", interval=10, now=START + 1)
+    assert (demands.of[ID].uids, demands.of[ID].interval) == (("uid-0", "fast"), 10)
+
+    demands.release(ID, "fast", START + 2)
+    assert (demands.of[ID].uids, demands.of[ID].interval) == (("uid-0",), 30)
+    demands.release(ID, "unknown", START + 3)
+    demands.release(ID, "uid-0", START + 4)
+    assert demands.of == {}
+    assert demands.changed_at == START + 4
+
+
+def test_another_interval() -> None:
+    """A watch that is edited has another interval."""
+    demands = demands_of(ID, interval=30)
+    for interval in (300.0, 10.0):
+        demands.require(ID, "uid-0", interval=interval, now=START)
+        assert (demands.of[ID].uids, demands.of[ID].interval) == (("uid-0",), interval)
+        assert demands._load == pytest.approx(1 / interval)
+
+
+@pytest.mark.parametrize("query", [ID, operation_id(), JobWindow(VAULT, None)], ids=lambda each: type(each).__name__)
+def test_released(query: object) -> None:
+    """Nothing is left of a query that no watch requires."""
+    demands = demands_of(query)  # type: ignore[arg-type]
+    demands.request(query, "a", fresh_after=START + 1)  # type: ignore[arg-type]
+    if query == ID:
+        demands.note_change(ID, START)
+        demands.old_details[ID] = None
+        demands.vaults[VAULT].window_tried[ID] = START
+        demands.vaults[VAULT].entries[OTHER] = entry(OTHER)
+    demands.release(query, "uid-0", START + 1)  # type: ignore[arg-type]
+
+    vault = demands.vaults[VAULT]
+    assert not demands.is_waiting
+    assert not any((vault.jobs, vault.awaiting, vault.changed, vault.window_tried, vault.entries))
+    assert demands._load == pytest.approx(0)
+
+
+def test_entries_are_kept_for_others() -> None:
+    """The entries of a list serve as long as a job of the vault is required."""
+    demands = demands_of(ID, OTHER)
+    demands.vaults[VAULT].entries[ID] = entry(ID)
+    demands.release(ID, "uid-0", START)
+
+    assert demands.vaults[VAULT].entries
+
+
+def test_ticks_of_what_needs_no_read() -> None:
+    """A final job, a query in flight and one that is backed off are not due."""
+    demands = demands_of(ID, OTHER, operation_id())
+    answer(demands, ID, ended(ID), START - 900)
+    demands.of[OTHER].reading_since = START
+    demands.of[operation_id()].not_before = START + 200
+    for query in demands.of:
+        demands.drop(query)
+        assert not demands.mark_due(query, START + 100)
+
+    assert not demands.is_waiting
+    demands.mark_due(operation_id(), START + 200)
+    assert demands.is_waiting
+
+
+def test_tick_of_a_job_whose_detail_is_missing() -> None:
+    """A job that a list showed as completed is read when there is time for details."""
+    demands = demands_of(ID)
+    answer(demands, ID, entry(ID, "Completed"), START)
+    demands.drop(ID)
+
+    assert not demands.mark_due(ID, START + 60)
+    assert (demands.due[JOB], list(demands.missing_details)) == ({}, [ID])
+
+
+def test_tick_of_a_job_that_waits_already() -> None:
+    """A job that waits for its GET or its list is overdue."""
+    demands = demands_of(ID, OTHER)
+    demands.note_change(ID, START)
+    demands.drop(OTHER)
+    demands.await_list(OTHER, START)
+
+    assert demands.mark_due(ID, START + 30)
+    assert demands.mark_due(OTHER, START + 30)
+    assert demands.due[JOB] == {}

@@ -1,0 +1,239 @@
+"""What a list changes: observations of its jobs, and what has to be read because of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backupjobwatch import errors
+from backupjobwatch.domain.polling.observations import NEVER, JobList
+from backupjobwatch.domain.polling.pauses import JOB, LIST
+from backupjobwatch.domain.polling.queries import JobWindow
+from tests.support.polling import START, ended, entry, job_id, running, wall
+from tests.support.recorded import DOWN, HEARTBEAT, ID, OTHER, REFUSED, RUNNING, VAULT, WINDOW, Recorded, paused
+
+if TYPE_CHECKING:
+    from backupjobwatch.domain.jobs.job import Job
+
+# ── lists of running jobs ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_running_jobs() -> None:
+    """A list answers all jobs that wait for it and are in it. Each of them is one observation."""
+    given = Recorded(ID, OTHER)
+    given.known(ID, OTHER)
+    given.wait_for_list(ID)
+    given.demands.mark_due(OTHER, START)
+    updates = given.running(entry(ID), entry(OTHER), entry(job_id(2)), pages=3)
+
+    assert [(each.demand.query, each.is_news) for each in updates] == [(ID, False), (OTHER, False)]
+    vault = given.demands.vaults[VAULT]
+    assert (vault.pages, vault.entries_sent, vault.entries_time) == (3, START, wall(START))
+    assert vault.entries.keys() == {ID, OTHER, job_id(2)}
+    assert not given.demands.is_waiting
+    assert vault.awaiting == {}
+    assert given.demands.of[ID].job == running(ID)
+
+
+@pytest.mark.parametrize(
+    ("shown", "is_changed"), [(entry(ID), False), (entry(ID, "Cancelling"), True), (entry(ID, "Failed"), True)]
+)
+def test_changed_job(shown: Job, is_changed: bool) -> None:  # noqa: FBT001
+    """A job that a list shows as changed or ended is read next."""
+    given = Recorded(ID)
+    given.known(ID)
+    (update,) = given.running(shown)
+
+    assert update.is_news is is_changed
+    assert (ID in given.demands.changed) is is_changed
+    assert (ID in given.demands.vaults[VAULT].changed) is is_changed
+    assert ID not in given.demands.vaults[VAULT].entries or not shown.ended
+
+
+def test_job_without_detail() -> None:
+    """A job that only lists have shown has its detail read when there is time."""
+    given = Recorded(ID)
+    given.running(entry(ID))
+
+    assert list(given.demands.old_details) == [ID]
+    assert given.demands.changed == {}
+
+
+@pytest.mark.parametrize(("age", "is_old"), [(HEARTBEAT - 2, False), (HEARTBEAT, True)])
+def test_old_detail(age: float, is_old: bool) -> None:  # noqa: FBT001
+    """The detail of an unchanged job is read again after the heartbeat."""
+    given = Recorded(ID)
+    given.known(ID, sent=START - age)
+    given.running(entry(ID))
+
+    assert (ID in given.demands.old_details) is is_old
+
+
+def test_completed_job() -> None:
+    """A job that a list shows as completed lacks only its detail, which is less urgent than a change."""
+    given = Recorded(ID)
+    given.known(ID)
+    given.demands.note_change(ID, START)
+    given.window(entry(ID, "Completed"))
+
+    assert (given.demands.changed, list(given.demands.missing_details)) == ({}, [ID])
+
+
+def test_missing_job() -> None:
+    """A job that is not among the running ones has ended, or is not visible: it is read by itself."""
+    given = Recorded(ID)
+    given.known(ID)
+    given.wait_for_list(ID)
+
+    assert given.running() == []
+    assert given.demands.changed == {ID: START + 1}
+    assert given.demands.vaults[VAULT].awaiting == {}
+    assert given.demands.of[ID].job == running(ID)
+
+
+def test_missing_job_that_completed() -> None:
+    """A job that is known to have completed is not expected among the running ones."""
+    given = Recorded(ID)
+    given.window(entry(ID, "Completed"), sent=START - 10)
+    given.running()
+
+    assert (given.demands.changed, list(given.demands.missing_details)) == ({}, [ID])
+
+
+def test_missing_jobs_about_which_the_list_says_nothing() -> None:
+    """A final job, one that was read after the list was requested, and one that was required later are left alone."""
+    given = Recorded(ID, OTHER)
+    given.record(ID, ended(ID), sent=START - 60)
+    given.record(OTHER, running(OTHER), sent=START + 1)
+    given.demands.require(job_id(2), "new", interval=30, now=START + 1)
+    given.wait_for_list(job_id(2))
+    given.running(sent=START)
+
+    assert given.demands.changed == {}
+    assert list(given.demands.vaults[VAULT].awaiting) == [job_id(2)]
+    assert given.demands.vaults[VAULT].scheduled is not None
+
+
+def test_entries_that_say_nothing_new() -> None:
+    """An entry changes neither a final job nor a result whose request was sent later."""
+    given = Recorded(ID, OTHER)
+    given.record(ID, ended(ID), sent=START - 60)
+    given.record(OTHER, ended(OTHER, "Failed"), sent=START + 1)
+
+    assert given.running(entry(ID), entry(OTHER)) == []
+    assert given.demands.of[OTHER].job == ended(OTHER, "Failed")
+
+
+def test_entry_without_a_name() -> None:
+    """An entry without a name is of no job."""
+    given = Recorded(ID)
+
+    assert given.running(replace(entry(ID), name=None)) == []
+
+
+def test_list_of_a_vault_without_demand() -> None:
+    """A list whose watches are gone leaves nothing in memory."""
+    given = Recorded(ID)
+    given.demands.release(ID, "uid-0", START)
+
+    assert given.running(entry(ID)) == []
+    assert given.demands.vaults[VAULT].entries == {}
+
+
+def test_fresh_entry() -> None:
+    """A list that is new enough answers an explicit request."""
+    given = Recorded(ID)
+    given.demands.request(ID, "a", fresh_after=START)
+    given.running(entry(ID), sent=START)
+
+    assert given.demands.explicit == {}
+
+
+# ── lists of all jobs since a time ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_window() -> None:
+    """A list of all jobs answers its own query and the jobs in it."""
+    given = Recorded(WINDOW, ID)
+    given.demands.vaults[VAULT].is_reading = True
+    updates = given.window(entry(ID, "Failed"), entry(OTHER), pages=4)
+
+    assert [each.demand.query for each in updates] == [ID, WINDOW]
+    assert given.observed(WINDOW).answer == JobList((entry(ID, "Failed"), entry(OTHER)))
+    assert list(given.demands.changed) == [ID]
+    assert (given.demands.vaults[VAULT].window_pages, given.demands.vaults[VAULT].is_reading) == (4, False)
+
+
+def test_window_of_one_type() -> None:
+    """A list of workload jobs says nothing about the length of a list of all jobs."""
+    given = Recorded(ID)
+    given.window(entry(ID), pages=9, window=JobWindow(VAULT, None, "AzureWorkload"))
+
+    assert given.demands.vaults[VAULT].window_pages == 2
+
+
+# ── lists that failed ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "error", [errors.AuthorizationFailed("403"), errors.VaultNotFound("404"), errors.UnexpectedResponse("x")], ids=repr
+)
+def test_refused_list(error: errors.AzureError) -> None:
+    """After an error that the next list would return again, jobs are read by themselves for a while."""
+    given = Recorded(ID)
+    given.wait_for_list(ID)
+
+    assert given.failed(RUNNING, error) == []
+    assert list(given.demands.due[JOB]) == [ID]
+    assert given.demands.vaults[VAULT].held_until == START + 1 + HEARTBEAT
+    assert not given.demands.prefers_list(VAULT, START + HEARTBEAT)
+
+
+def test_failed_list() -> None:
+    """Any other error is that of the jobs that waited, and the next interval lists again."""
+    given = Recorded(ID, OTHER)
+    given.known(ID)
+    given.wait_for_list(ID)
+    given.demands.vaults[VAULT].is_reading = True
+    (update,) = given.failed(RUNNING, DOWN)
+
+    assert (update.demand.query, update.is_news) == (ID, True)
+    assert given.observed(ID).error == DOWN
+    vault = given.demands.vaults[VAULT]
+    assert (vault.awaiting, vault.is_reading, vault.held_until) == ({}, False, NEVER)
+
+
+def test_failed_list_and_a_job_that_must_be_fresh() -> None:
+    """A job that needs a newer result than the list does not take the list's error for it: it is read by itself."""
+    given = Recorded(ID)
+    given.wait_for_list(ID)
+    given.demands.request(ID, "a", fresh_after=START + 1)
+    given.failed(RUNNING, DOWN, sent=START)
+
+    assert list(given.demands.explicit["a"]) == [ID]
+
+
+def test_throttled_list() -> None:
+    """A list that was refused with 429 is no result for a job. It waits for the next one, or is read by itself."""
+    given = Recorded(ID)
+    given.wait_for_list(ID)
+    given.demands.vaults[VAULT].is_reading = True
+    assert given.failed(RUNNING, REFUSED) == []
+    assert list(given.demands.vaults[VAULT].awaiting) == [ID]
+
+    paused(given, LIST)
+    assert list(given.demands.due[JOB]) == [ID]
+
+
+def test_failed_window() -> None:
+    """The error of a window is that of its query alone."""
+    given = Recorded(WINDOW, ID)
+    given.wait_for_list(ID)
+    given.demands.vaults[VAULT].is_reading = True
+    (update,) = given.failed(WINDOW, errors.AuthorizationFailed("403"))
+
+    assert update.demand.query == WINDOW
+    assert list(given.demands.vaults[VAULT].awaiting) == [ID]
+    assert (given.demands.vaults[VAULT].is_reading, given.demands.vaults[VAULT].held_until) == (False, NEVER)
