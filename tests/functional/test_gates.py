@@ -127,7 +127,7 @@ EARLY: Final[dict[str, tuple[tuple[str, str], Callable[[Body], bool]]]] = {
     "readyExpr: status.phase == 'Succeeded'": (STALE, lambda body: flux.holds("status.phase == 'Succeeded'", body)),
     "dependsOn": (FRESH, lambda body: flux.ready({}, body)),
     f"current: {VACUOUS}": (RUNNING, lambda body: flux.health({"current": VACUOUS}, body) == "Current"),
-    "Argo CD without our health check": (RUNNING, lambda body: argo_cd.hook(argo_cd.health(None, body)) == "Succeeded"),
+    "Argo CD without the health check": (RUNNING, lambda body: argo_cd.hook(argo_cd.health(None, body)) == "Succeeded"),
 }
 
 
