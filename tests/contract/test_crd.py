@@ -39,12 +39,12 @@ def _spec() -> dict[str, Any]:
 
 
 def _resolve(path: str) -> dict[str, Any]:
-    """Return the schema that a simple JSONPath ends at."""
+    """Return the schema that a simple JSONPath, or one of a condition, ends at."""
     if path == ".metadata.creationTimestamp":
         return {"type": "string", "format": "date-time"}
     schema = object_schema()
-    for name in path.removeprefix(".").split("."):
-        schema = schema["properties"][name]
+    for name in path.replace('[?(@.type=="Ready")]', ".items").removeprefix(".").split("."):
+        schema = schema["items"] if name == "items" else schema["properties"][name]
     return schema
 
 
@@ -95,15 +95,11 @@ def test_columns() -> None:
     columns = _version()["additionalPrinterColumns"]
 
     assert [each["name"] for each in columns if not each.get("priority")] == [
-        "Phase", "Operation", "Item", "Progress", "Duration", "Started", "Age",
+        "Ready", "Phase", "Reason", "Operation", "Item", "Progress", "Duration", "Age",
     ]  # fmt: skip
     assert [each["name"] for each in columns if each.get("priority")] == [
-        "Vault",
-        "Azure-Status",
-        "Job",
-        "Reason",
-        "Message",
-    ]
+        "Started", "Vault", "Azure-Status", "Job", "Message",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("column", _version()["additionalPrinterColumns"], ids=lambda column: column["name"])

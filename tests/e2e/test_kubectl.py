@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("stage")
 
 
 class Shown:
-    """kubectl, in the namespace that has the three watches."""
+    """kubectl, in the namespace that has the watches."""
 
     def __init__(self, kubectl: Kubectl, namespace: str) -> None:
         self.kubectl = kubectl
@@ -47,7 +47,7 @@ class Shown:
 def stage(
     kubectl: Kubectl, client: KubernetesClient, recording: Recording, azure: AzureSimulator, operators: Operators
 ) -> Iterator[Shown]:
-    """Three watches of the demo's jobs: done, broken, and a restore on its way."""
+    """Watches of the demo's jobs: done, broken, a restore on its way, one without its job, one without its Secret."""
     namespace = f"e2e-{secrets.token_hex(4)}"
     kubectl("create", "namespace", namespace)
     operators.shared()
@@ -64,6 +64,10 @@ def stage(
     ):
         watches.create(name, jobResourceId=job)
         watches.until_phase(name, phase)
+    watches.create("waits", jobResourceId=vault.job_id("ffffffff-0000-4000-8000-000000000000"))
+    watches.create("no-secret", jobResourceId=restore, identity={"secretName": "missing"})
+    for name in ("waits", "no-secret"):
+        watches.until_phase(name, "Pending")
     for name, reason in (("done", "JobCompleted"), ("broken", "JobFailed"), ("restore", "JobInProgress")):
         watches.until_event(name, reason)
     yield Shown(kubectl, namespace)
@@ -72,39 +76,48 @@ def stage(
 
 
 def test_columns(stage: Shown) -> None:
-    """`kubectl get` shows phase, operation, item, progress, duration, start and age."""
+    """`kubectl get` shows whether a watch is ready, why, and its job; in 120 columns."""
     rows = stage.rows("get", "backupjobwatches")
-    shown = {name: [row[title] for title in list(row)[1:6]] for name, row in rows.items()}
+    shown = {name: list(rows[name].values())[1:8] for name in ("done", "broken", "restore")}
     assert shown == {
-        "done": ["Succeeded", "Backup", "uttestvmub1", "", "20m23s"],
-        "broken": ["Failed", "Backup", "vm-harbour-03", "", "15m3s"],
-        "restore": ["Running", "Restore", "vm-harbour-02", "43", "11m8s"],
+        "done": ["True", "Succeeded", "JobCompleted", "Backup", "uttestvmub1", "", "20m23s"],
+        "broken": ["False", "Failed", "JobFailed", "Backup", "vm-harbour-03", "", "15m3s"],
+        "restore": ["Unknown", "Running", "JobInProgress", "Restore", "vm-harbour-02", "43", "11m8s"],
     }
-    assert list(rows["done"])[6:] == ["STARTED", "AGE"]
+    assert list(rows["done"])[1:] == [
+        *("READY", "PHASE", "REASON", "OPERATION", "ITEM", "PROGRESS", "DURATION", "AGE"),
+    ]
     assert all(row["AGE"].endswith(("s", "m")) for row in rows.values())
-    assert rows["done"]["STARTED"].endswith(("y", "d"))  # in 2018
-    assert rows["restore"]["STARTED"].endswith(("m", "s", "h"))
+    assert max(map(len, stage("get", "bjw").stdout.splitlines())) <= 120
+
+
+def test_missing_secret(stage: Shown) -> None:
+    """A watch without its Secret differs at first sight from a watch that waits for its job."""
+    rows = stage.rows("get", "bjw")
+    assert [rows[name][title] for name in ("no-secret", "waits") for title in ("READY", "PHASE", "REASON")] == [
+        *("Unknown", "Pending", "CredentialsNotFound"),
+        *("Unknown", "Pending", "JobNotVisible"),
+    ]
+    assert "There is no Secret" in stage.rows("get", "bjw", "-o", "wide")["no-secret"]["MESSAGE"]
 
 
 def test_wide(stage: Shown) -> None:
-    """`-o wide` adds the vault, Azure's word, the job, the reason, and a sentence."""
+    """`-o wide` adds the start, the vault, Azure's status, the job, and a message."""
     rows = stage.rows("get", "bjw", "-o", "wide")
-    titles = ("VAULT", "AZURE-STATUS", "JOB", "REASON", "MESSAGE")
+    titles = ("VAULT", "AZURE-STATUS", "JOB", "MESSAGE")
     assert [rows["done"][title] for title in titles] == [
         "abdemovault",
         "Completed",
         "7ddead57-bcb9-4269-ac31-6a1b57588700",
-        "JobCompleted",
         "Backup of uttestvmub1 completed in 20m23s.",
     ]
+    assert rows["done"]["STARTED"].endswith(("y", "d"))  # in 2018
+    assert rows["restore"]["STARTED"].endswith(("m", "s", "h"))
     assert rows["broken"]["MESSAGE"] == (
         "Backup of vm-harbour-03 failed after 15m3s. 400239 UserErrorGuestAgentStatusUnavailable: The backup service "
         "got no word from the agent inside the VM. See that the VM agent runs and may reach the network."
     )
-    assert [rows["restore"][title] for title in ("REASON", "MESSAGE")] == [
-        "JobInProgress",
-        "Restore of vm-harbour-02 is in progress.",
-    ]
+    assert rows["restore"]["MESSAGE"] == "Restore of vm-harbour-02 is in progress."
 
 
 def test_describe(stage: Shown) -> None:
@@ -189,7 +202,7 @@ def test_commands_of_the_readme(stage: Shown) -> None:
     [
         ("status.phase=Failed", {"broken"}),
         ("status.phase=Succeeded", {"done"}),
-        ("status.phase!=Succeeded", {"broken", "restore"}),
+        ("status.phase!=Succeeded", {"broken", "restore", "waits", "no-secret"}),
         ("status.phase=Running,metadata.name=restore", {"restore"}),
     ],
 )
@@ -201,7 +214,7 @@ def test_field_selector(stage: Shown, selector: str, names: set[str]) -> None:
 @pytest.mark.parametrize("word", ["backupjobwatches", "backupjobwatch", "bjw"])
 def test_names(stage: Shown, word: str) -> None:
     """Plural, singular and short name address the watches."""
-    assert stage.rows("get", word).keys() == {"done", "broken", "restore"}
+    assert stage.rows("get", word).keys() == {"done", "broken", "restore", "waits", "no-secret"}
 
 
 @pytest.mark.parametrize("field", ["spec", "spec.vault", "status", "status.conditions"])
