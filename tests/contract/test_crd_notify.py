@@ -19,11 +19,12 @@ def _notify() -> dict[str, Any]:
 
 
 def test_receivers() -> None:
-    """CRD and code know the same phases that can be told of, and the same kinds of Flux."""
+    """The CRD and the code have the same phases, kinds of Flux and formats of webhooks."""
     entry = _notify()["items"]["properties"]
 
     assert entry["phases"]["items"]["enum"] == [*notify_spec.TELLING]
     assert entry["flux"]["properties"]["kind"]["enum"] == [*notify_spec.FLUX_GROUPS]
+    assert entry["webhook"]["properties"]["format"]["enum"] == [*notify_spec.WebhookFormat]
     (notify,) = notify_spec.parse_notify({"notify": [{"name": "n", "webhook": {"url": "https://example.com"}}]})
     assert f"Default: {' and '.join(sorted(notify.phases, reverse=True))}." in entry["phases"]["description"]
 

@@ -11,17 +11,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backupjobwatch.domain.api.notify_spec import parse_notify
+from backupjobwatch.domain.api.notify_spec import WebhookFormat, parse_notify
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.status.cloud_event import cloud_event
 from backupjobwatch.domain.status.expiry import expiry
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.notifications import DeliveryResult, due
 from backupjobwatch.domain.status.transitions import needs_write, notification_failure_events
+from backupjobwatch.domain.status.webhook_request import webhook_request
 from backupjobwatch.errors import PollDeferred
 from tests.property.history import HEARTBEAT, Act, histories, replay
 from tests.property.oracles import check_status
 from tests.property.strategies import json_values, texts
+from tests.support.receiver_schemas import SCHEMAS, accepted
 from tests.support.scale import at_scale
 
 MODERATE = settings(
@@ -144,9 +145,12 @@ def test_anything(history: list[Act], notify: object, told: object, seconds: obj
         assert len(set(names)) == len(names) <= 8
         assert {notice.phase for notice in notices} <= {"Running", "Succeeded", "Failed"}
         for notice in notices:
-            for headers, content in (cloud_event(watch, notice).structured(), cloud_event(watch, notice).binary()):
+            for form in WebhookFormat:
+                headers, content = webhook_request(watch, notice, form, routing_key="k" * 32)
                 assert all(value.isascii() and value.isprintable() for value in headers.values())
                 content.decode()
+                if form in SCHEMAS:
+                    accepted(form, content)
         next_status(watch, moment.observation, consecutive_failures=moment.consecutive_failures, now=moment.now)
         assert expiry(watch) is None or (not notices and watch.finished)
 

@@ -27,7 +27,7 @@ BAD: Final = tuple(
             "a name",
             {**_notify(webhook=_HOOK), "notify": [{"name": "A b", "webhook": _HOOK}]},
             "spec.notify[0].name",
-            "small",
+            "lowercase",
         ),
         (
             "one name twice",
@@ -68,6 +68,18 @@ BAD: Final = tuple(
         ),
         ("a Secret elsewhere", _notify(webhook={"secretName": "b/a"}), "spec.notify[0].webhook.secretName", "alone"),
         ("a format", _notify(webhook={**_HOOK, "format": "Batch"}), "spec.notify[0].webhook.format", '"Structured"'),
+        (
+            "PagerDuty without a Secret",
+            _notify(webhook={**_HOOK, "format": "PagerDuty"}),
+            "spec.notify[0].webhook",
+            "PagerDuty needs secretName",
+        ),
+        (
+            "PagerDuty for a running job",
+            _notify(webhook={"secretName": "s", "format": "PagerDuty"}, phases=["Running", "Failed"]),
+            "spec.notify[0].phases",
+            "remove Running",
+        ),
         ("a kind", _notify(flux={"kind": "Deployment", "name": "x"}), "spec.notify[0].flux.kind", '"Kustomization"'),
         ("no object", _notify(flux={"kind": "Bucket"}), "spec.notify[0].flux.name", "Required"),
         ("an object elsewhere", _notify(flux={"kind": "Bucket", "name": "a/b"}), "spec.notify[0].flux.name", "alone"),
@@ -94,6 +106,10 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
         "notify": [
             {"name": "n", "phases": ["Running"], "webhook": {**_HOOK, "format": "Binary"}},
             {"name": "s", "phases": ["Failed"], "webhook": {"secretName": "s", "format": "Structured"}},
+            {"name": "c", "webhook": {"secretName": "s", "format": "Slack"}},
+            {"name": "t", "phases": ["Running"], "webhook": {"secretName": "s", "format": "Teams"}},
+            {"name": "p", "webhook": {"secretName": "s", "format": "PagerDuty"}},
+            {"name": "q", "phases": ["Failed"], "webhook": {"secretName": "s", "format": "PagerDuty"}},
             {"name": "f", "phases": ["Failed"], "flux": {"kind": "ResourceSet", "name": "x"}},
             {"name": "a", "phases": ["Failed"], "argocd": {"application": "x", "refresh": "normal"}},
         ],

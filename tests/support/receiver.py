@@ -16,7 +16,7 @@ from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from cloudevents.core.base import BaseCloudEvent
 
@@ -71,6 +71,8 @@ class Receiver:
         self.deliveries: list[Delivery] = []
         self.then: ReconcileResult = 200
         """How requests are answered once the steps are used up."""
+        self.accepts: Callable[[bytes], bool] = lambda _: True
+        """Whether a body is one that the receiver reads: it answers 400 to any other, as Slack does."""
         self._steps: list[ReconcileResult] = []
         self._tls = tls
         self._port = port
@@ -119,6 +121,8 @@ class Receiver:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.deliveries.append(Delivery(request.path_qs, dict(request.headers), await request.read()))
         self._news.set()
+        if not self.accepts(self.deliveries[-1].body):
+            return web.Response(status=400, text="invalid_payload")
         step = self._steps.pop(0) if self._steps else self.then
         if isinstance(step, tuple):
             return web.Response(status=step[0], headers={"Retry-After": step[1]})

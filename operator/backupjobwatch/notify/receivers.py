@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backupjobwatch.constants import NOTIFY_LABEL
-from backupjobwatch.domain.api.notify_spec import ArgocdTrigger, FluxTrigger, Unreadable, Webhook, is_url
+from backupjobwatch.domain.api.notify_spec import (
+    ArgocdTrigger,
+    FluxTrigger,
+    Unreadable,
+    Webhook,
+    WebhookFormat,
+    is_url,
+)
 from backupjobwatch.domain.jobs.payloads import mapping
-from backupjobwatch.domain.status.cloud_event import cloud_event
+from backupjobwatch.domain.status.webhook_request import webhook_request
 from backupjobwatch.errors import DeliveryFailed, DeliveryImpossible, Forbidden, KubeError, ObjectNotFound
 from backupjobwatch.kube.client import secret_data
 from backupjobwatch.notify.webhook import Endpoint, Webhooks
@@ -33,8 +40,7 @@ class Receivers:
         match receiver:
             case Webhook():
                 endpoint = await self._find(watch.namespace, receiver)
-                event = cloud_event(watch, notification)
-                headers, body = event.binary() if receiver.binary else event.structured()
+                headers, body = webhook_request(watch, notification, receiver.format, routing_key=endpoint.routing_key)
                 await self._webhooks.post(endpoint, headers, body)
             case FluxTrigger():
                 await self._triggers.reconcile(watch.namespace, receiver, notification.id)
@@ -64,7 +70,12 @@ class Receivers:
         address = keys.get("address", b"").decode(errors="replace").strip()
         if not is_url(address):
             raise DeliveryFailed(f"{whose}: address must be https://host/path, in ASCII, without user and fragment.")
-        bearer = keys.get("bearer", b"").decode(errors="replace").strip()
-        if not bearer.isascii() or not bearer.isprintable():
-            raise DeliveryFailed(f"{whose}: bearer must be printable ASCII.")
-        return Endpoint(address=address, token=keys.get("token", b""), bearer=bearer)
+        bearer, routing_key = (
+            keys.get(name, b"").decode(errors="replace").strip() for name in ("bearer", "routingKey")
+        )
+        for name, key in (("bearer", bearer), ("routingKey", routing_key)):
+            if not key.isascii() or not key.isprintable():
+                raise DeliveryFailed(f"{whose}: {name} must be printable ASCII.")
+        if webhook.format is WebhookFormat.PAGERDUTY and not routing_key:
+            raise DeliveryFailed(f"{whose} has no routingKey. Add the integration key of the PagerDuty service.")
+        return Endpoint(address=address, token=keys.get("token", b""), bearer=bearer, routing_key=routing_key)

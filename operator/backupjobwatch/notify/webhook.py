@@ -40,12 +40,14 @@ _LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTT
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to, and with which keys. It is never shown."""
+    """Address and keys of a receiver. They are never shown."""
 
     address: str = field(repr=False)
     token: bytes = field(default=b"", repr=False)
     """The key that bodies are signed with."""
     bearer: str = field(default="", repr=False)
+    routing_key: str = field(default="", repr=False)
+    """The integration key of PagerDuty, which is part of the body."""
 
 
 class RefusedAddress(OSError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from backupjobwatch.domain.jobs.payloads import mapping, mappings
@@ -39,15 +40,26 @@ _URL = re.compile(r"https?://([-A-Za-z0-9._]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(
 _LONGEST_URL = 2048
 
 
+class WebhookFormat(StrEnum):
+    """What the body of a webhook is."""
+
+    STRUCTURED = "Structured"
+    """A CloudEvent with its attributes in the body."""
+    BINARY = "Binary"
+    """A CloudEvent with its attributes in headers."""
+    SLACK = "Slack"
+    TEAMS = "Teams"
+    PAGERDUTY = "PagerDuty"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """A POST of a CloudEvent, to an address that is here or in a Secret."""
+    """A POST to an address that is here or in a Secret."""
 
     channel: ClassVar = "webhook"
     url: str | None
     secret_name: str | None
-    binary: bool
-    """Whether the event's attributes are headers."""
+    format: WebhookFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +80,9 @@ class ArgocdTrigger:
     refresh: Literal["normal", "hard"]
 
 
+Receiver = Webhook | FluxTrigger | ArgocdTrigger
+
+
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """An entry that slipped past the CRD's validation."""
@@ -82,7 +97,7 @@ class Notify:
 
     name: str
     phases: frozenset[str]
-    receiver: Webhook | FluxTrigger | ArgocdTrigger | Unreadable
+    receiver: Receiver | Unreadable
 
 
 def parse_notify(spec: Mapping[str, Any]) -> tuple[Notify, ...]:
@@ -107,20 +122,23 @@ def is_object_name(text: object) -> bool:
 
 def _parse_entry(name: str, entry: Mapping[str, Any]) -> Notify:
     try:
-        return Notify(name=name, phases=_parse_phases(entry.get("phases")), receiver=_parse_receiver(entry))
+        receiver = _parse_receiver(entry)
+        return Notify(name=name, phases=_parse_phases(entry.get("phases"), receiver), receiver=receiver)
     except InvalidSpec as error:
         return Notify(name=name, phases=frozenset(TELLING), receiver=Unreadable(f"spec.notify[{name}].{error}."))
 
 
-def _parse_phases(phases: object) -> frozenset[str]:
+def _parse_phases(phases: object, receiver: Receiver) -> frozenset[str]:
     if phases is None:
         return frozenset(_DEFAULT_PHASES)
     if not isinstance(phases, list) or not phases or not all(phase in TELLING for phase in phases):
         raise InvalidSpec(f"phases: write some of {', '.join(TELLING)}")
+    if "Running" in phases and isinstance(receiver, Webhook) and receiver.format is WebhookFormat.PAGERDUTY:
+        raise InvalidSpec("phases: remove Running, because PagerDuty has no event for it")
     return frozenset(phases)
 
 
-def _parse_receiver(entry: Mapping[str, Any]) -> Webhook | FluxTrigger | ArgocdTrigger:
+def _parse_receiver(entry: Mapping[str, Any]) -> Receiver:
     kinds = [kind for kind in ("webhook", "flux", "argocd") if entry.get(kind) is not None]
     if len(kinds) != 1:
         raise InvalidSpec("name: write exactly one of webhook, flux or argocd beside it")
@@ -139,13 +157,19 @@ def _parse_receiver(entry: Mapping[str, Any]) -> Webhook | FluxTrigger | ArgocdT
 
 
 def _parse_webhook(fields: Mapping[str, Any]) -> Webhook:
-    url, secret_name, form = fields.get("url"), fields.get("secretName"), fields.get("format") or "Structured"
+    url, secret_name, form = (
+        fields.get("url"),
+        fields.get("secretName"),
+        fields.get("format") or WebhookFormat.STRUCTURED,
+    )
     if (url is None) == (secret_name is None):
         raise InvalidSpec("webhook: write exactly one of url or secretName")
     if url is not None and not is_url(url):
         raise InvalidSpec("webhook.url: write https://host/path, in ASCII, without user, password and fragment")
     if secret_name is not None and not is_object_name(secret_name):
         raise InvalidSpec("webhook.secretName: write the name of a Secret of this namespace alone")
-    if form not in ("Structured", "Binary"):
-        raise InvalidSpec("webhook.format: write Structured or Binary")
-    return Webhook(url=url, secret_name=secret_name, binary=form == "Binary")
+    if form not in [*WebhookFormat]:
+        raise InvalidSpec(f"webhook.format: write one of {', '.join(WebhookFormat)}")
+    if form == WebhookFormat.PAGERDUTY and secret_name is None:
+        raise InvalidSpec("webhook: PagerDuty needs secretName, of a Secret with the keys address and routingKey")
+    return Webhook(url=url, secret_name=secret_name, format=WebhookFormat(form))

@@ -12,6 +12,7 @@ from backupjobwatch.domain.api.notify_spec import (
     FluxTrigger,
     Unreadable,
     Webhook,
+    WebhookFormat,
     parse_notify,
 )
 
@@ -26,8 +27,14 @@ def _one(**fields: Any) -> Any:
 @pytest.mark.parametrize(
     ("fields", "receiver"),
     [
-        ({"webhook": {"url": URL}}, Webhook(url=URL, secret_name=None, binary=False)),
-        ({"webhook": {"secretName": "s", "format": "Binary"}}, Webhook(url=None, secret_name="s", binary=True)),
+        ({"webhook": {"url": URL}}, Webhook(url=URL, secret_name=None, format=WebhookFormat.STRUCTURED)),
+        *(
+            (
+                {"webhook": {"secretName": "s", "format": form.value}},
+                Webhook(url=None, secret_name="s", format=form),
+            )
+            for form in WebhookFormat
+        ),
         ({"flux": {"kind": "Kustomization", "name": "apps"}}, FluxTrigger(kind="Kustomization", name="apps")),
         ({"argocd": {"application": "apps"}}, ArgocdTrigger(application="apps", refresh="hard")),
         (
@@ -61,7 +68,13 @@ def test_kinds(kind: str) -> None:
         ({"webhook": {"url": "https://u:p@example.com/"}}, "webhook.url: write https://host/path"),
         ({"webhook": {"url": 5}}, "webhook.url: write https://host/path"),
         ({"webhook": {"secretName": "../x"}}, "webhook.secretName: write the name of a Secret"),
-        ({"webhook": {"url": URL, "format": "Batch"}}, "webhook.format: write Structured or Binary"),
+        ({"webhook": {"url": URL, "format": "Batch"}}, "webhook.format: write one of Structured, Binary, Slack"),
+        ({"webhook": {"url": URL, "format": ["Slack"]}}, "webhook.format: write one of"),
+        ({"webhook": {"url": URL, "format": "PagerDuty"}}, "webhook: PagerDuty needs secretName"),
+        (
+            {"webhook": {"secretName": "s", "format": "PagerDuty"}, "phases": ["Running", "Failed"]},
+            "phases: remove Running",
+        ),
         ({"flux": {"kind": "Deployment", "name": "x"}}, "flux: write one of Kustomization"),
         ({"flux": {"kind": ["Kustomization"], "name": "x"}}, "flux: write one of Kustomization"),
         ({"flux": {"kind": "Kustomization", "name": "ns/x"}}, "flux: write one of Kustomization"),
