@@ -10,7 +10,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from backupjobwatch.domain.api.notify_spec import FLUX_GROUPS, TELLING, Unreadable, parse_notify
+from backupjobwatch.domain.api.notify_spec import FLUX_GROUPS, TELLING, Unreadable, WebhookFormat, parse_notify
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.status.cloud_event import cloud_event
 from backupjobwatch.domain.status.notifications import due
@@ -62,7 +62,12 @@ def test_event_is_what_is_sent() -> None:
 def test_names_what_there_is() -> None:
     """The document has each kind, each type of event, and the limits."""
     prose = " ".join(DOCUMENT.split())
-    for word in (*FLUX_GROUPS, *(f"dev.azurebackup.job.{phase.lower()}" for phase in TELLING), *COMPONENTS):
+    for word in (
+        *FLUX_GROUPS,
+        *(f"`{form}`" for form in WebhookFormat),
+        *(f"dev.azurebackup.job.{phase.lower()}" for phase in TELLING),
+        *COMPONENTS,
+    ):
         assert word in prose
     assert timedelta(minutes=15) == LONGEST_WAIT
     assert (TIMEOUT, AT_ONCE, AT_ONCE_EACH) == (10, 32, 4)

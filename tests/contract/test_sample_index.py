@@ -36,7 +36,7 @@ CURRENT: Final = {
     **dict.fromkeys(("Task", "TaskRun", "PipelineRun"), "tekton.dev/v1"),
     **dict.fromkeys(("EventListener", "TriggerTemplate"), "triggers.tekton.dev/v1beta1"),
     "Component": "kustomize.config.k8s.io/v1alpha1",
-    "ServiceAccount": "v1",
+    **dict.fromkeys(("ServiceAccount", "Secret"), "v1"),
     "Deployment": "apps/v1",
     "Job": "batch/v1",
     **dict.fromkeys(("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"), "rbac.authorization.k8s.io/v1"),
@@ -130,4 +130,4 @@ def test_rights_are_bound(path: Path) -> None:
     assert roles <= bound
     assert all(name.startswith("tekton-triggers-eventlistener-") for _, name in bound - roles)
     accounts = {subject["name"] for each in bindings for subject in each["subjects"]}
-    assert accounts <= names.get("ServiceAccount", set()) | {"notification-controller"}
+    assert accounts <= names.get("ServiceAccount", set()) | {"notification-controller", "backupjobwatch"}
