@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tests.support.operator_process import OperatorProcess
     from tests.support.watches import Watches
 
+BASE64 = "MjA0Nzs5MzM0ZWY0Ny1lNjRjLTQ3Y2MtYjM1Yy04NmZlZDAzZjZhODg="
 NAME = "abdemovault-7ddead57"
 CALLED = f"backupjobwatch.azurebackup.dev/{NAME}"
 SIGNED = (
@@ -39,6 +41,8 @@ VAULT = (
         (("-",), f"{JOB_ID}\n"),
         ((), json.dumps({"id": JOB_ID, "name": JOB_NAME})),
         ((f"https://management.azure.com{JOB_ID}?api-version=2025-02-01",), ""),
+        ((f"https://portal.azure.com/#@contoso.com/resource{JOB_ID}",), ""),
+        ((), f'\ufeff{{"JobId": "{JOB_ID}"}}\r\n'),
     ],
 )
 def test_create(plugin: Plugin, written: Written, args: tuple[str, ...], stdin: str) -> None:
@@ -67,6 +71,51 @@ def test_options(plugin: Plugin, written: Written) -> None:
         "pollInterval": "1m",
     }
     assert {name: spec[name] for name in chosen} == chosen
+
+
+def test_item(plugin: Plugin, written: Written) -> None:
+    """`--item` creates a watch of the item's first job after a time."""
+    options = ("--item", "vm-1", "--operation", "Restore", "--started-after", "2026-03-04T02:00:00+01:00")
+    done = plugin("create", *options, *VAULT, "-o", "json", "--name", "restore")
+    assert (done.returncode, done.stderr) == (0, "")
+    spec = written.get("restore")["spec"]
+    assert spec["latest"] == {"item": "vm-1", "operation": "Restore", "startedAfter": "2026-03-04T01:00:00Z"}
+    assert spec["vault"] == {**VAULT_REF, "kind": "RecoveryServices"}
+    before = datetime.now(UTC)
+    done = plugin("create", "--item", "vm-1", "--started-after", "2h", *VAULT, "--dry-run", "-o", "json")
+    body = json.loads(done.stdout)
+    started = datetime.fromisoformat(body["spec"]["latest"]["startedAfter"])
+    assert timedelta() <= started - (before - timedelta(hours=2)) + timedelta(seconds=1) < timedelta(minutes=2)
+    assert body["metadata"]["name"].startswith("vm-1-")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_encodings(plugin: Plugin, encoding: str) -> None:
+    """Standard input of Windows PowerShell is read, in JSON and as a line."""
+    for text in (f"{JOB_ID}\r\n", json.dumps({"JobId": JOB_ID, "ObjectType": "OperationJobExtendedInfo"})):
+        done = subprocess.run(
+            [*plugin.command("create"), "--dry-run"],
+            env=plugin.environment(),
+            input=text.encode(encoding),
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (0, f"{CALLED} created (dry run)\n".encode())
+
+
+def test_region(plugin: Plugin) -> None:
+    """The URL of a region names the vault's kind and subscription. The message names the two missing options."""
+    url = (
+        f"https://management.azure.com/subscriptions/{VAULT_REF['subscriptionId']}/providers/Microsoft.DataProtection"
+        f"/locations/westeurope/operationStatus/{BASE64}?api-version=1&s={WORD}"
+    )
+    done = plugin("create", url, "--dry-run")
+    assert done.returncode == 3
+    assert "does not identify its vault. Add --resource-group and --vault-name." in done.stderr
+    assert WORD not in done.stderr
+    done = plugin("create", url, *VAULT[2:], "--dry-run", "-o", "json")
+    spec = json.loads(done.stdout)["spec"]
+    assert spec == {"operationId": BASE64, "vault": {**VAULT_REF, "kind": "BackupVault"}}
 
 
 def test_operation_id(plugin: Plugin, written: Written) -> None:
@@ -102,7 +151,7 @@ def test_name_that_is_taken(plugin: Plugin, written: Written) -> None:
     before = written.get(NAME)
     done = plugin("create", JOB_ID, "--poll-interval", "5m")
     assert (done.returncode, done.stdout) == (3, "")
-    assert f"`kubectl bjw wait {NAME}` waits for it, --name gives this one another name" in done.stderr
+    assert f"Wait for it with `kubectl bjw wait {NAME}`, or choose another name with --name." in done.stderr
     assert written.get(NAME) == before
 
 
@@ -134,6 +183,13 @@ def test_dry_run(plugin: Plugin, kubectl: Kubectl, control_plane: ControlPlane) 
     before = len(control_plane.requests.where(agent=AGENT))
     done = plugin("create", JOB_ID, "--dry-run=client", "-o", "yaml")
     assert len(control_plane.requests.where(agent=AGENT)) == before
+    for args in (
+        (JOB_ID, "--dry-run"),
+        ("--dry-run", JOB_ID),
+        ("--dry-run", "client", JOB_ID),
+        ("--dry-run", "--", JOB_ID),
+    ):
+        assert plugin("create", *args).stdout == f"{CALLED} created (dry run)\n"
     assert plugin("create", JOB_ID, "--dry-run=client").stdout == f"{CALLED} created (dry run)\n"
     assert plugin("create", JOB_ID, "--dry-run=server").stdout == f"{CALLED} created (server dry run)\n"
     body = yaml.safe_load(plugin("create", JOB_ID, "--dry-run=server", "-o", "yaml").stdout)
@@ -146,20 +202,25 @@ def test_dry_run(plugin: Plugin, kubectl: Kubectl, control_plane: ControlPlane) 
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (("create", "nightly backup"), "nightly backup names no job. Write its resource ID"),
-        (("create",), "names no job. Write its resource ID"),
-        (("create", JOB_NAME), "does not tell its vault: add --vault-name, --resource-group, --subscription"),
-        (("create", JOB_NAME, *VAULT[:4]), "Add --vault-name: a vault is named by all of the three."),
+        (("create", "nightly backup"), "nightly backup names no job. Use its resource ID"),
+        (("create",), "Standard input is empty. Check the command before the pipe"),
+        (("create", JOB_NAME), "does not identify its vault. Add --subscription, --resource-group and --vault-name."),
+        (("create", JOB_NAME, *VAULT[:4]), "does not identify its vault. Add --vault-name."),
         (("create", JOB_NAME, *VAULT[2:], "-s", "prod"), "--subscription: write the subscription's UUID"),
-        (("create", "--operation-id", "QUI=", *VAULT), "names no operation. Write the URL that Azure gave"),
+        (("create", "--operation-id", "QUI=", *VAULT), "QUI= names no operation. Use the URL of the Azure-Async"),
         (
             ("create", JOB_ID, "--service-account-name", "a", "--secret-name", "b"),
-            "spec.identity: write exactly one of serviceAccountName or secretName",
+            "--service-account-name and --secret-name exclude each other. Remove one",
         ),
-        (("create", JOB_ID, "--active-deadline", "0s"), "spec.activeDeadlineSeconds"),
-        (("create", JOB_ID, "--wait", "--dry-run", "server"), "leave out --dry-run"),
-        (("create", JOB_ID, "--operation-id", OPERATION, *VAULT), "leave out one of them"),
-        (("create", JOB_ID, "--timeout", "4h"), "are for --wait: add it"),
+        (("create", JOB_ID, "--active-deadline", "0s"), "--active-deadline must be from 1s to 8760h"),
+        (("create", JOB_ID, "--wait", "--dry-run", "server"), "Remove --dry-run or --wait."),
+        (("create", JOB_ID, "--wait", "--dry-run"), "Remove --dry-run or --wait."),
+        (("create", JOB_ID, "--operation-id", OPERATION, *VAULT), "each identify a job. Use one of them."),
+        (("create", JOB_ID, "--item", "vm-1", *VAULT), "SOURCE and --item each identify a job. Use one of them."),
+        (("create", "--item", "vm-1"), "The item vm-1 does not identify its vault. Add --subscription"),
+        (("create", "--item", "vm-1", *VAULT, "--started-after", "noon"), "'noon' is not a time."),
+        (("create", JOB_ID, "--operation", "Restore"), "need --item. Add --item."),
+        (("create", JOB_ID, "--timeout", "4h"), "need --wait. Add --wait."),
     ],
 )
 def test_wrong_usage(plugin: Plugin, control_plane: ControlPlane, args: tuple[str, ...], words: str) -> None:

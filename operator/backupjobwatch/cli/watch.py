@@ -14,6 +14,7 @@ from backupjobwatch.constants import API_VERSION, KIND
 from backupjobwatch.domain.api.spec import POLL_INTERVALS, RANGES
 from backupjobwatch.domain.api.target import parse_source
 from backupjobwatch.domain.jobs.durations import parse_go_duration, whole_seconds
+from backupjobwatch.terminal.azure_output import decode, split_jobs
 from backupjobwatch.terminal.exit_codes import UNCLEAR
 from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, name_of, read_target
 from backupjobwatch.terminal.vault_options import vault_options
@@ -141,8 +142,10 @@ def watch(
 def _words(jobs: Iterable[str]) -> Iterator[str]:
     for job in jobs:
         if job == "-":
-            lines = sys.stdin.buffer.read().decode(errors="replace").splitlines() if sys.stdin else []
-            yield from filter(None, map(str.strip, lines))
+            try:
+                yield from split_jobs(decode(sys.stdin.buffer.read() if sys.stdin else b""))
+            except ValueError as error:
+                raise click.UsageError(f"Standard input: {error}") from error
         else:
             yield job
 

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from backupjobwatch.domain.api.spec import POLL_INTERVALS, parse_spec
+from backupjobwatch.domain.api.spec import POLL_INTERVALS, RANGES, parse_spec
 from backupjobwatch.domain.jobs.payloads import mapping
 from backupjobwatch.errors import InvalidSpec
 from backupjobwatch.kubectl.cluster import Cluster
 from backupjobwatch.kubectl.errors import Refused
 from backupjobwatch.kubectl.manifest import called, manifest, write
 from backupjobwatch.kubectl.options import DurationType, cluster_options, output_option, runs_async, seconds
-from backupjobwatch.kubectl.sources import read_source
+from backupjobwatch.kubectl.sources import latest_source, read_source
 from backupjobwatch.kubectl.wait import Waiting, timeout_option, warnings_option
+from backupjobwatch.terminal.azure_output import decode
+from backupjobwatch.terminal.latest_options import latest_options
 from backupjobwatch.terminal.targets import InvalidTarget
 from backupjobwatch.terminal.vault_options import vault_options
 
@@ -25,32 +27,62 @@ if TYPE_CHECKING:
 
     from backupjobwatch.kubectl.access import Access
     from backupjobwatch.kubectl.sources import Source
+    from backupjobwatch.terminal.latest_options import Latest
     from backupjobwatch.terminal.targets import Vault
 
 _STDIN: Final = "-"
 _MOST: Final = 1 << 20
-"""Bytes that are read of standard input: what names a job has some kilobytes."""
+"""Bytes that are read of standard input. The JSON of one job has a few kilobytes."""
+_DRY_RUNS: Final = ("none", "client", "server")
 
 
-@click.command(short_help="Have a job watched, by its ID or its operation's URL.")
+class _Create(click.Command):
+    """Reads ``--dry-run`` without a value as ``--dry-run=client``, so that it does not take SOURCE as its value."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments."""
+        end = args.index("--") if "--" in args else len(args)
+        written = list(args)
+        for index, word in enumerate(args[:end]):
+            if word == "--dry-run" and (index + 1 == len(args) or args[index + 1] not in _DRY_RUNS):
+                written[index] = "--dry-run=client"
+        return super().parse_args(ctx, written)
+
+
+@click.command(cls=_Create, short_help="Create a watch of a job, by its ID, its operation or its item.")
 @click.argument("source", required=False)
 @click.option(
-    "--name", metavar="NAME", help="Of the watch. Default: the vault's or the item's, and the beginning of the id."
+    "--name", metavar="NAME", help="Name of the watch. Default: the item or the vault, and the first digits of the ID."
 )
 @vault_options
-@click.option("--operation-id", metavar="ID", help="In place of SOURCE: the id alone of the operation that started it.")
+@latest_options
+@click.option("--operation-id", metavar="ID", help="ID of the operation that started the job, in place of SOURCE.")
 @click.option(
     "--service-account-name",
     metavar="NAME",
-    help="Ask Azure with the identity of this ServiceAccount of the namespace.",
+    help="Use the identity of this ServiceAccount in the watch's namespace to access Azure.",
 )
-@click.option("--secret-name", metavar="NAME", help="Ask Azure with the credentials in this Secret of the namespace.")
-@click.option("--completed-with-warnings", type=click.Choice(["Failed", "Succeeded"]), help="What that counts as.")
-@click.option("--active-deadline", type=DurationType(), help="Fail where the job has not ended by then. Default: 48h.")
-@click.option("--poll-interval", type=click.Choice([*POLL_INTERVALS]), help="How often Azure is asked. Default: 30s.")
-@click.option("--dry-run", type=click.Choice(["none", "client", "server"]), default="none", help="Create nothing.")
+@click.option(
+    "--secret-name", metavar="NAME", help="Use the credentials in this Secret in the watch's namespace to access Azure."
+)
+@click.option(
+    "--completed-with-warnings",
+    type=click.Choice(["Failed", "Succeeded"]),
+    help="Phase of the watch if the job completes with warnings. Default: Failed.",
+)
+@click.option(
+    "--active-deadline", type=DurationType(), help="Time after which the watch fails, such as 4h. Default: 48h."
+)
+@click.option("--poll-interval", type=click.Choice([*POLL_INTERVALS]), help="Time between two polls. Default: 30s.")
+@click.option(
+    "--dry-run",
+    type=click.Choice(_DRY_RUNS),
+    default="none",
+    help="client: only print the watch. server: have the API server validate it, and do not store it. Without a value: "
+    "client.",
+)
 @output_option()
-@click.option("--wait", "waits", is_flag=True, help="Then do as `kubectl bjw wait` does, with its exit codes.")
+@click.option("--wait", "waits", is_flag=True, help="Wait for the end, like `kubectl bjw wait`.")
 @timeout_option
 @warnings_option
 @cluster_options
@@ -63,6 +95,7 @@ async def create(
     access: Access,
     source: str | None,
     vault: Vault | None,
+    latest: Latest | None,
     operation_id: str | None,
     name: str | None,
     dry_run: str,
@@ -72,25 +105,28 @@ async def create(
     warnings_as_errors: bool,
     **options: Any,
 ) -> None:
-    """Create a watch of a job, by what you have in hand of it.
+    """Create a watch of a job, from what Azure's tools return.
 
-    SOURCE is a job's resource ID, the URL of the operation that started it (Azure-AsyncOperation or Location; what
-    signs it is left out), or an id alone with the options that say of which vault. Where it is - or left out, it is read
-    from standard input: a line, or JSON as `az … --output json` prints it.
+    SOURCE is the job's resource ID, the URL of its page in the portal, or the URL of the operation that started it
+    (Azure-AsyncOperation or Location). An ID alone needs the options of its vault. If SOURCE is - or missing, it is read
+    from standard input: one line, or JSON as `az` and `ConvertTo-Json` print it. With --item, the watch follows
+    the item's next job.
 
     \b
     Examples:
       az backup protection backup-now … --output json | kubectl bjw create --wait --timeout 4h
       kubectl bjw create "$JOB_ID" --name nightly-backup
       kubectl bjw create "$OPERATION_URL" --service-account-name backup-reader
-      kubectl bjw create "$JOB_ID" --dry-run client --output yaml > watch.yaml
-    """  # noqa: D301 -- click's mark for a paragraph to be left as it is
+      kubectl bjw create --item vm-1 --subscription "$SUBSCRIPTION" --resource-group rg-backup --vault-name rsv-prod
+      kubectl bjw create "$JOB_ID" --dry-run=client --output yaml > watch.yaml
+    """  # noqa: D301 -- \b keeps click from wrapping the paragraph
     if waits and dry_run != "none":
-        raise click.UsageError("--wait needs a watch that exists: leave out --dry-run")
+        raise click.UsageError("--wait needs a watch that exists. Remove --dry-run or --wait.")
     if not waits and any(_is_given(ctx, option) for option in ("limit", "warnings_as_errors")):
-        raise click.UsageError("--timeout and --warnings-as-errors are for --wait: add it")
-    job = _source(source, vault, operation_id)
-    body = manifest(job, name=name, namespace=access.namespace, options=_fields(options))
+        raise click.UsageError("--timeout and --warnings-as-errors need --wait. Add --wait.")
+    fields = _fields(options)
+    job = _source(source, operation_id, latest, vault)
+    body = manifest(job, name=name, namespace=access.namespace, options=fields)
     try:
         parse_spec(body["spec"])
     except InvalidSpec as error:
@@ -106,8 +142,8 @@ async def create(
                 raise
             taken = body["metadata"]["name"]
             raise click.ClickException(
-                f"there is a watch {taken} in the namespace {cluster.namespace} already: "
-                f"`kubectl bjw wait {taken}` waits for it, --name gives this one another name"
+                f"the watch {taken} already exists in the namespace {cluster.namespace}. Wait for it with "
+                f"`kubectl bjw wait {taken}`, or choose another name with --name."
             ) from error
         _say(created, output, " (server dry run)" if dry_run == "server" else "")
         if waits:
@@ -116,25 +152,45 @@ async def create(
             ctx.exit(await waiting.run({metadata["name"]: metadata["uid"]}, limit))
 
 
-def _source(text: str | None, vault: Vault | None, operation_id: str | None) -> Source:
-    if operation_id is not None and text is not None:
-        raise click.UsageError("SOURCE and --operation-id name a job each: leave out one of them")
-    text = text if operation_id is None else operation_id
-    if text is None or text == _STDIN:
-        if text is None and sys.stdin.isatty():
-            raise click.UsageError("Name a job: its resource ID, or the URL of the operation that started it.")
-        text = sys.stdin.buffer.read(_MOST).decode(errors="replace")
+def _source(text: str | None, operation_id: str | None, latest: Latest | None, vault: Vault | None) -> Source:
+    given = {"SOURCE": text, "--operation-id": operation_id, "--item": latest}
+    named = [option for option, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise click.UsageError(f"{' and '.join(named)} each identify a job. Use one of them.")
     try:
-        return read_source(text or "", vault, operation=operation_id is not None)
+        if latest is not None:
+            return latest_source(latest, vault)
+        if operation_id is not None:
+            return read_source(operation_id, vault, operation=True)
+        return read_source(_piped(text) if text in (None, _STDIN) else str(text), vault)
     except InvalidTarget as error:
         raise click.UsageError(str(error)) from error
 
 
+def _piped(text: str | None) -> str:
+    if text is None and sys.stdin.isatty():
+        raise click.UsageError(
+            "SOURCE is missing. Pass a job's resource ID, the URL of the operation that started it, or --item."
+        )
+    piped = decode(sys.stdin.buffer.read(_MOST))
+    if not piped.strip():
+        raise click.UsageError(
+            "Standard input is empty. Check the command before the pipe, or pass a job's resource ID as SOURCE."
+        )
+    return piped
+
+
 def _fields(options: dict[str, Any]) -> dict[str, Any]:
     identity = {"serviceAccountName": options["service_account_name"], "secretName": options["secret_name"]}
+    chosen = {field: name for field, name in identity.items() if name}
+    if len(chosen) > 1:
+        raise click.UsageError("--service-account-name and --secret-name exclude each other. Remove one of them.")
     deadline = options["active_deadline"]
+    least, most = RANGES["activeDeadlineSeconds"]
+    if deadline is not None and not least <= seconds(deadline) <= most:
+        raise click.UsageError(f"--active-deadline must be from {least}s to {most // 3600}h.")
     return {
-        "identity": {field: name for field, name in identity.items() if name} or None,
+        "identity": chosen or None,
         "completedWithWarnings": options["completed_with_warnings"],
         "activeDeadlineSeconds": None if deadline is None else seconds(deadline),
         "pollInterval": options["poll_interval"],

@@ -1,127 +1,242 @@
-"""What somebody names at a terminal as a job: read into the fields of a BackupJobWatch's spec that say which."""
+"""Reads what identifies a job on a command line into the fields of a spec that identify the job."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
 
 from backupjobwatch.domain.api.target import parse_source
-from backupjobwatch.domain.jobs.resource_ids import JOB_ID_FORM, JobId, OperationId, VaultKind, is_guid, is_operation_id
+from backupjobwatch.domain.jobs.resource_ids import (
+    JOB_ID_FORM,
+    JobId,
+    OperationId,
+    VaultKind,
+    fold_case,
+    is_guid,
+    is_operation_id,
+)
 from backupjobwatch.domain.jobs.text import sanitize
+from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.errors import InvalidSpec
+from backupjobwatch.terminal.azure_output import candidates
+from backupjobwatch.terminal.azure_urls import WrongCloud, resource_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from backupjobwatch.domain.api.target import JobSource
 
 Vault = dict[str, str]
-"""``spec.vault``."""
+"""``spec.vault``, or those of its fields that options or an ID name."""
 
-_VAULT_SEGMENTS: Final = 8
+_OPTIONS: Final = {"subscriptionId": "--subscription", "resourceGroup": "--resource-group", "name": "--vault-name"}
+_LATEST_OPTIONS: Final = {
+    "spec.latest.item": "--item",
+    "spec.latest.operation": "--operation",
+    "spec.latest.container": "--container",
+    "spec.latest.startedAfter": "--started-after",
+}
 _OPERATIONS: Final = frozenset(
-    {"backupoperations", "backupoperationresults", "operationsstatus", "operationstatus", "operationresults"}
+    {
+        "backupoperations",
+        "backupoperationresults",
+        "operationsstatus",
+        "operationstatus",
+        "operationresults",
+        "backupcrroperationsstatus",
+        "backupcrroperationresults",
+    }
 )
-"""What stands before an operation's id in the URLs that Azure gives for it, in small letters.
+"""The segment before an operation's ID in Azure's URLs, in lowercase.
 
 https://learn.microsoft.com/azure/backup/backup-azure-arm-userestapi-backupazurevms#example-responses-for-on-demand-backup
 """
-_KINDS: Final = {kind.provider.lower(): kind for kind in VaultKind}
+_JOBS: Final = "backupjobs"
+_KINDS: Final = {kind.provider.lower(): kind.value for kind in VaultKind}
+_VAULT: Final = re.compile(
+    r"/subscriptions/(?P<subscriptionId>[^/]+)/resourceGroups/(?P<resourceGroup>[^/]+)"
+    r"/providers/(?P<provider>[^/]+/[^/]+)/(?P<name>[^/]+)(?P<rest>/.*)?",
+    re.IGNORECASE,
+)
+_REGION: Final = re.compile(
+    r"/subscriptions/(?P<subscriptionId>[^/]+)/providers/(?P<provider>[^/]+)/locations/[^/]+/.*", re.IGNORECASE
+)
 _SHOWN: Final = 120
 _DIGITS: Final = 8
 
 
 class InvalidTarget(ValueError):
-    """That names no job; the message says what to write instead."""
+    """The text identifies no job. The message says how to fix it."""
 
 
 class NeedsVault(InvalidTarget):
-    """That names a job only together with its vault."""
+    """The text identifies a job only together with its vault. The message names the missing options."""
 
 
 def read_target(
     text: str, *, endpoint: str | None, vault: Vault | None = None, operation: bool = False
 ) -> dict[str, Any]:
-    """Return the fields of a spec that name the job which *text* does: an ID of Azure's, a URL, or an id alone.
+    """Return the fields of a spec that identify the job in *text*: an ID, a URL, or JSON of Azure's tools.
 
-    A URL has to be of *endpoint*, where that is given; what it is signed with is dropped. An id alone is a job's, or with *operation* an
-    operation's, of *vault*. Raises InvalidTarget.
+    A URL must belong to *endpoint*, unless that is None. Its query is dropped, because it may be a signature.
+    *vault* completes an ID that does not name its vault. With *operation*, an ID alone is an operation's.
+    Raises InvalidTarget.
     """
-    path = _path(text.strip().strip("\"'"), endpoint)
-    segments = path.strip("/").split("/")
-    is_operation = len(segments) > 1 and segments[-2].lower() in _OPERATIONS
-    if path.startswith("/") and not is_operation:
-        spec: dict[str, Any] = {"jobResourceId": path.rstrip("/")}
-    elif "/" not in path or is_operation:
-        named = _vault_of(segments)
-        if named is None and vault is None:
-            if not is_operation_id(segments[-1]):
-                raise InvalidTarget(_advice(path))
-            raise NeedsVault(
-                f"{_shown(path)} does not tell its vault: add --vault-name, --resource-group, --subscription."
-            )
-        field = "operationId" if operation or is_operation else "jobName"
-        spec = {field: segments[-1], "vault": named or vault}
-    else:
-        raise InvalidTarget(_advice(path))
+    refused: InvalidTarget | None = None
+    try:
+        for candidate in candidates(text):
+            try:
+                return _read(candidate, endpoint, vault or {}, operation=operation)
+            except InvalidTarget as error:
+                # A missing vault says more than another part of the JSON that identifies no job.
+                refused = error if refused is None or isinstance(error, NeedsVault) else refused
+    except ValueError as error:
+        raise InvalidTarget(str(error)) from None
+    raise refused or InvalidTarget("This JSON names no job. Pass JSON that has the job's ID as id or jobId.")
+
+
+def read_latest(vault: Vault | None, latest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a spec that identify the first job of an item. *latest* is ``spec.latest``.
+
+    Raises InvalidTarget.
+    """
+    spec = {"latest": dict(latest), "vault": _completed({}, vault or {}, f"The item {_shown(str(latest['item']))}")}
     try:
         parse_source(spec)
-    except InvalidSpec:
-        raise InvalidTarget(_advice(path, operation=operation)) from None
+    except InvalidSpec as error:
+        message = str(error)
+        for field, option in _LATEST_OPTIONS.items():
+            message = message.replace(field, option)
+        raise InvalidTarget(message) from None
     return spec
 
 
 def name_of(spec: Mapping[str, Any]) -> str:
-    """Return the name that an object of this *spec* gets: a job's own, or one like its operation's.
+    """Return the name of an object with this *spec*: the job's GUID, or one with the first digits of a digest.
 
-    Those of Backup vaults are base64, which no object can have for a name.
+    The IDs of Backup vaults' operations are base64, which no object can have as its name.
     """
     source = parse_source(spec)
-    return source.name.lower() if isinstance(source, JobId) else f"operation-{digits_of(source)}"
+    if isinstance(source, JobId):
+        return source.name.lower()
+    return f"{'operation' if isinstance(source, OperationId) else 'latest'}-{digits_of(source)}"
 
 
 def digits_of(source: JobSource) -> str:
-    """Return the first digits of a job's or an operation's GUID, or of a digest where it has none."""
-    assert isinstance(source, JobId | OperationId)  # noqa: S101 -- read_target makes no other
-    told = source.name.lower() if is_guid(source.name) else hashlib.sha256(source.name.encode()).hexdigest()
-    return told[:_DIGITS]
+    """Return the first digits of a job's or an operation's GUID, or of a digest if it has none."""
+    if isinstance(source, JobId | OperationId):
+        text = source.name.lower() if is_guid(source.name) else _digest(source.name)
+    else:
+        started = source.started_after and format_time(source.started_after)
+        words = (source.vault.key, source.item, source.operation, source.container, started)
+        text = _digest("\n".join(fold_case(word or "") for word in words))
+    return text[:_DIGITS]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+
+
+def _read(text: str, endpoint: str | None, vault: Vault, *, operation: bool) -> dict[str, Any]:
+    path = _path(text, endpoint)
+    segments = path.strip("/").split("/")
+    is_operation = len(segments) > 1 and segments[-2].lower() in _OPERATIONS
+    named = _vault_of(path)
+    if len(segments) == 1:
+        is_operation = operation or _is_encoded_guid(path)
+        if is_operation and _is_encoded_guid(path):  # only Backup vaults encode the IDs of their operations
+            named = {"kind": VaultKind.BACKUP_VAULT.value}
+    elif not is_operation and (segments[-2].lower() != _JOBS or not named):
+        raise InvalidTarget(_advice(path))
+    field, is_valid = ("operationId", is_operation_id) if is_operation else ("jobName", is_guid)
+    if not is_valid(segments[-1]):
+        raise InvalidTarget(_advice(path, operation=is_operation))
+    if field == "jobName" and "name" in named:
+        _check_conflicts(named, vault, path)
+        spec: dict[str, Any] = {"jobResourceId": f"/{path.strip('/')}"}
+    else:
+        spec = {field: segments[-1], "vault": _completed(named, vault, _shown(path))}
+    try:
+        parse_source(spec)
+    except InvalidSpec:
+        raise InvalidTarget(_advice(path, operation=is_operation)) from None
+    return spec
 
 
 def _path(text: str, endpoint: str | None) -> str:
-    """The path of a URL, without the query that it may be signed with; any other text as it is."""
     try:
-        url, arm = urlsplit(text), urlsplit(endpoint or text)
-    except ValueError:
-        raise InvalidTarget(_advice("that")) from None
-    if url.scheme not in ("http", "https"):
-        return text.partition("?")[0]
-    if url.netloc.lower() != arm.netloc.lower():
+        return resource_path(text, endpoint)
+    except WrongCloud as error:
         raise InvalidTarget(
-            f"{_shown(url.hostname or '')} is not asked, but {arm.netloc}: for another of Azure's clouds, set BACKUPJOBWATCH_CLOUD."
-        )
-    return unquote(url.path).partition("?")[0]  # a query in disguise may be a signature
+            f"The URL belongs to {_shown(str(error))}, but the endpoint is {endpoint}. Set BACKUPJOBWATCH_CLOUD to the "
+            "URL's cloud."
+        ) from None
+    except ValueError:
+        raise InvalidTarget(_advice("The URL")) from None
 
 
-def _vault_of(segments: list[str]) -> Vault | None:
-    words = [segment.lower() for segment in segments]
-    kind = _KINDS.get("/".join(words[5:7]))
-    literals = words[:1] + words[2:3] + words[4:5]
-    if kind is None or literals != ["subscriptions", "resourcegroups", "providers"] or len(words) < _VAULT_SEGMENTS:
-        return None
-    return {"subscriptionId": segments[1], "resourceGroup": segments[3], "name": segments[7], "kind": kind.value}
+def _vault_of(path: str) -> Vault:
+    """Return what a resource ID says of the vault: all of it, or only the subscription and the kind."""
+    if (found := _VAULT.fullmatch(path)) is not None and found["provider"].lower() in _KINDS:
+        named = {field: found[field] for field in _OPTIONS}
+        return {**named, "kind": _KINDS[found["provider"].lower()]}
+    if (found := _REGION.fullmatch(path)) is not None:
+        kinds = [kind for provider, kind in _KINDS.items() if provider.startswith(f"{found['provider'].lower()}/")]
+        return {"subscriptionId": found["subscriptionId"], **({"kind": kinds[0]} if kinds else {})}
+    return {}
+
+
+def _completed(named: Vault, given: Vault, what: str) -> Vault:
+    """Return *named*, which an ID says, completed by *given*, which options say."""
+    _check_conflicts(named, given, what)
+    vault = {"kind": VaultKind.RECOVERY_SERVICES.value, **given, **named}
+    missing = [option for field, option in _OPTIONS.items() if field not in vault]
+    if missing:
+        raise NeedsVault(f"{what} does not identify its vault. Add {_listed(missing)}.")
+    return vault
+
+
+def _check_conflicts(named: Vault, given: Vault, what: str) -> None:
+    for field, option in (*_OPTIONS.items(), ("kind", "--vault-kind")):
+        if field in named and fold_case(given.get(field, named[field])) != fold_case(named[field]):
+            raise InvalidTarget(
+                f"{_shown(what)} belongs to {option} {_shown(named[field])}, got {_shown(given[field])}. Remove {option}."
+            )
+
+
+def _is_encoded_guid(text: str) -> bool:
+    """Tell whether *text* is the ID of a Backup vault's operation: base64 of text that ends in a GUID."""
+    try:
+        decoded = base64.b64decode(text, validate=True).decode("ascii")
+    except ValueError:
+        return False
+    return is_guid(decoded.rpartition(";")[2])
 
 
 def _advice(text: str, *, operation: bool = False) -> str:
     if operation:
         return (
-            f"{_shown(text)} names no operation. Write the URL that Azure gave (Azure-AsyncOperation), or of it the part "
-            "after the last / and before the ?, with the vault's options."
+            f"{_shown(text)} names no operation. Use the URL of the Azure-AsyncOperation header, or the part of it after "
+            "the last / and before the ?, with --subscription, --resource-group and --vault-name. An operation of a "
+            "Backup vault also needs --vault-kind BackupVault."
+        )
+    vault = _VAULT.fullmatch(text)
+    is_item = "/protecteditems/" in text.lower() or "/backupinstances/" in text.lower()
+    if vault is not None and (is_item or (vault["rest"] or "").count("/") <= 1):
+        return (
+            f"{_shown(text)} names {'a protected item' if is_item else 'a vault'}, not a job. Append the job's GUID to the "
+            "vault's ID as /backupJobs/{UUID}, or use --item to follow an item's next job."
         )
     return (
-        f"{_shown(text)} names no job. Write its resource ID, {JOB_ID_FORM}; or its GUID, with the vault's options; or the "
-        "URL of the operation that started it."
+        f"{_shown(text)} names no job. Use its resource ID, {JOB_ID_FORM}. Or use its GUID with --subscription, "
+        "--resource-group and --vault-name, the URL of its page in the portal, or the URL of the operation that started it."
     )
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _shown(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The options that name a vault, for jobs and operations that are named by an id alone."""
+"""Options that identify a vault, for IDs that do not name their vault, and for the jobs of an item."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def vault_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add them; the command gets ``spec.vault`` as ``vault``, or None where none of them is given."""
+    """Add the options. The command gets those that are given as ``vault``, with the names of ``spec.vault``."""
 
     @functools.wraps(command)
     def with_vault(
@@ -25,38 +25,36 @@ def vault_options(command: Callable[..., Any]) -> Callable[..., Any]:
         subscription: str | None,
         resource_group: str | None,
         vault_name: str | None,
-        vault_kind: str,
+        vault_kind: str | None,
         **kwargs: Any,
     ) -> Any:
         named = {"--subscription": subscription, "--resource-group": resource_group, "--vault-name": vault_name}
         return command(*args, vault=_vault(named, vault_kind), **kwargs)
 
     options = (
-        click.option("-s", "--subscription", metavar="UUID", help="With an id alone: the subscription of the vault."),
         click.option(
-            "-g", "--resource-group", metavar="NAME", help="With an id alone: the resource group of the vault."
+            "-s", "--subscription", metavar="UUID", help="Subscription of the vault, if the ID does not name it."
         ),
-        click.option("-v", "--vault-name", metavar="NAME", help="With an id alone: the vault."),
+        click.option(
+            "-g", "--resource-group", metavar="NAME", help="Resource group of the vault, if the ID does not name it."
+        ),
+        click.option("-v", "--vault-name", metavar="NAME", help="Name of the vault, if the ID does not name it."),
         click.option(
             "--vault-kind",
             type=click.Choice([kind.value for kind in VaultKind]),
-            default=VaultKind.RECOVERY_SERVICES.value,
-            show_default=True,
-            help="BackupVault is Microsoft.DataProtection's: AKS, disks, blobs, PostgreSQL.",
+            help="Kind of the vault. BackupVault is Microsoft.DataProtection: AKS, disks, blobs, PostgreSQL. "
+            "Default: RecoveryServices, unless the ID names the kind.",
         ),
     )
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), with_vault)
 
 
-def _vault(named: Mapping[str, str | None], kind: str) -> Vault | None:
-    missing = [option for option, value in named.items() if not value]
-    if len(missing) == len(named):
-        return None
-    if missing:
-        raise click.UsageError(f"Add {' and '.join(missing)}: a vault is named by all of the three.")
-    vault = {"kind": kind}
+def _vault(named: Mapping[str, str | None], kind: str | None) -> Vault | None:
+    vault = {"kind": kind} if kind else {}
     for (option, value), (field, is_valid, advice) in zip(named.items(), VAULT_CHECKS, strict=True):
-        if value is None or not is_valid(value):
+        if value is None:
+            continue
+        if not is_valid(value):
             raise click.BadParameter(advice, param_hint=option)
         vault[field] = value
-    return vault
+    return vault or None

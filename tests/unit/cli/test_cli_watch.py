@@ -25,13 +25,13 @@ OF_VAULT = ("-s", SUBSCRIPTION, "-g", RESOURCE_GROUP, "-v", VAULT)
     ("arguments", "advice"),
     [
         ([], "Name at least one job: its resource ID, or its GUID with the options that name the vault."),
-        (["nightly"], "nightly does not tell its vault: add --vault-name, --resource-group, --subscription."),
-        (["nightly", *OF_VAULT], "nightly names no job. Write its resource ID, /subscriptions/{UUID}/"),
+        (["nightly"], "nightly names no job. Use its resource ID, /subscriptions/{UUID}/"),
+        ([JOB_NAME], f"{JOB_NAME} does not identify its vault. Add --subscription, --resource-group and --vault-name."),
         (["/subscriptions/x"], "/subscriptions/x names no job."),
         ([f"{JOB_ID}/"[:-3]], "names no job."),
         (["--operation-id", "nightly", *OF_VAULT], "nightly names no operation."),
-        ([JOB_NAME, *OF_VAULT[2:]], "Add --subscription: a vault is named by all of the three."),
-        ([JOB_NAME, "-v", VAULT], "Add --subscription and --resource-group: a vault is named by all of the three."),
+        ([JOB_NAME, *OF_VAULT[2:]], f"{JOB_NAME} does not identify its vault. Add --subscription."),
+        ([JOB_NAME, "-v", VAULT], "does not identify its vault. Add --subscription and --resource-group."),
         ([JOB_NAME, *OF_VAULT, "-s", "production"], "Invalid value for --subscription: write the subscription's UUID"),
         (
             [JOB_NAME, *OF_VAULT, "-g", "rg."],
@@ -45,7 +45,7 @@ OF_VAULT = ("-s", SUBSCRIPTION, "-g", RESOURCE_GROUP, "-v", VAULT)
         ([JOB_ID, "--grace", "-5s"], "write a duration from 0s to 24h"),
         ([JOB_ID, "--interval", "1s"], "'1s' is not one of '10s', '30s', '1m', '2m', '5m'."),
         ([JOB_ID, "--output", "table"], "'table' is not one of 'text', 'json', 'yaml'."),
-        ([f"https://management.usgovcloudapi.net{JOB_ID}?s={WORD}"], "set BACKUPJOBWATCH_CLOUD"),
+        ([f"https://management.usgovcloudapi.net{JOB_ID}?s={WORD}"], "Set BACKUPJOBWATCH_CLOUD"),
     ],
 )
 def test_bad_input(arguments: list[str], advice: str) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from backupjobwatch.domain.api.spec import parse_spec
 from backupjobwatch.domain.jobs.payloads import mapping
-from backupjobwatch.kubectl.sources import read_source
+from backupjobwatch.kubectl.sources import latest_source, read_source
 from backupjobwatch.terminal.targets import InvalidTarget
 from tests.support.azure import payload
 from tests.support.builders import CRD_DEFAULTS, JOB_ID, JOB_NAME, OPERATION, VAULT_ID, VAULT_REF
@@ -110,16 +111,17 @@ def test_of_a_region() -> None:
     [
         ("", "names no job"),
         ("nightly backup", "names no job"),
-        (f"{JOB_ID}\n{JOB_ID}", "names no job"),
+        (f"{JOB_ID}\n{JOB_ID}", "names 2 jobs. Pass one job"),
         (f"https://[::1{JOB_ID}", "names no job"),
-        (VAULT_ID, "names no job"),
+        (VAULT_ID, "names a vault, not a job"),
         (f"{VAULT_ID}/backupJobs/nightly?{WORD}", "names no job"),
         (f"{VAULT_ID}/backupPolicies/daily/operations/{OPERATION}", "names no job"),
         (f"{HOST}/subscriptions/x/y{SIGNED}", "names no job"),
-        (JOB_NAME, "does not tell its vault: add --vault-name"),
-        ("[]", "a list of 0"),
-        (json.dumps([{"id": JOB_ID}, {"id": JOB_ID}]), "a list of 2"),
-        ("{", "begins like JSON"),
+        (JOB_NAME, "does not identify its vault. Add --subscription"),
+        ("[]", "names no job"),
+        (json.dumps([{"id": JOB_ID}, {"id": JOB_ID}]), "names 2 jobs. Pass one job"),
+        ("{", "starts like JSON"),
+        ("[" * 100_000, "starts like JSON"),
         ("{}", "names no job"),
         ('{"id": 7, "properties": []}', "names no job"),
     ],
@@ -147,6 +149,13 @@ def test_names(item: str | None, name: str) -> None:
         {"id": JOB_ID.upper().replace("/SUBSCRIPTIONS", "/subscriptions"), "properties": {"entityFriendlyName": item}}
     )
     assert read_source(text, None).name == name
+
+
+def test_names_of_items() -> None:
+    """A watch of an item's first job has the item's name."""
+    source = latest_source({"item": "VM 1"}, VAULT)
+    assert source.spec == {"latest": {"item": "VM 1"}, "vault": VAULT}
+    assert re.fullmatch("vm-1-[0-9a-f]{8}", source.name)
 
 
 def test_names_of_operations() -> None:

@@ -1,11 +1,15 @@
-"""What somebody names as a job, read into a spec."""
+"""IDs, URLs and output of Azure's tools, read into a spec."""
 
 from __future__ import annotations
+
+import json
+import re
+from urllib.parse import quote
 
 import pytest
 
 from backupjobwatch.domain.api.spec import parse_spec
-from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, Vault, name_of, read_target
+from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, Vault, name_of, read_latest, read_target
 from tests.support.builders import JOB_ID, JOB_NAME, OPERATION, RESOURCE_GROUP, SUBSCRIPTION, VAULT, VAULT_ID
 from tests.support.canary import WORD
 
@@ -17,10 +21,12 @@ NAMED: Vault = {
     "name": VAULT,
     "kind": "RecoveryServices",
 }
+PORTAL = "https://portal.azure.com/#view/Microsoft_Azure_DataProtection/JobDetailsBlade/jobId/"
 BASE64 = "ZmE0MDQxZmYtMzg4OC00YjQ1LWI1ZTgtMDgwMzgyMjk2N2Fj"
 BACKUP_VAULT_ID = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.DataProtection/backupVaults/other-vault"
 )
+REGION = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.DataProtection/locations/westeurope"
 SIGNED = f"?api-version=2025-02-01&t=638000000000000000&c=MII{WORD}&s={WORD}&h={WORD}"
 
 
@@ -34,11 +40,38 @@ SIGNED = f"?api-version=2025-02-01&t=638000000000000000&c=MII{WORD}&s={WORD}&h={
         f"{JOB_ID}?api-version=2025-02-01",
         f"{ARM}{JOB_ID}?api-version=2025-02-01",
         f"HTTPS://MANAGEMENT.AZURE.COM{JOB_ID}",
+        f"management.azure.com{JOB_ID}",
+        f"\ufeff{JOB_ID}",
+        JOB_ID.lstrip("/"),
+        quote(JOB_ID, safe=""),
+        quote(quote(JOB_ID, safe=""), safe=""),
+        f"{quote(JOB_ID)}%3Fapi-version=2025-02-01",
+        f"<{ARM}{JOB_ID}>,",
+        f"https://portal.azure.com/#@contoso.com/resource{JOB_ID}",
+        f"https://portal.azure.com/?feature.x=true#@contoso.com/resource{JOB_ID}/overview",
+        f"{PORTAL}{quote(JOB_ID, safe='')}/subtitle/vm-1%2Fdaily/isCrrContext~/false",
+        f"https://ms.portal.azure.com/#blade/Microsoft_Azure_RecoveryServices/Job/jobId/{quote(JOB_ID, safe='')}",
+        f"portal.azure.com/#@contoso.com/resource{JOB_ID}",
     ],
 )
 def test_a_resource_id(text: str) -> None:
-    """A job's resource ID stands alone: as az prints it, quoted or not, or as a URL."""
+    """A job's resource ID is enough: quoted, percent-encoded, in a URL of Azure Resource Manager or of the portal."""
     assert read_target(text, endpoint=ARM) == {"jobResourceId": JOB_ID}
+    assert read_target(text, endpoint=None, vault=NAMED) == {"jobResourceId": JOB_ID}
+
+
+@pytest.mark.parametrize(
+    ("value", "spec"),
+    [
+        ({"id": JOB_ID}, {"jobResourceId": JOB_ID}),
+        ({"JobId": JOB_ID, "ObjectType": "OperationJobExtendedInfo"}, {"jobResourceId": JOB_ID}),
+        ([{"Id": JOB_ID, "DataSourceName": "disk-1"}], {"jobResourceId": JOB_ID}),
+        ({"JobId": JOB_NAME, "WorkloadName": "vm-1"}, {"jobName": JOB_NAME, "vault": NAMED}),
+    ],
+)
+def test_json(value: object, spec: dict[str, object]) -> None:
+    """JSON of the CLI and of ConvertTo-Json is read. A GUID alone is completed by the vault's options."""
+    assert read_target(f"\ufeff{json.dumps(value)}\r\n", endpoint=ARM, vault=NAMED) == spec
 
 
 def test_a_job_id_of_a_vault() -> None:
@@ -62,30 +95,64 @@ def test_an_operation_url(path: str) -> None:
 
 
 def test_an_operation_of_a_backup_vault() -> None:
-    """Those of Backup vaults are base64."""
+    """Its ID is base64 of a GUID. So the ID says that it is an operation, and the kind of its vault."""
     spec = read_target(f"{ARM}{BACKUP_VAULT_ID}/operationStatus/{BASE64}{SIGNED}", endpoint=ARM)
     assert spec == {"operationId": BASE64, "vault": OPTIONS}
-    assert read_target(BASE64, endpoint=ARM, vault=OPTIONS, operation=True) == spec
+    without_kind = {field: value for field, value in OPTIONS.items() if field != "kind"}
+    for operation in (True, False):
+        assert read_target(BASE64, endpoint=ARM, vault=OPTIONS, operation=operation) == spec
+        assert read_target(BASE64, endpoint=ARM, vault=without_kind, operation=operation) == spec
 
 
-def test_an_operation_url_without_a_vault() -> None:
-    """Backup vaults also give URLs that name a region in place of the vault: the options have to tell that."""
-    url = (
-        f"{ARM}/subscriptions/{SUBSCRIPTION}/providers/Microsoft.DataProtection/locations/westeurope/operationStatus/"
-        f"{BASE64}{SIGNED}"
-    )
-    assert read_target(url, endpoint=ARM, vault=OPTIONS) == {"operationId": BASE64, "vault": OPTIONS}
-    with pytest.raises(NeedsVault):
+@pytest.mark.parametrize(
+    "url", [f"{ARM}{REGION}/operationStatus/{BASE64}{SIGNED}", f"{REGION}/operationStatus/{BASE64}/"]
+)
+def test_an_operation_of_a_region(url: str) -> None:
+    """A region's URL has the subscription and the kind of the vault. Two options complete it, in any order."""
+    spec = {"operationId": BASE64, "vault": OPTIONS}
+    given: Vault = {"resourceGroup": "rg", "name": "other-vault"}
+    assert read_target(url, endpoint=ARM, vault=OPTIONS) == spec
+    assert read_target(url, endpoint=ARM, vault=given) == spec
+    with pytest.raises(
+        NeedsVault, match=r"does not identify its vault\. Add --resource-group and --vault-name\.$"
+    ) as refused:
         read_target(url, endpoint=ARM)
+    assert WORD not in str(refused.value)
+    with pytest.raises(NeedsVault, match=r"does not identify its vault\. Add --vault-name\.$"):
+        read_target(url, endpoint=ARM, vault={"resourceGroup": "rg"})
+
+
+def test_a_job_of_a_region() -> None:
+    """Cross-region restores have IDs with a region in place of the vault."""
+    path = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.RecoveryServices/locations/eastus/backupJobs/{JOB_NAME}"
+    given: Vault = {"resourceGroup": RESOURCE_GROUP, "name": VAULT}
+    assert read_target(path, endpoint=ARM, vault=given) == {"jobName": JOB_NAME, "vault": NAMED}
+    operation = path.replace("backupJobs", "backupCrrOperationsStatus")
+    assert read_target(operation, endpoint=ARM, vault=given) == {"operationId": JOB_NAME, "vault": NAMED}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"name": "other"}, f"belongs to --vault-name {VAULT}, got other. Remove --vault-name."),
+        ({"kind": "BackupVault"}, "belongs to --vault-kind RecoveryServices, got BackupVault. Remove --vault-kind."),
+    ],
+)
+@pytest.mark.parametrize("text", [JOB_ID, f"{VAULT_ID}/backupOperations/{OPERATION}"])
+def test_options_that_contradict_the_id(text: str, given: Vault, words: str) -> None:
+    """An option that differs from what the ID says is an error."""
+    with pytest.raises(InvalidTarget, match=re.escape(words)):
+        read_target(text, endpoint=ARM, vault=given)
 
 
 @pytest.mark.parametrize("operation", [True, False])
 def test_an_id_alone_needs_its_vault(*, operation: bool) -> None:
-    """A GUID alone could be of any vault: the options are asked for by their names."""
-    with pytest.raises(
-        NeedsVault, match=r"does not tell its vault: add --vault-name, --resource-group, --subscription"
-    ):
+    """The message names the options that are missing, and no others."""
+    words = r"does not identify its vault\. Add --subscription, --resource-group and --vault-name\.$"
+    with pytest.raises(NeedsVault, match=words):
         read_target(JOB_NAME, endpoint=ARM, operation=operation)
+    with pytest.raises(NeedsVault, match=words):
+        read_target(JOB_NAME, endpoint=ARM, vault={"kind": "BackupVault"}, operation=operation)
 
 
 @pytest.mark.parametrize(
@@ -96,32 +163,87 @@ def test_an_id_alone_needs_its_vault(*, operation: bool) -> None:
         f"{JOB_NAME}1",
         "41f3e94b",
         "backupJobs/" + JOB_NAME,
-        VAULT_ID,
         f"{VAULT_ID}/backupJobs/nightly",
-        f"{VAULT_ID}/backupOperations/nightly",
+        f"{VAULT_ID}/backupPolicies/daily/jobs/{JOB_NAME}",
         f"{VAULT_ID.replace(SUBSCRIPTION, 'mine')}/backupJobs/{JOB_NAME}",
         f"{JOB_ID}/../{JOB_NAME}",
+        f"/subscriptions/{SUBSCRIPTION}",
         "https://[",
+        "https://portal.azure.com/#home",
         "\x1b]0;title\x07",
     ],
 )
-def test_what_names_no_job(text: str) -> None:
-    """The complaint says what to write instead, and is one printable line."""
-    with pytest.raises(InvalidTarget, match=r"names no job\. Write its resource ID, /subscriptions/") as caught:
-        read_target(text, endpoint=ARM, vault=OPTIONS)
+@pytest.mark.parametrize("vault", [None, NAMED])
+def test_what_names_no_job(text: str, vault: Vault | None) -> None:
+    """The message says what to write, with the vault's options or without, and is one printable line."""
+    if vault is not None and "mine" in text:
+        vault = None
+    with pytest.raises(InvalidTarget, match=r"names no job\. Use its resource ID, /subscriptions/") as caught:
+        read_target(text, endpoint=ARM, vault=vault)
     assert str(caught.value).isprintable()
 
 
-def test_what_names_no_operation() -> None:
-    """Where an operation is wanted, the complaint is about operations."""
-    with pytest.raises(InvalidTarget, match=r"names no operation\. Write the URL that Azure gave"):
-        read_target("nightly", endpoint=ARM, vault=NAMED, operation=True)
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (VAULT_ID, "names a vault, not a job"),
+        (f"https://portal.azure.com/#@contoso.com/resource{VAULT_ID}/overview", "names a vault, not a job"),
+        (
+            f"{VAULT_ID}/backupFabrics/Azure/protectionContainers/c/protectedItems/i",
+            "names a protected item, not a job",
+        ),
+        (f"{BACKUP_VAULT_ID}/backupInstances/disk-1", "names a protected item, not a job"),
+    ],
+)
+def test_other_resources(text: str, words: str) -> None:
+    """The ID of a vault or of an item is recognized, and the message says how to get to a job."""
+    with pytest.raises(InvalidTarget, match=rf"{words}\. Append the job's GUID .* or use --item"):
+        read_target(text, endpoint=ARM)
 
 
-def test_a_url_of_another_host() -> None:
-    """A URL of another cloud is not asked for at this one's host: the setting is named, and nothing of a signature."""
-    with pytest.raises(InvalidTarget, match=r"management.usgovcloudapi.net is not asked, but .*BACKUPJOBWATCH_CLOUD"):
-        read_target(f"https://management.usgovcloudapi.net{JOB_ID}{SIGNED}", endpoint=ARM)
+@pytest.mark.parametrize("text", ["nightly", "x" * 300, f"{VAULT_ID}/backupOperations/nightly"])
+def test_what_names_no_operation(text: str) -> None:
+    """If an operation is expected, the message is about operations."""
+    with pytest.raises(InvalidTarget, match=r"names no operation\. Use the URL of the Azure-AsyncOperation header"):
+        read_target(text, endpoint=ARM, vault=NAMED, operation=True)
+
+
+@pytest.mark.parametrize("host", ["management.usgovcloudapi.net", "portal.azure.us/#@contoso/resource"])
+def test_a_url_of_another_cloud(host: str) -> None:
+    """A URL of another cloud is refused. The message names the setting, and nothing of a signature."""
+    words = r"The URL belongs to management.usgovcloudapi.net, but .* Set BACKUPJOBWATCH_CLOUD"
+    with pytest.raises(InvalidTarget, match=words) as refused:
+        read_target(f"https://{host}{JOB_ID}{SIGNED}", endpoint=ARM)
+    assert WORD not in str(refused.value)
+
+
+LATEST = {"item": "vm-1", "operation": "Restore", "startedAfter": "2026-03-04T01:00:00Z"}
+
+
+def test_the_first_job_of_an_item() -> None:
+    """The item's options go with the vault's. The names of equal sources are equal."""
+    spec = read_latest(NAMED, LATEST)
+    assert spec == {"latest": LATEST, "vault": NAMED}
+    parse_spec(spec)
+    assert name_of(spec) == name_of(read_latest(NAMED, {**LATEST, "item": "VM-1"}))
+    assert name_of(spec) != name_of(read_latest(NAMED, {"item": "vm-1", "operation": "Restore"}))
+    assert re.fullmatch("latest-[0-9a-f]{8}", name_of(spec))
+
+
+@pytest.mark.parametrize(
+    ("vault", "latest", "words"),
+    [
+        (None, {"item": "vm-1"}, "The item vm-1 does not identify its vault. Add --subscription, --resource-group"),
+        ({"name": VAULT}, {"item": "vm-1"}, "Add --subscription and --resource-group."),
+        (NAMED, {"item": ""}, "--item: "),
+        (NAMED, {"item": "vm-1", "operation": ""}, "--operation: "),
+        (NAMED, {"item": "vm-1", "container": ""}, "--container: "),
+    ],
+)
+def test_incomplete_items(vault: Vault | None, latest: dict[str, str], words: str) -> None:
+    """The message names the option."""
+    with pytest.raises(InvalidTarget, match=re.escape(words)):
+        read_latest(vault, latest)
 
 
 def test_no_complaint_tells_a_signature() -> None:

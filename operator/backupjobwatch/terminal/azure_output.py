@@ -1,0 +1,95 @@
+"""Reads the output of Azure's tools: text in any encoding of PowerShell, one ID per line, or JSON."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BYTE_ORDER_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_BYTE_ORDER_MARK: Final = "\ufeff"
+_ITEMS: Final = ("entityfriendlyname", "datasourcename", "workloadname")
+"""Names of the protected item: in a Recovery Services vault, in a Backup vault, in PowerShell."""
+
+
+def decode(data: bytes) -> str:
+    """Decode standard input: UTF-8, or UTF-16 as ``>`` and ``Out-File`` of Windows PowerShell 5.1 write it."""
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, errors="replace")
+    if len(data) > 1 and 0 in data[:2]:  # UTF-16 without a byte order mark: an ASCII character has one zero byte
+        return data.decode("utf-16-be" if data[0] == 0 else "utf-16-le", errors="replace")
+    return data.decode(errors="replace")
+
+
+def split_jobs(text: str) -> list[str]:
+    """Split *text* into one text per job: the elements of a JSON list, a JSON object, or the lines that are not empty.
+
+    Raises ValueError if the text starts like JSON and is not.
+    """
+    text = _stripped(text)
+    if text[:1] not in ("{", "["):
+        return [line for line in map(_stripped, text.splitlines()) if line]
+    value = _parse(text)
+    return [json.dumps(each) for each in value] if isinstance(value, list) else [text]
+
+
+def candidates(text: str) -> Iterator[str]:
+    """Yield the texts that may identify a job or an operation, most specific first: from JSON, or *text* itself.
+
+    Raises ValueError if the text starts like JSON and is not.
+    """
+    text = _stripped(text)
+    if text[:1] not in ("{", "["):
+        yield text
+        return
+    value = _parse(text)
+    if isinstance(value, list) and len(value) == 1:
+        (value,) = value
+    if isinstance(value, str):
+        yield value
+    document = _lowercase_keys(value)
+    properties = _lowercase_keys(document.get("properties"))
+    for found in (properties.get("jobid"), document.get("jobid"), document.get("id")):
+        if isinstance(found, str):
+            yield found
+
+
+def item_of(text: str) -> str | None:
+    """Return the name of the protected item, if *text* is the JSON of one job. None for any other text."""
+    try:
+        value = json.loads(_stripped(text))
+    except ValueError:
+        return None
+    if isinstance(value, list) and len(value) == 1:
+        (value,) = value
+    document = _lowercase_keys(value)
+    fields = {**document, **_lowercase_keys(document.get("properties"))}
+    return next((fields[name] for name in _ITEMS if isinstance(fields.get(name), str) and fields[name]), None)
+
+
+def _stripped(text: str) -> str:
+    return text.strip().strip(_BYTE_ORDER_MARK).strip()
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError(
+            "The text starts like JSON, but it is not valid JSON. Pass the whole output of `az … --output json` or "
+            "`… | ConvertTo-Json`."
+        ) from None
+
+
+def _lowercase_keys(value: object) -> dict[str, Any]:
+    """Return a mapping with its keys in lowercase: the CLI prints ``jobId``, PowerShell ``JobId``."""
+    return {str(key).lower(): part for key, part in value.items()} if isinstance(value, Mapping) else {}
