@@ -5,6 +5,7 @@ One function for each picture; the name of the file is the function's.
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -22,6 +23,9 @@ from demo.simulator.jobs import COMPLETED_WITH_WARNINGS, FAILED, RESTORE, add_de
 
 ROOT: Final = Path(__file__).parents[2]
 PICTURES: Final = ROOT / "docs" / "pictures"
+LIST: Final = ("kubectl bjw list", 120)
+TASKS: Final = ("kubectl bjw tasks restore", 100)
+"""Commands, and the columns of their terminals."""
 TOKEN: Final = "demo-token"  # noqa: S105 -- the simulator's, which anybody may know
 
 
@@ -50,23 +54,39 @@ def watch() -> str:
 
 def bjw_list() -> str:
     """Draw ``kubectl bjw list`` with the watches of ``make demo``, some of which have ended."""
-    prompt = "kubectl bjw list"
+    prompt, columns = LIST
+    return draw("bjw-list", "kubectl bjw list", prompt, _plugin()[LIST], columns=columns)
+
+
+def bjw_tasks() -> str:
+    """Draw ``kubectl bjw tasks`` with the restore of ``make demo``, which is running."""
+    prompt, columns = TASKS
+    return draw("bjw-tasks", "kubectl bjw tasks", prompt, _plugin()[TASKS], columns=columns)
+
+
+@functools.cache
+def _plugin() -> dict[tuple[str, int], str]:
+    """Run the plugin's commands against a cluster, each on a terminal of so many columns; return what they show."""
     clock = SimulatedClock(speed=SPEED, start=datetime.now(UTC) - timedelta(hours=1))
+    shown = {}
     with running_control_plane() as cluster, running_simulator(clock=clock, tokens={TOKEN: "demo"}) as azure:
         add_demo_jobs(azure, starts="when asked")
         stage = staged(cluster)
+        search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**cluster.environment, "PATH": search, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
         with running_operator(stage, azure.url):
             stage.kubectl("apply -f demo/watches.yaml", quiet=True)
-            stage.kubectl(
-                "wait bjw/broken-agent bjw/nightly-backup --for=condition=finished --timeout=180s", quiet=True
-            )
-            search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-            environment = {**cluster.environment, "PATH": search, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
-            command = [str(kubectl_path()), *prompt.split()[1:]]
-            with Terminal(command, environment=environment, folder=ROOT) as terminal:
-                terminal.wait()
-                shown = terminal.frames[-1]
-    return draw("bjw-list", "kubectl bjw list", prompt, shown)
+            for each, name in (
+                (TASKS, "bjw/broken-agent"),  # the restore takes longer
+                (LIST, "bjw/nightly-backup"),
+            ):
+                stage.kubectl(f"wait {name} --for=condition=finished --timeout=180s", quiet=True)
+                prompt, columns = each
+                command = [str(kubectl_path()), *prompt.split()[1:]]
+                with Terminal(command, environment=environment, folder=ROOT, columns=columns) as terminal:
+                    terminal.wait()
+                    shown[each] = terminal.frames[-1]
+    return shown
 
 
 def _environment(azure: str) -> dict[str, str]:
@@ -80,7 +100,7 @@ def _environment(azure: str) -> dict[str, str]:
     }
 
 
-ALL: Final = (watch, bjw_list)
+ALL: Final = (watch, bjw_list, bjw_tasks)
 """The pictures: each drawn by the function of its name."""
 
 

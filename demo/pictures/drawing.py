@@ -16,9 +16,9 @@ _FONTS: Final = re.compile(r"@font-face \{\{.*?\}\}\s*", re.DOTALL)
 """Rich's pictures fetch a font from somebody's server: ours fetch nothing, and make do with the reader's own."""
 
 
-def draw(name: str, title: str, prompt: str, shown: str) -> str:
+def draw(name: str, title: str, prompt: str, shown: str, *, columns: int = COLUMNS) -> str:
     """Draw *shown*, ANSI colours included, beneath the command that was typed at a prompt. *name* is unique among ours."""
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text(f"$ {prompt}", style="bold"))
     console.print(Text.from_ansi(shown.replace("\r\n", "\n").rstrip()))
     return console.export_svg(title=title, unique_id=name, code_format=_FONTS.sub("", CONSOLE_SVG_FORMAT))

@@ -27,7 +27,7 @@ _REDRAWN: Final = re.compile(r"\r?\x1b\[2K(?:\x1b\[1A\x1b\[2K)*")
 
 
 class Terminal:
-    """A terminal of 100 columns, with a program on it until the block ends."""
+    """A terminal with a program on it until the block ends."""
 
     def __init__(
         self,
@@ -36,10 +36,11 @@ class Terminal:
         environment: Mapping[str, str],
         folder: Path,
         rows: int = 30,
+        columns: int = COLUMNS,
         stdin: IO[str] | None = None,
     ) -> None:
         self._ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, COLUMNS, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self._process = subprocess.Popen(
             command,
             env={name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")},

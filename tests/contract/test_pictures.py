@@ -45,9 +45,27 @@ def test_watch() -> None:
 
 
 def test_bjw_list() -> None:
-    """It shows watches in several phases, and cuts neither names nor phases, on a terminal of a hundred columns."""
+    """The list at 120 columns cuts nothing: names, phases, reasons and items are whole."""
     written = texts(read("docs/pictures/bjw_list.svg"))
-    for told in ("kubectl bjw list", "warnings-accepted", "Running", "Failed", "NAME", "STARTED"):
+    for told in ("kubectl bjw list", "warnings-accepted", "Running", "Failed", "NAME", "STARTED", "JobInProgress"):
+        assert told in written
+    assert "…" not in written
+    assert "%" in written
+    assert "Traceback" not in written
+
+
+def test_bjw_tasks() -> None:
+    """The tasks are indented under their job, with their detail."""
+    written = texts(read("docs/pictures/bjw_tasks.svg"))
+    for told in (
+        "kubectl bjw tasks restore",
+        "Running",
+        "Restore of ",
+        "━",
+        " % ",
+        "Transfer data from vault",
+        "Transferred",
+    ):
         assert told in written
     assert "Traceback" not in written
 

@@ -160,7 +160,7 @@ def test_what_the_server_refuses(plugin: Plugin, written: Written) -> None:
     done = plugin("create", JOB_ID, "--name", "Bad_Name")
     assert (done.returncode, done.stdout) == (3, "")
     first, second, *_ = done.stderr.splitlines()
-    assert first == "Error: the API server does not take it:"
+    assert first == "Error: the API server refused the watch:"
     assert second.startswith("  metadata.name: Invalid value")
     done = plugin("create", JOB_ID, "-n", "nowhere-at-all")
     assert done.returncode == 3
@@ -175,7 +175,7 @@ def test_without_the_crd(plugin: Plugin, written: Written, faults: Faults) -> No
     for args in (("create", JOB_ID), ("list",), ("wait", "nightly")):
         done = plugin(*args)
         assert done.returncode == 3
-        assert "install the CRD backupjobwatches.azurebackup.dev and the operator first" in done.stderr
+        assert "Install the CRD backupjobwatches.azurebackup.dev and the operator first" in done.stderr
 
 
 def test_dry_run(plugin: Plugin, kubectl: Kubectl, control_plane: ControlPlane) -> None:

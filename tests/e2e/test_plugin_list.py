@@ -121,7 +121,7 @@ def test_user_agent(plugin: Plugin, written: Written, control_plane: ControlPlan
     ("status", "words"),
     [
         (403, "not for you"),
-        (401, "does not know you"),
+        (401, "refused your credentials"),
         (500, "not for you"),
         (None, "no answer from https://"),
     ],
@@ -140,12 +140,12 @@ def test_trouble(plugin: Plugin, faults: Faults, status: int | None, words: str)
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (("list", "--context", "nowhere"), "there is no context nowhere; there are these: "),
-        (("list", "--kubeconfig", "nowhere"), "there is no file nowhere"),
-        (("list", "--watch", "-o", "json"), "leave out --output"),
+        (("list", "--context", "nowhere"), "the context nowhere does not exist. Use one of: "),
+        (("list", "--kubeconfig", "nowhere"), "the file nowhere does not exist"),
+        (("list", "--watch", "-o", "json"), "Remove --output or --watch."),
         (("list", "--colour"), "No such option"),
         (("lists",), "No such command"),
-        (("tasks",), "Missing argument 'NAME'"),
+        (("tasks",), "NAME is missing. Pass the name of a watch, --selector or --all."),
     ],
 )
 def test_wrong_usage(plugin: Plugin, args: tuple[str, ...], words: str) -> None:
@@ -194,7 +194,7 @@ def test_live_through_an_outage(plugin: Plugin, written: Written, faults: Faults
     with Screen(plugin, "list", "--watch") as screen:
         seen = screen.until("nightly.*Unseen")
         faults.gone(spare="^e2e-test")
-        seen = screen.until("nightly.*Unseen(?s:.*)trying again, this may be old", after=seen)
+        seen = screen.until("nightly.*Unseen(?s:.*)trying again, the table may be outdated", after=seen)
         written.become("nightly", "job-iaasvm-failed")
         faults.back()
         screen.until("nightly.*Failed", after=seen)
@@ -223,14 +223,31 @@ def test_watch_in_a_pipe(plugin: Plugin, written: Written, faults: Faults) -> No
 
 
 def test_tasks(plugin: Plugin, three: Written) -> None:
-    """The tasks in a table, then Azure's errors, each with what Azure recommends."""
-    done = plugin("tasks", "done")
+    """The job with its tasks indented, then Azure's errors, each with Azure's recommendations."""
+    done = plugin("tasks", "bjw/done")
     assert (done.returncode, done.stderr) == (0, "")
-    table = rows(done.stdout)
-    assert table["TASK"] == ["STATUS", "PROGRESS", "DURATION", "DETAILS"]
-    assert table["Take Snapshot"][0] == "Completed"
+    heads, job, *others = done.stdout.splitlines()
+    assert heads.split() == ["NAME", "STATUS", "PROGRESS", "DURATION", "DETAILS"]
+    assert re.match(r"done +Succeeded +\w+ +Backup of vm-1$", job)
+    assert [line for line in others if re.match(r"  Take Snapshot +Completed", line)]
+    assert all(line.startswith("  ") for line in others)
     broken = plugin("tasks", "broken").stdout
-    assert re.search(r"^Error \d+: UserError\w+: .+\n  do: .+$", broken, re.MULTILINE)
+    assert re.search(r"^Error \d+: UserError\w+: .+\n  Recommendation: .+$", broken, re.MULTILINE)
+
+
+def test_tasks_of_several(plugin: Plugin, three: Written) -> None:
+    """Several watches share a table. Messages name their watch. A missing watch is 3, after the others."""
+    done = plugin("tasks", "--all")
+    assert done.returncode == 0
+    names = [line.split()[0] for line in done.stdout.splitlines() if not line.startswith((" ", "backupjobwatch"))]
+    assert names == ["NAME", "broken", "done", "fresh"]
+    assert re.search(r"^backupjobwatch.azurebackup.dev/broken: Error \d+", done.stdout, re.MULTILINE)
+    assert done.stderr.startswith("backupjobwatch.azurebackup.dev/fresh: There are no tasks yet. ")
+    assert "done" not in plugin("tasks", "-l", "stage=test").stdout
+    done = plugin("tasks", "done", "missing", "broken")
+    assert done.returncode == 3
+    assert "broken" in done.stdout
+    assert '"missing" not found' in done.stderr
 
 
 def test_tasks_at_a_terminal(plugin: Plugin, three: Written) -> None:
@@ -242,10 +259,14 @@ def test_tasks_at_a_terminal(plugin: Plugin, three: Written) -> None:
 
 
 def test_no_tasks(plugin: Plugin, three: Written) -> None:
-    """Where no tasks are known, that is said on standard error, and why."""
-    assert plugin("tasks", "fresh").stderr == "No tasks are known yet: the operator has not looked at this watch.\n"
+    """If there are no tasks, standard error says why. A watch that failed is not about to get some."""
+    unseen = "There are no tasks yet. The operator has not processed this watch. Check that the operator is running.\n"
+    assert plugin("tasks", "fresh").stderr == unseen
     three.become("fresh", "job-iaasvm-inprogress", extendedInfo=None)
-    assert plugin("tasks", "fresh").stderr == "Azure tells no tasks of this job.\n"
+    assert plugin("tasks", "fresh").stderr == "Azure reports no tasks for this job.\n"
+    three.create("lost", graceSeconds=0)
+    three.fail("lost", message="The job was not found.")
+    assert plugin("tasks", "lost").stderr.startswith("There are no tasks. The job was not found.")
     done = plugin("tasks", "nothing")
     assert done.returncode == 3
     assert '"nothing" not found' in done.stderr

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.recovery_services import parse_job
 from backupjobwatch.domain.status.next_status import next_status
+from backupjobwatch.errors import JobNotFound
 from tests.support.azure import payload
 from tests.support.builders import VAULT_ID
 from tests.support.canary import hear
@@ -203,10 +204,22 @@ class Written:
         status = next_status(Watch.from_body(body), parse_job(job), consecutive_failures=0, now=datetime.now(UTC))
         return self._done("PUT", f"{path_of(self.namespace, name)}/status", {**body, "status": status})
 
+    def fail(self, name: str, message: str) -> dict[str, Any]:
+        """Have the watch fail before its job is found."""
+        body = self._done("GET", path_of(self.namespace, name))
+        status = next_status(Watch.from_body(body), JobNotFound(message), consecutive_failures=3, now=datetime.now(UTC))
+        return self._done("PUT", f"{path_of(self.namespace, name)}/status", {**body, "status": status})
+
     def edit(self, name: str, **spec: Any) -> dict[str, Any]:
         """Change fields of the spec."""
         kind = "application/merge-patch+json"
         return self._done("PATCH", path_of(self.namespace, name), {"spec": spec}, content_type=kind)
+
+    def label(self, name: str, **labels: str) -> dict[str, Any]:
+        """Change labels."""
+        kind = "application/merge-patch+json"
+        body = {"metadata": {"labels": labels}}
+        return self._done("PATCH", path_of(self.namespace, name), body, content_type=kind)
 
     def get(self, name: str) -> dict[str, Any]:
         """Read one."""

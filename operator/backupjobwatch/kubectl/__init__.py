@@ -1,1 +1,1 @@
-"""``kubectl bjw``: what people do with watches at a terminal, under their own rights. The operator never loads it."""
+"""``kubectl bjw``, the plugin for kubectl. It uses the permissions of the user. The operator never imports it."""

@@ -1,4 +1,4 @@
-"""Which cluster and namespace is meant, found as kubectl finds it: options, kubeconfig, or the pod that this runs in."""
+"""Finds the cluster and the namespace as kubectl does: from options, the kubeconfig, or the pod it runs in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DEFAULT_NAMESPACE: Final = "default"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """What the command line says of it; None where it does not."""
+    """What the command line says about access. None if it says nothing."""
 
     kubeconfig: str | None = None
     context: str | None = None
@@ -33,24 +33,24 @@ class Access:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kubeconfig:
-    """The contexts of one or more files, merged as kubectl does: of two that say the same, the first counts.
+    """The contexts of one or more files, merged as kubectl does: the first of two equal names counts.
 
     https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/#merging-kubeconfig-files
     """
 
     files: tuple[str, ...]
-    """Those that exist."""
+    """The files that exist."""
     contexts: Mapping[str, Mapping[str, Any]]
-    """By name, what each has: ``cluster``, ``user``, ``namespace``."""
+    """``cluster``, ``user`` and ``namespace`` of each context, by its name."""
     current: str | None
 
     @classmethod
     def find(cls, explicit: str | None) -> Kubeconfig:
-        """Read the *explicit* file, else those of KUBECONFIG, else the usual one. NoAccess where one cannot be read."""
+        """Read the *explicit* file, else those of KUBECONFIG, else the default. Raises NoAccess if one is unreadable."""
         named = [explicit] if explicit else (os.environ.get("KUBECONFIG") or _USUAL).split(os.pathsep)
         paths = [Path(name).expanduser() for name in named if name]
         if explicit and not paths[0].exists():
-            raise NoAccess(f"--kubeconfig: there is no file {explicit}")
+            raise NoAccess(f"--kubeconfig: the file {explicit} does not exist")
         existing = [path for path in paths if path.exists()]
         documents = [_read(path) for path in existing]
         contexts: dict[str, Mapping[str, Any]] = {}
@@ -61,19 +61,19 @@ class Kubeconfig:
         return cls(files=tuple(map(str, existing)), contexts=contexts, current=next(current, None))
 
     def choose(self, context: str | None) -> str:
-        """Return *context*, or else the current one's name. NoAccess where there is no such context."""
+        """Return *context*, or else the name of the current one. Raises NoAccess if it does not exist."""
         name = context or self.current
         known = ", ".join(sorted(self.contexts)) or "none"
         if name is None:
-            raise NoAccess(f"no current context is set: write --context with one of these: {known}")
+            raise NoAccess(f"no current context is set. Pass --context with one of: {known}.")
         if name not in self.contexts:
-            raise NoAccess(f"there is no context {name}; there are these: {known}")
+            raise NoAccess(f"the context {name} does not exist. Use one of: {known}.")
         return name
 
 
 async def load(access: Access) -> tuple[client.Configuration, str]:
-    """Return how to reach the API server that *access* means, and the namespace. NoAccess where that is not to be had."""
-    # The library takes its time to load: help, completion of options and dry runs do without it.
+    """Return the client's configuration for *access*, and the namespace. Raises NoAccess."""
+    # The library takes seconds to load. Help, completion of options and dry runs do not need it.
     from kubernetes.aio import client, config  # noqa: PLC0415
 
     configuration = client.Configuration()
@@ -91,7 +91,9 @@ async def load(access: Access) -> tuple[client.Configuration, str]:
         )
     except (config.ConfigException, OSError, LookupError, TypeError, ValueError) as error:
         if not kubeconfig.files and not access.context:
-            raise NoAccess(f"there is no kubeconfig (KUBECONFIG, or {_USUAL}), and this is no pod") from error
+            raise NoAccess(
+                f"there is no kubeconfig, and this is not a pod. Set KUBECONFIG, or create {_USUAL}."
+            ) from error
         raise NoAccess(f"the kubeconfig does not work: {error}") from error
     namespace = access.namespace or kubeconfig.contexts[context].get("namespace")
     return configuration, str(namespace or _DEFAULT_NAMESPACE)
@@ -101,8 +103,8 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         document = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        # Not the whole of it: a parser's complaint quotes the line, which may hold a token.
+        # Only the type: the message of a parser quotes the line, which may hold a token.
         raise NoAccess(f"{path} cannot be read: {type(error).__name__}") from error
     if not isinstance(document, dict | None):
-        raise NoAccess(f"{path} is no kubeconfig")
+        raise NoAccess(f"{path} is not a kubeconfig")
     return document or {}

@@ -1,4 +1,4 @@
-"""What the shell may offer: names from the cluster and the kubeconfig. Whatever goes wrong, nothing is offered, in silence."""
+"""Names that the shell offers, from the cluster and the kubeconfig. Errors are silent: nothing is offered."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import click
 
 PATIENCE: Final = 3.0
-"""Seconds that somebody who pressed Tab may be kept waiting for the cluster."""
+"""Seconds that a completion may wait for the cluster."""
 
 
 def contexts(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -35,18 +35,19 @@ def namespaces(ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
 
 
 def watches(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Offer the watches of the namespace that are not on the line yet."""
+    """Offer the watches of the namespace that are not on the line yet, with the type if the word has one."""
 
     async def names(cluster: Cluster) -> list[str]:
         listing = await cluster.all_of(Scope(namespace=cluster.namespace))
         return [key_of(body)[1] for body in listing.items]
 
-    written = ctx.params.get("names") or ()
-    return [name for name in _begun(_ask(ctx, names), incomplete) if name not in written]
+    kind, slash, begun = incomplete.rpartition("/")
+    written = {word.rpartition("/")[2] for word in ctx.params.get("names") or ()}
+    return [f"{kind}{slash}{name}" for name in _begun(_ask(ctx, names), begun) if name not in written]
 
 
 def _ask(ctx: click.Context, question: Callable[[Cluster], Awaitable[list[str]]]) -> list[str]:
-    import_module("kubernetes.aio.config")  # before the clock runs: it takes long where nothing of it is cached
+    import_module("kubernetes.aio.config")  # before the timeout starts: its first import is slow
 
     async def answer() -> list[str]:
         async with asyncio.timeout(PATIENCE), await Cluster.connect(_access(ctx)) as cluster:
@@ -59,7 +60,7 @@ def _ask(ctx: click.Context, question: Callable[[Cluster], Awaitable[list[str]]]
 
 
 def _access(ctx: click.Context) -> Access:
-    """What the line says so far, behind the command or before it."""
+    """Return the access that the line names so far, before or after the command."""
     written = {
         **(ctx.parent.params if ctx.parent else {}),
         **{name: value for name, value in ctx.params.items() if value},

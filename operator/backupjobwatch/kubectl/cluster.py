@@ -1,4 +1,4 @@
-"""The API server, as the person at the terminal may use it: read, list, follow and create watches."""
+"""Client of the API server: read, list, follow and create watches with the user's permissions."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 
 AGENT: Final = f"kubectl-bjw/{__version__}"
-"""The User-Agent: audit logs tell it from the operator's."""
+"""The User-Agent, which distinguishes the plugin from the operator in audit logs."""
 PAGE: Final = 500
 STREAM: Final = 60
-"""Seconds after which a stream of changes is to end and be taken up again: one that died in silence ends then too."""
+"""Seconds after which a stream of changes is reopened, so that a dead connection is noticed."""
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=15)
 _STREAM_TIMEOUT: Final = aiohttp.ClientTimeout(sock_connect=10, sock_read=STREAM + 15)
 _ROOT: Final = f"/apis/{API_VERSION}"
@@ -38,42 +38,42 @@ _MESSAGE: Final = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Which watches are meant."""
+    """The watches of a list."""
 
     namespace: str | None
-    """None: of all namespaces."""
+    """None: all namespaces."""
     selector: str | None = None
-    """Of labels, as kubectl has it."""
+    """A selector of labels."""
     name: str | None = None
 
     @property
     def query(self) -> dict[str, str]:
-        """The parameters of a list or a stream of them."""
+        """The parameters of a list or of a stream."""
         fields = {"fieldSelector": f"metadata.name={self.name}"} if self.name else {}
         return {**fields, **({"labelSelector": self.selector} if self.selector else {})}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What there was at a version of the cluster."""
+    """The watches at a resource version."""
 
     items: list[Body]
     version: str
 
 
 class Cluster:
-    """One API server. Methods raise PluginError, and nothing else, where it does not do what it is asked."""
+    """One API server. All methods raise PluginError if a request fails."""
 
     def __init__(self, access: Access, api: client.ApiClient, namespace: str) -> None:
         self._access = access
         self._api = api
         self._renewing = asyncio.Lock()
         self.namespace = namespace
-        """The one that is meant where none is written."""
+        """The default namespace."""
 
     @classmethod
     async def connect(cls, access: Access) -> Self:
-        """Find the API server that *access* means; nothing is asked of it yet."""
+        """Find the API server for *access*. No request is sent yet."""
         api, namespace = await _open(access)
         return cls(access, api, namespace)
 
@@ -92,7 +92,7 @@ class Cluster:
         return await self._ask("GET", f"{_path(namespace)}/{quote(name, safe='')}")
 
     async def all_of(self, scope: Scope) -> Listing:
-        """List watches, a page at a time."""
+        """List watches, page by page."""
         items: list[Body] = []
         query = {**scope.query, "limit": str(PAGE)}
         while True:
@@ -104,7 +104,7 @@ class Cluster:
             query["continue"] = str(metadata["continue"])
 
     async def changes(self, scope: Scope, version: str) -> AsyncGenerator[Body]:
-        """Yield what happens after a *version*, as ``{type, object}``, bookmarks too, until the server ends the stream.
+        """Yield what changes after a *version*, as ``{type, object}`` and with bookmarks, until the server ends the stream.
 
         https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
         """
@@ -126,13 +126,13 @@ class Cluster:
                     code = told.get("code")
                     raise Refused(_message(told), code=code if isinstance(code, int) else HTTPStatus.GONE)
                 yield {"type": event.get("type"), "object": dict(told)}
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:  # the last: a line too long
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:  # ValueError: a line is too long
             raise NoAnswer(f"the API server's stream broke off: {_words(error)}") from error
         finally:
             response.close()
 
     async def create(self, namespace: str, body: Mapping[str, Any], *, dry_run: bool) -> Body:
-        """Create a watch; in a *dry_run* the server does all but keep it."""
+        """Create a watch. In a *dry_run* the server validates it and does not store it."""
         query = {"fieldManager": "kubectl-bjw", "fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
         return await self._ask("POST", _path(namespace), query, body)
 
@@ -161,11 +161,11 @@ class Cluster:
         body: Mapping[str, Any] | None = None,
         limits: aiohttp.ClientTimeout = _TIMEOUT,
     ) -> aiohttp.ClientResponse:
-        """Return an answer whose body is yet to be read, and that is no refusal."""
+        """Return a successful response whose body is not read yet."""
         api = self._api
         response = await _call(api, method, f"{path}?{urlencode(query)}" if query else path, body, limits)
         if response.status == HTTPStatus.UNAUTHORIZED:
-            # Waits outlast tokens: have whoever gave this one give another.
+            # A wait may last longer than a token: get a new one.
             response.close()
             api = await self._renew(api)
             response = await _call(api, method, f"{path}?{urlencode(query)}" if query else path, body, limits)
@@ -191,7 +191,7 @@ async def _open(access: Access) -> tuple[client.ApiClient, str]:
 
     try:
         api = client.ApiClient(configuration)
-    except (OSError, ValueError) as error:  # a certificate that is none
+    except (OSError, ValueError) as error:  # an invalid certificate
         raise NoAnswer(f"the kubeconfig does not work: {_words(error)}") from error
     api.user_agent = AGENT
     return api, namespace
@@ -215,16 +215,16 @@ async def _call(
 def _refusal(code: int, status: Mapping[str, Any] | None) -> str:
     told = status or {}
     if code == HTTPStatus.NOT_FOUND and not mapping(told.get("details")).get("kind"):
-        return f"the cluster does not know BackupJobWatches: install the CRD {PLURAL}.{GROUP} and the operator first"
+        return f"the cluster has no BackupJobWatches. Install the CRD {PLURAL}.{GROUP} and the operator first."
     if code == HTTPStatus.UNAUTHORIZED:
-        return "the API server does not know you (401): log in, and see that `kubectl auth whoami` works"
+        return "the API server refused your credentials (401). Log in, and check with `kubectl auth whoami`."
     causes = [
         f"  {sanitize(str(cause.get('field')), _MESSAGE)}: {sanitize(str(cause.get('message')), _MESSAGE)}"
         for cause in mappings(mapping(told.get("details")).get("causes"))
         if cause.get("field") and cause.get("message")
     ]
     if code == HTTPStatus.UNPROCESSABLE_ENTITY and causes:
-        return "\n".join(["the API server does not take it:", *causes])
+        return "\n".join(["the API server refused the watch:", *causes])
     return _message(told) or f"the API server answered {code}"
 
 

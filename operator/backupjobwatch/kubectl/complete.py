@@ -1,7 +1,7 @@
-"""``kubectl_complete-bjw``: what kubectl asks when somebody presses Tab after ``kubectl bjw``.
+"""``kubectl_complete-bjw``: kubectl runs it to complete a command line of ``kubectl bjw``.
 
-The arguments are the words after ``bjw``, the last one unfinished. The answer is a candidate a line, what it is behind a
-tab, and at the end a directive to the shell.
+The arguments are the words after ``bjw``; the last one is incomplete. The output is one candidate per line, with its
+description after a tab, and a directive to the shell at the end.
 https://github.com/kubernetes/kubernetes/blob/v1.36.0/staging/src/k8s.io/kubectl/pkg/cmd/plugin/plugin_completion.go
 """
 
@@ -22,7 +22,7 @@ _NO_FILES: Final = 4
 
 
 def main() -> None:
-    """Print the candidates. Nothing is said of what goes wrong: somebody is in the middle of a line."""
+    """Print the candidates. Errors are silent, because they would end up in the command line."""
     logging.disable()
     *words, incomplete = sys.argv[1:] or [""]
     found = ShellComplete(bjw, {}, "kubectl bjw", "").get_completions(words, incomplete)

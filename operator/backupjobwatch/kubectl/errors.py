@@ -1,9 +1,10 @@
-"""Why a command at a terminal cannot do what it was asked. Each message is for who typed it.
+"""Errors of the plugin. Each message is for the user who typed the command.
 
 PluginError
-├─ NoAccess     no way to an API server is configured, or it does not work
-├─ NoAnswer     the API server cannot be reached, or did not answer as it should
-└─ Refused      the API server said no
+├─ NoAccess         access to an API server is not configured, or the configuration does not work
+├─ NoAnswer         the API server cannot be reached, or its answer is unusable
+├─ NothingSelected  no watch matches the selection
+└─ Refused          the API server refused the request
 """
 
 from __future__ import annotations
@@ -15,36 +16,40 @@ _PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.GONE, HTTPSt
 
 
 class PluginError(Exception):
-    """The message says what is the matter and, where that is known, what to do."""
+    """The message says what is wrong and, if it is known, how to fix it."""
 
     @property
     def passing(self) -> bool:
-        """Whether asking again later may help."""
+        """Whether a retry may help."""
         return False
 
 
 class NoAccess(PluginError):
-    """No way to an API server is configured, or what is configured does not work."""
+    """Access to an API server is not configured, or the configuration does not work."""
 
 
 class NoAnswer(PluginError):
-    """The API server cannot be reached, or did not answer as it should."""
+    """The API server cannot be reached, or its answer is unusable."""
 
     @property
     def passing(self) -> bool:
-        """It may be back."""
+        """It may be back soon."""
         return True
 
 
+class NothingSelected(PluginError):
+    """No watch matches the selection."""
+
+
 class Refused(PluginError):
-    """The API server said no."""
+    """The API server refused the request."""
 
     def __init__(self, message: str, *, code: int) -> None:
         super().__init__(message)
         self.code = code
-        """HTTP's."""
+        """The HTTP status."""
 
     @property
     def passing(self) -> bool:
-        """Whether it is busy, broken for now, or has forgotten where a stream was."""
+        """Whether the API server is busy, broken for now, or no longer has a stream's version."""
         return self.code in _PASSING or self.code >= HTTPStatus.INTERNAL_SERVER_ERROR

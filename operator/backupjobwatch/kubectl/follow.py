@@ -1,4 +1,4 @@
-"""Follows watches: what there is, and then each change, for as long as somebody looks."""
+"""Follows watches: a list, and then every change."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _BETWEEN_STREAMS: Final = 0.5
 async def follow(
     cluster: Cluster, scope: Scope, *, trouble: Callable[[PluginError], None]
 ) -> AsyncGenerator[dict[Key, Body]]:
-    """Yield the watches of *scope* as they are, and again after each change. It does not end by itself.
+    """Yield the watches of *scope*, and again after each change, without end.
 
-    A deletion is never skipped while the stream lasts, even where an object of the name is made anew at once. What may
-    pass is told to *trouble*, and tried again; raises PluginError for what will not.
+    While the stream lasts, no deletion is skipped, even if an object of the name is recreated at once. Temporary errors
+    are passed to *trouble* and retried. Raises PluginError for other errors.
     """
     pause = FIRST_PAUSE
     while True:

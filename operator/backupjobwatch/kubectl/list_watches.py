@@ -16,7 +16,7 @@ from backupjobwatch.kubectl.cluster import Cluster, Scope
 from backupjobwatch.kubectl.follow import follow
 from backupjobwatch.kubectl.manifest import write
 from backupjobwatch.kubectl.options import cluster_options, output_option, runs_async
-from backupjobwatch.kubectl.table import cells, coloured, in_order, plain, titles
+from backupjobwatch.kubectl.table import WatchTable, cells, in_order, plain, titles
 from backupjobwatch.terminal.plain import PlainLines
 
 if TYPE_CHECKING:
@@ -31,28 +31,28 @@ if TYPE_CHECKING:
 
 
 @click.command("list")
-@click.option("-A", "--all-namespaces", is_flag=True, help="The watches of all namespaces.")
-@click.option("-l", "--selector", help="Only those with these labels: team=payroll,stage!=test.")
-@click.option("-w", "--watch", is_flag=True, help="Go on showing them as they change, until Ctrl-C.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="List the watches of all namespaces.")
+@click.option("-l", "--selector", help="Select watches by their labels: team=payroll,stage!=test.")
+@click.option("-w", "--watch", is_flag=True, help="Show changes until Ctrl-C.")
 @output_option()
 @cluster_options
 @runs_async
 async def list_watches(
     *, access: Access, all_namespaces: bool, selector: str | None, watch: bool, output: str | None
 ) -> None:
-    """List watches: phase, job, progress, duration.
+    """List watches with their phases, jobs, progress and durations.
 
-    At a terminal phases have colours (unless NO_COLOR is set), and --watch refreshes the table where it stands; in a pipe
-    or a file --watch writes a line for each change.
+    At a terminal, phases have colors unless NO_COLOR is set, and --watch refreshes the table in place. If a line does not
+    fit, REASON and then PROGRESS give way first. In a pipe or a file nothing is cut, and --watch writes one line per change.
 
     \b
     Examples:
       kubectl bjw list
       kubectl bjw list --all-namespaces --watch
       kubectl bjw list --selector team=payroll --output json
-    """  # noqa: D301 -- click's mark for a paragraph to be left as it is
+    """  # noqa: D301 -- \b keeps click from wrapping the paragraph
     if watch and output:
-        raise click.UsageError("--watch shows a table: leave out --output")
+        raise click.UsageError("--watch shows a table. Remove --output or --watch.")
     async with await Cluster.connect(access) as cluster:
         scope = Scope(namespace=None if all_namespaces else cluster.namespace, selector=selector)
         if watch:
@@ -68,14 +68,14 @@ async def list_watches(
 
 
 def nothing(scope: Scope) -> str:
-    """Say that there are none, as kubectl does."""
+    """Return kubectl's message for an empty list."""
     return f"No resources found in {scope.namespace} namespace." if scope.namespace else "No resources found"
 
 
 def _show(bodies: Iterable[Mapping[str, Any]], *, namespaces: bool) -> None:
     now, console = datetime.now(UTC), Console()
     if console.is_terminal:
-        console.print(coloured(bodies, now=now, namespaces=namespaces))
+        console.print(WatchTable(bodies, now=now, namespaces=namespaces))
     else:
         rows = [cells(body, now=now, namespaces=namespaces) for body in bodies]
         click.echo(plain(titles(namespaces=namespaces), rows), nl=False)
@@ -93,7 +93,7 @@ async def _watch(cluster: Cluster, scope: Scope) -> None:
 
 
 class _Screen:
-    """A table that is drawn anew twice a second, where it stands: durations grow while nothing is told."""
+    """A table that is redrawn in place twice a second, because durations grow between changes."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
@@ -104,20 +104,20 @@ class _Screen:
         self._state, self._trouble = state, ""
 
     def trouble(self, error: PluginError) -> None:
-        self._trouble = f"{error}; trying again, this may be old"
+        self._trouble = f"{error}; trying again, the table may be outdated"
 
     def __rich__(self) -> RenderableType:
         parts: list[RenderableType] = []
         if self._state:
             namespaces = self._scope.namespace is None
-            parts += [coloured(in_order(self._state.values()), now=datetime.now(UTC), namespaces=namespaces)]
+            parts += [WatchTable(in_order(self._state.values()), now=datetime.now(UTC), namespaces=namespaces)]
         elif self._state is not None:
             parts += [Text(nothing(self._scope))]
         return Group(*parts, *([Text(self._trouble, style="yellow")] if self._trouble else ()))
 
 
 class _Lines:
-    """A line for each change."""
+    """One line per change."""
 
     def __init__(self, scope: Scope) -> None:
         self._namespaces = scope.namespace is None

@@ -1,4 +1,4 @@
-"""``kubectl bjw``: the commands together, and how they end. kubectl finds ``kubectl-bjw`` on PATH.
+"""``kubectl bjw``: the group of commands, and their exit codes. kubectl finds ``kubectl-bjw`` on PATH.
 
 https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/
 """
@@ -32,17 +32,18 @@ if TYPE_CHECKING:
 @cluster_options
 @click.pass_context
 def bjw(ctx: click.Context, /, *, access: Access) -> None:
-    """List Azure Backup jobs that the cluster watches, wait for them, and have more watched.
+    """List, create and wait for watches of Azure Backup jobs.
 
     \b
     Examples:
       kubectl bjw list --watch
       kubectl bjw tasks nightly-backup
       kubectl bjw wait nightly-backup --timeout 4h
+      kubectl bjw wait --selector team=payroll
       az backup protection backup-now … --output json | kubectl bjw create --wait
-    """  # noqa: D301 -- click's mark for a paragraph to be left as it is
+    """  # noqa: D301 -- \b keeps click from wrapping the paragraph
     written = {name: value for name, value in asdict(access).items() if value is not None}
-    ctx.default_map = dict.fromkeys(bjw.commands, written)  # as good as behind the command
+    ctx.default_map = dict.fromkeys(bjw.commands, written)  # as if they were given after the command
 
 
 for _command in (list_watches, tasks, wait, create):
@@ -50,9 +51,9 @@ for _command in (list_watches, tasks, wait, create):
 
 
 def main() -> NoReturn:
-    """Run a command. Whatever is no outcome of a job, a wrong command line too, ends with UNCLEAR."""
+    """Run a command. An error that is not the outcome of a job exits with UNCLEAR."""
     signal.signal(signal.SIGTERM, _terminate)
-    logging.basicConfig(level=logging.ERROR, format="%(message)s")  # a credential plugin that fails is told there
+    logging.basicConfig(level=logging.ERROR, format="%(message)s")  # for errors of credential plugins
     try:
         code = bjw(prog_name="kubectl bjw", standalone_mode=False)
     except click.ClickException as error:
@@ -63,14 +64,14 @@ def main() -> NoReturn:
         sys.exit(UNCLEAR)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
-    except SystemExit as stop:  # 1 is click's, for a reader that has left, and would say that the job failed
+    except SystemExit as stop:  # click exits with 1 if the reader has left, and 1 means that the job failed
         sys.exit(UNCLEAR if stop.code == 1 else stop.code)
-    except Exception:  # noqa: BLE001 -- a defect: Python's own exit code would say that the job failed
+    except Exception:  # noqa: BLE001 -- Python's own exit code would mean that the job failed
         traceback.print_exc()
         sys.exit(UNCLEAR)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _terminate(number: int, _frame: object) -> NoReturn:
-    """End as a shell would say it, also as a container's first process, which a signal does not end by itself."""
+    """Exit with the shell's code for a signal, also as PID 1, which signals do not end by default."""
     raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""Makes the BackupJobWatch that ``kubectl bjw create`` creates, and writes watches as kubectl does."""
+"""Builds the BackupJobWatch that ``kubectl bjw create`` creates, and formats watches as kubectl does."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ FORMATS: Final = ("json", "yaml", "name")
 
 
 def manifest(source: Source, *, name: str | None, namespace: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a watch of *source*. *options* are further fields of its spec, None for those that are left out."""
+    """Return a watch of *source*. *options* are further fields of its spec; None leaves a field out."""
     metadata = {"name": name or source.name, **({"namespace": namespace} if namespace else {})}
     chosen = {field: value for field, value in options.items() if value is not None}
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": {**source.spec, **chosen}}
 
 
 def called(name: str) -> str:
-    """Return what kubectl calls an object of that name: ``backupjobwatch.azurebackup.dev/nightly``."""
+    """Return kubectl's name of the object: ``backupjobwatch.azurebackup.dev/nightly``."""
     return f"{KIND.lower()}.{GROUP}/{name}"
 
 
 def write(bodies: Sequence[Mapping[str, Any]], form: str, *, as_list: bool) -> str:
-    """Write watches in a *form* of FORMATS. As JSON or YAML several are one List, and so is a single one *as_list*."""
+    """Format watches as one of FORMATS. JSON and YAML hold one object, or one List if *as_list*."""
     shown = [_without_managed_fields(body) for body in bodies]
     if form == "name":
         return "".join(f"{called(body['metadata']['name'])}\n" for body in shown)
@@ -42,6 +42,6 @@ def write(bodies: Sequence[Mapping[str, Any]], form: str, *, as_list: bool) -> s
 
 
 def _without_managed_fields(body: Mapping[str, Any]) -> dict[str, Any]:
-    """As kubectl shows objects. Items of a list have neither version nor kind of their own."""
+    """Return the object as kubectl shows it. Items of a list have no version and no kind of their own."""
     metadata = {name: value for name, value in mapping(body.get("metadata")).items() if name != "managedFields"}
     return {"apiVersion": API_VERSION, "kind": KIND, **body, "metadata": metadata}

@@ -1,4 +1,4 @@
-"""Options that the commands have in common, named as kubectl's are."""
+"""Options that the commands share, named as in kubectl."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ WEEK: Final = timedelta(days=7)
 
 
 class DurationType(click.ParamType[timedelta]):
-    """A Go-style duration; a negative one is a week, as in ``kubectl wait``."""
+    """A Go duration. A negative one is a week, as in ``kubectl wait``."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Read it; click shows what is wrong."""
+        """Convert it; click shows the error."""
         if isinstance(value, timedelta):
             return value
         try:
@@ -41,29 +41,37 @@ class DurationType(click.ParamType[timedelta]):
 
 
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say which cluster and namespace; the command gets them as ``access``."""
+    """Add the options that select the cluster and the namespace. The command gets them as ``access``."""
 
     @functools.wraps(command)
     def with_access(*args: Any, kubeconfig: str | None, context: str | None, namespace: str | None, **kw: Any) -> Any:
         return command(*args, access=Access(kubeconfig=kubeconfig, context=context, namespace=namespace), **kw)
 
     options = (
-        click.option("-n", "--namespace", metavar="NAME", shell_complete=namespaces, help="Default: the context's."),
         click.option(
-            "--context", shell_complete=contexts, help="Which context of the kubeconfig. Default: the current."
+            "-n",
+            "--namespace",
+            metavar="NAME",
+            shell_complete=namespaces,
+            help="Namespace. Default: that of the context.",
         ),
-        click.option("--kubeconfig", type=click.Path(), help="Default: what KUBECONFIG says, or ~/.kube/config."),
+        click.option(
+            "--context", shell_complete=contexts, help="Context of the kubeconfig. Default: the current context."
+        ),
+        click.option(
+            "--kubeconfig", type=click.Path(), help="Kubeconfig file. Default: KUBECONFIG, or ~/.kube/config."
+        ),
     )
     return functools.reduce(lambda wrapped, option: option(wrapped), options, with_access)
 
 
 def output_option(*, default: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add ``--output``."""
-    return click.option("-o", "--output", type=click.Choice(FORMATS), default=default, help="In this form.")
+    return click.option("-o", "--output", type=click.Choice(FORMATS), default=default, help="Output format.")
 
 
 def runs_async(command: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T]:
-    """Have click call a coroutine."""
+    """Let click call a coroutine."""
 
     @functools.wraps(command)
     def run(*args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -73,5 +81,5 @@ def runs_async(command: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _
 
 
 def seconds(duration: timedelta) -> int:
-    """Return whole seconds, none of them too few."""
+    """Return whole seconds, rounded up."""
     return math.ceil(duration.total_seconds())

@@ -1,11 +1,10 @@
-"""Watches, and the tasks of one, as tables: coloured at a terminal, plain for pipes and logs."""
+"""Tables of watches and of their tasks: colored and fitted at a terminal, plain in pipes and logs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rich import box
-from rich.table import Table
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from backupjobwatch.domain.api.snapshot import Watch
@@ -21,37 +20,93 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from rich.console import Console, ConsoleOptions, RenderResult
+
 TITLES: Final = ("NAME", "PHASE", "REASON", "OPERATION", "ITEM", "PROGRESS", "DURATION", "STARTED", "AGE")
-TASK_TITLES: Final = ("TASK", "STATUS", "PROGRESS", "DURATION", "DETAILS")
-_ELASTIC: Final = ("REASON", "ITEM")
-"""The columns that are cut first where the terminal is narrow: the others are what one looks for, and short."""
-_GAP: Final = 3
+TASK_TITLES: Final = ("NAME", "STATUS", "PROGRESS", "DURATION", "DETAILS")
+_GAPS: Final = (3, 2)
+"""Spaces between columns: as kubectl has them, and on a narrow terminal."""
+_GIVE_WAY: Final = (
+    *(("REASON", 10), ("PROGRESS", 0), ("ITEM", 10), ("REASON", 0), ("AGE", 0), ("OPERATION", 0), ("STARTED", 0)),
+    *(("NAMESPACE", 10), ("DURATION", 0), ("ITEM", 0), ("NAME", 10)),
+)
+"""Columns that are narrowed on a narrow terminal, in this order, and to which width. A column of 0 is not shown."""
+_INDENT: Final = "  "
 _TEXT: Final = 1024
 _UNITS: Final = (("y", 31_536_000), ("d", 86_400), ("h", 3_600), ("m", 60))
 _LEAST: Final = 2
-"""Of a unit there are two at least, so that 90 seconds are not a minute."""
+"""The least number of a unit, so that 90 seconds do not become one minute."""
+
+
+class WatchTable:
+    """Watches in columns that fit the terminal's width, with their phases in color."""
+
+    def __init__(self, bodies: Iterable[Mapping[str, Any]], *, now: datetime, namespaces: bool) -> None:
+        self._heads = titles(namespaces=namespaces)
+        self._rows = [cells(body, now=now, namespaces=namespaces) for body in bodies]
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the lines."""
+        widths, gap = fit(self._heads, self._rows, options.max_width)
+        phase = self._heads.index("PHASE")
+        for row in [self._heads, *self._rows]:
+            line = Text(no_wrap=True, overflow="crop", style="bold" if row is self._heads else "")
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True)):
+                if width == 0:
+                    continue
+                shown = _cut(cell, width)
+                line.append(phase_text(shown) if index == phase and row is not self._heads else shown)
+                line.append(" " * (width - cell_len(shown) + gap))
+            line.rstrip()
+            yield line
+
+
+def fit(heads: Sequence[str], rows: Sequence[Sequence[str]], available: int) -> tuple[list[int], int]:
+    """Return the widths of the columns, and the gap between them, so that a line has at most *available* cells.
+
+    Nothing is cut if all of it fits. Otherwise columns give way in a fixed order.
+    """
+    widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
+    gap = next((gap for gap in _GAPS if _total(widths, gap) <= available), _GAPS[-1])
+    for head, least in _GIVE_WAY:
+        excess = _total(widths, gap) - available
+        if excess <= 0:
+            break
+        if head in heads:
+            index = heads.index(head)
+            widths[index] = min(widths[index], max(widths[index] - excess, least)) if least else 0
+    return widths, gap
+
+
+def _total(widths: Iterable[int], gap: int) -> int:
+    shown = [width for width in widths if width]
+    return sum(shown) + gap * (len(shown) - 1)
+
+
+def _cut(cell: str, width: int) -> str:
+    return cell if cell_len(cell) <= width else f"{set_cell_size(cell, width - 1)}…"
 
 
 def titles(*, namespaces: bool) -> list[str]:
-    """Return the heads of the columns of watches."""
+    """Return the headings of the columns of watches."""
     return ["NAMESPACE", *TITLES] if namespaces else [*TITLES]
 
 
 def cells(body: Mapping[str, Any], *, now: datetime, namespaces: bool) -> list[str]:
-    """Return what the columns say of one watch; nothing for what is not known."""
+    """Return the columns of one watch. An unknown value is an empty text."""
     row, watch = Row.from_body(body, now=now), Watch.from_body(body)
     created = parse_time(mapping(body.get("metadata")).get("creationTimestamp"))
     started = parse_time(mapping(watch.status_for_target.get("job")).get("startTime"))
     shown = [
         *(row.name, row.phase, row.reason, row.operation, row.item),
-        *("" if row.percent is None else f"{row.percent}%", row.elapsed),
+        *(_percent(row.percent), row.elapsed),
         *(age(started, now), age(created, now)),
     ]
     return [watch.namespace, *shown] if namespaces else shown
 
 
 def age(time: datetime | None, now: datetime) -> str:
-    """Return how long ago *time* was, in one unit: ``95s``, ``41m``, ``26h``, ``12d``; nothing where it is not known."""
+    """Return how long ago *time* was, in one unit: ``95s``, ``41m``, ``26h``, ``12d``. Empty for None."""
     if time is None:
         return ""
     seconds = max(int((now - time).total_seconds()), 0)
@@ -59,43 +114,33 @@ def age(time: datetime | None, now: datetime) -> str:
 
 
 def plain(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a table as kubectl does: columns that begin where their heads do, three spaces between them."""
+    """Format a table as kubectl does: columns aligned with their headings, three spaces between them."""
     lines = [heads, *rows]
-    widths = [max(map(len, column)) + _GAP for column in zip(*lines, strict=True)]
+    widths = [max(map(len, column)) + _GAPS[0] for column in zip(*lines, strict=True)]
     padded = ("".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     return "".join(f"{line.rstrip()}\n" for line in padded)
 
 
-def coloured(bodies: Iterable[Mapping[str, Any]], *, now: datetime, namespaces: bool) -> Table:
-    """Return the table of watches in colours, by phase."""
-    heads = titles(namespaces=namespaces)
-    table = Table(
-        *heads, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False, padding=(0, 1, 0, 0)
-    )
-    for column in table.columns:
-        column.no_wrap = column.header not in _ELASTIC
-        column.min_width = len(str(column.header))
-    for body in bodies:
-        shown: list[str | Text] = [*cells(body, now=now, namespaces=namespaces)]
-        phase = heads.index("PHASE")
-        shown[phase] = phase_text(str(shown[phase]))
-        table.add_row(
-            *(Text(cell, no_wrap=True, overflow="ellipsis") if isinstance(cell, str) else cell for cell in shown)
-        )
-    return table
-
-
 def in_order(bodies: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return watches as kubectl orders them: by namespace and name."""
+    """Return watches in kubectl's order: by namespace and name."""
     return sorted(bodies, key=key_of)
 
 
 def task_rows(body: Mapping[str, Any], *, now: datetime) -> list[list[str]]:
-    """Return the job's tasks, a row each, under TASK_TITLES."""
+    """Return a row for the job and, indented, one for each of its tasks, under TASK_TITLES."""
+    job = Row.from_body(body, now=now)
+    what = " of ".join(filter(None, (job.operation, job.item)))
     return [
-        [task.name, task.status, "" if task.percent is None else f"{task.percent}%", task.duration, task.details]
-        for task in Row.from_body(body, now=now).tasks
+        [job.name, job.phase, _percent(job.percent), job.elapsed, what],
+        *(
+            [f"{_INDENT}{task.name}", task.status, _percent(task.percent), task.duration, task.details]
+            for task in job.tasks
+        ),
     ]
+
+
+def _percent(value: int | None) -> str:
+    return "" if value is None else f"{value}%"
 
 
 def trouble(body: Mapping[str, Any]) -> Iterator[str]:
@@ -106,10 +151,10 @@ def trouble(body: Mapping[str, Any]) -> Iterator[str]:
             words = [str(each[name]) for name in ("code", "title", "message") if each.get(name)]
             yield sanitize(f"{kind} {': '.join(words)}", _TEXT)
             if each.get("cause"):
-                yield sanitize(f"  because: {each['cause']}", _TEXT)
+                yield sanitize(f"  Cause: {each['cause']}", _TEXT)
             recommended = each.get("recommendations")
             for text in recommended if isinstance(recommended, list) else ():
-                yield f"  do: {sanitize(str(text), _TEXT)}"
+                yield f"  Recommendation: {sanitize(str(text), _TEXT)}"
     for entry in mappings(status.get("notifications")):
         if entry.get("state") != DELIVERED:
             yield sanitize(f"Notification {entry['name']}: {entry['state']}: {entry.get('message')}", _TEXT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -11,49 +12,91 @@ from rich.console import Console
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.kubectl import table
-from backupjobwatch.kubectl.candidates import watches
 from backupjobwatch.kubectl.cluster import Cluster
+from backupjobwatch.kubectl.errors import NothingSelected, Refused
+from backupjobwatch.kubectl.manifest import called
 from backupjobwatch.kubectl.options import cluster_options, runs_async
+from backupjobwatch.kubectl.selection import selection_options
+from backupjobwatch.terminal.exit_codes import UNCLEAR
+from backupjobwatch.terminal.rows import Row
 from backupjobwatch.terminal.view import jobs_view
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
     from backupjobwatch.kubectl.access import Access
-    from backupjobwatch.kubectl.cluster import Body
+    from backupjobwatch.kubectl.selection import Selection
 
 _LINE: Final = 2048
 
 
-@click.command(short_help="Show a job's tasks and errors, and undelivered notifications.")
-@click.argument("name", shell_complete=watches)
+@click.command(short_help="Show jobs with their tasks and errors, and undelivered notifications.")
+@selection_options
 @cluster_options
+@click.pass_context
 @runs_async
-async def tasks(*, access: Access, name: str) -> None:
-    """Show the tasks of a watch's job, Azure's errors with its recommendations, and undelivered notifications.
+async def tasks(ctx: click.Context, /, *, access: Access, selection: Selection) -> None:
+    """Show the jobs of watches with their tasks, Azure's errors and recommendations, and undelivered notifications.
+
+    NAME is a name, bjw/NAME or backupjobwatch.azurebackup.dev/NAME; - reads names from standard input.
 
     \b
     Examples:
       kubectl bjw tasks nightly-backup
       kubectl bjw tasks restore --namespace payroll
-    """  # noqa: D301 -- click's mark for a paragraph to be left as it is
+      kubectl bjw tasks --selector team=payroll
+    """  # noqa: D301 -- \b keeps click from wrapping the paragraph
     async with await Cluster.connect(access) as cluster:
-        body = await cluster.read(cluster.namespace, name)
-    now, console = datetime.now(UTC), Console()
-    rows = table.task_rows(body, now=now)
+        bodies, missing = await _read(cluster, selection)
+    _show(bodies, now=datetime.now(UTC))
+    for message in missing:
+        click.echo(f"Error: {message}", err=True)
+    if missing:
+        ctx.exit(UNCLEAR)
+
+
+async def _read(cluster: Cluster, selection: Selection) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """Return the watches, and messages for those that do not exist."""
+    if not selection.names:
+        bodies = table.in_order((await cluster.all_of(selection.scope(cluster.namespace))).items)
+        if not bodies:
+            raise NothingSelected(selection.nothing(cluster.namespace))
+        return bodies, []
+    found: list[Mapping[str, Any]] = []
+    missing: list[str] = []
+    for name in selection.names:
+        try:
+            found.append(await cluster.read(cluster.namespace, name))
+        except Refused as error:
+            if error.code != HTTPStatus.NOT_FOUND or len(selection.names) == 1:
+                raise
+            missing.append(str(error))
+    return found, missing
+
+
+def _show(bodies: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
+    console = Console()
     if console.is_terminal:
-        console.print(jobs_view([body], now=now))
-    elif rows:
+        console.print(jobs_view(bodies, now=now))
+    elif bodies:
+        rows = [row for body in bodies for row in table.task_rows(body, now=now)]
         click.echo(table.plain(table.TASK_TITLES, rows), nl=False)
-    for line in table.trouble(body):
-        click.echo(line)
-    if not rows:
-        click.echo(_why_none(body), err=True)
+    for body in bodies:
+        watch = Watch.from_body(body)
+        prefix = f"{called(watch.name)}: " if len(bodies) > 1 else ""
+        for line in table.trouble(body):
+            click.echo(f"{prefix}{line}")
+        if not Row.from_body(body, now=now).tasks:
+            click.echo(sanitize(f"{prefix}{_why_none(watch)}", _LINE), err=True)
 
 
-def _why_none(body: Body) -> str:
-    watch = Watch.from_body(body)
+def _why_none(watch: Watch) -> str:
+    """Say why there are no tasks."""
     status = watch.status_for_target
     if "job" in status:
-        return "Azure tells no tasks of this job."
+        return "Azure reports no tasks for this job."
     if not status:
-        return "No tasks are known yet: the operator has not looked at this watch."
-    return sanitize(f"No tasks are known yet: {status.get('message') or 'the job has not been seen.'}", _LINE)
+        return "There are no tasks yet. The operator has not processed this watch. Check that the operator is running."
+    yet = "" if watch.finished else " yet"
+    return f"There are no tasks{yet}. {status.get('message') or 'The operator has not found the job.'}"

@@ -65,13 +65,13 @@ async def test_default_namespace(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("- a", "is no kubeconfig"),
+        ("- a", "is not a kubeconfig"),
         ("{token: kanari: }", "/config cannot be read: ParserError$"),
-        ("", "no current context is set: write --context with one of these: none"),
-        ("contexts: [{name: a}, {name: b}]", "no current context is set: write --context with one of these: a, b"),
-        ("{contexts: [{name: a}], current-context: b}", "there is no context b; there are these: a"),
+        ("", "no current context is set. Pass --context with one of: none"),
+        ("contexts: [{name: a}, {name: b}]", "no current context is set. Pass --context with one of: a, b"),
+        ("{contexts: [{name: a}], current-context: b}", "the context b does not exist. Use one of: a"),
         ("{contexts: [{name: a, context: {cluster: x}}], current-context: a}", "the kubeconfig does not work"),
-        ("{contexts: 7, current-context: a}", "there is no context a; there are these: none"),
+        ("{contexts: 7, current-context: a}", "the context a does not exist. Use one of: none"),
     ],
 )
 async def test_bad_files(tmp_path: Path, text: str, words: str) -> None:
@@ -84,7 +84,7 @@ async def test_bad_files(tmp_path: Path, text: str, words: str) -> None:
 
 async def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that was named must be there; where there is none at all, this has to be a pod."""
-    with pytest.raises(NoAccess, match="there is no file"):
+    with pytest.raises(NoAccess, match="does not exist"):
         await load(Access(kubeconfig=str(tmp_path / "none")))
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     with pytest.raises(NoAccess, match="there is no kubeconfig"):

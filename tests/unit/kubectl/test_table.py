@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
@@ -12,6 +12,9 @@ from rich.console import Console
 from backupjobwatch.kubectl import table
 from tests.support.builders import NOW, job, settle, watch_body
 from tests.support.builders import running_job as running
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @pytest.mark.parametrize(
@@ -52,26 +55,71 @@ def test_plain() -> None:
     assert text == "NAME        PHASE     AGE\na           Running\nlong-name             5m\n"
 
 
-def test_a_narrow_terminal() -> None:
-    """Where columns do not fit, reason and item are cut: names, phases and times are not."""
-    body = settle(watch_body(), job(), NOW)
-    body["metadata"] |= {"name": "a-name-that-somebody-has-to-copy"}
-    console = Console(width=92, file=io.StringIO(), record=True)
-    console.print(table.coloured([body], now=NOW, namespaces=False))
-    (row,) = (line for line in console.export_text().splitlines() if "copy" in line)
+NAME = "a-name-that-people-copy"
+LONG_REASON = "JobCompletedWithWarnings"
 
-    assert len(row) <= 92
-    assert {"a-name-that-somebody-has-to-copy", "Succeeded", "Backup"} <= set(row.split())
-    assert "…" in row
+
+def drawn(width: int, *, namespaces: bool = False, **properties: Any) -> list[str]:
+    """Draw a table of two watches at a terminal of this *width*; return its lines."""
+    done = settle(watch_body(), job(**properties), NOW)
+    done["metadata"] |= {"name": NAME}
+    done["status"]["reason"] = LONG_REASON
+    done["status"]["extendedInfo"] = {"progressPercent": 44}
+    console = Console(width=width, file=io.StringIO(), record=True)
+    console.print(table.WatchTable([done, watch_body()], now=NOW, namespaces=namespaces))
+    return console.export_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("width", "shown", "cut"),
+    [
+        (160, {NAME, LONG_REASON, "Backup", "uttestvmub1", "44%", "20m23s", "24m", "25m"}, ()),
+        (120, {NAME, LONG_REASON, "Backup", "uttestvmub1", "44%", "20m23s", "24m", "25m"}, ()),
+        (110, {NAME, "Backup", "uttestvmub1", "44%", "20m23s", "24m", "25m"}, (LONG_REASON,)),
+        (96, {NAME, "Backup", "uttestvmub1", "20m23s", "24m", "25m"}, (LONG_REASON, "44%")),
+        (80, {NAME, "Backup", "20m23s", "24m"}, (LONG_REASON, "44%")),
+        (60, {NAME}, (LONG_REASON, "44%")),
+        (22, {"Succeeded"}, (NAME, LONG_REASON)),
+    ],
+)
+@pytest.mark.parametrize("namespaces", [True, False])
+def test_widths(width: int, shown: set[str], cut: Sequence[str], namespaces: bool) -> None:  # noqa: FBT001
+    """All that fits is shown. REASON, then PROGRESS, give way first; names and phases last."""
+    width += len("NAMESPACE") + 2 if namespaces else 0
+    lines = drawn(width, namespaces=namespaces)
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= width
+    words = set(lines[1].split())
+    assert shown | {"Succeeded"} <= words
+    assert words.isdisjoint(cut)
+
+
+def test_gap() -> None:
+    """Columns never touch, also if a cell is as wide as its column."""
+    for width in range(40, 130):
+        heads, row, _ = drawn(width)
+        start = heads.index("PHASE")
+        assert row[start - 2 : start] == "  "
+        assert row[start : start + 9] == "Succeeded"
+        assert row[start + 9 : start + 11].strip() == ""
+
+
+def test_wide_characters() -> None:
+    """East Asian characters take two cells each."""
+    widths, _ = table.fit(["NAME", "REASON"], [["日本語", "x"]], 80)
+    assert widths == [6, 6]
+    assert table.fit(["NAME", "REASON"], [["a", "日" * 40]], 20) == ([4, 14], 2)
 
 
 def test_task_rows() -> None:
-    """Tasks are told in Azure's words."""
+    """The job comes first. Its tasks are indented under it, in Azure's words."""
     body = settle(watch_body(), running(), NOW)
     assert [row[:2] for row in table.task_rows(body, now=NOW)] == [
-        ["Take Snapshot", "Completed"],
-        ["Transfer data to vault", "Completed"],
+        ["nightly", "Running"],
+        ["  Take Snapshot", "Completed"],
+        ["  Transfer data to vault", "Completed"],
     ]
+    assert table.task_rows(body, now=NOW)[0][-1] == "Backup of uttestvmub1"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +141,7 @@ def test_task_details(task: dict[str, Any], details: str) -> None:
     body = settle(watch_body(), running(), NOW)
     body["status"]["extendedInfo"]["tasks"] = [{"taskId": "Transfer", **task}]
 
-    assert table.task_rows(body, now=NOW) == [["Transfer", "", "", "", details]]
+    assert table.task_rows(body, now=NOW)[1:] == [["  Transfer", "", "", "", details]]
     assert len(table.task_rows(body, now=NOW)[0]) == len(table.TASK_TITLES)
 
 
@@ -106,7 +154,7 @@ def test_trouble() -> None:
         "recommendations": ["Start it."],
     }
     body = settle(watch_body(), job(status="Failed", errorDetails=[error]), NOW)
-    assert list(table.trouble(body)) == ["Error 400239: AgentDown: No [31m word", "  do: Start it."]
+    assert list(table.trouble(body)) == ["Error 400239: AgentDown: No [31m word", "  Recommendation: Start it."]
     assert list(table.trouble({"status": {"errors": "none"}})) == []
 
 
