@@ -207,7 +207,7 @@ def _check_conflicts(named: Vault, given: Vault, what: str) -> None:
 
 
 def _is_encoded_guid(text: str) -> bool:
-    """Tell whether *text* is the ID of a Backup vault's operation: base64 of text that ends in a GUID."""
+    """Return whether *text* is the ID of a Backup vault's operation: base64 of text that ends in a GUID."""
     try:
         decoded = base64.b64decode(text, validate=True).decode("ascii")
     except ValueError:
