@@ -24,12 +24,12 @@ from tests.support.builders import VAULT_ID
 from tests.support.canary import hear
 from tests.support.commands import ROOT, Command, Done, are_commands_measured
 from tests.support.kubernetes_client import path_of
-from tests.support.watches import manifest
+from tests.support.watches import manifest, until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from demo.controlplane import Cluster
+    from demo.controlplane import Cluster, ControlPlane
     from tests.support.kubernetes_client import KubernetesClient
 
 PROGRAMS: Final = ("kubectl-bjw", "kubectl_complete-bjw")
@@ -243,3 +243,16 @@ def ended(process: Command) -> tuple[int, str, str]:
         process.kill()
     hear("kubectl bjw", out + err)
     return process.wait(), out, err
+
+
+class Waited:
+    """`kubectl bjw wait` that runs, and has sent its first request."""
+
+    def __init__(self, plugin: Plugin, control_plane: ControlPlane, *args: str) -> None:
+        before = len(control_plane.requests.where(agent=AGENT))
+        self.process = plugin.start("wait", *args)
+        until(lambda: len(control_plane.requests.where(agent=AGENT)) > before)
+
+    def end(self) -> tuple[int, str, str]:
+        """Wait for the end. See ``ended``."""
+        return ended(self.process)
