@@ -9,7 +9,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/build/bytecode
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup control-plane check prose site api-reference audit format test test-end-to-end test-in-process soak bench bench-reads demo dashboard pictures sbom image clean
+.PHONY: help setup control-plane check prose site api-reference audit format test test-end-to-end test-in-process soak bench bench-reads demo dashboard pictures sbom charts chart-docs image clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -31,7 +31,7 @@ check: setup  ## Lint, types, layers, format, prose, documentation site: under t
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/yamllint --strict .
-	$(BIN)/shellcheck .ci/run .github/kind .github/package
+	$(BIN)/shellcheck .ci/run .github/kind .github/package .github/charts
 	$(BIN)/actionlint -color=false -shellcheck=$(BIN)/shellcheck
 	$(BIN)/zizmor --offline --quiet --no-progress .github
 	@! git grep -nE '(TO''DO|FIX''ME|XX''X)' -- ':!*.lock' || { echo 'finish it, or file an issue'; exit 1; }
@@ -103,6 +103,12 @@ sbom: setup  ## List what the image is made of (CycloneDX), and the licences, in
 	@UV_PYTHON=$(abspath $(BIN)/python) UV_PROJECT_ENVIRONMENT=build/runtime build/uv/bin/uv sync --quiet --frozen --no-default-groups --no-editable
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --validate --output-file build/sbom/backupjobwatch.cdx.json build/runtime/bin/python
 	$(BIN)/pip-licenses --python build/runtime/bin/python --format markdown --with-urls --output-file build/sbom/licences.md
+
+charts:  ## Package both Helm charts in build/charts, with helm
+	.github/charts . build/charts
+
+chart-docs: setup  ## Write the charts' READMEs, the comments of their values, and the tables in docs/install.md
+	$(BIN)/python -m tests.support.chart_reference
 
 image:  ## Build the container image
 	docker build -t backupjobwatch:dev .

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from tests.support.documents import load_documents
-from tests.support.helm import CHART, run_helm
+from tests.support.helm import CHART, CRD_CHART, run_helm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,10 +15,17 @@ if TYPE_CHECKING:
     from tests.contract.project import Manifest
 
 NAMESPACE: Final = "backupjobwatch-system"
+EVERYTHING: Final[dict[str, Any]] = {
+    "replicaCount": 2,
+    "monitoring": {"enabled": True},
+    "networkPolicy": {"enabled": True},
+    "admissionPolicy": {"enabled": True},
+}
+"""Values that render every kind of object."""
 
 
 def render(home: Path, values: str | dict[str, Any] = "", *args: str) -> list[Manifest]:
-    """Return what the chart makes of a file of values, by the name of that file in ``ci``, or of values themselves."""
+    """Render the chart with values, or with the file of values of that name in ``ci``."""
     if isinstance(values, dict):
         path = home / "values.yaml"
         path.write_text(yaml.safe_dump(values), encoding="utf-8")
@@ -26,6 +33,14 @@ def render(home: Path, values: str | dict[str, Any] = "", *args: str) -> list[Ma
         path = CHART / "ci" / f"{values or 'default'}-values.yaml"
     command = ["template", "backupjobwatch", str(CHART), "--namespace", NAMESPACE, "--values", str(path), *args]
     done = run_helm(home, *command)
+    assert (done.returncode, done.stderr) == (0, "")
+    return load_documents(done.stdout)
+
+
+def render_crds(home: Path, *settings: str) -> list[Manifest]:
+    """Return the objects of the CRD chart, with values as ``--set`` takes them."""
+    sets = [part for each in settings for part in ("--set", each)]
+    done = run_helm(home, "template", "backupjobwatch-crds", str(CRD_CHART), *sets)
     assert (done.returncode, done.stderr) == (0, "")
     return load_documents(done.stdout)
 

@@ -22,7 +22,7 @@ COMPONENTS: Final = sorted(
     for path in MANIFESTS.glob("components/*/kustomization.yaml")
     if path.parent.name not in (*IDENTITIES, "argocd") and path.parent not in TENANTS
 )
-"""Components for any overlay; ``argocd`` is for the install of Argo CD."""
+"""Components for any overlay; ``argocd`` is for the install of Argo CD, and ``service-monitor`` needs ``monitoring``."""
 KUBERNETES: Final = ("1.31", "1.34", "1.37")
 """Versions whose schemas are asked: the least that is supported, and the newest that the validator knows."""
 

@@ -1,17 +1,26 @@
-"""The Helm chart installs what the overlays of kustomize do."""
+"""The Helm charts install the same objects as kustomize."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import os
+import re
+import shlex
+import subprocess
+import tarfile
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
 
 from backupjobwatch import __version__
-from tests.contract.chart import NAMESPACE, render
+from backupjobwatch.domain.api.spec import parse_spec
+from tests.contract import markdown
+from tests.contract.chart import NAMESPACE, render, render_crds
 from tests.contract.kustomizations import COMPONENTS, OVERLAYS, build, pod_of
 from tests.contract.project import ROOT, Manifest, kustomize, load, pick, read
-from tests.support.helm import CHART, run_helm
+from tests.support.chart_reference import generated
+from tests.support.documents import load_documents
+from tests.support.helm import CHART, CRD_CHART, helm_path, run_helm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,28 +31,38 @@ HELMS_LABELS: Final = {
     "app.kubernetes.io/version",
     "helm.sh/chart",
 }
-SWITCHES: Final = {
-    "monitoring": "monitoring",
-    "network-policy": "networkPolicy",
-    "validating-admission-policy": "admissionPolicy",
+SWITCHES: Final[dict[str, dict[str, Any]]] = {
+    "monitoring": {"monitoring": {"enabled": True}},
+    "network-policy": {"networkPolicy": {"enabled": True}},
+    "service-monitor": {
+        "monitoring": {"enabled": True, "podMonitor": {"enabled": False}, "serviceMonitor": {"enabled": True}}
+    },
+    "validating-admission-policy": {"admissionPolicy": {"enabled": True}},
 }
-"""The values that switch on what kustomize has components for."""
+"""The values that install what a component of kustomize contains."""
+NEEDS: Final = {"service-monitor": ("monitoring",)}
+OWN: Final = (
+    'absent(backupjobwatch_build_info{namespace="backupjobwatch-system",app_kubernetes_io_instance="backupjobwatch"})'
+)
+"""In the chart an alert names its own operator. In kustomize the operator's labels are not known."""
+
+
+def without_helms_labels(value: Any) -> Any:
+    """Return an object without the labels that only Helm sets, in its metadata and in selectors."""
+    if isinstance(value, dict):
+        return {key: without_helms_labels(each) for key, each in value.items() if key not in HELMS_LABELS}
+    if isinstance(value, list):
+        return [without_helms_labels(each) for each in value]
+    return value.replace(OWN, "absent(backupjobwatch_build_info)") if isinstance(value, str) else value
 
 
 def comparable(objects: list[Manifest]) -> dict[tuple[str, str], Manifest]:
-    """Return the objects by kind and name, without what is Helm's alone, and with variables in no order."""
+    """Return the objects by kind and name, without Helm's labels, and with sorted environment variables."""
     found = {}
-    for each in objects:
-        if each["kind"] == "Namespace":
-            continue  # helm makes it, with --create-namespace
-        parts = [each, each["spec"]["template"]] if each["kind"] == "Deployment" else [each]
-        for part in parts:
-            for label in HELMS_LABELS:
-                part["metadata"]["labels"].pop(label, None)
-            annotations = part["metadata"].pop("annotations", {})
-            annotations.pop("helm.sh/resource-policy", None)
-            if annotations:
-                part["metadata"]["annotations"] = annotations
+    for whole in objects:
+        if whole["kind"] == "Namespace":
+            continue  # helm creates it, with --create-namespace
+        each = without_helms_labels(whole)
         if each["kind"] == "Deployment":
             pod_of([each])["containers"][0]["env"].sort(key=lambda variable: variable["name"])
         found[each["kind"], each["metadata"]["name"]] = each
@@ -53,10 +72,9 @@ def comparable(objects: list[Manifest]) -> dict[tuple[str, str], Manifest]:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_installs_what_the_overlay_does(tmp_path: Path, overlay: str) -> None:
-    """With the values in ``ci`` that are named like it, the chart has the objects of an overlay, and the CRD."""
+    """With the values of the same name in ``ci``, the chart renders the objects of an overlay."""
     ours = comparable(render(tmp_path, overlay))
-    crds = [] if overlay == "namespaced" else kustomize(ROOT / "crds")
-    assert ours == comparable([*crds, *kustomize(ROOT / "manifests" / "overlays" / overlay)])
+    assert ours == comparable(kustomize(ROOT / "manifests" / "overlays" / overlay))
 
 
 def test_components_have_switches() -> None:
@@ -66,9 +84,9 @@ def test_components_have_switches() -> None:
 
 @pytest.mark.parametrize("component", SWITCHES)
 def test_switches_on_what_the_component_has(tmp_path: Path, component: str) -> None:
-    """The value of that name adds the very objects of a component."""
-    ours = comparable(render(tmp_path, {SWITCHES[component]: {"enabled": True}}))
-    assert ours == comparable([*kustomize(ROOT / "crds"), *build(tmp_path, "default", component)])
+    """The values of a component add the same objects as the component does."""
+    ours = comparable(render(tmp_path, SWITCHES[component]))
+    assert ours == comparable(build(tmp_path, "default", *NEEDS.get(component, ()), component))
 
 
 def test_values_files_have_overlays() -> None:
@@ -77,26 +95,64 @@ def test_values_files_have_overlays() -> None:
 
 
 def test_lint(tmp_path: Path) -> None:
-    """``helm lint`` finds nothing to say against it, with any of the values."""
+    """``helm lint`` reports nothing about the charts, with any of the values."""
     for path in sorted((CHART / "ci").iterdir()):
         done = run_helm(tmp_path, "lint", "--strict", "--quiet", str(CHART), "--values", str(path))
         assert done.returncode == 0, done.stdout + done.stderr
+    done = run_helm(tmp_path, "lint", "--strict", "--quiet", str(CRD_CHART))
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_versions_are_the_projects() -> None:
-    """Chart, application and package have one version, and ask for the same Kubernetes as the documents."""
-    (chart,) = load("manifests/chart/Chart.yaml")
+@pytest.mark.parametrize("folder", ["manifests/chart", "manifests/chart-crds"])
+def test_versions_are_the_projects(folder: str) -> None:
+    """Chart, application and package have the same version, and require the Kubernetes of the documents."""
+    (chart,) = load(f"{folder}/Chart.yaml")
     assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
-    assert f"Kubernetes {chart['kubeVersion'].removeprefix('>=').removesuffix('.0-0')} or newer" in read("README.md")
+    least = chart["kubeVersion"].removeprefix(">=").removesuffix(".0-0")
+    for name in ("README.md", "docs/install.md"):
+        assert f"Kubernetes {least} or newer" in read(name)
 
 
-def test_crd_can_be_upgraded(tmp_path: Path) -> None:
-    """The CRD is a template, which upgrades follow, and is kept when the release goes; it can be left out."""
-    assert not (CHART / "crds").exists()
-    crd = pick(render(tmp_path), "CustomResourceDefinition")
+def test_crd_chart(tmp_path: Path) -> None:
+    """The CRD chart renders the CRD as a template, so that upgrades change it, and Helm keeps it by default."""
     (source,) = kustomize(ROOT / "crds")
-    assert crd["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep", **source["metadata"]["annotations"]}
-    assert "CustomResourceDefinition" not in {each["kind"] for each in render(tmp_path, {"crds": {"enabled": False}})}
+    for keep in (True, False):
+        (crd,) = render_crds(tmp_path, f"keep={str(keep).lower()}")
+        kept = {"helm.sh/resource-policy": "keep"} if keep else {}
+        assert crd["metadata"]["annotations"] == {**kept, **source["metadata"]["annotations"]}
+        assert crd["spec"] == source["spec"]
+    assert not (CRD_CHART / "crds").exists()
+    assert not (CHART / "crds").exists()
+
+
+def test_crd_chart_values(tmp_path: Path) -> None:
+    """Labels and annotations of the values are on the CRD, and an unknown value is refused."""
+    (crd,) = render_crds(tmp_path, "annotations.a=b", "commonLabels.c=d")
+    assert crd["metadata"]["annotations"]["a"] == "b"
+    assert crd["metadata"]["labels"]["c"] == "d"
+    assert crd["metadata"]["labels"]["app.kubernetes.io/part-of"] == "backupjobwatch"
+    done = run_helm(tmp_path, "template", "backupjobwatch-crds", str(CRD_CHART), "--set", "kept=true")
+    assert "'kept' not allowed" in done.stderr
+
+
+def test_operator_chart_has_no_crd(tmp_path: Path) -> None:
+    """Several releases can share the CRD, because no release of the operator chart owns it."""
+    assert "CustomResourceDefinition" not in {each["kind"] for each in render(tmp_path)}
+
+
+def test_artifact_hub() -> None:
+    """The metadata for Artifact Hub is valid YAML where it is nested, and names our image, CRD and sample."""
+    (operator,), (crds,) = load("manifests/chart/Chart.yaml"), load("manifests/chart-crds/Chart.yaml")
+    for chart in (operator, crds):
+        assert chart["annotations"]["artifacthub.io/license"] == "Apache-2.0"
+        assert {"home", "sources", "maintainers", "keywords"} <= chart.keys()
+    (image,) = yaml.safe_load(operator["annotations"]["artifacthub.io/images"])
+    assert image["image"] == f"backupjobwatch:{__version__}"
+    (listed,) = yaml.safe_load(crds["annotations"]["artifacthub.io/crds"])
+    (crd,) = kustomize(ROOT / "crds")
+    assert (listed["name"], listed["kind"]) == (crd["metadata"]["name"], crd["spec"]["names"]["kind"])
+    (example,) = yaml.safe_load(crds["annotations"]["artifacthub.io/crdsExamples"])
+    parse_spec(example["spec"])
 
 
 def test_monitoring_is_labelled(tmp_path: Path) -> None:
@@ -107,30 +163,62 @@ def test_monitoring_is_labelled(tmp_path: Path) -> None:
     assert pick(objects, "ConfigMap")["metadata"]["labels"]["grafana_dashboard"] == "1"
 
 
-def test_packages_what_it_renders(tmp_path: Path) -> None:
-    """The packaged chart has the files that it shares with kustomize in it: it renders the same far from here."""
-    done = run_helm(tmp_path, "package", str(CHART), "--destination", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    rendered = run_helm(
-        tmp_path, "template", "backupjobwatch", str(tmp_path / f"backupjobwatch-{__version__}.tgz"), "-n", NAMESPACE
-    )
-    assert list(yaml.safe_load_all(rendered.stdout)) == render(tmp_path, {})
+@pytest.mark.parametrize("name", ["backupjobwatch", "backupjobwatch-crds"])
+def test_packages_what_it_renders(tmp_path: Path, name: str) -> None:
+    """``make charts`` packages real files: Helm renders the same objects from them, and prints no line about links."""
+    environment = {**os.environ, "HELM": str(helm_path()), "HOME": str(tmp_path)}
+    command = [str(ROOT / ".github" / "charts"), str(ROOT), str(tmp_path / "charts")]
+    packaged = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    assert (packaged.returncode, packaged.stderr) == (0, "")
+    archive = tmp_path / "charts" / f"{name}-{__version__}.tgz"
+    with tarfile.open(archive) as files:
+        assert all(member.isfile() for member in files)
+    command = [str(helm_path()), "template", "backupjobwatch", str(archive), "--namespace", NAMESPACE]
+    rendered = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert rendered.stderr == ""
+    ours = render(tmp_path, {}) if name == "backupjobwatch" else render_crds(tmp_path)
+    assert without_helms_labels(load_documents(rendered.stdout)) == without_helms_labels(ours)
+
+
+def test_generated_files_are_current() -> None:
+    """The charts' READMEs, the comments of values.yaml and the tables of the document are those of ``make chart-docs``."""
+    for name, text in generated().items():
+        assert read(name) == text, f"run `make chart-docs`: {name}"
 
 
 def test_notes_tell_the_next_step(tmp_path: Path) -> None:
-    """After an install, people are told who may use the identity, unless that is settled."""
+    """After an install, the notes say that no namespace may use the identity, unless one is allowed."""
     command = ["install", "backupjobwatch", str(CHART), "-n", NAMESPACE, "--dry-run=client"]
-    allowed = "settings.BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES=team-a"
-    told = "No namespace may use its Azure identity yet"
-    assert told in run_helm(tmp_path, *command).stdout
-    assert told not in run_helm(tmp_path, *command, "--set", allowed).stdout
+    told = "No namespace may use the operator's Azure identity yet"
+    notes = run_helm(tmp_path, *command).stdout
+    assert told in notes
+    assert "The CRD is missing" in notes
+    assert told not in run_helm(tmp_path, *command, "--set", "operatorIdentityNamespaces={team-a}").stdout
 
 
 def test_notes_tell_the_label_of_the_namespace(tmp_path: Path) -> None:
-    """What kustomize's namespace has and Helm's has not, notes and README have people set."""
+    """The notes and the document have the command that sets the label of kustomize's namespace."""
     labels = pick(load("manifests/base/namespace.yaml"), "Namespace")["metadata"]["labels"]
     label = "pod-security.kubernetes.io/enforce"
     command = f"kubectl label namespace {NAMESPACE} {label}={labels[label]}"
     notes = run_helm(tmp_path, "install", "backupjobwatch", str(CHART), "-n", NAMESPACE, "--dry-run=client").stdout
     assert command in notes
-    assert command in read("README.md")
+    install = read("docs/install.md")
+    assert command in install
+    (application,) = (each for each in markdown.blocks(install, "yaml") if "managedNamespaceMetadata" in each)
+    managed = yaml.safe_load(application)["syncPolicy"]["managedNamespaceMetadata"]["labels"]
+    assert managed == {label: labels[label]}
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/install.md", "docs/releasing.md", "manifests/chart/README.md"])
+def test_documented_commands(tmp_path: Path, document: str) -> None:
+    """Each documented installation of a chart is a command that the charts of this checkout accept."""
+    chart = re.compile(r"(?:oci://ghcr\.io/OWNER/charts|build/charts|manifests)/(?:backupjobwatch|chart)(-crds)?\S*")
+    folders = {None: CHART, "-crds": CRD_CHART}
+    lines = "\n".join(markdown.blocks(read(document), "sh")).replace("\\\n", " ").splitlines()
+    installs = [line for line in lines if line.startswith("helm upgrade --install")]
+    assert len(installs) >= 2
+    for line in installs:
+        _, _, _, *arguments = shlex.split(chart.sub(lambda each: str(folders[each[1]]), line))
+        done = run_helm(tmp_path, "template", *(each for each in arguments if each != "--create-namespace"))
+        assert done.returncode == 0, done.stderr

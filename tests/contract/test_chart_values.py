@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
 from backupjobwatch import __version__
-from backupjobwatch.settings import PREFIX, RENAMED, Settings
-from tests.contract.chart import refusal, render
+from tests.contract.chart import EVERYTHING, refusal, render
 from tests.contract.kustomizations import env_of, pod_of
 from tests.contract.markdown import blocks
 from tests.contract.pod_security import violations
-from tests.contract.project import load, pick, read
+from tests.contract.project import pick, read
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-FIXED: Final = {
-    *("PROBE_PORT", "METRICS_PORT"),
-    *("LEADER_ELECTION", "LEASE_NAME", "LEASE_NAMESPACE"),
-    *("DEVELOPMENT", "DEVELOPMENT_TOKEN"),
-}
-"""Settings that are no values: the pod's ports are fixed, ``replicas`` decides, and never set in a cluster."""
 
 
 @pytest.mark.parametrize(
@@ -42,25 +33,89 @@ def test_image(tmp_path: Path, values: dict[str, str], image: str) -> None:
 
 
 def test_values_reach_the_pod(tmp_path: Path) -> None:
-    """What is said of the pod is in it, added to what was there, and it stays a restricted one."""
+    """Values of the pod are in it, beside those of the base, and the pod stays a restricted one."""
     resources = {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}}
     said = {
         "nodeSelector": {"kubernetes.io/os": "linux"},
         "tolerations": [{"key": "k", "operator": "Exists"}],
         "affinity": {"podAntiAffinity": {}},
+        "topologySpreadConstraints": [{"topologyKey": "kubernetes.io/hostname", "maxSkew": 2}],
         "priorityClassName": "high",
         "imagePullSecrets": [{"name": "my-registry"}],
     }
-    more = {"podLabels": {"team": "a"}, "podAnnotations": {"b": "c"}, "resources": resources}
-    objects = render(tmp_path, {**said, **more, "serviceAccount": {"annotations": {"d": "e"}}})
+    more = {
+        "podLabels": {"team": "a"},
+        "podAnnotations": {"b": "c"},
+        "resources": resources,
+        "podSecurityContext": {"fsGroup": 65532},
+        "securityContext": {"runAsGroup": 65532},
+        "image": {"pullPolicy": "Always"},
+        "extraArgs": ["--help"],
+    }
+    objects = render(
+        tmp_path, {**said, **more, "replicaCount": 2, "serviceAccount": {"annotations": {"d": "e"}, "name": "f"}}
+    )
     template = pick(objects, "Deployment")["spec"]["template"]
+    (container,) = template["spec"]["containers"]
     assert said.items() <= template["spec"].items()
     assert template["metadata"]["labels"]["team"] == "a"
     assert template["metadata"]["labels"]["app.kubernetes.io/component"] == "operator"
     assert template["metadata"]["annotations"] == {"b": "c"}
-    assert template["spec"]["containers"][0]["resources"] == resources
-    assert pick(objects, "ServiceAccount")["metadata"]["annotations"] == {"d": "e"}
+    assert container["resources"]["limits"] == {"memory": "1Gi"}
+    assert container["resources"]["requests"] == {"cpu": "1", "memory": "128Mi"}
+    assert (container["imagePullPolicy"], container["args"]) == ("Always", ["run", "--help"])
+    assert template["spec"]["securityContext"]["fsGroup"] == 65532
+    assert container["securityContext"]["runAsGroup"] == 65532
+    account = pick(objects, "ServiceAccount")["metadata"]
+    assert (account["name"], account["annotations"]) == ("f", {"d": "e"})
     assert violations(template["spec"]) == []
+
+
+def test_an_account_of_your_own(tmp_path: Path) -> None:
+    """The pods and the bindings use an existing ServiceAccount, and the chart creates none."""
+    objects = render(tmp_path, {"serviceAccount": {"create": False, "name": "mine"}, "replicaCount": 2})
+    assert "ServiceAccount" not in {each["kind"] for each in objects}
+    assert pod_of(objects)["serviceAccountName"] == "mine"
+    subjects = [subject["name"] for each in objects if "subjects" in each for subject in each["subjects"]]
+    assert set(subjects) == {"mine"}
+    assert pod_of(render(tmp_path, {"serviceAccount": {"create": False}}))["serviceAccountName"] == "default"
+
+
+def test_without_roles(tmp_path: Path) -> None:
+    """Without ``rbac.create`` the chart has no roles and bindings, and without aggregation none for people."""
+    kinds = {each["kind"] for each in render(tmp_path, {"rbac": {"create": False}, "replicaCount": 2})}
+    assert not {kind for kind in kinds if "Role" in kind}
+    names = {each["metadata"]["name"] for each in render(tmp_path, {"rbac": {"aggregateClusterRoles": False}})}
+    assert not names & {"backupjobwatch-view", "backupjobwatch-edit"}
+
+
+def test_common_labels(tmp_path: Path) -> None:
+    """Common labels are on all objects and pods, but in no selector, and replace no label of ours."""
+    labels = {"team": "a", "app.kubernetes.io/name": "b"}
+    objects = render(tmp_path, {**EVERYTHING, "commonLabels": labels})
+    plain = render(tmp_path, EVERYTHING)
+    for each, before in zip(objects, plain, strict=True):
+        assert each["metadata"].pop("labels") == {**before["metadata"].pop("labels"), "team": "a"}
+    for found in (objects, plain):
+        pick(found, "Deployment")["spec"]["template"]["metadata"]["labels"].pop("team", None)
+    assert objects == plain
+
+
+def test_disruption_budget(tmp_path: Path) -> None:
+    """A PodDisruptionBudget has one of its two numbers, can be omitted, and is only for several pods."""
+    for value, key, number in (
+        ({}, "maxUnavailable", 1),
+        ({"maxUnavailable": "50%"}, "maxUnavailable", "50%"),
+        ({"minAvailable": 0}, "minAvailable", 0),
+    ):
+        budget = pick(render(tmp_path, {"replicaCount": 2, "podDisruptionBudget": value}), "PodDisruptionBudget")
+        assert {each: budget["spec"].get(each) for each in ("maxUnavailable", "minAvailable")} == {
+            "maxUnavailable": None,
+            "minAvailable": None,
+            key: number,
+        }
+    for values in ({"replicaCount": 2, "podDisruptionBudget": {"enabled": False}}, {}):
+        assert "PodDisruptionBudget" not in {each["kind"] for each in render(tmp_path, values)}
 
 
 def test_files_that_settings_name(tmp_path: Path) -> None:
@@ -75,8 +130,8 @@ def test_files_that_settings_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("replicas", [0, 1, 2, 3])
 def test_several_pods_elect(tmp_path: Path, replicas: int) -> None:
-    """More than one pod elect, with a right to the Lease; none are updated as if they did not."""
-    objects = render(tmp_path, {"replicas": replicas, "namespaced": True})
+    """More than one pod elect a leader, may use the Lease, and are updated one after the other."""
+    objects = render(tmp_path, {"replicaCount": replicas, "namespaced": True})
     spec = pick(objects, "Deployment")["spec"]
     assert spec["replicas"] == replicas
     elects = replicas > 1
@@ -93,8 +148,27 @@ def test_runbooks_are_where_it_is_said(tmp_path: Path) -> None:
         assert alert["annotations"]["runbook_url"] == f"{url}/{alert['alert']}.md"
 
 
+def test_parts_of_the_monitoring(tmp_path: Path) -> None:
+    """Each part can be omitted, the interval reaches both monitors, and two monitors at once are refused."""
+    parts = {"podMonitor": "PodMonitor", "prometheusRule": "PrometheusRule", "dashboard": "ConfigMap"}
+    for part, kind in parts.items():
+        kinds = {each["kind"] for each in render(tmp_path, {"monitoring": {"enabled": True, part: {"enabled": False}}})}
+        assert kind not in kinds
+        assert {"Service", *parts.values()} - {kind} <= kinds
+    monitors = {
+        "enabled": True,
+        "interval": "1m",
+        "serviceMonitor": {"enabled": True},
+        "podMonitor": {"enabled": False},
+    }
+    objects = render(tmp_path, {"monitoring": monitors})
+    (endpoint,) = pick(objects, "ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["interval"] == "1m"
+    assert "twice" in refusal(tmp_path, "monitoring.enabled=true", "monitoring.serviceMonitor.enabled=true")
+
+
 def test_variables(tmp_path: Path) -> None:
-    """Settings are variables of the pod, as text; more can be added, null leaves one out, and none is there twice."""
+    """Settings are text variables of the pod. ``extraEnv`` adds to and replaces them, and null removes one."""
     values = {
         "settings": {
             "BACKUPJOBWATCH_AZURE_READS_PER_SECOND": 1.5,
@@ -102,8 +176,9 @@ def test_variables(tmp_path: Path) -> None:
             "BACKUPJOBWATCH_CLOUD": None,  # it has no default in the chart
             "BACKUPJOBWATCH_LOG_FORMAT": None,
             "BACKUPJOBWATCH_METRICS_WATCH_LIMIT": 10_000_000,
-            "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES": "team-a,team-b",
         },
+        "operatorIdentityNamespaces": ["team-a", "team-b"],
+        "watchNamespaces": ["team-a", "team-b", "team-c"],
         "extraEnv": [
             {"name": "AZURE_CLIENT_ID", "value": "c"},
             {"name": "BACKUPJOBWATCH_AZURE_CONNECTIONS", "value": "4"},
@@ -114,64 +189,25 @@ def test_variables(tmp_path: Path) -> None:
         "BACKUPJOBWATCH_AZURE_CONNECTIONS": "4",
         "BACKUPJOBWATCH_AZURE_READS_PER_SECOND": "1.5",
         "BACKUPJOBWATCH_METRICS_WATCH_LIMIT": "10000000",
+        "BACKUPJOBWATCH_NAMESPACES": "team-a,team-b,team-c",
         "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES": "team-a,team-b",
     }
 
 
-def test_schema_knows_the_settings() -> None:
-    """The values' schema has every setting, old names included, and none that does not exist."""
-    schema = json.loads(read("manifests/chart/values.schema.json"))
-    settings = ({name.upper() for name in Settings.model_fields} | RENAMED.keys()) - FIXED
-    assert {name.removeprefix(PREFIX) for name in schema["properties"]["settings"]["properties"]} == settings
-
-
-def test_schema_knows_the_values() -> None:
-    """Every value that has a default is in the schema, and the other way round."""
-    schema = json.loads(read("manifests/chart/values.schema.json"))
-    (values,) = load("manifests/chart/values.yaml")
-    assert schema["properties"].keys() - {"global"} == values.keys()
-
-
 @pytest.mark.parametrize(
-    ("setting", "words"),
+    ("key", "name"),
     [
-        ("image.digest=1.2.3", "/image/digest"),
-        ("image.repository=r/b@sha256:0", "/image/repository"),
-        ("settings.BACKUPJOBWATCH_HEARTBEET=1m", "'BACKUPJOBWATCH_HEARTBEET' not allowed"),
-        ("azure.workloadIdentity.clientId=CLIENT-ID", "/azure/workloadIdentity/clientId"),
-        ("azure.servicePrincipal.secretName=My_Secret", "/azure/servicePrincipal/secretName"),
-        ("networkPolicy=true", "/networkPolicy"),
-        ("replicaCount=2", "'replicaCount' not allowed"),
-        ("replicas=two", "/replicas"),
-        ("settings.BACKUPJOBWATCH_LEADER_ELECTION=true", "'BACKUPJOBWATCH_LEADER_ELECTION' not allowed"),
-        ("monitoring.runbookUrl=docs/runbooks", "/monitoring/runbookUrl"),
-        ("monitoring.labels.release=1", "/monitoring/labels/release"),
+        ("operatorIdentityNamespaces", "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES"),
+        ("watchNamespaces", "BACKUPJOBWATCH_NAMESPACES"),
     ],
 )
-def test_refuses_bad_values(tmp_path: Path, setting: str, words: str) -> None:
-    """A value that is misspelt or of another form is refused, by its path."""
-    assert words in refusal(tmp_path, setting)
-
-
-def test_null_is_the_default(tmp_path: Path) -> None:
-    """A value that is null is as if it were not said, where nothing is the default; elsewhere it is refused, by name."""
-    (values,) = load("manifests/chart/values.yaml")
-    schema = json.loads(read("manifests/chart/values.schema.json"))
-    needed = set(schema["required"])
-    nulls = dict.fromkeys(values.keys() - needed)
-    assert render(tmp_path, {**nulls, "image": {"tag": None, "digest": None}}) == render(tmp_path, {})
-    labels = {"enabled": True, "labels": None}
-    assert render(tmp_path, {"monitoring": labels, "serviceAccount": {"annotations": None}})
-    for names in (needed, {"azure.servicePrincipal", "azure.workloadIdentity", "crds.enabled"}):
-        said = refusal(tmp_path, *(f"{name}=null" for name in names))
-        assert {name for name in names if f"'{name.rpartition('.')[2]}'" not in said} == set()
-    assert {name for name, value in values.items() if value} <= needed
-
-
-@pytest.mark.parametrize("name", ["BACKUPJOBWATCH_NAMESPACES", "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES"])
-def test_a_teams_own_operator_is_for_its_namespace(tmp_path: Path, name: str) -> None:
-    """Other namespaces for a team's own operator are refused, and not forgotten."""
-    assert f"leave settings.{name} out" in refusal(tmp_path, "namespaced=true", f"settings.{name}=team-b")
+def test_lists_of_namespaces(tmp_path: Path, key: str, name: str) -> None:
+    """A list of namespaces can also be a setting, but not both, and neither for the operator of one team."""
+    assert env_of(render(tmp_path, {"settings": {name: "a,b"}})) == env_of(render(tmp_path, {key: ["a", "b"]}))
+    assert f"set {key} or settings.{name}, not both" in refusal(tmp_path, f"{key}={{a}}", f"settings.{name}=a")
+    assert f"remove {key}" in refusal(tmp_path, "namespaced=true", f"{key}={{a}}")
+    assert f"remove settings.{name}" in refusal(tmp_path, "namespaced=true", f"settings.{name}=team-b")
+    assert f"/{key}/0" in refusal(tmp_path, f"{key}={{A b}}")
 
 
 def test_refuses_two_identities(tmp_path: Path) -> None:

@@ -122,11 +122,14 @@ def test_builds_the_image_that_is_installed(calls: list[str]) -> None:
 
 def test_helm_command(tmp_path: Path) -> None:
     """After the steps before it the helm command renders, with the image, the identity and the namespaces."""
-    command = BLOCKS[STEPS].replace("helm upgrade --install", f"{helm_path()} template")
+    command = (
+        BLOCKS[STEPS].replace("helm upgrade --install", f"{helm_path()} template").replace(" --create-namespace", "")
+    )
     objects = list(yaml.safe_load_all(run(tmp_path, *BLOCKS[:STEPS], command)))
     assert pod_of(objects)["containers"][0]["image"] == IMAGE
     assert env_of(objects)["BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES"] == "team-a,team-b"
     assert pick(objects, "ServiceAccount")["metadata"]["annotations"] == {"azure.workload.identity/client-id": CLIENT}
+    assert pick(objects, "CustomResourceDefinition")
 
 
 def test_kustomization(tmp_path: Path) -> None:

@@ -111,9 +111,19 @@ def test_a_teams_own_operator_is_missed(tmp_path: Path) -> None:
     patched = build(tmp_path.resolve(), "namespaced", "monitoring", namespace="team-a", **yaml.safe_load(text))
     sets = [part for each in ("namespaced=true", "monitoring.enabled=true") for part in ("--set", each)]
     done = run_helm(tmp_path, "template", "backupjobwatch", str(CHART), "--namespace", "team-a", *sets)
-    for objects in (patched, list(yaml.safe_load_all(done.stdout))):
-        rule = pick(objects, "PrometheusRule")
-        assert silence(tmp_path, rule, 'namespace="team-a"', 'namespace="team-b"') == ""
+    assert silence(tmp_path, pick(patched, "PrometheusRule"), 'namespace="team-a"', 'namespace="team-b"') == ""
+    rule = pick(list(yaml.safe_load_all(done.stdout)), "PrometheusRule")
+    gone, other = (f'app_kubernetes_io_instance="backupjobwatch",namespace="team-{team}"' for team in "ab")
+    assert silence(tmp_path, rule, gone, other) == ""
+
+
+def test_each_release_is_missed(tmp_path: Path) -> None:
+    """Each release of the chart reports the loss of its own operator while another release runs in the same namespace."""
+    releases = {name: f'app_kubernetes_io_instance="{name}",namespace="n"' for name in ("shard-a", "shard-b")}
+    for name, gone in releases.items():
+        done = run_helm(tmp_path, "template", name, str(CHART), "--namespace", "n", "--set", "monitoring.enabled=true")
+        rule = pick(list(yaml.safe_load_all(done.stdout)), "PrometheusRule")
+        assert silence(tmp_path, rule, gone, *{*releases.values()} - {gone}) == ""
 
 
 @EACH_ALERT
@@ -202,6 +212,18 @@ def test_scrapes_find_the_pod(objects: list[Manifest]) -> None:
     (port,), (endpoint,) = service["ports"], monitor["podMetricsEndpoints"]
     assert (port["targetPort"], port["port"], endpoint["port"]) == ("metrics", ports["metrics"], "metrics")
     assert (endpoint["path"], endpoint["honorLabels"]) == ("/metrics", True)
+
+
+def test_service_monitor(tmp_path: Path) -> None:
+    """The ServiceMonitor replaces the PodMonitor: it selects our Service and scrapes the same port in the same way."""
+    built = build(tmp_path.resolve(), "default", "monitoring", "service-monitor")
+    assert "PodMonitor" not in {each["kind"] for each in built}
+    spec, service = pick(built, "ServiceMonitor")["spec"], pick(built, "Service")
+    assert spec["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    pods = pick(build(tmp_path.resolve(), "default", "monitoring"), "PodMonitor")["spec"]
+    assert spec["endpoints"] == pods["podMetricsEndpoints"]
+    assert spec["endpoints"][0]["port"] in {port["name"] for port in service["spec"]["ports"]}
+    assert spec["podTargetLabels"] == pods["podTargetLabels"]
 
 
 def test_azures_prometheus(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ COMBINATIONS: Final = [
     for overlay in OVERLAYS
     for count in range(len(COMPONENTS) + 1)
     for chosen in itertools.combinations(COMPONENTS, count)
+    if "service-monitor" not in chosen or "monitoring" in chosen
 ]
 
 
@@ -72,8 +73,8 @@ def test_validator_is_strict() -> None:
 
 def test_all_that_is_promised_is_there() -> None:
     """The overlays and components that the documents speak of are all that there are."""
-    assert OVERLAYS == ["default", "ha", "namespaced", "service-principal", "workload-identity"]
-    assert COMPONENTS == ["monitoring", "network-policy", "validating-admission-policy"]
+    assert OVERLAYS == ["default", "ha", "ha-workload-identity", "namespaced", "service-principal", "workload-identity"]
+    assert COMPONENTS == ["monitoring", "network-policy", "service-monitor", "validating-admission-policy"]
     names = [path.relative_to(MANIFESTS / "components").as_posix() for path in TENANTS]
     assert names == ["argocd-triggers", "flux-triggers", "identity/secret", "identity/service-account", "notify-secret"]
 
@@ -102,6 +103,18 @@ def test_workload_identity() -> None:
     assert labels["azure.workload.identity/use"] == "true"
     annotations = pick(objects, "ServiceAccount")["metadata"]["annotations"]
     assert annotations == {"azure.workload.identity/client-id": "00000000-0000-0000-0000-000000000000"}
+
+
+def test_ha_with_workload_identity() -> None:
+    """The overlay has exactly the objects of ``ha``, with the identity of ``workload-identity``."""
+    objects, ha = (kustomize(MANIFESTS / "overlays" / name) for name in ("ha-workload-identity", "ha"))
+    federated = kustomize(MANIFESTS / "overlays" / "workload-identity")
+    assert pod_of(objects) == pod_of(ha)
+    assert pick(objects, "ServiceAccount") == pick(federated, "ServiceAccount")
+    labels = pick(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert labels["azure.workload.identity/use"] == "true"
+    changed = [each["kind"] for each in objects if each not in ha]
+    assert sorted(changed) == ["Deployment", "ServiceAccount"]
 
 
 def test_service_principal() -> None:

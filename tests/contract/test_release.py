@@ -65,11 +65,25 @@ def test_crds(release: Path) -> None:
 
 
 def test_chart_by_digest(release: Path, tmp_path: Path) -> None:
-    """The published chart installs the released image by digest, unless told otherwise."""
+    """The published chart installs the released image by digest by default."""
     done = run_helm(tmp_path, "template", "backupjobwatch", str(release / f"backupjobwatch-{__version__}.tgz"))
     assert done.returncode == 0, done.stderr
     (container,) = pod_of(list(yaml.safe_load_all(done.stdout)))["containers"]
     assert container["image"] == IMAGE
+
+
+def test_charts_name_the_release(release: Path, tmp_path: Path) -> None:
+    """The published charts name the released image, and link to the repository and registry of the release."""
+    for name in ("backupjobwatch", "backupjobwatch-crds"):
+        with tarfile.open(release / f"{name}-{__version__}.tgz") as archive:
+            archive.extractall(tmp_path, filter="data")
+        text = "".join((tmp_path / name / file).read_text(encoding="utf-8") for file in ("Chart.yaml", "README.md"))
+        assert "OWNER" not in text
+        assert "https://github.com/Somebody/backupjobwatch" in text
+        assert f"oci://ghcr.io/somebody/charts/{name} " in text
+    chart = yaml.safe_load((tmp_path / "backupjobwatch" / "Chart.yaml").read_text(encoding="utf-8"))
+    (image,) = yaml.safe_load(chart["annotations"]["artifacthub.io/images"])
+    assert image["image"] == IMAGE
 
 
 def test_archive_builds(release: Path, tmp_path: Path) -> None:
@@ -108,7 +122,8 @@ def test_all_that_is_signed_can_be_verified() -> None:
     """The document verifies what the workflow signs: the image, the chart and the sums, by who made them."""
     (text,) = (each for each in markdown.blocks(read("docs/releasing.md"), "sh") if "cosign" in each)
     signed = read(".github/workflows/release.yaml")
-    assert (signed.count("cosign sign "), text.count("signed verify ")) == (2, 2)
+    assert (signed.count("cosign sign "), text.count("signed verify ")) == (2, 3)
+    assert "for chart in backupjobwatch-crds backupjobwatch; do" in signed
     (bundle,) = re.findall(r"cosign sign-blob --yes --bundle build/release/(\S+) build/release/SHA256SUMS", signed)
     assert f"--bundle {bundle} SHA256SUMS " in text
     script = f"cosign() {{ printf '%s\\n' \"$@\"; }}; gh() {{ :; }}; sha256sum() {{ :; }}; {text}"
@@ -142,6 +157,7 @@ def test_versions_of_a_release() -> None:
         "image"
     ]
     assert image == f"backupjobwatch:{__version__}"
-    assert load("manifests/chart/Chart.yaml")[0]["version"] == __version__
-    for name in ("README.md", "docs/aks-workload-identity.md", "docs/releasing.md"):
+    for chart in ("chart", "chart-crds"):
+        assert load(f"manifests/{chart}/Chart.yaml")[0]["version"] == __version__
+    for name in ("README.md", "docs/install.md", "docs/aks-workload-identity.md", "docs/releasing.md"):
         assert set(re.findall(r"(?:backupjobwatch:|newTag: |--version )(\d[\w.]*)", read(name))) == {__version__}

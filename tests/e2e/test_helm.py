@@ -1,13 +1,12 @@
-"""The chart, installed, upgraded and removed by helm on the API server."""
+"""Releases of the operator chart are installed, upgraded and uninstalled by helm on the API server."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.support.commands import ROOT
 from tests.support.helm import CHART, run_helm
 
 if TYPE_CHECKING:
@@ -18,19 +17,13 @@ if TYPE_CHECKING:
 
     Helm = Callable[..., str]
 
-CRD = "crd/backupjobwatches.azurebackup.dev"
-
-
-@pytest.fixture(autouse=True)
-def _crd_applied_by_server(kubectl: Kubectl) -> None:
-    """Have the CRD as ``kubectl apply --server-side`` leaves it, whatever other tests did to it: helm sees managers."""
-    kubectl("patch", CRD, "--type=json", "-p", '[{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]')
-    kubectl("apply", "--server-side", "-f", str(ROOT / "crds" / "backupjobwatches.azurebackup.dev.yaml"))
+KINDS: Final = "deploy,sa,role,rolebinding,pdb,clusterrole,clusterrolebinding"
+SAMPLE: Final = CHART.parent / "samples" / "backupjobwatch.yaml"
 
 
 @pytest.fixture
 def helm(cluster: Cluster, tmp_path: Path, namespace: str) -> Helm:
-    """Run helm in the test's namespace; it has to end well unless told otherwise."""
+    """Run helm in the test's namespace. It must succeed by default."""
 
     def helm(*args: str, ok: bool = True) -> str:
         done = run_helm(tmp_path, *args, "--namespace", namespace, environment=cluster.environment)
@@ -40,21 +33,41 @@ def helm(cluster: Cluster, tmp_path: Path, namespace: str) -> Helm:
     return helm
 
 
-def test_life_of_a_release(kubectl: Kubectl, helm: Helm, namespace: str) -> None:
-    """
-    A release takes over a CRD that was there when told to, upgrades it, and leaves it, with its watches, when it goes.
-    """
-    release = ("backupjobwatch", str(CHART))
-    assert "cannot be imported into the current release" in helm("install", *release, ok=False)
-    helm("install", *release, "--take-ownership")
-    kubectl("patch", CRD, "--type=json", "-p", '[{"op": "remove", "path": "/spec/names/shortNames"}]')
-    helm("upgrade", *release, "--set", "image.digest=sha256:" + "a" * 64, "--force-conflicts")
-    assert json.loads(kubectl("get", CRD, "-o", "json").stdout)["spec"]["names"]["shortNames"] == ["bjw"]
-    image = kubectl("get", "deploy", "backupjobwatch", "-n", namespace, "-o", "jsonpath={..image}").stdout
+def installed(kubectl: Kubectl, namespace: str, release: str) -> list[str]:
+    """Return the objects of a release."""
+    labels = ("-l", f"app.kubernetes.io/instance={release},app.kubernetes.io/part-of=backupjobwatch")
+    return kubectl("get", KINDS, "-n", namespace, "-o", "name", *labels).stdout.split()
+
+
+def test_several_releases(kubectl: Kubectl, helm: Helm, namespace: str) -> None:
+    """Releases of any name share a namespace and the CRD. Removing one keeps the others, the CRD and all watches."""
+    releases = ("backupjobwatch", "shard-a", "b")
+    for release in releases:
+        helm("install", release, str(CHART), "--set", f"replicaCount=2,watchNamespaces={{team-{release}}}")
+    objects = {release: installed(kubectl, namespace, release) for release in releases}
+    assert "deployment.apps/b-backupjobwatch" in objects["b"]
+    assert len({len(each) for each in objects.values()}) == 1
+    assert len(set().union(*objects.values())) == sum(len(each) for each in objects.values()) > 0
+    kubectl("apply", "-n", namespace, "-f", str(SAMPLE))
+    helm("upgrade", "shard-a", str(CHART), "--set", "image.digest=sha256:" + "a" * 64)
+    image = kubectl("get", "deploy", "shard-a-backupjobwatch", "-n", namespace, "-o", "jsonpath={..image}").stdout
     assert image == "backupjobwatch@sha256:" + "a" * 64
-    sample = str(CHART.parent / "samples" / "backupjobwatch.yaml")
-    kubectl("apply", "-n", namespace, "-f", sample)
-    helm("uninstall", "backupjobwatch")
-    kubectl("get", "-n", namespace, "-f", sample)
-    left = kubectl("get", "deploy,sa,role,clusterrole,clusterrolebinding", "-n", namespace, "-o", "name").stdout
-    assert "backupjobwatch" not in left
+    for count, release in enumerate(releases, start=1):
+        helm("uninstall", release)
+        assert installed(kubectl, namespace, release) == []
+        for other in releases[count:]:
+            assert len(installed(kubectl, namespace, other)) == len(objects[other]) - 3 * (other == "shard-a")
+        kubectl("get", "-n", namespace, "-f", str(SAMPLE))
+
+
+def test_pods_of_a_release(kubectl: Kubectl, helm: Helm, namespace: str) -> None:
+    """The selector of each Deployment finds only the pods of its own release."""
+    for release in ("a", "b"):
+        helm("install", release, str(CHART), "--set", f"watchNamespaces={{team-{release}}}")
+    listed = json.loads(kubectl("get", "deploy", "-n", namespace, "-o", "json").stdout)["items"]
+    selectors = [each["spec"]["selector"]["matchLabels"] for each in listed]
+    for each in listed:
+        labels = each["spec"]["template"]["metadata"]["labels"]
+        assert sum(selector.items() <= labels.items() for selector in selectors) == 1
+    for release in ("a", "b"):
+        helm("uninstall", release)

