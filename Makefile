@@ -89,8 +89,8 @@ bench: setup  ## Measure what it costs, beside kopf alone and a plain operator (
 bench-reads: setup  ## Count how often Azure is asked for many watches (a quarter of an hour)
 	$(BIN)/python -m tests.bench.reads
 
-demo: setup  ## See it work: API server, Azure simulator, operator, sample watches (KEEP=1 keeps it running)
-	$(BIN)/python -m demo $(if $(KEEP),--keep)
+demo: setup  ## Run the demo: API server, Azure simulator, operator, five watches (KEEP=1 keeps it running)
+	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 dashboard: setup  ## Draw docs/dashboard.svg from a run of some minutes, with a real Prometheus
 	$(BIN)/python -m demo.dashboard

@@ -1,7 +1,7 @@
-"""``make demo``: the main job done, before your eyes, with real parts but for Azure.
+"""``make demo``: watches follow Azure Backup jobs on this machine, in six steps.
 
-A real Kubernetes API server, the Azure simulator at sixty times the clock, the operator as a process of its own, and
-kubectl. Ends by itself; ``--keep`` leaves it all running until Ctrl-C.
+A real Kubernetes API server, kubectl and the operator run here. Only Azure is simulated. ``--keep`` keeps everything running
+until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -10,136 +10,157 @@ import argparse
 import contextlib
 import os
 import shlex
+import shutil
 import signal
-import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from demo.controlplane import ControlPlaneUnavailable, kubectl_path, running_control_plane
-from demo.simulator import SimulatedClock, running_simulator
-from demo.simulator.jobs import add_demo_jobs
+from demo.controlplane import ControlPlaneUnavailable, running_control_plane
+from demo.simulator import running_simulator
+from demo.simulator.jobs import SQL_FULL_BACKUP
+from demo.stage import (
+    PROGRAMS,
+    ROOT,
+    TOKEN,
+    Stage,
+    azure_settings,
+    demo_clock,
+    running_operator,
+    staged,
+    start_jobs,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from demo.simulator import AzureSimulator
 
-    from demo.controlplane import Cluster
-
-ROOT = Path(__file__).parent.parent
-NAMESPACE = "demo"
-TOKEN = "demo-token"  # noqa: S105 -- the simulator's, which is on this machine
-SPEED = 60
-
-
-class Stage:
-    """Shows commands and what they answer."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self.environment = {**os.environ, **environment}
-        self._kubectl = str(kubectl_path())
-
-    def say(self, text: str) -> None:
-        print(f"\n\033[1m# {text}\033[0m" if sys.stdout.isatty() else f"\n# {text}", flush=True)
-
-    def kubectl(self, command: str, *, expect: int | None = 0, quiet: bool = False) -> None:
-        """Run ``kubectl command``; exit where its exit code is not the expected one (None: any)."""
-        if not quiet:
-            print(f"$ kubectl {command}", flush=True)
-        done = subprocess.run([self._kubectl, *shlex.split(command)], env=self.environment, cwd=ROOT, check=False)
-        if expect is not None and done.returncode != expect:
-            sys.exit(f"kubectl {command}: exit code {done.returncode}, not {expect}")
-        if done.returncode != 0:
-            print(f"(exit code {done.returncode})", flush=True)
-
-    @contextlib.contextmanager
-    def watching(self, command: str) -> Iterator[None]:
-        """Show what ``kubectl command`` goes on to say in the meantime."""
-        print(f"$ kubectl {command}", flush=True)
-        process = subprocess.Popen([self._kubectl, *shlex.split(command)], env=self.environment, cwd=ROOT)
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait()
+STEPS: Final = 6
+WIDTH: Final = 116
+"""Columns of the widest table of ``kubectl get bjw`` in the demo."""
+NARROW: Final = "NAME:.metadata.name,PHASE:.status.phase,REASON:.status.reason"
+OUTPUT: Final = ROOT / "build" / "demo"
+LOG: Final = OUTPUT / "operator.log"
+ENVIRONMENT: Final = OUTPUT / "environment"
 
 
-def staged(cluster: Cluster) -> Stage:
-    """Install the CRD, and make the namespace that everything happens in."""
-    stage = Stage(cluster.environment)
-    stage.kubectl("apply -f crds/backupjobwatches.azurebackup.dev.yaml")
-    stage.kubectl("wait crd/backupjobwatches.azurebackup.dev --for=condition=established", quiet=True)
-    stage.kubectl(f"create namespace {NAMESPACE}")
-    stage.kubectl(f"config set-context --current --namespace={NAMESPACE}", quiet=True)
-    return stage
+def bold(text: str) -> str:
+    """Return *text* in bold if it goes to a terminal that has colors."""
+    return f"\033[1m{text}\033[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
 
 
-@contextlib.contextmanager
-def running_operator(stage: Stage, azure: str, *, metrics_port: int = 0) -> Iterator[None]:
-    """Run ``backupjobwatch run`` against *azure* and the stage's cluster."""
-    environment = {
-        **stage.environment,
-        "BACKUPJOBWATCH_AZURE_ENDPOINT": azure,
-        "BACKUPJOBWATCH_DEVELOPMENT": "true",
-        "BACKUPJOBWATCH_DEVELOPMENT_TOKEN": TOKEN,
-        "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES": NAMESPACE,
-        "BACKUPJOBWATCH_PROBE_PORT": "0",
-        "BACKUPJOBWATCH_METRICS_PORT": str(metrics_port),
-    }
-    process = subprocess.Popen([sys.executable, "-m", "backupjobwatch", "run"], env=environment, cwd=ROOT)
-    try:
-        yield
-    finally:
-        process.terminate()
-        if process.wait(30) != 0:
-            sys.exit(f"the operator ended with exit code {process.returncode}")
+def step(number: int, title: str, *lines: str) -> None:
+    """Announce a step, with what the reader sees in it."""
+    print(f"\n{bold(f'[{number}/{STEPS}] {title}')}", *lines, sep="\n", flush=True)
 
 
 def play(stage: Stage) -> None:
-    """Show what a person would look at."""
-    started = time.monotonic()
-    stage.say("Somebody has started backup and restore jobs. These objects follow them:")
+    """Run the steps that need the operator and running jobs."""
+    step(
+        3,
+        "Create five watches",
+        "Four Azure Backup jobs are running. Each BackupJobWatch follows one of them,",
+        "and one watch names a job that does not exist.",
+    )
     stage.kubectl("apply -f demo/watches.yaml")
-    with stage.watching("get backupjobwatches -w"):
+    stage.kubectl("wait bjw --all --for=jsonpath={.status.phase} --timeout=60s", quiet=True)
+    step(
+        4,
+        "Follow the jobs",
+        "The operator polls Azure every 10 seconds and mirrors each job into the",
+        "status of its watch. All watches finish within about 30 seconds.",
+    )
+    # At a terminal the plugin refreshes its table in place. kubectl adds a row for each change.
+    with stage.watching("bjw list --watch" if sys.stdout.isatty() else "get bjw --watch"):
         stage.kubectl("wait bjw --all --for=condition=finished --timeout=180s", quiet=True)
-    stage.say("All have finished. What there is to know:")
-    stage.kubectl("get backupjobwatches -o wide")
-    stage.kubectl("describe backupjobwatch nightly-backup")
-    stage.say("A gate opens on success only:")
+        time.sleep(0.5)  # kubectl prints the last change
+    step(5, "Read the results", "PHASE says how a watch ended, and REASON says why.")
+    is_wide = shutil.get_terminal_size((WIDTH, 24)).columns >= WIDTH
+    stage.kubectl("get bjw" if is_wide else f"get bjw -o custom-columns={NARROW}")
+    print()
+    stage.kubectl("bjw tasks broken-agent")
+    step(
+        6,
+        "Gate on a watch",
+        "kubectl wait, Flux, Argo CD and Argo Workflows wait for a condition of the",
+        "watch. This gate opens on success only.",
+    )
     stage.kubectl("wait bjw/nightly-backup --for=condition=complete --timeout=0")
     stage.kubectl("wait bjw/broken-agent --for=condition=complete --timeout=0", expect=1)
-    stage.kubectl("get bjw --field-selector status.phase=Failed")
-    stage.say("A wrong object is refused, and told what to write instead:")
+    print("The API server rejects a watch with a mistake, and says how to fix it:", flush=True)
     stage.kubectl("apply -f demo/refused.yaml", expect=1)
-    stage.say(f"Done in {time.monotonic() - started:.0f} s.")
+
+
+def summarize(stage: Stage, azure: AzureSimulator, seconds: float) -> None:
+    """Print what the steps have shown."""
+    phases = stage.read("get bjw -o jsonpath={.items[*].status.phase}").split()
+    print(
+        f"\n{bold('Summary')}",
+        f"- {len(phases)} watches finished: {phases.count('Succeeded')} succeeded and {phases.count('Failed')} failed, as their jobs did.",
+        "- The gate of each failed watch stayed closed.",
+        f"- The operator sent {len(azure.requests)} requests to the simulated Azure.",
+        f"- The demo took {seconds:.0f} s. The log of the operator is {LOG.relative_to(ROOT)}.",
+        sep="\n",
+        flush=True,
+    )
+
+
+def keep(stage: Stage, azure: AzureSimulator, job_id: str) -> None:
+    """Say how to use what runs, until Ctrl-C."""
+    variables = {**stage.settings, **azure_settings(azure.url)}
+    lines = [f'export PATH={shlex.quote(str(PROGRAMS))}:"$PATH"']
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    ENVIRONMENT.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    print(
+        f"\n{bold('Everything keeps running. In another terminal:')}",
+        *lines,
+        f"\nor, in short: source {shlex.quote(str(ENVIRONMENT))}\n",
+        "Then try, for example:",
+        "  kubectl bjw list --watch",
+        "  kubectl describe bjw nightly-backup",
+        f"  backupjobwatch watch {job_id}",
+        "",
+        "The last command follows a job of two minutes without the cluster. Ctrl-C in this",
+        "terminal stops everything.",
+        sep="\n",
+        flush=True,
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.pause()
 
 
 def main() -> None:
-    """Set the stage and play."""
+    """Run the demo."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--keep", action="store_true", help="keep everything running, to play with")
-    keep = parser.parse_args().keep
-    print("Starting a Kubernetes API server (the first time, it is built: some minutes)…", flush=True)
-    # Jobs that began an hour ago: at sixty times the clock, younger ones would end in the future.
-    clock = SimulatedClock(speed=SPEED, start=datetime.now(UTC) - timedelta(hours=1))
+    parser.add_argument("--keep", action="store_true", help="keep everything running until Ctrl-C")
+    is_kept = parser.parse_args().keep
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    print(
+        bold(f"BackupJobWatch demo: {STEPS} steps, about 50 seconds"),
+        "The API server, kubectl and the operator are real. Azure is simulated.",
+        sep="\n",
+    )
+    step(
+        1,
+        "Start a Kubernetes API server and the Azure simulator",
+        "The cluster has no nodes and runs no pods: the operator runs as a local process.",
+        "The first start builds the API server, which takes 3 to 5 minutes.",
+    )
     try:
         with (
             running_control_plane() as cluster,
-            running_simulator(clock=clock, tokens={TOKEN: "demo"}) as azure,
+            running_simulator(clock=demo_clock(), tokens={TOKEN: "demo"}) as azure,
         ):
-            add_demo_jobs(azure, starts="when asked")
+            step(2, "Install the CRD and start the operator", f"The operator logs to {LOG.relative_to(ROOT)}.")
             stage = staged(cluster)
-            with running_operator(stage, azure.url):
+            with running_operator(stage, azure.url, log=LOG):
+                vault = start_jobs(azure)
                 play(stage)
-                if keep:
-                    stage.say("Still running. In another terminal:")
-                    print(*(f"export {name}={value}" for name, value in cluster.environment.items()), sep="\n")
-                    print("kubectl get bjw\nHere, Ctrl-C ends it.", flush=True)
-                    with contextlib.suppress(KeyboardInterrupt):
-                        signal.pause()
+                summarize(stage, azure, time.monotonic() - began)
+                if is_kept:
+                    keep(stage, azure, vault.job_id(SQL_FULL_BACKUP.name))
                 else:
-                    print("`make demo KEEP=1` leaves it running, to play with.")
+                    print("\nNext: `make demo KEEP=1` keeps everything running. README.md shows how to install.")
     except ControlPlaneUnavailable as error:
         sys.exit(str(error))
 

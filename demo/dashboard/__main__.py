@@ -18,13 +18,13 @@ import yaml
 
 from backupjobwatch import __version__
 from backupjobwatch.constants import API_VERSION, KIND
-from demo.__main__ import NAMESPACE, ROOT, TOKEN, running_operator, staged
 from demo.controlplane import Cluster, ControlPlaneUnavailable, Kubectl, running_control_plane
 from demo.dashboard.drawing import Span, draw
 from demo.prometheus import Prometheus, PrometheusUnavailable, running_prometheus
 from demo.prometheus.server import free_port
 from demo.simulator import AzureSimulator, Fault, SimulatedClock, running_simulator
 from demo.simulator.jobs import CANCELLED, COMPLETED_WITH_WARNINGS, DOCUMENTED, FAILED, RESTORE, SQL_FULL_BACKUP
+from demo.stage import NAMESPACE, ROOT, TOKEN, running_operator, staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from demo.__main__ import SPEED, running_operator, staged
 from demo.controlplane import kubectl_path, running_control_plane
 from demo.pictures.drawing import draw
 from demo.pictures.terminal import Terminal
 from demo.simulator import SimulatedClock, running_simulator
-from demo.simulator.jobs import COMPLETED_WITH_WARNINGS, FAILED, RESTORE, add_demo_jobs
+from demo.simulator.jobs import COMPLETED_WITH_WARNINGS, FAILED, RESTORE
+from demo.stage import demo_clock, running_operator, staged, start_jobs
 
 ROOT: Final = Path(__file__).parents[2]
 PICTURES: Final = ROOT / "docs" / "pictures"
@@ -67,14 +67,13 @@ def bjw_tasks() -> str:
 @functools.cache
 def _plugin() -> dict[tuple[str, int], str]:
     """Run the plugin's commands against a cluster, each on a terminal of so many columns; return what they show."""
-    clock = SimulatedClock(speed=SPEED, start=datetime.now(UTC) - timedelta(hours=1))
     shown = {}
-    with running_control_plane() as cluster, running_simulator(clock=clock, tokens={TOKEN: "demo"}) as azure:
-        add_demo_jobs(azure, starts="when asked")
+    with running_control_plane() as cluster, running_simulator(clock=demo_clock(), tokens={TOKEN: "demo"}) as azure:
         stage = staged(cluster)
         search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = {**cluster.environment, "PATH": search, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
         with running_operator(stage, azure.url):
+            start_jobs(azure)
             stage.kubectl("apply -f demo/watches.yaml", quiet=True)
             for each, name in (
                 (TASKS, "bjw/broken-agent"),  # the restore takes longer

@@ -47,7 +47,7 @@ def test_watch() -> None:
 def test_bjw_list() -> None:
     """The list at 120 columns cuts nothing: names, phases, reasons and items are whole."""
     written = texts(read("docs/pictures/bjw_list.svg"))
-    for told in ("kubectl bjw list", "warnings-accepted", "Running", "Failed", "NAME", "STARTED", "JobInProgress"):
+    for told in ("kubectl bjw list", "with-warnings", "Running", "Failed", "NAME", "STARTED", "JobInProgress"):
         assert told in written
     assert "…" not in written
     assert "%" in written

@@ -1,4 +1,4 @@
-"""Brings a notification to whom an entry of ``spec.notify`` names: nobody outside the watch's own namespace."""
+"""Delivers a notification to the receiver of an entry of ``spec.notify``, in the namespace of the watch only."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Receivers:
         self._triggers = triggers
 
     async def deliver(self, watch: Watch, notification: Notification) -> None:
-        """Make one attempt. DeliveryError where it is not delivered, or perhaps is without our knowing."""
+        """Make one attempt. Raise DeliveryError if the notification is not delivered, or may not be."""
         receiver = notification.notify.receiver
         match receiver:
             case Webhook():
@@ -50,7 +50,7 @@ class Receivers:
                 raise DeliveryImpossible(receiver.message)
 
     async def _find(self, namespace: str, webhook: Webhook) -> Endpoint:
-        """Return where to, and the keys. A key goes only where the Secret that holds it says."""
+        """Return the address and the keys. A key is sent only to the address in the same Secret."""
         if webhook.secret_name is None:
             return Endpoint(address=webhook.url or "")
         whose = f"Secret {webhook.secret_name}"

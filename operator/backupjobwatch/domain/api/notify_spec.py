@@ -1,6 +1,6 @@
-"""``spec.notify``: whom to tell of the phases of a watch.
+"""``spec.notify``: the receivers of notifications.
 
-It is no part of the target, and nothing in it can fail a watch: an entry that makes no sense fails alone.
+It is not part of the target, and nothing in it can fail a watch: only the invalid entry fails.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ FLUX_GROUPS: Final[Mapping[str, str]] = {
     "ImageUpdateAutomation": "image.toolkit.fluxcd.io",
     "ResourceSet": "fluxcd.controlplane.io",
 }
-"""The kinds that heed ``reconcile.fluxcd.io/requestedAt``, with their API groups."""
+"""The kinds that support ``reconcile.fluxcd.io/requestedAt``, with their API groups."""
 MAX_ENTRIES: Final = 8
 TELLING: Final = ("Running", "Succeeded", "Failed")
-"""The phases that can be told of."""
+"""The phases that have notifications."""
 
 _DEFAULT_PHASES = ("Succeeded", "Failed")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -64,7 +64,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FluxTrigger:
-    """A Flux object that is to be reconciled."""
+    """A Flux object to reconcile."""
 
     channel: ClassVar = "flux"
     kind: str
@@ -73,7 +73,7 @@ class FluxTrigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArgocdTrigger:
-    """An Argo CD Application that is to be refreshed."""
+    """An Argo CD Application to refresh."""
 
     channel: ClassVar = "argocd"
     application: str
@@ -85,7 +85,7 @@ Receiver = Webhook | FluxTrigger | ArgocdTrigger
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An entry that slipped past the CRD's validation."""
+    """An invalid entry that the CRD did not reject."""
 
     channel: ClassVar = "unreadable"
     message: str
@@ -111,12 +111,12 @@ def parse_notify(spec: Mapping[str, Any]) -> tuple[Notify, ...]:
 
 
 def is_url(text: object) -> bool:
-    """Tell whether *text* is the URL of a receiver: http or https, nothing to sign in with, no fragment."""
+    """Return whether *text* is the URL of a receiver: http or https, without credentials and fragment."""
     return isinstance(text, str) and len(text) <= _LONGEST_URL and _URL.fullmatch(text) is not None
 
 
 def is_object_name(text: object) -> bool:
-    """Tell whether *text* is the name of a Kubernetes object."""
+    """Return whether *text* is the name of a Kubernetes object."""
     return isinstance(text, str) and _OBJECT.fullmatch(text) is not None
 
 

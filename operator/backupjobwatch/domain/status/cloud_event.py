@@ -1,4 +1,4 @@
-"""What a webhook is told: a CloudEvent (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md)."""
+"""CloudEvents for webhooks (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ SAID: Final = (
     *("reason", "message", "job", "jobsTotal", "duration", "durationSeconds"),
     *("errors", "warnings", "watchStartTime", "completionTime"),
 )
-"""Fields of the status that are the event's data too."""
+"""Fields of the status that are also in the data of the event."""
 
 _UNESCAPED = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
-"""What the HTTP binding sends as it is in the value of a header."""
+"""The characters that the HTTP binding does not encode in the value of a header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudEvent:
-    """One event: the same whenever the same is told."""
+    """One event, with the same content for each attempt."""
 
     attributes: Mapping[str, str]
     data: Mapping[str, Any]
@@ -48,10 +48,10 @@ class CloudEvent:
 
 
 def cloud_event(watch: Watch, notification: Notification) -> CloudEvent:
-    """Return the event that tells of *notice*, as the status of *watch* has it."""
+    """Return the event for *notification*, from the status of *watch*."""
     status = watch.status
     job = mapping(status.get("job"))
-    # The time of what happened, not of its telling. An end has one; a job that runs began.
+    # The time of the change, not of the delivery: the end of the watch, or the start of the running job.
     time = status.get("completionTime") or job.get("startTime") or status.get("watchStartTime")
     attributes = present(
         specversion="1.0",
@@ -72,5 +72,5 @@ def cloud_event(watch: Watch, notification: Notification) -> CloudEvent:
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
-    # A lone surrogate, which Azure's JSON can hold, is no UTF-8.
+    # Azure's JSON can contain a lone surrogate, which has no encoding in UTF-8.
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")

@@ -32,25 +32,25 @@ _UID = 63
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """Something that is due to be told."""
+    """A notification that is due."""
 
     notify: Notify
-    """To whom."""
+    """The entry of ``spec.notify``."""
     id: str
     phase: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryResult:
-    """The outcome of a notice so far."""
+    """The outcome of a notification so far."""
 
     name: str
-    """Of the entry."""
+    """The name of the entry."""
     id: str
     phase: str
     time: datetime
     failure: str | None
-    """Why the last attempt failed. None if the notice was delivered."""
+    """Why the last attempt failed. None if the notification was delivered."""
     retrying: bool = False
     """Whether there will be another attempt."""
 
@@ -63,12 +63,12 @@ class DeliveryResult:
 
 
 def notification_id(watch: Watch, phase: str) -> str:
-    """Return the id of what is told of *phase* on the present target: always the same."""
+    """Return the ID of the notifications of *phase* for the current target. It never changes."""
     return f"{watch.uid[:_UID]}.{watch.target}.{phase.lower()}"
 
 
 def due(watch: Watch) -> tuple[Notification, ...]:
-    """Return the notices of the current phase that were neither delivered nor given up."""
+    """Return the notifications of the current phase that were not delivered and have not failed."""
     phase = watch.status_for_target.get("phase")
     if watch.deleting or not watch.observed or not isinstance(phase, str):
         return ()
@@ -83,7 +83,7 @@ def due(watch: Watch) -> tuple[Notification, ...]:
 
 
 def next_notifications(watch: Watch, deliveries: Iterable[DeliveryResult], *, phase: str) -> list[dict[str, Any]]:
-    """Return ``status.notifications`` of *watch*, which enters *phase* or stays in it, with what was *deliveries*.
+    """Return ``status.notifications`` of *watch*, which enters *phase* or stays in it, and the outcomes of *deliveries*.
 
     Entries are dropped if the spec no longer has them, or if they are of an earlier target. ``Retrying`` entries are also
     dropped if they are no longer due. Outcomes of an earlier target, or of a phase before one that was reported, are ignored.

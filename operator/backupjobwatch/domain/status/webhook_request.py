@@ -38,5 +38,5 @@ def webhook_request(
 
 
 def _request(body: Mapping[str, Any]) -> tuple[dict[str, str], bytes]:
-    # ASCII, with escapes: a lone surrogate, which Azure's JSON can hold, is no UTF-8.
+    # ASCII with escapes: Azure's JSON can contain a lone surrogate, which has no encoding in UTF-8.
     return {"Content-Type": "application/json"}, json.dumps(body, separators=(",", ":")).encode()

@@ -1,0 +1,164 @@
+"""The parts of the demo: kubectl on the embedded cluster, the operator as a process, and jobs that end while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from demo.controlplane import kubectl_path
+from demo.simulator import SimulatedClock
+from demo.simulator.jobs import (
+    COMPLETED_WITH_WARNINGS,
+    DEMO_JOBS,
+    DOCUMENTED,
+    FAILED,
+    RESOURCE_GROUP,
+    RESTORE,
+    SUBSCRIPTION_ID,
+    VAULT,
+)
+from demo.simulator.timeline import Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from demo.controlplane import Cluster
+    from demo.simulator import AzureSimulator, Vault
+    from demo.simulator.timeline import Job
+
+ROOT: Final = Path(__file__).parent.parent
+NAMESPACE: Final = "demo"
+TOKEN: Final = "demo-token"  # noqa: S105 -- the simulator's, which is on this machine
+PROGRAMS: Final = Path(sys.executable).parent
+"""Where ``backupjobwatch`` and the plugin of kubectl are."""
+PLAYED: Final = timedelta(hours=1)
+"""How long before the demo the simulated clock starts. No job of the demo is older."""
+
+_COPY: Final = Transfer(begins=5.0, ends=84.0, gigabytes=3.1, task_id="Transfer data from vault")
+_SHORT_RESTORE: Final = replace(
+    RESTORE,
+    timeline=tuple(
+        replace(state, after=after, transfer=_COPY) for state, after in zip(RESTORE.timeline, (0.0, 88.0), strict=True)
+    ),
+)
+_REMAINING: Final = ((COMPLETED_WITH_WARNINGS, 24.0), (DOCUMENTED, 15.0), (FAILED, 9.0), (_SHORT_RESTORE, 27.0))
+"""Jobs that run when the demo starts, with the seconds until each ends."""
+
+
+class Stage:
+    """Shows commands and their output."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        # kubectl finds the plugin `kubectl bjw` on PATH.
+        search = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
+        self.settings = environment
+        self.environment = {**os.environ, **environment, "PATH": search}
+        self._kubectl = str(kubectl_path())
+
+    def kubectl(self, command: str, *, expect: int = 0, quiet: bool = False) -> None:
+        """Run ``kubectl command``. Exit if its exit code is not *expect*."""
+        if not quiet:
+            print(f"$ kubectl {command}", flush=True)
+        done = subprocess.run(
+            [self._kubectl, *shlex.split(command)],
+            env=self.environment,
+            cwd=ROOT,
+            check=False,
+            stdout=subprocess.DEVNULL if quiet else None,
+        )
+        if done.returncode != expect:
+            sys.exit(f"kubectl {command}: exit code {done.returncode}, not {expect}")
+        if not quiet and expect:
+            print(f"(exit code {expect})", flush=True)
+
+    def read(self, command: str) -> str:
+        """Return the output of ``kubectl command``."""
+        words = [self._kubectl, *shlex.split(command)]
+        done = subprocess.run(words, env=self.environment, cwd=ROOT, check=True, capture_output=True, text=True)
+        return done.stdout
+
+    @contextlib.contextmanager
+    def watching(self, command: str) -> Iterator[None]:
+        """Show the output of ``kubectl command`` until the block ends."""
+        print(f"$ kubectl {command}", flush=True)
+        process = subprocess.Popen([self._kubectl, *shlex.split(command)], env=self.environment, cwd=ROOT)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def staged(cluster: Cluster, *, quiet: bool = False) -> Stage:
+    """Install the CRD, and create the namespace of the demo."""
+    stage = Stage(cluster.environment)
+    stage.kubectl("apply -f crds/backupjobwatches.azurebackup.dev.yaml", quiet=quiet)
+    stage.kubectl("wait crd/backupjobwatches.azurebackup.dev --for=condition=established", quiet=True)
+    stage.kubectl(f"create namespace {NAMESPACE}", quiet=quiet)
+    stage.kubectl(f"config set-context --current --namespace={NAMESPACE}", quiet=True)
+    return stage
+
+
+def azure_settings(azure: str) -> dict[str, str]:
+    """Return the settings that lead the operator and ``backupjobwatch watch`` to the simulator."""
+    return {
+        "BACKUPJOBWATCH_AZURE_ENDPOINT": azure,
+        "BACKUPJOBWATCH_DEVELOPMENT": "true",
+        "BACKUPJOBWATCH_DEVELOPMENT_TOKEN": TOKEN,
+    }
+
+
+@contextlib.contextmanager
+def running_operator(stage: Stage, azure: str, *, metrics_port: int = 0, log: Path | None = None) -> Iterator[None]:
+    """Run ``backupjobwatch run`` against *azure* and the stage's cluster, with its log in the file *log*."""
+    environment = {
+        **stage.environment,
+        **azure_settings(azure),
+        "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES": NAMESPACE,
+        "BACKUPJOBWATCH_PROBE_PORT": "0",
+        "BACKUPJOBWATCH_METRICS_PORT": str(metrics_port),
+    }
+    with contextlib.ExitStack() as files:
+        output = None if log is None else files.enter_context(log.open("w", encoding="utf-8"))
+        command = [sys.executable, "-m", "backupjobwatch", "run"]
+        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=output, stderr=output)
+        try:
+            yield
+        finally:
+            process.terminate()
+            if process.wait(30) != 0:
+                sys.exit(f"the operator ended with exit code {process.returncode}" + (f": see {log}" if log else ""))
+
+
+def demo_clock() -> SimulatedClock:
+    """Return a clock at the speed of the wall clock, so far behind that jobs of the demo can start on it."""
+    return SimulatedClock(start=datetime.now(UTC) - PLAYED)
+
+
+def start_jobs(azure: AzureSimulator) -> Vault:
+    """Return a vault with the jobs of the demo, and move the clock to now. Four jobs run, and end within 30 seconds."""
+    vault = azure.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
+    for job, remaining in sorted(_REMAINING, key=lambda each: _age(*each), reverse=True):
+        _advance(azure.clock, datetime.now(UTC) - timedelta(seconds=_age(job, remaining)))
+        vault.add_job(replace(job, start_time=None))
+    _advance(azure.clock, datetime.now(UTC))
+    started = {job.name for job, _ in _REMAINING}
+    for job in DEMO_JOBS:
+        if job.name not in started:
+            vault.add_job(job, starts="when asked")
+    return vault
+
+
+def _age(job: Job, remaining: float) -> float:
+    return job.timeline[-1].after - remaining
+
+
+def _advance(clock: SimulatedClock, to: datetime) -> None:
+    clock.advance(max((to - clock.now()).total_seconds(), 0.0))

@@ -1,0 +1,91 @@
+"""`make demo` as its user sees it: steps in order, durations that only grow, and a cluster to use from another terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from demo.__main__ import ENVIRONMENT, LOG, STEPS
+from demo.stage import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.timeout(300)
+
+LIMIT: Final = 240.0
+"""Seconds for the whole demo on a loaded machine. Alone it takes 50."""
+LAST: Final = "Ctrl-C in this"
+DURATION: Final = re.compile(r" (?:(\d+)m)?(\d+)s +\S+$")
+
+
+@contextlib.contextmanager
+def running_demo(home: Path) -> Iterator[list[str]]:
+    """Run the demo with a home of its own, and yield its output as soon as it waits for Ctrl-C."""
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    with subprocess.Popen(
+        [sys.executable, "-m", "demo", "--keep"],
+        cwd=ROOT,
+        env={**os.environ, "HOME": str(home), "XDG_CACHE_HOME": cache},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        timer = threading.Timer(LIMIT, process.kill)
+        timer.start()
+        try:
+            lines: list[str] = []
+            for line in process.stdout:
+                lines.append(line.rstrip("\n"))
+                if LAST in line:
+                    break
+            assert LAST in lines[-1], "\n".join(lines)
+            yield lines
+        finally:
+            process.send_signal(signal.SIGINT)
+            rest = process.stdout.read()
+            timer.cancel()
+        assert process.wait() == 0, rest
+
+
+def test_demo(tmp_path: Path) -> None:
+    """The steps come in order, no other output is between them, and nothing outside the folder and caches is written."""
+    with running_demo(tmp_path) as lines:
+        text = "\n".join(lines)
+        assert re.findall(r"^\[(\d)/(\d)\]", text, re.MULTILINE) == [
+            (str(number), str(STEPS)) for number in range(1, STEPS + 1)
+        ]
+        assert not re.search(r"<invalid>|<unknown>|Traceback|INFO|WARNING|  $", text)
+        assert "JobCompletedWithWarnings" in text
+        assert "3 succeeded and 2 failed" in text
+        assert max(len(line) for line in lines if not line.startswith(("The BackupJobWatch", "  backup"))) <= 120
+        assert_durations_grow(lines)
+        assert "JobInProgress" in LOG.read_text(encoding="utf-8")
+
+        command = f'. "{ENVIRONMENT}" && kubectl bjw list --output name && backupjobwatch check'
+        used = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert "backupjobwatch.azurebackup.dev/nightly-backup" in used.stdout, used.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def assert_durations_grow(lines: list[str]) -> None:
+    """Check the rows of each watch, from the first table to the last."""
+    last: dict[str, int] = {}
+    for line in lines:
+        name = line.partition(" ")[0]
+        found = DURATION.search(line)
+        if found and name in ("nightly-backup", "restore", "broken-agent", "with-warnings"):
+            seconds = int(found[1] or 0) * 60 + int(found[2])
+            assert seconds >= last.get(name, 0), line
+            last[name] = seconds
+    assert last == {"nightly-backup": 1223, "restore": 88, "broken-agent": 903, "with-warnings": 2282}
