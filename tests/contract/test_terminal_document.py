@@ -23,7 +23,7 @@ from tests.support.canary import TOKEN, hear
 from tests.support.watching import watch_settings
 
 DOCUMENT: Final = read("docs/terminal.md")
-EXAMPLES: Final = blocks(DOCUMENT.partition("## Examples")[2].partition("## Tab")[0], "sh")
+EXAMPLES: Final = blocks(DOCUMENT.partition("## Examples")[2].partition("## Shell completion")[0], "sh")
 JOB: Final = "41f3e94b-ae6b-4a20-b422-65abfcaf03e5"
 ROWS: Final = table(DOCUMENT, "when")
 
@@ -62,15 +62,16 @@ def test_exit_codes_are_the_codes() -> None:
 def test_options_are_options() -> None:
     """Every option that the text names is one, and the defaults in the table are the command's own."""
     options = {option: param for param in watch.params for option in param.opts}
-    text = DOCUMENT.partition("## Beside")[0]
+    text = DOCUMENT.partition("## Comparison")[0]
     named = {
         piece.split()[0] for piece in code(text) if piece.startswith("-") and piece != "-" and "--identity" not in piece
     }
     assert named <= options.keys()
     defaults = {plain(row["option"]): plain(row["default"]) for row in table(DOCUMENT, "option")}
-    assert defaults.pop("--timeout") == "a year"
+    assert defaults.pop("--timeout") == "one year"
     assert options["--timeout"].default == f"{365 * 24 * 3600}s"
-    assert defaults == {option: str(options[option].get_default(click.Context(watch)) or "") for option in defaults}
+    own = {option: options[option].get_default(click.Context(watch)) for option in defaults}
+    assert defaults == {option: default if isinstance(default, str) else "" for option, default in own.items()}
 
 
 @pytest.mark.parametrize(

@@ -3,84 +3,87 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import traceback
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from backupjobwatch.cli.settings import read_settings
+from backupjobwatch.cli.watch_options import Duration, latest_options
 from backupjobwatch.constants import API_VERSION, KIND
+from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import POLL_INTERVALS, RANGES
 from backupjobwatch.domain.api.target import parse_source
-from backupjobwatch.domain.jobs.durations import parse_go_duration, whole_seconds
+from backupjobwatch.domain.jobs.resource_ids import fold_case
+from backupjobwatch.domain.jobs.times import format_time
+from backupjobwatch.errors import InvalidSpec
 from backupjobwatch.terminal.azure_output import decode, split_jobs
-from backupjobwatch.terminal.exit_codes import UNCLEAR
+from backupjobwatch.terminal.exit_codes import SUCCEEDED, UNCLEAR
+from backupjobwatch.terminal.option_names import with_option_names
 from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, name_of, read_target
 from backupjobwatch.terminal.vault_options import vault_options
-from backupjobwatch.terminal.watching import watch_to_the_end
+from backupjobwatch.terminal.watching import as_text, watch_to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from backupjobwatch.cli.watch_options import Latest
     from backupjobwatch.domain.api.target import JobSource
     from backupjobwatch.settings import Settings
     from backupjobwatch.terminal.targets import Vault
 
 _LONGEST: Final = RANGES["activeDeadlineSeconds"][1]
-
-
-class _Duration(click.ParamType[int]):
-    """Whole seconds within a field's range, written as Go writes durations."""
-
-    name = "duration"
-
-    def __init__(self, field: str) -> None:
-        self._least, self._most = RANGES[field]
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read it."""
-        try:
-            seconds = whole_seconds(parse_go_duration(str(value)))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        if not self._least <= seconds <= self._most:
-            self.fail(f"write a duration from {self._least}s to {self._most // 3600}h", param, ctx)
-        return seconds
+_NO_JOB: Final = "Name at least one job: a resource ID, a URL, a GUID with the options of its vault, or --item."
+_EMPTY_INPUT: Final = (
+    "Standard input names no job. The command before the pipe may have failed. Add --allow-empty to accept that."
+)
 
 
 @click.command()
 @click.argument("jobs", nargs=-1, metavar="[JOB]...")
 @click.option("--operation-id", "operations", multiple=True, help="An operation that started a job. May be repeated.")
+@latest_options
 @vault_options
 @click.option(
     "--timeout",
-    type=_Duration("activeDeadlineSeconds"),
+    type=Duration.of_field("activeDeadlineSeconds"),
     default=f"{_LONGEST}s",
-    help="Give up after this, such as 2h30m (spec.activeDeadlineSeconds). Default: a year, the longest.",
+    help="Stop waiting after this time, such as 2h30m, with exit code 124. Default: one year.",
 )
 @click.option(
     "--interval",
     type=click.Choice(list(POLL_INTERVALS)),
     default="30s",
     show_default=True,
-    help="How often Azure is asked (spec.pollInterval).",
+    help="How often to poll Azure.",
 )
 @click.option(
     "--grace",
-    type=_Duration("graceSeconds"),
+    type=Duration.of_field("graceSeconds"),
     default="10m",
     show_default=True,
-    help="How long a job may be missing, or access refused, three times at least (spec.graceSeconds).",
+    help="How long a missing job or a refused identity is tolerated, for at least three polls.",
 )
-@click.option("--warnings-as-errors", is_flag=True, help="Take CompletedWithWarnings for failure: exit code 2.")
+@click.option("--accept-warnings", is_flag=True, help="Exit with 0 instead of 2 if a job completes with warnings.")
+@click.option("--warnings-as-errors", is_flag=True, hidden=True, help="Deprecated: this is the default.")
+@click.option("--allow-empty", is_flag=True, help="Exit with 0 instead of 3 if standard input names no job.")
+@click.option(
+    "--log-interval",
+    type=Duration(1, 86400),
+    default="5m",
+    show_default=True,
+    help="Print a line at least this often if the output is not a terminal.",
+)
 @click.option(
     "-o",
     "--output",
     type=click.Choice(["text", "json", "yaml"]),
     default="text",
     show_default=True,
-    help="json and yaml print what it came to, as BackupJobWatch, and tell how it goes on standard error.",
+    help="json and yaml print the final BackupJobWatch, and the progress on standard error.",
 )
 @click.pass_context
 def watch(
@@ -88,52 +91,67 @@ def watch(
     *,
     jobs: tuple[str, ...],
     operations: tuple[str, ...],
+    latest: Latest | None,
     vault: Vault | None,
     timeout: int,
     interval: str,
     grace: int,
+    accept_warnings: bool,
     warnings_as_errors: bool,
+    allow_empty: bool,
+    log_interval: int,
     output: Any,
 ) -> None:
-    """Follow backup and restore jobs to their ends: no cluster, only access to Azure.
+    """Follow backup and restore jobs until they end. Needs access to Azure, but no cluster.
 
-    JOB is a job's resource ID, its GUID together with the options that name the vault, or the URL of the operation
-    that started it (Azure-AsyncOperation). `-` reads such words from standard input, one a line.
+    JOB is the resource ID of a job, its GUID together with the options of the vault, or the URL of the operation that
+    started it (Azure-AsyncOperation). `-` reads one of these per line from standard input.
 
-    Azure is asked as by the operator, with its settings and its rules. You are who `az login` says, or the service
-    principal or workload identity of the usual AZURE_ variables.
+    The command polls Azure with the settings and rules of the operator. It uses the service principal or workload
+    identity of the AZURE_ variables, or else the identity of `az login`.
 
     \b
     Exit codes:
-      0    all succeeded
-      1    one failed or was cancelled
-      2    one has warnings, and --warnings-as-errors is given
-      3    cannot tell: a job is not there, access is refused; or the command line is wrong
-      124  one has not ended in time (--timeout)
-      130  Ctrl-C
+      0    all jobs succeeded
+      1    a job failed or was cancelled
+      2    a job completed with warnings (0 with --accept-warnings)
+      3    unknown outcome: no such job, access refused, or wrong usage
+      124  a job did not end in time (--timeout)
+      130  interrupted by Ctrl-C (143 by SIGTERM)
 
     \b
     Examples:
       backupjobwatch watch "$JOB_ID" --timeout 2h
       backupjobwatch watch -g rg-backup -v rsv-prod -s "$SUBSCRIPTION" 41f3e94b-ae6b-4a20-b422-65abfcaf03e5
+      backupjobwatch watch -g rg-backup -v rsv-prod -s "$SUBSCRIPTION" --item vm1 --started-after 2026-03-04T01:00:00Z
       backupjobwatch watch --output json "$JOB_ID" > job.json
       az backup job list -g rg-backup -v rsv-prod --status InProgress --query '[].id' --output tsv | backupjobwatch watch -
-    """  # noqa: D301 -- click's mark for a paragraph to be left as it is
+    """  # noqa: D301 -- click's mark for a paragraph that is not wrapped
+    if accept_warnings and warnings_as_errors:
+        raise click.UsageError("--accept-warnings and --warnings-as-errors exclude each other.")
     settings = read_settings(exit_code=UNCLEAR)
     common = {
         "pollInterval": interval,
         "activeDeadlineSeconds": timeout,
         "graceSeconds": grace,
-        "completedWithWarnings": "Failed" if warnings_as_errors else "Succeeded",
+        "completedWithWarnings": "Succeeded" if accept_warnings else "Failed",
     }
-    bodies = [
-        {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name_of(spec)}, "spec": {**spec, **common}}
-        for spec in _targets(settings, [*_words(jobs)], operations, vault)
-    ]
-    logging.disable()  # what matters of it is in the statuses, and anything else breaks the view
+    specs = _targets(settings, [*_words(jobs)], operations, vault)
+    bodies = [_body(name_of(spec), {**spec, **common}) for spec in specs]
+    if latest is not None:
+        bodies.append(_latest(latest, vault, common))
+    if not bodies and "-" not in jobs:
+        raise click.UsageError(_NO_JOB)
+    if not bodies:
+        if not allow_empty:
+            raise click.UsageError(_EMPTY_INPUT)
+        click.echo("Standard input names no job.", err=True)
+        click.echo("" if output == "text" else as_text([], output), nl=False)
+        ctx.exit(SUCCEEDED)
+    logging.disable()  # the statuses report what matters, and log lines would break the live view
     try:
-        code = watch_to_the_end(bodies, settings, output=output)
-    except Exception:  # noqa: BLE001 -- a defect: Python's own exit code says that the job failed
+        code = watch_to_the_end(bodies, settings, output=output, log_interval=log_interval)
+    except Exception:  # noqa: BLE001 -- a defect: Python's own exit code would mean that the job failed
         traceback.print_exc()
         code = UNCLEAR
     ctx.exit(code)
@@ -153,7 +171,7 @@ def _words(jobs: Iterable[str]) -> Iterator[str]:
 def _targets(
     settings: Settings, jobs: Iterable[str], operations: Iterable[str], vault: Vault | None
 ) -> list[dict[str, Any]]:
-    """The spec of each job that is named, once."""
+    """Return the spec of each job that is named, once."""
     named = [*((job, False) for job in jobs), *((operation, True) for operation in operations)]
     specs: dict[JobSource, dict[str, Any]] = {}
     for text, is_operation in named:
@@ -164,8 +182,22 @@ def _targets(
         except InvalidTarget as error:
             raise click.BadParameter(str(error), param_hint="--operation-id" if is_operation else "JOB") from error
         specs.setdefault(parse_source(spec), spec)
-    if not specs:
-        raise click.UsageError(
-            "Name at least one job: its resource ID, or its GUID with the options that name the vault."
-        )
     return list(specs.values())
+
+
+def _latest(latest: Latest, vault: Vault | None, common: dict[str, Any]) -> dict[str, Any]:
+    """Return the watch of the first job of an item."""
+    if vault is None:
+        raise click.UsageError("--item requires --vault-name, --resource-group and --subscription.")
+    words = re.sub(r"[^a-z0-9]+", "-", fold_case(f"{latest['item']}-{latest['operation']}"))[:200].strip("-")
+    body = _body(words or "latest", {"vault": vault, "latest": latest, **common})
+    now = datetime.now(UTC)
+    body["metadata"]["creationTimestamp"] = format_time(now)
+    spec = Watch.from_body(body).spec_at(now)
+    if isinstance(spec, InvalidSpec):
+        raise click.UsageError(f"{with_option_names(str(spec))}.")
+    return body
+
+
+def _body(name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": spec}

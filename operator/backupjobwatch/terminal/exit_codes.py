@@ -1,4 +1,4 @@
-"""Exit codes: how a command that waits tells a script what became of the jobs."""
+"""Exit codes: how a command that waits reports to a script how the jobs ended."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 SUCCEEDED: Final = 0
 FAILED: Final = 1
-"""The job failed or was cancelled, or the operation that was to start it did or was."""
+"""The job, or the operation that starts it, failed or was cancelled."""
 WARNINGS: Final = 2
-"""It completed with warnings, and warnings count as failure."""
+"""The job completed with warnings, and warnings count as failure."""
 UNCLEAR: Final = 3
-"""What became of the job cannot be told: it is not there, access to it is refused, or the command line is wrong."""
+"""The outcome is unknown: no such job, access refused, or a wrong command line or setting."""
 TIMED_OUT: Final = 124
-"""It had not ended in time. The number is that of ``timeout`` in GNU coreutils."""
+"""The job did not end in time. ``timeout`` of GNU coreutils uses the same number."""
 INTERRUPTED: Final = 130
-"""Ctrl-C: 128 and the number of SIGINT, as shells have it."""
+"""Ctrl-C: 128 and the number of SIGINT, as in shells."""
 
 _WARNED: Final = "JobCompletedWithWarnings"
 _CODES: Final = {
@@ -30,14 +30,14 @@ _CODES: Final = {
     _WARNED: WARNINGS,
     "DeadlineExceeded": TIMED_OUT,
 }
-"""By the reason of a watch that failed. All others are about asking, not about the job."""
+"""By the reason of a watch that failed. All other reasons are about the requests, not about the job."""
 _WORST_FIRST: Final = (FAILED, UNCLEAR, TIMED_OUT, WARNINGS, SUCCEEDED)
 
 
 def exit_code(body: Mapping[str, Any], *, warnings_as_errors: bool = False) -> int | None:
-    """Return the code that a BackupJobWatch's verdict has; None while there is none on its present spec.
+    """Return the code of a BackupJobWatch's verdict, or None while its current spec has none.
 
-    Warnings are failure where the object's spec says so, and with *warnings_as_errors* where it does not.
+    Warnings count as failure if the object's spec says so, or with *warnings_as_errors*.
     """
     watch = Watch.from_body(body)
     if not (watch.finished and watch.observed):
@@ -49,10 +49,10 @@ def exit_code(body: Mapping[str, Any], *, warnings_as_errors: bool = False) -> i
 
 
 def worst(codes: Iterable[int]) -> int:
-    """Return the code for several jobs: that of the one which most needs somebody to act; of none, ``UNCLEAR``.
+    """Return the code for several jobs: the most severe one, or ``UNCLEAR`` for no jobs.
 
-    A failure comes first, since nothing that is tried again undoes it: a script which waits on after 124 must not miss
-    one. Then what nobody can tell (something has to be mended), what takes too long (to wait again may do), warnings.
+    A failure comes first, because a script that waits again after 124 must not miss it. Then come an unknown outcome,
+    a timeout, and warnings.
     """
     found = set(codes)
     return next((code for code in _WORST_FIRST if code in found), UNCLEAR)

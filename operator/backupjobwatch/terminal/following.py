@@ -15,7 +15,7 @@ from backupjobwatch.controller.reconciler import Reconciler
 from backupjobwatch.controller.watch_state import WatchState
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import poll_interval
-from backupjobwatch.errors import AzureUnavailable
+from backupjobwatch.errors import AzureError, CredentialsNotFound
 from backupjobwatch.observability.metrics.instruments import Metrics
 
 if TYPE_CHECKING:
@@ -89,13 +89,13 @@ class _NoEvents:
 async def follow(bodies: Sequence[Body], settings: Settings, *, on_change: Callable[[Body], None]) -> None:
     """Follow all of *bodies* to their ends, writing their ``status``; *on_change* is called after each write.
 
-    Raises CredentialsNotFound or AuthenticationFailed if there is no credential to start with.
+    Raises CredentialsNotFound if there is no credential at the start.
     """
     metrics = Metrics()
     by_uid = {str(number): body for number, body in enumerate(bodies)}
     with contextlib.closing(ArmClient(settings, metrics)) as client:
         tokens = personal_tokens(settings)
-        await _prove(client, tokens)
+        await _require_credential(client, tokens)
         poller = Poller(settings, client, _PersonalCredentialProvider(tokens), metrics)
         memory = _Memory(by_uid, on_change)
         reconciler = Reconciler(memory, poller, _NoEvents(), metrics, deadline_wait=DEADLINE_WAIT)
@@ -114,10 +114,14 @@ async def follow(bodies: Sequence[Body], settings: Settings, *, on_change: Calla
             await poller.close()
 
 
-async def _prove(client: ArmClient, tokens: TokenSource) -> None:
-    """Get a token first: a user who is not signed in need not wait for grace to be over to learn that."""
-    with contextlib.suppress(AzureUnavailable):  # it may pass, and is tolerated as the operator tolerates it
+async def _require_credential(client: ArmClient, tokens: TokenSource) -> None:
+    """Fail at once if there is no credential. Any other failure may pass, and counts against the grace period."""
+    try:
         await client.get_token(tokens)
+    except CredentialsNotFound:
+        raise
+    except AzureError:
+        return
 
 
 async def _follow_one(watch: Watch, reconciler: Reconciler, poller: Poller, wake_up: asyncio.Event) -> None:

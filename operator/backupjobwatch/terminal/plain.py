@@ -1,47 +1,78 @@
-"""Watches as plain lines, for logs and pipes: one for each change, with its time, never the same twice."""
+"""Watches as plain lines, for logs and pipes: one for each change, with its time."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from backupjobwatch.domain.api.snapshot import FINISHED_PHASES
+from backupjobwatch.domain.api.snapshot import FINISHED_PHASES, Watch
+from backupjobwatch.domain.jobs.job import Outcome, outcome_of
 from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.domain.status.transitions import BUCKET
-from backupjobwatch.terminal.rows import Row
+from backupjobwatch.terminal.rows import Row, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
+
+MOST_REMINDED: Final = 10
+"""Watches that a reminder shows one by one. It only counts more of them."""
+_INDENT: Final = "  "
+_RUNNING: Final = frozenset({Outcome.IN_PROGRESS, Outcome.CANCELLING})
 
 
 class PlainLines:
-    """Tells what has changed of watches, by their keys."""
+    """Writes what has changed about watches, which it tells apart by their keys."""
 
     def __init__(self) -> None:
-        self._told: dict[tuple[str, str], str] = {}
-        """The last line of each thing that changes: a watch as a whole, its progress, each of its tasks."""
+        self._shown: dict[tuple[str, str], str] = {}
+        """The last state of each thing that changes: a watch as a whole, its progress, each of its tasks."""
 
     def changes(self, body: Mapping[str, Any], *, now: datetime, key: str = "") -> list[str]:
-        """Return a line for each thing that *body* says otherwise than what came before it for the watch of that *key*.
+        """Return a line for each thing that differs from the previous call for this *key*. Default: the object's name.
 
-        Without a key it is the object's name.
+        The tasks follow their job. Once they were shown, the line with the job's end comes last.
         """
         row = Row.from_body(body, now=now)
         key = key or row.name
+        is_first = (key, "watch") not in self._shown
+        tasks = [(f"task {task.name}", task.status, _task_text(task)) for task in row.tasks]
+        progress = [("progress", text, text) for text in _progress(row)]
+        watch = ("watch", _watch_text(row), _watch_text(row))
+        is_end = row.phase in FINISHED_PHASES and not is_first
+        things = [*tasks, *progress, watch] if is_end else [watch, *tasks, *progress]
         lines = []
-        for thing, text in _texts(row):
-            if self._told.get((key, thing)) != text:
-                self._told[key, thing] = text
+        for thing, state, text in things:
+            if self._shown.get((key, thing)) != state:
+                self._shown[key, thing] = state
                 lines.append(f"{format_time(now)}  {key}  {text}")
         return lines
 
 
-def _texts(row: Row) -> Iterator[tuple[str, str]]:
-    """What may be told of each thing. Growing durations are not in it, and progress only as far as it is worth a line."""
-    for task in row.tasks:
-        yield f"task {task.name}", f"{task.name}: {task.status}"
-    if row.percent is not None:
-        yield "progress", f"{row.percent // BUCKET * BUCKET} %"
+def reminder(bodies: Sequence[Mapping[str, Any]], *, now: datetime) -> list[str]:
+    """Return lines about the watches that have not ended, with the running tasks of each."""
+    rows = [Row.from_body(body, now=now) for body in bodies if not Watch.from_body(body).finished]
+    time = format_time(now)
+    if len(rows) > MOST_REMINDED:
+        return [f"{time}  {len(rows)} of {len(bodies)} jobs have not ended."]
+    lines = []
+    for row in rows:
+        lines.append(f"{time}  {row.name}  {_watch_text(row)}  {row.elapsed}".rstrip())
+        running = (task for task in row.tasks if outcome_of(task.status) in _RUNNING)
+        lines += [f"{time}  {row.name}  {text}" for text in (*map(_task_text, running), *_progress(row))]
+    return lines
+
+
+def _watch_text(row: Row) -> str:
+    """Return what is known of the watch as a whole. Durations that grow are not part of it."""
     what = " of ".join(filter(None, (row.operation, row.item)))
     more = row.message or (row.elapsed if row.phase in FINISHED_PHASES else "")
-    yield "watch", "  ".join(filter(None, (row.phase, what, more)))
+    return "  ".join(filter(None, (row.phase, what, more)))
+
+
+def _task_text(task: Task) -> str:
+    return _INDENT + "  ".join(filter(None, (f"{task.name}: {task.status}", task.details)))
+
+
+def _progress(row: Row) -> Iterator[str]:
+    if row.percent is not None:
+        yield f"{_INDENT}{row.percent // BUCKET * BUCKET} %"

@@ -1,4 +1,4 @@
-"""Jobs followed before somebody's eyes, and their ends handed over: what ``backupjobwatch watch`` does."""
+"""Shows jobs while it follows them, and returns their outcome: the core of ``backupjobwatch watch``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TextIO
 
@@ -15,10 +16,11 @@ import yaml
 from rich.console import Console
 from rich.live import Live
 
-from backupjobwatch.errors import AuthenticationFailed, CredentialsNotFound
+from backupjobwatch.errors import CredentialsNotFound
 from backupjobwatch.terminal.exit_codes import INTERRUPTED, UNCLEAR, exit_code, worst
 from backupjobwatch.terminal.following import follow
-from backupjobwatch.terminal.plain import PlainLines
+from backupjobwatch.terminal.option_names import for_terminal
+from backupjobwatch.terminal.plain import PlainLines, reminder
 from backupjobwatch.terminal.view import jobs_view
 
 if TYPE_CHECKING:
@@ -33,29 +35,30 @@ if TYPE_CHECKING:
 Output = Literal["text", "json", "yaml"]
 
 _REFRESH: Final = 4
-"""Times a second that the live view is drawn: the seconds that it shows go on evenly."""
+"""How often per second the live view is drawn, so that its durations advance evenly."""
 
 
-def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Output) -> int:
-    """Follow *bodies* to their ends, showing how that goes, and return the exit code for all of them.
+def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Output, log_interval: float) -> int:
+    """Follow *bodies* to their ends, show their progress, and return the exit code for all of them.
 
-    With *output* ``json`` or ``yaml`` standard output gets nothing but the objects as they are in the end, and standard
-    error the progress. Does not return where somebody ends it before.
+    With *output* ``json`` or ``yaml``, standard output gets only the final objects, and standard error the progress.
+    If the output is not a terminal, a line is printed at least every *log_interval* seconds. The process ends here if
+    it is interrupted.
     """
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        asyncio.run(_show(bodies, settings, output))
+        asyncio.run(_show(bodies, settings, output, log_interval))
         if output != "text":
             sys.stdout.write(as_text(bodies, output))
             sys.stdout.flush()
-    except (CredentialsNotFound, AuthenticationFailed) as error:
+    except CredentialsNotFound as error:
         sys.stderr.write(f"{error.reason}: {error}\n")
         return UNCLEAR
     except KeyboardInterrupt:
         _leave(INTERRUPTED)
     except SystemExit as stop:
         _leave(int(stop.code or 0))
-    except OSError as error:  # nobody reads on, or the disk is full: nor is anybody told what became of the jobs
+    except OSError as error:  # the reader of the output has gone, or the disk is full: the outcome was not reported
         if not isinstance(error, BrokenPipeError):
             with contextlib.suppress(OSError):
                 sys.stderr.write(f"The output could not be written: {error}\n")
@@ -65,30 +68,64 @@ def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Outp
 
 
 def as_text(bodies: Sequence[Body], output: Output) -> str:
-    """Write one object as it is, and several as kubectl does: as a List."""
+    """Write one object as it is, and several as a List, as kubectl does."""
     whole = bodies[0] if len(bodies) == 1 else {"apiVersion": "v1", "kind": "List", "items": list(bodies)}
     if output == "json":
         return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
     return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=120)
 
 
-async def _show(bodies: Sequence[Body], settings: Settings, output: Output) -> None:
+async def _show(bodies: Sequence[Body], settings: Settings, output: Output, log_interval: float) -> None:
     console = Console()
     if output == "text" and sys.stdout.isatty() and not console.is_dumb_terminal:
 
         def view() -> RenderableType:
-            return jobs_view(bodies, now=datetime.now(UTC))
+            return jobs_view(map(for_terminal, bodies), now=datetime.now(UTC))
 
         with Live(get_renderable=view, console=console, refresh_per_second=_REFRESH):
             await follow(bodies, settings, on_change=lambda _: None)
         return
-    lines, stream = PlainLines(), sys.stdout if output == "text" else sys.stderr
-    await follow(bodies, settings, on_change=lambda body: _print(lines.changes(body, now=datetime.now(UTC)), stream))
+    log = _Log(bodies, sys.stdout if output == "text" else sys.stderr, log_interval)
+    tasks = [asyncio.create_task(follow(bodies, settings, on_change=log.show)), asyncio.create_task(log.remind())]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            await task
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _print(lines: Sequence[str], stream: TextIO) -> None:
-    stream.writelines(f"{line}\n" for line in lines)
-    stream.flush()
+class _Log:
+    """Prints a line for each change, and reminders in between: many CI systems end a job without output."""
+
+    def __init__(self, bodies: Sequence[Body], stream: TextIO, interval: float) -> None:
+        self._bodies = bodies
+        self._stream = stream
+        self._interval = interval
+        self._lines = PlainLines()
+        self._printed_at = time.monotonic()
+
+    def show(self, body: Body) -> None:
+        """Print what has changed about a watch."""
+        self._print(self._lines.changes(for_terminal(body), now=datetime.now(UTC)))
+
+    async def remind(self) -> None:
+        """Print the state of the watches whenever nothing was printed for an interval."""
+        while True:
+            wait = self._printed_at + self._interval - time.monotonic()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            else:
+                self._print(reminder([for_terminal(body) for body in self._bodies], now=datetime.now(UTC)))
+                self._printed_at = time.monotonic()
+
+    def _print(self, lines: Sequence[str]) -> None:
+        if lines:
+            self._stream.writelines(f"{line}\n" for line in lines)
+            self._stream.flush()
+            self._printed_at = time.monotonic()
 
 
 def _terminate(number: int, _frame: object) -> NoReturn:
@@ -96,5 +133,5 @@ def _terminate(number: int, _frame: object) -> NoReturn:
 
 
 def _leave(code: int) -> NoReturn:
-    """End at once: Python would wait for requests under way, for half a minute where Azure is silent."""
+    """End at once. Python would wait for requests in flight, for up to 30 s if Azure is silent."""
     os._exit(code)

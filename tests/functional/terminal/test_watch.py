@@ -69,21 +69,22 @@ def watch(sim: AzureSimulator) -> Watch:
     ("ending", "code"),
     [
         ("Completed", 0),
-        ("CompletedWithWarnings", 0),
+        ("CompletedWithWarnings", 2),
         ("CompletedWithWarnings --warnings-as-errors", 2),
+        ("CompletedWithWarnings --accept-warnings", 0),
         ("Failed", 1),
         ("Cancelled", 1),
     ],
 )
 def test_a_job_that_has_ended(sim: AzureSimulator, vault: Vault, watch: Watch, ending: str, code: int) -> None:
-    """The code tells how it ended; one request does, and nobody waits for an interval that nothing will come of."""
+    """The exit code is that of the job's end, after one request and without waiting for an interval."""
     begun, (status, *flags) = time.monotonic(), ending.split()
     done = watch(vault.set_job(JOB_NAME, job_payload(status=status)), *flags, "--interval", "5m")
     assert (done.code, done.err, len(sim.requests)) == (code, "", 1)
     assert time.monotonic() - begun < 60
 
 
-@pytest.mark.parametrize("flags", [(), ("--warnings-as-errors",)])
+@pytest.mark.parametrize("flags", [(), ("--accept-warnings",)])
 def test_cancelled_after_its_snapshot(vault: Vault, watch: Watch, flags: tuple[str, ...]) -> None:
     """A cancelled job that Azure ends as CompletedWithWarnings gives exit code 1, whether warnings count or not."""
     done = watch(vault.set_job(JOB_NAME, job_payload(**CANCELLED_AFTER_SNAPSHOT)), *flags, "--output", "json")
@@ -192,16 +193,16 @@ def test_scripts_get_the_object_alone(vault: Vault, watch: Watch, output: str, l
     jsonschema.validate(body, crd_schema())
     assert body["kind"] == "BackupJobWatch"
     assert (body["status"]["phase"], body["status"]["job"]["entityFriendlyName"]) == ("Succeeded", "vm-häfen")
-    assert done.err.splitlines()[-1].endswith(f"  {JOB_NAME}  Succeeded  Backup of vm-häfen  20m23s")
+    assert done.err.splitlines()[0].endswith(f"  {JOB_NAME}  Succeeded  Backup of vm-häfen  20m23s")
 
 
 def test_a_pipe_gets_plain_lines(vault: Vault, watch: Watch) -> None:
     """Where standard output is no terminal, it gets lines without colour, even of somebody who forces that."""
     done = watch(vault.set_job(JOB_NAME, job_payload()))
     assert [line.split("  ", 2)[2] for line in done.out.splitlines()] == [
-        "Take Snapshot: Completed",
-        "Transfer data to vault: Completed",
         "Succeeded  Backup of uttestvmub1  20m23s",
+        "  Take Snapshot: Completed",
+        "  Transfer data to vault: Completed",
     ]
     assert "\x1b" not in done.out
 

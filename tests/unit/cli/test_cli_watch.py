@@ -24,7 +24,7 @@ OF_VAULT = ("-s", SUBSCRIPTION, "-g", RESOURCE_GROUP, "-v", VAULT)
 @pytest.mark.parametrize(
     ("arguments", "advice"),
     [
-        ([], "Name at least one job: its resource ID, or its GUID with the options that name the vault."),
+        ([], "Name at least one job: a resource ID, a URL, a GUID with the options of its vault, or --item."),
         (["nightly"], "nightly names no job. Use its resource ID, /subscriptions/{UUID}/"),
         ([JOB_NAME], f"{JOB_NAME} does not identify its vault. Add --subscription, --resource-group and --vault-name."),
         (["/subscriptions/x"], "/subscriptions/x names no job."),
@@ -39,6 +39,16 @@ OF_VAULT = ("-s", SUBSCRIPTION, "-g", RESOURCE_GROUP, "-v", VAULT)
         ),
         ([JOB_NAME, *OF_VAULT, "-v", "a/b"], "Invalid value for --vault-name: write the vault's name alone"),
         ([JOB_ID, "--vault-kind", "Disk"], "'Disk' is not one of"),
+        (["--item", "vm1"], "--item requires --vault-name, --resource-group and --subscription."),
+        (["--operation", "Restore", JOB_ID], "--operation requires --item."),
+        (["--item", "vm1", *OF_VAULT, "--started-after", "monday"], "write a time such as 2026-03-04T01:00:00Z"),
+        (
+            ["--item", "vm1", *OF_VAULT, "--started-after", "2020-01-01T00:00:00Z"],
+            "--started-after must be at most 29 days",
+        ),
+        (["--item", "", *OF_VAULT], "--item: write the protected item's name"),
+        ([JOB_ID, "--accept-warnings", "--warnings-as-errors"], "exclude each other"),
+        ([JOB_ID, "--log-interval", "0s"], "write a duration from 1s to 24h"),
         ([JOB_ID, "--timeout", "3600"], "write a duration such as 30s, 5m or 1h30m"),
         ([JOB_ID, "--timeout", "0"], "write a duration from 1s to 8760h"),
         ([JOB_ID, "--timeout", "8761h"], "write a duration from 1s to 8760h"),
@@ -49,16 +59,17 @@ OF_VAULT = ("-s", SUBSCRIPTION, "-g", RESOURCE_GROUP, "-v", VAULT)
     ],
 )
 def test_bad_input(arguments: list[str], advice: str) -> None:
-    """What is wrong is told with what to write instead, on standard error, and ends the command with 3: 2 would be a job's warnings."""
+    """Wrong usage is reported on standard error, by the names of options, with exit code 3."""
     result = invoke("watch", *arguments)
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr.startswith("Usage: ")
     assert advice in result.stderr
+    assert "spec." not in result.stderr
 
 
-def test_an_empty_standard_input() -> None:
-    """No lines are no jobs: nothing has succeeded."""
-    assert invoke("watch", "-").exit_code == 3
+def test_help_names_no_field_of_a_spec() -> None:
+    """The help describes options, not fields of the custom resource."""
+    assert "spec." not in invoke("watch", "--help").output
 
 
 def test_wrong_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from backupjobwatch.domain.jobs.data_protection import parse_job as parse_backup
 from backupjobwatch.domain.jobs.recovery_services import parse_job
 from backupjobwatch.domain.status.verdict import RUNNING
 from backupjobwatch.errors import JobNotFound
-from backupjobwatch.terminal.plain import PlainLines
+from backupjobwatch.terminal.plain import PlainLines, reminder
 from backupjobwatch.terminal.rows import Row
 from tests.support.azure import payload, payload_names
 from tests.support.builders import JOB_NAME, NOW, job, running_job, settle, vast_payload, watch_body
@@ -21,21 +21,21 @@ STAMP = "2018-05-21T09:00:00Z"
 
 
 def test_one_line_for_each_change() -> None:
-    """A job's life is told line by line, each with its time and whose it is; what is as it was is not told again."""
+    """Each change has a line with its time, the tasks indented under their job. Nothing is repeated."""
     lines, body = PlainLines(), watch_body(name=JOB_NAME)
     running = running_job(extendedInfo={"tasksList": [{"taskId": "Take Snapshot", "status": "InProgress"}]})
     body = settle(body, running, NOW)
     assert lines.changes(body, now=NOW) == [
-        f"{STAMP}  {JOB_NAME}  Take Snapshot: InProgress",
         f"{STAMP}  {JOB_NAME}  Running  Backup of uttestvmub1",
+        f"{STAMP}  {JOB_NAME}    Take Snapshot: InProgress",
     ]
     later = NOW + timedelta(minutes=1)
     body = settle(body, running, later)
     assert lines.changes(body, now=later) == []
     body = settle(body, job(), later)
     assert lines.changes(body, now=later) == [
-        f"2018-05-21T09:01:00Z  {JOB_NAME}  Take Snapshot: Completed",
-        f"2018-05-21T09:01:00Z  {JOB_NAME}  Transfer data to vault: Completed",
+        f"2018-05-21T09:01:00Z  {JOB_NAME}    Take Snapshot: Completed",
+        f"2018-05-21T09:01:00Z  {JOB_NAME}    Transfer data to vault: Completed",
         f"2018-05-21T09:01:00Z  {JOB_NAME}  Succeeded  Backup of uttestvmub1  20m23s",
     ]
     assert lines.changes(body, now=later + timedelta(days=1)) == []
@@ -48,7 +48,7 @@ def test_trouble_is_told_and_its_end_too() -> None:
     body = settle(body, JobNotFound("Azure knows no such job."), NOW, consecutive_failures=1)
     (trouble,) = lines.changes(body, now=NOW)
     assert trouble.endswith("Running  Backup of uttestvmub1  Azure knows no such job.")
-    assert lines.changes(settle(body, running_job(), NOW), now=NOW) == before[-1:]
+    assert lines.changes(settle(body, running_job(), NOW), now=NOW) == before[:1]
 
 
 def test_progress_is_told_in_steps() -> None:
@@ -58,6 +58,33 @@ def test_progress_is_told_in_steps() -> None:
         restore = running_job(extendedInfo={"progressPercentage": percent})
         told += lines.changes(settle(watch_body(), restore, NOW), now=NOW)
     assert [line.split("  ")[-1] for line in told if line.endswith("%")] == ["0 %", "5 %", "10 %", "95 %", "100 %"]
+
+
+def test_a_task_has_its_details() -> None:
+    """A task's line has how much is transferred. More transferred data alone adds no line, but is in a reminder."""
+    lines, body = PlainLines(), watch_body(name=JOB_NAME)
+    task, told = {"taskId": "Transfer data to vault", "status": "InProgress"}, list[str]()
+    for transferred, expected in (("47.6", 2), ("60.1", 0)):
+        details = {"taskExecutionDetails": f"{transferred} GBs / 127 GBs Transferred"}
+        body = settle(body, running_job(extendedInfo={"tasksList": [{**task, **details}]}), NOW)
+        changes = lines.changes(body, now=NOW)
+        assert len(changes) == expected
+        told = changes or told
+    first = f"{STAMP}  {JOB_NAME}    Transfer data to vault: InProgress  47.6 GBs / 127 GBs Transferred"
+    assert told[1] == first
+    assert reminder([body], now=NOW)[1] == first.replace("47.6", "60.1")
+
+
+def test_a_reminder_leaves_out_what_has_ended() -> None:
+    """A reminder shows the jobs and tasks that run. It only counts jobs if there are many."""
+    running = settle(watch_body(name="running"), parse_job(payload(RESTORE)), NOW)
+    ended = settle(watch_body(name="ended"), job(), NOW)
+    lines = reminder([ended, running], now=NOW)
+    assert [line.split("  ")[1] for line in lines] == ["running"] * len(lines)
+    assert lines[0].split("  ")[2] == RUNNING
+    assert lines[-1].endswith("    40 %")
+    assert reminder([ended, *[running] * 11], now=NOW) == [f"{STAMP}  11 of 12 jobs have not ended."]
+    assert reminder([ended], now=NOW) == []
 
 
 def test_two_watches_are_told_apart() -> None:
@@ -96,11 +123,12 @@ def test_a_clock_that_is_behind() -> None:
 
 @pytest.mark.parametrize("name", payload_names("job-") + payload_names("dp-job-"))
 def test_every_payload_has_lines(name: str) -> None:
-    """Whatever Azure says of a job, it is told in printable lines that end with the phase."""
+    """Each recorded job is shown in printable lines. The first has the phase, and the others are indented."""
     parse = parse_backup_vault_job if name.startswith("dp-") else parse_job
     body = settle(watch_body(), parse(payload(name)), NOW)
     lines = PlainLines().changes(body, now=NOW)
-    assert lines[-1].split("  ")[2] == body["status"]["phase"]
+    assert lines[0].split("  ")[2] == body["status"]["phase"]
+    assert all(line.split("  ")[2] == "" for line in lines[1:])
     assert all(line.isprintable() and "None" not in line for line in lines)
 
 

@@ -1,0 +1,50 @@
+"""Messages of a status as ``backupjobwatch watch`` shows them: with its options in place of fields of a spec."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from backupjobwatch.domain.jobs.payloads import mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAMES: Final = (
+    ("write spec.completedWithWarnings: Succeeded", "use --accept-warnings"),
+    ("before this object's creation", "before now"),
+    ("with spec.jobName", "by its ID"),
+    ("spec.activeDeadlineSeconds", "--timeout"),
+    ("spec.completedWithWarnings", "--accept-warnings"),
+    ("spec.graceSeconds", "--grace"),
+    ("spec.pollInterval", "--interval"),
+    ("spec.latest.startedAfter", "--started-after"),
+    ("spec.latest.container", "--container"),
+    ("spec.latest.operation", "--operation"),
+    ("spec.latest.item", "--item"),
+    ("spec.latest", "--item"),
+    ("spec.vault.subscriptionId", "--subscription"),
+    ("spec.vault.resourceGroup", "--resource-group"),
+    ("spec.vault.kind", "--vault-kind"),
+    ("spec.vault.name", "--vault-name"),
+    ("spec.vault", "--vault-name"),
+    ("spec.operationId", "--operation-id"),
+    ("spec.jobName", "JOB"),
+    ("spec.jobResourceId", "JOB"),
+)
+"""Longer names first, because they contain shorter ones."""
+
+
+def with_option_names(text: str) -> str:
+    """Return *text* with the command's options in place of fields of a spec."""
+    for field, option in _NAMES:
+        text = text.replace(field, option)
+    return text
+
+
+def for_terminal(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *body* with the options in the message of its status."""
+    status = mapping(body.get("status"))
+    message = status.get("message")
+    if not isinstance(message, str):
+        return dict(body)
+    return {**body, "status": {**status, "message": with_option_names(message)}}
