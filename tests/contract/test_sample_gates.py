@@ -63,6 +63,12 @@ def test_fields_exist(path: Path) -> None:
         assert field(name), name
 
 
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_samples_have_no_dates(path: Path) -> None:
+    """No sample contains a date, which would be too old for ``startedAfter`` a month later."""
+    assert re.findall(r"20\d\d-\d\d-\d\d", path.read_text("utf-8")) == []
+
+
 # ── Flux ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

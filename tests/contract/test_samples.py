@@ -91,21 +91,21 @@ def test_readme_shows_the_sample() -> None:
     assert [each for each in shown if each["kind"] == KIND] == load("manifests/samples/backupjobwatch.yaml")
 
 
-# ── the README's kustomization ───────────────────────────────────────────────────────────────────────────────────────
+# ── the kustomization of the install page ───────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
-    """What the README's kustomization.yaml builds, beside the manifests."""
-    (text,) = (block for block in blocks(read("README.md"), "yaml") if "kind: Kustomization" in block)
-    folder: Path = tmp_path_factory.mktemp("readme")
+    """The objects that the kustomization.yaml of the install page builds, beside the manifests."""
+    (text,) = (block for block in blocks(read("docs/install.md"), "yaml") if "images:" in block)
+    folder: Path = tmp_path_factory.mktemp("install")
     (folder / "kustomization.yaml").write_text(text, encoding="utf-8")
     for name in ("manifests", "crds"):
         shutil.copytree(ROOT / name, folder / name)
     return kustomize(folder)
 
 
-def test_readme_installs_all(installed: list[Manifest]) -> None:
+def test_install_page_installs_all(installed: list[Manifest]) -> None:
     """It builds all that the base has."""
     base = kustomize(ROOT / "manifests" / "base")
     assert [(each["kind"], each["metadata"]["name"]) for each in installed] == [
@@ -113,25 +113,25 @@ def test_readme_installs_all(installed: list[Manifest]) -> None:
     ]
 
 
-def test_readme_installs_the_image(installed: list[Manifest]) -> None:
-    """It runs the image that the README's first step builds and pushes, of this version."""
+def test_install_page_installs_the_image(installed: list[Manifest]) -> None:
+    """It runs the image of this version that the first step of the page builds and pushes."""
     (container,) = pick(installed, "Deployment")["spec"]["template"]["spec"]["containers"]
     assert container["image"] == f"REGISTRY/backupjobwatch:{__version__}"
-    assert f"docker build -t {container['image']} ." in read("README.md")
+    assert f"docker build -t {container['image']} ." in read("docs/install.md")
 
 
-def test_readme_installs_the_identity(installed: list[Manifest]) -> None:
+def test_install_page_installs_the_identity(installed: list[Manifest]) -> None:
     """The pod asks for a workload identity, and its account names the client."""
     template = pick(installed, "Deployment")["spec"]["template"]
     assert template["metadata"]["labels"]["azure.workload.identity/use"] == "true"
     account = pick(installed, "ServiceAccount")
     (client,) = account["metadata"]["annotations"].values()
     assert account["metadata"]["annotations"] == {"azure.workload.identity/client-id": client}
-    assert f"azure.workloadIdentity.clientId={client} " in read("README.md")
+    assert f"azure.workloadIdentity.clientId={client} " in read("docs/install.md")
     assert template["spec"]["serviceAccountName"] == account["metadata"]["name"]
 
 
-def test_readme_allows_the_namespaces(monkeypatch: pytest.MonkeyPatch, installed: list[Manifest]) -> None:
+def test_install_page_allows_the_namespaces(monkeypatch: pytest.MonkeyPatch, installed: list[Manifest]) -> None:
     """The namespaces of the example are those that may use the identity, and every other setting stays."""
     (container,) = pick(installed, "Deployment")["spec"]["template"]["spec"]["containers"]
     for variable in container["env"]:
