@@ -27,6 +27,7 @@ from tests.functional.tenants import Tenants
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
 from tests.support.canary import TOKEN, hear
+from tests.support.gates import states
 from tests.support.kubernetes import DELETIONS, KubernetesApi
 from tests.support.kubernetes_gitops import PATCHES
 from tests.support.operator import MovableLoop, Operator, azure_threads, free_port, running_operator
@@ -46,6 +47,12 @@ if TYPE_CHECKING:
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """All tests here run in an event loop whose clock they may move."""
     return {"movable": MovableLoop}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_states(tmp_path_factory: pytest.TempPathFactory) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        states.share(tmp_path_factory.getbasetemp().parent)  # of all workers of this run
 
 
 @pytest.fixture
@@ -151,7 +158,7 @@ def start(api: KubernetesApi, sim: AzureSimulator, caplog: pytest.LogCaptureFixt
         before = api.watched
         async with running_operator(Settings(**{**values, **options})) as operator:
             if watching:
-                await api.until(lambda: api.watched > before, within=30)  # there may be hundreds to look at
+                await api.until(lambda: api.watched > before)  # there may be hundreds to look at
             yield operator
         assert operator.leftovers == []
 

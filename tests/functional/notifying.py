@@ -49,7 +49,7 @@ async def settled(api: KubernetesApi, *names: str, watch: str = NAME) -> dict[st
         phase = api.get(watch)["status"].get("phase")
         return found if all(is_settled(found.get(name, {}), phase) for name in names) else None
 
-    return await api.until(look, within=30)
+    return await api.until(look)
 
 
 def is_settled(entry: dict[str, Any], phase: object) -> bool:

@@ -42,6 +42,7 @@ _PATH = re.compile(
 _EVENTS = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/events")
 _METADATA_ONLY = "as=PartialObjectMetadataList"
 _T = TypeVar("_T")
+_DESCRIBED: Final = 20  # watches in the message of a wait that timed out
 
 
 class KubernetesApi:
@@ -166,7 +167,7 @@ class KubernetesApi:
 
         return await self.until(look)
 
-    async def until(self, look: Callable[[], _T | None], *, within: float = 60.0) -> _T:
+    async def until(self, look: Callable[[], _T | None], *, within: float = 120.0) -> _T:
         """Wait for *look* to find something, looking whenever something has happened; return what it found."""
         try:
             async with asyncio.timeout(within):
@@ -195,7 +196,8 @@ class KubernetesApi:
         return await self.until(lambda: self.events() if len(self.events()) == count else None)
 
     def _describe(self) -> str:
-        statuses = {body["metadata"]["name"]: body.get("status") for body in self.objects.find(None)}
+        bodies = self.objects.find(None)[:_DESCRIBED]
+        statuses = {body["metadata"]["name"]: body.get("status") for body in bodies}
         lines = [f"{request.line} {request.status}" for request in self.traffic.requests[-10:]]
         return json.dumps({"statuses": statuses, "requests": lines}, indent=1)
 

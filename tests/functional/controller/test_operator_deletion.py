@@ -85,7 +85,7 @@ async def test_a_hook_that_finishes_while_it_is_deleted(
         api.create({"jobResourceId": job_id}, finalizers=[argo_cd.HOOK_FINALIZER])
         await hold.arrived()
         api.delete()
-    await api.until(lambda: api.get()["status"].get("phase") in {"Succeeded", "Failed"}, within=30)
+    await api.until(lambda: api.get()["status"].get("phase") in {"Succeeded", "Failed"})
     watch = api.get()
     assert watch["status"]["observedGeneration"] == watch["metadata"]["generation"] == 2
     assert judge(watch)["Argo CD"] == health

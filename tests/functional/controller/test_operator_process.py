@@ -52,7 +52,7 @@ async def test_a_signal_ends_it_gracefully(
     """`backupjobwatch run` ends by SIGTERM and SIGINT at once, with exit code 0."""
     api.crd_installed = crd_installed
     async with _process(sim) as process:
-        await api.until(lambda: api.watched if crd_installed else api.traffic.matching(LISTS), within=30)
+        await api.until(lambda: api.watched if crd_installed else api.traffic.matching(LISTS))
         await asyncio.sleep(0.1)
         process.send_signal(number)
         started = time.monotonic()

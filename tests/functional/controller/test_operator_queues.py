@@ -48,7 +48,7 @@ async def test_few_statuses_are_written_at_the_same_time(
             api.delete(deleted)
             api.edit(suspended, suspend=True)
             hold.release()
-            await api.until(lambda: finished(api) == WATCHES - 2 or None, within=30)
+            await api.until(lambda: finished(api) == WATCHES - 2 or None)
             await api.status(suspended, reason="Suspended")
 
 
@@ -58,12 +58,12 @@ async def test_few_events_are_posted_at_the_same_time(api: KubernetesApi, vault:
         async with start(**AMPLE):
             watch_each(api, vault)
             began = time.monotonic()
-            await api.until(lambda: finished(api) == WATCHES or None, within=60)
-            await api.until(lambda: hold.arrivals >= events.WORKERS, within=60)
+            await api.until(lambda: finished(api) == WATCHES or None)
+            await api.until(lambda: hold.arrivals >= events.WORKERS)
             attempts = 1 + int((time.monotonic() - began) / TIMEOUT)  # those that timed out are repeated
             assert hold.arrivals <= attempts * events.WORKERS
             hold.release()
-            await api.until(lambda: len(api.events()) == WATCHES or None, within=30)
+            await api.until(lambda: len(api.events()) == WATCHES or None)
 
 
 async def test_a_stop_finishes_what_began(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
@@ -77,7 +77,7 @@ async def test_a_stop_finishes_what_began(api: KubernetesApi, vault: Vault, star
             await operator.stop()
     assert finished(api) >= WORKERS
     async with start(**AMPLE):
-        await api.until(lambda: finished(api) == WATCHES or None, within=30)
+        await api.until(lambda: finished(api) == WATCHES or None)
 
 
 async def test_a_stop_sends_no_more_requests(
@@ -113,8 +113,8 @@ async def test_a_stop_does_not_wait_for_long(api: KubernetesApi, vault: Vault, s
         assert hold.arrivals <= 2 * WORKERS
         assert finished(api) == 0
     async with start(**AMPLE):
-        await api.until(lambda: finished(api) == WATCHES or None, within=30)
-        await api.until(lambda: len(api.events()) == WATCHES or None, within=30)
+        await api.until(lambda: finished(api) == WATCHES or None)
+        await api.until(lambda: len(api.events()) == WATCHES or None)
 
 
 async def test_a_stop_emits_what_was_written(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
@@ -122,7 +122,7 @@ async def test_a_stop_emits_what_was_written(api: KubernetesApi, vault: Vault, s
     with api.traffic.hold(EVENT_POSTS) as hold:
         async with start(**AMPLE) as operator:
             watch_each(api, vault)
-            await api.until(lambda: finished(api) == WATCHES or None, within=30)
+            await api.until(lambda: finished(api) == WATCHES or None)
             await hold.all_arrived(events.WORKERS, settle=1.0)
             stopping = asyncio.create_task(operator.stop())
             await asyncio.sleep(0.1)

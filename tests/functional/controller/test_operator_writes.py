@@ -63,17 +63,6 @@ async def test_what_waits_for_its_turn_does_not_time_out(
             assert failed(caplog) == sent
 
 
-async def test_events_do_not_take_the_turns_of_statuses(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """While no Event is answered, few are under way, and all statuses are written: gates wait for nothing else."""
-    with api.traffic.hold(EVENT_POSTS) as hold:
-        async with start(**AMPLE):
-            watch_each(api, vault)
-            await api.until(lambda: len(finished(api)) == WATCHES)
-            await hold.all_arrived(events.WORKERS)
-            hold.release()
-            await api.events_told(WATCHES)
-
-
 async def test_statuses_do_not_take_the_turns_of_events(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
     """While no status is answered, what was written before is told."""
     async with start(**AMPLE):

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tests.support.kubernetes import KubernetesApi
 
 WATCHES = 20
-SOON = 20 * 60.0
-"""Seconds. The budget has 600 reads in this time: forty lists of the vault and 28 GETs of each job."""
+SOON = 10 * 60.0
+"""Seconds. The budget has 300 reads in this time: twenty lists of the vault and 14 GETs of each job."""
 
 
 @pytest.mark.parametrize("burst", [5, 6, 7, 20])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.support.kubernetes import KubernetesApi
 
 LOUD, QUIET = "team-loud", "team-quiet"
-MANY, FEW = 100, 5
+MANY, FEW = 60, 5
 
 
 class TwoTenants:

@@ -34,7 +34,7 @@ async def sentinel_deleted(api: KubernetesApi) -> None:
     job_id = api.objects.history[0].after["spec"]["jobResourceId"]
     name = f"sentinel-{api.objects.version}"
     api.create({"jobResourceId": job_id, "ttlSecondsAfterFinished": 0}, name)
-    await api.until(lambda: deletions(api, name) == [200], within=30)
+    await api.until(lambda: deletions(api, name) == [200])
 
 
 def deletions(api: KubernetesApi, name: str = NAME) -> list[int | None]:
@@ -180,7 +180,7 @@ async def test_a_refused_deletion_is_retried_at_intervals(api: KubernetesApi, va
     await sentinel_deleted(api)
     assert refusal.used == 1
     operator.advance(RETRY)
-    await api.until(lambda: refusal.used == 2, within=30)
+    await api.until(lambda: refusal.used == 2)
     refusal.end()
     await operator.advance_until(lambda: gone(api))
 
@@ -260,8 +260,8 @@ async def test_what_is_given_free_meanwhile_is_deleted(api: KubernetesApi, vault
 async def test_hundreds_end_at_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
     """All are deleted, each once."""
     job_id = vault.set_job(JOB_NAME, job_payload())
-    for number in range(200):
+    for number in range(100):
         api.create({"jobResourceId": job_id, "ttlSecondsAfterFinished": 0}, f"w{number}")
     async with start(**EVERYBODYS_TURN):
-        await api.until(lambda: sum(change.type == "DELETED" for change in api.objects.history) == 200, within=60)
-    assert len(api.traffic.matching(DELETIONS)) == 200
+        await api.until(lambda: sum(change.type == "DELETED" for change in api.objects.history) == 100)
+    assert len(api.traffic.matching(DELETIONS)) == 100

@@ -50,7 +50,7 @@ async def retrying(api: KubernetesApi, message: str) -> dict[str, Any]:
         entry = notifications(api).get("hook", {})
         return entry if (entry.get("state"), entry.get("message")) == ("Retrying", message) else None
 
-    return await api.until(look, within=30)
+    return await api.until(look)
 
 
 def warnings(api: KubernetesApi) -> list[tuple[str, str]]:
@@ -164,7 +164,7 @@ async def test_a_running_watch_reports_with_its_next_poll(
             "notify": [{**ENTRY, "phases": ["Running"]}],
         }
     )
-    await api.until(lambda: api.traffic.matching(PATCHES), within=30)
+    await api.until(lambda: api.traffic.matching(PATCHES))
     assert len(sim.requests) == 1
     await operator.poll(sim)
     await retrying(api, FORBIDDEN)
@@ -184,7 +184,7 @@ async def test_a_running_phase_gives_way_to_the_end(
     forbid(api)
     job_id = vault.set_job(JOB_NAME, running_payload())
     api.create({"jobResourceId": job_id, "pollInterval": "10s", "notify": [{**ENTRY, "phases": ALL}]})
-    await api.until(lambda: api.traffic.matching(PATCHES), within=30)
+    await api.until(lambda: api.traffic.matching(PATCHES))
     await operator.poll(sim)
     running = await retrying(api, FORBIDDEN)
     api.gitops.allow(PLURAL, "apps", namespace=NAMESPACE)
@@ -201,7 +201,7 @@ async def test_an_edited_entry_is_retried_as_it_is_now(
     """An entry that is fixed in the spec while it is retried is delivered at once. One that is removed is dropped."""
     forbid(api)
     create(api, vault, ENTRY, {**ENTRY, "name": "removed"})
-    await api.until(lambda: notifications(api).keys() == {"hook", "removed"}, within=30)
+    await api.until(lambda: notifications(api).keys() == {"hook", "removed"})
     api.edit(notify=[webhook(receiver.url)])
     (entry,) = (await settled(api, "hook")).values()
     assert entry["state"] == "Delivered"
@@ -219,4 +219,4 @@ async def test_a_suspended_watch_reports_at_once(api: KubernetesApi, vault: Vaul
         api.edit(suspend=True)
         await api.status(reason="Suspended")
     await retrying(api, FORBIDDEN)
-    await api.until(lambda: [reason for reason, _ in warnings(api)] == ["NotificationRetrying"], within=30)
+    await api.until(lambda: [reason for reason, _ in warnings(api)] == ["NotificationRetrying"])

@@ -39,7 +39,7 @@ async def test_every_line_is_json(api: KubernetesApi, sim: AzureSimulator, vault
         await api.status("other", phase="Running")
         fault = api.traffic.fail(LISTS, status=503, times=2)
         api.cut_streams()
-        await api.until(lambda: fault.used == 2, within=30)
+        await api.until(lambda: fault.used == 2)
         process.send_signal(signal.SIGTERM)
         lines = await _lines_of(process)
     assert process.returncode == 0
@@ -74,7 +74,7 @@ async def test_no_traceback_of_a_refused_identity(
     }
     async with _operator(sim, **variables) as process:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())})
-        await api.until(lambda: api.get()["status"].get("reason") not in {None, "Progressing"}, within=30)
+        await api.until(lambda: api.get()["status"].get("reason") not in {None, "Progressing"})
         process.send_signal(signal.SIGTERM)
         lines = await _lines_of(process)
     told = [json.loads(line) for line in lines]

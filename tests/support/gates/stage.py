@@ -28,7 +28,7 @@ NAMESPACE: Final = "team-a"
 """Its watches may use the operator's own identity."""
 ACCOUNT: Final = "backup-reader"
 _NAMES: Final = uuid.UUID("6d1f2a3b-4c5d-4e6f-8a7b-9c0d1e2f3a4b")
-_WITHIN: Final = 60.0
+_WITHIN: Final = 200.0
 
 
 class Watch:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import fcntl
 import functools
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.support.gates import argo_cd, scenes
@@ -13,6 +15,7 @@ from tests.support.gates.stage import Stage, open_stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from tests.support.gates.kstatus import Body
 
@@ -26,13 +29,30 @@ _WAS: Final = {scenes.SUCCEEDED: "succeeded", scenes.HAS_FAILED: "failed"}
 _HELD: Final = (scenes.PENDING, scenes.IN_PROGRESS, scenes.RETRYING, scenes.SUSPENDED, *_WAS)
 
 
+_folder: Path | None = None
+
+
+def share(folder: Path) -> None:
+    """Share what the operator writes with the other processes of the test run, in a file in *folder*."""
+    global _folder  # noqa: PLW0603 -- as long-lived as the cache of written()
+    _folder = folder
+
+
 @functools.cache
 def written() -> Mapping[str, Body]:
-    """Run the operator through all scenes, once per process; return each scene's object by the scene's name.
+    """Run the operator through all scenes, once per test run; return each scene's object by the scene's name.
 
-    One that was applied and not seen by the operator yet is there as ``not-seen``.
+    An object that was applied and that the operator has not seen yet is included as ``not-seen``.
     """
-    return asyncio.run(_written())
+    if _folder is None:
+        return asyncio.run(_written())
+    file = _folder / "gate-states.json"
+    with (_folder / "gate-states.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            file.write_text(json.dumps(asyncio.run(_written())), encoding="utf-8")
+    found: Mapping[str, Body] = json.loads(file.read_text(encoding="utf-8"))
+    return found
 
 
 @functools.cache
