@@ -160,7 +160,7 @@ def main() -> None:
                 if is_kept:
                     keep(stage, azure, vault.job_id(SQL_FULL_BACKUP.name))
                 else:
-                    print("\nNext: `make demo KEEP=1` keeps everything running. README.md shows how to install.")
+                    print("\nNext: explore it with `make demo KEEP=1`, or install it: see README.md.")
     except ControlPlaneUnavailable as error:
         sys.exit(str(error))
 

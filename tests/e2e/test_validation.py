@@ -142,10 +142,14 @@ def test_edit(client: KubernetesClient, namespace: str) -> None:
 
 
 def test_as_a_person_sees_it(kubectl: Kubectl, namespace: str) -> None:
-    """`kubectl apply` of what people get wrong says what is wrong with each field, and exits with 1."""
+    """`kubectl apply` reports each mistake with its field, and exits with 1."""
     refused = kubectl("apply", "-n", namespace, "-f", str(DEMO / "refused.yaml"), ok=False)
     assert refused.returncode == 1
-    assert 'The BackupJobWatch "refused" is invalid' in refused.stderr
+    assert 'The BackupJobWatch "refused" is invalid: spec.vault.subscriptionId: Invalid value' in refused.stderr
+    vault = {"subscriptionId": "my-subscription", "resourceGroup": "rg.", "name": "v1"}
+    wrong = {"jobResourceId": f"https://management.azure.com{ID}?api-version=2025-02-01", "vault": vault}
+    refused = kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(manifest("wrong", wrong)), ok=False)
+    assert refused.returncode == 1
     for path in ("spec.jobResourceId", "spec.vault.subscriptionId", "spec.vault.resourceGroup"):
         assert f"* {path}: Invalid value" in refused.stderr
     typo = json.dumps(manifest("typo", {"jobResourceId": ID, "polInterval": "10s"}))
