@@ -34,4 +34,4 @@ def test_the_commands_are_about_the_watch() -> None:
     about = [command for command in commands(DOCUMENT) if re.search(r"\bbjw[/ ]", command)]
     assert len(about) == 4
     assert all("--namespace team-a" in command and re.search(r"\bbjw[/ ]first\b", command) for command in about)
-    assert "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES=team-a" in DOCUMENT
+    assert "`operatorIdentityNamespaces: [team-a]`" in DOCUMENT
