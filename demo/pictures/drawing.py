@@ -1,4 +1,4 @@
-"""What a terminal showed, as an SVG."""
+"""Draws the output of a terminal as an SVG."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rich.text import Text
 from demo.pictures.terminal import COLUMNS
 
 _FONTS: Final = re.compile(r"@font-face \{\{.*?\}\}\s*", re.DOTALL)
-"""Rich's pictures fetch a font from somebody's server: ours fetch nothing, and make do with the reader's own."""
+"""Rich's SVG loads a font from a web server. Ours loads nothing and uses the fonts of the reader."""
 
 
 def draw(name: str, title: str, prompt: str, shown: str, *, columns: int = COLUMNS) -> str:
-    """Draw *shown*, ANSI colours included, beneath the command that was typed at a prompt. *name* is unique among ours."""
+    """Draw *shown*, with its ANSI colors, below the command at a prompt. *name* is unique among the pictures."""
     console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text(f"$ {prompt}", style="bold"))
     console.print(Text.from_ansi(shown.replace("\r\n", "\n").rstrip()))

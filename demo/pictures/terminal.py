@@ -1,4 +1,4 @@
-"""A program on a terminal of its own."""
+"""Runs a program on its own pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENCE: Final = 90.0
 COLUMNS: Final = 100
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 _REDRAWN: Final = re.compile(r"\r?\x1b\[2K(?:\x1b\[1A\x1b\[2K)*")
-"""What rich writes before it draws a live view anew: it goes back to its first line, clearing each."""
+"""Rich writes this before it redraws a live view: it returns to the first line and clears each line."""
 
 
 class Terminal:
@@ -52,7 +52,7 @@ class Terminal:
         )
         os.close(theirs)
         self.seen = ""
-        """All that was written to the terminal."""
+        """The output so far."""
 
     def __enter__(self) -> Self:
         return self
@@ -64,23 +64,23 @@ class Terminal:
 
     @property
     def words(self) -> str:
-        """All that was written, without what moves the cursor or sets colours."""
+        """The output without escape sequences."""
         return _ESCAPES.sub("", self.seen)
 
     @property
     def frames(self) -> list[str]:
-        """What a live view has drawn, one picture after the other, colours included."""
+        """The frames that a live view has drawn, with colors."""
         return _REDRAWN.split(self.seen)
 
     def until(self, look: Callable[[str], object]) -> None:
-        """Read on until *look* finds something in the words."""
+        """Read until *look* returns true for the words."""
         deadline = time.monotonic() + PATIENCE
         while not look(self.words):
             if not self._read() or time.monotonic() > deadline:
                 raise AssertionError(self.words)
 
     def wait(self) -> int:
-        """Read to the program's end; return its exit code."""
+        """Read until the program ends, and return its exit code."""
         deadline = time.monotonic() + PATIENCE
         while self._read() and time.monotonic() < deadline:
             pass
@@ -91,12 +91,12 @@ class Terminal:
         self._process.send_signal(number)
 
     def _read(self) -> bool:
-        """Read what there is by now; False where there will be no more."""
+        """Read the available output. Return False at its end."""
         if not select.select([self._ours], [], [], 0.5)[0]:
             return True
         try:
             data = os.read(self._ours, 65536)
-        except OSError:  # EIO: the other end is closed
+        except OSError:  # EIO: the program has closed the terminal
             return False
         self.seen += data.decode(errors="replace")
         return bool(data)

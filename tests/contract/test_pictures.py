@@ -71,7 +71,7 @@ def test_bjw_tasks() -> None:
 
 
 def test_pictures_fetch_nothing() -> None:
-    """No font or style comes from somebody's server."""
+    """No font or style is loaded from a server."""
     for path in (ROOT / "docs" / "pictures").glob("*.svg"):
         svg = path.read_text(encoding="utf-8")
         assert re.findall(r"@import|@font-face|url\((?!#)|href", svg) == []
@@ -79,7 +79,7 @@ def test_pictures_fetch_nothing() -> None:
 
 
 def test_what_is_shown_stays_text() -> None:
-    """What a program writes is drawn as it is, whatever it holds, in the colours that it chose."""
+    """The output of a program is drawn as text, whatever it contains, in its own colors."""
     svg = draw("one", "title", "echo", "\x1b[31m</text><script>&\r\nnext\x1b[0m")
     assert "<script>" not in svg
     assert "</text><script>&" in texts(svg)

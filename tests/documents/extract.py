@@ -144,5 +144,5 @@ def _joined(lines: Iterable[tuple[int, str]]) -> Iterator[Prose]:
 
 def _paragraphs(line: int, text: str) -> Iterator[Prose]:
     for block in re.split(r"\n\s*\n|\n(?=\s*[-*] )|::\n", text):
-        if block.strip():
+        if block.strip() and not block.strip().startswith("\b"):  # click's mark of preformatted text
             yield Prose(line, " ".join(block.split()))

@@ -34,16 +34,17 @@ def test_words(plugin: Plugin, words: tuple[str, ...], offered: list[str]) -> No
 
 
 def test_files(plugin: Plugin) -> None:
-    """Where a file is wanted, the shell is to offer its own."""
+    """For a file, the shell offers its own candidates."""
     assert plugin.complete("list", "--kubeconfig", "") == ([], FILES)
 
 
 def test_names(plugin: Plugin, written: Written) -> None:
-    """Names of watches and namespaces come from the cluster; what is on the line already is not offered again."""
+    """Names of watches and namespaces come from the cluster. Names on the line are not offered again."""
     for name in ("daily", "daily-2", "weekly"):
         written.create(name)
     where = ("-n", plugin.namespace)
     assert plugin.complete("wait", *where, "") == (["daily", "daily-2", "weekly"], NO_FILES)
+    assert plugin.complete("wait", *where, "bjw/daily", "bjw/d") == (["bjw/daily-2"], NO_FILES)
     assert plugin.complete("wait", *where, "daily", "d") == (["daily-2"], NO_FILES)
     assert plugin.complete("tasks", *where, "w") == (["weekly"], NO_FILES)
     assert plugin.complete(*where, "tasks", "w") == (["weekly"], NO_FILES)
@@ -60,7 +61,7 @@ def test_kubectl_finds_it(plugin: Plugin, written: Written) -> None:
 
 @pytest.mark.parametrize("status", [403, None])
 def test_silence(plugin: Plugin, written: Written, faults: Faults, status: int | None) -> None:
-    """Where the cluster refuses or is gone, nothing is offered, nothing is said, and nobody waits long."""
+    """If the cluster refuses or is unreachable, nothing is offered and nothing printed, within seconds."""
     from demo.controlplane import Fault
 
     written.create("daily")

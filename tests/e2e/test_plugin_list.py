@@ -127,7 +127,7 @@ def test_user_agent(plugin: Plugin, written: Written, control_plane: ControlPlan
     ],
 )
 def test_trouble(plugin: Plugin, faults: Faults, status: int | None, words: str) -> None:
-    """A list that cannot be had is said in a line, and ends with 3."""
+    """A failed list prints one line and exits with 3."""
     from demo.controlplane import Fault
 
     faults.add(Fault(path="/backupjobwatches", agent=AGENT, status=status, message="not for you"))
@@ -149,7 +149,7 @@ def test_trouble(plugin: Plugin, faults: Faults, status: int | None, words: str)
     ],
 )
 def test_wrong_usage(plugin: Plugin, args: tuple[str, ...], words: str) -> None:
-    """A wrong command line ends with 3, and says what is wrong."""
+    """Wrong usage exits with 3, with what is wrong."""
     done = plugin.in_namespace("")(*args)
     assert (done.returncode, done.stdout) == (3, "")
     assert words in done.stderr
@@ -189,7 +189,7 @@ def test_live(plugin: Plugin, written: Written, faults: Faults) -> None:
 
 
 def test_live_through_an_outage(plugin: Plugin, written: Written, faults: Faults) -> None:
-    """While the API server is gone, the table stays and says that it may be old; then it goes on."""
+    """While the API server is unreachable, the table stays and says that it may be outdated. Then it continues."""
     written.create("nightly")
     with Screen(plugin, "list", "--watch") as screen:
         seen = screen.until("nightly.*Unseen")
@@ -202,13 +202,15 @@ def test_live_through_an_outage(plugin: Plugin, written: Written, faults: Faults
 
 
 def test_watch_in_a_pipe(plugin: Plugin, written: Written, faults: Faults) -> None:
-    """In a pipe `--watch` writes a line for each change, and begins anew where the server has forgotten what was seen."""
+    """In a pipe `--watch` writes one line per change, and lists again if the server no longer has the version."""
     from demo.controlplane import Fault
 
     written.create("nightly")
     process = plugin.start("list", "--watch")
     assert process.stdout is not None
     assert process.stdout.readline().split()[1:] == ["nightly", "Unseen"]
+    written.create("other")
+    until_line(process.stdout, "other  Unseen")  # the stream is open
     faults.add(Fault(path="/backupjobwatches$", verb="watch", agent=AGENT, status=410, times=1))
     until(lambda: faults.cut_watches(agent=AGENT))
     written.become("nightly", "job-iaasvm-failed")

@@ -50,7 +50,7 @@ def test_codes(
 
 @pytest.mark.parametrize(("example", "code"), [(DONE, 0), (FAILED, 1)])
 def test_return_on_both(plugin: Plugin, written: Written, control_plane: ControlPlane, example: str, code: int) -> None:
-    """It returns when the job ends, well or badly, and tells meanwhile what happens, on standard error."""
+    """The command returns when the job succeeds or fails, and writes its progress to standard error."""
     written.create("nightly")
     waited = Waited(plugin, control_plane, "nightly", "--timeout", "60s")
     written.become("nightly", RUNNING)
@@ -63,7 +63,7 @@ def test_return_on_both(plugin: Plugin, written: Written, control_plane: Control
 
 
 def test_timeout(plugin: Plugin, written: Written) -> None:
-    """What has not ended in time is 124, not earlier; a time-out of 0 looks once."""
+    """A job that has not ended in time is 124, and not earlier. A timeout of 0 checks once."""
     written.create("nightly")
     written.become("nightly", RUNNING)
     started = time.monotonic()
@@ -83,7 +83,7 @@ def test_wrong_timeout(plugin: Plugin) -> None:
 
 
 def test_a_look_that_nobody_answers(plugin: Plugin, control_plane: ControlPlane, tmp_path: Path) -> None:
-    """One look without an API server says nothing of the job: that is no time-out, after which a script would wait on."""
+    """A check without an API server is 3, not 124: a script may wait again after a timeout."""
     config = yaml.safe_load(control_plane.kubeconfig.read_text(encoding="utf-8"))
     for each in config["clusters"]:
         each["cluster"]["server"] = f"https://127.0.0.1:{free_port()}"
@@ -95,7 +95,7 @@ def test_a_look_that_nobody_answers(plugin: Plugin, control_plane: ControlPlane,
 
 
 def test_old_outcome_does_not_answer(plugin: Plugin, written: Written, control_plane: ControlPlane) -> None:
-    """A status of an earlier spec is none: not the success of the old job, not before the operator has seen the edit."""
+    """A status of an earlier spec does not count: neither its success, nor before the operator has processed the edit."""
     written.create("nightly")
     written.become("nightly", DONE)
     written.edit("nightly", pollInterval="1m")
@@ -107,7 +107,7 @@ def test_old_outcome_does_not_answer(plugin: Plugin, written: Written, control_p
 
 
 def test_missing(plugin: Plugin, written: Written) -> None:
-    """A watch that is not there is 3, at once."""
+    """A watch that does not exist exits with 3 at once."""
     done = plugin("wait", "nightly")
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == (
@@ -116,7 +116,7 @@ def test_missing(plugin: Plugin, written: Written) -> None:
     )
 
 
-@pytest.mark.parametrize("again", [False, True], ids=["deleted", "deleted and made anew"])
+@pytest.mark.parametrize("again", [False, True], ids=["deleted", "deleted and recreated"])
 def test_deleted(plugin: Plugin, written: Written, control_plane: ControlPlane, again: bool) -> None:  # noqa: FBT001
     """A watch that is deleted is 3, and a new one of its name does not answer for it."""
     written.create("nightly")
@@ -133,7 +133,7 @@ def test_deleted(plugin: Plugin, written: Written, control_plane: ControlPlane, 
 def test_deleted_during_an_outage(
     plugin: Plugin, written: Written, control_plane: ControlPlane, faults: Faults
 ) -> None:
-    """The same where the API server was gone meanwhile: the uid tells."""
+    """The same after an outage of the API server: the UID shows it."""
     written.create("nightly")
     before = len(control_plane.requests.where(verb="watch", agent=AGENT))
     waited = Waited(plugin, control_plane, "nightly", "--timeout", "60s")
@@ -149,7 +149,7 @@ def test_deleted_during_an_outage(
 
 
 def test_outage(plugin: Plugin, written: Written, faults: Faults) -> None:
-    """An API server that is gone, from the first on, is waited for."""
+    """An API server that is unreachable from the start is retried."""
     written.create("nightly")
     written.become("nightly", DONE)
     faults.gone(spare="^e2e-test")
@@ -166,7 +166,7 @@ def test_outage(plugin: Plugin, written: Written, faults: Faults) -> None:
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_passing_trouble(plugin: Plugin, written: Written, faults: Faults, status: int) -> None:
-    """Refusals that pass are borne."""
+    """Temporary refusals are retried."""
     from demo.controlplane import Fault
 
     written.create("nightly")
@@ -176,7 +176,7 @@ def test_passing_trouble(plugin: Plugin, written: Written, faults: Faults, statu
 
 
 def test_no_access(plugin: Plugin, written: Written, faults: Faults) -> None:
-    """A refusal that does not pass is 3, at once, in the API server's words."""
+    """A permanent refusal exits with 3 at once, with the API server's message."""
     from demo.controlplane import Fault
 
     written.create("nightly")
@@ -187,7 +187,7 @@ def test_no_access(plugin: Plugin, written: Written, faults: Faults) -> None:
 
 
 def test_access_that_expired(plugin: Plugin, written: Written, faults: Faults) -> None:
-    """A token that expired meanwhile is asked for anew, once."""
+    """An expired token is renewed once."""
     from demo.controlplane import Fault
 
     written.create("nightly")
@@ -199,7 +199,7 @@ def test_access_that_expired(plugin: Plugin, written: Written, faults: Faults) -
 
 
 def test_suspended(plugin: Plugin, written: Written, control_plane: ControlPlane) -> None:
-    """A suspended watch is waited for, and is said to be one; it counts once it is resumed."""
+    """A suspended watch is waited for, with a message. It counts after it is resumed."""
     written.create("nightly", suspend=True)
     waited = Waited(plugin, control_plane, "nightly", "--timeout", "60s")
     assert waited.process.stderr is not None
@@ -224,7 +224,7 @@ def test_several(plugin: Plugin, written: Written) -> None:
 
 
 def test_reader_that_left(plugin: Plugin, written: Written) -> None:
-    """Where nobody reads how it ended, it is no failure of the job's: 3."""
+    """If the reader has left, the exit code is 3: the job did not fail."""
     written.create("nightly")
     written.become("nightly", DONE)
     process = plugin.start("wait", "nightly")

@@ -51,7 +51,7 @@ class Plugin:
         self._folder = folder
         self.namespace = namespace
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            # Shells start what runs in the background like that, and it is passed on: nothing would hear Ctrl-C.
+            # Shells start background jobs with SIGINT ignored, and children inherit that. Ctrl-C would have no effect.
             signal.signal(signal.SIGINT, signal.default_int_handler)
         # As where the package is installed alone: kubernetes looks for this one, which takes two seconds to load.
         (folder / "sitecustomize.py").write_text("import sys\nsys.modules['kubernetes_validate'] = None\n", "utf-8")

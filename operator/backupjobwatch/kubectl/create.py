@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 _STDIN: Final = "-"
 _MOST: Final = 1 << 20
 """Bytes that are read of standard input. The JSON of one job has a few kilobytes."""
+_IDENTITY_OPTIONS: Final = {
+    "spec.identity.serviceAccountName": "--service-account-name",
+    "spec.identity.secretName": "--secret-name",
+}
 _DRY_RUNS: Final = ("none", "client", "server")
 
 
@@ -130,7 +134,10 @@ async def create(
     try:
         parse_spec(body["spec"])
     except InvalidSpec as error:
-        raise click.UsageError(str(error)) from error
+        message = str(error)
+        for field, option in _IDENTITY_OPTIONS.items():
+            message = message.replace(field, option)
+        raise click.UsageError(message) from error
     if dry_run == "client":
         _say(body, output, " (dry run)")
         return

@@ -1,11 +1,4 @@
-"""Errors of the plugin. Each message is for the user who typed the command.
-
-PluginError
-├─ NoAccess         access to an API server is not configured, or the configuration does not work
-├─ NoAnswer         the API server cannot be reached, or its answer is unusable
-├─ NothingSelected  no watch matches the selection
-└─ Refused          the API server refused the request
-"""
+"""Errors of the plugin. Each message is for the user who typed the command."""
 
 from __future__ import annotations
 

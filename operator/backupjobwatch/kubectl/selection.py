@@ -55,7 +55,7 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, selection=_selection(names, selector, every=every), **kwargs)
 
     options = (
-        click.argument("names", metavar="NAME...", nargs=-1, shell_complete=watches),
+        click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=watches),
         click.option("-l", "--selector", help="Select watches by their labels: team=payroll,stage!=test."),
         click.option("--all", "every", is_flag=True, help="Select all watches of the namespace."),
     )

@@ -70,7 +70,7 @@ def latest_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="TIME",
             type=TimeType(),
             help="With --item: only jobs after this time, such as 2026-03-04T01:00:00Z, or 2h for two hours ago. "
-            "Default: now.",
+            "Default: the time at which the watch starts.",
         ),
     )
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), with_latest)

@@ -15,7 +15,7 @@ SOURCE = Source(spec={"jobResourceId": JOB_ID})
 
 
 def test_manifest() -> None:
-    """A manifest has what was chosen and nothing else: the rest is the CRD's to fill in."""
+    """A manifest has only the chosen fields. The CRD fills in the rest."""
     made = manifest(SOURCE, name=None, namespace=None, options={"identity": None, "pollInterval": "1m"})
     assert made == {
         "apiVersion": "azurebackup.dev/v1alpha1",
@@ -33,7 +33,7 @@ def test_named_manifest() -> None:
 
 @pytest.mark.parametrize("form", ["json", "yaml"])
 def test_write(form: str) -> None:
-    """Objects are written whole but for their managed fields; a list of one is a List where kubectl writes one."""
+    """Objects are written without managed fields. A list of one object is a List, as in kubectl."""
     body = watch_body(managedFields=[{"manager": "x"}], labels={"stage": "Prüfung"})
     read = json.loads if form == "json" else yaml.safe_load
     single = read(write([body], form, as_list=False))

@@ -159,7 +159,7 @@ def test_trouble() -> None:
 
 
 def test_undelivered_notifications() -> None:
-    """Notifications that are retried or given up are listed with their messages. Delivered ones are not."""
+    """Notifications that are retried or have failed are listed with their messages. Delivered ones are not."""
     body = settle(watch_body(), job(), NOW)
     entries = [("a", "Delivered", None), ("b", "Retrying", "No\x1b[31m Role."), ("c", "Failed", "The receiver failed.")]
     body["status"]["notifications"] = [

@@ -1,4 +1,4 @@
-"""Azure Resource Manager IDs of vaults, jobs and operations: compared without regard to letter case, kept as written."""
+"""Azure Resource Manager IDs of vaults, jobs and operations. They compare without letter case and keep their spelling."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _JOB_ID = re.compile(
 _OPERATION_ID = re.compile(r"[-A-Za-z0-9+_=]{1,256}", re.ASCII)
 _GROUP_LETTERS = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Nd"})
 _MAX_GROUP = 90
-_SMALL = {ord(capital): ord(capital.lower()) for capital in string.ascii_uppercase}
+_LOWERCASE = {ord(letter): ord(letter.lower()) for letter in string.ascii_uppercase}
 
 JOB_ID_FORM = (
     "/subscriptions/{UUID}/resourceGroups/{name}/providers/Microsoft.RecoveryServices/vaults/{name}/backupJobs/{UUID}"
@@ -30,14 +30,14 @@ JOB_ID_FORM = (
 
 
 class VaultKind(Enum):
-    """Azure Backup's two kinds of vault, by the name that ``spec.vault.kind`` has. They have an API each."""
+    """The two kinds of vault of Azure Backup, with the values of ``spec.vault.kind``. Each has its own API."""
 
     RECOVERY_SERVICES = "RecoveryServices"
     BACKUP_VAULT = "BackupVault"
 
     @property
     def provider(self) -> str:
-        """The part of a resource ID that names the kind."""
+        """The provider and type in a resource ID."""
         return _PROVIDERS[self]
 
 
@@ -49,30 +49,30 @@ _KINDS = {provider.lower(): kind for kind, provider in _PROVIDERS.items()}
 
 
 def fold_case(text: str) -> str:
-    """Return *text* with ASCII's capitals made small, for comparing.
+    """Return *text* with its ASCII letters in lowercase, for comparisons.
 
-    Not ``casefold``, which makes one of names that Azure tells apart (``Maße`` and ``Masse``): two jobs must never
-    share an answer, while asking twice for one harms nobody.
+    ``casefold`` would make names equal that Azure distinguishes (``Maße`` and ``Masse``). Two jobs must never share a
+    response, while a second request for the same job does no harm.
     """
-    folded = text.translate(_SMALL)
-    return text if folded == text else folded  # not the same twice: thousands of IDs are kept
+    folded = text.translate(_LOWERCASE)
+    return text if folded == text else folded  # one object instead of two equal ones: thousands of IDs are kept
 
 
 def is_guid(text: str) -> bool:
-    """Tell whether *text* is a GUID in the usual form, of either case."""
+    """Return whether *text* is a GUID in its usual form, in upper or lower case."""
     return _GUID.fullmatch(text) is not None
 
 
 def is_vault_name(text: str) -> bool:
-    """Tell whether Azure would take *text* as a vault's name."""
+    """Return whether Azure accepts *text* as the name of a vault."""
     return _VAULT_NAME.fullmatch(text) is not None
 
 
 def is_resource_group(text: str) -> bool:
-    r"""Tell whether Azure would take *text* as a resource group's name.
+    r"""Return whether Azure accepts *text* as the name of a resource group.
 
-    Letters and digits of any script, ``- _ ( )`` and dots, but no dot at the end: what could change the meaning
-    of a URL (``/ ? # % \\``, dot segments) is out.
+    Letters and digits of any script, ``- _ ( )`` and dots are valid, but no dot at the end. So the name cannot change
+    the meaning of a URL (``/ ? # % \\``, dot segments).
     """
     return (
         0 < len(text) <= _MAX_GROUP
@@ -82,13 +82,13 @@ def is_resource_group(text: str) -> bool:
 
 
 def is_operation_id(text: str) -> bool:
-    """Tell whether *text* can be the id of an operation: a GUID, or for Backup vaults base64."""
+    """Return whether *text* can be the ID of an operation: a GUID, or base64 in a Backup vault."""
     return _OPERATION_ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultId:
-    """A vault of either kind. Two that differ in letter case only are equal."""
+    """A vault of either kind. Vaults that differ only in letter case are equal."""
 
     subscription_id: str = field(compare=False)
     resource_group: str = field(compare=False)
@@ -99,7 +99,7 @@ class VaultId:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", fold_case(str(self)))
-        object.__setattr__(self, "_hash", hash(self.key))  # asked for with each poll, several times
+        object.__setattr__(self, "_hash", hash(self.key))  # used several times in each poll
 
     def __hash__(self) -> int:
         return self._hash
@@ -112,24 +112,24 @@ class VaultId:
 
     @property
     def url_path(self) -> str:
-        """The ID with each segment percent-encoded, to be put behind ARM's endpoint."""
+        """The ID with percent-encoded segments, to append to the endpoint of Azure Resource Manager."""
         return _encoded(str(self))
 
     @property
     def jobs_url_path(self) -> str:
-        """Where the vault's jobs are listed."""
+        """The path of the list of the vault's jobs."""
         return f"{self.url_path}/backupJobs"
 
 
 @lru_cache(maxsize=1024)
 def vault_id(subscription_id: str, resource_group: str, name: str, kind: VaultKind) -> VaultId:
-    """Return a vault's ID: of one that was written in the same way before, the same, as thousands may name it."""
+    """Return the ID of a vault. Equal arguments share one object, because thousands of watches may name one vault."""
     return VaultId(subscription_id=subscription_id, resource_group=resource_group, name=name, kind=kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobId:
-    """A job of a vault. ``str`` gives back what was written, to the letter."""
+    """A job of a vault. ``str`` returns the original spelling."""
 
     vault: VaultId
     name: str = field(compare=False)
@@ -139,14 +139,14 @@ class JobId:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", fold_case(self.name))
-        object.__setattr__(self, "_hash", hash((self.vault, self.key)))  # as for vaults
+        object.__setattr__(self, "_hash", hash((self.vault, self.key)))  # as in VaultId
 
     def __hash__(self) -> int:
         return self._hash
 
     @classmethod
     def parse(cls, text: str) -> JobId:
-        """Read a job's resource ID. ValueError where it is none."""
+        """Parse the resource ID of a job. Raises ValueError."""
         match = _JOB_ID.fullmatch(text)
         if match is None or not (
             is_guid(match["subscription"])
@@ -163,24 +163,24 @@ class JobId:
 
     @property
     def url_path(self) -> str:
-        """The ID with each segment percent-encoded, to be put behind ARM's endpoint."""
+        """The ID with percent-encoded segments, to append to the endpoint of Azure Resource Manager."""
         return f"{self.vault.jobs_url_path}/{quote(self.name, safe='')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationId:
-    """An operation that a vault carried out or carries out: what a backup or a restore is started by."""
+    """An operation of a vault. Operations start backups and restores."""
 
     vault: VaultId
     name: str
-    """Compared to the letter: for Backup vaults it is base64."""
+    """Compared with letter case, because it is base64 in a Backup vault."""
 
     def __str__(self) -> str:
         return f"{self.vault}/{self._collection}/{self.name}"
 
     @property
     def url_path(self) -> str:
-        """The ID with each segment percent-encoded, to be put behind ARM's endpoint."""
+        """The ID with percent-encoded segments, to append to the endpoint of Azure Resource Manager."""
         return _encoded(str(self))
 
     @property
