@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import kopf
 
@@ -15,6 +15,7 @@ from backupjobwatch import __version__
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.identities import ClusterCredentialProvider
 from backupjobwatch.arm.poller import Poller
+from backupjobwatch.constants import CONTROLLER
 from backupjobwatch.controller.controller import Controller
 from backupjobwatch.controller.kopf_handlers import REGISTRY, Memo, kopf_settings
 from backupjobwatch.controller.reconciler import Reconciler
@@ -43,6 +44,8 @@ _log = logging.getLogger(__name__)
 
 PATIENCE: Final = 5.0
 """Seconds that steps under way are given at the end. Kubernetes gives a pod 30."""
+_IDENTITY: Final[Any] = CONTROLLER
+"""For kopf's peering, which is off. Without it, kopf needs the name of the user, and a pod's user ID has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +200,7 @@ async def _follow(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -
             registry=REGISTRY,
             settings=kopf_settings(),
             memo=Memo(runtime.controller),
+            identity=_IDENTITY,
             clusterwide=not namespaces,
             namespaces=namespaces,
             stop_flag=idle,

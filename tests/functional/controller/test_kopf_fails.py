@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import getpass
+import pwd
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
 
 from tests.functional.notifying import SETTINGS, notifications, webhook
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
 from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:
-    import pytest
-
     from demo.simulator import Vault
     from tests.functional.conftest import StartOperator
     from tests.support.kubernetes import KubernetesApi
@@ -49,3 +51,27 @@ async def test_what_was_under_way_goes_on(
         await operator.advance_until(lambda: api.get("other")["status"]["phase"] == "Succeeded")
         await asyncio.sleep(0.2)
     assert notifications(api)["hook"]["state"] == "Delivered"
+
+
+async def test_runs_as_a_user_without_a_name(
+    api: KubernetesApi,
+    vault: Vault,
+    start: StartOperator,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """kopf follows watches as the user of the image, which has a number, and no name in the environment or /etc/passwd."""
+
+    def unknown(uid: int) -> NoReturn:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises((OSError, KeyError)):
+        getpass.getuser()
+    async with start():
+        await api.until(lambda: api.watched)
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        await api.status(phase="Succeeded")
+    assert "The watches are not followed" not in caplog.text
