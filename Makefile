@@ -3,13 +3,17 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
+PLUGIN_PYTHON ?= $(BIN)/python
+PLUGIN_PACKAGE := operator/backupjobwatch/kubectl
+# The release, and the krew manifest in it, expect this name.
+PLUGIN_ARCHIVE = kubectl-bjw_v$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)_linux_$(subst aarch64,arm64,$(subst x86_64,amd64,$(shell uname -m))).tar.gz
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) build/uv/bin/uv
 # Tests start some hundred processes: each would compile for two seconds what it imports.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/bytecode
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup control-plane check prose site api-reference audit format test test-end-to-end test-in-process soak bench bench-reads demo dashboard pictures sbom charts chart-docs image clean
+.PHONY: help setup control-plane check prose site api-reference audit format test test-end-to-end test-in-process soak bench bench-reads demo dashboard pictures sbom charts chart-docs image image-test plugin plugin-test clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -31,7 +35,7 @@ check: setup  ## Lint, types, layers, format, prose, documentation site: under t
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/yamllint --strict .
-	$(BIN)/shellcheck .ci/run .github/kind .github/package .github/charts
+	$(BIN)/shellcheck .ci/run .github/kind .github/krew .github/package .github/charts
 	$(BIN)/actionlint -color=false -shellcheck=$(BIN)/shellcheck
 	$(BIN)/zizmor --offline --quiet --no-progress .github
 	@! git grep -nE '(TO''DO|FIX''ME|XX''X)' -- ':!*.lock' || { echo 'finish it, or file an issue'; exit 1; }
@@ -112,6 +116,17 @@ chart-docs: setup  ## Write the charts' READMEs, the comments of their values, a
 
 image:  ## Build the container image
 	docker build -t backupjobwatch:dev .
+
+image-test: setup  ## Build the image with buildah and run it against an API server (as root; some minutes)
+	$(BIN)/python -m pytest tests/image $(ARGS)
+
+plugin: setup  ## Build kubectl-bjw as one file that needs no Python, in build/plugin (PLUGIN_PYTHON is the Python in it)
+	UV_PROJECT_ENVIRONMENT=build/plugin/environment build/uv/bin/uv sync --quiet --frozen --no-default-groups --group plugin --no-editable --reinstall-package backupjobwatch --python $(PLUGIN_PYTHON)
+	build/plugin/environment/bin/pyinstaller --log-level ERROR --noconfirm --onefile --strip --name kubectl-bjw --recursive-copy-metadata backupjobwatch --distpath build/plugin --workpath build/plugin/work --specpath build/plugin $(PLUGIN_PACKAGE)/__main__.py
+	tar -C build/plugin --owner=0 --group=0 --mtime=@0 -czf build/plugin/$(PLUGIN_ARCHIVE) kubectl-bjw -C $(CURDIR) LICENSE
+
+plugin-test: setup  ## Run what `make plugin` built, without any Python in reach (as root)
+	$(BIN)/python -m pytest tests/plugin $(ARGS)
 
 clean:  ## Remove what was built here; the control plane's cache stays
 	rm -rf $(VENV) build .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

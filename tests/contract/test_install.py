@@ -1,0 +1,87 @@
+"""``pipx install backupjobwatch``: the wheel installs into an empty environment, and each command of it runs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from backupjobwatch import __version__
+from backupjobwatch.cli import COMMANDS
+from tests.contract.project import ENVIRONMENT, ROOT, pyproject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PROGRAMS: Final = tuple(pyproject()["project"]["scripts"])
+
+
+def run(*command: str | Path, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command outside the repository."""
+    environment = {**ENVIRONMENT, "PYTHONPATH": "", **variables}
+    return subprocess.run(
+        list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True, timeout=250, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def wheel(uv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, as it would be uploaded."""
+    folder = tmp_path_factory.mktemp("wheel")
+    built = run(uv, "build", "--quiet", "--wheel", "--out-dir", folder, ROOT, folder=folder)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, uv: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the programs, installed by pipx with the versions of the lock file."""
+    folder = tmp_path_factory.mktemp("pipx")
+    pins = folder / "constraints.txt"
+    export = ("export", "--quiet", "--frozen", "--no-default-groups", "--no-emit-project", "--no-hashes")
+    exported = run(uv, *export, "--output-file", pins, folder=ROOT)
+    assert exported.returncode == 0, exported.stderr
+    variables = {"PIPX_HOME": str(folder / "home"), "PIPX_BIN_DIR": str(folder / "bin")}
+    pipx = (sys.executable, "-m", "pipx")
+    with_uv = {"PATH": f"{uv.parent}:{ENVIRONMENT['PATH']}", "UV_CONSTRAINT": str(pins)}
+    done = run(*pipx, "install", "--backend", "uv", wheel, folder=folder, **variables, **with_uv)
+    assert done.returncode == 0, done.stderr
+    yield folder / "bin"
+    removed = run(*pipx, "uninstall", "backupjobwatch", folder=folder, **variables, **with_uv)
+    assert removed.returncode == 0, removed.stderr
+    assert list((folder / "bin").iterdir()) == []
+
+
+def test_installs_the_programs(installed: Path) -> None:
+    """Pipx installs the programs of the project, and none of its dependencies'."""
+    assert {path.name for path in installed.iterdir()} == set(PROGRAMS)
+
+
+@pytest.mark.parametrize(("program", "name"), [("backupjobwatch", "backupjobwatch"), ("kubectl-bjw", "kubectl bjw")])
+def test_programs_have_the_version(installed: Path, program: str, name: str, tmp_path: Path) -> None:
+    """Each program says the version of the wheel."""
+    done = run(installed / program, "--version", folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{name}, version {__version__}\n", "")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_start(installed: Path, command: str, tmp_path: Path) -> None:
+    """Each command imports all that it needs: its help is printed."""
+    done = run(installed / "backupjobwatch", command, "--help", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"Usage: backupjobwatch {command} ")
+
+
+def test_plugin_starts(installed: Path, tmp_path: Path) -> None:
+    """Each command of the plugin starts, and completion offers all of them."""
+    offered = run(installed / "kubectl_complete-bjw", "", folder=tmp_path)
+    commands = re.findall(r"^(\w+)\t", offered.stdout, re.MULTILINE)
+    assert {"list", "wait"} <= set(commands), offered.stderr
+    for command in commands:
+        done = run(installed / "kubectl-bjw", command, "--help", folder=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
