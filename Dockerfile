@@ -1,6 +1,6 @@
 # Dependencies first, from the lock file, so that a change of the code does not install them anew.
-FROM python:3.11-slim-bookworm AS build
-ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT=/app
+FROM python:3.13-slim-trixie AS build
+ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT=/app UV_PYTHON_DOWNLOADS=never
 RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /src
 COPY pyproject.toml uv.lock README.md LICENSE ./
@@ -8,9 +8,9 @@ RUN uv sync --frozen --no-default-groups --no-install-project --no-editable
 COPY operator operator
 RUN uv sync --frozen --no-default-groups --no-editable
 
-FROM python:3.11-slim-bookworm
+FROM python:3.13-slim-trixie
 # Nothing is ever installed into the running image.
-RUN pip uninstall --yes --quiet pip setuptools wheel 2>/dev/null || true
+RUN pip uninstall --yes --quiet pip
 COPY --from=build /app /app
 # Each of the threads that ask Azure would otherwise have an arena of glibc's of its own, and keep what it once needed.
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MALLOC_ARENA_MAX=2

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
@@ -17,6 +18,7 @@ from backupjobwatch import __version__
 from backupjobwatch.cli import COMMANDS
 from backupjobwatch.settings import Settings
 from tests.contract.project import ENVIRONMENT, MODULES, PACKAGE, ROOT, pyproject, read
+from tests.image import base_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,13 +73,32 @@ SOURCES: Final = {source for each in BUILD if each.word == "COPY" for source in 
 
 
 def test_has_a_stage_to_build_and_one_to_run() -> None:
-    """Both stages begin with the same Python, which the environment links to, and it is the least that is required."""
+    """Both stages start from the same Python, which the environment links to, on a named Debian. Its version is supported."""
     image, alias, name = texts(BUILD, "FROM")[0].split()
     assert alias == "AS"
     assert texts(FINAL, "FROM") == [image]
     assert texts(FINAL, "COPY") == [f"--from={name} /app /app"]
-    least = pyproject()["project"]["requires-python"].removeprefix(">=")
-    assert re.match(rf"python:{re.escape(least)}-slim", image)
+    base = base_image.parse(read("Dockerfile"))
+    assert base.name == image
+    assert f"Programming Language :: Python :: {base.python}" in pyproject()["project"]["classifiers"]
+
+
+def test_every_package_has_a_wheel(uv: Path) -> None:
+    """Each package of the image has a wheel for its Python on amd64 and arm64: the build stage has no compiler."""
+    python = base_image.parse(read("Dockerfile")).python
+    tag = f"cp{python.replace('.', '')}"
+    export = ("export", "--frozen", "--no-default-groups", "--no-emit-project", "--no-hashes", "--no-header")
+    locked = subprocess.check_output([uv, *export], cwd=ROOT, env=ENVIRONMENT, text=True, stderr=subprocess.DEVNULL)
+    pins = set(re.findall(r"^([\w.-]+)==([\w.]+)(?! *; sys_platform == 'win32')", locked, re.MULTILINE))
+    wheels = {
+        (each["name"], each["version"]): [wheel["url"].rsplit("/", 1)[1] for wheel in each.get("wheels", [])]
+        for each in tomllib.loads(read("uv.lock"))["package"]
+        if "version" in each
+    }
+    for pin in pins:
+        for machine in ("x86_64", "aarch64"):
+            fits = re.compile(rf"-none-any\.whl$|-({tag}-{tag}|cp3\d+-abi3)-.*manylinux.*_{machine}\b")
+            assert any(map(fits.search, wheels[pin])), (pin, machine)
 
 
 def test_runs_the_environment_that_was_built() -> None:
@@ -127,6 +148,20 @@ def test_context_is_what_is_copied() -> None:
     assert {line[1:] for line in rest if line.startswith("!")} == SOURCES
     assert [line for line in rest if not line.startswith("!")] == ["**/__pycache__"]
     assert all((ROOT / source).exists() for source in SOURCES)
+
+
+def test_says_what_the_image_test_needs(tmp_path: Path) -> None:
+    """Without buildah, `make image-test` fails with the command that installs it. `make test` does not collect those tests."""
+    environment = {**ENVIRONMENT, "PATH": str(tmp_path)}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, "tests/image"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "apt-get install --no-install-recommends buildah debootstrap util-linux" in done.stdout + done.stderr
+    assert f"\t$(BIN)/python -m {' '.join(command[2:3])} tests/image " in read("Makefile")
+    ignored = pyproject()["tool"]["pytest"]["ini_options"]["norecursedirs"]
+    assert ignored == ["tests/image", "tests/plugin"]
 
 
 # ── what it does ─────────────────────────────────────────────────────────────────────────────────────────────────────
