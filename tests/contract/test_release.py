@@ -30,22 +30,23 @@ IMAGE: Final = f"ghcr.io/somebody/backupjobwatch@{DIGEST}"
 # ── what is published ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def package(image: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def package(image: str, folder: Path, *plugin: Path) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "HELM": str(helm_path()),
         "GITHUB_SERVER_URL": "https://github.com",
         "GITHUB_REPOSITORY": "Somebody/backupjobwatch",
     }
-    command = [str(ROOT / ".github" / "package"), image, str(folder)]
+    command = [str(ROOT / ".github" / "package"), image, str(folder), *map(str, plugin)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
 
 
 @pytest.fixture(scope="module")
 def release(sbom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of a release."""
-    folder = tmp_path_factory.mktemp("release") / "files"
-    done = package(IMAGE, folder)
+    folder, plugin = tmp_path_factory.mktemp("release") / "files", tmp_path_factory.mktemp("plugin")
+    (plugin / f"kubectl-bjw_v{__version__}_linux_amd64.tar.gz").touch()
+    done = package(IMAGE, folder, plugin)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -139,7 +140,8 @@ def test_sums(release: Path) -> None:
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in release.iterdir()}
     files.pop("SHA256SUMS")
     assert sums == files
-    assert {"backupjobwatch.cdx.json", "licences.md", "manifests.tar.gz", "default.yaml"} <= files.keys()
+    assert {"backupjobwatch.cdx.json", "licences.md", "manifests.tar.gz", "default.yaml", "bjw.yaml"} <= files.keys()
+    assert f"kubectl-bjw_v{__version__}_linux_amd64.tar.gz" in files
 
 
 @pytest.mark.parametrize("image", ["backupjobwatch", "r/b:1.0", "r/b@sha256:12", f"r/b {DIGEST}"])
@@ -159,5 +161,7 @@ def test_versions_of_a_release() -> None:
     assert image == f"backupjobwatch:{__version__}"
     for chart in ("chart", "chart-crds"):
         assert load(f"manifests/{chart}/Chart.yaml")[0]["version"] == __version__
-    for name in ("README.md", "docs/install.md", "docs/aks-workload-identity.md", "docs/releasing.md"):
-        assert set(re.findall(r"(?:backupjobwatch:|newTag: |--version )(\d[\w.]*)", read(name))) == {__version__}
+    pages = ("install", "aks-workload-identity", "kubectl-bjw", "releasing")
+    for name in ("README.md", *(f"docs/{page}.md" for page in pages)):
+        versions = re.findall(r"(?:backupjobwatch:|newTag: |--version |/download/v|bjw_v)(\d[\d.]*\d)", read(name))
+        assert set(versions) == {__version__}, name

@@ -1,0 +1,11 @@
+"""Both programs of the plugin in one: the name that it is called by decides. `make plugin` builds it as a single file."""
+
+import sys
+from pathlib import PurePath
+
+if __name__ == "__main__":
+    if PurePath(sys.argv[0]).name.startswith("kubectl_complete"):
+        from backupjobwatch.kubectl.complete import main
+    else:
+        from backupjobwatch.kubectl.main import main
+    main()
