@@ -35,7 +35,7 @@ check: setup  ## Lint, types, layers, format, prose, documentation site: under t
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/yamllint --strict .
-	$(BIN)/shellcheck .ci/run .github/kind .github/krew .github/package .github/charts
+	$(BIN)/shellcheck .ci/run .github/kind .github/krew .github/package .github/charts tests/image/enter.sh
 	$(BIN)/actionlint -color=false -shellcheck=$(BIN)/shellcheck
 	$(BIN)/zizmor --offline --quiet --no-progress .github
 	@! git grep -nE '(TO''DO|FIX''ME|XX''X)' -- ':!*.lock' || { echo 'finish it, or file an issue'; exit 1; }

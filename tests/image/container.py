@@ -20,22 +20,9 @@ if TYPE_CHECKING:
 
 FILES: Final = "/mnt"
 """Where the image has the files that a test gives it, read-only."""
-DEVICES: Final = ("null", "zero", "full", "random", "urandom")
 PATIENCE: Final = 120.0
 
-# The mounts are in a namespace of their own: they end with the process.
-_MOUNTS: Final = f"""
-root=$1 files=$2; shift 2
-mount --bind "$root" "$root"
-mount -o remount,bind,ro "$root"
-mount -t proc proc "$root/proc"
-mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
-for device in {" ".join(DEVICES)}; do : > "$root/dev/$device"; mount --bind "/dev/$device" "$root/dev/$device"; done
-mount -t tmpfs -o mode=1777,size=16m tmpfs "$root/tmp"
-mount --bind "$files" "$root{FILES}"
-mount -o remount,bind,ro "$root{FILES}"
-exec "$@"
-"""
+_ENTER: Final = str(Path(__file__).with_name("enter.sh"))
 _NAMESPACES: Final = ("--mount", "--pid", "--fork", "--kill-child", "--propagation=private")
 _LIMITS: Final = ("--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")
 
@@ -58,7 +45,7 @@ class Container:
             *(f"{name}={value}" for name, value in (environment or {}).items()),
         ]
         return [
-            *("unshare", *_NAMESPACES, "sh", "-euc", _MOUNTS, "sh", str(self._root), str(self._files)),
+            *("unshare", *_NAMESPACES, "sh", _ENTER, str(self._root), str(self._files)),
             *("env", "-i", *variables, str(shutil.which("chroot")), str(self._root)),
             *("/usr/bin/setpriv", f"--reuid={user}", f"--regid={group}", *_LIMITS, "--", *command),
         ]
