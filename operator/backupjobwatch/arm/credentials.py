@@ -19,6 +19,7 @@ from azure.identity import (
     WorkloadIdentityCredential,
 )
 
+from backupjobwatch.arm.pipelines import renewing
 from backupjobwatch.arm.token_answers import (
     forget_answer,
     kind_of,
@@ -232,8 +233,10 @@ def _of_environment(options: dict[str, Any]) -> TokenCredential:
 
 
 def _of_person(options: dict[str, Any]) -> TokenCredential:
-    """Make the credential of a person or a pipeline: no metadata service is waited for where there is none."""
-    return _of_environment(options) if _has_federated_token() or _has_service_principal() else _SignedIn()
+    """Make the credential of a person or a pipeline, without waiting for a metadata service."""
+    if _has_service_principal() and not _has_federated_token():
+        return _of_environment(options)
+    return renewing(_of_environment(options) if _has_federated_token() else _SignedIn(), options)
 
 
 class _SignedIn:
