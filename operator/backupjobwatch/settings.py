@@ -250,14 +250,15 @@ def load_log_settings() -> Settings:
 
 
 def _unknown_variables() -> list[str]:
-    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    known = [name.upper() for name in Settings.model_fields]
     problems = []
     for variable in sorted(os.environ):
         name = variable.removeprefix(PREFIX)
-        if name == variable or variable in known or name in RENAMED or _SERVICE_LINK.match(name):
+        if name == variable or name in known or name in RENAMED or _SERVICE_LINK.match(name):
             continue
-        nearest = difflib.get_close_matches(variable, known, 1)
-        problems.append(f"{variable}: no such setting" + (f"; did you mean {nearest[0]}?" if nearest else ""))
+        nearest = difflib.get_close_matches(name.upper(), known, 1, cutoff=0.5)
+        advice = f"did you mean {PREFIX}{nearest[0]}?" if nearest else '"backupjobwatch check" prints all names'
+        problems.append(f"{variable}: no such setting; {advice}")
     return problems
 
 

@@ -35,9 +35,9 @@ def test_check(cluster: Cluster, azure: AzureSimulator) -> None:
         "BACKUPJOBWATCH_NAMESPACES=team-a,team-b",
         "BACKUPJOBWATCH_RESYNC_INTERVAL=1s",
         "BACKUPJOBWATCH_DEVELOPMENT_TOKEN=(hidden)",
-        "Azure: a token could be had.",
-        "Kubernetes: watches of team-a can be listed.",
-        "Kubernetes: watches of team-b can be listed.",
+        "Azure: got a token.",
+        "Kubernetes: the watches of namespace team-a can be listed.",
+        "Kubernetes: the watches of namespace team-b can be listed.",
     ):
         assert line in lines
 
@@ -52,7 +52,7 @@ def test_check_of_the_whole_cluster(cluster: Cluster, azure: AzureSimulator) -> 
     """Without namespaces, `check` lists the watches of all of them."""
     done = run("check", settings_for(cluster, azure.url))
     assert done.returncode == 0
-    assert "Kubernetes: watches of all namespaces can be listed." in done.stdout
+    assert "Kubernetes: the watches of all namespaces can be listed." in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,7 @@ def test_check_without_a_kubeconfig(azure: AzureSimulator, cluster: Cluster, tmp
 def test_check_without_an_identity(cluster: Cluster) -> None:
     """`check` says that there is no Azure identity, and exits with 1."""
     identity = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_FEDERATED_TOKEN_FILE": "/nonexistent"}
+    identity["BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES"] = "*"
     done = run("check", clean_environment(**cluster.environment, **identity))
     assert done.returncode == 1
     assert "Azure: CredentialsNotFound: " in done.stdout

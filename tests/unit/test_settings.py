@@ -219,8 +219,9 @@ def test_all_that_is_wrong_is_said_at_once(refusal: Any) -> None:
     [
         ("HEARTBEET", "no such setting; did you mean BACKUPJOBWATCH_HEARTBEAT?"),
         ("AZURE_ENDPOINTS", "no such setting; did you mean BACKUPJOBWATCH_AZURE_ENDPOINT?"),
-        ("heartbeat_", "no such setting"),
-        ("QUITE_ANOTHER_THING_ALTOGETHER_INDEED", "no such setting"),
+        ("heartbeat_", "no such setting; did you mean BACKUPJOBWATCH_HEARTBEAT?"),
+        ("OPERATOR_NAMESPACES", "no such setting; did you mean BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES?"),
+        ("FOO", 'no such setting; "backupjobwatch check" prints all names'),
         ("SERVICE", "no such setting"),
     ],
 )

@@ -1,4 +1,4 @@
-"""``backupjobwatch render``: what one answer of Azure's would make of a watch."""
+"""``backupjobwatch render``: the status that one response of Azure results in."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import requests
 import yaml
 
 from backupjobwatch.arm.responses import Answer, read_job, read_job_list, read_object
+from backupjobwatch.constants import GROUP, KIND
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.latest import find_latest
 from backupjobwatch.domain.jobs.observations import OperationFailure, Waiting
 from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
+from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.verdict import MIN_CONSECUTIVE_FAILURES
@@ -26,24 +28,34 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.observations import Observation, PinnedJob
 
 _REQUEST_IDS: Final = ("x-ms-request-id", "x-ms-correlation-request-id")
-"""Headers by which an answer of Azure Resource Manager is told from one of a proxy."""
+"""Headers that distinguish a response of Azure Resource Manager from one of a proxy."""
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class Observed(NamedTuple):
-    """What the answer says, and which jobs it shows to be the watch's."""
+    """What a response says, and the jobs of the watch that it identifies."""
 
     observation: Observation
     pinned: tuple[PinnedJob, ...] = ()
 
 
 @click.command()
-@click.option("--watch", "watch_file", type=_FILE, required=True, help="The BackupJobWatch, as YAML or JSON.")
-@click.option("--response", "response_file", type=_FILE, required=True, help="The body of Azure's answer.")
-@click.option("--status", "http_status", type=click.IntRange(100, 599), default=200, help="The answer's HTTP status.")
-@click.option("--header", "headers", multiple=True, help="A header of the answer, `Name: value`. May be repeated.")
-@click.option("--previous", "previous_file", type=_FILE, help="The object as it was before: its status is built upon.")
-@click.option("--now", "now_text", help="When that happens (RFC 3339). Default: now.")
+@click.option("--watch", "watch_file", type=_FILE, required=True, help="A YAML or JSON file with one BackupJobWatch.")
+@click.option(
+    "--response", "response_file", type=_FILE, required=True, help="A file with the body of Azure's response."
+)
+@click.option(
+    "--status",
+    "http_status",
+    type=click.IntRange(100, 599),
+    default=200,
+    help="HTTP status of the response. Default: 200.",
+)
+@click.option("--header", "headers", multiple=True, help="A header of the response, `Name: value`. May be repeated.")
+@click.option(
+    "--previous", "previous_file", type=_FILE, help="A file with the previous object, whose status is updated."
+)
+@click.option("--now", "now_text", help="Time of the response (RFC 3339). Default: now.")
 def render(
     *,
     watch_file: Path,
@@ -53,16 +65,22 @@ def render(
     previous_file: Path | None,
     now_text: str | None,
 ) -> None:
-    """Print the object that one answer of Azure's would produce: no cluster, no Azure.
+    """Print the BackupJobWatch that one response of Azure results in. Needs neither a cluster nor Azure.
+
+    A file may have several YAML documents, or a List, if one of the objects is a BackupJobWatch. The grace period is
+    judged as if enough such responses had come in a row, since status.troubleSince of the previous object.
+
+    \b
+    Exit codes:
+      0    the object was printed
+      1    a file has no BackupJobWatch, or several
+      2    an option is wrong, or a file does not exist
 
     \b
     Example:
       az rest --method get --url "https://management.azure.com$JOB_ID?api-version=2025-02-01" > job.json
       backupjobwatch render --watch watch.yaml --response job.json
-
-    Grace is judged as if enough such answers had come in a row: by the time since status.troubleSince of the
-    previous object.
-    """  # noqa: D301 -- click's mark for a paragraph to be left as it is
+    """  # noqa: D301 -- click's mark for a paragraph that is not wrapped
     now = datetime.now(UTC) if now_text is None else parse_time(now_text)
     if now is None:
         raise click.BadParameter("write a time such as 2026-03-04T01:00:00Z", param_hint="--now")
@@ -79,7 +97,7 @@ def render(
 
 
 def _observe(watch: Watch, source: JobSource, answer: Answer, now: datetime) -> Observed:
-    """Read *answer* as that of the job, or if the job is not known yet, of the operation or the vault's list."""
+    """Read *answer* as that of the job. If the job is not known yet, read it as the operation or the vault's list."""
     try:
         if isinstance(source, JobId):
             return Observed(read_job(answer, source, now=now))
@@ -102,18 +120,43 @@ def _observe(watch: Watch, source: JobSource, answer: Answer, now: datetime) -> 
     if isinstance(found, Waiting | OperationFailure):
         return Observed(found)
     return Observed(
-        PollDeferred("The job was found and is polled next: render again, with the answer about it.", stale=True), found
+        PollDeferred("The job was found and is polled next. Render again with the response about the job.", stale=True),
+        found,
     )
 
 
 def _load(path: Path) -> dict[str, Any]:
+    """Return the BackupJobWatch in a file of YAML documents or JSON."""
     try:
-        value = yaml.safe_load(path.read_text())
+        documents = list(yaml.safe_load_all(path.read_text("utf-8-sig")))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{path} is neither YAML nor JSON: {error}") from error
-    if not isinstance(value, dict) or not isinstance(value.get("spec", {}), dict):
-        raise click.ClickException(f"{path} is not one BackupJobWatch")
-    return value
+    objects = [each for document in documents for each in _objects(document)]
+    watches = [each for each in objects if each.get("kind") == KIND and _group(each) == GROUP]
+    if len(watches) == 1 and isinstance(watches[0].get("spec", {}), dict):
+        return watches[0]
+    if watches:
+        problem = "has no valid spec" if len(watches) == 1 else f"has {len(watches)} {KIND} objects. Keep one"
+        raise click.ClickException(f"{path} {problem}.")
+    kinds = (
+        ", ".join(dict.fromkeys(sanitize(str(each.get("kind") or "an object without kind"), 63) for each in objects))
+        or "no objects"
+    )
+    raise click.ClickException(f"{path} has no {KIND} of {GROUP}, only {kinds}.")
+
+
+def _objects(document: object) -> list[dict[str, Any]]:
+    """Return the objects of a YAML document, which may be a List as kubectl prints it."""
+    if not isinstance(document, dict):
+        return []
+    items = document.get("items")
+    if str(document.get("kind", "")).endswith("List") and isinstance(items, list):
+        return [item for item in items if isinstance(item, dict)]
+    return [document]
+
+
+def _group(body: dict[str, Any]) -> str:
+    return str(body.get("apiVersion", "")).partition("/")[0]
 
 
 def _headers(lines: tuple[str, ...]) -> requests.structures.CaseInsensitiveDict[str]:

@@ -6,14 +6,18 @@ import base64
 import json
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote, urlencode
 
 import aiohttp
+import yaml
 from kubernetes.aio import client, config
+from kubernetes.aio.config.kube_config import ENV_KUBECONFIG_PATH_SEPARATOR, KUBE_CONFIG_DEFAULT_LOCATION
 
 from backupjobwatch.constants import API_VERSION, CONTROLLER, GROUP, KIND, PLURAL
 from backupjobwatch.domain.jobs.payloads import mapping, mappings
+from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.errors import Conflict, Forbidden, KubeUnavailable, ObjectNotFound
 
@@ -43,7 +47,7 @@ class KubeClient:
 
     @classmethod
     async def connect(cls) -> Self:
-        """Use the pod's ServiceAccount, or KUBECONFIG outside a cluster. KubeUnavailable where there is neither."""
+        """Use the pod's ServiceAccount, or KUBECONFIG outside a cluster. Raises KubeUnavailable if neither works."""
         configuration = client.Configuration()
         # kopf takes no proxy from the environment either; aiohttp would look there, and for a netrc, with each request.
         configuration.client_session_kwargs = {"trust_env": False}
@@ -52,8 +56,9 @@ class KubeClient:
                 config.load_incluster_config(client_configuration=configuration)
             except config.ConfigException:
                 await config.load_kube_config(client_configuration=configuration)
-        except (config.ConfigException, OSError) as error:
-            raise KubeUnavailable(f"no access to a Kubernetes API server: {error}") from error
+        except (config.ConfigException, OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+            # The library raises the last four for a file that is no kubeconfig.
+            raise KubeUnavailable(f"no access to a Kubernetes API server: {_explain_kubeconfig(error)}") from error
         return cls(client.ApiClient(configuration))
 
     async def close(self) -> None:
@@ -241,6 +246,15 @@ class KubeClient:
 def secret_data(secret: Mapping[str, Any]) -> dict[str, bytes]:
     """Return what a Secret holds, by key. The API server takes no data that is not base64."""
     return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
+
+
+def _explain_kubeconfig(error: Exception) -> str:
+    """Say why there is no usable kubeconfig, and what to do."""
+    paths = KUBE_CONFIG_DEFAULT_LOCATION
+    if not any(Path(path).exists() for path in paths.split(ENV_KUBECONFIG_PATH_SEPARATOR)):
+        return f"the kubeconfig {paths} does not exist. Set KUBECONFIG, or run the command in the operator's pod."
+    problem = sanitize(str(error), 200).rstrip(".")
+    return f'the kubeconfig {paths} is not usable ({problem}). Check it with "kubectl config view".'
 
 
 def _path(namespace: str | None, name: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""``backupjobwatch check`` and ``run`` tell whether the settings work, against the small cluster and the simulator."""
+"""``backupjobwatch check`` and ``run`` report whether the settings work, against the small cluster and the simulator."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from demo.simulator import AzureSimulator, EntraSimulator, Fault
 from demo.simulator.tokens import TENANT_ID
+from tests.functional.tenants import ACCOUNT, SECRET
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload
 from tests.support.canary import TOKEN, WORD
 from tests.support.command import invoke
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
     from demo.simulator import Vault
+    from tests.functional.tenants import Tenants
     from tests.support.kubernetes import KubernetesApi
 
 
@@ -32,6 +34,7 @@ def _development(sim: AzureSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKUPJOBWATCH_AZURE_ENDPOINT", sim.url)
     monkeypatch.setenv("BACKUPJOBWATCH_DEVELOPMENT", "true")
     monkeypatch.setenv("BACKUPJOBWATCH_DEVELOPMENT_TOKEN", TOKEN)
+    monkeypatch.setenv("BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES", "*")
     monkeypatch.setenv("BACKUPJOBWATCH_PROBE_PORT", str(free_port()))
 
 
@@ -47,8 +50,8 @@ async def test_all_is_well(api: KubernetesApi, sim: AzureSimulator) -> None:
     assert result.exit_code == 0, result.output
     assert f"BACKUPJOBWATCH_AZURE_ENDPOINT={sim.url}\n" in result.stdout
     assert "BACKUPJOBWATCH_DEVELOPMENT_TOKEN=(hidden)\n" in result.stdout
-    assert "Azure: a token could be had." in result.stdout
-    assert "Kubernetes: watches of all namespaces can be listed." in result.stdout
+    assert "Azure: got a token." in result.stdout
+    assert "Kubernetes: the watches of all namespaces can be listed." in result.stdout
 
 
 async def test_the_lease_is_checked(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +60,7 @@ async def test_the_lease_is_checked(api: KubernetesApi, monkeypatch: pytest.Monk
     monkeypatch.setenv("BACKUPJOBWATCH_LEASE_NAMESPACE", "operators")
     result = await command("check")
     assert result.exit_code == 0, result.output
-    assert "Kubernetes: the Lease operators/backupjobwatch is held by nobody." in result.stdout
+    assert "Kubernetes: the Lease operators/backupjobwatch is not held." in result.stdout
     api.leases.put(("operators", "backupjobwatch"), holderIdentity="somebody")
     assert "is held by somebody." in (await command("check")).stdout
     api.traffic.fail("/leases/", status=403, message="cannot get resource leases")
@@ -80,7 +83,7 @@ async def test_each_namespace_is_checked(api: KubernetesApi, monkeypatch: pytest
     refusal = api.traffic.fail("namespaces/team-b/", status=403, message="cannot list resource")
     result = await command("check")
     assert result.exit_code == 1
-    assert "Kubernetes: watches of team-a can be listed." in result.stdout
+    assert "Kubernetes: the watches of namespace team-a can be listed." in result.stdout
     assert "403 cannot list resource" in result.stdout
     assert refusal.used == 1
     assert [request.path.split("/")[5] for request in api.traffic.requests] == ["team-a", "team-b"]
@@ -123,11 +126,12 @@ async def test_a_server_that_is_gone(api: KubernetesApi) -> None:
 
 
 async def test_no_cluster() -> None:
-    """Neither a kubeconfig nor a ServiceAccount: told by both commands, with code 1."""
+    """Without a kubeconfig and a ServiceAccount, both commands say what to do, with code 1."""
     for name in ("check", "run"):
         result = await command(name)
         assert result.exit_code == 1
-        assert "no access to a Kubernetes API server" in result.output
+        (line,) = [line for line in result.output.splitlines() if "no access to a Kubernetes API server" in line]
+        assert "does not exist. Set KUBECONFIG, or run the command in the operator's pod." in line
         assert result.exception is None or isinstance(result.exception, SystemExit)
 
 
@@ -135,10 +139,10 @@ async def test_azure_is_asked(api: KubernetesApi, sim: AzureSimulator, vault: Va
     """A request to Azure needs no permission; with --job, that job is read."""
     result = await command("check")
     assert (result.exit_code, [request.path for request in sim.requests]) == (0, ["/subscriptions"])
-    assert f"Azure: {sim.url} answers and accepts the token." in result.stdout
+    assert f"Azure: {sim.url} accepts the token." in result.stdout
     result = await command("check", "--job", vault.set_job(JOB_NAME, job_payload()))
     assert result.exit_code == 0
-    assert f"Azure: the job {JOB_NAME} can be read. Its status is Completed." in result.stdout
+    assert f"Azure: read the job {JOB_NAME}. Its status is Completed." in result.stdout
     result = await command("check", "--job", vault.job_id(OTHER_JOB_NAME))
     assert (result.exit_code, "Azure: JobNotVisible:" in result.stdout) == (1, True)
     result = await command("check", "--job", "nightly")
@@ -194,3 +198,71 @@ async def test_a_private_ca_of_entra(
         monkeypatch.setenv("BACKUPJOBWATCH_AZURE_CA_FILE", str(tmp_path / "ca.pem"))
         result = await command("check")
         assert result.exit_code == 0, result.output
+
+
+async def test_an_identity_that_no_namespace_may_use(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`check` skips the operator's identity if no namespace may use it. With --job it is checked all the same."""
+    monkeypatch.delenv("BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES")
+    result = await command("check")
+    assert (result.exit_code, sim.requests) == (0, ())
+    assert "Azure: skipped. No namespace may use the operator's identity" in result.stdout
+    result = await command("check", "--job", vault.set_job(JOB_NAME, job_payload()))
+    assert (result.exit_code, f"Azure: read the job {JOB_NAME}." in result.stdout) == (0, True)
+    assert "so no watch may use the identity that is checked here" in result.stdout
+    result = await command("check", "--namespace", "team-a")
+    assert (result.exit_code, "Azure: IdentityNotAllowed: Namespace team-a" in result.stdout) == (1, True)
+
+
+@pytest.mark.parametrize("kind", ["serviceaccount", "secret"])
+async def test_an_identity_of_a_namespace(
+    tenants: Tenants, vault: Vault, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    """With --namespace and --identity, `check` reads the job with the identity of that namespace."""
+    monkeypatch.delenv("BACKUPJOBWATCH_DEVELOPMENT_TOKEN")
+    monkeypatch.setenv("BACKUPJOBWATCH_AZURE_AUTHORITY", tenants.entra.url)
+    monkeypatch.setenv("BACKUPJOBWATCH_AZURE_AUTHORITY_CA_FILE", str(tmp_path / "ca.pem"))
+    (tmp_path / "ca.pem").write_text(tenants.entra.ca_pem)
+    field, name = {
+        "serviceaccount": ("serviceAccountName", ACCOUNT),
+        "secret": ("secretName", SECRET),
+    }[kind]
+    job = vault.set_job(JOB_NAME, job_payload())
+    tenants.api.create({"jobResourceId": job, "identity": {field: name}}, "nightly", namespace="team-a")
+    identity = ("--namespace", "team-a", "--identity", f"{kind}/{name}", "--job", job)
+    result = await command("check", *identity)
+    assert (result.exit_code, "Azure: CredentialsNotFound: There is no " in result.stdout) == (1, True)
+    tenant = tenants.add()
+    tenant.put_client_secret()
+    result = await command("check", *identity)
+    assert (result.exit_code, f"Azure: read the job {JOB_NAME}." in result.stdout) == (0, True), result.stdout
+    assert {request.principal for request in tenants.sim.requests} == {tenant.client_id}
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        (("--identity", "secret/backup"), "--identity requires --namespace"),
+        (("--namespace", "team-a", "--identity", "backup"), "write serviceaccount/NAME or secret/NAME, got 'backup'"),
+        (("--namespace", "team-a", "--identity", "secret/A_B"), "write serviceaccount/NAME or secret/NAME"),
+    ],
+)
+async def test_wrong_options(options: tuple[str, ...], advice: str) -> None:
+    """Wrong options are reported before anything is checked, with code 2."""
+    result = await command("check", *options)
+    assert (result.exit_code, result.stdout, advice in result.stderr) == (2, "", True)
+
+
+async def test_a_kubeconfig_that_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file that is no kubeconfig is reported in one line, with its path."""
+    for number, text in enumerate(("a: [b", "just text", "contexts: []")):
+        (tmp_path / str(number)).write_text(text)
+        monkeypatch.setattr("backupjobwatch.kube.client.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / str(number)))
+        monkeypatch.setattr(
+            "kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / str(number))
+        )
+        result = await command("check")
+        (line,) = [line for line in result.stdout.splitlines() if "no access" in line]
+        assert f"the kubeconfig {tmp_path / str(number)} is not usable (" in line
+        assert result.exit_code == 1

@@ -168,15 +168,15 @@ def test_now_is_the_default(files: Files) -> None:
 @pytest.mark.parametrize(
     ("watch", "arguments", "exit_code", "words"),
     [
-        ("- a list", (), 1, "is not one BackupJobWatch"),
-        ("", (), 1, "is not one BackupJobWatch"),
-        ("spec: text", (), 1, "is not one BackupJobWatch"),
+        ("- a list", (), 1, "has no BackupJobWatch"),
+        ("", (), 1, "has no BackupJobWatch"),
+        ("spec: text", (), 1, "has no BackupJobWatch"),
         ("{", (), 1, "is neither YAML nor JSON"),
-        ("a: 1\n---\nb: 2\n", (), 1, "is neither YAML nor JSON"),
+        ("a: 1\n---\nb: 2\n", (), 1, "has no BackupJobWatch"),
         (b"\xff\xfe\x00", (), 1, "is neither YAML nor JSON"),
         (b"\x00", (), 1, "is neither YAML nor JSON"),
         ("spec: {}", ("--now", "yesterday"), 2, "write a time such as 2026-03-04T01:00:00Z"),
-        ("spec: {}", ("--header", "Retry-After 7"), 2, "write Name: value"),
+        (yaml.safe_dump(manifest()), ("--header", "Retry-After 7"), 2, "write Name: value"),
         ("spec: {}", ("--status", "42"), 2, "--status"),
         ("spec: {}", ("--previous", "/nowhere.yaml"), 2, "does not exist"),
     ],
@@ -194,7 +194,10 @@ def test_bad_input_is_told(
 
 def test_a_watch_without_a_spec_is_rendered(files: Files) -> None:
     """An object that says nothing is an invalid one."""
-    assert files.rendered("kind: BackupJobWatch", job_payload())["status"]["reason"] == "InvalidSpec"
+    assert (
+        files.rendered("kind: BackupJobWatch\napiVersion: azurebackup.dev/v1", job_payload())["status"]["reason"]
+        == "InvalidSpec"
+    )
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in DATA.glob("job-*.json")))

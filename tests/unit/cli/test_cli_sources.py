@@ -71,7 +71,7 @@ def test_found_and_rendered_again(render: Any, spec: dict[str, Any], answer: Any
     body["status"] = render(body, answer)
     assert body["status"]["phase"] == "Pending"
     assert body["status"]["jobs"] == [{"name": JOB_NAME}]
-    assert "render again" in body["status"]["message"]
+    assert "Render again" in body["status"]["message"]
 
     status = render(body, job_payload())
     assert (status["phase"], status["reason"]) == ("Succeeded", "JobCompleted")
