@@ -250,8 +250,7 @@ def load_log_settings() -> Settings:
 
 
 def _unknown_variables() -> list[str]:
-    known = [name.upper() for name in Settings.model_fields]
-    problems = []
+    known, problems = [name.upper() for name in Settings.model_fields], []
     for variable in sorted(os.environ):
         name = variable.removeprefix(PREFIX)
         if name == variable or name in known or name in RENAMED or _SERVICE_LINK.match(name):
