@@ -88,7 +88,7 @@ class ModelAzure:
         if isinstance(read, OperationId):
             number = int(read.name[-12:])
             if now < START + 60 * number:
-                return Waiting(reason="Progressing", message="The operation has not started its job yet.")
+                return Waiting(reason="Progressing", message="The operation has not started a job yet.")
             return (PinnedJob(name=job_id(number).name),)
         model = self.jobs.get(read)
         return (model and model.at(now, partial=False)) or JobNotFound("404")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backupjobwatch.domain.jobs import text as module
-from backupjobwatch.domain.jobs.text import CUT, sanitize
+from backupjobwatch.domain.jobs.text import ELLIPSIS, sanitize
 from tests.property.strategies import SECRETS, texts
 from tests.support.scale import at_scale
 
@@ -31,4 +31,4 @@ def _thoroughly_clean(text: str, limit: int) -> str:
         kept = pattern.sub(replacement, kept)
     kept = "".join(character if character.isprintable() else " " for character in kept)
     kept = " ".join(kept.split())
-    return kept[: limit - 1] + CUT if len(kept) > limit or len(text) > enough else kept
+    return kept[: limit - 1] + ELLIPSIS if len(kept) > limit or len(text) > enough else kept

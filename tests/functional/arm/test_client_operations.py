@@ -173,7 +173,7 @@ async def test_a_job_that_is_no_guid(
     """What is asked for next is made of the name: one that is no GUID is not taken."""
     body = json.dumps({"status": "Succeeded", "properties": {"jobId": job}})
     sim.faults.add(Fault.answer(body=body, official=True))
-    with pytest.raises(UnexpectedResponse, match="by something that is no GUID"):
+    with pytest.raises(UnexpectedResponse, match="names a job that is not a GUID"):
         await client.read_operation(operation_id)
 
 

@@ -1,1 +1,1 @@
-"""Azure's jobs and operations: resource IDs, parsers, durations and times."""
+"""Azure Backup jobs and operations: models, parsers and resource IDs."""

@@ -1,8 +1,9 @@
-"""Azure's error objects: of jobs, of operations and of HTTP answers, in every form that the services use.
+"""Parse Azure's error objects: in jobs, in operations and in HTTP responses.
 
-Shapes: https://learn.microsoft.com/rest/api/dataprotection/jobs/get#userfacingerror,
-https://github.com/microsoft/api-guidelines/blob/vNext/azure/Guidelines.md#handling-errors, and ``{"ErrorCode", "Message":
-{"Value"}, "Values"}``, which both Azure Backup services send instead now and then.
+Both Azure Backup services use several formats:
+https://learn.microsoft.com/rest/api/dataprotection/jobs/get#userfacingerror,
+https://github.com/microsoft/api-guidelines/blob/vNext/azure/Guidelines.md#handling-errors,
+and sometimes ``{"ErrorCode", "Message": {"Value"}, "Values"}``.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DEPTH = 5
-"""Levels of inner errors that are read."""
+"""Maximum depth of inner errors."""
 _NO_ERROR = "success"
-"""A code that Backup vaults give to the inner error of a real error."""
+"""Error code that Backup vaults set on the inner error of a real error."""
 _DETAILS = ("detailednonlocalisedmessage", "detailednonlocalizedmessage")
 
 
 def read_error_body(payload: Mapping[str, Any]) -> tuple[JobError, ...]:
-    """Read the body of an HTTP error: an error object, alone or as ``error``."""
+    """Parse the body of an HTTP error. The error object may be wrapped in ``error``."""
     error = payload.get("error")
     if isinstance(error, str):
         return read_errors({"message": error})
@@ -34,7 +35,7 @@ def read_error_body(payload: Mapping[str, Any]) -> tuple[JobError, ...]:
 
 
 def read_errors(value: object) -> tuple[JobError, ...]:
-    """Read an error object with the errors that it contains, the one with its own code first."""
+    """Parse an error object and its nested errors, outermost first."""
     read, error = Reader(), mapping(value)
     own = read_error(read, error)
     contained = [each for each in _contained(read, error, depth=0) if _has_text(each)]
@@ -56,7 +57,7 @@ def read_errors(value: object) -> tuple[JobError, ...]:
 
 
 def read_error(read: Reader, error: Mapping[str, Any]) -> JobError:
-    """Read one error object, without the errors that it contains."""
+    """Parse one error object without its nested errors."""
     fields = _lowercase(error)
     message = fields.get("message")
     if isinstance(message, Mapping):
@@ -75,7 +76,7 @@ def read_error(read: Reader, error: Mapping[str, Any]) -> JobError:
 
 
 def read_message(read: Reader, value: object) -> str | None:
-    """Read a text. If it is a JSON object, read the error in it, for JSON is hard to read in a status."""
+    """Parse a message. Some messages are error objects in JSON, which are unreadable in a status."""
     payload = _embedded(value)
     if payload is None:
         return read.word(value, TEXT)
@@ -84,7 +85,7 @@ def read_message(read: Reader, value: object) -> str | None:
 
 
 def describe(error: JobError, *, details: str | None = None) -> str:
-    """Write code, title and text of *error*, *details* if they add something, and the first recommendation."""
+    """Return code, title, message and first recommendation of *error*, with *details* if they add anything."""
     head = " ".join(filter(None, (error.code, error.title)))
     text = ": ".join(filter(None, (head, error.message)))
     extra = f"Details: {details}" if details and not _contains(text, details) else ""
@@ -117,7 +118,7 @@ def _causes(read: Reader, value: object) -> Iterator[str]:
 
 
 def _embedded(text: object) -> Mapping[str, Any] | None:
-    """Return the JSON object that *text* is; None if it is any other text."""
+    """Parse *text* as a JSON object. Return None for any other text."""
     if not isinstance(text, str) or not text.lstrip().startswith("{"):
         return None
     try:
@@ -128,7 +129,7 @@ def _embedded(text: object) -> Mapping[str, Any] | None:
 
 
 def _lowercase(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *fields* with lowercase names: the services spell them in several letter cases."""
+    """Return *fields* with lowercase names, because the services do not agree on letter case."""
     return {str(name).lower(): value for name, value in fields.items()}
 
 

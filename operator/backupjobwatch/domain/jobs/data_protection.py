@@ -1,7 +1,7 @@
-"""Jobs of Backup vaults (Microsoft.DataProtection): AKS, disks, blobs, PostgreSQL and others.
+"""Parse jobs of Backup vaults (Microsoft.DataProtection): AKS, disks, blobs, PostgreSQL and others.
 
-Explicit nulls are everywhere, error codes are words, and durations come in both formats.
-Shapes: https://learn.microsoft.com/rest/api/dataprotection/jobs/get
+Responses contain explicit nulls, error codes in words, and durations in both of Azure's formats.
+https://learn.microsoft.com/rest/api/dataprotection/jobs/get
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
-    """Read a job: the answer to a GET, or, *partial*, an item of a list (where ``extendedInfo`` is null)."""
+    """Parse a job from a GET. With *partial*, parse an entry of a list, where ``extendedInfo`` is null."""
     read = Reader()
     properties = mapping(payload.get("properties"))
     extended = mapping(properties.get("extendedInfo"))
@@ -48,7 +48,7 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
     start_time, end_time = (parse_time(properties.get(name)) for name in ("startTime", "endTime"))
     instance, source = (read.name(properties.get(name)) for name in ("backupInstanceFriendlyName", "dataSourceName"))
     details = read.properties(extended.get("additionalDetails"))
-    # All of them: a cancelled job may be recognizable only by an item beyond the limits.
+    # Parse all items: a cancelled job may be recognizable only by an item beyond the limits.
     tasks, errors = tuple(_tasks(read, extended.get("subTasks"))), tuple(_errors(read, properties.get("errorDetails")))
     warnings = tuple(_warnings(read, extended.get("warningDetails")))
     return Job(
@@ -85,7 +85,7 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
         source_data_store_type=read.term(properties.get("sourceDataStoreType")),
         recovery_destination=read.name(extended.get("recoveryDestination"), LINE),
         container=last_segment(read.name(properties.get("backupInstanceId"), LINE)),
-        cut=tuple(sorted(read.cut)),
+        truncated=tuple(sorted(read.truncated)),
         partial=partial,
     )
 
@@ -104,7 +104,7 @@ def _tasks(read: Reader, value: object) -> Iterator[Task]:
 
 
 def _data_transferred(extended: Mapping[str, Any], tasks: Iterable[Task]) -> int | None:
-    """Return the bytes of the job: Azure's total, also in its misspelt field, else the sum of the tasks."""
+    """Return the bytes transferred: Azure's total, or else the sum of the tasks. Azure misspells one field."""
     for name in ("dataTransferredInBytes", "dataTransferedInBytes"):
         total = count(extended.get(name))
         if total is not None:

@@ -1,4 +1,4 @@
-"""Durations: parse Azure's two formats and Go's, and write Go's."""
+"""Parse Azure's two duration formats and Go's, and format durations like Go."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _DOTNET = re.compile(r"(?P<sign>-?)(?:(?P<days>\d+)\.)?(?P<hours>\d+):(?P<minute
 https://learn.microsoft.com/dotnet/standard/base-types/standard-timespan-format-strings
 """
 _LONGEST = timedelta(days=100 * 365)
-"""Go's durations end at 292 years. No job takes a hundred, so a longer one is a broken text."""
+"""Longest duration that is accepted. Go's durations end at 292 years, so clients written in Go can parse it."""
 
 
 def parse_duration(value: object) -> timedelta | None:
-    """Parse one of Azure's durations: ISO 8601 (``PT20M23.0896697S``) or .NET (``00:20:23.0896697``).
+    """Parse a duration in ISO 8601 (``PT20M23.0896697S``) or .NET format (``00:20:23.0896697``).
 
-    Returns None for any other value, and for years and months, which have no fixed length. A negative duration becomes
-    zero: Azure sends one for a job whose start time is ahead of the clock of the server that answers.
+    Return None for any other value, and for years and months, which have no fixed length. A negative duration becomes
+    zero. Azure sends one if a job's start time is ahead of the clock of the responding server.
     """
     if not isinstance(value, str):
         return None
@@ -44,7 +44,7 @@ def _parse_dotnet(text: str) -> timedelta:
 
 
 def parse_go_duration(text: str) -> timedelta:
-    """Read a duration as people write it for Go's programs (``30s``, ``1h30m``). ValueError says what to write."""
+    """Parse a Go duration (``30s``, ``1h30m``). Raise ValueError, with an example, if it is malformed."""
     try:
         duration: timedelta = durationpy.from_str(text)
     except (durationpy.DurationError, OverflowError):
@@ -53,12 +53,12 @@ def parse_go_duration(text: str) -> timedelta:
 
 
 def whole_seconds(duration: timedelta) -> int:
-    """Return the seconds of *duration*, cut toward zero: a job that took 20m23.9s has not yet taken 20m24s."""
+    """Return *duration* in seconds, truncated toward zero."""
     return int(duration.total_seconds())
 
 
 def format_duration(duration: timedelta) -> str:
-    """Write *duration* in whole seconds as Go does: ``20m23s``, ``26h3m4s``, ``1h0m0s``, ``0s``, ``-5s``."""
+    """Format *duration* in whole seconds like Go: ``20m23s``, ``26h3m4s``, ``1h0m0s``, ``0s``, ``-5s``."""
     total = whole_seconds(duration)
     minutes, seconds = divmod(abs(total), 60)
     hours, minutes = divmod(minutes, 60)

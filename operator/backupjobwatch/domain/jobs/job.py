@@ -1,6 +1,6 @@
-"""An Azure Backup job: what Azure says of it, in either kind of vault.
+"""The model of an Azure Backup job, for both kinds of vault.
 
-Unknown words are carried, malformed values left out. ``recovery_services`` and ``data_protection`` read it.
+Unknown values are preserved, malformed values are dropped. ``recovery_services`` and ``data_protection`` parse jobs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_RECOMMENDATIONS: Final = 10
 
 
 class Outcome(Enum):
-    """What the status of a job or task means. Azure's set is open: a status that is not listed here is unknown."""
+    """Meaning of the status of a job or task. Azure's set of statuses is open: any other status is UNKNOWN."""
 
     IN_PROGRESS = "InProgress"
     CANCELLING = "Cancelling"
@@ -46,19 +46,19 @@ _OUTCOMES: Final = {
 }
 _COMPLETED = frozenset({Outcome.COMPLETED, Outcome.COMPLETED_WITH_WARNINGS})
 CANCELLED_CODES: Final = frozenset({"400158", "usererrorjobsuccessfullycancelled"})
-"""Error code and title, in lowercase, of a job that was cancelled."""
+"""Error code and error title of a cancelled job, in lowercase."""
 _RUNNING = frozenset({Outcome.IN_PROGRESS, Outcome.CANCELLING, Outcome.UNKNOWN})
 _ZERO = timedelta()
 
 
 def outcome_of(status: str | None) -> Outcome:
-    """Return what *status* means, in any letter case and known spelling."""
+    """Return the meaning of *status*, ignoring letter case."""
     return _OUTCOMES.get((status or "").lower(), Outcome.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One of a job's tasks; ``task_id`` is a name for people, such as "Transfer data to vault"."""
+    """A task of a job. ``task_id`` is a readable name, such as "Transfer data to vault"."""
 
     task_id: str | None
     status: str | None
@@ -67,39 +67,39 @@ class Task:
     duration: timedelta | None
     progress_percent: int | None
     execution_details: str | None = None
-    """Azure's own words, such as ``63.5 GBs / 127 GBs Transferred``. Restores have them."""
+    """Progress of a restore in Azure's words, such as ``63.5 GBs / 127 GBs Transferred``."""
     data_transferred: int | None = None
-    """Bytes. Backup vaults report them."""
+    """Bytes. Reported by Backup vaults only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobError:
-    """One of a job's error details. Each field is missing for some job type."""
+    """An error of a job. Each field is missing in some job types."""
 
     code: str | None
     title: str | None
     message: str | None
     recommendations: tuple[str, ...]
     target: str | None = None
-    """What the error is about. Backup vaults say so."""
+    """Resource that the error is about. Reported by Backup vaults only."""
     cause: str | None = None
-    """The errors behind it. Backup vaults have them."""
+    """Inner errors, the outermost first. Reported by Backup vaults only."""
     retryable: bool | None = None
 
 
 def any_error_is_cancelled(errors: Iterable[JobError]) -> bool:
-    """Tell whether one of *errors* has the code or title of a job that was cancelled."""
+    """Return whether one of *errors* has the code or title of a cancelled job."""
     return any((text or "").lower() in CANCELLED_CODES for error in errors for text in (error.code, error.title))
 
 
 def any_task_is_cancelled(tasks: Iterable[Task]) -> bool:
-    """Tell whether one of *tasks* was cancelled."""
+    """Return whether one of *tasks* was cancelled."""
     return any(outcome_of(task.status) is Outcome.CANCELLED for task in tasks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryPoint:
-    """What a job read or made. Backup vaults tell."""
+    """A recovery point that a job restored from or created. Reported by Backup vaults only."""
 
     id: str | None
     time: datetime | None
@@ -107,7 +107,7 @@ class RecoveryPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job as one answer showed it."""
+    """A job as described by one response."""
 
     resource_id: str | None
     name: str | None
@@ -135,9 +135,9 @@ class Job:
     source_recovery_point: RecoveryPoint | None = None
     target_recovery_point: RecoveryPoint | None = None
     aliases: tuple[str, ...] = ()
-    """Other names of the item that is protected."""
+    """Other names of the protected item."""
     container: str | None = None
-    """What tells apart two items of one name."""
+    """Container of the item, which distinguishes items with the same name."""
     container_name: str | None = None
     storage_account_name: str | None = None
     mab_server_name: str | None = None
@@ -149,52 +149,52 @@ class Job:
     source_data_store_type: str | None = None
     recovery_destination: str | None = None
     has_cancelled_error: bool = False
-    """Whether an error or a warning has the code of a cancelled job, also one beyond the limit."""
+    """Whether any error or warning, including those beyond the limit, has the code of a cancelled job."""
     has_cancelled_task: bool = False
-    """Whether a task was cancelled, also one beyond the limit."""
-    cut: tuple[str, ...]
-    """The parts that were too long to be kept whole: tasks, properties, errors, recommendations, texts."""
+    """Whether any task, including those beyond the limit, was cancelled."""
+    truncated: tuple[str, ...]
+    """Names of the truncated parts: tasks, properties, errors, recommendations, texts."""
 
     partial: bool = False
-    """Whether this is an entry of a list: without tasks, progress and errors."""
+    """Whether this is a list entry, which has no tasks, progress and warnings."""
 
     @property
     def steady(self) -> tuple[object, ...]:
-        """All that it says, but for how long it has taken: two looks of one ``steady`` differ in nothing else."""
+        """All fields except the duration, to compare two responses."""
         return _STEADY(self)
 
     @property
     def vault(self) -> str | None:
-        """The name of the vault, for people."""
+        """Name of the vault."""
         segments = (self.resource_id or "").split("/")
         names = (name for kind, name in pairwise(segments) if kind.lower() in ("vaults", "backupvaults"))
         return next(names, None) or None
 
     @property
     def outcome(self) -> Outcome:
-        """What the status means. A cancelled job is cancelled whatever Azure calls its end."""
+        """Meaning of the status. A cancelled job is CANCELLED even if Azure reports another status."""
         outcome = outcome_of(self.status)
         if outcome in _COMPLETED and self._was_cancelled(outcome):
             return Outcome.CANCELLED
         return outcome
 
     def _was_cancelled(self, outcome: Outcome) -> bool:
-        """Tell whether errors or tasks say that the job was cancelled.
+        """Return whether errors or tasks show that the job was cancelled.
 
-        A VM backup that is cancelled after its snapshot ends as CompletedWithWarnings: there is a snapshot, but no
+        A VM backup that is cancelled after its snapshot ends as CompletedWithWarnings. It has a snapshot, but no
         recovery point in the vault.
         """
         return self.has_cancelled_error or (outcome is Outcome.COMPLETED_WITH_WARNINGS and self.has_cancelled_task)
 
     @property
     def ended(self) -> bool:
-        """Whether the job has ended. An unknown status does not end it."""
+        """Whether the job has ended. A job with an unknown status has not."""
         return self.outcome not in _RUNNING
 
     def elapsed(self, now: datetime) -> timedelta | None:
-        """Return how long the job took, or how long it has run at *now*.
+        """Return the duration of the job, up to *now* if the job is running.
 
-        Azure's own duration wins if it says something. Backup vaults send ``PT0S`` for the whole run of a job.
+        Azure's duration takes precedence unless it is zero. Backup vaults send ``PT0S`` while a job runs.
         """
         if self.ended or self.duration or self.start_time is None:
             return self.duration
@@ -202,7 +202,7 @@ class Job:
 
     @property
     def title(self) -> str:
-        """The job in three words, for messages: ``Backup of vm1``."""
+        """Short description for messages: ``Backup of vm1``."""
         operation = self.operation or "Job"
         return f"{operation} of {self.entity_friendly_name}" if self.entity_friendly_name else operation
 

@@ -1,4 +1,4 @@
-"""Find the first job of an item that started after a time, in a vault's list of jobs."""
+"""Find the first job of an item that started after a time in a vault's list of jobs."""
 
 from __future__ import annotations
 
@@ -19,53 +19,53 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.latest_job import LatestJob
 
 _WITH_HOST: Final = re.compile(r"(?P<item>.+) \[(?P<host>[^\[\]]+)\]", re.DOTALL)
-"""The name of a database in a job that has ended: ``msdb [sql-host-1]``. While the job runs, it is ``msdb``."""
+"""Item name of a database job that has ended: ``msdb [sql-host-1]``. While the job runs, the name is ``msdb``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Match:
-    """A job of the item, of any operation."""
+    """A job of the item, with any operation."""
 
     job: Job
     started: datetime
     container: str | None
-    """The container, or the host of a workload job. None if Azure names none, or none yet."""
+    """Container, or host of a workload job. None until Azure reports it."""
     is_workload: bool
     runs: bool
-    """Whether the operation is, or may turn out to be, the one in the spec."""
+    """Whether the operation matches the spec, or may match it when the job ends."""
     is_provisional: bool
-    """Whether Azure adds the host or the type of backup only when the job ends."""
+    """Whether Azure may add the host or the type of backup when the job ends."""
 
     @property
     def has_no_host_yet(self) -> bool:
-        """Whether the job of a workload runs, and Azure does not name its host."""
+        """Whether this is a running workload job without a host."""
         return self.is_workload and not self.job.ended and self.container is None
 
     def overlaps(self, other: _Match) -> bool:
-        """Tell whether the two jobs ran at the same time. A job without an end still runs."""
+        """Return whether the two jobs ran at the same time. A job without an end time is running."""
         return _before(self.started, other.job.end_time) and _before(other.started, self.job.end_time)
 
 
 def needs_history(jobs: Iterable[Job], latest: LatestJob, *, created: datetime) -> bool:
-    """Tell whether all listed workload jobs are needed: several hosts may have a database of the same name."""
+    """Return whether the workload jobs of the whole history are needed to find all hosts with such a database."""
     after = latest.started_after or created
     matches = _matches(jobs, latest)
     return latest.container is None and any(m.is_workload and m.runs and m.started > after for m in matches)
 
 
 def with_history(jobs: Sequence[Job], history: Iterable[Job]) -> list[Job]:
-    """Return *jobs* and those of *history* that are not among them."""
+    """Return *jobs* and the jobs that only *history* has."""
     names = {fold_case(job.name or "") for job in jobs}
     return [*jobs, *(job for job in history if fold_case(job.name or "") not in names)]
 
 
 def find_latest(jobs: Iterable[Job], latest: LatestJob, *, created: datetime) -> PinnedJob | Waiting:
-    """Return the job that *latest* identifies, if it is among *jobs*. The list's filter is not relied on."""
+    """Return the job that *latest* identifies, or why it is not known yet. *jobs* may contain jobs of other items."""
     after = latest.started_after or created
     matches = _matches(jobs, latest)
     candidates = [match for match in matches if match.runs and match.started > after and is_guid(match.job.name or "")]
     if latest.container is not None and latest.is_backup:
-        # A database runs one backup of a type at a time. So an earlier job that still runs has another host or type.
+        # A database runs one backup of a type at a time, so an earlier running job has another host or type.
         candidates = [match for match in candidates if not match.is_provisional] or candidates
     first = min(candidates, key=lambda match: (match.started, match.job.name or ""), default=None)
     containers = _containers(matches, first)
@@ -89,7 +89,7 @@ def find_latest(jobs: Iterable[Job], latest: LatestJob, *, created: datetime) ->
 
 
 def _matches(jobs: Iterable[Job], latest: LatestJob) -> list[_Match]:
-    """Return the jobs of the item that are in the container of the spec, or may turn out to be."""
+    """Return the jobs of the item whose container matches the spec, or may match it when the job ends."""
     found = (_match(job, job.start_time, latest) for job in jobs if job.start_time is not None)
     wanted = None if latest.container is None else fold_case(latest.container)
     return [
@@ -121,9 +121,10 @@ def _match(job: Job, started: datetime, latest: LatestJob) -> _Match | None:
 
 
 def _containers(matches: Iterable[_Match], first: _Match | None) -> Mapping[str, str]:
-    """Return the containers and hosts that have the item, by their names in lowercase. The name "" stands for none.
+    """Return the containers and hosts that have the item, keyed by lowercase name. "" is an unknown host.
 
-    A workload job that ended without a host may belong to any. It counts only if *first* is that job, or ran meanwhile.
+    A workload job that ended without a host may belong to any host. It counts only if it is *first* or ran at the same
+    time as *first*.
     """
     return {
         fold_case(match.container or ""): match.container or ""
@@ -135,14 +136,14 @@ def _containers(matches: Iterable[_Match], first: _Match | None) -> Mapping[str,
 
 
 def _is_certain(first: _Match, matches: Iterable[_Match], latest: LatestJob) -> bool:
-    """Tell whether *first* can only be the job in the spec.
+    """Return whether *first* is certainly the job in the spec.
 
-    While a workload job runs, the jobs of the item that have ended must leave one host and one type of backup for it.
+    A running workload job is certain only if the ended jobs of the item have one host and one type of backup.
     """
     if latest.container is not None:
         return not first.is_provisional
     others = (each for each in matches if each is not first and (each.has_no_host_yet or first.has_no_host_yet))
-    if any(each.overlaps(first) for each in others):  # Two jobs of the item at the same time may have different hosts.
+    if any(each.overlaps(first) for each in others):  # Concurrent jobs of the item may have different hosts.
         return False
     if not first.is_provisional:
         return True

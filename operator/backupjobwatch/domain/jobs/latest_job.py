@@ -17,23 +17,23 @@ _BACKUP: Final = "backup"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatestJob:
-    """The first job of an item that started after a time."""
+    """``spec.latest``: the first job of an item that started after a time."""
 
     vault: VaultId
     item: str
-    """Azure's name of the protected item. Compared without regard to letter case."""
+    """Azure's name of the protected item. Comparisons ignore letter case."""
     operation: str
     container: str | None
     started_after: datetime | None
-    """None: after the watch was created."""
+    """Start of the search. None means the creation of the watch."""
 
     @property
     def is_backup(self) -> bool:
-        """Whether the operation is a backup, of any type."""
+        """Whether the operation is a backup of any type."""
         return fold_case(self.operation).startswith("backup")
 
     def runs(self, operation: str | None) -> bool:
-        """Tell whether *operation* is the one in the spec.
+        """Return whether *operation* matches the spec.
 
         ``Backup`` includes ``Backup (Full)`` and no other type. ``Restore`` includes all types of restore.
         """
@@ -43,6 +43,6 @@ class LatestJob:
         return actual == wanted or actual.startswith(f"{wanted} (")
 
     def may_run(self, operation: str | None) -> bool:
-        """Tell whether *operation*, to which Azure may still add a type, decides later whether it is the one in the spec."""
+        """Return whether *operation* may match or stop matching the spec when Azure adds the type of backup."""
         wanted, actual = fold_case(self.operation), fold_case(operation or "")
         return wanted.startswith(f"{actual} (") or wanted == actual == _BACKUP

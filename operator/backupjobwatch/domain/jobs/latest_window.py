@@ -1,4 +1,4 @@
-"""The jobs that Azure lists for ``spec.latest``: how far back they go, and the window and filter of a list."""
+"""The window and the filter of the job list for ``spec.latest``, and how far back Azure lists jobs."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.latest_job import LatestJob
 
 NOT_STORED: Final = datetime.max.replace(tzinfo=UTC)
-"""Creation time of an object that the API server has not stored yet. No job starts after it."""
+"""Creation time of an object that is not stored yet. No job starts after it."""
 LOOK_BACK: Final = timedelta(days=1)
-"""How far before the start time jobs are listed, to find a second container with an item of the same name."""
+"""How far before the start time jobs are listed, to find other containers with an item of the same name."""
 LOOK_AHEAD: Final = timedelta(days=1)
 """How far after today jobs are listed, because Azure's clock may have passed a midnight that the operator's has not."""
 LONGEST: Final = timedelta(days=30)
-"""The longest window of a list. PowerShell refuses a longer one. Azure's limit is not documented."""
+"""Longest window of a list. Azure's limit is not documented. Azure PowerShell allows 30 days."""
 REACH: Final[Mapping[VaultKind, timedelta]] = MappingProxyType(
     {VaultKind.RECOVERY_SERVICES: LONGEST - timedelta(days=1), VaultKind.BACKUP_VAULT: timedelta(days=13)}
 )
-"""How far back the jobs of a vault are listed. A Backup vault lists the jobs of about 14 days, in recorded answers."""
+"""How far back a vault lists jobs. Recorded responses of Backup vaults contain about 14 days."""
 WORKLOADS: Final = "AzureWorkload"
-"""Azure's ``backupManagementType`` of databases in virtual machines."""
+"""``backupManagementType`` of databases in virtual machines."""
 
 _KINDS: Final = {VaultKind.RECOVERY_SERVICES: "Recovery Services vault", VaultKind.BACKUP_VAULT: "Backup vault"}
 
 
 def check_started_after(latest: LatestJob, *, created: datetime) -> None:
-    """Raise InvalidSpec if ``startedAfter`` is earlier than any list can reach from the object's creation."""
+    """Raise InvalidSpec if ``startedAfter`` is earlier than the oldest job that a vault lists."""
     reach = REACH[latest.vault.kind]
     if latest.started_after is None or created == NOT_STORED or latest.started_after >= created - reach:
         return
@@ -46,7 +46,7 @@ def check_started_after(latest: LatestJob, *, created: datetime) -> None:
 
 
 def check_reach(latest: LatestJob, *, created: datetime, searched: datetime | None, now: datetime) -> None:
-    """Raise InvalidSpec if the first job may have left the list, so that a later job would be taken for it.
+    """Raise InvalidSpec if the first job may have left the list, so that a later job would match instead.
 
     *searched* is the time until which the operator has seen complete lists without a matching job.
     """
@@ -62,7 +62,7 @@ def check_reach(latest: LatestJob, *, created: datetime, searched: datetime | No
 
 
 def midnight(time: datetime) -> datetime:
-    """Return the start of the day of *time*."""
+    """Return midnight of the day of *time*."""
     return time.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
@@ -72,7 +72,7 @@ def listed_since(latest: LatestJob, *, now: datetime) -> datetime:
 
 
 def list_window(latest: LatestJob, *, created: datetime, now: datetime) -> tuple[datetime, datetime]:
-    """Return the start and end of the list, in whole days, so that many watches share one list."""
+    """Return the start and end of the list. Whole days let watches share one list."""
     earliest = now - REACH[VaultKind.RECOVERY_SERVICES]
     first = midnight(min(max((latest.started_after or created) - LOOK_BACK, earliest), now))
     return first, window_end(first, now=now)
@@ -90,9 +90,9 @@ def history_window(now: datetime) -> tuple[datetime, datetime]:
 
 
 def list_filter(start: datetime, end: datetime, *, management_type: str | None = None) -> str:
-    """Write ``$filter`` for jobs that started between *start* and *end*.
+    """Return the ``$filter`` for jobs that started between *start* and *end*.
 
-    The operator is eq and means a bound. Times use a 12-hour clock, whose AM and PM no locale may translate.
+    Azure uses ``eq`` for both bounds, and a 12-hour clock with English AM and PM.
     https://github.com/MicrosoftDocs/azure-docs/issues/42973
     """
     window = f"startTime eq '{_filter_time(start)}' and endTime eq '{_filter_time(end)}'"

@@ -1,4 +1,4 @@
-"""What is seen when Azure is asked about a watch's job, or jobs, or what is to become one."""
+"""Results of polling Azure for the job or jobs of a watch."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MAX_JOBS: Final = 50
-"""Jobs of an operation that a status lists. All of them are followed."""
+"""Maximum number of jobs in ``status.jobs``. The operator polls all jobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PinnedJob:
-    """A job that belongs to the watch for good, once it was found to."""
+    """A job that the operation or ``spec.latest`` resolved to. It never changes for a target."""
 
     name: str
     error_code: str | None = None
-    """Why the operation could not start it: then there is nothing to follow, and it counts as failed."""
+    """Why the operation could not start the job. Such a job counts as failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """Azure answered, and the job is not known yet."""
+    """Azure answered, but the job is not known yet."""
 
     reason: Literal["Progressing", "WaitingForJob", "AmbiguousItem"]
     message: str
     searched: bool = False
-    """Whether a complete list has no job that ``spec.latest`` may identify."""
+    """Whether a complete list has no job that matches ``spec.latest``."""
     first_candidate: datetime | None = None
-    """Start of the first listed job that ``spec.latest`` may identify, if that is not certain yet."""
+    """Start time of the first job that may match ``spec.latest``. None if there is no such job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +46,19 @@ class OperationFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSet:
-    """The jobs of an operation that started several."""
+    """The jobs of an operation that started more than one."""
 
     jobs: tuple[Job, ...]
     not_started: tuple[PinnedJob, ...]
 
     @property
     def total(self) -> int:
-        """How many there are, those that could not be started included."""
+        """Number of jobs, including those that could not be started."""
         return len(self.jobs) + len(self.not_started)
 
 
 def is_from_request(observation: Observation) -> bool:
-    """Tell whether a request was sent for *observation*."""
+    """Return whether *observation* is the result of a request of its own."""
     return not isinstance(observation, AzureError) or observation.is_from_request
 
 

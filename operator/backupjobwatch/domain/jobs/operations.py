@@ -1,7 +1,7 @@
-"""The operation that starts a backup or a restore: what its status says of jobs.
+"""Parse the status of the operation that starts a backup or a restore.
 
 An operation is not a job: it succeeds seconds after the job starts.
-Shapes: https://learn.microsoft.com/rest/api/backup/backup-operation-statuses/get and, for Backup vaults,
+https://learn.microsoft.com/rest/api/backup/backup-operation-statuses/get,
 https://learn.microsoft.com/rest/api/dataprotection/operation-status-backup-vault-context/get
 """
 
@@ -13,19 +13,20 @@ from backupjobwatch.domain.jobs.azure_errors import describe, read_errors
 from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
 from backupjobwatch.domain.jobs.payloads import Reader, last_segment, mapping
 from backupjobwatch.domain.jobs.resource_ids import is_guid
+from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.errors import OperationWithoutJob, UnexpectedResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _ENDED = frozenset({"failed", "canceled", "cancelled", "invalid"})
-"""Statuses of an operation that starts no job. All but Succeeded and these are still running."""
+"""Final statuses of an operation that started no job. Any other status except Succeeded means that it is running."""
 
 
 def read_operation(payload: Mapping[str, Any]) -> tuple[PinnedJob, ...] | Waiting | OperationFailure:
-    """Read an operation's status: the jobs it started, or why it started none, or none yet.
+    """Return the jobs that an operation started, or why it has started none.
 
-    Raises OperationWithoutJob if the operation succeeded and names no job. Azure may name one later.
+    Raise OperationWithoutJob if the operation succeeded and names no job. Azure may name one later.
     """
     read = Reader()
     status = read.word(payload.get("status")) or "no status"
@@ -35,17 +36,17 @@ def read_operation(payload: Mapping[str, Any]) -> tuple[PinnedJob, ...] | Waitin
         jobs = tuple(_jobs(mapping(payload.get("properties"))))
         if not jobs:
             raise OperationWithoutJob(
-                f"The operation succeeded, and Azure names no job that it started. {text}".strip()
+                f"The operation succeeded, but Azure names no job that it started. {text}".strip()
             )
         return jobs
     if status.lower() in _ENDED:
         return OperationFailure(message=f"The operation ended as {status}. {text}".strip(), errors=errors)
-    message = f"The operation has not started its job yet: Azure reports {status}. {text}"
+    message = f"The operation has not started a job yet. Azure reports {status}. {text}"
     return Waiting(reason="Progressing", message=message.strip())
 
 
 def _jobs(properties: Mapping[str, Any]) -> Iterator[PinnedJob]:
-    """Read job names by presence, whatever the ``objectType``. Recovery Services has GUIDs, Backup vaults full IDs."""
+    """Yield the jobs of any ``objectType``. Recovery Services vaults return GUIDs, Backup vaults full IDs."""
     several = properties.get("jobIds")
     listed = [properties.get("jobId"), *(several if isinstance(several, list) else ())]
     failed = mapping(properties.get("failedJobsError"))
@@ -58,5 +59,5 @@ def _jobs(properties: Mapping[str, Any]) -> Iterator[PinnedJob]:
 def _name(value: object) -> str:
     name = last_segment(value) if isinstance(value, str) else None
     if name is None or not is_guid(name):
-        raise UnexpectedResponse("Azure's operation names a job by something that is no GUID.")
+        raise UnexpectedResponse(f'Azure\'s operation names a job that is not a GUID: "{sanitize(str(value), 64)}".')
     return name.lower()

@@ -1,7 +1,7 @@
-"""Jobs of Recovery Services vaults.
+"""Parse jobs of Recovery Services vaults.
 
-Fields are read by presence, never by ``jobType``: undocumented types are on the wire (``AzureWorkloadJobV2``).
-Shapes: https://learn.microsoft.com/rest/api/backup/job-details/get
+The parser ignores ``jobType``, because Azure sends undocumented types such as ``AzureWorkloadJobV2``.
+https://learn.microsoft.com/rest/api/backup/job-details/get
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ if TYPE_CHECKING:
 
 
 def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
-    """Read a job: the answer to a GET, or, *partial*, an item of a list (which has no ``extendedInfo``)."""
+    """Parse a job from a GET. With *partial*, parse an entry of a list, which has no ``extendedInfo``."""
     read = Reader()
     properties = mapping(payload.get("properties"))
     extended = mapping(properties.get("extendedInfo"))
     resource_id = read.name(payload.get("id"), LINE)
-    # Two storage accounts may have a file share "data" each, and two servers a disk "D:".
+    # Item names are not unique: two storage accounts can have a file share "data", two servers a disk "D:".
     containers = [
         read.name(properties.get(name))
         for name in ("containerName", "storageAccountName", "mabServerName", "dpmServerName")
     ]
     start_time, end_time = (parse_time(properties.get(name)) for name in ("startTime", "endTime"))
-    # All of them: a cancelled job may be recognizable only by an item beyond the limits.
+    # Parse all items: a cancelled job may be recognizable only by an item beyond the limits.
     tasks, errors = tuple(_tasks(read, extended.get("tasksList"))), tuple(_errors(read, properties.get("errorDetails")))
     return Job(
         resource_id=resource_id,
@@ -82,7 +82,7 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
         mab_server_name=containers[2],
         dpm_server_name=containers[3],
         restore_location_type=read.term(mapping(extended.get("internalPropertyBag")).get("restoreLocationType")),
-        cut=tuple(sorted(read.cut)),
+        truncated=tuple(sorted(read.truncated)),
         partial=partial,
     )
 
@@ -104,11 +104,11 @@ def _errors(read: Reader, value: object) -> Iterator[JobError]:
     for item in mappings(value):
         code = read.word(item.get("errorCode"))
         error = JobError(
-            code=None if code == "0" else code,  # "no code": seen beside nothing but nulls
+            code=None if code == "0" else code,  # Azure sends 0 with nulls in all other fields.
             title=read.word(item.get("errorTitle")),
             message=read_message(read, item.get("errorString")),
             recommendations=read.recommendations(item.get("recommendations")),
-            cause=read.word(item.get("additionalDetails"), TEXT),  # workload jobs, since 2023-02-01
+            cause=read.word(item.get("additionalDetails"), TEXT),  # Workload jobs, since api-version 2023-02-01.
         )
         if error.code or error.title or error.message or error.recommendations:
             yield error

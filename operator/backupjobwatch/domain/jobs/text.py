@@ -1,4 +1,4 @@
-"""Sanitizes text from outside for a status: printable, bounded, and without secrets and internal addresses."""
+"""Sanitize external text for a status: printable, truncated, without secrets and internal addresses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 _HARMLESS = frozenset({"linkid", "clcid", "view", "tabs", "ocid"})
-"""Parameters of Microsoft's documentation links. All others may be part of a signature (SAS, operation URLs)."""
+"""Query parameters of Microsoft's documentation links. Others may be part of a signature (SAS, operation URLs)."""
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _INTERNAL = re.compile(
@@ -29,10 +29,10 @@ _INTERNAL = re.compile(
 )
 _DOTS, _COLONS = 3, 7
 INTERNAL = "[internal address]"
-"""Replaces an address inside a private network, which is of no use to a reader and may reveal a network's layout."""
+"""Replaces an address inside a private network, which may reveal the network's layout."""
 
-CUT = "…"
-"""Ends a text that was too long."""
+ELLIPSIS = "…"
+"""Ends a truncated text."""
 
 
 def sanitize(text: str, limit: int, *, redact_addresses: bool = False) -> str:
@@ -42,20 +42,20 @@ def sanitize(text: str, limit: int, *, redact_addresses: bool = False) -> str:
     Azure's messages contain ``\\r\\n``, and the name of a backup item can contain terminal escapes.
     A truncated text ends in an ellipsis.
     """
-    # Bound the work of the regular expressions.
+    # Limit the input of the regular expressions.
     enough = 4 * limit + 4096
     kept = text[:enough]
-    if "://" in kept or "eyJ" in kept or "=" in kept:  # else no pattern matches; most texts are a word or two
+    if "://" in kept or "eyJ" in kept or "=" in kept:  # Most texts are too short to match.
         for pattern, replacement in _SECRETS:
             kept = pattern.sub(replacement, kept)
-    # Most texts have too few dots and colons for an address: skip the expression for them.
+    # Skip this expensive expression if the text cannot contain an address.
     if redact_addresses and (kept.count(".") >= _DOTS or "::" in kept or "://" in kept or kept.count(":") >= _COLONS):
         kept = _INTERNAL.sub(INTERNAL, kept)
     if not kept.isprintable():
         kept = "".join(character if character.isprintable() else " " for character in kept)
     kept = " ".join(kept.split())
-    is_cut = len(kept) > limit or len(text) > enough
-    return kept[: limit - 1] + CUT if is_cut else kept
+    is_truncated = len(kept) > limit or len(text) > enough
+    return kept[: limit - 1] + ELLIPSIS if is_truncated else kept
 
 
 def _without_secrets(url: re.Match[str]) -> str:

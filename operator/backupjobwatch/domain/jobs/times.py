@@ -1,4 +1,4 @@
-"""Times: Azure's many shapes in, RFC 3339 in UTC with whole seconds out, as Kubernetes writes them."""
+"""Parse Azure's time formats, and format times like Kubernetes (RFC 3339, UTC, whole seconds)."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 _NO_TIME = 2001
-"""Azure says "no time" as 0001-01-01 or 2001-01-01, with a zone or without."""
+"""Year of Azure's placeholders for no time: 0001-01-01 and 2001-01-01."""
 
 
 def parse_time(value: object) -> datetime | None:
-    """Read a time of Azure's (0 to 7 fractional digits, zone or none) or of ours; None for no time or no sense."""
+    """Parse a time with up to 7 fractional digits. Without a zone it is UTC. None if malformed or a placeholder."""
     if not isinstance(value, str):
         return None
     try:
-        time = datetime.fromisoformat(value.upper())  # RFC 3339 allows a small z, and so does the API server
+        time = datetime.fromisoformat(value.upper())  # RFC 3339 and the API server allow a lowercase z.
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):  # the second: year 1 moved to another zone
+    except (ValueError, OverflowError):  # OverflowError: year 1 in another zone.
         return None
     return None if time.year <= _NO_TIME else time
 
 
 def parse_retry_after(value: str | None, *, now: datetime, limit: timedelta) -> timedelta | None:
-    """Read a Retry-After, seconds or a date, as a time to wait of at most *limit*; None for none, and for no sense."""
+    """Parse a Retry-After in seconds or as a date, limited to *limit*. None if missing or malformed."""
     if value is None:
         return None
     try:
@@ -37,5 +37,5 @@ def parse_retry_after(value: str | None, *, now: datetime, limit: timedelta) -> 
 
 
 def format_time(time: datetime) -> str:
-    """Write *time* as Kubernetes does: ``2018-05-21T08:35:40Z``."""
+    """Format *time* like Kubernetes: ``2018-05-21T08:35:40Z``."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

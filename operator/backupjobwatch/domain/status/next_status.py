@@ -127,8 +127,8 @@ def _write(
     job = deciding_job(observation) if isinstance(observation, JobSet) else observation
     if isinstance(job, Job):
         mirrored = mirror_job(job, previous, now=now)
-        if job.cut:
-            note = f" Azure's answer is longer than is kept here: {', '.join(job.cut)} were cut."
+        if job.truncated:
+            note = f" Azure's answer is longer than is kept here: {', '.join(job.truncated)} were cut."
     elif isinstance(job, OperationFailure):
         mirrored = {**mirrored, "errors": mirror_errors(job.errors)}
     message = sanitize(verdict.message, TEXT - len(note)) + note

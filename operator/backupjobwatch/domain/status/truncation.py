@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from backupjobwatch.domain.jobs.text import CUT
+from backupjobwatch.domain.jobs.text import ELLIPSIS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -46,7 +46,7 @@ def truncate_status(status: dict[str, Any], *, frozen: Collection[str] = ()) -> 
 
 def _shrunk(value: Any, items: int, characters: int, name: str) -> Any:
     if isinstance(value, str) and len(value) > characters and name not in _KEPT_WHOLE:
-        return value[: characters - 1] + CUT
+        return value[: characters - 1] + ELLIPSIS
     if isinstance(value, list):
         kept = value if name in _ALL_KEPT else value[:items]
         return [_shrunk(item, items, characters, "") for item in kept]

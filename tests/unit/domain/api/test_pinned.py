@@ -32,10 +32,10 @@ BY_LATEST = {"latest": {"item": "vm1"}, "vault": VAULT_REF}
 SPECS = pytest.mark.parametrize("spec", [BY_OPERATION, BY_LATEST], ids=["operation", "latest"])
 PINS = (PinnedJob(name=JOB_NAME),)
 MINUTE = timedelta(minutes=1)
-NO_JOB = errors.OperationWithoutJob("The operation succeeded, and Azure names no job that it started.")
+NO_JOB = errors.OperationWithoutJob("The operation succeeded, but Azure names no job that it started.")
 WAITING = Waiting(reason="WaitingForJob", message="No Backup of vm1 has started after … yet.")
 AMBIGUOUS = Waiting(reason="AmbiguousItem", message="Several containers have an item vm1.")
-PROGRESSING = Waiting(reason="Progressing", message="The operation has not started its job yet.")
+PROGRESSING = Waiting(reason="Progressing", message="The operation has not started a job yet.")
 
 
 def step(body: dict[str, Any], observation: Observation, minutes: float, **more: Any) -> dict[str, Any]:

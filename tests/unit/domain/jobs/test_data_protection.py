@@ -82,7 +82,7 @@ def test_failed() -> None:
         policy_name=said["policyName"],
         operation_category="Backup",
         container=said["backupInstanceId"].rsplit("/", 1)[-1],
-        cut=(),
+        truncated=(),
     )
     assert parse_job(given).vault == "bv-harbour"
 
@@ -97,7 +97,7 @@ def test_every_payload(given: dict[str, Any]) -> None:
     assert read.outcome is not Outcome.UNKNOWN
     assert (read.end_time is None) is (said["endTime"] is None)
     assert read.duration is not None
-    assert not read.cut
+    assert not read.truncated
 
 
 def test_restore() -> None:
@@ -249,6 +249,6 @@ def test_bounds() -> None:
         },
     )
 
-    assert read.cut == ("errors", "properties", "recommendations", "tasks", "texts", "warnings")
+    assert read.truncated == ("errors", "properties", "recommendations", "tasks", "texts", "warnings")
     assert (len(read.tasks), len(read.errors), len(read.warnings), len(read.properties)) == (50, 20, 20, 50)
     assert {len(each.cause or "") for each in (*read.errors, *read.warnings)} <= set(range(700, 1025))

@@ -57,7 +57,7 @@ def test_page_example() -> None:
         tasks=job().tasks,
         properties={"VM Name": "uttestvmub1", "Backup Size": "2332 MB"},
         errors=(),
-        cut=(),
+        truncated=(),
     )
     assert [job().vault, *((task.task_id, task.status, task.duration) for task in job().tasks)] == [
         "abdemovault", ("Take Snapshot", "Completed", timedelta()), ("Transfer data to vault", "Completed", timedelta()),
@@ -81,7 +81,7 @@ def test_every_payload(name: str) -> None:
     assert read.user_triggered == said.get("isUserTriggered")
     assert (read.duration is None) is ("duration" not in said)
     assert len(read.tasks) == len((said["extendedInfo"] or {}).get("tasksList") or ())
-    assert read.cut == ()
+    assert read.truncated == ()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from backupjobwatch.domain.jobs.job import (
 )
 from backupjobwatch.domain.jobs.payloads import LINE, STATUS_WORD, TEXT, WORD
 from backupjobwatch.domain.jobs.recovery_services import parse_job
-from backupjobwatch.domain.jobs.text import CUT
+from backupjobwatch.domain.jobs.text import ELLIPSIS
 from tests.support.azure import payload
 from tests.support.builders import job
 
@@ -63,7 +63,7 @@ def test_progress(value: Any, percent: int | None) -> None:
         ("", None),
         (None, None),
         ([], None),
-        ("x" * 100, "x" * (STATUS_WORD - 1) + CUT),
+        ("x" * 100, "x" * (STATUS_WORD - 1) + ELLIPSIS),
     ],
 )
 def test_estimate(value: Any, text: str | None) -> None:
@@ -161,7 +161,7 @@ def test_lists_at_their_caps() -> None:
     )
 
     assert (len(read.tasks), len(read.properties), len(read.errors)) == (MAX_TASKS, MAX_PROPERTIES, MAX_ERRORS)
-    assert read.cut == ()
+    assert read.truncated == ()
 
 
 NUMBERS = [str(number) for number in range(60)]
@@ -202,7 +202,7 @@ def test_lists_beyond_their_caps(
     """The first of too many are kept, and the job knows that some are missing."""
     read = job(**overrides)
 
-    assert read.cut == (part,)
+    assert read.truncated == (part,)
     assert kept(read) == expected
 
 
@@ -223,8 +223,8 @@ def test_long_texts(overrides: dict[str, Any], limit: int) -> None:
     """Each text has its bound; one that was cut ends in an ellipsis, and the job knows."""
     read = job(**overrides)
 
-    assert read.cut == ("texts",)
-    assert "x" * (limit - 1) + CUT in repr(read)
+    assert read.truncated == ("texts",)
+    assert "x" * (limit - 1) + ELLIPSIS in repr(read)
     assert "x" * limit not in repr(read)
 
 

@@ -106,7 +106,7 @@ def test_only_failed_jobs() -> None:
 )
 def test_without_job(operation: dict[str, Any]) -> None:
     """An operation that succeeded and names no job is trouble, which may be over soon, and never a success."""
-    with pytest.raises(OperationWithoutJob, match="succeeded, and Azure names no job"):
+    with pytest.raises(OperationWithoutJob, match="succeeded, but Azure names no job"):
         read_operation(operation)
 
 
@@ -124,7 +124,7 @@ def test_without_job(operation: dict[str, Any]) -> None:
 )
 def test_names_that_are_no_guids(properties: dict[str, Any]) -> None:
     """A job by a name that is no GUID is not followed: it would go into a URL; nor is it left out of the others."""
-    with pytest.raises(UnexpectedResponse, match="no GUID"):
+    with pytest.raises(UnexpectedResponse, match="not a GUID"):
         read_operation(succeeded(**properties))
 
 
@@ -212,7 +212,7 @@ def test_waiting(operation: dict[str, Any], status: str) -> None:
     found = read_operation(operation)
 
     assert found == Waiting(
-        reason="Progressing", message=f"The operation has not started its job yet: Azure reports {status}."
+        reason="Progressing", message=f"The operation has not started a job yet. Azure reports {status}."
     )
 
 
@@ -221,4 +221,4 @@ def test_waiting_with_an_error() -> None:
     found = read_operation({"status": "Queued", "error": {"code": "C", "message": "M."}})
 
     assert isinstance(found, Waiting)
-    assert found.message == "The operation has not started its job yet: Azure reports Queued. C: M."
+    assert found.message == "The operation has not started a job yet. Azure reports Queued. C: M."

@@ -19,7 +19,7 @@ from backupjobwatch.domain.jobs.payloads import (
     mappings,
     percent,
 )
-from backupjobwatch.domain.jobs.text import CUT
+from backupjobwatch.domain.jobs.text import ELLIPSIS
 
 
 @pytest.mark.parametrize(
@@ -56,16 +56,16 @@ def test_long_words(length: int, cut: set[str]) -> None:
 
     assert word is not None
     assert len(word) == min(length, WORD)
-    assert word.endswith(CUT) is bool(cut)
-    assert read.cut == cut
+    assert word.endswith(ELLIPSIS) is bool(cut)
+    assert read.truncated == cut
 
 
 def test_azures_own_ellipsis() -> None:
     """An ellipsis of Azure's is no cut of ours."""
     read = Reader()
 
-    assert read.word(f"Restoring {CUT}") == f"Restoring {CUT}"
-    assert read.cut == set()
+    assert read.word(f"Restoring {ELLIPSIS}") == f"Restoring {ELLIPSIS}"
+    assert read.truncated == set()
 
 
 def test_first() -> None:
@@ -73,9 +73,9 @@ def test_first() -> None:
     read = Reader()
 
     assert read.first(2, "tasks", iter("ab")) == ("a", "b")
-    assert read.cut == set()
+    assert read.truncated == set()
     assert read.first(2, "tasks", (letter for letter in iter(lambda: "x", None))) == ("x", "x")
-    assert read.cut == {"tasks"}
+    assert read.truncated == {"tasks"}
 
 
 def test_properties() -> None:
@@ -83,7 +83,7 @@ def test_properties() -> None:
     bag = {"VM Name": "vm1", "Size": 5, " Time ": None, "": "x", "Long": "y" * (LINE + 1)}
 
     assert dict(Reader().properties(bag)) == {
-        "VM Name": "vm1", "Size": "5", "Time": "", "": "x", "Long": "y" * (LINE - 1) + CUT,
+        "VM Name": "vm1", "Size": "5", "Time": "", "": "x", "Long": "y" * (LINE - 1) + ELLIPSIS,
     }  # fmt: skip
     nothing: list[Any] = [None, [], "text", 5]
     assert [dict(Reader().properties(value)) for value in nothing] == [{}, {}, {}, {}]

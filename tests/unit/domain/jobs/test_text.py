@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backupjobwatch.domain.jobs.text import CUT, sanitize
+from backupjobwatch.domain.jobs.text import ELLIPSIS, sanitize
 
 BLOB = "https://stgdemo01.blob.core.windows.net/vhds/disk.vhd"
 SAS = "sv=2022-11-02&sr=b&se=2026-03-05&sig=SECRET%2Bvalue%3D"
@@ -51,9 +51,9 @@ def test_terminal_escapes(text: str) -> None:
     ("text", "limit", "cut"),
     [
         ("abcd", 4, "abcd"),
-        ("abcde", 4, f"abc{CUT}"),
-        ("x" * 5000, 256, "x" * 255 + CUT),
-        ("😀" * 5, 4, "😀😀😀" + CUT),
+        ("abcde", 4, f"abc{ELLIPSIS}"),
+        ("x" * 5000, 256, "x" * 255 + ELLIPSIS),
+        ("😀" * 5, 4, "😀😀😀" + ELLIPSIS),
         ("a  b", 3, "a b"),
     ],
 )
@@ -64,7 +64,7 @@ def test_cut(text: str, limit: int, cut: str) -> None:
 
 def test_cut_behind_space() -> None:
     """A text that was cut says so, even where white space filled all that was looked at."""
-    assert sanitize(f"begin{' ' * 9000}end", 256).endswith(("end", CUT))
+    assert sanitize(f"begin{' ' * 9000}end", 256).endswith(("end", ELLIPSIS))
 
 
 @pytest.mark.parametrize(
