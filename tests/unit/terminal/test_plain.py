@@ -47,7 +47,7 @@ def test_trouble_is_told_and_its_end_too() -> None:
     before = lines.changes(body, now=NOW)
     body = settle(body, JobNotFound("Azure knows no such job."), NOW, consecutive_failures=1)
     (trouble,) = lines.changes(body, now=NOW)
-    assert trouble.endswith("Running  Backup of uttestvmub1  Azure knows no such job.")
+    assert "Running  Backup of uttestvmub1  Azure knows no such job. The watch fails if" in trouble
     assert lines.changes(settle(body, running_job(), NOW), now=NOW) == before[:1]
 
 
@@ -112,7 +112,7 @@ def test_waiting_has_a_time_too() -> None:
     row = Row.from_body(body, now=NOW + timedelta(seconds=90))
     assert (row.phase, row.elapsed, row.title, row.message) == (
         *("Pending", "1m30s", JOB_NAME[:8]),
-        "Azure knows no such job.",
+        "Azure knows no such job. The watch fails if this lasts longer than 10m0s (spec.graceSeconds).",
     )
 
 

@@ -1,1 +1,1 @@
-"""The status of a watch and what follows from it: verdict, conditions, transitions, notifications."""
+"""Compute the status of a watch, its conditions, Events and notifications."""

@@ -1,4 +1,4 @@
-"""What the observations of a watch's queries mean together: the input of ``next_status``."""
+"""Combine the observations of a watch's queries into the input of ``next_status``."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ DETAIL_WAIT: Final = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """When things happened to a watch in this process: seconds on the monotonic clock."""
+    """Times of a watch in this process, in seconds on the monotonic clock."""
 
     now: float
     since: float
-    """When the watch first required its queries for its present target."""
+    """When the watch first required its queries for its current target."""
     fresh_after: float = NEVER
-    """A poll is wanted whose request is sent at this time or later, because the target was edited."""
+    """Observations must have been requested at this time or later, because the target was edited."""
     deadline_since: float | None = None
-    """When its deadline was first seen to have passed; None before that."""
+    """When the operator first saw that the deadline has passed. None before that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """What is known about the jobs of a watch."""
+    """Combined observation of the jobs of a watch."""
 
     observation: Sighting | AzureError | None = None
-    """None if there is nothing to write yet."""
+    """None if there is nothing to write."""
     consecutive_failures: int = 0
     polled: datetime | None = None
-    """When the last request behind it was sent."""
+    """When the latest request was sent."""
     sent: float = NEVER
     """When the first request behind it was sent, on the monotonic clock."""
     accept_list_entry: bool = False
-    """Whether the end of a job may be judged from a list, because the GET has failed for long."""
+    """Whether a list entry may decide the verdict, because the GET has failed for ``DETAIL_WAIT``."""
     enforce_deadline: bool = True
     """Whether a passed deadline fails the watch now."""
 
@@ -131,7 +131,7 @@ def _says_all(observation: Observation) -> bool:
 
 
 def _is_open(observation: Sighting | AzureError | None) -> bool:
-    """Return whether *observation* says that the job has not ended, or nothing: what it says gets stale."""
+    """Return whether *observation* can become stale, because it does not show the end of the job."""
     if isinstance(observation, JobSet):
         return any(not job.ended for job in observation.jobs)
     return (
@@ -146,7 +146,7 @@ def _may_judge(observation: Observation, now: float) -> bool:
 
 
 def _is_conclusive(assessed: Assessment, spec: WatchSpec) -> bool:
-    """Return whether a watch whose deadline has passed can be judged by what was polled after that."""
+    """Return whether *assessed*, polled after the deadline, is enough to fail or complete the watch."""
     observation = assessed.observation
     if observation is None or isinstance(observation, AzureError):
         return observation is not None and observation.is_conclusive

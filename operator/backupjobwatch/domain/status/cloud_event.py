@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.status.notifications import Notification
 
-SAID: Final = (
+STATUS_FIELDS: Final = (
     *("reason", "message", "job", "jobsTotal", "duration", "durationSeconds"),
     *("errors", "warnings", "watchStartTime", "completionTime"),
 )
@@ -35,12 +35,12 @@ class CloudEvent:
     data: Mapping[str, Any]
 
     def structured(self) -> tuple[dict[str, str], bytes]:
-        """Return headers and body with the attributes in the body."""
+        """Return the headers and the body in structured mode."""
         headers = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
         return headers, _json({**self.attributes, "datacontenttype": "application/json", "data": self.data})
 
     def binary(self) -> tuple[dict[str, str], bytes]:
-        """Return headers and body with the attributes in the headers, percent-encoded as the HTTP binding has it."""
+        """Return the headers and the body in binary mode."""
         headers = {
             f"ce-{name}": quote(value, safe=_UNESCAPED, errors="replace") for name, value in self.attributes.items()
         }
@@ -66,7 +66,7 @@ def cloud_event(watch: Watch, notification: Notification) -> CloudEvent:
         name=watch.name,
         uid=watch.uid,
         phase=notification.phase,
-        **{name: status.get(name) for name in SAID},
+        **{name: status.get(name) for name in STATUS_FIELDS},
     )
     return CloudEvent(attributes=attributes, data=data)
 

@@ -1,4 +1,4 @@
-"""Conditions, as Kubernetes' conventions have them."""
+"""Write conditions by the Kubernetes API conventions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What is true of a watch, by now.
+    """A condition of a watch.
 
-    ``Ready``, ``Succeeded``, ``Finished`` and ``AzureReachable`` are always present; ``Complete``, ``Failed``,
-    ``Reconciling`` and ``Stalled`` only while True, as kstatus wants it.
+    ``Ready``, ``Succeeded``, ``Finished`` and ``AzureReachable`` are always present. ``Complete``, ``Failed``,
+    ``Reconciling`` and ``Stalled`` are present only while True, as kstatus requires.
     """
 
     type: str
@@ -31,10 +31,9 @@ class Condition:
 def write_conditions(
     conditions: Iterable[Condition], *, previous: Iterable[Any], generation: int, now: datetime
 ) -> list[dict[str, Any]]:
-    """Write *conditions* as a status has them.
+    """Return *conditions* as entries of ``status.conditions``.
 
-    ``lastTransitionTime`` moves only when ``status`` flips: a new reason or message keeps the *previous* time, as
-    ``meta.SetStatusCondition`` does in Go.
+    ``lastTransitionTime`` changes only with ``status``, like in Go's ``meta.SetStatusCondition``.
     """
     since = {
         (condition.get("type"), condition.get("status")): condition["lastTransitionTime"]

@@ -1,4 +1,4 @@
-"""The detail of a job whose end was read from a list: it completes a finished status later."""
+"""Find the detail of a job whose end was read from a list. It completes a finished status."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def find_detail(watch: Watch, observation: Observation) -> Job | None:
 
 
 def _mirrored_outcome(status: Mapping[str, Any]) -> Outcome:
-    """Return how the mirrored job ended. A cancelled job is cancelled whatever Azure calls its end."""
+    """Return the outcome of the mirrored job. A cancelled job is CANCELLED even if Azure reports another status."""
     outcome = outcome_of(mapping(status.get("job")).get("status"))
     errors = (*mappings(status.get("errors")), *mappings(status.get("warnings")))
     words = {str(error.get(name)).lower() for error in errors for name in ("code", "title")}
-    # The error itself may be missing from a truncated status, but the reason is not.
+    # A truncated status may lack the error, but not the reason.
     is_cancelled = status.get("reason") == "JobCancelled" or not words.isdisjoint(CANCELLED_CODES)
     is_completed = outcome in (Outcome.COMPLETED, Outcome.COMPLETED_WITH_WARNINGS)
     return Outcome.CANCELLED if is_completed and is_cancelled else outcome

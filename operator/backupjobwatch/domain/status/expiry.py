@@ -1,4 +1,4 @@
-"""How long a finished watch is kept."""
+"""Compute when a finished watch expires (``spec.ttlSecondsAfterFinished``)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 TTL_SKIPPED: Final = "TTLSkipped"
-"""Reason of Events about watches that are kept because somebody would make them anew."""
+"""Reason of the Event about an expired watch that is not deleted because its owner would recreate it."""
 
 
 def expiry(watch: Watch) -> datetime | None:
-    """Return when *watch* is to be deleted; None for never, and while that is not known or somebody is to be told."""
+    """Return when *watch* expires. None if it never does, has not finished, or has pending notifications."""
     seconds = watch.spec.get("ttlSecondsAfterFinished")
     completed = parse_time(watch.status_for_target.get("completionTime"))
     if watch.deleting or not (watch.observed and watch.finished) or completed is None:
@@ -34,10 +34,13 @@ def expiry(watch: Watch) -> datetime | None:
 
 
 def ttl_skipped_event(watch: Watch, owner: str) -> Transition:
-    """Return what is told of a *watch* that is not deleted since *owner* would make it anew."""
+    """Return the Event about an expired *watch* that is not deleted because *owner* would recreate it."""
     return Transition(
         name=event_name(watch, watch.target, TTL_SKIPPED),
         type="Warning",
         reason=TTL_SKIPPED,
-        message=f"Not deleted as spec.ttlSecondsAfterFinished has it: {owner} owns this object, and would make it anew.",
+        message=(
+            f"Skipped the deletion by spec.ttlSecondsAfterFinished, because {owner} owns this object and would recreate it. "
+            "Remove the field, or delete the object at its owner."
+        ),
     )

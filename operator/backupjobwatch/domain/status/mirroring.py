@@ -1,4 +1,4 @@
-"""A job as a status shows it."""
+"""Convert a job to the fields of a status."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.job import Job, JobError, RecoveryPoint
 
 MIRRORED: Final = ("job", "duration", "durationSeconds", "extendedInfo", "errors", "warnings")
-"""The fields of a status that are Azure's."""
+"""Fields of a status that mirror Azure's job."""
 
 _NOT_IN_LISTS = ("extendedInfo", "errors", "warnings")
 
 
 def mirror_job(job: Job, previous: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
-    """Return *job* as the fields of a status at *now*. Fields that a list entry lacks come from the *previous* status."""
+    """Return *job* as status fields at *now*. Fields that a list entry lacks come from the *previous* status."""
     elapsed = job.elapsed(now)
     mirrored: dict[str, Any] = {
         "job": present(
@@ -44,7 +44,7 @@ def mirror_job(job: Job, previous: Mapping[str, Any], *, now: datetime) -> dict[
             activityId=job.activity_id,
             startTime=job.start_time and format_time(job.start_time),
             endTime=job.end_time and format_time(job.end_time),
-            # Azure goes on listing the action for a job that has ended.
+            # Azure lists the action even after the job has ended.
             cancellable=None if job.cancellable is None else job.cancellable and not job.ended,
             userTriggered=job.user_triggered,
         ),
@@ -79,26 +79,26 @@ def mirror_job(job: Job, previous: Mapping[str, Any], *, now: datetime) -> dict[
     }
     if job.partial:
         if not is_mirrored(job, previous):
-            previous = {}  # it tells of another of the watch's jobs
+            previous = {}  # The previous status shows another job of the watch.
         mirrored["job"] = {**(previous.get("job") or {}), **mirrored["job"]}
-        # The entry of an ended job may have errors. It never has more of the detail than a GET.
+        # The list entry of an ended job may have errors.
         entry = {name: mirrored[name] for name in ("errors", "warnings") if job.ended and mirrored[name]}
         mirrored.update({**{name: previous.get(name) for name in _NOT_IN_LISTS}, **entry})
     return mirrored
 
 
 def is_mirrored(job: Job, status: Mapping[str, Any]) -> bool:
-    """Return whether *job* is the one in ``status.job``. Azure's names ignore letter case."""
+    """Return whether *job* is the job in ``status.job``. Azure's names ignore letter case."""
     return str((status.get("job") or {}).get("name")).lower() == str(job.name).lower()
 
 
 def present(**fields: Any) -> dict[str, Any]:
-    """Return the *fields* that say something: absent, not null or empty, is how a status says nothing."""
+    """Return *fields* without null and empty values. A status omits such fields."""
     return {name: value for name, value in fields.items() if value is not None and value not in ([], {})}
 
 
 def mirror_errors(errors: Iterable[JobError]) -> list[dict[str, Any]]:
-    """Write *errors* as a list of a status."""
+    """Return *errors* as ``status.errors``."""
     return [
         present(
             code=error.code,

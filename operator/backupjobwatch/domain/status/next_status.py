@@ -1,4 +1,4 @@
-"""The status of a watch: one function computes all of it."""
+"""Compute the whole status of a watch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.status.notifications import DeliveryResult
 
 _DETAIL: Final = frozenset({*MIRRORED, "jobs"})
-"""The fields that the detail of an ended job may change in a final status, apart from ``lastPollTime``."""
+"""Fields of a final status that the detail of the job may change, besides ``lastPollTime``."""
 
 
 def next_status(
@@ -48,15 +48,14 @@ def next_status(
     polled: datetime | None = None,
     accept_list_entry: bool = False,
 ) -> dict[str, Any]:
-    """Compute the whole status of *watch* from its snapshot and what Azure said after that.
+    """Compute the whole status of *watch* from its snapshot and a later *observation*.
 
-    *pinned* are the jobs that were found to be this watch's, where the spec does not name one itself; *deliveries* are the
-    outcomes of notifications since the last write.
+    The result is ready to be written. ``transitions.needs_write`` decides whether a write is necessary. Arguments that
+    ``judge`` does not describe:
 
-    *consecutive_failures* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
-    The result can be written as it is. ``transitions.needs_write`` tells whether it is worth a write.
-
-    *polled* is when the request behind *observation* was sent; the default is *now*. *accept_list_entry* is passed to ``judge``.
+    - *pinned*: the jobs that the operation or ``spec.latest`` resolved to
+    - *deliveries*: results of notifications since the last write
+    - *polled*: when the request of *observation* was sent (default: *now*)
     """
     polled = polled or now
     if watch.finished:
@@ -89,7 +88,7 @@ def next_status(
 
 
 def _restamped(watch: Watch, notifications: list[dict[str, Any]]) -> dict[str, Any]:
-    """A final status is frozen; only the acknowledgements of edits and requests move, and who was told."""
+    """Return the final status, in which only the generation, the echo of the request and notifications may change."""
     status = {**watch.status, "observedGeneration": watch.generation}
     status.pop("notifications", None)
     status.update(present(notifications=notifications))
@@ -104,7 +103,7 @@ def _restamped(watch: Watch, notifications: list[dict[str, Any]]) -> dict[str, A
 def _complete_detail(
     watch: Watch, status: Mapping[str, Any], detail: Job, *, polled: datetime, now: datetime
 ) -> dict[str, Any]:
-    """Return the final *status* with the *detail* of its job. The verdict and all that follows from it stay frozen."""
+    """Return the final *status* with the *detail* of its job. Verdict, message and conditions stay frozen."""
     jobs = _job_list(detail, watch.pinned, status) if watch.pinned else status.get("jobs")
     frozen = {name: value for name, value in status.items() if name not in (*_DETAIL, "detailPending")}
     mirrored = present(**mirror_job(detail, {}, now=now), jobs=jobs)
@@ -128,14 +127,16 @@ def _write(
     if isinstance(job, Job):
         mirrored = mirror_job(job, previous, now=now)
         if job.truncated:
-            note = f" Azure's answer is longer than is kept here: {', '.join(job.truncated)} were cut."
+            note = (
+                f" The status has limits, so these parts of Azure's answer are truncated: {', '.join(job.truncated)}."
+            )
     elif isinstance(job, OperationFailure):
         mirrored = {**mirrored, "errors": mirror_errors(job.errors)}
     message = sanitize(verdict.message, TEXT - len(note)) + note
-    # A deferred request is still to be sent. In every other case nothing more happens for this annotation.
+    # A deferred request is still pending. Otherwise the annotation has been handled.
     is_deferred = isinstance(observation, PollDeferred) and not verdict.final
     times = {
-        # A watch that was never asked about has not been acted on: its deadline does not run while suspended.
+        # The deadline starts with the first poll, so it does not start while the watch is suspended.
         "watchStartTime": previous.get("watchStartTime") or (observation is not None and format_time(now)) or None,
         "troubleSince": verdict.trouble_since and format_time(verdict.trouble_since),
         "completionTime": format_time(now) if verdict.final else None,
@@ -159,7 +160,7 @@ def _write(
         jobs=_job_list(observation, pinned, previous) if pinned else previous.get("jobs"),
         jobsTotal=(len(pinned) if len(pinned) > 1 else None) if pinned else previous.get("jobsTotal"),
         **times,
-        # A list entry has the end of the job, but not its detail.
+        # A list entry lacks the detail of the job.
         detailPending=(verdict.final and isinstance(job, Job) and job.partial and job.ended) or None,
         lastHandledReconcileAt=previous_echo if is_deferred or watch.requested_at is None else watch.requested_at,
         conditions=conditions,
@@ -192,7 +193,7 @@ def _conditions(verdict: Verdict, message: str, reachable: Condition) -> Iterato
 
 
 def _reachable(watch: Watch, observation: Observation | None) -> Condition:
-    """Return what the last request found. Without a request the condition changes only if none can be sent at all."""
+    """Return condition AzureReachable. Without a request it changes only if no request can be sent at all."""
     if observation is None or isinstance(observation, PollDeferred):
         for condition in watch.status_for_target.get("conditions") or ():
             if condition.get("type") == "AzureReachable":
@@ -219,7 +220,7 @@ def _searched_until(
 def _job_list(
     observation: Observation | None, pinned: Sequence[PinnedJob], previous: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The pinned jobs, each with what was last seen of it."""
+    """Return ``status.jobs``: the pinned jobs with their last known state."""
     seen = (
         observation.jobs if isinstance(observation, JobSet) else [observation] if isinstance(observation, Job) else []
     )

@@ -1,7 +1,7 @@
-"""Which notifications are due, and the outcome of those that were.
+"""Compute which notifications are due, and record their results.
 
-Both follow from the object alone. A notification stays due until ``status.notifications`` says that it was delivered or
-failed. It may be delivered twice, with one id, if the operator restarts in between.
+The object alone decides. A notification is due until ``status.notifications`` shows it as delivered or failed. If the
+operator restarts in between, it delivers the notification again with the same id.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.api.snapshot import Watch
 
 MESSAGE: Final = 192
-"""Most characters of an entry's message. A status of the largest size has room for eight of them."""
+"""Maximum characters of an entry's message. The size limit of a status leaves room for eight entries."""
 DELIVERED: Final = "Delivered"
 RETRYING: Final = "Retrying"
-GIVEN_UP: Final = "Failed"
+FAILED: Final = "Failed"
 
 _UID = 63
 
@@ -52,14 +52,14 @@ class DeliveryResult:
     failure: str | None
     """Why the last attempt failed. None if the notification was delivered."""
     retrying: bool = False
-    """Whether there will be another attempt."""
+    """Whether another attempt follows."""
 
     @property
     def state(self) -> str:
-        """The state of the entry in ``status.notifications``."""
+        """State of the entry in ``status.notifications``."""
         if self.failure is None:
             return DELIVERED
-        return RETRYING if self.retrying else GIVEN_UP
+        return RETRYING if self.retrying else FAILED
 
 
 def notification_id(watch: Watch, phase: str) -> str:
@@ -73,20 +73,20 @@ def due(watch: Watch) -> tuple[Notification, ...]:
     if watch.deleting or not watch.observed or not isinstance(phase, str):
         return ()
     entries = mappings(watch.status_for_target.get("notifications"))
-    told = [(entry.get("name"), entry.get("id")) for entry in entries if entry.get("state") != RETRYING]
+    done = [(entry.get("name"), entry.get("id")) for entry in entries if entry.get("state") != RETRYING]
     key = notification_id(watch, phase)
     return tuple(
         Notification(notify=notify, id=key, phase=phase)
         for notify in parse_notify(watch.spec)
-        if phase in notify.phases and (notify.name, key) not in told
+        if phase in notify.phases and (notify.name, key) not in done
     )
 
 
 def next_notifications(watch: Watch, deliveries: Iterable[DeliveryResult], *, phase: str) -> list[dict[str, Any]]:
     """Return ``status.notifications`` of *watch*, which enters *phase* or stays in it, and the outcomes of *deliveries*.
 
-    Entries are dropped if the spec no longer has them, or if they are of an earlier target. ``Retrying`` entries are also
-    dropped if they are no longer due. Outcomes of an earlier target, or of a phase before one that was reported, are ignored.
+    Entries are dropped if the spec no longer has them, or if they belong to an earlier target. ``Retrying`` entries are
+    also dropped if they are no longer due. Results of an earlier target or of an earlier phase are ignored.
     """
     known = {str(entry.get("name")): dict(entry) for entry in mappings(watch.status_for_target.get("notifications"))}
     for each in deliveries:
@@ -102,7 +102,7 @@ def next_notifications(watch: Watch, deliveries: Iterable[DeliveryResult], *, ph
 
 
 def _is_outdated(delivery: DeliveryResult, known: Mapping[str, Any]) -> bool:
-    """Return whether the entry *known* says more than *delivery*, or the same at an earlier time."""
+    """Return whether the entry *known* is newer than *delivery*, or reports the same failure."""
     if delivery.phase not in FINISHED_PHASES and known.get("phase") in FINISHED_PHASES:
         return True
     if not delivery.retrying or known.get("id") != delivery.id:

@@ -1,4 +1,4 @@
-"""When a watch has to be reconciled again, whatever happens until then."""
+"""Compute when to reconcile a watch again if no poll triggers it earlier."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ def requeue_after(
     request_at: float,
     deadline_wait: timedelta = DEADLINE_WAIT,
 ) -> float:
-    """Return the seconds until something is due for an unfinished *watch* that no poll brings.
+    """Return the seconds until an unfinished *watch* must be reconciled without a new observation.
 
-    Its status gets stale, its *heartbeat* or its deadline is due, the wait after the deadline or for the detail of a job ends,
-    or a poll that was requested by annotation may be sent (*request_at*, on the monotonic clock). *last_poll* is the time of
-    the last poll that its status has.
+    This is when the status becomes stale, or the *heartbeat* or the deadline is due. It is also when the wait after the
+    deadline or for the detail ends, or when a requested poll may be sent.
+
+    - *last_poll*: ``status.lastPollTime``
+    - *request_at*: when a requested poll may be sent, on the monotonic clock
     """
     interval = spec.poll_interval.total_seconds()
     delays = [STALE.total_seconds() + max(assessed.sent, times.since) - times.now]
@@ -48,5 +50,5 @@ def requeue_after(
         delays.append((last_poll + heartbeat - now).total_seconds())
     if request_at > times.now:
         delays.append(request_at - times.now)
-    # What is due already waits for a poll: look again after the next one.
+    # An event that is already due waits for a poll, so check again after the next one.
     return min(delay if delay > 0 else interval for delay in delays)

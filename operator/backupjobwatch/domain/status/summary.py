@@ -1,4 +1,4 @@
-"""A watch in a few fields: what is remembered of each for its metrics."""
+"""Summarize a watch in the few fields that metrics need."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.api.snapshot import Watch
 
 UNSEEN: Final = "Unseen"
-"""Phase and reason of a watch whose present target has no status yet."""
+"""Phase and reason of a watch whose current target has no status yet."""
 OTHER: Final = "Other"
-"""What stands for a value that is none of those that are known."""
+"""Label value that replaces an unknown phase or reason."""
 PHASES: Final = (UNSEEN, PENDING, RUNNING, SUCCEEDED, FAILED, OTHER)
 
 OUTCOMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -28,7 +28,7 @@ OUTCOMES: Final[Mapping[str, tuple[str, ...]]] = {
         *("CredentialsNotFound", "IdentityNotAllowed", "AuthenticationFailed", "AuthorizationFailed"),
     ),
 }
-"""How a watch can end: the reasons of each final phase."""
+"""Reasons of each final phase."""
 REASONS: Final = (
     UNSEEN,
     *("Progressing", "WaitingForJob", "AmbiguousItem", "JobNotVisible", "Suspended"),
@@ -37,12 +37,12 @@ REASONS: Final = (
     *dict.fromkeys(reason for reasons in OUTCOMES.values() for reason in reasons),
     OTHER,
 )
-"""Every reason that a watch can have."""
+"""All reasons of the Ready condition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """One watch, by its object. Phase and reason are of ``PHASES`` and ``REASONS``, whatever the object says."""
+    """The summary of a watch. Phase and reason are always in ``PHASES`` and ``REASONS``."""
 
     namespace: str
     name: str
@@ -54,16 +54,16 @@ class Summary:
     """Seconds, as of the last write."""
     completed: datetime | None
     trouble_since: datetime | None
-    """Since when Azure cannot be asked about the job, or says that it is not there. None for a watch that has ended."""
+    """When the job became unreadable or was reported as missing. None without trouble or for a finished watch."""
 
     @property
     def finished(self) -> bool:
-        """Whether the watch has ended."""
+        """Whether the watch has finished."""
         return self.phase in OUTCOMES
 
 
 def summarize(watch: Watch) -> Summary:
-    """Summarize *watch*. Whatever somebody has put into the object, this does not fail."""
+    """Summarize *watch*. A malformed object does not raise."""
     status = watch.status_for_target
     phase, reason = (str(status.get(name, UNSEEN)) for name in ("phase", "reason"))
     job, duration = status.get("job"), status.get("durationSeconds")

@@ -1,4 +1,4 @@
-"""What is worth a write, and what is worth telling."""
+"""Decide which changes need a status write and which need an Event."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from backupjobwatch.domain.jobs.payloads import mappings
 from backupjobwatch.domain.jobs.times import parse_time
-from backupjobwatch.domain.status.notifications import GIVEN_UP, RETRYING
+from backupjobwatch.domain.status import notifications
+from backupjobwatch.domain.status.notifications import RETRYING
 from backupjobwatch.domain.status.verdict import FAILED, SUCCEEDED
 
 if TYPE_CHECKING:
@@ -19,31 +20,32 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.api.snapshot import Watch
 
 BUCKET: Final = 5
-"""Percent of progress that are worth a write."""
-NOTIFICATION_REASONS: Final = {RETRYING: "NotificationRetrying", GIVEN_UP: "NotificationFailed"}
-"""Reasons of Events about notifications that were not delivered, by their state."""
+"""Percentage points of progress that need a write."""
+NOTIFICATION_REASONS: Final = {RETRYING: "NotificationRetrying", notifications.FAILED: "NotificationFailed"}
+"""Reasons of Events about undelivered notifications, by state."""
 REPEAT_WITHIN: Final = timedelta(hours=1)
-"""How long ago something may have happened to be told again at start. Kubernetes keeps Events that long."""
+"""Maximum age of a change whose Event is emitted again at start. Kubernetes keeps Events for one hour by default."""
 
-_CALM = frozenset({"Progressing", "Suspended", "WaitingForJob", "JobNotVisible", "JobInProgress", "JobCancelling"})
+_NORMAL = frozenset({"Progressing", "Suspended", "WaitingForJob", "JobNotVisible", "JobInProgress", "JobCancelling"})
+"""Reasons of Events of type Normal. Other reasons, except success, are Warnings."""
 _MAX_NAME = 253
 
 
 def needs_write(previous: Mapping[str, Any], status: Mapping[str, Any], *, heartbeat: timedelta) -> bool:
-    """Tell whether *status* says something that *previous* does not, or the *heartbeat* is due.
+    """Return whether *status* differs significantly from *previous*, or the *heartbeat* is due.
 
-    Growing durations, rewordings and small progress are not worth a write: each one costs etcd, wakes every watcher
-    of the object, and makes Argo CD refresh. The heartbeat refreshes them.
+    Durations, messages and small progress are not significant. Each write costs etcd, notifies all clients that watch the
+    object, and makes Argo CD refresh.
     """
     if _significant_fields(previous) != _significant_fields(status):
         return True
     before, after = (parse_time(each.get("lastPollTime")) for each in (previous, status))
-    # A time in the future was written while the clock was ahead: without abs(), no heartbeat would come until then.
+    # A lastPollTime in the future comes from a clock that was ahead. Without abs(), the heartbeat would stop until then.
     return before is not None and after is not None and abs(after - before) >= heartbeat
 
 
 def write_reason(watch: Watch, status: Mapping[str, Any]) -> Literal["transition", "change", "heartbeat"]:
-    """Say what makes *status* worth a write onto *watch*, for those who count writes."""
+    """Return why *status* is written to *watch*, for the metric of writes."""
     if find_transition(watch, status) is not None:
         return "transition"
     return "heartbeat" if _significant_fields(watch.status) == _significant_fields(status) else "change"
@@ -86,29 +88,28 @@ def _bucket(progress: Mapping[str, Any]) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """A change worth a Kubernetes Event. It has the same name whenever and by whomever it is told."""
+    """A change that needs a Kubernetes Event."""
 
     name: str
-    """Name of the Event: where it exists, this has been told already."""
+    """Name of the Event. It is stable, so a second Event about the same change fails with a conflict."""
     type: Literal["Normal", "Warning"]
     reason: str
     message: str
     phase: str = ""
-    """The phase that was entered, where it is one that was."""
+    """The phase that was entered, if any."""
     repeated: bool = False
-    """Whether an earlier process may have told it: nobody counts it again."""
+    """Whether an earlier process may have emitted the Event. Metrics do not count it again."""
 
 
 def find_transition(watch: Watch, status: Mapping[str, Any]) -> Transition | None:
-    """Return what is worth telling of the change from the status in *watch* to *status*; None for no change."""
-    told = ("target", "phase", "reason")
-    if all(watch.status.get(name) == status.get(name) for name in told):
+    """Return the transition from the status of *watch* to *status*. None if phase, reason and target are the same."""
+    if all(watch.status.get(name) == status.get(name) for name in ("target", "phase", "reason")):
         return None
     return describe(watch, status)
 
 
 def find_transitions(before: Watch, status: Mapping[str, Any]) -> tuple[Transition, ...]:
-    """Return everything worth an Event that changed from *before* to *status*."""
+    """Return all changes from *before* to *status* that need an Event."""
     transition = find_transition(before, status)
     return (*((transition,) if transition else ()), *notification_failure_events(before, status))
 
@@ -116,11 +117,11 @@ def find_transitions(before: Watch, status: Mapping[str, Any]) -> tuple[Transiti
 def describe(watch: Watch, status: Mapping[str, Any]) -> Transition:
     """Return the transition into *status*."""
     phase, reason = str(status.get("phase")), str(status.get("reason"))
-    calm = phase == SUCCEEDED or (phase != FAILED and reason in _CALM)
+    is_normal = phase == SUCCEEDED or (phase != FAILED and reason in _NORMAL)
     return Transition(
-        # The start is in it so that a target which is edited away and back is told about again.
+        # The start time makes the name unique if the target is edited and then reverted.
         name=event_name(watch, status.get("target"), status.get("watchStartTime"), phase, reason),
-        type="Normal" if calm else "Warning",
+        type="Normal" if is_normal else "Warning",
         reason=reason,
         message=str(status.get("message") or ""),
         phase=phase,
@@ -128,7 +129,7 @@ def describe(watch: Watch, status: Mapping[str, Any]) -> Transition:
 
 
 def event_name(watch: Watch, *parts: object) -> str:
-    """Return the name of the Event about *watch* that *parts* tell from others."""
+    """Return the name of an Event about *watch*, made unique by *parts*."""
     digest = hashlib.sha256("/".join(map(str, (watch.uid, *parts))).encode()).hexdigest()[:16]
     return f"{watch.name[: _MAX_NAME - len(digest) - 1].rstrip('.-')}.{digest}"
 
@@ -136,7 +137,7 @@ def event_name(watch: Watch, *parts: object) -> str:
 def notification_failure_events(
     watch: Watch, status: Mapping[str, Any], *, after: datetime | None = None
 ) -> tuple[Transition, ...]:
-    """Return the Events about notifications that were not delivered: those new in *status*, or since *after*."""
+    """Return the Events about undelivered notifications that are new in *status*, or newer than *after*."""
     known = () if after else tuple(map(_outcome, mappings(watch.status.get("notifications"))))
     return tuple(
         Transition(
@@ -157,8 +158,8 @@ def _outcome(entry: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def events_to_replay(watch: Watch, *, now: datetime) -> tuple[Transition, ...]:
-    """Return what happened to a watch lately and for good: a process that died may not have told it."""
+    """Return the recent final changes of a watch, whose Events an earlier process may not have emitted."""
     completed = parse_time(watch.status_for_target.get("completionTime"))
-    is_news = watch.finished and completed is not None and now - completed <= REPEAT_WITHIN
-    ending = (replace(describe(watch, watch.status), repeated=True),) if is_news else ()
+    is_recent = watch.finished and completed is not None and now - completed <= REPEAT_WITHIN
+    ending = (replace(describe(watch, watch.status), repeated=True),) if is_recent else ()
     return (*ending, *notification_failure_events(watch, watch.status_for_target, after=now - REPEAT_WITHIN))

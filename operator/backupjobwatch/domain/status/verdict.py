@@ -1,8 +1,8 @@
-"""What one observation means for a watch: the rows of the status contract (docs/status.md)."""
+"""Judge an observation: map it to phase, reason and message by the table in docs/status.md."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.api.spec import WatchSpec
 
 MIN_CONSECUTIVE_FAILURES: Final = 3
-"""Observations in a row that grace needs: time alone, with a poll at each end of it, proves little."""
+"""Minimum number of consecutive failures before grace can fail a watch. Two polls far apart prove little."""
 
 STALE: Final = timedelta(minutes=10)
-"""How old an observation may be before a watch that could not ask says so."""
+"""Maximum age of an observation before the status reports that polls are delayed."""
 
 _MAX_DETAILS: Final = 300
-"""Characters of the dynamic message, so that the recommendation after it fits. ``extendedInfo`` has all of it."""
+"""Maximum characters of the dynamic message, which leaves room for the recommendation. ``extendedInfo`` has all of it."""
 
 PENDING: Final = "Pending"
 RUNNING: Final = "Running"
@@ -47,30 +47,30 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The row of the contract's table that applies, with its words."""
+    """Phase, reason and message of a watch."""
 
     phase: str
     reason: str
     message: str
     retrying: bool = False
-    """Whether trouble holds up the progress (``ProgressingWithRetry``)."""
+    """Whether the operator retries after a failure (``ProgressingWithRetry``)."""
     trouble_since: datetime | None = None
-    """Start of the unbroken run of trouble that grace counts."""
+    """Time of the first of the consecutive failures that count for grace."""
 
     @property
     def final(self) -> bool:
-        """Whether nothing may follow on this target."""
+        """Whether this phase never changes for this target."""
         return self.phase in (SUCCEEDED, FAILED)
 
 
 def counts(watch: Watch, observation: Observation) -> bool:
-    """Tell whether *observation* is trouble that grace counts, for this *watch* by now."""
+    """Return whether *observation* is a failure that counts for the grace of *watch*."""
     if not isinstance(observation, AzureError):
         return False
     return observation.grace is Grace.ALWAYS or (observation.grace is Grace.UNTIL_SEEN and not watch.seen)
 
 
-def judge(  # the order of these questions is the contract
+def judge(
     watch: Watch,
     spec: WatchSpec,
     observation: Observation,
@@ -80,12 +80,11 @@ def judge(  # the order of these questions is the contract
     enforce_deadline: bool = True,
     accept_list_entry: bool = False,
 ) -> Verdict:
-    """Say what *observation* means for an unfinished, unsuspended *watch*.
+    """Return the verdict on an unfinished, unsuspended *watch*.
 
-    *consecutive_failures* counts the observations in a row, this one included, whose trouble grace counts (``AzureError.grace``).
-    Without *enforce_deadline*, a passed deadline does not fail the watch yet, because a later poll may show that the job
-    succeeded.
-    *accept_list_entry* allows a verdict from a list entry other than ``Completed``. Accepted warnings always need a GET.
+    - *consecutive_failures*: consecutive failures that count for grace (``AzureError.grace``), including *observation*
+    - *enforce_deadline*: whether a passed deadline fails the watch now, although a later poll may show that the job succeeded
+    - *accept_list_entry*: whether a list entry other than ``Completed`` is enough. Accepted warnings always need a GET
     """
     match observation:
         case Job():
@@ -98,21 +97,24 @@ def judge(  # the order of these questions is the contract
             verdict = Verdict(phase=FAILED, reason="OperationFailed", message=observation.message)
         case PollDeferred():
             verdict = _keep(watch, observation)
-        case _:  # any other AzureError
+        case _:  # Any other AzureError.
             verdict = _judge_trouble(watch, spec, observation, consecutive_failures=consecutive_failures, now=now)
     end = deadline(watch, spec)
     if enforce_deadline and not verdict.final and end is not None and now >= end:
         allowed = format_duration(spec.active_deadline)
         message = f"Azure reported no end of the job within {allowed} (spec.activeDeadlineSeconds). {verdict.message}"
         return Verdict(phase=FAILED, reason="DeadlineExceeded", message=message)
+    if not verdict.final and counts(watch, observation):
+        limit = f"{format_duration(spec.grace)} (spec.graceSeconds)"
+        return replace(verdict, message=f"{verdict.message} The watch fails if this lasts longer than {limit}.")
     return verdict
 
 
 def deadline(watch: Watch, spec: WatchSpec) -> datetime | None:
-    """Return when *watch* fails if its job has not ended; None while the time does not run yet."""
+    """Return the deadline of *watch*. None before the first poll, which starts it."""
     try:
         return None if watch.started is None else watch.started + spec.active_deadline
-    except OverflowError:  # somebody has written a start in the year 9999 into the status
+    except OverflowError:  # An edited status can have a start time in the year 9999.
         return watch.started
 
 
@@ -129,24 +131,24 @@ def _judge_job(job: Job, spec: WatchSpec, *, accept_list_entry: bool) -> Verdict
         case Outcome.COMPLETED:
             phase, message = SUCCEEDED, f"{job.title} completed{took}."
         case Outcome.COMPLETED_WITH_WARNINGS if spec.warnings_succeed:
-            phase, message = SUCCEEDED, f"{job.title} completed{took}, with warnings. {_explain(job)}"
+            phase, message = SUCCEEDED, f"{job.title} completed{took} with warnings. {_explain(job)}"
         case Outcome.COMPLETED_WITH_WARNINGS:
             phase = FAILED
-            advice = "To accept warnings, write spec.completedWithWarnings: Succeeded."
-            message = f"{job.title} completed{took}, with warnings, which count as failure. {_explain(job)} {advice}"
+            advice = "To accept warnings, set spec.completedWithWarnings to Succeeded."
+            message = f"{job.title} completed{took} with warnings, which count as a failure. {_explain(job)} {advice}"
         case Outcome.FAILED:
             phase, message = FAILED, f"{job.title} failed{lasted}. {_explain(job)}"
         case Outcome.CANCELLED:
-            # Azure also reports a cancelled job as CompletedWithWarnings: say why that is no warning to accept.
+            # Azure may report a cancelled job as CompletedWithWarnings, which the message must explain.
             words = "" if (job.status or "").lower().startswith("cancel") else f" Azure reports {job.status}."
             phase, message = FAILED, f"{job.title} was cancelled{lasted}. {_explain(job)}{words}"
         case Outcome.UNKNOWN:
             phase = RUNNING
-            told = f"the status {job.status}, which is not known here" if job.status else "no status"
-            message = f"{job.title}: Azure reports {told}, so it counts as not ended."
+            reported = f'the unknown status "{job.status}"' if job.status else "no status"
+            message = f"{job.title}: Azure reports {reported}, so the operator treats the job as running."
         case Outcome.CANCELLING:
             phase, message = RUNNING, f"{job.title} is being cancelled."
-        case _:  # in progress
+        case _:  # Outcome.IN_PROGRESS.
             phase, message = RUNNING, f"{job.title} is in progress."
     return Verdict(phase=phase, reason=_REASONS[outcome], message=message.strip())
 
@@ -156,13 +158,13 @@ def decides(entry: Job, spec: WatchSpec, *, accept_list_entry: bool) -> bool:
     if entry.outcome is Outcome.COMPLETED:
         return True
     if accept_list_entry and entry.outcome is Outcome.COMPLETED_WITH_WARNINGS:
-        # The job may have been cancelled. Only a GET shows its tasks, so an entry never opens the gate here.
+        # The job may have been cancelled. Only a GET shows its tasks, so a list entry never opens the gate here.
         return bool(entry.errors or entry.warnings) and not spec.warnings_succeed
     return accept_list_entry
 
 
 def _judge_set(observation: JobSet, spec: WatchSpec, *, accept_list_entry: bool) -> Verdict:
-    """All must succeed. One that failed fails the watch, but not before all have ended: what follows may need them."""
+    """Judge a set of jobs. All must succeed. A failed job fails the watch after all jobs have ended."""
     verdicts = [_judge_job(job, spec, accept_list_entry=accept_list_entry) for job in observation.jobs]
     running = [verdict for verdict in verdicts if not verdict.final]
     failed = [verdict for verdict in verdicts if verdict.phase == FAILED]
@@ -183,7 +185,7 @@ def _judge_set(observation: JobSet, spec: WatchSpec, *, accept_list_entry: bool)
 
 
 def deciding_job(observation: JobSet) -> Job | None:
-    """Return the job that says most about a set: one that failed, else one that runs, else the first."""
+    """Return the job to mirror: the first failed job, else the first running job, else the first job."""
     rank = (Outcome.FAILED, Outcome.CANCELLED, Outcome.COMPLETED_WITH_WARNINGS)
     jobs = observation.jobs
     ended = [job for outcome in rank for job in jobs if job.outcome is outcome]
@@ -199,7 +201,7 @@ def _explain(job: Job) -> str:
 
 
 def _keep(watch: Watch, observation: PollDeferred) -> Verdict:
-    """Keep the verdict, because nothing was learned; if what is known is stale, say why."""
+    """Keep the previous verdict, because nothing new is known. If it is stale, report why."""
     status = watch.status_for_target
     phase = str(status.get("phase") or PENDING)
     if observation.stale or not status.get("reason"):
@@ -214,11 +216,11 @@ def _keep(watch: Watch, observation: PollDeferred) -> Verdict:
 def _judge_trouble(
     watch: Watch, spec: WatchSpec, error: AzureError, *, consecutive_failures: int, now: datetime
 ) -> Verdict:
-    # The run of an earlier process goes on in this one: its start is in the status.
+    # The status has the first failure, also if an earlier process saw it.
     since = (parse_time(watch.status_for_target.get("troubleSince")) or now) if counts(watch, error) else None
     if since is not None and consecutive_failures >= MIN_CONSECUTIVE_FAILURES and now - since >= spec.grace:
         lasted = format_duration(now - since)
-        message = f"{error} That lasted for {lasted}, longer than spec.graceSeconds allows."
+        message = f"{error} This lasted {lasted}, longer than spec.graceSeconds allows."
         return Verdict(phase=FAILED, reason=error.final_reason, message=message)
     return Verdict(
         phase=str(watch.status_for_target.get("phase") or PENDING),

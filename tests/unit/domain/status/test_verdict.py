@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -24,6 +24,8 @@ ERROR = {
     "recommendations": ["Look.", "No."],
 }
 
+ENDING: Final = "The watch fails if this lasts longer than 10m0s (spec.graceSeconds)."
+
 
 def _judge(observation: Job | AzureError, of: Watch | None = None, run: int = 0, **spec: Any) -> Verdict:
     snapshot = of or watch()
@@ -41,8 +43,8 @@ def _judge(observation: Job | AzureError, of: Watch | None = None, run: int = 0,
             "Failed",
             "JobCompletedWithWarnings",
             (
-                "Backup of uttestvmub1 completed in 20m23s, with warnings, which count as failure. "
-                " To accept warnings, write spec.completedWithWarnings: Succeeded."
+                "Backup of uttestvmub1 completed in 20m23s with warnings, which count as a failure. "
+                " To accept warnings, set spec.completedWithWarnings to Succeeded."
             ),
         ),
         ("Failed", "Failed", "JobFailed", "Backup of uttestvmub1 failed after 20m23s."),
@@ -51,13 +53,13 @@ def _judge(observation: Job | AzureError, of: Watch | None = None, run: int = 0,
             "Paused",
             "Running",
             "JobStatusUnknown",
-            "Backup of uttestvmub1: Azure reports the status Paused, which is not known here, so it counts as not ended.",
+            'Backup of uttestvmub1: Azure reports the unknown status "Paused", so the operator treats the job as running.',
         ),
         (
             None,
             "Running",
             "JobStatusUnknown",
-            "Backup of uttestvmub1: Azure reports no status, so it counts as not ended.",
+            "Backup of uttestvmub1: Azure reports no status, so the operator treats the job as running.",
         ),
     ],
 )
@@ -79,7 +81,7 @@ def test_warnings_accepted() -> None:
 
     assert (verdict.phase, verdict.reason) == ("Succeeded", "JobCompletedWithWarnings")
     assert verdict.message == (
-        "Backup of uttestvmub1 completed in 20m23s, with warnings. 400239 GuestAgent: No answer. Look."
+        "Backup of uttestvmub1 completed in 20m23s with warnings. 400239 GuestAgent: No answer. Look."
     )
 
 
@@ -155,10 +157,11 @@ TROUBLE = [
 
 @pytest.mark.parametrize(("error", "retrying"), TROUBLE, ids=[type(row[0]).__name__ for row in TROUBLE])
 def test_trouble_before_seen(error: AzureError, retrying: bool) -> None:  # noqa: FBT001
-    """Trouble leaves a new watch Pending; "not there yet" is waiting, all else is retrying."""
+    """A failure leaves a new watch Pending. If grace counts it, the message says when the watch fails."""
     verdict = _judge(error, consecutive_failures=1)
 
-    assert (verdict.phase, verdict.reason, verdict.message) == ("Pending", error.reason, "x")
+    message = "x" if error.grace is errors.Grace.NEVER else f"x {ENDING}"
+    assert (verdict.phase, verdict.reason, verdict.message) == ("Pending", error.reason, message)
     assert verdict.retrying is retrying
 
 
@@ -191,7 +194,7 @@ def test_not_asked_keeps_trouble() -> None:
     assert verdict == Verdict(
         phase="Pending",
         reason="AuthorizationFailed",
-        message="No access.",
+        message=f"No access. {ENDING}",
         retrying=True,
         trouble_since=NOW - timedelta(minutes=2),
     )

@@ -58,7 +58,7 @@ def test_over_before_seen(kind: type[AzureError]) -> None:
 
     assert (first["phase"], second["phase"], third["phase"]) == ("Pending", "Pending", "Failed")
     assert third["reason"] == kind("x").final_reason
-    assert third["message"] == "Trouble. That lasted for 10m0s, longer than spec.graceSeconds allows."
+    assert third["message"] == "Trouble. This lasted 10m0s, longer than spec.graceSeconds allows."
     assert (first["troubleSince"], second["troubleSince"]) == ("2018-05-21T09:00:00Z",) * 2
     assert "troubleSince" not in third
 
