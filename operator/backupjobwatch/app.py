@@ -1,4 +1,4 @@
-"""Build the parts of the operator, run kopf, and stop everything in order."""
+"""Build the components of the operator, run kopf, and stop them in order."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-PATIENCE: Final = 5.0
-"""Seconds that steps under way are given at the end. Kubernetes gives a pod 30."""
+DRAIN_TIMEOUT: Final = 5.0
+"""Seconds that running reconciliations get at shutdown. Kubernetes kills a pod after 30."""
 _IDENTITY: Final[Any] = CONTROLLER
 """For kopf's peering, which is off. Without it, kopf needs the name of the user, and a pod's user ID has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """The parts of one operator."""
+    """The components of an operator."""
 
     settings: Settings
     kube: KubeClient
@@ -58,26 +58,27 @@ class Runtime:
     resync: Resync
     metrics: Metrics
     elector: LeaderElector | None
-    """None where this operator acts without asking whether others do."""
+    """None without leader election."""
 
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Self]:
-        """Connect to the API server and get ready to ask Azure. KubeError where there is no way to the former.
+        """Connect to the API server and build the components.
 
-        SettingsError where an operator that is to stand for election does not know where its Lease is.
+        Raise KubeError without a configuration for the API server. Raise SettingsError if the namespace of the Lease is
+        unknown.
         """
         async with contextlib.AsyncExitStack() as stack:
             kube = await KubeClient.connect()
             stack.push_async_callback(kube.close)
             elector = None
             if settings.leader_election:
-                own = (
-                    await KubeClient.connect()
-                )  # where all the other's connections wait for a slow answer, the Lease does not
-                stack.push_async_callback(own.close)
-                elector = LeaderElector(settings, own)
-                stack.push_async_callback(elector.close)  # after all below: others act once nothing here does
+                # A client of its own, so that slow requests of the main client cannot delay the renewal.
+                lease_client = await KubeClient.connect()
+                stack.push_async_callback(lease_client.close)
+                elector = LeaderElector(settings, lease_client)
+                # Runs after all callbacks below: the Lease is released when this process has stopped acting.
+                stack.push_async_callback(elector.close)
             metrics = Metrics()
             client = ArmClient(settings, metrics)
             stack.callback(client.close)
@@ -95,7 +96,7 @@ class Runtime:
                 queue_metrics=metrics.queue("reconcile"),
             )
             controller.start()
-            stack.push_async_callback(controller.close, PATIENCE)
+            stack.push_async_callback(controller.close, DRAIN_TIMEOUT)
             metrics.registry.register(StateCollector(controller, poller, watch_limit=settings.metrics_watch_limit))
             resync = Resync(settings, kube, controller, metrics)
             yield cls(
@@ -104,27 +105,27 @@ class Runtime:
 
     @property
     def alive(self) -> bool:
-        """Whether what has to go on does."""
+        """Whether the resync and the leader election are running."""
         return self.resync.alive and (self.elector is None or self.elector.alive)
 
     @property
     def leading(self) -> bool:
-        """Whether this operator is the one that acts."""
+        """Whether this process is the leader. Always true without leader election."""
         return self.elector is None or self.elector.leading
 
 
 RETRY: Final = 5.0
-"""Seconds between two looks for the CRD at start."""
+"""Seconds between two attempts to list watches at start, and before kopf restarts after a failure."""
 
 
 async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
-    """Run until *stop* is set, or a signal says so.
+    """Run the operator until *stop* is set or a signal arrives.
 
-    Raises KubeError without an API server, SettingsError without a Lease or a free port, LeaseLost when the Lease went
-    to another, or cannot be renewed.
+    Raise KubeError without an API server, SettingsError without a Lease namespace or a free port, and LeaseLost when the
+    Lease is lost.
     """
     stop = stop or asyncio.Event()
-    _heed_signals(stop)
+    _handle_signals(stop)
     ready = asyncio.Event()
     async with (
         Runtime.open(settings) as runtime,
@@ -135,39 +136,40 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
         ),
         serve_metrics(settings.metrics_port, runtime.metrics),
     ):
-        _log.info("backupjobwatch %s for %s", __version__, ", ".join(settings.namespaces) or "all namespaces")
-        if await _find_crd(runtime, stop) and await _win(runtime, stop, ready):
-            await _act(runtime, stop, ready)
+        namespaces = ", ".join(settings.namespaces) or "all namespaces"
+        _log.info("Started backupjobwatch %s for %s", __version__, namespaces)
+        if await _wait_for_crd(runtime, stop) and await _wait_for_election(runtime, stop, ready):
+            await _lead(runtime, stop, ready)
         if runtime.elector is not None and runtime.elector.failure is not None:
             raise runtime.elector.failure
     _log.info("Stopped")
 
 
-async def _win(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -> bool:
-    """Stand by until this operator is the one that acts; False where it is to stop instead.
+async def _wait_for_election(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -> bool:
+    """Wait until this process is the leader. Return False if it must stop instead.
 
-    Who stands by is ready: a rolling update waits for that before it ends the leader.
+    A standby is ready, because a rolling update waits for readiness before it stops the leader.
     """
     elector = runtime.elector
     if elector is None:
         return True
 
-    async def give_up() -> None:
+    async def stop_acting() -> None:
         try:
             await runtime.controller.close(0.0)
         finally:
             stop.set()
 
-    elector.start(give_up)
-    await _first(elector.elected, elector.standing_by, stop)
+    elector.start(stop_acting)
+    await _wait_for_any(elector.elected, elector.is_standby, stop)
     if not elector.elected.is_set():
         ready.set()
-        await _first(elector.elected, stop)
+        await _wait_for_any(elector.elected, stop)
     return not stop.is_set()
 
 
-async def _first(*events: asyncio.Event) -> None:
-    """Wait for one of *events*."""
+async def _wait_for_any(*events: asyncio.Event) -> None:
+    """Wait until one of *events* is set."""
     waits = [asyncio.create_task(event.wait()) for event in events]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -177,24 +179,24 @@ async def _first(*events: asyncio.Event) -> None:
         await asyncio.gather(*waits, return_exceptions=True)
 
 
-async def _act(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -> None:
-    """Follow the watches until it is time to stop."""
-    runtime.metrics.lead(lambda: runtime.leading)
+async def _lead(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -> None:
+    """Run kopf and the resync until *stop* is set."""
+    runtime.metrics.track_leader(lambda: runtime.leading)
     resyncing = asyncio.create_task(runtime.resync.run(), name="resync")
     try:
         while not stop.is_set():
-            await _follow(runtime, stop, ready)
+            await _run_kopf(runtime, stop, ready)
     finally:
         stop.set()
         resyncing.cancel()
         await asyncio.gather(resyncing, return_exceptions=True)
 
 
-async def _follow(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -> None:
-    """Run kopf until it is told to stop, or fails: it takes some of the API server's bad moments to be the end."""
+async def _run_kopf(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -> None:
+    """Run kopf until *stop* is set or kopf fails, which some errors of the API server cause."""
     namespaces = runtime.settings.namespaces
-    started, idle = asyncio.Event(), asyncio.Event()
-    attending = asyncio.create_task(_attend(runtime, started, stop, ready, idle), name="attend")
+    started, drained = asyncio.Event(), asyncio.Event()
+    shutdown = asyncio.create_task(_drain_on_stop(runtime, started, stop, ready, drained), name="shutdown")
     try:
         await kopf.operator(
             registry=REGISTRY,
@@ -203,29 +205,29 @@ async def _follow(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -
             identity=_IDENTITY,
             clusterwide=not namespaces,
             namespaces=namespaces,
-            stop_flag=idle,
+            stop_flag=drained,
             ready_flag=started,
         )
-    except Exception as error:  # noqa: BLE001 -- kopf's own and private ones among them
+    except Exception as error:  # noqa: BLE001 -- kopf raises private exception classes too
         ready.clear()
         runtime.controller.resume()
-        _log.error("The watches are not followed for %gs, but for the resync: %s", RETRY, error)
+        _log.error("The watch stream failed and restarts in %gs: %s", RETRY, error)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), RETRY)
     else:
         stop.set()
     finally:
-        attending.cancel()
-        await asyncio.gather(attending, return_exceptions=True)
+        shutdown.cancel()
+        await asyncio.gather(shutdown, return_exceptions=True)
 
 
-async def _find_crd(runtime: Runtime, stop: asyncio.Event) -> bool:
-    """Wait until the watches can be listed; False where the operator is to stop instead."""
+async def _wait_for_crd(runtime: Runtime, stop: asyncio.Event) -> bool:
+    """Wait until the API server lists watches. Return False if the process must stop instead."""
     while not stop.is_set():
         try:
             await runtime.kube.check(runtime.settings.scopes[0])
         except KubeError as error:
-            _log.error("The watches cannot be listed: %s", error)
+            _log.error("Listing the watches failed: %s", error)
         else:
             return True
         with contextlib.suppress(TimeoutError):
@@ -233,26 +235,26 @@ async def _find_crd(runtime: Runtime, stop: asyncio.Event) -> bool:
     return False
 
 
-def _heed_signals(stop: asyncio.Event) -> None:
+def _handle_signals(stop: asyncio.Event) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Not the main thread.
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
-async def _attend(
-    runtime: Runtime, started: asyncio.Event, stop: asyncio.Event, ready: asyncio.Event, idle: asyncio.Event
+async def _drain_on_stop(
+    runtime: Runtime, started: asyncio.Event, stop: asyncio.Event, ready: asyncio.Event, drained: asyncio.Event
 ) -> None:
-    """Be ready once kopf has started; when it is time to stop, end what is under way, and only then kopf.
+    """Set *ready* once kopf has started. When *stop* is set, drain the controller before kopf stops.
 
-    kopf, as it stops, waits five seconds for tasks that it does not know.
+    While kopf stops, it waits up to five seconds for tasks that it does not know.
     """
-    await _first(started, stop)
+    await _wait_for_any(started, stop)
     if not stop.is_set():
         ready.set()
         await asyncio.sleep(0.1)
-        _heed_signals(stop)  # back from kopf, which has taken them, and would not wait for us
+        _handle_signals(stop)  # kopf has replaced the handlers, and would stop before the controller is drained.
         await stop.wait()
     try:
-        await runtime.controller.close(PATIENCE)
+        await runtime.controller.close(DRAIN_TIMEOUT)
     finally:
-        idle.set()
+        drained.set()

@@ -1,4 +1,4 @@
-"""Names that the cluster and its users see. They are part of the API: changing one breaks somebody's manifest."""
+"""Names that are part of the API. Changing a name breaks manifests of users."""
 
 from typing import Final
 
@@ -9,16 +9,16 @@ KIND: Final = "BackupJobWatch"
 PLURAL: Final = "backupjobwatches"
 
 CONTROLLER: Final = "backupjobwatch"
-"""Field manager of the status, and the component that reports events."""
+"""Field manager of the status, and the reporting component of Events."""
 
 REQUESTED_AT: Final = "reconcile.fluxcd.io/requestedAt"
-"""Annotation that asks for a poll at once; a new value is a new request. Flux's Receivers set it, people may.
+"""Annotation that requests a poll. Each new value is a new request. Flux Receivers set it, and users can set it.
 
 https://fluxcd.io/flux/components/source/gitrepositories/#triggering-a-reconcile
 """
 
 NOTIFY_LABEL: Final = f"{GROUP}/notify"
-"""Label of Secrets with receivers: whoever may write a watch must not make the operator read any Secret."""
+"""Label of Secrets with receivers. Without it, write access to watches would allow the use of any Secret."""
 
 MAX_REQUESTED_AT: Final = 256
-"""Characters of that annotation that are told apart and echoed: the room that the CRD gives the echo."""
+"""Maximum characters of that annotation. The CRD limits its echo in the status to the same length."""

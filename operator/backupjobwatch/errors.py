@@ -1,34 +1,34 @@
-"""Everything that can go wrong, as a tree. The class tells what follows; no text is ever parsed to decide.
+"""The hierarchy of errors. The class decides how an error is handled. No code parses messages.
 
 BackupJobWatchError
-├─ SettingsError               the process cannot start; says which variable and what to write
-├─ LeaseLost                   this operator leads no longer, and its process is to end
-├─ InvalidSpec                 the object cannot be acted on until somebody edits it
-├─ AzureError                  why Azure told nothing about the job, this time
-│  ├─ NoRequest                no request was sent to Azure, and the class says why
-│  │  ├─ PollDeferred          the rate limiter or a Retry-After defers the request: nothing changes
+├─ SettingsError               invalid settings; the process cannot start
+├─ LeaseLost                   this process is no longer the leader and must exit
+├─ InvalidSpec                 the spec is invalid until the object is edited
+├─ AzureError                  a poll did not show the job
+│  ├─ NoRequest                no request was sent to Azure
+│  │  ├─ PollDeferred          the rate limiter or a Retry-After defers the request
 │  │  │  └─ NotPolledYet       the target was edited and not polled since
 │  │  ├─ CredentialsNotFound   no credential is configured
 │  │  ├─ IdentityNotAllowed    the namespace is not allowed to use the identity
 │  │  └─ CredentialsUnavailable  the API server did not return the credential
-│  ├─ JobNotFound              404 from the backup service: not visible yet, or not there
+│  ├─ JobNotFound              404 from the backup service: the job does not exist, or is not visible yet
 │  ├─ VaultNotFound            404 from ARM's gateway: vault, resource group or subscription
 │  ├─ OperationWithoutJob      the operation succeeded and names no job
 │  ├─ AuthenticationFailed     401, or Entra refused the credential
 │  ├─ AuthorizationFailed      403
 │  ├─ Throttled                429
-│  ├─ AzureUnavailable         5xx, time-out, no connection; Entra or the metadata service unreachable
-│  └─ UnexpectedResponse       an answer that is no job: not JSON, too long, a redirect, another job
-│     └─ JobListTooLong        the vault's job list has more pages than the operator follows
-├─ DeliveryError              why a notification was not delivered, this time
-│  ├─ DeliveryFailed           it may be, later: an outage, a time-out, something that is not there yet
-│  ├─ DeliveryImpossible       it won't be, whatever happens, until the object is edited
-│  └─ DeliveryRefused          it will hardly be, unless somebody mends it: a few attempts, then no more
-└─ KubeError                  the Kubernetes API server did not do what it was asked
+│  ├─ AzureUnavailable         5xx, timeout or no connection, from ARM, Entra or the metadata service
+│  └─ UnexpectedResponse       not the requested job: not JSON, too long, a redirect, another job
+│     └─ JobListTooLong        the vault's job list has more pages than the operator reads
+├─ DeliveryError               an attempt to deliver a notification failed
+│  ├─ DeliveryFailed           a later attempt may succeed: outage, timeout, missing object
+│  ├─ DeliveryImpossible       no attempt can succeed until the object is edited
+│  └─ DeliveryRefused          a later attempt is unlikely to succeed, so there are few attempts
+└─ KubeError                   a request to the Kubernetes API server failed
    ├─ Conflict                 409: the object has changed since it was read
-   ├─ ObjectNotFound               404
+   ├─ ObjectNotFound           404
    ├─ Forbidden                403
-   └─ KubeUnavailable         it refused (422, …), failed, or did not answer
+   └─ KubeUnavailable          any other failure: 422, 5xx, timeout, no connection
 """
 
 from __future__ import annotations
@@ -41,55 +41,55 @@ if TYPE_CHECKING:
 
 
 class BackupJobWatchError(Exception):
-    """The root: what this package raises on purpose."""
+    """The base class of the errors that this package raises."""
 
 
 class SettingsError(BackupJobWatchError):
-    """The settings are wrong or missing; the message lists each variable with what to write."""
+    """Invalid settings. The message lists each variable and how to fix it."""
 
 
 class LeaseLost(BackupJobWatchError):
-    """Another operator acts from now on, or may at any moment; the message says why."""
+    """This process lost the Lease, so another process may be the leader."""
 
 
 class InvalidSpec(BackupJobWatchError):
-    """A spec that slipped past the CRD's validation, with the path of the bad field in the message."""
+    """An invalid spec that the CRD did not reject. The message has the path of the field."""
 
 
 class Grace(Enum):
-    """Until when trouble of a kind is counted against ``spec.graceSeconds``."""
+    """When an error counts for ``spec.graceSeconds``."""
 
     NEVER = auto()
-    """It says nothing about job or access; only the deadline ends the wait."""
+    """The error says nothing about the job or the access to it."""
     UNTIL_SEEN = auto()
-    """Counted until the job was first seen: access that worked once may come back."""
+    """Counts until the job was first seen. After that, access may return."""
     ALWAYS = auto()
-    """Counted before and after: the job is not there."""
+    """Counts before and after the job was first seen."""
 
 
 class AzureError(BackupJobWatchError):
-    """Why Azure told nothing about the job, this time. The message is one sentence for the status."""
+    """Why a poll did not show the job. The message is for the status."""
 
     reason: ClassVar[str]
-    """The Ready condition's reason while this lasts."""
+    """Reason of the Ready condition while the error lasts."""
     grace: ClassVar[Grace] = Grace.NEVER
     is_conclusive: ClassVar[bool] = False
-    """Whether a watch whose deadline has passed is judged by this error. Otherwise it waits for another poll."""
+    """Whether this error ends the wait of a watch whose deadline has passed. Otherwise it waits for another poll."""
     answered: ClassVar[bool] = False
-    """Whether Azure was reached and answered as it should, so that condition AzureReachable is True."""
+    """Whether Azure answered regularly, so that condition AzureReachable is True."""
 
     def __init__(self, message: str, *, retry_after: timedelta | None = None, request_id: str | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.request_id = request_id
         self.answer: int | None = None
-        """Number of the response that this is about, where several attempts may share one."""
+        """Number of the response. Several attempts may share one response."""
 
         self.repeated = False
-        """Whether no request was made for this attempt."""
+        """Whether this attempt reuses the response of an earlier one."""
 
     def repeat(self) -> Self:
-        """Return this error for another attempt that gets the same response."""
+        """Return a copy of this error for an attempt that shares its response."""
         error = type(self)(str(self), retry_after=self.retry_after, request_id=self.request_id)
         error.answer, error.repeated = self.answer, True
         return error
@@ -101,23 +101,23 @@ class AzureError(BackupJobWatchError):
 
     @property
     def final_reason(self) -> str:
-        """The reason of a watch that failed because grace was over."""
+        """Reason of a watch that fails because this error lasted longer than grace."""
         return self.reason
 
 
 class NoRequest(AzureError):
-    """No request was sent to Azure. Raise a subclass, which says why."""
+    """No request was sent to Azure. Raise a subclass."""
 
     @property
     def is_from_request(self) -> bool:
-        """Never: nothing was sent."""
+        """Always false."""
         return False
 
 
 class PollDeferred(NoRequest):
-    """A poll that is due was not made, because of the rate limiter or of Azure's Retry-After.
+    """The rate limiter or Azure's Retry-After deferred a poll that is due.
 
-    The status keeps what is known, unless that is *stale*: then it says why.
+    The status does not change, unless its content is *stale*.
     """
 
     reason = "Throttled"
@@ -128,7 +128,7 @@ class PollDeferred(NoRequest):
 
 
 class NotPolledYet(PollDeferred):
-    """The target was edited, and the operator has not polled for the new one yet."""
+    """The target was edited, and the operator has not polled it yet."""
 
     reason = "Progressing"
 
@@ -137,7 +137,7 @@ class NotPolledYet(PollDeferred):
 
 
 class JobNotFound(AzureError):
-    """The backup service knows no such job: perhaps not yet."""
+    """The backup service returned 404. A new job may not be visible yet."""
 
     reason = "JobNotVisible"
     is_conclusive = True
@@ -146,12 +146,12 @@ class JobNotFound(AzureError):
 
     @property
     def final_reason(self) -> str:
-        """After grace it is no longer a matter of time."""
+        """JobNotFound, because the job is no longer expected to become visible."""
         return "JobNotFound"
 
 
 class VaultNotFound(AzureError):
-    """ARM's gateway knows no such vault, resource group or subscription."""
+    """ARM's gateway returned 404 for the vault, resource group or subscription."""
 
     reason = "VaultNotFound"
     is_conclusive = True
@@ -160,7 +160,7 @@ class VaultNotFound(AzureError):
 
 
 class OperationWithoutJob(AzureError):
-    """The operation succeeded and names no job: perhaps not yet."""
+    """The operation succeeded but names no job. Azure may name it later."""
 
     reason = "OperationWithoutJob"
     is_conclusive = True
@@ -198,7 +198,7 @@ class AuthenticationFailed(AzureError):
 
 
 class AuthorizationFailed(AzureError):
-    """The identity may not read the job. A new role assignment takes minutes to arrive."""
+    """The identity is not allowed to read the job. A new role assignment takes minutes to become effective."""
 
     reason = "AuthorizationFailed"
     is_conclusive = True
@@ -206,7 +206,7 @@ class AuthorizationFailed(AzureError):
 
 
 class Throttled(AzureError):
-    """Azure asked to wait; ``retry_after`` says how long, where it said so."""
+    """Azure throttled the request. ``retry_after`` is None if the response has no Retry-After."""
 
     reason = "Throttled"
 
@@ -220,10 +220,10 @@ class Throttled(AzureError):
     ) -> None:
         super().__init__(message, retry_after=retry_after, request_id=request_id)
         self.is_subscription_wide = is_subscription_wide
-        """Whether Azure refuses all requests of the principal in the subscription, not only this kind of request."""
+        """Whether Azure throttles all requests of the principal in the subscription, not only this kind of request."""
 
     def repeat(self) -> Self:
-        """Return this error for another attempt that gets the same response."""
+        """Return a copy of this error for an attempt that shares its response."""
         error = super().repeat()
         error.is_subscription_wide = self.is_subscription_wide
         return error
@@ -236,22 +236,22 @@ class AzureUnavailable(AzureError):
 
 
 class UnexpectedResponse(AzureError):
-    """An answer that is not the job that was asked for."""
+    """The response is not the requested job."""
 
     reason = "UnexpectedResponse"
 
 
 class JobListTooLong(UnexpectedResponse):
-    """The vault's job list has more pages than the operator follows."""
+    """The vault's job list has more pages than the operator reads."""
 
     reason = "JobListTooLong"
 
 
 class DeliveryError(BackupJobWatchError):
-    """Why a notification was not delivered, this time. The message is for the status: no address, no secret."""
+    """A failed attempt to deliver a notification. The message is for the status, so it has no address and no secret."""
 
     attempts: ClassVar[int]
-    """After how many attempts in all it is given up, where the last one ended so."""
+    """Maximum number of attempts in total, if the last one fails with this error."""
 
     def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
         super().__init__(message)
@@ -265,19 +265,19 @@ class DeliveryFailed(DeliveryError):
 
 
 class DeliveryRefused(DeliveryError):
-    """The receiver does not want it, or we do not send there."""
+    """The receiver refused the notification, or its address is not allowed."""
 
     attempts = 5
 
 
 class DeliveryImpossible(DeliveryError):
-    """The entry makes no sense."""
+    """The entry of ``spec.notify`` is invalid."""
 
     attempts = 1
 
 
 class KubeError(BackupJobWatchError):
-    """The Kubernetes API server did not do what it was asked."""
+    """A request to the Kubernetes API server failed."""
 
 
 class Conflict(KubeError):
@@ -285,12 +285,12 @@ class Conflict(KubeError):
 
 
 class ObjectNotFound(KubeError):
-    """The object is not there any more."""
+    """The object does not exist."""
 
 
 class Forbidden(KubeError):
-    """The operator has no right to do that."""
+    """RBAC does not allow the request."""
 
 
 class KubeUnavailable(KubeError):
-    """The API server refused, failed or did not answer; asking again later may help."""
+    """The API server refused the request, failed or did not answer. A retry may succeed."""

@@ -1,6 +1,6 @@
-"""The operator's settings: one frozen object, read from environment variables once, passed down.
+"""The operator's settings, read once from environment variables.
 
-Reading them does no I/O. ``backupjobwatch check`` prints them; docs/settings.md lists them.
+Reading them does no I/O. ``backupjobwatch check`` prints them, and docs/settings.md lists them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _SERVICE_LINK = re.compile(r"SERVICE_(HOST|PORT)|PORT(_\d|$)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cloud:
-    """Where one of Azure's clouds is. In US Government the host of the scope is not the host of the endpoint."""
+    """Endpoints of an Azure cloud. In US Government, the scope and the endpoint have different hosts."""
 
     endpoint: str
     scope: str
@@ -86,7 +86,7 @@ def _at_least(seconds: float) -> Any:
 
 
 class Settings(BaseSettings):
-    """What an administrator can set. Each field is the variable ``BACKUPJOBWATCH_<FIELD>``."""
+    """All settings. Each field is the variable ``BACKUPJOBWATCH_<FIELD>``."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
 
@@ -180,7 +180,7 @@ class Settings(BaseSettings):
     def _is_name(cls, value: str, info: ValidationInfo) -> str:
         optional = info.field_name == "lease_namespace"
         if not (optional and not value) and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", value):
-            raise ValueError("write a name of small letters, digits, dots and hyphens, such as backupjobwatch-a")
+            raise ValueError("write a name of lowercase letters, digits, dots and hyphens, such as backupjobwatch-a")
         return value
 
     @field_validator("namespaces")
@@ -201,32 +201,32 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}LEASE_RENEW_DEADLINE: write at least twice {PREFIX}LEASE_RETRY_PERIOD")
         if self.lease_duration <= self.lease_renew_deadline + self.lease_retry_period:
             both = f"{PREFIX}LEASE_RENEW_DEADLINE and {PREFIX}LEASE_RETRY_PERIOD"
-            raise ValueError(f"{PREFIX}LEASE_DURATION: write more than {both} together, or two may act at one time")
+            raise ValueError(f"{PREFIX}LEASE_DURATION: write more than {both} together, or two leaders may act at once")
         _check_url(f"{PREFIX}AZURE_ENDPOINT", self.azure_endpoint, plain_http=self.development)
         _check_url(f"{PREFIX}AZURE_AUTHORITY", self.azure_authority, plain_http=False)
         return self
 
     def allows_operator_identity(self, namespace: str) -> bool:
-        """Tell whether watches in *namespace* may use the operator's own identity."""
+        """Return whether watches in *namespace* may use the operator's own identity."""
         return not {ALL_NAMESPACES, namespace}.isdisjoint(self.operator_identity_namespaces)
 
     @property
     def scopes(self) -> tuple[str | None, ...]:
-        """Where watches are listed: the namespaces, or None alone for all of the cluster."""
+        """The namespaces to list watches in. A single None means all namespaces."""
         return self.namespaces or (None,)
 
     @property
     def proxies(self) -> dict[str, str]:
-        """The proxy for Azure and Entra by scheme, as ``requests`` wants it; empty where there is none."""
+        """The proxy for Azure and Entra in the format of ``requests``. Empty without a proxy."""
         return {"https": self.azure_proxy, "http": self.azure_proxy} if self.azure_proxy else {}
 
     def describe(self) -> dict[str, str]:
-        """Every variable with its value as text, secrets hidden, for people."""
+        """Return all variables with their values as text, with secrets hidden."""
         return {PREFIX + name.upper(): _shown(getattr(self, name)) for name in type(self).model_fields}
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment. SettingsError lists everything that is wrong with them."""
+    """Read the settings from the environment. Raise SettingsError, which lists all errors in them."""
     problems = _unknown_variables()
     renamed = {new.lower(): os.environ[PREFIX + old] for old, new in renamed_variables().items()}
     try:
@@ -244,7 +244,7 @@ def renamed_variables() -> dict[str, str]:
 
 
 def load_log_settings() -> Settings:
-    """Return the defaults with the log format of the environment: enough to log what is wrong with the settings."""
+    """Return the defaults with the log format of the environment, to log errors in the settings."""
     log_format = os.environ.get(f"{PREFIX}LOG_FORMAT", "").lower()
     return Settings.model_construct(log_format="json" if log_format == "json" else "text")
 
@@ -271,7 +271,7 @@ def _explain(problem: Any) -> str:
 def _check_url(variable: str, url: str, *, plain_http: bool) -> None:
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 -- it is a question that may raise
+        parts.port  # noqa: B018 -- raises if the port is malformed
     except ValueError:
         raise ValueError(f"{variable}: write https:// and a host, nothing more") from None
     if not parts.hostname or parts.username or parts.query or parts.fragment or parts.path:

@@ -58,7 +58,7 @@ def test_check_of_the_whole_cluster(cluster: Cluster, azure: AzureSimulator) -> 
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (404, "the CRD backupjobwatches.azurebackup.dev is not installed: kubectl apply --server-side -k crds"),
+        (404, "the CRD backupjobwatches.azurebackup.dev is not installed. Run: kubectl apply --server-side -k crds"),
         (403, "403 not for you"),
         (None, "backupjobwatches"),
     ],

@@ -87,7 +87,7 @@ def test_standby(pair: Pair, watches: Watches, jobs: Jobs, kubectl: Kubectl, con
     first, second = pair.start(), pair.start()
     leader = pair.lease()["holderIdentity"]
     assert "Leading:" in first.log
-    assert f"Standing by: the Lease {watches.namespace}/backupjobwatch is held by {leader}" in second.log
+    assert f"Became a standby: the Lease {watches.namespace}/backupjobwatch is held by {leader}" in second.log
     job = jobs.start()
     watches.create("w", jobResourceId=job)
     watches.until_phase("w", "Running")

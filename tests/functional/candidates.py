@@ -82,6 +82,6 @@ async def stand_by(api: KubernetesApi, stand: Stand) -> LeaderElector:
     """Return a candidate that has seen that somebody holds the Lease."""
     api.leases.put(LEASE, **SOMEBODY)
     elector = await stand()
-    await happened(elector.standing_by)
+    await happened(elector.is_standby)
     await asyncio.sleep(0.02)
     return elector

@@ -1,4 +1,4 @@
-"""``backupjobwatch metrics``: what /metrics tells."""
+"""``backupjobwatch metrics``: the list of metrics."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from backupjobwatch.observability.metrics.catalogue import as_markdown
 
 @click.command()
 def metrics() -> None:
-    """Print the list of metrics that /metrics tells, as a table of Markdown."""
+    """Print all metrics of /metrics as a Markdown table."""
     for line in as_markdown():
         click.echo(line)

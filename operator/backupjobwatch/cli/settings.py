@@ -1,4 +1,4 @@
-"""The settings, as commands read them: what is wrong is told, and ends the command."""
+"""Read the settings for commands. Invalid settings end the command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WRONG_SETTINGS: Final = 2
 
 
 def read_settings(*, exit_code: int = WRONG_SETTINGS) -> Settings:
-    """Read the settings from the environment; end with *exit_code* where they are wrong."""
+    """Read the settings from the environment. Exit with *exit_code* if they are invalid."""
     try:
         return load_settings()
     except SettingsError as error:
@@ -25,6 +25,6 @@ def read_settings(*, exit_code: int = WRONG_SETTINGS) -> Settings:
 
 
 def complain(error: SettingsError, exit_code: int = WRONG_SETTINGS) -> NoReturn:
-    """Tell what is wrong with the settings, and end."""
+    """Print the errors in the settings and exit."""
     click.echo(f"The settings are wrong:\n{error}", err=True)
     sys.exit(exit_code)

@@ -1,4 +1,4 @@
-"""The Kubernetes API server as this operator uses it: read, list, the fenced write and deletion, events, the Lease."""
+"""Client of the Kubernetes API server: watches, Events, Secrets, ServiceAccounts and the Lease."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.status.transitions import Transition
 
 TIMEOUT: Final = 15.0
-"""Seconds for one request. The API server's own limit is a minute, which is longer than a tick should hang."""
+"""Timeout of a request in seconds. The API server's own limit of a minute would block a worker for too long."""
 PAGE: Final = 500
 LEASE_API: Final = "coordination.k8s.io/v1"
 
@@ -39,7 +39,7 @@ _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=
 
 
 class KubeClient:
-    """The API server. Every method raises KubeError, and nothing else, where it does not do what it is asked."""
+    """Client of the API server. All methods raise KubeError, and no other error, if a request fails."""
 
     def __init__(self, api: client.ApiClient) -> None:
         api.user_agent = CONTROLLER
@@ -49,7 +49,7 @@ class KubeClient:
     async def connect(cls) -> Self:
         """Use the pod's ServiceAccount, or KUBECONFIG outside a cluster. Raises KubeUnavailable if neither works."""
         configuration = client.Configuration()
-        # kopf takes no proxy from the environment either; aiohttp would look there, and for a netrc, with each request.
+        # Ignore proxies of the environment, like kopf. aiohttp would also read a netrc file for each request.
         configuration.client_session_kwargs = {"trust_env": False}
         try:
             try:
@@ -66,23 +66,22 @@ class KubeClient:
         await self._api.close()
 
     async def check(self, namespace: str | None) -> None:
-        """Find out whether watches can be listed; the KubeError says what to do where they cannot."""
+        """List one watch to check that the CRD is installed and that RBAC allows it."""
         try:
             await self._request("GET", _path(namespace), query={"limit": "1"}, accept=_METADATA_ONLY)
         except ObjectNotFound:
             raise ObjectNotFound(
-                f"the CRD {PLURAL}.{GROUP} is not installed: kubectl apply --server-side -k crds"
+                f"the CRD {PLURAL}.{GROUP} is not installed. Run: kubectl apply --server-side -k crds"
             ) from None
 
     async def read(self, namespace: str, name: str) -> dict[str, Any]:
-        """Read one watch."""
+        """Read a watch."""
         return await self._request("GET", _path(namespace, name))
 
     async def write_status(self, watch: Watch, status: Mapping[str, Any]) -> dict[str, Any]:
-        """Replace the status of *watch*, if the object is still the one that *watch* is a snapshot of.
+        """Replace the status of *watch*. Raise Conflict if the object changed after the snapshot or was recreated.
 
-        Conflict where it was edited or made anew in between: resourceVersion and uid are the fence. The status
-        subresource takes nothing else from the body.
+        The uid and the resourceVersion are the preconditions. The status subresource ignores the rest of the body.
         """
         body = {
             "apiVersion": API_VERSION,
@@ -100,9 +99,13 @@ class KubeClient:
         return await self._request("PUT", path, query=_MANAGER, body=body)
 
     async def delete(self, watch: Watch) -> None:
-        """Delete *watch*, if the object is still the one that it is a snapshot of; Conflict where it is not."""
-        fence = {"uid": watch.uid, "resourceVersion": watch.resource_version}
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": fence, "propagationPolicy": "Background"}
+        """Delete *watch*. Raise Conflict if the object changed after the snapshot or was recreated."""
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": watch.uid, "resourceVersion": watch.resource_version},
+            "propagationPolicy": "Background",
+        }
         await self._request("DELETE", _path(watch.namespace, watch.name), body=body)
 
     async def find_version(self, group: str, plural: str) -> str | None:
@@ -115,26 +118,26 @@ class KubeClient:
         for version in dict.fromkeys(str(each.get("version")) for each in listed):
             try:
                 served = await self._request("GET", f"/apis/{group}/{version}")
-            except ObjectNotFound:  # no longer served
+            except ObjectNotFound:  # The API server no longer serves this version.
                 continue
             if any(resource.get("name") == plural for resource in mappings(served.get("resources"))):
                 return version
         return None
 
     async def annotate(self, api: str, namespace: str, plural: str, name: str, annotations: Mapping[str, str]) -> None:
-        """Set annotations of an object that is not a watch, and change nothing else of it."""
+        """Set annotations of any object."""
         path = f"{api}/namespaces/{quote(namespace, safe='')}/{plural}/{quote(name, safe='')}"
         body = {"metadata": {"annotations": dict(annotations)}}
         await self._request("PATCH", path, query=_MANAGER, body=body, content_type=_MERGE)
 
     async def list_metadata(self, namespace: str | None) -> AsyncIterator[dict[str, Any]]:
-        """List the metadata of the watches of *namespace*, or of all namespaces, a page at a time."""
+        """Yield the metadata of the watches in *namespace*, or in all namespaces."""
         query = {"limit": str(PAGE)}
         while True:
             page = await self._request("GET", _path(namespace), query=query, accept=_METADATA_ONLY)
-            # What is no list must not pass for an empty one, whose items are null: every watch would seem deleted.
+            # A response of another kind must not count as an empty list, because all watches would seem deleted.
             if page.get("kind") != "PartialObjectMetadataList":
-                raise KubeUnavailable("the answer to a list is no list")
+                raise KubeUnavailable("the response to a list request is not a list")
             for item in page.get("items") or ():
                 yield item["metadata"]
             following = (page.get("metadata") or {}).get("continue")
@@ -142,8 +145,8 @@ class KubeClient:
                 return
             query["continue"] = following
 
-    async def post_event(self, watch: Watch, transition: Transition) -> bool:
-        """Tell a transition as a Kubernetes Event; False where one of that name says that it was told before."""
+    async def create_event(self, watch: Watch, transition: Transition) -> bool:
+        """Create the Event about *transition*. Return False if it exists."""
         now = format_time(datetime.now(UTC))
         body = {
             "apiVersion": "v1",
@@ -173,15 +176,15 @@ class KubeClient:
         return True
 
     async def read_service_account(self, namespace: str, name: str) -> dict[str, Any]:
-        """Read one ServiceAccount."""
+        """Read a ServiceAccount."""
         return await self._request("GET", _core_path(namespace, "serviceaccounts", name))
 
     async def read_secret(self, namespace: str, name: str) -> dict[str, Any]:
-        """Read one Secret."""
+        """Read a Secret."""
         return await self._request("GET", _core_path(namespace, "secrets", name))
 
     async def request_token(self, namespace: str, service_account: str, *, audience: str) -> str:
-        """Ask for a token of a ServiceAccount (TokenRequest), good for ten minutes."""
+        """Request a token of a ServiceAccount that is valid for ten minutes."""
         body = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",
@@ -192,13 +195,13 @@ class KubeClient:
         return str(answer.get("status", {}).get("token", ""))
 
     async def read_lease(self, namespace: str, name: str) -> dict[str, Any]:
-        """Read one Lease."""
+        """Read a Lease."""
         return await self._request("GET", f"{_leases_path(namespace)}/{quote(name, safe='')}")
 
     async def write_lease(self, metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-        """Replace a Lease, if it is as it was in the *metadata* that was read; without a resourceVersion, make it.
+        """Replace a Lease, or create it if *metadata* has no resourceVersion.
 
-        Conflict where it was changed, or made, by somebody else.
+        Raise Conflict if another client has changed or created it.
         """
         body = {"apiVersion": LEASE_API, "kind": "Lease", "metadata": metadata, "spec": spec}
         path = _leases_path(metadata["namespace"])
@@ -223,7 +226,7 @@ class KubeClient:
             _, address, headers, *_ = await self._api.param_serialize(
                 method, url, header_params=headers, auth_settings=["BearerToken"]
             )
-            # Not serialized by that, which is for models of the library's: this is plain JSON.
+            # Pass the body unserialized: param_serialize() handles only models of the library.
             response = await self._api.call_api(method, address, headers, body, _request_timeout=TIMEOUT)
             text = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError, client.ApiException) as error:
@@ -231,7 +234,7 @@ class KubeClient:
         if response.status < HTTPStatus.BAD_REQUEST:
             answer = _object(text)
             if answer is None:
-                raise KubeUnavailable(f"{method} {path}: the answer is not a JSON object")
+                raise KubeUnavailable(f"{method} {path}: the response is not a JSON object")
             return answer
         message = f"{method} {path}: {response.status} {(_object(text) or {}).get('message', '')}"
         if response.status == HTTPStatus.CONFLICT:
@@ -244,7 +247,7 @@ class KubeClient:
 
 
 def secret_data(secret: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return what a Secret holds, by key. The API server takes no data that is not base64."""
+    """Return the decoded data of a Secret. The API server guarantees valid base64."""
     return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
 
 

@@ -88,7 +88,7 @@ class EventRecorder:
             return
         watch, transition = self._pending[name]
         try:
-            is_new = await self._kube.post_event(watch, transition)
+            is_new = await self._kube.create_event(watch, transition)
         except ObjectNotFound:  # the namespace is gone
             is_new = False
         except KubeError as error:

@@ -1,12 +1,13 @@
-"""Who acts: of several operators the one that holds a Lease (coordination.k8s.io/v1). The others stand by.
+"""Leader election with a Lease (coordination.k8s.io/v1), by the rules of client-go.
 
-The rules are client-go's (https://pkg.go.dev/k8s.io/client-go/tools/leaderelection): the holder renews its Lease, and
-stops before others may take it; they may when they have not seen it renewed for its duration. The code is our own:
-``kubernetes.leaderelection`` and ``kubernetes.aio.leaderelection`` have no time-outs, so that one request that hangs
-outlasts every deadline, reckon with the wall clock, count no transitions, and never release the Lease.
+The leader renews its Lease, and stops acting before a standby may acquire it. A standby may acquire the Lease if it has
+not seen a renewal for the Lease's duration. https://pkg.go.dev/k8s.io/client-go/tools/leaderelection
 
-No two clocks are compared. The times in a Lease are for people; a candidate goes by when, on its own monotonic clock,
-it saw the Lease change.
+``kubernetes.leaderelection`` and ``kubernetes.aio.leaderelection`` are not usable: they have no request timeouts, depend
+on the wall clock, do not count transitions, and never release the Lease.
+
+The code never compares clocks of two machines. The times in a Lease are informative. A standby measures on its own
+monotonic clock when the Lease changed.
 """
 
 from __future__ import annotations
@@ -34,38 +35,40 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-"""Where a pod finds the name of its own namespace."""
+"""File with the namespace of the pod."""
 
 
 JITTER: Final = 0.2
-"""Fraction of the retry period by which the pause between two attempts of a standby varies."""
+"""Maximum jitter of the pause between two attempts of a standby, as a fraction of the retry period."""
 
 
 def lease_namespace(settings: Settings, file: Path = NAMESPACE_FILE) -> str:
-    """Return where the Lease is: as set, else the pod's own namespace. SettingsError where there is neither."""
+    """Return the namespace of the Lease. The default is the pod's. Raise SettingsError outside a pod."""
     if settings.lease_namespace:
         return settings.lease_namespace
     try:
         return file.read_text(encoding="utf-8").strip()
     except OSError:
-        raise SettingsError(f"{PREFIX}LEASE_NAMESPACE: write the Lease's namespace; this is no pod") from None
+        raise SettingsError(
+            f"{PREFIX}LEASE_NAMESPACE must be set outside a pod. Set it to the namespace of the Lease."
+        ) from None
 
 
 class LeaderElector:
-    """One candidate, and its one term: once lost, the Lease is not sought again, as the process is to end.
+    """A candidate of the election. After it loses the Lease, the process must exit and restart as a standby.
 
-    That is the surest way to have nothing go on that began before; Kubernetes starts it anew, to stand by.
+    A restart guarantees that no task of the former leader continues.
     """
 
     def __init__(self, settings: Settings, kube: KubeClient) -> None:
-        """SettingsError where it is not known in which namespace the Lease is."""
+        """Raise SettingsError if the namespace of the Lease is unknown."""
         self.identity = f"{socket.gethostname()}_{uuid.uuid4()}"
-        self.standing_by = asyncio.Event()
-        """Set once somebody else was seen to hold the Lease."""
+        self.is_standby = asyncio.Event()
+        """Set when another process holds the Lease."""
         self.elected = asyncio.Event()
-        """Set once the Lease was ours."""
+        """Set when this process has acquired the Lease."""
         self.failure: Exception | None = None
-        """Why the term ended before :meth:`close`: LeaseLost, or a defect."""
+        """Why leading ended before :meth:`close`: LeaseLost, or an unexpected error."""
         self._kube = kube
         self._namespace = lease_namespace(settings)
         self._name = settings.lease_name
@@ -74,86 +77,86 @@ class LeaderElector:
         self._retry = settings.lease_retry_period.total_seconds()
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._claimed = False  # whether the Lease may be ours: an answer may have been lost
-        # All on the event loop's clock.
+        self._may_hold = False  # True from the first attempt to write: a response may have been lost.
+        # All times are on the event loop's clock.
         self._attempted = _clock()
         self._renewed = -math.inf
-        self._looked = math.inf
-        self._seen: Mapping[str, Any] = {}
-        self._until = math.inf
+        self._last_read = math.inf
+        self._observed: Mapping[str, Any] = {}
+        self._expiry = math.inf
         self._leader = ""
-        self._trouble = ""
+        self._last_error = ""
 
     @property
     def leading(self) -> bool:
-        """Whether the Lease is ours and was renewed within the deadline."""
+        """Whether this process holds the Lease and has renewed it within the deadline."""
         return _clock() < self._renewed + self._deadline
 
     @property
     def alive(self) -> bool:
-        """Whether attempts are being made; failing ones count, as no restart mends an API server."""
+        """Whether attempts continue. Failed attempts count, because a restart does not fix an API server."""
         return self._task is None or _clock() - self._attempted < self._duration + 2 * self._deadline
 
     def start(self, when_lost: Callable[[], Awaitable[None]]) -> None:
-        """Stand for election, and hold the Lease from then on. *when_lost* stops all that only the leader may do."""
+        """Start the election. *when_lost* must stop everything that only the leader may do."""
         self._task = asyncio.create_task(self._run(when_lost), name="elector")
 
     async def close(self) -> None:
-        """Hold the Lease no longer: who stands by takes over at once. Nothing may go on that only the leader may do."""
+        """Release the Lease, so that a standby takes over at once. Call this after this process has stopped acting."""
         self._closing.set()
         if self._task is None:
             return
         await self._task
-        if self._claimed and self.failure is None:
+        if self._may_hold and self.failure is None:
             try:
                 await self._release()
             except (KubeError, TimeoutError) as error:
-                _log.warning("The Lease %s could not be released, and has to run out: %s", self, error)
+                _log.warning("Failed to release the Lease %s, which expires after its duration: %s", self, error)
 
     def __str__(self) -> str:
         return f"{self._namespace}/{self._name}"
 
     async def _run(self, when_lost: Callable[[], Awaitable[None]]) -> None:
         try:
-            await self._stand()
+            await self._acquire()
             if self.elected.is_set():
-                await self._lead()
-        except Exception as error:  # noqa: BLE001 -- whatever it is, nobody renews the Lease from now on
+                await self._renew()
+        except Exception as error:  # noqa: BLE001 -- after any error, this task no longer renews the Lease
             self.failure = error
             await when_lost()
         finally:
             self._renewed = -math.inf
 
-    async def _stand(self) -> None:
+    async def _acquire(self) -> None:
         while not self._closing.is_set():
             if await self._attempt():
-                _log.info("Leading: the Lease %s is held by this operator, %s", self, self.identity)
+                _log.info("Acquired the Lease %s as %s", self, self.identity)
                 self.elected.set()
                 return
-            await self._rest(self._standby_pause())
+            await self._sleep(self._standby_pause())
 
     def _standby_pause(self) -> float:
         """Return the seconds until the next attempt: the retry period with jitter, but not past the Lease's expiry.
 
-        An expired Lease does not shorten the pause. The last attempt has failed, and several standbys may be retrying.
+        An expired Lease does not shorten the pause, because several standbys may be retrying.
         """
-        pause = self._retry * random.uniform(1 - JITTER, 1.0)  # noqa: S311 -- no secret
-        left = self._until - _clock()
+        pause = self._retry * random.uniform(1 - JITTER, 1.0)  # noqa: S311 -- not a secret
+        left = self._expiry - _clock()
         return min(pause, left) if left > 0 else pause
 
-    async def _lead(self) -> None:
+    async def _renew(self) -> None:
         try:
             async with asyncio.timeout_at(self._renewed + self._deadline) as limit:
-                while not await self._rest(self._retry):
+                while not await self._sleep(self._retry):
                     await self._attempt()
                     limit.reschedule(self._renewed + self._deadline)
         except TimeoutError:
             raise LeaseLost(f"the Lease {self} was not renewed for {self._deadline:g} s") from None
 
-    async def _rest(self, seconds: float) -> bool:
-        """Wait; True where it is time to close."""
+    async def _sleep(self, seconds: float) -> bool:
+        """Sleep. Return True at once when the elector closes."""
         try:
-            # Not wait_for(): it makes a task, and kopf, as it stops, waits for tasks that it does not know.
+            # wait_for() would create a task, and while kopf stops it waits for tasks that it does not know.
             async with asyncio.timeout(max(seconds, 0.01)):
                 await self._closing.wait()
         except TimeoutError:
@@ -161,74 +164,74 @@ class LeaderElector:
         return True
 
     async def _attempt(self) -> bool:
-        """Take or renew the Lease; False where that could not be done, or is not for us to do."""
+        """Acquire or renew the Lease. Return False if that failed, or if another process holds it."""
         self._attempted = _clock()
         try:
-            held = await self._take()
-        except Conflict:  # somebody was quicker, or an answer of ours was lost: the next look tells
+            is_held = await self._acquire_or_renew()
+        except Conflict:  # Another process was faster, or a response was lost. The next attempt reads the Lease.
             return False
         except (KubeError, TimeoutError) as error:
-            text = str(error) or "no answer"
-            if text != self._trouble:
-                _log.warning("The Lease %s cannot be had: %s", self, text)
-            self._trouble = text
+            text = str(error) or "timeout"
+            if text != self._last_error:
+                _log.warning("Failed to acquire or renew the Lease %s: %s", self, text)
+            self._last_error = text
             return False
-        self._trouble = ""
-        return held
+        self._last_error = ""
+        return is_held
 
-    async def _take(self) -> bool:
+    async def _acquire_or_renew(self) -> bool:
         try:
-            lease = await self._ask(self._kube.read_lease(self._namespace, self._name))
+            lease = await self._with_timeout(self._kube.read_lease(self._namespace, self._name))
         except ObjectNotFound:
             lease = {}
         spec = lease.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
-        self._note(spec)
+        self._observe(spec)
         if holder not in ("", self.identity):
             if self.elected.is_set():
                 raise LeaseLost(f"the Lease {self} is held by {holder} now")
-            if _clock() < self._until:
-                self._stand_by(holder)
+            if _clock() < self._expiry:
+                self._become_standby(holder)
                 return False
         renewed = _clock()
-        self._claimed = True
+        self._may_hold = True
         await self._write(lease, holder=self.identity, seconds=math.ceil(self._duration))
         self._renewed = renewed
         return True
 
-    def _stand_by(self, leader: str) -> None:
+    def _become_standby(self, leader: str) -> None:
         if leader != self._leader:
-            _log.info("Standing by: the Lease %s is held by %s", self, leader)
+            _log.info("Became a standby: the Lease %s is held by %s", self, leader)
         self._leader = leader
-        self.standing_by.set()
+        self.is_standby.set()
 
-    def _note(self, spec: Mapping[str, Any]) -> None:
-        """Work out until when the Lease is its holder's, from how long it has looked as it does.
+    def _observe(self, spec: Mapping[str, Any]) -> None:
+        """Compute when the Lease expires unless it is renewed.
 
-        A renewal happened after the look before, and that is when it is dated to, so that a take-over is not late by
-        the time between two looks; but to no more than one retry ago, as the looks may have been held up.
+        A renewal counts from the previous read, which it followed, so that a takeover is not late by one read interval.
+        It counts from at most one retry period ago, because reads may have been delayed.
         """
         now = _clock()
-        if spec != self._seen:
-            self._seen = spec
-            self._until = max(min(self._looked, now), now - self._retry) + (
+        if spec != self._observed:
+            self._observed = spec
+            self._expiry = max(min(self._last_read, now), now - self._retry) + (
                 spec.get("leaseDurationSeconds") or self._duration
             )
-        self._looked = now
+        self._last_read = now
 
     async def _release(self) -> None:
         try:
-            lease = await self._ask(self._kube.read_lease(self._namespace, self._name))
+            lease = await self._with_timeout(self._kube.read_lease(self._namespace, self._name))
         except ObjectNotFound:
             return
         if (lease.get("spec") or {}).get("holderIdentity") == self.identity:
             await self._write(lease, holder="", seconds=1)
-            _log.info("The Lease %s is released", self)
+            _log.info("Released the Lease %s", self)
 
     async def _write(self, lease: Mapping[str, Any], *, holder: str, seconds: int) -> None:
-        """Make *lease* ours, or nobody's, if it is still as it was read: its resourceVersion is the fence."""
+        """Set the *holder* of *lease*. Raise Conflict if the Lease has changed since it was read."""
         before = lease.get("spec") or {}
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # MicroTime: six digits, always
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # MicroTime always has six digits.
         same = before.get("holderIdentity") == holder
         spec = {
             **before,
@@ -239,10 +242,10 @@ class LeaderElector:
             "leaseTransitions": (before.get("leaseTransitions") or 0) + (bool(before) and bool(holder) and not same),
         }
         metadata = {**lease.get("metadata", {}), "namespace": self._namespace, "name": self._name}
-        await self._ask(self._kube.write_lease(metadata, spec))
+        await self._with_timeout(self._kube.write_lease(metadata, spec))
 
-    async def _ask(self, request: Awaitable[_T]) -> _T:
-        """Wait for an answer for half the deadline, so that one request that hangs is not the end."""
+    async def _with_timeout(self, request: Awaitable[_T]) -> _T:
+        """Limit *request* to half the renew deadline, so that a request that hangs leaves time for a second one."""
         async with asyncio.timeout(self._deadline / 2):
             return await request
 

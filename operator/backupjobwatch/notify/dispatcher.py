@@ -1,6 +1,6 @@
-"""Delivers notifications, each in a task of its own, with retries.
+"""Deliver notifications with retries, each in its own task.
 
-No state is kept beyond the process: what is due follows from the objects. No reconciliation waits for a delivery.
+The objects determine what is due, so no state outlives the process. No reconciliation waits for a delivery.
 """
 
 from __future__ import annotations
@@ -28,46 +28,46 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 32
-"""Attempts at one time."""
+"""Concurrency limit of attempts."""
 AT_ONCE_EACH: Final = 4
-"""Of them for one namespace: its dead receivers do not hold up the others'."""
+"""Concurrency limit per namespace, so that unreachable receivers of a namespace do not delay other namespaces."""
 
 
 @dataclass(slots=True)
 class _Batch:
-    """What is due of one phase of one watch."""
+    """The notifications that are due for a phase of a watch."""
 
     watch: Watch
     id: str
     tasks: dict[str, tuple[Notification, asyncio.Task[None]]] = field(default_factory=dict)
     deliveries: dict[str, DeliveryResult] = field(default_factory=dict)
-    """Outcomes that the object does not have yet, and those of notices that are being retried."""
+    """Results that the object does not have yet, and results of notifications that are being retried."""
 
     def is_settled(self, name: str) -> bool:
-        """Return whether there will be no other attempt for an entry."""
+        """Return whether no attempt follows for an entry."""
         return name in self.deliveries and not self.deliveries[name].retrying
 
 
 class NotificationDispatcher:
-    """Delivers what is due, and reports outcomes: when all of a watch are settled, and when an attempt fails anew."""
+    """Deliver due notifications. Report results when all of a watch are settled, or when an attempt fails differently."""
 
     def __init__(self, receivers: Receivers, metrics: Metrics) -> None:
         self._receivers = receivers
         self._metrics = metrics
         self._batches: dict[str, _Batch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._turns = asyncio.Semaphore(AT_ONCE)
-        self._turns_of: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-        """By namespace, for as long as somebody has a turn or waits for one."""
+        self._limit = asyncio.Semaphore(AT_ONCE)
+        self._namespace_limits: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        """By namespace. An entry exists while an attempt holds it or waits for it."""
         self._closed = False
         self.on_delivered: Callable[[Watch, tuple[DeliveryResult, ...]], None] = lambda *_: None
-        """Called with a watch and the outcomes of its notices."""
+        """Called with a watch and the results of its notifications."""
 
     def sync(self, watch: Watch) -> None:
-        """Start the deliveries that are due for *watch*, the latest snapshot, and cancel those that no longer are."""
+        """Start the deliveries that are due for the snapshot *watch*, and cancel those that are no longer due."""
         batch = self._batches.get(watch.uid)
         if batch is not None and (watch.deleting or batch.id != _id(watch)):
-            self.remove(watch.uid)  # the phase or the target has changed
+            self.remove(watch.uid)  # The phase or the target has changed.
             batch = None
         if self._closed or not watch.observed:
             return
@@ -84,7 +84,7 @@ class NotificationDispatcher:
                 self._start(batch, notification)
         if not batch.tasks and not batch.deliveries:
             del self._batches[watch.uid]
-        elif not batch.tasks and outdated:  # the last delivery that the others waited for is no longer due
+        elif not batch.tasks and outdated:  # The delivery that delayed the report of the results is no longer due.
             self.on_delivered(watch, tuple(batch.deliveries.values()))
 
     def remove(self, uid: str) -> None:
@@ -94,7 +94,7 @@ class NotificationDispatcher:
             task.cancel()
 
     async def close(self) -> None:
-        """Cancel all deliveries and start no more. The objects say what is due."""
+        """Cancel all deliveries and start no new ones."""
         self._closed = True
         for uid in list(self._batches):
             self.remove(uid)
@@ -121,7 +121,7 @@ class NotificationDispatcher:
         )
 
     def _note_retry(self, batch: _Batch, notification: Notification, failure: str) -> bool:
-        """Report that an attempt failed. Return False if the last one failed in the same way: that is no news."""
+        """Report a failed attempt. Return False if the previous attempt failed in the same way."""
         known = batch.deliveries.get(notification.notify.name)
         if known is not None and known.failure == failure:
             return False
@@ -130,7 +130,7 @@ class NotificationDispatcher:
         return True
 
     async def _try(self, batch: _Batch, notification: Notification) -> str | None:
-        """Attempt to deliver until that succeeds or the attempts are used up. Return why the last one failed."""
+        """Attempt to deliver until an attempt succeeds or none are left. Return why the last one failed."""
         watch = batch.watch
         whose = f"{watch.namespace}/{watch.name}: notification {notification.notify.name}"
         channel = notification.notify.receiver.channel
@@ -139,11 +139,11 @@ class NotificationDispatcher:
         while True:
             attempt += 1
             try:
-                async with self._turn(watch.namespace):
+                async with self._limits(watch.namespace):
                     await self._receivers.deliver(watch, notification)
             except DeliveryError as error:
                 failure = error
-            except Exception as error:  # noqa: BLE001 -- a defect, whose words may hold an address or a token
+            except Exception as error:  # noqa: BLE001 -- a bug. Its message may contain an address or a token
                 _log.error("%s: a delivery failed: %s", whose, type(error).__name__, extra=about)
                 failure = DeliveryRefused("The operator failed: see its log.")
             else:
@@ -162,13 +162,13 @@ class NotificationDispatcher:
             await asyncio.sleep(delay.total_seconds())
 
     @contextlib.asynccontextmanager
-    async def _turn(self, namespace: str) -> AsyncIterator[None]:
-        async with self._turns_of.setdefault(namespace, asyncio.Semaphore(AT_ONCE_EACH)), self._turns:
+    async def _limits(self, namespace: str) -> AsyncIterator[None]:
+        async with self._namespace_limits.setdefault(namespace, asyncio.Semaphore(AT_ONCE_EACH)), self._limit:
             yield
 
 
 def _cancel_outdated(batch: _Batch, notifications: Mapping[str, Notification]) -> bool:
-    """Cancel the deliveries that are no longer due as they are, and drop those that ended. Return whether any was."""
+    """Cancel deliveries that are no longer due or have changed, and drop finished ones. Return whether there were any."""
     outdated = [
         name
         for name, (notification, task) in batch.tasks.items()

@@ -1,4 +1,4 @@
-"""Triggers reconciliations of Flux and refreshes of Argo CD, by the annotations that they document."""
+"""Trigger reconciliations of Flux and refreshes of Argo CD by their documented annotations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REFRESH: Final = "argocd.argoproj.io/refresh"
 
 
 class Triggers:
-    """Annotates objects in the namespace of a watch."""
+    """Set annotations of objects in the namespace of a watch."""
 
     def __init__(self, kube: KubeClient) -> None:
         self._kube = kube

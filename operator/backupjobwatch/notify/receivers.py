@@ -1,4 +1,4 @@
-"""Delivers a notification to the receiver of an entry of ``spec.notify``, in the namespace of the watch only."""
+"""Deliver notifications to receivers in the namespace of the watch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Receivers:
-    """All kinds of receivers."""
+    """Delivery to all kinds of receivers."""
 
     def __init__(self, kube: KubeClient, webhooks: Webhooks, triggers: Triggers) -> None:
         self._kube = kube
@@ -35,7 +35,7 @@ class Receivers:
         self._triggers = triggers
 
     async def deliver(self, watch: Watch, notification: Notification) -> None:
-        """Make one attempt. Raise DeliveryError if the notification is not delivered, or may not be."""
+        """Make one attempt. Raise DeliveryError unless the receiver confirmed it."""
         receiver = notification.notify.receiver
         match receiver:
             case Webhook():

@@ -1,4 +1,4 @@
-"""Looks up the names of receivers, whose name servers may be as slow as they like."""
+"""Resolve host names of receivers without blocking the event loop's thread pool."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 
 class Resolver(AbstractResolver):
-    """Asks the system, in a thread of its own for each name.
+    """Resolver with a separate thread for each lookup.
 
-    Nobody can end such a question, which goes on for up to a minute when its asker has given up. In the event loop's own
-    threads, a few names would keep everybody else's waiting, and the operator from stopping: it waits for those threads.
+    A lookup cannot be cancelled and can take a minute. In the event loop's thread pool, a few slow lookups would delay all
+    other ones, and the shutdown, which waits for the pool.
     """
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return the addresses of *host*; socket.gaierror where it has none."""
+        """Return the addresses of *host*. Raise socket.gaierror if it has none."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[list[Any]] = loop.create_future()
 
-        def tell(found: list[Any] | OSError) -> None:
-            if answer.done():  # by cancellation
+        def deliver(found: list[Any] | OSError) -> None:
+            if answer.done():  # Cancelled.
                 return
             if isinstance(found, OSError):
                 answer.set_exception(found)
             else:
                 answer.set_result(found)
 
-        def look_up() -> None:
+        def resolve() -> None:
             found: list[Any] | OSError
             try:
                 found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
@@ -41,14 +41,14 @@ class Resolver(AbstractResolver):
                 found = socket.gaierror(socket.EAI_NONAME, "no name")
             except OSError as error:
                 found = error
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(tell, found)
+            with contextlib.suppress(RuntimeError):  # The loop is closed.
+                loop.call_soon_threadsafe(deliver, found)
 
-        threading.Thread(target=look_up, name="resolver", daemon=True).start()
+        threading.Thread(target=resolve, name="resolver", daemon=True).start()
         return [
             ResolveResult(hostname=host, host=address[0], port=port, family=each, proto=proto, flags=0)
             for each, _, proto, _, address in await answer
         ]
 
     async def close(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: the resolver holds no resources."""

@@ -1,4 +1,4 @@
-"""Listens on the ports of the probes and of /metrics."""
+"""Open the ports of the probes and of /metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configure logging: text or JSON lines on standard error, and less output from libraries."""
+"""Configure logging: text or JSON lines on standard error, with reduced output of libraries."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _KOPF_MESSAGES: Final = (
     (r"Event processing has failed with an unrecoverable error.*", "Processing of an API server event failed."),
     (r"Activity 'log_in' (failed .*)", r"Reading the credentials for the API server \1"),
 )  # fmt: skip
-"""kopf's messages that an operator of this project can see, in terms that do not require knowledge of kopf."""
+"""Patterns of kopf's messages, with replacements that require no knowledge of kopf."""
 _CANCELLED: Final = re.compile(r"Timer '.*' is cancelled\. Will escalate\.")
 """The normal end of a timer: the object was deleted, or the operator stops."""
 

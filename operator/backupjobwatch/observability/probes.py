@@ -1,4 +1,4 @@
-"""Liveness and readiness, over HTTP."""
+"""Serve the liveness and readiness probes over HTTP."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _log = logging.getLogger(__name__)
 async def serve_probes(port: int, *, alive: Callable[[], bool], ready: Callable[[], bool]) -> AsyncIterator[None]:
     """Answer /healthz and /readyz on *port* with 200 or 503."""
 
-    def answer(question: Callable[[], bool]) -> Callable[[web.Request], object]:
+    def handler(check: Callable[[], bool]) -> Callable[[web.Request], object]:
         async def handle(_: web.Request) -> web.Response:
-            yes = question()
-            return web.Response(text="ok\n" if yes else "not now\n", status=200 if yes else 503)
+            is_ok = check()
+            return web.Response(text="ok\n" if is_ok else "not now\n", status=200 if is_ok else 503)
 
         return handle
 
     app = web.Application()
-    app.router.add_get("/healthz", answer(alive))  # type: ignore[arg-type]
-    app.router.add_get("/readyz", answer(ready))  # type: ignore[arg-type]
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=0)  # as for metrics
+    app.router.add_get("/healthz", handler(alive))  # type: ignore[arg-type]
+    app.router.add_get("/readyz", handler(ready))  # type: ignore[arg-type]
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=0)  # No keep-alive, as in metrics/server.py.
     async with listening(runner, port, setting="BACKUPJOBWATCH_PROBE_PORT") as number:
         _log.info("Started the probe server: port %d", number)
         yield

@@ -74,7 +74,7 @@ async def test_a_lease_needs_a_namespace(api: KubernetesApi, monkeypatch: pytest
     monkeypatch.setenv("BACKUPJOBWATCH_LEADER_ELECTION", "true")
     result = await command(name)
     assert result.exit_code == 2
-    assert "BACKUPJOBWATCH_LEASE_NAMESPACE: write the Lease's namespace" in result.output
+    assert "BACKUPJOBWATCH_LEASE_NAMESPACE must be set outside a pod" in result.output
 
 
 async def test_each_namespace_is_checked(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ async def test_no_crd(api: KubernetesApi) -> None:
     result = await command("check")
     assert result.exit_code == 1
     assert (
-        "Kubernetes: the CRD backupjobwatches.azurebackup.dev is not installed: kubectl apply --server-side -k crds"
+        "Kubernetes: the CRD backupjobwatches.azurebackup.dev is not installed. Run: kubectl apply --server-side -k crds"
         in result.stdout
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backupjobwatch.app import PATIENCE, Runtime
+from backupjobwatch.app import DRAIN_TIMEOUT, Runtime
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.settings import Settings
 from tests.functional.notifying import webhook
@@ -62,8 +62,8 @@ async def test_what_does_not_end_is_ended(
         async with Runtime.open(settings) as runtime:
             runtime.controller.on_event(Watch.from_body(api.get()))
             await hold.arrived()
-            loop.call_later(0.1, loop.advance, PATIENCE)
-    assert time.monotonic() - started < PATIENCE
+            loop.call_later(0.1, loop.advance, DRAIN_TIMEOUT)
+    assert time.monotonic() - started < DRAIN_TIMEOUT
     assert runtime.controller.uids == frozenset()
     await asyncio.sleep(0.1)
     assert "phase" not in await api.status()

@@ -38,7 +38,7 @@ async def test_what_was_under_way_goes_on(
         failure = api.traffic.fail(LISTS, status=200, times=2, body=ERROR)
         api.cut_streams()
         async with asyncio.timeout(60):
-            while "The watches are not followed" not in caplog.text:  # noqa: ASYNC110 -- nothing tells us
+            while "The watch stream failed" not in caplog.text:  # noqa: ASYNC110 -- nothing tells us
                 await asyncio.sleep(0.1)
         failure.end()
         before = api.watched

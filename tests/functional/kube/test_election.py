@@ -50,7 +50,7 @@ async def test_the_first_makes_the_lease(api: KubernetesApi, stand: Stand) -> No
     assert (found["leaseDurationSeconds"], found["leaseTransitions"]) == (DURATION, 0)
     assert found["acquireTime"] == found["renewTime"]
     assert elector.leading
-    assert not elector.standing_by.is_set()
+    assert not elector.is_standby.is_set()
 
 
 async def test_of_two_one_leads(api: KubernetesApi, stand: Stand) -> None:
@@ -59,7 +59,7 @@ async def test_of_two_one_leads(api: KubernetesApi, stand: Stand) -> None:
     await looks(api, 20)
     leader, other = sorted(candidates, key=lambda each: not each.leading)
     assert (leader.leading, other.leading, other.elected.is_set()) == (True, False, False)
-    assert other.standing_by.is_set()
+    assert other.is_standby.is_set()
     assert {each["holderIdentity"] for each in api.leases.history} == {leader.identity}
     assert len(api.leases.history) > 10
 
@@ -79,7 +79,7 @@ async def test_clocks_are_not_compared(api: KubernetesApi, stand: Stand, year: s
     times = dict.fromkeys(("acquireTime", "renewTime"), f"{year}-03-04T01:00:00.000000Z")
     api.leases.put(LEASE, **{**SOMEBODY, **times})
     elector = await stand()
-    await happened(elector.standing_by)
+    await happened(elector.is_standby)
     await advance(DURATION - 0.5)
     assert not elector.elected.is_set()
     await advance(0.5)
@@ -126,7 +126,7 @@ async def test_the_holders_duration_counts(api: KubernetesApi, stand: Stand) -> 
     """A holder with other settings, as during an update, is waited for as long as its Lease says."""
     api.leases.put(LEASE, **{**SOMEBODY, "leaseDurationSeconds": 60})
     elector = await stand()
-    await happened(elector.standing_by)
+    await happened(elector.is_standby)
     await advance(58)
     assert not elector.elected.is_set()
     await advance(2)
@@ -145,7 +145,7 @@ async def test_a_lease_without_a_duration_is_waited_for(api: KubernetesApi, stan
     """A holder that does not say for how long has the candidate's own duration."""
     api.leases.put(LEASE, holderIdentity="somebody")
     elector = await stand()
-    await happened(elector.standing_by)
+    await happened(elector.is_standby)
     await advance(DURATION - 0.5)
     assert not elector.elected.is_set()
     await advance(0.5)
@@ -179,9 +179,9 @@ async def test_without_the_right_to_it_nobody_leads(
     refusal = api.traffic.fail(WRITES, status=403, times=None, message="cannot create resource leases")
     elector = await stand()
     await looks(api, 10)
-    assert caplog.text.count("The Lease operators/backupjobwatch cannot be had") == 1
+    assert caplog.text.count("Failed to acquire or renew the Lease operators/backupjobwatch") == 1
     assert "cannot create resource leases" in caplog.text
-    assert (elector.alive, elector.elected.is_set(), elector.standing_by.is_set()) == (True, False, False)
+    assert (elector.alive, elector.elected.is_set(), elector.is_standby.is_set()) == (True, False, False)
     refusal.end()
     await looks(api)
     await happened(elector.elected)
@@ -204,7 +204,7 @@ async def test_who_leads_is_told(api: KubernetesApi) -> None:
 def test_the_namespace_is_the_pods_own(tmp_path: Path) -> None:
     """Where no namespace is set, it is read where Kubernetes tells a pod its own; elsewhere it has to be set."""
     file = tmp_path / "namespace"
-    with pytest.raises(SettingsError, match="BACKUPJOBWATCH_LEASE_NAMESPACE: write the Lease's namespace"):
+    with pytest.raises(SettingsError, match="BACKUPJOBWATCH_LEASE_NAMESPACE must be set outside a pod"):
         lease_namespace(Settings(), file)
     file.write_text("operators\n")
     assert lease_namespace(Settings(), file) == "operators"

@@ -134,7 +134,7 @@ async def test_a_leader_that_ends_releases_it(api: KubernetesApi, stand: Stand) 
     leader = await stand()
     await happened(leader.elected)
     other = await stand()
-    await happened(other.standing_by)
+    await happened(other.is_standby)
     await leader.close()
     assert spec(api)["holderIdentity"] == ""
     assert not leader.leading
@@ -178,7 +178,7 @@ async def test_a_release_that_fails_is_said(api: KubernetesApi, stand: Stand, ca
     await happened(elector.elected)
     api.traffic.fail(WRITES, status=500, times=None)
     await elector.close()
-    assert "could not be released, and has to run out" in caplog.text
+    assert "Failed to release the Lease" in caplog.text
 
 
 # ── being alive ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -189,7 +189,7 @@ async def test_a_candidate_is_alive_whatever_the_api_server_does(api: Kubernetes
     elector = await stand()
     await happened(elector.elected)
     other = await stand()
-    await happened(other.standing_by)
+    await happened(other.is_standby)
     await elector.close()
     await api.go_away()
     for _ in range(30):

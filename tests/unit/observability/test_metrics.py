@@ -131,14 +131,14 @@ def test_a_queue_has_depth_wait_and_retries(queue: str) -> None:
 def test_operators_share_nothing() -> None:
     """Each operator has its own registry: what one counts, another does not."""
     one, other = Metrics(), Metrics()
-    one.lead(lambda: True)
+    one.track_leader(lambda: True)
     assert (value(one, "backupjobwatch_leader"), value(other, "backupjobwatch_leader")) == (1, 0)
 
 
 def test_the_leader_is_asked_at_each_scrape() -> None:
     """Who leads no longer says so at the next scrape, though nobody has told the metric."""
     metrics, leading = Metrics(), [True, False]
-    metrics.lead(lambda: leading.pop(0))
+    metrics.track_leader(lambda: leading.pop(0))
     assert [value(metrics, "backupjobwatch_leader") for _ in range(2)] == [1, 0]
 
 

@@ -1,1 +1,1 @@
-"""The custom resource: spec, target, snapshot and stored status."""
+"""Parse the custom resource: spec, target, stored status."""

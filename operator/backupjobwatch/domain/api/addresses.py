@@ -1,26 +1,26 @@
-"""Which addresses webhooks are not sent to: those that mean this machine, or what clouds trust their machines with."""
+"""Addresses that webhooks must not use: loopback, link-local, and the metadata services of clouds."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
-REFUSED: Final[tuple[IPv4Network | IPv6Network, ...]] = tuple(
+DENIED_NETWORKS: Final[tuple[IPv4Network | IPv6Network, ...]] = tuple(
     ip_network(network)
     for network in (
         "0.0.0.0/8",  # this host
         "127.0.0.0/8",
-        "169.254.0.0/16",  # link-local, with the metadata services of Azure, AWS, Google, …
+        "169.254.0.0/16",  # link-local, including the metadata services of Azure, AWS, Google, …
         "168.63.129.16/32",  # Azure's WireServer: https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
         "100.100.100.200/32",  # Alibaba's metadata service
-        "192.0.0.0/24",  # the IETF's, and Oracle's metadata service
+        "192.0.0.0/24",  # IETF protocol assignments, including Oracle's metadata service
         "224.0.0.0/4",  # multicast
-        "240.0.0.0/4",  # reserved, and broadcast
+        "240.0.0.0/4",  # reserved, including broadcast
         "::/96",  # unspecified, loopback, IPv4-compatible
-        "64:ff9b:1::/48",  # local NAT64, whose form is unknown
+        "64:ff9b:1::/48",  # local-use NAT64, whose embedded address is at an unknown place
         "2001::/32",  # Teredo
         "fe80::/10",  # link-local
-        "fec0::/10",  # site-local, of old
+        "fec0::/10",  # site-local (deprecated)
         "ff00::/8",  # multicast
         "fd00:ec2::254/128",  # AWS's metadata service
         "fd20:ce::254/128",  # Google's metadata service
@@ -28,7 +28,7 @@ REFUSED: Final[tuple[IPv4Network | IPv6Network, ...]] = tuple(
         "fd00:42::42/128",  # Scaleway's metadata service
     )
 )
-"""Private networks (RFC 1918, unique local addresses) are not among them: receivers live in the cluster."""
+"""Private networks (RFC 1918, unique local addresses) are allowed, because receivers may run in the cluster."""
 
 _EMBEDDING = {
     IPv6Network("::ffff:0:0/96"): 0,  # IPv4-mapped
@@ -36,20 +36,20 @@ _EMBEDDING = {
     IPv6Network("64:ff9b::/96"): 0,  # NAT64
     IPv6Network("2002::/16"): 80,  # 6to4
 }
-"""Networks of addresses that stand for one of IPv4, with the bits that follow on it."""
+"""IPv6 networks that embed an IPv4 address, with the number of bits after it."""
 
 
 def is_refused(address: str, *, loopback: bool = False) -> bool:
-    """Tell whether nothing is sent to *address*, as a socket has it; *loopback* lets this machine be reached."""
+    """Return whether webhooks must not use *address*. *loopback* allows loopback addresses."""
     try:
-        ip = ip_address(address.partition("%")[0])  # a zone says through which interface
+        ip = ip_address(address.partition("%")[0])  # Without the zone.
     except ValueError:
         return True
     if isinstance(ip, IPv6Address):
         ip = _embedded(ip) or ip
     if loopback and ip.is_loopback:
         return False
-    return any(ip in network for network in REFUSED if network.version == ip.version)
+    return any(ip in network for network in DENIED_NETWORKS if network.version == ip.version)
 
 
 def _embedded(ip: IPv6Address) -> IPv4Address | None:

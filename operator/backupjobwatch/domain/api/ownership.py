@@ -1,4 +1,4 @@
-"""Who would make an object anew if it were deleted: GitOps tools and controllers leave their marks."""
+"""Find the GitOps tool or controller that owns an object and would recreate it."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ MARKERS: Final[Mapping[str, str]] = MappingProxyType(
         "meta.helm.sh/release-name": "a Helm release",
     }
 )
-"""Labels and annotations, with whom they name.
+"""Labels and annotations that identify an owner.
 
-Flux and Argo CD apply again what they miss; ``app.kubernetes.io/instance`` is everybody's, and so tells nothing.
+``app.kubernetes.io/instance`` is not one of them, because every tool sets it.
 https://fluxcd.io/flux/components/kustomize/kustomizations/#garbage-collection,
 https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/
 """
 
 
 def find_owner(metadata: Mapping[str, Any]) -> str | None:
-    """Say who owns an object by its *metadata*, and by which mark that is known; None where nobody does."""
+    """Return the owner of an object and the label, annotation or reference that shows it. None without an owner."""
     for kind in ("labels", "annotations"):
-        marks = metadata.get(kind)
-        if isinstance(marks, Mapping):
+        values = metadata.get(kind)
+        if isinstance(values, Mapping):
             for name, owner in MARKERS.items():
-                if name in marks:
+                if name in values:
                     return f"{owner} ({kind.removesuffix('s')} {name})"
     references = metadata.get("ownerReferences")
     for reference in references if isinstance(references, list) else ():

@@ -1,4 +1,4 @@
-"""A watch: one custom resource, as it was at one moment."""
+"""An immutable snapshot of a BackupJobWatch object."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 FINISHED_PHASES: Final = frozenset({"Succeeded", "Failed"})
 DETAIL_WITHIN: Final = timedelta(hours=1)
-"""How long after the end of a watch the operator tries to read the detail of its job."""
+"""How long after ``completionTime`` the operator tries to read the detail of the job."""
 _OF_SPEC: Final = ("spec", "parsed_spec", "target")
-"""What a snapshot has of its spec, and works out at most once."""
+"""Attributes that depend only on the spec."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """A snapshot of one BackupJobWatch, taken before Azure is asked: what the verdict will be about."""
+    """A snapshot of one BackupJobWatch."""
 
     namespace: str
     name: str
@@ -39,20 +39,20 @@ class Watch:
     generation: int
     resource_version: str
     deleting: bool
-    """Whether the object is being deleted, and waits for somebody's finalizer only."""
+    """Whether the object has a deletion timestamp."""
     owner: str | None
-    """Which GitOps tool or controller would make the object anew if it were deleted."""
+    """The GitOps tool or controller that would recreate the object."""
     requested_at: str | None
-    """The annotation that asks for a poll at once, cut to the length that the status can echo."""
+    """The annotation that requests a poll, truncated to the length of its echo in the status."""
     spec: Mapping[str, Any]
     status: Mapping[str, Any]
     created: datetime
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any], *, earlier: Watch | None = None) -> Watch:
-        """Take the snapshot. Whatever somebody has put into the object, this does not fail.
+        """Take a snapshot. A malformed object does not raise.
 
-        What is as it was in an *earlier* snapshot of the same object is taken from there, as it was read then.
+        Unchanged parts are shared with an *earlier* snapshot of the object, so that they are not parsed again.
         """
         metadata = mapping(body.get("metadata"))
         spec = mapping(body.get("spec"))
@@ -80,17 +80,17 @@ class Watch:
 
     @cached_property
     def target(self) -> str:
-        """Digest of the spec's target fields."""
+        """Digest of the target fields of the spec."""
         return target_digest(self.spec)
 
     @cached_property
     def started(self) -> datetime | None:
-        """When the watch was first acted on: from then its deadline runs."""
+        """When this target was first polled. The deadline counts from it."""
         return parse_time(self.status_for_target.get("watchStartTime"))
 
     @cached_property
     def parsed_spec(self) -> WatchSpec | InvalidSpec:
-        """The spec, or what is wrong with it."""
+        """The parsed spec, or the error in it."""
         try:
             spec = parse_spec(self.spec)
             if isinstance(spec.source, LatestJob):
@@ -100,7 +100,7 @@ class Watch:
         return spec
 
     def spec_at(self, now: datetime) -> WatchSpec | InvalidSpec:
-        """Return the spec, or what is wrong with it at *now*: Azure may no longer list the job that it identifies."""
+        """Return the spec, or the error in it at *now*. A spec becomes invalid when Azure no longer lists its job."""
         spec = self.parsed_spec
         if isinstance(spec, InvalidSpec) or spec.suspend or self.pinned or not isinstance(spec.source, LatestJob):
             return spec
@@ -112,7 +112,7 @@ class Watch:
 
     @property
     def searched_until(self) -> str | None:
-        """Time until which the vault's list had no job for ``spec.latest``."""
+        """Time until which the vault's list had no job that matches ``spec.latest``."""
         status = self.status_for_target
         # Earlier versions wrote no searchedUntil. Their WaitingForJob always meant a list without such a job.
         until_last_poll = status.get("lastPollTime") if status.get("reason") == "WaitingForJob" else None
@@ -120,7 +120,7 @@ class Watch:
 
     @property
     def version(self) -> int:
-        """The object's age in versions: of two snapshots, the one with more is the later.
+        """The resourceVersion as a number, which is higher in the later of two snapshots.
 
         https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
         """
@@ -128,28 +128,28 @@ class Watch:
 
     @cached_property
     def status_for_target(self) -> Mapping[str, Any]:
-        """The status where it is about the present target, else nothing."""
+        """The status if it is about the current target, else an empty one."""
         return self.status if self.status.get("target") == self.target else {}
 
     @property
     def is_retargeted(self) -> bool:
-        """Whether the status is about another target: the spec was edited since."""
+        """Whether the status is about an earlier target."""
         return self.status.get("target") not in (None, self.target)
 
     @cached_property
     def finished(self) -> bool:
-        """Whether the verdict on the present target is in: it is final."""
+        """Whether the watch has a final phase for the current target."""
         return self.status_for_target.get("phase") in FINISHED_PHASES
 
     @property
     def detail_pending(self) -> bool:
-        """Whether the verdict was taken from a list entry, and the detail of the job is still to be read."""
+        """Whether the verdict comes from a list entry, and the operator must still read the detail of the job."""
         return self.finished and self.status_for_target.get("detailPending") is True
 
     def awaits_detail(self, now: datetime) -> bool:
         """Return whether the detail is pending and the watch finished less than ``DETAIL_WITHIN`` ago."""
         completed = parse_time(self.status_for_target.get("completionTime"))
-        # A completionTime in the future comes from a clock that was ahead. Without abs(), the operator would try until then.
+        # A completionTime in the future comes from a clock that was ahead. Without abs(), the operator would try for longer.
         return self.detail_pending and completed is not None and abs(now - completed) < DETAIL_WITHIN
 
     @property
@@ -159,7 +159,7 @@ class Watch:
 
     @cached_property
     def pinned(self) -> tuple[PinnedJob, ...]:
-        """The jobs that were found to be this watch's; none where they were not found yet, or not all could be listed."""
+        """The resolved jobs of the watch. Empty before that, or if the status does not list all of them."""
         jobs = self.status_for_target.get("jobs") or ()
         if self.status_for_target.get("jobsTotal", len(jobs)) != len(jobs):
             return ()
@@ -167,22 +167,22 @@ class Watch:
 
     @property
     def observed(self) -> bool:
-        """Whether the status is about the present generation."""
+        """Whether the status is about the current generation."""
         return bool(self.status.get("observedGeneration") == self.generation)
 
     @property
     def handled(self) -> str | None:
-        """The request for a poll that the status has acknowledged."""
+        """The last poll request that the status acknowledges."""
         return self.status.get("lastHandledReconcileAt")
 
     @property
     def request_pending(self) -> bool:
-        """Whether a poll was asked for, by annotation, that the status has not yet acknowledged."""
+        """Whether the annotation requests a poll that the status has not acknowledged."""
         return self.requested_at is not None and self.requested_at != self.handled
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing to do, unless somebody edits the object: no timer is needed."""
+        """Whether the watch needs no timer until the object is edited."""
         suspended = self.status_for_target.get("reason") == "Suspended"
         done = self.finished and not self.detail_pending
         return self.deleting or (self.observed and not self.request_pending and (done or suspended))

@@ -1,7 +1,6 @@
-"""A status read back from the object: what an operator wrote there, without what somebody or something else made of it.
+"""Read the stored status of a watch, and drop fields that the operator cannot have written.
 
-The CRD's schema keeps most of that out, but not what an older CRD let in. A field that cannot be of our making is
-taken for absent, and so is written anew: none of them may cost more than its own watch a poll.
+The CRD's schema prevents most damage, but an object may date from an older CRD. A dropped field is written again.
 """
 
 from __future__ import annotations
@@ -20,44 +19,44 @@ if TYPE_CHECKING:
 
 
 class StoredStatus(Mapping[str, Any]):
-    """The fields of a status. Objects and lists are kept as compressed JSON, and read anew each time.
+    """The fields of a status. Objects and lists are stored as compressed JSON and parsed on each access.
 
-    One is kept for each watch, and most are looked at once in some minutes: so it takes a fifth of the room.
+    The operator keeps one for each watch and reads most of them rarely. Compression saves four fifths of the memory.
     """
 
-    __slots__ = ("_fields", "_places")
+    __slots__ = ("_fields", "_indexes")
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
-        self._places = _places(tuple(fields))
-        self._fields = tuple(_packed(field) for field in fields.values())
+        self._indexes = _indexes(tuple(fields))
+        self._fields = tuple(_compress(field) for field in fields.values())
 
     def __getitem__(self, name: str) -> Any:
-        field = self._fields[self._places[name]]
+        field = self._fields[self._indexes[name]]
         return json.loads(zlib.decompress(field)) if isinstance(field, bytes) else field
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return a field, or *default* where there is none: that is asked for with each poll, and raises nothing."""
-        return self[name] if name in self._places else default
+        """Return a field or *default*. Unlike ``Mapping.get``, this raises no exception internally, which is faster."""
+        return self[name] if name in self._indexes else default
 
     def __contains__(self, name: object) -> bool:
-        return name in self._places
+        return name in self._indexes
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._indexes)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._indexes)
 
 
 @lru_cache(maxsize=256)
-def _places(names: tuple[str, ...]) -> Mapping[str, int]:
-    """Return the place of each name: most statuses have the same fields, and need no names of their own."""
-    return {name: place for place, name in enumerate(names)}
+def _indexes(names: tuple[str, ...]) -> Mapping[str, int]:
+    """Return the index of each name. Statuses with the same fields share one mapping."""
+    return {name: index for index, name in enumerate(names)}
 
 
-def _packed(field: object) -> object:
+def _compress(field: object) -> object:
     if isinstance(field, dict | list):
-        # What is no JSON can be in a file that is rendered: a time without quotes, in YAML.
+        # YAML files that `render` reads can contain values that are not JSON, such as times without quotes.
         return zlib.compress(json.dumps(field, separators=(",", ":"), default=str).encode(), level=1)
     return field
 
@@ -84,7 +83,7 @@ def _is_object(value: object) -> bool:
 
 
 def _is_list_with(*fields: str) -> Callable[[object], bool]:
-    """All or nothing: a watch that follows three jobs is not one that follows the two that can be read."""
+    """Return a check for a list of objects with these text fields. One malformed entry invalidates the whole list."""
 
     def check(value: object) -> bool:
         return (
@@ -105,7 +104,7 @@ _FIELDS: Final[Mapping[str, Callable[[object], bool]]] = {
     **dict.fromkeys(("phase", "reason", "message", "target", "duration", "lastHandledReconcileAt"), _is_text),
     **dict.fromkeys(("observedGeneration", "jobsTotal", "durationSeconds"), _is_integer),
     **dict.fromkeys(("watchStartTime", "troubleSince", "completionTime", "lastPollTime", "searchedUntil"), _is_time),
-    "detailPending": _is_true,  # the operator never writes false
+    "detailPending": _is_true,  # The operator never writes false.
     **dict.fromkeys(("job", "extendedInfo"), _is_object),
     **dict.fromkeys(("errors", "warnings"), _is_list_with()),
     "jobs": _is_list_with("name"),
@@ -115,9 +114,9 @@ _FIELDS: Final[Mapping[str, Callable[[object], bool]]] = {
 
 
 def read_status(value: object) -> Mapping[str, Any]:
-    """Return the fields of the status *value* that can be of our making; none where it is no object."""
+    """Return the fields of the status *value* that the operator can have written."""
     fields = mapping(value)
-    # By our own names: each answer brings copies of them, which thousands of watches would keep.
+    # Use the names in _FIELDS, because thousands of watches would otherwise keep a copy of each name.
     return StoredStatus(
-        {name: fields[name] for name, is_ours in _FIELDS.items() if name in fields and is_ours(fields[name])}
+        {name: fields[name] for name, is_valid in _FIELDS.items() if name in fields and is_valid(fields[name])}
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.constants import CONTROLLER
-from backupjobwatch.domain.jobs.text import CUT
+from backupjobwatch.domain.jobs.text import ELLIPSIS
 from backupjobwatch.domain.status.mirroring import present
 from backupjobwatch.domain.status.verdict import FAILED
 
@@ -37,7 +37,7 @@ def pagerduty_event(watch: Watch, summary: ChatSummary, event: CloudEvent, routi
     text = f"{summary.headline}: {summary.message}" if summary.message else summary.headline
     facts = dict(summary.facts)
     payload = present(
-        summary=text if len(text) <= SUMMARY else text[: SUMMARY - 1] + CUT,
+        summary=text if len(text) <= SUMMARY else text[: SUMMARY - 1] + ELLIPSIS,
         source=event.attributes["source"],
         severity="error",
         timestamp=event.attributes.get("time"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from backupjobwatch.domain.jobs.text import CUT
+from backupjobwatch.domain.jobs.text import ELLIPSIS
 from backupjobwatch.domain.status.verdict import FAILED, RUNNING, SUCCEEDED
 
 if TYPE_CHECKING:
@@ -44,14 +44,14 @@ def escape(text: str, limit: int) -> str:
     escaped = [_ENTITIES.get(character, character) for character in text]
     if sum(map(len, escaped)) <= limit:
         return "".join(escaped)
-    room = limit - len(CUT)
+    room = limit - len(ELLIPSIS)
     kept = []
     for each in escaped:
         room -= len(each)
         if room < 0:
             break
         kept.append(each)
-    return "".join(kept) + CUT
+    return "".join(kept) + ELLIPSIS
 
 
 def _plain(text: str, *, emoji: bool = False) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is counted and measured as it happens."""
+"""Instruments that record events when they happen: counters, histograms and some gauges."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.status.transitions import Transition
     from backupjobwatch.observability.metrics.catalogue import Metric
 
-_FEW: Final = 50
-"""Series of one counter that are there from the start, at zero: what appears with a 1 has no increase for PromQL."""
+_MAX_INITIAL_SERIES: Final = 50
+"""Maximum series of a counter that start at zero. PromQL sees no increase in a series that starts at one."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueInstruments:
-    """What one work queue measures, by the names and with the meaning of client-go's metrics."""
+    """Instruments of a work queue, with the names and meanings of client-go's metrics."""
 
     _depth: Gauge
     _wait: Histogram
     _retries: Counter
 
     def track_depth(self, depth: Callable[[], int]) -> None:
-        """Report *depth* at each scrape from now on."""
+        """Report *depth* at each scrape."""
         self._depth.set_function(depth)
 
     def observe_wait(self, seconds: float) -> None:
-        """Record how long a key was ready before a worker took it."""
+        """Record how long a key waited for a worker."""
         self._wait.observe(seconds)
 
     def observe_retry(self) -> None:
@@ -48,7 +48,7 @@ class QueueInstruments:
 
 
 class Metrics:
-    """One operator's instruments, in a registry of their own. May be used from any thread."""
+    """The instruments of an operator, with their own registry. Methods are thread-safe."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -70,9 +70,9 @@ class Metrics:
                 metric.name, metric.meaning, tuple(metric.labels), buckets=metric.buckets, registry=self.registry
             )
         ProcessCollector(registry=self.registry)
-        self._begin()
+        self._initialize_series()
 
-    def _begin(self) -> None:
+    def _initialize_series(self) -> None:
         build = {"version": __version__, "python": platform.python_version()}
         self._gauges[catalogue.BUILD.name].labels(**build).set(1)
         for phase, reasons in OUTCOMES.items():
@@ -84,51 +84,51 @@ class Metrics:
             self.queue(name)
         for metric in (catalogue.READS, catalogue.TOKEN_FAILURES, catalogue.WRITES, catalogue.NOTIFICATIONS):
             combinations = list(itertools.product(*metric.labels.values()))
-            assert len(combinations) <= _FEW  # noqa: S101 -- the catalogue's own numbers
+            assert len(combinations) <= _MAX_INITIAL_SERIES  # noqa: S101 -- the catalogue is a constant
             for values in combinations:
                 self._counters[metric.name].labels(*values)
 
-    def lead(self, leading: Callable[[], bool]) -> None:
-        """Have it asked at each scrape from now on whether this process is the one that follows the watches."""
+    def track_leader(self, leading: Callable[[], bool]) -> None:
+        """Report at each scrape whether this process is the leader."""
         self._gauges[catalogue.LEADER.name].set_function(leading)
 
     def observe_outcome(self, phase: str, reason: str) -> None:
-        """Count the end of a watch. Whoever calls this makes sure that nobody has counted it before."""
+        """Count the end of a watch. The caller must call this once per watch."""
         self._count(catalogue.OUTCOMES_TOLD, phase=phase, reason=reason)
 
     def observe_transition(self, transition: Transition) -> None:
-        """Count *transition* if it ended a watch. Call this once for each: when its Event is new to the API server."""
+        """Count *transition* if it ended a watch. The caller must call this only if its Event is new."""
         if transition.phase in OUTCOMES and not transition.repeated:
             self.observe_outcome(transition.phase, transition.reason)
 
     def observe_poll_lag(self, seconds: float) -> None:
-        """Record how long after its due time a poll was answered."""
+        """Record the time between the due time of a poll and its response."""
         self._histograms[catalogue.POLL_LAG.name].observe(max(seconds, 0.0))
 
     def observe_resync(self, timestamp: float) -> None:
-        """Record that a resync listed all watches at that Unix time."""
+        """Record the Unix time of a complete resync."""
         self._gauges[catalogue.RESYNC.name].set(timestamp)
 
     def observe_request(self, operation: str, code: int | None, seconds: float) -> None:
-        """Count and measure one HTTP request to Azure; *code* is None where no answer came."""
+        """Record a request to Azure. *code* is the HTTP status, or None without a response."""
         text = "none" if code is None else str(code)
         self._count(catalogue.REQUESTS, operation=operation, result=_result(code), code=text)
         self._histograms[catalogue.LATENCY.name].labels(operation).observe(seconds)
 
     def observe_read(self, answer: str) -> None:
-        """Count one read of Azure (``catalogue.ANSWERS``)."""
+        """Count a read of Azure (``catalogue.ANSWERS``)."""
         self._count(catalogue.READS, answer=answer)
 
     def observe_token_failure(self, owner: str, reason: str) -> None:
-        """Count a token that could not be had; *owner* is of ``catalogue.OWNERS``, *reason* that of an AzureError."""
+        """Count a failed attempt to get a token (``catalogue.OWNERS``, reason of the AzureError)."""
         self._count(catalogue.TOKEN_FAILURES, owner=owner, reason=reason)
 
     def observe_notification(self, channel: str, result: str) -> None:
-        """Count an attempt to deliver (``catalogue.CHANNELS``, ``catalogue.DELIVERIES``)."""
+        """Count an attempt to deliver a notification (``catalogue.CHANNELS``, ``catalogue.DELIVERIES``)."""
         self._count(catalogue.NOTIFICATIONS, channel=channel, result=result)
 
     def queue(self, name: str) -> QueueInstruments:
-        """Return the instruments of one work queue (``catalogue.QUEUES``)."""
+        """Return the instruments of a work queue (``catalogue.QUEUES``)."""
         return QueueInstruments(
             self._gauges[catalogue.QUEUE_DEPTH.name].labels(name),
             self._histograms[catalogue.QUEUE_WAIT.name].labels(name),
@@ -136,12 +136,12 @@ class Metrics:
         )
 
     def observe_loop_lag(self, seconds: float) -> None:
-        """Measure how late the event loop was."""
+        """Record the lag of the event loop."""
         self._histograms[catalogue.LOOP_LAG.name].observe(max(seconds, 0.0))
 
     @contextlib.contextmanager
     def status_write(self, reason: str) -> Iterator[None]:
-        """Count the write that is made within, by how it ends; *reason* is of ``catalogue.WRITE_REASONS``."""
+        """Count the status write in the context by its result (``catalogue.WRITE_REASONS``)."""
         result = "failed"
         try:
             yield
@@ -158,7 +158,7 @@ class Metrics:
     def _count(self, metric: Metric, **labels: str) -> None:
         bounded = {label: metric.bound(label, value) for label, value in labels.items()}
         series = (metric.name, *bounded.values())
-        if series not in self._series:  # which are few, and are looked up with each poll
+        if series not in self._series:  # Cached, because labels() is slow for a call on each poll.
             self._series[series] = self._counters[metric.name].labels(**bounded)
         self._series[series].inc()
 

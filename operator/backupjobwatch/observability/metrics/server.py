@@ -1,4 +1,4 @@
-"""Serves /metrics on a port of its own, so that a NetworkPolicy can restrict it and not the probes."""
+"""Serve /metrics on a separate port, so that a NetworkPolicy can restrict it without blocking probes."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_NAP: Final = 1.0
+_LAG_INTERVAL: Final = 1.0
 """Seconds between two measurements of the event loop's lag."""
 
 
 @contextlib.asynccontextmanager
 async def serve_metrics(port: int, metrics: Metrics) -> AsyncIterator[None]:
-    """Answer /metrics on *port* in the format that the scraper accepts, and measure the event loop's lag meanwhile."""
+    """Serve /metrics on *port* in the format that the scraper accepts, and measure the event loop's lag."""
     app = web.Application()
     app.router.add_get("/metrics", make_aiohttp_handler(metrics.registry))
-    # No connection is kept: kopf, as it stops, waits for tasks that it does not know, and each of them is one.
+    # No keep-alive: each connection is a task, and while kopf stops it waits for tasks that it does not know.
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=0)
-    napping = asyncio.create_task(_measure_lag(metrics), name="event-loop-lag")
+    lag = asyncio.create_task(_measure_lag(metrics), name="event-loop-lag")
     try:
         async with listening(runner, port, setting="BACKUPJOBWATCH_METRICS_PORT") as number:
             _log.info("Started the metrics server: port %d", number)
             yield
     finally:
-        napping.cancel()
-        await asyncio.gather(napping, return_exceptions=True)
+        lag.cancel()
+        await asyncio.gather(lag, return_exceptions=True)
 
 
 async def _measure_lag(metrics: Metrics) -> None:
     while True:
-        began = time.monotonic()  # not the loop's own clock, which tells when the loop looked at it
-        await asyncio.sleep(_NAP)
-        metrics.observe_loop_lag(time.monotonic() - began - _NAP)
+        began = time.monotonic()
+        await asyncio.sleep(_LAG_INTERVAL)
+        metrics.observe_loop_lag(time.monotonic() - began - _LAG_INTERVAL)

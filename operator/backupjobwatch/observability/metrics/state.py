@@ -1,6 +1,6 @@
-"""What is looked up at a scrape: the watches that exist, and the budgets of the subscriptions.
+"""Collect metrics of existing watches and of read budgets at each scrape.
 
-So its series vanish with the objects, and are the same after a restart.
+Their series disappear with the objects, and are the same after a restart.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from backupjobwatch.observability.metrics.catalogue import Metric
 
 MOST_SUBSCRIPTIONS: Final = 50
-"""Subscriptions that have series of their own: anybody who may write a watch can name any number of them."""
+"""Maximum number of subscriptions with series of their own. Watches can name any number of subscriptions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +32,17 @@ class Budget:
     subscription: str
     tokens: float
     remaining: int | None
-    """Azure's own count of remaining requests, if a response had one lately."""
+    """Azure's count of remaining requests, if a recent response had one."""
     pause: float
     """Seconds until Azure accepts requests again."""
 
 
-class Followed(Protocol):
-    """Who follows the watches."""
+class WatchSource(Protocol):
+    """The source of the watches."""
 
     @property
     def summaries(self) -> Iterable[Summary]:
-        """The watches that exist."""
+        """Summaries of the existing watches."""
         ...
 
 
@@ -51,7 +51,7 @@ class Polls(Protocol):
 
     @property
     def overdue(self) -> float:
-        """How many seconds ago the most overdue poll should have been made."""
+        """Delay of the most overdue poll in seconds."""
         ...
 
     @property
@@ -61,27 +61,27 @@ class Polls(Protocol):
 
 
 class StateCollector(Collector):
-    """Tells what is so at the time of the scrape. To be asked in the event loop, where this changes."""
+    """Collector of the current state. Call it in the event loop, where the state changes."""
 
-    def __init__(self, followed: Followed, polls: Polls, *, watch_limit: int) -> None:
-        self._followed = followed
+    def __init__(self, watches: WatchSource, polls: Polls, *, watch_limit: int) -> None:
+        self._watch_source = watches
         self._polls = polls
         self._watch_limit = watch_limit
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the families without samples: all there is to say before the first scrape."""
+        """Yield the families without samples, for the registration."""
         yield from map(_family, (*_OF_WATCHES, *_OF_SUBSCRIPTIONS, catalogue.LEFT_OUT))
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the families."""
+        """Yield the families with samples."""
         left_out = _family(catalogue.LEFT_OUT)
         yield from self._watches(left_out)
         yield from self._subscriptions(left_out)
         yield left_out
 
     def _watches(self, left_out: GaugeMetricFamily) -> Iterator[GaugeMetricFamily]:
-        # By one name there may be two for a while: the one that was deleted is not always known to be.
-        ordered = sorted(self._followed.summaries, key=lambda each: each.created)
+        # A deleted watch may still be known while a new one has its name.
+        ordered = sorted(self._watch_source.summaries, key=lambda each: each.created)
         newest = {(each.namespace, each.name): each for each in ordered}
         summaries = sorted(newest.values(), key=_interest, reverse=True)
         families = {metric.name: _family(metric) for metric in _OF_WATCHES}
@@ -115,7 +115,7 @@ class StateCollector(Collector):
             )
             for subscription, each in budgets.items()
         ]
-        states.sort(key=lambda state: (-state[0], state[1], state[3]))  # those that are worst off first
+        states.sort(key=lambda state: (-state[0], state[1], state[3]))  # The most constrained subscriptions first.
         families = [_family(metric) for metric in _OF_SUBSCRIPTIONS]
         for wait, tokens, remaining, subscription in states[:MOST_SUBSCRIPTIONS]:
             for family, value in zip(families, (tokens, remaining, wait), strict=True):
@@ -137,7 +137,7 @@ def _family(metric: Metric) -> GaugeMetricFamily:
 
 
 def _interest(summary: Summary) -> tuple[bool, float, str, str]:
-    """Which watches have series of their own where not all can: those that have not ended, then the latest."""
+    """Return the sort key for watches with series of their own: unfinished watches, then the latest."""
     latest = summary.completed or summary.created
     return (not summary.finished, latest.timestamp(), summary.namespace, summary.name)
 
