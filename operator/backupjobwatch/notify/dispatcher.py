@@ -152,9 +152,9 @@ class NotificationDispatcher:
                 return None
             if attempt >= failure.attempts:
                 attempts = f"{attempt} attempt{'s' if attempt > 1 else ''}"
-                _log.warning("%s: given up after %s: %s", whose, attempts, failure, extra=about)
+                _log.warning("%s: failed after %s: %s", whose, attempts, failure, extra=about)
                 self._metrics.observe_notification(channel, "failed")
-                return f"{failure} Given up after {attempts}."
+                return f"{failure} The operator made {attempts} and stopped."
             delay = retry_delay(attempt, f"{notification.id}/{notification.notify.name}", failure.retry_after)
             level = logging.WARNING if self._note_retry(batch, notification, str(failure)) else logging.INFO
             _log.log(level, "%s: attempt %d failed: %s", whose, attempt, failure, extra=about)

@@ -8,24 +8,24 @@ from typing import Final
 DENIED_NETWORKS: Final[tuple[IPv4Network | IPv6Network, ...]] = tuple(
     ip_network(network)
     for network in (
-        "0.0.0.0/8",  # this host
+        "0.0.0.0/8",  # This host.
         "127.0.0.0/8",
-        "169.254.0.0/16",  # link-local, including the metadata services of Azure, AWS, Google, …
+        "169.254.0.0/16",  # Link-local, including the metadata services of Azure, AWS, and Google.
         "168.63.129.16/32",  # Azure's WireServer: https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
-        "100.100.100.200/32",  # Alibaba's metadata service
-        "192.0.0.0/24",  # IETF protocol assignments, including Oracle's metadata service
-        "224.0.0.0/4",  # multicast
-        "240.0.0.0/4",  # reserved, including broadcast
-        "::/96",  # unspecified, loopback, IPv4-compatible
-        "64:ff9b:1::/48",  # local-use NAT64, whose embedded address is at an unknown place
-        "2001::/32",  # Teredo
-        "fe80::/10",  # link-local
-        "fec0::/10",  # site-local (deprecated)
-        "ff00::/8",  # multicast
-        "fd00:ec2::254/128",  # AWS's metadata service
-        "fd20:ce::254/128",  # Google's metadata service
-        "fd00:c1::a9fe:a9fe/128",  # Oracle's metadata service
-        "fd00:42::42/128",  # Scaleway's metadata service
+        "100.100.100.200/32",  # Alibaba's metadata service.
+        "192.0.0.0/24",  # IETF protocol assignments, including Oracle's metadata service.
+        "224.0.0.0/4",  # Multicast.
+        "240.0.0.0/4",  # Reserved, including broadcast.
+        "::/96",  # Unspecified, loopback, IPv4-compatible.
+        "64:ff9b:1::/48",  # Local-use NAT64, whose embedded address is at an unknown place.
+        "2001::/32",  # Teredo.
+        "fe80::/10",  # Link-local.
+        "fec0::/10",  # Site-local (deprecated).
+        "ff00::/8",  # Multicast.
+        "fd00:ec2::254/128",  # AWS's metadata service.
+        "fd20:ce::254/128",  # Google's metadata service.
+        "fd00:c1::a9fe:a9fe/128",  # Oracle's metadata service.
+        "fd00:42::42/128",  # Scaleway's metadata service.
     )
 )
 """Private networks (RFC 1918, unique local addresses) are allowed, because receivers may run in the cluster."""
