@@ -162,7 +162,7 @@ async def test_a_spec_that_slipped_through_stalls(
     """A spec that an older CRD let in fails with the field's name, Azure unasked; an edit mends it."""
     api.create({"jobResourceId": "nonsense", "graceSeconds": 10**9}, checked=False)
     status = await api.status(reason="InvalidSpec")
-    assert status["message"].startswith("spec.jobResourceId: write a path")
+    assert status["message"].startswith("spec.jobResourceId must be a path")
     assert standing(status) == SHUT | {"AzureReachable": "Unknown"}
     assert sim.requests == ()
     api.edit(jobResourceId=vault.set_job(JOB_NAME, job_payload()), graceSeconds=1)

@@ -46,7 +46,7 @@ OF_VAULT = ("-s", SUBSCRIPTION, "-g", RESOURCE_GROUP, "-v", VAULT)
             ["--item", "vm1", *OF_VAULT, "--started-after", "2020-01-01T00:00:00Z"],
             "--started-after must be at most 29 days",
         ),
-        (["--item", "", *OF_VAULT], "--item: write the protected item's name"),
+        (["--item", "", *OF_VAULT], "--item must be the name of a protected item"),
         ([JOB_ID, "--accept-warnings", "--warnings-as-errors"], "exclude each other"),
         ([JOB_ID, "--log-interval", "0s"], "write a duration from 1s to 24h"),
         ([JOB_ID, "--timeout", "3600"], "write a duration such as 30s, 5m or 1h30m"),

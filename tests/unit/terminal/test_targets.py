@@ -235,9 +235,9 @@ def test_the_first_job_of_an_item() -> None:
     [
         (None, {"item": "vm-1"}, "The item vm-1 does not identify its vault. Add --subscription, --resource-group"),
         ({"name": VAULT}, {"item": "vm-1"}, "Add --subscription and --resource-group."),
-        (NAMED, {"item": ""}, "--item: "),
-        (NAMED, {"item": "vm-1", "operation": ""}, "--operation: "),
-        (NAMED, {"item": "vm-1", "container": ""}, "--container: "),
+        (NAMED, {"item": ""}, "--item must be "),
+        (NAMED, {"item": "vm-1", "operation": ""}, "--operation must be "),
+        (NAMED, {"item": "vm-1", "container": ""}, "--container must be "),
     ],
 )
 def test_incomplete_items(vault: Vault | None, latest: dict[str, str], words: str) -> None:

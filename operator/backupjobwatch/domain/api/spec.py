@@ -1,4 +1,4 @@
-"""``spec`` of a watch: the target (which job, and what counts as its end) and how it is followed."""
+"""Parse the ``spec`` of a watch: the target, and how to follow it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from backupjobwatch.domain.api.target import SOURCES, Identity, JobSource, parse_identity, parse_source
 from backupjobwatch.domain.jobs.resource_ids import fold_case
+from backupjobwatch.domain.jobs.text import quoted
 from backupjobwatch.errors import InvalidSpec
 
 POLL_INTERVALS: Final[Mapping[str, timedelta]] = MappingProxyType(
@@ -23,12 +24,12 @@ POLL_INTERVALS: Final[Mapping[str, timedelta]] = MappingProxyType(
         "5m": timedelta(minutes=5),
     }
 )
-"""The allowed ``pollInterval`` values: few, because each has a kopf timer of its own."""
+"""Allowed values of ``pollInterval``. There are few, because each one needs a kopf timer."""
 
 TARGET_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
     {"activeDeadlineSeconds": 172800, "graceSeconds": 600, "completedWithWarnings": "Failed"}
 )
-"""The target's fields that the CRD fills in, with its defaults."""
+"""Target fields with a default in the CRD."""
 
 _TARGET_FIELDS = (*SOURCES, "vault", "identity", *TARGET_DEFAULTS)
 _CASELESS_FIELDS = ("jobResourceId", "jobName", "vault", "latest")
@@ -37,7 +38,7 @@ _DEFAULT_INTERVAL = "30s"
 RANGES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
     {"activeDeadlineSeconds": (1, 31536000), "graceSeconds": (0, 86400)}
 )
-"""The least and the most of each field that is a number of seconds."""
+"""Minimum and maximum of the fields in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +46,11 @@ class WatchSpec:
     """A valid spec."""
 
     source: JobSource
-    """Which job."""
     identity: Identity
-    """Whose access is used to ask for it."""
     active_deadline: timedelta
-    """How long after the first act the job must have ended."""
+    """Maximum time from the first poll to the end of the job."""
     grace: timedelta
-    """How long "not there" and "not allowed" are borne."""
+    """How long 404 and 403 are tolerated."""
     warnings_succeed: bool
     """Whether CompletedWithWarnings counts as success."""
     poll_interval: timedelta
@@ -59,19 +58,16 @@ class WatchSpec:
 
 
 def parse_spec(spec: Mapping[str, Any]) -> WatchSpec:
-    """Read a spec as the CRD has it.
-
-    The API server has checked it already, but perhaps by an older CRD: InvalidSpec says what to write instead.
-    """
+    """Parse a spec. Raise InvalidSpec for errors that the API server did not reject, for example with an older CRD."""
     interval = spec.get("pollInterval", _DEFAULT_INTERVAL)
     if not isinstance(interval, str) or interval not in POLL_INTERVALS:
-        raise InvalidSpec(f"spec.pollInterval: write one of {', '.join(POLL_INTERVALS)}")
+        raise InvalidSpec(f"spec.pollInterval must be one of {', '.join(POLL_INTERVALS)}, got {quoted(interval)}")
     suspend = spec.get("suspend", False)
     if not isinstance(suspend, bool):
-        raise InvalidSpec("spec.suspend: write true or false")
+        raise InvalidSpec(f"spec.suspend must be true or false, got {quoted(suspend)}")
     warnings = _target_field(spec, "completedWithWarnings")
     if warnings not in ("Failed", "Succeeded"):
-        raise InvalidSpec("spec.completedWithWarnings: write Failed or Succeeded")
+        raise InvalidSpec(f"spec.completedWithWarnings must be Failed or Succeeded, got {quoted(warnings)}")
     return WatchSpec(
         source=parse_source(spec),
         identity=parse_identity(spec.get("identity")),
@@ -84,16 +80,16 @@ def parse_spec(spec: Mapping[str, Any]) -> WatchSpec:
 
 
 def poll_interval(spec: Mapping[str, Any]) -> timedelta:
-    """Return how often a watch is reconciled: as the spec says, or where that makes no sense, by default."""
+    """Return the poll interval of a spec, or the default if it is invalid."""
     interval = spec.get("pollInterval")
     return POLL_INTERVALS.get(interval if isinstance(interval, str) else "", POLL_INTERVALS[_DEFAULT_INTERVAL])
 
 
 def target_digest(spec: Mapping[str, Any]) -> str:
-    """Return a digest of the fields that decide the verdict; a status under another digest is about another target.
+    """Return a digest of the target fields. A status with another digest is about another target.
 
-    Letter case does not matter where it does not to Azure, nor do defaults that are written out. Defined for any spec:
-    one that cannot be acted on has a digest of all its fields, since any edit may mend it.
+    The digest ignores letter case where Azure does, and explicit defaults. For an invalid spec it covers all fields,
+    because any edit may fix the spec.
     """
     try:
         parse_spec(spec)
@@ -107,7 +103,7 @@ def target_digest(spec: Mapping[str, Any]) -> str:
 
 
 def _caseless(value: Any) -> str:
-    if isinstance(value, Mapping):  # a default that is written out changes nothing
+    if isinstance(value, Mapping):  # An explicit default does not change the target.
         value = {name: part for name, part in value.items() if (name, fold_case(str(part))) not in _DEFAULT_PARTS}
     return fold_case(json.dumps(value, sort_keys=True, default=str))
 
@@ -116,7 +112,7 @@ def _seconds(spec: Mapping[str, Any], name: str) -> timedelta:
     value = _target_field(spec, name)
     least, most = RANGES[name]
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise InvalidSpec(f"spec.{name}: write a whole number of seconds, from {least} to {most}")
+        raise InvalidSpec(f"spec.{name} must be an integer from {least} to {most}, got {quoted(value)}")
     return timedelta(seconds=value)
 
 

@@ -1,4 +1,4 @@
-"""Which job a spec is about, and with whose access it is asked for."""
+"""Parse the job source and the identity of a spec."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from backupjobwatch.domain.jobs.resource_ids import (
     is_vault_name,
     vault_id,
 )
+from backupjobwatch.domain.jobs.text import quoted
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.errors import InvalidSpec
 
 SOURCES = ("jobResourceId", "jobName", "operationId", "latest")
-"""The fields of which exactly one says which job."""
+"""The fields that identify the job. A spec has exactly one of them."""
 
 VAULT_CHECKS = (
     ("subscriptionId", is_guid, "write the subscription's UUID"),
     ("resourceGroup", is_resource_group, "write the resource group's name alone, with no dot at the end"),
     ("name", is_vault_name, "write the vault's name alone: 2 to 50 letters, digits and hyphens"),
 )
-"""The texts that name a vault, in the order of its ID: the field of ``vault``, what it must be, what to write else."""
+"""The fields of ``vault`` in the order of its resource ID, each with its check and with advice for an invalid value."""
 
 _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 _LONGEST_ITEM = 256
@@ -40,37 +41,41 @@ _LONGEST_CONTAINER = 512
 
 
 JobSource = JobId | OperationId | LatestJob
-"""What a spec says of which job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Whose access is used: the operator's own, or one of the watch's namespace."""
+    """The Azure identity of a watch: the operator's, or an identity of the watch's namespace."""
 
     service_account_name: str | None = None
-    """Federated: a token of this ServiceAccount is exchanged for one of Entra's."""
+    """ServiceAccount whose token is exchanged for a token of Entra (workload identity federation)."""
     secret_name: str | None = None
-    """A Secret with tenant, client, and client secret or certificate."""
+    """Secret with a tenant ID, a client ID, and a client secret or certificate."""
 
     @property
     def is_operators(self) -> bool:
-        """Whether it is the operator's own."""
+        """Whether this is the operator's own identity."""
         return self.service_account_name is None and self.secret_name is None
 
 
 def parse_source(spec: Mapping[str, Any]) -> JobSource:
-    """Read which job a spec is about. InvalidSpec says what to write instead."""
+    """Parse the job source. Raise InvalidSpec, which says how to fix the spec."""
     named = [name for name in SOURCES if spec.get(name) is not None]
     if len(named) != 1:
-        raise InvalidSpec("spec: write exactly one of jobResourceId, or jobName, operationId or latest with vault")
+        raise InvalidSpec(
+            "spec must have exactly one of jobResourceId, jobName, operationId or latest, got "
+            f"{', '.join(named) or 'none'}. With jobName, operationId or latest, also set vault"
+        )
     field, vault = named[0], spec.get("vault")
     if field == "jobResourceId":
         if vault is not None:
-            raise InvalidSpec("spec.vault: jobResourceId names the vault already, so remove vault")
+            raise InvalidSpec("spec.vault must not be set with jobResourceId, which names the vault. Remove spec.vault")
         try:
             return JobId.parse(str(spec[field]))
         except ValueError:
-            raise InvalidSpec(f"spec.jobResourceId: write a path of the form {JOB_ID_FORM}") from None
+            raise InvalidSpec(
+                f"spec.jobResourceId must be a path of the form {JOB_ID_FORM}, got {quoted(spec[field])}"
+            ) from None
     parsed = _parse_vault(vault)
     if field == "jobName":
         return JobId(vault=parsed, name=_parse_job_name(spec[field]))
@@ -80,15 +85,19 @@ def parse_source(spec: Mapping[str, Any]) -> JobSource:
 
 
 def parse_identity(identity: object) -> Identity:
-    """Read ``spec.identity``."""
+    """Parse ``spec.identity``. Raise InvalidSpec, which says how to fix the spec."""
     if identity is None:
         return Identity()
     names = [name for name in ("serviceAccountName", "secretName") if mapping(identity).get(name) is not None]
     if len(names) != 1:
-        raise InvalidSpec("spec.identity: write exactly one of serviceAccountName or secretName, or remove identity")
+        raise InvalidSpec(
+            "spec.identity must have exactly one of serviceAccountName or secretName. Set one, or remove spec.identity"
+        )
     name = mapping(identity)[names[0]]
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-        raise InvalidSpec(f"spec.identity.{names[0]}: write the name alone, of an object in the watch's namespace")
+        raise InvalidSpec(
+            f"spec.identity.{names[0]} must be the name of an object in the watch's namespace, got {quoted(name)}"
+        )
     if names[0] == "secretName":
         return Identity(secret_name=name)
     return Identity(service_account_name=name)
@@ -96,16 +105,19 @@ def parse_identity(identity: object) -> Identity:
 
 def _parse_job_name(value: object) -> str:
     if not isinstance(value, str) or not is_guid(value):
-        raise InvalidSpec("spec.jobName: write the job's GUID; a full resource ID goes into jobResourceId")
+        raise InvalidSpec(
+            f"spec.jobName must be the GUID of a job, got {quoted(value)}. Set spec.jobResourceId for a full resource ID"
+        )
     return value
 
 
 def _parse_operation_id(value: object, vault: VaultId) -> str:
     is_valid = is_guid if vault.kind is VaultKind.RECOVERY_SERVICES else is_operation_id
     if not isinstance(value, str) or not is_valid(value):
+        # The value may be a signed URL, so the message does not repeat it.
         raise InvalidSpec(
-            "spec.operationId: write the operation's id alone: of an Azure-AsyncOperation URL the part after the last / "
-            "and before the ?"
+            "spec.operationId must be the ID of an operation. In an Azure-AsyncOperation URL, it is the part after the "
+            "last / and before the ?"
         )
     return value
 
@@ -114,14 +126,21 @@ def _parse_latest(value: object, vault: VaultId) -> LatestJob:
     latest = mapping(value)
     item, operation, container = (latest.get(name) for name in ("item", "operation", "container"))
     if not isinstance(item, str) or not 0 < len(item) <= _LONGEST_ITEM:
-        raise InvalidSpec("spec.latest.item: write the protected item's name, as `az backup job list` shows it")
+        raise InvalidSpec(
+            f"spec.latest.item must be the name of a protected item, got {quoted(item)}. `az backup job list` shows it"
+        )
     if operation is not None and (not isinstance(operation, str) or not operation):
-        raise InvalidSpec("spec.latest.operation: write Backup, Restore or another operation of Azure's")
+        raise InvalidSpec(
+            f"spec.latest.operation must be an operation such as Backup or Restore, got {quoted(operation)}"
+        )
     if container is not None and (not isinstance(container, str) or not 0 < len(container) <= _LONGEST_CONTAINER):
-        raise InvalidSpec("spec.latest.container: write the name of the item's container")
+        raise InvalidSpec(f"spec.latest.container must be the name of the item's container, got {quoted(container)}")
     started_after = parse_time(latest.get("startedAfter"))
     if started_after is None and latest.get("startedAfter") is not None:
-        raise InvalidSpec("spec.latest.startedAfter: write a time such as 2026-03-04T01:00:00Z")
+        raise InvalidSpec(
+            "spec.latest.startedAfter must be a time such as 2026-03-04T01:00:00Z, got "
+            f"{quoted(latest['startedAfter'])}"
+        )
     return LatestJob(
         vault=vault, item=item, operation=operation or "Backup", container=container, started_after=started_after
     )
@@ -130,13 +149,15 @@ def _parse_latest(value: object, vault: VaultId) -> LatestJob:
 def _parse_vault(vault: object) -> VaultId:
     if not isinstance(vault, Mapping):
         raise InvalidSpec(
-            "spec.vault: write {subscriptionId, resourceGroup, name} of the vault that the job belongs to"
+            f"spec.vault must have subscriptionId, resourceGroup and name of the job's vault, got {quoted(vault)}"
         )
     for name, is_valid, advice in VAULT_CHECKS:
         if not isinstance(vault.get(name), str) or not is_valid(vault[name]):
-            raise InvalidSpec(f"spec.vault.{name}: {advice}")
+            raise InvalidSpec(f"spec.vault.{name} is invalid, got {quoted(vault.get(name))}: {advice}")
     try:
         kind = VaultKind(vault.get("kind") or VaultKind.RECOVERY_SERVICES.value)
     except ValueError:
-        raise InvalidSpec("spec.vault.kind: write RecoveryServices or BackupVault") from None
+        raise InvalidSpec(
+            f"spec.vault.kind must be RecoveryServices or BackupVault, got {quoted(vault.get('kind'))}"
+        ) from None
     return vault_id(vault["subscriptionId"], vault["resourceGroup"], vault["name"], kind)

@@ -28,6 +28,7 @@ _INTERNAL = re.compile(
     re.IGNORECASE,
 )
 _DOTS, _COLONS = 3, 7
+_QUOTED = 64
 INTERNAL = "[internal address]"
 """Replaces an address inside a private network, which may reveal the network's layout."""
 
@@ -56,6 +57,12 @@ def sanitize(text: str, limit: int, *, redact_addresses: bool = False) -> str:
     kept = " ".join(kept.split())
     is_truncated = len(kept) > limit or len(text) > enough
     return kept[: limit - 1] + ELLIPSIS if is_truncated else kept
+
+
+def quoted(value: object) -> str:
+    """Return a rejected *value* for an error message: truncated, without secrets, and strings in quotes."""
+    text = sanitize(str(value).partition("?")[0], _QUOTED)
+    return f'"{text}"' if isinstance(value, str) else text
 
 
 def _without_secrets(url: re.Match[str]) -> str:

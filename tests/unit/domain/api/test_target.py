@@ -20,9 +20,9 @@ VAULT_ID = VaultId(subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, 
 BACKUP_VAULT_ID = VaultId(
     subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, name=VAULT, kind=VaultKind.BACKUP_VAULT
 )
-ONE_OF = "spec: write exactly one of jobResourceId, or jobName, operationId or latest with vault"
+ONE_OF = "spec must have exactly one of jobResourceId, jobName, operationId or latest, got "
 OPERATION_ADVICE = (
-    "spec.operationId: write the operation's id alone: of an Azure-AsyncOperation URL the part after the last / "
+    "spec.operationId must be the ID of an operation. In an Azure-AsyncOperation URL, it is the part after the last / "
     "and before the ?"
 )
 
@@ -116,32 +116,32 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"jobName": JOB_NAME, "operationId": OPERATION, "vault": VAULT_REF}, ONE_OF),
     ({"operationId": OPERATION, "latest": {"item": "vm1"}, "vault": VAULT_REF}, ONE_OF),
     ({"jobResourceId": JOB_ID, "latest": {"item": "vm1"}}, ONE_OF),
-    ({"jobResourceId": JOB_ID, "vault": VAULT_REF}, "spec.vault: jobResourceId names the vault already, so remove vault"),
-    ({"operationId": OPERATION}, "spec.vault: write {subscriptionId, resourceGroup, name} of the vault"),
-    ({"latest": {"item": "vm1"}}, "spec.vault: write {subscriptionId, resourceGroup, name} of the vault"),
-    ({"jobName": JOB_ID, "vault": VAULT_REF}, "a full resource ID goes into jobResourceId"),
-    ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "kind": "vault"}}, "spec.vault.kind: write RecoveryServices or BackupVault"),
-    ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "kind": 5}}, "spec.vault.kind: write RecoveryServices or BackupVault"),
-    ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "kind": ["x"]}}, "spec.vault.kind: write RecoveryServices or BackupVault"),
+    ({"jobResourceId": JOB_ID, "vault": VAULT_REF}, "spec.vault must not be set with jobResourceId"),
+    ({"operationId": OPERATION}, "spec.vault must have subscriptionId, resourceGroup and name"),
+    ({"latest": {"item": "vm1"}}, "spec.vault must have subscriptionId, resourceGroup and name"),
+    ({"jobName": JOB_ID, "vault": VAULT_REF}, "Set spec.jobResourceId for a full resource ID"),
+    ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "kind": "vault"}}, "spec.vault.kind must be RecoveryServices or BackupVault"),
+    ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "kind": 5}}, "spec.vault.kind must be RecoveryServices or BackupVault"),
+    ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "kind": ["x"]}}, "spec.vault.kind must be RecoveryServices or BackupVault"),
     ({"operationId": BASE64, "vault": VAULT_REF}, OPERATION_ADVICE),
     ({"operationId": "", "vault": BACKUP_VAULT}, OPERATION_ADVICE),
     ({"operationId": 5, "vault": BACKUP_VAULT}, OPERATION_ADVICE),
     ({"operationId": f"https://management.azure.com/x/{OPERATION}?t=1&s=2", "vault": VAULT_REF}, OPERATION_ADVICE),
     ({"operationId": f"https://management.azure.com/x/{BASE64}?t=1&s=2", "vault": BACKUP_VAULT}, OPERATION_ADVICE),
     ({"operationId": f"{OPERATION}?t=1", "vault": VAULT_REF}, OPERATION_ADVICE),
-    ({"latest": "vm1", "vault": VAULT_REF}, "spec.latest.item: write the protected item's name"),
-    ({"latest": {}, "vault": VAULT_REF}, "spec.latest.item: write the protected item's name"),
-    (_latest(item=""), "spec.latest.item: write the protected item's name"),
-    (_latest(item="x" * 257), "spec.latest.item: write the protected item's name"),
-    (_latest(item=["vm1"]), "spec.latest.item: write the protected item's name"),
-    (_latest(operation=""), "spec.latest.operation: write Backup, Restore or another operation of Azure's"),
-    (_latest(operation=1), "spec.latest.operation: write Backup, Restore or another operation of Azure's"),
-    (_latest(container=""), "spec.latest.container: write the name of the item's container"),
-    (_latest(container="x" * 513), "spec.latest.container: write the name of the item's container"),
-    (_latest(container={}), "spec.latest.container: write the name of the item's container"),
-    (_latest(startedAfter="yesterday"), "spec.latest.startedAfter: write a time such as 2026-03-04T01:00:00Z"),
-    (_latest(startedAfter=0), "spec.latest.startedAfter: write a time such as 2026-03-04T01:00:00Z"),
-    (_latest(startedAfter="0001-01-01T00:00:00Z"), "spec.latest.startedAfter: write a time"),
+    ({"latest": "vm1", "vault": VAULT_REF}, "spec.latest.item must be the name of a protected item"),
+    ({"latest": {}, "vault": VAULT_REF}, "spec.latest.item must be the name of a protected item"),
+    (_latest(item=""), "spec.latest.item must be the name of a protected item"),
+    (_latest(item="x" * 257), "spec.latest.item must be the name of a protected item"),
+    (_latest(item=["vm1"]), "spec.latest.item must be the name of a protected item"),
+    (_latest(operation=""), "spec.latest.operation must be an operation such as Backup or Restore"),
+    (_latest(operation=1), "spec.latest.operation must be an operation such as Backup or Restore"),
+    (_latest(container=""), "spec.latest.container must be the name of the item's container"),
+    (_latest(container="x" * 513), "spec.latest.container must be the name of the item's container"),
+    (_latest(container={}), "spec.latest.container must be the name of the item's container"),
+    (_latest(startedAfter="yesterday"), "spec.latest.startedAfter must be a time such as 2026-03-04T01:00:00Z"),
+    (_latest(startedAfter=0), "spec.latest.startedAfter must be a time such as 2026-03-04T01:00:00Z"),
+    (_latest(startedAfter="0001-01-01T00:00:00Z"), "spec.latest.startedAfter must be a time"),
 ]  # fmt: skip
 
 
@@ -187,17 +187,17 @@ def test_identities(written: Any, identity: Identity, operators: bool) -> None: 
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ({}, "spec.identity: write exactly one of serviceAccountName or secretName, or remove identity"),
-        ("default", "spec.identity: write exactly one of"),
-        ([], "spec.identity: write exactly one of"),
-        ({"serviceAccountName": "a", "secretName": "b"}, "spec.identity: write exactly one of"),
-        ({"serviceAccountName": "team-b/a"}, "spec.identity.serviceAccountName: write the name alone"),
-        ({"secretName": "../secrets/a"}, "spec.identity.secretName: write the name alone"),
-        ({"secretName": ""}, "spec.identity.secretName: write the name alone"),
-        ({"secretName": "Upper"}, "spec.identity.secretName: write the name alone"),
-        ({"secretName": "a\n"}, "spec.identity.secretName: write the name alone"),
-        ({"secretName": "x" * 254}, "spec.identity.secretName: write the name alone"),
-        ({"serviceAccountName": 5}, "spec.identity.serviceAccountName: write the name alone"),
+        ({}, "spec.identity must have exactly one of serviceAccountName or secretName. Set one, or remove"),
+        ("default", "spec.identity must have exactly one of"),
+        ([], "spec.identity must have exactly one of"),
+        ({"serviceAccountName": "a", "secretName": "b"}, "spec.identity must have exactly one of"),
+        ({"serviceAccountName": "team-b/a"}, "spec.identity.serviceAccountName must be the name of an object"),
+        ({"secretName": "../secrets/a"}, "spec.identity.secretName must be the name of an object"),
+        ({"secretName": ""}, "spec.identity.secretName must be the name of an object"),
+        ({"secretName": "Upper"}, "spec.identity.secretName must be the name of an object"),
+        ({"secretName": "a\n"}, "spec.identity.secretName must be the name of an object"),
+        ({"secretName": "x" * 254}, "spec.identity.secretName must be the name of an object"),
+        ({"serviceAccountName": 5}, "spec.identity.serviceAccountName must be the name of an object"),
         ({"serviceAccountName": ["a"]}, "an object in the watch's namespace"),
     ],
 )

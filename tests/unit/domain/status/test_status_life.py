@@ -196,7 +196,7 @@ def test_invalid_spec() -> None:
     status = settle(watch_body({"jobResourceId": "x"}), running_job(), NOW)["status"]
 
     assert (status["phase"], status["reason"]) == ("Failed", "InvalidSpec")
-    assert status["message"].startswith("spec.jobResourceId: write a path of the form /subscriptions/{UUID}/")
+    assert status["message"].startswith("spec.jobResourceId must be a path of the form /subscriptions/{UUID}/")
     assert status["message"].endswith(".")
     assert not {"job", "watchStartTime", "lastPollTime"} & set(status)
 
@@ -219,7 +219,7 @@ def test_still_invalid() -> None:
     body = settle(watch_body({"jobResourceId": "x"}), running_job(), NOW)
     status = settle(edit(body, jobResourceId=JOB_ID, suspend="yes"), running_job(), LATER)["status"]
 
-    assert (status["reason"], status["message"]) == ("InvalidSpec", "spec.suspend: write true or false.")
+    assert (status["reason"], status["message"]) == ("InvalidSpec", 'spec.suspend must be true or false, got "yes".')
     assert status["observedGeneration"] == 2
 
 
