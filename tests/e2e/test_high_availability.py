@@ -86,7 +86,7 @@ def test_standby(pair: Pair, watches: Watches, jobs: Jobs, kubectl: Kubectl, con
     """One acts; the other is ready, and asks neither for watches nor Azure. kubectl shows who leads."""
     first, second = pair.start(), pair.start()
     leader = pair.lease()["holderIdentity"]
-    assert "Leading:" in first.log
+    assert "Acquired the Lease" in first.log
     assert f"Became a standby: the Lease {watches.namespace}/backupjobwatch is held by {leader}" in second.log
     job = jobs.start()
     watches.create("w", jobResourceId=job)
