@@ -211,7 +211,7 @@ def test_dry_run(plugin: Plugin, kubectl: Kubectl, control_plane: ControlPlane) 
             ("create", JOB_ID, "--service-account-name", "a", "--secret-name", "b"),
             "--service-account-name and --secret-name exclude each other. Remove one",
         ),
-        (("create", JOB_ID, "--secret-name", "a/b"), "Error: --secret-name: "),
+        (("create", JOB_ID, "--secret-name", "a/b"), "Error: --secret-name must be the name of an object"),
         (("create", JOB_ID, "--active-deadline", "0s"), "--active-deadline must be from 1s to 8760h"),
         (("create", JOB_ID, "--wait", "--dry-run", "server"), "Remove --dry-run or --wait."),
         (("create", JOB_ID, "--wait", "--dry-run"), "Remove --dry-run or --wait."),
