@@ -50,7 +50,7 @@ class Assessment:
     polled: datetime | None = None
     """When the latest request was sent."""
     sent: float = NEVER
-    """When the first request behind it was sent, on the monotonic clock."""
+    """When all queries had been polled: the time of the oldest request, on the monotonic clock. Ended jobs do not count."""
     accept_list_entry: bool = False
     """Whether a list entry may decide the verdict, because the GET has failed for ``DETAIL_WAIT``."""
     enforce_deadline: bool = True
@@ -69,8 +69,12 @@ def assess(
     deadline_wait: timedelta = DEADLINE_WAIT,
 ) -> Assessment:
     """Assess an unfinished, unsuspended *watch*. *waiting_for* says why a poll that is due was not made."""
-    known = [observations[query] for query in requirements.queries if query in observations]
-    assessed = _combine(watch, spec, requirements, observations, known, now=now, times=times)
+    # In the order of the jobs: the first one with trouble is the one that the status reports.
+    known = [observations[query] for query in requirements.jobs or requirements.queries if query in observations]
+    sent = NEVER
+    if requirements.queries <= observations.keys():
+        sent = min((each.sent for each in known if not _says_all(each)), default=times.now)
+    assessed = replace(_combine(watch, spec, requirements, observations, known, now=now, times=times), sent=sent)
     end = deadline(watch, spec)
     if end is not None and now >= end:
         since = times.now if times.deadline_since is None else times.deadline_since
@@ -78,13 +82,11 @@ def assess(
             error = next((each.error for each in known if each.error is not None), None)
             last_resort = error or PollDeferred(waiting_for, stale=True)
             return replace(assessed, observation=assessed.observation or last_resort)
-        if assessed.sent >= since and _is_conclusive(assessed, spec):
+        has_answers = all(each.error is None or each.error.is_conclusive for each in known)
+        if sent >= since and has_answers and _is_conclusive(assessed, spec):
             return assessed
         assessed = replace(assessed, enforce_deadline=False)
-    polled = NEVER
-    if len(known) == len(requirements.queries):
-        polled = min((each.sent for each in known if not _says_all(each)), default=times.now)
-    if _is_open(assessed.observation) and times.now - max(polled, times.since) >= STALE.total_seconds():
+    if _is_open(assessed.observation) and times.now - max(sent, times.since) >= STALE.total_seconds():
         return replace(assessed, observation=PollDeferred(waiting_for, stale=True))
     return assessed
 
@@ -102,24 +104,23 @@ def _combine(
     oldest = max(times.fresh_after, times.since - spec.poll_interval.total_seconds() / 2)
     fresh = [each for each in known if each.sent >= oldest or _says_all(each)]
     polled = max((each.time for each in fresh), default=now)
-    sent = min((each.sent for each in fresh if not _says_all(each)), default=times.now)
     failed = next((each for each in fresh if each.error is not None), None)
     if failed is not None:
         failures = failed.failures_since(times.since, seen=watch.seen)
-        return Assessment(observation=failed.error, consecutive_failures=failures, polled=failed.time, sent=failed.sent)
+        return Assessment(observation=failed.error, consecutive_failures=failures, polled=failed.time)
     if len(fresh) < len(requirements.queries):
         return Assessment()
     if requirements.found is not None:
-        return Assessment(observation=requirements.found, polled=polled, sent=sent)
+        return Assessment(observation=requirements.found, polled=polled)
     jobs = [job for query in requirements.jobs if (job := observations[query].job) is not None]
     accept = all(_may_judge(each, times.now) for each in known)
     if len(requirements.pinned) <= 1 and len(jobs) == 1:
-        return Assessment(observation=jobs[0], polled=polled, sent=sent, accept_list_entry=accept)
+        return Assessment(observation=jobs[0], polled=polled, accept_list_entry=accept)
     if not requirements.pinned:
         return Assessment()
     not_started = tuple(job for job in requirements.pinned if job.error_code is not None)
     observation = JobSet(jobs=tuple(jobs), not_started=not_started)
-    return Assessment(observation=observation, polled=polled, sent=sent, accept_list_entry=accept)
+    return Assessment(observation=observation, polled=polled, accept_list_entry=accept)
 
 
 def _says_all(observation: Observation) -> bool:
@@ -148,12 +149,13 @@ def _may_judge(observation: Observation, now: float) -> bool:
 def _is_conclusive(assessed: Assessment, spec: WatchSpec) -> bool:
     """Return whether *assessed*, polled after the deadline, is enough to fail or complete the watch."""
     observation = assessed.observation
-    if observation is None or isinstance(observation, AzureError):
-        return observation is not None and observation.is_conclusive
-    jobs = (
-        observation.jobs if isinstance(observation, JobSet) else (observation,) if isinstance(observation, Job) else ()
-    )
+    if observation is None:
+        return False
+    jobs = observation.jobs if isinstance(observation, JobSet) else (observation,)
     return not any(
-        job.partial and job.ended and not decides(job, spec, accept_list_entry=assessed.accept_list_entry)
+        isinstance(job, Job)
+        and job.partial
+        and job.ended
+        and not decides(job, spec, accept_list_entry=assessed.accept_list_entry)
         for job in jobs
     )

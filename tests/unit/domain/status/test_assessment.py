@@ -71,7 +71,7 @@ def test_result_from_before_an_edit(result: Result) -> None:
     """A result that was requested before the target was edited does not count."""
     observations: dict[Query, Observation] = {QUERY: seen(result, sent=CLOCK - 5)}
 
-    assert assessed(observations, fresh_after=CLOCK - 4) == Assessment()
+    assert assessed(observations, fresh_after=CLOCK - 4).observation is None
     assert assessed(observations, fresh_after=CLOCK - 5).observation == result
 
 
@@ -146,7 +146,7 @@ def test_operation_that_started_nothing() -> None:
 
 def test_answer_of_another_kind() -> None:
     """A query for a job whose observation is no job says nothing."""
-    assert assessed({QUERY: seen(WAITING)}) == Assessment()
+    assert assessed({QUERY: seen(WAITING)}).observation is None
 
 
 @pytest.mark.parametrize(("age", "accepts"), [(DETAIL_WAIT - 1, False), (DETAIL_WAIT, True)])
@@ -219,6 +219,29 @@ def test_deadline_of_a_set() -> None:
         observations: dict[Query, Observation] = {QUERY: seen(running_job()), OTHER: seen(other, sent=CLOCK - 9)}
         result = assessed(observations, body=body, pinned=PINS, **after)  # type: ignore[arg-type]
         assert result.enforce_deadline is enforced
+
+
+@pytest.mark.parametrize(
+    ("other", "sent", "enforced"),
+    [
+        (running_job(), CLOCK - 1, False),
+        (running_job(), CLOCK, True),
+        (job(), CLOCK - 9, True),
+        (DOWN, CLOCK + 1, False),
+        (NOT_THERE, CLOCK + 1, True),
+        (None, CLOCK, False),
+    ],
+)
+def test_deadline_of_a_set_with_trouble(other: Result | None, sent: float, enforced: bool) -> None:  # noqa: FBT001
+    """A 404 for one job of a set does not stand for the others: each needs a conclusive poll after the deadline."""
+    body, after = started(BY_OPERATION), {"now": NOW + LATE, "clock": CLOCK + 5, "deadline_since": CLOCK}
+    observations: dict[Query, Observation] = {QUERY: seen(NOT_THERE)}
+    if other is not None:
+        observations[OTHER] = seen(other, sent=sent)
+    result = assessed(observations, body=body, pinned=PINS, **after)  # type: ignore[arg-type]
+
+    assert isinstance(result.observation, errors.AzureError)
+    assert result.enforce_deadline is enforced
 
 
 def test_deadline_of_an_operation() -> None:
