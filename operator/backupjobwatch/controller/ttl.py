@@ -26,8 +26,6 @@ _log = logging.getLogger(__name__)
 
 WORKERS: Final = 4
 """Deletions at the same time."""
-RETRY: Final = 30.0
-"""Seconds between two attempts."""
 EVENTS_RETRY: Final = 2.0
 """Seconds between two checks whether the Events of a watch were written: the API server refuses them once it is gone."""
 RECHECK: Final = 600.0
@@ -96,7 +94,7 @@ class TTLController:
                 _log.warning(
                     "%s/%s: not deleted yet: %s", watch.namespace, watch.name, error, extra=watch_fields(watch)
                 )
-                self._queue.add_after(watch.uid, RETRY)
+                self._queue.add_rate_limited(watch.uid)
 
     async def _delete(self, watch: Watch) -> None:
         """Delete *watch* if it is unchanged."""
@@ -122,7 +120,7 @@ class TTLController:
         if fresh.uid != watch.uid:
             return
         if fresh.resource_version == watch.resource_version:
-            self._queue.add_after(watch.uid, RETRY)
+            self._queue.add_rate_limited(watch.uid)
         else:
             self.sync(fresh)
 

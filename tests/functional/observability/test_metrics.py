@@ -11,7 +11,7 @@ from demo.simulator import AzureSimulator, Fault
 from tests.functional.notifying import SETTINGS, is_settled, notifications, webhook
 from tests.support.azure import SUBSCRIPTION_ID
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
-from tests.support.kubernetes import STATUS_WRITES
+from tests.support.kubernetes import DELETIONS, STATUS_WRITES
 from tests.support.receiver import Receiver
 from tests.support.scrape import Scrape
 
@@ -73,6 +73,7 @@ async def test_a_failed_job_is_an_outcome(api: KubernetesApi, vault: Vault, oper
 async def test_the_work_queues_are_measured(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
     """The queues of reconciles, Events and deletions report depth, waits and retries, each by its name."""
     api.traffic.fail(STATUS_WRITES, status=503)
+    api.traffic.fail(DELETIONS, status=503, times=1)
     job_id = vault.set_job(JOB_NAME, job_payload())
     api.create({"jobResourceId": job_id, "pollInterval": "10s", "ttlSecondsAfterFinished": 0})
     await operator.advance_until(lambda: not api.objects.find(None))
@@ -80,7 +81,8 @@ async def test_the_work_queues_are_measured(api: KubernetesApi, vault: Vault, op
     for queue in ("reconcile", "events", "ttl"):
         assert scrape.value("backupjobwatch_workqueue_depth", queue=queue) == 0
         assert scrape.value(QUEUE_WAITS, queue=queue) >= 1
-    assert scrape.value("backupjobwatch_workqueue_retries_total", queue="reconcile") >= 1
+    for queue in ("reconcile", "ttl"):
+        assert scrape.value("backupjobwatch_workqueue_retries_total", queue=queue) >= 1
 
 
 async def test_series_vanish_with_the_object(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
