@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 DEADLINE_WAIT: Final = timedelta(seconds=30)
 """How long after its deadline a watch waits for a poll: a person waits with it."""
+DETAIL_WAIT: Final = 20.0
+"""Seconds for which a watch that has finished waits for the detail of its job (``status.detailPending``)."""
 
 
 class _PersonalCredentialProvider:
@@ -129,16 +131,19 @@ async def _follow_one(watch: Watch, reconciler: Reconciler, poller: Poller, wake
     state = WatchState(watch=watch, stored_at=clock(), since=clock())
     interval = poll_interval(watch.spec).total_seconds()
     tick = clock() + interval
-    while True:
+    end: float | None = None
+    while end is None or clock() < end:
         wake_up.clear()
         after = await reconciler.reconcile(state, heartbeat=timedelta)  # every poll is shown
         if state.watch.finished:
-            poller.release(watch.uid)
-            return
+            if not state.watch.detail_pending:
+                break
+            end = end or clock() + DETAIL_WAIT
         poller.waiting.add(watch.uid)
         with contextlib.suppress(TimeoutError):
-            until = min(tick, clock() + (interval if after is None else after))
+            until = min(tick, clock() + (interval if after is None else after), end or tick)
             await asyncio.wait_for(wake_up.wait(), max(until - clock(), 0.01))
         if clock() >= tick:
             tick += interval
             poller.mark_due(watch.uid)
+    poller.release(watch.uid)

@@ -137,6 +137,22 @@ async def test_a_job_that_ends_at_the_last_moment(vault: Vault, following: Follo
     assert await following.to_the_end(body) == 0
 
 
+async def test_a_detail_that_arrives_later(sim: AzureSimulator, minute: dict[str, Any], following: Following) -> None:
+    """A list shows that the job has completed. The command waits some seconds for the GET that has the detail."""
+    fault = Fault.throttled(retry_after=65, by_provider=True)
+    following.once_running = lambda: sim.faults.add(fault, path=JOB_NAME, times=1)
+    assert await following.to_the_end(minute, step=1.0) == 0
+    assert "detailPending" not in minute["status"]
+
+
+async def test_a_detail_that_never_arrives(sim: AzureSimulator, minute: dict[str, Any], following: Following) -> None:
+    """The wait for the detail ends after some seconds. The exit code is that of the job."""
+    fault = Fault.throttled(retry_after=3600, by_provider=True)
+    following.once_running = lambda: sim.faults.add(fault, path=JOB_NAME, times=None)
+    assert await following.to_the_end(minute, step=1.0) == 0
+    assert minute["status"]["detailPending"] is True
+
+
 # ── what nobody can tell ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
