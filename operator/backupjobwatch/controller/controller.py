@@ -94,6 +94,7 @@ class Controller:
         state = self._states.get(watch.uid)
         if state is None:
             state = self._add(watch)
+            self._reconciler.require(state)  # all workers may be waiting for the API server
             self.queue.add(watch.uid)
         elif state.store(watch, _clock(), is_read=not state.watch.spec):  # which the resync knows by its metadata only
             self.queue.add(watch.uid, HIGH)

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from backupjobwatch.arm.poller import Poller
     from backupjobwatch.controller.watch_state import WatchState
     from backupjobwatch.domain.api.spec import WatchSpec
+    from backupjobwatch.domain.polling.observations import Observation
+    from backupjobwatch.domain.polling.queries import Query
+    from backupjobwatch.domain.polling.requirements import Requirements
     from backupjobwatch.domain.status.transitions import Transition
     from backupjobwatch.observability.metrics.instruments import Metrics
 
@@ -74,7 +77,7 @@ class ObjectClient(Protocol):
         ...
 
 
-class Recorder(Protocol):
+class TransitionRecorder(Protocol):
     """What emits Events."""
 
     def record(self, watch: Watch, transitions: Iterable[Transition]) -> None:
@@ -89,7 +92,7 @@ class Reconciler:
         self,
         objects: ObjectClient,
         poller: Poller,
-        recorder: Recorder,
+        recorder: TransitionRecorder,
         metrics: Metrics,
         *,
         deadline_wait: timedelta = DEADLINE_WAIT,
@@ -159,8 +162,17 @@ class Reconciler:
         )
         return replace(plan, after=after)
 
-    def _assess(self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime) -> Assessment:
-        """Require the queries of the watch, and assess what is known about them."""
+    def require(self, state: WatchState) -> None:
+        """Start the polls of a watch that is not finished. It is reconciled when a worker is free."""
+        watch, now = state.watch, datetime.now(UTC)
+        spec = watch.spec_at(now)
+        if not (isinstance(spec, InvalidSpec) or spec.suspend or watch.finished or watch.deleting):
+            self._require(state, watch, spec, now)
+
+    def _require(
+        self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime
+    ) -> tuple[Requirements, Mapping[Query, Observation]]:
+        """Require the queries of the watch. Return them, and what is known about them."""
         clock, end = _clock(), deadline(watch, spec)
         if end is None or now < end:
             state.deadline_since = None
@@ -183,14 +195,17 @@ class Reconciler:
             self._poller.require(watch.uid, requirement)
             known, observations = observations, self._poller.observations(watch.uid, spec.identity)
             if observations.keys() == known.keys():
-                break
+                return required, observations
+
+    def _assess(self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime) -> Assessment:
+        required, observations = self._require(state, watch, spec, now)
         return assess(
             watch,
             spec,
             required,
             observations,
             now=now,
-            times=state.times(clock),
+            times=state.times(_clock()),
             waiting_for=self._poller.waiting_for(watch.uid),
             deadline_wait=self._deadline_wait,
         )

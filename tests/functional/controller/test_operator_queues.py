@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from backupjobwatch.controller.controller import WORKERS
 from backupjobwatch.kube import events
 from backupjobwatch.kube.client import TIMEOUT
-from tests.support.builders import job_payload
+from tests.support.builders import JOB_NAME, job_payload
 from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
 
 if TYPE_CHECKING:
@@ -129,3 +129,18 @@ async def test_a_stop_emits_what_was_written(api: KubernetesApi, vault: Vault, s
             hold.release()
             await stopping
     assert len(api.events()) == WATCHES
+
+
+async def test_watches_are_polled_while_no_worker_is_free(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """While all workers wait for the API server, the operator polls Azure for watches that were created since."""
+    with api.traffic.hold(STATUS_WRITES) as hold:
+        async with start(**AMPLE):
+            watch_each(api, vault)
+            await hold.all_arrived(WORKERS, settle=1.0)
+            job_id = vault.set_job(JOB_NAME, job_payload())
+            api.create({"jobResourceId": job_id, "pollInterval": "5m"}, "late")
+            await api.until(lambda: sim.requests_to(JOB_NAME), within=60)
+            hold.release()
+            await api.status("late", phase="Succeeded")
