@@ -14,7 +14,7 @@ from backupjobwatch.domain.polling.demand import NextPage, RunningJobs, kind_of
 from backupjobwatch.domain.polling.demands import Demands
 from backupjobwatch.domain.polling.pauses import KINDS, LIST
 from backupjobwatch.domain.polling.read_planner import ReadPlanner
-from backupjobwatch.domain.polling.recording import Listing, Recorder
+from backupjobwatch.domain.polling.recording import Listing, ObservationRecorder
 from backupjobwatch.domain.polling.token_bucket import TokenBucket
 from backupjobwatch.errors import AzureError, AzureUnavailable, Throttled
 from tests.support.polling import START, wall
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.resource_ids import VaultId
     from backupjobwatch.domain.polling.demand import Read
+    from backupjobwatch.domain.polling.pauses import RequestKind
     from backupjobwatch.domain.polling.queries import Query
     from tests.property.azure_model import ModelAzure
 
@@ -70,7 +71,7 @@ class History:
     now: float = START
     demands: Demands = field(init=False)
     planner: ReadPlanner = field(init=False)
-    recorder: Recorder = field(init=False)
+    recorder: ObservationRecorder = field(init=False)
     sent: list[Sent] = field(default_factory=list)
     seen_ended: dict[JobId, float] = field(default_factory=dict)
     """When an observation first showed the end of a job."""
@@ -88,7 +89,7 @@ class History:
     def __post_init__(self) -> None:
         self.demands = Demands(bucket=TokenBucket(rate=self.rate, burst=self.burst))
         self.planner = ReadPlanner(demands=self.demands)
-        self.recorder = Recorder(demands=self.demands, heartbeat=HEARTBEAT)
+        self.recorder = ObservationRecorder(demands=self.demands, heartbeat=HEARTBEAT)
         self._random = random.Random(self.seed)
 
     # What watches do.
@@ -236,14 +237,12 @@ class History:
     def _is_aborted(self) -> bool:
         return self._random.random() < self.aborts
 
-    def _note_pause(self, kind: str, error: AzureError) -> None:
+    def _note_pause(self, kind: RequestKind, error: AzureError) -> None:
         if error.retry_after:
-            until = self.now + error.retry_after.total_seconds()
+            seconds = error.retry_after.total_seconds()
             everything = isinstance(error, Throttled) and error.is_subscription_wide
-            self.demands.pause(kind, until=until, now=self.now, everything=everything)
-            self.pauses += [(each, self.now, until) for each in (KINDS if everything else (kind,))]
-        if isinstance(error, Throttled):
-            self.demands.bucket.slow_down(self.now)
+            self.demands.pause(kind, error, seconds=seconds, now=self.now)
+            self.pauses += [(each, self.now, self.now + seconds) for each in (KINDS if everything else (kind,))]
 
     def _record(self, updates: Any) -> None:
         for update in updates:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from backupjobwatch import errors
 from backupjobwatch.domain.polling.demand import RunningJobs
 from backupjobwatch.domain.polling.queries import JobWindow
-from backupjobwatch.domain.polling.recording import Listing, Recorder, Update
+from backupjobwatch.domain.polling.recording import Listing, ObservationRecorder, Update
 from tests.support.polling import START, demands_of, job_id, running, vault_id, wall
 
 if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.polling.demands import Demands
     from backupjobwatch.domain.polling.observations import Observation, Result
+    from backupjobwatch.domain.polling.pauses import RequestKind
     from backupjobwatch.domain.polling.queries import Query
 
 HEARTBEAT = 300.0
@@ -29,7 +30,7 @@ class Recorded:
 
     def __init__(self, *queries: Query, **more: Any) -> None:
         self.demands: Demands = demands_of(*queries, **more)
-        self.recorder = Recorder(demands=self.demands, heartbeat=HEARTBEAT)
+        self.recorder = ObservationRecorder(demands=self.demands, heartbeat=HEARTBEAT)
 
     def record(self, query: Query, result: Result, sent: float = START, now: float | None = None) -> list[Update]:
         now = sent + 1 if now is None else now
@@ -61,5 +62,5 @@ class Recorded:
             self.record(each, running(each), sent=sent)
 
 
-def paused(given: Recorded, kind: str, *, now: float = START + 1) -> None:
-    given.demands.pause(kind, until=now + 60, now=now, everything=False)
+def paused(given: Recorded, kind: RequestKind, *, now: float = START + 1) -> None:
+    given.demands.pause(kind, REFUSED, seconds=60, now=now)

@@ -105,14 +105,13 @@ class Poller:
             return
         now = _clock()
         reader = self._reader_for(requirement)
-        before: frozenset[Query] = frozenset()
-        if known is not None:
-            before = known.requirement.queries if known.reader is reader else frozenset()
-            for query in known.requirement.queries - (requirement.queries if known.reader is reader else frozenset()):
-                known.reader.demands.release(query, uid, now)
-        is_same_pace = known is not None and known.requirement.interval == requirement.interval
-        for query in requirement.queries - (before if is_same_pace else frozenset()):
+        same = known.requirement if known is not None and known.reader is reader else None
+        required = frozenset() if same is None or same.interval != requirement.interval else same.queries
+        for query in requirement.queries - required:
             self._count_joined(reader.demands.require(query, uid, interval=requirement.interval, now=now))
+        if known is not None:  # only now: the vault of both may have no other queries
+            for query in known.requirement.queries - (frozenset() if same is None else requirement.queries):
+                known.reader.demands.release(query, uid, now)
         if requirement.fresh_after > NEVER:
             for query in requirement.queries:
                 reader.demands.request(query, requirement.namespace, fresh_after=requirement.fresh_after)

@@ -16,7 +16,7 @@ from backupjobwatch.domain.polling.demands import Demands
 from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
 from backupjobwatch.domain.polling.queries import JobWindow
 from backupjobwatch.domain.polling.read_planner import ReadPlanner
-from backupjobwatch.domain.polling.recording import Listing, Recorder
+from backupjobwatch.domain.polling.recording import Listing, ObservationRecorder
 from backupjobwatch.errors import (
     AuthenticationFailed,
     AzureError,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.resource_ids import VaultId
     from backupjobwatch.domain.polling.demand import Request
+    from backupjobwatch.domain.polling.pauses import RequestKind
     from backupjobwatch.domain.polling.recording import Update
     from backupjobwatch.domain.polling.token_bucket import TokenBucket
 
@@ -87,7 +88,7 @@ class Reader:
         self._namespace, self._identity = namespace, identity
         self.demands = Demands(bucket=bucket)
         self._planner = ReadPlanner(demands=self.demands)
-        self._recorder = Recorder(demands=self.demands, heartbeat=heartbeat)
+        self._recorder = ObservationRecorder(demands=self.demands, heartbeat=heartbeat)
         self._slots = slots
         slots.readers.append(self)
         self._on_update, self._on_request = on_update, on_request
@@ -188,9 +189,11 @@ class Reader:
             listing = await self._list(credential, read.vault, read.filter_at(datetime.now(UTC)))
             return partial(self._recorder.record_window, read, listing)
         if isinstance(read, JobId):
-            job = await self._send(JOB, self._client.get_job(credential.tokens, read))
+            job = await self._send(JOB, self._client.get_job(credential.tokens, read, self.demands.pauses))
             return partial(self._recorder.record, read, job.value)
-        operation = await self._send(OPERATION, self._client.get_operation(credential.tokens, read))
+        operation = await self._send(
+            OPERATION, self._client.get_operation(credential.tokens, read, self.demands.pauses)
+        )
         return partial(self._recorder.record, read, operation.value)
 
     def _failure(self, read: Request, error: AzureError) -> Callable[..., Iterable[Update]]:
@@ -213,7 +216,9 @@ class Reader:
         failures = 0
         while True:
             try:
-                request = self._client.list_page(credential.tokens, vault, filter_=filter_, link=link)
+                request = self._client.list_page(
+                    credential.tokens, vault, self.demands.pauses, filter_=filter_, link=link
+                )
                 page = (await self._send(LIST, request)).value
             except (Throttled, AzureUnavailable) as error:
                 failures += not isinstance(error, Throttled)
@@ -248,18 +253,14 @@ class Reader:
             raise
         self._on_request()
 
-    async def _send(self, kind: str, request: Awaitable[Reading[Any]]) -> Reading[Any]:
+    async def _send(self, kind: RequestKind, request: Awaitable[Reading[Any]]) -> Reading[Any]:
         """Await *request*, and adapt to what Azure says about further requests of its kind."""
         try:
             reading = await request
         except AzureError as error:
             if error.retry_after:
-                now, seconds = _clock(), error.retry_after.total_seconds()
-                everything = isinstance(error, Throttled) and error.is_subscription_wide
-                self.demands.pause(kind, until=now + seconds, now=now, everything=everything)
+                self.demands.pause(kind, error, seconds=error.retry_after.total_seconds(), now=_clock())
                 _log.warning("Paused requests of kind %s for %s: %s", kind, format_duration(error.retry_after), error)
-            if isinstance(error, Throttled):
-                self.demands.bucket.slow_down(_clock())
             raise
         if reading.remaining is not None:
             self.demands.bucket.learn(kind, reading.remaining, _clock())

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.resource_ids import JobId, VaultId
 
 DEFAULT_WAIT: Final = timedelta(seconds=30)
-"""How long to wait after a 429 that does not say."""
+"""How long to wait after a 429 without a ``Retry-After``, or with ``Retry-After: 0``."""
 LONGEST_WAIT: Final = timedelta(hours=1)
 """The longest Retry-After of Azure or Entra that is honored. Twenty minutes have been reported."""
 
@@ -179,13 +179,6 @@ def _not_from_azure(answer: Answer, payload: object, now: datetime) -> AzureErro
     return kind(message, retry_after=retry_after, request_id=answer.request_id)
 
 
-def pause_after(answer: Answer, *, now: datetime) -> timedelta | None:
-    """Return how long *answer* forbids further requests; None if it does not."""
-    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return _retry_after(answer, Throttled, now)
-    return _retry_after(answer, AzureUnavailable, now) if _is_server_error(answer) else None
-
-
 def is_subscription_wide(answer: Answer) -> bool:
     """Return whether *answer* is a 429 of ARM's token bucket for all requests in the subscription.
 
@@ -204,7 +197,7 @@ def _is_server_error(answer: Answer) -> bool:
 
 def _retry_after(answer: Answer, kind: type[AzureError], now: datetime) -> timedelta | None:
     retry_after = parse_retry_after(answer.headers.get("Retry-After"), now=now, limit=LONGEST_WAIT)
-    return DEFAULT_WAIT if retry_after is None and kind is Throttled else retry_after
+    return retry_after or DEFAULT_WAIT if kind is Throttled else retry_after
 
 
 def _unexpected(answer: Answer, what: str) -> UnexpectedResponse:

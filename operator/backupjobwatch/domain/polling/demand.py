@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.resource_ids import VaultId
     from backupjobwatch.domain.polling.observations import Observation
+    from backupjobwatch.domain.polling.pauses import RequestKind
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 HOLDS: Final = (AuthorizationFailed, JobNotFound, VaultNotFound, UnexpectedResponse)
@@ -41,7 +42,7 @@ Request = Query | RunningJobs
 Read = Request | NextPage
 
 
-def kind_of(read: Read) -> str:
+def kind_of(read: Read) -> RequestKind:
     """Return the kind of request that *read* is."""
     if isinstance(read, JobId):
         return JOB
@@ -114,8 +115,10 @@ class Demand:
 class VaultState:
     """What is known about the lists of one vault."""
 
+    queries: int = 0
+    """How many queries of this vault are required."""
     jobs: dict[JobId, Demand] = field(default_factory=dict)
-    """The jobs that are required."""
+    """The jobs among them."""
     entries: dict[JobId, Job] = field(default_factory=dict)
     """The latest list of running jobs, also of jobs that no watch requires yet."""
     entries_sent: float = NEVER
@@ -136,7 +139,7 @@ class VaultState:
     """Jobs that are due and wait for the next list."""
     scheduled: float | None = None
     """When the next list is due."""
-    changed: dict[JobId, float] = field(default_factory=dict)
-    """Jobs that a list showed as changed, ended or missing, and when."""
+    changed: dict[JobId, None] = field(default_factory=dict)
+    """Jobs that a list showed as changed, ended or missing."""
     window_tried: dict[JobId, float] = field(default_factory=dict)
     """When a list of all jobs since a time was last requested for one of these."""

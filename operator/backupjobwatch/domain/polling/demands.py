@@ -11,11 +11,14 @@ from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.domain.polling.demand import Demand, VaultState, kind_of
 from backupjobwatch.domain.polling.observations import NEVER, observe
 from backupjobwatch.domain.polling.pauses import JOB, KINDS, LIST, Pauses
+from backupjobwatch.errors import Throttled
 
 if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.resource_ids import VaultId
+    from backupjobwatch.domain.polling.pauses import RequestKind
     from backupjobwatch.domain.polling.queries import Query
     from backupjobwatch.domain.polling.token_bucket import TokenBucket
+    from backupjobwatch.errors import AzureError
 
 CROWDED: Final = 0.8
 """Share of the rate that GETs may take before lists replace them."""
@@ -31,7 +34,7 @@ class Demands:
     pauses: Pauses = field(default_factory=Pauses, init=False)
     of: dict[Query, Demand] = field(default_factory=dict, init=False)
     vaults: dict[VaultId, VaultState] = field(default_factory=dict, init=False)
-    due: dict[str, dict[Query, float]] = field(default_factory=dict, init=False)
+    due: dict[RequestKind, dict[Query, float]] = field(default_factory=dict, init=False)
     """By kind of request: the queries that are due, and since when, the most overdue first."""
     explicit: dict[str, dict[Query, None]] = field(default_factory=dict, init=False)
     """By namespace: queries of which a request, an edit or a passed deadline wants a fresh result."""
@@ -68,6 +71,7 @@ class Demands:
         demand = self.of.get(query)
         if demand is None:
             demand = self.of[query] = Demand(query=query, interval=interval, since=now)
+            vault.queries += 1
             if isinstance(query, JobId):
                 vault.jobs[query] = demand
                 self._load += 1 / interval
@@ -89,12 +93,14 @@ class Demands:
         del self.of[query]
         self.drop(query)
         self.drop_explicit(demand)
+        vault = self.vaults[query.vault]
+        vault.queries -= 1
         if isinstance(query, JobId):
             self._load -= 1 / demand.interval
-            vault = self.vaults[query.vault]
             del vault.jobs[query]
             if not vault.jobs:
                 vault.entries = {}
+        self._drop_unused(query.vault)
 
     def mark_due(self, query: Query, now: float) -> bool:
         """Mark *query* as due if its latest result is older than half its interval. Return whether it was due already."""
@@ -132,7 +138,7 @@ class Demands:
         """Have a job read soon, because a list shows it as changed, ended or missing."""
         self.due[JOB].pop(job_id, None)
         self.changed.setdefault(job_id, now)
-        self.vaults[job_id.vault].changed.setdefault(job_id, now)
+        self.vaults[job_id.vault].changed.setdefault(job_id)
 
     def drop(self, query: Query) -> None:
         """Drop *query* from all reads that wait, except explicit ones."""
@@ -163,9 +169,13 @@ class Demands:
         for vault in self.vaults.values():
             vault.entries = {}
 
-    def pause(self, kind: str, *, until: float, now: float, everything: bool) -> None:
-        """Send no request of *kind* until then (see ``Pauses.extend``), and read jobs in another way meanwhile."""
-        self.pauses.extend(kind, until=until, now=now, everything=everything)
+    def pause(self, kind: RequestKind, error: AzureError, *, seconds: float, now: float) -> None:
+        """Send no request of *kind* for so long because of *error*, and read jobs in another way meanwhile."""
+        if isinstance(error, Throttled):
+            self.bucket.slow_down(now)
+            self.pauses.refuse(kind, until=now + seconds, now=now, everything=error.is_subscription_wide)
+        else:
+            self.pauses.extend(kind, until=now + seconds)
         if self.pauses.left(LIST, now):
             for vault in self.vaults.values():
                 self.read_one_by_one(vault, now)
@@ -205,6 +215,7 @@ class Demands:
         self.pages.pop(vault_id, None)
         if vault.awaiting:
             self._schedule_list(vault_id, min(self.of[job_id].interval for job_id in vault.awaiting), now)
+        self._drop_unused(vault_id)
 
     def read_one_by_one(self, vault: VaultState, now: float) -> None:
         """Read the jobs that wait for a list with a GET each."""
@@ -212,6 +223,12 @@ class Demands:
             self.due[JOB].setdefault(job_id, now)
         vault.awaiting = {}
         vault.scheduled = None
+
+    def _drop_unused(self, vault_id: VaultId) -> None:
+        """Drop what is known about a vault of which nothing is required or being read."""
+        vault = self.vaults[vault_id]
+        if not vault.queries and not vault.is_reading:
+            del self.vaults[vault_id]
 
     def _remove(self, uid: str, demand: Demand) -> None:
         if uid in demand.uids:

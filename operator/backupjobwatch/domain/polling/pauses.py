@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
+RequestKind = Literal["job", "list", "operation"]
 JOB: Final = "job"
 LIST: Final = "list"
 OPERATION: Final = "operation"
-KINDS: Final = (JOB, LIST, OPERATION)
+KINDS: Final[tuple[RequestKind, ...]] = (JOB, LIST, OPERATION)
 """The kinds of requests. Azure throttles each kind on its own."""
 
 
@@ -16,15 +17,22 @@ KINDS: Final = (JOB, LIST, OPERATION)
 class Pauses:
     """When requests of each kind may be sent again. All times are seconds on one monotonic clock."""
 
-    _ends: dict[str, float] = field(default_factory=dict)
+    _ends: dict[RequestKind, float] = field(default_factory=dict)
+    _refused: dict[RequestKind, float] = field(default_factory=dict)
+    """Until when a 429 for a request of that kind refuses further ones."""
 
-    def extend(self, kind: str, *, until: float, now: float, everything: bool = False) -> None:
-        """Pause *kind*. With *everything*, or if another kind is paused as well, pause all kinds."""
-        has_other = any(end > now for other, end in self._ends.items() if other != kind)
-        for each in KINDS if everything or has_other else (kind,):
-            self._ends[each] = max(self._ends.get(each, until), until)
+    def extend(self, kind: RequestKind, *, until: float) -> None:
+        """Pause *kind*, for example after a 503 with ``Retry-After``. A shorter pause does not end a longer one."""
+        self._ends[kind] = max(self._ends.get(kind, until), until)
 
-    def left(self, kind: str, now: float) -> float:
+    def refuse(self, kind: RequestKind, *, until: float, now: float, everything: bool = False) -> None:
+        """Pause *kind* after a 429. With *everything*, or if a second kind is refused as well, pause all kinds."""
+        is_second = any(end > now for other, end in self._refused.items() if other != kind)
+        self._refused[kind] = max(self._refused.get(kind, until), until)
+        for each in KINDS if everything or is_second else (kind,):
+            self.extend(each, until=until)
+
+    def left(self, kind: RequestKind, now: float) -> float:
         """Return the seconds until requests of *kind* may be sent."""
         return max(self._ends.get(kind, now) - now, 0.0)
 

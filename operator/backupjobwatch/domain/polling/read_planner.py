@@ -176,15 +176,16 @@ class ReadPlanner:
     def _next_list(self, now: float) -> tuple[float, Read] | None:
         while self.demands.lists and self.demands.lists[0][0] <= now:
             at, _, vault_id = self.demands.lists[0]
-            vault = self.demands.vaults[vault_id]
-            is_current = vault.scheduled == at
-            if is_current and vault.awaiting and not vault.is_reading and self.demands.may_list(vault, now):
+            vault = self.demands.vaults.get(vault_id)
+            if vault is None or vault.scheduled != at:
+                heapq.heappop(self.demands.lists)
+                continue
+            if vault.awaiting and not vault.is_reading and self.demands.may_list(vault, now):
                 return at, RunningJobs(vault_id)
             heapq.heappop(self.demands.lists)
-            if is_current:
-                vault.scheduled = None
-                if not vault.is_reading:
-                    self.demands.read_one_by_one(vault, now)
+            vault.scheduled = None
+            if not vault.is_reading:
+                self.demands.read_one_by_one(vault, now)
         return None
 
     def _next_detail_read(self, now: float) -> Read | None:

@@ -45,7 +45,7 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorder:
+class ObservationRecorder:
     """Writes answers into *demands*. All times are seconds on one monotonic clock, apart from ``time``."""
 
     demands: Demands

@@ -10,12 +10,13 @@ from backupjobwatch.domain.polling.observations import NEVER, observe
 from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
 from backupjobwatch.domain.polling.queries import JobWindow
 from backupjobwatch.domain.polling.read_planner import ReadPlanner
-from backupjobwatch.domain.polling.recording import Listing, Recorder
-from backupjobwatch.errors import AzureUnavailable
-from tests.support.polling import START, demands_of, entry, job_id, running, vault_id, wall
+from backupjobwatch.domain.polling.recording import Listing, ObservationRecorder
+from backupjobwatch.errors import AzureUnavailable, Throttled
+from tests.support.polling import START, demands_of, entry, job_id, operation_id, running, vault_id, wall
 
 ID, OTHER = job_id(0), job_id(1)
 VAULT = vault_id()
+REFUSED = Throttled("429")
 
 
 def answer(demands: Demands, query: object, result: object, sent: float) -> None:
@@ -44,7 +45,7 @@ def test_tick(age: float, is_due: bool) -> None:  # noqa: FBT001
 def test_tick_after_a_list(jobs: int, is_due: bool) -> None:  # noqa: FBT001
     """A list that another watch needs is no reason to leave out a GET, while there is a GET for each job at each tick."""
     demands = crowd(jobs, burst=250)
-    recorder = Recorder(demands=demands, heartbeat=300)
+    recorder = ObservationRecorder(demands=demands, heartbeat=300)
     listing = Listing(jobs=(entry(ID),), pages=1)
     list(recorder.record(ID, running(ID), sent=START, time=wall(START), now=START))
     list(recorder.record_window(JobWindow(VAULT, None), listing, sent=START + 29, time=wall(START), now=START + 29))
@@ -57,7 +58,7 @@ def test_tick_after_a_list(jobs: int, is_due: bool) -> None:  # noqa: FBT001
 def test_tick_after_a_failure() -> None:
     """A GET that failed is not repeated before its time, though the detail is old."""
     demands = demands_of(ID)
-    recorder = Recorder(demands=demands, heartbeat=300)
+    recorder = ObservationRecorder(demands=demands, heartbeat=300)
     list(recorder.record(ID, running(ID), sent=START, time=wall(START), now=START))
     list(recorder.record(ID, AzureUnavailable("503"), sent=START + 30, time=wall(START), now=START + 30))
 
@@ -123,7 +124,7 @@ def test_pause_of_gets() -> None:
     """While GETs of jobs are paused, even a single job waits for a list."""
     demands = demands_of(ID, job_id(0, 1))
     demands.vaults[vault_id(1)].held_until = START + 900
-    demands.pause(JOB, until=START + 600, now=START, everything=False)
+    demands.pause(JOB, REFUSED, seconds=600, now=START)
 
     assert list(demands.vaults[VAULT].awaiting) == [ID]
     assert list(demands.due[JOB]) == [job_id(0, 1)]  # its list was refused
@@ -133,7 +134,7 @@ def test_pause_of_lists() -> None:
     """While lists are paused, each job is read by itself."""
     demands = crowd()
     assert demands.vaults[VAULT].awaiting
-    demands.pause(LIST, until=START + 600, now=START, everything=False)
+    demands.pause(LIST, REFUSED, seconds=600, now=START)
 
     assert len(demands.due[JOB]) == 60
     assert (demands.vaults[VAULT].awaiting, demands.vaults[VAULT].scheduled) == ({}, None)
@@ -144,7 +145,7 @@ def test_pause_of_lists() -> None:
 def test_pause_of_operations() -> None:
     """A pause of operations changes nothing for jobs."""
     demands = demands_of(ID)
-    demands.pause(OPERATION, until=START + 600, now=START, everything=False)
+    demands.pause(OPERATION, REFUSED, seconds=600, now=START)
 
     assert list(demands.due[JOB]) == [ID]
 
@@ -152,7 +153,7 @@ def test_pause_of_operations() -> None:
 def test_pause_of_everything() -> None:
     """When everything is paused, jobs wait for the end of the pause."""
     demands = demands_of(ID)
-    demands.pause(JOB, until=START + 600, now=START, everything=True)
+    demands.pause(JOB, Throttled("429", is_subscription_wide=True), seconds=600, now=START)
 
     assert list(demands.due[JOB]) == [ID]
 
@@ -197,7 +198,7 @@ def test_end_of_a_list_without_demand() -> None:
 def test_new_watch_of_a_listed_job(age: float, is_used: bool) -> None:  # noqa: FBT001
     """A new watch takes its job from the latest list, if that is recent, and has its detail read later."""
     demands = crowd()
-    planner, recorder = ReadPlanner(demands=demands), Recorder(demands=demands, heartbeat=300)
+    planner, recorder = ReadPlanner(demands=demands), ObservationRecorder(demands=demands, heartbeat=300)
     read = planner.next_read(START)
     assert isinstance(read, RunningJobs)
     listing = Listing(jobs=(entry(job_id(99)),), pages=1)
@@ -211,7 +212,7 @@ def test_new_watch_of_a_listed_job(age: float, is_used: bool) -> None:  # noqa: 
 def test_entries_are_as_old_as_their_list() -> None:
     """The entries of the last list are not taken for those of one that is being read."""
     demands = crowd()
-    planner, recorder = ReadPlanner(demands=demands), Recorder(demands=demands, heartbeat=300)
+    planner, recorder = ReadPlanner(demands=demands), ObservationRecorder(demands=demands, heartbeat=300)
     read = planner.next_read(START)
     assert isinstance(read, RunningJobs)
     list(
@@ -236,3 +237,29 @@ def test_replaced_credential() -> None:
 
     assert demands.of[ID].observation is None
     assert demands.vaults[VAULT].entries == {}
+
+
+def test_vaults_are_dropped() -> None:
+    """What is known about a vault goes with its last query, or with the list of it that is being read."""
+    operation = operation_id()
+    demands = demands_of(ID, operation)
+    demands.release(ID, "uid-0", START + 1)
+    assert set(demands.vaults) == {VAULT}
+
+    demands.vaults[VAULT].is_reading = True
+    demands.release(operation, "uid-1", START + 2)
+    assert set(demands.vaults) == {VAULT}
+    demands.end_list(VAULT, START + 3)
+    assert not demands.vaults
+
+
+def test_scheduled_list_of_a_dropped_vault() -> None:
+    """A list that was scheduled is not read if nothing of its vault is required any longer."""
+    demands = crowd()
+    for query, demand in list(demands.of.items()):
+        for uid in demand.uids:
+            demands.release(query, uid, START + 1)
+
+    assert demands.lists
+    assert ReadPlanner(demands=demands).next_read(START + 60) is None
+    assert not demands.lists

@@ -74,9 +74,8 @@ def test_released(query: object) -> None:
         demands.vaults[VAULT].entries[OTHER] = entry(OTHER)
     demands.release(query, "uid-0", START + 1)  # type: ignore[arg-type]
 
-    vault = demands.vaults[VAULT]
     assert not demands.is_waiting
-    assert not any((vault.jobs, vault.awaiting, vault.changed, vault.window_tried, vault.entries))
+    assert not demands.vaults
     assert demands._load == pytest.approx(0)
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backupjobwatch.domain.polling.demand import NextPage, Read, RunningJobs
-from backupjobwatch.domain.polling.observations import NEVER, observe
+from backupjobwatch.domain.polling.observations import observe
 from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
 from backupjobwatch.domain.polling.queries import JobWindow, Query, window_since
 from backupjobwatch.domain.polling.read_planner import DETAIL_SHARE, LOOK_AT, RETRY, ReadPlanner
+from backupjobwatch.errors import Throttled
 from tests.support.builders import NOW
 from tests.support.polling import START, demands_of, entry, job_id, operation_id, running, vault_id, wall
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 ID, OTHER = job_id(0), job_id(1)
 VAULT = vault_id()
 WINDOW = JobWindow(VAULT, None)
+REFUSED = Throttled("429")
 MANY = [job_id(number) for number in range(60)]
 
 
@@ -71,7 +73,7 @@ def test_tokens() -> None:
 def test_wake_up_in_a_pause() -> None:
     """While a pause holds up what is due, the planner looks again after a second."""
     demands = demands_of(operation_id())
-    demands.pause(OPERATION, until=START + 60, now=START, everything=False)
+    demands.pause(OPERATION, REFUSED, seconds=60, now=START)
 
     assert reads(demands) == []
     assert ReadPlanner(demands=demands).wake_at(START) == START + RETRY
@@ -96,7 +98,7 @@ def test_a_list_replaces_many_gets() -> None:
 def test_gets_turn_into_a_list() -> None:
     """Jobs that are due wait for a list instead when GETs of jobs are paused meanwhile."""
     demands = demands_of(ID, OTHER)
-    demands.pauses.extend(JOB, until=START + 600, now=START)
+    demands.pauses.extend(JOB, until=START + 600)
 
     assert reads(demands) == [RunningJobs(VAULT)]
     assert (demands.due[JOB], list(demands.vaults[VAULT].awaiting)) == ({}, [ID, OTHER])
@@ -109,7 +111,7 @@ def test_next_page(is_paused: bool) -> None:  # noqa: FBT001
     demands.require(operation_id(), "uid", interval=30, now=START)
     demands.pages[VAULT] = None
     if is_paused:
-        demands.pauses.extend(LIST, until=START + 60, now=START)
+        demands.pauses.extend(LIST, until=START + 60)
 
     assert reads(demands) == ([operation_id()] if is_paused else [NextPage(VAULT), operation_id()])
     assert demands.bucket.tokens == (19 if is_paused else 18)
@@ -157,8 +159,8 @@ def test_explicit_request_in_a_pause_of_gets() -> None:
     """While GETs are paused, one list that is new enough answers explicit requests for jobs."""
     demands = demands_of(ID, operation_id())
     demands.drop(ID)
-    demands.pauses.extend(JOB, until=START + 600, now=START)
-    demands.pauses.extend(OPERATION, until=START + 600, now=START - 1)  # ended pauses count no more
+    demands.pauses.extend(JOB, until=START + 600)
+    demands.pauses.extend(OPERATION, until=START + 600)  # ended pauses count no more
     demands.pauses._ends[LIST] = START
     for query in (ID, operation_id()):
         demands.request(query, "a", fresh_after=START)
@@ -228,7 +230,7 @@ def test_no_window(block: str) -> None:
     elif block == "held":
         vault.held_until = START + 60
     else:
-        demands.pauses.extend(LIST, until=START + 60, now=START)
+        demands.pauses.extend(LIST, until=START + 60)
 
     assert reads(demands) == MANY[:5]
 
@@ -245,7 +247,7 @@ def test_jobs_without_a_start() -> None:
 def test_changed_jobs_in_a_pause_of_gets() -> None:
     """While GETs are paused, a window shows even a single job. It is repeated once per interval until the job has ended."""
     demands = changed(1)
-    demands.pauses.extend(JOB, until=START + 600, now=START)
+    demands.pauses.extend(JOB, until=START + 600)
     vault = demands.vaults[VAULT]
     assert reads(demands) == [SINCE]
 
@@ -270,7 +272,7 @@ def test_details() -> None:
     pause = 1 / (DETAIL_SHARE * 2)
     assert planner.next_read(START + pause - 0.1) is None
     assert planner.next_read(START + pause) == MANY[3]
-    demands.pauses.extend(JOB, until=START + 60, now=START)
+    demands.pauses.extend(JOB, until=START + 60)
     assert planner.next_read(START + 59) is None
     assert planner.next_read(START + 60) == MANY[4]
 
@@ -294,4 +296,3 @@ def test_vault_without_demand() -> None:
 
     assert reads(demands) == []
     assert ReadPlanner(demands=demands).wake_at(START) is None
-    assert demands.vaults[VAULT].began == NEVER

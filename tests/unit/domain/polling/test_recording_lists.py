@@ -136,10 +136,11 @@ def test_entry_without_a_name() -> None:
 def test_list_of_a_vault_without_demand() -> None:
     """A list whose watches are gone leaves nothing in memory."""
     given = Recorded(ID)
+    given.demands.vaults[VAULT].is_reading = True
     given.demands.release(ID, "uid-0", START)
 
     assert given.running(entry(ID)) == []
-    assert given.demands.vaults[VAULT].entries == {}
+    assert given.demands.vaults == {}
 
 
 def test_fresh_entry() -> None:
