@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from backupjobwatch.errors import AuthenticationFailed, Throttled, UnexpectedResponse
+from backupjobwatch.errors import AuthenticationFailed, UnexpectedResponse
 from demo.simulator import AzureSimulator, Fault
 from tests.support.builders import JOB_NAME
 from tests.support.canary import TOKEN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from backupjobwatch.domain.jobs.resource_ids import JobId
     from tests.functional.bound_client import BoundClient
     from tests.functional.conftest import OpenClient
@@ -92,57 +89,3 @@ async def test_a_proxys_refusal_renews_no_token(
         await open_client(tokens=tokens).get_job(job_id)
     assert tokens.asked == [(None, False)]
     assert len(sim.requests) == 1
-
-
-class BusyEntra(RenewedTokens):
-    """Takes so long to renew a token that Azure throttles another request of the identity meanwhile."""
-
-    def __init__(self, *tokens: str, meanwhile: Callable[[], object]) -> None:
-        super().__init__(*tokens)
-        self._meanwhile = meanwhile
-
-    def get(self, *, claims: str | None = None, renewed: bool = False) -> str:
-        if renewed:
-            self._meanwhile()
-        return super().get(claims=claims, renewed=renewed)
-
-
-async def test_a_shorter_pause_does_not_end_a_longer_one(
-    open_client: OpenClient, sim: AzureSimulator, job_id: JobId
-) -> None:
-    """Two requests are throttled before the new token is there, the second for a shorter time: the longer one counts."""
-    loop = asyncio.get_running_loop()
-    sim.tokens.add(FRESH_TOKEN, "demo-principal")
-    sim.faults.add(Fault.claims_challenge(), times=1)
-
-    def throttle() -> None:
-        for retry_after in (600, 1):
-            sim.faults.add(Fault.throttled(retry_after=retry_after), times=1)
-            with pytest.raises(Throttled):
-                asyncio.run_coroutine_threadsafe(client.get_job(job_id), loop).result(30)
-
-    client = open_client(tokens=BusyEntra(TOKEN, FRESH_TOKEN, meanwhile=throttle))
-    with pytest.raises(Throttled) as caught:
-        await client.get_job(job_id)
-    assert caught.value.retry_after is not None
-    assert caught.value.retry_after.total_seconds() > 300
-
-
-async def test_a_retry_heeds_a_pause(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
-    """401 with claims, and a 429 to another request before the new token is there: the retry is not sent."""
-    loop = asyncio.get_running_loop()
-    sim.tokens.add(FRESH_TOKEN, "demo-principal")
-    sim.faults.add(Fault.claims_challenge(), times=1)
-
-    def throttle() -> None:
-        sim.faults.add(Fault.throttled(retry_after=60), times=1)
-        with pytest.raises(Throttled):
-            asyncio.run_coroutine_threadsafe(client.get_job(job_id), loop).result(30)
-
-    tokens = BusyEntra(TOKEN, FRESH_TOKEN, meanwhile=throttle)
-    client = open_client(tokens=tokens)
-    with pytest.raises(Throttled) as caught:
-        await client.get_job(job_id)
-    assert caught.value.retry_after is not None
-    assert 30 < caught.value.retry_after.total_seconds() <= 60
-    assert len(sim.requests) == 2
