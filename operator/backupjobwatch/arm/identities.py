@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.arm.credentials import certificate_tokens, federated_tokens, operator_tokens, secret_tokens
-from backupjobwatch.arm.single_flight import SingleFlight
 from backupjobwatch.constants import GROUP
 from backupjobwatch.errors import (
     AzureError,
@@ -81,7 +80,7 @@ class ClusterCredentialProvider:
             key="operator", principal="operator", tokens=operator_tokens(settings, clock=self._clock)
         )
         self._kept: dict[tuple[str, Identity], _Kept] = {}
-        self._finding = SingleFlight()
+        self._finding: dict[tuple[str, Identity], asyncio.Task[Credential]] = {}
         self._asked: set[Future[str]] = set()
         """Tokens of ServiceAccounts, each awaited by a thread."""
 
@@ -106,9 +105,17 @@ class ClusterCredentialProvider:
         now = self._clock()
         if kept is not None and now - kept.checked < RECHECK:
             return kept.credential
-        return await self._finding.fly(key, self._look(namespace, identity))
+        if key not in self._finding:  # a task of its own: it outlives the request that began it
+            self._finding[key] = asyncio.create_task(self._look(namespace, identity))
+        return await asyncio.shield(self._finding[key])
 
     async def _look(self, namespace: str, identity: Identity) -> Credential:
+        try:
+            return await self._read_credential(namespace, identity)
+        finally:  # at once, not by a callback: otherwise the next request would join the task that has ended
+            del self._finding[namespace, identity]
+
+    async def _read_credential(self, namespace: str, identity: Identity) -> Credential:
         key = (namespace, identity)
         source = await self._read(namespace, identity)
         kept, now = self._kept.get(key), self._clock()
@@ -127,7 +134,8 @@ class ClusterCredentialProvider:
 
     def close(self) -> None:
         """Look for no more identities and tokens: those who asked are gone."""
-        self._finding.close()
+        for finding in self._finding.values():
+            finding.cancel()
         for asked in tuple(self._asked):
             asked.cancel()
 

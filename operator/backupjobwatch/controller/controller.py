@@ -9,8 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from backupjobwatch.controller.heartbeat import Heartbeats
 from backupjobwatch.controller.watch_state import WatchState
+from backupjobwatch.domain.polling import schedule
+from backupjobwatch.domain.polling.observations import NEVER
 from backupjobwatch.errors import KubeError
 from backupjobwatch.kube.work_queue import Workers, WorkQueue
 from backupjobwatch.observability.logs import watch_fields
@@ -32,6 +33,8 @@ _log = logging.getLogger(__name__)
 
 WORKERS: Final = 32
 """Reconciles at the same time. Each waits for the API server only."""
+COUNT_EVERY: Final = 10.0
+"""Seconds between two counts of the watches that are polled."""
 HIGH: Final = 1
 """Priority of what users and Azure change, before what is only seen again after a restart or by a resync."""
 
@@ -56,7 +59,8 @@ class Controller:
         self._dispatcher = dispatcher
         self._ttl = ttl
         self._states: dict[str, WatchState] = {}
-        self._heartbeats = Heartbeats(heartbeat, self._states)
+        self._heartbeat = heartbeat
+        self._polled, self._counted_at = 0, NEVER
         self.queue: WorkQueue[str] = WorkQueue(queue_metrics)
         self._workers = Workers(self.queue, self._process, name="reconcile", count=WORKERS)
         poller.on_observation = partial(self.queue.add, priority=HIGH)
@@ -152,6 +156,13 @@ class Controller:
         state = self._states[watch.uid] = WatchState(watch=watch, stored_at=now, since=now)
         return state
 
+    def _heartbeat_of(self, uid: str) -> timedelta:
+        """Return after how long an unchanged status is written again. It grows with the number of watches that are polled."""
+        if _clock() >= self._counted_at + COUNT_EVERY:  # of the watches that are kept, most have ended
+            self._polled = sum(state.interval is not None for state in self._states.values())
+            self._counted_at = _clock()
+        return schedule.heartbeat(self._heartbeat, self._polled, seed=uid)
+
     async def _process(self, uid: str) -> None:
         state = self._states.get(uid)
         if state is not None:
@@ -160,7 +171,7 @@ class Controller:
     async def _reconcile(self, state: WatchState) -> None:
         uid, watch = state.watch.uid, state.watch
         try:
-            after = await self._reconciler.reconcile(state, heartbeat=partial(self._heartbeats.interval_for, uid))
+            after = await self._reconciler.reconcile(state, heartbeat=self._heartbeat_of(uid))
         except KubeError as error:
             _log.warning(
                 "%s/%s: the status was not written: %s", watch.namespace, watch.name, error, extra=watch_fields(watch)

@@ -36,7 +36,7 @@ from backupjobwatch.errors import (
 from backupjobwatch.observability.logs import log_transition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from backupjobwatch.arm.poller import Poller
     from backupjobwatch.controller.watch_state import WatchState
@@ -103,7 +103,7 @@ class Reconciler:
         self._recorder = recorder
         self._metrics = metrics
 
-    async def reconcile(self, state: WatchState, *, heartbeat: Callable[[], timedelta]) -> float | None:
+    async def reconcile(self, state: WatchState, *, heartbeat: timedelta) -> float | None:
         """Reconcile one watch. Return the seconds after which to do so again. Raises KubeError if the status was not written.
 
         An unchanged status is written again after *heartbeat*.
@@ -113,7 +113,7 @@ class Reconciler:
         except ObjectNotFound:  # An event or the resync reports the deletion.
             return None
 
-    async def _reconcile(self, state: WatchState, heartbeat: Callable[[], timedelta]) -> float | None:
+    async def _reconcile(self, state: WatchState, heartbeat: timedelta) -> float | None:
         if state.is_outdated:
             await self._refresh(state)
         if state.watch.deleting:
@@ -121,7 +121,7 @@ class Reconciler:
             return None
         for _ in range(ATTEMPTS):
             self._replay_events(state)
-            plan = self._plan(state, heartbeat())
+            plan = self._plan(state, heartbeat)
             if plan.status is None:
                 return plan.after
             is_written = await self._write(state, plan.watch, plan.status)

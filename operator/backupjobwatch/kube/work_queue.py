@@ -7,11 +7,9 @@ worker calls ``done``. Of several delays for one key, the earliest wins. Of seve
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
+from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
-from itertools import count
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -43,28 +41,18 @@ class QueueMetrics(Protocol):
         """Count a rate-limited retry."""
 
 
-@dataclass(slots=True)
-class _Ready:
-    priority: int
-    since: float
-    order: int
-
-
 class WorkQueue(Generic[K]):
     """Decides which key is processed next, and when. All times are seconds on the event loop's clock."""
 
     def __init__(self, metrics: QueueMetrics | None = None) -> None:
         self._metrics = metrics
-        self._ready: dict[K, _Ready] = {}
-        self._heap: list[tuple[int, int, K]] = []  # entries that no longer match self._ready are stale, and skipped
-        self._delayed: dict[K, tuple[float, int]] = {}
-        self._delays: list[tuple[float, int, K]] = []  # the same for self._delayed
+        self._ready: dict[int, OrderedDict[K, float]] = {}
+        """By priority: the keys in their order, and since when each of them is ready."""
+        self._delayed: dict[K, asyncio.TimerHandle] = {}
         self._processing: set[K] = set()
         self._dirty: dict[K, int] = {}
         self._failures: dict[K, int] = {}
-        self._order = count()
         self._available = asyncio.Semaphore(0)  # one permit for each key that became ready
-        self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -73,39 +61,36 @@ class WorkQueue(Generic[K]):
 
     def __len__(self) -> int:
         """Return how many keys are ready: the depth of the queue."""
-        return len(self._ready)
+        return sum(map(len, self._ready.values()))
 
     def add(self, key: K, priority: int = 0) -> None:
         """Queue *key* now. Keys of a higher *priority* are processed first, keys of the same one in order."""
         if self._closed:
             return
-        self._delayed.pop(key, None)
+        self._cancel_delay(key)
         if key in self._processing:
             self._dirty[key] = max(priority, self._dirty.get(key, priority))
             return
-        ready = self._ready.get(key)
-        if ready is None:
-            ready = self._ready[key] = _Ready(priority, _clock(), next(self._order))
+        since, known = _clock(), self._priority_of(key)
+        if known is None:
             self._available.release()
             self._idle.clear()
-        elif ready.priority >= priority:
+        elif known >= priority:
             return
         else:
-            ready.priority = priority
-        heapq.heappush(self._heap, (-ready.priority, ready.order, key))
+            since = self._ready[known].pop(key)
+        self._ready.setdefault(priority, OrderedDict())[key] = since
 
     def add_after(self, key: K, delay: float, priority: int = 0) -> None:
         """Queue *key* in *delay* seconds, unless it is queued earlier."""
         if delay <= 0:
             self.add(key, priority)
             return
-        due = _clock() + delay
-        known = self._delayed.get(key)
-        if self._closed or key in self._ready or (known is not None and known[0] <= due):
+        due, known = _clock() + delay, self._delayed.get(key)
+        if self._closed or self._priority_of(key) is not None or (known is not None and known.when() <= due):
             return
-        self._delayed[key] = (due, priority)
-        heapq.heappush(self._delays, (due, next(self._order), key))
-        self._set_timer()
+        self._cancel_delay(key)
+        self._delayed[key] = asyncio.get_running_loop().call_at(due, self.add, key, priority)
 
     def add_rate_limited(self, key: K, priority: int = 0) -> None:
         """Queue *key* after a delay that doubles with each call, until ``forget``."""
@@ -121,8 +106,11 @@ class WorkQueue(Generic[K]):
 
     def remove(self, key: K) -> None:
         """Drop *key* and everything planned for it, because its object no longer exists."""
-        for planned in (self._ready, self._delayed, self._dirty, self._failures):
-            planned.pop(key, None)
+        self._cancel_delay(key)
+        for keys in self._ready.values():
+            keys.pop(key, None)
+        self._dirty.pop(key, None)
+        self._failures.pop(key, None)
         self._note_idle()
 
     async def get(self) -> K:
@@ -151,51 +139,35 @@ class WorkQueue(Generic[K]):
     def close(self) -> None:
         """Drop all keys and end the workers that wait in ``get``."""
         self._closed = True
-        for planned in (self._ready, self._delayed, self._dirty):
-            planned.clear()
-        if self._timer is not None:
-            self._timer.cancel()
+        for key in tuple(self._delayed):
+            self._cancel_delay(key)
+        self._ready.clear()
+        self._dirty.clear()
         self._available.release()
         self._note_idle()
 
     def _note_idle(self) -> None:
-        if not self._ready and not self._processing:
+        if not len(self) and not self._processing:
             self._idle.set()
 
     def _pop(self) -> K | None:
         """Take the first key that is ready; None if the key of a permit was removed."""
-        while self._heap:
-            negative, order, key = heapq.heappop(self._heap)
-            ready = self._ready.get(key)
-            if ready is not None and (-negative, order) == (ready.priority, ready.order):
-                del self._ready[key]
+        for priority in sorted(self._ready, reverse=True):
+            if self._ready[priority]:
+                key, since = self._ready[priority].popitem(last=False)
                 self._processing.add(key)
                 if self._metrics is not None:
-                    self._metrics.observe_wait(_clock() - ready.since)
+                    self._metrics.observe_wait(_clock() - since)
                 return key
         return None
 
-    def _set_timer(self) -> None:
-        """Wake up at the earliest delay."""
-        while self._delays and self._delayed.get(self._delays[0][2], (None,))[0] != self._delays[0][0]:
-            heapq.heappop(self._delays)
-        if not self._delays:
-            return
-        due = self._delays[0][0]
-        if self._timer is None or self._timer.cancelled() or due < self._timer.when():
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_at(due, self._on_timer)
+    def _priority_of(self, key: K) -> int | None:
+        return next((priority for priority, keys in self._ready.items() if key in keys), None)
 
-    def _on_timer(self) -> None:
-        self._timer = None
-        now = _clock()
-        while self._delays and self._delays[0][0] <= now:
-            due, _, key = heapq.heappop(self._delays)
-            known = self._delayed.get(key)
-            if known is not None and known[0] == due:
-                self.add(key, known[1])
-        self._set_timer()
+    def _cancel_delay(self, key: K) -> None:
+        delay = self._delayed.pop(key, None)
+        if delay is not None:
+            delay.cancel()
 
 
 class Workers(Generic[K]):

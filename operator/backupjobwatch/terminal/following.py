@@ -134,7 +134,7 @@ async def _follow_one(watch: Watch, reconciler: Reconciler, poller: Poller, wake
     end: float | None = None
     while end is None or clock() < end:
         wake_up.clear()
-        after = await reconciler.reconcile(state, heartbeat=timedelta)  # every poll is shown
+        after = await reconciler.reconcile(state, heartbeat=timedelta())  # every poll is shown
         if state.watch.finished:
             if not state.watch.detail_pending:
                 break
