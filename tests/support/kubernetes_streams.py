@@ -42,10 +42,10 @@ class Streams:
         for stream in self._open:
             stream.cut()
 
-    def repeat(self, body: Mapping[str, Any]) -> None:
-        """Send a late MODIFIED event with *body* on each open stream."""
+    def repeat(self, body: Mapping[str, Any], event: str = "MODIFIED") -> None:
+        """Send a late *event* with *body* on each open stream."""
         for stream in self._open:
-            stream.send("MODIFIED", body)
+            stream.send(event, body)
 
     def tell(self) -> None:
         """Tell what is new in the history."""

@@ -98,8 +98,8 @@ class Controller:
         state = self._states.get(watch.uid)
         if state is None:
             state = self._add(watch)
-            self._reconciler.require(state)  # all workers may be waiting for the API server
             self.queue.add(watch.uid)
+            self._reconciler.require(state)  # all workers may be waiting for the API server
         elif state.store(watch, _clock(), is_read=not state.watch.spec):  # which the resync knows by its metadata only
             self.queue.add(watch.uid, HIGH)
         return state.interval
@@ -167,6 +167,8 @@ class Controller:
         state = self._states.get(uid)
         if state is not None:
             await self._reconcile(state)
+            if uid not in self._states:  # It was removed meanwhile, and the reconcile has required its queries again.
+                self.remove(uid)
 
     async def _reconcile(self, state: WatchState) -> None:
         uid, watch = state.watch.uid, state.watch

@@ -136,7 +136,15 @@ async def test_another_jobs_answer_is_refused(client: BoundClient, sim: AzureSim
 
 @pytest.mark.parametrize(
     ("retry_after", "wait"),
-    [(7, 7), (None, 30), (datetime(2001, 1, 1, tzinfo=UTC), 0), ("soon", 30), (10**9, 3600), ("-5", 0), ("nan", None)],
+    [
+        (7, 7),
+        (None, 30),
+        (datetime(2001, 1, 1, tzinfo=UTC), 30),
+        ("soon", 30),
+        (10**9, 3600),
+        ("-5", 30),
+        ("nan", None),
+    ],
     ids=str,
 )
 async def test_reads_how_long_to_wait(

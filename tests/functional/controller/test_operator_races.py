@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload
 from tests.support.kubernetes import EVENT_POSTS, NAME, STATUS_WRITES
+from tests.support.scrape import Scrape
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator, Vault
@@ -62,6 +63,27 @@ async def test_a_target_edited_between_a_refused_write_and_its_reading(
         await asyncio.sleep(0.1)
     await api.status(phase="Running", observedGeneration=3)
     assert {write["job"]["name"] for write in api.writes()} == {OTHER_JOB_NAME}
+
+
+async def test_a_deletion_between_a_refused_write_and_its_reading(
+    api: KubernetesApi, sim: AzureSimulator, operator: Operator, going: str
+) -> None:
+    """Nothing is required any longer for a watch whose deletion arrives while it is reconciled."""
+    with api.traffic.hold(STATUS_WRITES) as writing, api.traffic.hold(READS_OF_ONE) as reading:
+        api.create({"jobResourceId": going, "pollInterval": "10s"})
+        await writing.arrived()
+        api.edit(activeDeadlineSeconds=7200)
+        writing.release()
+        await reading.arrived()
+        api.streams.repeat(api.get(), "DELETED")
+        await Scrape.until(operator, lambda each: not each.value("backupjobwatch_watches"))
+        reading.release()
+        await api.until(lambda: len(sim.requests) == 2)  # the reconcile goes on, and requires the job again
+        api.swallow("DELETED")
+        api.delete()
+    operator.advance(600)
+    scrape = await Scrape.of(operator)
+    assert scrape.value("backupjobwatch_poll_overdue_seconds") == 0
 
 
 async def test_a_target_edited_away_and_back_during_a_poll(
