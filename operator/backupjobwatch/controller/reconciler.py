@@ -70,11 +70,9 @@ class ObjectClient(Protocol):
 
     async def read(self, namespace: str, name: str) -> dict[str, Any]:
         """Read one watch."""
-        ...
 
     async def write_status(self, watch: Watch, status: Mapping[str, Any]) -> dict[str, Any]:
         """Replace the status of *watch*, if the object is still the one that *watch* is a snapshot of."""
-        ...
 
 
 class TransitionRecorder(Protocol):
@@ -82,7 +80,6 @@ class TransitionRecorder(Protocol):
 
     def record(self, watch: Watch, transitions: Iterable[Transition]) -> None:
         """Queue an Event for each of *transitions*."""
-        ...
 
 
 class Reconciler:
@@ -104,10 +101,7 @@ class Reconciler:
         self._metrics = metrics
 
     async def reconcile(self, state: WatchState, *, heartbeat: timedelta) -> float | None:
-        """Reconcile one watch. Return the seconds after which to do so again. Raises KubeError if the status was not written.
-
-        An unchanged status is written again after *heartbeat*.
-        """
+        """Reconcile one watch, and return the seconds until the next time. Raises KubeError if the status was not written."""
         try:
             return await self._reconcile(state, heartbeat)
         except ObjectNotFound:  # An event or the resync reports the deletion.
