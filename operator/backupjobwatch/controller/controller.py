@@ -141,6 +141,7 @@ class Controller:
     async def close(self, patience: float) -> None:
         """Send no more requests to Azure, and give what is under way *patience* seconds. The objects hold the rest."""
         end = _clock() + patience
+        self._poller.stop()
         self._ttl.stop()
         await asyncio.gather(self._dispatcher.close(), self._poller.close(patience))
         with contextlib.suppress(TimeoutError):
