@@ -1,7 +1,7 @@
 """
-A real API server for every test in this folder: our own control plane, or the cluster that E2E_KUBECONFIG names.
+Provide a real API server to the tests in this folder: the embedded control plane, or the cluster of E2E_KUBECONFIG.
 
-Where there is neither, the tests fail and say so; E2E=skip leaves them out, and says that at the end.
+Without either, the tests fail with the reason. E2E=skip skips them, and the session summary says so.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ CRD = HERE.parents[1] / "crds" / "backupjobwatches.azurebackup.dev.yaml"
 DESELECTED = pytest.StashKey[bool]()
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m chooses
+@pytest.hookimpl(tryfirst=True)  # add the marker before -m deselects tests
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     ours = [item for item in items if item.path.is_relative_to(HERE)]
     for item in ours:
@@ -67,7 +67,7 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build what has to be built before the first test, whose time is limited."""
+    """Build the binaries before the first test, whose timeout would be too short for the build."""
     config, files = session.config, {item.path for item in session.items}
     findings = config.stash[FINDINGS]
     partial = DESELECTED in config.stash or any("::" in argument for argument in config.args)
@@ -87,7 +87,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
-    """The API server of this process, with our CRD. Each worker of pytest-xdist has its own."""
+    """The API server of this process, with the CRD installed. Each pytest-xdist worker has its own."""
     findings = pytestconfig.stash[FINDINGS]
     if findings.unavailable:
         pytest.fail(findings.unavailable, pytrace=False)
@@ -117,13 +117,13 @@ def install_crd(cluster: Cluster) -> None:
 
 @pytest.fixture(scope="session")
 def kubectl(cluster: Cluster) -> Kubectl:
-    """`kubectl(*args, stdin=None, ok=True, timeout=60)`, with .stdout, .stderr and .returncode of what it did."""
+    """Call as `kubectl(*args, stdin=None, ok=True, timeout=60)`. The result has stdout, stderr and returncode."""
     return Kubectl(cluster)
 
 
 @pytest.fixture
 def namespace(client: KubernetesClient) -> Iterator[str]:
-    """A namespace of the test's own."""
+    """A namespace for a single test."""
     name = f"e2e-{secrets.token_hex(4)}"
     created = client("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     assert created.status == HTTPStatus.CREATED, created
@@ -133,7 +133,7 @@ def namespace(client: KubernetesClient) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def control_plane(cluster: Cluster) -> ControlPlane:
-    """The cluster, where it is ours: one that can be made to fail, and tells what it was asked."""
+    """The embedded control plane, which can inject faults and records requests. Skip the test without it."""
     if not isinstance(cluster, ControlPlane):
         pytest.skip("faults and recorded requests need the embedded control plane: unset E2E_KUBECONFIG")
     return cluster
@@ -141,14 +141,14 @@ def control_plane(cluster: Cluster) -> ControlPlane:
 
 @pytest.fixture
 def faults(control_plane: ControlPlane) -> Iterator[Faults]:
-    """Faults of the API server, taken back after the test."""
+    """Faults of the API server. They are cleared after the test."""
     yield control_plane.faults
     control_plane.faults.clear()
 
 
 @pytest.fixture(scope="session")
 def azure() -> Iterator[AzureSimulator]:
-    """Azure, whose clock goes on only when a test says so."""
+    """The Azure simulator, with a clock that only tests advance."""
     clock = ManualClock(start=datetime.now(UTC) - timedelta(days=1))
     with running_simulator(clock=clock, tokens={TOKEN: "operator"}) as simulator:
         yield simulator
@@ -156,7 +156,7 @@ def azure() -> Iterator[AzureSimulator]:
 
 @pytest.fixture
 def jobs(azure: AzureSimulator) -> Iterator[Jobs]:
-    """Jobs in a vault and a subscription of the test's own."""
+    """Jobs in a vault and a subscription for a single test."""
     yield Jobs(azure)
     azure.release_holds()
     azure.faults.clear()
@@ -164,23 +164,23 @@ def jobs(azure: AzureSimulator) -> Iterator[Jobs]:
 
 @pytest.fixture(scope="session")
 def client(cluster: Cluster) -> Iterator[KubernetesClient]:
-    """The API server by HTTPS."""
+    """An HTTPS client of the API server."""
     client = KubernetesClient(cluster)
-    until(lambda: client("GET", WATCHES).status == HTTPStatus.OK, "the CRD")  # is established before it is served
+    until(lambda: client("GET", WATCHES).status == HTTPStatus.OK, "the CRD")  # a CRD is Established before it is served
     yield client
     client.close()
 
 
 @pytest.fixture(scope="session")
 def recording(cluster: Cluster) -> Iterator[Recording]:
-    """Every version of every watch from now on."""
+    """A recording of every version of every watch from now on."""
     with Recording(cluster) as recording:
         yield recording
 
 
 @pytest.fixture(scope="session")
 def operators(cluster: Cluster, azure: AzureSimulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operators]:
-    """Operators: the shared one, and those that single tests want."""
+    """The shared operator, and the operators that individual tests start."""
     operators = Operators(cluster, azure.url, tmp_path_factory.mktemp("operators"))
     yield operators
     operators.stop()
@@ -189,7 +189,7 @@ def operators(cluster: Cluster, azure: AzureSimulator, tmp_path_factory: pytest.
 
 @pytest.fixture
 def operator_log(operators: Operators) -> Iterator[None]:
-    """Shows what operators said during a test that fails, and looks for what no log may hold."""
+    """Print the logs of the test, search them for secrets, and fail if they contain a traceback."""
     before = operators.logs()
     yield
     after = operators.logs()
@@ -201,13 +201,13 @@ def operator_log(operators: Operators) -> Iterator[None]:
 
 @pytest.fixture
 def operator(operators: Operators, operator_log: None) -> OperatorProcess:
-    """The operator that tests have in common: of the whole cluster."""
+    """The shared operator, which follows the watches of the whole cluster."""
     return operators.shared()
 
 
 @pytest.fixture
 def own_operators(operators: Operators, operator_log: None) -> Iterator[Operators]:
-    """For tests that need operators of their own: none runs before and after."""
+    """Operators of a single test. No operator runs before or after it."""
     operators.stop()
     yield operators
     operators.stop()
@@ -215,7 +215,7 @@ def own_operators(operators: Operators, operator_log: None) -> Iterator[Operator
 
 @pytest.fixture
 def watches(namespace: str, client: KubernetesClient, recording: Recording) -> Iterator[Watches]:
-    """The watches of a namespace of the test's own; none of them ever gets a mark from the operator."""
+    """The watches of the test's namespace. The operator must never add metadata to them."""
     watches = Watches(namespace, client, recording)
     yield watches
     watches.prove_unmarked()
@@ -224,13 +224,13 @@ def watches(namespace: str, client: KubernetesClient, recording: Recording) -> I
 
 @pytest.fixture
 def plugin(cluster: Cluster, namespace: str, tmp_path: Path) -> Plugin:
-    """`kubectl bjw`, in a namespace of the test's own."""
+    """`kubectl bjw` in the test's namespace."""
     return Plugin(cluster, kubectl_path(), tmp_path, namespace)
 
 
 @pytest.fixture
 def written(operators: Operators, client: KubernetesClient, namespace: str) -> Written:
-    """Watches of that namespace, whose statuses the test writes: no operator runs."""
+    """Watches of the same namespace. The test writes their statuses, and no operator runs."""
     operators.stop()
     return Written(client, namespace)
 
@@ -248,5 +248,5 @@ def _gadget_kind(kubectl: Kubectl) -> None:
 
 @pytest.fixture
 def gadgets(_gadget_kind: None, namespace: str) -> str:
-    """The path of gadgets in a namespace of the test's own."""
+    """The API path of gadgets in the test's namespace."""
     return f"/apis/test.example.com/v1/namespaces/{namespace}/gadgets"

@@ -1,4 +1,4 @@
-"""The admission policy that we ship, enforced by the API server: who may use the operator's identity for which vaults."""
+"""The shipped admission policy limits the vaults for which a namespace may use the operator's identity."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OWN_IDENTITY = {**BY_ID, "identity": {"serviceAccountName": "azure-backup-reader
 
 @pytest.fixture(scope="module")
 def annotated(kubectl: Kubectl, client: KubernetesClient) -> Iterator[Namespace]:
-    """Make a namespace whose annotation says so; the policy is in force in these namespaces only."""
+    """Create namespaces with the given scopes annotation. The policy is bound to these namespaces only."""
     policy, binding = (yaml.safe_load((COMPONENT / name).read_text()) for name in ("policy.yaml", "binding.yaml"))
     selector = {"namespaceSelector": {"matchLabels": {LABEL: "true"}}}
     kubectl("apply", "-f", "-", stdin=json.dumps(policy))
@@ -65,7 +65,7 @@ def annotated(kubectl: Kubectl, client: KubernetesClient) -> Iterator[Namespace]
 
 
 def create(client: KubernetesClient, namespace: str, spec: dict[str, Any]) -> Answer:
-    """Ask what would become of a new watch."""
+    """Create a watch in a dry run."""
     return client("POST", path_of(namespace), manifest("w", spec), dryRun="All")
 
 
@@ -83,7 +83,7 @@ def create(client: KubernetesClient, namespace: str, spec: dict[str, Any]) -> An
     ids=["subscription", "group", "vault", "backup-vault", "capitals-and-slash", "several", "own-identity"],
 )
 def test_allows(annotated: Namespace, client: KubernetesClient, scopes: str, specs: list[dict[str, Any]]) -> None:
-    """What lies within one of the scopes is taken; a watch with an identity of its own is no matter of this policy."""
+    """The policy allows targets within a scope. It ignores watches that have an identity of their own."""
     namespace = annotated(scopes)
     for spec in specs:
         answer = create(client, namespace, spec)
@@ -110,7 +110,7 @@ def test_allows(annotated: Namespace, client: KubernetesClient, scopes: str, spe
     ],
 )
 def test_refuses(annotated: Namespace, client: KubernetesClient, scopes: str | None, spec: dict[str, Any]) -> None:
-    """What lies outside is refused, whatever the annotation is, and told how to go on."""
+    """The policy denies every target outside the scopes. The message says what to do."""
     answer = create(client, annotated(scopes), spec)
     assert answer.status == HTTPStatus.FORBIDDEN
     for word in (ANNOTATION, "spec.identity", "Ask an administrator"):
@@ -118,7 +118,7 @@ def test_refuses(annotated: Namespace, client: KubernetesClient, scopes: str | N
 
 
 def test_edits(annotated: Namespace, client: KubernetesClient, kubectl: Kubectl) -> None:
-    """A watch that was admitted stays manageable when its scope is taken away, but cannot be given a new target."""
+    """An admitted watch stays editable after its scope is removed. Only its target cannot change."""
     namespace = annotated(VAULT_SCOPE)
     kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(manifest("w", BY_ID)))
     kubectl("annotate", "namespace", namespace, f"{ANNOTATION}-")

@@ -1,4 +1,4 @@
-"""Applying the same manifest again changes nothing: GitOps tools otherwise report drift for ever."""
+"""Applying the same manifest again changes nothing. Otherwise GitOps tools would report permanent drift."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SHORTHANDS: Final[dict[str, Manifest]] = {
 
 
 def samples() -> list[Manifest]:
-    """Return all watches under names of their own, which `generateName` does not give them."""
+    """Return all watches, each with a unique name in place of `generateName`."""
     found = []
     for sample, bodies in WATCHES.items():
         for number, body in enumerate(bodies):
@@ -63,7 +63,7 @@ def three_way_patch(last: Any, wanted: Any, live: Any) -> Any:
     patch = {name: None for name in last if name not in wanted and name in live}
     for name, value in wanted.items():
         if value is None:
-            continue  # kubectl drops what is null, and the API server too
+            continue  # kubectl and the API server drop null values
         if isinstance(value, dict) and isinstance(live.get(name), dict):
             inner = three_way_patch(last.get(name) or {}, value, live[name])
             if inner:
@@ -101,19 +101,19 @@ def assert_stays(kubectl: Kubectl, namespace: str, text: str, apply: str) -> Non
 
 @pytest.fixture(autouse=True)
 def _without_an_operator(operators: Operators) -> None:
-    """Stop the operator that other tests share: it would write statuses."""
+    """Stop the shared operator, because it would write statuses."""
     operators.stop()
 
 
 @pytest.mark.parametrize("apply", APPLY)
 def test_samples(kubectl: Kubectl, namespace: str, apply: str) -> None:
-    """Each watch of a sample, embedded ones too, and of the demo is unchanged when it is applied again."""
+    """Applying the watches of the samples and the demo again changes nothing, embedded watches included."""
     assert_stays(kubectl, namespace, yaml.safe_dump_all(samples()), apply)
 
 
 @pytest.mark.parametrize("apply", APPLY)
 def test_defaults(kubectl: Kubectl, namespace: str, apply: str) -> None:
-    """A watch that leaves fields to their defaults is unchanged when it is applied again."""
+    """Applying a watch that omits fields with defaults again changes nothing."""
     bodies = {
         name: {
             "apiVersion": "azurebackup.dev/v1alpha1",
@@ -122,7 +122,7 @@ def test_defaults(kubectl: Kubectl, namespace: str, apply: str) -> None:
             "spec": {"jobResourceId": JOB_ID, **spec},
         }
         for name, spec in SHORTHANDS.items()
-        if (name, apply) != ("null-fields", "server")  # a server-side apply of null is refused for any kind
+        if (name, apply) != ("null-fields", "server")  # the API server refuses null in a server-side apply
     }
     assert_stays(kubectl, namespace, yaml.safe_dump_all(bodies.values()), apply)
     for live in objects_of(kubectl, namespace) if apply == "client" else []:

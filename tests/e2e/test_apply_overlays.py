@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def own(control_plane: ControlPlane) -> Iterator[ControlPlane]:
-    """A control plane of these tests only: an admission policy takes effect for some time after its deletion."""
-    del control_plane  # where there is none, these tests are skipped
+    """A separate control plane: an admission policy stays in effect for some time after its deletion."""
+    del control_plane  # skips these tests if there is no embedded control plane
     with running_control_plane() as own:
         yield own
 
@@ -47,14 +47,14 @@ def _monitoring(kubectl: Kubectl) -> Iterator[None]:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 @pytest.mark.usefixtures("_monitoring")
 def test_overlays(kubectl: Kubectl, namespace: str, tmp_path: Path, overlay: str) -> None:
-    """Each overlay, with all components, is unchanged when it is applied again: no list of ours lacks a value that is filled in."""
+    """Applying an overlay with all components again changes nothing."""
     components = [*COMPONENTS, *(name for name in IDENTITIES if name not in overlay)]
     build(tmp_path, overlay, *components, namespace=namespace)
     kubectl("apply", "-k", str(tmp_path))
     try:
         said = kubectl("apply", "-k", str(tmp_path)).stdout.splitlines()
         changed = [line for line in said if not line.endswith(" unchanged")]
-        # kubectl always sends the selector of a budget, which it has to replace as a whole.
+        # kubectl always patches the selector of a PodDisruptionBudget, because it can only replace it as a whole.
         assert [line for line in changed if not line.startswith("poddisruptionbudget.policy/")] == []
         assert kubectl("diff", "-k", str(tmp_path)).stdout == ""
     finally:

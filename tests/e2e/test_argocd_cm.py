@@ -1,4 +1,4 @@
-"""Our entries in Argo CD's ConfigMap, where somebody else's are already."""
+"""Our entries in an `argocd-cm` ConfigMap that already has other entries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_server_side_apply_adds_to_what_is_there(kubectl: Kubectl, namespace: str) -> None:
-    """The documented command adds our entries to those of others, also when it comes again, and takes none away."""
+    """The documented command adds our entries, keeps the others, and can be run again."""
     kubectl("create", "configmap", "argocd-cm", "-n", namespace, "--from-literal=url=https://argocd.example.com")
     (ours,) = kustomize(ROOT / "manifests" / "argocd")
     ours["metadata"]["namespace"] = namespace

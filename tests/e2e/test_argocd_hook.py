@@ -1,4 +1,4 @@
-"""A hook of Argo CD that someone deletes, as the API server has it then, by our health check."""
+"""The health of an Argo CD hook that is being deleted, computed by our health check."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def hook(client: KubernetesClient, written: Written) -> Iterator[Written]:
 
 
 def health_after_deletion(hook: Written) -> str:
-    """Delete the hook, and return its health."""
+    """Delete the hook and return its health."""
     hook.delete("w")
     body = hook.get("w")
     assert body["metadata"]["deletionTimestamp"]
@@ -48,20 +48,20 @@ def health_after_deletion(hook: Written) -> str:
     ],
 )
 def test_deleted(hook: Written, example: str, status: str) -> None:
-    """A finished hook that is deleted keeps its verdict, and one that runs has none."""
+    """A deleted hook keeps its verdict if it had finished, and is still progressing otherwise."""
     hook.become("w", example)
     assert health_after_deletion(hook) == status
 
 
 def test_edited_and_deleted(hook: Written) -> None:
-    """An edit that the operator has not seen closes the gate, also when a deletion follows it."""
+    """An edit that the operator has not processed closes the gate, even if the hook is then deleted."""
     hook.become("w", "job-iaasvm-completed")
     hook.edit("w", pollInterval="5m")
     assert health_after_deletion(hook) == "Progressing"
 
 
 def test_edited_after_deletion(hook: Written) -> None:
-    """An edit after the deletion closes the gate too."""
+    """An edit after the deletion also closes the gate."""
     hook.become("w", "job-iaasvm-completed")
     assert health_after_deletion(hook) == "Healthy"
     body = hook.edit("w", pollInterval="5m")

@@ -1,4 +1,4 @@
-"""The search for secrets hears what the operator's process says, and what the API server keeps of it."""
+"""The search for secrets covers the operator's logs, the statuses and the Events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.plants("the log of an operator", "the watch stream", "the Events")
 def test_hears_logs_statuses_and_events(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
-    """Planted as the name of an item, which is no secret, the canary gets everywhere."""
+    """A canary in the name of an item, which is not a secret, appears in logs, statuses and Events."""
     own_operators.start(NAMESPACES=watches.namespace).wait_ready()
     watches.create("planted", jobResourceId=jobs.completed(WORD))
     watches.until_event("planted", "JobCompleted")

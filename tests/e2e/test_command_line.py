@@ -1,4 +1,4 @@
-"""``backupjobwatch check``, and settings that are wrong."""
+"""``backupjobwatch check``, and invalid settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(command: str, environment: dict[str, str]) -> Done:
-    """Run a command of the operator's to its end."""
+    """Run a command of the operator and wait for it to exit."""
     with Command("backupjobwatch", command, environment=environment) as process:
         out, err = process.communicate(timeout=60)
     hear(f"backupjobwatch {command}", out + err)
@@ -26,7 +26,7 @@ def run(command: str, environment: dict[str, str]) -> Done:
 
 
 def test_check(cluster: Cluster, azure: AzureSimulator) -> None:
-    """`check` prints the settings, secrets hidden, finds that they work, and exits with 0."""
+    """`check` prints the settings with hidden secrets, verifies that they work, and exits with 0."""
     done = run("check", settings_for(cluster, azure.url, NAMESPACES="team-a, team-b"))
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -44,12 +44,12 @@ def test_check(cluster: Cluster, azure: AzureSimulator) -> None:
 
 @pytest.mark.plants("backupjobwatch check")
 def test_check_is_heard(cluster: Cluster, azure: AzureSimulator) -> None:
-    """The search for secrets hears what `check` prints: the canary, planted in a setting that is none."""
+    """The search for secrets covers the output of `check`: it finds the canary in a setting that is no secret."""
     run("check", settings_for(cluster, azure.url, NAMESPACES=WORD))
 
 
 def test_check_of_the_whole_cluster(cluster: Cluster, azure: AzureSimulator) -> None:
-    """Without namespaces, `check` lists the watches of all of them."""
+    """If no namespaces are set, `check` lists the watches of all namespaces."""
     done = run("check", settings_for(cluster, azure.url))
     assert done.returncode == 0
     assert "Kubernetes: the watches of all namespaces can be listed." in done.stdout
@@ -65,7 +65,7 @@ def test_check_of_the_whole_cluster(cluster: Cluster, azure: AzureSimulator) -> 
     ids=["no CRD", "no permission", "no API server"],
 )
 def test_check_fails(cluster: Cluster, azure: AzureSimulator, faults: Faults, status: int | None, words: str) -> None:
-    """`check` says what keeps the operator from its watches, in one line, and exits with 1."""
+    """`check` prints one line about why the operator cannot list watches, and exits with 1."""
     from demo.controlplane import Fault
 
     faults.add(Fault(path="/backupjobwatches$", agent="^(?!e2e-test)", status=status, message="not for you"))
@@ -77,7 +77,7 @@ def test_check_fails(cluster: Cluster, azure: AzureSimulator, faults: Faults, st
 
 
 def test_check_without_a_kubeconfig(azure: AzureSimulator, cluster: Cluster, tmp_path: Path) -> None:
-    """`check` and `run` say that there is no way to an API server, and exit with 1."""
+    """`check` and `run` report that they have no access to an API server, and exit with 1."""
     environment = settings_for(cluster, azure.url) | {"KUBECONFIG": str(tmp_path / "none"), "HOME": str(tmp_path)}
     for command in ("check", "run"):
         done = run(command, environment)
@@ -87,7 +87,7 @@ def test_check_without_a_kubeconfig(azure: AzureSimulator, cluster: Cluster, tmp
 
 
 def test_check_without_an_identity(cluster: Cluster) -> None:
-    """`check` says that there is no Azure identity, and exits with 1."""
+    """`check` reports that there is no Azure identity, and exits with 1."""
     identity = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_FEDERATED_TOKEN_FILE": "/nonexistent"}
     identity["BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES"] = "*"
     done = run("check", clean_environment(**cluster.environment, **identity))
@@ -113,7 +113,7 @@ def test_check_without_an_identity(cluster: Cluster) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )
 def test_wrong_settings(cluster: Cluster, azure: AzureSimulator, settings: dict[str, str], words: str) -> None:
-    """A wrong setting ends `run` with exit code 2, by its name and with what to write; no value of it is repeated."""
+    """`run` exits with 2 for an invalid setting, and names the setting and the expected value."""
     done = run("run", settings_for(cluster, azure.url, **settings))
     assert done.returncode == 2
     assert " CRITICAL The settings are wrong: " in done.stderr.splitlines()[0]

@@ -1,4 +1,4 @@
-"""The control plane that the other tests stand on keeps a cluster's promises."""
+"""The embedded control plane, which the other tests use, behaves like a real cluster."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class TestCluster:
-    """As in any cluster."""
+    """Behavior of any cluster."""
 
     def test_namespaces(self, kubectl: Kubectl) -> None:
-        """A namespace is created once, holds things, and is gone with all of them after its deletion."""
+        """A namespace can be created once. Its deletion also deletes its objects."""
         assert "namespace/default" in kubectl("get", "ns", "-o", "name").stdout
         kubectl("create", "ns", "x", "--dry-run=server")
         assert "NotFound" in kubectl("get", "ns", "x", ok=False).stderr
@@ -31,7 +31,7 @@ class TestCluster:
         assert "bot" not in kubectl("get", "sa", "-A").stdout
 
     def test_nothing_enters_a_namespace_that_is_being_deleted(self, kubectl: Kubectl) -> None:
-        """A namespace whose deletion waits for a finalizer takes no new objects."""
+        """A namespace whose deletion waits for a finalizer accepts no new objects."""
         kubectl("create", "ns", "leaving")
         held = {
             "apiVersion": "v1",
@@ -46,7 +46,7 @@ class TestCluster:
         kubectl("wait", "--for=delete", "ns/leaving", "--timeout=60s")
 
     def test_namespace_goes_with_a_crd(self, kubectl: Kubectl, namespace: str) -> None:
-        """A namespace is gone after its deletion, also when the CRD of what it holds is deleted at the same time."""
+        """A namespace is deleted even if the CRD of its objects is deleted at the same time."""
         crd = json.loads(json.dumps(GADGET_CRD).replace("gadget", "widget").replace("Gadget", "Widget"))
         widget = {"apiVersion": "test.example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}
         kubectl("apply", "-f", "-", stdin=json.dumps(crd))
@@ -63,7 +63,7 @@ class TestCluster:
             kubectl("wait", "--for=delete", f"ns/with-widget-{number}", "--timeout=60s")
 
     def test_stale_version_conflicts(self, kubectl: Kubectl, namespace: str) -> None:
-        """An update that was made for an older version is refused, and changes nothing."""
+        """An update with an outdated resourceVersion is refused and changes nothing."""
         kubectl("create", "cm", "c", "--from-literal=a=1", "-n", namespace)
         old = kubectl("get", "cm", "c", "-n", namespace, "-o", "json").stdout
         kubectl("patch", "cm", "c", "-n", namespace, "-p", '{"data":{"a":"2"}}')
@@ -71,7 +71,7 @@ class TestCluster:
         assert kubectl("get", "cm", "c", "-n", namespace, "-o", "jsonpath={.data.a}").stdout == "2"
 
     def test_foreign_uid_conflicts(self, http_: Http, gadgets: str) -> None:
-        """A write or a deletion meant for an object of another uid is refused."""
+        """A write or a deletion with the UID of another object is refused."""
         _, created = http_("POST", gadgets, gadget("one"))
         uid = "11111111-1111-4111-8111-111111111111"
         created["metadata"]["uid"] = uid
@@ -80,7 +80,7 @@ class TestCluster:
         assert http_("GET", f"{gadgets}/one")[0] == 200
 
     def test_recreated_object_is_safe_from_a_late_status(self, http_: Http, gadgets: str) -> None:
-        """A status made for an object that was deleted and made again does not reach the new one."""
+        """A status write for a deleted object does not change the recreated object."""
         _, old = http_("POST", gadgets, gadget("one"))
         old["status"] = {"phase": "Succeeded"}
         http_("DELETE", f"{gadgets}/one")
@@ -90,7 +90,7 @@ class TestCluster:
         assert http_("GET", f"{gadgets}/one")[1] == new
 
     def test_status_is_apart(self, http_: Http, gadgets: str) -> None:
-        """Status is written through its subresource only, and spec is not; generation counts changes of spec."""
+        """The status changes only through its subresource, which ignores the spec and keeps the generation."""
         _, made = http_("POST", gadgets, {**gadget("one"), "status": {"phase": "Succeeded"}})
         assert "status" not in made
         changed = {**made, "spec": {"colour": "green"}, "status": {"phase": "Running"}}
@@ -102,23 +102,23 @@ class TestCluster:
         )
 
     def test_schema(self, kubectl: Kubectl, http_: Http, gadgets: str) -> None:
-        """The server fills defaults in and refuses what the schema forbids."""
+        """The server applies the defaults of the schema and refuses invalid values."""
         assert http_("POST", gadgets, gadget("one"))[1]["spec"]["size"] == 1
         assert http_("POST", gadgets, gadget("two", colour="blue"))[0] == 422
 
     def test_foreground_delete(self, kubectl: Kubectl, namespace: str) -> None:
-        """A foreground deletion ends, though no garbage collector is there to end it."""
+        """A foreground deletion completes without a garbage collector."""
         kubectl("create", "cm", "d", "-n", namespace)
         kubectl("delete", "cm", "d", "-n", namespace, "--cascade=foreground", "--timeout=60s")
 
     def test_generate_name(self, http_: Http, gadgets: str) -> None:
-        """Objects that ask for it get names of their own."""
+        """Objects with `generateName` get unique names."""
         names = {http_("POST", gadgets, gadget(generateName="g-"))[1]["metadata"]["name"] for _ in range(3)}
         assert len(names) == 3
         assert all(name.startswith("g-") for name in names)
 
     def test_field_selector(self, kubectl: Kubectl, http_: Http, gadgets: str, namespace: str) -> None:
-        """A list by a selectable field of a custom resource has only what matches."""
+        """A list with a field selector returns only the matching custom resources."""
         for name, colour in (("one", "red"), ("two", "green")):
             http_("POST", gadgets, gadget(name, colour))
         listed = kubectl(
@@ -127,7 +127,7 @@ class TestCluster:
         assert listed.split() == ["gadget.test.example.com/two"]
 
     def test_metadata_only(self, http_: Http, gadgets: str) -> None:
-        """A list of metadata only has no spec."""
+        """A metadata-only list has no spec."""
         http_("POST", gadgets, gadget("one", labels={"a": "b"}))
         accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
         _, listing = http_("GET", gadgets, Accept=accept)
@@ -142,7 +142,7 @@ class TestCluster:
         assert kubectl("get", "gadgets", "-n", namespace).stdout.split() == ["NAME", "COLOUR", "one", "red"]
 
     def test_server_side_apply(self, kubectl: Kubectl, gadgets: str, namespace: str) -> None:
-        """Two appliers who want different values of one field are told so; core objects are no exception."""
+        """Server-side apply reports a conflict between two field managers, for core objects too."""
         cm = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}}
         for red, field, value in ((gadget("one"), "spec", {"colour": "green"}), (cm, "data", {"a": "2"})):
             apply = ("apply", "--server-side", "-n", namespace, "-f", "-")
@@ -152,7 +152,7 @@ class TestCluster:
             kubectl(*apply, "--field-manager=two", "--force-conflicts", stdin=other)
 
     def test_wait(self, kubectl: Kubectl, http_: Http, gadgets: str, namespace: str) -> None:
-        """`kubectl wait` is not met before the condition is, and returns once it is."""
+        """`kubectl wait` times out while the condition is not met, and returns as soon as it is met."""
         _, made = http_("POST", gadgets, gadget("one"))
         wait = ("wait", "gadget/one", "-n", namespace, "--for=condition=Ready")
         assert "timed out" in kubectl(*wait, "--timeout=1s", ok=False).stderr
@@ -163,14 +163,14 @@ class TestCluster:
         timer.join()
 
     def test_describe_shows_events(self, kubectl: Kubectl, http_: Http, gadgets: str, namespace: str) -> None:
-        """`kubectl describe` finds the events of the object, and none of another."""
+        """`kubectl describe` shows the Events of the object only."""
         for name in ("one", "two"):
             _, made = http_("POST", gadgets, gadget(name))
             about = {key: made[key] for key in ("apiVersion", "kind")} | {
                 key: made["metadata"][key] for key in ("name", "namespace", "uid")
             }
             event = {
-                "metadata": {"generateName": f"{name}-"},  # apiVersion and kind left out, as kopf does
+                "metadata": {"generateName": f"{name}-"},  # without apiVersion and kind, like Events of kopf
                 "involvedObject": about,
                 "type": "Normal",
                 "reason": f"Seen{name}",
@@ -182,7 +182,7 @@ class TestCluster:
         assert "Seentwo" not in described
 
     def test_hidden(self, kubectl: Kubectl, gadgets: str) -> None:
-        """The CRDs behind Kubernetes' own kinds are not shown."""
+        """The CRDs that implement the built-in kinds are hidden."""
         crds = kubectl("get", "crd", "-o", "name").stdout
         assert "gadgets.test.example.com" in crds
         assert "builtin" not in crds

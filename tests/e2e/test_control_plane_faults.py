@@ -1,4 +1,4 @@
-"""The control plane breaks its promises on request, at exactly one point, and records what it was asked."""
+"""The control plane injects a fault at exactly one point, and records all requests."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class TestFaults:
-    """What is broken, is broken at exactly one point."""
+    """A fault affects exactly one point."""
 
     @pytest.mark.parametrize(
         ("status", "reason"), [(409, "Conflict"), (422, "Invalid"), (403, "Forbidden"), (500, "InternalError")]
     )
     def test_status(self, http_: Http, gadgets: str, faults: Faults, status: int, reason: str) -> None:
-        """A fault answers for the server, so many times, and the object is not changed."""
+        """A fault replaces the given number of responses, and the object does not change."""
         _, made = http_("POST", gadgets, gadget("one"))
         faults.add(Fault(method="PUT", path=r"/gadgets/[^/]+/status$", status=status, times=2))
         put = "PUT", f"{gadgets}/one/status", {**made, "status": {"a": 1}}
@@ -33,19 +33,19 @@ class TestFaults:
         assert http_(*put)[0] == 200
 
     def test_agent(self, kubectl: Kubectl, http_: Http, gadgets: str, faults: Faults, namespace: str) -> None:
-        """A fault for one client leaves the others alone."""
+        """A fault for one client does not affect other clients."""
         faults.add(Fault(path="/gadgets", agent="^operator", status=429, retry_after=7))
         with http_.open("GET", gadgets, agent="operator/1") as response:
             assert (response.status, response.headers["Retry-After"]) == (429, "7")
         kubectl("get", "gadgets", "-n", namespace)
 
     def test_kubectl_sees_the_reason(self, kubectl: Kubectl, gadgets: str, faults: Faults, namespace: str) -> None:
-        """kubectl understands the answer as one of the API server."""
+        """kubectl reports an injected error like an error of the API server."""
         faults.add(Fault(path="/gadgets", verb="list", status=403, message="not for you"))
         assert "(Forbidden): not for you" in kubectl("get", "gadgets", "-n", namespace, ok=False).stderr
 
     def test_lost_request_and_lost_answer(self, http_: Http, gadgets: str, faults: Faults) -> None:
-        """A connection dropped before the request took effect leaves nothing behind; after it, the object is there."""
+        """A connection dropped before the write leaves no object. One dropped after it leaves the object."""
         for acted, status in ((False, 404), (True, 200)):
             faults.add(Fault(method="POST", path="/gadgets$", acted=acted, times=1))
             with pytest.raises((http.client.HTTPException, OSError)):
@@ -53,7 +53,7 @@ class TestFaults:
             assert http_("GET", f"{gadgets}/one")[0] == status
 
     def test_cut_watches(self, http_: Http, gadgets: str, faults: Faults, namespace: str) -> None:
-        """Open watches end at once, others go on, and a new one tells all."""
+        """Matching watch streams end at once, others continue, and a new stream lists all objects."""
         http_("POST", gadgets, gadget("one"))
         with http_.watching(f"/api/v1/namespaces/{namespace}/configmaps") as other:
             for _ in range(2):
@@ -66,7 +66,7 @@ class TestFaults:
             faults.cut_watches()
 
     def test_swallow_events(self, http_: Http, gadgets: str, faults: Faults) -> None:
-        """A watch misses what it is to miss, so many times, and nothing else."""
+        """A watch stream misses the given number of the given events, and no others."""
         faults.swallow_events("/gadgets$", {"DELETED"}, times=1)
         with http_.watching(gadgets) as watching:
             for name in ("one", "two"):
@@ -77,7 +77,7 @@ class TestFaults:
         assert watching.events == [("ADDED", "one"), ("ADDED", "two"), ("DELETED", "two")]
 
     def test_swallow_events_of_one_object(self, http_: Http, namespace: str, faults: Faults) -> None:
-        """The events to miss can be those of one object, of Kubernetes' own kinds too."""
+        """The missed events can be limited to one object, of built-in kinds too."""
         path = f"/api/v1/namespaces/{namespace}/configmaps"
         faults.swallow_events("/configmaps$", {"ADDED"}, holding='"name":"one"')
         with http_.watching(path) as watching:
@@ -89,7 +89,7 @@ class TestFaults:
         assert watching.events == [("ADDED", "two"), ("DELETED", "one")]
 
     def test_gone_and_back(self, kubectl: Kubectl, http_: Http, gadgets: str, faults: Faults, namespace: str) -> None:
-        """Nobody gets an answer while the server is gone, but for those who are spared; then all is as before."""
+        """While the server is gone, only spared clients get answers. Afterwards all clients get them again."""
         http_("POST", gadgets, gadget("one"))
         with http_.watching(gadgets) as watching:
             watching.first()
@@ -107,12 +107,12 @@ class TestFaults:
 
 
 class TestRequests:
-    """What was asked is known."""
+    """The control plane records all requests."""
 
     def test_verbs(
         self, control_plane: ControlPlane, http_: Http, gadgets: str, faults: Faults, namespace: str
     ) -> None:
-        """Every request is recorded in RBAC's words, with its answer's status."""
+        """The record of a request has its RBAC verb and resource, and the status of the response."""
         one = f"{gadgets}/one"
         before = len(control_plane.requests)
         _, made = http_("POST", gadgets, gadget("one"), agent="recorded/1")
@@ -128,7 +128,7 @@ class TestRequests:
         faults.add(Fault(path="/api/v1/namespaces$", times=1))
         with pytest.raises((http.client.HTTPException, OSError)):
             http_("GET", "/api/v1/namespaces")
-        # The operator and the recording of other tests may be at work meanwhile.
+        # Ignore the concurrent requests of the shared operator and of the recording.
         ours = [
             it
             for it in control_plane.requests.all()[before:]

@@ -1,4 +1,4 @@
-"""The control plane serves Kubernetes' own kinds, as far as manifests need them."""
+"""The control plane serves the built-in kinds that the manifests need."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ DEPLOYMENT: dict[str, Any] = {
 
 
 class TestKinds:
-    """Kubernetes' own kinds, as far as manifests need them."""
+    """Built-in kinds that the manifests need."""
 
     def test_kustomization(self, kubectl: Kubectl, namespace: str, tmp_path: Path) -> None:
-        """`kubectl apply -k` applies every kind that manifests hold, twice, and the second time changes nothing."""
+        """`kubectl apply -k` applies every kind of the manifests, and a second run changes nothing."""
         rbac = "rbac.authorization.k8s.io/v1"
         manifests: list[dict[str, Any]] = [
             DEPLOYMENT,
@@ -70,7 +70,7 @@ class TestKinds:
         kubectl("delete", "-k", str(tmp_path), "--timeout=20s", "--wait=false")
 
     def test_patches_by_key(self, kubectl: Kubectl, namespace: str) -> None:
-        """A changed manifest changes one field of one container, and leaves the rest as it is."""
+        """Applying a changed manifest changes one field of one container and keeps the rest."""
         kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(DEPLOYMENT))
         kubectl("set", "env", "deploy/operator", "-c=main", "B=2", "-n", namespace)
         kubectl("set", "image", "deploy/operator", "side=side:2", "-n", namespace)
@@ -85,7 +85,7 @@ class TestKinds:
         assert (found["apiVersion"], found["kind"]) == ("apps/v1", "Deployment")
 
     def test_lease(self, http_: Http, namespace: str) -> None:
-        """Of two who take a Lease at once, one does."""
+        """Of two clients that update a Lease at the same time, only one succeeds."""
         leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}, "spec": {}}
         _, made = http_("POST", leases, lease)
@@ -104,7 +104,7 @@ class TestKinds:
         ],
     )
     def test_fields_of_leases(self, http_: Http, namespace: str, field: str, wrong: object, right: object) -> None:
-        """What no cluster takes for a Lease is refused here too."""
+        """The control plane refuses a Lease that every real cluster refuses."""
         leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}}
         assert http_("POST", leases, {**lease, "spec": {field: wrong}})[0] == 422
@@ -120,6 +120,6 @@ class TestKinds:
             assert (found["data"], found["type"], "stringData" in found) == ({"a": "Yg=="}, "Opaque", False)
 
     def test_explain(self, kubectl: Kubectl, gadgets: str) -> None:
-        """`kubectl explain` knows custom resources and Kubernetes' own kinds."""
+        """`kubectl explain` describes custom resources and built-in kinds."""
         assert "colour" in kubectl("explain", "gadgets.spec").stdout
         assert "Deployment" in kubectl("explain", "deployments").stdout

@@ -1,4 +1,4 @@
-"""The control plane starts, stops, lets nobody else in, and leaves nothing behind."""
+"""The control plane starts and stops, requires a client certificate, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ def alive(pid: int) -> bool:
 
 
 class TestProcess:
-    """It starts, it stops, and leaves nothing behind."""
+    """The control plane starts and stops, and leaves nothing behind."""
 
     def test_no_certificate_no_entry(self, control_plane: ControlPlane) -> None:
-        """Without the kubeconfig's certificate, nobody on this machine gets in."""
+        """The API server refuses local clients that have no client certificate."""
         context = ssl.create_default_context(cafile=str(control_plane.directory / "ca.pem"))
         connection = http.client.HTTPSConnection(urlsplit(control_plane.url).netloc, context=context, timeout=60)
         try:
-            with pytest.raises((OSError, http.client.HTTPException)):  # noqa: PT012  # TLS 1.3 tells at the first read
+            with pytest.raises((OSError, http.client.HTTPException)):  # noqa: PT012  # TLS 1.3 reports it on the first read
                 connection.request("GET", "/api")
                 connection.getresponse()
         finally:
             connection.close()
 
     def test_secrets_are_private(self, control_plane: ControlPlane) -> None:
-        """Keys and kubeconfig are readable by their owner only."""
+        """Only the owner can read the keys and the kubeconfig."""
         for name in ("kubeconfig", "admin.pem", "server.pem", "service-account.pem"):
             assert (control_plane.directory / name).stat().st_mode & 0o077 == 0
 
     def test_persistence_and_two_at_once(self, kubectl: Kubectl, tmp_path: Path) -> None:
-        """A directory keeps the objects for the next run; two control planes know nothing of each other."""
-        directory = tmp_path / ("x" * 80)  # too long for the path of a socket
+        """A directory keeps the objects for the next run. Two control planes share nothing."""
+        directory = tmp_path / ("x" * 80)  # longer than the path of a socket may be
         with running_control_plane(directory) as first:
             Kubectl(first)("create", "ns", "kept")
             with (
@@ -59,7 +59,7 @@ class TestProcess:
             assert "kept" not in kubectl("get", "ns").stdout
 
     async def test_nothing_is_left(self) -> None:
-        """After the end there is no process and no file, and nobody answers."""
+        """After shutdown no process or file remains, and the port is closed."""
         async with ControlPlane() as cluster:
             pids, directory = cluster.processes.pids, cluster.directory
             assert all(alive(pid) for pid in pids.values())
@@ -70,7 +70,7 @@ class TestProcess:
             socket.create_connection((address.hostname, address.port))
 
     def test_start_failure_is_told(self, tmp_path: Path) -> None:
-        """An API server that does not start is quoted."""
+        """The error of an API server that does not start includes its output."""
         for name, script in (("etcd", "exec sleep 9"), ("apiextensions-apiserver", "echo no luck; exit 3")):
             (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
             (tmp_path / name).chmod(0o755)
@@ -82,7 +82,7 @@ class TestProcess:
             pass
 
     def test_command(self) -> None:
-        """A command runs with the cluster's kubeconfig, and its exit status is ours."""
+        """The command runs with the cluster's kubeconfig, and its exit status is passed on."""
         script = "kubectl get ns default -o name && exit 7"
         done = subprocess.run(
             [sys.executable, "-m", "demo.controlplane", "--", "sh", "-c", script],
@@ -92,7 +92,7 @@ class TestProcess:
 
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
     def test_children_end_with_us(self, tmp_path: Path, number: signal.Signals) -> None:
-        """etcd and the API server end when the process that runs them is told to, and even when it is killed."""
+        """etcd and the API server end when their parent process receives SIGTERM or is killed."""
         command = [sys.executable, "-m", "demo.controlplane", "--directory", str(tmp_path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None

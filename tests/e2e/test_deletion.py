@@ -1,4 +1,4 @@
-"""Deletion is never held up, with the operator or without."""
+"""The operator never delays the deletion of a watch, whether it runs or not."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from tests.support.watches import Watches
 
 AT_ONCE = 20.0
-"""Seconds. A deletion that waits for the operator takes as long as its time-out."""
+"""Seconds. A deletion that waited for the operator would run into the timeout of 60 s."""
 
 
 def delete(kubectl: Kubectl, watches: Watches, *names: str) -> float:
-    """Delete and wait, as kubectl does by itself; return how long that took."""
+    """Delete watches, wait as kubectl does by default, and return the duration in seconds."""
     started = time.monotonic()
     kubectl("delete", "bjw", *names, "-n", watches.namespace, "--timeout=60s")
     return time.monotonic() - started
 
 
 def test_of_every_kind(operator: OperatorProcess, kubectl: Kubectl, watches: Watches, jobs: Jobs) -> None:
-    """`kubectl delete` returns at once for running, finished, suspended and just created watches."""
+    """`kubectl delete` returns at once for running, finished, suspended and newly created watches."""
     job = jobs.start()
     watches.create("running", jobResourceId=job)
     watches.create("finished", jobResourceId=jobs.completed())
@@ -40,7 +40,7 @@ def test_of_every_kind(operator: OperatorProcess, kubectl: Kubectl, watches: Wat
 
 
 def test_during_a_poll(operator: OperatorProcess, kubectl: Kubectl, watches: Watches, jobs: Jobs) -> None:
-    """`kubectl delete` returns at once while Azure is being asked, and the answer is nobody's."""
+    """`kubectl delete` returns at once during a poll, and the operator drops the response."""
     job = jobs.completed()
     with jobs.hold(job) as hold:
         watches.create("w", jobResourceId=job)
@@ -67,7 +67,7 @@ def test_without_the_operator(
 
 
 def test_of_a_namespace(operator: OperatorProcess, kubectl: Kubectl, jobs: Jobs, watches: Watches) -> None:
-    """A namespace with watches in it, one of which is being polled, is gone soon after its deletion."""
+    """A namespace with watches, one of them in a poll, is deleted without delay."""
     name, other = f"e2e-{secrets.token_hex(4)}", watches
     kubectl("create", "namespace", name)
     doomed = other.in_namespace(name)

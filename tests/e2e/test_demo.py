@@ -1,4 +1,4 @@
-"""`make demo` as its user sees it: steps in order, durations that only grow, and a cluster to use from another terminal."""
+"""`make demo` prints its steps in order, with growing durations, and its cluster works in a second terminal."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(300)
 
 LIMIT: Final = 240.0
-"""Seconds for the whole demo on a loaded machine. Alone it takes 50."""
+"""Seconds for the whole demo on a busy machine. On an idle machine it takes 50."""
 LAST: Final = "Ctrl-C in this"
 DURATION: Final = re.compile(r" (?:(\d+)m)?(\d+)s +\S+$")
 
 
 @contextlib.contextmanager
 def running_demo(home: Path) -> Iterator[list[str]]:
-    """Run the demo with a home of its own, and yield its output as soon as it waits for Ctrl-C."""
+    """Run the demo with a temporary home, and yield its output as soon as it waits for Ctrl-C."""
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     with subprocess.Popen(
         [sys.executable, "-m", "demo", "--keep"],
@@ -59,7 +59,7 @@ def running_demo(home: Path) -> Iterator[list[str]]:
 
 
 def test_demo(tmp_path: Path) -> None:
-    """The steps come in order, no other output is between them, and nothing outside the folder and caches is written."""
+    """The steps come in order, with no other output between them. The demo writes no files to the home."""
     with running_demo(tmp_path) as lines:
         text = "\n".join(lines)
         assert re.findall(r"^\[(\d)/(\d)\]", text, re.MULTILINE) == [
@@ -79,7 +79,7 @@ def test_demo(tmp_path: Path) -> None:
 
 
 def assert_durations_grow(lines: list[str]) -> None:
-    """Check the rows of each watch, from the first table to the last."""
+    """Assert that the durations of each watch grow from the first table to the last."""
     last: dict[str, int] = {}
     for line in lines:
         name = line.partition(" ")[0]

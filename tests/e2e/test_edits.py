@@ -1,4 +1,4 @@
-"""What people and tools do to a watch while it is followed: apply, edit, suspend, ask for a poll."""
+"""Users and tools change a watch while the operator follows it: apply, edit, suspend, request a poll."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_server_side_apply(operator: OperatorProcess, kubectl: Kubectl, watches: Watches, jobs: Jobs) -> None:
-    """A GitOps tool that applies server-side never conflicts with the operator, which owns nothing but the status."""
+    """A server-side apply never conflicts with the operator, which owns only the status."""
     apply = ("apply", "--server-side", "--field-manager=gitops", "-n", watches.namespace, "-f", "-")
     body = manifest("w", {"jobResourceId": jobs.start()})
     assert "serverside-applied" in kubectl(*apply, stdin=json.dumps(body)).stdout
@@ -41,7 +41,7 @@ def test_server_side_apply(operator: OperatorProcess, kubectl: Kubectl, watches:
 
 
 def test_client_side_apply(operator: OperatorProcess, kubectl: Kubectl, watches: Watches, jobs: Jobs) -> None:
-    """A manifest that is applied again after the operator wrote the status is unchanged, and differs in nothing."""
+    """After the operator has written the status, applying the same manifest again changes nothing."""
     text = json.dumps(manifest("w", {"jobResourceId": jobs.completed()}))
     assert "created" in kubectl("apply", "-n", watches.namespace, "-f", "-", stdin=text).stdout
     watches.until_phase("w", "Succeeded")
@@ -50,11 +50,11 @@ def test_client_side_apply(operator: OperatorProcess, kubectl: Kubectl, watches:
 
 
 def test_target_of_a_running_watch(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
-    """A running watch that is given another job forgets all of the first, and starts over."""
+    """A new target resets the status of a running watch and restarts it."""
     first, second = jobs.start("vm-first"), jobs.start("vm-second")
     watches.create("w", jobResourceId=first)
     before = watches.until_phase("w", "Running")["status"]
-    time.sleep(1.1)  # times are written in whole seconds
+    time.sleep(1.1)  # times in the status have a resolution of one second
     with jobs.hold(second) as hold:
         watches.edit("w", jobResourceId=second)
         hold.wait_arrived()
@@ -69,7 +69,7 @@ def test_target_of_a_running_watch(operator: OperatorProcess, watches: Watches, 
 def test_target_of_a_finished_watch(
     operator: OperatorProcess, watches: Watches, jobs: Jobs, kubectl: Kubectl, ends: str
 ) -> None:
-    """A finished watch that is given another job runs again, and nothing of its first end is left."""
+    """A new target makes a finished watch run again and removes the first outcome from the status."""
     first, second = jobs.completed() if ends == "Succeeded" else jobs.failed(), jobs.start()
     watches.create("w", jobResourceId=first)
     watches.until_phase("w", ends)
@@ -89,7 +89,7 @@ def test_target_of_a_finished_watch(
 
 
 def test_verdict_of_a_finished_watch(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
-    """What counts as the end is part of the target: an edit of it has the job looked at anew."""
+    """`completedWithWarnings` is part of the target: editing it makes the operator poll the job again."""
     job = jobs.completed()
     watches.create("w", jobResourceId=job)
     before = watches.until_phase("w", "Succeeded")["status"]
@@ -100,7 +100,7 @@ def test_verdict_of_a_finished_watch(operator: OperatorProcess, watches: Watches
 
 
 def test_other_fields_of_a_running_watch(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
-    """An edit of how a job is followed keeps what is known of it."""
+    """Editing the poll interval keeps the observed state of the job."""
     watches.create("w", jobResourceId=jobs.start())
     before = watches.until_phase("w", "Running")["status"]
     watches.edit("w", pollInterval="2m")
@@ -112,7 +112,7 @@ def test_other_fields_of_a_running_watch(operator: OperatorProcess, watches: Wat
 
 
 def test_other_fields_of_a_finished_watch(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
-    """A finished watch acknowledges edits and requests, and nothing else of it moves; Azure is not asked again."""
+    """A finished watch acknowledges edits and poll requests. The operator does not query Azure again."""
     job = jobs.completed()
     watches.create("w", jobResourceId=job)
     before = watches.until_phase("w", "Succeeded")["status"]
@@ -130,7 +130,7 @@ def test_other_fields_of_a_finished_watch(operator: OperatorProcess, watches: Wa
 
 
 def test_suspended(operator: OperatorProcess, kubectl: Kubectl, watches: Watches, jobs: Jobs) -> None:
-    """A suspended watch keeps what it knows, asks nothing and opens no gate; resumed, it goes on at once."""
+    """A suspended watch keeps its state, is not polled and opens no gate. It continues when resumed."""
     job = jobs.start()
     watches.create("w", jobResourceId=job)
     watches.until_phase("w", "Running")
@@ -154,7 +154,7 @@ def test_suspended(operator: OperatorProcess, kubectl: Kubectl, watches: Watches
 
 
 def test_suspended_from_the_start(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
-    """A watch that is created suspended is acknowledged, and Azure is not asked before it is resumed."""
+    """The operator acknowledges a watch created as suspended, and first queries Azure after it is resumed."""
     job = jobs.completed()
     watches.create("w", jobResourceId=job, suspend=True)
     body = watches.until_reason("w", "Suspended")
@@ -165,7 +165,7 @@ def test_suspended_from_the_start(operator: OperatorProcess, watches: Watches, j
 
 
 def test_two_watches_of_one_job(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
-    """Two watches of one job, in whatever letter case, ask Azure once, and both have its end."""
+    """Two watches of one job share one Azure query, whatever the letter case of the ID. Both finish."""
     job = jobs.completed()
     with jobs.hold(job) as hold:
         watches.create("one", jobResourceId=job)

@@ -1,4 +1,4 @@
-"""A gate opens when its job has succeeded, and what counts as that is for the watch to say."""
+"""A gate opens when the job succeeds. The watch decides whether warnings count as success."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def test_opens_for_accepted_warnings_only(
     operator: OperatorProcess, kubectl: Kubectl, watches: Watches, azure: AzureSimulator
 ) -> None:
-    """A job that completed with warnings opens the gate of the watch that accepts them, and fails the other."""
+    """A job that completes with warnings succeeds only for the watch that accepts warnings."""
     vault = azure.add_vault(demo_jobs.SUBSCRIPTION_ID, demo_jobs.RESOURCE_GROUP, demo_jobs.VAULT)
     job = vault.add_job(demo_jobs.COMPLETED_WITH_WARNINGS)
     azure.clock.advance(2400)
@@ -32,7 +32,7 @@ def test_opens_for_accepted_warnings_only(
 
 
 def test_name_and_vault(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
-    """A job can be named by its name and vault as well."""
+    """A job can also be identified by its name and vault."""
     job = jobs.completed()
     vault = {"subscriptionId": jobs.subscription, "resourceGroup": "RG-E2E", "name": "rsv-E2E"}
     watches.create("w", jobName=name_of(job).upper(), vault=vault)

@@ -1,4 +1,4 @@
-"""Releases of the operator chart are installed, upgraded and uninstalled by helm on the API server."""
+"""Helm installs, upgrades and uninstalls releases of the operator chart on the API server."""
 
 from __future__ import annotations
 

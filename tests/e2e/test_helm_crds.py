@@ -1,4 +1,4 @@
-"""The CRD chart upgrades the CRD and keeps it, and releases of the older chart, which contained the CRD, can be upgraded."""
+"""The CRD chart upgrades and keeps the CRD. Releases of the older chart, which contained it, can be upgraded."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ VALUES: Final = "replicaCount: 2\noperatorIdentityNamespaces: [team-a]\n"
 
 @pytest.fixture(scope="module")
 def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
-    """Kubectl, on a control plane of these tests only: they delete the CRD."""
-    del control_plane  # without the embedded one, these tests are skipped
+    """kubectl, on a separate control plane because these tests delete the CRD."""
+    del control_plane  # skips these tests if there is no embedded control plane
     with running_control_plane() as own:
         kubectl = Kubectl(own)
         kubectl("create", "namespace", "team-a")
@@ -47,7 +47,7 @@ def _clean(kubectl: Kubectl) -> Iterator[None]:
 
 
 def local(script: str) -> str:
-    """Replace the charts of the registry with those of this checkout."""
+    """Replace the charts of the registry with the charts of this checkout."""
     pattern = r"oci://ghcr\.io/OWNER/charts/backupjobwatch(-crds)?( --version \S+)"
     script, count = re.subn(pattern, lambda each: str(CRD_CHART if each[1] else CHART), script)
     assert count
@@ -55,7 +55,7 @@ def local(script: str) -> str:
 
 
 def install(kubectl: Kubectl, folder: Path) -> None:
-    """Install both charts by the commands of the document."""
+    """Install both charts with the documented commands."""
     commands = block(INSTALL, "charts/backupjobwatch-crds --version")
     run(kubectl, folder, local(commands))
 
@@ -67,7 +67,7 @@ def crd_of(kubectl: Kubectl) -> dict[str, dict[str, object]]:
 
 
 def test_uninstall_keeps_the_watches(kubectl: Kubectl, tmp_path: Path) -> None:
-    """The documented commands remove both releases and keep CRD and watches. The same install works again."""
+    """The documented commands remove both releases and keep the CRD and all watches. Then the install works again."""
     for _ in range(2):
         install(kubectl, tmp_path)
         watch(kubectl)
@@ -81,7 +81,7 @@ def test_uninstall_keeps_the_watches(kubectl: Kubectl, tmp_path: Path) -> None:
 
 
 def test_uninstall_without_keep(kubectl: Kubectl, tmp_path: Path) -> None:
-    """Only with ``keep=false`` does uninstalling the CRD chart delete the CRD, by the documented commands."""
+    """Uninstalling the CRD chart deletes the CRD only after the documented commands with ``keep=false``."""
     install(kubectl, tmp_path)
     watch(kubectl)
     run(kubectl, tmp_path, f"helm uninstall backupjobwatch-crds --namespace {SYSTEM}")
@@ -89,7 +89,7 @@ def test_uninstall_without_keep(kubectl: Kubectl, tmp_path: Path) -> None:
     install(kubectl, tmp_path)
     kubectl("annotate", CRD, "helm.sh/resource-policy-")
     run(kubectl, tmp_path, f"helm uninstall backupjobwatch-crds --namespace {SYSTEM}")
-    assert watches(kubectl) == KEPT  # Helm goes by the release, not by the object
+    assert watches(kubectl) == KEPT  # Helm reads the annotation in the release, not on the object
     install(kubectl, tmp_path)
     run(kubectl, tmp_path, local(block(UNINSTALL, "keep=false")))
     assert watches(kubectl) == []
@@ -97,7 +97,7 @@ def test_uninstall_without_keep(kubectl: Kubectl, tmp_path: Path) -> None:
 
 
 def test_crd_is_upgraded(kubectl: Kubectl, tmp_path: Path) -> None:
-    """An upgrade of the CRD chart restores what the chart has, and keeps the watches."""
+    """An upgrade of the CRD chart restores a changed CRD and keeps the watches."""
     install(kubectl, tmp_path)
     watch(kubectl)
     kubectl("patch", CRD, "--type=json", "-p", '[{"op": "remove", "path": "/spec/names/shortNames"}]')
@@ -107,7 +107,7 @@ def test_crd_is_upgraded(kubectl: Kubectl, tmp_path: Path) -> None:
 
 
 def test_crd_of_kubectl(kubectl: Kubectl, tmp_path: Path) -> None:
-    """A CRD that kubectl applied is refused, and taken over by the documented option."""
+    """Helm refuses a CRD applied by kubectl, and takes it over with the documented option."""
     kubectl("apply", "--server-side", "-k", str(ROOT / "crds"))
     watch(kubectl)
     release = f"backupjobwatch-crds {CRD_CHART} --namespace {SYSTEM} --create-namespace"
@@ -118,7 +118,7 @@ def test_crd_of_kubectl(kubectl: Kubectl, tmp_path: Path) -> None:
 
 
 def old_release(kubectl: Kubectl, folder: Path, name: str = "backupjobwatch") -> None:
-    """Install the chart that contained the CRD."""
+    """Install the older chart, which contained the CRD."""
     chart = folder / "old"
     shutil.copytree(OLD_CHART, chart)
     crd = (ROOT / "crds" / "backupjobwatches.azurebackup.dev.yaml").read_text("utf-8")
@@ -132,7 +132,7 @@ def old_release(kubectl: Kubectl, folder: Path, name: str = "backupjobwatch") ->
 
 @pytest.mark.parametrize("take_over", ["--take-ownership", "kubectl annotate"])
 def test_upgrade_from_the_older_chart(kubectl: Kubectl, tmp_path: Path, take_over: str) -> None:
-    """The documented commands upgrade a release whose chart contained the CRD, and keep CRD and watches."""
+    """The documented commands upgrade a release of the older chart, and keep the CRD and all watches."""
     old_release(kubectl, tmp_path)
     commands = local(block(UPGRADING, "--take-ownership"))
     if take_over not in commands:
@@ -152,7 +152,7 @@ def test_upgrade_from_the_older_chart(kubectl: Kubectl, tmp_path: Path, take_ove
 
 
 def test_upgrade_says_what_to_do(kubectl: Kubectl, tmp_path: Path) -> None:
-    """Without the documented steps, an upgrade changes nothing and says which command is missing."""
+    """Without the documented steps, an upgrade changes nothing and prints the missing command."""
     old_release(kubectl, tmp_path)
     failed = run(kubectl, tmp_path, f"helm upgrade backupjobwatch {CHART} --namespace {SYSTEM} 2>&1 || true")
     assert f"kubectl delete deployment backupjobwatch --namespace {SYSTEM}" in failed
@@ -165,7 +165,7 @@ def test_upgrade_says_what_to_do(kubectl: Kubectl, tmp_path: Path) -> None:
 
 
 def test_upgrade_of_a_release_with_another_name(kubectl: Kubectl, tmp_path: Path) -> None:
-    """Objects of a release of another name are renamed, unless the documented value keeps their names."""
+    """An upgrade renames the objects of a release with another name, unless fullnameOverride is set."""
     old_release(kubectl, tmp_path, "bjw")
     take_over = f"helm upgrade --install backupjobwatch-crds {CRD_CHART} --namespace {SYSTEM} --take-ownership"
     run(kubectl, tmp_path, take_over)

@@ -1,4 +1,4 @@
-"""Two operators as processes, with the usual settings: how long it takes until the one acts in place of the other."""
+"""Two operator processes with default settings: how long a failover takes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ INTERVAL = 10
 
 
 class Pair:
-    """Operators of one namespace, with a Lease in it."""
+    """The operators of one namespace, which contains their Lease."""
 
     def __init__(self, operators: Operators, watches: Watches, client: KubernetesClient) -> None:
         self._operators = operators
@@ -37,12 +37,12 @@ class Pair:
         self._client = client
 
     def start(self) -> OperatorProcess:
-        """Start one more, and wait until it is ready."""
+        """Start another operator and wait until it is ready."""
         own = {"NAMESPACES": self._namespace, "LEASE_NAMESPACE": self._namespace}
         return self._operators.start_beside(LEADER_ELECTION="true", **own).wait_ready()
 
     def prove_one_acts(self, control_plane: ControlPlane, led: int) -> None:
-        """Prove that the watches were followed by those that *led*, and by none that stood by."""
+        """Prove that *led* operators followed the watches. A standby never does."""
         path = f"/{self._namespace}/backupjobwatches$"
         assert len(control_plane.requests.where(path=path, verb="watch", agent="^kopf")) == led
 
@@ -52,7 +52,7 @@ class Pair:
         return spec
 
     def until_held_by_another(self, holder: str) -> str:
-        """Wait until somebody else holds the Lease; return who."""
+        """Wait until the holder of the Lease changes, and return the new holder."""
         until(lambda: self.lease()["holderIdentity"] not in ("", holder), "a take-over")
         return str(self.lease()["holderIdentity"])
 
@@ -64,7 +64,7 @@ def pair(own_operators: Operators, watches: Watches, client: KubernetesClient) -
 
 @contextmanager
 def ready_throughout(operator: OperatorProcess) -> Iterator[None]:
-    """Prove that an operator is alive and ready all the time."""
+    """Prove that an operator stays alive and ready."""
     answers: set[tuple[int | None, int | None]] = set()
     done = threading.Event()
 
@@ -83,7 +83,7 @@ def ready_throughout(operator: OperatorProcess) -> Iterator[None]:
 
 
 def test_standby(pair: Pair, watches: Watches, jobs: Jobs, kubectl: Kubectl, control_plane: ControlPlane) -> None:
-    """One acts; the other is ready, and asks neither for watches nor Azure. kubectl shows who leads."""
+    """The standby is ready, follows no watches and does not query Azure. kubectl shows the leader."""
     first, second = pair.start(), pair.start()
     leader = pair.lease()["holderIdentity"]
     assert "Acquired the Lease" in first.log
@@ -93,14 +93,14 @@ def test_standby(pair: Pair, watches: Watches, jobs: Jobs, kubectl: Kubectl, con
     watches.until_phase("w", "Running")
     with ready_throughout(first), ready_throughout(second):
         time.sleep(2 * INTERVAL + 1)
-    assert len(jobs.requests(job)) in (2, 3, 4)  # a second one that asks would make it five or more
+    assert len(jobs.requests(job)) in (2, 3, 4)  # two active operators would send five or more
     pair.prove_one_acts(control_plane, 1)
     shown = kubectl("get", "lease", "backupjobwatch", "-n", watches.namespace).stdout.splitlines()
     assert [line.split()[:2] for line in shown] == [["NAME", "HOLDER"], ["backupjobwatch", leader]]
 
 
 def test_crash(pair: Pair, watches: Watches, jobs: Jobs, control_plane: ControlPlane) -> None:
-    """After SIGKILL the other holds the Lease within its duration, and acts at once; all is told once."""
+    """After SIGKILL of the leader, the standby acquires the Lease and acts. It emits each Event once."""
     first, second = pair.start(), pair.start()
     job = jobs.start()
     watches.create("w", jobResourceId=job)
@@ -117,7 +117,7 @@ def test_crash(pair: Pair, watches: Watches, jobs: Jobs, control_plane: ControlP
         acted = time.monotonic() - killed
         watches.until_event("w", "JobCompleted")
     sys.stdout.write(f"\nSIGKILL: the Lease passed on after {held:.1f} s, and the next acted after {acted:.1f} s\n")
-    assert held < 45  # on a busy machine; the duration is 15 s
+    assert held < 45  # on a busy machine; the Lease duration is 15 s
     assert acted < 60
     assert pair.lease()["leaseTransitions"] == 1
     assert [event["reason"] for event in watches.events("w")] == ["JobInProgress", "JobCompleted"]
@@ -125,7 +125,7 @@ def test_crash(pair: Pair, watches: Watches, jobs: Jobs, control_plane: ControlP
 
 
 def test_end(pair: Pair, watches: Watches, jobs: Jobs, control_plane: ControlPlane) -> None:
-    """After SIGTERM the other holds the Lease at its next look, and acts at once; the last one leaves it to nobody."""
+    """After SIGTERM of the leader, the standby acquires the Lease. The last operator releases it."""
     first, second = pair.start(), pair.start()
     watches.create("w", jobResourceId=jobs.start())
     watches.until_event("w", "JobInProgress")
@@ -140,7 +140,7 @@ def test_end(pair: Pair, watches: Watches, jobs: Jobs, control_plane: ControlPla
         acted = time.monotonic() - told
     assert first.wait() == 0
     sys.stdout.write(f"\nSIGTERM: the Lease passed on after {held:.1f} s, and the next acted after {acted:.1f} s\n")
-    assert held < 15  # the duration, which a crash would take
+    assert held < 15  # less than the Lease duration, because the leader releases the Lease
     assert acted < 60
     assert len(watches.events("w")) == 1
     pair.prove_one_acts(control_plane, 2)
@@ -150,7 +150,7 @@ def test_end(pair: Pair, watches: Watches, jobs: Jobs, control_plane: ControlPla
 
 @pytest.mark.parametrize("folder", ["overlays/ha", "samples/sharded"])
 def test_manifests(kubectl: Kubectl, folder: str) -> None:
-    """Both kustomizations apply, and then there is nothing to change."""
+    """Both kustomizations can be applied, and then `kubectl diff` shows no changes."""
     path = str(MANIFESTS / folder)
     kubectl("apply", "-k", path)
     assert kubectl("diff", "-k", path).stdout == ""

@@ -1,4 +1,4 @@
-"""A watch with an identity of its namespace, found by an operation or as the latest of an item, in either kind of vault."""
+"""Watches with their own identity, found by an operation ID or by item, in both kinds of vault."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ NAME: Final = "azure-backup-reader"
 
 @pytest.fixture
 def entra(azure: AzureSimulator) -> Iterator[EntraSimulator]:
-    """Entra, whose tokens Azure takes."""
+    """The Entra simulator, whose tokens the Azure simulator accepts."""
     with running(EntraSimulator(tokens=azure.tokens)) as entra:
         yield entra
 
 
 @pytest.fixture
 def tenants(own_operators: Operators, entra: EntraSimulator, tmp_path: Path) -> OperatorProcess:
-    """An operator whose own identity is for nobody."""
+    """An operator whose own identity no namespace may use."""
     (tmp_path / "ca.pem").write_text(entra.ca_pem)
     settings = {"AZURE_AUTHORITY": entra.url, "AZURE_AUTHORITY_CA_FILE": str(tmp_path / "ca.pem")}
     return own_operators.start(OPERATOR_IDENTITY_NAMESPACES="", **settings).wait_ready()
 
 
 def vault_of(jobs: Jobs, kind: str = "RecoveryServices", name: str = "rsv-e2e") -> dict[str, str]:
-    """Return what a spec says of a vault."""
+    """Return the `vault` field of a spec."""
     return {"subscriptionId": jobs.subscription, "resourceGroup": "rg-e2e", "name": name, "kind": kind}
 
 
@@ -58,7 +58,7 @@ def test_service_account(
     kubectl: Kubectl,
     control_plane: ControlPlane,
 ) -> None:
-    """A ServiceAccount's token is exchanged for one of Entra's; what it lacks is told, and mended without a restart."""
+    """The operator exchanges a ServiceAccount token at Entra. If the account appears later, no restart is needed."""
     identity = {"serviceAccountName": NAME}
     watches.create("federated", jobResourceId=jobs.completed(), identity=identity)
     watches.until_reason("federated", "CredentialsNotFound")
@@ -76,7 +76,7 @@ def test_service_account(
 def test_secret_and_no_other_namespace(
     tenants: OperatorProcess, entra: EntraSimulator, watches: Watches, jobs: Jobs, kubectl: Kubectl
 ) -> None:
-    """A labelled Secret of the namespace serves its watches; without an identity of its own, a watch gets nothing."""
+    """A labelled Secret serves the watches of its namespace. A watch without an identity gets no token."""
     entra.add_application(CLIENT, tenant_id=TENANT).add_secret(SECRET)
     keys = {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT, "AZURE_CLIENT_SECRET": SECRET}
     literals = [f"--from-literal={key}={value}" for key, value in keys.items()]
@@ -90,7 +90,7 @@ def test_secret_and_no_other_namespace(
 
 
 def test_operation(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
-    """Of an operation's id alone, the job that it started is found, pinned and followed to its end."""
+    """The operator finds and pins the job that an operation started, and follows it to its end."""
     job_id, operation = jobs.start(), str(uuid.uuid4())
     jobs.vault.add_operation(Operation.succeeding(operation, name_of(job_id), after=0.0))
     watches.create("operation", operationId=operation, vault=vault_of(jobs))
@@ -101,7 +101,7 @@ def test_operation(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> N
 
 
 def test_latest(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
-    """The first backup of an item after a time is found in the vault's list, and a newer one does not take its place."""
+    """The operator finds the first backup of an item after a given time. A newer job does not replace it."""
     now = datetime.now(UTC)
 
     def have(name: str, status: str, hours: float) -> str:
@@ -111,7 +111,7 @@ def test_latest(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None
         return name
 
     latest = {"item": "VM-NIGHTLY", "startedAfter": (now - timedelta(hours=3)).isoformat(timespec="seconds")}
-    have(str(uuid.uuid4()), "Completed", 4)  # before that time
+    have(str(uuid.uuid4()), "Completed", 4)  # before startedAfter
     watches.create("latest", latest=latest, vault=vault_of(jobs))
     watches.until_reason("latest", "WaitingForJob")
     first = have(str(uuid.uuid4()), "InProgress", 2)
@@ -126,7 +126,7 @@ def test_latest(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None
 
 
 def test_backup_vault(operator: OperatorProcess, watches: Watches, jobs: Jobs, azure: AzureSimulator) -> None:
-    """A failed job of a Backup vault fails its watch, with Azure's code and advice."""
+    """A failed job in a Backup vault fails its watch, with Azure's error code and recommendations."""
     vault = azure.add_backup_vault(jobs.subscription, "rg-e2e", "bv-e2e")
     name = str(uuid.uuid4())
     vault.set_job(name, {"properties": payload("dp-job-aks-failed")["properties"]})

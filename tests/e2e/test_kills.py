@@ -1,4 +1,4 @@
-"""SIGKILL at any moment, again and again, while fifty jobs run: five times here, a hundred times in ``make soak``."""
+"""SIGKILL at random moments while fifty jobs run: five kills here, a hundred in ``make soak``."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ if TYPE_CHECKING:
 KILLS: Final = at_scale(5, 100)
 WATCHES: Final = 50
 UNREADY: Final = 1 / 4
-"""As many are killed while they start."""
+"""The fraction of operators that are killed without waiting until they are ready."""
 LIVES: Final = (0.0, 4.0)
-"""Seconds that an operator lives from then on; the watches are polled every ten."""
+"""Seconds from the start, or from readiness, to the kill. The watches are polled every ten seconds."""
 ENDS: Final = ("Succeeded", "Failed")
 SEED: Final = 20260304
 
 
 @dataclass(slots=True)
 class Course:
-    """What happens to the watches between kills, and what they must come to."""
+    """Random changes between the kills, and the phases expected at the end."""
 
     watches: Watches
     jobs: Jobs
     hook: str
     chance: random.Random
     expected: dict[str, str] = field(default_factory=dict)
-    """Phases, by watch."""
+    """The expected phase of each watch."""
     job_of: dict[str, str] = field(default_factory=dict)
     completed: set[str] = field(default_factory=set)
 
     def begin(self) -> None:
-        """Have all watches there, and their jobs in progress."""
+        """Start the jobs and create a watch for each."""
         for number in range(WATCHES):
             self._make(f"w-{number}", self.jobs.start())
 
     def go_on(self, rounds: int) -> None:
-        """Let jobs end, as many as leaves some for each of the *rounds* to come, and people change their minds."""
+        """End some jobs, and edit, recreate or poll one watch. Keep jobs for the remaining *rounds*."""
         running = sorted(name for name, expected in self.expected.items() if expected == "Running")
         for name in self.chance.sample(running, len(running) // (rounds + 2)):
             self._end(name)
         name = self.chance.choice(sorted(self.expected))
         match self.chance.randrange(3):
-            case 0:  # another target, which may have ended already
+            case 0:  # another job, which may already have ended
                 self.job_of[name], self.expected[name] = self.jobs.start(), "Running"
                 if self.chance.random() < 1 / 2:
                     self._end(name)
@@ -88,7 +88,7 @@ class Course:
 
 @pytest.mark.timeout(at_scale(240, 3600))
 def test_killed_at_random(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
-    """Every watch is right in the end, each end is told once as an Event, and by webhooks under one id."""
+    """Every watch ends in the right phase, with one Event. Repeated webhook deliveries share one ID."""
     chance = random.Random(SEED)
     settings = {"NAMESPACES": watches.namespace, "NOTIFY_HTTP_HOSTS": "127.0.0.1"}
     ready = 0
@@ -125,7 +125,7 @@ def test_killed_at_random(own_operators: Operators, watches: Watches, jobs: Jobs
 
 
 def is_told(body: Body) -> bool:
-    """Tell whether the watch has been told of, and that was written down."""
+    """Return whether the status records a delivered notification."""
     return [entry["state"] for entry in body["status"].get("notifications", ())] == ["Delivered"]
 
 
@@ -134,7 +134,7 @@ def notification_id(body: Body) -> str:
 
 
 def prove_ended_once(watches: Watches, name: str) -> None:
-    """Prove that no end was taken back or reached a second time: one time of completion for each target."""
+    """Prove that each target has one final phase with one completion time, and keeps it."""
     ends: dict[tuple[str, str], set[tuple[str, str]]] = {}
     for moment in watches.history(name):
         status = moment.body["status"]
@@ -147,7 +147,7 @@ def prove_ended_once(watches: Watches, name: str) -> None:
 
 
 def prove_told_once(watches: Watches, names: Iterable[str]) -> None:
-    """Prove that each end has its Event, and that no Event tells what another does, or what never was."""
+    """Prove that each finished watch has its Event, and that no Event is a duplicate or wrong."""
     told = Counter(event["metadata"]["name"] for event in watches.events())
     worth_telling = set()
     for name in names:
@@ -159,7 +159,7 @@ def prove_told_once(watches: Watches, names: Iterable[str]) -> None:
                     str(watch.status["watchStartTime"])
                 )
                 worth_telling.add(describe(watch, watch.status).name)
-        # It is a part of the Event's name.
+        # The start time is part of the Event's name, so a second one would duplicate the Event.
         assert {len(times) for times in starts.values()} == {1}
         if watch.finished:
             assert told[describe(watch, watch.status).name] == 1
@@ -168,7 +168,7 @@ def prove_told_once(watches: Watches, names: Iterable[str]) -> None:
 
 
 def prove_same(deliveries: list[Delivery]) -> int:
-    """Prove that what came twice is the same both times; return how many did."""
+    """Prove that repeated deliveries are identical, and return the number of repetitions."""
     first: dict[str, Delivery] = {}
     for delivery in deliveries:
         known = first.setdefault(delivery.id, delivery)

@@ -1,4 +1,4 @@
-"""What a person sees: the columns, the description, the gates, of a watch that succeeded, failed, and runs."""
+"""kubectl's columns, descriptions and gates for watches that succeeded, failed, run or wait."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("stage")
 
 
 class Shown:
-    """kubectl, in the namespace that has the watches."""
+    """kubectl in the namespace of the watches."""
 
     def __init__(self, kubectl: Kubectl, namespace: str) -> None:
         self.kubectl = kubectl
@@ -35,7 +35,7 @@ class Shown:
         return self.kubectl(*args, "-n", self.namespace, ok=ok)
 
     def rows(self, *args: str) -> dict[str, dict[str, str]]:
-        """Return what a table shows: by the first column, by title, cells that are cut where the titles begin."""
+        """Return the cells of a table by name and column title. Titles mark the start of the columns."""
         head, *lines = self(*args).stdout.splitlines()
         starts = [i for i, letter in enumerate(head) if letter != " " and (i == 0 or head[i - 1] == " ")]
         edges = list(zip(starts, [*starts[1:], None], strict=True))
@@ -47,7 +47,7 @@ class Shown:
 def stage(
     kubectl: Kubectl, client: KubernetesClient, recording: Recording, azure: AzureSimulator, operators: Operators
 ) -> Iterator[Shown]:
-    """Watches of the demo's jobs: done, broken, a restore on its way, one without its job, one without its Secret."""
+    """Watches of demo jobs: completed, failed, a running restore, without a job, without a Secret."""
     namespace = f"e2e-{secrets.token_hex(4)}"
     kubectl("create", "namespace", namespace)
     operators.shared()
@@ -76,7 +76,7 @@ def stage(
 
 
 def test_columns(stage: Shown) -> None:
-    """`kubectl get` shows whether a watch is ready, why, and its job; in 120 columns."""
+    """`kubectl get` shows whether a watch is ready, the reason, and the job, in 120 columns."""
     rows = stage.rows("get", "backupjobwatches")
     shown = {name: list(rows[name].values())[1:8] for name in ("done", "broken", "restore")}
     assert shown == {
@@ -92,7 +92,7 @@ def test_columns(stage: Shown) -> None:
 
 
 def test_missing_secret(stage: Shown) -> None:
-    """A watch without its Secret differs at first sight from a watch that waits for its job."""
+    """`kubectl get` distinguishes a watch without its Secret from a watch without its job."""
     rows = stage.rows("get", "bjw")
     assert [rows[name][title] for name in ("no-secret", "waits") for title in ("READY", "PHASE", "REASON")] == [
         *("Unknown", "Pending", "CredentialsNotFound"),
@@ -102,7 +102,7 @@ def test_missing_secret(stage: Shown) -> None:
 
 
 def test_wide(stage: Shown) -> None:
-    """`-o wide` adds the start, the vault, Azure's status, the job, and a message."""
+    """`-o wide` adds the start, the vault, Azure's status, the job and a message."""
     rows = stage.rows("get", "bjw", "-o", "wide")
     titles = ("VAULT", "AZURE-STATUS", "JOB", "MESSAGE")
     assert [rows["done"][title] for title in titles] == [
@@ -111,7 +111,7 @@ def test_wide(stage: Shown) -> None:
         "7ddead57-bcb9-4269-ac31-6a1b57588700",
         "Backup of uttestvmub1 completed in 20m23s.",
     ]
-    assert rows["done"]["STARTED"].endswith(("y", "d"))  # in 2018
+    assert rows["done"]["STARTED"].endswith(("y", "d"))  # the job is from 2018
     assert rows["restore"]["STARTED"].endswith(("m", "s", "h"))
     assert rows["broken"]["MESSAGE"] == (
         "Backup of vm-harbour-03 failed after 15m3s. 400239 UserErrorGuestAgentStatusUnavailable: The backup service "
@@ -121,7 +121,7 @@ def test_wide(stage: Shown) -> None:
 
 
 def test_describe(stage: Shown) -> None:
-    """`kubectl describe` shows the job of Microsoft's page as the page has it, and what happened."""
+    """`kubectl describe` shows the job's fields as in Microsoft's documentation, and one Event."""
     shown = [" ".join(line.split()) for line in stage("describe", "bjw", "done").stdout.splitlines()]
     for line in (
         "Phase: Succeeded",
@@ -144,7 +144,7 @@ def test_describe(stage: Shown) -> None:
 
 
 def test_describe_of_a_failure(stage: Shown) -> None:
-    """`kubectl describe` of a failed watch shows Azure's error, what Azure recommends, and a warning."""
+    """`kubectl describe` shows Azure's error and recommendation for a failed watch, and a warning Event."""
     text = stage("describe", "bjw", "broken").stdout
     for words in ("400239", "UserErrorGuestAgentStatusUnavailable", "Back up again.", "Skipped"):
         assert words in text
@@ -152,7 +152,7 @@ def test_describe_of_a_failure(stage: Shown) -> None:
 
 
 def test_tasks_of_a_restore(stage: Shown) -> None:
-    """A restore's progress and what is left of it can be read while it runs."""
+    """The status of a running restore has its progress and the estimated remaining time."""
     extended = json.loads(stage("get", "bjw", "restore", "-o", "jsonpath={.status.extendedInfo}").stdout)
     assert (extended["progressPercent"], extended["estimatedRemaining"]) == (43, "13m52s")
     assert extended["tasks"][0]["taskId"] == "Transfer data from vault"
@@ -168,7 +168,7 @@ def test_tasks_of_a_restore(stage: Shown) -> None:
     ],
 )
 def test_gates(stage: Shown, name: str, opens: set[str]) -> None:
-    """`kubectl wait` returns 0 at once for the gates that are open, and 1 for those that are not."""
+    """`kubectl wait` exits at once: with 0 for open gates, and with 1 for closed gates."""
     opened = set()
     for gate in ("complete", "failed", "finished", "ready", "succeeded"):
         started = time.monotonic()
@@ -182,7 +182,7 @@ def test_gates(stage: Shown, name: str, opens: set[str]) -> None:
 
 
 def test_wait_for_a_running_watch(stage: Shown) -> None:
-    """`kubectl wait` with a time-out waits for that long, says so, and returns 1."""
+    """`kubectl wait` with a timeout waits for that long, reports the timeout, and exits with 1."""
     started = time.monotonic()
     waited = stage("wait", "bjw/restore", "--for=condition=complete", "--timeout=2s", ok=False)
     assert waited.returncode == 1
@@ -191,7 +191,7 @@ def test_wait_for_a_running_watch(stage: Shown) -> None:
 
 
 def test_commands_of_the_readme(stage: Shown) -> None:
-    """The README's two commands tell an end from a success."""
+    """The two commands in the README distinguish the end of a job from its success."""
     assert stage("wait", "bjw/broken", "--for=condition=finished", "--timeout=4h").returncode == 0
     assert stage("wait", "bjw/broken", "--for=condition=complete", "--timeout=0", ok=False).returncode == 1
     assert stage("wait", "bjw", "--all", "--for=condition=finished", "--timeout=0", ok=False).returncode == 1
@@ -207,13 +207,13 @@ def test_commands_of_the_readme(stage: Shown) -> None:
     ],
 )
 def test_field_selector(stage: Shown, selector: str, names: set[str]) -> None:
-    """Watches can be selected by phase."""
+    """Field selectors select watches by phase."""
     assert stage.rows("get", "bjw", "--field-selector", selector).keys() == names
 
 
 @pytest.mark.parametrize("word", ["backupjobwatches", "backupjobwatch", "bjw"])
 def test_names(stage: Shown, word: str) -> None:
-    """Plural, singular and short name address the watches."""
+    """kubectl accepts the plural, the singular and the short name of the kind."""
     assert stage.rows("get", word).keys() == {"done", "broken", "restore", "waits", "no-secret"}
 
 

@@ -1,6 +1,6 @@
-"""The table of docs/gates.md on a real API server, and its last column: what kubectl itself makes of each state.
+"""The table in docs/gates.md, including its kubectl column, measured on a real API server.
 
-The operator has written the statuses in the run that ``tests.support.gates`` makes; no operator runs here.
+The statuses come from the operator in ``tests.support.gates``. No operator runs in these tests.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ EXPECTED: Final = verdicts.expected()
 CONDITIONS: Final = ("complete", "failed", "finished", "ready", "succeeded")
 NOTHING: Final = "\N{EN DASH}"
 PART: Final = 9
-"""Objects that one run of kubectl waits for. With more of them, it limits itself to five requests a second."""
+"""Objects per kubectl process. With more objects, kubectl throttles itself to five requests a second."""
 WITHOUT_DEFAULT: Final = f"without-default.{GROUP}"
-"""The group of a CRD that differs in that only."""
+"""The group of a copy of the CRD that has no default for the status."""
 PROMPT: Final = 15.0
-"""Seconds within which kubectl returns when there is nothing to wait for, on a busy machine."""
+"""Seconds within which kubectl returns on a busy machine if it need not wait."""
 
 
 class Waited(NamedTuple):
-    """How kubectl ended that waited for an object among others."""
+    """The result of a `kubectl wait` for one of its objects."""
 
     status: int
     met: bool
@@ -54,7 +54,7 @@ class Waited(NamedTuple):
 
 
 class States:
-    """Watches of all states, in a namespace of their own, as the API server has them: one for each that kubectl may judge."""
+    """Watches in every state, one for each set of conditions that `kubectl wait` distinguishes."""
 
     def __init__(self, kubectl: Kubectl, client: KubernetesClient, namespace: str) -> None:
         self._kubectl = kubectl
@@ -63,7 +63,7 @@ class States:
         self.bodies: dict[str, list[Body]] = {}
 
     def put(self, row: str, body: Body) -> None:
-        """Bring an object into a state as it was brought there: applied, edited, its status written, deleted."""
+        """Bring a watch into a state with the same operations: create, edit, write the status, delete."""
         metadata, group = body["metadata"], WITHOUT_DEFAULT if row == NO_STATUS else GROUP
         path = path_of(self.namespace).replace(f"/{GROUP}/", f"/{group}/")
         spec = {**body["spec"], **_valid(body["spec"])}
@@ -92,7 +92,7 @@ class States:
         self.bodies.setdefault(row, []).append(now)
 
     def wait(self, group: str, names: Sequence[str], condition: str, *, limit: str) -> list[Waited]:
-        """Wait for a condition of several objects with one kubectl."""
+        """Run one `kubectl wait` for a condition of several objects."""
         started = time.monotonic()
         done = self._kubectl(
             *("wait", *(f"{PLURAL}.{group}/{name}" for name in names), "-n", self.namespace),
@@ -106,7 +106,7 @@ class States:
         return [Waited(done.returncode, name in met, name in not_met, seconds) for name in names]
 
     def clear(self) -> None:
-        """Let go of what is being deleted."""
+        """Remove the finalizers so that deleted watches disappear."""
         for bodies in self.bodies.values():
             for body in bodies:
                 if body["metadata"].get("finalizers"):
@@ -121,26 +121,26 @@ class States:
 
 
 def is_met(row: str, condition: str) -> bool:
-    """Tell whether the document says so."""
+    """Return whether the watches of a row meet a condition according to the document."""
     return condition in EXPECTED[row][verdicts.KUBECTL].split(", ")
 
 
 def looked_at(body: Body) -> tuple[object, ...]:
-    """Return what kubectl goes by: the conditions, and which of them are of this generation."""
+    """Return what `kubectl wait` evaluates: the conditions, and whether each is of this generation."""
     generation = body["metadata"]["generation"]
     conditions = body.get("status", {}).get("conditions", [])
     return tuple((each["type"], each["status"], each.get("observedGeneration") == generation) for each in conditions)
 
 
 def _valid(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete the one spec that this CRD would not let in."""
+    """Return the vault that the CRD requires beside a job name, which one of the specs lacks."""
     return {"vault": VAULT_REF} if "jobName" in spec else {}
 
 
 def _is_served(client: KubernetesClient, path: str) -> bool:
     try:
         return client("GET", path).status == HTTPStatus.OK
-    except ValueError:  # 404 is no JSON before the group is known
+    except ValueError:  # the 404 for an unknown group is not JSON
         return False
 
 
@@ -152,7 +152,7 @@ def states(kubectl: Kubectl, client: KubernetesClient, operators: Operators) -> 
     (crd,) = load(f"crds/{PLURAL}.{GROUP}.yaml")
     crd["metadata"]["name"] = f"{PLURAL}.{WITHOUT_DEFAULT}"
     crd["spec"]["group"] = WITHOUT_DEFAULT
-    crd["spec"]["names"] = {"kind": KIND, "plural": PLURAL}  # no short name that is taken
+    crd["spec"]["names"] = {"kind": KIND, "plural": PLURAL}  # the short names belong to the original CRD
     del crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["default"]
     kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump(crd))
     served = path_of(namespace).replace(f"/{GROUP}/", f"/{WITHOUT_DEFAULT}/")
@@ -171,7 +171,7 @@ def states(kubectl: Kubectl, client: KubernetesClient, operators: Operators) -> 
 
 @pytest.fixture(scope="module")
 def waited(states: States) -> dict[tuple[str, str], list[Waited]]:
-    """How kubectl ended for each object of each row, by condition: with a time limit of a minute if it should not take one."""
+    """How kubectl exited, by row and condition. The timeout is 60 s for met conditions, otherwise 0."""
     groups: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
     for row, condition in itertools.product(EXPECTED, CONDITIONS):
         group, limit = WITHOUT_DEFAULT if row == NO_STATUS else GROUP, "60s" if is_met(row, condition) else "0"
@@ -198,7 +198,7 @@ def waited(states: States) -> dict[tuple[str, str], list[Waited]]:
 @pytest.mark.parametrize("condition", CONDITIONS)
 @pytest.mark.parametrize("row", EXPECTED)
 def test_cell(states: States, waited: Mapping[tuple[str, str], list[Waited]], row: str, condition: str) -> None:
-    """kubectl ends with 0, and at once, where the condition is met by all watches in that state; else with 1 for each."""
+    """kubectl exits at once: with 0 if all watches of the row meet the condition, otherwise with 1."""
     runs, met = waited[row, condition], is_met(row, condition)
     assert len(runs) == len(states.bodies[row])
     assert {(run.status, run.met, run.not_met) for run in runs} == {(0, True, False) if met else (1, False, True)}
@@ -206,19 +206,19 @@ def test_cell(states: States, waited: Mapping[tuple[str, str], list[Waited]], ro
 
 
 def test_table(states: States, waited: Mapping[tuple[str, str], list[Waited]]) -> None:
-    """The whole table, as the API server has the objects and as kubectl ends, is the document's; and is printed here."""
+    """The table measured on the API server equals the document's table. The test prints it."""
     measured = {}
     for row, bodies in states.bodies.items():
         met = [condition for condition in CONDITIONS if waited[row, condition][0].status == 0]
         (judged,) = {tuple(verdicts.judge(body).items()) for body in bodies}
         measured[row] = {"watch": row, **dict(judged), verdicts.KUBECTL: ", ".join(met) or NOTHING}
     for cells in ([*measured[NO_STATUS]], *(row.values() for row in measured.values())):
-        print("|", " | ".join(cells), "|")  # noqa: T201 - for who wants to read it
+        print("|", " | ".join(cells), "|")  # noqa: T201 -- for readers of the test output
     assert measured == EXPECTED
 
 
 def test_phase_by_jsonpath_opens_too_early(states: States) -> None:
-    """What the document warns of: a wait for the phase is over for the old job, which no condition is met by."""
+    """After an edit, a wait for the phase returns for the old job. A wait for a condition does not."""
     body = states.bodies["succeeded, and edited since"][0]
     name = f"bjw/{body['metadata']['name']}"
     wait = ("wait", "-n", states.namespace, name, "--timeout=0")

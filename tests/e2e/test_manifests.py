@@ -1,4 +1,4 @@
-"""What we ship can be applied."""
+"""The API server accepts all manifests of the repository."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SAMPLES = sorted((ROOT / "manifests" / "samples").glob("*.yaml"))
 
 
 def test_base(kubectl: Kubectl) -> None:
-    """`kubectl apply -k manifests/base` applies, and the second time there is nothing to change."""
+    """`kubectl apply -k manifests/base` succeeds, and a second run changes nothing."""
     base = str(ROOT / "manifests" / "base")
     kinds = (
         "namespace",
@@ -61,7 +61,7 @@ def _monitoring(kubectl: Kubectl) -> Iterator[None]:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 @pytest.mark.usefixtures("_monitoring")
 def test_overlays(kubectl: Kubectl, namespace: str, tmp_path: Path, overlay: str) -> None:
-    """The API server takes each overlay, alone and with all components, in a namespace of the user's choice."""
+    """The API server accepts each overlay in any namespace, alone and with all components."""
     for components in ((), COMPONENTS):
         objects = build(tmp_path, overlay, *components, namespace=namespace)
         applied = kubectl("apply", "--dry-run=server", "-k", str(tmp_path)).stdout.splitlines()
@@ -70,7 +70,7 @@ def test_overlays(kubectl: Kubectl, namespace: str, tmp_path: Path, overlay: str
 
 
 def test_install_document(kubectl: Kubectl, tmp_path: Path) -> None:
-    """The document's kustomization and its Helm commands for an image of your own make the same Deployment and account."""
+    """The documented kustomization and Helm commands create the same Deployment and ServiceAccount."""
     document = (ROOT / "docs" / "install.md").read_text()
     (text,) = (block for block in markdown.blocks(document, "yaml") if "images:" in block)
     manifests = os.path.relpath(ROOT / "manifests", tmp_path)
@@ -96,7 +96,7 @@ def test_install_document(kubectl: Kubectl, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
 def test_samples_apply(kubectl: Kubectl, namespace: str, sample: Path) -> None:
-    """Each sample is taken by the API server as it stands."""
+    """The API server accepts each sample unchanged."""
     applied = kubectl("apply", "-n", namespace, "--dry-run=server", "-f", str(sample)).stdout.splitlines()
     assert len(applied) == len(list(yaml.safe_load_all(sample.read_text())))
 
@@ -105,7 +105,7 @@ def test_samples_apply(kubectl: Kubectl, namespace: str, sample: Path) -> None:
     ("sample", "reason"),
     [
         ("backupjobwatch", "JobCompleted"),
-        ("backupjobwatch-every-field", "CredentialsNotFound"),  # of its Secret
+        ("backupjobwatch-every-field", "CredentialsNotFound"),  # its Secret does not exist
         ("latest", "VaultNotFound"),
         ("operation", "VaultNotFound"),
     ],
@@ -119,13 +119,13 @@ def test_samples(
     sample: str,
     reason: str,
 ) -> None:
-    """Each sample is followed, as far as what it names is there."""
+    """The operator follows each sample, or reports the object that the sample lacks."""
     vault = azure.add_vault(demo_jobs.SUBSCRIPTION_ID, demo_jobs.RESOURCE_GROUP, demo_jobs.VAULT)
     vault.add_job(demo_jobs.DOCUMENTED)
     azure.clock.advance(2000)
     path = ROOT / "manifests" / "samples" / f"{sample}.yaml"
     (body,) = yaml.safe_load_all(path.read_text())
-    if "latest" in body["spec"]:  # as everybody does who uses it
+    if "latest" in body["spec"]:  # users set it to the current time
         body["spec"]["latest"]["startedAfter"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     kubectl("apply", "-n", watches.namespace, "-f", "-", stdin=yaml.safe_dump(body))
     followed = watches.until_reason(body["metadata"]["name"], reason)
@@ -133,7 +133,7 @@ def test_samples(
 
 
 def test_demo(kubectl: Kubectl, namespace: str) -> None:
-    """The watches of the demo apply, and the operator can act on each."""
+    """The demo's watches can be applied, and the operator can parse each spec."""
     demo = ROOT / "demo" / "watches.yaml"
     bodies = list(yaml.safe_load_all(demo.read_text()))
     applied = kubectl("apply", "-n", namespace, "--dry-run=server", "-f", str(demo)).stdout.splitlines()

@@ -1,4 +1,4 @@
-"""Which namespaces are followed, and which may use the operator's own Azure identity."""
+"""The namespaces that an operator follows, and those that may use its Azure identity."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def other_watches(kubectl: Kubectl, watches: Watches) -> Iterator[Watches]:
 def test_identity(
     own_operators: Operators, kubectl: Kubectl, watches: Watches, other_watches: Watches, jobs: Jobs
 ) -> None:
-    """A namespace that is not listed may not use the operator's identity, is told which setting does it, and heals."""
+    """A namespace must be listed to use the operator's identity. Otherwise the status names the setting."""
     own_operators.start(OPERATOR_IDENTITY_NAMESPACES=other_watches.namespace).wait_ready()
     job = jobs.completed()
     watches.create("w", jobResourceId=job)
@@ -53,11 +53,11 @@ def test_identity(
 
 
 def test_identity_never_allowed(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
-    """By default no namespace is listed; when grace is over the watch fails, and an edit starts it over."""
+    """By default no namespace is listed, and the watch fails after the grace period. An edit restarts it."""
     own_operators.start(OPERATOR_IDENTITY_NAMESPACES="").wait_ready()
     watches.create("w", jobResourceId=jobs.completed(), graceSeconds=0)
     watches.until_reason("w", "IdentityNotAllowed")
-    for _ in range(2):  # grace needs three polls in a row
+    for _ in range(2):  # a watch fails after at least three failed polls
         watches.poll_now("w")
         watches.until("w", lambda body: phase(body) is not None)
     body = watches.until_phase("w", "Failed")
@@ -70,7 +70,7 @@ def test_identity_never_allowed(own_operators: Operators, watches: Watches, jobs
 def test_namespaced(
     own_operators: Operators, watches: Watches, other_watches: Watches, jobs: Jobs, control_plane: ControlPlane
 ) -> None:
-    """An operator of one namespace does not see another's watches: it does not even ask for them."""
+    """An operator of one namespace does not read the watches of other namespaces."""
     known = len(control_plane.requests)
     own_operators.start(NAMESPACES=watches.namespace).wait_ready()
     ignored = jobs.completed()

@@ -1,4 +1,4 @@
-"""The end of a job sets off what comes next: a step that waits, a webhook, Flux, Argo CD; whatever the operator suffers."""
+"""The end of a job starts the next step: a waiting script, a webhook, Flux or Argo CD."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ CRDS: Final = {
     "gitrepositories.source.toolkit.fluxcd.io": ("GitRepository", "v1beta2"),
     "applications.argoproj.io": ("Application", "v1alpha1"),
 }
-"""Kinds of Flux and Argo CD, without their controllers: what is annotated is all that matters here."""
+"""Kinds of Flux and Argo CD. Their controllers are not needed: the tests check only annotations."""
 NEWER: Final = {"buckets.source.toolkit.fluxcd.io": ("Bucket", "v1")}
-"""A kind that makes its API group prefer a version that does not serve GitRepository."""
+"""A kind that makes its API group prefer a version without GitRepository."""
 REQUESTED_AT: Final = "reconcile.fluxcd.io/requestedAt"
 
 
@@ -54,7 +54,7 @@ def crd(name: str, kind: str, version: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def gitops(kubectl: Kubectl) -> Iterator[None]:
-    """The CRDs of Flux and Argo CD, minimal ones where the cluster has none."""
+    """The CRDs of Flux and Argo CD, or minimal ones if the cluster has none."""
     kinds = CRDS | NEWER
     made = [name for name in kinds if kubectl("get", "crd", name, ok=False).returncode != 0]
     for name in made:
@@ -102,7 +102,7 @@ def start(operators: Operators, watches: Watches) -> OperatorProcess:
 
 
 def test_story(own_operators: Operators, watches: Watches, jobs: Jobs, kubectl: Kubectl, gitops: None) -> None:
-    """A second step waits by `kubectl wait`; when the job ends it begins, and all who are to be told are, once."""
+    """When the job ends, `kubectl wait` returns, and the operator notifies each receiver once."""
     namespace, job = watches.namespace, jobs.start()
     for plural in CRDS:
         make(kubectl, namespace, plural, "next")
@@ -152,7 +152,7 @@ def test_story(own_operators: Operators, watches: Watches, jobs: Jobs, kubectl: 
 def test_killed_between_end_and_telling(
     own_operators: Operators, watches: Watches, jobs: Jobs, kubectl: Kubectl, *, arrived: bool
 ) -> None:
-    """An operator that is killed after the job's end and before it has told of it: the next one does, by the same id."""
+    """If an operator is killed before it has notified, the next operator notifies with the same ID."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     with running_receiver("hang", port=0 if arrived else port) as receiver:
@@ -162,7 +162,7 @@ def test_killed_between_end_and_telling(
             watches.create("w", jobResourceId=jobs.completed(), notify=[entry])
             until(lambda: receiver.deliveries, "the webhook")
             operator.kill()
-    if not arrived:  # nobody listens there any more
+    if not arrived:  # the port of the webhook is closed
         operator = start(own_operators, watches)
         watches.create("w", jobResourceId=jobs.completed(), notify=[entry])
         until(lambda: "attempt 1 failed" in operator.log, "an attempt")
@@ -179,7 +179,7 @@ def test_killed_between_end_and_telling(
 
 
 def test_time_to_live(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
-    """A finished watch goes when its time is over and all are told; one that a controller owns stays, and says why."""
+    """The TTL deletes a finished watch after its notifications, unless a controller owns the watch."""
     start(own_operators, watches)
     with running_receiver() as receiver:
         entry = {"name": "hook", "webhook": {"url": receiver.url}}
@@ -196,7 +196,7 @@ def test_time_to_live(own_operators: Operators, watches: Watches, jobs: Jobs) ->
 
 
 def test_poll_at_once(operator: OperatorProcess, watches: Watches, jobs: Jobs, kubectl: Kubectl) -> None:
-    """`kubectl annotate` opens the gate of a job that has just ended, minutes before the next poll."""
+    """`kubectl annotate` triggers a poll, which opens the gate minutes before the next regular poll."""
     job = jobs.start()
     watches.create("w", jobResourceId=job, pollInterval="5m")
     watches.until_phase("w", "Running")

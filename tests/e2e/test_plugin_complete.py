@@ -1,4 +1,4 @@
-"""The completion of `kubectl bjw`."""
+"""Shell completion of `kubectl bjw`."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ FILES = ":0"
     ],
 )
 def test_words(plugin: Plugin, words: tuple[str, ...], offered: list[str]) -> None:
-    """Commands, options and their values are offered, and no files."""
+    """Completion offers commands, options and their values, and no files."""
     assert plugin.complete(*words) == (offered, NO_FILES)
 
 
 def test_files(plugin: Plugin) -> None:
-    """For a file, the shell offers its own candidates."""
+    """For a file argument, the shell offers its own candidates."""
     assert plugin.complete("list", "--kubeconfig", "") == ([], FILES)
 
 
@@ -61,7 +61,7 @@ def test_kubectl_finds_it(plugin: Plugin, written: Written) -> None:
 
 @pytest.mark.parametrize("status", [403, None])
 def test_silence(plugin: Plugin, written: Written, faults: Faults, status: int | None) -> None:
-    """If the cluster refuses or is unreachable, nothing is offered and nothing printed, within seconds."""
+    """If the cluster refuses or is unreachable, completion offers and prints nothing, within seconds."""
     from demo.controlplane import Fault
 
     written.create("daily")

@@ -46,7 +46,7 @@ VAULT = (
     ],
 )
 def test_create(plugin: Plugin, written: Written, args: tuple[str, ...], stdin: str) -> None:
-    """A job's ID, typed or piped, is enough."""
+    """A job ID is enough, as an argument or on standard input."""
     done = plugin("create", *args, stdin=stdin)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{CALLED} created\n", "")
     assert written.get(NAME)["spec"]["jobResourceId"] == JOB_ID
@@ -74,7 +74,7 @@ def test_options(plugin: Plugin, written: Written) -> None:
 
 
 def test_item(plugin: Plugin, written: Written) -> None:
-    """`--item` creates a watch of the item's first job after a time."""
+    """`--item` creates a watch of the item's first job after a given time."""
     options = ("--item", "vm-1", "--operation", "Restore", "--started-after", "2026-03-04T02:00:00+01:00")
     done = plugin("create", *options, *VAULT, "-o", "json", "--name", "restore")
     assert (done.returncode, done.stderr) == (0, "")
@@ -91,7 +91,7 @@ def test_item(plugin: Plugin, written: Written) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_encodings(plugin: Plugin, encoding: str) -> None:
-    """Standard input of Windows PowerShell is read, in JSON and as a line."""
+    """The command reads standard input in the encodings of Windows PowerShell, as JSON and as a line."""
     for text in (f"{JOB_ID}\r\n", json.dumps({"JobId": JOB_ID, "ObjectType": "OperationJobExtendedInfo"})):
         done = subprocess.run(
             [*plugin.command("create"), "--dry-run"],
@@ -119,7 +119,7 @@ def test_region(plugin: Plugin) -> None:
 
 
 def test_operation_id(plugin: Plugin, written: Written) -> None:
-    """The ID of an operation needs the vault's options. In a Backup vault the ID is no GUID."""
+    """An operation ID needs the options of its vault. In a Backup vault the ID is not a GUID."""
     done = plugin("create", "--operation-id", "MDllNw==", *VAULT, "--vault-kind", "BackupVault", "-o", "json")
     assert (done.returncode, done.stderr) == (0, "")
     spec = json.loads(done.stdout)["spec"]
@@ -128,7 +128,7 @@ def test_operation_id(plugin: Plugin, written: Written) -> None:
 
 @pytest.mark.parametrize("piped", [False, True])
 def test_signature_is_left_out(plugin: Plugin, written: Written, *, piped: bool) -> None:
-    """The signature of a URL is neither stored nor printed."""
+    """The command neither stores nor prints the signature of a URL."""
     done = plugin("create", "-", "-o", "yaml", stdin=SIGNED) if piped else plugin("create", SIGNED, "-o", "yaml")
     assert done.returncode == 0
     body = written.get("abdemovault-09e70001")
@@ -146,7 +146,7 @@ def test_what_is_printed_is_heard(plugin: Plugin, written: Written) -> None:
 
 
 def test_name_that_is_taken(plugin: Plugin, written: Written) -> None:
-    """A second watch of the same job is refused, with what to do instead. The first is unchanged."""
+    """The command refuses a second watch of the same job, says what to do, and keeps the first watch."""
     assert plugin("create", JOB_ID).returncode == 0
     before = written.get(NAME)
     done = plugin("create", JOB_ID, "--poll-interval", "5m")
@@ -156,7 +156,7 @@ def test_name_that_is_taken(plugin: Plugin, written: Written) -> None:
 
 
 def test_what_the_server_refuses(plugin: Plugin, written: Written) -> None:
-    """A refusal of the API server is printed field by field."""
+    """The command prints a refusal of the API server field by field."""
     done = plugin("create", JOB_ID, "--name", "Bad_Name")
     assert (done.returncode, done.stdout) == (3, "")
     first, second, *_ = done.stderr.splitlines()
@@ -168,7 +168,7 @@ def test_what_the_server_refuses(plugin: Plugin, written: Written) -> None:
 
 
 def test_without_the_crd(plugin: Plugin, written: Written, faults: Faults) -> None:
-    """Without the CRD the message says so, and not that a watch is missing."""
+    """If the CRD is missing, the message says so, and not that a watch is missing."""
     from demo.controlplane import Fault
 
     faults.add(Fault(path="/backupjobwatches$", agent=AGENT, status=404, message="404 page not found"))
@@ -179,7 +179,7 @@ def test_without_the_crd(plugin: Plugin, written: Written, faults: Faults) -> No
 
 
 def test_dry_run(plugin: Plugin, kubectl: Kubectl, control_plane: ControlPlane) -> None:
-    """A client's dry run sends no request. Its output works with `kubectl apply`. A server's dry run stores nothing."""
+    """A client dry run sends no request and prints a valid manifest. A server dry run stores nothing."""
     before = len(control_plane.requests.where(agent=AGENT))
     done = plugin("create", JOB_ID, "--dry-run=client", "-o", "yaml")
     assert len(control_plane.requests.where(agent=AGENT)) == before
@@ -224,7 +224,7 @@ def test_dry_run(plugin: Plugin, kubectl: Kubectl, control_plane: ControlPlane) 
     ],
 )
 def test_wrong_usage(plugin: Plugin, control_plane: ControlPlane, args: tuple[str, ...], words: str) -> None:
-    """Wrong usage is refused with what to write, before any request."""
+    """The command refuses wrong usage before any request, and says what to write."""
     before = len(control_plane.requests.where(agent=AGENT))
     done = plugin(*args)
     assert (done.returncode, done.stdout) == (3, "")
@@ -237,7 +237,7 @@ def test_wrong_usage(plugin: Plugin, control_plane: ControlPlane, args: tuple[st
 def test_wait(
     plugin: Plugin, watches: Watches, operator: OperatorProcess, jobs: Jobs, *, ends: str, code: int, phase: str
 ) -> None:
-    """With `--wait` the command continues until the operator reports the end of the job, and prints the outcome."""
+    """With `--wait` the command waits for the end of the job and prints the outcome."""
     job_id = jobs.start()
     process = plugin.start(
         "create", job_id, "--name", "nightly", "--poll-interval", "10s", "--wait", "--timeout", "60s"
@@ -254,7 +254,7 @@ def test_wait(
 
 
 def test_binary_input(plugin: Plugin) -> None:
-    """Bytes that are no text name no job."""
+    """Binary input is refused, because it does not name a job."""
     done = subprocess.run(
         plugin.command("create", "-"), env=plugin.environment(), input=b"\xff\xfe\x00", capture_output=True, check=False
     )
@@ -264,7 +264,7 @@ def test_binary_input(plugin: Plugin) -> None:
 
 
 def test_wait_for_a_time(plugin: Plugin, written: Written) -> None:
-    """With `--wait` a timeout exits with 124, and the watch remains."""
+    """With `--wait` the command exits with 124 on a timeout, and keeps the watch."""
     done = plugin("create", JOB_ID, "--wait", "--timeout", "1s")
     assert done.returncode == 124
     assert written.get(NAME)

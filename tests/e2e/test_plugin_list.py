@@ -26,7 +26,7 @@ GREEN = "\x1b[1;32m"
 
 @pytest.fixture
 def three(written: Written) -> Written:
-    """A watch of a job that succeeded, one of a job that failed, and one that is not seen yet."""
+    """A watch of a successful job, one of a failed job, and one that the operator has not processed."""
     written.create("done", {"stage": "prod"})
     written.become("done", "job-iaasvm-completed", entityFriendlyName="vm-1")
     written.create("broken", {"stage": "test"})
@@ -36,17 +36,17 @@ def three(written: Written) -> Written:
 
 
 def rows(text: str) -> dict[str, list[str]]:
-    """Return the lines of a table by their first cell."""
+    """Return the rows of a table by their first cell."""
     return {cells[0]: cells[1:] for cells in (re.split(r" {2,}", line) for line in text.splitlines())}
 
 
 def until_line(lines: IO[str], words: str) -> None:
-    """Read until a line has these words."""
+    """Read until a line contains *words*."""
     assert any(words in line for line in iter(lines.readline, ""))
 
 
 def test_list(plugin: Plugin, three: Written) -> None:
-    """A row for each watch, ordered by name, without a letter that is no text."""
+    """The table has a row for each watch, in order of names, and no control sequences."""
     done = plugin("list")
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
@@ -67,20 +67,20 @@ def test_list(plugin: Plugin, three: Written) -> None:
     ],
 )
 def test_selector(plugin: Plugin, three: Written, args: tuple[str, ...], names: set[str]) -> None:
-    """`-l` is kubectl's, and `-o name` writes names that kubectl takes."""
+    """`-l` selects watches as in kubectl, and `-o name` prints names that kubectl accepts."""
     done = plugin("list", *args, "-o", "name")
     assert set(done.stdout.split()) == {f"backupjobwatch.azurebackup.dev/{name}" for name in names}
 
 
 def test_output(plugin: Plugin, three: Written, kubectl: Kubectl) -> None:
-    """`-o json` and `-o yaml` are what `kubectl get` writes."""
+    """`-o json` and `-o yaml` print the same as `kubectl get`."""
     got = json.loads(kubectl("get", "bjw", "-n", three.namespace, "-o", "json").stdout)
     assert json.loads(plugin("list", "-o", "json").stdout) == {**got, "metadata": {}}
     assert yaml.safe_load(plugin("list", "-o", "yaml").stdout) == {**got, "metadata": {}}
 
 
 def test_all_namespaces(plugin: Plugin, three: Written) -> None:
-    """`-A` shows the watches of all namespaces, and which."""
+    """`-A` lists the watches of all namespaces, with a namespace column."""
     lines = plugin("list", "-A").stdout.splitlines()
     assert lines[0].startswith("NAMESPACE ")
     ours = [line.split()[1] for line in lines if line.startswith(f"{three.namespace} ")]
@@ -89,7 +89,7 @@ def test_all_namespaces(plugin: Plugin, three: Written) -> None:
 
 @pytest.mark.parametrize("place", ["before", "behind", "context"])
 def test_namespace(plugin: Plugin, three: Written, kubectl: Kubectl, tmp_path: Path, place: str) -> None:
-    """The namespace is taken before the command or behind it, and from the kubeconfig's context."""
+    """The namespace comes from the option, before or after the command, or from the kubeconfig's context."""
     anywhere = plugin.in_namespace("")
     if place == "context":
         config = tmp_path / "config"
@@ -102,7 +102,7 @@ def test_namespace(plugin: Plugin, three: Written, kubectl: Kubectl, tmp_path: P
 
 
 def test_nothing(plugin: Plugin) -> None:
-    """Where there are none, that is said on standard error, in kubectl's words."""
+    """If there are no watches, standard error says so in kubectl's words."""
     done = plugin("list")
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == f"No resources found in {plugin.namespace} namespace.\n"
@@ -110,7 +110,7 @@ def test_nothing(plugin: Plugin) -> None:
 
 
 def test_user_agent(plugin: Plugin, written: Written, control_plane: ControlPlane) -> None:
-    """The User-Agent is the plugin's own: neither the operator's nor kubectl's."""
+    """The plugin has its own User-Agent, different from those of the operator and kubectl."""
     written.create("one")
     plugin("list")
     agents = {request.agent for request in control_plane.requests.where(agent=AGENT)}
@@ -149,7 +149,7 @@ def test_trouble(plugin: Plugin, faults: Faults, status: int | None, words: str)
     ],
 )
 def test_wrong_usage(plugin: Plugin, args: tuple[str, ...], words: str) -> None:
-    """Wrong usage exits with 3, with what is wrong."""
+    """Wrong usage exits with 3 and a message about the mistake."""
     done = plugin.in_namespace("")(*args)
     assert (done.returncode, done.stdout) == (3, "")
     assert words in done.stderr
@@ -157,7 +157,7 @@ def test_wrong_usage(plugin: Plugin, args: tuple[str, ...], words: str) -> None:
 
 
 def test_screen(plugin: Plugin, three: Written) -> None:
-    """At a terminal phases are coloured; NO_COLOR leaves the colours out."""
+    """At a terminal, phases have colors, unless NO_COLOR is set."""
     with Screen(plugin, "list") as screen:
         assert screen.end() == 0
         assert f"{GREEN}Succeeded" in screen.text
@@ -169,7 +169,7 @@ def test_screen(plugin: Plugin, three: Written) -> None:
 
 
 def test_live(plugin: Plugin, written: Written, faults: Faults) -> None:
-    """`--watch` shows changes where the table stands: an end, a new watch, a deletion; also after its stream was cut."""
+    """`--watch` updates the table in place on every change, also after its stream was cut."""
     written.create("nightly")
     written.become("nightly", "job-iaasvm-inprogress")
     with Screen(plugin, "list", "--watch") as screen:
@@ -189,7 +189,7 @@ def test_live(plugin: Plugin, written: Written, faults: Faults) -> None:
 
 
 def test_live_through_an_outage(plugin: Plugin, written: Written, faults: Faults) -> None:
-    """While the API server is unreachable, the table stays and says that it may be outdated. Then it continues."""
+    """During an API server outage, the table stays and says that it may be outdated. Then it continues."""
     written.create("nightly")
     with Screen(plugin, "list", "--watch") as screen:
         seen = screen.until("nightly.*Unseen")
@@ -202,7 +202,7 @@ def test_live_through_an_outage(plugin: Plugin, written: Written, faults: Faults
 
 
 def test_watch_in_a_pipe(plugin: Plugin, written: Written, faults: Faults) -> None:
-    """In a pipe `--watch` writes one line per change, and lists again if the server no longer has the version."""
+    """In a pipe `--watch` prints one line per change, and lists again after 410 Gone."""
     from demo.controlplane import Fault
 
     written.create("nightly")
@@ -225,7 +225,7 @@ def test_watch_in_a_pipe(plugin: Plugin, written: Written, faults: Faults) -> No
 
 
 def test_tasks(plugin: Plugin, three: Written) -> None:
-    """The job with its tasks indented, then Azure's errors, each with Azure's recommendations."""
+    """`tasks` prints the job with indented tasks, then Azure's errors with their recommendations."""
     done = plugin("tasks", "bjw/done")
     assert (done.returncode, done.stderr) == (0, "")
     heads, job, *others = done.stdout.splitlines()
@@ -238,7 +238,7 @@ def test_tasks(plugin: Plugin, three: Written) -> None:
 
 
 def test_tasks_of_several(plugin: Plugin, three: Written) -> None:
-    """Several watches share a table. Messages name their watch. A missing watch is 3, after the others."""
+    """Several watches share a table, and messages name their watch. For a missing watch the exit code is 3."""
     done = plugin("tasks", "--all")
     assert done.returncode == 0
     names = [line.split()[0] for line in done.stdout.splitlines() if not line.startswith((" ", "backupjobwatch"))]
@@ -253,7 +253,7 @@ def test_tasks_of_several(plugin: Plugin, three: Written) -> None:
 
 
 def test_tasks_at_a_terminal(plugin: Plugin, three: Written) -> None:
-    """At a terminal the tasks stand under the job, in colours."""
+    """At a terminal, the tasks are below the job, in colors."""
     with Screen(plugin, "tasks", "done") as screen:
         assert screen.end() == 0
         assert f"{GREEN}Succeeded" in screen.text
@@ -261,7 +261,7 @@ def test_tasks_at_a_terminal(plugin: Plugin, three: Written) -> None:
 
 
 def test_no_tasks(plugin: Plugin, three: Written) -> None:
-    """If there are no tasks, standard error says why. A watch that failed is not about to get some."""
+    """If there are no tasks, standard error gives the reason."""
     unseen = "There are no tasks yet. The operator has not processed this watch. Check that the operator is running.\n"
     assert plugin("tasks", "fresh").stderr == unseen
     three.become("fresh", "job-iaasvm-inprogress", extendedInfo=None)
@@ -275,7 +275,7 @@ def test_no_tasks(plugin: Plugin, three: Written) -> None:
 
 
 def test_credential_plugin(plugin: Plugin, three: Written, kubectl: Kubectl, tmp_path: Path) -> None:
-    """A credential plugin that fails is quoted, and the command ends with 3."""
+    """If a credential plugin fails, the message quotes it, and the command exits with 3."""
     document = yaml.safe_load(kubectl("config", "view", "--raw", "--minify").stdout)
     execute = {
         "apiVersion": "client.authentication.k8s.io/v1",
@@ -292,7 +292,7 @@ def test_credential_plugin(plugin: Plugin, three: Written, kubectl: Kubectl, tmp
 
 
 def test_reader_that_leaves(plugin: Plugin, three: Written) -> None:
-    """A reader that leaves ends the command in silence."""
+    """The command exits silently when the reader of its output closes the pipe."""
     script = f"{' '.join(plugin.command('list'))} | true"
     done = subprocess.run(
         ["/bin/sh", "-c", script], env=plugin.environment(), capture_output=True, text=True, check=False

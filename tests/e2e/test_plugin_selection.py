@@ -1,4 +1,4 @@
-"""How `kubectl bjw wait` and `tasks` select watches, on a real API server: like kubectl."""
+"""`kubectl bjw wait` and `tasks` select watches like kubectl, on a real API server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RUNNING = "job-iaasvm-inprogress"
     ],
 )
 def test_types(plugin: Plugin, written: Written, kubectl: Kubectl, kind: str) -> None:
-    """TYPE/NAME is read as kubectl reads it: what `kubectl get` accepts, the plugin accepts."""
+    """The plugin accepts every TYPE/NAME that `kubectl get` accepts."""
     written.create("nightly")
     written.become("nightly", DONE)
     assert kubectl("get", f"{kind}/nightly", "-n", written.namespace, "-o", "name").stdout == f"{CALLED}/nightly\n"
@@ -34,7 +34,7 @@ def test_types(plugin: Plugin, written: Written, kubectl: Kubectl, kind: str) ->
 
 @pytest.fixture
 def team(written: Written) -> Written:
-    """Two watches of a team, one of which failed, and one that runs, of another team."""
+    """Two watches of one team, one of which failed, and a running watch of another team."""
     for name, labels, example in (
         ("db", {"team": "payroll", "stage": "prod"}, DONE),
         ("files", {"team": "payroll", "stage": "test"}, FAILED),
@@ -55,7 +55,7 @@ def team(written: Written) -> Written:
     ],
 )
 def test_selection(plugin: Plugin, team: Written, args: tuple[str, ...], code: int, names: list[str]) -> None:
-    """The watches that a selector or `--all` matches count as if they were named."""
+    """Watches that match a selector or `--all` are treated like watches that are named."""
     done = plugin("wait", *args, "--timeout", "2s")
     assert done.returncode == code
     assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [f"{CALLED}/{name}" for name in names]
@@ -63,7 +63,7 @@ def test_selection(plugin: Plugin, team: Written, args: tuple[str, ...], code: i
 
 @pytest.mark.parametrize("args", [("-l", "team=none"), ("--all",)])
 def test_nothing_selected(plugin: Plugin, written: Written, args: tuple[str, ...]) -> None:
-    """A selection without watches is 3: nothing has succeeded."""
+    """If no watch matches, the exit code is 3, because nothing has succeeded."""
     for command in ("wait", "tasks"):
         done = plugin(command, *args)
         assert (done.returncode, done.stdout) == (3, "")
@@ -71,7 +71,7 @@ def test_nothing_selected(plugin: Plugin, written: Written, args: tuple[str, ...
 
 
 def test_selection_is_kept(plugin: Plugin, written: Written, control_plane: ControlPlane) -> None:
-    """The watches are selected once: later ones do not count, and neither edited labels nor deletions drop any."""
+    """The watches are selected once. Later watches, edited labels and deletions do not change the selection."""
     for name in ("db", "files"):
         written.create(name, {"team": "payroll"})
     waited = Waited(plugin, control_plane, "-l", "team=payroll", "--timeout", "60s")
@@ -95,7 +95,7 @@ def test_selection_is_kept(plugin: Plugin, written: Written, control_plane: Cont
 
 
 def test_selection_during_an_outage(plugin: Plugin, team: Written, faults: Faults) -> None:
-    """An API server that is down at the start is waited for, also to list the selected watches."""
+    """The command waits for an API server that is down at the start before it selects watches."""
     faults.gone(spare="^e2e-test")
     done = plugin("wait", "--all", "--timeout", "2s")
     assert (done.returncode, done.stdout) == (124, "")
@@ -108,7 +108,7 @@ def test_selection_during_an_outage(plugin: Plugin, team: Written, faults: Fault
 
 
 def test_names_of_standard_input(plugin: Plugin, team: Written, kubectl: Kubectl) -> None:
-    """`-` reads what `-o name` prints. No names at all is 3: the command before the pipe failed."""
+    """`-` reads the output of `-o name`. Without names the exit code is 3: the command before the pipe failed."""
     names = kubectl("get", "bjw", "-n", team.namespace, "-l", "team=payroll", "-o", "name").stdout
     done = plugin("wait", "-", stdin=names)
     assert (done.returncode, len(done.stdout.splitlines())) == (1, 2)
@@ -119,7 +119,7 @@ def test_names_of_standard_input(plugin: Plugin, team: Written, kubectl: Kubectl
 
 
 def test_wait_for_creation(plugin: Plugin, written: Written) -> None:
-    """With `--wait-for-creation` a watch may be created later. Without its creation the wait times out."""
+    """With `--wait-for-creation` a watch may be created later. If it never is, the wait times out."""
     process = plugin.start("wait", "nightly", "--wait-for-creation", "--timeout", "60s")
     assert process.stderr is not None
     assert "Waiting for its creation." in process.stderr.readline()
@@ -134,7 +134,7 @@ def test_wait_for_creation(plugin: Plugin, written: Written) -> None:
 
 
 def test_deleted_while_waiting_for_creation(plugin: Plugin, written: Written) -> None:
-    """A watch that was created and deleted is not waited for again."""
+    """The command does not wait again for the creation of a watch that was deleted."""
     process = plugin.start("wait", "nightly", "--wait-for-creation", "--timeout", "60s")
     assert process.stderr is not None
     assert "Waiting for its creation." in process.stderr.readline()
@@ -161,7 +161,7 @@ def test_deleted_while_waiting_for_creation(plugin: Plugin, written: Written) ->
     ],
 )
 def test_wrong_usage(plugin: Plugin, args: tuple[str, ...], words: str) -> None:
-    """Wrong usage is 3, with what to write instead."""
+    """Wrong usage exits with 3, and the message says what to write instead."""
     done = plugin("wait", *args)
     assert (done.returncode, done.stdout) == (3, "")
     assert words in done.stderr

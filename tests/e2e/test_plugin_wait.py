@@ -1,4 +1,4 @@
-"""How `kubectl bjw wait` ends, on a real API server. Tests at a terminal use the real kubectl."""
+"""Exit codes and output of `kubectl bjw wait` on a real API server. Tests at a terminal use the real kubectl."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RUNNING = "job-iaasvm-inprogress"
 def test_codes(
     plugin: Plugin, written: Written, *, example: str, spec: dict[str, Any], args: tuple[str, ...], code: int
 ) -> None:
-    """The exit code is the job's outcome; one line says how it ended."""
+    """The exit code is the job's outcome. One line says how the job ended."""
     written.create("nightly", **spec)
     body = written.become("nightly", example)
     done = plugin("wait", "nightly", *args)
@@ -63,7 +63,7 @@ def test_return_on_both(plugin: Plugin, written: Written, control_plane: Control
 
 
 def test_timeout(plugin: Plugin, written: Written) -> None:
-    """A job that has not ended in time is 124, and not earlier. A timeout of 0 checks once."""
+    """If the job does not end before the timeout, the exit code is 124. A timeout of 0 checks once."""
     written.create("nightly")
     written.become("nightly", RUNNING)
     started = time.monotonic()
@@ -76,14 +76,14 @@ def test_timeout(plugin: Plugin, written: Written) -> None:
 
 
 def test_wrong_timeout(plugin: Plugin) -> None:
-    """A time-out that is no duration is refused with what to write."""
+    """An invalid timeout is refused, and the message says what to write."""
     done = plugin("wait", "nightly", "--timeout", "1 hour")
     assert done.returncode == 3
     assert "write a duration such as 30s, 5m or 1h30m" in done.stderr
 
 
 def test_a_look_that_nobody_answers(plugin: Plugin, control_plane: ControlPlane, tmp_path: Path) -> None:
-    """A check without an API server is 3, not 124: a script may wait again after a timeout."""
+    """A check without an API server exits with 3, not 124: after a timeout, a script may wait again."""
     config = yaml.safe_load(control_plane.kubeconfig.read_text(encoding="utf-8"))
     for each in config["clusters"]:
         each["cluster"]["server"] = f"https://127.0.0.1:{free_port()}"
@@ -95,7 +95,7 @@ def test_a_look_that_nobody_answers(plugin: Plugin, control_plane: ControlPlane,
 
 
 def test_old_outcome_does_not_answer(plugin: Plugin, written: Written, control_plane: ControlPlane) -> None:
-    """A status of an earlier spec does not count: neither its success, nor before the operator has processed the edit."""
+    """The command ignores the status of an earlier spec, and waits for the status of the new spec."""
     written.create("nightly")
     written.become("nightly", DONE)
     written.edit("nightly", pollInterval="1m")
@@ -107,7 +107,7 @@ def test_old_outcome_does_not_answer(plugin: Plugin, written: Written, control_p
 
 
 def test_missing(plugin: Plugin, written: Written) -> None:
-    """A watch that does not exist exits with 3 at once."""
+    """The command exits with 3 at once if the watch does not exist."""
     done = plugin("wait", "nightly")
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == (
@@ -118,7 +118,7 @@ def test_missing(plugin: Plugin, written: Written) -> None:
 
 @pytest.mark.parametrize("again", [False, True], ids=["deleted", "deleted and recreated"])
 def test_deleted(plugin: Plugin, written: Written, control_plane: ControlPlane, again: bool) -> None:  # noqa: FBT001
-    """A watch that is deleted is 3, and a new one of its name does not answer for it."""
+    """The command exits with 3 if the watch is deleted, even if it is recreated."""
     written.create("nightly")
     waited = Waited(plugin, control_plane, "nightly", "--timeout", "60s")
     written.delete("nightly")
@@ -133,7 +133,7 @@ def test_deleted(plugin: Plugin, written: Written, control_plane: ControlPlane, 
 def test_deleted_during_an_outage(
     plugin: Plugin, written: Written, control_plane: ControlPlane, faults: Faults
 ) -> None:
-    """The same after an outage of the API server: the UID shows it."""
+    """The command detects a recreation during an outage of the API server by the UID."""
     written.create("nightly")
     before = len(control_plane.requests.where(verb="watch", agent=AGENT))
     waited = Waited(plugin, control_plane, "nightly", "--timeout", "60s")
@@ -149,7 +149,7 @@ def test_deleted_during_an_outage(
 
 
 def test_outage(plugin: Plugin, written: Written, faults: Faults) -> None:
-    """An API server that is unreachable from the start is retried."""
+    """The command retries if the API server is unreachable from the start."""
     written.create("nightly")
     written.become("nightly", DONE)
     faults.gone(spare="^e2e-test")
@@ -166,7 +166,7 @@ def test_outage(plugin: Plugin, written: Written, faults: Faults) -> None:
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_passing_trouble(plugin: Plugin, written: Written, faults: Faults, status: int) -> None:
-    """Temporary refusals are retried."""
+    """The command retries after temporary refusals."""
     from demo.controlplane import Fault
 
     written.create("nightly")
@@ -176,7 +176,7 @@ def test_passing_trouble(plugin: Plugin, written: Written, faults: Faults, statu
 
 
 def test_no_access(plugin: Plugin, written: Written, faults: Faults) -> None:
-    """A permanent refusal exits with 3 at once, with the API server's message."""
+    """The command exits with 3 at once after a permanent refusal, with the API server's message."""
     from demo.controlplane import Fault
 
     written.create("nightly")
@@ -187,7 +187,7 @@ def test_no_access(plugin: Plugin, written: Written, faults: Faults) -> None:
 
 
 def test_access_that_expired(plugin: Plugin, written: Written, faults: Faults) -> None:
-    """An expired token is renewed once."""
+    """The command renews an expired token once."""
     from demo.controlplane import Fault
 
     written.create("nightly")
@@ -199,7 +199,7 @@ def test_access_that_expired(plugin: Plugin, written: Written, faults: Faults) -
 
 
 def test_suspended(plugin: Plugin, written: Written, control_plane: ControlPlane) -> None:
-    """A suspended watch is waited for, with a message. It counts after it is resumed."""
+    """The command waits for a suspended watch, with a message, until it is resumed and ends."""
     written.create("nightly", suspend=True)
     waited = Waited(plugin, control_plane, "nightly", "--timeout", "60s")
     assert waited.process.stderr is not None
@@ -210,7 +210,7 @@ def test_suspended(plugin: Plugin, written: Written, control_plane: ControlPlane
 
 
 def test_several(plugin: Plugin, written: Written) -> None:
-    """Of several the worst counts: failed, could not tell, timed out, warnings, succeeded."""
+    """The worst outcome counts: failed, unknown, timed out, warnings, succeeded."""
     for name, example in (("done", DONE), ("failed", FAILED), ("running", RUNNING)):
         written.create(name)
         written.become(name, example)
@@ -224,7 +224,7 @@ def test_several(plugin: Plugin, written: Written) -> None:
 
 
 def test_reader_that_left(plugin: Plugin, written: Written) -> None:
-    """If the reader has left, the exit code is 3: the job did not fail."""
+    """If the reader closes the pipe, the exit code is 3, because the job did not fail."""
     written.create("nightly")
     written.become("nightly", DONE)
     process = plugin.start("wait", "nightly")
@@ -238,7 +238,7 @@ def test_reader_that_left(plugin: Plugin, written: Written) -> None:
 
 @pytest.mark.parametrize("key", ["Ctrl-C at a terminal", "SIGINT"])
 def test_interrupted(plugin: Plugin, written: Written, control_plane: ControlPlane, key: str) -> None:
-    """Ctrl-C ends it with 130, without a traceback."""
+    """Ctrl-C ends the command with 130 and no traceback."""
     written.create("nightly")
     if key == "SIGINT":
         waited = Waited(plugin, control_plane, "nightly")

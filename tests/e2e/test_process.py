@@ -1,4 +1,4 @@
-"""The operator as a process: its probes, its end, its logs."""
+"""The operator process: probes, shutdown and logs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def seconds_to_end(operators: Operators, watches: Watches, number: signal.Signals) -> float:
-    """Send a signal to an operator that follows *watches*, and return how long it took to end well."""
+    """Send a signal to the operator, and return how long it took to exit with 0."""
     operator = operators.current
     started = time.monotonic()
     operator.send(number)
@@ -29,7 +29,7 @@ def seconds_to_end(operators: Operators, watches: Watches, number: signal.Signal
 
 
 def test_probes(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
-    """An operator that runs is alive and ready; one that has ended is not to be reached."""
+    """A running operator is alive and ready. After it stops, its probes are unreachable."""
     operator = own_operators.start(NAMESPACES=watches.namespace).wait_ready()
     watches.create("w", jobResourceId=jobs.completed())
     watches.until_phase("w", "Succeeded")
@@ -40,7 +40,7 @@ def test_probes(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
 
 
 def test_probes_without_an_api_server(own_operators: Operators, watches: Watches, jobs: Jobs, faults: Faults) -> None:
-    """An operator that starts before its API server is alive, not ready, and says why; then it begins by itself."""
+    """An operator without an API server is alive and not ready, logs the reason, and starts when it appears."""
     faults.gone(spare="^(kubectl|e2e-test)")
     operator = own_operators.start(NAMESPACES=watches.namespace)
     until(lambda: operator.probe("healthz") == 200, "life")
@@ -54,7 +54,7 @@ def test_probes_without_an_api_server(own_operators: Operators, watches: Watches
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_end(own_operators: Operators, watches: Watches, jobs: Jobs, number: signal.Signals) -> None:
-    """SIGTERM and SIGINT end an operator that has nothing to finish at once, with exit code 0."""
+    """SIGTERM and SIGINT end an idle operator at once, with exit code 0."""
     own_operators.start(NAMESPACES=watches.namespace).wait_ready()
     watches.create("w", jobResourceId=jobs.start())
     watches.until_phase("w", "Running")
@@ -62,7 +62,7 @@ def test_end(own_operators: Operators, watches: Watches, jobs: Jobs, number: sig
 
 
 def test_end_during_a_poll(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
-    """SIGTERM ends an operator within its grace period although Azure does not answer; nothing is written after it."""
+    """SIGTERM ends an operator within its grace period although Azure does not respond. No status is written."""
     own_operators.start(NAMESPACES=watches.namespace).wait_ready()
     job = jobs.completed()
     with jobs.hold(job) as hold:
@@ -73,13 +73,13 @@ def test_end_during_a_poll(own_operators: Operators, watches: Watches, jobs: Job
 
 
 def test_end_during_an_answer(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
-    """A poll whose answer comes soon after SIGTERM is still written down."""
+    """The operator still writes the result of a poll that completes soon after SIGTERM."""
     operator = own_operators.start(NAMESPACES=watches.namespace).wait_ready()
     job = jobs.completed()
     with jobs.hold(job) as hold:
         watches.create("w", jobResourceId=job)
         hold.wait_arrived()
-        time.sleep(0.5)  # in its first moments kopf is slow to stop
+        time.sleep(0.5)  # kopf stops slowly just after its start
         operator.send(signal.SIGTERM)
         time.sleep(0.5)
     assert operator.wait() == 0
@@ -87,7 +87,7 @@ def test_end_during_an_answer(own_operators: Operators, watches: Watches, jobs: 
 
 
 def test_end_before_the_start(own_operators: Operators, watches: Watches, faults: Faults) -> None:
-    """SIGTERM ends an operator that still waits for its API server."""
+    """SIGTERM ends an operator that is waiting for its API server."""
     faults.gone(spare="^(kubectl|e2e-test)")
     operator = own_operators.start(NAMESPACES=watches.namespace)
     until(lambda: "Listing the watches failed" in operator.log, "an attempt")
@@ -98,19 +98,19 @@ def test_end_before_the_start(own_operators: Operators, watches: Watches, faults
 
 
 def test_text_logs(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
-    """At the usual level a log has one line per transition, with time, watch, reason and sentence, and no token."""
+    """At the default level, the log has one line per transition with time, watch, reason and message."""
     operator = own_operators.start(NAMESPACES=watches.namespace).wait_ready()
     watches.create("w", jobResourceId=jobs.completed("vm-log"))
     watches.until_event("w", "JobCompleted")
     operator.stop()
     lines = operator.log.splitlines()
-    assert len(lines) == 5  # probes, metrics, start, the transition, the end
+    assert len(lines) == 5  # probes, metrics, start, transition, stop
     assert lines[3].endswith(f"INFO    {watches.namespace}/w: JobCompleted: Backup of vm-log completed in 41m17s.")
     assert lines[3][:20].endswith("Z")
 
 
 def test_json_logs(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
-    """JSON logs are one object a line, at every level; they tell of each request to Azure, and of no token."""
+    """A JSON log has one object per line. At debug level, it has each request to Azure."""
     settings = {"LOG_FORMAT": "json", "LOG_LEVEL": "debug"}
     operator = own_operators.start(NAMESPACES=watches.namespace, **settings).wait_ready()
     job = jobs.completed()

@@ -1,4 +1,4 @@
-"""A race against a real API server. ``tests/functional/test_operator_races.py`` proves each race."""
+"""One race on a real API server. ``tests/functional/test_operator_races.py`` covers all races."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def test_finished_target_edited_during_a_poll_of_the_next(
     operator: OperatorProcess, watches: Watches, jobs: Jobs
 ) -> None:
-    """A gate that was open shuts when the target is edited, and stays shut over two edits in a row."""
+    """An open gate closes when the target is edited, and stays closed during a second edit."""
     first, second, third = jobs.completed(), jobs.completed(), jobs.start()
     watches.create("w", jobResourceId=first)
     watches.until_phase("w", "Succeeded")

@@ -1,4 +1,4 @@
-"""The operator ends, well or badly, and another takes over from the objects alone."""
+"""The operator stops or crashes, and another operator continues from the objects alone."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def start(operators: Operators, watches: Watches) -> OperatorProcess:
 
 
 def prove_told_once(watches: Watches, name: str, reason: str) -> None:
-    """Prove that the end of a watch was told, and not twice."""
+    """Prove that the operators emitted the Event for the end of a watch exactly once."""
     event = watches.until_event(name, reason)
     assert len(watches.events(name, reason)) == event["count"] == 1
 
 
 def test_in_the_middle(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
-    """After a restart a running watch goes on with its first start, and a finished one is left alone."""
+    """A restart keeps the start time of a running watch and does not change a finished watch."""
     going, done, refused = jobs.start(), jobs.completed(), jobs.failed()
     operator = start(own_operators, watches)
     for name, job in (("going", going), ("done", done), ("failed", refused)):
@@ -53,7 +53,7 @@ def test_in_the_middle(own_operators: Operators, watches: Watches, jobs: Jobs) -
 
 
 def test_edited_meanwhile(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
-    """A watch that was edited, or made anew, while no operator ran is judged by what it is now."""
+    """A watch edited or recreated while no operator ran is judged by its current spec."""
     operator = start(own_operators, watches)
     first, second = jobs.completed(), jobs.failed()
     for name in ("edited", "anew", "suspended"):
@@ -83,7 +83,7 @@ def test_killed_between_status_and_event(
     *,
     acted: bool,
 ) -> None:
-    """An operator that dies between the status and its event leaves the telling to the next, which tells it once."""
+    """If an operator dies between the status and its Event, the next operator emits the Event once."""
     operator = start(own_operators, watches)
     events = f"/{watches.namespace}/events$"
     faults.add(Fault(method="POST", path=events, acted=acted))
@@ -102,7 +102,7 @@ def test_killed_between_status_and_event(
 def test_killed_during_the_write(
     own_operators: Operators, watches: Watches, jobs: Jobs, faults: Faults, control_plane: ControlPlane
 ) -> None:
-    """An operator that dies before it hears that its write took effect leaves a final status, which is told once."""
+    """If an operator dies before it sees that its write took effect, the next operator emits the Event once."""
     job = jobs.completed()
     operator = start(own_operators, watches)
     status = f"/{watches.namespace}/.*/status$"

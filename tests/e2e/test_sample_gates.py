@@ -1,4 +1,4 @@
-"""The gates of the samples that can be run here: open when the job has succeeded, and shut in every other case."""
+"""The gates of the runnable samples open only when the job has succeeded."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ ARGUMENTS = ("rg-backup", "rsv-prod", "vm1")
 
 @pytest.fixture
 def shell(kubectl: Kubectl, namespace: str, tmp_path: Path) -> Shell:
-    """A person's shell, in the namespace of the test."""
+    """A user's shell in the test's namespace."""
     return Shell(kubectl, namespace, tmp_path)
 
 
 @pytest.fixture(params=["shell", "tekton"])
 def start(request: pytest.FixtureRequest, shell: Shell, tmp_path: Path) -> Start:
-    """Start a gate for a job: the script of the shell, or that of the Task with its blanks filled in."""
+    """Start a gate for a job: the shell script, or the script of the Tekton Task with its variables replaced."""
 
     def from_shell(job: str, timeout: int = 60) -> subprocess.Popen[str]:
         shell.az.answer(job)
@@ -62,7 +62,7 @@ def start(request: pytest.FixtureRequest, shell: Shell, tmp_path: Path) -> Start
 
 
 def made(kubectl: Kubectl, watches: Watches) -> list[str]:
-    """Return the names of the watches that a gate has made."""
+    """Return the names of the watches that the gate created."""
     listed = kubectl("get", "bjw", "-n", watches.namespace, "-o", "name").stdout.split()
     return [each.partition("/")[2] for each in listed]
 
@@ -70,7 +70,7 @@ def made(kubectl: Kubectl, watches: Watches) -> list[str]:
 def test_opens(
     *, operator: OperatorProcess, start: Start, kubectl: Kubectl, watches: Watches, jobs: Jobs, tmp_path: Path
 ) -> None:
-    """The gate is shut while the job runs, and opens when it has succeeded."""
+    """The gate is closed while the job runs, and opens when it succeeds."""
     job = jobs.start()
     process = start(job)
     (name,) = until(lambda: made(kubectl, watches), "the watch")
@@ -96,7 +96,7 @@ def test_opens(
 def test_stays_shut(
     operator: OperatorProcess, start: Start, watches: Watches, jobs: Jobs, *, example: str, reason: str
 ) -> None:
-    """The gate stays shut for a job that ended in any other way, at once, and says why."""
+    """If the job ends in any other way, the gate fails at once and prints the reason."""
     started = time.monotonic()
     status, said = ended(start(jobs.become(jobs.start(), example)))
     assert (status, reason in said) == (1, True), said
@@ -104,19 +104,19 @@ def test_stays_shut(
 
 
 def test_stays_shut_in_time(operator: OperatorProcess, start: Start, watches: Watches, jobs: Jobs) -> None:
-    """The gate stays shut for a job that has not ended in time."""
+    """The gate fails if the job does not end before the timeout."""
     status, said = ended(start(jobs.start(), timeout=3))
     assert (status, "JobInProgress" in said or "DeadlineExceeded" in said) == (1, True), said
 
 
 def test_stays_shut_without_an_operator(own_operators: Operators, start: Start, watches: Watches, jobs: Jobs) -> None:
-    """The gate stays shut for a job that has succeeded, while there is nobody to say so."""
+    """Without an operator the gate fails, even if the job has succeeded."""
     status, _ = ended(start(jobs.completed(), timeout=3))
     assert status == 1
 
 
 def test_stays_shut_for_no_job(start: Start, kubectl: Kubectl, watches: Watches) -> None:
-    """The gate stays shut where there is no job to wait for, and nothing is left behind."""
+    """If the job ID is invalid, the gate fails and leaves no watch."""
     status, said = ended(start("cd153561-20d3-467a-b911-cc1de47d4763"))
     assert status == 1
     assert "cd153561-20d3-467a-b911-cc1de47d4763" in said
@@ -124,7 +124,7 @@ def test_stays_shut_for_no_job(start: Start, kubectl: Kubectl, watches: Watches)
 
 
 def test_stays_shut_when_az_fails(shell: Shell, kubectl: Kubectl, watches: Watches) -> None:
-    """The shell's gate fails as `az` does, with what that said, and waits for nothing."""
+    """If `az` fails, the shell script passes on its exit status and output, and creates no watch."""
     shell.az.answer(status=3)
     status, said = shell.run(SCRIPT, *ARGUMENTS)
     assert (status, said) == (3, "ERROR: AuthorizationFailed\n")
@@ -134,7 +134,7 @@ def test_stays_shut_when_az_fails(shell: Shell, kubectl: Kubectl, watches: Watch
 
 
 def test_says_how_it_is_used(shell: Shell) -> None:
-    """The shell's gate starts no backup unless it was told of which VM."""
+    """The shell script starts no backup if the VM argument is missing."""
     status, said = shell.run(SCRIPT, "rg-backup", "rsv-prod")
     assert status == 2
     assert said.endswith("RESOURCE-GROUP VAULT VM\n")
@@ -154,14 +154,14 @@ def template() -> dict[str, Any]:
 
 def holds(kubectl: Kubectl, namespace: str, condition: str, body: dict[str, Any]) -> bool:
     """
-    Tell whether a condition of a resource template holds for an object.
+    Return whether an object meets a condition of a resource template.
 
-    Argo Workflows reads conditions as label selectors, with fields in the place of labels
-    (workflow/executor/resource.go). So does this, with Kubernetes' own selectors: the fields become labels.
+    Argo Workflows evaluates conditions as label selectors on fields (workflow/executor/resource.go). This function
+    stores the fields as labels of a ConfigMap, and lets the API server evaluate the selector.
     """
     status = body["status"]
     labels = {f"status.{name}": str(status[name]) for name in ("phase", "observedGeneration") if name in status}
-    labels = {name: value for name, value in labels.items() if value != "-1"}  # which no label can be
+    labels = {name: value for name, value in labels.items() if value != "-1"}  # not a valid label value
     labels["metadata.generation"] = str(body["metadata"]["generation"])
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fields", "labels": labels}}
     kubectl("replace", "--force", "-n", namespace, "-f", "-", stdin=json.dumps(config))
@@ -171,7 +171,7 @@ def holds(kubectl: Kubectl, namespace: str, condition: str, body: dict[str, Any]
 def test_workflow(
     *, operator: OperatorProcess, kubectl: Kubectl, watches: Watches, jobs: Jobs, template: dict[str, Any]
 ) -> None:
-    """The Workflow's step goes on when the job has succeeded, fails when it failed, and never on an edited watch."""
+    """The Workflow step succeeds or fails with the job. It never ends on the status of an edited watch."""
     resource = template["resource"]
 
     def create(job: str) -> str:

@@ -1,4 +1,4 @@
-"""The samples of Flux, Argo, Tekton and Azure Monitor as `kubectl` takes them, with CRDs that stand in for the tools'."""
+"""kubectl creates the samples of Flux, Argo, Tekton and Azure Monitor on stand-ins for the tools' CRDs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CREATE = ("create", "--validate=strict", "-o", "yaml", "-f")
 def flux_system(
     control_plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """The stand-ins and our component, as the kustomization.yaml of flux-system has them; never in a foreign cluster."""
+    """The stand-in CRDs, patched by our component as in flux-system. Requires the embedded control plane."""
     folder = tmp_path_factory.mktemp("flux-system")
     (folder / "crds.yaml").write_text(yaml.safe_dump_all(STAND_INS), "utf-8")
     kustomization = {"resources": ["crds.yaml"], "components": [os.path.relpath(COMPONENT, folder)]}
@@ -54,22 +54,22 @@ def flux_system(
 
 
 def load(text: str) -> list[dict[str, Any]]:
-    """Return the objects that kubectl has printed."""
+    """Return the objects in the output of kubectl."""
     return list(yaml.safe_load_all(text))
 
 
 @pytest.mark.parametrize("path", OF_TOOLS, ids=name_of)
 def test_taken(flux_system: Path, kubectl: Kubectl, namespace: str, path: Path) -> None:
-    """Each sample is taken as it stands, no field of it unknown, and kept without loss."""
+    """The API server accepts each sample unchanged, with strict validation, and stores all its fields."""
     kept = load(kubectl(*CREATE, str(path), "-n", namespace).stdout)
     for mine, theirs in zip(objects(path), kept, strict=True):
         assert_has(theirs, mine)
-        if "namespace" not in theirs["metadata"]:  # it would outlast the namespace
+        if "namespace" not in theirs["metadata"]:  # not deleted with the namespace
             kubectl("delete", theirs["kind"], theirs["metadata"]["name"])
 
 
 def assert_has(whole: Any, part: Any) -> None:
-    """Prove that a value has all of another, and perhaps defaults."""
+    """Assert that *whole* contains *part*. It may have more fields, such as defaults."""
     if isinstance(part, dict):
         for name, value in part.items():
             if name == "stringData":  # write-only: the API server stores it as data
@@ -85,7 +85,7 @@ def assert_has(whole: Any, part: Any) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_embedded_are_taken(flux_system: Path, kubectl: Kubectl, namespace: str, path: Path) -> None:
-    """Each custom resource that is in another, or in a script, is taken too."""
+    """The API server accepts each custom resource that is embedded in another sample or in a script."""
     embedded = [each for each in every_object(path) if each not in objects(path) and each["apiVersion"] in CUSTOM]
     for each in embedded:
         text = filled_in(json.dumps(each))
@@ -95,7 +95,7 @@ def test_embedded_are_taken(flux_system: Path, kubectl: Kubectl, namespace: str,
 
 @pytest.mark.parametrize("path", WITH_WATCHES, ids=name_of)
 def test_watches_are_ready_to_be_followed(kubectl: Kubectl, namespace: str, path: Path) -> None:
-    """The operator can act on each watch of a sample, embedded ones too, with the defaults that the API server fills in."""
+    """The operator can parse each watch of a sample, embedded watches included, with the API server's defaults."""
     watches = [each for each in every_object(path) if each["kind"] == KIND]
     text = yaml.safe_dump_all(watches)
     kept = load(kubectl(*CREATE, "-", "--dry-run=server", "-n", namespace, stdin=text).stdout)
@@ -107,7 +107,7 @@ def test_watches_are_ready_to_be_followed(kubectl: Kubectl, namespace: str, path
 
 
 def test_stand_ins_refuse_what_is_misspelt(flux_system: Path, kubectl: Kubectl, namespace: str) -> None:
-    """A field that a tool does not have is refused by the CRD that stands in for its own."""
+    """A stand-in CRD refuses a field or value that the tool does not have."""
     gate, app = objects(sample("flux/kustomization-wait.yaml"))
     app["spec"]["dependOn"] = app["spec"].pop("dependsOn")
     gate["spec"]["sourceRef"]["kind"] = "GitRepo"
@@ -118,7 +118,7 @@ def test_stand_ins_refuse_what_is_misspelt(flux_system: Path, kubectl: Kubectl, 
 
 
 def test_receiver_needs_the_component(flux_system: Path, kubectl: Kubectl, namespace: str) -> None:
-    """Flux's own CRD refuses a Receiver that names watches; with our component it takes it."""
+    """Flux's own CRD refuses a Receiver that names watches. With our component it accepts the Receiver."""
     create = (*CREATE, str(RECEIVER), "--dry-run=server", "-n", namespace)
     kubectl("apply", "--server-side", "-f", str(flux_system / "crds.yaml"))
     until(lambda: 'Unsupported value: "BackupJobWatch"' in kubectl(*create, ok=False).stderr, "the schema without it")
@@ -127,7 +127,7 @@ def test_receiver_needs_the_component(flux_system: Path, kubectl: Kubectl, names
 
 
 def test_action_group(flux_system: Path, kubectl: Kubectl, namespace: str, tmp_path: Path) -> None:
-    """The script has Azure call the Receiver's path for each end of a backup or a restore, once there is a path."""
+    """The script makes Azure call the Receiver when a backup or restore ends, as soon as it has a path."""
     kubectl("create", "-n", namespace, "-f", str(RECEIVER))
     shell = Shell(kubectl, namespace, tmp_path)
     shell.az.answer("/action-groups/g")

@@ -1,4 +1,4 @@
-"""The control plane gives out tokens of ServiceAccounts, which Entra's token endpoint takes for the account."""
+"""Entra's token endpoint accepts the ServiceAccount tokens that the control plane issues."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def account(kubectl: Kubectl, namespace: str) -> str:
 
 
 def read(control_plane: ControlPlane, token: str, audience: str) -> dict[str, Any]:
-    """Verify a token as one would who has the cluster's key."""
+    """Verify a token with the cluster's public key, and return its claims."""
     claims: dict[str, Any] = jwt.decode(
         token,
         control_plane.service_account_public_key,
@@ -42,7 +42,7 @@ def read(control_plane: ControlPlane, token: str, audience: str) -> dict[str, An
 
 
 def test_kubectl_creates_a_token(control_plane: ControlPlane, kubectl: Kubectl, namespace: str, account: str) -> None:
-    """kubectl create token gives a signed token with the audience, the time and the subject that were asked for."""
+    """`kubectl create token` returns a signed token with the requested audience, duration and subject."""
     flags = ("--audience", EXCHANGE, "--duration", "20m", "-n", namespace)
     token = kubectl("create", "token", account, *flags).stdout.strip()
     claims = read(control_plane, token, EXCHANGE)
@@ -55,7 +55,7 @@ def test_kubectl_creates_a_token(control_plane: ControlPlane, kubectl: Kubectl, 
 
 
 def test_asks_in_json(control_plane: ControlPlane, kubectl: Kubectl, namespace: str, account: str) -> None:
-    """A TokenRequest in JSON is answered with its spec, the token and its end; by default it is for the cluster itself."""
+    """A TokenRequest in JSON is answered with its spec and a token. The default audience is the cluster."""
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
     asked = '{"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": {}}'
     answer = json.loads(kubectl("create", "--raw", path, "-f", "-", stdin=asked).stdout)
@@ -66,14 +66,14 @@ def test_asks_in_json(control_plane: ControlPlane, kubectl: Kubectl, namespace: 
 
 
 def test_records_what_rbac_judges(control_plane: ControlPlane, kubectl: Kubectl, namespace: str, account: str) -> None:
-    """The request is recorded as "create" of "serviceaccounts/token", by name."""
+    """The control plane records the request as "create" of "serviceaccounts/token", with the name."""
     kubectl("create", "token", account, "-n", namespace)
     (request,) = control_plane.requests.where(path=f"/{namespace}/serviceaccounts/{account}/token$")
     assert (request.verb, request.resource, request.name) == ("create", "serviceaccounts/token", account)
 
 
 def test_refuses(kubectl: Kubectl, namespace: str, account: str) -> None:
-    """There is no token for an account that is not there, nor one that lasts less than ten minutes."""
+    """The API server refuses tokens for missing accounts, and durations below ten minutes."""
     missing = kubectl("create", "token", "nobody", "-n", namespace, ok=False)
     assert 'serviceaccounts "nobody" not found' in missing.stderr
     short = kubectl("create", "token", account, "--duration", "599s", "-n", namespace, ok=False)
@@ -81,7 +81,7 @@ def test_refuses(kubectl: Kubectl, namespace: str, account: str) -> None:
 
 
 def test_fails_when_told(faults: Faults, kubectl: Kubectl, namespace: str, account: str) -> None:
-    """A fault may meet the request for a token, as any other: here the missing permission."""
+    """A fault can replace the response to a token request."""
     faults.add(Fault(path="/token$", status=403, message="you shall not"))
     assert "you shall not" in kubectl("create", "token", account, "-n", namespace, ok=False).stderr
 
@@ -89,7 +89,7 @@ def test_fails_when_told(faults: Faults, kubectl: Kubectl, namespace: str, accou
 def test_entra_takes_it(
     control_plane: ControlPlane, kubectl: Kubectl, namespace: str, account: str, tmp_path: Path
 ) -> None:
-    """The whole exchange: a ServiceAccount's token for one of Entra, by azure-identity's own credential."""
+    """The credential of azure-identity exchanges a ServiceAccount token for an Entra token."""
 
     def assertion() -> str:
         return kubectl("create", "token", account, "--audience", EXCHANGE, "-n", namespace).stdout.strip()

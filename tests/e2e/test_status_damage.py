@@ -1,4 +1,4 @@
-"""A status that someone with the right to write it has damaged opens no gate that goes by kstatus."""
+"""A damaged status opens no gate that uses kstatus."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OUTDATED: Final[dict[str, tuple[str, Any]]] = {
     "status is null": (JSON, [{"op": "replace", "path": "/status", "value": None}]),
     "remove status": (JSON, [{"op": "remove", "path": "/status"}]),
 }
-"""Requests after which a status is about no generation."""
+"""Requests that remove the observed generation from the status."""
 REFUSED: Final[dict[str, tuple[str, Any]]] = {
     "conditions: null": (MERGE, {"status": {"conditions": None}}),
     "conditions: []": (MERGE, {"status": {"conditions": []}}),
@@ -42,18 +42,18 @@ REFUSED: Final[dict[str, tuple[str, Any]]] = {
     "conditions is null": (JSON, [{"op": "replace", "path": "/status/conditions", "value": None}]),
     "status: {observedGeneration}": (JSON, [{"op": "replace", "path": "/status", "value": {"observedGeneration": 1}}]),
 }
-"""Requests that would leave a status of this generation without the conditions that kstatus goes by."""
+"""Requests that keep the observed generation but remove conditions that kstatus evaluates."""
 
 
 @pytest.fixture
 def running(written: Written) -> dict[str, Any]:
-    """A watch whose job runs."""
+    """A watch of a running job."""
     written.create("w")
     return written.become("w", "job-iaasvm-inprogress")
 
 
 def send(client: KubernetesClient, written: Written, content_type: str, body: Any) -> tuple[int, dict[str, Any]]:
-    """Patch the status; return the HTTP status and the object as it is then."""
+    """Patch the status, and return the HTTP status and the resulting object."""
     answer = client("PATCH", f"{path_of(written.namespace, 'w')}/status", body, content_type=content_type)
     return answer.status, written.get("w")
 
@@ -61,7 +61,7 @@ def send(client: KubernetesClient, written: Written, content_type: str, body: An
 @pytest.mark.parametrize("request_", OUTDATED)
 @pytest.mark.usefixtures("running")
 def test_outdated(client: KubernetesClient, written: Written, request_: str) -> None:
-    """Without an observed generation the status is outdated: the API server fills in -1, also where null is written."""
+    """If observedGeneration is removed or null, the API server sets -1, and the status is outdated."""
     status, after = send(client, written, *OUTDATED[request_])
     assert status == HTTPStatus.OK
     assert after["status"]["observedGeneration"] == -1
@@ -69,7 +69,7 @@ def test_outdated(client: KubernetesClient, written: Written, request_: str) -> 
 
 
 def test_outdated_after_success(client: KubernetesClient, written: Written) -> None:
-    """A watch that succeeded is in progress again for kstatus when its status is reset."""
+    """After its status is reset, kstatus considers a succeeded watch to be in progress."""
     written.create("w")
     assert kstatus.verdict(written.become("w", "job-iaasvm-completed")) == "Current"
     for request_ in OUTDATED.values():
@@ -80,7 +80,7 @@ def test_outdated_after_success(client: KubernetesClient, written: Written) -> N
 
 @pytest.mark.parametrize("request_", REFUSED)
 def test_refused(client: KubernetesClient, written: Written, running: dict[str, Any], request_: str) -> None:
-    """The API server refuses a status of a generation without the Ready condition, which kstatus would call Current."""
+    """The API server refuses a status that has a generation but no Ready condition."""
     content_type, body = REFUSED[request_]
     answer = client("PATCH", f"{path_of(written.namespace, 'w')}/status", body, content_type=content_type)
     assert answer.status == HTTPStatus.UNPROCESSABLE_ENTITY, answer.body
@@ -90,7 +90,7 @@ def test_refused(client: KubernetesClient, written: Written, running: dict[str, 
 @pytest.mark.parametrize("field", status_schema()["properties"])
 @pytest.mark.usefixtures("running")
 def test_any_field_removed(client: KubernetesClient, written: Written, field: str) -> None:
-    """Whichever field of the status is removed, the watch of a running job is not Current."""
+    """Removing any one status field never makes the watch of a running job Current."""
     _, after = send(client, written, MERGE, {"status": {field: None}})
     assert kstatus.verdict(after) == "InProgress"
 

@@ -1,4 +1,4 @@
-"""What takes until the next tick, up to ten seconds: stories that are lived at the same time, each in its namespace."""
+"""Scenarios that wait up to ten seconds for the next poll. They run concurrently, each in its own namespace."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from tests.support.operator_process import Operators
 
 TICK = 10.5
-"""Seconds in which a tick surely comes."""
+"""Seconds within which a watch is certain to be polled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a story is lived."""
+    """The environment of a scenario."""
 
     watches: Watches
     jobs: Jobs
@@ -42,7 +42,7 @@ class Place:
 
 
 def one_poll_at_a_time(place: Place) -> None:
-    """A tick that comes while an event's step still waits for Azure does not ask again."""
+    """The operator sends no second request for a job while a request is in flight."""
     watches, jobs = place.watches, place.jobs
     job = jobs.start()
     with jobs.hold(job) as hold:
@@ -52,18 +52,18 @@ def one_poll_at_a_time(place: Place) -> None:
         assert hold.arrivals == 1
     watches.until_phase("w", "Running")
     watches.prove_honest("w")
-    assert len(watches.history("w")) == 2  # made, and written once
+    assert len(watches.history("w")) == 2  # created, and written once
     assert len(watches.events("w")) == 1
 
 
 def suspended_and_resumed_during_a_tick(place: Place) -> None:
-    """A suspension that is over before a tick's poll is leaves a watch that goes on being polled."""
+    """A watch that is suspended and resumed during a poll continues to be polled."""
     watches, jobs = place.watches, place.jobs
     job = jobs.start()
     watches.create("w", jobResourceId=job)
     watches.until_phase("w", "Running")
     with jobs.hold(job) as hold:
-        hold.wait_arrived()  # by a tick
+        hold.wait_arrived()  # the next poll
         watches.edit("w", suspend=True)
         watches.edit("w", suspend=False)
     watches.until_phase("w", "Running")
@@ -73,7 +73,7 @@ def suspended_and_resumed_during_a_tick(place: Place) -> None:
 
 
 def deletion_ends_the_polls(place: Place) -> None:
-    """Azure is not asked about a watch that is gone, nor about one that somebody else's finalizer keeps."""
+    """The operator stops polling for a deleted watch, even if a finalizer still keeps the object."""
     watches, jobs, kubectl = place.watches, place.jobs, place.kubectl
     for name in ("gone", "kept"):
         watches.create(name, jobResourceId=jobs.start())
@@ -90,7 +90,7 @@ def deletion_ends_the_polls(place: Place) -> None:
 
 
 def nothing_new_is_not_written(place: Place) -> None:
-    """A tick that finds nothing new writes nothing and tells nothing; finished and suspended watches have none."""
+    """A poll without changes writes nothing and emits no Event. Finished and suspended watches are not polled."""
     watches, jobs = place.watches, place.jobs
     running, finished, suspended = jobs.start(), jobs.completed(), jobs.start()
     for name, job in (("running", running), ("finished", finished), ("suspended", suspended)):
@@ -107,7 +107,7 @@ def nothing_new_is_not_written(place: Place) -> None:
 
 
 def poll_at_once(place: Place) -> None:
-    """`kubectl annotate … requestedAt` has a slow watch polled within ten seconds, and is echoed."""
+    """The requestedAt annotation triggers a poll within ten seconds, and the status echoes its value."""
     watches, jobs = place.watches, place.jobs
     job = jobs.start()
     watches.create("w", jobResourceId=job, pollInterval="5m")
@@ -121,7 +121,7 @@ def poll_at_once(place: Place) -> None:
 
 
 def refused_writes(place: Place) -> None:
-    """A status write that is refused is made as soon as it can be, by every kind of refusal."""
+    """The operator retries a refused status write until it succeeds, whatever the HTTP status."""
     watches, jobs = place.watches, place.jobs
     if not isinstance(place.cluster, ControlPlane):
         pytest.skip("faults need the embedded control plane: unset E2E_KUBECONFIG")
@@ -145,7 +145,7 @@ def refused_writes(place: Place) -> None:
 
 
 def throttled(place: Place) -> None:
-    """While Azure wants no requests, one watch says so and none of its subscription asks; then all goes on."""
+    """After a 429, the operator sends no requests for the subscription until Retry-After, and then continues."""
     watches, jobs = place.watches, place.jobs
     hit, quiet = jobs.start("vm-hit"), jobs.start("vm-quiet")
     for name, job in (("hit", hit), ("quiet", quiet)):
@@ -161,7 +161,7 @@ def throttled(place: Place) -> None:
     assert condition(body, "Reconciling")["reason"] == "ProgressingWithRetry"
     jobs.complete(hit)
     jobs.complete(quiet)
-    for name in ("hit", "quiet", "quiet"):  # and each has its interval of ten seconds again
+    for name in ("hit", "quiet", "quiet"):  # toggles the interval, so each ends at ten seconds
         watches.poll_now(name)
     watches.create("elsewhere", jobResourceId=jobs.elsewhere().completed())
     watches.until_phase("elsewhere", "Succeeded")
@@ -176,7 +176,7 @@ def throttled(place: Place) -> None:
 
 
 def gates_open_at_the_end(place: Place) -> None:
-    """Whoever waits for the end, well or badly, is let through by the next poll; nobody by the wrong end."""
+    """When a job ends, the next poll opens the gates for that outcome, and no others."""
     watches, jobs, azure = place.watches, place.jobs, place.azure
     vault = azure.add_vault(demo_jobs.SUBSCRIPTION_ID, demo_jobs.RESOURCE_GROUP, demo_jobs.VAULT)
     page, bad = vault.add_job(demo_jobs.DOCUMENTED), jobs.start()
@@ -241,7 +241,7 @@ def endings(
     cluster: Cluster,
     operators: Operators,
 ) -> Iterator[dict[str, Future[None]]]:
-    """How the stories ended, or will."""
+    """The result of each scenario, by name. The scenarios start together and may still run."""
     operators.shared()
     namespaces = [f"e2e-{secrets.token_hex(4)}" for _ in STORIES]
     for name in namespaces:
@@ -260,5 +260,5 @@ def endings(
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
 def test_story(endings: dict[str, Future[None]], operator_log: None, story: Callable[[Place], None]) -> None:
-    """Each story ends well: what it claims, its own docstring says."""
+    """Each scenario succeeds. Its docstring states the claim."""
     endings[story.__name__].result(timeout=100)

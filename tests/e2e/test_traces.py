@@ -1,4 +1,4 @@
-"""The operator leaves nothing behind, and asks for no more than its ClusterRole grants."""
+"""The operator leaves nothing behind, and makes only requests that its roles grant."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DISCOVERY = r"^/(api|apis|version)(/[^/]+){0,2}/?$"
 
 
 def live(watches: Watches, jobs: Jobs) -> None:
-    """Let watches live through all that can happen to them."""
+    """Take two watches through edits, suspension, success, failure and deletion."""
     job = jobs.start()
     watches.create("w", jobResourceId=job)
     watches.create("failing", jobResourceId=jobs.failed())
@@ -38,7 +38,7 @@ def live(watches: Watches, jobs: Jobs) -> None:
 
 
 def test_no_marks(operator: OperatorProcess, watches: Watches, jobs: Jobs, recording: Recording) -> None:
-    """No version of any watch of this session had a finalizer, an annotation or a label of the operator's."""
+    """No version of any watch in this session has a finalizer, an annotation or a label of the operator."""
     live(watches, jobs)
     moments = recording.moments()
     for moment in moments:
@@ -47,7 +47,7 @@ def test_no_marks(operator: OperatorProcess, watches: Watches, jobs: Jobs, recor
 
 
 def test_permissions(operator: OperatorProcess, watches: Watches, jobs: Jobs, control_plane: ControlPlane) -> None:
-    """No operator of this session asked for what the roles do not grant. (That all is needed is seen at its end.)"""
+    """The operators make only requests that the roles grant. The end of the session reports unused grants."""
     live(watches, jobs)
     asked = control_plane.requests.where(agent=OURS)
     assert {request.verb for request in asked if request.resource} >= {"list", "watch", "update", "create"}
@@ -55,7 +55,7 @@ def test_permissions(operator: OperatorProcess, watches: Watches, jobs: Jobs, co
 
 
 def test_discovery(operator: OperatorProcess, control_plane: ControlPlane) -> None:
-    """What else the operators ask of the API server is discovery."""
+    """All other requests of the operators are discovery."""
     others = control_plane.requests.where(agent=OURS, path=DISCOVERY)
     assert all(request.method == "GET" for request in others)
     asked = {request.path for request in control_plane.requests.where(agent=OURS) if not request.resource}
@@ -63,6 +63,6 @@ def test_discovery(operator: OperatorProcess, control_plane: ControlPlane) -> No
 
 
 def test_writers(operator: OperatorProcess, control_plane: ControlPlane) -> None:
-    """Whoever writes the status of a watch says that it is ``backupjobwatch``, as an audit log has it, but for the tests."""
+    """Apart from the tests, only the user agent ``backupjobwatch`` writes statuses, as an audit log shows."""
     writers = {request.agent for request in control_plane.requests.where(method="PUT", path="/backupjobwatches/")}
     assert writers - {AGENT} == {"backupjobwatch"}

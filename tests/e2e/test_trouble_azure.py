@@ -1,4 +1,4 @@
-"""Azure throttles, is down, refuses: the last state is kept, gates stay shut, and all heals by itself."""
+"""During Azure errors, the last state is kept and gates stay closed. Then the watches recover."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def test_outage(own_operators: Operators, watches: Watches) -> None:
-    """While Azure is down a running watch keeps what it knows, and goes on when Azure is back."""
+    """A running watch keeps its state during an Azure outage, and continues afterwards."""
     with running_simulator(tokens={TOKEN: "operator"}) as azure:
         jobs, port = Jobs(azure), int(azure.url.rsplit(":", 1)[1])
         job = jobs.start()
@@ -60,7 +60,7 @@ def test_outage(own_operators: Operators, watches: Watches) -> None:
 def test_refused(
     operator: OperatorProcess, watches: Watches, jobs: Jobs, *, fault: Fault, reason: str, reachable: str
 ) -> None:
-    """Trouble of any kind fails nothing at once, says what it is, and is forgotten when it is over."""
+    """No Azure error fails a watch at once. The status reports the error until it is over."""
     job = jobs.completed()
     rule = jobs.trouble(fault, times=None)
     watches.create("w", jobResourceId=job)

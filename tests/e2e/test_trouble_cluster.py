@@ -1,4 +1,4 @@
-"""An API server that refuses, fails, is gone or tells half: nothing is lost, and no gate opens in the meantime."""
+"""API server errors, outages and missed events lose no changes and open no gates."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from tests.support.watches import Watches
 
 OTHERS = rf"^({AGENT}|kubectl)"
-"""All but the operator."""
+"""All clients except the operator."""
 
 
 @pytest.mark.parametrize("acted", [False, True], ids=["before it took effect", "after it took effect"])
 def test_lost_write(operator: OperatorProcess, watches: Watches, jobs: Jobs, faults: Faults, *, acted: bool) -> None:
-    """A status write whose connection breaks is made good, and the end is told once."""
+    """The operator repeats a status write whose connection broke, and emits one Event."""
     faults.add(Fault(method="PUT", path=f"/{watches.namespace}/.*/status$", times=1, acted=acted))
     job = jobs.completed()
     watches.create("w", jobResourceId=job)
@@ -37,7 +37,7 @@ def test_lost_write(operator: OperatorProcess, watches: Watches, jobs: Jobs, fau
 
 
 def test_refused_event(operator: OperatorProcess, watches: Watches, jobs: Jobs, faults: Faults) -> None:
-    """An event that is refused does not hold up the status, and is posted later, once."""
+    """A refused Event does not delay the status. The operator emits the Event later, once."""
     faults.add(Fault(method="POST", path=f"/{watches.namespace}/events$", status=500, times=2))
     watches.create("w", jobResourceId=jobs.failed())
     watches.until_phase("w", "Failed")
@@ -49,7 +49,7 @@ def test_refused_event(operator: OperatorProcess, watches: Watches, jobs: Jobs, 
 def test_api_server_gone(
     operator: OperatorProcess, watches: Watches, jobs: Jobs, control_plane: ControlPlane, faults: Faults
 ) -> None:
-    """While the API server is gone the operator stays alive; afterwards it catches up with all that has happened."""
+    """The operator stays alive while the API server is gone, and then processes all changes."""
     running, edited, deleted, late = (jobs.start() for _ in range(4))
     for name, job in (("running", running), ("edited", edited), ("deleted", deleted)):
         watches.create(name, jobResourceId=job)
@@ -74,7 +74,7 @@ def test_api_server_gone(
 
 
 def test_watch_streams_cut(operator: OperatorProcess, watches: Watches, jobs: Jobs, faults: Faults) -> None:
-    """Edits, creations and deletions in the gaps of a watch stream that is cut again and again are all noticed."""
+    """The operator notices all edits, creations and deletions although its watch stream is cut repeatedly."""
     watches.create("edited", jobResourceId=jobs.start())
     watches.create("deleted", jobResourceId=jobs.completed())
     last = ""
@@ -102,7 +102,7 @@ def test_watch_streams_refused(
     *,
     status: int,
 ) -> None:
-    """An operator whose watch stream is refused goes on, and has another as soon as it can have one."""
+    """The operator continues after its watch stream is refused, and opens another one."""
     operator = own_operators.start(NAMESPACES=watches.namespace).wait_ready()
     path = f"/{watches.namespace}/backupjobwatches$"
     watching = partial(control_plane.requests.where, path=path, verb="watch", agent="^kopf")
@@ -118,7 +118,7 @@ def test_watch_streams_refused(
 
 
 def test_nothing_to_follow(own_operators: Operators, watches: Watches) -> None:
-    """An operator that has nothing to follow has nothing to complain about."""
+    """An operator without watches logs no warnings."""
     operator = own_operators.start(NAMESPACES=watches.namespace).wait_ready()
     time.sleep(2.5)  # the operator resyncs every second
     assert "WARNING" not in operator.log
@@ -126,7 +126,7 @@ def test_nothing_to_follow(own_operators: Operators, watches: Watches) -> None:
 
 
 def test_missed_deletion(own_operators: Operators, watches: Watches, jobs: Jobs, faults: Faults) -> None:
-    """A watch whose deletion no stream told of is asked about no more."""
+    """After a resync, the operator stops polling for a watch whose deletion event it missed."""
     own_operators.start(NAMESPACES=watches.namespace).wait_ready()
     job = jobs.start()
     watches.create("w", jobResourceId=job)
@@ -141,7 +141,7 @@ def test_missed_deletion(own_operators: Operators, watches: Watches, jobs: Jobs,
 
 
 def test_missed_deletion_and_creation(own_operators: Operators, watches: Watches, jobs: Jobs, faults: Faults) -> None:
-    """A watch that was made again under its name, with no word of either in the stream, gets its own verdict."""
+    """A recreated watch gets its own verdict, even if the operator missed both events."""
     own_operators.start(NAMESPACES=watches.namespace).wait_ready()
     old, new = jobs.completed(), jobs.start()
     with jobs.hold(old) as hold:

@@ -1,4 +1,4 @@
-"""Removing the operator keeps the watches, unless the CRD is deleted: by the commands of the documents."""
+"""The documented commands remove the operator and keep the watches, unless they delete the CRD."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ INSTALL: Final = read("docs/install.md")
 
 @pytest.fixture(scope="module")
 def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
-    """Kubectl, on a control plane of these tests only: they delete the CRD."""
-    del control_plane  # where there is none, these tests are skipped
+    """kubectl, on a separate control plane because these tests delete the CRD."""
+    del control_plane  # skips these tests if there is no embedded control plane
     with running_control_plane() as own:
         kubectl = Kubectl(own)
         kubectl("create", "namespace", "team-a")
@@ -38,7 +38,7 @@ def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A user's folder, with the manifests beside their own kustomization."""
+    """A user's folder, with the manifests for their own kustomization."""
     for name in ("crds", "manifests"):
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
     return tmp_path
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _clean(kubectl: Kubectl) -> Iterator[None]:
-    """Leave nothing of a test behind."""
+    """Delete everything that a test created."""
     yield
     for kind in (CRD, f"namespace/{SYSTEM}"):
         kubectl("delete", kind, "--ignore-not-found")
@@ -54,18 +54,18 @@ def _clean(kubectl: Kubectl) -> Iterator[None]:
 
 
 def write(folder: Path, resources: list[str], **more: Any) -> None:
-    """Write the kustomization of a user."""
+    """Write the user's kustomization."""
     body = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources, **more}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(body), encoding="utf-8")
 
 
 FOLDERS: Final = ("overlays/ha", "overlays/namespaced", "samples/sharded")
-"""One of each kind: in a namespace of its own, in the user's, several operators. No overlay builds a CRD: a contract test."""
+"""An overlay of each kind: its own namespace, the user's, several operators. A contract test covers all overlays."""
 
 
 @pytest.mark.parametrize("path", FOLDERS)
 def test_deleting_an_overlay_keeps_the_watches(kubectl: Kubectl, folder: Path, path: str) -> None:
-    """Install, create a watch, uninstall by the documented commands: the watch is still there, the rest is not."""
+    """The documented uninstall of an overlay keeps the watches, removes the rest, and allows a new install."""
     install = block(INSTALL, "-k crds")
     write(folder, [f"manifests/{path}"], **({"namespace": "team-a"} if path.endswith("/namespaced") else {}))
     run(kubectl, folder, install)
@@ -74,13 +74,13 @@ def test_deleting_an_overlay_keeps_the_watches(kubectl: Kubectl, folder: Path, p
     run(kubectl, folder, block(UNINSTALL, "kubectl delete -k ."))
     assert watches(kubectl) == KEPT
     assert left(kubectl) == []
-    run(kubectl, folder, install)  # and it can be installed again
+    run(kubectl, folder, install)
     assert watches(kubectl) == KEPT
     run(kubectl, folder, "kubectl delete -k .")
 
 
 def test_deleting_the_watches(kubectl: Kubectl, folder: Path) -> None:
-    """The documented commands show the watches, and delete them with the CRD."""
+    """The documented commands list the watches, and delete them with the CRD."""
     write(folder, ["manifests/overlays/default"])
     run(kubectl, folder, block(INSTALL, "-k crds"))
     watch(kubectl)
@@ -93,7 +93,7 @@ def test_deleting_the_watches(kubectl: Kubectl, folder: Path) -> None:
 
 
 def old_overlay(folder: Path) -> None:
-    """Make the overlay `default` of the folder what it was in 0.1.0: with the CRD in it, and its old names."""
+    """Turn the `default` overlay into that of 0.1.0, which contained the CRD with the old names."""
     path = folder / "crds" / "backupjobwatches.azurebackup.dev.yaml"
     crd = yaml.safe_load(path.read_text("utf-8"))
     del crd["metadata"]["annotations"]
@@ -103,7 +103,7 @@ def old_overlay(folder: Path) -> None:
 
 
 def test_old_overlay(kubectl: Kubectl, folder: Path) -> None:
-    """An old overlay deletes the watches; the document's check shows that, and its patch prevents it."""
+    """Deleting an old overlay deletes the watches. The documented check shows this, and the patch prevents it."""
     old_overlay(folder)
     write(folder, ["manifests/overlays/default"])
     run(kubectl, folder, "kubectl apply -k .")
@@ -120,7 +120,7 @@ def test_old_overlay(kubectl: Kubectl, folder: Path) -> None:
 
 
 def test_upgrade_from_an_old_overlay(kubectl: Kubectl, folder: Path) -> None:
-    """The documented upgrade updates the CRD, and keeps it and the watches."""
+    """The documented upgrade from an old overlay updates the CRD and keeps the watches."""
     old_overlay(folder)
     write(folder, ["manifests/overlays/default"])
     run(kubectl, folder, "kubectl apply -k .")
@@ -168,7 +168,7 @@ def test_upgrade_of_a_crd_of_another_field_manager(kubectl: Kubectl, folder: Pat
 
 
 def test_kustomization_for_gitops_tools(folder: Path) -> None:
-    """The kustomization for Flux and Argo CD has the CRD, with what turns off pruning."""
+    """The documented kustomization for Flux and Argo CD contains the CRD."""
     (text,) = (each for each in markdown.blocks(UPGRADING, "yaml") if "resources: [crds," in each)
     (folder / "kustomization.yaml").write_text(text, encoding="utf-8")
     kinds = [each["kind"] for each in kustomize(folder)]
@@ -178,7 +178,7 @@ def test_kustomization_for_gitops_tools(folder: Path) -> None:
 
 
 def test_entries_of_argocd_cm(kubectl: Kubectl, folder: Path) -> None:
-    """The documented command removes our entries from `argocd-cm`, and no other."""
+    """The documented command removes our entries from `argocd-cm`, and no others."""
     kubectl("create", "namespace", "argocd")
     kubectl("create", "configmap", "argocd-cm", "-n", "argocd", "--from-literal=url=https://argocd.example.com")
     kubectl("apply", "--server-side", "-k", str(MANIFESTS / "argocd"))

@@ -1,4 +1,4 @@
-"""The API server refuses what the operator could not act on, and says what to write instead."""
+"""The API server refuses specs that the operator cannot use, and says what to write instead."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ DEMO = Path(__file__).parents[2] / "demo"
 
 @pytest.fixture(scope="module")
 def unfollowed(cluster: object, client: KubernetesClient) -> str:
-    """A namespace of watches that nobody keeps: every request is a dry run."""
+    """A namespace for dry runs, which store no watches."""
     return "default"
 
 
 def create(client: KubernetesClient, namespace: str, body: Any) -> Answer:
-    """Have the API server judge a watch, as kubectl does."""
+    """Create a watch in a dry run, with strict validation as in kubectl."""
     return client("POST", path_of(namespace), body, dryRun="All", fieldValidation="Strict")
 
 
 def create_all(client: KubernetesClient, namespace: str, specs: Iterable[Mapping[str, Any]]) -> list[Answer]:
-    """Have the API server judge many specs at the same time. Case by case, tests cost more than requests."""
+    """Create many watches concurrently in dry runs. One test per spec would take longer."""
     with ThreadPoolExecutor(max_workers=8) as pool:
         return list(pool.map(lambda spec: create(client, namespace, manifest("w", spec)), specs))
 
 
 def judge_bad(bad: Bad, answer: Answer) -> str:
-    """Say what is wrong with the answer to a bad spec; empty if nothing."""
+    """Return what is wrong with the response to a bad spec, or an empty string."""
     message = answer.body.get("message", "")
     if answer.status not in (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_REQUEST):
         return f"the API server answered {answer.status}: {message}"
@@ -65,7 +65,7 @@ def judge_bad(bad: Bad, answer: Answer) -> str:
 
 
 def test_bad(client: KubernetesClient, unfollowed: str) -> None:
-    """Each bad spec is refused, by field and with what to write instead; the operator would say the same."""
+    """The API server refuses each bad spec, names the field and says what to write. The operator agrees."""
     cases = [*BAD, *notify_specs.BAD]
     answers = create_all(client, unfollowed, [bad.spec for bad in cases])
     faults = {bad.name: judge_bad(bad, answer) for bad, answer in zip(cases, answers, strict=True)}
@@ -73,7 +73,7 @@ def test_bad(client: KubernetesClient, unfollowed: str) -> None:
 
 
 def judge_good(spec: Mapping[str, Any], answer: Answer) -> str:
-    """Say what is wrong with the answer to a good spec; empty if nothing."""
+    """Return what is wrong with the response to a good spec, or an empty string."""
     if answer.status != HTTPStatus.CREATED:
         return f"the API server answered {answer.status}: {answer.body.get('message')}"
     filled_in = {**DEFAULTS, **spec}
@@ -89,7 +89,7 @@ def judge_good(spec: Mapping[str, Any], answer: Answer) -> str:
 
 
 def test_good(client: KubernetesClient, unfollowed: str) -> None:
-    """Each good spec is accepted as written, defaults are filled in, and the operator can act on it."""
+    """The API server accepts each good spec, adds defaults, and the operator can parse the result."""
     answers = create_all(client, unfollowed, ALL_GOOD.values())
     faults = {name: judge_good(ALL_GOOD[name], answer) for name, answer in zip(ALL_GOOD, answers, strict=True)}
     assert {name: fault for name, fault in faults.items() if fault} == {}
@@ -101,7 +101,7 @@ def test_good(client: KubernetesClient, unfollowed: str) -> None:
     ids=["a choice", "a type", "a bound"],
 )
 def test_two_rounds(client: KubernetesClient, unfollowed: str, also: dict[str, Any], *, hides: bool) -> None:
-    """A rule that is not looked at beside another error is said to be missing, in the words of the documents."""
+    """If an error hides the errors of other rules, the API server says so as documented."""
     answer = create(client, unfollowed, manifest("w", {"jobName": "nightly", "vault": VAULT, **also}))
     assert f"spec.{next(iter(also))}: " in answer.body["message"]
     assert ("write the job's GUID" in answer.body["message"]) is not hides
@@ -110,7 +110,7 @@ def test_two_rounds(client: KubernetesClient, unfollowed: str, also: dict[str, A
 
 
 def test_no_spec(client: KubernetesClient, unfollowed: str) -> None:
-    """A watch without a spec is refused."""
+    """The API server refuses a watch without a spec."""
     body = manifest("w", {})
     del body["spec"]
     answer = create(client, unfollowed, body)
@@ -119,7 +119,7 @@ def test_no_spec(client: KubernetesClient, unfollowed: str) -> None:
 
 
 def test_status_in_a_manifest(client: KubernetesClient, unfollowed: str) -> None:
-    """A status that somebody writes into a manifest is dropped: no gate opens by it."""
+    """The API server drops the status in a manifest, so it opens no gate."""
     forged = {"phase": "Succeeded", "observedGeneration": 1, "conditions": [{"type": "Ready", "status": "True"}]}
     body = {**manifest("w", {"jobResourceId": ID}), "status": forged}
     answer = client("POST", path_of(unfollowed), body, dryRun="All")
@@ -128,7 +128,7 @@ def test_status_in_a_manifest(client: KubernetesClient, unfollowed: str) -> None
 
 
 def test_edit(client: KubernetesClient, namespace: str) -> None:
-    """An edit is judged as a creation is, and a status in it is dropped too."""
+    """The API server validates an edit like a creation, and drops a status in it."""
     client("POST", path_of(namespace), manifest("w", {"jobResourceId": ID, "suspend": True}))
     merge = "application/merge-patch+json"
     refused = client("PATCH", path_of(namespace, "w"), {"spec": {"jobName": "x"}}, content_type=merge)

@@ -1,4 +1,4 @@
-"""Beside another product's backups, kubectl's words for backups are the other product's alone."""
+"""If Velero is installed, `backup` and `backups` in kubectl refer to Velero's Backups only."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from demo.controlplane import Kubectl
 
 VELERO: Final[dict[str, Any]] = crd("velero.io/v1", "Backup", ANYTHING)
-"""A stand-in for `backups.velero.io`, with Velero's names: neither short names nor categories."""
+"""A stand-in for `backups.velero.io`. Like Velero's CRD, it has no short names and no categories."""
 
 
 @pytest.fixture
 def both(kubectl: Kubectl, namespace: str) -> Iterator[str]:
-    """A namespace with one Backup of Velero and one watch."""
+    """A namespace with one Velero Backup and one watch."""
     kubectl("create", "-f", "-", stdin=json.dumps(VELERO))
     kubectl("wait", "--for=condition=Established", "--timeout=60s", f"crd/{VELERO['metadata']['name']}")
     backup = {"apiVersion": "velero.io/v1", "kind": "Backup", "metadata": {"name": "nightly"}, "spec": {}}
@@ -45,17 +45,17 @@ def names(kubectl: Kubectl, namespace: str, word: str) -> list[str]:
 
 @pytest.mark.parametrize("word", ["backup", "backups", "backups.velero.io"])
 def test_backups_are_veleros(kubectl: Kubectl, both: str, word: str) -> None:
-    """`kubectl get backup` and `kubectl get backups` list Velero's Backups, and no watch."""
+    """`kubectl get backup` and `kubectl get backups` list Velero's Backups, and no watches."""
     assert names(kubectl, both, word) == ["backup.velero.io/nightly"]
 
 
 @pytest.mark.parametrize("word", ["bjw", "backupjobwatch", "backupjobwatches"])
 def test_watches_are_ours(kubectl: Kubectl, both: str, word: str) -> None:
-    """Each name of ours lists watches only."""
+    """Each of our names lists watches only."""
     assert names(kubectl, both, word) == ["backupjobwatch.azurebackup.dev/watch"]
 
 
 def test_delete_all_backups_keeps_watches(kubectl: Kubectl, both: str) -> None:
-    """`kubectl delete backup --all` deletes Velero's Backups, and no watch."""
+    """`kubectl delete backup --all` deletes Velero's Backups, and no watches."""
     assert kubectl("delete", "backup", "--all", "-n", both).stdout == 'backup.velero.io "nightly" deleted\n'
     assert names(kubectl, both, "bjw") == ["backupjobwatch.azurebackup.dev/watch"]
