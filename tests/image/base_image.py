@@ -1,7 +1,7 @@
-"""A stand-in for Docker Hub's ``python:X.Y-slim-SUITE``, made of Debian's packages, for machines that cannot pull it.
+"""A stand-in for Docker Hub's ``python:X.Y-slim-SUITE``, built from Debian packages, for machines that cannot pull it.
 
-Both consist of Debian's essential packages and Python. They differ in the build of Python: the image of Docker Hub has its own
-below /usr/local, the stand-in has Debian's below /usr, and links to it in /usr/local/bin.
+Both images consist of Debian's essential packages and Python. Docker Hub's image has its own build of Python below
+/usr/local. The stand-in has Debian's Python below /usr, with links in /usr/local/bin.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class BaseImage(NamedTuple):
 
 
 def parse(dockerfile: str) -> BaseImage:
-    """Return the base image of a Dockerfile whose stages all have the same one."""
+    """Return the base image of a Dockerfile. All stages must have the same one."""
     (name,) = set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE))
     found = re.fullmatch(r"python:(\d+\.\d+)-slim-([a-z]+)", name)
     if found is None:
@@ -42,10 +42,10 @@ def parse(dockerfile: str) -> BaseImage:
 
 
 def make(base: BaseImage, folder: Path, buildah: Buildah, certificates: Path) -> None:
-    """Make the base image and tag it with the name of the real one.
+    """Build the base image and tag it with the name of the real one.
 
-    debootstrap runs once: *folder* keeps its result. The image trusts the certificates of this machine, which may be behind a
-    proxy that inspects TLS.
+    debootstrap runs only once, because *folder* caches its result. The image trusts the certificates of this machine,
+    which may be behind a proxy that inspects TLS.
     """
     root = folder / base.suite
     if not root.exists():

@@ -23,11 +23,11 @@ class Layer:
     unpacked: int
     """Bytes of all files."""
     paths: frozenset[str]
-    """All entries except folders, also the whiteouts of deleted files."""
+    """All entries except folders, including the whiteouts of deleted files."""
 
 
 def run(*command: str | Path) -> str:
-    """Run a command and return its standard output. RuntimeError with all its output if it fails."""
+    """Run a command and return its standard output. If it fails, raise RuntimeError with its output."""
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]} exited with {done.returncode}:\n{done.stdout}\n{done.stderr}")
@@ -35,7 +35,7 @@ def run(*command: str | Path) -> str:
 
 
 class Buildah:
-    """buildah with image storage of its own."""
+    """buildah with its own image storage."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -53,7 +53,7 @@ class Buildah:
         self("commit", "--rm", "--quiet", container, name)
 
     def build(self, context: Path, tag: str) -> None:
-        """Build the Dockerfile in *context*. Base images are never pulled."""
+        """Build the Dockerfile in *context*, without pulling base images."""
         self("build", "--isolation=chroot", "--pull-never", f"--tag={tag}", context)
 
     def config(self, image: str) -> dict[str, Any]:

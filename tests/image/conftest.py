@@ -1,4 +1,4 @@
-"""The image, built from the Dockerfile on a base image made of Debian's packages. Needs root; see `make image-test`."""
+"""The image, built from the Dockerfile on a base image of Debian packages. Needs root; see `make image-test`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SIZES: Final = pytest.StashKey[list[str]]()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Stop if something is missing, and build the API server before the first test, whose time is limited."""
+    """Exit if a tool is missing, and build the API server before the first test, whose time is limited."""
     config = session.config
     missing = {package for program, package in TOOLS.items() if shutil.which(program) is None}
     if missing:
@@ -62,7 +62,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def base() -> base_image.BaseImage:
-    """The base image that the Dockerfile names."""
+    """The base image in the Dockerfile."""
     return base_image.parse((ROOT / "Dockerfile").read_text("utf-8"))
 
 
@@ -95,7 +95,7 @@ def layers(buildah: Buildah, pytestconfig: pytest.Config) -> list[Layer]:
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that containers have as ``FILES``."""
+    """The folder that is mounted as ``FILES`` in containers."""
     folder = tmp_path_factory.mktemp("files")
     folder.chmod(0o755)
     return folder
@@ -103,14 +103,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def container(buildah: Buildah, config: dict[str, Any], files: Path) -> Iterator[Container]:
-    """The image with the restrictions of the pod."""
+    """The image, run with the restrictions of the pod."""
     with buildah.mounted(TAG) as root:
         yield Container(root, config, files)
 
 
 @pytest.fixture(scope="session")
 def cluster(files: Path) -> Iterator[ControlPlane]:
-    """An API server with the CRD, whose kubeconfig containers can read."""
+    """An API server with the CRD, and a kubeconfig that containers can read."""
     with running_control_plane() as control_plane:
         kubectl = Kubectl(control_plane)
         kubectl("apply", "--server-side", "-k", str(ROOT / "crds"))
@@ -122,7 +122,7 @@ def cluster(files: Path) -> Iterator[ControlPlane]:
 
 @pytest.fixture
 def azure() -> Iterator[AzureSimulator]:
-    """Azure, with a clock that stands still."""
+    """The Azure simulator, with a stopped clock."""
     clock = ManualClock(start=datetime.now(UTC) - timedelta(days=1))
     with running_simulator(clock=clock, tokens={TOKEN: "operator"}) as simulator:
         yield simulator

@@ -1,4 +1,4 @@
-"""Run an image with the restrictions of the pod in manifests/base: no container runtime is needed, only root."""
+"""Run an image with the restrictions of the pod in manifests/base. This needs root but no container runtime."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 FILES: Final = "/mnt"
-"""Where the image has the files that a test gives it, read-only."""
+"""The path in the image where the test's files are mounted read-only."""
 PATIENCE: Final = 120.0
 
 _ENTER: Final = str(Path(__file__).with_name("enter.sh"))
@@ -28,7 +28,7 @@ _LIMITS: Final = ("--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "-
 
 
 class Container:
-    """Starts processes in the root file system of an image, as the user, and in the environment, of its configuration."""
+    """Runs processes in the root file system of an image, with the user and environment of its configuration."""
 
     def __init__(self, root: Path, config: Mapping[str, Any], files: Path) -> None:
         self._root = root
@@ -36,7 +36,7 @@ class Container:
         self._files = files
 
     def command(self, *command: str, environment: Mapping[str, str] | None = None) -> list[str]:
-        """Return the command line that runs *command* as process 1, like a container runtime does."""
+        """Return the command line that runs *command* as process 1, as a container runtime does."""
         user, group = self._config["User"].split(":")
         # Container runtimes set HOME to / if /etc/passwd does not have the user.
         variables = [
@@ -51,7 +51,7 @@ class Container:
         ]
 
     def run(self, *command: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
+        """Run a command and wait for it to exit."""
         done = subprocess.run(
             self.command(*command, environment=environment),
             stdin=subprocess.DEVNULL,
@@ -78,7 +78,7 @@ class Container:
 
 
 class Running:
-    """The entry point of an image that runs."""
+    """A running entry point of an image."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self._process = process
@@ -86,11 +86,11 @@ class Running:
 
     @property
     def log(self) -> str:
-        """What it has written so far."""
+        """The output so far."""
         return self._log.read_text("utf-8")
 
     def wait_ready(self, port: int) -> None:
-        """Wait until its readiness probe succeeds."""
+        """Wait until the readiness probe succeeds."""
         deadline = time.monotonic() + PATIENCE
         while not _is_ready(port):
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -103,7 +103,7 @@ class Running:
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
     def terminate(self) -> int:
-        """Send SIGTERM to the entry point, wait for its end and return its exit code."""
+        """Send SIGTERM to the entry point, wait for it to exit, and return its exit code."""
         os.kill(self._pid, signal.SIGTERM)
         return self._process.wait(PATIENCE)
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs a command after the mounts of a container: enter.sh ROOT FILES COMMAND...
-# The mount namespace must be the caller's own: the mounts end with it.
+# Mount the file systems of a container, then run a command: enter.sh ROOT FILES COMMAND...
+# Call it in a new mount namespace. The mounts disappear with the namespace.
 set -eu
 root=$1 files=$2
 shift 2

@@ -1,4 +1,4 @@
-"""The built image has only what it needs, and follows a job to its end with the restrictions of the pod."""
+"""The image contains only what it needs, and follows a job to its end with the restrictions of the pod."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ FOREIGN: Final = (
 )
 
 
-# ── what is in it ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── content ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_platform(container: Container, base: BaseImage) -> None:
-    """The image has the Python and the Debian that the name of its base image promises."""
+    """The image has the Python and Debian versions in the name of its base image."""
     shown = container.run("python", "--version").stdout
     assert shown.startswith(f"Python {base.python}.")
     assert f"VERSION_CODENAME={base.suite}\n" in container.run("cat", "/etc/os-release").stdout
 
 
 def test_configuration(config: dict[str, Any]) -> None:
-    """The image runs the operator as a user other than root, and its ports are those of the Deployment."""
+    """The image runs the operator as a non-root user, and its ports are those of the Deployment."""
     (pod,) = pod_of(kustomize(ROOT / "manifests" / "base"))["containers"]
     assert config["User"] == "65532:65532"
     assert (config["Entrypoint"], config["Cmd"]) == (["backupjobwatch"], pod["args"])
@@ -64,7 +64,7 @@ def test_configuration(config: dict[str, Any]) -> None:
 
 
 def test_only_locked_packages(container: Container) -> None:
-    """The packages are exactly those of the lock file, in its versions."""
+    """The installed packages and versions are exactly those of the lock file."""
     listed = {
         canonical(name): version for name, version in json.loads(container.run("python", "-c", LIST).stdout).items()
     }
@@ -82,7 +82,7 @@ def canonical(name: str) -> str:
 
 
 def test_nothing_of_tests_or_demo(container: Container) -> None:
-    """Neither tests, demo, development tools nor an installer can be imported, and no installer or compiler can be run."""
+    """The image contains no tests, demo, development tools, installers or compilers."""
     assert container.run("python", "-c", FIND, "backupjobwatch", *FOREIGN).stdout == "backupjobwatch\n"
     for program in ("pip", "uv", "git", "gcc", "make", "curl", "wget", "kubectl"):
         assert container.run("sh", "-c", f"command -v {program}").stdout == ""
@@ -98,7 +98,7 @@ def test_adds_one_folder(layers: list[Layer]) -> None:
 
 
 def test_bytecode_is_complete(layers: list[Layer]) -> None:
-    """Every module is compiled: the running image cannot store bytecode."""
+    """Every module is compiled, because the running image cannot store bytecode."""
     *_, added = layers
     modules = {path for path in added.paths if path.startswith("app/lib/") and path.endswith(".py")}
     compiled = {re.sub(r"__pycache__/(.*)\.cpython-\d+\.pyc$", r"\1.py", path) for path in added.paths}
@@ -106,7 +106,7 @@ def test_bytecode_is_complete(layers: list[Layer]) -> None:
     assert len(modules & compiled) / len(modules) > 0.99
 
 
-# ── what it does ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── behavior ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(("program", "name"), [("backupjobwatch", "backupjobwatch"), ("kubectl-bjw", "kubectl bjw")])
@@ -117,7 +117,7 @@ def test_programs_start(container: Container, program: str, name: str) -> None:
 
 
 def test_root_file_system_is_read_only(container: Container) -> None:
-    """Nothing can be written except in /tmp, as in the pod."""
+    """Only /tmp is writable, as in the pod."""
     done = container.run("sh", "-c", "for path in / /app /etc /tmp /mnt; do touch $path/new && echo $path; done")
     assert done.stdout == "/tmp\n"
     assert done.stderr.count("Read-only file system") == 4
@@ -129,7 +129,7 @@ def free_port() -> int:
 
 
 def operator_environment(azure: AzureSimulator, namespace: str, port: int) -> dict[str, str]:
-    """Return the environment of the Deployment, and the settings for the simulator and the API server."""
+    """Return the environment of the Deployment, with settings for the simulator and the API server."""
     (pod,) = pod_of(kustomize(ROOT / "manifests" / "base"))["containers"]
     return {
         **{each["name"]: each["value"] for each in pod["env"]},
@@ -146,7 +146,7 @@ def operator_environment(azure: AzureSimulator, namespace: str, port: int) -> di
 def test_follows_a_watch_to_its_end(
     container: Container, azure: AzureSimulator, jobs: Jobs, watches: Watches, tmp_path: Path
 ) -> None:
-    """The entry point follows jobs to success and failure without any privilege, and ends on SIGTERM as process 1."""
+    """As unprivileged process 1, the entry point follows jobs to success and failure, and exits on SIGTERM."""
     port = free_port()
     environment = operator_environment(azure, watches.namespace, port)
     with container.running(environment, tmp_path / "log") as operator:
@@ -170,7 +170,7 @@ def test_follows_a_watch_to_its_end(
 
 
 def test_follows_a_job_without_a_cluster(container: Container, azure: AzureSimulator, jobs: Jobs) -> None:
-    """``backupjobwatch watch`` in the image, a step of a pipeline, ends with the verdict as its exit code."""
+    """``backupjobwatch watch`` in the image exits with the job's outcome, for use as a pipeline step."""
     settings = {"AZURE_ENDPOINT": azure.url, "DEVELOPMENT": "true", "DEVELOPMENT_TOKEN": TOKEN}
     environment = {f"BACKUPJOBWATCH_{name}": value for name, value in settings.items()}
     for job, code in ((jobs.completed(), 0), (jobs.failed(), 1)):
