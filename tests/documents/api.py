@@ -55,7 +55,7 @@ def page(crd: Schema) -> str:
 
 
 def objects(path: str, schema: Schema) -> Iterator[str]:
-    """Yield a section for the object at *path*, then one for each object within it."""
+    """Yield a section for the object at *path*, and one for each nested object."""
     yield section(path, schema)
     for name, field in schema["properties"].items():
         inner = field.get("items", field)
@@ -64,7 +64,7 @@ def objects(path: str, schema: Schema) -> Iterator[str]:
 
 
 def section(path: str, schema: Schema) -> str:
-    """Return the table of an object's fields, and the rules about several of them."""
+    """Return the table of an object's fields, and the validation rules that span several fields."""
     required = schema.get("required", ())
     lines = [f"## {path}", ""]
     if "description" in schema:
@@ -94,7 +94,7 @@ def type_of(field: Schema) -> str:
 
 
 def facts(field: Schema, *, required: bool) -> Iterator[str]:
-    """Yield the sentences about a field: its description, then what the description does not say."""
+    """Yield the sentences about a field: its description, values, default and limits."""
     description = " ".join(field.get("description", "").split()).replace("|", "\\|")
     if required:
         yield "Required."
@@ -113,7 +113,7 @@ def facts(field: Schema, *, required: bool) -> Iterator[str]:
 
 
 def main() -> int:
-    """Write the page, or compare it."""
+    """Write the page, or compare it with the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare the page instead of writing it")
     options = parser.parse_args()

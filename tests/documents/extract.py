@@ -1,4 +1,4 @@
-"""Extract the prose of a file: Markdown, docstrings, comments, messages and descriptions, each piece with its line."""
+"""Extract the prose of a file with line numbers: Markdown, docstrings, comments, messages and descriptions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Prose:
 
 
 def extract(path: Path) -> Iterator[Prose]:
-    """Yield the blocks of prose in *path*, chosen by its kind of file."""
+    """Yield the blocks of prose in *path*, according to its file type."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         yield from markdown(text)
@@ -72,7 +72,7 @@ def markdown(text: str) -> Iterator[Prose]:
 
 
 def python(text: str) -> Iterator[Prose]:
-    """Yield the comments, the docstrings and the messages of a module."""
+    """Yield the comments, docstrings and messages of a module."""
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     yield from _joined(
         (token.start[0], re.sub(r" *# noqa.*", "", token.string.lstrip("# ")))
@@ -89,7 +89,7 @@ def python(text: str) -> Iterator[Prose]:
 
 
 def comments(text: str) -> Iterator[Prose]:
-    """Yield the comments that begin with a hash, each run of lines as one block."""
+    """Yield the ``#`` comments. Adjacent lines form one block."""
     lines = []
     for number, line in enumerate(text.splitlines(), 1):
         match = re.match(r"^(?:.*?[^\s\"']\s+)?\s*# (.*)$", line)
@@ -99,7 +99,7 @@ def comments(text: str) -> Iterator[Prose]:
 
 
 def descriptions(text: str) -> Iterator[Prose]:
-    """Yield the descriptions and messages among the values of YAML documents."""
+    """Yield the descriptions and messages in YAML documents."""
     for document in yaml.compose_all(text, Loader=yaml.CSafeLoader):
         yield from _scalars(document)
 
@@ -144,5 +144,5 @@ def _joined(lines: Iterable[tuple[int, str]]) -> Iterator[Prose]:
 
 def _paragraphs(line: int, text: str) -> Iterator[Prose]:
     for block in re.split(r"\n\s*\n|\n(?=\s*[-*] )|::\n", text):
-        if block.strip() and not block.strip().startswith("\b"):  # click's mark of preformatted text
+        if block.strip() and not block.strip().startswith("\b"):  # click's marker for preformatted text
             yield Prose(line, " ".join(block.split()))

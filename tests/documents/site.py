@@ -3,7 +3,7 @@ Build the documentation site from docs/ in strict mode: a link to a missing page
 
     python -m tests.documents.site
 
-Links from docs/ to other files of the repository become links to GitHub, because the site has only docs/.
+Links from docs/ to other files of the repository become links to GitHub, because the site contains only docs/.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LINK: Final = re.compile(r"(\]\()([^)\s]+)(\))")
 
 
 def main() -> int:
-    """Copy the pages, build the site, and return the exit status of the builder."""
+    """Copy the pages, build the site, and return the exit status of the build."""
     shutil.rmtree(SOURCE, ignore_errors=True)
     shutil.copytree(DOCS, SOURCE / "docs")
     for page in sorted(SOURCE.rglob("*.md")):
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def relink(text: str, page: Path) -> str:
-    """Point the links of *page* that leave docs/ to the repository."""
+    """Rewrite the links of *page* to files outside docs/ as links to GitHub."""
 
     def target(match: re.Match[str]) -> str:
         link = match[2]

@@ -1,10 +1,10 @@
 """
-Check the prose of the project: ruled-out phrases, and sentences that are too long.
+Check the prose of the project for forbidden phrases and long sentences.
 
-    python -m tests.documents.style            # every tracked file but those that style.toml lists as pending
+    python -m tests.documents.style            # every tracked file that style.toml does not list as pending
     python -m tests.documents.style FILE …     # these files, pending or not
 
-style.toml has the phrases, the exceptions with their reasons, and the list of files that are not rewritten yet.
+style.toml lists the phrases, the exceptions with their reasons, and the files that are not rewritten yet.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 RULES: Final = Path(__file__).with_name("style.toml")
 LONGEST: Final = 30
-"""Words in a sentence. A piece of code counts as one."""
+"""The maximum number of words in a sentence. Inline code counts as one word."""
 _SUFFIXES: Final = frozenset({".md", ".py", ".yaml", ".json", ".toml", ".sh", ""})
 _END: Final = re.compile(r"(?<=[.!?])[)\"”*]*\s+(?=[\"“(*`\[]*[A-Z0-9`])|(?<=[;:])\s+(?=- )")
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A ruled-out phrase, and what to write instead."""
+    """A forbidden phrase, and what to write instead."""
 
     pattern: re.Pattern[str]
     instead: str
@@ -78,7 +78,7 @@ def load_rules(path: Path = RULES) -> Rules:
 
 
 def plain(text: str) -> str:
-    """Replace each list of code and each address by one word, and each link by its text."""
+    """Replace each list of code and each URL with one word, and each link with its text."""
     text = re.sub(r"``.+?``|`[^`]+`", "CODE", text)
     text = re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"https?://\S+", "URL", text)
@@ -86,7 +86,7 @@ def plain(text: str) -> str:
 
 
 def findings_in(text: str, rules: Rules) -> Iterator[str]:
-    """Yield what is wrong with a block of prose."""
+    """Yield the findings in a block of prose."""
     words = plain(text)
     for exception in rules.exceptions:
         words = words.replace(exception, "EXCEPTION")
@@ -100,19 +100,19 @@ def findings_in(text: str, rules: Rules) -> Iterator[str]:
 
 
 def check(path: Path, rules: Rules) -> list[Finding]:
-    """Return the findings in one file."""
+    """Return the findings in a file."""
     name = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
     return [Finding(name, block.line, each) for block in extract(path) for each in findings_in(block.text, rules)]
 
 
 def tracked() -> list[str]:
-    """Return the files of the project that can hold prose."""
+    """Return the tracked files that can contain prose."""
     listed = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
     return [name for name in listed if Path(name).suffix in _SUFFIXES and (ROOT / name).is_file()]
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
-    """Return whether *name* is one of the files, or matches one of the patterns."""
+    """Return whether *name* matches one of the files or patterns."""
     return any(fnmatch(name, pattern) for pattern in patterns)
 
 

@@ -1,10 +1,11 @@
 """
-Asks OSV (https://osv.dev) for known vulnerabilities of locked requirements, by pip-audit, and judges the answer:
+Check locked requirements for known vulnerabilities in OSV (https://osv.dev) with pip-audit:
 
     python -m tests.supply_chain.audit build/requirements.txt
 
-A vulnerability is exit status 1. That nobody could be asked is told loudly and is none, as people work offline too;
-with --strict it is exit status 2. pip-audit itself does not tell these two apart.
+The exit status is 1 if there is a vulnerability. If OSV does not answer, the command prints a prominent warning. Its exit
+status is then 0, so that developers can work offline, or 2 if --strict is set. pip-audit itself does not distinguish the
+two cases.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from typing import Any
 OSV = "https://api.osv.dev/v1/query"
 FINE, VULNERABLE, NOT_AUDITED = range(3)
 LIMIT = 90
-"""Seconds for all of it; `make check` takes less than two minutes."""
+"""Seconds for the whole audit, because `make check` must take less than two minutes."""
 
 
 def main() -> int:
-    """Audit, tell, and return the exit status."""
+    """Audit the requirements, print the result, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("requirements", type=Path, help="what `uv export` wrote: with hashes")
     parser.add_argument("--strict", action="store_true", help="fail where nobody could be asked")
@@ -47,7 +48,7 @@ def main() -> int:
 
 
 def audit(requirements: Path, osv_url: str) -> tuple[list[dict[str, Any]], str]:
-    """Return what pip-audit found out about each package; or nothing, and why."""
+    """Return pip-audit's result for each package, or an empty list and the reason."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "report.json"
         command = [sys.executable, "-m", "pip_audit", "--requirement", str(requirements), "--disable-pip"]
