@@ -1,4 +1,4 @@
-"""The custom Azure role that we ship has exactly the actions of the requests that the operator makes."""
+"""The custom Azure role has exactly the actions that the operator's requests need."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROLE: Final = json.loads((Path(__file__).parents[3] / "manifests" / "azure" / "r
 
 def action(method: str, path: str) -> str:
     """
-    Name what Azure asks of the caller: the types in the path, without their names, and how they are used.
+    Return the action that a request needs: the resource types of the path, and "read".
 
     https://learn.microsoft.com/azure/role-based-access-control/resource-provider-operations
     """
@@ -30,7 +30,7 @@ def action(method: str, path: str) -> str:
 
 
 async def test_role_is_what_is_asked(sim: AzureSimulator, client: BoundClient) -> None:
-    """Every kind of request that the client can make, of both kinds of vault, is in the role, and nothing else is."""
+    """The actions of the role are exactly those of all requests of the client, for both kinds of vault."""
     for kind, job in (
         (VaultKind.RECOVERY_SERVICES, "job-iaasvm-completed"),
         (VaultKind.BACKUP_VAULT, "dp-job-aks-failed"),
@@ -50,7 +50,7 @@ async def test_role_is_what_is_asked(sim: AzureSimulator, client: BoundClient) -
 
 
 def test_role_grants_nothing_else() -> None:
-    """Nothing is granted beside the actions, and the role is assignable in the subscription of the documents."""
+    """The role grants nothing else, and its scope is the subscription that the documentation uses."""
     assert ROLE["NotActions"] == ROLE["DataActions"] == ROLE["NotDataActions"] == []
     assert len(set(ROLE["Actions"])) == len(ROLE["Actions"])
     assert ROLE["AssignableScopes"] == ["/subscriptions/00000000-0000-0000-0000-000000000000"]

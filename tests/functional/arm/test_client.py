@@ -1,4 +1,4 @@
-"""ArmClient asks the simulator for a job, over HTTP: what every kind of answer means."""
+"""ArmClient requests a job from the simulator over HTTP and classifies each kind of response."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 async def test_gets_a_job(client: BoundClient, job_id: JobId) -> None:
-    """A job that is there is read."""
+    """The client returns a job that exists."""
     job = await client.get_job(job_id)
     assert (job.outcome, job.name, str(job.duration)) == (Outcome.COMPLETED, JOB_NAME, "0:20:23.089670")
 
@@ -103,7 +103,7 @@ TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
 
 @pytest.mark.parametrize("name", TROUBLE)
 async def test_names_the_kind_of_trouble(client: BoundClient, sim: AzureSimulator, job_id: JobId, name: str) -> None:
-    """Each fault is an error of its kind, with a message that a person can act on; then all is well again."""
+    """Each fault raises the right error with a one-line message. The next request succeeds."""
     fault, kind, message = TROUBLE[name]
     sim.faults.add(fault)
     with pytest.raises(AzureError, match=f"(?s){message}") as caught:
@@ -121,14 +121,14 @@ async def test_names_the_kind_of_trouble(client: BoundClient, sim: AzureSimulato
 async def test_odd_values_do_not_cost_the_job(
     client: BoundClient, sim: AzureSimulator, job_id: JobId, fault: Fault
 ) -> None:
-    """What JSON is not made for is left out, and the rest of the job is read."""
+    """The client drops values that JSON does not allow and returns the rest of the job."""
     sim.faults.add(fault)
     job = await client.get_job(job_id)
     assert (job.outcome, job.progress_percent) == (Outcome.COMPLETED, None)
 
 
 async def test_another_jobs_answer_is_refused(client: BoundClient, sim: AzureSimulator, job_id: JobId) -> None:
-    """An answer about another job, whoever mixed them up, is no answer."""
+    """The client rejects a response that describes another job."""
     sim.faults.add(Fault.not_an_object(value=job_payload(name=OTHER_JOB_NAME)))
     with pytest.raises(UnexpectedResponse, match=f"about {OTHER_JOB_NAME} when asked for {JOB_NAME}"):
         await client.get_job(job_id)
@@ -150,7 +150,7 @@ async def test_another_jobs_answer_is_refused(client: BoundClient, sim: AzureSim
 async def test_reads_how_long_to_wait(
     client: BoundClient, sim: AzureSimulator, job_id: JobId, retry_after: float | str | None, wait: float | None
 ) -> None:
-    """Retry-After comes in seconds, as a date, as nonsense or not at all; more than an hour is not believed."""
+    """The client reads Retry-After in seconds, limits it to 1 h, and replaces unusable values by 30 s."""
     sim.faults.add(Fault.throttled(retry_after=retry_after))
     with pytest.raises(Throttled) as caught:
         await client.get_job(job_id)
@@ -160,7 +160,7 @@ async def test_reads_how_long_to_wait(
 async def test_a_failing_server_may_say_how_long_to_wait(
     client: BoundClient, sim: AzureSimulator, job_id: JobId
 ) -> None:
-    """Retry-After counts with a 503 too."""
+    """The client reads the Retry-After of a 503, too."""
     in_a_minute = datetime.now(UTC) + timedelta(seconds=60)
     sim.faults.add(Fault.server_error(status=503, retry_after=in_a_minute))
     with pytest.raises(AzureUnavailable) as caught:
@@ -170,7 +170,7 @@ async def test_a_failing_server_may_say_how_long_to_wait(
 
 
 async def test_names_the_request(client: BoundClient, sim: AzureSimulator, job_id: JobId) -> None:
-    """A message has the request ID that Microsoft's support asks for."""
+    """An error message contains the request ID, which Microsoft support needs."""
     sim.faults.add(Fault.server_error())
     with pytest.raises(AzureUnavailable, match=r"\(request [0-9a-f-]{36}\)\.$") as caught:
         await client.get_job(job_id)
@@ -179,7 +179,7 @@ async def test_names_the_request(client: BoundClient, sim: AzureSimulator, job_i
 
 
 async def test_a_resource_that_is_not_there(client: BoundClient, vault: Vault) -> None:
-    """The service misses jobs, the gateway misses vaults, groups and subscriptions: two kinds."""
+    """A missing job and a missing vault, group or subscription raise different errors."""
     with pytest.raises(JobNotFound):
         await client.get_job(JobId.parse(vault.job_id(OTHER_JOB_NAME)))
     for before, after in (("rsv-harbour", "rsv-gone"), ("rg-harbour", "rg-gone"), (SUBSCRIPTION_ID, JOB_NAME)):
@@ -188,7 +188,7 @@ async def test_a_resource_that_is_not_there(client: BoundClient, vault: Vault) -
 
 
 async def test_tokens_are_told_to_nobody(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
-    """No error, causes included, holds a token that was refused or even echoed; nor does any log, which is heard anyway."""
+    """No error or cause contains the token, even if Azure refuses or echoes it."""
     secret = "eyJ0eXAiOiJKV1QiLCJhbGciOiJub25lIn0.eyJzdWIiOiJ0ZXN0In0.c2lnbmF0dXJl"
     sim.tokens.add(secret, "demo-principal")
     client = open_client(tokens=StaticToken(secret))

@@ -1,4 +1,4 @@
-"""ArmClient asks Azure's host and nobody else, with what Azure wants to know, by TLS, and by no more connections than are set."""
+"""ArmClient sends its requests only to Azure's host, over TLS and a limited number of connections."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 async def test_sends_what_azure_wants_to_know(client: BoundClient, sim: AzureSimulator, job_id: JobId) -> None:
-    """A GET with the api-version, an ID of its own that Azure is asked to return, and our name."""
+    """A request is a GET with the api-version, a unique client request ID and the operator's user agent."""
     await client.get_job(job_id)
     await client.get_job(job_id)
     first, second = sim.requests
@@ -42,7 +42,7 @@ async def test_sends_what_azure_wants_to_know(client: BoundClient, sim: AzureSim
 
 
 async def test_names_go_percent_encoded(client: BoundClient, sim: AzureSimulator) -> None:
-    """A resource group may have letters of any script, and parentheses: they arrive as they were."""
+    """A resource group with non-ASCII letters and parentheses arrives unchanged."""
     group = "Grüße_(東京).ß-1"
     vault = sim.add_vault(SUBSCRIPTION_ID, group, "vault")
     job_id = JobId.parse(vault.set_job(JOB_NAME, job_payload()))
@@ -53,7 +53,7 @@ async def test_names_go_percent_encoded(client: BoundClient, sim: AzureSimulator
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirects_are_not_followed(client: BoundClient, sim: AzureSimulator, job_id: JobId, status: int) -> None:
-    """Wherever Azure or a proxy points to, nobody else is asked: the token is Azure's alone."""
+    """The client follows no redirect, so no other host gets the token."""
     with recording_server() as elsewhere:
         sim.faults.add(Fault.redirect(to=elsewhere.url, status=status))
         with pytest.raises(UnexpectedResponse, match=f"The answer {status} .* is not from Azure"):
@@ -65,7 +65,7 @@ async def test_redirects_are_not_followed(client: BoundClient, sim: AzureSimulat
 async def test_proxies_of_the_environment_are_not_used(
     open_client: OpenClient, job_id: JobId, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy is an explicit setting: the environment's never sees a request."""
+    """The client ignores the proxy variables of the environment."""
     with recording_server() as proxy:
         monkeypatch.setenv(variable, proxy.url)
         assert (await open_client().get_job(job_id)).name == JOB_NAME
@@ -83,7 +83,7 @@ async def test_a_netrc_is_not_used(
 
 
 async def test_a_proxy_that_is_set_is_used(open_client: OpenClient, job_id: JobId) -> None:
-    """BACKUPJOBWATCH_AZURE_PROXY gets the requests; what it answers instead of Azure is no job."""
+    """The client sends its requests to the configured proxy and rejects the proxy's own response."""
     with recording_server() as proxy:
         with pytest.raises(UnexpectedResponse):
             await open_client(azure_proxy=proxy.url).get_job(job_id)
@@ -91,7 +91,7 @@ async def test_a_proxy_that_is_set_is_used(open_client: OpenClient, job_id: JobI
 
 
 async def test_a_proxy_that_is_not_there(open_client: OpenClient, job_id: JobId) -> None:
-    """A proxy that cannot be reached is told as that."""
+    """If the proxy is unreachable, the error names the proxy as the cause."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         client = open_client(azure_proxy=f"http://127.0.0.1:{sock.getsockname()[1]}")
@@ -102,7 +102,7 @@ async def test_a_proxy_that_is_not_there(open_client: OpenClient, job_id: JobId)
 async def test_connections_are_kept(
     client: BoundClient, sim: AzureSimulator, job_id: JobId, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Requests one after the other share a connection."""
+    """Consecutive requests share one connection."""
     caplog.set_level(logging.DEBUG, "urllib3")
     for _ in range(5):
         await client.get_job(job_id)
@@ -112,7 +112,7 @@ async def test_connections_are_kept(
 async def test_no_more_connections_than_are_set(
     open_client: OpenClient, sim: AzureSimulator, job_id: JobId, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However many ask, so many requests are under way at one time."""
+    """Concurrent requests never use more connections than the limit."""
     caplog.set_level(logging.DEBUG, "urllib3")
     client = open_client(azure_connections=3)
     with sim.hold() as hold:
@@ -126,7 +126,7 @@ async def test_no_more_connections_than_are_set(
 
 @pytest.mark.parametrize("path", ["@evil.example/x", ".evil.example/x", ":1/x", "//evil.example/x", "\\evil.example"])
 def test_a_path_does_not_change_the_host(path: str) -> None:
-    """Whatever a path is made of, the token goes to the endpoint that is set, or nowhere."""
+    """No path can redirect the token from the configured endpoint to another host."""
     with recording_server() as server:
         transport = Transport(Settings(azure_endpoint=server.url, development=True))
         with contextlib.suppress(ValueError, AzureError):
@@ -136,7 +136,7 @@ def test_a_path_does_not_change_the_host(path: str) -> None:
 
 
 async def test_speaks_tls_with_those_it_trusts_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A certificate of an authority that is not trusted ends the request before a token is sent."""
+    """The client sends no token to a server with an untrusted certificate."""
     async with AzureSimulator(tls=True, tokens={TOKEN: "demo-principal"}) as sim:
         vault = sim.add_vault(SUBSCRIPTION_ID, "rg", "vault")
         job_id = JobId.parse(vault.set_job(JOB_NAME, running_payload()))

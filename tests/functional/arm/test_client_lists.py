@@ -1,4 +1,4 @@
-"""A list that is followed page by page is whole, and from Azure's own host and no other."""
+"""ArmClient reads all pages of a list, and only from Azure's own host."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def name_of(number: int) -> str:
 
 
 def add_jobs(vault: Vault, count: int) -> list[str]:
-    """Have so many jobs in progress."""
+    """Add *count* jobs in progress and return their names in order."""
     names = [name_of(number) for number in range(count)]
     for name in names:
         vault.set_job(name, running_payload())
@@ -39,12 +39,12 @@ def add_jobs(vault: Vault, count: int) -> list[str]:
 
 
 def page(link: Any, *jobs: Any) -> Fault:
-    """One page that goes on at *link*."""
+    """Return a page whose nextLink is *link*."""
     return Fault.answer(body=json.dumps({"value": list(jobs), "nextLink": link}), official=True)
 
 
 async def test_all_pages_are_read(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
-    """A list is followed to its end, each page asked for once, with the filter, the version and the token."""
+    """The client requests each page once, with the filter, the API version and the token."""
     names = add_jobs(vault, 7)
     sim.lists.page_size = 3
     reading = await client.list_jobs(VAULT_ID)
@@ -57,13 +57,13 @@ async def test_all_pages_are_read(client: BoundClient, sim: AzureSimulator, vaul
 
 
 async def test_an_empty_list(client: BoundClient, vault: Vault) -> None:
-    """A vault without jobs has a list, of one page."""
+    """The list of a vault without jobs has one empty page."""
     reading = await client.list_jobs(VAULT_ID)
     assert (reading.value, reading.pages) == ((), 1)
 
 
 async def test_the_window_is_written_as_azure_wants_it(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
-    """Times are on a 12-hour clock, in UTC; the simulator, which refuses anything else, finds the job by them."""
+    """The filter has times in UTC on a 12-hour clock, the only format that the simulator accepts."""
     vault.set_job(JOB_NAME, running_payload(startTime="2026-03-04T00:00:00.5Z"))
     start = datetime(2026, 3, 4, tzinfo=UTC)
     found = await client.list_jobs(VAULT_ID, filter_=list_filter(start, start + timedelta(hours=13)))
@@ -77,7 +77,7 @@ async def test_the_window_is_written_as_azure_wants_it(client: BoundClient, sim:
 async def test_a_link_in_capitals_or_with_escapes_is_followed_as_it_is(
     client: BoundClient, sim: AzureSimulator, vault: Vault
 ) -> None:
-    """The host's letter case does not matter; path and query go back to Azure to the letter."""
+    """The client ignores the letter case of the link's host and sends path and query back unchanged."""
     target = "/Subscriptions/x%2Fy/backupJobs?api-version=2025-02-01&%24skipToken=a%2Bb%3D%3D"
     sim.faults.add(page(sim.url.upper() + target))
     sim.faults.add(page(None))
@@ -86,11 +86,11 @@ async def test_a_link_in_capitals_or_with_escapes_is_followed_as_it_is(
     assert sim.requests[1].query["$skiptoken"] == "a+b=="
 
 
-# ── where a list must not lead ───────────────────────────────────────────────────────────────────────────────────────
+# ── invalid links and responses ──────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_a_link_to_another_host_is_not_followed(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
-    """A nextLink elsewhere ends the list; the other host gets no request, and so no token."""
+    """A nextLink to another host fails the list. The other host gets no request and no token."""
     add_jobs(vault, 3)
     with recording_server() as elsewhere:
         sim.faults.add(Fault.next_link(to=elsewhere.url))
@@ -104,7 +104,7 @@ async def test_a_link_to_another_host_is_not_followed(client: BoundClient, sim: 
 async def test_a_redirect_on_the_way_is_not_followed(
     client: BoundClient, sim: AzureSimulator, vault: Vault, status: int
 ) -> None:
-    """A redirect of a later page is no page."""
+    """A redirect instead of a later page fails the list."""
     add_jobs(vault, 3)
     sim.lists.page_size = 2
     with recording_server() as elsewhere:
@@ -135,7 +135,7 @@ LINKS = {
 
 @pytest.mark.parametrize("name", LINKS)
 async def test_odd_links_are_refused(client: BoundClient, sim: AzureSimulator, vault: Vault, name: str) -> None:
-    """What is not an address at the endpoint's own scheme, host and port is not asked for."""
+    """The client rejects a link unless its scheme, host and port are those of the endpoint."""
     host = urlsplit(sim.url).netloc
     sim.faults.add(page(LINKS[name].format(host=host, name=host.partition(":")[0])))
     with pytest.raises(UnexpectedResponse) as caught:
@@ -148,14 +148,14 @@ async def test_odd_links_are_refused(client: BoundClient, sim: AzureSimulator, v
     "body", [{}, {"value": None}, {"value": {}}, {"value": [], "nextLink": 7}, {"value": [], "nextLink": {}}], ids=str
 )
 async def test_what_is_no_list(client: BoundClient, sim: AzureSimulator, vault: Vault, body: Any) -> None:
-    """An answer that is not a list must not pass for an empty one: all jobs would seem to have ended."""
+    """A malformed list is an error. If it counted as empty, all jobs would seem to have ended."""
     sim.faults.add(Fault.answer(body=json.dumps(body), official=True))
     with pytest.raises(UnexpectedResponse, match="a list of jobs that is none"):
         await client.list_jobs(VAULT_ID)
 
 
 async def test_entries_that_are_none_are_left_out(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
-    """One odd entry does not cost the others; an empty link is none."""
+    """The client skips entries that are not jobs, and an empty link ends the list."""
     sim.faults.add(page("", None, 7, "x", running_payload()))
     reading = await client.list_jobs(VAULT_ID)
     assert [job.name for job in reading.value] == [JOB_NAME]
@@ -167,7 +167,7 @@ async def test_entries_that_are_none_are_left_out(client: BoundClient, sim: Azur
 async def test_trouble_on_a_later_page_is_trouble_with_the_list(
     client: BoundClient, sim: AzureSimulator, vault: Vault, fault: Fault, kind: type[Exception]
 ) -> None:
-    """Half a list is none."""
+    """An error on a later page fails the whole list."""
     add_jobs(vault, 4)
     sim.lists.page_size = 2
     sim.faults.add(Fault.delayed(seconds=0))
@@ -177,11 +177,11 @@ async def test_trouble_on_a_later_page_is_trouble_with_the_list(
     assert len(sim.requests) == 2
 
 
-# ── Backup vaults, and what remains ──────────────────────────────────────────────────────────────────────────────────
+# ── Backup vaults and remaining requests ─────────────────────────────────────────────────────────────────────────────
 
 
 async def test_a_backup_vaults_list(client: BoundClient, sim: AzureSimulator) -> None:
-    """It is asked for in the words of its own API: its version, and no filter, of which it knows none."""
+    """A list of a Backup vault has that provider's API version and no filter."""
     bv = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, "bv-harbour")
     for number in range(3):
         bv.set_job(name_of(number), {"properties": {"status": "InProgress", "dataSourceName": "aks"}})
@@ -195,7 +195,7 @@ async def test_a_backup_vaults_list(client: BoundClient, sim: AzureSimulator) ->
 
 
 async def test_a_backup_vaults_job(open_client: Any, sim: AzureSimulator) -> None:
-    """Each kind of vault has the version that was set for it."""
+    """Each kind of vault has its own configurable API version."""
     bv = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, "bv-harbour")
     job_id = JobId.parse(bv.set_job(JOB_NAME, {"properties": {"status": "Completed", "dataSourceName": "aks"}}))
     client = open_client(azure_data_protection_api_version="2024-04-01", azure_api_version="2025-02-01")
@@ -205,7 +205,7 @@ async def test_a_backup_vaults_job(open_client: Any, sim: AzureSimulator) -> Non
 
 
 async def test_what_remains_is_read(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
-    """Azure's own counts: of job GETs the provider's bucket, of lists the subscription's, as of the last page."""
+    """A reading has the remaining requests that Azure reported last for its kind of request."""
     job_id = JobId.parse(vault.set_job(JOB_NAME, job_payload()))
     add_jobs(vault, 4)
     sim.quotas.enable(jobs=Bucket(60, 0.001), reads=Bucket(40, 0.001))
@@ -216,7 +216,7 @@ async def test_what_remains_is_read(client: BoundClient, sim: AzureSimulator, va
 
 
 async def test_nothing_is_said_of_what_remains(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
-    """Without a count, or with one that is none, nothing is known."""
+    """If Azure's count is missing or unusable, the remaining requests are unknown."""
     body = json.dumps(job_payload())
     job_id = JobId.parse(vault.set_job(JOB_NAME, job_payload()))
     for value in ({}, {"x-ms-ratelimit-remaining-subscription-reads": "many"}):

@@ -1,4 +1,4 @@
-"""ArmClient asks either kind of vault what became of an operation: jobs, none yet, none at all, or trouble."""
+"""ArmClient returns the jobs of an operation for either kind of vault, or an error."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def kind(request: pytest.FixtureRequest) -> VaultKind:
 
 @pytest.fixture
 def home(sim: AzureSimulator, kind: VaultKind) -> AnyVault:
-    """A vault of that kind."""
+    """A vault of the kind under test."""
     add = sim.add_vault if kind is VaultKind.RECOVERY_SERVICES else sim.add_backup_vault
     return add(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
 
@@ -54,15 +54,15 @@ def operation_id(home: AnyVault, kind: VaultKind) -> OperationId:
 
 @pytest.fixture
 def started(home: AnyVault) -> None:
-    """The operation has started a job."""
+    """An operation that has started a job."""
     home.add_operation(Operation.succeeding(OPERATION, JOB_NAME, after=0))
 
 
-# ── what becomes of operations ───────────────────────────────────────────────────────────────────────────────────────
+# ── results of operations ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_one_job(client: BoundClient, sim: AzureSimulator, home: AnyVault, operation_id: OperationId) -> None:
-    """While it is in progress there is no job to know of; then there is the one that it names."""
+    """An operation in progress has no job yet. When it succeeds, it names its job."""
     home.add_operation(Operation.succeeding(OPERATION, JOB_NAME, after=5))
     waiting = (await client.read_operation(operation_id)).value
     assert isinstance(waiting, Waiting)
@@ -73,7 +73,7 @@ async def test_one_job(client: BoundClient, sim: AzureSimulator, home: AnyVault,
 
 
 async def test_several_jobs(client: BoundClient, home: AnyVault, operation_id: OperationId) -> None:
-    """All jobs are named, and with its code each that could not be started."""
+    """The client returns all jobs, and the error code of each job that Azure could not start."""
     properties = {"jobIds": [JOB_NAME, OTHER_JOB_NAME], "failedJobsError": {NOT_STARTED: "UserErrorVmNotRunning"}}
     home.add_operation(Operation.succeeding(OPERATION, properties=properties, after=0))
     assert (await client.read_operation(operation_id)).value == (
@@ -84,7 +84,7 @@ async def test_several_jobs(client: BoundClient, home: AnyVault, operation_id: O
 
 
 async def test_no_job_could_be_started(client: BoundClient, home: AnyVault, operation_id: OperationId) -> None:
-    """An operation that succeeded in starting nothing names what it could not start."""
+    """A successful operation that started no job returns the jobs that Azure could not start."""
     properties = {"jobIds": [], "failedJobsError": {NOT_STARTED: "UserErrorVmNotRunning"}}
     home.add_operation(Operation.succeeding(OPERATION, properties=properties, after=0))
     not_started = PinnedJob(name=NOT_STARTED, error_code="UserErrorVmNotRunning")
@@ -97,7 +97,7 @@ async def test_no_job_could_be_started(client: BoundClient, home: AnyVault, oper
     ids=["without properties", "of file recovery"],
 )
 async def test_no_job(client: BoundClient, home: AnyVault, operation_id: OperationId, operation: Operation) -> None:
-    """An operation that succeeded and names no job is an error of its own kind: never a success."""
+    """A successful operation that names no job raises an error of its own kind."""
     home.add_operation(operation)
     with pytest.raises(OperationWithoutJob, match="names no job"):
         await client.read_operation(operation_id)
@@ -107,7 +107,7 @@ async def test_no_job(client: BoundClient, home: AnyVault, operation_id: Operati
 async def test_an_operation_that_failed(
     client: BoundClient, home: AnyVault, operation_id: OperationId, status: str
 ) -> None:
-    """The message of an operation that ended without a job has Azure's words."""
+    """The message of a failed operation contains Azure's error code and message on one line."""
     error = {"code": "UserErrorX", "message": "Not\r\nnow."}
     home.add_operation(Operation.failing(OPERATION, status=status, after=0, **error))
     failure = (await client.read_operation(operation_id)).value
@@ -115,7 +115,7 @@ async def test_an_operation_that_failed(
     assert failure.message == f"The operation ended as {status}. UserErrorX: Not now."
 
 
-# ── trouble ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
@@ -140,7 +140,7 @@ TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
 async def test_names_the_kind_of_trouble(
     client: BoundClient, sim: AzureSimulator, operation_id: OperationId, name: str
 ) -> None:
-    """Trouble is an error of its kind, with a message that a person can act on; then all is well again."""
+    """Each fault raises the right error with a helpful message. The next request succeeds."""
     fault, kind, message = TROUBLE[name]
     sim.faults.add(fault, times=2 if kind is AuthenticationFailed else 1)
     with pytest.raises(AzureError, match=f"(?s){message}") as caught:
@@ -150,14 +150,14 @@ async def test_names_the_kind_of_trouble(
 
 
 async def test_an_operation_that_is_not_there(client: BoundClient, home: AnyVault, operation_id: OperationId) -> None:
-    """The service misses the operation, which may show later."""
+    """A missing operation raises JobNotFound, because Azure may create the operation later."""
     with pytest.raises(JobNotFound, match=r"404 Not Found: .*The operation was not found"):
         await client.read_operation(operation_id)
 
 
 @pytest.mark.usefixtures("started")
 async def test_is_told_how_long_to_wait(client: BoundClient, sim: AzureSimulator, operation_id: OperationId) -> None:
-    """A 429 has Azure's Retry-After; an answer has the count of the requests that remain."""
+    """The error of a 429 has Azure's Retry-After. A reading has the number of remaining requests."""
     sim.faults.add(Fault.throttled(retry_after=17))
     with pytest.raises(Throttled) as caught:
         await client.read_operation(operation_id)
@@ -170,21 +170,21 @@ async def test_is_told_how_long_to_wait(client: BoundClient, sim: AzureSimulator
 async def test_a_job_that_is_no_guid(
     client: BoundClient, sim: AzureSimulator, operation_id: OperationId, job: object
 ) -> None:
-    """What is asked for next is made of the name: one that is no GUID is not taken."""
+    """The client rejects a job name that is not a GUID, because the name goes into a request path."""
     body = json.dumps({"status": "Succeeded", "properties": {"jobId": job}})
     sim.faults.add(Fault.answer(body=body, official=True))
     with pytest.raises(UnexpectedResponse, match="names a job that is not a GUID"):
         await client.read_operation(operation_id)
 
 
-# ── what is sent, and where ──────────────────────────────────────────────────────────────────────────────────────────
+# ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.usefixtures("started")
 async def test_asks_where_the_kind_of_vault_has_its_operations(
     client: BoundClient, sim: AzureSimulator, operation_id: OperationId, kind: VaultKind
 ) -> None:
-    """Each provider has its path, and its version of the API."""
+    """The path and API version of a request depend on the kind of vault."""
     await client.read_operation(operation_id)
     (request,) = sim.requests
     collection, version = {
@@ -196,7 +196,7 @@ async def test_asks_where_the_kind_of_vault_has_its_operations(
 
 
 async def test_a_name_in_base64_arrives_as_it_is(client: BoundClient, sim: AzureSimulator) -> None:
-    """Backup vaults name operations in base64: letter for letter."""
+    """The client sends the Base64 name of a Backup vault's operation unchanged."""
     name = "ODQ+zk_-MTE=="
     home = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
     home.add_operation(Operation.succeeding(name, JOB_NAME, after=0))
@@ -213,7 +213,7 @@ async def test_a_name_in_base64_arrives_as_it_is(client: BoundClient, sim: Azure
 async def test_redirects_are_not_followed(
     client: BoundClient, sim: AzureSimulator, operation_id: OperationId, status: int
 ) -> None:
-    """A redirect to another host is no answer, and that host gets no request, and so no token."""
+    """The client follows no redirect: the other host gets no request and no token."""
     with recording_server() as elsewhere:
         sim.faults.add(Fault.redirect(to=elsewhere.url, status=status))
         with pytest.raises(UnexpectedResponse, match=f"The answer {status} .* is not from Azure"):
@@ -230,7 +230,7 @@ POINTERS = ("Location", "Azure-AsyncOperation", "Operation-Location", "Content-L
 async def test_pointers_are_not_followed(
     client: BoundClient, sim: AzureSimulator, operation_id: OperationId, status: int
 ) -> None:
-    """Azure's answers about operations say where to ask next: nobody is asked there, whatever the answer is."""
+    """The client ignores headers that point to another URL, whatever the status code is."""
     with recording_server() as elsewhere:
         headers = dict.fromkeys(POINTERS, f"{elsewhere.url}/next?t=1")
         sim.faults.add(Fault.answer(status=status, headers=headers, body='{"status": "InProgress"}', official=True))

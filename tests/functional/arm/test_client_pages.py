@@ -58,7 +58,7 @@ async def test_one_page(client: BoundClient, sim: AzureSimulator, vault: Vault) 
 
 
 async def test_a_page_without_filter(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
-    """Without a filter, the list has the ended jobs too."""
+    """Without a filter, the list includes jobs that have ended."""
     vault.set_job(JOB_NAME, job_payload())
     page_ = (await client.list_page(VAULT_ID)).value
     assert ([(job.name, job.ended) for job in page_.jobs], page_.next) == ([(JOB_NAME, True)], None)
@@ -66,7 +66,7 @@ async def test_a_page_without_filter(client: BoundClient, sim: AzureSimulator, v
 
 
 async def test_a_page_of_a_backup_vault(client: BoundClient, sim: AzureSimulator) -> None:
-    """A Backup vault gets no filter, on no page."""
+    """The client sends no filter for a page of a Backup vault."""
     bv = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, "bv-harbour")
     for number in range(2):
         bv.set_job(name_of(number), {"properties": {"status": "InProgress"}})
@@ -78,7 +78,7 @@ async def test_a_page_of_a_backup_vault(client: BoundClient, sim: AzureSimulator
 
 
 async def test_a_page_may_follow_any_number_of_pages(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
-    """The limit of pages and the detection of circles are the caller's: no link is refused for what was read before."""
+    """The client follows any valid link. Callers limit the pages and detect cycles."""
     path = VAULT_ID.jobs_url_path
     sim.faults.add(Fault.endless_list(to=sim.url), times=PAGES)
     link = None
@@ -92,7 +92,7 @@ async def test_a_page_may_follow_any_number_of_pages(client: BoundClient, sim: A
 
 
 async def test_a_page_that_leads_to_another_host(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
-    """A page whose link leads elsewhere fails, so that no caller can follow the link."""
+    """A page that links to another host fails, so that no caller can follow the link."""
     add_jobs(vault, 1)
     with recording_server() as elsewhere:
         sim.faults.add(Fault.next_link(to=elsewhere.url))
@@ -105,7 +105,7 @@ async def test_a_page_that_leads_to_another_host(client: BoundClient, sim: Azure
 async def test_a_page_that_is_refused(
     client: BoundClient, sim: AzureSimulator, vault: Vault, *, by_provider: bool, wide: bool
 ) -> None:
-    """A 429 says how long to wait, and whether it is for the whole subscription. The next page can be read later."""
+    """The error of a 429 has Retry-After and the scope. A retry of the same page succeeds later."""
     names = add_jobs(vault, 2)
     sim.lists.page_size = 1
     first = (await client.list_page(VAULT_ID)).value

@@ -1,4 +1,4 @@
-"""ArmClient sends no retry before the Retry-After of its kind of request is over."""
+"""ArmClient sends no retry before the Retry-After of its kind of request has passed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RETRY_AFTER = 600
 
 
 class SlowEntra:
-    """Tokens of which the second takes a while, so that Azure answers other requests of the identity first."""
+    """A token source that calls *meanwhile* during a renewal, so that other responses arrive first."""
 
     owner: Literal["operator", "namespace"] = "operator"
 
@@ -50,7 +50,7 @@ class SlowEntra:
 async def test_a_retry_heeds_the_pause_of_its_kind(
     open_client: OpenClient, sim: AzureSimulator, vault: Vault, kind: RequestKind, paused: RequestKind | None
 ) -> None:
-    """A request is refused with 401. Until the new token is there, another answer pauses requests of one kind."""
+    """If the kind of request is paused during a token renewal, the request is not retried after its 401."""
     sim.tokens.add(FRESH_TOKEN, "demo-principal")
     vault.set_job(JOB_NAME, job_payload())
     vault.add_operation(Operation.succeeding(OPERATION_NAME, JOB_NAME, after=0))

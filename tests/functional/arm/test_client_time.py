@@ -1,4 +1,4 @@
-"""ArmClient gives every request an end, and frees its thread."""
+"""ArmClient limits the time of each request, and no hanging request blocks a thread."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DRIPS = [Fault.drip_body(interval=0.02), Fault.drip_headers(interval=0.02)]
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize("fault", DRIPS, ids=lambda fault: fault.kind)
 async def test_a_request_ends_when_its_time_is_over(*, fault: Fault, tls: bool, tmp_path: Path) -> None:
-    """A server that sends a byte now and then holds a thread for the total time-out, not for ever."""
+    """The total timeout also ends requests to a server that sends one byte at a time."""
     async with AzureSimulator(tls=tls, tokens={TOKEN: "demo-principal"}) as sim:
         vault = sim.add_vault(SUBSCRIPTION_ID, "rg", "vault")
         job_id = JobId.parse(vault.set_job(JOB_NAME, {"properties": {"status": "Completed"}}))
@@ -42,7 +42,7 @@ async def test_a_request_ends_when_its_time_is_over(*, fault: Fault, tls: bool, 
         settings = Settings(azure_endpoint=sim.url, development=True, azure_total_timeout=timedelta(seconds=2))
         client = BoundClient(settings, StaticToken(TOKEN), ca_file=str(authority) if tls else None)
         try:
-            await client.get_job(job_id)  # the time-out is each request's own
+            await client.get_job(job_id)  # the timeout is per request, not per connection
             sim.faults.add(fault)
             started = time.monotonic()
             with pytest.raises(AzureUnavailable, match=r"no whole answer within 2s"):
@@ -56,7 +56,7 @@ async def test_a_request_ends_when_its_time_is_over(*, fault: Fault, tls: bool, 
 async def test_a_silent_server_is_waited_for_as_long_as_is_set(
     open_client: OpenClient, sim: AzureSimulator, job_id: JobId
 ) -> None:
-    """No byte within the read time-out: the request ends."""
+    """A request to a silent server ends after the read timeout."""
     client = open_client(azure_read_timeout="0.3s")
     with sim.hold():
         started = time.monotonic()
@@ -66,7 +66,7 @@ async def test_a_silent_server_is_waited_for_as_long_as_is_set(
 
 
 async def test_threads_are_freed(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
-    """Requests that hang use up neither threads nor connections for those that come after."""
+    """Requests that time out release their threads and connections."""
     client = open_client(azure_connections=2, azure_total_timeout="1s")
     sim.faults.add(Fault.drip_headers(interval=0.05), times=6)
     answers = await asyncio.gather(*(client.get_job(job_id) for _ in range(6)), return_exceptions=True)
@@ -78,7 +78,7 @@ async def test_threads_are_freed(open_client: OpenClient, sim: AzureSimulator, j
 
 
 async def test_a_host_that_nobody_is_at(open_client: OpenClient, job_id: JobId) -> None:
-    """A refused connection is trouble with Azure, told without an address."""
+    """A refused connection raises AzureUnavailable, and the message contains no address."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         client = open_client(azure_endpoint=f"http://127.0.0.1:{sock.getsockname()[1]}")
@@ -87,18 +87,18 @@ async def test_a_host_that_nobody_is_at(open_client: OpenClient, job_id: JobId) 
 
 
 async def test_a_name_that_does_not_resolve(open_client: OpenClient, job_id: JobId) -> None:
-    """A host without an address is told as that."""
+    """If DNS does not resolve the host, the message says so."""
     client = open_client(azure_endpoint="https://management.invalid")
     with pytest.raises(AzureUnavailable, match="the name of its host could not be resolved"):
         await client.get_job(job_id)
 
 
 async def test_a_host_that_does_not_answer_the_connection(open_client: OpenClient, job_id: JobId) -> None:
-    """A connection that is never accepted ends with the connect time-out."""
+    """A request whose connection is never accepted ends after the connect timeout."""
     with socket.socket() as sock, contextlib.ExitStack() as stack:
         sock.bind(("127.0.0.1", 0))
         sock.listen(0)
-        for _ in range(4):  # fill the queue of connections that wait to be accepted
+        for _ in range(4):  # fill the accept queue
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(sock.getsockname())
@@ -108,7 +108,7 @@ async def test_a_host_that_does_not_answer_the_connection(open_client: OpenClien
 
 
 async def test_a_handshake_that_is_not_answered(open_client: OpenClient, job_id: JobId) -> None:
-    """A server that takes the connection and then says nothing holds a thread no longer than one that does not."""
+    """A server that accepts the connection but not the TLS handshake causes a timeout, too."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen()

@@ -1,4 +1,4 @@
-"""ArmClient has a token that was refused renewed, once."""
+"""ArmClient renews a refused token once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FRESH_TOKEN = f"fresh-{TOKEN}"
 
 
 class RenewedTokens:
-    """A token that is another one after each renewal; remembers what it was asked for."""
+    """A token source with another token after each renewal. It records the calls."""
 
     owner: Literal["operator", "namespace"] = "operator"
 
@@ -36,7 +36,7 @@ class RenewedTokens:
 
 
 async def test_a_refused_token_is_renewed_once(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
-    """After a 401 the request is made again, with a token that was not handed out before."""
+    """After a 401, the client repeats the request once with a new token."""
     sim.tokens.expire(TOKEN)
     sim.tokens.add(FRESH_TOKEN, "demo-principal")
     tokens = RenewedTokens(TOKEN, FRESH_TOKEN)
@@ -46,7 +46,7 @@ async def test_a_refused_token_is_renewed_once(open_client: OpenClient, sim: Azu
 
 
 async def test_a_claims_challenge_is_answered(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
-    """Continuous access evaluation: the claims of the challenge go into the request for the next token."""
+    """The client passes the claims of a challenge (continuous access evaluation) to the token source."""
     sim.tokens.revoke(TOKEN, claims={"access_token": {"nbf": {"essential": True, "value": "1772586000"}}})
     sim.tokens.add(FRESH_TOKEN, "demo-principal")
     tokens = RenewedTokens(TOKEN, FRESH_TOKEN)
@@ -59,7 +59,7 @@ async def test_a_claims_challenge_is_answered(open_client: OpenClient, sim: Azur
 async def test_a_challenge_that_makes_no_sense_is_a_plain_refusal(
     open_client: OpenClient, sim: AzureSimulator, job_id: JobId, challenge: str
 ) -> None:
-    """Claims that cannot be read are not passed on, and the token is renewed."""
+    """If the claims are unreadable, the client renews the token without them."""
     sim.faults.add(Fault.answer(status=401, body="{}", headers={"WWW-Authenticate": challenge}, official=True))
     tokens = RenewedTokens(TOKEN, TOKEN)
     await open_client(tokens=tokens).get_job(job_id)
@@ -71,7 +71,7 @@ async def test_a_challenge_that_makes_no_sense_is_a_plain_refusal(
     "fault", [Fault.unauthorized(), Fault.expired_token(), Fault.claims_challenge()], ids=lambda f: f.kind
 )
 async def test_a_second_refusal_is_final(client: BoundClient, sim: AzureSimulator, job_id: JobId, fault: Fault) -> None:
-    """Two 401 in a row fail, with what Azure says about the token."""
+    """A second 401 fails the request. The message quotes what Azure says about the token."""
     sim.faults.add(fault, times=2)
     with pytest.raises(AuthenticationFailed, match=r"401 Unauthorized: .*Token"):
         await client.get_job(job_id)
@@ -82,7 +82,7 @@ async def test_a_second_refusal_is_final(client: BoundClient, sim: AzureSimulato
 async def test_a_proxys_refusal_renews_no_token(
     open_client: OpenClient, sim: AzureSimulator, job_id: JobId, fault: Fault
 ) -> None:
-    """A 401 that is not from Azure says nothing about the token: it is neither renewed nor sent again."""
+    """A 401 or 403 that is not from Azure causes neither a token renewal nor a retry."""
     sim.faults.add(fault)
     tokens = RenewedTokens(TOKEN, FRESH_TOKEN)
     with pytest.raises(UnexpectedResponse, match="is not from Azure Resource Manager"):

@@ -1,4 +1,4 @@
-"""The operator's own tokens: from what the environment says, by azure-identity, with stubs where Azure would be."""
+"""The operator gets its own tokens from azure-identity, as the environment configures it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ASSERTION = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQifQ.c2ln
 
 @dataclass(slots=True)
 class Stub:
-    """A server that answers as it is told, and keeps what it was asked."""
+    """A server that sends a configured response and records the requests."""
 
     url: str
     status: int = 200
@@ -66,7 +66,7 @@ def stub_server(context: ssl.SSLContext | None = None) -> Iterator[Stub]:
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, request: object, client_address: object) -> None:
-            """A handshake that the client breaks off is what some tests want."""
+            """Ignore errors: some tests make the client abort the handshake."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         if context is not None:
@@ -83,7 +83,7 @@ def stub_server(context: ssl.SSLContext | None = None) -> Iterator[Stub]:
 
 @pytest.fixture
 def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
-    """The metadata service that hands out tokens of managed identities."""
+    """A stub of the metadata service that issues tokens of managed identities."""
     with stub_server() as stub:
         monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", stub.url)
         stub.answer = {
@@ -98,7 +98,7 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """A port of this machine where connections are refused."""
+    """The address of a local port that refuses connections."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{sock.getsockname()[1]}"
@@ -106,7 +106,7 @@ def nobody() -> Iterator[str]:
 
 @pytest.fixture
 def federated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """What AKS puts into the environment of a pod with a workload identity."""
+    """The environment that AKS sets up for a pod with a workload identity."""
     file = tmp_path / "token"
     file.write_text(ASSERTION)
     monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(file))
@@ -119,17 +119,17 @@ def federated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_development_has_a_static_token() -> None:
-    """A development token is handed out as it is, renewed or not."""
+    """A development token stays the same, also after a renewal."""
     tokens = operator_tokens(Settings(development=True, development_token=SecretStr(TOKEN)))
     assert isinstance(tokens, StaticToken)
     assert tokens.get() == tokens.get(claims="{}", renewed=True) == TOKEN
 
 
-# ── managed identity: what is tried where nothing else is configured ─────────────────────────────────────────────────
+# ── managed identity, the default ────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_managed_identity(metadata: Stub) -> None:
-    """A token comes from the metadata service, once: azure-identity keeps it."""
+    """The operator requests a token once from the metadata service. azure-identity caches it."""
     tokens = operator_tokens(Settings())
     assert isinstance(tokens, IdentityTokenSource)
     assert (tokens.get(), tokens.get()) == (MANAGED_TOKEN, MANAGED_TOKEN)
@@ -139,14 +139,14 @@ def test_a_managed_identity(metadata: Stub) -> None:
 
 
 def test_a_managed_identity_of_ones_own(metadata: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AZURE_CLIENT_ID chooses among several."""
+    """AZURE_CLIENT_ID selects one of several managed identities."""
     monkeypatch.setenv("AZURE_CLIENT_ID", CLIENT)
     operator_tokens(Settings()).get()
     assert f"client_id={CLIENT}" in metadata.targets[0]
 
 
 def test_a_renewed_token_was_not_handed_out_before(metadata: Stub) -> None:
-    """Renewal goes past the cache."""
+    """A renewal bypasses the cache."""
     tokens = operator_tokens(Settings())
     tokens.get()
     metadata.answer["access_token"] = f"another-{MANAGED_TOKEN}"
@@ -155,14 +155,14 @@ def test_a_renewed_token_was_not_handed_out_before(metadata: Stub) -> None:
 
 
 def test_the_metadata_service_is_not_asked_by_proxy(metadata: Stub) -> None:
-    """The proxy is for Azure and Entra: tokens of the machine's own service, over plain http, do not go through it."""
+    """Requests to the local metadata service bypass the proxy, which is only for Azure and Entra."""
     with stub_server() as proxy:
         assert operator_tokens(Settings(azure_proxy=proxy.url)).get() == MANAGED_TOKEN
         assert proxy.targets == []
 
 
 def test_no_identity_at_all(metadata: Stub) -> None:
-    """A machine without an identity: there is no credential, and the message says what was looked for."""
+    """Without any identity, the error lists the credentials that the operator tried."""
     metadata.status = 400
     metadata.answer = {"error": "invalid_request", "error_description": "Identity not found"}
     with pytest.raises(
@@ -172,21 +172,21 @@ def test_no_identity_at_all(metadata: Stub) -> None:
 
 
 def test_a_metadata_service_that_is_not_there(monkeypatch: pytest.MonkeyPatch, nobody: str) -> None:
-    """That nobody answers says nothing about the identity: it is a matter of time."""
+    """An unreachable metadata service is a temporary error, not missing credentials."""
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://{nobody}")
     with pytest.raises(AzureUnavailable, match=r"^No token: Entra or the metadata service"):
         operator_tokens(Settings()).get()
 
 
 def test_a_metadata_service_that_fails(metadata: Stub) -> None:
-    """Its 500 is a matter of time too."""
+    """A 500 of the metadata service is a temporary error, too."""
     metadata.status, metadata.answer = 500, {"error": "unknown"}
     with pytest.raises(AzureUnavailable, match=r"^No token: "):
         operator_tokens(Settings()).get()
 
 
 def test_a_metadata_service_that_refuses(metadata: Stub) -> None:
-    """Any other refusal is one."""
+    """A 403 of the metadata service is a permanent error."""
     metadata.status, metadata.answer = 403, {"error": "forbidden", "error_description": "not for you"}
     with pytest.raises(AzureError) as caught:
         operator_tokens(Settings()).get()
@@ -194,7 +194,7 @@ def test_a_metadata_service_that_refuses(metadata: Stub) -> None:
 
 
 async def test_the_client_passes_trouble_on(metadata: Stub) -> None:
-    """Whoever asks for a token or a job without a credential is told so, before Azure is asked."""
+    """Without a credential, requests fail at once. The client retries the credential after 5 s."""
     metadata.status, metadata.answer = 400, {"error": "invalid_request"}
     settings, now = Settings(), 0.0
     client = BoundClient(settings, operator_tokens(settings, clock=lambda: now))
@@ -208,7 +208,7 @@ async def test_the_client_passes_trouble_on(metadata: Stub) -> None:
             "token_type": "Bearer",
             "resource": "x",
         }
-        with pytest.raises(CredentialsNotFound):  # the failure stands for a moment, without another request
+        with pytest.raises(CredentialsNotFound):  # cached for 5 s, without another request
             await client.get_token()
         assert len(metadata.targets) == 1
         now = 5.0
@@ -218,19 +218,19 @@ async def test_the_client_passes_trouble_on(metadata: Stub) -> None:
 
 
 async def test_one_identity_for_many_threads(metadata: Stub) -> None:
-    """Threads that begin at one time share the credential and its cache."""
+    """Concurrent threads share the credential and its cache."""
     tokens = operator_tokens(Settings())
     got = await asyncio.gather(*(asyncio.to_thread(tokens.get) for _ in range(8)))
     assert set(got) == {MANAGED_TOKEN}
     assert len(metadata.targets) == 1
 
 
-# ── workload identity and service principals: by Entra ───────────────────────────────────────────────────────────────
+# ── workload identity and service principals ─────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.usefixtures("federated")
 def test_an_authority_that_is_not_there(nobody: str) -> None:
-    """Entra unreachable is no refusal. (A proxy that is not there keeps the attempt on this machine.)"""
+    """If Entra is unreachable, the error is temporary. (The proxy keeps the attempt on this machine.)"""
     settings = Settings(azure_authority=f"https://{nobody}", azure_proxy=f"http://{nobody}")
     with pytest.raises(AzureUnavailable, match="Entra or the metadata service could not be reached") as caught:
         operator_tokens(settings).get()
@@ -239,7 +239,7 @@ def test_an_authority_that_is_not_there(nobody: str) -> None:
 
 @pytest.mark.usefixtures("federated")
 def test_an_authority_that_is_not_trusted() -> None:
-    """An assertion goes to nobody whose certificate is not trusted, whoever answers at the authority's address."""
+    """The operator sends no assertion to a host with an untrusted certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     with stub_server() as proxy, stub_server(context) as impostor:
@@ -252,7 +252,7 @@ def test_an_authority_that_is_not_trusted() -> None:
 
 
 def test_a_federated_token_file_that_is_not_there(federated: Path) -> None:
-    """A projected token that is missing is a credential that is missing."""
+    """A missing token file raises CredentialsNotFound."""
     federated.unlink()
     with pytest.raises(CredentialsNotFound, match="No such file or directory"):
         operator_tokens(Settings()).get()
@@ -260,7 +260,7 @@ def test_a_federated_token_file_that_is_not_there(federated: Path) -> None:
 
 @pytest.mark.usefixtures("federated")
 def test_a_workload_identity_without_a_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a configuration is told as what is missing."""
+    """The error of an incomplete configuration names the missing setting."""
     monkeypatch.delenv("AZURE_TENANT_ID")
     with pytest.raises(CredentialsNotFound, match="tenant_id"):
         operator_tokens(Settings()).get()
@@ -268,14 +268,14 @@ def test_a_workload_identity_without_a_tenant(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("variable", ["AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH"])
 def test_a_service_principal_without_a_tenant(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    """A secret or a certificate alone is no identity, and no managed identity is tried behind its back."""
+    """A secret or certificate alone is an error. The operator does not fall back to a managed identity."""
     monkeypatch.setenv(variable, "/nowhere")
     with pytest.raises(CredentialsNotFound, match=r"(?i)environment variables are not fully configured"):
         operator_tokens(Settings()).get()
 
 
 def test_a_service_principal_goes_by_the_proxy_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proxy of the settings gets a tunnel's request, and the secret goes nowhere else."""
+    """The operator sends a CONNECT request to the configured proxy and the secret to no other host."""
     monkeypatch.setenv("AZURE_TENANT_ID", TENANT)
     monkeypatch.setenv("AZURE_CLIENT_ID", CLIENT)
     monkeypatch.setenv("AZURE_CLIENT_SECRET", CLIENT_SECRET)

@@ -1,4 +1,4 @@
-"""The whole operator with identities of the watches' own namespaces: by TokenRequest or Secret, Entra, and Azure."""
+"""The operator uses the identities of the watches' namespaces, from TokenRequest or Secret to Azure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = {
 
 
 def equip(tenant: Tenant, kind: str) -> None:
-    """Give a tenant the means to sign in."""
+    """Give a tenant a credential of the kind to sign in."""
     if kind == "a client secret":
         tenant.put_client_secret()
     elif kind == "a certificate":
@@ -35,7 +35,7 @@ def equip(tenant: Tenant, kind: str) -> None:
 async def test_an_identity_of_the_namespaces_own(
     tenants: Tenants, sim: AzureSimulator, vault: Vault, kind: str
 ) -> None:
-    """From the object in the namespace by way of Entra to Azure: the job is read as that principal, by one sign-in."""
+    """The operator signs in once as the namespace's identity and reads the job as that principal."""
     tenant, (field, proof) = tenants.add(), KINDS[kind]
     equip(tenant, kind)
     async with tenants.operator() as operator:
@@ -51,7 +51,7 @@ async def test_an_identity_of_the_namespaces_own(
 
 
 async def test_the_token_request_asks_for_what_entra_wants(tenants: Tenants, vault: Vault) -> None:
-    """A short token, for Entra's exchange and nobody else."""
+    """The operator requests a short-lived token whose only audience is Entra's token exchange."""
     tenants.add().watch(vault.set_job(JOB_NAME, job_payload()))
     async with tenants.operator():
         await tenants.api.status(phase="Succeeded")
@@ -59,7 +59,7 @@ async def test_the_token_request_asks_for_what_entra_wants(tenants: Tenants, vau
     assert request.body["spec"] == {"audiences": ["api://AzureADTokenExchange"], "expirationSeconds": 600}
 
 
-# ── what is missing, wrong or forbidden, is said at once, and heals ──────────────────────────────────────────────────
+# ── identity errors and recovery ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def no_account(tenant: Tenant) -> None:
@@ -200,7 +200,7 @@ TROUBLE |= {("secretName", name): case for name, case in SECRETS.items()}
 async def test_a_wrong_identity_is_told_at_once_and_heals(
     tenants: Tenants, vault: Vault, sim: AzureSimulator, field: str, name: str
 ) -> None:
-    """The first step says what is wrong, with words to act on, Azure unasked; once mended, the watch goes on by itself."""
+    """The first status explains the identity error before any request to Azure. The fix needs no restart."""
     spoil, mend, reason, words = TROUBLE[field, name]
     tenant, api = tenants.add(), tenants.api
     spoil(tenant)

@@ -1,4 +1,4 @@
-"""Two namespaces with two identities: neither sees what the other may see, nor uses what the other has."""
+"""Two namespaces with different identities share neither credentials nor data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 async def test_one_namespace_never_sees_what_another_may_read(
     tenants: Tenants, sim: AzureSimulator, vault: Vault, moment: str
 ) -> None:
-    """Of two watches of one job, whose identities may and may not read it, each gets its own answer, at any moment."""
+    """Two watches of one job get the result of their own identity, whichever starts first."""
     a, b, api = tenants.add("team-a"), tenants.add("team-b"), tenants.api
     sim.access.revoke(b.client_id)
     job_id = vault.set_job(JOB_NAME, running_payload())
@@ -45,11 +45,11 @@ async def test_one_namespace_never_sees_what_another_may_read(
         await operator.advance_until(lambda: api.get(namespace="team-b")["status"]["phase"] == "Succeeded")
     tokens = {(request.principal, request.authorization_sha256) for request in sim.requests}
     assert {principal for principal, _ in tokens} == {a.client_id, b.client_id}
-    assert len(tokens) == 2  # each principal has one token, and no token two principals
+    assert len(tokens) == 2  # one token per principal, none shared
 
 
 def assert_never_seen(tenants: Tenants, namespace: str) -> None:
-    """No status of the namespace's watch has ever said anything that Azure tells those only who may read the job."""
+    """Check that no status of the namespace ever contained data of the job."""
     changes = [change for change in tenants.api.objects.history if change.namespace == namespace]
     assert changes
     for change in changes:
@@ -59,7 +59,7 @@ def assert_never_seen(tenants: Tenants, namespace: str) -> None:
 
 
 async def test_the_operators_own_identity_is_apart_too(tenants: Tenants, sim: AzureSimulator, vault: Vault) -> None:
-    """A namespace that names an identity gets neither the operator's token nor its answers, though both ask at once."""
+    """A namespace with its own identity gets neither the operator's token nor its results."""
     tenant, api = tenants.add("team-b"), tenants.api
     sim.access.revoke(tenant.client_id)
     job_id = vault.set_job(JOB_NAME, running_payload())
@@ -78,7 +78,7 @@ async def test_the_operators_own_identity_is_apart_too(tenants: Tenants, sim: Az
 async def test_another_namespaces_objects_are_out_of_reach(
     tenants: Tenants, sim: AzureSimulator, vault: Vault, field: str
 ) -> None:
-    """A watch that names an object which only another namespace has gets nothing, though that one is in use there."""
+    """A watch cannot use another namespace's ServiceAccount or Secret of the same name."""
     b, api = tenants.add("team-b"), tenants.api
     b.put_client_secret()
     job_id = vault.set_job(JOB_NAME, running_payload())
@@ -98,7 +98,7 @@ async def test_another_namespaces_objects_are_out_of_reach(
 @pytest.mark.parametrize("field", ["serviceAccountName", "secretName"])
 @pytest.mark.parametrize("name", ["../../team-b/secrets/backup-credential", "team-b/backup-reader", "..", "a%2Fb", "A"])
 async def test_a_name_is_a_name(tenants: Tenants, vault: Vault, field: str, name: str) -> None:
-    """What slipped past the CRD and is no name is refused before anything is read."""
+    """The operator rejects an invalid object name that the CRD did not catch before it reads anything."""
     job_id = vault.set_job(JOB_NAME, running_payload())
     async with tenants.operator():
         tenants.api.create({"jobResourceId": job_id, "identity": {field: name}}, checked=False)
@@ -107,7 +107,7 @@ async def test_a_name_is_a_name(tenants: Tenants, vault: Vault, field: str, name
 
 
 async def test_one_identitys_429_is_not_anothers(tenants: Tenants, sim: AzureSimulator, vault: Vault) -> None:
-    """Azure throttles a principal: the other namespace, of the same subscription and vault, goes on."""
+    """If Azure throttles one principal, polls of another principal in the same vault continue."""
     a, b, api = tenants.add("team-a"), tenants.add("team-b"), tenants.api
     job_id = vault.set_job(JOB_NAME, running_payload())
     async with tenants.operator() as operator:
@@ -125,7 +125,7 @@ async def test_one_identitys_429_is_not_anothers(tenants: Tenants, sim: AzureSim
 async def test_a_change_of_the_object_does_not_end_azures_wait(
     tenants: Tenants, sim: AzureSimulator, vault: Vault, change: str
 ) -> None:
-    """Azure throttles the principal, whatever proves it: a new version of its Secret is no new leave to ask."""
+    """A new Secret or annotation does not end the Retry-After of the principal."""
     tenant, api = tenants.add(), tenants.api
     tenant.put_client_secret()
     field = "secretName" if change == "rotation" else "serviceAccountName"
@@ -142,7 +142,7 @@ async def test_a_change_of_the_object_does_not_end_azures_wait(
 
 
 async def test_an_edit_of_the_identity_starts_over(tenants: Tenants, sim: AzureSimulator, vault: Vault) -> None:
-    """Whose access is used is part of the target: nothing that the old one has seen is left in the status."""
+    """A changed identity resets the status, so that no data of the old identity remains."""
     tenant, api = tenants.add(), tenants.api
     tenant.put_client_secret()
     tenant.watch(vault.set_job(JOB_NAME, running_payload()))

@@ -1,4 +1,4 @@
-"""Entra's own trouble, what a proxy answers in its place, and its refusals."""
+"""Errors of Entra and pages of a proxy are temporary. Only Entra can refuse an identity."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ REFUSAL = Fault.answer(
 async def test_trouble_with_entra_is_a_matter_of_time(
     tenants: Tenants, sim: AzureSimulator, vault: Vault, trouble: str, field: str
 ) -> None:
-    """Whatever fails at Entra says nothing about the identity: no grace counts it, and it heals without a restart."""
+    """Errors of Entra do not count for graceSeconds, and the watch recovers without a restart."""
     tenant, api = tenants.add(), tenants.api
     tenant.put_client_secret()
     rule = tenants.entra.faults.add(ENTRA_TROUBLE[trouble], path="oauth2", times=None)
@@ -62,7 +62,7 @@ async def test_trouble_with_entra_is_a_matter_of_time(
         assert time.monotonic() - started < 30
         assert status["reason"] == "AzureUnavailable", status["message"]
         assert "troubleSince" not in status
-        for _ in range(30):  # some seven polls, backed off
+        for _ in range(30):  # about seven polls with backoff
             operator.advance(20)
             await asyncio.sleep(0.02)
         status = await api.status()
@@ -81,7 +81,7 @@ async def test_trouble_with_entra_is_a_matter_of_time(
 async def test_only_entra_refuses_an_identity(
     tenants: Tenants, sim: AzureSimulator, vault: Vault, path: str, field: str
 ) -> None:
-    """A response that Entra did not send says nothing about the identity: no grace counts it, and it heals."""
+    """A response that is not from Entra does not count for graceSeconds, and the watch recovers."""
     tenant, api = tenants.add(), tenants.api
     tenant.put_client_secret()
     async with tenants.operator() as operator:
@@ -99,7 +99,7 @@ async def test_only_entra_refuses_an_identity(
 
 
 async def test_one_refusal_counts_once(tenants: Tenants, vault: Vault) -> None:
-    """Entra refuses once, then accepts: msal's cache does not repeat the refusal until grace is over."""
+    """Entra refuses once, then accepts. msal's cache does not repeat the refusal."""
     tenant = tenants.add()
     tenant.put_client_secret()
     rule = tenants.entra.faults.add(REFUSAL, path="oauth2", times=1)
@@ -113,7 +113,7 @@ async def test_one_refusal_counts_once(tenants: Tenants, vault: Vault) -> None:
 
 
 async def test_entra_is_not_asked_before_its_retry_after(tenants: Tenants, vault: Vault) -> None:
-    """After a 429 of Entra's, no token is requested until the time it gives is over."""
+    """After a 429 from Entra, the operator requests no token before Retry-After has passed."""
     tenant = tenants.add()
     tenant.put_client_secret()
     tenants.entra.faults.add(Fault.throttled(retry_after=300), path="oauth2", times=1)
@@ -129,7 +129,7 @@ async def test_entra_is_not_asked_before_its_retry_after(tenants: Tenants, vault
 
 
 async def test_entra_goes_and_comes_back(tenants: Tenants, vault: Vault) -> None:
-    """Nobody at the authority's address: told as that, and over when somebody is there again."""
+    """If Entra is unreachable, the status says so. The watch recovers when Entra is back."""
     tenant = tenants.add()
     await tenants.entra.stop()
     async with tenants.operator() as operator:

@@ -1,4 +1,4 @@
-"""Identities over time: grace, rotation, and tokens that end."""
+"""Identities over time: grace period, rotation and expired tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 async def test_an_api_server_that_fails_is_a_matter_of_time(tenants: Tenants, vault: Vault) -> None:
-    """That neither object nor token can be had from the API server for now says nothing about the identity."""
+    """If the API server cannot return the object or the token, graceSeconds does not count."""
     tenant, api = tenants.add(), tenants.api
     rules = [api.traffic.fail(f"{ACCOUNT}{end}$", status=503, times=None) for end in ("", "/token")]
     async with tenants.operator() as operator:
@@ -43,7 +43,7 @@ async def test_an_api_server_that_fails_is_a_matter_of_time(tenants: Tenants, va
 async def test_grace_ends_a_watch_whose_identity_never_worked(
     tenants: Tenants, vault: Vault, spoil: Any, reason: str
 ) -> None:
-    """Three polls in a row, and no grace: the watch fails with the identity's reason."""
+    """With graceSeconds 0, the watch fails after three polls. Its reason is that of the identity."""
     tenant = tenants.add()
     spoil(tenant)
     async with tenants.operator() as operator:
@@ -59,7 +59,7 @@ async def test_grace_ends_a_watch_whose_identity_never_worked(
 async def test_an_identity_that_is_taken_away_is_noticed(
     tenants: Tenants, sim: AzureSimulator, vault: Vault, what: str
 ) -> None:
-    """Withdrawn while the job runs: the operator stops to use it, the phase stays, and it goes on when it is back."""
+    """If access is revoked while a job runs, the watch stays Running and resumes when access is back."""
     tenant, api = tenants.add(), tenants.api
     async with tenants.operator() as operator:
         tenant.watch(vault.set_job(JOB_NAME, running_payload()), graceSeconds=0)
@@ -80,7 +80,7 @@ async def test_an_identity_that_is_taken_away_is_noticed(
         for _ in range(30):
             operator.advance(10)
             await asyncio.sleep(0.01)
-        # A clock that jumps may time a request out, which is Azure's being unavailable until the next one.
+        # A jump of the clock can time out a request, which shows as AzureUnavailable until the next poll.
         await operator.advance_until(lambda: api.get()["status"]["reason"] == reason)
         status = await api.status(phase="Running")
         assert standing(status)["Ready"] == "Unknown"
@@ -93,7 +93,7 @@ async def test_an_identity_that_is_taken_away_is_noticed(
 
 
 async def test_a_secret_is_rotated_without_a_restart(tenants: Tenants, sim: AzureSimulator, vault: Vault) -> None:
-    """A new client secret, then a certificate, then another application: each is used from then on, and alone."""
+    """The operator uses a new secret, certificate or application of the Secret without a restart."""
     tenant, other = tenants.add(), tenants.add("team-b")
     tenant.put_client_secret()
     async with tenants.operator() as operator:
@@ -125,7 +125,7 @@ async def rotate(tenants: Tenants, operator: Any, change: Any) -> None:
 
 
 async def test_an_annotation_is_changed_without_a_restart(tenants: Tenants, sim: AzureSimulator, vault: Vault) -> None:
-    """Another client in the ServiceAccount's annotation: Azure is asked as that one, within a minute."""
+    """After a change of the client-id annotation, the operator uses the new client within five polls."""
     tenant, other = tenants.add(), tenants.add("team-b")
     other.application.add_federated_credential(issuer=tenants.api.identities.issuer.url, subject=tenant.subject)
     async with tenants.operator() as operator:
@@ -143,7 +143,7 @@ async def test_an_annotation_is_changed_without_a_restart(tenants: Tenants, sim:
 async def test_a_token_that_ended_is_renewed_within_the_poll(
     tenants: Tenants, sim: AzureSimulator, vault: Vault, field: str
 ) -> None:
-    """Azure says 401 to a token that was good: another is got and used, and the status never says so."""
+    """After a 401 for an expired token, the operator gets a new one. The status shows no error."""
     tenant = tenants.add()
     tenant.put_client_secret()
     async with tenants.operator() as operator:
@@ -158,7 +158,7 @@ async def test_a_token_that_ended_is_renewed_within_the_poll(
 
 
 async def test_short_tokens(tenants: Tenants, sim: AzureSimulator, vault: Vault) -> None:
-    """Tokens that live for a second are never used longer: each poll has one of its own."""
+    """The operator never uses an expired token, even if tokens expire after 1 s."""
     tenants.entra.lifetime = 1
     tenants.add().watch(vault.set_job(JOB_NAME, running_payload()))
     async with tenants.operator() as operator:
@@ -173,14 +173,14 @@ async def test_short_tokens(tenants: Tenants, sim: AzureSimulator, vault: Vault)
 
 @pytest.mark.parametrize("namespaces", [1, 3])
 async def test_a_stop_while_a_token_is_asked_for(tenants: Tenants, vault: Vault, namespaces: int) -> None:
-    """An API server that does not answer a TokenRequest, or several, does not hold up the operator's end."""
+    """Pending TokenRequests do not delay the operator's shutdown."""
     api = tenants.api
     with api.traffic.hold("/token$") as hold:
         async with tenants.operator() as operator:
             for number in range(namespaces):
                 tenants.add(f"team-{number}").watch(vault.set_job(JOB_NAME, job_payload()))
             async with asyncio.timeout(60):
-                while hold.arrivals < namespaces:  # noqa: ASYNC110 -- only the first wakes anybody
+                while hold.arrivals < namespaces:  # noqa: ASYNC110 -- the hold signals only the first arrival
                     await asyncio.sleep(0.02)
             operator.finish()
             started = time.monotonic()
@@ -194,7 +194,7 @@ async def test_a_stop_while_a_token_is_asked_for(tenants: Tenants, vault: Vault,
 async def test_a_tenant_id_leads_to_no_other_host(
     tenants: Tenants, sim: AzureSimulator, vault: Vault, form: str, field: str
 ) -> None:
-    """Whoever may annotate a ServiceAccount or write a Secret does not choose where its proof is sent."""
+    """A malicious tenant ID in an annotation or Secret does not redirect the credential to another host."""
     tenant: Tenant = tenants.add()
     async with EntraSimulator(tokens=sim.tokens) as elsewhere:
         tenant_id = form.format(host=elsewhere.url.removeprefix("https://"))

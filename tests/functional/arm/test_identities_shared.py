@@ -1,4 +1,4 @@
-"""Requests for tokens that many watches share."""
+"""Watches with the same identity share token requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 async def test_many_watches_of_one_identity_use_it_once(
     tenants: Tenants, sim: AzureSimulator, vault: Vault, field: str
 ) -> None:
-    """Watches that begin at one moment share the object's read and the sign-in: neither API server nor Entra is stormed."""
+    """Watches that start at the same time share one read of the object and one sign-in."""
     tenant, count = tenants.add(), 15
     tenant.put_client_secret()
     discovery = tenants.entra.faults.add(Fault.delayed(seconds=0.2), path="openid-configuration", times=None)
@@ -36,13 +36,13 @@ async def test_many_watches_of_one_identity_use_it_once(
                 await tenants.api.status(f"watch-{number}", phase="Succeeded")
     assert (tenant.reads(), len(tenants.entra.sign_ins), len(sim.requests)) == (1, 1, count)
     token_requests = tenants.api.traffic.matching("/token$")
-    # azure-identity exchanges a federated token without msal, which is what asks for the discovery document.
+    # Only msal requests the discovery document. azure-identity exchanges federated tokens without msal.
     assert (len(token_requests), discovery.used) == ((1, 0) if field == "serviceAccountName" else (0, 1))
 
 
 @pytest.mark.parametrize("field", ["serviceAccountName", "secretName"])
 async def test_many_watches_of_a_refused_identity_share_the_refusal(tenants: Tenants, vault: Vault, field: str) -> None:
-    """What Entra answers to one holds for all that need the same token at that time."""
+    """Watches that need the same token share Entra's refusal."""
     tenant, count = tenants.add(), 15
     tenant.put_client_secret(known=False)
     tenant.application.clear()
@@ -59,7 +59,7 @@ async def test_many_watches_of_a_refused_identity_share_the_refusal(tenants: Ten
 
 
 async def test_many_watches_renew_a_token_once(tenants: Tenants, sim: AzureSimulator, vault: Vault) -> None:
-    """Requests that Azure refuses at one time with 401 share the next token."""
+    """Concurrent requests that Azure refuses with 401 share the renewed token."""
     tenant, count = tenants.add(), 8
     tenant.put_client_secret()
     async with tenants.operator():
@@ -78,7 +78,7 @@ async def test_many_watches_renew_a_token_once(tenants: Tenants, sim: AzureSimul
 async def test_a_running_watch_does_not_read_its_identity_at_each_poll(
     tenants: Tenants, sim: AzureSimulator, vault: Vault
 ) -> None:
-    """The object is looked at anew each half minute, not each ten seconds; Entra is asked once."""
+    """The operator reads the identity's object every 30 s instead of at each poll, and signs in once."""
     tenant = tenants.add()
     async with tenants.operator() as operator:
         tenant.watch(vault.set_job(JOB_NAME, running_payload()))

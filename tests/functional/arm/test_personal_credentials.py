@@ -1,4 +1,4 @@
-"""The tokens of whoever runs a command: of the environment's identity, else of ``az login``."""
+"""Commands use the identity of the environment, or else that of ``az login``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def answer(az: Az, token: str = TOKEN, *, lifetime: int = 3600) -> None:
 
 
 async def test_az_is_asked_once(az: Az) -> None:
-    """A token of az is kept for as long as it is good: threads that begin at one time do not start az each."""
+    """Threads share a valid token of az, so that az runs once."""
     answer(az)
     tokens = personal_tokens(Settings())
     assert set(await asyncio.gather(*(asyncio.to_thread(tokens.get) for _ in range(8)))) == {TOKEN}
@@ -47,7 +47,7 @@ async def test_az_is_asked_once(az: Az) -> None:
 
 
 def test_a_token_that_soon_ends(az: Az) -> None:
-    """A token that ends within minutes is not relied upon."""
+    """A token that expires within a few minutes is not reused."""
     answer(az, lifetime=200)
     tokens = personal_tokens(Settings())
     tokens.get()
@@ -56,7 +56,7 @@ def test_a_token_that_soon_ends(az: Az) -> None:
 
 
 def test_a_renewed_token(az: Az) -> None:
-    """After a refusal, az is asked anew."""
+    """A renewal runs az again."""
     answer(az)
     tokens = personal_tokens(Settings())
     tokens.get()
@@ -65,21 +65,21 @@ def test_a_renewed_token(az: Az) -> None:
 
 
 def test_nobody_is_signed_in(az: Az) -> None:
-    """az's own refusal is one; nothing that it said of tokens is told."""
+    """If az fails, the command reports a refusal without the token output of az."""
     az.answer(status=1)
     with pytest.raises(AuthenticationFailed, match=r"^Entra refused you \(`az login`, or .*AuthorizationFailed"):
         personal_tokens(Settings()).get()
 
 
 def test_az_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without az and without an identity in the environment there is no credential, and no metadata service is asked."""
+    """Without az and environment, there are no credentials. The command does not try the metadata service."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CredentialsNotFound, match=r"^There are no credentials for you .*Azure CLI not found on path"):
         personal_tokens(Settings()).get()
 
 
 async def test_a_service_principal_comes_first(az: Az, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the environment names an identity, as pipelines do, that is used, and az is not."""
+    """If the environment configures an identity, as in pipelines, the command does not run az."""
     answer(az)
     async with EntraSimulator() as entra:
         entra.add_application(CLIENT, tenant_id=TENANT).add_secret(WORD)

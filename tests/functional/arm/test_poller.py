@@ -1,4 +1,4 @@
-"""The poller sends one request for all watches that require the same."""
+"""The poller sends one request for all watches that have the same query."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def operation(vault: Vault) -> None:
-    """An operation and its job, which runs."""
+    """An operation and its running job."""
     (job_id,) = job_ids(vault, 1)
     vault.add_operation(Operation.succeeding(OPERATION.name, job_id.name))
 
 
 @pytest.mark.parametrize("kind", QUERIES)
 async def test_watches_share_a_request(open_poller: OpenPoller, sim: AzureSimulator, kind: str) -> None:
-    """Four watches of one job, operation or list get the answer of one request; so do their next ticks."""
+    """Four watches of one job, operation or list share each request."""
     polling, query = open_poller(), QUERIES[kind]
     for uid in "abcd":
         polling.require(uid, query)
@@ -50,7 +50,7 @@ async def test_watches_share_a_request(open_poller: OpenPoller, sim: AzureSimula
 
 
 async def test_letter_case_makes_no_other_job(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """Resource IDs in any letter case mean one job, in one subscription. Another job has a request of its own."""
+    """Resource IDs that differ only in letter case share a request. Another job has its own."""
     polling, (job_id, other) = open_poller(), job_ids(vault, 2)
     for uid, query in zip("abc", (job_id, JobId.parse(str(job_id).upper()), other), strict=True):
         polling.require(uid, query)
@@ -60,7 +60,7 @@ async def test_letter_case_makes_no_other_job(open_poller: OpenPoller, sim: Azur
 
 
 async def test_a_recent_result_is_not_polled_again(open_poller: OpenPoller, sim: AzureSimulator) -> None:
-    """A tick, or another watch, within half the interval of the last request uses its result."""
+    """A tick or a new watch reuses a result that is younger than half the interval."""
     polling = open_poller()
     polling.require("a", JOB)
     await polling.settle()
@@ -74,7 +74,7 @@ async def test_a_recent_result_is_not_polled_again(open_poller: OpenPoller, sim:
 
 
 async def test_the_shortest_interval_counts(open_poller: OpenPoller, sim: AzureSimulator) -> None:
-    """A query is polled as often as the most demanding of its watches wants, and less often without it."""
+    """The shortest interval of the query's watches counts, until that watch is released."""
     polling = open_poller()
     polling.require("slow", JOB, interval=300)
     polling.require("fast", JOB, interval=10)
@@ -91,7 +91,7 @@ async def test_the_shortest_interval_counts(open_poller: OpenPoller, sim: AzureS
 
 
 async def test_a_watch_that_leaves_takes_no_answer_along(open_poller: OpenPoller, sim: AzureSimulator) -> None:
-    """A watch that is released during a request has no observation. The other watch of that query has."""
+    """A watch that is released during a request gets no result. The other watch of the query does."""
     polling = open_poller()
     with sim.hold() as hold:
         polling.require("a", JOB)
@@ -107,7 +107,7 @@ async def test_a_watch_that_leaves_takes_no_answer_along(open_poller: OpenPoller
 
 @pytest.mark.parametrize("kind", QUERIES)
 async def test_an_answer_that_no_watch_requires(open_poller: OpenPoller, sim: AzureSimulator, kind: str) -> None:
-    """If all watches leave during a request, its answer is dropped. A watch that comes back is polled for."""
+    """If all watches are released during a request, the poller drops the response."""
     polling, query = open_poller(), QUERIES[kind]
     with sim.hold() as hold:
         polling.require("a", query)
@@ -125,7 +125,7 @@ async def test_an_answer_that_no_watch_requires(open_poller: OpenPoller, sim: Az
 async def test_a_watch_that_comes_back_during_a_request(
     open_poller: OpenPoller, sim: AzureSimulator, kind: str
 ) -> None:
-    """If the only watch leaves during a request and comes back, it gets an answer, and its ticks go on."""
+    """A watch that is released and required again during a request gets a result and further polls."""
     polling, query = open_poller(), QUERIES[kind]
     with sim.hold() as hold:
         polling.require("watch", query)
@@ -143,7 +143,7 @@ async def test_a_watch_that_comes_back_during_a_request(
 
 @pytest.mark.parametrize("kind", QUERIES)
 async def test_trouble_is_told_to_each_watch(open_poller: OpenPoller, sim: AzureSimulator, kind: str) -> None:
-    """One failure is the result of all watches of the query, and keeps the last answer. The next tick asks again."""
+    """All watches of a query get its error and keep the last answer. The next tick retries."""
     polling, query = open_poller(), QUERIES[kind]
     for uid in "ab":
         polling.require(uid, query)
@@ -163,7 +163,7 @@ async def test_trouble_is_told_to_each_watch(open_poller: OpenPoller, sim: Azure
 
 
 async def test_only_news_is_reported(open_poller: OpenPoller, vault: Vault) -> None:
-    """An answer that says nothing new is reported for watches that wait for any poll. Errors and changes always are."""
+    """The poller reports an unchanged answer only to watches that wait for a poll."""
     polling = open_poller()
     for uid in "ab":
         polling.require(uid, JOB)
@@ -179,7 +179,7 @@ async def test_only_news_is_reported(open_poller: OpenPoller, vault: Vault) -> N
 
 
 async def test_an_ended_job_is_not_polled_again(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """Nothing more can become of it."""
+    """The poller does not poll a job that has ended."""
     polling = open_poller()
     vault.set_job(JOB.name, job_payload())
     polling.require("watch", JOB)
@@ -191,7 +191,7 @@ async def test_an_ended_job_is_not_polled_again(open_poller: OpenPoller, sim: Az
 
 
 async def test_what_is_required_instead(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """A watch whose target is edited is polled for the new target only, also in another subscription."""
+    """After an edit, the poller requests only the new target of the watch."""
     polling, elsewhere = open_poller(), job_ids(sim.add_vault(OTHER_SUBSCRIPTION, "rg", "vault"), 1)[0]
     first, second = job_ids(vault, 2)
     polling.require("watch", first)
@@ -206,7 +206,7 @@ async def test_what_is_required_instead(open_poller: OpenPoller, sim: AzureSimul
 
 
 async def test_overdue_polls_are_known(open_poller: OpenPoller, sim: AzureSimulator) -> None:
-    """A watch whose ticks are lost is overdue after an interval more, so that the resync can make up for it."""
+    """A watch without ticks becomes overdue after two intervals, so that the resync can poll it."""
     polling = open_poller()
     polling.require("watch", JOB)
     await polling.settle()

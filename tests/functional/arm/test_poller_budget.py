@@ -1,4 +1,4 @@
-"""The poller stays within its read budget, which follows Azure's own counts."""
+"""The poller stays within its read budget, which follows Azure's remaining requests."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def operation(vault: Vault) -> None:
-    """An operation and its job, which runs."""
+    """An operation and its running job."""
     (job_id,) = job_ids(vault, 1)
     vault.add_operation(Operation.succeeding(OPERATION.name, job_id.name))
 
 
 async def test_the_budget_is_never_exceeded(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """After the burst, requests are sent at the configured rate. What waits says why."""
+    """After the burst, the poller sends requests at the configured rate."""
     polling, jobs = open_poller(azure_reads_per_second=1, azure_read_burst=5), job_ids(vault, 12)
     sim.arm.remaining_requests = None
     sim.faults.add(Fault.forbidden(), path=LIST, times=None)
@@ -52,7 +52,7 @@ async def test_the_budget_is_never_exceeded(open_poller: OpenPoller, sim: AzureS
 async def test_each_budget_is_of_one_principal_in_one_subscription(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
 ) -> None:
-    """A namespace that has used up its budget has used up neither another's, nor its own of another subscription."""
+    """Each principal has a separate budget in each subscription."""
     polling, jobs = open_poller(azure_reads_per_second=0.05, azure_read_burst=5), job_ids(vault, 6)
     elsewhere = job_ids(sim.add_vault(OTHER_SUBSCRIPTION, "rg", "vault"), 1)
     for job_id in jobs:
@@ -69,7 +69,7 @@ async def test_each_budget_is_of_one_principal_in_one_subscription(
 
 @pytest.mark.parametrize("kind", QUERIES)
 async def test_each_query_is_paid_for(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, kind: str) -> None:
-    """Jobs, operations and lists have one budget. A result that is late is known to be overdue."""
+    """Jobs, operations and lists share one budget. The poller knows why a query waits."""
     polling, jobs = open_poller(azure_reads_per_second=0.1, azure_read_burst=5), job_ids(vault, 6)[1:]
     polling.require_each(jobs, interval=300)
     await polling.settle()
@@ -85,7 +85,7 @@ async def test_each_query_is_paid_for(open_poller: OpenPoller, sim: AzureSimulat
 
 
 async def test_further_pages_are_paid_for(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """A list of six pages takes six tokens. Other reads have theirs meanwhile."""
+    """A list of six pages takes six tokens. Other reads get tokens in between."""
     polling, jobs = open_poller(azure_reads_per_second=0.1, azure_read_burst=5), job_ids(vault, 12)
     sim.lists.page_size = 2
     polling.require("list", WINDOW, interval=300)
@@ -100,7 +100,7 @@ async def test_further_pages_are_paid_for(open_poller: OpenPoller, sim: AzureSim
 
 
 async def test_watches_of_one_list_cost_one_list(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """Many watches that wait for a job in one vault, each with ticks of its own, cost two lists an interval at most."""
+    """Many watches of one list, each with its own ticks, cost at most two lists per interval."""
     polling = open_poller()
     job_ids(vault, 3)
     for number in range(200):
@@ -115,7 +115,7 @@ async def test_watches_of_one_list_cost_one_list(open_poller: OpenPoller, sim: A
 
 
 async def test_explicit_requests_come_first(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """A user who asks for a poll does not wait for hundreds of ticks, but takes no more than half of the tokens."""
+    """Polls that users request take priority, but at most half of the tokens."""
     polling, jobs = open_poller(azure_reads_per_second=1, azure_read_burst=5), job_ids(vault, 100)
     sim.arm.remaining_requests = None
     sim.faults.add(Fault.forbidden(), path=LIST, times=None)
@@ -132,13 +132,13 @@ async def test_explicit_requests_come_first(open_poller: OpenPoller, sim: AzureS
     assert len(others) >= 8
 
 
-# ── Azure's own counts ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── Azure's remaining requests ───────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_a_small_remainder_slows_down_before_azure_says_no(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
 ) -> None:
-    """While Azure's count of what remains falls, reads get rarer; no request is ever refused."""
+    """The poller slows down while Azure's remaining requests fall, so that Azure refuses none."""
     polling, jobs = open_poller(azure_reads_per_second=2, azure_read_burst=5), job_ids(vault, 3)
     sim.quotas.enable(jobs=Bucket(60, 0.05), now=asyncio.get_running_loop().time)
     for job_id in jobs:
@@ -155,7 +155,7 @@ async def test_a_small_remainder_slows_down_before_azure_says_no(
 async def test_the_rate_follows_the_remainder(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, remaining: int | None, share: tuple[float, float]
 ) -> None:
-    """Azure's count of -1 slows the reads down to the minimum, a high one speeds them up, none changes nothing."""
+    """Few remaining requests slow the reads down, many speed them up, and no count changes nothing."""
     polling, jobs = open_poller(azure_reads_per_second=2, azure_read_burst=5), job_ids(vault, 40)
     sim.faults.add(Fault.forbidden(), path=LIST, times=None)
     sim.arm.remaining_requests = remaining

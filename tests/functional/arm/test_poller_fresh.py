@@ -1,4 +1,4 @@
-"""A fresh result for a request or a deadline, while lists stand in for GETs; and lists that are refused."""
+"""The poller gets fresh results while lists replace GETs, and falls back to GETs if lists fail."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 
 TIGHT = {"azure_reads_per_second": 1, "azure_read_burst": 20}
 HEARTBEAT = 300.0
-"""Seconds for which a list that was refused is not repeated."""
+"""Seconds before the poller retries a list that Azure refused."""
 
 
 def ended(polling: Polling, jobs: Sequence[JobId]) -> list[JobId]:
-    """Return those of *jobs* that were seen to have ended."""
+    """Return those of *jobs* whose end the poller has seen."""
     return [job_id for job_id in jobs if (job := polling.job(job_id)) is not None and job.ended]
 
 
 async def crowd(polling: Polling, jobs: Sequence[JobId]) -> None:
-    """Have more jobs polled than the budget covers, until lists stand in for GETs."""
+    """Poll more jobs than the budget covers, so that lists replace GETs."""
     polling.require_each(jobs)
     await polling.run(3)
 
 
 async def test_a_fresh_result_is_read_at_once(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """A request of a user, or a passed deadline, does not wait for the next list: a GET is sent ahead of all others."""
+    """A request by a user does not wait for the next list. The poller sends a GET first."""
     polling, jobs = open_poller(**TIGHT), job_ids(vault, 60)
     await crowd(polling, jobs)
     await polling.pass_seconds(3)
@@ -56,7 +56,7 @@ async def test_a_fresh_result_is_read_at_once(open_poller: OpenPoller, sim: Azur
     await polling.pass_seconds(1)
     assert ended(polling, jobs) == jobs[:1]
     assert len(sim.requests_to(jobs[0].name)) == 1
-    polling.request(uid_of(jobs[0]))  # an ended job is final
+    polling.request(uid_of(jobs[0]))  # an ended job never changes
     await polling.pass_seconds(3)
     assert len(sim.requests_to(jobs[0].name)) == 1
 
@@ -64,7 +64,7 @@ async def test_a_fresh_result_is_read_at_once(open_poller: OpenPoller, sim: Azur
 async def test_a_fresh_result_does_not_join_a_list_that_fails(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
 ) -> None:
-    """A query that must be fresh is not answered by a list under way: neither by its entries, nor by its error."""
+    """A query that must be fresh uses neither the entries nor the error of a list in flight."""
     polling, jobs = open_poller(**TIGHT), job_ids(vault, 60)
     await crowd(polling, jobs)
     with sim.hold(LIST) as hold:
@@ -87,7 +87,7 @@ async def test_a_fresh_result_does_not_join_a_list_that_fails(
 async def test_a_fresh_result_from_a_list_while_gets_are_paused(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
 ) -> None:
-    """While GETs are refused, a fresh result comes from a list that is requested for it."""
+    """While GETs are paused, the poller requests a list to get a fresh result."""
     polling, jobs = open_poller(), job_ids(vault, 2)
     polling.require_each(jobs, interval=300)
     await polling.settle()
@@ -100,7 +100,7 @@ async def test_a_fresh_result_from_a_list_while_gets_are_paused(
     assert polling.error(jobs[0], uid_of(jobs[0])) is None
 
 
-# ── lists that are refused ───────────────────────────────────────────────────────────────────────────────────────────
+# ── refused lists ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ async def test_a_fresh_result_from_a_list_while_gets_are_paused(
 async def test_a_vault_that_cannot_be_listed_holds_no_job_back(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, fault: Fault
 ) -> None:
-    """The jobs are read one by one within the budget. The list is tried again a heartbeat later, not before."""
+    """If a list fails, the poller reads each job within the budget and retries the list after a heartbeat."""
     polling, jobs = open_poller(**TIGHT, heartbeat=HEARTBEAT), job_ids(vault, 60)
     sim.arm.remaining_requests = None
     sim.faults.add(fault, path=LIST, times=None)
@@ -131,7 +131,7 @@ async def test_a_vault_that_cannot_be_listed_holds_no_job_back(
 async def test_an_outage_of_lists_is_over_with_the_next_interval(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
 ) -> None:
-    """503 for one list is the result of the jobs that waited for it. The next interval lists again."""
+    """A 503 for a list is the result of its jobs. The next interval requests the list again."""
     polling, jobs = open_poller(**TIGHT), job_ids(vault, 60)
     await crowd(polling, jobs)
     sim.clear_requests()
@@ -147,7 +147,7 @@ async def test_an_outage_of_lists_is_over_with_the_next_interval(
 
 
 async def test_a_429_to_a_list_lets_gets_go_on(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """While lists are refused, the jobs are read one by one as the budget allows. Then lists come back."""
+    """While lists are paused, the poller reads each job. After the pause it uses lists again."""
     polling, jobs = open_poller(**TIGHT), job_ids(vault, 60)
     await crowd(polling, jobs)
     sim.faults.add(Fault.throttled(retry_after=120, by_provider=True), path=LIST, times=1)

@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def operation(vault: Vault) -> None:
-    """An operation and its job, which runs."""
+    """An operation and its running job."""
     (job_id,) = job_ids(vault, 1)
     vault.add_operation(Operation.succeeding(OPERATION.name, job_id.name))
 
 
 @pytest.mark.parametrize("kind", QUERIES)
 async def test_identities_share_no_request(open_poller: OpenPoller, sim: AzureSimulator, kind: str) -> None:
-    """Two namespaces with the same query get an answer each, with their own tokens: one the job, one a refusal."""
+    """Two namespaces with the same query send separate requests with their own tokens."""
     sim.access.revoke("principal-b")
     polling, query = open_poller(), QUERIES[kind]
     with sim.hold():
@@ -61,7 +61,7 @@ async def test_identities_share_no_request(open_poller: OpenPoller, sim: AzureSi
 
 
 async def test_identities_share_no_list(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """A list that one namespace has read is neither shown to another one, nor used to save its requests."""
+    """The poller does not use the list of one namespace for another."""
     sim.access.revoke("principal-b")
     polling, jobs = open_poller(azure_reads_per_second=1, azure_read_burst=20), job_ids(vault, 40)
     polling.require_each(jobs)
@@ -79,7 +79,7 @@ async def test_identities_share_no_list(open_poller: OpenPoller, sim: AzureSimul
 
 
 async def test_a_missing_credential_is_a_result(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """Without a credential nothing is sent, for any kind of query. Each tick looks for it again."""
+    """Without a credential, the poller sends no request. Each tick looks for the credential again."""
     polling, (job_id, *_) = open_poller(), job_ids(vault, 1)
     credential = polling.credentials.of[A]
     polling.credentials.of[A] = CredentialsNotFound("The Secret does not exist.")
@@ -96,7 +96,7 @@ async def test_a_missing_credential_is_a_result(open_poller: OpenPoller, sim: Az
 
 
 async def test_a_refused_credential_is_read_again(open_poller: OpenPoller, sim: AzureSimulator) -> None:
-    """After 401 the identity is read again at its next use: its Secret may have been replaced."""
+    """After a 401, the poller reads the identity again, because its Secret may have been replaced."""
     polling = open_poller()
     sim.faults.add(Fault.unauthorized(), times=2)  # also to the renewed token
     polling.require("watch", JOB)
@@ -108,7 +108,7 @@ async def test_a_refused_credential_is_read_again(open_poller: OpenPoller, sim: 
 
 
 async def test_another_credential_inherits_nothing(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """Once a namespace has another credential, its observations are dropped: it may have lost the access."""
+    """If a namespace changes its credential, the poller drops its observations: access may be lost."""
     polling, (job_id, other) = open_poller(), job_ids(vault, 2)
     polling.require_each([job_id, other])
     await polling.settle()
@@ -131,7 +131,7 @@ async def test_another_credential_inherits_nothing(open_poller: OpenPoller, sim:
 async def test_an_answer_to_another_credential_is_dropped(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, kind: str
 ) -> None:
-    """An answer to a credential that was replaced while the request was in flight is read again with the new one."""
+    """If the credential changes during a request, the poller repeats the request with the new one."""
     polling, query = open_poller(), QUERIES[kind]
     other = JobId.parse(vault.set_job("00000000-0000-4000-8000-0000000000ff", running_payload()))
     path = {"job": JOB.name, "operation": OPERATION.name, "list": LIST}[kind]

@@ -1,4 +1,4 @@
-"""The poller's threads, its end, and what a defect or a cancelled task does to it."""
+"""The poller's threads, its shutdown, and its recovery from defects and cancelled tasks."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def operation(vault: Vault) -> None:
-    """An operation and its job, which runs."""
+    """An operation and its running job."""
     (job_id,) = job_ids(vault, 1)
     vault.add_operation(Operation.succeeding(OPERATION.name, job_id.name))
 
 
 async def test_a_principal_has_half_of_the_threads(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """While Azure answers one principal nothing, in any subscription, another one is polled."""
+    """A principal whose requests hang, in any subscription, does not block other principals."""
     polling, jobs = open_poller(azure_connections=8), job_ids(vault, 10)
     elsewhere = job_ids(sim.add_vault(OTHER_SUBSCRIPTION, "rg", "vault"), 10)
     with sim.hold(f"{OTHER_SUBSCRIPTION}|{'|'.join(each.name for each in jobs[1:])}"):
@@ -52,12 +52,12 @@ async def test_a_principal_has_half_of_the_threads(open_poller: OpenPoller, sim:
     await polling.settle()
     assert any(
         OTHER_SUBSCRIPTION in request.path for request in sim.requests[:9]
-    )  # no subscription waits for the other
+    )  # neither subscription blocks the other
     assert polling.seen([*jobs[1:], *elsewhere]) == {*jobs[1:], *elsewhere}
 
 
 async def test_a_close_lets_requests_finish(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """Answers of requests in flight are still reported. Nothing is sent from then on."""
+    """After a stop, the poller reports the responses in flight and sends no further request."""
     polling, jobs = open_poller(azure_connections=8), job_ids(vault, 10)
     with sim.hold() as hold:
         polling.require_each(jobs)
@@ -73,7 +73,7 @@ async def test_a_close_lets_requests_finish(open_poller: OpenPoller, sim: AzureS
 
 
 async def test_a_close_abandons_what_takes_too_long(open_poller: OpenPoller, sim: AzureSimulator) -> None:
-    """Requests that are not answered within the patience are abandoned, and say nothing."""
+    """A close abandons requests that exceed its timeout and reports nothing for them."""
     polling = open_poller()
     with sim.hold() as hold:
         polling.require("watch", *QUERIES.values())
@@ -85,7 +85,7 @@ async def test_a_close_abandons_what_takes_too_long(open_poller: OpenPoller, sim
 
 
 async def test_a_close_reads_no_further_page(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """A list that waits for the token of its next page ends there."""
+    """A close ends a list whose next page still waits for a token."""
     polling = open_poller(azure_reads_per_second=0.1, azure_read_burst=5)
     job_ids(vault, 12)
     sim.lists.page_size = 2
@@ -100,7 +100,7 @@ async def test_a_close_reads_no_further_page(open_poller: OpenPoller, sim: Azure
 
 
 async def test_abandoned_requests_are_sent_again(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """kopf cancels every task of the event loop when it fails. What was read then is read again, at once."""
+    """If kopf cancels all tasks of the event loop, the poller repeats the requests at once."""
     polling, jobs = open_poller(), job_ids(vault, 3)
     with sim.hold() as hold:
         polling.require_each(jobs)
@@ -118,7 +118,7 @@ async def test_abandoned_requests_are_sent_again(open_poller: OpenPoller, sim: A
 
 
 async def test_abandoned_pages(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """A list whose task is cancelled at any moment between two pages begins anew, and costs no slot."""
+    """A list that is cancelled between two pages starts over and leaks no slot."""
     polling, jobs = open_poller(azure_reads_per_second=0.1, azure_read_burst=5, azure_connections=4), job_ids(vault, 12)
     sim.lists.page_size = 2
     polling.require("list", WINDOW)
@@ -126,7 +126,7 @@ async def test_abandoned_pages(open_poller: OpenPoller, sim: AzureSimulator, vau
     (reader,) = polling.poller._readers.values()
     for moments in range(8):
         pass_time(10)
-        await turns(moments)  # so that the page has its token already, or not
+        await turns(moments)  # cancel before or after the page gets its token
         for task in reader.tasks:
             task.cancel()
         await polling.settle()
@@ -142,9 +142,9 @@ async def test_abandoned_pages(open_poller: OpenPoller, sim: AzureSimulator, vau
 async def test_a_defect_costs_one_result(
     open_poller: OpenPoller, sim: AzureSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An exception that nothing expects is logged, and reported like an unusable answer. The next tick reads again."""
+    """The poller logs an unexpected exception and reports UnexpectedResponse. The next tick retries."""
     polling = open_poller()
-    polling.poller._client._threads.shutdown()  # every request is a RuntimeError
+    polling.poller._client._threads.shutdown()  # every request raises RuntimeError
     polling.require("watch", *QUERIES.values())
     for failures in (3, 6):
         await polling.settle()
@@ -158,7 +158,7 @@ async def test_a_defect_costs_one_result(
 
 
 async def test_idle_readers_are_dropped(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """What is known of a principal in a subscription is kept for an hour after its last watch, and not for ever."""
+    """The poller keeps the state of a principal and subscription for 1 h after its last watch."""
     polling, (job_id, *_) = open_poller(), job_ids(vault, 1)
     elsewhere = job_ids(sim.add_vault(OTHER_SUBSCRIPTION, "rg", "vault"), 1)
     polling.require_each([job_id])

@@ -1,4 +1,4 @@
-"""When more polls are due than the budget covers, the poller reads lists; jobs that have ended come first."""
+"""If more polls are due than the budget covers, the poller reads lists. Ended jobs come first."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ TIGHT = {"azure_reads_per_second": 1, "azure_read_burst": 20}
 
 
 def filters(sim: AzureSimulator) -> list[str | None]:
-    """Return the filters of the lists that were requested."""
+    """Return the filters of the requested lists."""
     return [request.query.get("$filter") for request in sim.requests_to(LIST)]
 
 
 def ended(polling: Polling, jobs: Sequence[JobId]) -> list[JobId]:
-    """Return those of *jobs* that were seen to have ended."""
+    """Return those of *jobs* whose end the poller has seen."""
     return [job_id for job_id in jobs if (job := polling.job(job_id)) is not None and job.ended]
 
 
 async def crowd(polling: Polling, jobs: Sequence[JobId]) -> None:
-    """Have more jobs polled than the budget covers, until lists stand in for GETs."""
+    """Poll more jobs than the budget covers, so that lists replace GETs."""
     polling.require_each(jobs)
     await polling.run(3)
 
 
 async def test_a_crowd_is_answered_from_a_list(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """When more is due than the budget covers, one list an interval answers all, within the budget."""
+    """If more polls are due than the budget covers, one list per interval answers them all."""
     polling, jobs = open_poller(**TIGHT), job_ids(vault, 60)
     await crowd(polling, jobs)
     sim.clear_requests()
@@ -62,7 +62,7 @@ async def test_a_crowd_is_answered_from_a_list(open_poller: OpenPoller, sim: Azu
 
 
 async def test_many_watches_at_once_list_once(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """All that becomes due while a list is in flight waits for it, whichever watches leave meanwhile."""
+    """Polls that become due while a list is in flight wait for it, even if other watches are released."""
     polling, jobs = open_poller(**TIGHT), job_ids(vault, 60)
     await crowd(polling, jobs)
     sim.clear_requests()
@@ -84,7 +84,7 @@ async def test_many_watches_at_once_list_once(open_poller: OpenPoller, sim: Azur
 
 
 async def test_ended_jobs_come_first(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """Of a crowd, jobs that have left the list are read whole, before the detail of any other."""
+    """The poller first reads the details of jobs that are missing from the list."""
     polling, jobs = open_poller(**TIGHT), job_ids(vault, 60)
     await crowd(polling, jobs)
     for job_id in jobs[-3:]:
@@ -99,7 +99,7 @@ async def test_ended_jobs_come_first(open_poller: OpenPoller, sim: AzureSimulato
 async def test_many_ended_jobs_are_listed_with_their_end(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
 ) -> None:
-    """Of many that end at once, a list of all jobs since they began tells the end: no GET for each."""
+    """If many jobs end at once, one list of all jobs reports their end instead of a GET for each."""
     polling, jobs = open_poller(**TIGHT), job_ids(vault, 60)
     sim.arm.remaining_requests = None
     await crowd(polling, jobs)
@@ -112,14 +112,14 @@ async def test_many_ended_jobs_are_listed_with_their_end(
     assert any("startTime" in (each or "") for each in filters(sim))
     assert len(sim.requests) <= 20 + 19
     sim.clear_requests()
-    await polling.run(7)  # the detail follows
+    await polling.run(7)  # the details follow
     assert [job for job_id in jobs if (job := polling.job(job_id)) is None or job.partial] == []
 
 
 async def test_the_end_is_seen_while_gets_are_refused(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
 ) -> None:
-    """While Azure refuses GETs of jobs and answers lists, the end of a job comes from a list."""
+    """While GETs are throttled, a list reports the end of a job."""
     polling, jobs = open_poller(), job_ids(vault, 4)
     polling.require_each(jobs)
     await polling.run(2)
@@ -136,7 +136,7 @@ async def test_the_end_is_seen_while_gets_are_refused(
 async def test_a_job_that_no_list_has_is_read_by_itself(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, after: str
 ) -> None:
-    """That a list leaves a job out says nothing about it: only its own GET does."""
+    """Only its own GET, never a list, shows that a job does not exist."""
     polling, jobs = open_poller(**TIGHT), job_ids(vault, 40)
     missing = jobs[-1] if after == "deleted" else JobId.parse(vault.job_id("00000000-0000-4000-8000-00000000dead"))
     await crowd(polling, [*jobs[:-1], missing])
@@ -150,7 +150,7 @@ async def test_a_job_that_no_list_has_is_read_by_itself(
 async def test_a_filter_that_azure_ignores_does_no_harm(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
 ) -> None:
-    """A job that failed is not believed to be running, if the list has it all the same. Its GET tells the errors."""
+    """If Azure ignores the filter, a listed job that has failed is not taken for a running one."""
     polling, jobs = open_poller(**TIGHT), job_ids(vault, 40)
     sim.lists.ignores_filter = True
     await crowd(polling, jobs)
@@ -164,7 +164,7 @@ async def test_a_filter_that_azure_ignores_does_no_harm(
 async def test_when_the_crowd_has_gone_gets_come_back(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
 ) -> None:
-    """The few that are left are read one by one again, with all detail."""
+    """When few jobs remain, the poller reads each of them in full again."""
     polling, jobs = open_poller(**TIGHT), job_ids(vault, 40)
     await crowd(polling, jobs)
     polling.release(jobs[2:])
@@ -180,7 +180,7 @@ async def test_when_the_crowd_has_gone_gets_come_back(
 async def test_a_list_of_many_pages_is_not_read_for_few_jobs(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
 ) -> None:
-    """If a vault's list costs more than a GET for each job that is watched there, these are made."""
+    """If a list costs more requests than one GET per watched job, the poller sends the GETs."""
     polling, jobs = open_poller(**TIGHT), job_ids(vault, 40)
     sim.lists.page_size = 2
     many = job_ids(sim.add_vault(SUBSCRIPTION_ID, "rg", "crowd"), 30)
@@ -195,7 +195,7 @@ async def test_a_list_of_many_pages_is_not_read_for_few_jobs(
 async def test_an_entry_is_used_for_a_watch_that_comes_later(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
 ) -> None:
-    """A watch that is created between two lists has its first result from the latest one, without a request."""
+    """A watch that is created between two lists gets its first result from the latest list."""
     polling, jobs = open_poller(**TIGHT), job_ids(vault, 61)
     await crowd(polling, jobs[:60])
     await polling.pass_seconds(2)

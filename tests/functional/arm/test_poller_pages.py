@@ -1,4 +1,4 @@
-"""Lists of many pages are read page by page, within the budget."""
+"""The poller reads long lists page by page, within the budget."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OTHER_VAULT = "rsv-quay"
 async def test_a_long_list_is_read_within_the_budget(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
 ) -> None:
-    """A list of 51 pages, each for a token of its own, is complete in the end, and read once."""
+    """The poller reads a list of 51 pages once and completely, with one token per page."""
     polling = open_poller(azure_reads_per_second=2, azure_read_burst=10)
     sim.arm.remaining_requests = None
     job_ids(vault, 1011)
@@ -52,7 +52,7 @@ async def test_a_long_list_is_read_within_the_budget(
 
 
 async def test_a_backup_vaults_long_list(open_poller: OpenPoller, sim: AzureSimulator) -> None:
-    """The list of a Backup vault, which knows no filter, is read to its end too."""
+    """The poller also reads a long list of a Backup vault, which supports no filter, to its end."""
     polling = open_poller()
     vault = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, "bv-harbour")
     for number in range(101):
@@ -73,7 +73,7 @@ async def test_a_backup_vaults_long_list(open_poller: OpenPoller, sim: AzureSimu
 async def test_a_list_continues_where_it_stopped(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, status: int
 ) -> None:
-    """After a 429 or 503 in the middle, the pages that follow are read. Those before are not read again."""
+    """After a 429 or 503 for a page, the poller continues with that page and repeats no earlier one."""
     polling = open_poller(azure_reads_per_second=0.5, azure_read_burst=5)
     job_ids(vault, 20)
     sim.lists.page_size = 2
@@ -91,7 +91,7 @@ async def test_a_list_continues_where_it_stopped(
 
 
 async def test_pages_under_a_quota(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """A list that takes more requests than Azure allows at once is read to its end all the same."""
+    """The poller reads a list to its end even if it needs more requests than Azure allows at once."""
     polling = open_poller()
     job_ids(vault, 60)
     sim.lists.page_size = 2
@@ -105,7 +105,7 @@ async def test_pages_under_a_quota(open_poller: OpenPoller, sim: AzureSimulator,
 
 
 async def test_a_list_that_fails_again_and_again(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """A page that fails three times ends the list. That is its result, and the next interval begins anew."""
+    """A page that fails three times fails the list. The next interval starts over."""
     polling = open_poller()
     job_ids(vault, 20)
     sim.lists.page_size = 2
@@ -123,7 +123,7 @@ async def test_a_list_that_fails_again_and_again(open_poller: OpenPoller, sim: A
 async def test_a_list_without_an_end(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So many pages are read, and not one more. A longer list is an error that says what to write instead."""
+    """The poller stops at the page limit. The error names the field that makes the list shorter."""
     monkeypatch.setattr(reader, "MAX_PAGES", 5)
     polling = open_poller()
     job_ids(vault, 10)
@@ -146,7 +146,7 @@ async def test_a_list_without_an_end(
 
 
 async def test_a_list_that_goes_round_in_a_circle(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """A page that links to itself ends the list at once."""
+    """A page that links to itself fails the list."""
     polling = open_poller()
     job_ids(vault, 2)
     link = f"{sim.url}{VAULT_ID.jobs_url_path}?api-version=2023-04-01&%24skipToken=circle"
@@ -161,7 +161,7 @@ async def test_a_list_that_goes_round_in_a_circle(open_poller: OpenPoller, sim: 
 
 
 async def test_a_list_that_leads_back_to_its_start(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
-    """A list whose link leads to its first page ends when that comes again."""
+    """A list that links to its first page fails when that page repeats."""
     polling = open_poller()
     job_ids(vault, 3)
     sim.faults.add(Fault.next_link(to=sim.url), times=None)
@@ -189,7 +189,7 @@ UNAVAILABLE = Fault.server_error(status=503, retry_after=60)
 async def test_a_further_page_heeds_the_pause_of_lists(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, kind: str, fault: Fault, *, goes_on: bool
 ) -> None:
-    """While Azure prepares the first page, it answers a request about another vault with a Retry-After."""
+    """A Retry-After that arrives during the first page delays the second one if it applies to lists."""
     polling = open_poller()
     other = job_ids(sim.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, OTHER_VAULT), 1)[0]
     query = replace(WINDOW, vault=other.vault) if kind == "list" else other

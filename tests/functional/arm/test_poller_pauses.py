@@ -1,4 +1,4 @@
-"""The poller sends nothing while Azure asks for that, and less after repeated trouble."""
+"""The poller respects Retry-After and backs off after repeated errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BY_KIND = {"job": JOB.name, "operation": OPERATION.name, "list": LIST}
 
 @pytest.fixture(autouse=True)
 def operation(vault: Vault) -> None:
-    """An operation and its job, which runs."""
+    """An operation and its running job."""
     (job_id,) = job_ids(vault, 1)
     vault.add_operation(Operation.succeeding(OPERATION.name, job_id.name))
 
@@ -44,7 +44,7 @@ def operation(vault: Vault) -> None:
 async def test_a_retry_after_pauses_one_kind_of_request(
     open_poller: OpenPoller, sim: AzureSimulator, kind: str, status: int
 ) -> None:
-    """Until it is over, no such request is sent for any watch of that principal. Right after it, the query is read."""
+    """Retry-After pauses one kind of request of one principal. The poller resumes when it has passed."""
     polling, query = open_poller(), QUERIES[kind]
     fault = {
         429: Fault.throttled(retry_after=60, by_provider=True),
@@ -66,7 +66,7 @@ async def test_a_retry_after_pauses_one_kind_of_request(
     others = {name: polling.error(each, name) for name, each in QUERIES.items() if name != kind}
     assert set(others.values()) == {None}
     assert polling.error(query, "b") is None
-    if kind == "job":  # a list stands in for the GETs
+    if kind == "job":  # a list replaces the GETs
         assert polling.error(query, "first") is None
         assert sim.requests_to(LIST)
     else:
@@ -78,7 +78,7 @@ async def test_a_retry_after_pauses_one_kind_of_request(
 
 
 async def test_the_first_poll_after_a_pause_waits_for_no_tick(open_poller: OpenPoller, sim: AzureSimulator) -> None:
-    """A query that was refused is read as soon as the pause is over, however long its interval is."""
+    """The poller repeats a throttled query as soon as the pause ends, whatever its interval."""
     polling = open_poller()
     sim.faults.add(Fault.throttled(retry_after=40), times=1)
     polling.require("watch", OPERATION, interval=300)
@@ -95,7 +95,7 @@ async def test_the_first_poll_after_a_pause_waits_for_no_tick(open_poller: OpenP
 async def test_a_subscription_wide_429_pauses_the_principal_there(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, kind: str
 ) -> None:
-    """No kind of request is sent until then. Other principals, and this one in other subscriptions, go on."""
+    """A subscription-wide 429 pauses all requests of the principal in that subscription only."""
     polling = open_poller()
     elsewhere = job_ids(sim.add_vault(OTHER_SUBSCRIPTION, "rg", "vault"), 1)[0]
     sim.faults.add(Fault.throttled(retry_after=60), path=BY_KIND[kind], times=1)
@@ -120,7 +120,7 @@ async def test_a_subscription_wide_429_pauses_the_principal_there(
 
 
 async def test_a_second_refused_kind_pauses_everything(open_poller: OpenPoller, sim: AzureSimulator) -> None:
-    """Two kinds of requests that are refused at the same time mean that Azure wants fewer requests of all kinds."""
+    """If two kinds of requests are throttled at the same time, the poller pauses all kinds."""
     polling = open_poller()
     for path in (JOB.name, LIST):
         sim.faults.add(Fault.throttled(retry_after=60, by_provider=True), path=path, times=1)
@@ -137,7 +137,7 @@ async def test_a_second_refused_kind_pauses_everything(open_poller: OpenPoller, 
 async def test_a_shorter_pause_does_not_shorten_a_longer_one(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
 ) -> None:
-    """Of two answers that come in one after the other, the later end counts."""
+    """A later response never shortens a pause."""
     polling, (long, short) = open_poller(), job_ids(vault, 2)
     sim.faults.add(Fault.throttled(retry_after=600), path=long.name, times=1)
     sim.faults.add(Fault.throttled(retry_after=1), path=short.name, times=1)
@@ -156,7 +156,7 @@ async def test_a_shorter_pause_does_not_shorten_a_longer_one(
 
 
 async def test_a_retry_after_of_nothing(open_poller: OpenPoller, sim: AzureSimulator) -> None:
-    """Retry-After: 0 pauses requests as long as a 429 that does not say."""
+    """Retry-After: 0 pauses requests for the default time."""
     polling = open_poller()
     sim.faults.add(Fault.throttled(retry_after=0), times=2)
     polling.require("watch", JOB)
@@ -171,7 +171,7 @@ async def test_a_retry_after_of_nothing(open_poller: OpenPoller, sim: AzureSimul
 
 
 async def test_a_429_to_a_renewed_token_is_heeded(open_poller: OpenPoller, sim: AzureSimulator) -> None:
-    """401 with claims, then 429: no request before Retry-After is over, and then the job is read."""
+    """The poller respects the Retry-After of a 429 that follows a token renewal."""
     polling = open_poller()
     sim.faults.add(Fault.claims_challenge(), times=1)
     throttled = sim.faults.add(Fault.throttled(retry_after=60), times=1)
@@ -186,7 +186,7 @@ async def test_a_429_to_a_renewed_token_is_heeded(open_poller: OpenPoller, sim: 
 
 @pytest.mark.parametrize("kind", QUERIES)
 async def test_a_pause_outlives_the_watches(open_poller: OpenPoller, sim: AzureSimulator, kind: str) -> None:
-    """If the last watch of a principal is deleted during a pause, the next one waits for the end of the pause, too."""
+    """A pause survives the deletion of the principal's last watch."""
     polling, query = open_poller(), QUERIES[kind]
     polling.require("first", query)
     await polling.settle()
@@ -207,7 +207,7 @@ async def test_a_pause_outlives_the_watches(open_poller: OpenPoller, sim: AzureS
 async def test_backoff_starts_after_repeated_trouble(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
 ) -> None:
-    """Three failures cost no interval; more of them slow the polls down to 5 min; the first answer ends that."""
+    """After three failures, the poller backs off to at most 5 min. The first success ends the backoff."""
     polling = open_poller()
     sim.faults.add(Fault.server_error(), times=None)
     polling.require("watch", JOB)

@@ -1,4 +1,4 @@
-"""A proxy answers in Azure's place: watches keep their phase, however short grace is, and go on when Azure is back."""
+"""While a proxy answers in Azure's place, watches keep their phase. They resume when Azure is back."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def watch_name(page: str) -> str:
 
 
 class Behind:
-    """Watches behind a proxy, each with a job and a page of its own."""
+    """Watches behind a proxy, each with its own job and error page."""
 
     def __init__(self, api: KubernetesApi, sim: AzureSimulator, vault: SimulatedVault, operator: Operator) -> None:
         self._api, self._sim, self._vault, self._operator = api, sim, vault, operator
@@ -68,17 +68,17 @@ class Behind:
         self._sim.faults.clear()
 
     async def poll(self, times: int) -> None:
-        """Let time pass until each of the jobs was polled so many times more."""
+        """Advance the clock until each job was polled *times* more."""
         wanted = {job: len(self._sim.requests_to(job)) + times for job in self._jobs.values()}
         await self.advance_until(lambda: all(len(self._sim.requests_to(job)) >= count for job, count in wanted.items()))
 
     async def until_running(self) -> None:
-        """Wait until all jobs were seen. No time passes: a busy machine needs its time-outs for the writes."""
+        """Wait until all jobs were seen, without advancing the clock, so that no write times out."""
         names = [watch_name(page) for page in self._faults]
         await self._api.until(lambda: all("job" in self._api.get(name)["status"] for name in names), within=60)
 
     async def statuses(self) -> dict[str, dict[str, Any]]:
-        """Return the statuses by page, when all of them tell of trouble."""
+        """Advance the clock until all watches report their error, and return the statuses by page."""
         expected = {page: reason for page, (_, reason) in RETRIES.items()}
         await self.advance_until(
             lambda: all(self._reason(page) == expected.get(page, "UnexpectedResponse") for page in self._faults)
@@ -86,7 +86,7 @@ class Behind:
         return {page: self._api.get(watch_name(page))["status"] for page in self._faults}
 
     async def succeed(self) -> None:
-        """Let time pass until all have succeeded."""
+        """Advance the clock until all watches have succeeded."""
         await self.advance_until(lambda: all(self._reason(page) == "JobCompleted" for page in self._faults))
 
     async def advance_until(self, condition: Callable[[], bool]) -> None:
@@ -105,7 +105,7 @@ def behind(api: KubernetesApi, sim: AzureSimulator, vault: SimulatedVault, opera
 
 
 async def test_pages_at_first(behind: Behind) -> None:
-    """Watches whose jobs were never seen stay Pending, and succeed when Azure answers again."""
+    """Watches without a first result stay Pending, and succeed when Azure answers again."""
     behind.block()
     behind.start(job_payload)
     await behind.poll(times=5)
@@ -119,7 +119,7 @@ async def test_pages_at_first(behind: Behind) -> None:
 
 
 async def test_pages_while_jobs_run(behind: Behind) -> None:
-    """Watches of running jobs stay Running, and their jobs stay as they were seen."""
+    """Watches of running jobs stay Running and keep their job data."""
     behind.start(running_payload)
     await behind.until_running()
     behind.block()
@@ -135,7 +135,7 @@ async def test_pages_while_jobs_run(behind: Behind) -> None:
 async def test_a_page_that_throttles(
     api: KubernetesApi, sim: AzureSimulator, vault: SimulatedVault, operator: Operator
 ) -> None:
-    """A 429 of a proxy is respected like Azure's own."""
+    """The operator treats a proxy's 429 like one from Azure."""
     rule = sim.faults.add(Fault.html(status=429), times=1)
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), **FIELDS})
     await api.status(phase="Pending", reason="Throttled")
@@ -147,7 +147,7 @@ async def test_a_page_that_throttles(
 async def test_pages_before_the_job_is_known(
     *, api: KubernetesApi, sim: AzureSimulator, vault: SimulatedVault, operator: Operator, source: str
 ) -> None:
-    """Nor does a page in place of an operation or of a list fail a watch."""
+    """A proxy's page instead of an operation or a list does not fail a watch."""
     vault.set_job(JOB_NAME, job_payload())
     vault.add_operation(Operation.succeeding(OPERATION, JOB_NAME, after=0))
     pages = [PAGES[name] for name in ("200", "403", "404", "empty 200")]
@@ -164,7 +164,7 @@ async def test_pages_before_the_job_is_known(
 async def test_a_page_until_the_deadline(
     api: KubernetesApi, sim: AzureSimulator, vault: SimulatedVault, operator: Operator
 ) -> None:
-    """The wait for Azure ends at the deadline. The message says what answered instead."""
+    """A blocked watch fails at its deadline, and the message quotes the proxy's page."""
     sim.faults.add(PAGES["403"], times=None)
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "activeDeadlineSeconds": 1, **FIELDS})
     await operator.advance_to("Failed", api)
@@ -180,7 +180,7 @@ async def test_a_page_until_the_deadline(
 async def test_an_empty_object_of_azure(
     *, api: KubernetesApi, sim: AzureSimulator, vault: SimulatedVault, operator: Operator, headers: Any, reason: str
 ) -> None:
-    """Azure's own 404 with an empty object counts for grace like any other."""
+    """A 404 from Azure with an empty object counts for graceSeconds."""
     sim.faults.add(Fault.answer(status=404, body="{}", headers=headers, official=True), times=None)
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), **FIELDS})
     await operator.advance_to("Failed", api)
