@@ -1,5 +1,7 @@
-"""Argo CD's customization and the operator: its examples are watches as the operator leaves them. To write them anew,
-and what health they have by docs/gates.md into health_test.yaml, after a change that is meant:
+"""
+The examples of Argo CD's customization match what the operator writes.
+
+After an intended change, regenerate the examples and health_test.yaml (the expected health is that of docs/gates.md):
 
 KUBECONFIG=$(mktemp) .venv/bin/python -m tests.functional.notify.test_argocd
 """
@@ -47,7 +49,7 @@ EXAMPLES: Final = {
     "terminating": "succeeded-job-completed-deleted",
     "terminating_hook": "running-job-in-progress-deleted-hook",
 }
-"""Names of files, and of the states that they show."""
+"""The recorded state of each example file."""
 REFRESHED: Final = "actions/testdata/refreshed.yaml"
 SEE_NOTHING: Final = {
     "progressing_not_seen": "Waiting for the operator to see this watch",
@@ -55,20 +57,20 @@ SEE_NOTHING: Final = {
     "terminating": f"Pending deletion; blocked by finalizers: {FINALIZER}",
     "terminating_hook": f"Pending deletion; blocked by finalizers: {argo_cd.HOOK_FINALIZER}",
 }
-"""What is told where the status is not."""
+"""Health messages that do not come from the status."""
 
 
 def examples() -> dict[str, Body]:
-    """Return what each file is to hold: examples of states, and one of them after the action."""
+    """Return the content of each file: examples of states, and one of them after the action."""
     found = {f"testdata/{file}.yaml": _state(name)[1] for file, name in EXAMPLES.items()}
     refreshed = copy.deepcopy(dict(found["testdata/progressing_running.yaml"]))
-    # As Argo CD's own test has it for Flux's objects, since that does not know the time either.
+    # The time of the action is unknown. Argo CD's tests of Flux objects have the same placeholder.
     refreshed["metadata"]["annotations"] = {REQUESTED_AT: "By Argo CD at: 0001-01-01T00:00:00"}
     return {**found, REFRESHED: refreshed}
 
 
 def health_tests() -> dict[str, Any]:
-    """Return what health_test.yaml is to hold: the health of the document's table, the message of the status."""
+    """Return the content of health_test.yaml: the health of docs/gates.md and the message of the status."""
     tests = []
     for file, name in EXAMPLES.items():
         row, body = _state(name)
@@ -84,7 +86,7 @@ def _state(name: str) -> tuple[str, Body]:
 
 
 def timeless(value: Any) -> Any:
-    """Return a value without what differs from run to run: times, uids, versions, and Azure's request IDs."""
+    """Return the value without what differs between runs: times, UIDs, versions and request IDs."""
     if isinstance(value, dict):
         return {name: timeless(each) for name, each in value.items() if name not in ("uid", "resourceVersion")}
     if isinstance(value, list):
@@ -96,30 +98,30 @@ def timeless(value: Any) -> Any:
 
 @pytest.mark.parametrize("file", [*(f"testdata/{name}.yaml" for name in EXAMPLES), REFRESHED])
 def test_example(file: str) -> None:
-    """What a file shows is what the operator writes, but for times, uids and the like."""
+    """Each example equals what the operator writes, except for times, UIDs and versions."""
     recorded = yaml.safe_load((CUSTOMIZATION / file).read_text(encoding="utf-8"))
     assert timeless(recorded) == timeless(examples()[file])
 
 
 def test_expected_health() -> None:
-    """Each example is expected to have the health of the document's table, and the operator's message."""
+    """health_test.yaml expects the health of docs/gates.md and the operator's message for each example."""
     recorded = yaml.safe_load((CUSTOMIZATION / "health_test.yaml").read_text(encoding="utf-8"))
     assert timeless(recorded) == timeless(health_tests())
 
 
 def test_no_others() -> None:
-    """There is no example that is not made so."""
+    """The customization contains no other examples."""
     recorded = {relative(path) for path in CUSTOMIZATION.rglob("testdata/*")}
     assert recorded == {relative(CUSTOMIZATION / file) for file in examples()}
 
 
-# ── what the operator makes of it ────────────────────────────────────────────────────────────────────────────────────
+# ── the operator's behavior ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_refresh_asks_for_a_poll(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """What the action writes brings a poll before its time, and with it what has become of the job."""
+    """The refresh action triggers a poll at once, which finds the job's end."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "5m"})
     await api.status(phase="Running")
     vault.set_job(JOB_NAME, job_payload())
@@ -134,7 +136,7 @@ async def test_refresh_asks_for_a_poll(
 async def test_a_heartbeat_changes_what_argo_cd_ignores(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """Of a job that just goes on, nothing is written but what is no reason to look at the application."""
+    """The heartbeat of a running job changes only fields that Argo CD is configured to ignore."""
     ignored = yaml.safe_load(read("manifests/components/argocd/ignore-resource-updates.yaml"))["jsonPointers"]
     async with start(heartbeat="1s") as operator:
         api.create({"jobResourceId": vault.add_job(jobs.RESTORE), "pollInterval": "10s"})
@@ -158,7 +160,7 @@ def _write(files: Mapping[str, Any]) -> None:
 
 
 class _Indented(yaml.SafeDumper):
-    """Writes lists as the project's YAML files have them."""
+    """Indent lists like the project's YAML files."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: FBT001, FBT002 - PyYAML's
         super().increase_indent(flow, indentless=False)

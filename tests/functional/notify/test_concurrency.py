@@ -1,4 +1,4 @@
-"""Turns at delivering, which each namespace has a few of."""
+"""Concurrency limits of deliveries per namespace."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def semaphores() -> int:
 
 
 async def test_namespaces_that_come_and_go(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """Nothing is kept of a namespace that had somebody to tell: previews and tests make new ones all day."""
+    """The operator keeps no state of a namespace whose watches are gone, so memory does not grow."""
     job_id = vault.set_job(JOB_NAME, job_payload())
     async with Receiver() as receiver, start(**SETTINGS, **EVERYBODYS_TURN):
         before = semaphores()

@@ -1,4 +1,4 @@
-"""The whole operator, and receivers that answer 400 to a body that is not of their format."""
+"""The operator delivers each webhook format to receivers that reject a wrong body with 400."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EACH_FORMAT = pytest.mark.parametrize("form", SCHEMAS)
 
 @pytest.fixture
 async def receiver(form: str) -> AsyncIterator[Receiver]:
-    """A receiver of a format, with a secret in its path."""
+    """A receiver of the format, with a secret in its path."""
     async with Receiver() as receiver:
         receiver.accepts = functools.partial(accepts, form)
         yield receiver
@@ -57,7 +57,7 @@ async def test_delivered(
     caplog: pytest.LogCaptureFixture,
     form: str,
 ) -> None:
-    """The receiver accepts both phases of a job that fails. Neither its URL nor its key is in a log, Event or status."""
+    """The receiver accepts all phases. No log, Event or status contains its URL or key."""
     caplog.set_level(logging.DEBUG)
     put_keys(api, receiver)
     phases = ["Failed"] if form == "PagerDuty" else ALL
@@ -82,7 +82,7 @@ async def test_delivered(
 async def test_a_cloud_event_is_refused(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver, form: str
 ) -> None:
-    """The receivers of these formats take no CloudEvent: the format that is written is the one that is sent."""
+    """Receivers of these formats reject the default CloudEvent. The operator does not guess the format."""
     put_keys(api, receiver)
     create(api, vault, {"name": "hook", "webhook": {"secretName": SECRET}})
     entry = await attempts(operator, api)
@@ -107,12 +107,12 @@ async def test_a_routing_key_that_is_fixed(
     wrong: str,
     words: str,
 ) -> None:
-    """A missing key is reported and sends nothing. The operator reads the Secret again for the next attempt."""
+    """The operator reports a missing or invalid key, sends nothing, and reads the Secret again later."""
     caplog.set_level(logging.INFO)
     put_keys(api, receiver, wrong)
     create(api, vault, {"name": "hook", "webhook": {"secretName": SECRET, "format": "PagerDuty"}})
     async with asyncio.timeout(60):
-        while words not in caplog.text:  # noqa: ASYNC110 -- a log record wakes nobody
+        while words not in caplog.text:  # noqa: ASYNC110 -- a log record signals nothing
             await asyncio.sleep(0.01)
     assert receiver.deliveries == []
     put_keys(api, receiver)

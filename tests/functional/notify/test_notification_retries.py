@@ -1,4 +1,4 @@
-"""The whole operator and deliveries that fail: what the status and the Events say while they are retried."""
+"""The status and Events that the operator writes while it retries failed deliveries."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ async def operator(start: StartOperator) -> AsyncIterator[Operator]:
 
 
 def forbid(api: KubernetesApi) -> dict[str, str]:
-    """Make the Kustomization without the Role. Return its annotations."""
+    """Create the Kustomization without the Role, and return its annotations."""
     api.gitops.forbid(PLURAL, "apps", namespace=NAMESPACE)
     return api.gitops.put(PLURAL, "apps", namespace=NAMESPACE)
 
 
 async def retrying(api: KubernetesApi, message: str) -> dict[str, Any]:
-    """Wait for a Retrying entry with that message. Return it."""
+    """Wait for a Retrying entry with that message, and return it."""
 
     def look() -> dict[str, Any] | None:
         entry = notifications(api).get("hook", {})
@@ -68,7 +68,7 @@ def warnings(api: KubernetesApi) -> list[tuple[str, str]]:
 async def test_a_failed_attempt_is_reported_at_once(
     api: KubernetesApi, vault: Vault, operator: Operator, wrong: str, message: str
 ) -> None:
-    """The first failed attempt is in the status and in one Event. Further ones that fail alike cause no write."""
+    """The first failure causes one status write and one Event. Further equal failures cause no write."""
     annotations = api.gitops.put(PLURAL, "apps", namespace=NAMESPACE) if wrong != "no object" else {}
     if wrong == "no Role":
         annotations = forbid(api)
@@ -99,7 +99,7 @@ async def test_a_failed_attempt_is_reported_at_once(
 async def test_another_failure_is_reported_too(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
-    """The message is that of the last attempt. There is one write for each change, and one Event."""
+    """The status has the latest error. Each change causes one write, and all together one Event."""
     receiver.answer(500, 500, 503)
     create(api, vault, webhook(receiver.url))
     await retrying(api, "The receiver answered 500.")
@@ -116,7 +116,7 @@ async def test_another_failure_is_reported_too(
 
 @pytest.mark.parametrize("given_up", [False, True])
 async def test_a_restart_goes_on(api: KubernetesApi, vault: Vault, start: StartOperator, *, given_up: bool) -> None:
-    """A notification that is being retried is still due after a restart, and is delivered or given up as usual."""
+    """After a restart, the operator continues the retries until the delivery succeeds or finally fails."""
     forbid(api)
     async with start():
         create(api, vault, ENTRY)
@@ -140,7 +140,7 @@ async def test_a_restart_goes_on(api: KubernetesApi, vault: Vault, start: StartO
 async def test_an_event_that_was_not_posted_is_posted_after_a_restart(
     api: KubernetesApi, vault: Vault, start: StartOperator
 ) -> None:
-    """An operator that dies between the write and the Event leaves the Event to the next."""
+    """If the operator stops between the status write and the Event, the next one emits the Event."""
     forbid(api)
     refusal = api.traffic.fail("^POST .*/events$", status=500, times=None)
     async with start():
@@ -155,7 +155,7 @@ async def test_an_event_that_was_not_posted_is_posted_after_a_restart(
 async def test_a_running_watch_reports_with_its_next_poll(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """No poll is made for the report. An entry that is retried for a phase that is over is dropped."""
+    """A running watch reports retries with its next poll. A new phase drops the entry."""
     forbid(api)
     api.create(
         {
@@ -180,7 +180,7 @@ async def test_a_running_watch_reports_with_its_next_poll(
 async def test_a_running_phase_gives_way_to_the_end(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """The end is notified under an id of its own while the entry says that the start is being retried."""
+    """The end is delivered under its own ID although the start is still being retried."""
     forbid(api)
     job_id = vault.set_job(JOB_NAME, running_payload())
     api.create({"jobResourceId": job_id, "pollInterval": "10s", "notify": [{**ENTRY, "phases": ALL}]})
@@ -198,7 +198,7 @@ async def test_a_running_phase_gives_way_to_the_end(
 async def test_an_edited_entry_is_retried_as_it_is_now(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
-    """An entry that is fixed in the spec while it is retried is delivered at once. One that is removed is dropped."""
+    """An entry that is fixed in the spec is delivered at once. A removed entry is dropped."""
     forbid(api)
     create(api, vault, ENTRY, {**ENTRY, "name": "removed"})
     await api.until(lambda: notifications(api).keys() == {"hook", "removed"})
@@ -209,7 +209,7 @@ async def test_an_edited_entry_is_retried_as_it_is_now(
 
 
 async def test_a_suspended_watch_reports_at_once(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """A suspended watch has no polls, so that its report is a write of its own."""
+    """A suspended watch has no polls, so the operator writes its report separately."""
     forbid(api)
     entry = {**ENTRY, "phases": ALL}
     job_id = vault.set_job(JOB_NAME, running_payload())

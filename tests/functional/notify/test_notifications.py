@@ -1,4 +1,4 @@
-"""The whole operator and those who are to be told: what arrives, when, how often, and what is written down."""
+"""The operator notifies receivers of phases and records the deliveries in the status."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def operator(start: StartOperator) -> AsyncIterator[Operator]:
 
 
 async def test_an_end_is_told(api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver) -> None:
-    """Two writes: the end, and that it was told. The event says what the status does."""
+    """The operator writes the end and then the delivery. The notification matches the status."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [webhook(receiver.url)]})
     (entry,) = (await settled(api, "hook")).values()
     (delivery,) = receiver.deliveries
@@ -50,7 +50,7 @@ async def test_an_end_is_told(api: KubernetesApi, vault: Vault, operator: Operat
 async def test_each_phase_is_told_to_those_who_want_it(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
-    """An entry is told of its phases, each under an id of its own; no poll is made for the sake of it."""
+    """Each entry gets the phases that it selects, each with a unique ID and without extra polls."""
     entries = [webhook(receiver.url, "all", phases=ALL), webhook(receiver.url, "failed", phases=["Failed"])]
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s", "notify": entries})
     await receiver.received(1)
@@ -68,7 +68,7 @@ async def test_each_phase_is_told_to_those_who_want_it(
 async def test_a_phase_that_has_passed_is_not_told(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
-    """Nobody hears of a job that runs when it has ended."""
+    """The operator stops retrying the Running phase when the job has ended."""
     receiver.answer(500)
     entry = webhook(receiver.url, phases=ALL)
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "notify": [entry]})
@@ -85,7 +85,7 @@ async def test_a_phase_that_has_passed_is_not_told(
 async def test_one_write_when_all_are_settled(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
-    """However long one takes, there is one write, after the last."""
+    """The operator writes all deliveries in one write, after the last one."""
     async with Receiver() as slow:
         slow.answer("hang")
         entries = [webhook(receiver.url, "fast"), webhook(slow.url, "slow")]
@@ -101,7 +101,7 @@ async def test_one_write_when_all_are_settled(
 async def test_a_dead_receiver_delays_no_gate(
     api: KubernetesApi, vault: Vault, start: StartOperator, receiver: Receiver
 ) -> None:
-    """Not its own watch's, whose end is written before; and not that of others, which are told meanwhile."""
+    """A dead receiver delays neither the status of its own watch nor deliveries of other namespaces."""
     job_id = vault.set_job(JOB_NAME, job_payload())
     async with Receiver() as dead, start(**SETTINGS, **EVERYBODYS_TURN):
         dead.then = "hang"
@@ -112,13 +112,13 @@ async def test_a_dead_receiver_delays_no_gate(
         await receiver.received(1)
         for number in range(60):
             assert standing(await api.status(f"dead{number}", phase="Succeeded"))["Ready"] == "True"
-        assert len(dead.deliveries) < 60  # they wait for their turns
+        assert len(dead.deliveries) < 60  # the concurrency limit holds back the rest
 
 
 async def test_a_hundred_end_at_once(
     api: KubernetesApi, vault: Vault, start: StartOperator, receiver: Receiver
 ) -> None:
-    """Each is told once, and each note is one write."""
+    """Each of many watches is delivered once and recorded in one write."""
     job_id = vault.set_job(JOB_NAME, job_payload())
     for number in range(MANY):
         api.create({"jobResourceId": job_id, "notify": [webhook(receiver.url)]}, f"w{number}")
@@ -129,7 +129,7 @@ async def test_a_hundred_end_at_once(
 
 
 def noted(api: KubernetesApi) -> list[str]:
-    """Name the watches whose status was written with a note that somebody was told, once for each write."""
+    """Return the name of the watch for each status write that has notifications."""
     return [
         change.name
         for change in api.objects.history
@@ -141,7 +141,7 @@ def noted(api: KubernetesApi) -> list[str]:
 async def test_a_restart_loses_nothing(
     api: KubernetesApi, vault: Vault, start: StartOperator, receiver: Receiver, killed: str
 ) -> None:
-    """Between the end of the job and the note that it was told, an operator may stop: the next tells it, by the same id."""
+    """If the operator stops before it records a delivery, the next one repeats it under the same ID."""
     if killed == "before it arrived":
         receiver.answer("hang")
     entry = webhook(receiver.url)
@@ -164,7 +164,7 @@ async def test_a_restart_loses_nothing(
 async def test_a_note_that_cannot_be_written_is_written_later(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
-    """The API server's trouble after a delivery brings no second one: the resync brings the note."""
+    """If the status write fails after a delivery, the resync writes it without a second delivery."""
     with api.traffic.hold(EVENT_POSTS) as hold:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [webhook(receiver.url)]})
         await hold.arrived()
@@ -178,7 +178,7 @@ async def test_a_note_that_cannot_be_written_is_written_later(
 async def test_an_edit_during_the_note_of_it(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver, edit: str
 ) -> None:
-    """A conflict is looked at again: the note is written on what the object is now, or dropped with its target."""
+    """After a conflict, the operator applies the record to the edited object, or drops it with its target."""
     receiver.answer("hang")
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [webhook(receiver.url)]})
     await receiver.received(1)
@@ -202,7 +202,7 @@ async def test_an_edit_during_the_note_of_it(
 
 
 async def test_deletion_cancels(api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver) -> None:
-    """A watch that is deleted is gone at once, and nobody is told any more."""
+    """Deleting a watch takes effect at once and ends its retries."""
     receiver.then = 500
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [webhook(receiver.url)]})
     await receiver.received(1)
@@ -218,7 +218,7 @@ async def test_deletion_cancels(api: KubernetesApi, vault: Vault, operator: Oper
 async def test_a_new_entry_of_a_finished_watch_is_told(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
-    """Also one that is suspended by now; the others are not told again, and Azure is not asked."""
+    """An entry that is added after the end is delivered once, without a request to Azure."""
     first, second = webhook(receiver.url, "first"), webhook(receiver.url, "second")
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [first]})
     before = await settled(api, "first")
@@ -231,7 +231,7 @@ async def test_a_new_entry_of_a_finished_watch_is_told(
 async def test_a_mended_entry_is_told_at_once(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
-    """Edited while it is being tried, an entry is tried anew as it is now; one that is taken out is tried no more."""
+    """An entry that is edited during its retries is delivered as edited. A removed entry is not retried."""
     async with Receiver() as other:
         other.then = 404
         gone, wrong = webhook(other.url, "gone"), webhook(other.url, "hook")
@@ -248,7 +248,7 @@ async def test_a_mended_entry_is_told_at_once(
 async def test_an_entry_that_is_taken_out_keeps_nobody_waiting(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
-    """What was told of the others is written down when the last that was still being tried is no longer in the spec."""
+    """When the last pending entry is removed from the spec, the operator records the others."""
     async with Receiver() as dead:
         dead.then = 500
         told, tried = webhook(receiver.url, "told"), webhook(dead.url, "tried")
@@ -264,7 +264,7 @@ async def test_an_entry_that_is_taken_out_keeps_nobody_waiting(
 async def test_a_suspended_watch_notes_what_it_told(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
-    """A running watch that is suspended while it is being told of has no poll to ride on: the note is written at once."""
+    """If a watch is suspended during a delivery, the operator records the delivery at once."""
     receiver.answer("hang")
     entry = webhook(receiver.url, phases=ALL)
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "notify": [entry]})
@@ -280,7 +280,7 @@ async def test_a_suspended_watch_notes_what_it_told(
 async def test_time_to_live_waits_for_the_telling(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
-    """A watch that is to go at once goes when all are told."""
+    """The TTL of a finished watch takes effect after the last delivery."""
     receiver.answer("hang")
     spec = {"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [webhook(receiver.url)]}
     api.create({**spec, "ttlSecondsAfterFinished": 0})

@@ -1,4 +1,4 @@
-"""The whole operator and webhook receivers: Secrets, retries, and deliveries that fail for good."""
+"""The operator delivers to webhook receivers with Secrets, and retries until it stops."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def address_of(receiver: Receiver) -> str:
 async def test_a_secret_has_address_and_keys(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver, form: str
 ) -> None:
-    """What arrives is signed as Flux and GitHub's receivers want it, with a bearer token, in either form."""
+    """The operator signs the request for Flux and GitHub receivers and sends the bearer token."""
     entry = put_secret(api, f" {address_of(receiver)}\n")
     create(api, vault, {**entry, "webhook": {"secretName": SECRET, "format": form}})
     (entry,) = (await settled(api, "hook")).values()
@@ -62,7 +62,7 @@ async def test_a_secret_has_address_and_keys(
 
 
 async def test_keys_are_optional(api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver) -> None:
-    """A Secret with nothing but an address is one of a receiver that is secret by its address."""
+    """A Secret that has only an address is enough. The request has no signature and no token."""
     create(api, vault, put_secret(api, address_of(receiver), token="", bearer=""))
     await settled(api, "hook")
     assert not {"Authorization", "X-Signature"} & receiver.deliveries[0].headers.keys()
@@ -90,7 +90,7 @@ async def test_a_secret_that_is_mended(
     wrong: str,
     words: str,
 ) -> None:
-    """What is wrong with it is in the log at once, and it is looked at again: its mending is noticed."""
+    """The operator logs the Secret's error at once and delivers after the Secret is fixed."""
     caplog.set_level(logging.INFO)
     entry = {"name": "hook", "webhook": {"secretName": SECRET}}
     if wrong in ("forbidden", "broken"):
@@ -109,7 +109,7 @@ async def test_a_secret_that_is_mended(
         put_secret(api, address_of(receiver), bearer="two\nlines")
     create(api, vault, entry)
     async with asyncio.timeout(60):
-        while words not in caplog.text:  # noqa: ASYNC110 -- a log record wakes nobody
+        while words not in caplog.text:  # noqa: ASYNC110 -- a log record signals nothing
             await asyncio.sleep(0.01)
     assert receiver.deliveries == []
     put_secret(api, address_of(receiver))
@@ -121,7 +121,7 @@ async def test_a_secret_that_is_mended(
 async def test_given_up(
     *, api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver, status: int, most: int
 ) -> None:
-    """After so many attempts it is written down, told as an Event, and not tried again: not after a restart either."""
+    """After the last attempt, the operator writes the failure and emits an Event."""
     receiver.then = status
     create(api, vault, webhook(receiver.url))
     entry = await attempts(operator, api)
@@ -135,7 +135,7 @@ async def test_given_up(
 
 
 async def test_retry_after_is_heard(api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver) -> None:
-    """A receiver that asks for time gets it."""
+    """The operator respects a receiver's Retry-After."""
     receiver.answer((429, "300"))
     create(api, vault, webhook(receiver.url))
     await receiver.received(1)
@@ -152,7 +152,7 @@ async def test_retry_after_is_heard(api: KubernetesApi, vault: Vault, operator: 
 async def test_a_failure_is_told_after_a_restart(
     api: KubernetesApi, vault: Vault, start: StartOperator, receiver: Receiver
 ) -> None:
-    """The Event of a failure that could not be posted is posted by the next operator."""
+    """If the operator could not emit the Event of a failure, the next one emits it."""
     api.traffic.fail("^POST .*/events$", status=500, times=None)
     create(api, vault, {**webhook("http://elsewhere.test/x"), "phases": ["Succeeded"]})
     async with start(**SETTINGS) as operator:
@@ -167,7 +167,7 @@ async def test_a_failure_is_told_after_a_restart(
 async def test_this_machine_is_refused(
     api: KubernetesApi, vault: Vault, start: StartOperator, receiver: Receiver
 ) -> None:
-    """An operator that is not a developer's does not let a watch reach its own machine, listed or not."""
+    """Outside of development, the operator refuses loopback addresses, even if they are listed."""
     settings = {**SETTINGS, "development": False, "development_token": ""}
     endpoint = {"azure_endpoint": "https://127.0.0.1:1"}
     create(api, vault, webhook(receiver.url))
@@ -186,7 +186,7 @@ async def test_this_machine_is_refused(
 async def test_an_entry_that_makes_no_sense_fails_alone(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
-    """What an older CRD let in is reported at once; the watch and its other entries are as they would be."""
+    """An invalid entry from an older CRD fails at once and affects no other entry."""
     entries = [{"name": "bad", "webhook": {"url": "gopher://x"}}, webhook(receiver.url)]
     spec = {"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": entries}
     api.create(json.loads(json.dumps(spec)), checked=False)

@@ -1,4 +1,4 @@
-"""The whole operator, Flux and Argo CD: the annotations that it sets, and deliveries that fail until they are fixed."""
+"""The operator annotates objects of Flux and Argo CD and retries until errors are fixed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("kind", FLUX_GROUPS)
 async def test_flux(api: KubernetesApi, vault: Vault, operator: Operator, kind: str) -> None:
-    """Each kind of Flux's is annotated with the id, in the version that the cluster prefers."""
+    """The operator annotates each kind of Flux with the notification's ID."""
     plural = f"{kind.lower()}s".replace("repositorys", "repositories")
     annotations = api.gitops.put(f"{plural}.{FLUX_GROUPS[kind]}", "apps", namespace=NAMESPACE)
     create(api, vault, {"name": "hook", "flux": {"kind": kind, "name": "apps"}})
@@ -33,7 +33,7 @@ async def test_flux(api: KubernetesApi, vault: Vault, operator: Operator, kind: 
 async def test_flux_kind_that_only_an_older_version_serves(
     api: KubernetesApi, vault: Vault, operator: Operator, kind: str
 ) -> None:
-    """A kind is patched in the version that serves it, not in the one that its API group prefers."""
+    """The operator patches a kind in the version that serves it, not in the group's preferred one."""
     plural = f"{kind.lower()}s.{FLUX_GROUPS[kind]}".replace("repositorys", "repositories")
     api.gitops.versions[plural] = "v1beta2"
     annotations = api.gitops.put(plural, "apps", namespace=NAMESPACE)
@@ -50,7 +50,7 @@ async def test_flux_kind_that_only_an_older_version_serves(
 async def test_flux_kind_that_no_version_serves(
     api: KubernetesApi, vault: Vault, operator: Operator, caplog: pytest.LogCaptureFixture, wrong: str
 ) -> None:
-    """A kind whose CRD is missing is named, though its API group exists, and its delivery is retried."""
+    """If the CRD of a kind is missing, the error names the kind, and the delivery is retried."""
     caplog.set_level(logging.INFO)
     plural = "buckets.source.toolkit.fluxcd.io"
     if wrong == "gone meanwhile":
@@ -59,7 +59,7 @@ async def test_flux_kind_that_no_version_serves(
         api.gitops.plurals.remove(plural)
     create(api, vault, {"name": "hook", "flux": {"kind": "Bucket", "name": "apps"}})
     async with asyncio.timeout(60):
-        while f"does not serve {plural}. Install its CRD." not in caplog.text:  # noqa: ASYNC110 -- a log record wakes nobody
+        while f"does not serve {plural}. Install its CRD." not in caplog.text:  # noqa: ASYNC110 -- a log record signals nothing
             await asyncio.sleep(0.01)
     api.gitops.plurals.append(plural)
     api.gitops.put(plural, "apps", namespace=NAMESPACE)
@@ -68,7 +68,7 @@ async def test_flux_kind_that_no_version_serves(
 
 @pytest.mark.parametrize("refresh", ["normal", "hard"])
 async def test_argocd(api: KubernetesApi, vault: Vault, operator: Operator, refresh: str) -> None:
-    """An Application is annotated as Argo CD wants it."""
+    """The operator sets Argo CD's refresh annotation on the Application."""
     annotations = api.gitops.put("applications.argoproj.io", "apps", namespace=NAMESPACE)
     create(api, vault, {"name": "hook", "argocd": {"application": "apps", "refresh": refresh}})
     await settled(api, "hook")
@@ -86,7 +86,7 @@ async def test_a_trigger_that_is_mended(
     tool: str,
     wrong: str,
 ) -> None:
-    """What is not there or not allowed is tried again, and says what to do; an object elsewhere is not there."""
+    """The operator reports each error with its fix and retries. It ignores objects of other namespaces."""
     caplog.set_level(logging.INFO)
     group = {"flux": FLUX_GROUPS["Kustomization"], "argocd": "argoproj.io"}[tool]
     plural = {"flux": f"kustomizations.{group}", "argocd": f"applications.{group}"}[tool]
@@ -110,7 +110,7 @@ async def test_a_trigger_that_is_mended(
         words = f"API discovery of {group} failed."
     create(api, vault, {"name": "hook", tool: trigger})
     async with asyncio.timeout(60):
-        while words not in caplog.text:  # noqa: ASYNC110 -- a log record wakes nobody
+        while words not in caplog.text:  # noqa: ASYNC110 -- a log record signals nothing
             await asyncio.sleep(0.01)
     assert api.gitops.patches == []
     api.gitops.installed.add(group)

@@ -1,4 +1,4 @@
-"""Webhooks as receivers get them: signed, and sent nowhere else; and receivers that misbehave."""
+"""Webhook requests are signed and reach only the receiver, even if the receiver misbehaves."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BODY = json.dumps({"message": "größe 資"}, ensure_ascii=False).encode()
 
 @contextlib.asynccontextmanager
 async def webhooks(resolver: AbstractResolver | None = None, **options: Any) -> AsyncIterator[Webhooks]:
-    """Open webhooks that may go to this machine, over plain http, unless *options* say otherwise."""
+    """Open a sender that may reach this machine over plain HTTP, unless *options* say otherwise."""
     settings = Settings(**{"development": True, "notify_http_hosts": "127.0.0.1,localhost,rebound.test", **options})
     sender = Webhooks(settings, resolver=resolver)
     try:
@@ -53,7 +53,7 @@ async def refusal(sender: Webhooks, address: str) -> str:
 
 
 async def test_signatures() -> None:
-    """Flux's generic-hmac and GitHub-style receivers accept what was signed with their key, and not with another."""
+    """Flux (generic-hmac) and GitHub receivers accept the signature with the right key only."""
     async with Receiver() as receiver, webhooks() as sender:
         await sender.post(Endpoint(receiver.url, KEY, f"bearer-{WORD}"), HEADERS, BODY)
         await sender.post(Endpoint(receiver.url), HEADERS, BODY)
@@ -69,7 +69,7 @@ async def test_signatures() -> None:
 
 
 async def test_address_as_it_is_written() -> None:
-    """Path and query arrive byte for byte: a Receiver's path is a digest, and signatures of URLs are of their bytes."""
+    """Path and query arrive unchanged, because they can contain digests and signatures."""
     async with Receiver() as receiver, webhooks() as sender:
         path = "/hook/%2Fa%20b/c;d?sig=a%2Bb+c&x=%E4&y=[1]"
         await sender.post(Endpoint(receiver.url.replace("/hook", path)), HEADERS, BODY)
@@ -93,7 +93,7 @@ async def test_address_as_it_is_written() -> None:
     ids=repr,
 )
 async def test_refusals(step: ReconcileResult, kind: type[Exception], words: str) -> None:
-    """What is about the moment is tried longer than what is about the request."""
+    """A temporary error raises DeliveryFailed, and a permanent one DeliveryRefused."""
     async with Receiver() as receiver, webhooks() as sender:
         receiver.answer(step)
         with pytest.raises(kind, match=words) as refused:
@@ -104,7 +104,7 @@ async def test_refusals(step: ReconcileResult, kind: type[Exception], words: str
 
 @pytest.mark.parametrize(("value", "seconds"), [("120", 120), ("999999", 900), ("soon", None), ("-5", 0)])
 async def test_retry_after(value: str, seconds: float | None) -> None:
-    """A receiver's Retry-After is heard, up to a quarter of an hour."""
+    """The sender respects Retry-After up to 15 minutes."""
     async with Receiver() as receiver, webhooks() as sender:
         receiver.answer((503, value))
         with pytest.raises(DeliveryFailed) as refused:
@@ -115,14 +115,14 @@ async def test_retry_after(value: str, seconds: float | None) -> None:
 
 @pytest.mark.parametrize("step", [200, 201, 202, 204, 299])
 async def test_success(step: int) -> None:
-    """Any 2xx is a receipt."""
+    """Any 2xx response is a successful delivery."""
     async with Receiver() as receiver, webhooks() as sender:
         receiver.answer(step)
         await sender.post(Endpoint(receiver.url), HEADERS, BODY)
 
 
 async def test_redirects_are_not_followed() -> None:
-    """Nobody but the receiver gets the event, let alone the keys."""
+    """The sender follows no redirect, so that no other host gets the event or the keys."""
     async with Receiver() as receiver, Receiver() as other, webhooks() as sender:
         receiver.answer(other.url)
         with pytest.raises(DeliveryRefused, match="redirects are not followed"):
@@ -131,7 +131,7 @@ async def test_redirects_are_not_followed() -> None:
 
 
 async def test_an_answer_without_end() -> None:
-    """What a receiver says beyond its status is not read."""
+    """The sender does not read the body of a response."""
     async with Receiver() as receiver, webhooks() as sender:
         receiver.answer("endless")
         began = time.monotonic()
@@ -140,7 +140,7 @@ async def test_an_answer_without_end() -> None:
 
 
 async def test_no_answer() -> None:
-    """An attempt is over after ten seconds."""
+    """An attempt times out after 10 s."""
     loop: MovableLoop = asyncio.get_running_loop()  # type: ignore[assignment]
     async with Receiver() as receiver, webhooks() as sender:
         receiver.answer("hang")
@@ -152,7 +152,7 @@ async def test_no_answer() -> None:
 
 
 async def test_nobody_there() -> None:
-    """A closed port and a name that nobody has are tried again."""
+    """A closed port and an unknown host name are temporary errors."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     async with webhooks(notify_http_hosts="127.0.0.1,no-such-host.invalid") as sender:
@@ -164,7 +164,7 @@ async def test_nobody_there() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.0.0.1", "0"])
 async def test_this_machine_is_refused(host: str) -> None:
-    """However it is named: by number or by name, it is the address that is connected to that counts."""
+    """The sender refuses loopback addresses in any notation, because it checks the resolved address."""
     async with Receiver() as receiver, webhooks(development=False, notify_http_hosts=host) as sender:
         url = f"http://{host}:{receiver.port}/hook"
         assert "The receiver's address is" in await refusal(sender, url)
@@ -175,7 +175,7 @@ async def test_this_machine_is_refused(host: str) -> None:
     "host", ["169.254.169.254", "168.63.129.16", "[::ffff:169.254.169.254]", "[fe80::1]", "[::]", "0.0.0.0"]
 )
 async def test_metadata_is_refused(host: str) -> None:
-    """Also on a developer's machine, and over https."""
+    """The sender refuses metadata and link-local addresses, even in development and over HTTPS."""
     async with webhooks() as sender:
         for scheme in ("https", "http"):
             async with webhooks(notify_http_hosts=host.strip("[]")) as plain:
@@ -184,7 +184,7 @@ async def test_metadata_is_refused(host: str) -> None:
 
 
 class Rebound(AbstractResolver):
-    """A name server that gives another answer each time."""
+    """A resolver that returns another answer each time."""
 
     def __init__(self, *answers: list[str]) -> None:
         self.answers = list(answers)
@@ -201,18 +201,18 @@ class Rebound(AbstractResolver):
 
 
 async def test_rebinding() -> None:
-    """A name that was harmless a moment ago is looked at again: what is connected to is what was checked."""
+    """The sender resolves the host for each request and connects only to an address that it checked."""
     resolver = Rebound(["127.0.0.1"], ["169.254.169.254"], ["169.254.169.254", "127.0.0.1"])
     async with Receiver() as receiver, webhooks(resolver) as sender:
         url = f"http://rebound.test:{receiver.port}/hook"
         await sender.post(Endpoint(url), HEADERS, BODY)
         assert "address is one that" in await refusal(sender, url)
-        await sender.post(Endpoint(url), HEADERS, BODY)  # of two addresses the one that may be used is
+        await sender.post(Endpoint(url), HEADERS, BODY)  # uses the allowed one of two addresses
     assert len(receiver.deliveries) == 2
 
 
 async def test_a_slow_name_server() -> None:
-    """Names are not looked up in the event loop's own threads: who waits there, for whatever, delays no delivery."""
+    """The sender does not resolve names in the default executor, so that other tasks cannot block it."""
     busy = threading.Event()
     with ThreadPoolExecutor(1) as threads:
         asyncio.get_running_loop().set_default_executor(threads)
@@ -227,13 +227,13 @@ async def test_a_slow_name_server() -> None:
 
 @pytest.mark.parametrize("address", ["http://hooks.example.com/x", "http://10.0.0.1/x", "http://localhost.evil.test/"])
 async def test_plain_http_is_for_listed_hosts(address: str) -> None:
-    """Others are refused before anything is sent."""
+    """The sender refuses plain HTTP to hosts that are not listed."""
     async with webhooks() as sender:
         assert "BACKUPJOBWATCH_NOTIFY_HTTP_HOSTS" in await refusal(sender, address)
 
 
 async def test_plain_http_to_a_host_in_punycode() -> None:
-    """A host is listed as it is written in the address."""
+    """A listed host matches the address literally, also in Punycode."""
     async with (
         Receiver() as receiver,
         webhooks(Rebound(["127.0.0.1"]), notify_http_hosts="xn--bcher-kva.test") as sender,
@@ -244,13 +244,13 @@ async def test_plain_http_to_a_host_in_punycode() -> None:
 
 @pytest.mark.parametrize("address", ["https://h:99999/x", "https://[::1/", "https://"])
 async def test_no_url(address: str) -> None:
-    """What slips past the check of its form is refused as well."""
+    """The sender refuses malformed URLs that the schema accepts."""
     async with webhooks() as sender:
         await refusal(sender, address)
 
 
 async def test_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment's proxies are not used: it would be they who choose the address."""
+    """The sender ignores the proxy variables, because a proxy would choose the address."""
     async with Receiver() as proxy, Receiver() as receiver:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
@@ -261,7 +261,7 @@ async def test_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_certificates(tmp_path: Path) -> None:
-    """A receiver whose CA is not known is not told; a CA of the house can be named."""
+    """The sender delivers only to a trusted certificate, or to one of the configured CA."""
     authority = trustme.CA()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(tls)
@@ -279,7 +279,7 @@ async def test_certificates(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [None, "no certificate"])
 async def test_no_certificates(tmp_path: Path, text: str | None) -> None:
-    """A CA file that cannot be used is a wrong setting."""
+    """An unusable CA file raises SettingsError."""
     ca_file = tmp_path / "ca.pem"
     if text:
         ca_file.write_text(text)
@@ -289,7 +289,7 @@ async def test_no_certificates(tmp_path: Path, text: str | None) -> None:
 
 
 async def test_nothing_is_shown(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither the log nor an endpoint's own text has an address or a key."""
+    """Neither the log nor the endpoint's repr contains the address or a key."""
     caplog.set_level(logging.DEBUG)
     endpoint = Endpoint(f"http://127.0.0.1:1/{WORD}", KEY, f"bearer-{WORD}")
     async with webhooks() as sender:
