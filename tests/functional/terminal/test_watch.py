@@ -1,4 +1,4 @@
-"""``backupjobwatch watch`` as a process of its own, against the simulator: its exit codes, and what it prints."""
+"""Exit codes and output of ``backupjobwatch watch`` as a process, against the simulator."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def vault(sim: AzureSimulator) -> Vault:
 
 @pytest.fixture
 def watch(sim: AzureSimulator) -> Watch:
-    """Run the command to its end."""
+    """Run the command until it exits."""
 
     def run(*arguments: str, words: str | None = None, **settings: str) -> Done:
         return Watching(watch_settings(sim.url, **settings), *arguments, words=words).wait()
@@ -77,7 +77,7 @@ def watch(sim: AzureSimulator) -> Watch:
     ],
 )
 def test_a_job_that_has_ended(sim: AzureSimulator, vault: Vault, watch: Watch, ending: str, code: int) -> None:
-    """The exit code is that of the job's end, after one request and without waiting for an interval."""
+    """The command exits with the code of an ended job after one request."""
     begun, (status, *flags) = time.monotonic(), ending.split()
     done = watch(vault.set_job(JOB_NAME, job_payload(status=status)), *flags, "--interval", "5m")
     assert (done.code, done.err, len(sim.requests)) == (code, "", 1)
@@ -86,14 +86,14 @@ def test_a_job_that_has_ended(sim: AzureSimulator, vault: Vault, watch: Watch, e
 
 @pytest.mark.parametrize("flags", [(), ("--accept-warnings",)])
 def test_cancelled_after_its_snapshot(vault: Vault, watch: Watch, flags: tuple[str, ...]) -> None:
-    """A cancelled job that Azure ends as CompletedWithWarnings gives exit code 1, whether warnings count or not."""
+    """If Azure ends a cancelled job as CompletedWithWarnings, --accept-warnings still exits with 1."""
     done = watch(vault.set_job(JOB_NAME, job_payload(**CANCELLED_AFTER_SNAPSHOT)), *flags, "--output", "json")
     assert done.code == 1
     assert json.loads(done.out)["status"]["reason"] == "JobCancelled"
 
 
 def test_a_job_that_takes_too_long(vault: Vault, watch: Watch) -> None:
-    """When --timeout is over, it is told at once, with 124; the object says so too."""
+    """After --timeout, the command exits with 124 at once, and its output has DeadlineExceeded."""
     begun = time.monotonic()
     going = vault.set_job(JOB_NAME, running_payload())
     done = watch(going, "--timeout", "2s", "--interval", "5m", "--output", "json")
@@ -105,7 +105,7 @@ def test_a_job_that_takes_too_long(vault: Vault, watch: Watch) -> None:
 
 
 def test_nobody_is_signed_in(sim: AzureSimulator, vault: Vault, watch: Watch, tmp_path: Path) -> None:
-    """Without any credential it does not wait for grace: 3 at once, with what to do, and Azure is not asked."""
+    """Without credentials, the command explains the fix and exits with 3 at once, without a request."""
     done = Watching(
         {**watch_settings(sim.url, DEVELOPMENT_TOKEN=""), "PATH": str(tmp_path)}, vault.set_job(JOB_NAME, job_payload())
     ).wait()
@@ -114,7 +114,7 @@ def test_nobody_is_signed_in(sim: AzureSimulator, vault: Vault, watch: Watch, tm
 
 
 def test_whoever_az_login_says(sim: AzureSimulator, vault: Vault, tmp_path: Path) -> None:
-    """Whoever is signed in to az may ask, and az is asked for a token once, not for each job."""
+    """The command uses the account of `az login` and runs az once for all jobs."""
     az = Az(tmp_path)
     az.answer(json.dumps({"accessToken": TOKEN, "expires_on": int(time.time()) + 3600, "tokenType": "Bearer"}))
     jobs = (vault.set_job(JOB_NAME, job_payload()), vault.set_job(OTHER_JOB_NAME, job_payload()))
@@ -125,7 +125,7 @@ def test_whoever_az_login_says(sim: AzureSimulator, vault: Vault, tmp_path: Path
 
 
 def test_the_worst_of_several(vault: Vault, watch: Watch) -> None:
-    """Of several jobs the worst decides; all are told, as a List, in the order in which they were named."""
+    """With several jobs, the worst result sets the exit code. The output is a List in argument order."""
     done = watch(
         vault.set_job(OTHER_JOB_NAME, job_payload()),
         vault.set_job(JOB_NAME, job_payload(status="Failed")),
@@ -138,24 +138,24 @@ def test_the_worst_of_several(vault: Vault, watch: Watch) -> None:
     assert [item["status"]["phase"] for item in whole["items"]] == ["Succeeded", "Failed"]
 
 
-# ── which job ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── job selection ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_job_by_its_guid(vault: Vault, watch: Watch) -> None:
-    """A GUID alone goes with the options that az has for a vault."""
+    """A job GUID works together with the vault options that az uses."""
     vault.set_job(JOB_NAME, job_payload())
     assert watch(JOB_NAME, *OF_VAULT).code == 0
 
 
 def test_a_job_of_a_backup_vault(sim: AzureSimulator, watch: Watch) -> None:
-    """The other kind of vault is named by an option."""
+    """--vault-kind selects a Backup vault."""
     backup_vault = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
     backup_vault.set_job(JOB_NAME, dp_job_payload(status="Completed", endTime="2026-03-04T01:00:00Z"))
     assert watch(JOB_NAME, *OF_VAULT, "--vault-kind", "BackupVault").code == 0
 
 
 def test_an_operation_is_resolved(vault: Vault, watch: Watch) -> None:
-    """An operation is not a job: the one that it started is found, and its end is what counts."""
+    """The command finds the job of an operation and exits with that job's code."""
     vault.set_job(JOB_NAME, job_payload(status="Failed"))
     vault.set_operation(OPERATION, {"status": "Succeeded", "properties": {"jobId": JOB_NAME}})
     done = watch("--operation-id", OPERATION, *OF_VAULT, "--output", "json")
@@ -165,7 +165,7 @@ def test_an_operation_is_resolved(vault: Vault, watch: Watch) -> None:
 
 
 def test_a_signed_url(sim: AzureSimulator, vault: Vault, watch: Watch) -> None:
-    """The URL that Azure gave will do; what it is signed with is neither printed nor sent."""
+    """The command accepts a signed operation URL, and neither prints nor sends its signature."""
     vault.set_job(JOB_NAME, job_payload())
     path = vault.set_operation(OPERATION, {"status": "Succeeded", "properties": {"jobId": JOB_NAME}})
     done = watch(f"{sim.url}{path}?api-version=2025-02-01&t=1&c={WORD}&s={WORD}", "-o", "yaml")
@@ -174,7 +174,7 @@ def test_a_signed_url(sim: AzureSimulator, vault: Vault, watch: Watch) -> None:
 
 
 def test_jobs_from_standard_input(vault: Vault, watch: Watch) -> None:
-    """`-` reads what az prints: one ID a line, quoted or not. A job that is named twice is one."""
+    """`-` reads one ID per line from standard input, quoted or not, without duplicates."""
     job = vault.set_job(JOB_NAME, job_payload())
     words = f'{job}\n\n"{job.upper()}"\r\n{vault.set_job(OTHER_JOB_NAME, job_payload())}\n'
     done = watch("-", "-o", "json", words=words)
@@ -182,12 +182,12 @@ def test_jobs_from_standard_input(vault: Vault, watch: Watch) -> None:
     assert len(json.loads(done.out)["items"]) == 2
 
 
-# ── what is printed ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── output ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(("output", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])
 def test_scripts_get_the_object_alone(vault: Vault, watch: Watch, output: str, load: Callable[[str], Any]) -> None:
-    """Standard output is the object as a cluster would have it; how it went is told on standard error."""
+    """Standard output is only the object, valid against the CRD. Progress goes to standard error."""
     done = watch(vault.set_job(JOB_NAME, job_payload(entityFriendlyName="vm-häfen")), "--output", output)
     body = load(done.out)
     jsonschema.validate(body, crd_schema())
@@ -197,7 +197,7 @@ def test_scripts_get_the_object_alone(vault: Vault, watch: Watch, output: str, l
 
 
 def test_a_pipe_gets_plain_lines(vault: Vault, watch: Watch) -> None:
-    """Where standard output is no terminal, it gets lines without colour, even of somebody who forces that."""
+    """If standard output is not a terminal, it gets plain lines without color."""
     done = watch(vault.set_job(JOB_NAME, job_payload()))
     assert [line.split("  ", 2)[2] for line in done.out.splitlines()] == [
         "Succeeded  Backup of uttestvmub1  20m23s",
@@ -207,12 +207,12 @@ def test_a_pipe_gets_plain_lines(vault: Vault, watch: Watch) -> None:
     assert "\x1b" not in done.out
 
 
-# ── what takes its time: all of it at once ───────────────────────────────────────────────────────────────────────────
+# ── slow commands, all at the same time ──────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(scope="module")
 def slow() -> Iterator[dict[str, Watching]]:
-    """Commands that need several polls, one each ten seconds at most."""
+    """Commands that need several polls at an interval of 10 s."""
     with running_simulator(clock=ManualClock(), tokens={TOKEN: "somebody"}) as simulator:
         vault = simulator.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
         going, refused = vault.set_job(JOB_NAME, running_payload()), vault.set_job(OTHER_JOB_NAME, running_payload())
@@ -231,7 +231,7 @@ def slow() -> Iterator[dict[str, Watching]]:
 
 
 def test_a_job_that_runs_first(slow: dict[str, Watching]) -> None:
-    """A job is followed from poll to poll until it has ended."""
+    """The command polls a running job until it ends."""
     done = slow["going"].wait()
     assert done.code == 0
     told = [line.split("  ")[2] for line in done.err.splitlines()]
@@ -240,6 +240,6 @@ def test_a_job_that_runs_first(slow: dict[str, Watching]) -> None:
 
 @pytest.mark.parametrize(("name", "reason"), [("refused", "AuthenticationFailed"), ("not there", "JobNotFound")])
 def test_nobody_can_tell(slow: dict[str, Watching], name: str, reason: str) -> None:
-    """Where grace is over, nobody can tell what became of the job: 3, and the reason is the core's."""
+    """After the grace period, the command exits with 3, because the job's result is unknown."""
     done = slow[name].wait()
     assert (done.code, json.loads(done.out)["status"]["reason"]) == (3, reason)

@@ -1,4 +1,4 @@
-"""``backupjobwatch watch`` keeps the operator's rules: what Azure's moods make of a watch that exists in memory only."""
+"""``backupjobwatch watch`` follows the operator's rules for watches that exist only in memory."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ VAULT_REF = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": RESOURCE_GROUP,
 
 
 def in_memory(source: dict[str, Any], **spec: Any) -> dict[str, Any]:
-    """A watch as the command makes it."""
+    """Return a watch like the ones that the command creates."""
     usual = {"pollInterval": "10s", "activeDeadlineSeconds": 31536000, "graceSeconds": 600}
     return {"metadata": {"name": "job"}, "spec": {**source, **usual, "completedWithWarnings": "Succeeded", **spec}}
 
 
 class Following:
-    """Follows watches, minutes in moments: all clocks are moved, the jobs' too."""
+    """Follows watches quickly: it advances all clocks, including those of the jobs."""
 
     def __init__(self, sim: AzureSimulator) -> None:
         self._sim = sim
         self._settings = Settings(azure_endpoint=sim.url, development=True, development_token=SecretStr(TOKEN))
         self.states: list[tuple[str, str]] = []
-        """Phase and reason, each time that they changed."""
+        """Phase and reason after each change."""
         self.once_running: Callable[[], object] = lambda: None
-        """Called when a job is first seen to run."""
+        """Called when a job is first seen running."""
 
     async def to_the_end(self, *bodies: dict[str, Any], step: float = 2.0) -> int | None:
-        """Follow them to their ends, a *step* of seconds at a time. Returns the first one's code."""
+        """Follow the watches to their ends in steps of *step* seconds. Return the first one's exit code."""
         following = asyncio.create_task(follow(bodies, self._settings, on_change=self._note))
         with time_machine.travel(datetime.now(UTC), tick=True) as wall:
             while not following.done():
@@ -71,17 +71,17 @@ def following(sim: AzureSimulator) -> Following:
 
 
 def living(vault: Vault, *states: State) -> dict[str, Any]:
-    """A watch of a job that lives through these states."""
+    """Return a watch of a job that passes through these states."""
     return in_memory({"jobResourceId": vault.add_job(Job(name=JOB_NAME, timeline=states))})
 
 
 @pytest.fixture
 def minute(vault: Vault) -> dict[str, Any]:
-    """A watch of a job that takes a minute and succeeds."""
+    """A watch of a job that succeeds after a minute."""
     return living(vault, State(status="InProgress"), State(status="Completed", after=60, ended=True))
 
 
-# ── what ends `az backup job wait` before the job has ended ──────────────────────────────────────────────────────────
+# ── responses that end `az backup job wait` too early ────────────────────────────────────────────────────────────────
 
 FAULTS = (
     *(Fault.server_error(status=500), Fault.server_error(status=503), Fault.html(), Fault.reset(), Fault.truncated()),
@@ -95,7 +95,7 @@ FAULTS = (
 async def test_no_answer_ends_it(
     sim: AzureSimulator, minute: dict[str, Any], following: Following, *, fault: Fault, seen: bool
 ) -> None:
-    """Whatever Azure answers three times over, at the start or later on, the job is followed to its own end."""
+    """Three errors in a row, at the start or later, do not end the command before the job ends."""
     if seen:
         following.once_running = lambda: sim.faults.add(fault, times=3)
     else:
@@ -105,21 +105,21 @@ async def test_no_answer_ends_it(
 
 
 async def test_no_unknown_status_ends_it(vault: Vault, following: Following) -> None:
-    """A status that nobody has heard of is no end; the job's own is waited for."""
+    """An unknown status is not an end. The command waits for a known one."""
     body = living(vault, State(status="WaitingForTape"), State(status="Failed", after=60, ended=True))
     assert await following.to_the_end(body) == 1
     assert following.states == [("Running", "JobStatusUnknown"), ("Failed", "JobFailed")]
 
 
 async def test_cancelling_is_no_end(vault: Vault, following: Following) -> None:
-    """A job that is being cancelled runs; what it comes to is told, whatever the letters' case."""
+    """A job that is being cancelled still runs. The letter case of its status does not matter."""
     body = living(vault, State(status="CANCELLING"), State(status="Cancelled", after=60, ended=True))
     assert await following.to_the_end(body) == 1
     assert following.states == [("Running", "JobCancelling"), ("Failed", "JobCancelled")]
 
 
 async def test_a_timeout_of_more_than_a_day(vault: Vault, following: Following) -> None:
-    """A job that hangs for 25 hours is given up after 25 hours, not never."""
+    """A timeout of more than a day works: the command exits with 124 after 25 hours."""
     body = living(vault, State(status="InProgress"))
     body["spec"] |= {"activeDeadlineSeconds": 90000, "pollInterval": "5m"}
     assert await following.to_the_end(body, step=300) == 124
@@ -131,14 +131,14 @@ async def test_a_timeout_of_more_than_a_day(vault: Vault, following: Following) 
 
 
 async def test_a_job_that_ends_at_the_last_moment(vault: Vault, following: Following) -> None:
-    """When the time is over, Azure is asked once more: a job that has ended keeps its own outcome."""
+    """After the timeout, the command polls once more, so that a job that has ended keeps its result."""
     body = living(vault, State(status="InProgress"), State(status="Completed", after=290, ended=True))
     body["spec"] |= {"activeDeadlineSeconds": 300, "pollInterval": "5m"}
     assert await following.to_the_end(body) == 0
 
 
 async def test_a_detail_that_arrives_later(sim: AzureSimulator, minute: dict[str, Any], following: Following) -> None:
-    """A list shows that the job has completed. The command waits some seconds for the GET that has the detail."""
+    """If a list shows the end first, the command waits a few seconds for the GET with the details."""
     fault = Fault.throttled(retry_after=65, by_provider=True)
     following.once_running = lambda: sim.faults.add(fault, path=JOB_NAME, times=1)
     assert await following.to_the_end(minute, step=1.0) == 0
@@ -146,14 +146,14 @@ async def test_a_detail_that_arrives_later(sim: AzureSimulator, minute: dict[str
 
 
 async def test_a_detail_that_never_arrives(sim: AzureSimulator, minute: dict[str, Any], following: Following) -> None:
-    """The wait for the detail ends after some seconds. The exit code is that of the job."""
+    """The command waits only a few seconds for the details. The job still sets the exit code."""
     fault = Fault.throttled(retry_after=3600, by_provider=True)
     following.once_running = lambda: sim.faults.add(fault, path=JOB_NAME, times=None)
     assert await following.to_the_end(minute, step=1.0) == 0
     assert minute["status"]["detailPending"] is True
 
 
-# ── what nobody can tell ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── unknown results ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ async def test_a_detail_that_never_arrives(sim: AzureSimulator, minute: dict[str
 async def test_grace(
     sim: AzureSimulator, minute: dict[str, Any], following: Following, fault: Fault, reason: str
 ) -> None:
-    """What is missing or refused is borne for the time of grace, then nobody can tell."""
+    """The command tolerates missing jobs and refused access for the grace period, then exits with 3."""
     rule = sim.faults.add(fault, times=None)
     minute["spec"]["graceSeconds"] = 45
     assert await following.to_the_end(minute) == 3
@@ -178,14 +178,14 @@ async def test_grace(
 
 
 async def test_refused_later_on(sim: AzureSimulator, minute: dict[str, Any], following: Following) -> None:
-    """Access that worked once may come back: its loss is not held against the job, only its time is."""
+    """If access is lost after a first success, the command continues until its timeout."""
     following.once_running = lambda: sim.faults.add(Fault.forbidden(), times=None)
     minute["spec"] |= {"graceSeconds": 0, "activeDeadlineSeconds": 600}
     assert await following.to_the_end(minute, step=10) == 124
 
 
 async def test_an_operation_without_a_job(vault: Vault, following: Following) -> None:
-    """An operation that succeeds without a job is never success."""
+    """An operation that succeeds without a job never counts as success."""
     vault.set_operation(OPERATION, {"status": "Succeeded"})
     body = in_memory({"operationId": OPERATION, "vault": VAULT_REF}, graceSeconds=45)
     assert await following.to_the_end(body) == 3
@@ -193,13 +193,13 @@ async def test_an_operation_without_a_job(vault: Vault, following: Following) ->
 
 
 async def test_an_operation_that_fails(vault: Vault, following: Following) -> None:
-    """An operation that fails has failed, though there is no job."""
+    """If an operation fails before it starts a job, the command exits with 1."""
     vault.set_operation(OPERATION, {"status": "Failed", "error": {"code": "UserErrorBusy", "message": "Busy."}})
     assert await following.to_the_end(in_memory({"operationId": OPERATION, "vault": VAULT_REF})) == 1
 
 
 async def test_an_operation_that_takes_its_time(vault: Vault, following: Following) -> None:
-    """An operation is asked for until it names its job; that is followed then."""
+    """The command polls an operation until it names its job, then follows the job."""
     job = Job(name=JOB_NAME, timeline=(State(status="InProgress"), State(status="Completed", after=60, ended=True)))
     states = (
         OperationState(status="InProgress"),
@@ -210,18 +210,18 @@ async def test_an_operation_that_takes_its_time(vault: Vault, following: Followi
     assert following.states[0] == ("Pending", "Progressing")
 
 
-# ── how often Azure is asked ─────────────────────────────────────────────────────────────────────────────────────────
+# ── request rate ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_retry_after_is_kept(sim: AzureSimulator, minute: dict[str, Any], following: Following) -> None:
-    """While Azure wants to be left alone it is, however short the interval."""
+    """The command respects Retry-After, however short its interval is."""
     sim.faults.add(Fault.throttled(retry_after=120), times=1)
     assert await following.to_the_end(minute) == 0
     assert len(sim.requests) <= 3
 
 
 async def test_many_jobs_share_a_budget(sim: AzureSimulator, vault: Vault, following: Following) -> None:
-    """Sixty jobs are not asked for one by one at each interval: lists take their place, as with the operator."""
+    """For sixty jobs, the command requests lists instead of each job, like the operator."""
     names = [f"00000000-0000-4000-8000-{number:012}" for number in range(60)]
     timeline = (State(status="InProgress"), State(status="Completed", after=240, ended=True))
     bodies = [in_memory({"jobResourceId": vault.add_job(Job(name=name, timeline=timeline))}) for name in names]

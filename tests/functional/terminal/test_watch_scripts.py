@@ -1,4 +1,4 @@
-"""``backupjobwatch watch`` in scripts and pipelines: standard input, messages, lines while nothing changes."""
+"""``backupjobwatch watch`` in scripts and pipelines: standard input, messages and periodic lines."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def vault(sim: AzureSimulator) -> Vault:
 
 @pytest.fixture
 def watch(sim: AzureSimulator) -> Watch:
-    """Run the command to its end."""
+    """Run the command until it exits."""
 
     def run(*arguments: str, words: str | None = None) -> Done:
         return Watching(watch_settings(sim.url), *arguments, words=words).wait()
@@ -51,7 +51,7 @@ def watch(sim: AzureSimulator) -> Watch:
     [("CompletedWithWarnings", (), "use --accept-warnings"), ("InProgress", ("--timeout", "1s"), "(--timeout)")],
 )
 def test_messages_name_options(vault: Vault, watch: Watch, status: str, flags: tuple[str, ...], option: str) -> None:
-    """A message names the option to change, and no field of a spec."""
+    """Messages name the option to change instead of a field of the spec."""
     done = watch(vault.set_job(JOB_NAME, job_payload(status=status)), *flags)
     assert option in done.out
     assert "spec." not in done.out + done.err
@@ -59,7 +59,7 @@ def test_messages_name_options(vault: Vault, watch: Watch, status: str, flags: t
 
 @pytest.mark.parametrize(("flags", "code"), [((), 3), (("--allow-empty",), 0)])
 def test_an_empty_standard_input(watch: Watch, flags: tuple[str, ...], code: int) -> None:
-    """No lines on standard input are an error, because the command before the pipe may have failed."""
+    """Empty standard input is an error, because the command before the pipe may have failed."""
     done = watch("-", *flags, words="\n")
     assert (done.code, done.out) == (code, "")
     assert "Standard input names no job." in done.err
@@ -68,7 +68,7 @@ def test_an_empty_standard_input(watch: Watch, flags: tuple[str, ...], code: int
 
 
 def test_the_first_job_of_an_item(vault: Vault, watch: Watch) -> None:
-    """--item follows the first job of the item and operation that started after a time."""
+    """--item follows the item's first job of the operation that starts after --started-after."""
     hours = [format_time(datetime.now(UTC) - timedelta(hours=ago)) for ago in (3, 1, 0)]
     vault.set_job(JOB_NAME, job_payload(status="Failed", startTime=hours[0], endTime=hours[1]))
     vault.set_job(OTHER_JOB_NAME, job_payload(operation="Restore", startTime=hours[1], endTime=hours[2]))
@@ -82,7 +82,7 @@ def test_the_first_job_of_an_item(vault: Vault, watch: Watch) -> None:
 
 
 def test_a_silent_job_has_a_line_every_interval(sim: AzureSimulator, vault: Vault) -> None:
-    """While nothing changes, a line at each --log-interval shows that the command runs, and the task's details."""
+    """While nothing changes, the command prints a line and the task's details every --log-interval."""
     tasks = {"taskId": "Transfer data to vault", "status": "InProgress"}
     details = {"taskExecutionDetails": "47.6 GBs / 127 GBs Transferred"}
     job = vault.set_job(JOB_NAME, running_payload(extendedInfo={"tasksList": [{**tasks, **details}]}))

@@ -1,4 +1,4 @@
-"""``backupjobwatch watch`` and Entra: identities that are refused at first, and assertions that expire in a pipeline."""
+"""``backupjobwatch watch`` and Entra: new federations, and assertions that expire in a pipeline."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def vault(sim: AzureSimulator) -> Vault:
 
 
 def test_an_identity_that_is_refused_at_first(sim: AzureSimulator, vault: Vault, tmp_path: Path) -> None:
-    """A refused identity is tolerated for --grace from the start, because a new federation takes minutes."""
+    """The command tolerates a refused identity for --grace, because a new federation takes minutes."""
     job, secret, client_id = vault.set_job(JOB_NAME, job_payload()), f"client-secret-{WORD}", str(uuid.uuid4())
     with running(EntraSimulator(tokens=sim.tokens)) as entra:
         (tmp_path / "ca.pem").write_text(entra.ca_pem)
@@ -67,7 +67,7 @@ SUBJECT = "repo:contoso/shop:ref:refs/heads/main"
 
 
 class _Issuer(BaseHTTPRequestHandler):
-    """Issues OIDC tokens as GitHub Actions and Azure Pipelines do."""
+    """Issues OIDC tokens like GitHub Actions and Azure Pipelines."""
 
     tokens = ServiceAccountIssuer(url="https://token.actions.githubusercontent.com")
     requests: ClassVar[list[tuple[str, str, str]]] = []
@@ -104,7 +104,7 @@ def issuer() -> Iterator[str]:
 
 
 def az_that_has_expired(folder: Path) -> str:
-    """Write an `az` that was signed in with an OIDC token which has expired. Return a PATH that has it."""
+    """Write an `az` whose sign-in by OIDC token has expired, and return a PATH that contains it."""
     account = json.dumps({"tenantId": TENANT_ID, "user": {"name": CLIENT_ID, "type": "servicePrincipal"}})
     lines = (
         "#!/bin/sh",
@@ -123,7 +123,7 @@ def az_that_has_expired(folder: Path) -> str:
 def test_an_assertion_that_has_expired(
     sim: AzureSimulator, vault: Vault, issuer: str, tmp_path: Path, system: str, *, signed_in: str
 ) -> None:
-    """In a pipeline, an expired assertion is replaced by a fresh OIDC token. Elsewhere the identity is refused."""
+    """In a pipeline, the command replaces an expired assertion. Elsewhere, Entra refuses the identity."""
     job = vault.set_job(JOB_NAME, job_payload())
     pipelines = {
         "GitHub Actions": {

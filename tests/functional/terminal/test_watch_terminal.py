@@ -1,4 +1,4 @@
-"""``backupjobwatch watch`` on a terminal, and however it is ended: the live view, signals, pipes that close."""
+"""``backupjobwatch watch`` on a terminal: the live view, signals and closed pipes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from demo.simulator import AzureSimulator, Vault
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
-"""What hides a terminal's cursor, and shows it."""
+"""Escape sequences that hide and show the cursor."""
 
 
 @pytest.fixture
@@ -45,12 +45,12 @@ def vault(sim: AzureSimulator) -> Vault:
 
 @pytest.fixture
 def going(vault: Vault) -> str:
-    """The resource ID of a restore that runs."""
+    """The resource ID of a running restore job."""
     return vault.set_job(JOB_NAME, payload("job-iaasvm-restore-inprogress-progress"))
 
 
 def test_a_terminal_has_a_live_view(sim: AzureSimulator, vault: Vault, going: str) -> None:
-    """Jobs and tasks are drawn over and over in place, with a bar; in the end the last picture stays, and the cursor."""
+    """A terminal shows jobs and tasks in a live view. The last view stays, and the cursor returns."""
     done = vault.set_job(OTHER_JOB_NAME, job_payload(entityFriendlyName="vm-done"))
     with WatchTerminal(watch_settings(sim.url), going, done, "--interval", "10s") as terminal:
         terminal.until(lambda words: "42 %" in words and "Backup of vm-done" in words)
@@ -65,7 +65,7 @@ def test_a_terminal_has_a_live_view(sim: AzureSimulator, vault: Vault, going: st
 
 
 def test_no_colour_where_that_is_asked_for(sim: AzureSimulator, vault: Vault) -> None:
-    """NO_COLOR leaves the colours out; the words are there."""
+    """NO_COLOR removes the colors but not the text."""
     job = vault.set_job(JOB_NAME, job_payload())
     with WatchTerminal({**watch_settings(sim.url), "NO_COLOR": "1"}, job) as terminal:
         assert terminal.wait() == 0
@@ -75,7 +75,7 @@ def test_no_colour_where_that_is_asked_for(sim: AzureSimulator, vault: Vault) ->
 
 
 def test_a_terminal_that_can_do_nothing(sim: AzureSimulator, vault: Vault) -> None:
-    """A terminal that cannot move its cursor gets plain lines."""
+    """A dumb terminal gets plain lines."""
     job = vault.set_job(JOB_NAME, job_payload())
     with WatchTerminal({**watch_settings(sim.url), "TERM": "dumb"}, job) as terminal:
         assert terminal.wait() == 0
@@ -85,7 +85,7 @@ def test_a_terminal_that_can_do_nothing(sim: AzureSimulator, vault: Vault) -> No
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_the_terminal_clean(sim: AzureSimulator, going: str, number: signal.Signals, code: int) -> None:
-    """Ctrl-C ends the view: the cursor is back, the line is ended, and there is no traceback."""
+    """A signal ends the live view with a visible cursor and without a traceback."""
     with WatchTerminal(watch_settings(sim.url), going) as terminal:
         terminal.until(lambda words: "42 %" in words)
         terminal.send(number)
@@ -96,7 +96,7 @@ def test_a_signal_leaves_the_terminal_clean(sim: AzureSimulator, going: str, num
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_waits_for_nobody(sim: AzureSimulator, going: str, number: signal.Signals, code: int) -> None:
-    """While Azure keeps silent, a signal ends the command at once: nothing is printed that could be taken for an end."""
+    """While a request hangs, a signal ends the command at once, without output."""
     sim.hold()
     watching = Watching(watch_settings(sim.url), going, "--output", "json")
     sim.wait_requests(1, timeout=PATIENCE)
@@ -109,7 +109,7 @@ def test_a_signal_waits_for_nobody(sim: AzureSimulator, going: str, number: sign
 
 
 def test_interrupted_before_it_begins(sim: AzureSimulator) -> None:
-    """Ctrl-C while the jobs' names are read is no failed job either: 130."""
+    """Ctrl-C while the command reads standard input exits with 130."""
     watching = Watching(watch_settings(sim.url), "-", words="")
     pipe = watching.process.stdin
     assert pipe is not None
@@ -126,7 +126,7 @@ def test_interrupted_before_it_begins(sim: AzureSimulator) -> None:
 
 
 def test_a_reader_who_goes(sim: AzureSimulator, vault: Vault) -> None:
-    """Where whoever reads the lines goes before the end, nobody was told the end: 3, and no traceback."""
+    """If the reader closes the pipe early, the command exits with 3 and without a traceback."""
     watching = Watching(watch_settings(sim.url), vault.set_job(JOB_NAME, running_payload()), "--interval", "10s")
     assert watching.process.stdout is not None
     watching.process.stdout.readline()
@@ -140,7 +140,7 @@ def test_a_reader_who_goes(sim: AzureSimulator, vault: Vault) -> None:
 
 @pytest.mark.parametrize("output", ["text", "json"])
 def test_a_disk_that_is_full(sim: AzureSimulator, vault: Vault, output: str) -> None:
-    """An end that could not be written down was not told, though it be success: 3, with the reason."""
+    """If the output cannot be written, the command exits with 3, even if the job succeeded."""
     command = backupjobwatch("watch", vault.set_job(JOB_NAME, job_payload()), "--output", output)
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -151,7 +151,7 @@ def test_a_disk_that_is_full(sim: AzureSimulator, vault: Vault, output: str) -> 
 
 
 def test_the_operator_does_without() -> None:
-    """What is for terminals is no part of a running operator."""
+    """The operator does not import the terminal modules."""
     code = (
         "import sys; from backupjobwatch.cli import main; main(['run', '--help'], standalone_mode=False); "
         "print(*{name.partition('.terminal')[0] + '.' for name in sys.modules if '.terminal' in name or name == 'rich'}, "
