@@ -1,4 +1,4 @@
-"""``backupjobwatch check`` and ``run`` report whether the settings work, against the small cluster and the simulator."""
+"""``backupjobwatch check`` and ``run`` report whether the settings work."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def _development(sim: AzureSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def command(name: str, *options: str) -> Result:
-    """Run a command in a thread: it has an event loop of its own."""
-    logging.disable(logging.NOTSET)  # `check` disables it for its process
+    """Run a command in a thread, because it needs its own event loop."""
+    logging.disable(logging.NOTSET)  # `check` disables logging
     return await asyncio.to_thread(invoke, name, *options)
 
 
 async def test_all_is_well(api: KubernetesApi, sim: AzureSimulator) -> None:
-    """The settings are shown, a token can be had, the watches can be listed: 0."""
+    """If everything works, `check` prints the settings and the results, and exits with 0."""
     result = await command("check")
     assert result.exit_code == 0, result.output
     assert f"BACKUPJOBWATCH_AZURE_ENDPOINT={sim.url}\n" in result.stdout
@@ -55,7 +55,7 @@ async def test_all_is_well(api: KubernetesApi, sim: AzureSimulator) -> None:
 
 
 async def test_the_lease_is_checked(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With election, the Lease is read too, and who holds it is told."""
+    """With leader election, `check` also reads the Lease and reports its holder."""
     monkeypatch.setenv("BACKUPJOBWATCH_LEADER_ELECTION", "true")
     monkeypatch.setenv("BACKUPJOBWATCH_LEASE_NAMESPACE", "operators")
     result = await command("check")
@@ -70,7 +70,7 @@ async def test_the_lease_is_checked(api: KubernetesApi, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("name", ["check", "run"])
 async def test_a_lease_needs_a_namespace(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Outside a pod, the namespace of the Lease has to be set: told by both commands, with code 2."""
+    """Outside a pod, both commands exit with 2 if the namespace of the Lease is not set."""
     monkeypatch.setenv("BACKUPJOBWATCH_LEADER_ELECTION", "true")
     result = await command(name)
     assert result.exit_code == 2
@@ -78,7 +78,7 @@ async def test_a_lease_needs_a_namespace(api: KubernetesApi, monkeypatch: pytest
 
 
 async def test_each_namespace_is_checked(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With namespaces set, each is listed, and nothing else."""
+    """If namespaces are configured, `check` lists the watches of these namespaces only."""
     monkeypatch.setenv("BACKUPJOBWATCH_NAMESPACES", "team-a,team-b")
     refusal = api.traffic.fail("namespaces/team-b/", status=403, message="cannot list resource")
     result = await command("check")
@@ -90,7 +90,7 @@ async def test_each_namespace_is_checked(api: KubernetesApi, monkeypatch: pytest
 
 
 async def test_no_credential(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a token the reason is told, and the cluster is looked at all the same."""
+    """Without credentials, `check` reports the reason and still checks the cluster."""
     monkeypatch.delenv("BACKUPJOBWATCH_DEVELOPMENT_TOKEN")
     monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", "/nowhere")
     result = await command("check")
@@ -100,7 +100,7 @@ async def test_no_credential(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch
 
 
 async def test_no_crd(api: KubernetesApi) -> None:
-    """A CRD that is not installed is told with the command that installs it."""
+    """If the CRD is missing, `check` prints the command that installs it."""
     api.crd_installed = False
     result = await command("check")
     assert result.exit_code == 1
@@ -111,14 +111,14 @@ async def test_no_crd(api: KubernetesApi) -> None:
 
 
 async def test_an_answer_that_is_no_list(api: KubernetesApi) -> None:
-    """Whatever answers at the API server's address, it is told."""
+    """`check` reports an unexpected response of the API server."""
     api.traffic.fail("backupjobwatches", status=418, message="a teapot")
     result = await command("check")
     assert (result.exit_code, "418 a teapot" in result.stdout) == (1, True)
 
 
 async def test_a_server_that_is_gone(api: KubernetesApi) -> None:
-    """An API server that cannot be reached is told."""
+    """`check` reports an unreachable API server."""
     await api.go_away()
     result = await command("check")
     assert result.exit_code == 1
@@ -126,7 +126,7 @@ async def test_a_server_that_is_gone(api: KubernetesApi) -> None:
 
 
 async def test_no_cluster() -> None:
-    """Without a kubeconfig and a ServiceAccount, both commands say what to do, with code 1."""
+    """Without a kubeconfig and a ServiceAccount, both commands explain the fix and exit with 1."""
     for name in ("check", "run"):
         result = await command(name)
         assert result.exit_code == 1
@@ -136,7 +136,7 @@ async def test_no_cluster() -> None:
 
 
 async def test_azure_is_asked(api: KubernetesApi, sim: AzureSimulator, vault: Vault) -> None:
-    """A request to Azure needs no permission; with --job, that job is read."""
+    """`check` sends Azure a request that needs no permission. With --job, it reads that job."""
     result = await command("check")
     assert (result.exit_code, [request.path for request in sim.requests]) == (0, ["/subscriptions"])
     assert f"Azure: {sim.url} accepts the token." in result.stdout
@@ -151,7 +151,7 @@ async def test_azure_is_asked(api: KubernetesApi, sim: AzureSimulator, vault: Va
 
 @pytest.mark.parametrize("fault", [Fault.html(status=200), Fault.html(status=404), Fault.unauthorized(), Fault.reset()])
 async def test_azure_does_not_answer(api: KubernetesApi, sim: AzureSimulator, fault: Fault) -> None:
-    """A proxy's page, a refused token or no answer at all is a failure."""
+    """A proxy's page, a refused token and a failed connection all fail the check."""
     sim.faults.add(fault, times=None)
     result = await command("check")
     assert result.exit_code == 1
@@ -160,7 +160,7 @@ async def test_azure_does_not_answer(api: KubernetesApi, sim: AzureSimulator, fa
 
 
 async def test_a_private_ca(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`check` notices a certificate that is not trusted, and a file that has none; the setting makes it trusted."""
+    """`check` detects an untrusted certificate and an invalid CA file. A valid CA file fixes both."""
     async with AzureSimulator(tls=True, tokens={TOKEN: "demo-principal"}) as private:
         monkeypatch.setenv("BACKUPJOBWATCH_AZURE_ENDPOINT", private.url)
         result = await command("check")
@@ -183,7 +183,7 @@ async def test_a_private_ca(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch,
 async def test_a_private_ca_of_entra(
     api: KubernetesApi, sim: AzureSimulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The same file is for Entra."""
+    """The CA file also applies to Entra."""
     async with EntraSimulator(tokens=sim.tokens) as entra:
         client_id, secret = "c11e0000-5e1f-4000-8000-000000000000", f"client-secret-{WORD}"
         entra.add_application(client_id).add_secret(secret)
@@ -203,7 +203,7 @@ async def test_a_private_ca_of_entra(
 async def test_an_identity_that_no_namespace_may_use(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`check` skips the operator's identity if no namespace may use it. With --job it is checked all the same."""
+    """`check` skips the operator's identity if no namespace may use it, except with --job."""
     monkeypatch.delenv("BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES")
     result = await command("check")
     assert (result.exit_code, sim.requests) == (0, ())

@@ -1,4 +1,4 @@
-"""Exit codes of ``backupjobwatch check`` and ``render`` as processes. tests/functional/terminal has those of ``watch``."""
+"""Exit codes of ``backupjobwatch check`` and ``render`` as processes."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_a_setting_or_an_option_is_wrong(
     [([WATCH], (), 0), ([WATCH, WATCH], (), 1), ([WATCH], ("--now", "soon"), 2), ([WATCH], ("--nonsense",), 2)],
 )
 async def test_render(tmp_path: Path, objects: list[Any], options: tuple[str, ...], code: int) -> None:
-    """`render` exits with 0 if it printed the object, 1 for a file that it cannot use, and 2 for a wrong option."""
+    """`render` exits with 0 on success, 1 for an unusable file, and 2 for a wrong option."""
     (tmp_path / "watch.yaml").write_text(yaml.safe_dump_all(objects))
     (tmp_path / "job.json").write_text(json.dumps(job_payload()))
     files = ("--watch", str(tmp_path / "watch.yaml"), "--response", str(tmp_path / "job.json"))
