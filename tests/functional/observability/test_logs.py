@@ -1,4 +1,4 @@
-"""The log of the operator as a process: JSON on every line, and one line without a traceback for each failure."""
+"""The operator's log as a process: JSON on every line, and no traceback for failures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LISTS = "^GET .*/backupjobwatches$"
 
 
 async def test_every_line_is_json(api: KubernetesApi, sim: AzureSimulator, vault: Vault) -> None:
-    """kopf's records about objects, API server faults and the end of timers are JSON objects, and so is a failure."""
+    """The log lines about objects, API server errors and shutdown are all JSON objects."""
     variables = {
         "BACKUPJOBWATCH_DEVELOPMENT": "true",
         "BACKUPJOBWATCH_DEVELOPMENT_TOKEN": TOKEN,
@@ -61,7 +61,7 @@ async def test_every_line_is_json(api: KubernetesApi, sim: AzureSimulator, vault
 async def test_no_traceback_of_a_refused_identity(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, tenants: Tenants
 ) -> None:
-    """A failure to get a token is one line per request to Entra, whatever azure-identity and msal make of it."""
+    """A token failure is logged in one line, without the output of azure-identity and msal."""
     tenants.entra.faults.add(Fault.html(status=403), path="openid-configuration", times=None)
     variables = {
         "AZURE_TENANT_ID": TENANT_ID,
@@ -86,7 +86,7 @@ async def test_no_traceback_of_a_refused_identity(
 
 
 async def test_the_reason_of_the_end_is_json(api: KubernetesApi, sim: AzureSimulator) -> None:
-    """Settings that only prove wrong at start are one line of JSON, and exit code 2."""
+    """A setting that fails at startup is logged as one line of JSON, with exit code 2."""
     del api
     async with _operator(sim, BACKUPJOBWATCH_LEADER_ELECTION="true", BACKUPJOBWATCH_DEVELOPMENT="true") as process:
         (line,) = await _lines_of(process)
@@ -102,7 +102,7 @@ async def test_the_reason_of_the_end_is_json(api: KubernetesApi, sim: AzureSimul
 )
 @pytest.mark.parametrize("log_format", ["json", "JSON"])
 async def test_wrong_settings(sim: AzureSimulator, wrong: dict[str, str], log_format: str) -> None:
-    """Wrong settings are reported in one line of JSON too, whichever setting is wrong."""
+    """Wrong settings are also logged as one line of JSON."""
     variables = {f"BACKUPJOBWATCH_{name}": value for name, value in wrong.items()}
     async with _operator(sim, **variables, BACKUPJOBWATCH_LOG_FORMAT=log_format) as process:
         (line,) = await _lines_of(process)

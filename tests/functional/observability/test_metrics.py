@@ -1,4 +1,4 @@
-"""What /metrics tells of the whole operator: after success, failure, trouble, deletion, a restart."""
+"""The operator's metrics after success, failure, errors and deletion."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ NOTIFICATIONS = "backupjobwatch_notifications_total"
 ONE = {"namespace": "team-a", "name": "nightly"}
 
 
-# ── stories ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── lifecycle ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_a_watch_from_start_to_success(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """A running watch is one in progress; when it has ended it is one that succeeded, with its times, and one outcome."""
+    """The metrics of a watch show its phase, its times, and one outcome when it has succeeded."""
     job_id = vault.set_job(JOB_NAME, running_payload())
     api.create({"jobResourceId": job_id, "pollInterval": "10s"})
     await api.events_told(1)
@@ -62,7 +62,7 @@ async def test_a_watch_from_start_to_success(api: KubernetesApi, vault: Vault, o
 
 
 async def test_a_failed_job_is_an_outcome(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """A failed job makes a failed watch and one failed outcome."""
+    """A failed job counts as one failed watch and one failed outcome."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(status="Failed"))})
     await api.events_told(1)
     scrape = await Scrape.until(operator, lambda each: each.value(OUTCOMES))
@@ -71,7 +71,7 @@ async def test_a_failed_job_is_an_outcome(api: KubernetesApi, vault: Vault, oper
 
 
 async def test_the_work_queues_are_measured(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """The queues of reconciles, Events and deletions report depth, waits and retries, each by its name."""
+    """The reconcile, event and deletion queues report depth, waits and retries."""
     api.traffic.fail(STATUS_WRITES, status=503)
     api.traffic.fail(DELETIONS, status=503, times=1)
     job_id = vault.set_job(JOB_NAME, job_payload())
@@ -86,7 +86,7 @@ async def test_the_work_queues_are_measured(api: KubernetesApi, vault: Vault, op
 
 
 async def test_series_vanish_with_the_object(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """A watch that is deleted leaves no series of its own, and is not counted; its outcome has happened all the same."""
+    """A deleted watch loses its series, but its outcome remains counted."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
     api.create({"jobResourceId": vault.set_job(OTHER_JOB_NAME, running_payload())}, "other")
     await api.events_told(2)
@@ -101,12 +101,12 @@ async def test_series_vanish_with_the_object(api: KubernetesApi, vault: Vault, o
 async def test_of_two_by_one_name_the_later_has_the_series(
     api: KubernetesApi, vault: Vault, operator: Operator
 ) -> None:
-    """A watch that was deleted unnoticed and made anew is one watch, and not what it was."""
+    """A watch that was recreated while its deletion was missed has only the series of the new object."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(status="Failed"))})
     await api.status(phase="Failed")
     api.swallow("DELETED", "nightly")
     api.delete()
-    await asyncio.sleep(1.1)  # times of creation are whole seconds
+    await asyncio.sleep(1.1)  # creation timestamps have whole seconds
     api.create({"jobResourceId": vault.set_job(OTHER_JOB_NAME, running_payload())})
     await api.status(phase="Running")
     scrape = await Scrape.until(operator, lambda each: each.value(WATCHES, phase="Running"))
@@ -114,11 +114,11 @@ async def test_of_two_by_one_name_the_later_has_the_series(
     assert scrape.value(WATCHES) == 1
 
 
-# ── trouble ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_throttling_shows(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
-    """A 429 shows as a request, as the time that the subscription is left alone, and as watches that are in trouble."""
+    """A 429 appears in the request, wait and trouble metrics."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     await api.status(phase="Running")
     sim.faults.add(Fault.throttled(retry_after=600), times=None)
@@ -138,7 +138,7 @@ async def test_throttling_shows(api: KubernetesApi, sim: AzureSimulator, vault: 
 async def test_remaining_requests_show(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Azure's own count of what remains is told, and so is the operator's budget."""
+    """The metrics have Azure's remaining requests and the operator's read budget."""
     sim.quotas.enable()
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())})
     await api.status(phase="Running")
@@ -149,7 +149,7 @@ async def test_remaining_requests_show(
 
 
 async def test_trouble_ends(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
-    """Azure down: unanswered requests and trouble; Azure back: none."""
+    """While Azure is down, the metrics show failed requests and trouble. After recovery, the trouble ends."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     await api.status(phase="Running")
     sim.faults.add(Fault.reset(), times=None)
@@ -165,7 +165,7 @@ async def test_trouble_ends(api: KubernetesApi, sim: AzureSimulator, vault: Vaul
 
 
 async def test_writes_that_fail_are_counted(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """A status that could not be written is counted as such, and so is the one that was."""
+    """Failed and successful status writes are counted separately."""
     api.traffic.fail(STATUS_WRITES, status=503)
     async with start(resync_interval="1s") as operator:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
@@ -176,7 +176,7 @@ async def test_writes_that_fail_are_counted(api: KubernetesApi, vault: Vault, st
 
 
 async def test_reads_have_documented_answers(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """A watch that needs no request, because the result of another is recent, adds no answer that no document has."""
+    """The metric of reads has only documented values of its answer label."""
     job_id = vault.set_job(JOB_NAME, running_payload())
     for name in ("first", "second"):
         api.create({"jobResourceId": job_id}, name)
@@ -188,7 +188,7 @@ async def test_reads_have_documented_answers(api: KubernetesApi, vault: Vault, o
 async def test_joined_questions_are_no_requests(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Two watches of one job that ask at one time make one request."""
+    """Two watches of one job that are polled at the same time cost one request."""
     job_id = vault.set_job(JOB_NAME, job_payload())
     with sim.hold() as hold:
         api.create({"jobResourceId": job_id})
@@ -203,7 +203,7 @@ async def test_joined_questions_are_no_requests(
 async def test_answers_without_a_request_show(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """With more watches than the budget covers, some are told from a list, which is one request."""
+    """If more watches are due than the budget covers, the metrics count answers from lists."""
     async with start(azure_reads_per_second=0.5, azure_read_burst=10) as operator:
         for number in range(12):
             job_id = vault.set_job(f"00000000-0000-4000-8000-{number:012}", running_payload())
@@ -213,14 +213,14 @@ async def test_answers_without_a_request_show(
                 operator.advance(2)
     assert scrape.value(REQUESTS, operation="list_jobs", result="success") > 0
     requests_made = scrape.value(REQUESTS, operation="get_job")
-    assert scrape.value(READS, answer="asked") >= requests_made > 0  # some are under way
+    assert scrape.value(READS, answer="asked") >= requests_made > 0  # some requests are in flight
 
 
 # ── tokens ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_tokens_are_counted_where_they_are_fetched(tenants: Tenants, vault: Vault) -> None:
-    """A token is a request to Entra the first time only; a refused one is a failure of the namespace's identity."""
+    """Only requests to Entra count, not cached tokens. A refusal counts for the namespace's identity."""
     good, bad = tenants.add("team-a"), tenants.add("team-b")
     bad.annotate(client_id="00000000-0000-4000-8000-000000000000")
     async with tenants.operator() as operator:
@@ -239,7 +239,7 @@ async def test_tokens_are_counted_where_they_are_fetched(tenants: Tenants, vault
 
 
 async def test_an_identity_that_is_not_there_is_counted(tenants: Tenants, vault: Vault) -> None:
-    """Whoever has no access at all is counted too, though nobody was asked for a token."""
+    """A missing or forbidden identity counts as a token failure, although no token was requested."""
     tenants.add()
     job_id = vault.set_job(JOB_NAME, running_payload())
     async with tenants.operator(operator_identity_namespaces="") as operator:
@@ -253,7 +253,7 @@ async def test_an_identity_that_is_not_there_is_counted(tenants: Tenants, vault:
 
 
 async def test_a_token_request_without_an_answer_is_no_success(tenants: Tenants, vault: Vault) -> None:
-    """What Entra answered before, to another question, is not the answer."""
+    """A token request without a response is not counted under the code of an earlier response."""
     tenant = tenants.add()
     tenant.put_client_secret()
     tenants.entra.faults.add(Fault.reset(), path="oauth2/v2.0/token", times=None)
@@ -268,7 +268,7 @@ async def test_a_token_request_without_an_answer_is_no_success(tenants: Tenants,
 
 
 async def test_notifications_are_counted_by_channel(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """Each attempt is counted once, by the kind of receiver and by what became of it."""
+    """Each attempt counts once, by channel and result."""
     api.gitops.put(f"kustomizations.{FLUX_GROUPS['Kustomization']}", "apps", namespace="team-a")
     async with Receiver() as slow, Receiver() as closed, start(**SETTINGS) as operator:
         slow.answer(503)

@@ -1,4 +1,4 @@
-"""/metrics itself: its formats, that it says who it is, and that nobody can make it grow without bound."""
+"""The /metrics endpoint: its formats, its build information, and its limits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OUTCOMES, REQUESTS = "backupjobwatch_outcomes_total", "backupjobwatch_azure_requ
 
 
 async def test_both_formats(operator: Operator) -> None:
-    """A scraper gets OpenMetrics where it asks for it, else Prometheus' own text, and gzip where it likes that."""
+    """A scraper gets OpenMetrics or the Prometheus text format, compressed if it accepts that."""
     url = f"http://127.0.0.1:{operator.settings.metrics_port}/metrics"
     plain = await asyncio.to_thread(requests.get, url, timeout=60)
     assert plain.headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -45,7 +45,7 @@ async def test_both_formats(operator: Operator) -> None:
 
 
 async def test_everything_that_is_told_is_in_the_list(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """Every family of the scrape is in the catalogue, of that type and with those labels, and all of it is there."""
+    """The scrape has exactly the families of the catalogue, with their types, help texts and labels."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
     await api.events_told(1)
     scrape = await Scrape.until(operator, lambda each: each.value(WATCHES) and each.value(OUTCOMES))
@@ -62,7 +62,7 @@ async def test_everything_that_is_told_is_in_the_list(api: KubernetesApi, vault:
 
 
 async def test_it_says_who_it_is(operator: Operator) -> None:
-    """Version and leadership are told from the start, and how late the event loop is, soon."""
+    """The metrics have the version, the leadership and the event loop lag."""
     scrape = await Scrape.until(operator, lambda each: each.value("backupjobwatch_event_loop_lag_seconds_count"))
     assert [each["version"] for each in scrape.series("backupjobwatch_build_info")] == [__version__]
     assert scrape.value("backupjobwatch_leader") == 1
@@ -76,19 +76,19 @@ async def test_the_resync_is_reported(start: StartOperator) -> None:
 
 
 async def test_no_way_to_listen_is_an_end(start: StartOperator, operator: Operator) -> None:
-    """A port that is taken ends the operator: it must not run without metrics."""
+    """If the metrics port is in use, the operator exits instead of running without metrics."""
     with pytest.raises(SettingsError, match=r"BACKUPJOBWATCH_METRICS_PORT: port \d+ is not available"):
         async with start(metrics_port=operator.settings.metrics_port, watching=False):
             await asyncio.sleep(0.5)
 
 
-# ── hostile input ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── limits against hostile input ─────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_watches_beyond_the_limit_are_only_counted(
     api: KubernetesApi, vault: Vault, start: StartOperator
 ) -> None:
-    """With more watches than the limit, those that have not ended keep their series; the rest is counted."""
+    """Above the limit, only watches that have not ended keep their own series."""
     done, going = vault.set_job(JOB_NAME, job_payload()), vault.set_job(OTHER_JOB_NAME, running_payload())
     async with start(metrics_watch_limit=2) as operator:
         for number in range(3):
@@ -105,7 +105,7 @@ async def test_watches_beyond_the_limit_are_only_counted(
 async def test_subscriptions_beyond_the_limit_are_left_out(
     api: KubernetesApi, sim: AzureSimulator, start: StartOperator
 ) -> None:
-    """Whoever names sixty subscriptions makes fifty series, and is told of."""
+    """Sixty subscriptions get at most fifty series. The metrics count the omitted ones."""
     async with start() as operator:
         for number in range(60):
             subscription = f"00000000-5e1f-4000-8000-{number:012}"
@@ -118,7 +118,7 @@ async def test_subscriptions_beyond_the_limit_are_left_out(
 
 
 async def test_odd_codes_are_one(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
-    """Statuses that no server of Azure's sends share one label value."""
+    """Unusual status codes share one label value."""
     job_id = vault.set_job(JOB_NAME, running_payload())
     api.create({"jobResourceId": job_id, "pollInterval": "10s"})
     await api.status(phase="Running")
@@ -133,7 +133,7 @@ async def test_odd_codes_are_one(api: KubernetesApi, sim: AzureSimulator, vault:
 
 
 async def test_a_status_that_somebody_made_up(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """Whoever writes phases and reasons into statuses makes no new label values."""
+    """A phase or reason that a user writes into a status creates no new label value."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())})
     before = await api.status(phase="Running")
     body = api.get()

@@ -1,4 +1,4 @@
-"""The ports of the probes and of /metrics: one number for IPv4 and IPv6, as the log has it."""
+"""The probe and metrics ports: the logged port is open for IPv4 and IPv6."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_one_port_for_both(caplog: pytest.LogCaptureFixture, name: str, *,
 
 
 async def test_both_at_once(caplog: pytest.LogCaptureFixture) -> None:
-    """Two servers with port 0 get two ports."""
+    """Two servers with port 0 get different ports."""
     caplog.set_level("INFO")
     async with contextlib.AsyncExitStack() as stack:
         for _, serve in SERVERS.values():
@@ -64,7 +64,7 @@ async def test_both_at_once(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 def test_a_port_that_is_taken(family: socket.AddressFamily) -> None:
-    """A port that another process listens on, over IPv4 or IPv6, is an error: it is not opened for the other alone."""
+    """A port that is in use over IPv4 or IPv6 is an error."""
     if family == socket.AF_INET6 and not socket.has_dualstack_ipv6():
         pytest.skip("this machine has no IPv6")
     with socket.create_server(("", 0), family=family) as taken, pytest.raises(OSError, match="in use"):
@@ -72,7 +72,7 @@ def test_a_port_that_is_taken(family: socket.AddressFamily) -> None:
 
 
 def test_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a node without IPv6 the port is open for IPv4."""
+    """Without IPv6, the port is open for IPv4."""
     monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
     with open_port(0) as server, socket.create_connection(("127.0.0.1", server.getsockname()[1]), timeout=10):
         assert server.family == socket.AF_INET

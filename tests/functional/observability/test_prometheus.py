@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the operator: every query of dashboard, alerts and documents finds what it asks for."""
+"""A real Prometheus scrapes the operator and runs the queries of dashboard, alerts and documentation."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from tests.support.operator import Operator
 
 SCRAPED: Final = 0.5
-"""Seconds between two scrapes."""
+"""Scrape interval in seconds."""
 DONE: Final = "00000000-0000-4000-8000-000000000001"
 ELSEWHERE: Final = "11111111-5e1f-4000-8000-000000000000"
 
 
 @contextlib.asynccontextmanager
 async def prometheus_of(operator: Operator) -> AsyncIterator[Prometheus]:
-    """Run a Prometheus that scrapes *operator* and knows the alerts, beside this event loop."""
+    """Run a Prometheus that scrapes *operator* and has the alert rules."""
     target = f"127.0.0.1:{operator.settings.metrics_port}"
     async with contextlib.AsyncExitStack() as stack:
         running = running_prometheus(target, rules=rule_file(), interval=SCRAPED)
@@ -45,7 +45,7 @@ async def prometheus_of(operator: Operator) -> AsyncIterator[Prometheus]:
 async def test_every_query_has_an_answer(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """After a success, a failure and some throttling: no query is refused, none is empty that should not be."""
+    """Prometheus accepts every query, and those of the dashboard return data."""
     sim.quotas.enable()
     throttled = sim.add_vault(ELSEWHERE, "rg", "rsv").set_job(JOB_NAME, running_payload())
     going = vault.set_job(OTHER_JOB_NAME, running_payload())
@@ -72,9 +72,9 @@ async def test_every_query_has_an_answer(
         ):
             await asyncio.to_thread(prometheus.wait_for, wanted)
         for title, query in dashboard_queries("1m"):
-            # Some show trouble that there was none of: what they watch is there nevertheless.
+            # Some panels show only errors that did not occur, but the metric itself exists.
             found = await asyncio.to_thread(prometheus.wait_for, query.removesuffix(" > 0"))
-            # A quantile of nothing is NaN: of the operations that were not asked for.
+            # The quantile of an operation without requests is NaN.
             assert not all(math.isnan(value) for series in found for _, value in series.points), f"{title}: NaN"
         for query in blocks(read("docs/metrics.md"), "promql"):
             await asyncio.to_thread(prometheus.query, query)
@@ -89,7 +89,7 @@ async def test_every_query_has_an_answer(
 
 
 async def test_what_was_deleted_is_stale_at_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """After a deletion, Prometheus' next scrape ends the watch's series; no rule goes on to see them."""
+    """After a deletion, the series of the watch end with the next scrape."""
     async with start() as operator, prometheus_of(operator) as prometheus:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(status="Failed"))})
         series = 'backupjobwatch_watch_info{namespace="team-a",name="nightly"}'
