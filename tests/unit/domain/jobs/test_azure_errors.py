@@ -72,7 +72,7 @@ _EMBEDDED = json.dumps({"ErrorCode": "Y", "Message": {"Value": "No answer from 1
     ],
 )
 def test_json_in_a_message(message: str, text: str | None) -> None:
-    """A message that is a JSON object is read as an error in HTTP answers and in jobs of both kinds of vault."""
+    """An error as a JSON string in a message is parsed, in HTTP responses and in jobs of both vault kinds."""
     error = {"code": "C", "message": message}
     details = {"properties": {"errorDetails": [{**error, "errorCode": "C", "errorString": message}]}}
     found = (
@@ -98,12 +98,12 @@ def test_json_in_a_message(message: str, text: str | None) -> None:
     ],
 )
 def test_no_error(body: dict[str, Any]) -> None:
-    """Any other object has no error in it."""
+    """Any other object contains no error."""
     assert read_error_body(body) == ()
 
 
 def test_contained_errors() -> None:
-    """An error that is repeated with recommendations is one error; others in it follow, each once, up to a limit."""
+    """Repeated errors are merged with their recommendations. Nested ones follow without duplicates, up to a limit."""
     others = [{"code": "D"}, {"code": "D"}, {"message": "No code."}, None, {}]
     error = {"code": "C", "message": "Top.", "additionalInfo": [{"info": INFO}], "details": others}
     first, *rest = read_errors(error)
@@ -115,7 +115,7 @@ def test_contained_errors() -> None:
 
 
 def test_nested_errors() -> None:
-    """Errors are read from several levels, however deep they are nested."""
+    """Errors are read from a limited number of levels, even if they are nested deeply."""
     error: dict[str, Any] = {"code": "C0"}
     for level in range(1, 500):
         error = {"code": f"C{level}", "details": [error]}
@@ -124,7 +124,7 @@ def test_nested_errors() -> None:
 
 
 def test_failed_operation_in_the_status() -> None:
-    """The status of a watch has the operation's errors, with the recommendations that Azure gives beside them."""
+    """The status of a watch has the operation's errors, including Azure's recommendations."""
     failure = read_operation(payload("dp-opstatus-failed"))
     assert isinstance(failure, OperationFailure)
     status = settle(watch_body({"operationId": OPERATION, "vault": VAULT_REF}), failure, NOW)["status"]
@@ -137,7 +137,7 @@ def test_failed_operation_in_the_status() -> None:
 
 
 def test_operation_without_job_and_with_error() -> None:
-    """A Backup vault's operation can succeed with an error and no job: the message has Azure's words."""
+    """If a Backup vault's operation succeeds with an error and without a job, the message quotes Azure."""
     operation = {"status": "Succeeded", "error": {"code": "C", "message": "M.", "additionalInfo": [{"info": INFO}]}}
     with pytest.raises(OperationWithoutJob, match=r"names no job that it started\. C: M\. Retry\.$"):
         read_operation(operation)

@@ -1,4 +1,4 @@
-"""Jobs of Backup vaults, as Azure tells them."""
+"""Parsing jobs of Backup vaults."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def extended(**fields: Any) -> Job:
 
 
 def test_failed() -> None:
-    """A failed job is read to the last field."""
+    """Every field of a failed job is parsed."""
     given = payload("dp-job-aks-failed")
     said = given["properties"]
 
@@ -89,7 +89,7 @@ def test_failed() -> None:
 
 @pytest.mark.parametrize("given", [*map(payload, SINGLE), *LISTED], ids=lambda given: given["name"])
 def test_every_payload(given: dict[str, Any]) -> None:
-    """Azure's words are kept as they are, nulls are nothing, and the duration is read in either format."""
+    """Azure's text is kept unchanged, nulls count as absent, and both duration formats are parsed."""
     read, said = parse_job(given), given["properties"]
 
     assert (read.resource_id, read.name, read.vault) == (given["id"], given["name"], "bv-harbour")
@@ -101,7 +101,7 @@ def test_every_payload(given: dict[str, Any]) -> None:
 
 
 def test_restore() -> None:
-    """A restore tells the recovery point that it reads; its ISO duration is read."""
+    """A restore has the recovery point that it reads. Its ISO 8601 duration is parsed."""
     read = parse_job(payload("dp-job-restore-completed-iso"))
 
     assert read.source_recovery_point == RecoveryPoint(
@@ -113,7 +113,7 @@ def test_restore() -> None:
 
 
 def test_running() -> None:
-    """A running job has no end, and its explicit nulls are nothing."""
+    """A running job has no end time. Explicit nulls count as absent."""
     read = parse_job(payload("dp-job-aks-inprogress"))
 
     assert (read.end_time, read.errors, read.warnings, read.properties) == (None, (), (), {})
@@ -138,14 +138,14 @@ def test_running() -> None:
     ],
 )
 def test_statuses(written: str, outcome: Outcome) -> None:
-    """A status is read in any letter case and known spelling. Paused, which only the documentation has, is no end."""
+    """Status values match in any letter case and known spelling. ``Paused``, which is only documented, is not final."""
     assert job(status=written).outcome is outcome
 
 
 @pytest.mark.parametrize("value", WRONG_TYPES)
 @pytest.mark.parametrize("field", FIELDS)
 def test_wrong_types(field: str, value: Any) -> None:
-    """A field of another type is left out, or kept as a word, and the other fields are read all the same."""
+    """A value of the wrong type is dropped or converted to text. The other fields are still parsed."""
     read = job(**{field: value})
 
     assert read.name == dp_job_payload()["name"]
@@ -155,7 +155,7 @@ def test_wrong_types(field: str, value: Any) -> None:
 @pytest.mark.parametrize("value", WRONG_TYPES)
 @pytest.mark.parametrize("field", EXTENDED)
 def test_wrong_types_within(field: str, value: Any) -> None:
-    """Nor does a field of extendedInfo of another type keep the others from being read."""
+    """A value of the wrong type within ``extendedInfo`` does not affect other fields."""
     tasks = {"subTasks": [{"taskName": "Transfer"}]}
     read = extended(**{**tasks, field: value})
 
@@ -164,7 +164,7 @@ def test_wrong_types_within(field: str, value: Any) -> None:
 
 @pytest.mark.parametrize("given", [{}, {"properties": None}, {"properties": []}, {"id": None, "name": None}])
 def test_nothing(given: dict[str, Any]) -> None:
-    """An empty object is a job of which nothing is known, and which has not ended."""
+    """An empty object is parsed as a job without data that has not ended."""
     read = parse_job(given)
 
     assert (read.name, read.resource_id, read.status, read.entity_friendly_name) == (None, None, None, None)
@@ -182,7 +182,7 @@ def test_nothing(given: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_tasks(task: dict[str, Any], expected: tuple[object, ...]) -> None:
-    """A sub-task has its name, or else its number, its status and its progress in whole percents."""
+    """A sub-task has its name (or its number), its status and its progress in whole percent."""
     (read,) = extended(subTasks=[task, None, "text"]).tasks
 
     assert (read.task_id, read.status, read.progress_percent) == expected
@@ -203,7 +203,7 @@ def test_tasks(task: dict[str, Any], expected: tuple[object, ...]) -> None:
     ],
 )
 def test_recovery_points(written: Any, read: RecoveryPoint | None) -> None:
-    """A recovery point has an id, a time, or both; else there is none."""
+    """A recovery point has an ID, a time or both. Otherwise there is none."""
     both = extended(sourceRecoverPoint=written, targetRecoverPoint=written)
 
     assert (both.source_recovery_point, both.target_recovery_point) == (read, read)
@@ -219,14 +219,14 @@ def test_recovery_points(written: Any, read: RecoveryPoint | None) -> None:
     ],
 )
 def test_items(instance: str | None, source: str | None, name: str | None, aliases: tuple[str, ...]) -> None:
-    """The item is called as its instance is, or as its data source is, which else is an alias."""
+    """The item has the name of its backup instance. If that is missing, it has the name of its data source."""
     read = job(backupInstanceFriendlyName=instance, dataSourceName=source)
 
     assert (read.entity_friendly_name, read.aliases) == (name, aliases)
 
 
 def test_duration_of_an_ended_job_without_one() -> None:
-    """Where Azure gives no duration, start and end do."""
+    """If Azure reports no duration, the duration is the time from start to end."""
     ended = {"duration": None, "startTime": "2026-03-04T12:00:00Z", "endTime": "2026-03-04T12:01:00Z"}
 
     assert job(**ended).duration == timedelta(minutes=1)
@@ -235,7 +235,7 @@ def test_duration_of_an_ended_job_without_one() -> None:
 
 
 def test_bounds() -> None:
-    """Whatever is too long is cut, and it is told what was."""
+    """Long values are truncated, and ``truncated`` names the fields."""
     text = "x" * 5000
     error = {"code": text, "message": text, "target": text, "recommendedAction": [text] * 12,
              "innerError": {"code": text, "additionalInfo": {"DetailedNonLocalisedMessage": text}}}  # fmt: skip

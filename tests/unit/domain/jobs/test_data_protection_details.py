@@ -1,4 +1,4 @@
-"""Backup vault jobs: bytes, places and actions."""
+"""Details of Backup vault jobs: transferred bytes, locations and supported actions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def extended(**fields: Any) -> Job:
     ("written", "read"), [(0, 0), (1.0, 1), ("2332", 2332), (-1, None), (2**63, None), (None, None), ("2 MB", None)]
 )
 def test_data_transferred(written: Any, read: int | None) -> None:
-    """Bytes are a number that is not negative and that a status has room for; none transferred is zero, not unknown."""
+    """A byte count is an integer from 0 to 2^63 - 1. Any other value counts as unknown."""
     assert extended(dataTransferredInBytes=written).data_transferred == read
 
 
@@ -46,7 +46,7 @@ def test_data_transferred(written: Any, read: int | None) -> None:
     ],
 )
 def test_bytes_of_tasks(fields: dict[str, Any], tasks: list[Any], total: int | None) -> None:
-    """The bytes are Azure's total, also in its misspelt field, else the sum of the sub-tasks."""
+    """The byte count is Azure's total, also in its misspelt field. Otherwise it is the sum of the sub-tasks."""
     details = [{"taskName": "T", "additionalDetails": {"DataTransferredInBytes": each}} for each in tasks]
     read = extended(subTasks=details, **fields)
 
@@ -58,14 +58,14 @@ def test_bytes_of_tasks(fields: dict[str, Any], tasks: list[Any], total: int | N
 
 @pytest.mark.parametrize("details", [None, [], "text", {"DataTransferredInBytes": {}}, {"TaskId": "1"}])
 def test_no_bytes_of_tasks(details: Any) -> None:
-    """A sub-task without bytes has none."""
+    """A sub-task whose details have no byte count has none."""
     (task,) = extended(subTasks=[{"taskName": "T", "additionalDetails": details}]).tasks
 
     assert task.data_transferred is None
 
 
 def test_details() -> None:
-    """A job has its data source, policy, category, data store and destination; nulls are nothing."""
+    """A job has its data source, policy, category, data store and destination. Nulls count as absent."""
     destination = "https://harbourstage.blob.core.windows.net/restored?sv=1&sig=SECRET"
     read = job(
         policyName="nightly",
@@ -100,5 +100,5 @@ def test_details() -> None:
     ],
 )
 def test_supported_actions(actions: Any, cancellable: bool | None) -> None:  # noqa: FBT001
-    """``supportedActions`` lists whether the job can be cancelled; without the list that is unknown."""
+    """``supportedActions`` shows whether the job can be cancelled. Without the list this is unknown."""
     assert job(supportedActions=actions).cancellable is cancellable

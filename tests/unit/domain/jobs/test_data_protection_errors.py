@@ -1,4 +1,4 @@
-"""Jobs of Backup vaults, as Azure tells them: errors, what is behind them, and warnings."""
+"""Errors of Backup vault jobs, their causes, and warnings."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _inner(depth: int) -> dict[str, Any] | None:
     ],
 )
 def test_causes(inner: Any, cause: str | None) -> None:
-    """The errors behind an error are told in one line, the nearest first, and no more than five of them."""
+    """At most five causes of an error are joined in one line, the nearest first."""
     (error,) = job(errorDetails=[{"code": "X", "innerError": inner}]).errors
 
     assert error.cause == cause
@@ -60,14 +60,14 @@ def test_causes(inner: Any, cause: str | None) -> None:
     [(["One.", "Two."], ("One.", "Two.")), ("One.", ("One.",)), (None, ()), ([None, "", {}], ()), ({}, ())],
 )
 def test_recommendations(action: Any, recommendations: tuple[str, ...]) -> None:
-    """What is recommended is a list of texts, or a text."""
+    """Recommendations come as a list of texts or as one text."""
     (error,) = job(errorDetails=[{"code": "X", "recommendedAction": action}]).errors
 
     assert error.recommendations == recommendations
 
 
 def test_errors_that_say_nothing() -> None:
-    """An error without code, words or advice is none."""
+    """An error without a code, message or recommendation is ignored."""
     nothing = [{}, None, "text", {"target": "x", "isRetryable": True}, {"code": "", "message": None}]
 
     assert job(errorDetails=nothing).errors == ()
@@ -75,7 +75,7 @@ def test_errors_that_say_nothing() -> None:
 
 @pytest.mark.parametrize(("written", "read"), [(True, True), (False, False), (None, None), ("true", None), (1, None)])
 def test_retryable(written: Any, read: bool | None) -> None:  # noqa: FBT001
-    """Whether trying again may help is told where Azure says so."""
+    """``retryable`` is set only if Azure sends a boolean."""
     assert job(errorDetails=[{"code": "X", "isRetryable": written}]).errors[0].retryable is read
 
 
@@ -84,7 +84,7 @@ def test_retryable(written: Any, read: bool | None) -> None:  # noqa: FBT001
     [("pod-1", "ns-1", "pod-1"), (None, "ns-1", "ns-1"), ("", "ns-1", "ns-1"), (None, None, None)],
 )
 def test_warnings(target: str | None, resource: str | None, expected: str | None) -> None:
-    """A warning is an error about a resource; its own target goes before that."""
+    """A warning is parsed as an error. Its own target takes precedence over the resource name."""
     warning = {
         "code": "W", "message": "Skipped.", "target": target, "recommendedAction": ["Look."], "isRetryable": True,
         "innerError": {"code": "Inner"},
@@ -107,12 +107,12 @@ def test_warnings(target: str | None, resource: str | None, expected: str | None
 
 @pytest.mark.parametrize("warning", [None, {}, "text", {"warning": None}, {"resourceName": "x", "warning": {}}])
 def test_warnings_that_say_nothing(warning: Any) -> None:
-    """A warning without words is none."""
+    """A warning without text is ignored."""
     assert extended(warningDetails=[warning]).warnings == ()
 
 
 def test_cancelled_job_with_warnings() -> None:
-    """A cancelled task of a job that ends as CompletedWithWarnings means that the job was cancelled."""
+    """A job that ends as CompletedWithWarnings was cancelled if one of its tasks was cancelled."""
     tasks = [{"taskName": "Trigger Backup", "taskStatus": "Completed"}, {"taskName": "Copy", "taskStatus": "Cancelled"}]
     assert job(status="CompletedWithWarnings", extendedInfo={"subTasks": tasks}).outcome is Outcome.CANCELLED
     assert job(status="CompletedWithWarnings", extendedInfo={"subTasks": tasks[:1]}).outcome is not Outcome.CANCELLED

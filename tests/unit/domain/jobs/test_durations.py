@@ -1,4 +1,4 @@
-"""Durations: parse Azure's two formats, write Go's."""
+"""Durations: parsing Azure's two formats, and writing Go's format."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from backupjobwatch.domain.jobs.durations import format_duration, parse_duration
     ],
 )
 def test_iso_8601(text: str, seconds: float) -> None:
-    """ISO 8601 with up to seven decimals, beyond a day. A negative duration is zero."""
+    """ISO 8601 durations have up to seven decimals and may exceed a day. Negative ones become zero."""
     duration = parse_duration(text)
 
     assert duration is not None
@@ -51,7 +51,7 @@ def test_iso_8601(text: str, seconds: float) -> None:
     ],
 )
 def test_dotnet(text: str, seconds: float) -> None:
-    """.NET's constant format with up to seven decimals, beyond a day. A negative duration is zero."""
+    """.NET durations have up to seven decimals and may exceed a day. Negative ones become zero."""
     duration = parse_duration(text)
 
     assert duration is not None
@@ -67,7 +67,7 @@ def test_dotnet(text: str, seconds: float) -> None:
     ],
 )  # fmt: skip
 def test_malformed(value: object) -> None:
-    """What is neither format is no duration: years and months too, which have no length."""
+    """Text in any other format is not a duration. Years and months are rejected because their length varies."""
     assert parse_duration(value) is None
 
 
@@ -86,12 +86,12 @@ def test_malformed(value: object) -> None:
     ],
 )
 def test_huge(text: str) -> None:
-    """No job takes a hundred years: a longer duration is a broken text."""
+    """A duration of more than 100 years is invalid."""
     assert parse_duration(text) is None
 
 
 def test_longest() -> None:
-    """A hundred years are borne, and written within the 32 characters of the CRD."""
+    """A duration of 100 years is valid and fits the CRD's limit of 32 characters."""
     duration = parse_duration("P36500D")
 
     assert duration == timedelta(days=36500)
@@ -117,7 +117,7 @@ def test_longest() -> None:
     ],
 )
 def test_go_style(duration: timedelta, text: str) -> None:
-    """Durations are written as Go writes them: whole seconds cut toward zero, hours the largest unit."""
+    """Durations are written in Go's format, in whole seconds rounded toward zero. Hours are the largest unit."""
     assert format_duration(duration) == text
 
 
@@ -131,7 +131,7 @@ def test_go_style(duration: timedelta, text: str) -> None:
     ],
 )
 def test_whole_seconds(duration: timedelta, seconds: int) -> None:
-    """Seconds are cut toward zero: 20m23.9s is not yet 20m24s."""
+    """Fractions of seconds are dropped: 20m23.9s becomes 20m23s."""
     assert whole_seconds(duration) == seconds
 
 
@@ -140,12 +140,12 @@ def test_whole_seconds(duration: timedelta, seconds: int) -> None:
     [("30s", 30), ("5m", 300), ("1h30m", 5400), ("1.5h", 5400), ("0", 0), ("500ms", 0.5), ("2d", 172800)],
 )
 def test_go_durations_are_read(text: str, seconds: float) -> None:
-    """What people write for Go's programs is read."""
+    """Durations in Go's format are parsed."""
     assert parse_go_duration(text) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("text", ["", "30", "half an hour", "PT5M", "99999999999999h"])
 def test_what_is_no_go_duration(text: str) -> None:
-    """Anything else is refused, with what to write."""
+    """Any other text is rejected, and the message shows a valid example."""
     with pytest.raises(ValueError, match="write a duration such as 30s, 5m or 1h30m"):
         parse_go_duration(text)

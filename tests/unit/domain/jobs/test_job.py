@@ -1,4 +1,4 @@
-"""A job as Azure tells it: its own fields. Tasks, properties and errors are in ``test_jobs_details``."""
+"""A job's own fields. Tasks, properties and errors are tested in ``test_job_details``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FIELDS = [
 
 
 def test_page_example() -> None:
-    """The example of Microsoft's page is read to the last field."""
+    """Every field of the example in Microsoft's documentation is parsed."""
     assert job() == Job(
         resource_id=JOB_ID,
         name=JOB_NAME,
@@ -66,7 +66,7 @@ def test_page_example() -> None:
 
 @pytest.mark.parametrize("name", payload_names("job-"))
 def test_every_payload(name: str) -> None:
-    """Azure's words are kept as they are, whatever the type of job."""
+    """Azure's text is kept unchanged for every type of job."""
     answer = payload(name)
     read, said = parse_job(answer), answer["properties"]
 
@@ -92,7 +92,7 @@ def test_every_payload(name: str) -> None:
     ],
 )  # fmt: skip
 def test_fields_by_presence(job_type: Any) -> None:
-    """What a job says is read by presence: its type, known or not, decides nothing."""
+    """Fields are read if they are present, whatever the type of the job."""
     read = job(jobType=job_type, errorDetails=[{"errorCode": 5, "errorTitle": "t", "errorString": "s"}])
     expected = job(errorDetails=[{"errorCode": 5, "errorTitle": "t", "errorString": "s"}])
 
@@ -104,7 +104,7 @@ def test_fields_by_presence(job_type: Any) -> None:
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("value", [ABSENT, *WRONG_TYPES], ids=repr)
 def test_any_field_of_any_type(field: str, value: Any) -> None:
-    """A field that is absent, null or of a wrong type harms no other field."""
+    """A field that is missing, null or of a wrong type does not affect other fields."""
     read = job(**{field: value})
 
     assert (read.resource_id, read.name) == (JOB_ID, JOB_NAME)
@@ -114,7 +114,7 @@ def test_any_field_of_any_type(field: str, value: Any) -> None:
 
 @pytest.mark.parametrize("properties", [ABSENT, *WRONG_TYPES], ids=repr)
 def test_no_properties(properties: Any) -> None:
-    """An answer without properties is a job about which nothing is known."""
+    """A response without properties is parsed as a job without data."""
     answer = {"id": JOB_ID, "name": JOB_NAME, "properties": properties}
     read = parse_job({name: value for name, value in answer.items() if value is not ABSENT})
 
@@ -123,7 +123,7 @@ def test_no_properties(properties: Any) -> None:
 
 
 def test_empty_answer() -> None:
-    """An empty object is a job about which nothing at all is known."""
+    """An empty object is parsed as a job without data or name."""
     read = parse_job({})
 
     assert (read.resource_id, read.name, read.vault, read.outcome) == (None, None, None, Outcome.UNKNOWN)
@@ -148,7 +148,7 @@ def test_empty_answer() -> None:
     ],
 )
 def test_names(resource_id: Any, name: Any, expected: tuple[str | None, str | None]) -> None:
-    """Job and vault are named by the resource ID, in any letter case, where the name is missing."""
+    """If the names of job and vault are missing, they come from the resource ID, in any letter case."""
     read = job(id=resource_id, name=name)
 
     assert (read.name, read.vault) == expected
@@ -194,25 +194,25 @@ OUTCOMES = [
 
 @pytest.mark.parametrize(("status", "outcome", "ended"), OUTCOMES)
 def test_outcomes(status: Any, outcome: Outcome, ended: bool) -> None:  # noqa: FBT001
-    """Four statuses end a job, in each spelling and letter case. Any other status does not."""
+    """Four statuses end a job, in each spelling and letter case. No other status does."""
     read = job(status=status)
 
     assert (read.outcome, read.ended) == (outcome, ended)
 
 
 def test_every_outcome() -> None:
-    """The table above names every outcome."""
+    """The table above covers every outcome."""
     assert {row[1] for row in OUTCOMES} == set(Outcome)
 
 
 def test_end_without_end() -> None:
-    """An end time does not end a job: only its status does."""
+    """An end time does not end a job. Only its status does."""
     assert not job(status="InProgress").ended
 
 
 @pytest.mark.parametrize("sentinel", ["0001-01-01T00:00:00", "0001-01-01T00:00:00Z", "2001-01-01T00:00:00Z"])
 def test_no_time(sentinel: str) -> None:
-    """Azure's "no time" is none, and no duration is reckoned from it."""
+    """Azure's placeholder for "no time" is ignored, and no duration is computed from it."""
     read = job(startTime=sentinel, endTime=sentinel, duration=ABSENT)
 
     assert (read.start_time, read.end_time, read.duration) == (None, None, None)
@@ -240,13 +240,13 @@ def test_no_time(sentinel: str) -> None:
     ],
 )
 def test_actions(actions: Any, cancellable: bool | None) -> None:  # noqa: FBT001
-    """Actions come as numbers on the wire and as words in the spec; without them nothing is known."""
+    """Supported actions are numbers in responses and names in the specification. Without them nothing is known."""
     assert running_job(actionsInfo=actions).cancellable is cancellable
 
 
 @pytest.mark.parametrize(("value", "expected"), [(True, True), (False, False), ("true", None), (1, None), (None, None)])
 def test_user_triggered(value: Any, expected: bool | None) -> None:  # noqa: FBT001
-    """Only true and false tell whether a person started the job."""
+    """Only true and false show whether a user started the job."""
     assert job(isUserTriggered=value).user_triggered is expected
 
 
@@ -263,7 +263,7 @@ def test_user_triggered(value: Any, expected: bool | None) -> None:  # noqa: FBT
     ],
 )
 def test_words(value: Any, word: str | None) -> None:
-    """A number or boolean where a word is expected is kept as one; structures and endless numbers are not."""
+    """Numbers and booleans become text where text is expected. Structures and non-finite numbers are dropped."""
     assert job(operation=value).operation == word
 
 
@@ -278,11 +278,11 @@ def test_words(value: Any, word: str | None) -> None:
     ],
 )
 def test_title(operation: str | None, item: str | None, title: str) -> None:
-    """A job is named in messages by what it does to what."""
+    """The title of a job has its operation and its item."""
     assert job(operation=operation, entityFriendlyName=item).title == title
 
 
 def test_hashable() -> None:
-    """A job is a value: equal answers make equal jobs with one hash."""
+    """Jobs are values: equal responses give equal jobs with the same hash."""
     assert hash(parse_job(job_payload())) == hash(parse_job(job_payload()))
     assert parse_job(job_payload()) != parse_job(job_payload(status="Failed"))

@@ -1,4 +1,4 @@
-"""A job as Azure tells it: tasks, progress, properties, errors, and what is cut of them."""
+"""Details of a job: tasks, progress, properties, errors and truncation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _extended(**fields: Any) -> Job:
 
 @pytest.mark.parametrize("value", NOT_LISTS)
 def test_no_tasks(value: Any) -> None:
-    """What is no list of objects has no tasks."""
+    """Any value that is not a list of objects gives no tasks."""
     assert _extended(tasksList=value).tasks == ()
 
 
@@ -45,7 +45,7 @@ def test_no_tasks(value: Any) -> None:
     ],
 )  # fmt: skip
 def test_progress(value: Any, percent: int | None) -> None:
-    """Progress is whole percents from 0 to 100, never rounded up: 99.99 is not done."""
+    """Progress is in whole percent from 0 to 100 and never rounded up: 99.99 becomes 99."""
     read = _extended(progressPercentage=value, tasksList=[{"progressPercentage": value}])
 
     assert (read.progress_percent, read.tasks[0].progress_percent) == (percent, percent)
@@ -67,18 +67,18 @@ def test_progress(value: Any, percent: int | None) -> None:
     ],
 )
 def test_estimate(value: Any, text: str | None) -> None:
-    """The estimate is Go-style where it is a duration, and Azure's own words where it is not."""
+    """The estimate is written in Go's format if it is a duration. Otherwise Azure's text is kept."""
     assert _extended(estimatedRemainingDuration=value).estimated_remaining == text
 
 
 def test_dynamic_error_message() -> None:
-    """The message that comes with the details is kept as one line; an empty one is none."""
+    """The message in the details is kept as one line. An empty message is dropped."""
     assert _extended(dynamicErrorMessage="VSS\r\ntimeout").dynamic_error_message == "VSS timeout"
     assert _extended(dynamicErrorMessage="").dynamic_error_message is None
 
 
 def test_properties() -> None:
-    """Properties keep their free-text names; values of other kinds become text; what says nothing is empty."""
+    """Properties keep their names. Values of other types become text, and empty values are dropped."""
     bag = {
         "Backup Size": "2332 MB",
         "Recovery point time ": "1/1",
@@ -102,12 +102,12 @@ def test_properties() -> None:
 
 @pytest.mark.parametrize("value", [None, [], "text", 5, True, [["a", "b"]]])
 def test_no_properties(value: Any) -> None:
-    """What is no object has no properties."""
+    """A value that is not an object gives no properties."""
     assert _extended(propertyBag=value).properties == {}
 
 
 def test_error() -> None:
-    """An error is read with code, title, message and advice."""
+    """An error has code, title, message and recommendations."""
     (error,) = parse_job(payload("job-iaasvm-completedwithwarnings")).errors
 
     assert error.code == "400600"
@@ -133,7 +133,7 @@ def test_error() -> None:
     ],
 )  # fmt: skip
 def test_errors_by_presence(detail: dict[str, Any], error: JobError) -> None:
-    """Each type of job leaves out some field of its errors: the others are kept."""
+    """Each type of job omits some fields of its errors. The other fields are kept."""
     assert job(errorDetails=[detail]).errors == (error,)
 
 
@@ -146,12 +146,12 @@ def test_errors_by_presence(detail: dict[str, Any], error: JobError) -> None:
     ],
 )
 def test_errors_that_say_nothing(details: Any) -> None:
-    """Azure sends errors that hold nothing but nulls: they are none."""
+    """Errors in which every field is null are ignored."""
     assert job(errorDetails=details).errors == ()
 
 
 def test_lists_at_their_caps() -> None:
-    """As many as fit are kept whole, without a word about cutting."""
+    """Lists within their limits are complete, and nothing is reported as truncated."""
     read = job(
         errorDetails=[{"errorCode": 1, "recommendations": ["r"] * MAX_RECOMMENDATIONS}] * MAX_ERRORS,
         extendedInfo={
@@ -199,7 +199,7 @@ NUMBERS = [str(number) for number in range(60)]
 def test_lists_beyond_their_caps(
     overrides: dict[str, Any], part: str, kept: Callable[[Job], list[str]], expected: list[str]
 ) -> None:
-    """The first of too many are kept, and the job knows that some are missing."""
+    """Longer lists keep their first items, and ``truncated`` names the lists."""
     read = job(**overrides)
 
     assert read.truncated == (part,)
@@ -220,7 +220,7 @@ def test_lists_beyond_their_caps(
     ],
 )
 def test_long_texts(overrides: dict[str, Any], limit: int) -> None:
-    """Each text has its bound; one that was cut ends in an ellipsis, and the job knows."""
+    """Each text has a limit. A truncated text ends in an ellipsis, and ``truncated`` reports it."""
     read = job(**overrides)
 
     assert read.truncated == ("texts",)
@@ -229,7 +229,7 @@ def test_long_texts(overrides: dict[str, Any], limit: int) -> None:
 
 
 def test_secrets() -> None:
-    """No signed URL and no token gets into a job, by whatever field it came."""
+    """No field of a job keeps a signed URL or a token."""
     secret = "https://h/b?sig=SECRET eyJhbGciOiJSUzI1NiJ9.eyJTRUNSRVQ.SECRET"
     fields = (
         "jobType",

@@ -1,4 +1,4 @@
-"""How long a job took, or has run so far."""
+"""The duration of ended jobs and the elapsed time of running ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.builders import ABSENT, NOW, job, running_job
 
 @pytest.mark.parametrize("duration", [ABSENT, None, "", "P1Y", "soon", "9" * 5000 + ":00:00"])
 def test_reckoned_duration(duration: Any) -> None:
-    """Without a duration that can be read, that of an ended job is the time between start and end."""
+    """Without a valid duration, the duration of an ended job is the time from start to end."""
     read = job(duration=duration, startTime="2018-05-21T08:00:00Z", endTime="2018-05-21T08:20:23.5")
 
     assert read.duration == timedelta(minutes=20, seconds=23.5)
@@ -22,14 +22,14 @@ def test_reckoned_duration(duration: Any) -> None:
 
 @pytest.mark.parametrize("text", ["00:20:23.0896697", "PT20M23.0896697S", "PT1223.0896697S"])
 def test_duration(text: str) -> None:
-    """Azure's own duration, in both formats, goes before what could be reckoned."""
+    """Azure's duration, in either format, takes precedence over start and end."""
     assert job(duration=text, endTime=ABSENT).duration == timedelta(seconds=1223, microseconds=89670)
 
 
 @pytest.mark.parametrize("text", [ABSENT, "PT0S", "00:00:00", "-PT4M20.8890416S", "-00:04:20.8890416"])
 @pytest.mark.parametrize(("end", "seconds"), [("2018-05-21T08:00:00Z", 0), ("2018-05-21T08:01:00Z", 55)])
 def test_no_negative_duration(text: Any, end: str, seconds: int) -> None:
-    """Clocks that disagree give no negative duration; without a duration, start and end count."""
+    """A zero or negative duration is replaced by the time from start to end, which is never negative."""
     read = job(duration=text, startTime="2018-05-21T08:00:05Z", endTime=end)
 
     assert read.duration == timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""What a job of a Recovery Services vault protects, and where it restores to."""
+"""The container that a Recovery Services job protects, and its restore target."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.builders import job
 
 
 def test_containers() -> None:
-    """Each of Azure's names for what holds the item has its own field; the first identifies the container."""
+    """Each of Azure's names for the container has its own field. The first one identifies the container."""
     names = ("containerName", "storageAccountName", "mabServerName", "dpmServerName")
     read = job(**{name: f"{name}.10.0.0.4" for name in names})
 
@@ -34,5 +34,5 @@ def test_containers() -> None:
     ],
 )
 def test_restore_location(bag: Any, location: str | None) -> None:
-    """A restore has the type of its location."""
+    """A restore has the type of its target location."""
     assert job(extendedInfo={"internalPropertyBag": bag}).restore_location_type == location

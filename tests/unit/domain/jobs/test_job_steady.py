@@ -1,4 +1,4 @@
-"""What two looks at a job have in common that goes on as it did."""
+"""``Job.steady``: the part of a job that stays equal while the job runs unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OTHER: Any = object()
 
 @pytest.mark.parametrize("field", [each.name for each in fields(Job) if each.name != "duration"])
 def test_steady_has_each_field(field: str) -> None:
-    """A job that differs in anything that may be written is not the same any more, whatever field comes to be added."""
+    """``steady`` covers every field that can be written to a status, including future fields."""
     job = running_job()
 
     assert replace(job, **{field: OTHER}).steady != job.steady
@@ -24,7 +24,7 @@ def test_steady_has_each_field(field: str) -> None:
 
 @pytest.mark.parametrize("duration", [None, timedelta(), timedelta(hours=1)])
 def test_steady_has_no_duration(duration: timedelta | None) -> None:
-    """For how long it has taken changes with every look, and is no news."""
+    """The duration differs in each response, so ``steady`` excludes it."""
     job = running_job()
 
     assert replace(job, duration=duration) != job

@@ -1,4 +1,4 @@
-"""The tasks of a job of a Recovery Services vault."""
+"""Tasks of Recovery Services jobs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _extended(**fields: Any) -> Job:
 
 
 def test_task() -> None:
-    """A task is read with its times, duration and progress."""
+    """A task is parsed with its times, duration and progress."""
     (task,) = parse_job(payload("job-iaasvm-restore-inprogress-progress")).tasks
 
     assert task == Task(
@@ -42,7 +42,7 @@ def test_task() -> None:
     ],
 )  # fmt: skip
 def test_task_that_says_nothing(task: dict[str, Any]) -> None:
-    """A task whose fields make no sense is still one of the tasks."""
+    """A task with invalid fields is still listed."""
     assert _extended(tasksList=[task]).tasks == (
         Task(task_id=None, status=None, start_time=None, end_time=None, duration=None, progress_percent=None),
     )
@@ -59,7 +59,7 @@ def test_task_that_says_nothing(task: dict[str, Any]) -> None:
     ],
 )
 def test_execution_details(value: Any, text: str | None) -> None:
-    """A task's details are Azure's own words."""
+    """A task's details keep Azure's text."""
     (task,) = _extended(tasksList=[{"taskExecutionDetails": value}]).tasks
 
     assert task.execution_details == text

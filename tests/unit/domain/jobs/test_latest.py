@@ -1,4 +1,4 @@
-"""The first job of an item after a time, as it is found in a list."""
+"""Finding the first job of an item after a given time in a list."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ def is_waiting(found: PinnedJob | Waiting) -> bool:
 
 
 def test_found() -> None:
-    """The item's job that started after the time is found."""
+    """The item's job that started after the given time is found."""
     assert find(entry(ONE)) == PinnedJob(name=ONE)
 
 
 def test_first_not_newest() -> None:
-    """Of several the first that started is meant, in whatever order Azure lists them: it is the one that was started."""
+    """Of several jobs the one that started first is found, in any order of the list."""
     early, late = entry(TWO, "2026-03-04T02:00:00Z"), entry(ONE, "2026-03-04T05:00:00Z")
 
     assert find(early, late) == find(late, early) == PinnedJob(name=TWO)
 
 
 def test_equal_start_times() -> None:
-    """Of two that started at one moment the same is taken whenever it is asked."""
+    """Of two jobs with equal start times the same one is always found."""
     assert find(entry(TWO), entry(ONE)) == find(entry(ONE), entry(TWO)) == PinnedJob(name=ONE)
 
 
 def test_names_are_pinned_in_small_letters() -> None:
-    """A job's name is pinned in one letter case, since its status and lists may have another."""
+    """Job names are pinned in lowercase, because the letter case of lists and statuses can differ."""
     assert find(entry(ONE.upper())) == PinnedJob(name=ONE)
 
 
@@ -80,13 +80,13 @@ def test_names_are_pinned_in_small_letters() -> None:
     ],
 )
 def test_lists_are_checked(other: dict[str, Any]) -> None:
-    """The list's filter is not relied upon: another item, operation or time, or an entry without a name, is none."""
+    """Entries with another item, operation or time, or without a name, are skipped, although the list is filtered."""
     assert is_waiting(find(entry(ONE, **other)))
     assert find(entry(ONE, **other), entry(TWO)) == PinnedJob(name=TWO)
 
 
 def test_just_after() -> None:
-    """A job that started in the second of the time, but after it, counts."""
+    """A job that started less than a second after the given time is found."""
     assert find(entry(ONE, "2026-03-04T01:00:00.0000010Z")) == PinnedJob(name=ONE)
 
 
@@ -102,12 +102,12 @@ def test_just_after() -> None:
     ],
 )
 def test_letter_case(fields: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Item, operation and container are compared without regard to letter case; Backup means Backup (Full) too."""
+    """Item, operation and container match in any letter case. ``Backup`` also matches ``Backup (Full)``."""
     assert find(entry(ONE, **fields), **wanted) == PinnedJob(name=ONE)
 
 
 def test_ambiguous() -> None:
-    """Items of one name in two containers are not guessed between: the message names both."""
+    """If two containers have an item of that name, the watch waits. The message names both containers."""
     found = find(entry(ONE), entry(TWO, containerName="c2"))
 
     assert found == Waiting(
@@ -117,7 +117,7 @@ def test_ambiguous() -> None:
 
 
 def test_ambiguous_by_yesterday() -> None:
-    """A container whose job is not due yet, but was there the day before, counts: its job might come a minute later."""
+    """A container that only had a job the day before counts too, because its next job may start later."""
     yesterday = entry(ONE, "2026-03-03T02:00:00Z", containerName="c2")
     found = find(yesterday, entry(TWO))
 
@@ -126,7 +126,7 @@ def test_ambiguous_by_yesterday() -> None:
 
 
 def test_not_ambiguous() -> None:
-    """Another item, or another operation, in another container makes nothing ambiguous; nor does letter case."""
+    """Another item or operation in another container is not ambiguous. Neither is another letter case."""
     others = (
         entry(ONE, containerName="c2", entityFriendlyName="vm2"),
         entry(ONE, containerName="c2", operation="Restore"),
@@ -137,7 +137,7 @@ def test_not_ambiguous() -> None:
 
 
 def test_container() -> None:
-    """With a container only its jobs count, and nothing is ambiguous."""
+    """If the spec names a container, only its jobs match, and nothing is ambiguous."""
     jobs = (entry(ONE, containerName="c2"), entry(TWO, containerName="C1", startTime="2026-03-04T03:00:00Z"))
 
     assert find(*jobs, container="c1") == PinnedJob(name=TWO)
@@ -146,7 +146,7 @@ def test_container() -> None:
 
 
 def test_since_creation() -> None:
-    """Without a time it is the watch's creation that counts."""
+    """Without ``startedAfter`` the creation time of the watch is used."""
     jobs = (entry(ONE, "2026-03-04T02:00:00Z"), entry(TWO, "2026-03-04T04:00:00Z"))
     created = datetime(2026, 3, 4, 3, tzinfo=UTC)
 
@@ -155,7 +155,7 @@ def test_since_creation() -> None:
 
 
 def test_waiting() -> None:
-    """Where there is none yet the message says what is waited for."""
+    """If there is no job yet, the message says what the watch waits for."""
     assert find() == Waiting(
         reason="WaitingForJob", message="No Backup of vm1 has started after 2026-03-04T01:00:00Z yet.", searched=True
     )
@@ -165,7 +165,7 @@ def test_waiting() -> None:
     ("item", "found"), [("aks-harbour/daily", True), ("AKS-HARBOUR", True), ("aks", False), ("nightly", False)]
 )
 def test_names_in_backup_vaults(item: str, found: bool) -> None:  # noqa: FBT001
-    """In a Backup vault an item is known by its instance's name or by its data source's."""
+    """In a Backup vault an item matches by the name of its backup instance or of its data source."""
     jobs = [parse_data_protection(each) for each in payload("dp-list-page1-nextlink")["value"]]
     pinned = find_latest([each for each in jobs if each.operation == "Backup"], latest(item=item), created=AFTER)
 
@@ -173,7 +173,7 @@ def test_names_in_backup_vaults(item: str, found: bool) -> None:  # noqa: FBT001
 
 
 def test_instances_are_containers() -> None:
-    """Two instances of one data source in a Backup vault are told apart by the instance's own name."""
+    """Two backup instances of one data source are distinguished by the instance name."""
     first = payload("dp-job-aks-inprogress")
     second = payload("dp-job-aks-inprogress")
     second["name"] = TWO
@@ -192,7 +192,7 @@ def test_instances_are_containers() -> None:
     [("job-storage-afs-restore-inprogress", "storageAccountName"), ("job-mab-completed", "mabServerName")],
 )
 def test_two_accounts_or_servers(name: str, field: str) -> None:
-    """File shares and machines' disks have no container: the storage account or server is what tells them apart."""
+    """File shares and disks of machines have no container. Storage account or server distinguishes them."""
     body = payload(name)["properties"]
     one, two = (
         job(**{**body, "name": number, "startTime": "2026-03-04T02:00:00Z", field: place})

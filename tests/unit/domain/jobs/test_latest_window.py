@@ -1,4 +1,4 @@
-"""The list in which the first job of an item after a time is looked up: its filter, and the time that it spans."""
+"""The list in which the first job of an item is looked up: its filter and its time window."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def latest(started_after: datetime | None, kind: VaultKind = RECOVERY_SERVICES) 
     ],
 )
 def test_filter(hour: int, minute: int, written: str) -> None:
-    """Times in the filter are on a 12-hour clock: midnight is 12 AM and noon is 12 PM."""
+    """The filter has times on a 12-hour clock: midnight is 12 AM and noon is 12 PM."""
     end = datetime(2026, 3, 5, hour, minute, tzinfo=UTC)
 
     assert list_filter(AFTER, end) == (f"startTime eq '2026-03-04 01:00:00 AM' and endTime eq '2026-03-05 {written}'")
 
 
 def test_filter_in_other_locales(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No locale translates AM and PM, which in some are nothing at all."""
+    """The filter has AM and PM in every locale. Some locales have no text for them."""
     wanted = list_filter(AFTER, AFTER + timedelta(hours=12))
     before = locale.setlocale(locale.LC_TIME)
     try:
@@ -70,10 +70,10 @@ def test_filter_in_other_locales(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_filter_does_not_ask_the_locale() -> None:
-    """Not even the directive for AM and PM is used: most images have one locale, users' machines have others."""
+    """The filter does not use the strftime directive for AM and PM, which depends on the locale."""
 
     class Time(datetime):
-        def strftime(self, format: str) -> str:  # noqa: A002 - datetime's name
+        def strftime(self, format: str) -> str:  # noqa: A002 -- the name of datetime's parameter
             assert "%p" not in format
             return super().strftime(format)
 
@@ -96,7 +96,7 @@ def test_filter_does_not_ask_the_locale() -> None:
     ],
 )
 def test_window(started_after: str, now: str, start: str, end: str) -> None:
-    """Whole days are listed, from the one before the time to tomorrow's end; never more than 30, never none."""
+    """The window has whole days, from the day before the time to the end of tomorrow, and 1 to 30 days in all."""
     after, asked = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (started_after, now))
     window = list_window(latest(started_after=after), created=AFTER, now=asked)
 
@@ -106,7 +106,7 @@ def test_window(started_after: str, now: str, start: str, end: str) -> None:
 
 
 def test_window_of_a_clock_that_is_behind() -> None:
-    """A job that starts after Azure's midnight is listed, though it is not midnight here: the clock is behind by a day."""
+    """The window includes jobs that start after midnight by Azure's clock, even if the local clock is slow."""
     now = datetime(2026, 3, 4, 23, 59, 59, tzinfo=UTC)
 
     _, end = list_window(latest(started_after=None), created=now, now=now)
@@ -115,7 +115,7 @@ def test_window_of_a_clock_that_is_behind() -> None:
 
 
 def test_window_of_a_manifest() -> None:
-    """An object that was never stored has no creation time, and still a window that can be asked for."""
+    """A manifest without a creation time still has a valid window."""
     start, end = list_window(latest(started_after=None), created=datetime.max.replace(tzinfo=UTC), now=AFTER)
 
     assert start < end
@@ -139,7 +139,7 @@ SECOND = timedelta(seconds=1)
 
 @pytest.mark.parametrize(("kind", "days"), [(RECOVERY_SERVICES, 29), (BACKUP_VAULT, 13)])
 def test_limit_of_started_after(kind: VaultKind, days: int) -> None:
-    """The limit depends on the kind of vault, and the message has the limit and the value."""
+    """The limit depends on the kind of vault. The message has the limit and the value."""
     created, limit = AFTER, AFTER - days * DAY
     for started_after in (None, created, limit, created + 400 * DAY):
         check_started_after(latest(started_after, kind), created=created)
@@ -151,7 +151,7 @@ def test_limit_of_started_after(kind: VaultKind, days: int) -> None:
 
 
 def test_limit_of_a_manifest() -> None:
-    """An object that was never stored has no creation time to compare with."""
+    """A manifest has no creation time, so ``startedAfter`` is not limited."""
     check_started_after(latest(AFTER - 400 * DAY), created=NOT_STORED)
 
 
@@ -159,7 +159,7 @@ def test_limit_of_a_manifest() -> None:
 @pytest.mark.parametrize(
     ("started_after", "searched", "age", "within"),
     [
-        # days from the creation; age is of the object, and the reach of the list is one unit
+        # Times are in units of the list's reach. All but the age of the object count from its creation.
         (None, None, 0.0, True),
         (None, None, 0.99, True),
         (None, None, 1.2, False),
@@ -175,7 +175,7 @@ def test_limit_of_a_manifest() -> None:
 def test_reach(
     *, kind: VaultKind, started_after: float | None, searched: float | None, age: float, within: bool
 ) -> None:
-    """A watch can resolve its job while no job can have left the list since its start, or since it was last searched."""
+    """A watch can still resolve its job if no job has left the list since its start or its last search."""
     reach = 29 * DAY if kind is RECOVERY_SERVICES else 13 * DAY
     after = None if started_after is None else AFTER + started_after * reach
     seen = None if searched is None else AFTER + searched * reach
@@ -194,7 +194,7 @@ def test_search_ends_a_day_early() -> None:
 
 
 def test_history_window() -> None:
-    """The longest list goes on to the end of today, and has the filter for workload jobs."""
+    """The longest list ends with today, and its filter selects workload jobs."""
     start, end = history_window(datetime(2026, 3, 31, 23, 59, 59, tzinfo=UTC))
 
     assert list_filter(start, end, management_type="AzureWorkload") == (

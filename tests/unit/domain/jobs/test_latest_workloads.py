@@ -1,4 +1,4 @@
-"""The first job of a database: Azure names its host, and the type of a backup, only when the job ends."""
+"""Finding the first job of a database. Azure reports its host and backup type only when the job ends."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def latest(**fields: Any) -> LatestJob:
 
 
 def database(name: str, start: str, end: str | None, item: str, operation: str, **fields: Any) -> Job:
-    """Return a workload job that started on 4 March, or on the day that is given."""
+    """Return a workload job that started on 4 March or on the given day."""
     times = {
         field: f"2026-{time if '-' in time else f'03-04T{time}'}:00Z"
         for field, time in (("startTime", start), ("endTime", end))
@@ -97,13 +97,13 @@ ANY_CONTAINER = [
 
 @pytest.mark.parametrize(("jobs", "found"), [row[1:] for row in ANY_CONTAINER], ids=[row[0] for row in ANY_CONTAINER])
 def test_any_container(jobs: list[Job], found: str) -> None:
-    """Without a container the job resolves only if no job of another host can be meant."""
+    """Without a container the job resolves only if no job of another host can match."""
     assert find(*jobs) == found
     assert find(*reversed(jobs)) == found
 
 
 def test_only_containers_are_choices() -> None:
-    """The message names only what spec.latest.container can select."""
+    """The message names only values that spec.latest.container can select."""
     without = find_latest([ended(ONE, "02:00", "02:10", "msdb"), WEEKS_AGO], latest(), created=AFTER)
 
     assert isinstance(without, Waiting)
@@ -131,7 +131,7 @@ def test_one_container(jobs: list[Job], found: str) -> None:
 
 
 def test_the_name_in_a_list() -> None:
-    """The name of an ended job, as a list shows it, identifies item and host."""
+    """The name of an ended job in a list identifies item and host."""
     jobs = (ended(ONE, "02:00", "02:10", "msdb [sql-2]"), ended(TWO, "02:05", "02:15"))
 
     assert find(*jobs, item="msdb [SQL-1]") == TWO
@@ -152,19 +152,19 @@ def test_the_name_in_a_list() -> None:
     ],
 )
 def test_operations(operation: str, jobs: list[Job], found: str) -> None:
-    """A type that Azure names at the end only is waited for."""
+    """If Azure reports the backup type only at the end, the watch waits for the end."""
     assert find(*jobs, operation=operation) == found
 
 
 def test_an_earlier_restore_with_a_container() -> None:
-    """Two restores of a database may run at the same time, so the earlier one is waited for."""
+    """Two restores of a database may run at the same time, so the watch waits for the earlier one."""
     jobs = (running(ONE, "02:00", operation="Restore"), ended(TWO, "02:05", "02:10", operation="Restore (Full)"))
 
     assert find(*jobs, operation="Restore", container="sql-1") == "WaitingForJob"
 
 
 def test_a_running_job_is_no_empty_list() -> None:
-    """A list counts as searched only if it has no job that may be the one in the spec."""
+    """A list counts as searched only if none of its jobs can be the one in the spec."""
     for jobs, searched in (
         ([], True),
         ([LOG], True),
@@ -194,7 +194,7 @@ def test_history(jobs: list[Job], fields: dict[str, Any], needed: bool) -> None:
 
 
 def test_with_history() -> None:
-    """A job that both lists have is taken from the first list, which is fresh."""
+    """If both lists have a job, the entry of the first list is used, because it is newer."""
     fresh, stale = ended(ONE, "02:00", "02:10"), running(ONE.upper(), "02:00")
 
     assert with_history([fresh], [stale, WEEKS_AGO]) == [fresh, WEEKS_AGO]

@@ -1,4 +1,4 @@
-"""An operation's status: the jobs that it started, or why there are none."""
+"""Operation status: the jobs that an operation started, or the reason why there are none."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def succeeded(**properties: Any) -> dict[str, Any]:
     ],
 )
 def test_jobs_on_record(name: str, jobs: list[tuple[str, str | None]]) -> None:
-    """Whatever Azure was seen to send names its jobs: a GUID, a full ID, or several with those that did not start."""
+    """Jobs are named by GUIDs, full IDs, or several of them with jobs that failed to start, as Azure has sent them."""
     assert read_operation(payload(name)) == tuple(PinnedJob(name=job, error_code=code) for job, code in jobs)
 
 
@@ -55,13 +55,13 @@ def test_jobs_on_record(name: str, jobs: list[tuple[str, str | None]]) -> None:
     ],
 )
 def test_one_job(properties: dict[str, Any]) -> None:
-    """One job is one, however and how often it is named, in whatever letter case."""
+    """A job that is named repeatedly or in different letter case is one job."""
     assert read_operation(succeeded(**properties)) == NAMED
 
 
 @pytest.mark.parametrize("status", ["Succeeded", "succeeded", "SUCCEEDED"])
 def test_letter_case(status: str) -> None:
-    """The status is compared without regard to letter case: Backup vaults write their own."""
+    """The status matches in any letter case, because Backup vaults use their own."""
     assert read_operation({"status": status, "properties": {"jobId": JOB_NAME}}) == NAMED
 
 
@@ -70,14 +70,14 @@ def test_letter_case(status: str) -> None:
     [("UserErrorX", "UserErrorX"), (400239, "400239"), (None, "unknown"), ("", "unknown"), ({}, "unknown")],
 )
 def test_failed_jobs(failed: object, code: str) -> None:
-    """A job that could not be started has its code, and is one of the jobs although it is in no other list."""
+    """A job that failed to start has its error code and is one of the jobs, even if no other list has it."""
     several = succeeded(jobIds=[JOB_NAME], failedJobsError={OTHER_JOB_NAME.upper(): failed})
 
     assert read_operation(several) == (PinnedJob(name=JOB_NAME), PinnedJob(name=OTHER_JOB_NAME, error_code=code))
 
 
 def test_failed_job_in_both_lists() -> None:
-    """A job that is listed and has an error is one job, and failed."""
+    """A job that is both listed and failed to start is one failed job."""
     several = succeeded(jobIds=[JOB_NAME, OTHER_JOB_NAME], failedJobsError={JOB_NAME: "UserErrorX"})
 
     assert read_operation(several) == (
@@ -86,7 +86,7 @@ def test_failed_job_in_both_lists() -> None:
 
 
 def test_only_failed_jobs() -> None:
-    """An operation none of whose jobs could be started has jobs, all failed."""
+    """If none of its jobs started, the operation has only failed jobs."""
     assert read_operation(succeeded(failedJobsError={JOB_NAME: "UserErrorX"})) == (
         PinnedJob(name=JOB_NAME, error_code="UserErrorX"),
     )
@@ -105,7 +105,7 @@ def test_only_failed_jobs() -> None:
     ],
 )
 def test_without_job(operation: dict[str, Any]) -> None:
-    """An operation that succeeded and names no job is trouble, which may be over soon, and never a success."""
+    """An operation that succeeded without a job is a transient error, never a success."""
     with pytest.raises(OperationWithoutJob, match="succeeded, but Azure names no job"):
         read_operation(operation)
 
@@ -123,7 +123,7 @@ def test_without_job(operation: dict[str, Any]) -> None:
     ],
 )
 def test_names_that_are_no_guids(properties: dict[str, Any]) -> None:
-    """A job by a name that is no GUID is not followed: it would go into a URL; nor is it left out of the others."""
+    """A job name that is not a GUID is an error for the whole operation, because names go into URLs."""
     with pytest.raises(UnexpectedResponse, match="not a GUID"):
         read_operation(succeeded(**properties))
 
@@ -149,7 +149,7 @@ def test_names_that_are_no_guids(properties: dict[str, Any]) -> None:
     ],
 )
 def test_failures_on_record(name: str, message: str) -> None:
-    """An operation that failed says so in Azure's words."""
+    """The failure of an operation quotes Azure."""
     failure = read_operation(payload(name))
 
     assert isinstance(failure, OperationFailure)
@@ -178,7 +178,7 @@ def test_failures_on_record(name: str, message: str) -> None:
     ],
 )
 def test_failures(operation: dict[str, Any], message: str) -> None:
-    """Failed, canceled and invalid operations are failures. A job that they name is not followed."""
+    """Failed, canceled and invalid operations are failures. Jobs that they name are ignored."""
     failure = read_operation(operation)
 
     assert isinstance(failure, OperationFailure)
@@ -186,7 +186,7 @@ def test_failures(operation: dict[str, Any], message: str) -> None:
 
 
 def test_failure_has_no_secrets() -> None:
-    """Azure's words come without signed URLs, in one line."""
+    """Azure's text becomes one line without signed URLs."""
     error = {"code": "C", "message": "See https://x.blob.core.windows.net/y?sig=SECRET\r\nfor more."}
     failure = read_operation({"status": "Failed", "error": error})
 
@@ -208,7 +208,7 @@ def test_failure_has_no_secrets() -> None:
     ],
 )
 def test_waiting(operation: dict[str, Any], status: str) -> None:
-    """Any other status, known or not, is one to wait on, and is told."""
+    """The watch waits on any other status, known or not, and the message names it."""
     found = read_operation(operation)
 
     assert found == Waiting(
@@ -217,7 +217,7 @@ def test_waiting(operation: dict[str, Any], status: str) -> None:
 
 
 def test_waiting_with_an_error() -> None:
-    """An unknown status with an error is not an end, but the message has Azure's words."""
+    """An unknown status with an error is not final, but the message quotes Azure."""
     found = read_operation({"status": "Queued", "error": {"code": "C", "message": "M."}})
 
     assert isinstance(found, Waiting)

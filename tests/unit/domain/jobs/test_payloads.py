@@ -1,4 +1,4 @@
-"""Lenient reading: whatever a field holds, something sensible or nothing comes out, and what was cut is known."""
+"""Lenient parsing: each field gives a valid value or none, and truncation is recorded."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ from backupjobwatch.domain.jobs.text import ELLIPSIS
     ],
 )
 def test_word(value: object, word: str | None) -> None:
-    """Texts, numbers and booleans are words; nothing, empty ones and structures are none."""
+    """Texts, numbers and booleans become words. Null, empty values and structures are dropped."""
     assert Reader().word(value) == word
 
 
 @pytest.mark.parametrize(("length", "cut"), [(WORD, set()), (WORD + 1, {"texts"}), (10**6, {"texts"})])
 def test_long_words(length: int, cut: set[str]) -> None:
-    """A word is kept up to its limit; a longer one is cut, and that is remembered."""
+    """A word within its limit is kept. A longer one is truncated, and the truncation is recorded."""
     read = Reader()
     word = read.word("x" * length)
 
@@ -61,7 +61,7 @@ def test_long_words(length: int, cut: set[str]) -> None:
 
 
 def test_azures_own_ellipsis() -> None:
-    """An ellipsis of Azure's is no cut of ours."""
+    """An ellipsis in Azure's text does not count as truncation."""
     read = Reader()
 
     assert read.word(f"Restoring {ELLIPSIS}") == f"Restoring {ELLIPSIS}"
@@ -69,7 +69,7 @@ def test_azures_own_ellipsis() -> None:
 
 
 def test_first() -> None:
-    """The first items are kept, endless ones are not waited for, and a longer list is remembered."""
+    """Only the first items are read, even of an endless iterator, and truncation is recorded."""
     read = Reader()
 
     assert read.first(2, "tasks", iter("ab")) == ("a", "b")
@@ -79,7 +79,7 @@ def test_first() -> None:
 
 
 def test_properties() -> None:
-    """A bag of texts is one of words, its keys too; what is no bag is empty."""
+    """Properties have text keys and values. A value that is not an object gives no properties."""
     bag = {"VM Name": "vm1", "Size": 5, " Time ": None, "": "x", "Long": "y" * (LINE + 1)}
 
     assert dict(Reader().properties(bag)) == {
@@ -93,7 +93,7 @@ def test_properties() -> None:
     ("value", "texts"), [(["a", None, "", 5, {}], ("a", "5")), ("a", ("a",)), (None, ()), ({}, ()), (7, ("7",))]
 )
 def test_recommendations(value: object, texts: tuple[str, ...]) -> None:
-    """Recommendations are a list, or one text."""
+    """Recommendations come as a list or as one text."""
     assert Reader().recommendations(value) == texts
 
 
@@ -102,7 +102,7 @@ def test_recommendations(value: object, texts: tuple[str, ...]) -> None:
     [("PT1H2M", "1h2m0s"), ("00:01:05", "1m5s"), ("soon", "soon"), (None, None), (5, "5"), ({}, None)],
 )
 def test_remaining(value: object, text: str | None) -> None:
-    """An estimate is written in Go's style where it is a duration, else as Azure has it."""
+    """The estimate is written in Go's format if it is a duration. Otherwise Azure's text is kept."""
     assert Reader().remaining(value) == text
 
 
@@ -115,7 +115,7 @@ def test_remaining(value: object, text: str | None) -> None:
     ],
 )  # fmt: skip
 def test_percent(value: object, read: int | None) -> None:
-    """A percentage is a whole one from 0 to 100, cut: what is at 99.9 is not done."""
+    """A percentage is an integer from 0 to 100, rounded down: 99.9 becomes 99."""
     assert percent(value) == read
 
 
@@ -127,19 +127,19 @@ def test_percent(value: object, read: int | None) -> None:
     ],
 )  # fmt: skip
 def test_count(value: object, read: int | None) -> None:
-    """A number of things is whole, not negative, and fits an int64."""
+    """A count is an integer, not negative, and fits an int64."""
     assert count(value) == read
 
 
 @pytest.mark.parametrize("value", [0, 1, "true", "", None, [], {}])
 def test_no_booleans(value: object) -> None:
-    """Only true and false are."""
+    """Only true and false are booleans."""
     assert (boolean(True), boolean(False), boolean(value)) == (True, False, None)
 
 
 @pytest.mark.parametrize("value", [None, [], "text", 5, True])
 def test_no_objects(value: Any) -> None:
-    """What is no object is an empty one."""
+    """A value that is not an object becomes an empty object."""
     assert mapping(value) == {}
     assert mapping({"a": 1}) == {"a": 1}
 
@@ -149,7 +149,7 @@ def test_no_objects(value: Any) -> None:
     [([{"a": 1}, None, [], "x", {}], [{"a": 1}, {}]), (None, []), ({"a": {}}, []), ("x", []), ([], [])],
 )
 def test_objects(value: object, items: list[Any]) -> None:
-    """Of a list only the objects are read."""
+    """Only the objects in a list are read."""
     assert list(mappings(value)) == items
 
 
@@ -157,10 +157,10 @@ def test_objects(value: object, items: list[Any]) -> None:
     ("text", "name"), [("/a/b", "b"), ("/a/b/", "b"), ("b", "b"), ("", None), (None, None), ("/", None), ("//", None)]
 )
 def test_last_segment(text: str | None, name: str | None) -> None:
-    """The name in an ID is its last part."""
+    """The name in an ID is its last segment."""
     assert last_segment(text) == name
 
 
 def test_limits() -> None:
-    """Words are shorter than lines, and those than texts: a status has room for them all."""
+    """The limit of a word is shorter than that of a line, and that is shorter than the limit of a text."""
     assert WORD < LINE < TEXT

@@ -1,4 +1,4 @@
-"""Azure's IDs."""
+"""Azure resource IDs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GUID = "7ddead57-bcb9-4269-ac31-6a1b57588700"
     [("AbZ", "abz"), ("Maße", "maße"), ("ÀÉ", "ÀÉ"), ("\u212a", "\u212a"), ("İ", "İ"), ("", "")],
 )
 def test_fold_case(text: str, folded: str) -> None:
-    """Only ASCII's capitals are made small: nothing that Azure tells apart becomes equal."""
+    """Only ASCII letters are lowercased, so names that Azure distinguishes stay different."""
     assert fold_case(text) == folded
 
 
@@ -35,7 +35,7 @@ def test_fold_case(text: str, folded: str) -> None:
     ],
 )
 def test_is_guid(text: str, valid: bool) -> None:  # noqa: FBT001
-    """A GUID is 8-4-4-4-12 ASCII hex digits of either case and nothing else."""
+    """A GUID is 8-4-4-4-12 ASCII hex digits of either case."""
     assert is_guid(text) is valid
 
 
@@ -57,7 +57,7 @@ def test_is_guid(text: str, valid: bool) -> None:  # noqa: FBT001
     ],
 )
 def test_is_vault_name(text: str, valid: bool) -> None:  # noqa: FBT001
-    """A vault's name is 2 to 50 ASCII letters, digits and hyphens that begin with a letter."""
+    """A vault name has 2 to 50 ASCII letters, digits and hyphens, and starts with a letter."""
     assert is_vault_name(text) is valid
 
 
@@ -65,7 +65,7 @@ def test_is_vault_name(text: str, valid: bool) -> None:  # noqa: FBT001
     "text", ["rg", "r", "1", "RG-backup_(eu).1", "..a", "(", "größe", "グループ", "资源组", "مجموعة٣", "a" * 90]
 )
 def test_resource_groups(text: str) -> None:
-    """A resource group's name is letters and digits of any script, hyphens, underscores, brackets and dots."""
+    """A resource group name has letters and digits of any script, hyphens, underscores, parentheses and dots."""
     assert is_resource_group(text)
 
 
@@ -91,12 +91,12 @@ def test_resource_groups(text: str) -> None:
     ],
 )
 def test_no_resource_groups(text: str) -> None:
-    """What could change the meaning of a URL, ends with a dot, is too long or no letter at all is refused."""
+    """A group name that could change a URL, ends with a dot, is too long or has other characters is rejected."""
     assert not is_resource_group(text)
 
 
 def test_parts() -> None:
-    """An ID is taken apart into subscription, resource group, vault and job."""
+    """An ID is split into subscription, resource group, vault and job."""
     job_id = JobId.parse(JOB_ID)
 
     assert job_id.name == JOB_NAME
@@ -116,7 +116,7 @@ def test_parts() -> None:
     ],
 )
 def test_letter_case(written: str) -> None:
-    """Azure echoes any letter case: such IDs are equal, hash alike, and are given back as they were written."""
+    """IDs in different letter case are equal with the same hash, and keep their text."""
     parsed = JobId.parse(written)
 
     assert parsed == JobId.parse(JOB_ID)
@@ -127,7 +127,7 @@ def test_letter_case(written: str) -> None:
 
 @pytest.mark.parametrize("group", ["größe", "グループ", "a(b).c_d-e"])
 def test_round_trip_of_groups(group: str) -> None:
-    """Resource groups of any script come back to the letter, and go percent-encoded into URLs."""
+    """Resource groups of any script are kept exactly, and percent-encoded in URLs."""
     written = JOB_ID.replace(RESOURCE_GROUP, group)
     parsed = JobId.parse(written)
 
@@ -139,18 +139,18 @@ def test_round_trip_of_groups(group: str) -> None:
 
 @pytest.mark.parametrize(("one", "other"), [("Maße", "Masse"), ("É", "é"), ("a", "b")])
 def test_groups_apart(one: str, other: str) -> None:
-    """Groups that Azure might tell apart are never taken for one."""
+    """Resource groups that Azure might distinguish are never equal."""
     assert JobId.parse(JOB_ID.replace(RESOURCE_GROUP, one)) != JobId.parse(JOB_ID.replace(RESOURCE_GROUP, other))
 
 
 def test_jobs_apart() -> None:
-    """Two jobs of one vault are two, and so are two vaults."""
+    """Two jobs of one vault differ, and so do two vaults."""
     assert JobId.parse(JOB_ID) != JobId.parse(JOB_ID.replace(JOB_NAME, OTHER_JOB_NAME))
     assert JobId.parse(JOB_ID) != JobId.parse(JOB_ID.replace(VAULT, "other"))
 
 
 def test_from_parts() -> None:
-    """An ID made of its parts is written in the usual letter case, and equals the written one."""
+    """An ID that is built from its parts has the usual letter case and equals the parsed one."""
     made = JobId(vault=VaultId(subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, name=VAULT), name=JOB_NAME)
 
     assert str(made) == JOB_ID
@@ -158,7 +158,7 @@ def test_from_parts() -> None:
 
 
 def test_url_path() -> None:
-    """The path for the URL has every segment encoded, whatever the letter case of the words between was."""
+    """Every segment of the URL path is encoded, whatever the letter case of the ID."""
     path = JobId.parse(JOB_ID.lower().replace(RESOURCE_GROUP.lower(), "größe(1)")).url_path
 
     assert path == (
@@ -192,6 +192,6 @@ def test_url_path() -> None:
     ],
 )
 def test_no_ids(text: str) -> None:
-    """Anything else is refused, with the form to write."""
+    """Anything else is rejected, and the message shows the expected form."""
     with pytest.raises(ValueError, match=r"not of the form /subscriptions/\{UUID\}/"):
         JobId.parse(text)

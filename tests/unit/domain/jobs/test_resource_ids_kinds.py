@@ -1,4 +1,4 @@
-"""Azure's IDs in either kind of vault, and those of operations."""
+"""Resource IDs of both vault kinds, and IDs of operations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def vault(kind: VaultKind, group: str = RESOURCE_GROUP) -> VaultId:
     ("written", "kind"), [(JOB_ID, VaultKind.RECOVERY_SERVICES), (BACKUP_VAULT_JOB, VaultKind.BACKUP_VAULT)]
 )
 def test_kind(written: str, kind: VaultKind) -> None:
-    """A job's ID tells the kind of its vault, in any letter case, and is given back as written."""
+    """A job's ID gives the kind of its vault in any letter case, and keeps its text."""
     for text in (written, written.upper(), written.lower()):
         parsed = JobId.parse(text)
         assert parsed.vault.kind is kind
@@ -29,7 +29,7 @@ def test_kind(written: str, kind: VaultKind) -> None:
 
 
 def test_same_names_in_both_kinds() -> None:
-    """Vaults of one name but of two kinds are two, and so are their jobs."""
+    """Vaults of the same name but different kinds differ, and so do their jobs."""
     assert vault(VaultKind.BACKUP_VAULT) != vault(VaultKind.RECOVERY_SERVICES)
     assert JobId.parse(BACKUP_VAULT_JOB) != JobId.parse(JOB_ID)
 
@@ -45,13 +45,13 @@ def test_same_names_in_both_kinds() -> None:
     ],
 )
 def test_mixed_kinds(text: str) -> None:
-    """Half of one kind and half of the other is no ID, and the message shows both forms."""
+    """An ID that mixes both kinds is rejected, and the message shows both forms."""
     with pytest.raises(ValueError, match=r"RecoveryServices/vaults.*DataProtection/backupVaults"):
         JobId.parse(text)
 
 
 def test_paths() -> None:
-    """Vault, list of jobs, and job of a Backup vault are where Azure has them."""
+    """A Backup vault, its list of jobs and its jobs have the paths that Azure documents."""
     job_id = JobId.parse(BACKUP_VAULT_JOB)
 
     assert job_id.vault.url_path == BACKUP_VAULT_ID
@@ -60,7 +60,7 @@ def test_paths() -> None:
 
 
 def test_names_of_kinds() -> None:
-    """The kinds are named as spec.vault.kind has them, and as resource IDs have them."""
+    """Each kind has the name of spec.vault.kind and the name in resource IDs."""
     assert {kind.value: kind.provider for kind in VaultKind} == {
         "RecoveryServices": "Microsoft.RecoveryServices/vaults",
         "BackupVault": "Microsoft.DataProtection/backupVaults",
@@ -77,7 +77,7 @@ def test_names_of_kinds() -> None:
     ],
 )
 def test_operations(kind: VaultKind, name: str, path: str) -> None:
-    """An operation's status is where its kind of vault has it, base64 percent-encoded; as text it is as written."""
+    """An operation's path depends on the kind of vault and encodes base64. Its text is unchanged."""
     operation = OperationId(vault=vault(kind), name=name)
 
     assert operation.url_path == path
@@ -85,7 +85,7 @@ def test_operations(kind: VaultKind, name: str, path: str) -> None:
 
 
 def test_operation_in_a_group_of_another_script() -> None:
-    """Each segment of an operation's path is encoded, the resource group's too."""
+    """Each segment of an operation's path is encoded, including the resource group."""
     operation = OperationId(vault=vault(VaultKind.BACKUP_VAULT, "größe(1)"), name=BASE64)
 
     assert "/resourceGroups/gr%C3%B6%C3%9Fe%281%29/" in operation.url_path
@@ -93,7 +93,7 @@ def test_operation_in_a_group_of_another_script() -> None:
 
 
 def test_operations_apart() -> None:
-    """Base64 is compared to the letter, the vault without regard to letter case."""
+    """Base64 is case-sensitive. The vault's ID is not."""
     one = OperationId(vault=vault(VaultKind.BACKUP_VAULT), name=BASE64)
 
     assert one == OperationId(vault=vault(VaultKind.BACKUP_VAULT, RESOURCE_GROUP.upper()), name=BASE64)
@@ -103,7 +103,7 @@ def test_operations_apart() -> None:
 
 @pytest.mark.parametrize("text", [OPERATION, BASE64, "a", "a" * 256, "A-b_c+d="])
 def test_is_operation_id(text: str) -> None:
-    """A GUID or base64 of either alphabet can be an operation's id."""
+    """An operation ID is a GUID, or base64 of either alphabet."""
     assert is_operation_id(text)
 
 
@@ -124,5 +124,5 @@ def test_is_operation_id(text: str) -> None:
     ],
 )
 def test_no_operation_ids(text: str) -> None:
-    """A whole URL, or anything that could change the meaning of one, is no operation's id."""
+    """A URL, or text that could change the meaning of one, is not an operation ID."""
     assert not is_operation_id(text)

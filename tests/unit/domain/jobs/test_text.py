@@ -1,4 +1,4 @@
-"""Foreign text: printable, bounded, without secrets."""
+"""Sanitizing external text: printable, bounded and without secrets."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_one_printable_line(text: str, cleaned: str) -> None:
     ],
 )
 def test_terminal_escapes(text: str) -> None:
-    """Terminal escapes, overrides of direction and invisible characters never get through."""
+    """Terminal escapes, direction overrides and invisible characters are removed."""
     assert sanitize(text, 256).isprintable()
 
 
@@ -58,12 +58,12 @@ def test_terminal_escapes(text: str) -> None:
     ],
 )
 def test_cut(text: str, limit: int, cut: str) -> None:
-    """A text that is too long is cut to the limit, ellipsis included, counted in characters."""
+    """A text that is too long is truncated to the limit in characters, including the ellipsis."""
     assert sanitize(text, limit) == cut
 
 
 def test_cut_behind_space() -> None:
-    """A text that was cut says so, even where white space filled all that was looked at."""
+    """A truncated text ends in an ellipsis, even if all of its truncated part is white space."""
     assert sanitize(f"begin{' ' * 9000}end", 256).endswith(("end", ELLIPSIS))
 
 
@@ -86,7 +86,7 @@ def test_cut_behind_space() -> None:
     ],
 )
 def test_signed_urls(text: str) -> None:
-    """The query of a signed URL (SAS, operation status) never gets through; the host does, to find the fault by."""
+    """The query of a signed URL (SAS, operation status) is redacted. The host stays for troubleshooting."""
     cleaned = sanitize(text, 1024)
 
     assert "secret" not in cleaned.lower()
@@ -103,7 +103,7 @@ def test_signed_urls(text: str) -> None:
     ],
 )
 def test_odd_signed_urls(text: str) -> None:
-    """An apostrophe, which URLs may hold, or a word right before the URL does not save its signature."""
+    """A signature is redacted even if the URL has an apostrophe or directly follows a word."""
     assert "SECRET" not in sanitize(text, 1024)
 
 
@@ -121,7 +121,7 @@ def test_odd_signed_urls(text: str) -> None:
     ],
 )
 def test_other_signatures(text: str) -> None:
-    """A signature without its URL, a password or a key does not get through either."""
+    """A signature without its URL, a password and a key are redacted too."""
     assert "SECRET" not in sanitize(text, 1024)
 
 
@@ -136,7 +136,7 @@ def test_other_signatures(text: str) -> None:
     ],
 )
 def test_documentation_links(url: str) -> None:
-    """Microsoft's links to its documentation stay whole: they are the advice."""
+    """Links to Microsoft's documentation are kept, because they are part of the recommendations."""
     assert sanitize(f"See {url} for help.", 1024) == f"See {url} for help."
 
 
@@ -145,7 +145,7 @@ def test_documentation_links(url: str) -> None:
     [JWT, f"Bearer {JWT}", f"token={JWT};", f'{{"access_token":"{JWT}"}}', f"{JWT} {JWT}", JWT.rsplit(".", 1)[0]],
 )
 def test_tokens(text: str) -> None:
-    """A JSON web token never gets through, signed or not."""
+    """A JSON web token is redacted, signed or not."""
     cleaned = sanitize(text, 1024)
 
     assert "eyJ" not in cleaned
@@ -154,7 +154,7 @@ def test_tokens(text: str) -> None:
 
 
 def test_secret_at_the_cut() -> None:
-    """Secrets are taken out before the text is cut, so that no half of one is left."""
+    """Secrets are redacted before the text is truncated, so that no part of one remains."""
     for padding in range(200, 260):
         cleaned = sanitize(f"{'x' * padding} {JWT} {BLOB}?{SAS}", 256)
         assert "eyJ" not in cleaned
@@ -162,7 +162,7 @@ def test_secret_at_the_cut() -> None:
 
 
 def test_clean_twice() -> None:
-    """A cleaned text is left as it is."""
+    """Sanitizing a sanitized text does not change it."""
     once = sanitize(f"\u001b[1m {BLOB}?{SAS} {JWT} {'x' * 300}", 200)
 
     assert sanitize(once, 200) == once
@@ -189,7 +189,7 @@ def test_clean_twice() -> None:
     ],
 )
 def test_internal_addresses(text: str, redacted: str) -> None:
-    """Addresses inside private networks are redacted from texts, and stay where names are compared."""
+    """Private network addresses are redacted from texts, but kept in names that are compared."""
     assert sanitize(text, 1024, redact_addresses=True) == redacted
     assert sanitize(text, 1024) == text
     assert sanitize(redacted, 1024, redact_addresses=True) == redacted
@@ -208,11 +208,11 @@ def test_internal_addresses(text: str, redacted: str) -> None:
     ],
 )
 def test_other_addresses(text: str) -> None:
-    """Public addresses, versions, times and IDs stay."""
+    """Public addresses, versions, times and IDs are kept."""
     assert sanitize(text, 1024, redact_addresses=True) == text
 
 
 def test_long_text_with_addresses() -> None:
-    """A long row of address-like text is sanitized in time linear to the limit."""
+    """A long text that looks like addresses is sanitized in time linear to the limit."""
     for part in ("10.0.0.", "fd00:", "::1", "net.tcp://", "1."):
         assert len(sanitize(part * 10**6, 256, redact_addresses=True)) <= 256

@@ -1,4 +1,4 @@
-"""Times: Azure's many shapes in, Kubernetes' one out."""
+"""Times: parsing Azure's formats, and writing Kubernetes' format."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SECOND = datetime(2018, 5, 21, 8, 35, 40, tzinfo=UTC)
 )
 @pytest.mark.parametrize("zone", ["Z", "z", "", "+00:00"])
 def test_fractions(fraction: str, microseconds: int, zone: str) -> None:
-    """Azure trims trailing zeros: 0 to 7 fractional digits, with a zone or without, which is UTC."""
+    """Azure trims trailing zeros: times have 0 to 7 fractional digits. Without a time zone they are in UTC."""
     assert parse_time(f"2018-05-21T08:35:40{fraction}{zone}") == SECOND + timedelta(microseconds=microseconds)
 
 
 @pytest.mark.parametrize("text", ["2018-05-21T14:05:40+05:30", "2018-05-21T01:35:40-07:00"])
 def test_zones(text: str) -> None:
-    """A time of another zone is the same moment, told in UTC."""
+    """A time in another time zone is converted to UTC."""
     time = parse_time(text)
 
     assert time == SECOND
@@ -43,13 +43,13 @@ def test_zones(text: str) -> None:
 @pytest.mark.parametrize("zone", ["", "Z"])
 @pytest.mark.parametrize("fraction", ["", ".0000000"])
 def test_sentinels(year: str, zone: str, fraction: str) -> None:
-    """Year 1 and year 2001 mean "no time", with a zone and without."""
+    """The years 1 and 2001 mean "no time", with and without a time zone."""
     assert parse_time(f"{year}-01-01T00:00:00{fraction}{zone}") is None
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
 def test_ends_of_the_calendar(text: str) -> None:
-    """A time that falls off the calendar on the way to UTC is no time, not a crash."""
+    """A time that leaves the calendar's range when it is converted to UTC is ignored and does not raise."""
     assert parse_time(text) is None
 
 
@@ -59,7 +59,7 @@ def test_ends_of_the_calendar(text: str) -> None:
      "2018-05-21T08:35:40ZZ", "2018-05-21T25:00:00Z", "\ud800", "\u0000"],
 )  # fmt: skip
 def test_malformed(value: object) -> None:
-    """What makes no sense is no time."""
+    """Invalid text is not a time."""
     assert parse_time(value) is None
 
 
