@@ -1,4 +1,4 @@
-"""One query that is required: when it is due, fresh and final."""
+"""One required query: when it is due, fresh or final."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_without_a_result() -> None:
 
 
 def test_due() -> None:
-    """The next poll is due one interval after the last one was sent, or when the backoff ends."""
+    """The next poll is due one interval after the last request, or when the backoff ends."""
     assert demand(running(ID)).due == 130
     assert demand(running(ID), not_before=400).due == 400
 
@@ -63,7 +63,7 @@ def test_due() -> None:
     ],
 )
 def test_fresh(result: Result | None, fresh_after: float, is_fresh: bool) -> None:  # noqa: FBT001
-    """A result is fresh if it was sent late enough, or if no later one can say anything else."""
+    """A result is fresh if its request was sent late enough, or if the result is final."""
     assert demand(result, fresh_after=fresh_after).is_fresh is is_fresh
 
 
@@ -78,5 +78,5 @@ def test_fresh(result: Result | None, fresh_after: float, is_fresh: bool) -> Non
     ],
 )
 def test_lacks_only_detail(result: Result, lacks: bool) -> None:  # noqa: FBT001
-    """Only a job that a list shows as completed lacks nothing but its detail."""
+    """Only a job that a list shows as completed needs nothing but its detail."""
     assert demand(result).lacks_only_detail is lacks

@@ -1,4 +1,4 @@
-"""Demands: what is required by whom, and which reads wait because of it."""
+"""Demands: which queries the watches require, and which reads wait for that."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ REFUSED = Throttled("429")
 
 
 def answer(demands: Demands, query: object, result: object, sent: float) -> None:
-    """Set the observation of *query*, as if nothing else followed from it."""
+    """Set the observation of *query* without other effects."""
     demands.of[query].observation = observe(None, result, sent=sent, time=wall(sent))  # type: ignore[index, arg-type]
 
 
 def crowd(count: int = 60, *, interval: float = 30, burst: float = 20) -> Demands:
-    """Return the demand of many jobs in one vault. GETs would take all of the rate."""
+    """Return the demand of many jobs in one vault. GETs would exceed the rate."""
     return demands_of(*(job_id(number) for number in range(count)), interval=interval, burst=burst)
 
 
 @pytest.mark.parametrize(("age", "is_due"), [(0, False), (14, False), (15, True), (31, True)])
 def test_tick(age: float, is_due: bool) -> None:  # noqa: FBT001
-    """A tick marks a query as due whose result is older than half of its interval."""
+    """A tick marks a query as due if its result is older than half of its interval."""
     demands = demands_of(ID)
     answer(demands, ID, running(ID), START)
     demands.drop(ID)
@@ -43,7 +43,7 @@ def test_tick(age: float, is_due: bool) -> None:  # noqa: FBT001
 
 @pytest.mark.parametrize(("jobs", "is_due"), [(1, True), (60, False)])
 def test_tick_after_a_list(jobs: int, is_due: bool) -> None:  # noqa: FBT001
-    """A list that another watch needs is no reason to leave out a GET, while there is a GET for each job at each tick."""
+    """A list for another watch does not replace a GET while there are tokens for a GET of each job at each tick."""
     demands = crowd(jobs, burst=250)
     recorder = ObservationRecorder(demands=demands, heartbeat=300)
     listing = Listing(jobs=(entry(ID),), pages=1)
@@ -56,7 +56,7 @@ def test_tick_after_a_list(jobs: int, is_due: bool) -> None:  # noqa: FBT001
 
 
 def test_tick_after_a_failure() -> None:
-    """A GET that failed is not repeated before its time, though the detail is old."""
+    """A failed GET is not repeated early, even if the detail is old."""
     demands = demands_of(ID)
     recorder = ObservationRecorder(demands=demands, heartbeat=300)
     list(recorder.record(ID, running(ID), sent=START, time=wall(START), now=START))
@@ -67,7 +67,7 @@ def test_tick_after_a_failure() -> None:
 
 
 def test_request() -> None:
-    """A request for a fresh result waits until there is one, each by its namespace."""
+    """A request for a fresh result waits for one, separately for each namespace."""
     demands = demands_of(ID, OTHER)
     answer(demands, ID, running(ID), START)
     demands.request(ID, "a", fresh_after=START)
@@ -85,7 +85,7 @@ def test_request() -> None:
 
 
 def test_crowded() -> None:
-    """When GETs would take more than their share of the rate, jobs wait for a list. GETs come back well below that."""
+    """If GETs would exceed their share of the rate, jobs wait for a list. GETs resume well below that share."""
     demands = Demands(bucket=demands_of(rate=2.0, burst=250).bucket)
     high, low = int(CROWDED * 2 * 30) - 1, int(ROOMY * 2 * 30)
     ids = [job_id(number) for number in range(high + 2)]
@@ -105,13 +105,13 @@ def test_crowded() -> None:
 
 
 def test_more_jobs_are_due_than_the_bucket_has_tokens() -> None:
-    """When more jobs are due than the bucket can hold tokens, a list is faster."""
+    """If more jobs are due than the bucket can hold tokens, a list is faster."""
     assert not crowd(20, interval=300).prefers_list(VAULT, START)
     assert crowd(21, interval=300).prefers_list(VAULT, START)
 
 
 def test_one_job_in_a_vault() -> None:
-    """A list of as many pages as there are jobs saves nothing."""
+    """A list with as many pages as there are jobs saves nothing."""
     demands = crowd()
     demands.require(job_id(0, 1), "other", interval=30, now=START)
     assert not demands.prefers_list(vault_id(1), START)
@@ -131,7 +131,7 @@ def test_pause_of_gets() -> None:
 
 
 def test_pause_of_lists() -> None:
-    """While lists are paused, each job is read by itself."""
+    """While lists are paused, each job is read with a GET."""
     demands = crowd()
     assert demands.vaults[VAULT].awaiting
     demands.pause(LIST, REFUSED, seconds=600, now=START)
@@ -143,7 +143,7 @@ def test_pause_of_lists() -> None:
 
 
 def test_pause_of_operations() -> None:
-    """A pause of operations changes nothing for jobs."""
+    """A pause of operations does not affect jobs."""
     demands = demands_of(ID)
     demands.pause(OPERATION, REFUSED, seconds=600, now=START)
 
@@ -159,7 +159,7 @@ def test_pause_of_everything() -> None:
 
 
 def test_lists_are_one_interval_apart() -> None:
-    """The next list is due one interval after the last one was requested, the shortest of the jobs that wait."""
+    """The next list is due one interval after the last request: the shortest interval of the waiting jobs."""
     demands = demands_of(interval=30)
     vault_began = START - 10
     for number, interval in enumerate((300.0, 30.0, 60.0)):
@@ -196,7 +196,7 @@ def test_end_of_a_list_without_demand() -> None:
 
 @pytest.mark.parametrize(("age", "is_used"), [(30, True), (31, False)])
 def test_new_watch_of_a_listed_job(age: float, is_used: bool) -> None:  # noqa: FBT001
-    """A new watch takes its job from the latest list, if that is recent, and has its detail read later."""
+    """A new watch takes its job from the latest list if that is recent. Its detail is read later."""
     demands = crowd()
     planner, recorder = ReadPlanner(demands=demands), ObservationRecorder(demands=demands, heartbeat=300)
     read = planner.next_read(START)
@@ -210,7 +210,7 @@ def test_new_watch_of_a_listed_job(age: float, is_used: bool) -> None:  # noqa: 
 
 
 def test_entries_are_as_old_as_their_list() -> None:
-    """The entries of the last list are not taken for those of one that is being read."""
+    """Entries of the last list are not attributed to a list that is still being read."""
     demands = crowd()
     planner, recorder = ReadPlanner(demands=demands), ObservationRecorder(demands=demands, heartbeat=300)
     read = planner.next_read(START)
@@ -220,7 +220,7 @@ def test_entries_are_as_old_as_their_list() -> None:
             read, Listing(jobs=(entry(job_id(99)),), pages=1), sent=START, time=wall(START), now=START
         )
     )
-    demands.vaults[VAULT].began = START + 30  # the next one
+    demands.vaults[VAULT].began = START + 30  # the next list
     demand = demands.require(job_id(99), "new", interval=30, now=START + 30)
 
     assert demand.sent == START
@@ -229,7 +229,7 @@ def test_entries_are_as_old_as_their_list() -> None:
 
 
 def test_replaced_credential() -> None:
-    """What was read with a credential that was replaced counts no longer."""
+    """Results that were read with a replaced credential no longer count."""
     demands = demands_of(ID)
     answer(demands, ID, running(ID), START)
     demands.vaults[VAULT].entries[OTHER] = entry(OTHER)
@@ -240,7 +240,7 @@ def test_replaced_credential() -> None:
 
 
 def test_vaults_are_dropped() -> None:
-    """What is known about a vault goes with its last query, or with the list of it that is being read."""
+    """The state of a vault is dropped with its last query, or at the end of a list that is being read."""
     operation = operation_id()
     demands = demands_of(ID, operation)
     demands.release(ID, "uid-0", START + 1)
@@ -254,7 +254,7 @@ def test_vaults_are_dropped() -> None:
 
 
 def test_scheduled_list_of_a_dropped_vault() -> None:
-    """A list that was scheduled is not read if nothing of its vault is required any longer."""
+    """A scheduled list is not read if no query of its vault is required any longer."""
     demands = crowd()
     for query, demand in list(demands.of.items()):
         for uid in demand.uids:

@@ -19,17 +19,17 @@ VAULT = vault_id()
 
 
 def answer(demands: Demands, query: object, result: object, sent: float) -> None:
-    """Set the observation of *query*, as if nothing else followed from it."""
+    """Set the observation of *query* without other effects."""
     demands.of[query].observation = observe(None, result, sent=sent, time=wall(sent))  # type: ignore[index, arg-type]
 
 
 def crowd(count: int = 60, *, interval: float = 30, burst: float = 20) -> Demands:
-    """Return the demand of many jobs in one vault. GETs would take all of the rate."""
+    """Return the demand of many jobs in one vault. GETs would exceed the rate."""
     return demands_of(*(job_id(number) for number in range(count)), interval=interval, burst=burst)
 
 
 def test_required() -> None:
-    """A query that is required is due at once."""
+    """A required query is due at once."""
     operation, window = operation_id(), JobWindow(VAULT, None)
     demands = demands_of(ID, operation, window)
 
@@ -40,7 +40,7 @@ def test_required() -> None:
 
 
 def test_shared() -> None:
-    """Watches share a query. It is polled at the shortest of their intervals, and as long as one of them exists."""
+    """Watches share a query. It is polled at their shortest interval until the last of them is gone."""
     demands = demands_of(ID, interval=30)
     demands.require(ID, "fast", interval=10, now=START + 1)
     assert (demands.of[ID].uids, demands.of[ID].interval) == (("uid-0", "fast"), 10)
@@ -54,7 +54,7 @@ def test_shared() -> None:
 
 
 def test_another_interval() -> None:
-    """A watch that is edited has another interval."""
+    """Editing a watch changes the interval of its queries."""
     demands = demands_of(ID, interval=30)
     for interval in (300.0, 10.0):
         demands.require(ID, "uid-0", interval=interval, now=START)
@@ -64,7 +64,7 @@ def test_another_interval() -> None:
 
 @pytest.mark.parametrize("query", [ID, operation_id(), JobWindow(VAULT, None)], ids=lambda each: type(each).__name__)
 def test_released(query: object) -> None:
-    """Nothing is left of a query that no watch requires."""
+    """A query that no watch requires leaves no state."""
     demands = demands_of(query)  # type: ignore[arg-type]
     demands.request(query, "a", fresh_after=START + 1)  # type: ignore[arg-type]
     if query == ID:
@@ -80,7 +80,7 @@ def test_released(query: object) -> None:
 
 
 def test_entries_are_kept_for_others() -> None:
-    """The entries of a list serve as long as a job of the vault is required."""
+    """The entries of a list are kept while a job of the vault is required."""
     demands = demands_of(ID, OTHER)
     demands.vaults[VAULT].entries[ID] = entry(ID)
     demands.release(ID, "uid-0", START)
@@ -89,7 +89,7 @@ def test_entries_are_kept_for_others() -> None:
 
 
 def test_ticks_of_what_needs_no_read() -> None:
-    """A final job, a query in flight and one that is backed off are not due."""
+    """A query is not due if its job is final, it is in flight or it is backing off."""
     demands = demands_of(ID, OTHER, operation_id())
     answer(demands, ID, ended(ID), START - 900)
     demands.of[OTHER].reading_since = START

@@ -1,4 +1,4 @@
-"""Observations: what is kept of Azure's answers, of failures and of lists, and what is news."""
+"""Observations: what the operator keeps of results, failures and lists, and which of them are changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOT_THERE, NOT_ALLOWED, DOWN = errors.JobNotFound("x"), errors.AuthorizationFail
 
 
 def seen(*results: Result, first: float = 1.0) -> Observation:
-    """Return the observation after *results*, one a second."""
+    """Return the observation after *results*, one per second."""
     observation = None
     for number, result in enumerate(results):
         sent = first + number
@@ -47,7 +47,7 @@ def refusal(answer: int | None) -> errors.AzureError:
     "answer", [job(), JobList(()), (PinnedJob(name="x"),), WAITING], ids=lambda each: type(each).__name__
 )
 def test_answer(answer: Any) -> None:
-    """An answer replaces what was known, and ends all runs of failures."""
+    """A result replaces the last one and resets all failure counts."""
     observation = seen(NOT_THERE, NOT_THERE, answer)
 
     assert (observation.result, observation.answer, observation.error) == (answer, answer, None)
@@ -56,7 +56,7 @@ def test_answer(answer: Any) -> None:
 
 
 def test_failure() -> None:
-    """A failure keeps the last answer, and is the result of the attempt."""
+    """A failure keeps the last result and is recorded as the outcome of the attempt."""
     observation = seen(running_job(), DOWN)
 
     assert (observation.job, observation.error, observation.result) == (running_job(), DOWN, DOWN)
@@ -81,7 +81,7 @@ def test_failure() -> None:
     ],
 )
 def test_failures_in_a_row(results: list[Result], always: int, until_seen: int) -> None:
-    """Each kind of trouble has its run. Attempts that share one response of Entra's are one failure."""
+    """Each kind of error has its own count. Attempts that share one Entra response count as one failure."""
     observation = seen(*results)
 
     assert observation.failures_since(NEVER, seen=True) == always
@@ -89,7 +89,7 @@ def test_failures_in_a_row(results: list[Result], always: int, until_seen: int) 
 
 
 def test_failures_since() -> None:
-    """A watch counts only failures that were sent after it required the query."""
+    """A watch counts only failures of requests that were sent after it required the query."""
     observation = seen(*[NOT_THERE] * 3)
 
     assert [observation.failures_since(since, seen=True) for since in (0, 1, 2, 3, 4)] == [3, 3, 2, 1, 0]
@@ -106,12 +106,12 @@ def test_failures_since() -> None:
     ],
 )
 def test_unanswered(results: list[Result], count: int) -> None:
-    """Attempts that Azure did not answer are counted for the backoff, also if it answers that there is no such job."""
+    """Consecutive unanswered attempts are counted for the backoff. A 404 counts as an answer."""
     assert seen(*results).unanswered == count
 
 
 def test_traceback() -> None:
-    """No traceback is kept, since it would keep the frames of the request alive."""
+    """Tracebacks are dropped, because they would keep the frames of the request alive."""
     with pytest.raises(errors.JobNotFound) as caught:
         raise errors.JobNotFound("x")
     assert caught.value.__traceback__ is not None
@@ -122,7 +122,7 @@ def test_traceback() -> None:
 
 
 def test_entry_of_unchanged_job() -> None:
-    """A list entry that shows no change keeps the detail, with the duration of the entry."""
+    """A list entry without a change keeps the detail and updates the duration."""
     entry = replace(RUNNING_ENTRY, duration=timedelta(minutes=9))
     observation = seen(running_job(), entry)
 
@@ -134,7 +134,7 @@ def test_entry_of_unchanged_job() -> None:
     "before", [[], [running_job(status="Cancelling")], [RUNNING_ENTRY]], ids=["new", "changed", "no detail"]
 )
 def test_entry(before: list[Result]) -> None:
-    """Any other entry is what is known of the job."""
+    """Any other entry replaces what is known about the job."""
     observation = seen(*before, RUNNING_ENTRY)
 
     assert observation.job == RUNNING_ENTRY
@@ -143,7 +143,7 @@ def test_entry(before: list[Result]) -> None:
 
 
 def test_ended_entry() -> None:
-    """The end of a job in a list has the time at which it was first seen there, until a GET has shown it."""
+    """A job that a list shows as ended has the time when that was first seen, until a GET shows the end."""
     entry = list_entry(status="Failed")
 
     assert seen(running_job(), entry, entry, DOWN, entry).ended_since == 2
@@ -168,7 +168,7 @@ def test_final(results: list[Result], is_final: bool) -> None:  # noqa: FBT001
 
 
 def test_kinds_without_a_job() -> None:
-    """An answer about an operation or a list is no job."""
+    """Results of operations and lists contain no job."""
     assert seen(WAITING).job is None
     assert seen(WAITING).detail_sent == NEVER
 
@@ -179,7 +179,7 @@ def test_kinds_without_a_job() -> None:
      ({"endTime": "2018-05-21T08:57:00Z"}, True)],
 )  # fmt: skip
 def test_differs(change: dict[str, Any], is_different: bool) -> None:  # noqa: FBT001
-    """Status, end and operation tell whether a job has changed."""
+    """A job has changed if its status, end or operation differs."""
     assert differs(running_job(), running_job(**change)) is is_different
 
 
@@ -200,14 +200,14 @@ def test_differs(change: dict[str, Any], is_different: bool) -> None:  # noqa: F
     ],
 )
 def test_news(before: list[Result], after: Result, expected: bool) -> None:  # noqa: FBT001
-    """An observation is news if it says more than the one before. Errors always are."""
+    """An observation is a change if it adds something to the last one. Errors always are."""
     previous = seen(*before) if before else None
 
     assert is_news(previous, observe(previous, after, sent=9, time=NOW + timedelta(seconds=9))) is expected
 
 
 def test_news_after_the_clock_was_set_back() -> None:
-    """When the wall clock was set back, the same answer is news: the status has a time in the future."""
+    """If the wall clock was set back, the same result counts as a change, because the status has a future time."""
     previous = seen(running_job())
 
     assert is_news(previous, observe(previous, running_job(), sent=2, time=NOW))

@@ -1,4 +1,4 @@
-"""Pauses: each kind of request has its own."""
+"""Pauses of requests, by kind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def left(pauses: Pauses, now: float) -> tuple[float, float, float]:
 
 
 def test_one_kind() -> None:
-    """A pause is for one kind of request, and ends."""
+    """A pause applies to one kind of request, and ends."""
     pauses = Pauses()
     pauses.extend(JOB, until=160)
 
@@ -28,7 +28,7 @@ def test_one_kind() -> None:
 
 
 def test_longest_counts() -> None:
-    """Answers arrive in any order: a shorter pause shortens nothing."""
+    """Responses arrive in any order: a shorter pause does not shorten a longer one."""
     pauses = Pauses()
     pauses.extend(JOB, until=160)
     pauses.extend(JOB, until=120)
@@ -39,7 +39,8 @@ def test_longest_counts() -> None:
 @pytest.mark.parametrize(
     ("answers", "expected"),
     [
-        # Each answer: the time, the kind, the end of its pause, whether it is subscription-wide. Left of each at 100.
+        # Each response: its time and kind, the end of its pause, and whether it is subscription-wide. Then what remains
+        # at 100.
         pytest.param([(0, JOB, 160, False)], (60, 0, 0), id="one kind"),
         pytest.param([(0, JOB, 160, False), (1, JOB, 170, False)], (70, 0, 0), id="the same kind twice"),
         pytest.param([(0, LIST, 160, True)], (60, 60, 60), id="subscription-wide"),
@@ -55,7 +56,7 @@ def test_longest_counts() -> None:
 def test_scope_of_a_429(
     answers: list[tuple[float, RequestKind, float, bool]], expected: tuple[float, float, float]
 ) -> None:
-    """A 429 pauses its own kind. All kinds pause if Azure says so, or if a second kind is refused during a pause."""
+    """A 429 pauses its own kind. All kinds pause if Azure says so, or if another kind is refused during a pause."""
     pauses = Pauses()
     for now, kind, until, everything in answers:
         pauses.refuse(kind, until=until, now=now, everything=everything)

@@ -1,4 +1,4 @@
-"""Queries: which requests they stand for, and which watches share them."""
+"""Queries: the requests that they stand for, and the watches that share them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def latest(vault: VaultId) -> LatestJob:
 
 
 def test_filter() -> None:
-    """The list of a window goes from its first day to a day after the day of the request."""
+    """The list of a window starts at its first day and ends a day after the day of the request."""
     window = JobWindow(VAULT, MIDNIGHT - DAY)
 
     assert window.filter_at(NOW) == "startTime eq '2018-05-20 12:00:00 AM' and endTime eq '2018-05-23 12:00:00 AM'"
@@ -60,7 +60,7 @@ def test_backup_vault() -> None:
 
 @pytest.mark.parametrize("hours", [0, 5, 14])
 def test_windows_are_shared(hours: int) -> None:
-    """Watches that were created on one day share a list, whenever it is requested."""
+    """Watches that were created on one day share a list, regardless of the time of the request."""
     window = latest_window(latest(VAULT), created=NOW, now=NOW + timedelta(hours=hours))
 
     assert window == latest_window(latest(VAULT), created=NOW - timedelta(hours=5), now=NOW)
@@ -78,7 +78,7 @@ def test_window_since() -> None:
 
 
 def test_jobs() -> None:
-    """There is a query for each job, but not for one that the operation could not start."""
+    """Each job has a query, except those that the operation could not start."""
     pinned = [PinnedJob(name=job_id(number).name, error_code="X" if number == 1 else None) for number in range(3)]
 
     assert job_queries(VAULT, pinned) == (job_id(0), job_id(2))

@@ -1,4 +1,4 @@
-"""Which request is sent next."""
+"""The read planner: which request is sent next."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def reads(demands: Demands, now: float = START, *, limit: int = 500) -> list[Rea
 
 
 def know(demands: Demands, *job_ids: JobId) -> None:
-    """Have jobs known to be running, and nothing due."""
+    """Set up jobs that are known to be running, with nothing due."""
     for each in job_ids:
         demands.of[each].observation = observe(None, running(each), sent=START, time=wall(START))
         demands.drop(each)
@@ -60,7 +60,7 @@ def test_most_overdue_first() -> None:
 
 
 def test_tokens() -> None:
-    """Nothing is read without a token. The next one is known."""
+    """Nothing is read without a token. The planner knows when the next one arrives."""
     demands = demands_of(*(operation_id(number) for number in range(30)))
     planner = ReadPlanner(demands=demands)
 
@@ -71,7 +71,7 @@ def test_tokens() -> None:
 
 
 def test_wake_up_in_a_pause() -> None:
-    """While a pause holds up what is due, the planner looks again after a second."""
+    """While a pause blocks due queries, the planner checks again after a second."""
     demands = demands_of(operation_id())
     demands.pause(OPERATION, REFUSED, seconds=60, now=START)
 
@@ -81,7 +81,7 @@ def test_wake_up_in_a_pause() -> None:
 
 
 def test_a_list_replaces_many_gets() -> None:
-    """The jobs of a vault wait for one list if that costs less, and the next one is one interval later."""
+    """The jobs of a vault wait for one list if that costs less. The next list is due one interval later."""
     demands = demands_of(*MANY)
     first = reads(demands)
 
@@ -96,7 +96,7 @@ def test_a_list_replaces_many_gets() -> None:
 
 
 def test_gets_turn_into_a_list() -> None:
-    """Jobs that are due wait for a list instead when GETs of jobs are paused meanwhile."""
+    """Due jobs wait for a list if GETs of jobs are paused meanwhile."""
     demands = demands_of(ID, OTHER)
     demands.pauses.extend(JOB, until=START + 600)
 
@@ -106,7 +106,7 @@ def test_gets_turn_into_a_list() -> None:
 
 @pytest.mark.parametrize("is_paused", [False, True])
 def test_next_page(is_paused: bool) -> None:  # noqa: FBT001
-    """The next page of a list that is being read costs a token, and waits during a pause of lists."""
+    """The next page of a list costs a token, and waits while lists are paused."""
     demands = demands_of()
     demands.require(operation_id(), "uid", interval=30, now=START)
     demands.pages[VAULT] = None
@@ -131,7 +131,7 @@ def test_window_waits_for_the_list_of_its_vault() -> None:
 
 
 def test_explicit_requests_get_every_second_token() -> None:
-    """Explicit requests get half of the tokens while others wait, and namespaces take turns."""
+    """Explicit requests get half of the tokens if other queries are due. Namespaces take turns."""
     due = [operation_id(number) for number in range(10)]
     demands = demands_of(*due)
     requested = [operation_id(100 + number) for number in range(6)]
@@ -156,11 +156,11 @@ def test_explicit_requests_take_what_is_left() -> None:
 
 
 def test_explicit_request_in_a_pause_of_gets() -> None:
-    """While GETs are paused, one list that is new enough answers explicit requests for jobs."""
+    """While GETs are paused, one recent list answers explicit requests for jobs."""
     demands = demands_of(ID, operation_id())
     demands.drop(ID)
     demands.pauses.extend(JOB, until=START + 600)
-    demands.pauses.extend(OPERATION, until=START + 600)  # ended pauses count no more
+    demands.pauses.extend(OPERATION, until=START + 600)  # ended pauses no longer count
     demands.pauses._ends[LIST] = START
     for query in (ID, operation_id()):
         demands.request(query, "a", fresh_after=START)
@@ -173,7 +173,7 @@ def test_explicit_request_in_a_pause_of_gets() -> None:
 
 
 def test_changed_jobs_come_before_others() -> None:
-    """Jobs that have changed are read before those that are due, which get a share all the same."""
+    """Changed jobs are read first. Due jobs still get their share."""
     demands = demands_of(*(operation_id(number) for number in range(10)), *MANY[:10])
     know(demands, *MANY[:10])
     for each in MANY[:4]:
@@ -184,7 +184,7 @@ def test_changed_jobs_come_before_others() -> None:
 
 
 def changed(count: int, **more: float) -> Demands:
-    """Return demands of jobs that have changed according to a list."""
+    """Return the demands of jobs that have changed according to a list."""
     demands = demands_of(*MANY[:count], **more)
     know(demands, *MANY[:count])
     for each in MANY[:count]:
@@ -196,12 +196,12 @@ SINCE = window_since(VAULT, NOW)
 
 
 def test_few_changed_jobs() -> None:
-    """Few jobs that have changed have a GET each."""
+    """If few jobs have changed, each has a GET."""
     assert reads(changed(4)) == MANY[:4]
 
 
 def test_many_changed_jobs() -> None:
-    """For many jobs that have changed, a list of all jobs since the first of them began costs less than GETs."""
+    """For many changed jobs, a list of all jobs since the start of the first one costs less than GETs."""
     demands = changed(5)
 
     assert reads(demands)[0] == SINCE
@@ -210,7 +210,7 @@ def test_many_changed_jobs() -> None:
 
 
 def test_window_is_tried_once() -> None:
-    """A job that such a list did not settle has a GET."""
+    """A job that this list does not settle has a GET."""
     demands = changed(5)
     assert reads(demands)[0] == SINCE
     demands.vaults[VAULT].is_reading = False
@@ -222,7 +222,7 @@ def test_window_is_tried_once() -> None:
 
 @pytest.mark.parametrize("block", ["reading", "held", "paused"])
 def test_no_window(block: str) -> None:
-    """If no list can be requested, the jobs have a GET each."""
+    """If no list can be requested, each job has a GET."""
     demands = changed(5)
     vault = demands.vaults[VAULT]
     if block == "reading":
@@ -236,7 +236,7 @@ def test_no_window(block: str) -> None:
 
 
 def test_jobs_without_a_start() -> None:
-    """Only jobs whose start is known can be found in a window."""
+    """A window can only find jobs whose start time is known."""
     demands = changed(5)
     for each in MANY[1:5]:
         demands.of[each].observation = None
@@ -245,7 +245,7 @@ def test_jobs_without_a_start() -> None:
 
 
 def test_changed_jobs_in_a_pause_of_gets() -> None:
-    """While GETs are paused, a window shows even a single job. It is repeated once per interval until the job has ended."""
+    """While GETs are paused, a window shows even a single job. It repeats once per interval until the job has ended."""
     demands = changed(1)
     demands.pauses.extend(JOB, until=START + 600)
     vault = demands.vaults[VAULT]
@@ -261,7 +261,7 @@ def test_changed_jobs_in_a_pause_of_gets() -> None:
 
 
 def test_details() -> None:
-    """Missing details are read when there is a token, old ones at a share of the rate."""
+    """Missing details are read when there is a token. Old details get a share of the rate."""
     demands = demands_of(*MANY[:6], interval=300)
     know(demands, *MANY[:6])
     demands.missing_details |= dict.fromkeys(MANY[:2])
@@ -278,7 +278,7 @@ def test_details() -> None:
 
 
 def test_blocked_queries_hide_no_others() -> None:
-    """Of thousands of queries that cannot be read, only some are looked at. Other kinds are not affected."""
+    """Of thousands of blocked queries only some are examined. Other kinds are not affected."""
     blocked = [operation_id(number) for number in range(LOOK_AT + 50)]
     demands = demands_of(*blocked, ID, interval=300)
     for each in blocked[:LOOK_AT]:
@@ -288,7 +288,7 @@ def test_blocked_queries_hide_no_others() -> None:
 
 
 def test_vault_without_demand() -> None:
-    """A list that was scheduled for jobs that are no longer required is not requested."""
+    """A list that was scheduled for jobs is not requested after the jobs are released."""
     demands = demands_of(ID)
     demands.drop(ID)
     demands.await_list(ID, START)

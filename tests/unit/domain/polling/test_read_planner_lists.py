@@ -29,14 +29,14 @@ def reads(demands: Demands, now: float = START, *, limit: int = 500) -> list[Rea
 
 
 def know(demands: Demands, *job_ids: JobId) -> None:
-    """Have jobs known to be running, and nothing due."""
+    """Set up jobs that are known to be running, with nothing due."""
     for each in job_ids:
         demands.of[each].observation = observe(None, running(each), sent=START, time=wall(START))
         demands.drop(each)
 
 
 def test_a_refused_list_turns_into_gets() -> None:
-    """Jobs that wait for a list that may not be requested are read by themselves."""
+    """If the list of waiting jobs is not allowed, each job has a GET."""
     demands = demands_of(ID, OTHER)
     for each in (ID, OTHER):
         demands.drop(each)
@@ -48,7 +48,7 @@ def test_a_refused_list_turns_into_gets() -> None:
 
 
 def test_a_list_is_not_requested_twice() -> None:
-    """A list that becomes due while another one of the vault is read is scheduled when that has ended."""
+    """A list that is due while another one of its vault is in flight is scheduled after that."""
     demands = demands_of(ID)
     demands.drop(ID)
     demands.await_list(ID, START)
@@ -61,7 +61,7 @@ def test_a_list_is_not_requested_twice() -> None:
 
 
 def test_a_list_that_no_job_waits_for() -> None:
-    """A scheduled list that no job waits for is dropped, and does not keep a later one from being scheduled."""
+    """A scheduled list that no job waits for is dropped. Later lists can still be scheduled."""
     demands = demands_of(ID)
     demands.drop(ID)
     demands.await_list(ID, START)
@@ -73,7 +73,7 @@ def test_a_list_that_no_job_waits_for() -> None:
 
 
 def test_an_earlier_list_replaces_a_later_one() -> None:
-    """A list that was scheduled anew is requested once."""
+    """A list that was rescheduled is requested once."""
     demands = demands_of()
     demands.require(ID, "slow", interval=300, now=START)
     demands.require(OTHER, "fast", interval=30, now=START)

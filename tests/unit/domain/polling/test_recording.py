@@ -1,4 +1,4 @@
-"""What Azure's answers change: observations, and what has to be read because of them."""
+"""What a result changes: observations, and the queries to read next."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.support.recorded import DOWN, ID, REFUSED, RUNNING, VAULT, WINDOW, Re
 if TYPE_CHECKING:
     from backupjobwatch.domain.polling.queries import Query
 
-# ── answers about one query ──────────────────────────────────────────────────────────────────────────────────────────
+# ── results of one query ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_answer() -> None:
-    """An answer is the observation of its query, and nothing is left to read."""
+    """A result becomes the observation of its query, and nothing is left to read."""
     given = Recorded(ID)
     given.demands.of[ID].reading_since = START
     (update,) = given.record(ID, running(ID), sent=START, now=START + 2)
@@ -32,7 +32,7 @@ def test_answer() -> None:
 
 
 def test_same_answer() -> None:
-    """The same answer again is no news."""
+    """The same result again is not a change."""
     given = Recorded(ID)
     given.record(ID, running(ID))
     (update,) = given.record(ID, running(ID), sent=START + 40)
@@ -41,12 +41,12 @@ def test_same_answer() -> None:
 
 
 def test_answer_that_nobody_requires() -> None:
-    """An answer to a query that was released meanwhile is dropped."""
+    """A result of a query that was released meanwhile is dropped."""
     assert Recorded().record(ID, running(ID)) == []
 
 
 def test_answer_that_a_list_has_overtaken() -> None:
-    """An answer does not replace that of a request that was sent later."""
+    """A result does not replace that of a later request."""
     given = Recorded(ID)
     given.window(entry(ID, "Failed"), sent=START + 1)
 
@@ -55,7 +55,7 @@ def test_answer_that_a_list_has_overtaken() -> None:
 
 
 def test_answer_after_a_change() -> None:
-    """A job stays marked as changed if its answer was requested before the change was seen."""
+    """A job stays marked as changed if its GET was sent before the change was seen."""
     given = Recorded(ID)
     given.demands.note_change(ID, START + 5)
     given.record(ID, running(ID), sent=START)
@@ -66,7 +66,7 @@ def test_answer_after_a_change() -> None:
 
 
 def test_fresh_answer() -> None:
-    """An explicit request ends with an answer that is fresh enough."""
+    """An explicit request ends with a result that is fresh enough."""
     given = Recorded(ID)
     given.demands.request(ID, "a", fresh_after=START + 5)
     given.record(ID, running(ID), sent=START)
@@ -78,7 +78,7 @@ def test_fresh_answer() -> None:
 
 
 def test_backoff() -> None:
-    """After the first failures in a row, ticks are skipped. The first answer ends that."""
+    """After the first consecutive failures, ticks are skipped. The first result ends the backoff."""
     given = Recorded(operation_id())
     demand = given.demands.of[operation_id()]
     for number in range(3):
@@ -95,7 +95,7 @@ def test_backoff() -> None:
 
 
 def test_refused_operation() -> None:
-    """A query that was refused is due again at once, so that it is read when the pause ends."""
+    """A refused query is due again at once, so that it is read when the pause ends."""
     given = Recorded(operation_id())
     paused(given, OPERATION)
     given.record(operation_id(), REFUSED)
@@ -105,7 +105,7 @@ def test_refused_operation() -> None:
 
 @pytest.mark.parametrize("are_lists_held", [False, True])
 def test_refused_job(are_lists_held: bool) -> None:  # noqa: FBT001
-    """A job whose GET was refused waits for a list, or else for the end of the pause."""
+    """A job whose GET was refused waits for a list, or for the end of the pause."""
     given = Recorded(ID)
     if are_lists_held:
         given.demands.vaults[VAULT].held_until = START + 900
@@ -117,7 +117,7 @@ def test_refused_job(are_lists_held: bool) -> None:  # noqa: FBT001
 
 
 def test_refused_without_a_pause() -> None:
-    """A query that was refused without a time to wait is read at its next tick."""
+    """A query that was refused without a Retry-After is read at its next tick."""
     given = Recorded(ID)
     given.record(ID, REFUSED)
 
@@ -125,7 +125,7 @@ def test_refused_without_a_pause() -> None:
 
 
 def test_refused_explicit_request() -> None:
-    """An explicit request that was refused goes on: a 429 is no answer."""
+    """An explicit request continues after a 429, because that is not a result."""
     given = Recorded(ID)
     given.demands.request(ID, "a", fresh_after=START)
     paused(given, JOB)
@@ -136,7 +136,7 @@ def test_refused_explicit_request() -> None:
 
 @pytest.mark.parametrize("queue", ["changed", "missing_details"])
 def test_refused_job_that_has_changed(queue: str) -> None:
-    """A job that has changed stays so until it could be read."""
+    """A changed job stays marked until it has been read."""
     given = Recorded(ID)
     given.demands.drop(ID)
     if queue == "changed":
@@ -155,7 +155,7 @@ def test_refused_job_that_has_changed(queue: str) -> None:
 
 @pytest.mark.parametrize("query", [ID, operation_id(), WINDOW], ids=lambda each: type(each).__name__)
 def test_abandoned_request(query: Query) -> None:
-    """What was being read when the request was abandoned is read again."""
+    """A query whose request was abandoned is read again."""
     given = Recorded(query)
     demand, vault = given.demands.of[query], given.demands.vaults[VAULT]
     demand.reading_since, vault.is_reading = START, query == WINDOW
@@ -178,7 +178,7 @@ def test_abandoned_list() -> None:
 
 
 def test_abandoned_requests_that_nobody_requires() -> None:
-    """Nothing is left of them."""
+    """Abandoned requests leave no state if no watch requires them."""
     given = Recorded()
     for read in (ID, WINDOW, RUNNING, NextPage(VAULT)):
         given.recorder.abort(read, now=START)

@@ -1,4 +1,4 @@
-"""What a list changes: observations of its jobs, and what has to be read because of it."""
+"""What a list changes: observations of its jobs, and the queries to read next."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def test_running_jobs() -> None:
-    """A list answers all jobs that wait for it and are in it. Each of them is one observation."""
+    """A list answers all jobs that wait for it and that it contains. Each of them gets one observation."""
     given = Recorded(ID, OTHER)
     given.known(ID, OTHER)
     given.wait_for_list(ID)
@@ -72,7 +72,7 @@ def test_old_detail(age: float, is_old: bool) -> None:  # noqa: FBT001
 
 
 def test_completed_job() -> None:
-    """A job that a list shows as completed lacks only its detail, which is less urgent than a change."""
+    """A job that a list shows as completed needs only its detail, which is less urgent than a change."""
     given = Recorded(ID)
     given.known(ID)
     given.demands.note_change(ID, START)
@@ -82,7 +82,7 @@ def test_completed_job() -> None:
 
 
 def test_missing_job() -> None:
-    """A job that is not among the running ones has ended, or is not visible: it is read by itself."""
+    """A job that is missing from the running ones has ended or is not visible. It is read with a GET."""
     given = Recorded(ID)
     given.known(ID)
     given.wait_for_list(ID)
@@ -103,7 +103,7 @@ def test_missing_job_that_completed() -> None:
 
 
 def test_missing_jobs_about_which_the_list_says_nothing() -> None:
-    """A final job, one that was read after the list was requested, and one that was required later are left alone."""
+    """The list does not affect jobs that are final, that were read later or that were required later."""
     given = Recorded(ID, OTHER)
     given.record(ID, ended(ID), sent=START - 60)
     given.record(OTHER, running(OTHER), sent=START + 1)
@@ -117,7 +117,7 @@ def test_missing_jobs_about_which_the_list_says_nothing() -> None:
 
 
 def test_entries_that_say_nothing_new() -> None:
-    """An entry changes neither a final job nor a result whose request was sent later."""
+    """An entry changes neither a final job nor the result of a later request."""
     given = Recorded(ID, OTHER)
     given.record(ID, ended(ID), sent=START - 60)
     given.record(OTHER, ended(OTHER, "Failed"), sent=START + 1)
@@ -127,14 +127,14 @@ def test_entries_that_say_nothing_new() -> None:
 
 
 def test_entry_without_a_name() -> None:
-    """An entry without a name is of no job."""
+    """An entry without a name is ignored."""
     given = Recorded(ID)
 
     assert given.running(replace(entry(ID), name=None)) == []
 
 
 def test_list_of_a_vault_without_demand() -> None:
-    """A list whose watches are gone leaves nothing in memory."""
+    """A list whose watches are gone leaves no state."""
     given = Recorded(ID)
     given.demands.vaults[VAULT].is_reading = True
     given.demands.release(ID, "uid-0", START)
@@ -144,7 +144,7 @@ def test_list_of_a_vault_without_demand() -> None:
 
 
 def test_fresh_entry() -> None:
-    """A list that is new enough answers an explicit request."""
+    """A list that is recent enough answers an explicit request."""
     given = Recorded(ID)
     given.demands.request(ID, "a", fresh_after=START)
     given.running(entry(ID), sent=START)
@@ -168,7 +168,7 @@ def test_window() -> None:
 
 
 def test_window_of_one_type() -> None:
-    """A list of workload jobs says nothing about the length of a list of all jobs."""
+    """A list of workload jobs does not change the known length of a list of all jobs."""
     given = Recorded(ID)
     given.window(entry(ID), pages=9, window=JobWindow(VAULT, None, "AzureWorkload"))
 
@@ -182,7 +182,7 @@ def test_window_of_one_type() -> None:
     "error", [errors.AuthorizationFailed("403"), errors.VaultNotFound("404"), errors.UnexpectedResponse("x")], ids=repr
 )
 def test_refused_list(error: errors.AzureError) -> None:
-    """After an error that the next list would return again, jobs are read by themselves for a while."""
+    """After an error that the next list would return again, jobs are read with GETs for a while."""
     given = Recorded(ID)
     given.wait_for_list(ID)
 
@@ -193,7 +193,7 @@ def test_refused_list(error: errors.AzureError) -> None:
 
 
 def test_failed_list() -> None:
-    """Any other error is that of the jobs that waited, and the next interval lists again."""
+    """Any other error applies to the jobs that waited. They wait for the next list after one interval."""
     given = Recorded(ID, OTHER)
     given.known(ID)
     given.wait_for_list(ID)
@@ -207,7 +207,7 @@ def test_failed_list() -> None:
 
 
 def test_failed_list_and_a_job_that_must_be_fresh() -> None:
-    """A job that needs a newer result than the list does not take the list's error for it: it is read by itself."""
+    """A job that needs a newer result than the list ignores the list's error and is read with a GET."""
     given = Recorded(ID)
     given.wait_for_list(ID)
     given.demands.request(ID, "a", fresh_after=START + 1)
@@ -217,7 +217,7 @@ def test_failed_list_and_a_job_that_must_be_fresh() -> None:
 
 
 def test_throttled_list() -> None:
-    """A list that was refused with 429 is no result for a job. It waits for the next one, or is read by itself."""
+    """A list that was refused with 429 is not a result for its jobs. They wait for the next list or use GETs."""
     given = Recorded(ID)
     given.wait_for_list(ID)
     given.demands.vaults[VAULT].is_reading = True
@@ -229,7 +229,7 @@ def test_throttled_list() -> None:
 
 
 def test_failed_window() -> None:
-    """The error of a window is that of its query alone."""
+    """The error of a window applies to its query only."""
     given = Recorded(WINDOW, ID)
     given.wait_for_list(ID)
     given.demands.vaults[VAULT].is_reading = True

@@ -1,4 +1,4 @@
-"""Which queries a watch requires, and where they lead."""
+"""Which queries a watch requires, and what their results lead to."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_named_job() -> None:
 @pytest.mark.parametrize("spec", [BY_OPERATION, BY_LATEST])
 @pytest.mark.parametrize("is_in_status", [True, False])
 def test_pinned(spec: dict[str, Any], is_in_status: bool) -> None:  # noqa: FBT001
-    """A watch whose jobs are known requires them alone, whether or not its status has them already."""
+    """A watch whose jobs are known requires only them, whether or not its status has them."""
     body = watch_body(spec)
     if is_in_status:
         body = settle(body, TROUBLE, NOW, pinned=PINS)
@@ -90,7 +90,7 @@ def test_pinned(spec: dict[str, Any], is_in_status: bool) -> None:  # noqa: FBT0
 
 
 def test_operation() -> None:
-    """An operation is required until it names its jobs, and then these are."""
+    """An operation is required until it names its jobs. Then the jobs are required."""
     snapshot = watch(BY_OPERATION)
     operation = OperationId(vault=spec_of(snapshot).source.vault, name=OPERATION)
     pins = (*PINS, PinnedJob(name=OTHER_JOB_NAME, error_code="X"))
@@ -104,7 +104,7 @@ def test_operation() -> None:
     "result", [Waiting(reason="Progressing", message="m"), OperationFailure(message="m"), TROUBLE], ids=repr
 )
 def test_operation_without_jobs(result: Any) -> None:
-    """An operation that names no jobs says why."""
+    """If an operation names no jobs, the reason is reported."""
     snapshot = watch(BY_OPERATION)
     operation = OperationId(vault=spec_of(snapshot).source.vault, name=OPERATION)
 
@@ -112,7 +112,7 @@ def test_operation_without_jobs(result: Any) -> None:
 
 
 def test_latest() -> None:
-    """A watch of the latest job requires the list until its job is in it."""
+    """A watch of the latest job requires the list until the list contains the job."""
     snapshot = watch(BY_LATEST)
     window, _ = windows(snapshot)
 
@@ -135,7 +135,7 @@ def test_list_that_failed_after_it_was_read() -> None:
 
 
 def test_history() -> None:
-    """A database requires all workload jobs of the vault as well, because several hosts may have one of its name."""
+    """A database also requires all workload jobs of the vault, because several hosts may have one of its name."""
     snapshot = watch({"latest": {"item": "msdb"}, "vault": VAULT_REF})
     window, history = windows(snapshot)
     database = job(backupManagementType="AzureWorkload", entityFriendlyName="msdb [host-1]", operation="Backup (Full)")

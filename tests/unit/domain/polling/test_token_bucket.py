@@ -1,4 +1,4 @@
-"""The token bucket: what it allows, what it learns from Azure, and what it forgets."""
+"""The token bucket: what it allows, and how it adapts to Azure's remaining counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from backupjobwatch.domain.polling.token_bucket import (
 
 
 def drain(bucket: TokenBucket, now: float) -> int:
-    """Take as much as there is, and count it."""
+    """Take all tokens, and return their number."""
     taken = 0
     while taken < 10**5 and bucket.take(now):
         taken += 1
@@ -30,7 +30,7 @@ def make(rate: float = 2.0, burst: float = 20) -> TokenBucket:
 
 @pytest.mark.parametrize("start", [0.0, 10.0, 10**9])
 def test_burst(start: float) -> None:
-    """At first as much as the burst may be read at once, whatever the clock shows."""
+    """The first burst of reads is allowed at once, whatever the clock shows."""
     bucket = make()
 
     assert drain(bucket, start) == 20
@@ -39,7 +39,7 @@ def test_burst(start: float) -> None:
 
 @pytest.mark.parametrize(("seconds", "tokens"), [(0.4, 0), (0.5, 1), (3, 6), (10, 20), (10**6, 20)])
 def test_refill(seconds: float, tokens: int) -> None:
-    """Tokens come back at the rate, and never more than the burst."""
+    """Tokens refill at the rate, up to the burst."""
     bucket = make()
     drain(bucket, 100)
 
@@ -48,7 +48,7 @@ def test_refill(seconds: float, tokens: int) -> None:
 
 @pytest.mark.parametrize("tick", [0.1, 1.0, 7.0, 30.0])
 def test_long_run(tick: float) -> None:
-    """However often it is asked, in an hour no more is allowed than the rate's and the burst; nor much less."""
+    """In an hour the bucket allows at most the rate and the burst, and not much less, however often it is used."""
     bucket, taken, now = make(), 0, 0.0
     while now <= 3600:
         taken += drain(bucket, now)
@@ -63,7 +63,7 @@ def test_long_run(tick: float) -> None:
     [(10**4, 2.0 * GROWTH), (LOW, 2.0), (LOW - 1, 1.96), (LOW // 2, 1.0), (5, 0.2), (1, 2 * SLOWEST), (0, 2 * SLOWEST)],
 )
 def test_learns(remaining: int, rate: float) -> None:
-    """As Azure's count falls, reads become rarer, but never stop: a 429 says then how long to wait."""
+    """As Azure's remaining count falls, the rate falls but never reaches zero, because a 429 says how long to wait."""
     bucket = make()
     bucket.learn("job", remaining, 0)
 
@@ -84,7 +84,7 @@ def test_learns_by_kind() -> None:
 
 
 def test_forgets() -> None:
-    """An old count says nothing any more."""
+    """An old count is ignored."""
     bucket = make()
     bucket.learn("job", 0, 100)
 
@@ -93,7 +93,7 @@ def test_forgets() -> None:
 
 
 def test_memory() -> None:
-    """Of each kind only the newest count is kept."""
+    """Only the newest count of each kind is kept."""
     bucket = make()
     for number in range(1000):
         bucket.learn("job", number, number)
@@ -103,7 +103,7 @@ def test_memory() -> None:
 
 @pytest.mark.parametrize(("rate", "seconds"), [(0.1, 10), (2, 0.5), (25, 0.04)])
 def test_wait(rate: float, seconds: float) -> None:
-    """The wait for a token is known, and exactly as long as it has to be."""
+    """The bucket reports exactly how long to wait for the next token."""
     bucket = make(rate=rate)
     assert bucket.wait(100) == 0
     drain(bucket, 100)
@@ -117,7 +117,7 @@ def test_wait(rate: float, seconds: float) -> None:
 @pytest.mark.parametrize("rate", [0.1, 0.3, 1 / 3, 0.7, 2.0, 7.3, 25.0])
 @pytest.mark.parametrize("start", [0.1, 123456.789, 1e8])
 def test_waits_move_the_clock(rate: float, start: float) -> None:
-    """Whoever waits as long as the bucket says gets a token, and rounding makes no wait too short to move the clock."""
+    """After the reported wait there is a token. Rounding never makes the wait too short to advance the clock."""
     bucket, now = make(rate=rate), start
     drain(bucket, now)
     for _ in range(100):
@@ -139,7 +139,7 @@ def test_tokens() -> None:
 
 
 def test_speeds_up() -> None:
-    """While Azure's count stays high, the rate grows slowly, up to a multiple of the configured one."""
+    """While Azure's count stays high, the rate grows slowly, up to a multiple of the configured rate."""
     bucket = make()
     for second in range(30):
         bucket.learn("job", HIGH, second)
@@ -151,7 +151,7 @@ def test_speeds_up() -> None:
 
 @pytest.mark.parametrize(("rate", "fastest"), [(10, CEILING), (25, 25)])
 def test_ceiling(rate: float, fastest: float) -> None:
-    """No count leads to more than ARM documents for a subscription."""
+    """The rate never exceeds the one that ARM documents for a subscription."""
     bucket = make(rate=rate)
     for second in range(200):
         bucket.learn("job", 10**4, second)
@@ -160,7 +160,7 @@ def test_ceiling(rate: float, fastest: float) -> None:
 
 
 def test_slows_down() -> None:
-    """A count that is not high takes back what was gained, faster than it was."""
+    """A lower count reduces the rate faster than it grew."""
     bucket = make()
     for second in range(100):
         bucket.learn("job", HIGH, second)
@@ -173,7 +173,7 @@ def test_slows_down() -> None:
 
 
 def test_refused() -> None:
-    """A 429 takes back all that was gained."""
+    """A 429 resets the rate to the configured one."""
     bucket = make()
     for second in range(100):
         bucket.learn("job", HIGH, second)
@@ -185,7 +185,7 @@ def test_refused() -> None:
 
 
 def test_clock_that_stands_still() -> None:
-    """A time that is not later than the last gives no tokens, and takes none."""
+    """A time that is not later than the last one neither adds nor removes tokens."""
     bucket = make()
     drain(bucket, 100)
 

@@ -1,4 +1,4 @@
-"""When the planner has to be asked again."""
+"""When the planner runs again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RATE, INTERVAL = 0.5, 30.0
 
 
 def crowded_planner(last_list: float = NEVER) -> ReadPlanner:
-    """Return a planner with more due jobs in one vault than the bucket has tokens: they wait for a list."""
+    """Return a planner with more due jobs in one vault than the bucket has tokens, so that they wait for a list."""
     planner = ReadPlanner(demands=Demands(bucket=TokenBucket(rate=RATE, burst=5)))
     vault = VaultId(subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, name="vault")
     planner.demands.vaults[vault] = VaultState(began=last_list)
@@ -24,7 +24,7 @@ def crowded_planner(last_list: float = NEVER) -> ReadPlanner:
 
 
 def test_an_overdue_list_waits_for_a_token() -> None:
-    """A list that is overdue without a token does not wake the planner at once: that would be a busy loop."""
+    """A list that is overdue without a token does not wake the planner at once, which would be a busy loop."""
     planner = crowded_planner()
     while planner.demands.bucket.take(0.0):
         pass
@@ -35,17 +35,17 @@ def test_an_overdue_list_waits_for_a_token() -> None:
 
 
 def test_an_overdue_list_that_cannot_be_sent_is_retried_later() -> None:
-    """A list that waits although there is a token, because too many requests are in flight, is retried after a second."""
+    """A list that has a token but waits because of too many requests in flight is retried after a second."""
     assert crowded_planner().wake_at(0.0) == RETRY
 
 
 def test_a_list_that_is_due_later_wakes_the_planner_then() -> None:
-    """The next list of a vault is due one interval after the last one."""
+    """The planner wakes up for the next list of a vault one interval after the last one."""
     planner = crowded_planner(last_list=-10.0)
     assert planner.next_read(0.0) is None
     assert planner.wake_at(0.0) == INTERVAL - 10.0
 
 
 def test_nothing_to_read() -> None:
-    """Without demand there is no reason to wake up."""
+    """Without demand the planner does not wake up."""
     assert ReadPlanner(demands=Demands(bucket=TokenBucket(rate=RATE, burst=5))).wake_at(0.0) is None
