@@ -1,4 +1,4 @@
-"""Answers of Azure's: a job, or the kind of trouble."""
+"""Responses of Azure: a job, or the kind of error."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.builders import JOB_ID, JOB_NAME, OTHER_JOB_NAME, job_payload
 
 @pytest.mark.parametrize("name", payload_names("job-"))
 def test_reads_what_azure_sends(name: str) -> None:
-    """Every job on record is read, and is the job that it says it is."""
+    """Every recorded job is parsed, and has the name of the requested job."""
     body = payload(name)
     asked_for = JobId(vault=ASKED_FOR.vault, name=body["name"].upper())
     job = read_job(answer(body=body), asked_for, now=NOW)
@@ -53,7 +53,7 @@ def test_reads_what_azure_sends(name: str) -> None:
     ],
 )
 def test_reads_azures_errors(name: str, status: int, headers: dict[str, str], kind: type[AzureError]) -> None:
-    """Every error on record has its kind, and tells Azure's code."""
+    """Every recorded error has its kind, and its message contains Azure's code."""
     body = payload(name)
     body = body.get("body", body)
     error = trouble(answer(status, body, **headers))
@@ -74,7 +74,7 @@ def test_reads_azures_errors(name: str, status: int, headers: dict[str, str], ki
     ],
 )  # fmt: skip
 def test_each_status_has_a_kind(status: int, kind: type[AzureError]) -> None:
-    """The status alone decides; a job in the body of anything but a 200 is no job."""
+    """Only the status decides. A job in the body counts only with 200."""
     assert type(trouble(answer(status, job_payload()))) is kind
 
 
@@ -113,34 +113,34 @@ def test_scope_of_a_429(body: Any, wide: bool) -> None:  # noqa: FBT001
     ],
 )  # fmt: skip
 def test_reads_retry_after(text: str, wait: float) -> None:
-    """Seconds or a date; at most an hour."""
+    """Retry-After is in seconds or a date, and at most an hour."""
     assert trouble(answer(429, **{"Retry-After": text})).retry_after == timedelta(seconds=wait)
     assert trouble(answer(503, retry_after=text)).retry_after == timedelta(seconds=wait)
 
 
 @pytest.mark.parametrize("text", ["0", "-7", "Wed, 04 Mar 2026 00:00:00 GMT"])
 def test_a_retry_after_that_is_over(text: str) -> None:
-    """A 429 that asks for no wait pauses requests nevertheless: without a pause the operator would repeat them at once."""
+    """A 429 without a wait still pauses requests. Otherwise the operator would repeat them at once."""
     assert trouble(answer(429, **{"Retry-After": text})).retry_after == DEFAULT_WAIT
     assert trouble(answer(503, **{"Retry-After": text})).retry_after == timedelta()
 
 
 @pytest.mark.parametrize("text", ["", "soon", "nan", "Wed, 99 Mar 2026 01:00:42 GMT", "\u0661", "7s", "\ud800"])
 def test_a_retry_after_that_makes_no_sense_is_none(text: str) -> None:
-    """Then a 429 has a wait of its own, and a 503 has none."""
+    """If Retry-After is invalid, a 429 has the default wait and a 503 has none."""
     assert trouble(answer(429, **{"Retry-After": text})).retry_after in (DEFAULT_WAIT, timedelta(seconds=1))
     assert trouble(answer(503, **{"Retry-After": text})).retry_after in (None, timedelta(seconds=1))
 
 
 @pytest.mark.parametrize("text", ["inf", "1e300", "-inf"])
 def test_for_ever_is_not_believed(text: str) -> None:
-    """What no clock can hold is either cut or no time at all."""
+    """An infinite Retry-After is limited or ignored."""
     assert trouble(answer(429, **{"Retry-After": text})).retry_after in (LONGEST_WAIT, DEFAULT_WAIT)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
 def test_no_retry_after_is_no_wait(status: int) -> None:
-    """Only a 429 is always waited for."""
+    """Without a Retry-After only a 429 has a wait."""
     assert trouble(answer(status)).retry_after is None
 
 
@@ -156,7 +156,7 @@ def test_no_retry_after_is_no_wait(status: int) -> None:
     ids=lambda body: repr(body[:12]),
 )  # fmt: skip
 def test_a_body_that_is_no_object(body: bytes) -> None:
-    """Whatever is not a JSON object is refused, however deep or odd it is, and raw JSON is never repeated."""
+    """A body that is not a JSON object is rejected at any depth. The message never quotes raw JSON."""
     error = trouble(answer(200, body))
     assert type(error) is UnexpectedResponse
     assert str(error).startswith("Azure answered 200 OK with a body that is not a JSON object. It")
@@ -175,21 +175,21 @@ def test_a_body_that_is_no_object(body: bytes) -> None:
     ],
 )
 def test_an_answer_about_another_job(overrides: dict[str, Any], words: str) -> None:
-    """A gate must not open by another job's end, whoever mixed them up."""
+    """A response about another job is rejected, so that its end never completes the watch."""
     error = trouble(answer(body=job_payload(**overrides)))
     assert type(error) is UnexpectedResponse
     assert words in str(error)
 
 
 def test_a_name_in_another_letter_case_is_the_same_name() -> None:
-    """Azure's names have no letter case, and some have a name in the ID alone."""
+    """Job names match in any letter case. Some responses have the name only in the ID."""
     assert read_job(answer(body=job_payload(name=JOB_NAME.upper())), ASKED_FOR, now=NOW).ended
     assert read_job(answer(body=job_payload(name=None)), ASKED_FOR, now=NOW).name == JOB_NAME
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-0.0", "9" * 400])
 def test_numbers_that_json_does_not_have(number: str) -> None:
-    """They cost the field that they are in, not the job."""
+    """Numbers that JSON does not allow affect only their own field."""
     body = json.dumps(job_payload(extendedInfo={"progressPercentage": 0, "propertyBag": {"size": 0}}))
     job = read_job(answer(body=body.replace(": 0", f": {number}").encode()), ASKED_FOR, now=NOW)
     assert job.outcome is Outcome.COMPLETED
@@ -197,7 +197,7 @@ def test_numbers_that_json_does_not_have(number: str) -> None:
 
 
 def test_a_byte_order_mark_is_no_json() -> None:
-    """UTF-8 with a mark, as some proxies make of JSON, is read or refused: never a crash."""
+    """UTF-8 with a byte order mark, which some proxies add, is parsed or rejected, but never raises."""
     body = b"\xef\xbb\xbf" + json.dumps(job_payload()).encode()
     with contextlib.suppress(UnexpectedResponse):
         assert read_job(answer(body=body), ASKED_FOR, now=NOW).ended
@@ -224,13 +224,13 @@ def test_a_byte_order_mark_is_no_json() -> None:
     ],
 )  # fmt: skip
 def test_tells_what_azure_says(body: Any, words: str) -> None:
-    """Code, text and recommendation, on one line, printable, never raw JSON."""
+    """A message has code, text and recommendation on one printable line, without raw JSON."""
     assert str(trouble(answer(400, body))) == f"Azure answered 400 Bad Request: {words} (request r1)."
     assert f" {words.removeprefix('no ')}. Check the proxy" in str(trouble(foreign(400, body)))
 
 
 def test_a_message_is_bounded() -> None:
-    """A proxy's page of megabytes is an excerpt in the status."""
+    """A long page of a proxy is truncated in the message."""
     for body in (b"x" * 10**6, {"error": {"code": "c" * 10**6, "message": "m" * 10**6}}):
         error = trouble(answer(502, body))
         assert len(str(error)) < 500
@@ -238,7 +238,7 @@ def test_a_message_is_bounded() -> None:
 
 
 def test_a_message_has_no_secrets() -> None:
-    """Azure may echo what it was sent: tokens and signed URLs are taken out."""
+    """Tokens and signed URLs are redacted, because Azure may echo the request."""
     token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ0ZXN0In0.c2lnbmF0dXJl"
     text = f"Bearer {token} at https://x.blob.core.windows.net/c?sv=2024&sig=abc%2Fdef"
     for body in ({"error": {"code": "Bad", "message": text}}, text.encode()):
@@ -269,5 +269,5 @@ def test_names_the_request(named: dict[str, str], request_id: str | None) -> Non
 
 
 def test_an_unknown_status_has_no_phrase() -> None:
-    """A status that nobody has named is told by its number."""
+    """An unknown status is reported by its number."""
     assert str(trouble(answer(299))) == "Azure answered 299: no error code (request r1)."

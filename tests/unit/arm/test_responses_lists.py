@@ -1,4 +1,4 @@
-"""Answers about operations and vaults' lists: objects, pages, links, and Azure's counts of what remains."""
+"""Responses about operations and lists: objects, pages, links and remaining counts."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def answer(body: Any = None, status: int = 200) -> Answer:
 
 
 def test_object() -> None:
-    """A JSON object is returned as it is."""
+    """A JSON object is returned unchanged."""
     assert read_object(answer(payload("opstatus-succeeded-job")), now=NOW) == payload("opstatus-succeeded-job")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'"text"', b"5", b"[" * 10**5, b"\xff"])
 def test_no_object(body: bytes) -> None:
-    """Any other body is unexpected, and never the end of anything."""
+    """Any other body is unexpected and never ends a watch."""
     with pytest.raises(UnexpectedResponse, match="not a JSON object"):
         read_object(answer(body), now=NOW)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(403, AuthorizationFailed), (404, JobNotFound), (429, Throttled)])
 def test_trouble(status: int, kind: type[AzureError]) -> None:
-    """An answer without an object is the same trouble for operations and lists as for jobs."""
+    """A response without an object is the same error for operations and lists as for jobs."""
     error = {"error": {"code": "Code", "message": "Message"}}
     with pytest.raises(kind, match="Code: Message"):
         read_object(answer(error, status), now=NOW)
@@ -60,14 +60,14 @@ def test_trouble(status: int, kind: type[AzureError]) -> None:
 
 
 def test_accepted_is_no_answer() -> None:
-    """202 and 204, which operations' results have, say nothing of a job."""
+    """202 and 204, which operation results return, contain nothing about a job."""
     for status in (202, 204):
         with pytest.raises(UnexpectedResponse):
             read_object(answer(b"", status), now=NOW)
 
 
 def test_list() -> None:
-    """A page has its jobs, and the link to the next page or none."""
+    """A page has its jobs, and a link to the next page if there is one."""
     page = {"value": [job_payload(), job_payload(status="Failed")], "nextLink": f"{ENDPOINT}/next?$skipToken=2"}
     jobs, link = read_job_list(answer(page), RECOVERY_SERVICES, now=NOW)
 
@@ -77,13 +77,13 @@ def test_list() -> None:
 
 @pytest.mark.parametrize("last", [{}, {"nextLink": None}, {"nextLink": ""}])
 def test_last_page(last: dict[str, Any]) -> None:
-    """The last page has no link, or a null, or an empty one; an empty list is a list."""
+    """The last page has no link, or the link is null or empty. An empty list is valid."""
     assert read_job_list(answer({"value": [], **last}), RECOVERY_SERVICES, now=NOW) == ([], None)
     assert read_job_list(answer(payload("list-empty")), RECOVERY_SERVICES, now=NOW) == ([], None)
 
 
 def test_list_of_a_backup_vault() -> None:
-    """Each kind of vault's list is read as that kind's."""
+    """A list is parsed according to the kind of its vault."""
     given = payload("dp-list-page1-nextlink")
     jobs, link = read_job_list(answer(given), BACKUP_VAULT, now=NOW)
 
@@ -93,7 +93,7 @@ def test_list_of_a_backup_vault() -> None:
 
 
 def test_items_that_are_no_jobs() -> None:
-    """An item that is no object is passed over."""
+    """Items that are not objects are skipped."""
     page: dict[str, Any] = {"value": [None, [], "text", 5, job_payload()]}
 
     assert len(read_job_list(answer(page), RECOVERY_SERVICES, now=NOW)[0]) == 1
@@ -104,14 +104,14 @@ def test_items_that_are_no_jobs() -> None:
     [{}, {"value": None}, {"value": {}}, {"value": "x"}, {"value": [], "nextLink": 5}, {"value": [], "nextLink": []}],
 )
 def test_no_list(page: dict[str, Any]) -> None:
-    """What is no list is not taken for an empty one: jobs would seem to have ended."""
+    """A body without a list is not treated as an empty list, because jobs would seem to have ended."""
     with pytest.raises(UnexpectedResponse, match="a list of jobs that is none"):
         read_job_list(answer(page), RECOVERY_SERVICES, now=NOW)
 
 
 @pytest.mark.parametrize("name", ["dp-job-aks-failed", "dp-job-aks-inprogress", "dp-job-restore-completed-iso"])
 def test_jobs_of_backup_vaults(name: str) -> None:
-    """A Backup vault's job is read as such, and is the job that was asked for."""
+    """A Backup vault's job is parsed as such, and has the name of the requested job."""
     given = payload(name)
     job = read_job(answer(given), JobId(vault=BACKUP_VAULT, name=given["name"].upper()), now=NOW)
 
@@ -130,7 +130,7 @@ def test_jobs_of_backup_vaults(name: str) -> None:
     ],
 )
 def test_next_path(link: str, path: str, query: str) -> None:
-    """A link on the endpoint's own host is followed as it is written."""
+    """A link on the endpoint's own host is followed unchanged."""
     assert next_path(link, ENDPOINT) == (path, query)
     assert next_path(link, ENDPOINT.upper()) == (path, query)
 
@@ -158,7 +158,7 @@ def test_next_path(link: str, path: str, query: str) -> None:
     ],
 )
 def test_other_hosts(link: str) -> None:
-    """A link to anywhere else is not followed, and not repeated: no token goes there, and no signature into a status."""
+    """A link to another host is not followed or quoted, so no token leaves and no signature gets into a status."""
     with pytest.raises(UnexpectedResponse, match="another host") as caught:
         next_path(link, ENDPOINT)
     assert "evil" not in str(caught.value)
@@ -166,7 +166,7 @@ def test_other_hosts(link: str) -> None:
 
 @pytest.mark.parametrize("link", ["https://[::1/a", "https://[evil/a?t=SECRET"])
 def test_broken_links(link: str) -> None:
-    """A link that is no URL is unexpected too, whatever the parser thinks of it."""
+    """A link that is not a valid URL is an unexpected response, whatever the URL parser raises."""
     with pytest.raises(UnexpectedResponse):
         next_path(link, ENDPOINT)
 

@@ -1,4 +1,4 @@
-"""Answers of proxies in Azure's place: they never count as refused access or as a missing job."""
+"""Responses of proxies: they never count as denied access or as a missing job."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRANSIENT = {408: AzureUnavailable, 429: Throttled}
 @pytest.mark.parametrize("status", [*range(200, 209), *range(300, 309), *range(400, 432), 451, *range(500, 512), 599])
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"error": {"code": "AuthorizationFailed"}}', b"[1]"])
 def test_an_answer_that_is_not_azures(status: int, body: bytes) -> None:
-    """Without a request ID, or without a JSON object, an answer is transient trouble or unexpected: it never counts."""
+    """A response without a request ID or a JSON object is a transient or unexpected error, which never ends a watch."""
     kind = TRANSIENT.get(status, AzureUnavailable if status >= 500 else UnexpectedResponse)
     assert type(trouble(foreign(status, body))) is kind
     assert kind.grace is Grace.NEVER
@@ -31,7 +31,7 @@ def test_an_answer_that_is_not_azures(status: int, body: bytes) -> None:
 
 
 def test_a_job_that_is_not_azures() -> None:
-    """A gate does not open on the cached or made-up answer of a proxy, however complete it is."""
+    """A watch never completes on a cached or invented response of a proxy, even if that is complete."""
     error = trouble(foreign(200, job_payload()))
     assert type(error) is UnexpectedResponse
     assert "is not from Azure Resource Manager" in str(error)
@@ -39,7 +39,7 @@ def test_a_job_that_is_not_azures() -> None:
 
 @pytest.mark.parametrize(("gateway", "kind"), [({}, JobNotFound), (GATEWAY, VaultNotFound)])
 def test_an_empty_object_is_an_answer(gateway: dict[str, str], kind: type[AzureError]) -> None:
-    """Azure does send a 404 with an empty object, which is as good as any other."""
+    """A 404 with an empty object is a valid response of Azure."""
     assert type(trouble(answer(404, {}, **gateway))) is kind
     assert type(trouble(answer(404, b"", **gateway))) is UnexpectedResponse
 
@@ -53,7 +53,7 @@ def test_is_from_azure() -> None:
 
 @pytest.mark.parametrize(("status", "wait"), [(403, None), (200, None), (307, None), (503, 7), (429, 7)])
 def test_retry_after_of_a_proxy(status: int, wait: int | None) -> None:
-    """A Retry-After that is not Azure's counts with 429 and 5xx only: it must not pause the identity otherwise."""
+    """A Retry-After from a proxy counts only with 429 and 5xx, so that it does not pause the identity otherwise."""
     expected = None if wait is None else timedelta(seconds=wait)
     assert trouble(foreign(status, b"<html>", retry_after="7")).retry_after == expected
     assert trouble(foreign(429, b"<html>")).retry_after == DEFAULT_WAIT
@@ -85,7 +85,7 @@ def test_retry_after_of_a_proxy(status: int, wait: int | None) -> None:
     ],
 )
 def test_tells_what_a_page_says(body: bytes, words: str) -> None:
-    """The title or the text of a page, without markup."""
+    """The message has the title or the text of a page, without markup."""
     for status, phrase in ((403, "403 Forbidden"), (502, "502 Bad Gateway")):
         assert str(trouble(foreign(status, body))) == (
             f"The answer {phrase} is not from Azure Resource Manager: it has no x-ms-request-id header. {words}. "

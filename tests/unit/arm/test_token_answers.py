@@ -1,4 +1,4 @@
-"""Why azure-identity got no token, in words that many may read."""
+"""Why azure-identity got no token, without details that other users must not see."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TITLE = b"<!DOCTYPE html><html><head><title>Blocked by 10.1.2.3</title></head><b
 
 
 def note(status: int, body: bytes) -> None:
-    """Note a response at the authority's address, as azure-identity's pipeline reports it."""
+    """Record a response at the authority's address, as azure-identity's pipeline reports it."""
     response = SimpleNamespace(http_response=SimpleNamespace(status_code=status, headers={}, body=lambda: body))
     note_entra_answer(cast("PipelineResponse[Any, Any]", response))
 
@@ -53,7 +53,7 @@ def test_pages_in_place_of_entra(body: bytes, words: str, status: int, kind: typ
 
 
 def test_entra_names_an_address() -> None:
-    """A refusal of Entra's keeps its text without internal addresses."""
+    """A refusal of Entra keeps its text without internal addresses."""
     note(400, b'{"error": "access_denied"}')
     error = kind_of(ClientAuthenticationError("AADSTS53003: the address 10.1.2.3 is blocked.\nTrace ID: 1"), WHOSE)
     forget_answer()
