@@ -1,4 +1,4 @@
-"""The command line, as far as it needs neither cluster nor Azure: render, and what it says to bad input."""
+"""The command line without a cluster or Azure: `render`, and errors for invalid input."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOW = "2026-03-04T01:00:00Z"
 
 
 class Files:
-    """Writes the files that ``render`` reads, and calls it."""
+    """Write the files that ``render`` reads, and run it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -43,7 +43,7 @@ class Files:
         return invoke(*command, "--response", self.write("response.json", response), *arguments)
 
     def rendered(self, watch: object, response: object, *arguments: str) -> dict[str, Any]:
-        """The object that is printed."""
+        """Return the object that `render` prints."""
         result = self.render(watch, response, "--now", NOW, *arguments)
         assert result.exit_code == 0, result.output
         body: dict[str, Any] = yaml.safe_load(result.stdout)
@@ -56,7 +56,7 @@ def files(tmp_path: Path) -> Files:
 
 
 def manifest(**spec: Any) -> dict[str, Any]:
-    """A watch as somebody writes it: no status, no uid, no defaults."""
+    """Return a watch as a user writes it: without status, uid and defaults."""
     body = watch_body()
     return {
         "apiVersion": body["apiVersion"],
@@ -67,7 +67,7 @@ def manifest(**spec: Any) -> dict[str, Any]:
 
 
 def test_renders_a_job_that_succeeded(files: Files) -> None:
-    """A manifest and Azure's answer give the whole object, its gate open."""
+    """A manifest and a response of Azure give the whole object in its final phase."""
     body = files.rendered(manifest(), job_payload())
     assert (body["spec"], body["metadata"]["name"]) == ({"jobResourceId": JOB_ID}, "nightly")
     assert (body["status"]["phase"], body["status"]["duration"]) == ("Succeeded", "20m23s")
@@ -88,7 +88,7 @@ def test_renders_a_job_that_succeeded(files: Files) -> None:
     ],
 )
 def test_renders_trouble(files: Files, status: int, reason: str, headers: tuple[str, ...]) -> None:
-    """An answer that is no job gives a pending watch with the reason."""
+    """A response without a job gives a pending watch with the reason."""
     arguments = [argument for header in headers for argument in ("--header", header)]
     error = {"error": {"code": "Code", "message": "Message"}}
     body = files.rendered(manifest(), error, "--status", str(status), *arguments)
@@ -99,14 +99,14 @@ def test_renders_trouble(files: Files, status: int, reason: str, headers: tuple[
 
 @pytest.mark.parametrize("status", [200, 403, 404])
 def test_renders_the_answer_of_a_proxy(files: Files, status: int) -> None:
-    """An empty request ID makes the answer one of a proxy. Without that header, the answer counts as Azure's."""
+    """With an empty request ID, the response counts as one from a proxy. Without that header, it counts as Azure's."""
     body = files.rendered(manifest(), job_payload(), "--status", str(status), "--header", "x-ms-request-id:")
     assert (body["status"]["phase"], body["status"]["reason"]) == ("Pending", "UnexpectedResponse")
     assert "is not from Azure Resource Manager" in body["status"]["message"]
 
 
 def test_builds_upon_the_object_as_it_was(files: Files) -> None:
-    """Times of the previous status are kept, so that grace and deadline can be seen."""
+    """The times of the previous status are kept, so that grace and deadline take effect."""
     before = files.rendered(manifest(graceSeconds=60), {}, "--status", "404")
     previous = files.write("previous.yaml", before)
     result = files.render(
@@ -118,14 +118,14 @@ def test_builds_upon_the_object_as_it_was(files: Files) -> None:
 
 
 def test_the_status_in_the_watch_file_is_built_upon(files: Files) -> None:
-    """An object as ``kubectl get -o yaml`` prints it will do; a final status stays as it is."""
+    """The output of ``kubectl get -o yaml`` is accepted as input, and a final status stays unchanged."""
     before = files.rendered(manifest(), job_payload())
     after = files.rendered(before, running_payload())
     assert after["status"] == before["status"]
 
 
 def test_notifications_that_are_retried_are_kept(files: Files) -> None:
-    """A Retrying entry stays while its phase lasts, and is dropped when the answer ends that phase."""
+    """A Retrying entry stays while its phase lasts, and is dropped when the response ends that phase."""
     notify = [{"name": "hook", "phases": ["Running"], "webhook": {"url": "https://example.com/hook"}}]
     before = files.rendered(manifest(notify=notify), running_payload())
     entry = {"name": "hook", "phase": "Running", "state": "Retrying", "message": "The receiver answered 500."}
@@ -136,31 +136,31 @@ def test_notifications_that_are_retried_are_kept(files: Files) -> None:
 
 
 def test_another_previous_target_is_not_built_upon(files: Files) -> None:
-    """A status about another target gives nothing but its conditions' times."""
+    """From a status about another target, only the times of the conditions are kept."""
     before = files.rendered(manifest(completedWithWarnings="Succeeded"), job_payload())
     after = files.rendered(manifest(), running_payload(), "--previous", files.write("previous.yaml", before))
     assert after["status"]["phase"] == "Running"
 
 
 def test_an_invalid_spec_is_rendered_as_such(files: Files) -> None:
-    """A spec that cannot be acted on gives the status that it would have."""
+    """An invalid spec gives the status that the operator would write."""
     body = files.rendered(manifest(jobResourceId="nonsense"), job_payload())
     assert (body["status"]["phase"], body["status"]["reason"]) == ("Failed", "InvalidSpec")
 
 
 def test_a_watch_in_json(files: Files) -> None:
-    """JSON is YAML."""
+    """A manifest in JSON is accepted, because JSON is YAML."""
     assert files.rendered(json.dumps(manifest()), job_payload())["status"]["phase"] == "Succeeded"
 
 
 def test_text_of_any_script_is_printed_as_it_is(files: Files) -> None:
-    """The output can be read, and applied again."""
+    """Text of any script is printed unescaped."""
     result = files.render(manifest(), job_payload(entityFriendlyName="東京-größe"))
     assert "東京-größe" in result.stdout
 
 
 def test_now_is_the_default(files: Files) -> None:
-    """Without --now it happens now."""
+    """Without --now the current time is used."""
     result = files.render(manifest(), running_payload())
     assert yaml.safe_load(result.stdout)["status"]["lastPollTime"] > "2026"
 
@@ -184,7 +184,7 @@ def test_now_is_the_default(files: Files) -> None:
 def test_bad_input_is_told(
     files: Files, watch: str | bytes, arguments: tuple[str, ...], exit_code: int, words: str
 ) -> None:
-    """What cannot be rendered ends with a code and a sentence, and no traceback."""
+    """Invalid input ends with an exit code and one sentence, without a traceback."""
     result = files.render(watch, job_payload(), *arguments)
     assert result.exit_code == exit_code
     assert words in result.stderr.replace("\n", " ")
@@ -193,7 +193,7 @@ def test_bad_input_is_told(
 
 
 def test_a_watch_without_a_spec_is_rendered(files: Files) -> None:
-    """An object that says nothing is an invalid one."""
+    """An object without a spec is rendered as invalid."""
     assert (
         files.rendered("kind: BackupJobWatch\napiVersion: azurebackup.dev/v1", job_payload())["status"]["reason"]
         == "InvalidSpec"
@@ -202,7 +202,7 @@ def test_a_watch_without_a_spec_is_rendered(files: Files) -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in DATA.glob("job-*.json")))
 def test_renders_every_job_on_record(files: Files, name: str) -> None:
-    """Whatever Azure sends comes out as an object."""
+    """Every recorded response renders as an object."""
     body = payload(name)
     vault = {"subscriptionId": JOB_ID.split("/")[2], "resourceGroup": "rg", "name": "vault"}
     spec = {"jobResourceId": None, "jobName": body["name"], "vault": vault}
@@ -212,14 +212,14 @@ def test_renders_every_job_on_record(files: Files, name: str) -> None:
 
 @pytest.mark.parametrize("command", [["--help"], ["run", "--help"], ["check", "-h"], ["render", "-h"]])
 def test_help(command: list[str]) -> None:
-    """Every command says what it does."""
+    """Every command has a description."""
     result = invoke(*command)
     assert result.exit_code == 0
     assert "Usage: " in result.stdout
 
 
 def test_version() -> None:
-    """The version is the package's."""
+    """``--version`` prints the version of the package."""
     assert invoke("--version").stdout == f"backupjobwatch, version {__version__}\n"
 
 
@@ -234,7 +234,7 @@ def test_runs_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 @pytest.mark.usefixtures("logging_restored")
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_wrong_settings_are_told(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong setting ends every command that needs settings with code 2, and what to write."""
+    """An invalid setting ends every command that reads settings with code 2, and the message says how to fix it."""
     monkeypatch.setenv("BACKUPJOBWATCH_HEARTBEAT", "soon")
     monkeypatch.setenv("BACKUPJOBWATCH_HEARTBEET", "5m")
     result = invoke(command)

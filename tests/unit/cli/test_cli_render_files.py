@@ -1,4 +1,4 @@
-"""``backupjobwatch render`` and the files that it reads: YAML documents, Lists, and other kinds of objects."""
+"""``backupjobwatch render`` and its input files: YAML documents, Lists and other kinds of objects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "credential
 
 
 def render(folder: Path, text: str) -> Result:
-    """Render a file of this text, with a job that completed."""
+    """Render a file with this text and a completed job."""
     (folder / "watch.yaml").write_bytes(text.encode("utf-8"))
     (folder / "job.json").write_text(json.dumps(job_payload()))
     return invoke("render", "--watch", str(folder / "watch.yaml"), "--response", str(folder / "job.json"))
@@ -62,13 +62,13 @@ def test_the_watch_is_found(tmp_path: Path, text: str) -> None:
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, objects: list[Any], problem: str) -> None:
-    """A file without exactly one BackupJobWatch is refused with what it has instead."""
+    """A file without exactly one BackupJobWatch is rejected, and the message says what it contains."""
     result = render(tmp_path, yaml.safe_dump_all(objects))
     assert (result.exit_code, result.stdout) == (1, "")
     assert problem in result.stderr
 
 
 def test_a_file_that_is_no_yaml(tmp_path: Path) -> None:
-    """A file that is neither YAML nor JSON is refused."""
+    """A file that is neither YAML nor JSON is rejected."""
     result = render(tmp_path, "a: [b")
     assert (result.exit_code, "is neither YAML nor JSON" in result.stderr) == (1, True)

@@ -1,4 +1,4 @@
-"""``render`` for watches that do not name their job: the operation's or the list's answer first, then the job's."""
+"""``render`` for watches that do not name their job: first the operation or list, then the job."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STARTED = {"status": "Succeeded", "properties": {"jobId": JOB_NAME}}
 
 @pytest.fixture
 def render(tmp_path: Path) -> Any:
-    """Render a watch with an answer, and return its status."""
+    """Render a watch with a response, and return its status."""
 
     def render(watch: dict[str, Any], answer: Any, *arguments: str) -> dict[str, Any]:
         (tmp_path / "watch.yaml").write_text(yaml.safe_dump(watch))
@@ -55,7 +55,7 @@ def render(tmp_path: Path) -> Any:
     ],
 )
 def test_no_job_yet(render: Any, spec: dict[str, Any], answer: Any, phase: str, reason: str) -> None:
-    """An operation's or a list's answer that leads to no job renders as the operator would write it."""
+    """A response of an operation or list without a job renders as the operator would write it."""
     status = render(watch_body(spec), answer)
 
     assert (status["phase"], status["reason"]) == (phase, reason)
@@ -66,7 +66,7 @@ def test_no_job_yet(render: Any, spec: dict[str, Any], answer: Any, phase: str, 
     ("spec", "answer"), [(BY_OPERATION, STARTED), (BY_LATEST, {"value": [job_payload(startTime=STARTED_AT)]})]
 )
 def test_found_and_rendered_again(render: Any, spec: dict[str, Any], answer: Any) -> None:
-    """A job that was found is pinned; rendered again upon that, with the job's answer, the watch has it."""
+    """A job that is found is pinned. Rendering the result again with the job's response gives the job's status."""
     body = watch_body(spec)
     body["status"] = render(body, answer)
     assert body["status"]["phase"] == "Pending"
@@ -79,14 +79,14 @@ def test_found_and_rendered_again(render: Any, spec: dict[str, Any], answer: Any
 
 
 def test_trouble(render: Any) -> None:
-    """An operation that Azure does not know is not visible yet."""
+    """An operation that Azure does not know is reported as not visible yet."""
     status = render(watch_body(BY_OPERATION), {"error": {"code": "X", "message": "Y"}}, "--status", "404")
 
     assert (status["phase"], status["reason"]) == ("Pending", "JobNotVisible")
 
 
 def test_a_job_of_a_backup_vault(render: Any) -> None:
-    """The answer is read as the vault's kind has it."""
+    """The response is parsed according to the kind of the vault."""
     given = payload("dp-job-aks-failed")
     status = render(watch_body({"jobResourceId": given["id"]}), given)
 
@@ -95,7 +95,7 @@ def test_a_job_of_a_backup_vault(render: Any) -> None:
 
 
 def test_several_jobs(render: Any) -> None:
-    """An operation that started several pins them all; one job's answer never ends the watch for the others."""
+    """All jobs of an operation are pinned. The response about one job never completes the watch."""
     body = watch_body({"operationId": payload("opstatus-succeeded-jobs")["name"], "vault": VAULT_REF})
     body["status"] = render(body, payload("opstatus-succeeded-jobs"))
     names = [entry["name"] for entry in body["status"]["jobs"]]

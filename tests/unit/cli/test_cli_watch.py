@@ -1,4 +1,4 @@
-"""``backupjobwatch watch`` before anything is asked: what it says to bad input, its help, and what a shell completes."""
+"""``backupjobwatch watch`` without requests: invalid input, help and shell completion."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ OF_VAULT = ("-s", SUBSCRIPTION, "-g", RESOURCE_GROUP, "-v", VAULT)
     ],
 )
 def test_bad_input(arguments: list[str], advice: str) -> None:
-    """Wrong usage is reported on standard error, by the names of options, with exit code 3."""
+    """Invalid usage is reported on standard error with exit code 3. The message names options."""
     result = invoke("watch", *arguments)
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr.startswith("Usage: ")
@@ -73,7 +73,7 @@ def test_help_names_no_field_of_a_spec() -> None:
 
 
 def test_wrong_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings are the operator's, and so is the complaint about them."""
+    """Invalid settings are reported by the name of the variable."""
     monkeypatch.setenv("BACKUPJOBWATCH_CLOUD", "moon")
     result = invoke("watch", JOB_ID)
     assert result.exit_code == 3
@@ -81,7 +81,7 @@ def test_wrong_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_option_is_explained() -> None:
-    """Each command and option says what it is, and the help has examples and exit codes."""
+    """Each command and option has a help text. The help has examples and exit codes."""
     context = click.Context(main)
     for name in COMMANDS:
         command = main.get_command(context, name)
@@ -95,7 +95,7 @@ def test_every_option_is_explained() -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_comes_as_a_script(shell: str) -> None:
-    """Each shell gets the script that has it ask the command."""
+    """The command prints a completion script for each shell."""
     environment = clean_environment(_BACKUPJOBWATCH_COMPLETE=f"{shell}_source")
     done = subprocess.run(
         backupjobwatch(), cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
@@ -105,13 +105,13 @@ def test_completion_comes_as_a_script(shell: str) -> None:
 
 
 def completed(*words: str, incomplete: str = "") -> list[str]:
-    """What a shell offers after these words."""
+    """Return what a shell offers after these words."""
     completion = ShellComplete(main, {}, "backupjobwatch", "_BACKUPJOBWATCH_COMPLETE")
     return [each.value for each in completion.get_completions(list(words), incomplete)]
 
 
 def test_completion_knows_commands_options_and_choices() -> None:
-    """Commands, options, and the values of those that have few are completed."""
+    """Commands, options, and options with a fixed set of values are completed."""
     assert completed() == list(COMMANDS)
     assert completed("watch", incomplete="--vault") == ["--vault-name", "--vault-kind"]
     assert completed("watch", "--interval") == ["10s", "30s", "1m", "2m", "5m"]
@@ -120,7 +120,7 @@ def test_completion_knows_commands_options_and_choices() -> None:
 
 
 def test_bash_completes(tmp_path: Path) -> None:
-    """In a real bash, Tab after `watch --interval 1` offers what begins with 1."""
+    """In bash, Tab after `watch --interval 1` offers the values that start with 1."""
     (tmp_path / "backupjobwatch").symlink_to(Path(sys.executable).with_name("backupjobwatch"))
     script = (
         "source <(_BACKUPJOBWATCH_COMPLETE=bash_source backupjobwatch); COMP_WORDS=(backupjobwatch watch --interval 1); "
