@@ -1,4 +1,4 @@
-"""What the controller remembers of a watch: which snapshot, and since when what is wanted of Azure."""
+"""Watch state: the latest snapshot, and when its requirements started."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def at_version(body: dict[str, Any], version: int) -> Watch:
 
 
 def state(body: dict[str, Any] = RUNNING) -> WatchState:
-    """A watch that was first seen at 100."""
+    """Return the state of a watch that was first seen at 100."""
     return WatchState(watch=at_version(body, 10), stored_at=100, since=100)
 
 
@@ -41,7 +41,7 @@ def state(body: dict[str, Any] = RUNNING) -> WatchState:
     [(11, False, True), (10, False, False), (9, False, False), (9, True, True), (10, True, True)],
 )
 def test_store(version: int, is_read: bool, is_stored: bool) -> None:  # noqa: FBT001 -- parameters
-    """An event that is not newer is ignored; an object that was read from the API server never is."""
+    """An event that is not newer is ignored. An object that was read from the API server is always stored."""
     given, watch = state(), at_version(RUNNING, version)
     given.is_outdated = True
 
@@ -51,7 +51,7 @@ def test_store(version: int, is_read: bool, is_stored: bool) -> None:  # noqa: F
 
 
 def test_new_target() -> None:
-    """An edit of the target starts the watch over: older results and the jobs that were found do not count."""
+    """An edit of the target restarts the watch: older results and the jobs that were found no longer count."""
     given = state()
     given.pinned, given.deadline_since = (PinnedJob(name=JOB_NAME),), 150.0
     given.store(at_version(edit(RUNNING, **OTHER_TARGET), 11), 200)
@@ -62,7 +62,7 @@ def test_new_target() -> None:
 
 
 def test_written_status_of_new_target() -> None:
-    """The status that is written for a new target ends nothing: a fresh result is still wanted."""
+    """Writing the status of a new target does not end the requirement of a fresh result."""
     given = state()
     edited = edit(RUNNING, **OTHER_TARGET)
     given.store(at_version(edited, 11), 200)
@@ -72,13 +72,13 @@ def test_written_status_of_new_target() -> None:
 
 
 def test_target_edited_while_the_operator_was_down() -> None:
-    """An object whose status is about another target wants a result that is sent from now on."""
+    """If the status is about another target, the watch requires a result that is requested from now on."""
     assert state(edit(RUNNING, **OTHER_TARGET)).fresh_after == 100
     assert state().fresh_after == NEVER
 
 
 def test_edit_of_another_field() -> None:
-    """An edit of another field wants a poll soon, and keeps what is known."""
+    """An edit of another field triggers a poll soon and keeps the results."""
     given = state()
     given.store(at_version(edit(RUNNING, pollInterval="5m"), 11), 200)
 
@@ -86,7 +86,7 @@ def test_edit_of_another_field() -> None:
 
 
 def test_suspend() -> None:
-    """A watch that is resumed starts over: nothing that was polled before counts."""
+    """A watch that resumes starts over: earlier results no longer count."""
     given = state()
     given.deadline_since = 150.0
     given.suspend(200)
@@ -96,7 +96,7 @@ def test_suspend() -> None:
 
 
 def test_requests_are_spaced() -> None:
-    """The annotation asks for a poll once for each value, and at most every ten seconds."""
+    """The annotation triggers one poll per value, at most every ten seconds."""
     given = state(request(RUNNING, "one"))
     assert given.request_at == 100
 
@@ -110,14 +110,14 @@ def test_requests_are_spaced() -> None:
 
 
 def test_handled_request() -> None:
-    """A request that the status has acknowledged wants no poll."""
+    """A request that the status has acknowledged triggers no poll."""
     handled = settle(request(RUNNING, "one"), running_job(), NOW)
 
     assert state(handled).request_at == NEVER
 
 
 def test_derived() -> None:
-    """How often the watch is polled, and what metrics report of it, follow the snapshot."""
+    """The poll interval and the metrics of the watch follow the snapshot."""
     given = state()
     assert given.interval is not None
     assert (given.interval.total_seconds(), given.summary.phase) == (30, "Running")

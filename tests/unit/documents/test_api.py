@@ -41,7 +41,7 @@ CRD: dict[str, Any] = {
 
 
 def test_sections() -> None:
-    """Each object has a section, items of lists too, and the rules follow the fields."""
+    """Each object has a section, including items of lists. The rules follow the fields."""
     text = page(CRD)
     assert [line for line in text.splitlines() if line.startswith("## ")] == ["## spec", "## spec.parts[]", "## status"]
     assert "| `name` | string | Required. |" in text
@@ -64,7 +64,7 @@ def test_sections() -> None:
     ],
 )
 def test_rows(field: dict[str, Any], expected: str) -> None:
-    """A row has the type, the description, and what the description does not say."""
+    """A row has the type, the description, and the constraints that the description does not mention."""
     assert row("f", field, required=False) == expected
 
 

@@ -1,4 +1,4 @@
-"""The prose check finds ruled-out phrases and long sentences in each kind of file, with the line, and nothing in code."""
+"""The prose check finds ruled-out phrases and long sentences in each kind of file, but not in code."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def found(folder: Path, name: str, text: str) -> list[tuple[int, str]]:
     ],
 )
 def test_finds_phrases(tmp_path: Path, name: str, text: str, line: int) -> None:
-    """A phrase is found in each kind of file, also across lines, and reported with the line of its block."""
+    """A phrase is found in each kind of file, even across lines, and reported with the line of its block."""
     ((number, problem),) = found(tmp_path, name, text)
     assert number == line
     assert problem == '"anew": again, restart, recreate, start over'
@@ -78,6 +78,6 @@ def test_every_exception_has_a_reason() -> None:
 
 
 def test_pending_files_exist() -> None:
-    """The list of pending files names files that exist, so it shrinks with them."""
+    """Every pending file in the list exists."""
     names = set(tracked())
     assert {name for name in RULES.pending if "*" not in name} <= names
