@@ -1,4 +1,4 @@
-"""The kubeconfig is found and merged as kubectl does."""
+"""Kubeconfigs are found and merged as in kubectl."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write(path: Path, *contexts: str, current: str | None = None, server: str = "https://first.example") -> str:
-    """Write a kubeconfig whose contexts have namespaces of their names."""
+    """Write a kubeconfig whose contexts have namespaces named after them."""
     path.write_text(
         yaml.safe_dump(
             {
@@ -35,7 +35,7 @@ def write(path: Path, *contexts: str, current: str | None = None, server: str = 
 
 
 async def test_first_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of several files the first that says something counts: current context, contexts, clusters."""
+    """Of several files, the first that has a value is used: for the current context, contexts and clusters."""
     files = [
         write(tmp_path / "a", "one", current=""),
         str(tmp_path / "missing"),
@@ -75,7 +75,7 @@ async def test_default_namespace(tmp_path: Path) -> None:
     ],
 )
 async def test_bad_files(tmp_path: Path, text: str, words: str) -> None:
-    """A kubeconfig that makes no sense is said to, and no line of it is quoted."""
+    """An invalid kubeconfig is reported without quoting its lines."""
     path = tmp_path / "config"
     path.write_text(text, "utf-8")
     with pytest.raises(NoAccess, match=words):
@@ -83,7 +83,7 @@ async def test_bad_files(tmp_path: Path, text: str, words: str) -> None:
 
 
 async def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that was named must be there; where there is none at all, this has to be a pod."""
+    """A file named by the user must exist. Without any kubeconfig the program must run in a pod."""
     with pytest.raises(NoAccess, match="does not exist"):
         await load(Access(kubeconfig=str(tmp_path / "none")))
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
@@ -92,6 +92,6 @@ async def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_folder_is_no_kubeconfig(tmp_path: Path) -> None:
-    """What cannot be read is said by its name."""
+    """A path that cannot be read is reported by the name of the exception."""
     with pytest.raises(NoAccess, match="cannot be read: IsADirectoryError"):
         Kubeconfig.find(str(tmp_path))

@@ -1,4 +1,4 @@
-"""The manifest that `kubectl bjw create` makes, and the forms in which watches are written."""
+"""The manifest that `kubectl bjw create` writes, and the output formats of watches."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_manifest() -> None:
 
 
 def test_named_manifest() -> None:
-    """Name and namespace are those that were asked for."""
+    """The manifest has the requested name and namespace."""
     made = manifest(SOURCE, name="nightly", namespace="payroll", options={})
     assert made["metadata"] == {"name": "nightly", "namespace": "payroll"}
 
@@ -51,7 +51,7 @@ def test_write(form: str) -> None:
 
 
 def test_write_names() -> None:
-    """Names are written as kubectl does, a line each."""
+    """Names are written as in kubectl, one per line."""
     assert write([watch_body(), watch_body(name="b")], "name", as_list=True) == (
         "backupjobwatch.azurebackup.dev/nightly\nbackupjobwatch.azurebackup.dev/b\n"
     )

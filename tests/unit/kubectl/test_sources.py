@@ -1,4 +1,4 @@
-"""What `kubectl bjw create` makes of what people have in hand."""
+"""The input that `kubectl bjw create` accepts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ OPERATION_OF = {"operationId": OPERATION, "vault": VAULT}
     ],
 )
 def test_read_source(text: str, spec: dict[str, object]) -> None:
-    """Whole IDs, URLs of either header and what the CLI prints are read, and nothing that signs them is kept."""
+    """IDs, URLs of both headers and output of the CLI are accepted. Signatures are dropped."""
     source = read_source(text, None)
     assert source.spec == spec
     assert WORD not in f"{source}{source.name}"
@@ -63,7 +63,7 @@ def test_read_source(text: str, spec: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("header", ["Azure-AsyncOperation", "Location"])
 def test_of_a_trigger(header: str) -> None:
-    """Both of a trigger's headers lead to the operation."""
+    """Both headers of a trigger's response identify the operation."""
     source = read_source(payload("http-202-trigger-backup")["headers"][header], None)
     assert source.spec["operationId"] == "09e70001-5e1f-4000-8000-000000000001"
     assert source.spec["vault"]["name"] == "rsv-harbour"
@@ -71,7 +71,7 @@ def test_of_a_trigger(header: str) -> None:
 
 
 def test_of_the_cli() -> None:
-    """A job as the CLI prints it is named for its item."""
+    """A watch of a job that the CLI printed is named after its item."""
     job = payload("job-iaasvm-inprogress")
     source = read_source(json.dumps(job), None)
     assert source.spec == {"jobResourceId": job["id"]}
@@ -93,13 +93,13 @@ def test_of_the_cli() -> None:
     ],
 )
 def test_short_ids(text: str, operation: bool, spec: dict[str, object]) -> None:  # noqa: FBT001
-    """An id alone is a job's where it is a GUID, unless it is said to be an operation's."""
+    """A GUID alone is a job ID, unless the operation option is set."""
     vault = dict(mapping(spec["vault"]))
     assert read_source(text, vault, operation=operation).spec == spec
 
 
 def test_of_a_region() -> None:
-    """A region's URL of an operation needs the vault beside it."""
+    """A regional operation URL also needs the vault."""
     text = f"{HOST}{REGION}/operationStatus/{BASE64}{SIGNED}"
     assert read_source(text, BACKUP_VAULT).spec == {"operationId": BASE64, "vault": BACKUP_VAULT}
     with pytest.raises(InvalidTarget, match="--vault-name"):
@@ -127,7 +127,7 @@ def test_of_a_region() -> None:
     ],
 )
 def test_no_source(text: str, words: str) -> None:
-    """What names neither a job nor an operation is refused with what to write; what signs it is not repeated."""
+    """Other input is rejected, and the message says what to write. It never quotes a signature."""
     with pytest.raises(InvalidTarget, match=words.replace("(", r"\(")) as refused:
         read_source(text, None)
     assert WORD not in str(refused.value)
@@ -144,7 +144,7 @@ def test_no_source(text: str, words: str) -> None:
     ],
 )
 def test_names(item: str | None, name: str) -> None:
-    """The name is a DNS label whatever the item is called, and the same for the same job."""
+    """The name is a DNS label for any item, and always the same for the same job."""
     text = json.dumps(
         {"id": JOB_ID.upper().replace("/SUBSCRIPTIONS", "/subscriptions"), "properties": {"entityFriendlyName": item}}
     )
@@ -152,14 +152,14 @@ def test_names(item: str | None, name: str) -> None:
 
 
 def test_names_of_items() -> None:
-    """A watch of an item's first job has the item's name."""
+    """A watch of an item's first job is named after the item."""
     source = latest_source({"item": "VM 1"}, VAULT)
     assert source.spec == {"latest": {"item": "VM 1"}, "vault": VAULT}
     assert re.fullmatch("vm-1-[0-9a-f]{8}", source.name)
 
 
 def test_names_of_operations() -> None:
-    """Operations of Backup vaults differ in letter case only: their names do too, by a digest."""
+    """Operation IDs of Backup vaults may differ only in letter case. A digest keeps their names different."""
     first, second = (read_source(f"{BACKUP_VAULT_ID}/operationStatus/{text}", None).name for text in ("QUI=", "qui="))
     assert first != second
     assert first.startswith("abdemovault-")

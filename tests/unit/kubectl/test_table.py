@@ -1,4 +1,4 @@
-"""Watches and tasks as plain tables."""
+"""Watches and tasks as plain-text tables."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     ],
 )
 def test_age(seconds: int, text: str) -> None:
-    """Ages are in the greatest unit of which there are two; a time to come is now."""
+    """An age is in the largest unit that has at least the value 2. A future time has the age 0."""
     assert table.age(NOW - timedelta(seconds=seconds), NOW) == text
 
 
 def test_no_age() -> None:
-    """A time that is not known has no age."""
+    """An unknown time has no age."""
     assert table.age(None, NOW) == ""
 
 
 def test_cells() -> None:
-    """A row says what is known, and leaves the rest empty."""
+    """A row has the known values. Unknown ones are empty."""
     done = settle(watch_body(), job(), NOW)
     assert table.cells(done, now=NOW, namespaces=True) == [
         *("team-a", "nightly", "Succeeded", "JobCompleted", "Backup", "uttestvmub1", "", "20m23s", "24m", "25m")
@@ -50,7 +50,7 @@ def test_cells() -> None:
 
 
 def test_plain() -> None:
-    """Columns begin where their heads do; no line ends in blanks."""
+    """Columns are aligned with their headers, and no line has trailing spaces."""
     text = table.plain(["NAME", "PHASE", "AGE"], [["a", "Running", ""], ["long-name", "", "5m"]])
     assert text == "NAME        PHASE     AGE\na           Running\nlong-name             5m\n"
 
@@ -60,7 +60,7 @@ LONG_REASON = "JobCompletedWithWarnings"
 
 
 def drawn(width: int, *, namespaces: bool = False, **properties: Any) -> list[str]:
-    """Draw a table of two watches at a terminal of this *width*; return its lines."""
+    """Render a table of two watches for a terminal of this *width*, and return its lines."""
     done = settle(watch_body(), job(**properties), NOW)
     done["metadata"] |= {"name": NAME}
     done["status"]["reason"] = LONG_REASON
@@ -84,7 +84,7 @@ def drawn(width: int, *, namespaces: bool = False, **properties: Any) -> list[st
 )
 @pytest.mark.parametrize("namespaces", [True, False])
 def test_widths(width: int, shown: set[str], cut: Sequence[str], namespaces: bool) -> None:  # noqa: FBT001
-    """All that fits is shown. REASON, then PROGRESS, give way first; names and phases last."""
+    """Columns that do not fit are truncated: first REASON, then PROGRESS, and names and phases last."""
     width += len("NAMESPACE") + 2 if namespaces else 0
     lines = drawn(width, namespaces=namespaces)
     assert len(lines) == 3
@@ -95,7 +95,7 @@ def test_widths(width: int, shown: set[str], cut: Sequence[str], namespaces: boo
 
 
 def test_gap() -> None:
-    """Columns never touch, also if a cell is as wide as its column."""
+    """Columns never touch, even if a cell is as wide as its column."""
     for width in range(40, 130):
         heads, row, _ = drawn(width)
         start = heads.index("PHASE")
@@ -105,14 +105,14 @@ def test_gap() -> None:
 
 
 def test_wide_characters() -> None:
-    """East Asian characters take two cells each."""
+    """East Asian characters are two cells wide."""
     widths, _ = table.fit(["NAME", "REASON"], [["日本語", "x"]], 80)
     assert widths == [6, 6]
     assert table.fit(["NAME", "REASON"], [["a", "日" * 40]], 20) == ([4, 14], 2)
 
 
 def test_task_rows() -> None:
-    """The job comes first. Its tasks are indented under it, in Azure's words."""
+    """The job comes first. Its tasks are indented below it, in Azure's words."""
     body = settle(watch_body(), running(), NOW)
     assert [row[:2] for row in table.task_rows(body, now=NOW)] == [
         ["nightly", "Running"],
@@ -137,7 +137,7 @@ def test_task_rows() -> None:
     ],
 )
 def test_task_details(task: dict[str, Any], details: str) -> None:
-    """A task has Azure's words for what it transferred, or else the bytes."""
+    """A task shows Azure's text for the transferred data, or else the bytes."""
     body = settle(watch_body(), running(), NOW)
     body["status"]["extendedInfo"]["tasks"] = [{"taskId": "Transfer", **task}]
 
@@ -146,7 +146,7 @@ def test_task_details(task: dict[str, Any], details: str) -> None:
 
 
 def test_trouble() -> None:
-    """Errors come with what Azure recommends beneath, on a line each, printable whatever is in them."""
+    """Each error is followed by its recommendations, one per line, all printable."""
     error = {
         "errorCode": 400239,
         "errorTitle": "AgentDown",
@@ -159,7 +159,7 @@ def test_trouble() -> None:
 
 
 def test_undelivered_notifications() -> None:
-    """Notifications that are retried or have failed are listed with their messages. Delivered ones are not."""
+    """Retried and failed notifications are listed with their messages. Delivered ones are not."""
     body = settle(watch_body(), job(), NOW)
     entries = [("a", "Delivered", None), ("b", "Retrying", "No\x1b[31m Role."), ("c", "Failed", "The receiver failed.")]
     body["status"]["notifications"] = [
