@@ -1,4 +1,4 @@
-"""Log lines: text for people, JSON for collectors, UTC in both, and the libraries' chatter turned down."""
+"""Log lines: text or JSON, times in UTC, and fewer messages from libraries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUIET = ("kopf", "kopf.objects", "azure", "msal", "urllib3", "aiohttp.access", "
 
 
 def test_text(capsys: pytest.CaptureFixture[str]) -> None:
-    """One line: time in UTC, level, message; on standard error."""
+    """A text line has the time in UTC, the level and the message, and goes to standard error."""
     configure_logs(Settings())
     logging.getLogger("backupjobwatch.controller.reconciler").info("team-a/%s: done", "nightly")
     out, err = capsys.readouterr()
@@ -36,7 +36,7 @@ def test_text(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """One object per line, with what was given beside the message, and tracebacks in a field of their own."""
+    """A JSON line is one object with the extra fields of the record. Tracebacks have their own field."""
     configure_logs(Settings(log_format="json"))
     logger = logging.getLogger("backupjobwatch.arm.client")
     logger.warning("two\nlines “ü”", extra={"request_id": "one", "seconds": 0.25})
@@ -58,7 +58,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
 def test_level(capsys: pytest.CaptureFixture[str], level: str) -> None:
-    """What is less serious than the level is not logged."""
+    """Messages below the level are not logged."""
     configure_logs(Settings(log_level=level))  # type: ignore[arg-type]
     names = ["debug", "info", "warning", "error"]
     for name in names:
@@ -69,24 +69,24 @@ def test_level(capsys: pytest.CaptureFixture[str], level: str) -> None:
 
 @pytest.mark.parametrize("name", QUIET)
 def test_libraries_are_quiet(capsys: pytest.CaptureFixture[str], name: str) -> None:
-    """Every tick and every request of every watch is nobody's news, at any level; what goes wrong is."""
+    """Ticks and requests that libraries log are dropped at any level. Their warnings and errors are kept."""
     configure_logs(Settings(log_level="debug"))
     logging.getLogger(f"{name}.part").info("chatter")
-    # urllib3's warnings are of broken answers, with their URLs: what matters of them is in the status.
+    # urllib3 logs broken responses as warnings, with their URLs. The status already has the essential part.
     logging.getLogger(f"{name}.part").log(logging.ERROR if name == "urllib3" else logging.WARNING, "news")
     assert "chatter" not in (err := capsys.readouterr().err)
     assert "news" in err
 
 
 def test_libraries_are_as_quiet_as_we_are(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where only errors are logged, libraries do not warn."""
+    """If only errors are logged, warnings of libraries are dropped too."""
     configure_logs(Settings(log_level="error"))
     logging.getLogger("kopf.objects").warning("news")
     assert capsys.readouterr().err == ""
 
 
 def test_may_be_configured_again(capsys: pytest.CaptureFixture[str]) -> None:
-    """A second call takes the place of the first: no line comes twice."""
+    """A second call replaces the first, so no line appears twice."""
     configure_logs(Settings())
     configure_logs(Settings())
     logging.getLogger("backupjobwatch").info("once")
@@ -94,7 +94,7 @@ def test_may_be_configured_again(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 class Unreadable:
-    """An object that cannot be shown."""
+    """An object whose representation raises."""
 
     def __str__(self) -> str:
         raise RuntimeError
@@ -121,7 +121,7 @@ class Unreadable:
     ids=["kopf", "lock", "dataclass", "nan", "key", "unreadable", "surrogate", "bytes"],
 )
 def test_json_takes_any_extra(capsys: pytest.CaptureFixture[str], extra: dict[str, Any]) -> None:
-    """A record of a library is one JSON object, whatever its `extra` holds."""
+    """A library's record becomes one JSON object, whatever its `extra` contains."""
     configure_logs(Settings(log_format="json"))
     logging.getLogger("kopf.objects").warning("news", extra=extra)
     (line,) = capsys.readouterr().err.splitlines()
@@ -132,7 +132,7 @@ def test_json_takes_any_extra(capsys: pytest.CaptureFixture[str], extra: dict[st
 
 
 def test_json_takes_any_message(capsys: pytest.CaptureFixture[str]) -> None:
-    """Arguments that do not fit a message, a circular value, and a mapping as the message."""
+    """Arguments that do not match the message, circular values and mappings as messages do not raise."""
     configure_logs(Settings(log_format="json"))
     circle: dict[str, Any] = {}
     circle["self"] = circle
@@ -171,7 +171,7 @@ def test_messages_that_cannot_be_printed(
     level: str,
     library: str,
 ) -> None:
-    """No message raises into the code that logs it, and none is lost."""
+    """A message that cannot be formatted does not raise, and is still logged."""
     configure_logs(Settings(log_format=log_format, log_level=level))  # type: ignore[arg-type]
     log(logging.getLogger(library))
     (line,) = capsys.readouterr().err.splitlines()
@@ -195,7 +195,7 @@ def test_messages_that_cannot_be_printed(
 def test_references_of_any_shape(
     capsys: pytest.CaptureFixture[str], reference: object, message: str, field: str, log_format: str
 ) -> None:
-    """A reference to an object may be incomplete, or of any other type."""
+    """A reference to an object may be incomplete or of any other type."""
     configure_logs(Settings(log_format=log_format))  # type: ignore[arg-type]
     logging.getLogger("kopf.objects").warning("news", extra={field: reference})
     (line,) = capsys.readouterr().err.splitlines()
@@ -203,7 +203,7 @@ def test_references_of_any_shape(
 
 
 def test_a_record_that_json_cannot_hold_names_its_watch(capsys: pytest.CaptureFixture[str]) -> None:
-    """Only the field that JSON cannot hold is dropped."""
+    """Only the field that JSON cannot represent is dropped."""
     configure_logs(Settings(log_format="json"))
     reference = {"namespace": "team-a", "name": "n", "uid": "u"}
     logging.getLogger("library").warning("%d news", 2, extra={"k8s_ref": reference, "broken": Unreadable()})
@@ -213,7 +213,7 @@ def test_a_record_that_json_cannot_hold_names_its_watch(capsys: pytest.CaptureFi
 
 
 def test_fields_of_a_watch(capsys: pytest.CaptureFixture[str]) -> None:
-    """The watch of a record is in fields of its own, whether this package or kopf logs it."""
+    """A record names its watch in fields of its own, whether this package or kopf logs it."""
     configure_logs(Settings(log_format="json"))
     watch = make_watch({"jobResourceId": "x"})
     logging.getLogger("backupjobwatch.controller.reconciler").info(
@@ -255,7 +255,7 @@ def test_fields_of_a_watch(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )  # fmt: skip
 def test_messages_of_kopf(capsys: pytest.CaptureFixture[str], message: str, words: str | None) -> None:
-    """kopf's messages need no knowledge of kopf, and the normal end of a timer is not logged."""
+    """kopf's messages are reworded for users who do not know kopf. The normal end of a timer is not logged."""
     configure_logs(Settings(log_format="json"))
     logging.getLogger("kopf.objects").warning(message)
     told = [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()]
@@ -265,7 +265,7 @@ def test_messages_of_kopf(capsys: pytest.CaptureFixture[str], message: str, word
 @pytest.mark.parametrize("level", ["info", "debug"])
 @pytest.mark.parametrize("library", ["kopf.objects", "azure.core", "msal.application", "urllib3.pool"])
 def test_errors_of_libraries_have_one_line(capsys: pytest.CaptureFixture[str], library: str, level: str) -> None:
-    """A traceback of a library is logged at debug level only."""
+    """The traceback of a library's error is logged only at debug level."""
     configure_logs(Settings(log_level=level))  # type: ignore[arg-type]
     try:
         int("broken")
@@ -278,7 +278,7 @@ def test_errors_of_libraries_have_one_line(capsys: pytest.CaptureFixture[str], l
 
 
 def test_what_nothing_catches_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
-    """Warnings and uncaught exceptions, of the process and of threads, are lines of the log too."""
+    """Warnings and uncaught exceptions of the process and its threads are logged too."""
     configure_logs(Settings(log_format="json"))
     log_uncaught()
     error = ValueError("broken")

@@ -1,4 +1,4 @@
-"""Instruments and state, one at a time: what is counted under which labels, and how many series there can be."""
+"""Metrics: instruments and state, their labels, and the limits on the number of series."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def summary(name: str = "nightly", **fields: Any) -> Summary:
 
 @dataclass
 class World:
-    """What a scrape finds."""
+    """The state that a scrape reads."""
 
     summaries: list[Summary] = field(default_factory=list)
     overdue: float = 0.0
@@ -60,7 +60,7 @@ class World:
 
 @pytest.mark.parametrize("code", CODES)
 def test_a_request_has_a_result(code: int | None) -> None:
-    """What became of a request is told by its HTTP status, or by there being none."""
+    """The result of a request follows from its HTTP status, or from the lack of one."""
     metrics = Metrics()
     metrics.observe_request("get_job", code, 0.2)
     told = str(code) if str(code) in catalogue.CODES else "none" if code is None else OTHER
@@ -70,7 +70,7 @@ def test_a_request_has_a_result(code: int | None) -> None:
 
 
 def test_labels_are_bounded() -> None:
-    """Values that are not in the list become one, however many there are."""
+    """All values outside the fixed list share one label value."""
     metrics = Metrics()
     for number in range(100, 1000):
         metrics.observe_request("get_job", number, 0.1)
@@ -84,7 +84,7 @@ def test_labels_are_bounded() -> None:
 
 
 def test_counters_begin_at_zero() -> None:
-    """What an alert asks the increase of is there before the first time: else that would be no increase."""
+    """Counters in alerts start at zero, because ``increase`` ignores the first value of a new series."""
     metrics = Metrics()
     for phase, reasons in OUTCOMES.items():
         for reason in reasons:
@@ -99,7 +99,7 @@ def test_counters_begin_at_zero() -> None:
     [(None, "written"), (Conflict, "conflict"), (ObjectNotFound, "gone"), (KubeUnavailable, "failed")],
 )
 def test_a_write_is_counted_by_its_end(error: type[Exception] | None, result: str) -> None:
-    """A write counts once, by how it ended, and what went wrong goes on."""
+    """A write is counted once, by its result, and its exception propagates."""
     metrics = Metrics()
     with pytest.raises(error) if error else contextlib.nullcontext(), metrics.status_write("transition"):
         if error is not None:
@@ -113,7 +113,7 @@ def test_a_write_is_counted_by_its_end(error: type[Exception] | None, result: st
 
 @pytest.mark.parametrize("queue", catalogue.QUEUES)
 def test_a_queue_has_depth_wait_and_retries(queue: str) -> None:
-    """The depth of a queue is read at each scrape; waits and retries are counted under its name only."""
+    """The depth of a queue is read at each scrape. Waits and retries are counted only for their queue."""
     metrics, depths = Metrics(), [3, 1]
     names = (catalogue.QUEUE_DEPTH.name, f"{catalogue.QUEUE_WAIT.name}_count", catalogue.QUEUE_RETRIES.name)
     assert [value(metrics, name, queue=queue) for name in names] == [0, 0, 0]
@@ -129,21 +129,21 @@ def test_a_queue_has_depth_wait_and_retries(queue: str) -> None:
 
 
 def test_operators_share_nothing() -> None:
-    """Each operator has its own registry: what one counts, another does not."""
+    """Each operator has its own registry."""
     one, other = Metrics(), Metrics()
     one.track_leader(lambda: True)
     assert (value(one, "backupjobwatch_leader"), value(other, "backupjobwatch_leader")) == (1, 0)
 
 
 def test_the_leader_is_asked_at_each_scrape() -> None:
-    """Who leads no longer says so at the next scrape, though nobody has told the metric."""
+    """The leader metric is evaluated at each scrape, so the loss of leadership is visible without an update."""
     metrics, leading = Metrics(), [True, False]
     metrics.track_leader(lambda: leading.pop(0))
     assert [value(metrics, "backupjobwatch_leader") for _ in range(2)] == [1, 0]
 
 
 def test_lags_are_never_negative() -> None:
-    """What came early is no lag."""
+    """A negative lag is recorded as zero."""
     metrics = Metrics()
     metrics.observe_poll_lag(float("-inf"))
     metrics.observe_loop_lag(-0.001)
@@ -155,7 +155,7 @@ def test_lags_are_never_negative() -> None:
 
 
 async def test_an_empty_world() -> None:
-    """Without watches there are none: nothing overdue, nothing left out, no series of any."""
+    """Without watches nothing is overdue or omitted, and there are no series of watches."""
     registry = World().registry()
     assert registry.get_sample_value("backupjobwatch_poll_overdue_seconds") == 0
     assert registry.get_sample_value("backupjobwatch_left_out", {"what": "watches"}) == 0
@@ -163,7 +163,7 @@ async def test_an_empty_world() -> None:
 
 
 async def test_times_of_a_watch() -> None:
-    """Each time that the object tells is a series, in Unix seconds; those that it does not tell are absent."""
+    """Each known time of a watch is a series in Unix seconds. Unknown times have no series."""
     told = {"job_start": NOW, "job_duration": 12, "completed": NOW, "trouble_since": NOW}
     registry = World([summary("full", **told), summary("bare")], overdue=7.5).registry()
     labels = {"namespace": "team-a", "name": "full"}
@@ -177,7 +177,7 @@ async def test_times_of_a_watch() -> None:
 
 
 async def test_the_limit_keeps_what_matters() -> None:
-    """Watches that have not ended come first, then those that ended last; a limit of 0 leaves counts alone."""
+    """Running watches come first, then those that ended last. With a limit of 0 only counts remain."""
     world = World()
     for age in range(5):
         ended = {"phase": "Failed", "reason": "JobFailed", "completed": NOW - timedelta(hours=age)}
@@ -199,7 +199,7 @@ def budget(subscription: str, tokens: float = 20, *, remaining: int | None = Non
 
 
 def test_the_tightest_budget_of_a_subscription_is_told() -> None:
-    """Of several principals in one subscription the one with the least budget counts, for each of the three."""
+    """If several principals use one subscription, each of the three metrics has its lowest budget."""
     budgets = [budget("s", remaining=40, pause=60), budget("s", 5), budget("s", remaining=90), budget("t", 9)]
     registry = World(budgets=budgets).registry()
 
@@ -211,7 +211,7 @@ def test_the_tightest_budget_of_a_subscription_is_told() -> None:
 
 
 def test_throttled_subscriptions_are_never_left_out() -> None:
-    """Of more subscriptions than have series, those that Azure throttles are included."""
+    """If there are too many subscriptions, those that Azure throttles are always included."""
     budgets = [budget(f"s-{number:03}", pause=60 if number >= 150 else 0) for number in range(200)]
     registry = World(budgets=budgets).registry()
     families = {family.name: family for family in registry.collect()}
@@ -221,7 +221,7 @@ def test_throttled_subscriptions_are_never_left_out() -> None:
 
 
 def test_an_object_without_a_time_can_be_told() -> None:
-    """A watch that was never stored has the end of time as its creation, and still sorts."""
+    """A watch that was never stored has the maximum creation time and can still be sorted."""
     world = World([summary(created=datetime.max.replace(tzinfo=UTC))])
 
     async def scrape() -> float | None:
