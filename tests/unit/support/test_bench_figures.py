@@ -1,4 +1,4 @@
-"""What the benchmark makes of its measurements: it must not flatter."""
+"""Evaluation of the benchmark's measurements, without favourable rounding."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _progress(lags: list[float]) -> Progress:
 
 
 def test_goals_are_met_at_their_limits() -> None:
-    """At its limit, each goal is met."""
+    """A goal that is exactly at its limit is met."""
     assert [goal.name for goal in goals([FLOOR, PEER, OURS]) if not goal.met] == []
 
 
@@ -68,13 +68,13 @@ def test_goals_are_met_at_their_limits() -> None:
     ],
 )
 def test_a_goal_is_missed(change: dict[str, object]) -> None:
-    """What is beyond a limit, or did not come about at all, is not met."""
+    """A goal is missed if its value is beyond the limit or was never reached."""
     worse = dataclasses.replace(OURS, **change)  # type: ignore[arg-type]  # of several types
     assert any(goal.met is False for goal in goals([FLOOR, PEER, worse]))
 
 
 def test_a_goal_without_its_measure() -> None:
-    """Without the floor in the same run, what is compared with it counts as not measured, and never as met."""
+    """Without the floor in the same run, goals that compare with it are not measured, and never met."""
     assert [goal.name for goal in goals([OURS, PEER]) if goal.met is None] == [
         "CPU with 1,000 watches, of the floor's",
         "memory with 1,000 watches, of the floor's",
@@ -82,7 +82,7 @@ def test_a_goal_without_its_measure() -> None:
 
 
 def test_extrapolation() -> None:
-    """It follows the line through two runs, says so, and says nothing of times."""
+    """The extrapolation follows the line through two runs, is marked as such, and omits latencies."""
     larger = dataclasses.replace(PEER, watches=2000, cpu_per_minute=20.0, lag_p99=29.0)
     reckoned = extrapolate(PEER, larger, 10_000)
 
@@ -92,7 +92,7 @@ def test_extrapolation() -> None:
 
 
 def test_event_loop_lag() -> None:
-    """Only naps of the window count, and the bound is one that at least 99 of 100 keep to."""
+    """Only lags in the measured window count. At least 99 of 100 are within the reported bound."""
     start = [5.0] * 3
     window = [0.005] * 98 + [0.5, 0.05]
     mean, bound = loop_lag(_progress(start), _progress(start + window))
@@ -103,5 +103,5 @@ def test_event_loop_lag() -> None:
 
 @pytest.mark.parametrize(("share", "value"), [(0.5, 50.0), (0.99, 99.0), (1.0, 100.0)])
 def test_quantile(share: float, value: float) -> None:
-    """A quantile is a value that was measured, never one between two."""
+    """A quantile is a measured value, never an interpolated one."""
     assert quantile([float(number) for number in range(100, 0, -1)], share) == value

@@ -1,4 +1,4 @@
-"""The search for secrets finds them: in every form, in what is logged and printed, and then the run fails."""
+"""The search for planted secrets finds them in every form, in logs and output, and fails the run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SECRETS = {
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_knows_a_secret(name: str) -> None:
-    """A secret is found, however it was written, and is told of with where it was and what stands around it; once."""
+    """A secret is found in every form. It is reported once, with its place and the text around it."""
     listener = Listener()
     listener.hear("an Event", f"It is said that {SECRETS[name]}.")
     (finding,) = listener.take()
@@ -49,14 +49,14 @@ def test_knows_a_secret(name: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "eyJhbGciOiJub25lIn0", "[token]", "sig=[…]", WORD[:-1], new_certificate()[1]])
 def test_knows_what_is_none(text: str) -> None:
-    """What is left of a secret, and a certificate without its key, may be told."""
+    """Redacted remains of a secret and a certificate without its key are allowed."""
     listener = Listener()
     listener.hear("an Event", text)
     assert listener.take() == []
 
 
 def test_a_leak_in_a_loop_takes_no_memory() -> None:
-    """Of the same secret told again and again, some findings are kept."""
+    """Only some findings of a repeated secret are kept."""
     listener = Listener()
     for _ in range(1000):
         listener.hear("an Event", "x" * 10_000 + WORD + "x" * 10_000)
@@ -71,19 +71,19 @@ def test_a_leak_in_a_loop_takes_no_memory() -> None:
 @pytest.mark.plants("the log of anybody")
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.ERROR])
 def test_hears_a_message(level: int) -> None:
-    """Whoever logs one, at whatever level."""
+    """A secret in a log message is found, for any logger and level."""
     logging.getLogger("anybody").log(level, "a token: %s", TOKEN)
 
 
 @pytest.mark.plants("the log of anybody")
 def test_hears_what_is_beside_the_message() -> None:
-    """Which JSON logs have too."""
+    """A secret in the extra fields of a record is found, because JSON logs contain them."""
     logging.getLogger("anybody").debug("asked", extra={"headers": {"Authorization": TOKEN}})
 
 
 @pytest.mark.plants("the log of anybody")
 def test_hears_a_traceback() -> None:
-    """The cause of an error is in it."""
+    """A secret in the cause of a logged exception is found."""
     try:
         int(TOKEN)
     except ValueError as error:
@@ -94,14 +94,14 @@ def test_hears_a_traceback() -> None:
 
 @pytest.mark.plants("Captured stdout call", "Captured stderr call")
 def test_hears_what_is_printed() -> None:
-    """In this process or another."""
+    """A secret in the output of this process or a subprocess is found."""
     sys.stdout.write(f"{WORD}\n")
     subprocess.run(["sh", "-c", f"echo {WORD} >&2"], check=True)
 
 
 @pytest.mark.plants("backupjobwatch check")
 def test_hears_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`backupjobwatch check` shows the settings: the planted one, which is none, it repeats."""
+    """A secret in the output of `backupjobwatch check` is found. Here it is the name of an unknown variable."""
     monkeypatch.setenv(f"BACKUPJOBWATCH_{WORD}", "1")
     assert invoke("check").exit_code == 2
 
@@ -141,7 +141,7 @@ def test_innocent(request): request.config.pluginmanager.register(Late())
 
 
 def run_pytest(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
-    """Run the tests in *text*, with what listens in this run too."""
+    """Run the tests in *text* with the search that is active in this run."""
     file = folder / "test_planted.py"
     file.write_text(text)
     options = ["-p", "tests.conftest", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), str(file)]
@@ -151,7 +151,7 @@ def run_pytest(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_secret_fails_the_test_that_told_it(tmp_path: Path) -> None:
-    """Also one told in its cleanup; the summary says where. A test that claims a find, and has none, fails as well."""
+    """A secret fails its test, even during cleanup, and the summary shows the place. A planted one must be found."""
     done = run_pytest(tmp_path, PLANTED)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
     assert re.search(r"2 failed, 3 passed, 2 errors in", done.stdout), done.stdout
@@ -165,7 +165,7 @@ def test_a_secret_fails_the_test_that_told_it(tmp_path: Path) -> None:
 
 
 def test_a_secret_after_the_last_test_fails_the_run(tmp_path: Path) -> None:
-    """All tests passed, and yet the exit code is that of failure."""
+    """A secret after the last test makes the exit code that of failed tests."""
     done = run_pytest(tmp_path, LATE)
     assert "1 passed" in done.stdout
     assert f"A secret was told:\nthe log of late: …{WORD}" in done.stdout

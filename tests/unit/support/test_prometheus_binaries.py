@@ -1,4 +1,4 @@
-"""Where Prometheus comes from, and what is said where it can't be had."""
+"""Where the programs of Prometheus come from, and the errors if there are none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def programs(folder: Path, *names: str) -> None:
 
 
 def test_a_named_folder_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PROMETHEUS_ASSETS names the folder, whatever is on PATH."""
+    """PROMETHEUS_ASSETS takes precedence over PATH."""
     programs(tmp_path / "named", "prometheus", "promtool")
     programs(tmp_path / "path", "prometheus", "promtool")
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
@@ -30,7 +30,7 @@ def test_a_named_folder_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_folder_without_them_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that lacks one of the two is an error that names the file and says what else can be done."""
+    """A folder without one of the programs is an error that names the file and the alternatives."""
     programs(tmp_path, "prometheus")
     monkeypatch.setenv("PROMETHEUS_ASSETS", str(tmp_path))
     with pytest.raises(PrometheusUnavailable, match=r"promtool is not there.*put `prometheus` and `promtool` on PATH"):
@@ -38,7 +38,7 @@ def test_a_folder_without_them_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_machine_without_apt_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing is cached and there is no apt, that is said; nothing is skipped."""
+    """Without a cache and apt there is an error, and no test is skipped."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(PrometheusUnavailable, match="needs apt-get and dpkg-deb, not found here"):

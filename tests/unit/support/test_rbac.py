@@ -1,4 +1,4 @@
-"""The comparison of what the operator asks with what it may do notices what is missing, and what is too much."""
+"""The comparison of requests with grants finds missing and unused grants."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ONE = request("GET", f"{WATCHES}/namespaces/a/backupjobwatches/w")
 
 
 def test_all_is_used_and_nothing_is_missing() -> None:
-    """A grant that a request needs is neither."""
+    """A grant that a request needs is neither missing nor unused."""
     assert (missing([ONE], [GRANT]), unused([ONE], [GRANT])) == (set(), set())
 
 
@@ -37,17 +37,17 @@ def test_all_is_used_and_nothing_is_missing() -> None:
     ids=["another verb", "another subresource", "another group", "across namespaces", "without a name"],
 )
 def test_what_is_missing_is_noticed(asked: Request, grant: Grant) -> None:
-    """A request that a grant almost allows is not allowed, and the grant is not used."""
+    """A request that differs from the grant in one attribute is not granted, and the grant is unused."""
     assert len(missing([asked], [grant])) == len(unused([asked], [grant])) == 1
 
 
 def test_discovery_is_everybodys() -> None:
-    """What has no resource needs no grant."""
+    """A request without a resource needs no grant."""
     assert missing([request("GET", "/apis")], []) == set()
 
 
 def test_grants_are_the_operators_own() -> None:
-    """The cluster's part of them is read, and the tenants', with their limits; it never gets all verbs, or all objects."""
+    """The grants of the cluster and of tenants are read with their limits. None of them has wildcards."""
     grants = read_grants()
     assert {grant.resource for grant in grants if grant.everywhere} == {
         "backupjobwatches",

@@ -23,7 +23,7 @@ UNREADABLE = {"properties": {"friendlyName": "disk"}}
 
 
 def put(directory: Path, **files: Any) -> None:
-    """Write *files*; underscores in the names become dots."""
+    """Write *files*. Underscores in their names become dots."""
     for name, value in files.items():
         text = value if isinstance(value, str) else json.dumps(value)
         (directory / f"{name.replace('_', '.')}.json").write_text(text, encoding="utf-8")
@@ -43,7 +43,7 @@ def test_recorded_fixtures(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_kind(tmp_path: Path) -> None:
-    """Content decides how a file is read; the kind in the table is the name without its number."""
+    """The type of a file follows from its content. The kind in the table is the name without its number."""
     dp_list = payload("dp-list-page1-nextlink")
     put(
         tmp_path,
@@ -98,7 +98,7 @@ def test_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 
 
 def test_exit_code() -> None:
-    """A problem is printed with its file, and makes the exit code 1."""
+    """A problem is printed with its file, and the exit code is 1."""
     bad = Rendered(recording="a.json", kind="rsv.job", reason="(crash)", problems=("crash: KeyError: 'x'",))
     text, code = report([bad, Rendered(recording="b.json", kind="rsv.job", phase="Running", reason="JobInProgress")])
 
@@ -144,7 +144,7 @@ def test_problems(change: dict[str, Any], problem: str) -> None:
 
 
 def test_no_problems() -> None:
-    """Braces in a text, properties of Azure and an undocumented status are none."""
+    """Braces in a text, Azure's properties and an undocumented status are not problems."""
     texts = {"errorDetails": [{"errorString": "Item {0} of [all] failed, 110.0.0.4 and 2.10.0.1 too."}]}
     bag = {"extendedInfo": {"propertyBag": {"message": '{"a": 1}', "duration": "-1"}}}
 
@@ -153,7 +153,7 @@ def test_no_problems() -> None:
 
 
 def test_no_directory(tmp_path: Path) -> None:
-    """A directory that does not exist or is empty is a wrong command line, not success."""
+    """A directory that does not exist or is empty is a usage error."""
     for directory in (tmp_path, tmp_path / "missing"):
         with pytest.raises(SystemExit) as caught:
             main([str(directory)])

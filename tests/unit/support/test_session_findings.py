@@ -1,4 +1,4 @@
-"""The checks at the end of a session hold across the workers of pytest-xdist, and fail the session."""
+"""The checks at the end of a session cover all workers of pytest-xdist, and fail the session."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_one_per_worker(number, request, worker_id, tmp_path_factory):
 def run_two_workers(
     folder: Path, body: str, *, late: str = "", failing: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Run *body* in each of two workers, with *late* at the module's level."""
+    """Run *body* in each of two workers, with *late* at module level."""
     text = TWO_TESTS.format(body=body, late=late)
     if failing:
         text += "\n\ndef test_failing(): assert False\n"
@@ -67,14 +67,14 @@ def run_two_workers(
 
 
 def test_nothing_to_complain_about(tmp_path: Path) -> None:
-    """A session of two workers that finds nothing passes, with pytest's usual summary line."""
+    """A session of two workers without findings passes, with pytest's usual summary line."""
     done = run_two_workers(tmp_path, "findings.complete, findings.unused = True, []")
     assert done.returncode == 0, done.stdout
     assert re.search(r"=+ 2 passed in .*=+$", done.stdout.strip())
 
 
 def test_a_secret_after_the_last_test_of_a_worker(tmp_path: Path) -> None:
-    """It fails the session, and the output shows where it was, also if it is not valid UTF-8."""
+    """The secret fails the session, and the output shows its place, even if it is not valid UTF-8."""
     late = (
         "import logging\n"
         "from tests.support.canary import WORD\n"
@@ -89,7 +89,7 @@ def test_a_secret_after_the_last_test_of_a_worker(tmp_path: Path) -> None:
 
 
 def test_a_request_that_no_role_grants(tmp_path: Path) -> None:
-    """One worker's request is enough."""
+    """An ungranted request in one worker fails the session."""
     body = "findings.ungranted = ['list secrets in the cluster'] if first else []"
     done = run_two_workers(tmp_path, body)
     assert "2 passed" in done.stdout
@@ -108,21 +108,21 @@ def test_a_grant_that_no_test_needs(tmp_path: Path) -> None:
 
 
 def test_a_grant_that_a_failed_test_may_need(tmp_path: Path) -> None:
-    """If a test failed, in whichever worker, the session does not complain about grants."""
+    """If a test failed in any worker, unused grants are not reported."""
     done = run_two_workers(tmp_path, UNUSED, failing=True)
     assert "1 failed, 2 passed" in done.stdout
     assert "No test needs" not in done.stdout
 
 
 def test_skipped_tests_are_mentioned_once(tmp_path: Path) -> None:
-    """Each worker collects all tests, so that each counts all that are skipped."""
+    """Skipped tests are counted once, although each worker collects all tests."""
     done = run_two_workers(tmp_path, "findings.skipped = 7")
     assert done.stdout.count("E2E=skip skipped all 7 tests") == 1
     assert done.returncode == 0
 
 
 def test_no_api_server_for_one_worker(tmp_path: Path) -> None:
-    """The summary gives the reason."""
+    """The summary has the reason if only one worker has no API server."""
     done = run_two_workers(tmp_path, "findings.unavailable = '' if first else 'No Debian here.'")
     assert "END-TO-END TESTS COULD NOT RUN" in done.stdout
     assert "No Debian here." in done.stdout
@@ -136,7 +136,7 @@ def test_no_api_server_for_one_worker(tmp_path: Path) -> None:
         ([Findings(complete=True, unused=["a"])], True, ["No test needs: a"]),
         ([Findings(complete=True, unused=["a"])], False, []),
         ([Findings(complete=False, unused=["a"])], True, []),
-        # A worker without a control plane has recorded nothing.
+        # A worker without a control plane has no recorded requests.
         ([Findings(complete=True, unused=["a"]), Findings(complete=True)], True, ["No test needs: a"]),
         ([Findings(complete=True, unused=["a"]), Findings(complete=True, unused=[])], True, []),
         (
@@ -148,5 +148,5 @@ def test_no_api_server_for_one_worker(tmp_path: Path) -> None:
     ],
 )
 def test_merged(parts: list[Findings], passed: bool, expected: list[str]) -> None:  # noqa: FBT001
-    """What one process complains about is merged with what the others found."""
+    """The findings of all processes are merged."""
     assert list(complaints(merge(parts), passed=passed)) == expected
