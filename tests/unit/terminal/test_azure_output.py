@@ -63,7 +63,7 @@ def test_split_jobs(text: str, jobs: list[str]) -> None:
     ],
 )
 def test_candidates(value: object, found: list[str]) -> None:
-    """The job's ID comes before the ID of the document. Letter case of keys does not matter."""
+    """The job's ID takes precedence over the ID of the document. Keys match in any letter case."""
     assert list(candidates(json.dumps(value))) == found
 
 

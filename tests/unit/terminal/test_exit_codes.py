@@ -1,4 +1,4 @@
-"""Exit codes: the code of each verdict, and of several."""
+"""Exit codes of one verdict and of several."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CODES = {
 
 
 def body(phase: str, reason: str, **more: Any) -> dict[str, Any]:
-    """A watch of such a verdict."""
+    """Return a watch with this verdict."""
     return watch_body(
         status={"observedGeneration": 1, "target": target_digest(SPEC), "phase": phase, "reason": reason, **more}
     )
@@ -33,23 +33,23 @@ def body(phase: str, reason: str, **more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("phase", "reason"), [(phase, reason) for phase in OUTCOMES for reason in OUTCOMES[phase]])
 def test_every_outcome_has_a_code(phase: str, reason: str) -> None:
-    """Each way in which a watch can end has the code of the contract; what is about asking only, that of not knowing."""
+    """Each verdict has the documented exit code. Verdicts about requests have the code for an unclear result."""
     assert exit_code(body(phase, reason)) == CODES.get((phase, reason), UNCLEAR)
 
 
 def test_the_numbers_are_the_contract() -> None:
-    """Scripts know the numbers."""
+    """The numbers are fixed, because scripts depend on them."""
     assert (SUCCEEDED, FAILED, WARNINGS, UNCLEAR, TIMED_OUT) == (0, 1, 2, 3, 124)
 
 
 def test_warnings_as_errors() -> None:
-    """With the flag, warnings that the object accepts are none the less told; a clean job is not touched by it."""
+    """With the flag, warnings that the object accepts still have their code. A job without warnings is unaffected."""
     assert exit_code(body("Succeeded", "JobCompletedWithWarnings"), warnings_as_errors=True) == WARNINGS
     assert exit_code(body("Succeeded", "JobCompleted"), warnings_as_errors=True) == SUCCEEDED
 
 
 def test_a_reason_that_is_not_known() -> None:
-    """A failure of a kind that a later operator may have is never success."""
+    """An unknown reason for a failure is never a success."""
     assert exit_code(body("Failed", "JobEatenByDog")) == UNCLEAR
 
 
@@ -67,12 +67,12 @@ def test_a_reason_that_is_not_known() -> None:
     ],
 )
 def test_no_verdict_has_no_code(going: dict[str, Any]) -> None:
-    """What runs, is suspended, was not looked at, or is about another target or generation has no code yet."""
+    """A watch that is running, suspended, not reconciled or outdated has no code yet."""
     assert exit_code(going) is None
 
 
 def test_what_the_core_decides() -> None:
-    """A job's life by the core itself: none while it runs, then the code."""
+    """A job has no code while it runs, and then the code of the operator's verdict."""
     life = settle(watch_body(), running_job(), NOW)
     assert exit_code(life) is None
     life = settle(life, job(), NOW)
@@ -80,7 +80,7 @@ def test_what_the_core_decides() -> None:
 
 
 def test_the_worst_of_several() -> None:
-    """In any order, a failure comes before what is unclear, that before what takes too long, that before warnings."""
+    """In any order, a failure takes precedence, then an unclear result, a timeout and warnings."""
     ordered = (FAILED, UNCLEAR, TIMED_OUT, WARNINGS, SUCCEEDED)
     for first in range(len(ordered)):
         for codes in permutations(ordered[first:]):
@@ -88,5 +88,5 @@ def test_the_worst_of_several() -> None:
 
 
 def test_of_no_job_nothing_is_known() -> None:
-    """Nothing is not success."""
+    """An empty list of codes is not a success."""
     assert worst([]) == UNCLEAR

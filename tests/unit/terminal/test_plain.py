@@ -1,4 +1,4 @@
-"""What a terminal is shown of watches: plain lines, and the words that both kinds of view have in common."""
+"""Watches as plain lines, and the text that both kinds of view share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STAMP = "2018-05-21T09:00:00Z"
 
 
 def test_one_line_for_each_change() -> None:
-    """Each change has a line with its time, the tasks indented under their job. Nothing is repeated."""
+    """Each change is one line with its time. Tasks are indented below their job. Nothing is repeated."""
     lines, body = PlainLines(), watch_body(name=JOB_NAME)
     running = running_job(extendedInfo={"tasksList": [{"taskId": "Take Snapshot", "status": "InProgress"}]})
     body = settle(body, running, NOW)
@@ -42,7 +42,7 @@ def test_one_line_for_each_change() -> None:
 
 
 def test_trouble_is_told_and_its_end_too() -> None:
-    """Trouble has its message; that all is as before, after it, is a change again."""
+    """An error has a line with its message. The recovery from it is a change too."""
     lines, body = PlainLines(), settle(watch_body(), running_job(), NOW)
     before = lines.changes(body, now=NOW)
     body = settle(body, JobNotFound("Azure knows no such job."), NOW, consecutive_failures=1)
@@ -52,7 +52,7 @@ def test_trouble_is_told_and_its_end_too() -> None:
 
 
 def test_progress_is_told_in_steps() -> None:
-    """A percent more is not worth a line, five are."""
+    """Progress of 1 % adds no line, progress of 5 % does."""
     lines, told = PlainLines(), []
     for percent in (0, 3, 4.9, 5, 9, 10, 99, 100):
         restore = running_job(extendedInfo={"progressPercentage": percent})
@@ -61,7 +61,7 @@ def test_progress_is_told_in_steps() -> None:
 
 
 def test_a_task_has_its_details() -> None:
-    """A task's line has how much is transferred. More transferred data alone adds no line, but is in a reminder."""
+    """A task's line shows the transferred data. More data alone adds no line, but appears in a reminder."""
     lines, body = PlainLines(), watch_body(name=JOB_NAME)
     task, told = {"taskId": "Transfer data to vault", "status": "InProgress"}, list[str]()
     for transferred, expected in (("47.6", 2), ("60.1", 0)):
@@ -76,7 +76,7 @@ def test_a_task_has_its_details() -> None:
 
 
 def test_a_reminder_leaves_out_what_has_ended() -> None:
-    """A reminder shows the jobs and tasks that run. It only counts jobs if there are many."""
+    """A reminder shows the running jobs and tasks. It only counts jobs if there are many."""
     running = settle(watch_body(name="running"), parse_job(payload(RESTORE)), NOW)
     ended = settle(watch_body(name="ended"), job(), NOW)
     lines = reminder([ended, running], now=NOW)
@@ -88,14 +88,14 @@ def test_a_reminder_leaves_out_what_has_ended() -> None:
 
 
 def test_two_watches_are_told_apart() -> None:
-    """What was said of one watch is said of another all the same."""
+    """Changes are tracked separately for each watch."""
     lines, body = PlainLines(), settle(watch_body(), running_job(), NOW)
     assert lines.changes(body, now=NOW, key="team-a/nightly") != []
     assert lines.changes(body, now=NOW, key="team-b/nightly") != []
 
 
 def test_a_restore_in_a_row() -> None:
-    """Percent and what remains are told while a restore runs; the elapsed time is that since the job's start."""
+    """A running restore shows its percentage and the remaining time. The elapsed time starts with the job."""
     restore = parse_job(payload(RESTORE))
     assert restore.start_time is not None
     now = restore.start_time + timedelta(minutes=10, seconds=1)
@@ -107,7 +107,7 @@ def test_a_restore_in_a_row() -> None:
 
 
 def test_waiting_has_a_time_too() -> None:
-    """Before Azure has shown a job, what goes on is the wait for it."""
+    """Before Azure shows the job, the elapsed time is that of the wait."""
     body = settle(watch_body(name=JOB_NAME), JobNotFound("Azure knows no such job."), NOW, consecutive_failures=1)
     row = Row.from_body(body, now=NOW + timedelta(seconds=90))
     assert (row.phase, row.elapsed, row.title, row.message) == (
@@ -117,7 +117,7 @@ def test_waiting_has_a_time_too() -> None:
 
 
 def test_a_clock_that_is_behind() -> None:
-    """Where this machine's clock is behind Azure's, no time has passed."""
+    """If the local clock is behind Azure's, the elapsed time is zero."""
     assert Row.from_body(settle(watch_body(), running_job(), NOW), now=NOW - timedelta(days=1)).elapsed == "0s"
 
 
@@ -133,7 +133,7 @@ def test_every_payload_has_lines(name: str) -> None:
 
 
 def test_the_longest_job() -> None:
-    """A job that says everything at great length has a line for each task that a status keeps, and those are bounded."""
+    """The longest job has one line per task that a status keeps, and the length of a line is limited."""
     lines = PlainLines().changes(settle(watch_body(), parse_job(vast_payload("a")), NOW), now=NOW)
     assert 1 < len(lines) <= 52
     assert max(map(len, lines)) < 4000
@@ -149,14 +149,14 @@ def test_the_longest_job() -> None:
     ],
 )
 def test_an_object_that_nobody_looked_at(body: dict[str, Any]) -> None:
-    """Without a status of ours the phase is Unseen; whatever is in the object, the line is printable."""
+    """Without a valid status the phase is Unseen. The line is always printable."""
     (line,) = PlainLines().changes(body, now=NOW)
     assert "Unseen" in line
     assert line.isprintable()
 
 
 def test_terminal_escapes_are_not_passed_on() -> None:
-    """What somebody who can write a status puts there does not move the reader's cursor."""
+    """Control sequences in a status do not reach the terminal."""
     body = settle(watch_body(), job(status="Failed"), NOW)
     for field in ("message", "reason"):
         body["status"][field] = "\x1b]0;pwned\x07\x1b[2J"

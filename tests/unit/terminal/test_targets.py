@@ -1,4 +1,4 @@
-"""IDs, URLs and output of Azure's tools, read into a spec."""
+"""IDs, URLs and output of Azure's tools, parsed into a spec."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ SIGNED = f"?api-version=2025-02-01&t=638000000000000000&c=MII{WORD}&s={WORD}&h={
     ],
 )
 def test_a_resource_id(text: str) -> None:
-    """A job's resource ID is enough: quoted, percent-encoded, in a URL of Azure Resource Manager or of the portal."""
+    """A job's resource ID is enough: quoted, percent-encoded, or in a URL of Azure Resource Manager or the portal."""
     assert read_target(text, endpoint=ARM) == {"jobResourceId": JOB_ID}
     assert read_target(text, endpoint=None, vault=NAMED) == {"jobResourceId": JOB_ID}
 
@@ -70,12 +70,12 @@ def test_a_resource_id(text: str) -> None:
     ],
 )
 def test_json(value: object, spec: dict[str, object]) -> None:
-    """JSON of the CLI and of ConvertTo-Json is read. A GUID alone is completed by the vault's options."""
+    """JSON of the CLI and of ConvertTo-Json is parsed. A GUID alone is combined with the vault options."""
     assert read_target(f"\ufeff{json.dumps(value)}\r\n", endpoint=ARM, vault=NAMED) == spec
 
 
 def test_a_job_id_of_a_vault() -> None:
-    """A job's GUID goes with the vault of the options."""
+    """A job's GUID is combined with the vault options."""
     assert read_target(JOB_NAME, endpoint=ARM, vault=OPTIONS) == {"jobName": JOB_NAME, "vault": OPTIONS}
 
 
@@ -89,13 +89,13 @@ def test_a_job_id_of_a_vault() -> None:
     ],
 )
 def test_an_operation_url(path: str) -> None:
-    """The URLs that Azure gives for an operation name their vault; what they are signed with is dropped."""
+    """Azure's URLs for an operation contain the vault. Their signature is dropped."""
     spec = read_target(f"{ARM}{VAULT_ID}/{path}/{OPERATION}{SIGNED}", endpoint=ARM)
     assert spec == {"operationId": OPERATION, "vault": NAMED}
 
 
 def test_an_operation_of_a_backup_vault() -> None:
-    """Its ID is base64 of a GUID. So the ID says that it is an operation, and the kind of its vault."""
+    """The operation's ID is base64 of a GUID, which identifies it as an operation of a Backup vault."""
     spec = read_target(f"{ARM}{BACKUP_VAULT_ID}/operationStatus/{BASE64}{SIGNED}", endpoint=ARM)
     assert spec == {"operationId": BASE64, "vault": OPTIONS}
     without_kind = {field: value for field, value in OPTIONS.items() if field != "kind"}
@@ -108,7 +108,7 @@ def test_an_operation_of_a_backup_vault() -> None:
     "url", [f"{ARM}{REGION}/operationStatus/{BASE64}{SIGNED}", f"{REGION}/operationStatus/{BASE64}/"]
 )
 def test_an_operation_of_a_region(url: str) -> None:
-    """A region's URL has the subscription and the kind of the vault. Two options complete it, in any order."""
+    """A regional URL contains the subscription and the kind of vault. Two options complete it, in any order."""
     spec = {"operationId": BASE64, "vault": OPTIONS}
     given: Vault = {"resourceGroup": "rg", "name": "other-vault"}
     assert read_target(url, endpoint=ARM, vault=OPTIONS) == spec
@@ -123,7 +123,7 @@ def test_an_operation_of_a_region(url: str) -> None:
 
 
 def test_a_job_of_a_region() -> None:
-    """Cross-region restores have IDs with a region in place of the vault."""
+    """IDs of cross-region restores have a region instead of the vault."""
     path = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.RecoveryServices/locations/eastus/backupJobs/{JOB_NAME}"
     given: Vault = {"resourceGroup": RESOURCE_GROUP, "name": VAULT}
     assert read_target(path, endpoint=ARM, vault=given) == {"jobName": JOB_NAME, "vault": NAMED}
@@ -140,14 +140,14 @@ def test_a_job_of_a_region() -> None:
 )
 @pytest.mark.parametrize("text", [JOB_ID, f"{VAULT_ID}/backupOperations/{OPERATION}"])
 def test_options_that_contradict_the_id(text: str, given: Vault, words: str) -> None:
-    """An option that differs from what the ID says is an error."""
+    """An option that contradicts the ID is an error."""
     with pytest.raises(InvalidTarget, match=re.escape(words)):
         read_target(text, endpoint=ARM, vault=given)
 
 
 @pytest.mark.parametrize("operation", [True, False])
 def test_an_id_alone_needs_its_vault(*, operation: bool) -> None:
-    """The message names the options that are missing, and no others."""
+    """The message names exactly the missing options."""
     words = r"does not identify its vault\. Add --subscription, --resource-group and --vault-name\.$"
     with pytest.raises(NeedsVault, match=words):
         read_target(JOB_NAME, endpoint=ARM, operation=operation)
@@ -175,7 +175,7 @@ def test_an_id_alone_needs_its_vault(*, operation: bool) -> None:
 )
 @pytest.mark.parametrize("vault", [None, NAMED])
 def test_what_names_no_job(text: str, vault: Vault | None) -> None:
-    """The message says what to write, with the vault's options or without, and is one printable line."""
+    """The message says what to write, with and without vault options, and is one printable line."""
     if vault is not None and "mine" in text:
         vault = None
     with pytest.raises(InvalidTarget, match=r"names no job\. Use its resource ID, /subscriptions/") as caught:
@@ -196,7 +196,7 @@ def test_what_names_no_job(text: str, vault: Vault | None) -> None:
     ],
 )
 def test_other_resources(text: str, words: str) -> None:
-    """The ID of a vault or of an item is recognized, and the message says how to get to a job."""
+    """The ID of a vault or of an item is recognized, and the message says how to find the job."""
     with pytest.raises(InvalidTarget, match=rf"{words}\. Append the job's GUID .* or use --item"):
         read_target(text, endpoint=ARM)
 
@@ -210,7 +210,7 @@ def test_what_names_no_operation(text: str) -> None:
 
 @pytest.mark.parametrize("host", ["management.usgovcloudapi.net", "portal.azure.us/#@contoso/resource"])
 def test_a_url_of_another_cloud(host: str) -> None:
-    """A URL of another cloud is refused. The message names the setting, and nothing of a signature."""
+    """A URL of another cloud is rejected. The message names the setting and contains no signature."""
     words = r"The URL belongs to management.usgovcloudapi.net, but .* Set BACKUPJOBWATCH_CLOUD"
     with pytest.raises(InvalidTarget, match=words) as refused:
         read_target(f"https://{host}{JOB_ID}{SIGNED}", endpoint=ARM)
@@ -221,7 +221,7 @@ LATEST = {"item": "vm-1", "operation": "Restore", "startedAfter": "2026-03-04T01
 
 
 def test_the_first_job_of_an_item() -> None:
-    """The item's options go with the vault's. The names of equal sources are equal."""
+    """Item options are combined with vault options. Equal sources get equal names."""
     spec = read_latest(NAMED, LATEST)
     assert spec == {"latest": LATEST, "vault": NAMED}
     parse_spec(spec)
@@ -241,13 +241,13 @@ def test_the_first_job_of_an_item() -> None:
     ],
 )
 def test_incomplete_items(vault: Vault | None, latest: dict[str, str], words: str) -> None:
-    """The message names the option."""
+    """The message names the invalid option."""
     with pytest.raises(InvalidTarget, match=re.escape(words)):
         read_latest(vault, latest)
 
 
 def test_no_complaint_tells_a_signature() -> None:
-    """However wrong a URL is, what it is signed with is not shown."""
+    """No message about an invalid URL contains its signature."""
     for text in (f"{ARM}{VAULT_ID}{SIGNED}", f"{VAULT_ID}{SIGNED}", f"https://u:{WORD}@host{JOB_ID}{SIGNED}"):
         with pytest.raises(InvalidTarget) as caught:
             read_target(text, endpoint=ARM)
@@ -259,12 +259,12 @@ def test_no_complaint_tells_a_signature() -> None:
     [(JOB_ID.upper(), JOB_NAME), (f"{VAULT_ID}/backupOperations/{OPERATION}", f"operation-{OPERATION[:8]}")],
 )
 def test_the_name_of_an_object(text: str, name: str) -> None:
-    """An object is called as its job is, or after its operation."""
+    """An object is named after its job or its operation."""
     assert name_of(read_target(text, endpoint=ARM)) == name
 
 
 def test_the_name_of_a_base64_operation() -> None:
-    """Capitals make no name of an object: it gets one of its own, the same each time."""
+    """An operation ID with uppercase letters gets a generated name, which is always the same."""
     spec = read_target(f"{BACKUP_VAULT_ID}/operationStatus/{BASE64}", endpoint=ARM)
     assert name_of(spec) == name_of(spec) == "operation-" + name_of(spec)[-8:].lower()
     parse_spec(spec)

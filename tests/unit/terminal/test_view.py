@@ -1,4 +1,4 @@
-"""What rich draws of watches."""
+"""Watches as rich renders them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def drawn(*bodies: dict[str, Any], width: int = 100, **options: Any) -> str:
-    """The view as text."""
+    """Return the rendered view as text."""
     console = Console(file=StringIO(), width=width, **options)
     console.print(jobs_view(bodies, now=NOW))
     assert isinstance(console.file, StringIO)
@@ -30,7 +30,7 @@ def rows(text: str) -> Sequence[list[str]]:
 
 
 def test_a_line_for_each_job_and_its_tasks_beneath() -> None:
-    """Each job has its phase, what it is, and how long it takes; then come its tasks."""
+    """Each job has its phase, title and elapsed time. Its tasks follow."""
     first = settle(watch_body(name=JOB_NAME), job(), NOW)
     second = settle(watch_body(name="nightly"), running_job(), NOW)
     shown = rows(drawn(first, second))
@@ -42,7 +42,7 @@ def test_a_line_for_each_job_and_its_tasks_beneath() -> None:
 
 
 def test_progress_has_a_bar() -> None:
-    """A restore's percentage is a bar and a number; what remains stands beside it."""
+    """A restore's progress is a bar and a percentage, followed by the remaining time."""
     body = settle(watch_body(), parse_job(payload("job-iaasvm-restore-inprogress-progress")), NOW)
     text = drawn(body)
     assert "━" in text
@@ -61,27 +61,27 @@ def test_progress_has_a_bar() -> None:
     ],
 )  # fmt: skip
 def test_task_colours(status: str, colour: str) -> None:
-    """A task has the colour of its status, in each spelling; an unknown status is dim."""
+    """A task has the colour of its status, in each spelling. An unknown status is dim."""
     body = settle(watch_body(), running_job(extendedInfo={"tasksList": [{"taskId": "T", "status": status}]}), NOW)
 
     assert f"\x1b[{colour}m{status}" in drawn(body, force_terminal=True, color_system="standard")
 
 
 def test_what_went_wrong_is_told_in_full() -> None:
-    """A failure's message stands beneath, all of it."""
+    """The whole message of a failure is shown."""
     body = settle(watch_body(), parse_job(payload("job-iaasvm-failed")), NOW)
     words = " ".join(drawn(body).split())
     assert body["status"]["message"] in words
 
 
 def test_markup_is_text() -> None:
-    """An item may be called [red] or :smile: without changing what is drawn."""
+    """Markup and emoji codes in an item's name are shown as text."""
     body = settle(watch_body(), job(entityFriendlyName="[red]vm[/red] :smile:"), NOW)
     assert "[red]vm[/red] :smile:" in drawn(body)
 
 
 def test_phases_have_colours_and_words() -> None:
-    """Each phase is told by its word, and by a colour where there are colours."""
+    """Each phase has its own text and colour. Without colours the text remains."""
     assert len(set(PHASE_STYLES.values())) == len(PHASE_STYLES)
     assert all(phase_text(phase).plain == phase for phase in (*PHASE_STYLES, "Later"))
     body = settle(watch_body(), job(), NOW)
@@ -91,11 +91,11 @@ def test_phases_have_colours_and_words() -> None:
 
 @pytest.mark.parametrize("width", [1, 20, 40, 80, 300])
 def test_any_width(width: int) -> None:
-    """No line is wider than the terminal, however long the names are."""
+    """No line is wider than the terminal, even with very long names."""
     body = settle(watch_body(), parse_job(vast_payload("a")), NOW)
     assert max(map(len, drawn(body, watch_body(), width=width).splitlines())) <= width
 
 
 def test_nothing() -> None:
-    """No watches are no lines."""
+    """Without watches the view is empty."""
     assert drawn().strip() == ""
