@@ -1,4 +1,4 @@
-"""Bodies of watches with notifications, and statuses with their outcomes."""
+"""Watches with notifications, and statuses with the outcomes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tree of errors: each class knows what follows."""
+"""The exception hierarchy: the consequences of each class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backupjobwatch.errors import AzureError, Grace
 from tests.support.azure_errors import KINDS
 
 AZURE_ERRORS = [
-    # class, reason, reason when grace is over, grace, answered
+    # class, reason, reason after the grace period, grace, answered
     (errors.PollDeferred, "Throttled", "Throttled", Grace.NEVER, False),
     (errors.NotPolledYet, "Progressing", "Progressing", Grace.NEVER, False),
     (errors.JobNotFound, "JobNotVisible", "JobNotFound", Grace.ALWAYS, True),
@@ -39,7 +39,7 @@ def test_azure_errors(
     grace: Grace,
     answered: bool,  # noqa: FBT001
 ) -> None:
-    """Every kind of trouble has its reason, its grace, and says whether Azure answered at all."""
+    """Each error has its reason and grace, and shows whether Azure answered."""
     error = kind("A sentence.")
 
     assert str(error) == "A sentence."
@@ -47,12 +47,12 @@ def test_azure_errors(
 
 
 def test_table_is_complete() -> None:
-    """The table above names every kind."""
+    """The table above covers every error class."""
     assert {row[0] for row in AZURE_ERRORS} == set(KINDS)
 
 
 def test_details() -> None:
-    """An error carries how long Azure asked to wait and the ID of the request, where known."""
+    """An error has the requested wait and the request ID, if known."""
     error = errors.Throttled("Wait.", retry_after=timedelta(seconds=17), request_id="e9702101")
 
     assert error.retry_after == timedelta(seconds=17)
@@ -68,7 +68,7 @@ def test_scope_of_a_throttle() -> None:
 
 
 def test_one_root() -> None:
-    """Whatever this package raises on purpose is caught by one name, and nothing of it by a wrong branch."""
+    """Every exception of this package has the same base class. Branches do not overlap."""
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
 
     assert all(issubclass(kind, errors.BackupJobWatchError) for kind in kinds)
@@ -80,7 +80,7 @@ def test_one_root() -> None:
 
 
 def test_tree_in_the_docstring() -> None:
-    """The list in the module's docstring names every class."""
+    """The list in the module's docstring covers every class."""
     items = (line.strip() for line in (errors.__doc__ or "").splitlines())
     listed = {item.removeprefix("- ").partition(":")[0] for item in items if item.startswith("- ")}
     kinds = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}

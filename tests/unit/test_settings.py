@@ -1,4 +1,4 @@
-"""Settings: every variable, every refusal with what it says, and no secret in any of it."""
+"""Settings: each variable, each error message, and no secrets in them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ SECRET = "made-up-secret-7f3a"
 
 @pytest.fixture
 def refusal(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Say what is wrong with these variables."""
+    """Return a function that returns the error message for the given variables."""
 
     def refusal(**variables: str) -> str:
         for name, value in variables.items():
@@ -65,7 +65,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_defaults() -> None:
-    """Without any variable there are safe defaults: no namespace may use the operator's identity."""
+    """The defaults are safe: no namespace may use the operator's identity."""
     settings = load_settings()
     assert settings.describe() == {PREFIX + name: value for name, value in DEFAULTS.items()}
     assert not settings.allows_operator_identity("default")
@@ -112,7 +112,7 @@ def test_defaults() -> None:
 def test_each_variable(
     *, monkeypatch: pytest.MonkeyPatch, variable: str, text: str, field: str, value: object, shown: str | None
 ) -> None:
-    """Each variable is read as documented, and shown as it can be written again."""
+    """Each variable is parsed as documented, and shown in a form that can be parsed again."""
     monkeypatch.setenv(PREFIX + variable, text)
     settings = load_settings()
     assert getattr(settings, field) == value
@@ -120,13 +120,13 @@ def test_each_variable(
 
 
 def test_each_variable_is_tested() -> None:
-    """The tables above have all of them."""
+    """The tables above cover every variable."""
     assert {name.upper() for name in Settings.model_fields} == DEFAULTS.keys()
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_a_cloud_is_a_preset(monkeypatch: pytest.MonkeyPatch, cloud: str) -> None:
-    """A cloud's name brings endpoint, scope and authority; each can still be set on its own."""
+    """The name of a cloud sets endpoint, scope and authority. Each can still be overridden."""
     monkeypatch.setenv("BACKUPJOBWATCH_CLOUD", cloud)
     settings = load_settings()
     preset = CLOUDS[cloud]
@@ -199,7 +199,7 @@ def test_a_cloud_is_a_preset(monkeypatch: pytest.MonkeyPatch, cloud: str) -> Non
 def test_each_refusal_names_the_variable_and_what_to_write(
     refusal: Any, variable: str, value: str, message: str
 ) -> None:
-    """What cannot be meant is refused, on one line, with the variable's name."""
+    """An invalid value is rejected with one line that names the variable."""
     text = refusal(**{variable: value})
     assert text.startswith(f"{PREFIX}{variable}")
     assert message in text
@@ -207,7 +207,7 @@ def test_each_refusal_names_the_variable_and_what_to_write(
 
 
 def test_all_that_is_wrong_is_said_at_once(refusal: Any) -> None:
-    """Nobody has to start the operator five times to have five variables right."""
+    """All invalid variables are reported together."""
     text = refusal(HEARTBEAT="soon", LOG_LEVEL="loud", PROBE_PORT="-1", HEARTBEET="5m")
     assert [line.partition(":")[0].removeprefix(PREFIX) for line in sorted(text.splitlines())] == [
         "HEARTBEAT", "HEARTBEET", "LOG_LEVEL", "PROBE_PORT"
@@ -226,7 +226,7 @@ def test_all_that_is_wrong_is_said_at_once(refusal: Any) -> None:
     ],
 )
 def test_an_unknown_variable_is_refused(refusal: Any, variable: str, message: str) -> None:
-    """A misspelt variable is not overlooked: what it was to set would silently not be."""
+    """An unknown variable is rejected, because a misspelt setting would otherwise be ignored silently."""
     assert refusal(**{variable: "1"}).startswith(f"{PREFIX}{variable}: {message}")
 
 
@@ -234,7 +234,7 @@ def test_an_unknown_variable_is_refused(refusal: Any, variable: str, message: st
 def test_the_old_name_of_a_setting_is_accepted(
     monkeypatch: pytest.MonkeyPatch, refusal: Any, old: str, new: str
 ) -> None:
-    """An old name sets the new setting, errors name the variable that is set, and the new name wins."""
+    """An old name sets the new setting, errors name the variable in use, and the new name takes precedence."""
     assert "write a duration" in refusal(**{old: "soon"})
     assert refusal(**{old: "soon"}).startswith(f"{PREFIX}{old}: ")
     monkeypatch.setenv(PREFIX + old, "7s")
@@ -250,14 +250,14 @@ def test_the_old_name_of_a_setting_is_accepted(
     ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8080_TCP", "PORT_8080_TCP_ADDR"],
 )
 def test_service_links_are_no_settings(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    """Kubernetes sets such variables where a Service is named backupjobwatch: they are not ours."""
+    """Variables that Kubernetes sets for a Service named backupjobwatch are ignored."""
     monkeypatch.setenv(PREFIX + variable, "tcp://10.0.0.1:8080")
     load_settings()
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"])
 def test_development_allows_plain_http_on_this_machine(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
-    """The simulator needs no certificate."""
+    """In development mode, plain HTTP is allowed on this machine, because the simulator has no certificate."""
     monkeypatch.setenv("BACKUPJOBWATCH_DEVELOPMENT", "true")
     monkeypatch.setenv("BACKUPJOBWATCH_AZURE_ENDPOINT", endpoint)
     assert load_settings().azure_endpoint == endpoint
@@ -265,12 +265,12 @@ def test_development_allows_plain_http_on_this_machine(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("endpoint", ["http://10.0.0.1", "http://localhost.example.com", "http://management.azure.com"])
 def test_development_does_not_allow_plain_http_elsewhere(refusal: Any, endpoint: str) -> None:
-    """A token never leaves this machine unencrypted."""
+    """Plain HTTP to other machines is rejected, so that tokens are always encrypted."""
     assert "must be https" in refusal(DEVELOPMENT="true", AZURE_ENDPOINT=endpoint)
 
 
 def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch, refusal: Any) -> None:
-    """Neither a listing, a representation nor a refusal shows a secret."""
+    """No listing, representation or error message contains a secret."""
     monkeypatch.setenv("BACKUPJOBWATCH_DEVELOPMENT", "true")
     monkeypatch.setenv("BACKUPJOBWATCH_DEVELOPMENT_TOKEN", SECRET)
     settings = load_settings()
@@ -282,7 +282,7 @@ def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch, refusal: Any) -> No
 
 @pytest.mark.parametrize("proxy", ["http://somebody:made-up-secret-7f3a@proxy:3128"])
 def test_a_proxys_password_is_hidden(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
-    """A proxy's URL may hold a password, which is a secret like others."""
+    """The password in a proxy's URL is hidden like other secrets."""
     monkeypatch.setenv("BACKUPJOBWATCH_AZURE_PROXY", proxy)
     settings = load_settings()
     assert settings.azure_proxy == proxy
@@ -290,6 +290,6 @@ def test_a_proxys_password_is_hidden(monkeypatch: pytest.MonkeyPatch, proxy: str
 
 
 def test_settings_are_frozen() -> None:
-    """Nobody changes a setting while the operator runs."""
+    """Settings are immutable."""
     with pytest.raises(pydantic.ValidationError, match="frozen"):
         Settings().heartbeat = timedelta(seconds=1)

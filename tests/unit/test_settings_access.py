@@ -18,6 +18,6 @@ from backupjobwatch.settings import Settings
     ],
 )
 def test_who_may_use_the_operators_identity(*, allowed: str, namespace: str, answer: bool) -> None:
-    """Namespaces are listed by name, or all of them are."""
+    """Namespaces are listed by name, or all of them are allowed."""
     settings = Settings(operator_identity_namespaces=allowed)  # type: ignore[arg-type]
     assert settings.allows_operator_identity(namespace) is answer

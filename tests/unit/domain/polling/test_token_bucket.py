@@ -73,7 +73,7 @@ def test_learns(remaining: int, rate: float) -> None:
 
 
 def test_learns_by_kind() -> None:
-    """Each kind of read has a count of its own, and the scarcest decides: a roomy list does not hide scarce GETs."""
+    """Each kind of read has its own count, and the lowest decides, so other kinds cannot hide it."""
     bucket = make()
     bucket.learn("job", 25, 0)
     bucket.learn("list", 1099, 0)
