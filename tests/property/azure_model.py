@@ -1,4 +1,4 @@
-"""A model of Azure: vaults with jobs that start, change and end, lists with pages, and trouble for a while."""
+"""A model of Azure: vaults with jobs that start, change and end, lists with pages, and temporary errors."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _JOB: Final = running_job()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelJob:
-    """A job of Azure's. All times are seconds on the monotonic clock."""
+    """A job in Azure. All times are seconds on the monotonic clock."""
 
     id: JobId
     begins: float = START - 600
     cancelling: float = NEVER_ENDS
-    """When its status changes to Cancelling, if it does."""
+    """When the status of the job changes to Cancelling, if ever."""
     ends: float = NEVER_ENDS
     final: str = "Completed"
 
     def at(self, now: float, *, partial: bool) -> Job | None:
-        """Return the job as Azure shows it at *now*; None before it begins."""
+        """Return the job as Azure shows it at *now*, or None before it begins."""
         if now < self.begins:
             return None
         ended = now >= self.ends
@@ -50,10 +50,10 @@ class ModelJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """What Azure answers instead, for a while."""
+    """An error that one kind of request gets for a limited time."""
 
     kind: str
-    """Which kind of requests."""
+    """The kind of request."""
     begins: float
     ends: float
     status: int
@@ -70,7 +70,7 @@ class Trouble:
 
 @dataclass(slots=True, kw_only=True)
 class ModelAzure:
-    """What Azure answers."""
+    """The model's jobs and errors."""
 
     jobs: dict[JobId, ModelJob] = field(default_factory=dict)
     troubles: list[Trouble] = field(default_factory=list)
@@ -84,7 +84,7 @@ class ModelAzure:
         return None
 
     def answer(self, read: JobId | OperationId, now: float) -> Job | tuple[PinnedJob, ...] | Waiting | AzureError:
-        """Answer a request for one job or operation."""
+        """Return the result of a request for one job or operation."""
         if isinstance(read, OperationId):
             number = int(read.name[-12:])
             if now < START + 60 * number:
@@ -103,7 +103,7 @@ class ModelAzure:
         return [job for job in jobs if _is_in(read, job)]
 
     def pages(self, entries: list[Job]) -> int:
-        """Return how many pages a list has."""
+        """Return the number of pages of a list."""
         return max(-(-len(entries) // self.page_size), 1)
 
 

@@ -1,4 +1,4 @@
-"""What people may do to a watch and Azure may answer, in any order."""
+"""Histories of a watch: user actions and results of Azure, in any order."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _waits = st.sampled_from([0, 0, 10, 30, 30, 300, 700, 4000, 200000]).map(lambda 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What people do to a watch, and what Azure says after that."""
+    """A user action on a watch, followed by a result of Azure."""
 
     fields: dict[str, Any]
     requested: str | None
@@ -71,12 +71,12 @@ endings = st.builds(
     st.lists(_calm, max_size=2),
     st.builds(Act, st.just({}), _requests, _waits, st.builds(job, status=_ends), st.booleans()),
 )
-"""Histories in which a list shows an end, and a GET shows the same or another one later."""
+"""Histories in which a list shows the end of the job, and a later GET shows the same or another end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One step of a history: the object before it, and the object as it would be written."""
+    """One step of a history, with the object before it and the object to write."""
 
     before: dict[str, Any]
     after: dict[str, Any]
@@ -87,7 +87,7 @@ class Moment:
     written: bool
 
     def status_again(self) -> dict[str, Any]:
-        """Return the status after the same observation at the same time, now that this one is written."""
+        """Return the status for the same observation at the same time, based on the new status."""
         return next_status(
             Watch.from_body(self.after),
             self.observation,
@@ -98,7 +98,7 @@ class Moment:
 
 
 def replay(history: list[Act]) -> Iterator[Moment]:
-    """Live through *history* as the operator does: runs are counted, and what is not worth a write is not written."""
+    """Yield the moments of *history*, counting failures and skipping needless writes as the operator does."""
     body, now, consecutive_failures = watch_body(), NOW, 0
     for act in history:
         now += act.wait

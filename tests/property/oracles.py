@@ -1,4 +1,4 @@
-"""What is true of every status: the CRD's own schema, its size on the wire, and the promises of its conditions."""
+"""Invariants of every status: the CRD's schema, the size limit and the valid combinations of conditions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def status_schema() -> dict[str, Any]:
 
 
 def walk(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield *schema* and all within it, each with its path."""
+    """Yield *schema* and all nested schemas, each with its path."""
     yield path, schema
     for name, each in schema.get("properties", {}).items():
         yield from walk(each, f"{path}.{name}")
@@ -60,14 +60,14 @@ def _validator() -> jsonschema.Draft202012Validator:
 
     @formats.checks("date-time", raises=ValueError)
     def is_time(value: object) -> bool:
-        """Kubernetes' times are RFC 3339 in UTC with whole seconds."""
+        """Return whether *value* is no text or a time in RFC 3339, in UTC with whole seconds."""
         return not isinstance(value, str) or datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").year > 0  # noqa: DTZ007
 
     return jsonschema.Draft202012Validator(closed(status_schema()), format_checker=formats)
 
 
 def closed(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return *schema* as JSON Schema that allows no other fields: the API server would drop them in silence."""
+    """Return *schema* as JSON Schema without additional fields, which the API server would drop silently."""
     result: dict[str, Any] = {}
     for name, value in schema.items():
         if name == "properties":
@@ -81,20 +81,20 @@ def closed(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def wire_size(status: dict[str, Any]) -> int:
-    """Return the bytes of *status* as Go's encoding/json writes it: UTF-8, but ``< > &`` and two separators escaped."""
+    """Return the size of *status* in bytes as Go's encoding/json writes it, with its escapes."""
     text = json.dumps(status, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     escaped = 5 * sum(text.count(character) for character in "<>&")
     return len(text.encode()) + escaped + 3 * sum(text.count(character) for character in "\u2028\u2029")
 
 
 def check_schema(status: dict[str, Any]) -> None:
-    """The API server takes *status*, all of it."""
+    """Assert that the API server accepts *status* without dropping fields."""
     _validator().validate(status)
     assert wire_size(status) <= MAX_WIRE_BYTES
 
 
 def check_status(body: dict[str, Any]) -> None:
-    """The status of *body* is valid, bounded, about this generation, and its conditions are a row of the contract."""
+    """Assert that the status of *body* is valid, bounded and current, with conditions that the contract allows."""
     status = body["status"]
     check_schema(status)
     phase = status["phase"]

@@ -1,4 +1,4 @@
-"""Histories of a watch whose jobs are polled: polls, edits and the statuses that follow."""
+"""Histories of a watch whose jobs are polled: polls, edits and the resulting statuses."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ NAMES: Final = [f"b0b00001-5e1f-4000-8000-{number:012}" for number in range(3)]
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """An answer that arrives after a while, to a request that was sent some time before."""
+    """A result that arrives after *wait*, of a request that was sent some time before."""
 
     wait: float
     sent_before: float
     query: int
-    """Which of the queries, modulo their number."""
+    """The index of the query, modulo the number of queries."""
     is_list: bool
     error: AzureError | None
 
@@ -58,12 +58,12 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A watch of some jobs, and how these end."""
+    """A watch of some jobs, and how they end."""
 
     by_operation: bool
     jobs: tuple[tuple[float, str], ...]
     starts_after: float
-    """When the operation has started its jobs."""
+    """When the operation starts its jobs."""
     deadline: int
     warnings: str = "Failed"
     """``spec.completedWithWarnings``."""
@@ -106,7 +106,7 @@ CASES = st.builds(
 
 @dataclass(slots=True, kw_only=True)
 class Life:
-    """One watch, reconciled after each act as ``controller.reconciler`` does."""
+    """One watch that is reconciled after each act as in ``controller.reconciler``."""
 
     case: Case
     now: float = START
@@ -115,7 +115,7 @@ class Life:
     observations: dict[Query, Observation] = field(default_factory=dict)
     required: tuple[Query, ...] = ()
     edited: float = NEVER
-    """When the target was last edited of a watch that had a status."""
+    """When the target was last edited after the watch had a status."""
     version: int = 100
 
     def __post_init__(self) -> None:
@@ -165,7 +165,7 @@ class Life:
         self.observations[query] = observe(known, result, sent=sent, time=wall(sent))
 
     def reconcile(self) -> bool:
-        """Reconcile as often as there is something to write. Return whether the watch has finished just now."""
+        """Reconcile once, and write if needed. Return whether this finished the watch."""
         watch, now = self.state.watch, wall(self.now)
         if watch.finished:
             return False
@@ -211,7 +211,7 @@ class Life:
 
 
 def finishes(case: Case, acts: list[Poll | Edit]) -> Iterator[Life]:
-    """Live through *acts*, and yield at each verdict."""
+    """Apply *acts*, and yield the life when the watch finishes."""
     life = Life(case=case)
     life.reconcile()
     for act in acts:

@@ -1,4 +1,4 @@
-"""Whole histories of one reader: watches that come and go, and Azure in any mood. The clock is moved by hand."""
+"""Histories of one reader: watches that come and go, and any behaviour of Azure. The clock is simulated."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class List:
     sent: float
     entries: list[Job] = field(default_factory=list)
     read: int = 0
-    """Pages that were read."""
+    """The number of pages that were read."""
     failures: int = 0
 
 
@@ -55,30 +55,30 @@ class Sent:
     at: float
     read: Read
     could_read_due: bool
-    """Whether a query that is due could have been read instead."""
+    """Whether a due query could have been read instead."""
 
 
 @dataclass(slots=True, kw_only=True, repr=False)
 class History:
-    """Drives one planner and one recorder, as ``arm.reader.Reader`` does."""
+    """Runs one planner and one recorder as ``arm.reader.Reader`` does."""
 
     azure: ModelAzure
     rate: float = 2.0
     burst: float = 20
     seed: int = 0
     aborts: float = 0.0
-    """Share of the requests that are abandoned."""
+    """The share of requests that are abandoned."""
     now: float = START
     demands: Demands = field(init=False)
     planner: ReadPlanner = field(init=False)
     recorder: ObservationRecorder = field(init=False)
     sent: list[Sent] = field(default_factory=list)
     seen_ended: dict[JobId, float] = field(default_factory=dict)
-    """When an observation first showed the end of a job."""
+    """When an observation first showed the end of each job."""
     pauses: list[tuple[str, float, float]] = field(default_factory=list)
-    """Kinds of requests that were paused, from when and until when."""
+    """The kinds of requests that were paused, with start and end."""
     is_checked: bool = True
-    """Whether ``check`` is called after each event."""
+    """Whether ``check`` runs after each event."""
     on_check: Callable[[], None] = lambda: None
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: Any = field(default_factory=count)
@@ -92,16 +92,16 @@ class History:
         self.recorder = ObservationRecorder(demands=self.demands, heartbeat=HEARTBEAT)
         self._random = random.Random(self.seed)
 
-    # What watches do.
+    # Actions of watches.
 
     def at(self, time: float, action: Callable[[], None]) -> None:
-        """Plan *action*."""
+        """Schedule *action*."""
         heapq.heappush(self._events, (time, next(self._order), action))
 
     def watch(
         self, uid: str, query: Query, *, interval: float, since: float = START, until: float = float("inf")
     ) -> None:
-        """Have a watch require *query* between two times, with a tick every *interval*."""
+        """Require *query* for a watch between two times, with a tick every *interval*."""
 
         def tick() -> None:
             if self.now < until:
@@ -117,12 +117,12 @@ class History:
             self.at(until, lambda: self.demands.release(query, uid, self.now))
 
     def clear(self) -> None:
-        """Drop everything that is planned, but for the answers to requests in flight."""
+        """Drop all scheduled events except responses to requests in flight."""
         self._events = [event for event in self._events if event[2].__name__ == "end"]
         heapq.heapify(self._events)
 
     def request(self, time: float, query: Query, namespace: str) -> None:
-        """Have a user ask for a fresh result of *query*."""
+        """Request a fresh result of *query* as a user."""
 
         def ask() -> None:
             if query in self.demands.of:
@@ -130,10 +130,10 @@ class History:
 
         self.at(time, ask)
 
-    # What the reader does.
+    # Actions of the reader.
 
     def run(self, until: float) -> None:
-        """Live until then."""
+        """Run all events until this time."""
         while True:
             self.pump()
             if self.is_checked:
@@ -169,7 +169,7 @@ class History:
                 self._send_page(read, reading)
 
     def _check_idle(self, wake: float) -> None:
-        """Nothing can be read before *wake* if nothing happens."""
+        """Assert that nothing can be read before *wake* without another event."""
         planner = copy.deepcopy(self.planner)
         assert planner.next_read(min(wake - 0.01, self.now + 1e5)) is None, "the reader would sleep too long"
 
@@ -250,10 +250,10 @@ class History:
             if isinstance(query, JobId) and update.demand.job is not None and update.demand.job.ended:
                 self.seen_ended.setdefault(query, self.now)
 
-    # What must always be true.
+    # Invariants.
 
     def check(self) -> None:
-        """The sets of the planner agree with each other."""
+        """Assert that the planner's collections are consistent."""
         demands = self.demands
         of = demands.of
         explicit = [query for queries in demands.explicit.values() for query in queries]

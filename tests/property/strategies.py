@@ -1,4 +1,4 @@
-"""What Azure may answer."""
+"""Strategies for responses of Azure."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _objects(*fields: str) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def _lists(items: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
-    """Lists: short ones, and some far beyond the caps."""
+    """Return lists within the limits and some far beyond them."""
     return st.builds(lambda some, times: some * times, st.lists(items, max_size=3), st.sampled_from([1, 1, 30]))
 
 
@@ -108,7 +108,7 @@ payloads = st.one_of(
     json_objects,
     st.fixed_dictionaries({"id": st.just(JOB_ID), "properties": json_values}),
 )
-"""Plausible answers, answers with anything in any field, vast ones, and anything."""
+"""Jobs: plausible ones, some with any value in any field, huge ones, and any JSON object."""
 
 _dp_errors = _lists(_objects("code", "message", "target", "isRetryable", "recommendedAction", "innerError"))
 _dp_extended = st.fixed_dictionaries(
@@ -145,7 +145,7 @@ dp_payloads = st.one_of(
     st.builds(dp_job_payload, status=_statuses),
     json_objects,
 )
-"""The same of a Backup vault."""
+"""The same for jobs of Backup vaults."""
 
 _names = st.one_of(st.sampled_from([JOB_ID, JOB_NAME, OTHER_JOB_NAME, OTHER_JOB_NAME.upper()]), json_values)
 operations = st.one_of(
@@ -174,7 +174,7 @@ operations = st.one_of(
         },
     ),
 )
-"""Statuses of operations: plausible ones, and anything."""
+"""Operation statuses: plausible ones, and any JSON object."""
 
 pages = st.one_of(
     json_objects,
@@ -198,7 +198,7 @@ _entries = st.one_of(
     st.builds(list_entry, status=_statuses),
     st.builds(list_entry, status=_statuses, errorDetails=st.just([{"errorCode": 400239, "errorString": "No answer."}])),
 )
-"""Entries of a list: anything, and those that often give a verdict."""
+"""List entries: any, and those that often give a verdict."""
 
 observations: st.SearchStrategy[Job | AzureError] = st.one_of(
     st.builds(parse_job, payloads),

@@ -1,4 +1,4 @@
-"""Whatever Azure answers, of either kind of vault: something sensible is read, or it is said to be nonsense."""
+"""Any response of Azure, for both kinds of vault, is parsed or rejected with an error."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _SOURCES = {
 @QUICK
 @given(dp_payloads)
 def test_any_job_of_a_backup_vault(answer: dict[str, Any]) -> None:
-    """Any JSON object is a job of a Backup vault, of which at most so much is kept, and which fits a status."""
+    """Any JSON object is parsed as a Backup vault job of limited size that fits a status."""
     read = data_protection.parse_job(answer)
 
     assert max(len(read.tasks) - MAX_TASKS, len(read.properties) - MAX_PROPERTIES) <= 0
@@ -73,7 +73,7 @@ def test_any_job_of_a_backup_vault(answer: dict[str, Any]) -> None:
 @example(answer={"name": None, "id": "x" * 257})
 @given(st.one_of(payloads, dp_payloads))
 def test_the_other_kinds_job(answer: dict[str, Any]) -> None:
-    """A job read as the other kind's is a job too: a wrong kind of vault breaks nothing."""
+    """A job that is parsed as one of the other vault kind still gives a valid status."""
     for parse in (data_protection.parse_job, recovery_services.parse_job):
         check_status(settle(watch_body(), parse(answer), NOW))
 
@@ -81,7 +81,7 @@ def test_the_other_kinds_job(answer: dict[str, Any]) -> None:
 @QUICK
 @given(operations)
 def test_any_operation(answer: dict[str, Any]) -> None:
-    """Any JSON object is an operation that leads to jobs named by GUIDs, or is waited for, or failed, or is trouble."""
+    """Any JSON object is an operation with jobs named by GUIDs, a reason to wait, a failure or an error."""
     try:
         found = read_operation(answer)
     except AzureError as error:
@@ -100,7 +100,7 @@ def test_any_operation(answer: dict[str, Any]) -> None:
 @QUICK
 @given(pages, st.sampled_from(VAULTS), texts)
 def test_any_list(page: dict[str, Any], vault: VaultId, item: str) -> None:
-    """Any JSON object is a page of a list, or is said not to be one; what is found in it has a name, or is waited for."""
+    """Any JSON object is a page of a list or an error. A job that is found in it has a name."""
     answer = Answer(status=200, headers={"x-ms-request-id": "r1"}, body=json.dumps(page).encode())
     try:
         jobs, link = read_job_list(answer, vault, now=NOW)
@@ -120,7 +120,7 @@ def test_any_list(page: dict[str, Any], vault: VaultId, item: str) -> None:
 @QUICK
 @given(st.one_of(texts, st.text(), st.builds("https://management.azure.com{}".format, texts)))
 def test_any_link(link: str) -> None:
-    """Any text is a link on the endpoint's host, or trouble, and nothing else."""
+    """Any text is a link on the endpoint's host, or an error."""
     try:
         path, _ = next_path(link, "https://management.azure.com")
     except AzureError:
@@ -132,7 +132,7 @@ def test_any_link(link: str) -> None:
 @QUICK
 @given(_TIMES, _TIMES)
 def test_windows(started_after: Any, now: Any) -> None:
-    """Whatever the times are, a window of whole days is asked for, never empty, never longer than 30 days."""
+    """For any times, the window has whole days, is not empty and has at most 30 days."""
     latest = LatestJob(vault=VAULTS[0], item="x", operation="Backup", container=None, started_after=started_after)
     if now.year > 9990:
         return
@@ -148,7 +148,7 @@ def test_windows(started_after: Any, now: Any) -> None:
 @QUICK
 @given(st.fixed_dictionaries({}, optional=_SOURCES))
 def test_any_source(spec: dict[str, Any]) -> None:
-    """Any spec is about one job, or says what to write; a pasted secret is not repeated."""
+    """Any spec is about one job, or the error says what to write without quoting a secret."""
     assert len(target_digest(spec)) == 16
     try:
         parse_spec(spec)

@@ -1,4 +1,4 @@
-"""Whatever Azure says and people do, in any order: what a status never breaks."""
+"""Invariants of a status for any results of Azure and any user actions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SPELLINGS = {
 @MODERATE
 @given(st.one_of(histories, endings))
 def test_valid(history: list[Act]) -> None:
-    """Every status is valid, bounded, about this generation, and a row of the contract."""
+    """Every status is valid, bounded and current, with conditions that the contract allows."""
     for moment in replay(history):
         check_status(moment.after)
 
@@ -43,7 +43,7 @@ def test_valid(history: list[Act]) -> None:
 @MODERATE
 @given(st.one_of(histories, endings))
 def test_gate(history: list[Act]) -> None:
-    """The gate opens only on Azure's own last word, while the watch was neither suspended nor finished."""
+    """A watch succeeds only on a final status from Azure, and only if it is neither suspended nor finished."""
     for moment in replay(history):
         opened = {each["type"] for each in moment.after["status"]["conditions"] if each["status"] == "True"}
         if not {"Ready", "Succeeded", "Complete"} & opened:
@@ -57,7 +57,7 @@ def test_gate(history: list[Act]) -> None:
 @MODERATE
 @given(st.one_of(histories, endings))
 def test_end_is_the_end(history: list[Act]) -> None:
-    """No phase follows on a terminal one within a target: only acknowledgements move, and the detail of the job, once."""
+    """The phase of a finished watch is final. Only acknowledgements change, and the detail of the job once."""
     for moment in replay(history):
         before, after = moment.before["status"], moment.after["status"]
         if not Watch.from_body(moment.before).finished:
@@ -73,7 +73,7 @@ def test_end_is_the_end(history: list[Act]) -> None:
 @MODERATE
 @given(st.one_of(histories, endings))
 def test_detail_pending(history: list[Act]) -> None:
-    """The detail is pending on a watch that finished with a list entry, until a GET shows the same end of the same job."""
+    """``detailPending`` is true after a verdict from a list entry, until a GET shows the same end of that job."""
     for moment in replay(history):
         before, after = Watch.from_body(moment.before), moment.after["status"]
         assert after.get("detailPending", True) is True
@@ -89,7 +89,7 @@ def test_detail_pending(history: list[Act]) -> None:
 @MODERATE
 @given(st.one_of(histories, endings))
 def test_same_answer_twice(history: list[Act]) -> None:
-    """The same answer at the same time changes nothing, is not worth a write, and is not told again."""
+    """The same result at the same time changes nothing, needs no write and emits no event."""
     for moment in replay(history):
         watch = Watch.from_body(moment.after)
         again = moment.status_again()
@@ -102,7 +102,7 @@ def test_same_answer_twice(history: list[Act]) -> None:
 @MODERATE
 @given(histories)
 def test_times_of_flips(history: list[Act]) -> None:
-    """``lastTransitionTime`` moves when a condition flips or appears, and at no other time."""
+    """``lastTransitionTime`` changes exactly when the status of a condition changes or the condition appears."""
     for moment in replay(history):
         before = {each["type"]: each for each in moment.before["status"].get("conditions", ())}
         for after in moment.after["status"]["conditions"]:
@@ -115,7 +115,7 @@ def test_times_of_flips(history: list[Act]) -> None:
 @MODERATE
 @given(histories)
 def test_start(history: list[Act]) -> None:
-    """The start of a target, once written, never moves; what Azure showed of the job is never forgotten within it."""
+    """The start of a target never changes, and what Azure showed of the job stays in the status."""
     for moment in replay(history):
         before, after = Watch.from_body(moment.before).status_for_target, moment.after["status"]
         if "watchStartTime" in before:
@@ -127,7 +127,7 @@ def test_start(history: list[Act]) -> None:
 @MODERATE
 @given(st.one_of(histories, endings))
 def test_transitions(history: list[Act]) -> None:
-    """Whatever is told is written too: no event without a write."""
+    """Every event comes with a write of the status."""
     for moment in replay(history):
         if find_transition(Watch.from_body(moment.before), moment.after["status"]) is not None:
             assert moment.written
@@ -136,7 +136,7 @@ def test_transitions(history: list[Act]) -> None:
 @MODERATE
 @given(histories)
 def test_no_secrets(history: list[Act]) -> None:
-    """No signed URL, token or terminal escape gets into a status."""
+    """No status contains a signed URL, a token or a terminal escape."""
     for moment in replay(history):
         status = {name: value for name, value in moment.after["status"].items() if name != "lastHandledReconcileAt"}
         text = json.dumps(status, ensure_ascii=False)
@@ -155,7 +155,7 @@ def _is_success(moment: Moment) -> bool:
 
 
 def _brings_detail(moment: Moment) -> bool:
-    """Tell whether the detail is pending, and a GET shows the mirrored job with the mirrored end."""
+    """Return whether the detail is pending and a GET shows the mirrored job with the same end."""
     job, before = moment.observation, Watch.from_body(moment.before)
     if not (before.detail_pending and isinstance(job, Job) and job.ended) or job.partial:
         return False

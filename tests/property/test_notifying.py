@@ -1,4 +1,4 @@
-"""Whatever happens to a watch, and whatever its spec says of notifications: they are settled once, and move nothing else."""
+"""Notifications of any watch and spec: they are settled once and change nothing else."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ def _without(status: dict[str, Any]) -> dict[str, Any]:
 @MODERATE
 @given(histories, anything, st.one_of(st.none(), texts))
 def test_settled_once(history: list[Act], notify: object, failure: str | None) -> None:
-    """What is due is settled by one write, is not due again, and moves nothing else in a final status."""
+    """One write settles the due notifications. It changes nothing else in a final status."""
     for moment in replay(history):
         body = copy.deepcopy(moment.after)
         body["spec"]["notify"] = notify
         watch = Watch.from_body(body)
         if watch.target != body["status"]["target"]:
-            assert due(watch) == ()  # a spec that makes no sense is a target as a whole
+            assert due(watch) == ()  # an invalid spec is hashed as a whole, including notify
             continue
         deliveries = _deliveries(watch, failure, moment)
         status = next_status(
@@ -106,7 +106,7 @@ def test_settled_once(history: list[Act], notify: object, failure: str | None) -
 @MODERATE
 @given(histories, entries, texts, st.timedeltas(timedelta(), timedelta(hours=1)))
 def test_retrying_once(history: list[Act], notify: object, failure: str, later: timedelta) -> None:
-    """An attempt that fails is one write, leaves the notice due, and moves nothing else. The same again is none."""
+    """A failed attempt is one write that leaves the notification due. An equal failure needs no other write."""
     for moment in replay(history):
         body = copy.deepcopy(moment.after)
         body["spec"]["notify"] = notify
@@ -134,7 +134,7 @@ def test_retrying_once(history: list[Act], notify: object, failure: str, later: 
 @MODERATE
 @given(histories, anything, json_values, json_values)
 def test_anything(history: list[Act], notify: object, told: object, seconds: object) -> None:
-    """Whatever spec and status hold, there is an answer; what is due has a name of its own and can be told."""
+    """Any spec and status are accepted. Due notifications have unique names and can be rendered."""
     for moment in replay(history):
         body = copy.deepcopy(moment.after)
         body["spec"] |= {"notify": notify, "ttlSecondsAfterFinished": seconds}
@@ -157,7 +157,7 @@ def test_anything(history: list[Act], notify: object, told: object, seconds: obj
 
 @given(json_values)
 def test_any_spec(notify: object) -> None:
-    """Any JSON is read as entries, none of which has a name that the status has no room for."""
+    """Any JSON is parsed as notification entries whose names fit the status."""
     found = parse_notify({"notify": notify})
     assert len(found) <= 8
     assert all(0 < len(notify.name) < 64 and notify.phases for notify in found)
@@ -166,7 +166,7 @@ def test_any_spec(notify: object) -> None:
 @MODERATE
 @given(histories, entries)
 def test_gate(history: list[Act], notify: list[dict[str, Any]]) -> None:
-    """With or without somebody to tell, the status is otherwise the same: no notification moves a gate."""
+    """Apart from the notifications, the status is the same with and without receivers."""
     for moment in replay(history):
         before = copy.deepcopy(moment.before)
         before["spec"]["notify"] = notify

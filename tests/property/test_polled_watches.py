@@ -1,4 +1,4 @@
-"""Watches and their polls in any order: what is judged, by which answers, and when the deadline fails a watch."""
+"""Verdicts on polled watches: which results decide, and when the deadline fails a watch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(300)
 @MODERATE
 @given(CASES, ACTS)
 def test_success_is_proven(case: Case, acts: list[Poll | Edit]) -> None:
-    """A watch succeeds when the answer for each of its jobs says so, and was sent after the edit or can never change."""
+    """A watch succeeds only if the result of each job says so, and is newer than the edit or final."""
     for life in finishes(case, acts):
         event(str(life.body["status"]["reason"]))
         if life.body["status"]["phase"] != "Succeeded":
@@ -41,7 +41,7 @@ def test_success_is_proven(case: Case, acts: list[Poll | Edit]) -> None:
 @MODERATE
 @given(CASES, ACTS)
 def test_deadline_is_proven(case: Case, acts: list[Poll | Edit]) -> None:
-    """The deadline fails a watch after a conclusive poll that was sent when it had passed, or at the end of the wait."""
+    """The deadline fails a watch after a conclusive poll that was sent later, or at the end of the extra wait."""
     for life in finishes(case, acts):
         if life.body["status"]["reason"] != "DeadlineExceeded":
             continue
@@ -52,7 +52,7 @@ def test_deadline_is_proven(case: Case, acts: list[Poll | Edit]) -> None:
             event("at the end of the wait")
             continue
         event("after a poll")
-        # One refused job of several is enough: whatever the others are, the watch has not succeeded.
+        # One conclusive error is enough. It prevents success, whatever the other jobs do.
         known = [life.observations[query] for query in life.required if query in life.observations]
         errors = [each.error for each in known if each.error is not None]
         if errors:
@@ -70,7 +70,7 @@ def test_deadline_is_proven(case: Case, acts: list[Poll | Edit]) -> None:
 @MODERATE
 @given(CASES, ACTS)
 def test_completed_jobs_meet_the_deadline(case: Case, acts: list[Poll | Edit]) -> None:
-    """Jobs that had completed when the deadline passed never fail the watch by it, if Azure answers every request."""
+    """If Azure answers every request, jobs that completed before the deadline never fail the watch."""
     jobs = tuple((min(ends, case.deadline), "Completed") for ends, _ in case.jobs)
     quick = Case(case.by_operation, jobs, -100.0, case.deadline)
     answered: list[Poll | Edit] = []
@@ -86,7 +86,7 @@ def test_completed_jobs_meet_the_deadline(case: Case, acts: list[Poll | Edit]) -
 @MODERATE
 @given(CASES, ACTS)
 def test_edit_starts_over(case: Case, acts: list[Poll | Edit]) -> None:
-    """After an edit of the target, a running job is in the status only if a request that was sent later showed it."""
+    """After an edit of the target, a running job is in the status only if a later request showed it."""
     life = Life(case=case)
     for act in acts:
         life.act(act)
@@ -100,7 +100,7 @@ def test_edit_starts_over(case: Case, acts: list[Poll | Edit]) -> None:
 @MODERATE
 @given(CASES, ACTS)
 def test_every_watch_ends(case: Case, acts: list[Poll | Edit]) -> None:
-    """Whatever Azure answers, a watch that was acted on ends when the wait after its deadline is over."""
+    """For any results of Azure, a watch that was started ends by the end of the extra wait after its deadline."""
     life = Life(case=case)
     life.reconcile()
     for act in acts:

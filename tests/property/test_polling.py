@@ -1,4 +1,4 @@
-"""Histories of the read planner: what it sends, and what it never leaves out, whatever Azure answers."""
+"""Histories of the read planner: which requests it sends, whatever Azure answers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(at_scale(300, 3600))
 
 INTERVALS: Final = (10.0, 30.0, 300.0)
 TROUBLED: Final = 1200.0
-"""Seconds after the start when Azure has no more trouble."""
+"""Seconds after the start until which Azure returns errors."""
 FINALS: Final = ("Completed", "Completed", "Failed", "CompletedWithWarnings")
 RATES: Final = st.sampled_from([0.1, 0.3, 1.0, 2.0, 25.0])
 BURSTS: Final = st.sampled_from([5, 6, 7, 20, 250])
@@ -40,7 +40,7 @@ def history(*, rate: float, burst: int, page_size: int, watches: int, vaults: in
     chance = random.Random(seed)
 
     def time(share: float = 1.0) -> float:
-        """Return a time in the history, or the start of it in some of the cases."""
+        """Return a time in the history. In some cases it is the start."""
         return START + (round(chance.uniform(0, TROUBLED), 1) if chance.random() < share else 0)
 
     azure = ModelAzure(page_size=page_size)
@@ -92,7 +92,7 @@ histories = st.builds(
 
 
 def check_rate(past: History) -> None:
-    """In no window are more requests sent than the burst and the rate allow."""
+    """Assert that no period has more requests than the burst and the rate allow."""
     allowed, last = float(past.burst), START
     for each in past.sent:
         allowed = min(past.burst, allowed + (each.at - last) * past.rate) - 1
@@ -101,7 +101,7 @@ def check_rate(past: History) -> None:
 
 
 def work(past: History) -> float:
-    """Return an upper bound of the seconds in which everything that is required can be read twice."""
+    """Return an upper bound of the seconds in which all required queries can be read twice."""
     azure, demands = past.azure, past.demands
     pages = sum(-(-len(azure.jobs) // azure.page_size) for _ in demands.vaults)
     return 12 * (len(demands.of) + 2 * pages + 5) / past.rate + LATENCY[1] * 4 * pages
@@ -110,7 +110,7 @@ def work(past: History) -> float:
 @MODERATE
 @given(histories)
 def test_nothing_waits_for_ever(past: History) -> None:
-    """When the trouble is over, every query is read, every request is answered and every end is seen, within a bound."""
+    """After the errors, every query is read, every request gets a result and every end is seen, within a limit."""
     past.run(START + TROUBLED)
     past.aborts = 0.0
     calm = past.now + 130 + MAX_BACKOFF.total_seconds() * 1.1  # the longest pause, and the longest backoff
@@ -133,7 +133,7 @@ def test_nothing_waits_for_ever(past: History) -> None:
 @MODERATE
 @given(histories)
 def test_paused_kinds_send_nothing(past: History) -> None:
-    """From the 429 of one kind of request until its Retry-After is over, no request of that kind is sent."""
+    """Between the 429 of one kind of request and the end of its Retry-After, no request of that kind is sent."""
     past.run(START + TROUBLED + 300)
 
     ends = past.pauses
@@ -145,7 +145,7 @@ def test_paused_kinds_send_nothing(past: History) -> None:
 @MODERATE
 @given(histories)
 def test_released(past: History) -> None:
-    """When all watches are gone, nothing is left to read, and no timer is set but for lists that no longer matter."""
+    """After all watches are gone, nothing is left to read and no timer is set."""
     past.run(START + TROUBLED)
     demands = past.demands
     for query, demand in list(demands.of.items()):
@@ -174,7 +174,7 @@ def test_released(past: History) -> None:
 def test_ends_are_seen(
     *, rate: float, burst: int, watches: int, vaults: int, page_size: int, interval: float, seed: int, spread: float
 ) -> None:
-    """Every end is seen within two intervals, and the time that the budget needs to read what has changed."""
+    """Every end is seen within two intervals and the time that the rate needs to read the changes."""
     ends = {job_id(number, number % vaults): START + 700 + spread * number / watches for number in range(watches)}
     azure = ModelAzure(jobs={each: ModelJob(id=each, ends=end) for each, end in ends.items()}, page_size=page_size)
     past = History(azure=azure, rate=rate, burst=burst, seed=seed, is_checked=False)
@@ -192,7 +192,7 @@ def test_ends_are_seen(
 @MODERATE
 @given(RATES, BURSTS, st.integers(1, 40), st.integers(1, 80), st.integers(0, 5))
 def test_explicit_requests_take_half(rate: float, burst: int, watches: int, requested: int, seed: int) -> None:
-    """While other queries wait, explicit requests get every second token at most; and namespaces have their turns."""
+    """While other queries wait, explicit requests get at most every second token, and namespaces take turns."""
     azure = ModelAzure()
     past = History(azure=azure, rate=rate, burst=burst, seed=seed)
     for number in range(watches):
@@ -220,7 +220,7 @@ def test_explicit_requests_take_half(rate: float, burst: int, watches: int, requ
 @MODERATE
 @given(histories)
 def test_fresh_results(past: History) -> None:
-    """No result is older than it says, and a request for a fresh one ends with a result that was sent after it."""
+    """No result is older than it claims. A request for a fresh result ends with one that was sent later."""
     azure, demands = past.azure, past.demands
 
     def check() -> None:
@@ -236,7 +236,7 @@ def test_fresh_results(past: History) -> None:
 
 
 def test_reads_of_many_are_few() -> None:
-    """300 watches in 3 vaults cost less than a tenth of a GET for each at each tick."""
+    """300 watches in 3 vaults need less than 10 % of the requests that one GET per tick would need."""
     ends = {job_id(number, number % 3): START + 60 + 2 * number for number in range(300)}
     azure = ModelAzure(jobs={each: ModelJob(id=each, ends=end) for each, end in ends.items()})
     past = History(azure=azure, rate=1.0, is_checked=False)

@@ -1,4 +1,4 @@
-"""Watches of operations that started several jobs, through whatever comes: the gate opens on all of them or not at all."""
+"""Watches of operations with several jobs succeed only if all jobs succeed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _STATUSES = [
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What Azure has: jobs with a name for people each, of which the first few could not be started."""
+    """The jobs of an operation with their display name. The first *failed* of them could not be started."""
 
     total: int
     failed: int
@@ -59,12 +59,12 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What happens between two steps: jobs get on, Azure is in trouble, somebody suspends or resumes."""
+    """Events between two reconciles: jobs change, Azure returns an error, a user suspends or resumes."""
 
     usual: str
     others: dict[int, str]
     listed: frozenset[int]
-    """Numbers of the jobs that are read from a list, modulo 3."""
+    """Numbers, modulo 3, of the jobs that are read from a list."""
     accept_list_entry: bool
     trouble: AzureError | None
     suspend: bool
@@ -100,7 +100,7 @@ _turns = st.lists(
 
 
 def _observe(watch: Watch, world: World, turn: Turn) -> tuple[Observation, tuple[PinnedJob, ...]]:
-    """What ``observer.Observer`` would see: of the jobs that are pinned, or else of those that the operation names."""
+    """Return the observation of the pinned jobs, or else of the jobs that the operation names."""
     pins = watch.pinned or world.pins
     if turn.trouble is not None:
         return turn.trouble, pins
@@ -118,7 +118,7 @@ def _observe(watch: Watch, world: World, turn: Turn) -> tuple[Observation, tuple
 @MODERATE
 @given(_worlds, _turns, st.sampled_from(["Failed", "Succeeded"]))
 def test_gate(world: World, turns: list[Turn], warnings: str) -> None:
-    """Ready only when every job of the operation was last seen as completed; statuses valid, monotone and idempotent."""
+    """A watch is Ready only if every job was last seen as completed. Its statuses are valid and idempotent."""
     accepted = {"Completed"} | ({"CompletedWithWarnings"} if warnings == "Succeeded" else set())
     body = watch_body({"operationId": OPERATION, "vault": VAULT_REF, "completedWithWarnings": warnings})
     now = NOW

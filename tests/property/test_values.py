@@ -1,4 +1,4 @@
-"""Values: whatever comes in, something sensible comes out; what is written can be read back."""
+"""Any input is parsed or rejected, and what is written can be parsed again."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FIELDS = ("jobResourceId", "jobName", "operationId", "latest", "vault", "identi
 @QUICK
 @given(_GROUPS.filter(lambda name: not name.endswith(".")), st.data())
 def test_job_ids(group: str, data: st.DataObject) -> None:
-    """An ID comes back to the letter, and equals itself in any letter case of ASCII."""
+    """An ID is kept exactly, and equals itself in any ASCII letter case."""
     written = JOB_ID.replace(RESOURCE_GROUP, group)
     flips = data.draw(st.lists(st.booleans(), min_size=len(written), max_size=len(written)))
     other = "".join(c.swapcase() if flip and c.isascii() else c for c, flip in zip(written, flips, strict=True))
@@ -52,7 +52,7 @@ def test_job_ids(group: str, data: st.DataObject) -> None:
 @QUICK
 @given(texts)
 def test_ids_of_any_text(text: str) -> None:
-    """A text is an ID, or is refused; two that are equal differ in ASCII's letter case only."""
+    """A text is an ID or is rejected. Equal IDs differ only in ASCII letter case."""
     try:
         parsed = JobId.parse(text)
     except ValueError:
@@ -63,7 +63,7 @@ def test_ids_of_any_text(text: str) -> None:
 @QUICK
 @given(_SPANS)
 def test_dotnet_durations(span: timedelta) -> None:
-    """The parser reads what .NET writes; a negative duration is zero."""
+    """.NET's durations are parsed. A negative one becomes zero."""
     rest = abs(span)
     days = f"{rest.days}." if rest.days else ""
     hours, minutes = divmod(rest.seconds // 60, 60)
@@ -77,7 +77,7 @@ def test_dotnet_durations(span: timedelta) -> None:
 @QUICK
 @given(_SPANS)
 def test_iso_durations(span: timedelta) -> None:
-    """The parser reads ISO 8601 as .NET writes it; a negative duration is zero."""
+    """ISO 8601 durations as .NET writes them are parsed. A negative one becomes zero."""
     rest = abs(span)
     sign, days = "-" if span < timedelta() else "", f"{rest.days}D" if rest.days else ""
     parsed = parse_duration(f"{sign}P{days}T{rest.seconds}.{rest.microseconds:06}0S")
@@ -89,7 +89,7 @@ def test_iso_durations(span: timedelta) -> None:
 @QUICK
 @given(_SPANS)
 def test_go_durations(span: timedelta) -> None:
-    """What is written in Go's style is the whole seconds, and fits the CRD's 32 characters."""
+    """Go's format has whole seconds and fits the CRD's limit of 32 characters."""
     text = format_duration(span)
     match = _GO.fullmatch(text)
 
@@ -102,7 +102,7 @@ def test_go_durations(span: timedelta) -> None:
 @QUICK
 @given(st.datetimes(datetime(2002, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)), st.integers(0, 7))  # noqa: DTZ001
 def test_times(time: datetime, digits: int) -> None:
-    """A time with any number of fractional digits is read, and is read back from what is written of it."""
+    """A time with any number of fractional digits is parsed, and its written form is parsed to the same second."""
     fraction = f".{time.microsecond:06}0"[: digits + 1] if digits else ""
     parsed = parse_time(f"{time:%Y-%m-%dT%H:%M:%S}{fraction}Z")
 
@@ -114,7 +114,7 @@ def test_times(time: datetime, digits: int) -> None:
 @QUICK
 @given(st.one_of(json_values, st.text("0123456789-:.TZ+P DHMSWY")))
 def test_times_and_durations_of_anything(value: Any) -> None:
-    """Any value parses as a time or duration that can be written, or as none. A duration is never negative."""
+    """Any value gives a time or duration that can be written, or none. A duration is never negative."""
     time, duration = parse_time(value), parse_duration(value)
 
     if time is not None:
@@ -127,7 +127,7 @@ def test_times_and_durations_of_anything(value: Any) -> None:
 @QUICK
 @given(st.one_of(texts, st.text(st.characters())), st.integers(1, 300))
 def test_clean(text: str, limit: int) -> None:
-    """A cleaned text is printable, one line, within its limit, and stays as it is when it is cleaned again."""
+    """A sanitized text is one printable line within its limit, and sanitizing it again changes nothing."""
     cleaned = sanitize(text, limit)
 
     assert cleaned.isprintable()
@@ -139,7 +139,7 @@ def test_clean(text: str, limit: int) -> None:
 @QUICK
 @given(payloads)
 def test_any_answer(answer: dict[str, Any]) -> None:
-    """Any JSON object is a job, of which at most so much is kept."""
+    """Any JSON object is parsed as a job of limited size."""
     read = parse_job(answer)
 
     assert len(read.tasks) <= MAX_TASKS
@@ -151,7 +151,7 @@ def test_any_answer(answer: dict[str, Any]) -> None:
 @QUICK
 @given(st.one_of(json_objects, st.fixed_dictionaries({}, optional=dict.fromkeys(_FIELDS, json_values))))
 def test_any_spec(spec: dict[str, Any]) -> None:
-    """Any spec is valid or says what to write, has a digest, and gets a valid status."""
+    """Any spec is valid or the error says what to write. It has a digest and gets a valid status."""
     assert re.fullmatch("[0-9a-f]{16}", target_digest(spec))
     try:
         parse_spec(spec)
@@ -163,7 +163,7 @@ def test_any_spec(spec: dict[str, Any]) -> None:
 @QUICK
 @given(json_objects)
 def test_any_body(body: dict[str, Any]) -> None:
-    """Any object makes a snapshot."""
+    """Any object can be parsed as a snapshot."""
     for field in ("metadata", "spec", "status"):
         Watch.from_body({field: body})
         Watch.from_body({"metadata": {"annotations": body}})
@@ -172,7 +172,7 @@ def test_any_body(body: dict[str, Any]) -> None:
 @QUICK
 @given(st.sets(st.sampled_from(sorted(settle(watch_body(), running_job(), NOW)["status"]))))
 def test_any_part_of_a_status(missing: set[str]) -> None:
-    """A status from which somebody has removed fields is filled again."""
+    """A status with missing fields is completed again."""
     body = settle(watch_body(), running_job(), NOW)
     for name in missing:
         del body["status"][name]
@@ -183,7 +183,7 @@ def test_any_part_of_a_status(missing: set[str]) -> None:
 @QUICK
 @given(st.text(), st.integers(-5, 10**6), st.integers(1, 300))
 def test_schedule(seed: str, failures: int, seconds: int) -> None:
-    """Waits are bounded, and the same for the same seed."""
+    """Waits are bounded, and equal for equal seeds."""
     interval = timedelta(seconds=seconds)
 
     assert timedelta() <= jitter(seed, interval) <= interval
