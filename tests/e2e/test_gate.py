@@ -27,7 +27,7 @@ def test_opens_for_accepted_warnings_only(
     wait = ("wait", "-n", watches.namespace, "--timeout=60s")
     kubectl(*wait, "bjw/strict", "--for=condition=failed")
     kubectl(*wait, "bjw/lenient", "--for=condition=complete")
-    assert "completedWithWarnings: Succeeded" in watches.get("strict")["status"]["message"]
+    assert "spec.completedWithWarnings to Succeeded" in watches.get("strict")["status"]["message"]
     watches.prove_honest("strict")
 
 
