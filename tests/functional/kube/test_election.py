@@ -1,4 +1,4 @@
-"""Candidates for a Lease, without operators around them: who gets it, and when."""
+"""Tests of the leader election without operators: which candidate acquires the Lease, and when."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def stand(api: KubernetesApi) -> AsyncIterator[Stand]:
 
 
 async def test_the_first_makes_the_lease(api: KubernetesApi, stand: Stand) -> None:
-    """Where there is no Lease, it is made, and held: its fields are those that client-go writes."""
+    """If no Lease exists, a candidate creates and holds it, with the fields that client-go writes."""
     elector = await stand()
     await happened(elector.elected)
     found = spec(api)
@@ -54,7 +54,7 @@ async def test_the_first_makes_the_lease(api: KubernetesApi, stand: Stand) -> No
 
 
 async def test_of_two_one_leads(api: KubernetesApi, stand: Stand) -> None:
-    """Of two that stand at one time one is elected, and the other stands by for as long as that one renews."""
+    """One of two candidates is elected. The other stays standby while the leader renews the Lease."""
     candidates = [await stand(), await stand()]
     await looks(api, 20)
     leader, other = sorted(candidates, key=lambda each: not each.leading)
@@ -65,7 +65,7 @@ async def test_of_two_one_leads(api: KubernetesApi, stand: Stand) -> None:
 
 
 async def test_a_released_lease_is_taken_at_once(api: KubernetesApi, stand: Stand) -> None:
-    """A Lease that nobody holds is not waited for; its transitions are counted."""
+    """A candidate acquires a released Lease immediately and increments its leaseTransitions."""
     api.leases.put(LEASE, **{**SOMEBODY, "holderIdentity": ""})
     elector = await stand()
     await happened(elector.elected)
@@ -75,7 +75,7 @@ async def test_a_released_lease_is_taken_at_once(api: KubernetesApi, stand: Stan
 
 @pytest.mark.parametrize("year", ["1970", "2020", "2199"])
 async def test_clocks_are_not_compared(api: KubernetesApi, stand: Stand, year: str) -> None:
-    """However wrong the holder's clock, its Lease is respected for its duration, and no longer."""
+    """A candidate respects the Lease for exactly its duration, however wrong the holder's clock is."""
     times = dict.fromkeys(("acquireTime", "renewTime"), f"{year}-03-04T01:00:00.000000Z")
     api.leases.put(LEASE, **{**SOMEBODY, **times})
     elector = await stand()
@@ -87,7 +87,7 @@ async def test_clocks_are_not_compared(api: KubernetesApi, stand: Stand, year: s
 
 
 async def test_a_renewal_is_seen_whatever_it_says(api: KubernetesApi, stand: Stand) -> None:
-    """Every change of the Lease counts as a renewal, one with a clock that goes backwards too."""
+    """Every change of the Lease counts as a renewal, even if its renewTime goes backwards."""
     elector = await stand_by(api, stand)
     for minute in range(59, 40, -1):
         api.leases.put(LEASE, **{**SOMEBODY, "renewTime": f"2026-03-04T01:{minute}:00.000000Z"})
@@ -98,7 +98,7 @@ async def test_a_renewal_is_seen_whatever_it_says(api: KubernetesApi, stand: Sta
 
 
 async def test_a_crash_is_noticed_within_the_duration(api: KubernetesApi, stand: Stand) -> None:
-    """A holder that dies right after a renewal: the Lease passes on not later than its duration after that."""
+    """If the holder crashes right after a renewal, a standby acquires the Lease within the lease duration."""
     elector = await stand_by(api, stand)
     await looks(api, 3)
     await advance(RETRY - 0.2)
@@ -109,7 +109,7 @@ async def test_a_crash_is_noticed_within_the_duration(api: KubernetesApi, stand:
 
 
 async def test_no_lease_is_taken_before_its_holder_has_stopped(api: KubernetesApi, stand: Stand) -> None:
-    """Looks that were held up do not have a renewal seem older than it is: the holder gets its whole deadline."""
+    """After failed reads, a standby waits the full lease duration from the first renewal that it reads."""
     elector = await stand_by(api, stand)
     refusal = api.traffic.fail(READS, status=503, times=None)
     await advance(DURATION - 1)
@@ -123,7 +123,7 @@ async def test_no_lease_is_taken_before_its_holder_has_stopped(api: KubernetesAp
 
 
 async def test_the_holders_duration_counts(api: KubernetesApi, stand: Stand) -> None:
-    """A holder with other settings, as during an update, is waited for as long as its Lease says."""
+    """A candidate waits for the duration in the holder's Lease, even if its own setting differs (during an update)."""
     api.leases.put(LEASE, **{**SOMEBODY, "leaseDurationSeconds": 60})
     elector = await stand()
     await happened(elector.is_standby)
@@ -136,13 +136,13 @@ async def test_the_holders_duration_counts(api: KubernetesApi, stand: Stand) -> 
 
 @pytest.mark.parametrize("left", [{}, {"holderIdentity": None}, {"leaseTransitions": None}], ids=str)
 async def test_an_empty_lease_is_taken(api: KubernetesApi, stand: Stand, left: dict[str, Any]) -> None:
-    """A Lease that somebody made by hand, with nothing in it, is nobody's."""
+    """A candidate acquires a Lease without a holder, for example one that a user created empty."""
     api.leases.put(LEASE, **left)
     await happened((await stand()).elected)
 
 
 async def test_a_lease_without_a_duration_is_waited_for(api: KubernetesApi, stand: Stand) -> None:
-    """A holder that does not say for how long has the candidate's own duration."""
+    """If the Lease has no duration, a candidate waits for its own lease duration."""
     api.leases.put(LEASE, holderIdentity="somebody")
     elector = await stand()
     await happened(elector.is_standby)
@@ -154,7 +154,7 @@ async def test_a_lease_without_a_duration_is_waited_for(api: KubernetesApi, stan
 
 @pytest.mark.parametrize("there", [False, True], ids=["made", "taken"])
 async def test_an_answer_that_is_lost(api: KubernetesApi, stand: Stand, *, there: bool) -> None:
-    """A take-over whose answer is lost is found at the next look, and counts once."""
+    """If the response to an acquisition is lost, the next read finds it. The transition counts once."""
     if there:
         api.leases.put(LEASE, **{**SOMEBODY, "holderIdentity": ""})
     api.traffic.fail(WRITES, status=None, late=True)
@@ -165,7 +165,7 @@ async def test_an_answer_that_is_lost(api: KubernetesApi, stand: Stand, *, there
 
 
 async def test_what_others_put_on_the_lease_stays(api: KubernetesApi, stand: Stand) -> None:
-    """Labels and annotations of the Lease are left as they are."""
+    """The operator keeps the labels and annotations of the Lease."""
     api.leases.put(LEASE, **{**SOMEBODY, "holderIdentity": ""})
     api.leases._objects[LEASE]["metadata"]["annotations"] = {"example.com/theirs": "x"}
     await happened((await stand()).elected)
@@ -175,7 +175,7 @@ async def test_what_others_put_on_the_lease_stays(api: KubernetesApi, stand: Sta
 async def test_without_the_right_to_it_nobody_leads(
     api: KubernetesApi, stand: Stand, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is in the way is said once, and the candidate goes on trying."""
+    """The candidate logs the refusal once and keeps retrying."""
     refusal = api.traffic.fail(WRITES, status=403, times=None, message="cannot create resource leases")
     elector = await stand()
     await looks(api, 10)
@@ -188,7 +188,7 @@ async def test_without_the_right_to_it_nobody_leads(
 
 
 async def test_who_leads_is_told(api: KubernetesApi) -> None:
-    """An operator without election leads; one with, while the Lease is its own."""
+    """Without leader election, the operator always leads. With it, the operator leads while it holds the Lease."""
     async with Runtime.open(Settings()) as runtime:
         assert (runtime.leading, runtime.alive) == (True, True)
     async with Runtime.open(Settings(leader_election=True, lease_namespace=LEASE[0])) as runtime:
@@ -202,7 +202,7 @@ async def test_who_leads_is_told(api: KubernetesApi) -> None:
 
 
 def test_the_namespace_is_the_pods_own(tmp_path: Path) -> None:
-    """Where no namespace is set, it is read where Kubernetes tells a pod its own; elsewhere it has to be set."""
+    """The namespace of the Lease defaults to that of the pod. Outside a pod, it must be set."""
     file = tmp_path / "namespace"
     with pytest.raises(SettingsError, match="BACKUPJOBWATCH_LEASE_NAMESPACE must be set outside a pod"):
         lease_namespace(Settings(), file)

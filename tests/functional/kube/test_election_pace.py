@@ -1,4 +1,4 @@
-"""Requests per retry period of operators that stand for election, whatever the API server answers."""
+"""Lease requests per retry period of candidates, whatever the API server returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events are written from a queue of their own, retried, and never repeated."""
+"""The event recorder queues Events, retries failed writes, and never repeats an Event."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def used(rule: Rule, times: int) -> bool:
 
 
 async def condition(holds: Callable[[], bool], *, passing: float = 0) -> None:
-    """Wait until a condition holds, while so many seconds pass at each look for the event loop's timers."""
+    """Wait until a condition holds. Advance the loop's clock by *passing* seconds after each check."""
     loop, end = cast("MovableLoop", asyncio.get_running_loop()), time.monotonic() + 30
     while not holds():
         assert time.monotonic() < end
@@ -66,7 +66,7 @@ async def recorder(api: KubernetesApi, emitted: list[Transition]) -> AsyncIterat
 async def test_each_transition_is_one_event(
     api: KubernetesApi, recorder: EventRecorder, emitted: list[Transition]
 ) -> None:
-    """A transition that is recorded again, by this recorder or a later one, has no second Event."""
+    """Recording a transition again creates no second Event."""
     recorder.record(WATCH, [transition("a"), transition("b")])
     assert recorder.has_pending(WATCH.uid)
     await all_written(recorder)
@@ -80,7 +80,7 @@ async def test_each_transition_is_one_event(
 async def test_an_event_that_is_refused_is_retried(
     api: KubernetesApi, recorder: EventRecorder, emitted: list[Transition]
 ) -> None:
-    """The API server's trouble delays an Event, with growing pauses, and loses none."""
+    """API server errors delay an Event, with a growing backoff. No Event is lost."""
     refusal = api.traffic.fail(EVENT_POSTS, status=500, times=3)
     recorder.record(WATCH, [transition("a")])
     await condition(partial(used, refusal, 3), passing=1)
@@ -90,7 +90,7 @@ async def test_an_event_that_is_refused_is_retried(
 
 
 async def test_a_watch_that_is_gone_has_no_events_left(api: KubernetesApi, recorder: EventRecorder) -> None:
-    """Events that wait for a retry are dropped with their watch."""
+    """The recorder drops Events that wait for a retry when their watch is removed."""
     refusal = api.traffic.fail(EVENT_POSTS, status=500, times=None)
     recorder.record(WATCH, [transition("a")])
     await condition(lambda: bool(refusal.used))
@@ -105,7 +105,7 @@ async def test_a_watch_that_is_gone_has_no_events_left(api: KubernetesApi, recor
 async def test_a_namespace_that_is_gone_gets_no_events(
     api: KubernetesApi, recorder: EventRecorder, emitted: list[Transition]
 ) -> None:
-    """404 ends the attempts: nobody is left to read the Event."""
+    """A 404 ends the retries: the namespace of the Event no longer exists."""
     api.traffic.fail(EVENT_POSTS, status=404, times=1)
     recorder.record(WATCH, [transition("a")])
     await all_written(recorder)
@@ -114,7 +114,7 @@ async def test_a_namespace_that_is_gone_gets_no_events(
 
 
 async def test_few_events_are_written_at_the_same_time(api: KubernetesApi, recorder: EventRecorder) -> None:
-    """Of many Events, as many as there are workers are written at the same time."""
+    """The recorder writes as many Events at the same time as it has workers."""
     with api.traffic.hold(EVENT_POSTS) as hold:
         recorder.record(WATCH, [transition(str(number)) for number in range(5 * WORKERS)])
         await hold.all_arrived(WORKERS)
@@ -123,7 +123,7 @@ async def test_few_events_are_written_at_the_same_time(api: KubernetesApi, recor
 
 
 async def test_close_waits_for_pending_events(api: KubernetesApi, emitted: list[Transition]) -> None:
-    """What is queued is written within the time that a stop allows; a retry that is not due is left to the next start."""
+    """``close`` writes queued Events within its timeout."""
     kube = await KubeClient.connect()
     recorder = EventRecorder(kube, on_emitted=emitted.append)
     recorder.start()
@@ -134,7 +134,7 @@ async def test_close_waits_for_pending_events(api: KubernetesApi, emitted: list[
 
 
 async def test_close_does_not_wait_for_ever(api: KubernetesApi, recorder: EventRecorder) -> None:
-    """Events that the API server refuses are left to the next start."""
+    """``close`` times out if the API server refuses an Event. The Event stays pending for the next start."""
     api.traffic.fail(EVENT_POSTS, status=500, times=None)
     recorder.record(WATCH, [transition("a")])
     closing = asyncio.create_task(recorder.close(5))
@@ -143,7 +143,7 @@ async def test_close_does_not_wait_for_ever(api: KubernetesApi, recorder: EventR
 
 
 async def test_a_watch_that_is_deleted_while_its_event_is_refused(api: KubernetesApi, recorder: EventRecorder) -> None:
-    """An Event that is refused after its watch is gone is not retried."""
+    """A refused Event is not retried if its watch was deleted during the write."""
     refusal = api.traffic.fail(EVENT_POSTS, status=500, times=None)
     with api.traffic.hold(EVENT_POSTS) as hold:
         recorder.record(WATCH, [transition("a")])
@@ -159,7 +159,7 @@ async def test_a_watch_that_is_deleted_while_its_event_is_refused(api: Kubernete
 async def test_an_event_that_is_recorded_anew_while_it_is_written(
     api: KubernetesApi, recorder: EventRecorder, emitted: list[Transition]
 ) -> None:
-    """The later Event is written as well."""
+    """An Event that is recorded again during its write is written again."""
     with api.traffic.hold(EVENT_POSTS) as hold:
         recorder.record(WATCH, [transition("a")])
         await hold.all_arrived(1)
@@ -170,7 +170,7 @@ async def test_an_event_that_is_recorded_anew_while_it_is_written(
 
 
 async def test_a_defect_does_not_end_the_workers(api: KubernetesApi, caplog: pytest.LogCaptureFixture) -> None:
-    """An unexpected failure costs the one Event that it is about."""
+    """An unexpected failure loses only the Event that caused it."""
     kube, emitted = await KubeClient.connect(), list[str]()
 
     def fail_at_first(change: Transition) -> None:

@@ -1,4 +1,4 @@
-"""Several operators and one Lease: one acts, the others stand by, and take over without a gap that anybody would see."""
+"""Tests of several operators with one Lease: one leads, the others are standbys and take over seamlessly."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def start_process(api: KubernetesApi, sim: AzureSimulator, tmp_path: Path) -> It
         yield start_process
 
 
-# ── one acts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── leader and standby ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_one_acts_and_both_are_ready(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """Who stands by is alive and ready, follows nothing, asks Azure nothing, and looks at the Lease only."""
+    """A standby is live and ready. It follows no watch, sends Azure no request, and reads only the Lease."""
     async with start(**ELECTION) as leader, standby(start) as other:
         leads = holder(api)
         api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
@@ -60,7 +60,7 @@ async def test_one_acts_and_both_are_ready(
         asked, looks = len(sim.requests), len(api.traffic.matching(LOOKS))
         await go_on(api, lambda: len(sim.requests) >= asked + 5, leader, other)
         assert len(api.traffic.matching(LOOKS)) > looks + 20
-        assert len(api.traffic.matching("^GET .*/backupjobwatches$")) < 8  # of one operator, its resyncs included
+        assert len(api.traffic.matching("^GET .*/backupjobwatches$")) < 8  # of the leader only, including its resyncs
         assert api.watched == 1
         assert holder(api) == leads
         assert await ready(leader)
@@ -68,7 +68,7 @@ async def test_one_acts_and_both_are_ready(
 
 
 async def test_metrics_tell_who_leads(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """Who stands by serves metrics too, without any watch in them; leadership moves with the Lease."""
+    """A standby serves metrics too, but without watches. The leader metric moves with the Lease."""
     async with contextlib.AsyncExitStack() as stack:
         async with start(**ELECTION) as leader:
             other = await stack.enter_async_context(standby(start))
@@ -83,7 +83,7 @@ async def test_metrics_tell_who_leads(api: KubernetesApi, vault: Vault, start: S
 
 
 async def test_days_of_standing_by(api: KubernetesApi, start: StartOperator) -> None:
-    """An operator that has stood by for long is as alive as at first, and so is one whose API server went away."""
+    """A standby stays live and ready after days, and after an outage of the API server."""
     api.leases.put(LEASE, holderIdentity="somebody", leaseDurationSeconds=10**6)
     async with standby(start) as operator:
         for _ in range(100):
@@ -100,7 +100,7 @@ async def test_days_of_standing_by(api: KubernetesApi, start: StartOperator) -> 
 
 
 async def test_nobody_is_ready_without_the_crd(api: KubernetesApi, start: StartOperator) -> None:
-    """Who could not act does not stand for election, and is not ready: a rolling update stops at that."""
+    """An operator without the CRD never requests the Lease and is not ready, so that a rolling update stops."""
     api.crd_installed = False
     async with start(watching=False, **ELECTION) as operator:
         await api.until(lambda: api.traffic.matching("^GET .*/backupjobwatches$"))
@@ -110,7 +110,7 @@ async def test_nobody_is_ready_without_the_crd(api: KubernetesApi, start: StartO
 
 
 async def test_nobody_is_ready_without_the_right_to_the_lease(api: KubernetesApi, start: StartOperator) -> None:
-    """Nor is who may not read or write the Lease."""
+    """An operator that may not read or write the Lease is live but not ready."""
     refusal = api.traffic.fail("/leases", status=403, times=None)
     async with start(watching=False, **ELECTION) as operator:
         await api.until(lambda: refusal.used)
@@ -124,7 +124,7 @@ async def test_nobody_is_ready_without_the_right_to_the_lease(api: KubernetesApi
 
 
 async def test_shards_act_side_by_side(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """Operators of different namespaces, each with its own Lease, both act, each where it is to."""
+    """Operators with different namespaces and Leases lead at the same time, each in its own namespaces."""
     job_id = vault.set_job(JOB_NAME, job_payload())
     async with (
         start(**ELECTION, namespaces="team-a", lease_name="backupjobwatch-a"),
@@ -139,7 +139,7 @@ async def test_shards_act_side_by_side(api: KubernetesApi, vault: Vault, start: 
 
 
 async def test_without_election_there_is_no_lease(api: KubernetesApi, start: StartOperator) -> None:
-    """By default nobody asks for a Lease, which nobody has to be allowed then."""
+    """By default, the operator requests no Lease and needs no permission for it."""
     async with start():
         await asyncio.sleep(0.1)
     assert api.traffic.matching("/leases") == []
@@ -149,7 +149,7 @@ async def test_without_election_there_is_no_lease(api: KubernetesApi, start: Sta
 
 
 async def test_a_graceful_stop_hands_over_at_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """A leader that ends releases the Lease, and who stands by has it at its next look; all is told once."""
+    """A stopping leader releases the Lease, and a standby acquires it at its next read. Each Event appears once."""
     job_id = vault.set_job(JOB_NAME, running_payload())
     async with contextlib.AsyncExitStack() as stack:
         async with start(**ELECTION):
@@ -169,7 +169,7 @@ async def test_a_graceful_stop_hands_over_at_once(api: KubernetesApi, vault: Vau
 
 @pytest.mark.parametrize("meanwhile", ["nothing", "a scrape on a kept connection", "a delivery to be tried again"])
 async def test_a_stop_is_not_held_up(api: KubernetesApi, vault: Vault, start: StartOperator, meanwhile: str) -> None:
-    """kopf waits five seconds for tasks that it does not know: those who scrape, and deliveries, do not cost that."""
+    """Open scrape connections and pending deliveries do not trigger kopf's 5 s wait for unknown tasks."""
     with requests.Session() as session:
         async with Receiver() as receiver, start(**ELECTION, **SETTINGS) as leader:
             if meanwhile.startswith("a scrape"):
@@ -182,12 +182,12 @@ async def test_a_stop_is_not_held_up(api: KubernetesApi, vault: Vault, start: St
             await asyncio.sleep(0.5)
             leader.finish()
             async with asyncio.timeout(60):
-                while holder(api) != "":  # noqa: ASYNC110 -- nothing tells us
+                while holder(api) != "":  # noqa: ASYNC110 -- no event to await
                     await asyncio.sleep(0.05)
 
 
 async def test_slow_writes_do_not_cost_the_lease(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """All writes that are made at one time hang: the Lease is renewed all the same."""
+    """The leader renews the Lease even while all its concurrent status writes hang."""
     job_id = vault.set_job(JOB_NAME, running_payload())
     with api.traffic.hold(STATUS_WRITES) as hold:
         async with start(**ELECTION, **EVERYBODYS_TURN) as leader:
@@ -204,7 +204,7 @@ async def test_slow_writes_do_not_cost_the_lease(api: KubernetesApi, vault: Vaul
 async def test_the_lease_is_released_when_nothing_goes_on_any_more(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """A leader that finishes a step after it was told to stop holds the Lease until that is written."""
+    """A stopping leader holds the Lease until it has written the result of its last reconcile."""
     async with start(**ELECTION) as leader:
         with sim.hold() as hold:
             api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
@@ -221,7 +221,7 @@ async def test_the_lease_is_released_when_nothing_goes_on_any_more(
 async def test_a_crash_hands_over_within_the_duration(
     api: KubernetesApi, vault: Vault, start: StartOperator, start_process: StartProcess
 ) -> None:
-    """After SIGKILL, nobody acts before the Lease has run out, and the other does then; all is told once."""
+    """After SIGKILL, no operator acts until the Lease expires. Then the standby leads. Each Event appears once."""
     process = await start_process()
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     await api.events_told(1)
@@ -240,7 +240,7 @@ async def test_a_crash_hands_over_within_the_duration(
 async def test_killed_between_the_write_and_its_event(
     api: KubernetesApi, vault: Vault, start: StartOperator, start_process: StartProcess
 ) -> None:
-    """What a leader had written, and not told yet when it died, the next one tells, once."""
+    """If a leader dies between a status write and its Event, the next leader emits that Event once."""
     process = await start_process()
     async with standby(start) as other:
         with api.traffic.hold(EVENT_POSTS) as hold:

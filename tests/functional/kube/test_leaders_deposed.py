@@ -1,4 +1,4 @@
-"""Leaders that lose their Lease: they stop before another may begin, and what is on its way even so is refused."""
+"""A leader that loses its Lease stops before another may lead, and its late writes are refused."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def start_process(api: KubernetesApi, sim: AzureSimulator, tmp_path: Path) -> It
 async def test_a_leader_that_cannot_renew_stops_before_another_may_begin(
     api: KubernetesApi, vault: Vault, start: StartOperator
 ) -> None:
-    """Renewals fail: the leader ends at its deadline; only later is the Lease there for others to take."""
+    """If renewals fail, the leader stops at its deadline, before a standby may acquire the Lease."""
     vault.set_job(JOB_NAME, running_payload())
     async with contextlib.AsyncExitStack() as stack:
         async with deposed(start(**ELECTION)) as leader:
@@ -67,7 +67,7 @@ async def test_a_leader_that_cannot_renew_stops_before_another_may_begin(
 
 
 async def test_a_leader_whose_api_server_is_gone_ends(api: KubernetesApi, start: StartOperator) -> None:
-    """No way to the API server, for longer than the deadline: the leader ends; who comes then waits, and leads."""
+    """A leader that cannot reach the API server stops at its deadline. Its successor waits before it leads."""
     async with deposed(start(**ELECTION)) as leader:
         await api.go_away()
         leader.advance(DEADLINE)
@@ -80,7 +80,7 @@ async def test_a_leader_whose_api_server_is_gone_ends(api: KubernetesApi, start:
 async def test_steps_end_with_the_term(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """A poll that is under way when the Lease is lost is not waited for, and what it brings is not written."""
+    """When the Lease is lost, the operator cancels a poll in flight and never writes its result."""
     with sim.hold() as hold:
         async with deposed(start(**ELECTION)) as leader:
             api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
@@ -96,7 +96,7 @@ async def test_steps_end_with_the_term(
 async def test_a_late_write_is_refused(
     api: KubernetesApi, vault: Vault, start: StartOperator, start_process: StartProcess
 ) -> None:
-    """A leader that stood still with a write on its way: another has taken over, and the write changes nothing."""
+    """If a leader hangs during a write and another takes over, the late write fails with 409."""
     process = await start_process()
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     await api.events_told(1)

@@ -1,4 +1,4 @@
-"""Who holds a Lease: for how long, what ends that, and what is left behind."""
+"""Tests of one leadership term: how long it lasts, what ends it, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ async def stand(api: KubernetesApi) -> AsyncIterator[Stand]:
         yield stand
 
 
-# ── keeping it ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── renewal ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def why_lost(elector: LeaderElector) -> str:
-    """Wait until the Lease is lost; return why."""
+    """Wait until the Lease is lost, and return the reason."""
     assert elector._task is not None
     await asyncio.wait({elector._task}, timeout=60)
     assert isinstance(elector.failure, LeaseLost)
@@ -53,7 +53,7 @@ async def why_lost(elector: LeaderElector) -> str:
 
 
 async def test_the_term_goes_on_for_as_long_as_it_is_renewed(api: KubernetesApi, stand: Stand) -> None:
-    """Each renewal moves the renew time, and nothing else."""
+    """Each renewal changes only renewTime."""
     elector = await stand()
     await happened(elector.elected)
     first = spec(api)
@@ -65,7 +65,7 @@ async def test_the_term_goes_on_for_as_long_as_it_is_renewed(api: KubernetesApi,
 
 @pytest.mark.parametrize("line", [READS, WRITES])
 async def test_a_request_that_hangs_is_not_the_end(api: KubernetesApi, stand: Stand, line: str) -> None:
-    """A request that is not answered is given up in time for another."""
+    """A Lease request that hangs times out early enough for a retry."""
     elector = await stand()
     await happened(elector.elected)
     with api.traffic.hold(line) as hold:
@@ -80,7 +80,7 @@ async def test_a_request_that_hangs_is_not_the_end(api: KubernetesApi, stand: St
 @pytest.mark.parametrize("line", [READS, WRITES])
 @pytest.mark.parametrize("how", ["hangs", "fails"])
 async def test_a_term_ends_with_the_deadline(api: KubernetesApi, stand: Stand, line: str, how: str) -> None:
-    """Who cannot renew leads until the deadline, from when the last renewal that worked was sent; then no more."""
+    """A leader that cannot renew stops one renew deadline after it sent its last successful renewal."""
     elector = await stand()
     await happened(elector.elected)
     with api.traffic.hold(line if how == "hangs" else "(?!)"):
@@ -93,7 +93,7 @@ async def test_a_term_ends_with_the_deadline(api: KubernetesApi, stand: Stand, l
 
 
 async def test_a_lease_that_somebody_took_is_lost_at_once(api: KubernetesApi, stand: Stand) -> None:
-    """A leader that finds another's name on the Lease stops at that, and leaves the Lease alone."""
+    """A leader that finds another holder on the Lease stops immediately and leaves the Lease unchanged."""
     elector = await stand()
     await happened(elector.elected)
     api.leases.put(LEASE, **SOMEBODY)
@@ -105,7 +105,7 @@ async def test_a_lease_that_somebody_took_is_lost_at_once(api: KubernetesApi, st
 
 @pytest.mark.parametrize("harm", ["deleted", "emptied"])
 async def test_a_lease_that_goes_away_is_made_again(api: KubernetesApi, stand: Stand, harm: str) -> None:
-    """Somebody deletes the Lease, or takes the name off it: who leads puts it back."""
+    """If a user deletes the Lease or clears its holder, the leader restores it."""
     elector = await stand()
     await happened(elector.elected)
     if harm == "deleted":
@@ -118,7 +118,7 @@ async def test_a_lease_that_goes_away_is_made_again(api: KubernetesApi, stand: S
 
 
 async def test_a_renewal_whose_answer_is_lost(api: KubernetesApi, stand: Stand) -> None:
-    """The leader goes on from what it finds, which is its own name."""
+    """If the response to a renewal is lost, the leader reads its own name from the Lease and continues."""
     elector = await stand()
     await happened(elector.elected)
     api.traffic.fail(WRITES, status=None, late=True)
@@ -126,11 +126,11 @@ async def test_a_renewal_whose_answer_is_lost(api: KubernetesApi, stand: Stand) 
     assert elector.leading
 
 
-# ── giving it back ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── release ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_a_leader_that_ends_releases_it(api: KubernetesApi, stand: Stand) -> None:
-    """Released, the Lease is nobody's, and whoever stands by has it at the next look."""
+    """A released Lease has no holder, and a standby acquires it at its next read."""
     leader = await stand()
     await happened(leader.elected)
     other = await stand()
@@ -144,7 +144,7 @@ async def test_a_leader_that_ends_releases_it(api: KubernetesApi, stand: Stand) 
 
 
 async def test_who_stands_by_leaves_it_alone(api: KubernetesApi, stand: Stand) -> None:
-    """A candidate that ends while it stands by does so at once, and writes nothing."""
+    """A standby that is closed ends immediately and sends no request."""
     elector = await stand_by(api, stand)
     asked = len(api.traffic.requests)
     await elector.close()
@@ -153,7 +153,7 @@ async def test_who_stands_by_leaves_it_alone(api: KubernetesApi, stand: Stand) -
 
 
 async def test_an_end_during_the_take_over(api: KubernetesApi, stand: Stand) -> None:
-    """A candidate told to end while it takes the Lease gives it back."""
+    """A candidate that is closed while it acquires the Lease releases it."""
     with api.traffic.hold(WRITES) as hold:
         elector = await stand()
         await hold.arrived()
@@ -164,7 +164,7 @@ async def test_an_end_during_the_take_over(api: KubernetesApi, stand: Stand) -> 
 
 
 async def test_an_end_without_a_lease(api: KubernetesApi, stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
-    """A Lease that somebody has deleted needs no release."""
+    """A Lease that was deleted needs no release."""
     elector = await stand()
     await happened(elector.elected)
     api.leases.delete(LEASE)
@@ -173,7 +173,7 @@ async def test_an_end_without_a_lease(api: KubernetesApi, stand: Stand, caplog: 
 
 
 async def test_a_release_that_fails_is_said(api: KubernetesApi, stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
-    """A leader whose API server is gone ends all the same; its Lease runs out."""
+    """A leader ends even if the release fails, and logs the failure. The Lease then expires."""
     elector = await stand()
     await happened(elector.elected)
     api.traffic.fail(WRITES, status=500, times=None)
@@ -181,11 +181,11 @@ async def test_a_release_that_fails_is_said(api: KubernetesApi, stand: Stand, ca
     assert "Failed to release the Lease" in caplog.text
 
 
-# ── being alive ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── liveness ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_a_candidate_is_alive_whatever_the_api_server_does(api: KubernetesApi, stand: Stand) -> None:
-    """Attempts that fail are attempts."""
+    """A candidate is live even if all its attempts fail."""
     elector = await stand()
     await happened(elector.elected)
     other = await stand()
@@ -199,16 +199,16 @@ async def test_a_candidate_is_alive_whatever_the_api_server_does(api: Kubernetes
 
 
 async def test_a_candidate_that_makes_no_attempts_is_not_alive(api: KubernetesApi, stand: Stand) -> None:
-    """Should the elector ever be stuck, the liveness probe tells."""
+    """The liveness probe fails if the elector is stuck."""
     elector = await stand_by(api, stand)
     stuck = asyncio.get_running_loop()
     assert isinstance(stuck, MovableLoop)
-    stuck._advance(60)  # nothing of the loop had its turn since
+    stuck._advance(60)  # no task has run since
     assert not elector.alive
 
 
 async def test_a_defect_ends_the_term(api: KubernetesApi) -> None:
-    """An answer that nobody thought of is no reason to go on without a Lease, unnoticed."""
+    """An unexpected response ends the leadership. The operator never continues without a Lease."""
     api.traffic.fail(READS, status=200, body='{"spec": [1]}', times=None)
     kube, stopped = await KubeClient.connect(), asyncio.Event()
 

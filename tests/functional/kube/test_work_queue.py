@@ -1,4 +1,4 @@
-"""The work queue behaves as client-go's does."""
+"""The work queue behaves like client-go's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Measured:
-    """Keeps what a queue measures."""
+    """Records the metrics of a queue."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
@@ -38,7 +38,7 @@ def queue() -> WorkQueue[str]:
 
 
 async def test_a_key_is_queued_once(queue: WorkQueue[str]) -> None:
-    """Adding a key that is queued changes nothing; keys come out in the order in which they were added."""
+    """Adding a queued key changes nothing. Keys leave the queue in the order in which they were added."""
     for key in ("a", "b", "a"):
         queue.add(key)
     assert len(queue) == 2
@@ -47,7 +47,7 @@ async def test_a_key_is_queued_once(queue: WorkQueue[str]) -> None:
 
 
 async def test_a_key_added_while_it_is_processed_comes_again(queue: WorkQueue[str]) -> None:
-    """Such a key is not given to a second worker, and is queued again by ``done``, once."""
+    """A key added during its processing goes to no second worker. ``done`` requeues it once."""
     queue.add("a")
     key = await queue.get()
     queue.add("a")
@@ -60,7 +60,7 @@ async def test_a_key_added_while_it_is_processed_comes_again(queue: WorkQueue[st
 
 
 async def test_a_higher_priority_comes_first(queue: WorkQueue[str]) -> None:
-    """Priorities order the queue; the highest of several counts, and a lower one takes nothing back."""
+    """The queue orders keys by priority. A key keeps the highest priority that it was added with."""
     queue.add("low")
     queue.add("raised")
     queue.add("high", priority=1)
@@ -70,7 +70,7 @@ async def test_a_higher_priority_comes_first(queue: WorkQueue[str]) -> None:
 
 
 async def test_the_priority_of_a_dirty_key_is_kept(queue: WorkQueue[str]) -> None:
-    """A key that is added while it is processed keeps the highest priority that it was added with."""
+    """A key added during its processing keeps the highest priority that it was added with."""
     queue.add("a")
     key = await queue.get()
     queue.add("a", priority=5)
@@ -81,7 +81,7 @@ async def test_the_priority_of_a_dirty_key_is_kept(queue: WorkQueue[str]) -> Non
 
 
 async def test_the_earliest_delay_wins(queue: WorkQueue[str]) -> None:
-    """Of several delays for a key, the earliest counts; the others add nothing later."""
+    """The earliest of several delays of a key counts. The others add nothing later."""
     queue.add_after("a", 60)
     queue.add_after("a", 10)
     queue.add_after("a", 30)
@@ -97,7 +97,7 @@ async def test_the_earliest_delay_wins(queue: WorkQueue[str]) -> None:
 
 
 async def test_a_key_added_now_has_no_delay_left(queue: WorkQueue[str]) -> None:
-    """``add`` replaces a delay: the earliest wins."""
+    """``add`` replaces a delay, because the earliest time wins."""
     queue.add_after("a", 10)
     queue.add("a")
     assert await take(queue) == "a"
@@ -106,14 +106,14 @@ async def test_a_key_added_now_has_no_delay_left(queue: WorkQueue[str]) -> None:
 
 
 async def test_a_delay_that_is_over_adds_at_once(queue: WorkQueue[str]) -> None:
-    """A delay of nothing, or less, is none."""
+    """A delay of zero or less adds the key immediately."""
     queue.add_after("a", 0)
     queue.add_after("b", -5)
     assert [await take(queue), await take(queue)] == ["a", "b"]
 
 
 async def test_a_delay_that_ends_while_the_key_is_processed(queue: WorkQueue[str]) -> None:
-    """The key is processed again, and never by two workers."""
+    """A key whose delay ends during its processing is processed again, and never by two workers."""
     queue.add("a")
     key = await queue.get()
     queue.add_after("a", 5)
@@ -124,7 +124,7 @@ async def test_a_delay_that_ends_while_the_key_is_processed(queue: WorkQueue[str
 
 
 async def test_retries_back_off() -> None:
-    """Each retry of a key waits twice as long, up to a limit; ``forget`` begins again."""
+    """Each retry of a key doubles its delay, up to a limit. ``forget`` resets the delay."""
     measured = Measured()
     queue: WorkQueue[str] = WorkQueue(measured)
     for delay in (BASE_DELAY, 2 * BASE_DELAY, 4 * BASE_DELAY):
@@ -146,7 +146,7 @@ async def test_retries_back_off() -> None:
 
 
 async def test_a_removed_key_does_not_come() -> None:
-    """Neither a key that is ready, nor one that is delayed or dirty, comes after its object is gone."""
+    """A removed key never leaves the queue, whether it is ready, delayed or dirty."""
     queue: WorkQueue[str] = WorkQueue()
     queue.add("dirty")
     key = await queue.get()
@@ -163,7 +163,7 @@ async def test_a_removed_key_does_not_come() -> None:
 
 
 async def test_waits_are_measured() -> None:
-    """The wait of a key begins when it is ready and ends when a worker takes it. Only ready keys count for the depth."""
+    """The wait of a key starts when it is ready and ends when a worker takes it. The depth counts only ready keys."""
     measured = Measured()
     queue: WorkQueue[str] = WorkQueue(measured)
     queue.add_after("a", 10)
@@ -177,7 +177,7 @@ async def test_waits_are_measured() -> None:
 
 
 async def test_many_workers_share_the_keys() -> None:
-    """Every key is processed by one worker at a time, and all workers end when the queue is closed."""
+    """One worker at a time processes a key, and all workers end when the queue is closed."""
     queue: WorkQueue[int] = WorkQueue()
     active: set[int] = set()
     seen: list[int] = []
@@ -208,7 +208,7 @@ async def test_many_workers_share_the_keys() -> None:
 
 
 async def test_a_cancelled_worker_loses_no_key(queue: WorkQueue[str]) -> None:
-    """The key that would have been the cancelled worker's goes to another one."""
+    """The key of a cancelled worker goes to another worker."""
     waiting = asyncio.create_task(queue.get())
     await asyncio.sleep(0)
     queue.add("a")
@@ -218,7 +218,7 @@ async def test_a_cancelled_worker_loses_no_key(queue: WorkQueue[str]) -> None:
 
 
 async def test_a_closed_queue_takes_nothing(queue: WorkQueue[str]) -> None:
-    """After ``close`` nothing is added, and whoever asks for a key is told to end."""
+    """After ``close``, the queue ignores new keys, and ``get`` raises QueueClosed."""
     queue.add_after("b", 5)
     queue.close()
     queue.add("a")

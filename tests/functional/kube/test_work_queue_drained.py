@@ -1,4 +1,4 @@
-"""A work queue knows when no key is ready or being processed."""
+"""A work queue is drained when no key is ready or being processed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def queue() -> WorkQueue[str]:
 
 
 async def is_drained(queue: WorkQueue[str]) -> bool:
-    """Tell whether ``drained`` returns without anything else happening."""
+    """Return whether ``drained`` returns immediately."""
     waiting = asyncio.create_task(queue.drained())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -28,7 +28,7 @@ async def is_drained(queue: WorkQueue[str]) -> bool:
 
 
 async def test_drained(queue: WorkQueue[str]) -> None:
-    """A queue is drained when no key is ready, processed, or added while it was processed."""
+    """A queue is drained when no key is ready, being processed, or added during its processing."""
     assert await is_drained(queue)
     queue.add("a")
     assert not await is_drained(queue)
@@ -42,7 +42,7 @@ async def test_drained(queue: WorkQueue[str]) -> None:
 
 
 async def test_drained_wakes_up(queue: WorkQueue[str]) -> None:
-    """Whoever waits for the queue to be drained goes on when the last of several workers is done."""
+    """``drained`` returns when the last of several workers is done."""
     for key in ("a", "b"):
         queue.add(key)
     first, second = await queue.get(), await queue.get()
@@ -55,7 +55,7 @@ async def test_drained_wakes_up(queue: WorkQueue[str]) -> None:
 
 
 async def test_delayed_keys_do_not_keep_a_queue_from_being_drained(queue: WorkQueue[str]) -> None:
-    """A key that is planned for later does not count until it is ready."""
+    """A delayed key does not count until it is ready."""
     queue.add_after("a", 5)
     queue.add_rate_limited("b")
     assert await is_drained(queue)
@@ -66,7 +66,7 @@ async def test_delayed_keys_do_not_keep_a_queue_from_being_drained(queue: WorkQu
 
 
 async def test_a_removed_key_does_not_keep_a_queue_from_being_drained(queue: WorkQueue[str]) -> None:
-    """A key that was removed before a worker took it does not count. One that is being processed does."""
+    """A removed key does not count unless a worker is processing it."""
     queue.add("a")
     queue.remove("a")
     assert await is_drained(queue)
@@ -79,7 +79,7 @@ async def test_a_removed_key_does_not_keep_a_queue_from_being_drained(queue: Wor
 
 
 async def test_a_closed_queue_is_drained_when_its_workers_are_done(queue: WorkQueue[str]) -> None:
-    """Closing drops what is ready and dirty, and what is being processed goes on."""
+    """``close`` drops ready and dirty keys. A key that is being processed still counts."""
     for key in ("a", "b"):
         queue.add(key)
     key = await queue.get()

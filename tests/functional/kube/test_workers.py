@@ -1,4 +1,4 @@
-"""Workers process the keys of a queue, whatever becomes of one of them."""
+"""Workers continue to process the keys of a queue if one key fails."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COUNT = 3
 
 
 async def test_a_defect_does_not_end_the_workers(caplog: pytest.LogCaptureFixture) -> None:
-    """An unexpected failure is logged, and its key is processed again. The other keys do not wait for that."""
+    """An unexpected failure is logged, and its key is retried. The other keys do not wait for it."""
     queue, failed, done = WorkQueue[int](), set[int](), set[int]()
     keys, all_done = set(range(2 * COUNT)), asyncio.Event()
 
@@ -43,7 +43,7 @@ async def test_a_defect_does_not_end_the_workers(caplog: pytest.LogCaptureFixtur
 
 
 async def test_close_cancels_what_is_processed() -> None:
-    """After close, nothing is processed, and the queue takes no more keys."""
+    """``close`` cancels the processing of keys. Afterwards the queue takes no more keys."""
     queue, begun, ended = WorkQueue[str](), asyncio.Event(), list[str]()
 
     async def process(key: str) -> None:
