@@ -1,4 +1,4 @@
-"""What a list reports about a job while the status of its watch is being written."""
+"""A list reports a change of a job while the status of its watch is being written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.support.kubernetes import KubernetesApi
 
 LIST_READS: dict[str, Any] = {"azure_reads_per_second": 0.5, "azure_read_burst": 60, "heartbeat": "1h"}
-"""A read budget with which thirty watches are served by lists."""
+"""A read budget that makes the operator use lists for thirty watches."""
 OFTEN, RARELY = range(20), range(20, 30)
 CHANGED = 25
 
@@ -21,7 +21,7 @@ CHANGED = 25
 async def test_a_job_ends_during_a_write(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """The watch is processed again right after the write, not at its next tick five minutes later."""
+    """The watch is reconciled right after the write, not at its next tick five minutes later."""
     name = watch_name(CHANGED)
     async with start(**LIST_READS) as operator:
         clock = OperatorClock(operator, api, sim)

@@ -1,4 +1,4 @@
-"""Somebody sets the node's clock an hour ahead or back while the operator runs."""
+"""The node's clock jumps an hour ahead or back while the operator runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LATEST = "0b0b0b0b-5e1f-4000-8000-000000000001"
 async def test_an_hour(
     *, api: KubernetesApi, sim: AzureSimulator, vault: Vault, going: str, tmp_path: Path, jump: float
 ) -> None:
-    """Running watches go on and end as their jobs do, told once; one that waits for a job finds it; times to live end."""
+    """After the jump, watches still follow their jobs, a waiting watch finds its job, and TTLs expire."""
 
     def phase(name: str) -> object:
         return api.get(name)["status"].get("phase")
@@ -71,7 +71,7 @@ async def test_an_hour(
 async def test_heartbeats_go_on_after_a_clock_was_ahead(
     *, api: KubernetesApi, sim: AzureSimulator, going: str, tmp_path: Path
 ) -> None:
-    """A lastPollTime in the future is replaced with the next poll, and heartbeats follow as usual."""
+    """The next poll replaces a lastPollTime in the future, and heartbeats continue as usual."""
 
     def polled() -> datetime:
         time = parse_time(api.get()["status"]["lastPollTime"])

@@ -1,4 +1,4 @@
-"""The controller without kopf: its end, and what a defect does to it."""
+"""The controller without kopf: its shutdown, and how it handles unexpected failures."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def settings(sim: AzureSimulator) -> Settings:
 async def test_polls_in_flight_are_finished(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, settings: Settings
 ) -> None:
-    """At its end a runtime waits for the requests in flight, and writes what they tell."""
+    """A runtime that closes waits for the requests in flight and writes their results."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
     with sim.hold() as hold:
         async with Runtime.open(settings) as runtime:
@@ -53,7 +53,7 @@ async def test_polls_in_flight_are_finished(
 async def test_what_does_not_end_is_ended(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, settings: Settings, what: str
 ) -> None:
-    """The wait is bounded: what hangs is left for the next process."""
+    """The shutdown has a timeout. A request that hangs is left to the next process."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
@@ -70,7 +70,7 @@ async def test_what_does_not_end_is_ended(
 
 
 async def test_nothing_goes_on_after_its_end(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
-    """Deliveries and deletions that are under way end with the controller: another operator may act from then on."""
+    """Closing the controller cancels deliveries and deletions, because another operator may act afterwards."""
     settings = settings.model_copy(update={"notify_http_hosts": ("127.0.0.1",)})
     others = asyncio.all_tasks()
     async with Receiver() as receiver, Runtime.open(settings) as runtime:
@@ -92,7 +92,7 @@ async def test_nothing_goes_on_after_its_end(api: KubernetesApi, vault: Vault, s
 async def test_nothing_begins_after_its_end(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, settings: Settings
 ) -> None:
-    """What kopf or the resync still bring to a controller that is closed begins no poll, no delivery, no deletion."""
+    """Events, ticks and resyncs that reach a closed controller start no poll, delivery or deletion."""
     settings = settings.model_copy(update={"notify_http_hosts": ("127.0.0.1",)})
     async with Receiver() as receiver, Runtime.open(settings) as runtime:
         for name in ("new", "telling", "expiring"):
@@ -119,7 +119,7 @@ async def test_nothing_begins_after_its_end(
 
 
 async def test_a_watch_that_is_not_known_has_no_ticks(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
-    """A tick of a watch that was removed is told to end; to remove it twice is fine."""
+    """``tick`` returns False for a removed watch. Removing a watch twice is harmless."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
     watch = Watch.from_body(api.get())
     async with Runtime.open(settings) as runtime:
@@ -133,7 +133,7 @@ async def test_a_watch_that_is_not_known_has_no_ticks(api: KubernetesApi, vault:
 async def test_lost_ticks_are_made_up_for(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, settings: Settings
 ) -> None:
-    """kopf can lose a timer. The resync polls what is overdue by an interval."""
+    """kopf can lose a timer. The resync polls a watch that is overdue by an interval."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
@@ -153,7 +153,7 @@ async def test_lost_ticks_are_made_up_for(
 async def test_a_defect_costs_a_reconcile_and_no_more(
     api: KubernetesApi, vault: Vault, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An error that nothing expects is logged with its traceback, and the watch is reconciled again after a backoff."""
+    """An unexpected error is logged with its traceback, and the watch is reconciled again after a backoff."""
     caplog.set_level(logging.ERROR)
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())}, "other")
@@ -174,7 +174,7 @@ async def test_a_defect_costs_a_reconcile_and_no_more(
         await api.status("other", phase="Succeeded")
         for failures in (1, 2, 3):
             async with asyncio.timeout(60):
-                while len(caplog.records) < failures:  # noqa: ASYNC110 -- a log record wakes nobody
+                while len(caplog.records) < failures:  # noqa: ASYNC110 -- no event to await
                     await asyncio.sleep(0.01)
             loop.advance(10)
         await api.status(phase="Succeeded")

@@ -1,4 +1,4 @@
-"""A watch is judged at its deadline only by an answer to a request that was sent after the deadline."""
+"""At its deadline, a watch is judged only by the response to a request sent after the deadline."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 OPERATION = "cd153561-5e1f-4000-8000-000000000001"
 IN_VAULT = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
 LIST_READS: dict[str, Any] = {"azure_reads_per_second": 0.2, "azure_read_burst": 60, "heartbeat": "1h"}
-"""A read budget with which thirty watches are served by lists."""
+"""A read budget that makes the operator use lists for thirty watches."""
 OTHERS = 30
 
 
@@ -44,7 +44,7 @@ OTHERS = 30
 async def test_all_jobs_of_an_operation_complete_before_the_deadline(
     api: KubernetesApi, vault: Vault, operator: Operator, jobs: int
 ) -> None:
-    """A list that is some seconds old says that they run. At the deadline the operator reads them again."""
+    """A list from seconds ago shows running jobs. At the deadline, the operator reads the jobs again."""
     names = [job_name(number) for number in range(jobs)]
     vault.add_operation(Operation.succeeding(OPERATION, *names, after=0))
     for number in range(jobs):
@@ -63,7 +63,7 @@ async def test_all_jobs_of_an_operation_complete_before_the_deadline(
 async def test_a_list_under_way_fails_at_the_deadline(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """A watch whose deadline has passed sends a request of its own. It does not take the error of another's list."""
+    """A watch whose deadline has passed sends its own request. It ignores the error of another watch's list."""
     async with start(**LIST_READS) as operator:
         clock = OperatorClock(operator, api, sim)
         watch_jobs(api, [vault], range(OTHERS), pollInterval="10s")
@@ -97,7 +97,7 @@ TEMPORARY = [
 async def test_azure_cannot_answer_at_the_deadline(
     *, api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, fault: Fault
 ) -> None:
-    """The job has completed. The watch waits beyond its deadline for an answer that says so, and succeeds."""
+    """After its deadline, the watch waits until Azure responds that the job has completed, and then succeeds."""
     clock = OperatorClock(operator, api, sim)
     watch_jobs(api, [vault], [0], pollInterval="10s", activeDeadlineSeconds=5)
     name = watch_name(0)
@@ -119,7 +119,7 @@ async def test_azure_cannot_answer_at_the_deadline(
 async def test_a_refusal_at_the_deadline(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """An answer 403 ends the wait: after its deadline a watch does not wait for a role assignment."""
+    """A 403 ends the wait: after its deadline, a watch does not wait for a role assignment."""
     clock = OperatorClock(operator, api, sim)
     watch_jobs(api, [vault], [0], pollInterval="10s", activeDeadlineSeconds=5)
     await api.status(watch_name(0), phase="Running")
@@ -132,7 +132,7 @@ async def test_a_refusal_at_the_deadline(
 async def test_the_wait_after_the_deadline_ends(
     *, api: KubernetesApi, sim: AzureSimulator, vault: Vault, tmp_path: Path
 ) -> None:
-    """Azure throttles for hours. The watch fails one hour and two intervals after its deadline, not before."""
+    """While Azure throttles for hours, the watch fails one hour and two intervals after its deadline, not earlier."""
     async with running_movable(sim.url, tmp_path / "log") as operator:
         await api.until(lambda: api.watched, within=40)
         watch_jobs(api, [vault], [0], pollInterval="10s", activeDeadlineSeconds=600)
@@ -151,7 +151,7 @@ async def test_the_wait_after_the_deadline_ends(
 async def test_a_restart_long_after_the_deadline(
     *, api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """The hour counts from the first poll that is due in this process, not from a deadline during its downtime."""
+    """The hour counts from the first poll due in this process, even if the deadline passed during a downtime."""
     name = watch_name(0)
     async with start():
         watch_jobs(api, [vault], [0], pollInterval="10s", activeDeadlineSeconds=3600)

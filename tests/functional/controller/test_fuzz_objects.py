@@ -1,4 +1,4 @@
-"""Objects that got past all validation, by an older CRD or by hand: whatever is in them costs their own watch at most."""
+"""Objects that bypassed validation, by an older CRD or by hand, affect at most their own watch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXAMPLES: Final = at_scale(150, 5000)
 
 
 class World:
-    """A cluster, Azure, and the parts of an operator, in an event loop of their own."""
+    """A cluster, Azure, and the parts of an operator, in their own event loop."""
 
     def __init__(self) -> None:
         self._loop = MovableLoop()
@@ -44,7 +44,7 @@ class World:
         self._runner.close()
 
     def live_through(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        """Let the operator find *body*; return the statuses that it writes."""
+        """Let the operator process *body*, and return the statuses that it writes."""
         return self._runner.run(self._live_through(body))
 
     async def _open(self) -> tuple[KubernetesApi, Runtime]:
@@ -82,7 +82,7 @@ class World:
         return [dict(change.after["status"]) for change in written if change.part == "status"]
 
     async def _rest(self) -> None:
-        """Wait until nothing is queued, and no request to Azure is in flight."""
+        """Wait until nothing is queued and no request to Azure is in flight."""
         controller = self._runtime.controller
         async with asyncio.timeout(60):
             while True:
@@ -107,7 +107,7 @@ def world() -> Iterator[World]:
 )
 @given(body=bodies)
 def test_any_object(world: World, caplog: pytest.LogCaptureFixture, body: dict[str, Any]) -> None:
-    """Noticed, polled and swept, an object of any shape raises nothing; what is written of it the CRD's schema takes."""
+    """Events, polls and resyncs of any object raise no error, and each written status matches the CRD schema."""
     caplog.clear()
     with caplog.at_level(logging.WARNING):
         statuses = world.live_through(body)

@@ -1,4 +1,4 @@
-"""kopf ends of itself where the API server has some of its bad moments: it is started again, and nothing is lost."""
+"""If kopf stops because of API server errors, the operator restarts it and loses nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LISTS = "^GET .*/backupjobwatches$"
 async def test_what_was_under_way_goes_on(
     api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A delivery that waits for its next attempt is made, a job is followed to its end, and the process stays."""
+    """After the restart, the operator retries a pending delivery and follows a job to its end in the same process."""
     async with Receiver() as receiver, start(**SETTINGS) as operator:
         receiver.then = 503
         job_id = vault.set_job(JOB_NAME, job_payload())
@@ -38,7 +38,7 @@ async def test_what_was_under_way_goes_on(
         failure = api.traffic.fail(LISTS, status=200, times=2, body=ERROR)
         api.cut_streams()
         async with asyncio.timeout(60):
-            while "The watch stream failed" not in caplog.text:  # noqa: ASYNC110 -- nothing tells us
+            while "The watch stream failed" not in caplog.text:  # noqa: ASYNC110 -- no event to await
                 await asyncio.sleep(0.1)
         failure.end()
         before = api.watched
@@ -60,7 +60,7 @@ async def test_runs_as_a_user_without_a_name(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """kopf follows watches as the user of the image, which has a number, and no name in the environment or /etc/passwd."""
+    """kopf runs as the image's user, which has a number but no name in the environment or /etc/passwd."""
 
     def unknown(uid: int) -> NoReturn:
         raise KeyError(f"getpwuid(): uid not found: {uid}")

@@ -1,4 +1,4 @@
-"""What an operator holds does not grow with its age: a month of ticks in ``make soak``, a part of a day here."""
+"""The operator's resources do not grow over time: a month of ticks in ``make soak``, part of a day here."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 TICK: Final = 300.0
 """Seconds: the longest ``pollInterval``, and the heartbeat."""
 DAY: Final = at_scale(12, 288)
-"""Ticks of it; each sees as much come and go."""
+"""Ticks per day. Each day creates and deletes the same number of watches."""
 DAYS: Final = at_scale(4, 31)
 LASTING: Final = 4
 LASTING_JOBS: Final = "1a571146-5e1f-4000-8000"
 CONNECTIONS: Final = 2
 MOST_THREADS: Final = CONNECTIONS + (os.cpu_count() or 1) + 4 + 1
-"""A thread for each connection, those of asyncio's own pool, and the main one.
+"""Threads: one per connection, those of asyncio's default pool, and the main thread.
 
-Pools grow to their size when there is more to do at one time, which may be on any day.
+The pools may grow to their limit on any day, when more work runs at the same time.
 """
 MIB: Final = 1024 * 1024
 
 
 @pytest.mark.timeout(at_scale(120, 3600))
 async def test_a_month(api: KubernetesApi, sim: AzureSimulator, vault: Vault, tmp_path: Path) -> None:
-    """Watches last, others come, end, are told of and go: tasks, threads, files and memory stay as after the first day."""
+    """Some watches last, others come and go. Tasks, threads, files and memory stay as after the first day."""
     lasting = {"pollInterval": "5m", "activeDeadlineSeconds": 31536000}
     days: list[Holdings] = []
     ticks = polls = 0
@@ -81,7 +81,7 @@ async def test_a_month(api: KubernetesApi, sim: AzureSimulator, vault: Vault, tm
 
 
 async def come_to_rest(api: KubernetesApi, sim: AzureSimulator) -> None:
-    """Wait until nothing is asked of anybody: what it does must not seem to take it minutes."""
+    """Wait until no requests arrive. Otherwise the operator's work would seem to take minutes."""
     before = -1
     while before != (now := len(sim.requests) + len(api.traffic.requests)):
         before = now
@@ -89,7 +89,7 @@ async def come_to_rest(api: KubernetesApi, sim: AzureSimulator) -> None:
 
 
 def forget_the_past(api: KubernetesApi, sim: AzureSimulator) -> None:
-    """Keep the cluster and Azure, which are of this process, as quick as they were on the first day."""
+    """Clear the history of the cluster and Azure, which run in this process, so that they stay fast."""
     sim.clear_requests()
     del api.objects.history[:-20]
     api.traffic.requests.clear()

@@ -1,4 +1,4 @@
-"""Failed answers of Azure: how soon the operator sends the next list or the next GET."""
+"""How soon the operator sends the next list or the next GET after a failed response of Azure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.support.operator import Operator
 
 LIST_READS: dict[str, Any] = {"azure_reads_per_second": 0.2, "azure_read_burst": 10}
-"""A read budget with which a GET for each of the watches takes eight minutes."""
+"""A read budget that needs eight minutes for one GET per watch."""
 WATCHES = 100
 INTERVAL = 30.0
 
@@ -26,7 +26,7 @@ INTERVAL = 30.0
 async def test_one_list_fails(
     *, api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator, fault: Fault | None
 ) -> None:
-    """The next interval lists the vault again, so ends are seen within two intervals and the GETs that follow."""
+    """After a failed list, the next interval lists again. Ends show within two intervals and the GETs that follow."""
     async with start(**LIST_READS) as operator:
         clock = OperatorClock(operator, api, sim)
         watch_jobs(api, [vault], range(WATCHES), pollInterval="30s")
@@ -51,7 +51,7 @@ UNUSABLE = [Fault.truncated(), Fault.empty(), Fault.huge(size=9_000_000)]
 async def test_three_unusable_answers(
     *, api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, fault: Fault
 ) -> None:
-    """A GET follows each of three unusable answers one interval later, also after a long outage has ended."""
+    """The operator retries a GET one interval after each unusable response, even after a long outage."""
     clock = OperatorClock(operator, api, sim)
     watch_jobs(api, [vault], [0], pollInterval="30s")
     await all_running(api, 1)

@@ -1,4 +1,4 @@
-"""``spec.latest`` in a vault whose list of jobs has more pages than the read budget covers at once."""
+"""``spec.latest`` in a vault whose job list has more pages than the read budget covers at once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def at(minutes: float) -> str:
 
 
 def fill(sim: AzureSimulator) -> BackupVault:
-    """Have a vault with a thousand jobs of another item, and one running job of aks-1 on the last page."""
+    """Add a vault with a thousand jobs of another item, and one running job of aks-1 on the last page."""
     sim.clock.advance((datetime.now(UTC) - sim.clock.now()).total_seconds())
     sim.lists.page_size = PAGE
     sim.arm.remaining_requests = None
@@ -46,12 +46,12 @@ def fill(sim: AzureSimulator) -> BackupVault:
 
 
 def pages(sim: AzureSimulator) -> Counter[str]:
-    """Count how often each page was requested; the first page has no token."""
+    """Count how often each page was requested. The first page has no token."""
     return Counter(request.query.get("$skiptoken", "") for request in sim.requests_to(LISTS))
 
 
 async def find(api: KubernetesApi, sim: AzureSimulator, clock: OperatorClock, *, within: float) -> None:
-    """Wait until the watch has found its job. The operator has kept to its read budget at every step."""
+    """Wait until the watch finds its job, and verify that the operator always stays within its read budget."""
     api.create({**SPEC, "latest": {"item": "aks-1", "startedAfter": at(-10)}})
     since, excess = clock.elapsed, 0.0
     while not api.get()["status"].get("jobs"):
@@ -64,7 +64,7 @@ async def find(api: KubernetesApi, sim: AzureSimulator, clock: OperatorClock, *,
 
 
 async def test_a_list_of_51_pages(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
-    """The list goes on as the budget fills, and requests each page once."""
+    """The list continues as the budget refills, and requests each page once."""
     fill(sim)
     async with start(**BUDGET) as operator:
         await find(api, sim, OperatorClock(operator, api, sim), within=60)
@@ -73,7 +73,7 @@ async def test_a_list_of_51_pages(api: KubernetesApi, sim: AzureSimulator, start
 
 
 async def test_a_page_in_the_middle_is_refused(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
-    """After the pause the list continues with the page that was refused. It does not start again."""
+    """After the pause, the list continues with the refused page. It does not start over."""
     fill(sim)
     rule = sim.faults.add(Fault.throttled(retry_after=20), path=LISTS, skip=30)
     async with start(**BUDGET) as operator:
@@ -86,7 +86,7 @@ async def test_a_page_in_the_middle_is_refused(api: KubernetesApi, sim: AzureSim
 async def test_the_job_ends_while_the_next_list_is_read(
     api: KubernetesApi, sim: AzureSimulator, start: StartOperator
 ) -> None:
-    """Once the job is found, the watch reads the job alone, and succeeds when it has ended."""
+    """After the watch has found the job, it reads only that job and succeeds when the job ends."""
     vault = fill(sim)
     async with start(**BUDGET) as operator:
         clock = OperatorClock(operator, api, sim)

@@ -20,7 +20,7 @@ WATCHES, VAULTS = 1000, 20
 
 
 def plant_copy(api: KubernetesApi, template: dict[str, Any], number: int, job_id: str) -> None:
-    """Put in a watch whose status says what the status of *template* says, about another job."""
+    """Plant a watch with the status of *template* and another job."""
     body = copy.deepcopy(template)
     body["metadata"]["name"] = watch_name(number)
     body["spec"]["jobResourceId"] = job_id
@@ -30,7 +30,7 @@ def plant_copy(api: KubernetesApi, template: dict[str, Any], number: int, job_id
 
 
 async def test_a_thousand_jobs_end_at_once(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
-    """All gates open within 60 seconds: a few lists say what a thousand GETs would say."""
+    """All gates open within 60 seconds, because a few lists replace a thousand GETs."""
     sim.lists.page_size = 400
     sim.arm.remaining_requests = None
     vaults = [sim.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, f"rsv-{number}") for number in range(VAULTS)]
@@ -38,7 +38,7 @@ async def test_a_thousand_jobs_end_at_once(api: KubernetesApi, sim: AzureSimulat
         watch_jobs(api, vaults, [0], pollInterval="30s")
         await all_running(api, 1)
     template = api.get(watch_name(0))
-    for number in range(1, WATCHES):  # so that the test does not wait for a thousand first statuses
+    for number in range(1, WATCHES):  # saves the wait for a thousand first statuses
         plant_copy(api, template, number, put_job(vaults[number % VAULTS], number))
     async with start() as operator:
         clock = OperatorClock(operator, api, sim)

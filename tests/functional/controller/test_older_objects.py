@@ -1,4 +1,4 @@
-"""Objects and statuses that version 0.1.0 wrote, after an upgrade: ``tests/data/objects/version-0.1.0.yaml``."""
+"""Objects and statuses of version 0.1.0, after an upgrade: ``tests/data/objects/version-0.1.0.yaml``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FILE: Final = Path(__file__).parents[2] / "data" / "objects" / "version-0.1.0.yaml"
 WRITTEN: Final = datetime(2025, 6, 28, 22, 0, 30, tzinfo=UTC)
-"""When the file's statuses were written."""
+"""The time at which the statuses of the file were written."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 OBJECTS: Final[dict[str, dict[str, Any]]] = {
@@ -39,12 +39,12 @@ def is_finished(body: dict[str, Any]) -> bool:
 
 
 def plant(api: KubernetesApi, body: dict[str, Any]) -> None:
-    """Put an object into the cluster as it was."""
+    """Put an object into the cluster unchanged."""
     api.objects.plant((NAMESPACE, body["metadata"]["name"]), body, uid=body["metadata"]["uid"])
 
 
 def moved(value: Any) -> Any:
-    """Return *value* with its times moved, as if it had been written now."""
+    """Return *value* with its times shifted, as if it had been written now."""
 
     def later(match: re.Match[str]) -> str:
         time = parse_time(match[0])
@@ -64,12 +64,12 @@ def moved(value: Any) -> Any:
 
 @pytest.mark.parametrize("name", OBJECTS)
 def test_target_digests(name: str) -> None:
-    """A spec has the digest that its status was written with: otherwise the watch would start over."""
+    """A spec has the digest that its status contains. Otherwise the watch would start over."""
     assert target_digest(OBJECTS[name]["spec"]) == OBJECTS[name]["status"]["target"]
 
 
 async def test_finished_watches(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
-    """They cause no request to Azure, no write, no Event and no notification, at the start and for an hour after it."""
+    """Finished watches cause no request to Azure, write, Event or notification for an hour after the start."""
     async with Receiver() as receiver:
         for body in filter(is_finished, map(copy.deepcopy, OBJECTS.values())):
             for entry in body["spec"].get("notify", ()):
@@ -86,7 +86,7 @@ async def test_finished_watches(api: KubernetesApi, sim: AzureSimulator, start: 
 
 
 async def test_unfinished_watches(api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator) -> None:
-    """They go on with their start time and their jobs, and end as these do. A suspended one stays as it is."""
+    """Unfinished watches keep their start time and jobs, and finish with them. A suspended watch does not change."""
     jobs = {"running-operation": (4, 6), "running-resource-id": (10,)}
     for name, numbers in jobs.items():
         for number in numbers:

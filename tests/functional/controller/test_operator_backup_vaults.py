@@ -19,7 +19,7 @@ RUN_TIME = timedelta(minutes=10)
 
 
 def _set_job(sim: AzureSimulator, **overrides: Any) -> str:
-    """Put a job that started ten minutes ago into a Backup vault, and return its ID."""
+    """Add a job that started ten minutes ago to a Backup vault, and return its ID."""
     vault = sim.add_backup_vault(
         backup_vault_jobs.SUBSCRIPTION_ID, backup_vault_jobs.RESOURCE_GROUP, backup_vault_jobs.VAULT
     )
@@ -32,7 +32,7 @@ def _set_job(sim: AzureSimulator, **overrides: Any) -> str:
 async def test_duration_while_running(
     api: KubernetesApi, sim: AzureSimulator, operator: Operator, duration: str | None
 ) -> None:
-    """The duration is the time since the start, because Azure reports none until the job has ended."""
+    """The duration is the time since the start, because Azure reports none while the job runs."""
     api.create({"jobResourceId": _set_job(sim, duration=duration), "pollInterval": "10s"})
     status = await api.status(phase="Running")
 
@@ -41,7 +41,7 @@ async def test_duration_while_running(
 
 
 async def test_started_job(api: KubernetesApi, sim: AzureSimulator, operator: Operator) -> None:
-    """A job with the status Started runs, and shows that it can be cancelled."""
+    """A job with the status Started is running, and the status shows that it can be cancelled."""
     job_id = _set_job(sim, status="Started", supportedActions=["Cancellable"])
     api.create({"jobResourceId": job_id, "pollInterval": "10s"})
     status = await api.status(phase="Running", reason="JobInProgress")
@@ -60,7 +60,7 @@ async def test_started_job(api: KubernetesApi, sim: AzureSimulator, operator: Op
 async def test_other_spellings(
     api: KubernetesApi, sim: AzureSimulator, operator: Operator, spelling: str, end: tuple[str, str]
 ) -> None:
-    """A job ends in each spelling of its status, and the status of the watch keeps Azure's spelling."""
+    """Each spelling of a final status ends the job, and the watch keeps Azure's spelling."""
     api.create({"jobResourceId": _set_job(sim, status="Canceling"), "pollInterval": "10s"})
     await api.status(phase="Running", reason="JobCancelling")
     _set_job(sim, status=spelling)
@@ -72,7 +72,7 @@ async def test_other_spellings(
 
 
 async def test_details_of_a_restore(api: KubernetesApi, sim: AzureSimulator, operator: Operator) -> None:
-    """The status shows what is restored, to where, by which policy, and the bytes of its tasks."""
+    """The status shows the item, destination and policy of a restore, and the bytes of its tasks."""
     task = {"taskName": "Trigger Restore", "additionalDetails": {"DataTransferredInBytes": "616490449"}}
     destination = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Compute/disks/restored"
     job_id = _set_job(

@@ -1,4 +1,4 @@
-"""The whole operator, while nothing happens to a watch: its ticks are no more than looks, and yet none misses anything."""
+"""The operator while a watch does not change: ticks write nothing, and miss nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 async def calm_down(api: KubernetesApi, sim: AzureSimulator, operator: Operator) -> None:
-    """Let it be polled until its ticks are looks: the first writes, the second finds nothing to write."""
+    """Poll the running watch several times, and verify that nothing is written."""
     await api.status(phase="Running")
     before = len(api.writes())
     for _ in range(4):
@@ -30,7 +30,7 @@ async def calm_down(api: KubernetesApi, sim: AzureSimulator, operator: Operator)
 
 
 async def test_a_deadline(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
-    """A job that goes on as it did fails its watch at the deadline, though nothing else has changed."""
+    """A job that keeps running fails its watch at the deadline, even if nothing else has changed."""
     api.create({"jobResourceId": vault.add_job(jobs.UNKNOWN), "pollInterval": "10s", "activeDeadlineSeconds": 10})
     await calm_down(api, sim, operator)
     await operator.advance_to("Failed", api)
@@ -42,7 +42,7 @@ async def test_a_deadline(api: KubernetesApi, sim: AzureSimulator, vault: Vault,
 
 
 async def test_heartbeats(api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator) -> None:
-    """The duration of such a job is written at each heartbeat, and not before."""
+    """Only heartbeats write the growing duration of such a job."""
     job_id = vault.add_job(jobs.UNKNOWN)
     sim.clock.advance(5)
     async with start(heartbeat="3s") as operator:
@@ -58,7 +58,7 @@ async def test_heartbeats(api: KubernetesApi, sim: AzureSimulator, vault: Vault,
 
 @pytest.mark.parametrize("ended", ["Completed", "Failed"])
 async def test_an_end(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, ended: str) -> None:
-    """The job's end is seen with the next tick."""
+    """The next tick sees the end of the job."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     await calm_down(api, sim, operator)
     vault.set_job(JOB_NAME, job_payload(status=ended))
@@ -70,7 +70,7 @@ async def test_an_end(api: KubernetesApi, sim: AzureSimulator, vault: Vault, ope
 async def test_another_status_of_the_job(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Whatever else the job says is written as ever, and calm comes back after it."""
+    """Another status of the job is written. Afterwards the ticks write nothing again."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     await calm_down(api, sim, operator)
     vault.set_job(JOB_NAME, running_payload(status="Cancelling"))
@@ -83,7 +83,7 @@ async def test_another_status_of_the_job(
 
 
 async def test_a_request(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
-    """A request is acknowledged, though the poll that it asks for brings nothing new."""
+    """A reconcile request is acknowledged even if its poll finds nothing new."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     await calm_down(api, sim, operator)
     api.annotate(reconcile_fluxcd_io__requestedAt="one")
@@ -92,7 +92,7 @@ async def test_a_request(api: KubernetesApi, sim: AzureSimulator, vault: Vault, 
 
 
 async def test_edits(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
-    """An edit of any kind is acknowledged: of the interval, a suspension and its end, and another job."""
+    """Every kind of edit is acknowledged: of the interval, of suspend, and of the job."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     await calm_down(api, sim, operator)
     api.edit(pollInterval="30s")
@@ -108,7 +108,7 @@ async def test_edits(api: KubernetesApi, sim: AzureSimulator, vault: Vault, oper
 
 
 async def test_a_shorter_deadline(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
-    """A deadline that is edited to lie in the past, or soon, is judged as such: not by the one that was."""
+    """After an edit of the deadline, the watch is judged by the new deadline."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     await calm_down(api, sim, operator)
     api.edit(activeDeadlineSeconds=3)

@@ -1,4 +1,4 @@
-"""The whole operator, while people delete watches, and make others of the same name."""
+"""The operator while users delete watches and create others with the same name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_deletion_is_immediate_and_final(
     caplog: pytest.LogCaptureFixture,
     moment: str,
 ) -> None:
-    """Deleted at any moment, a watch is gone at once, and neither Azure nor the API server hears of it again."""
+    """After a deletion at any moment, the operator sends no request about the watch to Azure or the API server."""
     caplog.set_level(logging.INFO)
     job_id = vault.set_job(JOB_NAME, job_payload() if moment == "finished" else running_payload())
     held = {"polling": sim.hold("backupJobs")} if moment == "polling" else {}
@@ -59,7 +59,7 @@ async def test_deletion_is_immediate_and_final(
 async def test_a_watch_that_waits_for_a_finalizer_is_left_alone(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Deleted, but held by somebody's finalizer, a watch is neither polled nor written to."""
+    """A deleted watch that a foreign finalizer keeps is neither polled nor written."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), **_FOLLOWED}, finalizers=["example.com/x"])
     await api.until(api.events)
     await asyncio.sleep(0.1)
@@ -94,7 +94,7 @@ async def test_a_hook_that_finishes_while_it_is_deleted(
 async def test_an_object_of_the_same_name_is_another_object(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """A finished watch that is deleted and made anew is polled, judged and told about anew."""
+    """A finished watch that is deleted and recreated is polled again and gets a new Event."""
     async with start():
         for told in (1, 2):
             api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})

@@ -1,4 +1,4 @@
-"""The whole operator, while people edit: targets, other fields, suspension."""
+"""The operator while users edit targets, other fields, and suspend."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FOLLOWED = {"pollInterval": "10s"}
 async def test_a_new_target_starts_the_watch_over(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, first: str
 ) -> None:
-    """Another job in the spec of a running or finished watch: nothing of the old one is left in the status."""
+    """Another job in the spec of a running or finished watch removes everything about the old job from the status."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(status=first))})
     before = await api.status(observedGeneration=1)
     vault.set_job(OTHER_JOB_NAME, running_payload(entityFriendlyName="vm2", extendedInfo=None))
@@ -41,7 +41,7 @@ async def test_a_new_target_starts_the_watch_over(
 async def test_another_judgement_of_warnings_starts_the_watch_over(
     api: KubernetesApi, vault: Vault, operator: Operator
 ) -> None:
-    """What counts as success is part of the target: the job is asked about again, and judged anew."""
+    """``completedWithWarnings`` is part of the target: after an edit, the operator polls and judges the job again."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(status="CompletedWithWarnings"))})
     status = await api.status(phase="Failed")
     assert "spec.completedWithWarnings" in status["message"]
@@ -52,7 +52,7 @@ async def test_another_judgement_of_warnings_starts_the_watch_over(
 async def test_other_edits_of_a_finished_watch_only_restamp_it(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """pollInterval and suspend of a finished watch: one write that changes the generations alone; Azure is not asked."""
+    """Editing pollInterval or suspend of a finished watch updates only the generations, without a request to Azure."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
     before = await api.status(phase="Succeeded")
     api.edit(pollInterval="5m", suspend=True)
@@ -66,7 +66,7 @@ async def test_other_edits_of_a_finished_watch_only_restamp_it(
 async def test_another_interval_is_followed_at_once(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """A running watch that is to be polled more often is, and keeps what it has."""
+    """A shorter interval takes effect immediately. The watch keeps its target and start time."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "5m"})
     before = await api.status(phase="Running")
     api.edit(**_FOLLOWED)
@@ -82,7 +82,7 @@ async def test_another_interval_is_followed_at_once(
 async def test_a_suspended_watch_asks_nothing(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Suspension keeps the phase and stops the polls; its end brings one at once."""
+    """Suspending keeps the phase and stops polling. Resuming polls immediately."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), **_FOLLOWED})
     await api.status(phase="Running")
     api.edit(suspend=True)
@@ -104,7 +104,7 @@ async def test_a_suspended_watch_asks_nothing(
 async def test_a_watch_may_be_created_suspended(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """A watch that begins suspended has a status, but neither a job nor a deadline that runs."""
+    """A watch that is created suspended has a status, but no job and no running deadline."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "suspend": True})
     status = await api.status(phase="Pending", reason="Suspended")
     assert not {"job", "watchStartTime", "lastPollTime"} & status.keys()
@@ -114,7 +114,7 @@ async def test_a_watch_may_be_created_suspended(
 async def test_suspension_and_its_end_across_a_running_poll(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Suspended and resumed while a timer's poll is under way, the watch is followed on: to the job's end."""
+    """A watch that is suspended and resumed during a poll is followed to the end of its job."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), **_FOLLOWED})
     await api.status(phase="Running")
     with sim.hold() as hold:
@@ -131,7 +131,7 @@ async def test_suspension_and_its_end_across_a_running_poll(
 async def test_suspended_during_a_poll_that_brings_the_end(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """A suspended watch does not open its gate, even with an answer that was asked for before."""
+    """A suspended watch does not open its gate, even with the response to an earlier request."""
     job_id = vault.set_job(JOB_NAME, job_payload())
     with sim.hold() as hold:
         api.create({"jobResourceId": job_id})

@@ -1,4 +1,4 @@
-"""The whole operator, where lists answer many: what a list brings is not kept until the ticks of those it is about."""
+"""The operator with lists for many watches: a change in a list reaches its watch before the watch's own tick."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def name(number: int) -> str:
 
 
 async def watch_each(api: KubernetesApi, sim: AzureSimulator, vault: Vault) -> None:
-    """Create the watches, of which one alone asks often, and wait until all have been polled."""
+    """Create the watches, only one with a short interval, and wait until all have been polled."""
     sim.arm.remaining_requests = None  # a high count would raise the rate until it covers all polls
     for number in range(WATCHES):
         job_id = vault.set_job(job_name(number), running_payload(name=job_name(number)))
@@ -41,7 +41,7 @@ async def watch_each(api: KubernetesApi, sim: AzureSimulator, vault: Vault) -> N
 async def test_news_is_heard_at_once(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator, news: dict[str, str]
 ) -> None:
-    """One watch's tick has the vault listed; another, whose own is minutes away, is told that its job has changed."""
+    """A list that one watch triggers reports the change of another watch's job, minutes before that watch's tick."""
     async with start(**CROWDED) as operator:
         clock = OperatorClock(operator, api, sim)
         await watch_each(api, sim, vault)
@@ -54,13 +54,13 @@ async def test_news_is_heard_at_once(
             assert clock.elapsed < since + 25
         assert len(sim.requests_to(job_name(7))) == asked + 1
         others = [len(sim.requests_to(job_name(number))) for number in range(1, WATCHES) if number != 7]
-        assert sum(others) <= len(others) + 2  # the answer of a GET is dropped if a later list was faster
+        assert sum(others) <= len(others) + 2  # the response to a GET is dropped if a later list was faster
 
 
 async def test_news_is_for_those_who_want_it(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """A watch that is suspended is told nothing, and asks nothing."""
+    """A suspended watch ignores the lists and requests nothing."""
     async with start(**CROWDED) as operator:
         clock = OperatorClock(operator, api, sim)
         await watch_each(api, sim, vault)

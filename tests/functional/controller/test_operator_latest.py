@@ -1,4 +1,4 @@
-"""The whole operator, where the spec names an item only: its next job is waited for, found, pinned, and never switched."""
+"""The operator with ``spec.latest``: it waits for the next job of an item, pins it, and never switches."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIST = "/backupJobs$"
 
 
 def at(minutes: float) -> str:
-    """Write the time so many minutes from now, as Azure and the spec have it."""
+    """Return the time this many minutes from now in the format of Azure and the spec."""
     return f"{datetime.now(UTC) + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}"
 
 
@@ -34,7 +34,7 @@ def spec(**latest: Any) -> dict[str, Any]:
 
 
 def put(vault: Vault, name: str, minutes: float, *, ended: bool = False, **properties: Any) -> None:
-    """Have a job of vm1 that started so many minutes from now."""
+    """Set a job of vm1 that started this many minutes from now."""
     make = job_payload if ended else running_payload
     vault.set_job(name, make(**{"startTime": at(minutes), "entityFriendlyName": "vm1", **properties}))
 
@@ -42,7 +42,7 @@ def put(vault: Vault, name: str, minutes: float, *, ended: bool = False, **prope
 async def test_waits_finds_pins_and_never_switches(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """No job yet is no trouble; the first that starts after the time is the watch's for good, whatever starts later."""
+    """Waiting for a job is no failure. The watch pins the first job after startedAfter, whatever starts later."""
     put(vault, THIRD_JOB_NAME, -60, ended=True)
     put(vault, "11111111-8e2a-4b60-9d45-61f2a8b3c703", -5, entityFriendlyName="vm10")
     put(vault, "22222222-8e2a-4b60-9d45-61f2a8b3c703", -5, operation="Restore")
@@ -58,7 +58,7 @@ async def test_waits_finds_pins_and_never_switches(
     status = await api.status()
     assert (status["job"]["name"], [job["name"] for job in status["jobs"]]) == (JOB_NAME, [JOB_NAME])
     listed = len(sim.requests_to(LIST))
-    put(vault, THIRD_JOB_NAME, -4, ended=True)  # one that Azure tells of late, and that has ended already
+    put(vault, THIRD_JOB_NAME, -4, ended=True)  # a job that Azure lists late and that has already ended
     put(vault, OTHER_JOB_NAME, -1, ended=True, status="Failed")
     await operator.poll(sim, 3)
     put(vault, JOB_NAME, -3, ended=True)
@@ -71,7 +71,7 @@ async def test_waits_finds_pins_and_never_switches(
 async def test_a_poll_out_of_turn_lists_anew(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, by: str
 ) -> None:
-    """Whoever asks for a poll, or edits, gets one: the list that was read for the last tick, seconds ago, will not do."""
+    """A reconcile request or an edit lists the jobs again, even if the last list is only seconds old."""
     api.create({**spec(), "pollInterval": "5m"})
     await api.status(phase="Pending", reason="WaitingForJob")
     put(vault, JOB_NAME, -3)
@@ -86,7 +86,7 @@ async def test_a_poll_out_of_turn_lists_anew(
 async def test_a_restart_keeps_the_job_that_was_found(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """What was found is in the object: a new process follows that, though an older one fits by now, and lists nothing."""
+    """A new process follows the pinned job without a list, even if an older job now matches."""
     put(vault, JOB_NAME, -3)
     async with start():
         api.create(spec())
@@ -104,7 +104,7 @@ async def test_a_restart_keeps_the_job_that_was_found(
 async def test_a_job_that_was_found_and_is_then_not_there_stays_the_watchs(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """The list has the job, its own GET has not: pinned all the same."""
+    """The job in the list is pinned even if its own GET returns 404."""
     put(vault, JOB_NAME, -3)
     rule = sim.faults.add(Fault.job_not_found(), path=JOB_NAME, times=None)
     api.create(spec())
@@ -119,7 +119,7 @@ async def test_a_job_that_was_found_and_is_then_not_there_stays_the_watchs(
 async def test_two_containers_have_an_item_of_that_name(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Which one is meant, the watch does not guess: it says what to write, and goes on when that is written."""
+    """The watch does not guess the container. It reports the field to set, and continues after the edit."""
     one, two = "iaasvmcontainerv2;rg-one;vm1", "iaasvmcontainerv2;rg-two;vm1"
     put(vault, JOB_NAME, -3, ended=True, containerName=one)
     put(vault, OTHER_JOB_NAME, -2, containerName=two)
@@ -137,7 +137,7 @@ async def test_two_containers_have_an_item_of_that_name(
 async def test_the_creation_is_the_time_by_default(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Without startedAfter, what started before the watch was created does not count."""
+    """Without startedAfter, jobs that started before the creation of the watch do not count."""
     put(vault, OTHER_JOB_NAME, -1, ended=True)
     api.create({"latest": {"item": "vm1"}, "vault": IN_VAULT, "pollInterval": "10s"})
     await api.status(phase="Pending", reason="WaitingForJob")
@@ -149,7 +149,7 @@ async def test_the_creation_is_the_time_by_default(
 async def test_a_time_before_all_that_is_listed(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """A start that no list reaches fails at once, without a request, and no later job is taken for the first."""
+    """A startedAfter that no list covers fails the watch without a request. No later job is taken for the first."""
     day = 24 * 60
     put(vault, OTHER_JOB_NAME, -40 * day, ended=True, status="Failed")
     put(vault, JOB_NAME, -2 * day, ended=True)
@@ -186,7 +186,7 @@ async def test_a_backup_vault_lists_two_weeks(
 async def test_without_an_identity_no_request_is_made(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """AzureReachable names the reason, the annotation is echoed, and lastPollTime is that of the last real request."""
+    """AzureReachable shows the reason, the annotation is echoed, and lastPollTime is that of the last real request."""
     put(vault, JOB_NAME, -3)
     async with start() as operator:
         api.create(spec())
@@ -206,7 +206,7 @@ async def test_without_an_identity_no_request_is_made(
 async def test_waiting_ends_with_the_deadline(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """No job until the deadline: that, and not grace, fails the watch."""
+    """If no job starts before the deadline, the deadline fails the watch, not graceSeconds."""
     api.create({**spec(), "graceSeconds": 0, "activeDeadlineSeconds": 10})
     await api.status(phase="Pending", reason="WaitingForJob")
     await operator.poll(sim, 4)
@@ -217,7 +217,7 @@ async def test_waiting_ends_with_the_deadline(
 async def test_watches_of_many_items_share_a_list(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Who waits at one time for jobs of one vault asks with one list, of many pages, for all items."""
+    """Watches that wait for jobs of one vault share one list, of several pages, for all items."""
     sim.lists.page_size = 4
     with sim.hold(LIST) as hold:
         for number in range(8):
@@ -234,7 +234,7 @@ async def test_watches_of_many_items_share_a_list(
 
 
 async def test_an_item_of_a_backup_vault(api: KubernetesApi, sim: AzureSimulator, operator: Operator) -> None:
-    """A Backup vault's list has no filter and tells all jobs: the right one is found by what it says."""
+    """A Backup vault's list has no filter and contains all jobs. The watch selects its job by the properties."""
     bv = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, "bv-harbour")
     about = {"dataSourceName": "aks-1", "operation": "Backup", "operationCategory": "Backup", "status": "InProgress"}
     bv.set_job(OTHER_JOB_NAME, {"properties": {**about, "startTime": at(-90)}})

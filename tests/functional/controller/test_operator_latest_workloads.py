@@ -1,4 +1,4 @@
-"""The whole operator, when ``spec.latest`` identifies a database: Azure names its host only when the job ends."""
+"""The operator when ``spec.latest`` identifies a database: Azure names its host only when the job ends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def backup(
     ends: float = 600.0,
     status: str = "Completed",
 ) -> None:
-    """Add a backup of a database that started so many minutes from now, and ends after simulated seconds."""
+    """Add a database backup that started this many minutes from now and ends after *ends* simulated seconds."""
     vault.add_job(
         Job(
             name=name,
@@ -59,7 +59,7 @@ def spec(**latest: Any) -> dict[str, Any]:
 async def test_two_servers_have_the_database(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """The job of another server never opens the gate: the watch waits, and reports both hosts when they are known."""
+    """The job of another server never opens the gate. The watch waits, and reports both hosts when they are known."""
     backup(vault, OTHER_JOB_NAME, -5, "sql-2", ends=600)
     backup(vault, JOB_NAME, -4, "sql-1", ends=900)
     api.create(spec())
@@ -80,7 +80,7 @@ async def test_two_servers_have_the_database(
 async def test_the_host_is_the_container(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """With a host as container the job resolves when it ends, and another server's earlier job does not count."""
+    """With a host as container, the job resolves when it ends. An earlier job of another server does not count."""
     backup(vault, OTHER_JOB_NAME, -5, "sql-2", ends=600)
     backup(vault, JOB_NAME, -4, "SQL-1", ends=900, status="Failed")
     api.create(spec(container="sql-1"))
@@ -97,7 +97,7 @@ async def test_the_host_is_the_container(
 async def test_several_hosts_in_the_history(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Hosts of jobs weeks ago make an item ambiguous, until the spec names one."""
+    """Hosts of jobs from weeks ago make an item ambiguous until the spec names one."""
     backup(vault, PAST.format(1), -20 * DAY, "sql-1", ends=1)
     backup(vault, PAST.format(2), -15 * DAY, "sql-2", ends=1)
     sim.clock.advance(2)
@@ -116,7 +116,7 @@ async def test_several_hosts_in_the_history(
 async def test_one_host_in_the_history(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """If all ended jobs name one host, the running job resolves at once. Its new name changes nothing later."""
+    """If all ended jobs name one host, the running job resolves immediately. Its new name changes nothing later."""
     backup(vault, PAST.format(1), -20 * DAY, "saphana-1", item="systemdb", ends=1)
     sim.clock.advance(2)
     backup(vault, JOB_NAME, -4, "saphana-1", item="systemdb")
@@ -138,7 +138,7 @@ async def test_one_host_in_the_history(
 async def test_a_log_backup_is_not_a_backup(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """The default operation skips a log backup, also one whose type Azure names only at its end."""
+    """The default operation skips log backups, even if Azure names the type only when the job ends."""
     backup(vault, PAST.format(1), -60, "sql-1", kind="Log", ends=1)
     sim.clock.advance(2)
     backup(vault, OTHER_JOB_NAME, -5, "sql-1", kind="Log", ends=60)

@@ -1,4 +1,4 @@
-"""The whole operator: start, stop, restart, probes, namespaces, and a second one beside it."""
+"""The operator's start, stop, restart, probes and namespaces, and two operators at the same time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LISTS = "^GET .*/backupjobwatches$"
 async def test_a_new_process_goes_on_where_the_old_one_stopped(
     api: KubernetesApi, vault: Vault, start: StartOperator
 ) -> None:
-    """Everything that matters is in the objects: what happened in between is found, and what is done stays done."""
+    """A new process finds what happened in between from the objects, and repeats nothing that is done."""
     going = vault.set_job(JOB_NAME, running_payload())
     done = vault.set_job(OTHER_JOB_NAME, job_payload())
     async with start():
@@ -55,7 +55,7 @@ async def test_a_new_process_goes_on_where_the_old_one_stopped(
 async def test_an_unchanged_watch_is_polled_soon_after_a_restart(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """Ticks come within one interval of the start, spread by uid, and write nothing where nothing has changed."""
+    """Ticks start within one interval, spread by uid. They write nothing if nothing has changed."""
     job_id = vault.set_job(JOB_NAME, running_payload())
     async with start():
         api.create({"jobResourceId": job_id, "pollInterval": "10s"})
@@ -72,7 +72,7 @@ async def test_an_unchanged_watch_is_polled_soon_after_a_restart(
 async def test_an_end_that_was_not_told_is_told_at_the_next_start(
     api: KubernetesApi, vault: Vault, start: StartOperator
 ) -> None:
-    """A process that ended between the write and its Event: the next tells it, once, and the one after that not."""
+    """If a process ends between a status write and its Event, the next process emits the Event once."""
     refusal = api.traffic.fail(EVENT_POSTS, status=503, times=None)
     async with start():
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
@@ -88,7 +88,7 @@ async def test_an_end_that_was_not_told_is_told_at_the_next_start(
 async def test_a_stop_during_a_poll_loses_nothing(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """A step under way when the operator is told to stop is finished: its answer is written and told."""
+    """A stopping operator finishes the reconcile in progress, writes its result, and emits its Event."""
     async with start() as operator:
         with sim.hold() as hold:
             api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
@@ -102,7 +102,7 @@ async def test_a_stop_during_a_poll_loses_nothing(
 async def test_a_stop_does_not_wait_for_azure_for_ever(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """A poll that does not end is left behind within Kubernetes' patience, and the next process makes its own."""
+    """A stop does not wait for a poll that hangs longer than Kubernetes allows. The next process polls again."""
     hold = sim.hold()
     async with start(azure_total_timeout="60s") as operator:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
@@ -124,7 +124,7 @@ async def test_a_stop_does_not_wait_for_azure_for_ever(
 async def test_waits_for_the_crd(
     api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Started before the CRD, the operator says what to do, lives without being ready, and begins when it is there."""
+    """Without the CRD, the operator logs what to do and is live but not ready. It starts when the CRD is installed."""
     api.crd_installed = False
     async with start(watching=False) as operator:
         await api.until(lambda: len(api.traffic.matching(LISTS)) == 1)
@@ -141,7 +141,7 @@ async def test_waits_for_the_crd(
 async def test_waits_for_permission(
     api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An operator that may not list the watches yet says so, and begins when it may."""
+    """An operator that may not list watches logs the refusal, and starts when it gets the permission."""
     refusal = api.traffic.fail(LISTS, status=403, times=None, message="cannot list resource")
     async with start(watching=False) as operator:
         await api.until(lambda: refusal.used)
@@ -154,14 +154,14 @@ async def test_waits_for_permission(
 
 
 async def test_may_be_stopped_while_it_waits(api: KubernetesApi, start: StartOperator) -> None:
-    """A stop is heard where there is no CRD."""
+    """The operator stops on request even without the CRD."""
     api.crd_installed = False
     async with start(watching=False):
         await api.until(lambda: api.traffic.matching(LISTS))
 
 
 async def test_without_a_way_to_an_api_server_it_fails(sim: AzureSimulator) -> None:
-    """No kubeconfig and no ServiceAccount: the operator ends with the reason."""
+    """Without a kubeconfig and a ServiceAccount, the operator exits with the reason."""
     with pytest.raises(KubeUnavailable, match="no access to a Kubernetes API server"):
         await run(Settings(probe_port=free_port(), metrics_port=0))
 
@@ -169,7 +169,7 @@ async def test_without_a_way_to_an_api_server_it_fails(sim: AzureSimulator) -> N
 async def test_follows_only_the_namespaces_that_are_listed(
     api: KubernetesApi, vault: Vault, start: StartOperator
 ) -> None:
-    """With namespaces set, nothing outside of them is read, listed, watched or written."""
+    """With namespaces set, the operator reads, lists, watches and writes nothing in other namespaces."""
     job_id = vault.set_job(JOB_NAME, job_payload())
     for namespace in ("team-a", "team-b", "team-c"):
         api.create({"jobResourceId": job_id}, namespace=namespace)
@@ -187,11 +187,11 @@ async def test_follows_only_the_namespaces_that_are_listed(
             assert "team-c" not in request.path
 
 
-# ── being there ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── probes, resources and a second operator ───────────────────────────────────────────────────────────────────────────
 
 
 async def test_probes(api: KubernetesApi, start: StartOperator) -> None:
-    """The probes answer while the operator runs, and nobody answers after it."""
+    """The probes respond only while the operator runs."""
     async with start() as operator:
         assert (await operator.probe("/healthz"), await operator.probe("/readyz")) == (200, 200)
         assert await operator.probe("/elsewhere") == 404
@@ -201,8 +201,8 @@ async def test_probes(api: KubernetesApi, start: StartOperator) -> None:
 async def test_a_stop_leaves_nothing_behind(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """After a graceful stop there are no more threads, tasks or open files than before the start."""
-    # One round for what is loaded once.
+    """A graceful stop leaves no additional threads, tasks or open files."""
+    # The first round loads what is loaded once per process.
     for round_ in range(2):
         threads, files = _threads(), _open_files()
         async with start() as operator:
@@ -219,7 +219,7 @@ async def test_a_stop_leaves_nothing_behind(
 async def test_two_operators_do_not_contradict_each_other(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """Two that run at one time, as they should not, write the same and tell each transition once."""
+    """Two operators without leader election write the same statuses and emit each Event once."""
     async with start() as one, start() as other:
         spec = {"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"}
         names = [f"watch-{number}" for number in range(5)]
@@ -237,7 +237,7 @@ async def test_two_operators_do_not_contradict_each_other(
 async def test_the_resync_logs_what_it_repairs(
     api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A deletion that was missed leaves a line in the log."""
+    """The resync logs a deletion that the watch stream missed."""
     caplog.set_level(logging.INFO)
     async with start(resync_interval="1s") as operator:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
@@ -252,5 +252,5 @@ def _open_files() -> int:
 
 
 def _threads() -> set[str]:
-    """Name the threads, but for those that this event loop keeps."""
+    """Return the names of the threads, except those of this event loop."""
     return {thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio_")}

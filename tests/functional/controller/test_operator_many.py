@@ -1,4 +1,4 @@
-"""The whole operator with more watches than its budget covers: within the budget, and yet it sees every end."""
+"""The operator with more watches than its budget covers stays within the budget and sees every end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WATCHES, RATE, BURST = 150, 5.0, 20
 async def test_hundreds_of_watches_stay_within_the_budget(
     api: KubernetesApi, sim: AzureSimulator, start: StartOperator
 ) -> None:
-    """With three times as many polls due as allowed, the operator never sends more, and sees all ends."""
+    """With three times as many polls due as allowed, the operator never exceeds the budget and sees all ends."""
     vaults = [sim.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, f"rsv-{number}") for number in range(3)]
     names = [f"00000000-0000-4000-8000-{number:012}" for number in range(WATCHES)]
 

@@ -1,4 +1,4 @@
-"""The operator as a process of its own: killed, told to end, or ended by what it finds at its start."""
+"""The operator as a separate process that is killed, stopped by a signal, or fails at its start."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LISTS = "^GET .*/backupjobwatches$"
 async def test_killed_between_the_write_and_its_event(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """SIGKILL after the status was written and before that was told: the next process tells it, exactly once."""
+    """After SIGKILL between the status write and its Event, the next process emits the Event exactly once."""
     hold = api.traffic.hold(EVENT_POSTS)
     async with _process(sim) as process:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
@@ -49,7 +49,7 @@ async def test_killed_between_the_write_and_its_event(
 async def test_a_signal_ends_it_gracefully(
     *, api: KubernetesApi, sim: AzureSimulator, number: signal.Signals, crd_installed: bool
 ) -> None:
-    """`backupjobwatch run` ends by SIGTERM and SIGINT at once, with exit code 0."""
+    """`backupjobwatch run` ends immediately on SIGTERM and SIGINT, with exit code 0."""
     api.crd_installed = crd_installed
     async with _process(sim) as process:
         await api.until(lambda: api.watched if crd_installed else api.traffic.matching(LISTS))
@@ -63,7 +63,7 @@ async def test_a_signal_ends_it_gracefully(
 
 
 async def test_wrong_settings_end_it_at_once() -> None:
-    """`backupjobwatch run` with a wrong setting ends with exit code 2, and names the setting."""
+    """`backupjobwatch run` with an invalid setting exits with code 2 and names the setting."""
     async with _process(None, BACKUPJOBWATCH_HEARTBEAT="soon") as process:
         log = await log_of(process)
     assert process.returncode == 2
@@ -83,7 +83,7 @@ async def test_a_taken_port_ends_it_with_the_setting(api: KubernetesApi, sim: Az
 
 
 async def test_no_api_server_ends_it_with_the_reason() -> None:
-    """`backupjobwatch run` without access to an API server ends with exit code 1, and without a traceback."""
+    """`backupjobwatch run` without access to an API server exits with code 1 and without a traceback."""
     async with _process(None) as process:
         log = await log_of(process)
     assert process.returncode == 1

@@ -1,4 +1,4 @@
-"""The whole operator with far more to write than it sends at the same time: what waits is queued, and not lost."""
+"""The operator with far more to write than it sends at the same time queues the rest and loses nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def finished(api: KubernetesApi) -> int:
 async def test_few_statuses_are_written_at_the_same_time(
     api: KubernetesApi, vault: Vault, start: StartOperator
 ) -> None:
-    """While no status is answered, only the workers wait for that. Then each watch is written, as it is by then."""
+    """While status writes hang, only the workers wait. Then each watch is written in its latest state."""
     with api.traffic.hold(STATUS_WRITES) as hold:
         async with start(**AMPLE):
             watch_each(api, vault)
@@ -53,21 +53,21 @@ async def test_few_statuses_are_written_at_the_same_time(
 
 
 async def test_few_events_are_posted_at_the_same_time(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """While no Event is answered, few wait for that, and all statuses are written; then each Event is posted, once."""
+    """While Event writes hang, few of them wait and all statuses are written. Then each Event is posted once."""
     with api.traffic.hold(EVENT_POSTS) as hold:
         async with start(**AMPLE):
             watch_each(api, vault)
             began = time.monotonic()
             await api.until(lambda: finished(api) == WATCHES or None)
             await api.until(lambda: hold.arrivals >= events.WORKERS)
-            attempts = 1 + int((time.monotonic() - began) / TIMEOUT)  # those that timed out are repeated
+            attempts = 1 + int((time.monotonic() - began) / TIMEOUT)  # requests that timed out are repeated
             assert hold.arrivals <= attempts * events.WORKERS
             hold.release()
             await api.until(lambda: len(api.events()) == WATCHES or None)
 
 
 async def test_a_stop_finishes_what_began(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """An operator that is told to stop writes what it has begun to write. The next operator does the rest."""
+    """A stopping operator finishes the writes in flight. The next operator does the rest."""
     with api.traffic.hold(STATUS_WRITES) as hold:
         async with start(**AMPLE) as operator:
             watch_each(api, vault)
@@ -83,7 +83,7 @@ async def test_a_stop_finishes_what_began(api: KubernetesApi, vault: Vault, star
 async def test_a_stop_sends_no_more_requests(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """An operator that is told to stop waits for the answers that are under way, and sends no request after them."""
+    """A stopping operator waits for the responses in flight, and sends no request after them."""
     with sim.hold() as hold:
         async with start(**AMPLE, azure_connections=8) as operator:
             watch_each(api, vault)
@@ -96,7 +96,7 @@ async def test_a_stop_sends_no_more_requests(
 
 
 async def begin_to_stop(operator: Operator) -> None:
-    """Tell the operator to stop, and wait until it has begun to: it is no longer ready then."""
+    """Stop the operator, and wait until the stop has begun: the operator is no longer ready then."""
     operator.finish()
     async with asyncio.timeout(60):
         while await operator.probe("/readyz") == HTTPStatus.OK:  # noqa: ASYNC110 -- another thread has the event
@@ -104,7 +104,7 @@ async def begin_to_stop(operator: Operator) -> None:
 
 
 async def test_a_stop_does_not_wait_for_long(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """While the API server answers nothing, a stop takes its patience and no more. The next operator does the rest."""
+    """While the API server does not respond, a stop ends at its timeout. The next operator does the rest."""
     with api.traffic.hold(STATUS_WRITES) as hold:
         async with start(**AMPLE) as operator:
             watch_each(api, vault)
@@ -118,7 +118,7 @@ async def test_a_stop_does_not_wait_for_long(api: KubernetesApi, vault: Vault, s
 
 
 async def test_a_stop_emits_what_was_written(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """An operator that is told to stop posts the Events of statuses that it has written, queued ones too."""
+    """A stopping operator posts the Events of all statuses that it has written, including queued ones."""
     with api.traffic.hold(EVENT_POSTS) as hold:
         async with start(**AMPLE) as operator:
             watch_each(api, vault)
@@ -134,7 +134,7 @@ async def test_a_stop_emits_what_was_written(api: KubernetesApi, vault: Vault, s
 async def test_watches_are_polled_while_no_worker_is_free(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """While all workers wait for the API server, the operator polls Azure for watches that were created since."""
+    """While all workers wait for the API server, the operator still polls Azure for new watches."""
     with api.traffic.hold(STATUS_WRITES) as hold:
         async with start(**AMPLE):
             watch_each(api, vault)

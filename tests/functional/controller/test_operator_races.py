@@ -1,4 +1,4 @@
-"""The whole operator in the races that can open a gate or lose a watch, each made to happen."""
+"""The operator in the races that can open a gate or lose a watch, each provoked deliberately."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ READS_OF_ONE = rf"^GET .*/{NAME}$"
 LISTS = "^GET .*/backupjobwatches$"
 
 
-# ── edits and replacements while something is under way ──────────────────────────────────────────────────────────────
+# ── edits and replacements during a poll or a write ───────────────────────────────────────────────────────────────────
 
 
 async def test_a_target_edited_during_a_poll(
     api: KubernetesApi, sim: AzureSimulator, operator: Operator, done: str, going: str
 ) -> None:
-    """The old target's success, asked for before the edit, is dropped; the new target is asked about."""
+    """The old target's success, requested before the edit, is dropped, and the new target is polled."""
     with sim.hold(JOB_NAME) as hold:
         api.create({"jobResourceId": done})
         await hold.arrived()
@@ -39,7 +39,7 @@ async def test_a_target_edited_during_a_poll(
 async def test_a_target_edited_during_a_write(
     api: KubernetesApi, sim: AzureSimulator, operator: Operator, done: str, going: str
 ) -> None:
-    """A success that is being written when the target is edited is refused by the server, and dropped."""
+    """If the target is edited while a success is being written, the API server refuses the write."""
     with api.traffic.hold(STATUS_WRITES) as hold:
         api.create({"jobResourceId": done})
         await hold.arrived()
@@ -52,7 +52,7 @@ async def test_a_target_edited_during_a_write(
 async def test_a_target_edited_between_a_refused_write_and_its_reading(
     api: KubernetesApi, sim: AzureSimulator, operator: Operator, done: str, going: str
 ) -> None:
-    """Edited twice around a conflict, the second time to another target: the first target's success is dropped."""
+    """If the second edit after a conflict changes the target, the success of the first target is dropped."""
     with api.traffic.hold(STATUS_WRITES) as writing, api.traffic.hold(READS_OF_ONE) as reading:
         api.create({"jobResourceId": done})
         await writing.arrived()
@@ -68,7 +68,7 @@ async def test_a_target_edited_between_a_refused_write_and_its_reading(
 async def test_a_deletion_between_a_refused_write_and_its_reading(
     api: KubernetesApi, sim: AzureSimulator, operator: Operator, going: str
 ) -> None:
-    """Nothing is required any longer for a watch whose deletion arrives while it is reconciled."""
+    """A watch whose deletion arrives during its reconcile requires no further polls."""
     with api.traffic.hold(STATUS_WRITES) as writing, api.traffic.hold(READS_OF_ONE) as reading:
         api.create({"jobResourceId": going, "pollInterval": "10s"})
         await writing.arrived()
@@ -78,7 +78,7 @@ async def test_a_deletion_between_a_refused_write_and_its_reading(
         api.streams.repeat(api.get(), "DELETED")
         await Scrape.until(operator, lambda each: not each.value("backupjobwatch_watches"))
         reading.release()
-        await api.until(lambda: len(sim.requests) == 2)  # the reconcile goes on, and requires the job again
+        await api.until(lambda: len(sim.requests) == 2)  # the reconcile continues and requires the job again
         api.swallow("DELETED")
         api.delete()
     operator.advance(600)
@@ -89,7 +89,7 @@ async def test_a_deletion_between_a_refused_write_and_its_reading(
 async def test_a_target_edited_away_and_back_during_a_poll(
     api: KubernetesApi, sim: AzureSimulator, operator: Operator, done: str, going: str
 ) -> None:
-    """An answer about a target that is the object's again may be used, and is."""
+    """If the target is edited away and back during a poll, the response is still used."""
     with sim.hold(JOB_NAME) as hold:
         api.create({"jobResourceId": done})
         await hold.arrived()
@@ -102,7 +102,7 @@ async def test_a_target_edited_away_and_back_during_a_poll(
 async def test_another_field_edited_during_a_poll(
     api: KubernetesApi, sim: AzureSimulator, operator: Operator, done: str
 ) -> None:
-    """An edit of how a watch is polled does not cost the answer that is on its way."""
+    """An edit of the interval does not discard the response to a poll in flight."""
     with sim.hold() as hold:
         api.create({"jobResourceId": done})
         await hold.arrived()
@@ -124,7 +124,7 @@ async def test_an_object_made_anew_under_its_name(
     line: str | None,
     missed: bool,
 ) -> None:
-    """What was asked for one object is never written to another of its name, seen by the stream or not."""
+    """The result for one object is never written to another of its name, even if the stream missed the change."""
     hold = api.traffic.hold(line) if line else sim.hold(JOB_NAME)
     api.create({"jobResourceId": done})
     if line == READS_OF_ONE:
@@ -147,7 +147,7 @@ async def test_an_object_made_anew_under_its_name(
 async def test_one_step_at_a_time(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str
 ) -> None:
-    """However many timers, edits and requests come while a poll is under way, no second one is made beside it."""
+    """During a poll, no timer, edit or request starts a second poll of the same watch."""
     api.create({"jobResourceId": going, "pollInterval": "10s"})
     await api.status(phase="Running")
     with sim.hold() as hold:
@@ -161,14 +161,14 @@ async def test_one_step_at_a_time(
     await operator.advance_until(lambda: api.get()["status"].get("lastHandledReconcileAt") == "5")
 
 
-# ── what the API server does not do ──────────────────────────────────────────────────────────────────────────────────
+# ── API server failures ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("status", [403, 409, 422, 429, 500, 503, None])
 async def test_a_refused_write_is_made_up_for(
     api: KubernetesApi, operator: Operator, done: str, status: int | None
 ) -> None:
-    """The end of a job is written once that is possible again, however long it was not, and told."""
+    """The end of a job is written and its Event emitted as soon as writes succeed again."""
     refusal = api.traffic.fail(STATUS_WRITES, status=status, times=None)
     api.create({"jobResourceId": done, "pollInterval": "10s"})
     await operator.advance_until(lambda: refusal.used > 2)
@@ -181,7 +181,7 @@ async def test_a_refused_write_is_made_up_for(
 async def test_a_write_that_was_made_though_its_answer_was_lost(
     api: KubernetesApi, operator: Operator, done: str
 ) -> None:
-    """A connection that is cut after the write costs neither the status nor its Event."""
+    """If the connection breaks after the write, neither the status nor its Event is lost."""
     api.traffic.fail(STATUS_WRITES, status=None, late=True)
     api.create({"jobResourceId": done, "pollInterval": "10s"})
     await api.status(phase="Succeeded")
@@ -203,7 +203,7 @@ async def test_an_event_that_could_not_be_posted_is_posted_later(
 async def test_an_event_that_cannot_be_posted_is_let_go(
     api: KubernetesApi, operator: Operator, done: str, status: int
 ) -> None:
-    """Nobody is told where the namespace is gone, or where it was told before."""
+    """An Event is dropped if its namespace is gone or if it already exists."""
     refusal = api.traffic.fail(EVENT_POSTS, status=status, times=None)
     api.create({"jobResourceId": done, "pollInterval": "10s"})
     await api.status(phase="Succeeded")
@@ -215,7 +215,7 @@ async def test_an_event_that_cannot_be_posted_is_let_go(
 async def test_an_api_server_that_is_gone_for_a_while(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str
 ) -> None:
-    """An outage in which the job ends, a watch is deleted and one is made: afterwards all is as it should be."""
+    """After an outage of the API server, the operator finds an ended job, a deletion and a new watch."""
     api.create({"jobResourceId": going, "pollInterval": "10s"})
     api.create({"jobResourceId": going, "pollInterval": "10s"}, "unwanted")
     await api.events_told(2)
@@ -233,7 +233,7 @@ async def test_an_api_server_that_is_gone_for_a_while(
 
 
 async def test_somebody_who_edits_all_the_time(api: KubernetesApi, operator: Operator, done: str) -> None:
-    """A write that finds the object changed five times over gives way, and the next step writes."""
+    """After five conflicts in a row, a reconcile stops and the next one writes the status."""
     with api.traffic.hold(STATUS_WRITES) as hold:
         api.create({"jobResourceId": done, "pollInterval": "10s"})
         await hold.arrived()

@@ -1,4 +1,4 @@
-"""The whole operator, while people ask for a poll at once."""
+"""The operator while users request immediate polls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FOLLOWED = {"pollInterval": "10s"}
 async def test_a_request_is_acknowledged_after_the_poll_that_it_asks_for(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """requestedAt brings a poll at once, however short ago the last one was, and its echo comes with the result."""
+    """requestedAt triggers a poll immediately, however recent the last one is. Its echo comes with the result."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "5m"})
     await api.status(phase="Running")
     vault.set_job(JOB_NAME, job_payload())
@@ -37,7 +37,7 @@ async def test_a_request_is_acknowledged_after_the_poll_that_it_asks_for(
 async def test_requests_are_granted_every_ten_seconds_at_most(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Anybody who may annotate an object can ask for polls: of hundreds of requests, one in ten seconds is granted."""
+    """Anyone who may annotate an object can request polls. The operator grants one request every ten seconds."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "5m"})
     await api.status(phase="Running")
     for moment in range(4):
@@ -52,7 +52,7 @@ async def test_requests_are_granted_every_ten_seconds_at_most(
 async def test_requests_are_no_more_frequent_while_the_status_cannot_be_written(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Azure is asked every ten seconds at most, also where no write succeeds that would acknowledge a request."""
+    """Azure gets one request every ten seconds at most, even while no status write succeeds."""
     refusal = api.traffic.fail(STATUS_WRITES, status=422, times=None)
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "5m"})
     await api.until(lambda: refusal.used)
@@ -72,7 +72,7 @@ async def test_requests_are_no_more_frequent_while_the_status_cannot_be_written(
 async def test_an_empty_request_is_none(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """An annotation without a value asks for nothing."""
+    """An annotation without a value triggers no poll."""
     spec = {"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "5m"}
     api.create(spec, annotations={"reconcile.fluxcd.io/requestedAt": ""})
     await api.status(phase="Running")
@@ -86,7 +86,7 @@ async def test_an_empty_request_is_none(
 async def test_a_request_on_a_finished_watch_is_acknowledged_and_no_more(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, moment: str
 ) -> None:
-    """A frozen status takes the echo at once, also while its end is being told, and Azure is not asked."""
+    """A finished watch echoes the request immediately, even before its Event is posted, and Azure gets no request."""
     with api.traffic.hold(EVENT_POSTS) as hold:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
         before = await api.status(phase="Succeeded")
@@ -105,7 +105,7 @@ async def test_a_request_on_a_finished_watch_is_acknowledged_and_no_more(
 async def test_a_request_on_a_suspended_watch_is_acknowledged_and_asks_nothing(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Whoever waits for the echo on a suspended watch gets it."""
+    """A suspended watch echoes the request without polling."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "suspend": True})
     await api.status(reason="Suspended")
     api.annotate(reconcile_fluxcd_io__requestedAt="three")
@@ -115,7 +115,7 @@ async def test_a_request_on_a_suspended_watch_is_acknowledged_and_asks_nothing(
 
 @pytest.mark.parametrize("value", ["", "x" * 100_000, "first\nsecond"], ids=["empty", "endless", "two lines"])
 async def test_any_request_can_be_echoed(api: KubernetesApi, vault: Vault, operator: Operator, value: str) -> None:
-    """Whatever the annotation holds is acknowledged with the first write, as far as there is room."""
+    """The first write echoes any value of the annotation, up to the length limit."""
     annotations = {"reconcile.fluxcd.io/requestedAt": value}
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())}, annotations=annotations)
     await api.until(api.events)
@@ -127,7 +127,7 @@ async def test_any_request_can_be_echoed(api: KubernetesApi, vault: Vault, opera
 async def test_a_request_during_a_poll_gets_one_of_its_own(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """A poll that was under way when it was asked for one is not what was asked for."""
+    """A request that arrives during a poll triggers another poll."""
     job_id = vault.set_job(JOB_NAME, running_payload())
     with sim.hold() as hold:
         api.create({"jobResourceId": job_id, "pollInterval": "5m"})

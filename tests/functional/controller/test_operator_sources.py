@@ -1,4 +1,4 @@
-"""The whole operator, where the spec names an operation: the jobs it started are found, pinned and followed."""
+"""The operator with ``spec.operationId``: it finds, pins and follows the jobs that the operation started."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ IN_BACKUP_VAULT = {
 async def test_from_the_operation_to_the_end_of_its_job(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """The operation runs, succeeds and names a job, which is seen late, runs and completes: only then the gate opens."""
+    """The operation succeeds and names a job that appears late. The gate opens only when that job completes."""
     vault.add_operation(Operation.succeeding(OPERATION, jobs.LATE.name), jobs.LATE)
     api.create(SPEC)
     status = await api.status(phase="Pending", reason="Progressing")
@@ -47,13 +47,13 @@ async def test_from_the_operation_to_the_end_of_its_job(
     await operator.advance_to("Succeeded", api)
     status = await api.status(reason="JobCompleted")
     assert (status["job"]["name"], status["jobs"][0]["status"]) == (jobs.LATE.name, "Completed")
-    assert len(sim.requests_to("backupOperations")) == operations  # the job is pinned: it is not asked for again
+    assert len(sim.requests_to("backupOperations")) == operations  # the job is pinned: the operation is not read again
 
 
 async def test_all_jobs_of_an_operation_have_to_succeed(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Of several jobs the watch follows all, and succeeds when the last has."""
+    """The watch follows all jobs of an operation, and succeeds when the last one succeeds."""
     vault.add_operation(Operation.succeeding(OPERATION, JOB_NAME, OTHER_JOB_NAME, after=0))
     vault.set_job(JOB_NAME, job_payload())
     vault.set_job(OTHER_JOB_NAME, running_payload())
@@ -72,7 +72,7 @@ async def test_all_jobs_of_an_operation_have_to_succeed(
 async def test_more_jobs_than_the_budget_covers_at_a_time(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Of an operation with more jobs than may be read at one time all are seen, at the first tick, and at the end."""
+    """The operator sees all jobs of an operation at the first tick and at the end, even if they exceed the budget."""
     names = [f"00000000-0000-4000-8000-{number:012}" for number in range(30)]
     for name in names:
         vault.set_job(name, running_payload())
@@ -90,7 +90,7 @@ async def test_more_jobs_than_the_budget_covers_at_a_time(
 async def test_a_job_that_could_not_be_started_fails_the_watch_when_the_others_have_ended(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """failedJobsError counts as a failed job, which is not asked for; nothing is judged before all have ended."""
+    """A job in failedJobsError counts as failed and is not requested. The verdict waits until all jobs have ended."""
     failed = {THIRD_JOB_NAME: "UserErrorVmNotFound"}
     vault.add_operation(Operation.succeeding(OPERATION, JOB_NAME, OTHER_JOB_NAME, after=0, failed_jobs=failed))
     vault.set_job(JOB_NAME, job_payload())
@@ -108,7 +108,7 @@ async def test_a_job_that_could_not_be_started_fails_the_watch_when_the_others_h
 async def test_all_jobs_could_not_be_started(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Where there is nothing to follow, the watch has failed."""
+    """If no job could be started, the watch fails."""
     failed = dict.fromkeys((JOB_NAME, OTHER_JOB_NAME), "UserErrorVmNotFound")
     vault.add_operation(Operation.succeeding(OPERATION, after=0, failed_jobs=failed))
     api.create(SPEC)
@@ -117,7 +117,7 @@ async def test_all_jobs_could_not_be_started(
 
 
 async def test_one_of_several_jobs_failed(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """One failure among several fails the watch with that job's words, though another completed."""
+    """One failed job among several fails the watch with the error of that job, even if another job completed."""
     vault.add_operation(Operation.succeeding(OPERATION, JOB_NAME, OTHER_JOB_NAME, after=0))
     vault.set_job(JOB_NAME, job_payload())
     error = {"errorCode": 7, "errorTitle": "DiskFull", "errorString": "The disk is full.", "recommendations": []}
@@ -133,7 +133,7 @@ async def test_one_of_several_jobs_failed(api: KubernetesApi, vault: Vault, oper
 async def test_an_operation_that_failed(
     *, api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, ending: str, after: int
 ) -> None:
-    """An operation that ends without a job fails the watch with Azure's words, at the first poll that sees it."""
+    """An operation that fails without a job fails the watch with Azure's error, at the first poll that sees it."""
     vault.add_operation(Operation.failing(OPERATION, status=ending, after=after))
     api.create(SPEC)
     if after:
@@ -150,7 +150,7 @@ async def test_an_operation_that_failed(
 async def test_an_operation_without_a_job_is_never_success(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, kind: str
 ) -> None:
-    """The operation succeeded and names no job: that is borne for grace, and then is failure."""
+    """A succeeded operation that names no job is tolerated for graceSeconds. Then the watch fails."""
     make = Operation.succeeding if kind == "nothing named" else Operation.provisioning
     vault.add_operation(make(OPERATION, after=0))
     api.create({**SPEC, "graceSeconds": 0})
@@ -163,7 +163,7 @@ async def test_an_operation_without_a_job_is_never_success(
 async def test_an_operation_that_names_its_job_late(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Within grace the job may still come, of an operation that was not even visible at first."""
+    """Within graceSeconds, the operation may appear late and name its job late."""
     api.create(SPEC)
     await api.status(phase="Pending", reason="JobNotVisible")
     vault.add_operation(Operation.succeeding(OPERATION, after=0))
@@ -176,7 +176,7 @@ async def test_an_operation_that_names_its_job_late(
 async def test_an_operation_that_is_not_there(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """404 after 404, and no grace: the watch fails."""
+    """Repeated 404s fail the watch if graceSeconds is 0."""
     api.create({**SPEC, "graceSeconds": 0})
     await operator.advance_until(lambda: api.get()["status"].get("phase") == "Failed")
     assert (await api.status())["reason"] == "JobNotFound"
@@ -185,7 +185,7 @@ async def test_an_operation_that_is_not_there(
 async def test_a_restart_goes_on_with_the_jobs_that_were_found(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """A new process asks for the pinned jobs, though Azure has forgotten the operation."""
+    """A new process polls the pinned jobs and does not request the operation again."""
     vault.add_operation(Operation.succeeding(OPERATION, JOB_NAME, OTHER_JOB_NAME, after=0))
     for name in (JOB_NAME, OTHER_JOB_NAME):
         vault.set_job(name, running_payload())
@@ -207,7 +207,7 @@ async def test_a_restart_goes_on_with_the_jobs_that_were_found(
 async def test_a_job_of_a_backup_vault(
     api: KubernetesApi, sim: AzureSimulator, operator: Operator, source: str
 ) -> None:
-    """By each source, an AKS backup runs and completes, in its own API's words."""
+    """With each source, the watch follows an AKS backup to its end through the API of Backup vaults."""
     bv = sim.add_backup_vault(*(IN_BACKUP_VAULT[name] for name in ("subscriptionId", "resourceGroup", "name")))
     job = backup_vault_jobs.AKS_BACKUP
     named = {"jobName": job.name, "operationId": "YWtzLWJhY2t1cC1vcGVyYXRpb24=", "jobResourceId": bv.job_id(job.name)}
@@ -234,7 +234,7 @@ async def test_a_job_of_a_backup_vault(
 async def test_a_backup_vaults_failure(
     api: KubernetesApi, sim: AzureSimulator, operator: Operator, job: Any, words: str
 ) -> None:
-    """Failed, and completed with warnings: the gate stays shut, with Azure's words."""
+    """A job that failed or completed with warnings keeps the gate closed, and the message contains Azure's error."""
     bv = sim.add_backup_vault(*(IN_BACKUP_VAULT[name] for name in ("subscriptionId", "resourceGroup", "name")))
     job_id = bv.add_job(job)
     sim.clock.advance(1000)
@@ -242,13 +242,13 @@ async def test_a_backup_vaults_failure(
     assert words in (await api.status(phase="Failed"))["message"]
 
 
-# ── from one source to another ───────────────────────────────────────────────────────────────────────────────────────
+# ── changes of the source ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_another_source_starts_the_watch_over(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """From a job to an operation, to another operation, and to a job: nothing that one found is kept for the next."""
+    """After each change of the source, nothing that the previous source found is kept."""
     vault.set_job(JOB_NAME, running_payload())
     vault.set_job(OTHER_JOB_NAME, job_payload(status="Failed"))
     other = OPERATION.replace("cd15", "dd15")

@@ -1,4 +1,4 @@
-"""The whole operator: what a job's life looks like in the status, and how little is written and asked for it."""
+"""The operator mirrors the life of a job in the status, with few writes and requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHUT = {"Ready": "False", "Succeeded": "False", "Finished": "True", "Failed": "T
 async def test_mirrors_the_documented_job(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """The job of Azure's page runs, then ends: the status says so with Azure's values, and the gate opens then."""
+    """The status shows Azure's values of the documented job, and the gate opens only when the job ends."""
     api.create({"jobResourceId": vault.add_job(jobs.DOCUMENTED), "pollInterval": "10s"})
     status = await api.status(phase="Running")
     assert status["job"]["status"] == "InProgress"
@@ -43,7 +43,7 @@ async def test_mirrors_the_documented_job(
 async def test_a_job_that_did_not_succeed_keeps_the_gate_shut(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, job: Job
 ) -> None:
-    """A job that failed, was cancelled or ended with warnings fails the watch, and says why."""
+    """A job that failed, was cancelled or ended with warnings fails the watch, and the message gives the reason."""
     job_id = vault.add_job(job)
     sim.clock.advance(10_000)
     api.create({"jobResourceId": job_id})
@@ -55,7 +55,7 @@ async def test_a_job_that_did_not_succeed_keeps_the_gate_shut(
 async def test_tells_each_transition_once(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Each phase is told as one Event about the object, warnings for failures only."""
+    """Each phase emits one Event about the object. Only failures emit warnings."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())})
     await api.events_told(1)
     await operator.poll(sim, 3)
@@ -73,7 +73,7 @@ async def test_tells_each_transition_once(
 async def test_writes_nothing_when_nothing_changed(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Polls that bring nothing new cost no write, though Azure's duration grows with each."""
+    """Polls without a change write nothing, even though Azure's duration grows with each poll."""
     api.create({"jobResourceId": vault.add_job(jobs.UNKNOWN), "pollInterval": "10s"})
     await api.status(phase="Running")
     for _ in range(5):
@@ -85,7 +85,7 @@ async def test_writes_nothing_when_nothing_changed(
 async def test_the_heartbeat_refreshes_the_duration(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """The heartbeat writes the duration of a job that changes nothing else."""
+    """The heartbeat writes the duration of a job that is otherwise unchanged."""
     job_id = vault.add_job(jobs.UNKNOWN)
     sim.clock.advance(5)
     async with start(heartbeat="1s") as operator:
@@ -99,7 +99,7 @@ async def test_the_heartbeat_refreshes_the_duration(
 async def test_progress_is_written_in_steps(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Of a restore that moves a percent at a time, every fifth percent is written."""
+    """If a restore progresses one percent at a time, every fifth percent is written."""
     api.create({"jobResourceId": vault.add_job(jobs.RESTORE), "pollInterval": "10s"})
     await api.status(phase="Running")
     sim.clock.advance(20)
@@ -115,7 +115,7 @@ async def test_progress_is_written_in_steps(
 async def test_an_ended_job_is_never_asked_about_again(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """A finished watch costs nothing: neither a request to Azure nor a write, resyncs included."""
+    """A finished watch causes no request to Azure and no write, not even by resyncs."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
     await api.status(phase="Succeeded")
     vault.set_job(JOB_NAME, job_payload(status="Failed"))
@@ -128,14 +128,14 @@ async def test_an_ended_job_is_never_asked_about_again(
 async def test_two_watches_of_one_job_ask_once(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Watches of one job share a request, in whatever letter case they name it."""
+    """Watches of one job share a request, regardless of the letter case of the job ID."""
     job_id = vault.set_job(JOB_NAME, job_payload())
     with sim.hold() as hold:
         api.create({"jobResourceId": job_id}, "one")
         await hold.arrived()
         api.create({"jobResourceId": job_id.upper()}, "two")
         api.create({"jobResourceId": job_id}, "three", namespace="team-b")
-        await asyncio.sleep(0.5)  # nothing shows that somebody has joined a flight
+        await asyncio.sleep(0.5)  # nothing shows that a watch joined the request in flight
     for name, namespace in (("one", "team-a"), ("two", "team-a"), ("three", "team-b")):
         await api.status(name, namespace=namespace, phase="Succeeded")
     assert len(sim.requests) == 1
@@ -144,7 +144,7 @@ async def test_two_watches_of_one_job_ask_once(
 async def test_a_namespace_that_is_not_listed_may_not_use_the_operators_identity(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """Without an administrator's leave Azure is not asked, and the message names the setting that gives it."""
+    """If the namespace may not use the operator's identity, Azure gets no request. The message names the setting."""
     job_id = vault.set_job(JOB_NAME, job_payload())
     async with start(operator_identity_namespaces="team-b,team-c"):
         api.create({"jobResourceId": job_id}, "theirs", namespace="team-b")
@@ -159,7 +159,7 @@ async def test_a_namespace_that_is_not_listed_may_not_use_the_operators_identity
 async def test_a_spec_that_slipped_through_stalls(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """A spec that an older CRD let in fails with the field's name, Azure unasked; an edit mends it."""
+    """A spec that an older CRD accepted fails with the name of the field and without a request. An edit fixes it."""
     api.create({"jobResourceId": "nonsense", "graceSeconds": 10**9}, checked=False)
     status = await api.status(reason="InvalidSpec")
     assert status["message"].startswith("spec.jobResourceId must be a path")
@@ -172,7 +172,7 @@ async def test_a_spec_that_slipped_through_stalls(
 async def test_a_job_that_is_not_there_fails_when_grace_is_over(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Three polls in a row find no job: with no grace given, that is the end."""
+    """If graceSeconds is 0, three polls in a row that find no job fail the watch."""
     api.create({"jobResourceId": vault.job_id(JOB_NAME), "graceSeconds": 0, "pollInterval": "10s"})
     await api.status(phase="Pending", reason="JobNotVisible")
     await operator.poll(sim, 2)
@@ -183,7 +183,7 @@ async def test_a_job_that_is_not_there_fails_when_grace_is_over(
 async def test_a_late_job_is_waited_for(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """A job that Azure shows late is pending until then."""
+    """A watch is Pending until Azure shows its job."""
     api.create({"jobResourceId": vault.add_job(jobs.LATE), "pollInterval": "10s"})
     status = await api.status(phase="Pending", reason="JobNotVisible")
     assert "troubleSince" in status
@@ -195,7 +195,7 @@ async def test_a_late_job_is_waited_for(
 async def test_the_deadline_fails_a_watch_that_azure_leaves_without_an_answer(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """The deadline is judged in time, though requests fail and are backed off."""
+    """The deadline fails the watch in time, even while requests fail and back off."""
     sim.faults.add(Fault.server_error(status=503), times=None)
     api.create({"jobResourceId": vault.job_id(JOB_NAME), "activeDeadlineSeconds": 10, "pollInterval": "10s"})
     status = await api.status(reason="AzureUnavailable")
@@ -207,7 +207,7 @@ async def test_the_deadline_fails_a_watch_that_azure_leaves_without_an_answer(
 async def test_an_outage_of_azure_ends_for_all_watches(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str
 ) -> None:
-    """After an outage that was backed off, the job's end is found; the phase stood still meanwhile."""
+    """The phase does not change during an outage of Azure. Afterwards the operator sees the end of the job."""
     api.create({"jobResourceId": going, "pollInterval": "10s"})
     await api.status(phase="Running")
     sim.faults.add(Fault.reset(), times=None)
@@ -222,7 +222,7 @@ async def test_an_outage_of_azure_ends_for_all_watches(
 async def test_throttling_stops_a_subscription_and_leaves_phases_alone(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """A 429 keeps the phase, no request is sent until Retry-After is over, and nothing is written about a watch that was never polled."""
+    """A 429 keeps the phase and pauses requests for Retry-After. A watch that was never polled is not written."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     await api.status(phase="Running")
     sim.faults.add(Fault.throttled(retry_after=300))
@@ -243,7 +243,7 @@ async def test_throttling_stops_a_subscription_and_leaves_phases_alone(
 async def test_neither_token_nor_signature_is_told_to_anybody(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Through bad answers, and texts of Azure's that are full of signed URLs. (The canary is in token and signatures.)"""
+    """Tokens and signatures in Azure's responses never reach a status or an Event. Both contain the canary."""
     signed = f"https://stharbour.blob.core.windows.net/vhds/d.vhd?sv=2022-11-02&sr=b&sig={WORD}%3D"
     refusal = json.dumps({"error": {"code": "Bad", "message": f"No {signed}"}})
     echo = [Fault.answer(status=400, body=refusal, official=True), Fault.answer(status=403, body=signed)]

@@ -1,4 +1,4 @@
-"""The whole operator where the watch stream does not tell, or is cut, and where lists fail."""
+"""The operator when the watch stream misses events or breaks, and when lists fail."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LISTS = "^GET .*/backupjobwatches$"
 async def test_a_deletion_that_was_missed(
     api: KubernetesApi, sim: AzureSimulator, operator: Operator, going: str
 ) -> None:
-    """The resync ends the polls of an object whose deletion nobody told."""
+    """The resync stops the polls of a watch whose deletion event was missed."""
     api.create({"jobResourceId": going, "pollInterval": "10s"})
     await api.status(phase="Running")
     api.swallow("DELETED")
@@ -44,7 +44,7 @@ async def test_a_deletion_that_was_missed(
 async def test_an_addition_that_was_missed(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str
 ) -> None:
-    """The resync finds a watch that nobody told of, and follows it to its end."""
+    """The resync finds a watch whose creation event was missed, and follows it to its end."""
     api.swallow("ADDED")
     api.create({"jobResourceId": going, "pollInterval": "10s"})
     await operator.advance_to("Running", api)
@@ -55,7 +55,7 @@ async def test_an_addition_that_was_missed(
 async def test_the_resync_lists_a_watch_before_its_event(
     api: KubernetesApi, vault: Vault, start: StartOperator, done: str, going: str
 ) -> None:
-    """A finished watch stays as it is, although a list of metadata shows neither its spec nor its status."""
+    """A finished watch does not change, although a list of metadata shows neither its spec nor its status."""
     api.create({"jobResourceId": done}, "finished")
     async with start():
         await api.status("finished", phase="Succeeded")
@@ -76,7 +76,7 @@ async def test_the_resync_lists_a_watch_before_its_event(
 async def test_an_edit_that_was_missed(
     *, api: KubernetesApi, operator: Operator, done: str, going: str, phase: str, edit: dict[str, Any]
 ) -> None:
-    """An edit that nobody told of is acted upon: by the next tick, whose write is refused, or by the resync."""
+    """An edit whose event was missed takes effect by the next tick, whose write is refused, or by the resync."""
     here, there = (going, done) if phase == "Running" else (done, going)
     api.create({"jobResourceId": here, "pollInterval": "10s"})
     await api.until(api.events)
@@ -91,7 +91,7 @@ async def test_an_edit_that_was_missed(
 async def test_a_request_that_was_missed(
     api: KubernetesApi, sim: AzureSimulator, operator: Operator, done: str
 ) -> None:
-    """A request for a poll that nobody told of is acknowledged."""
+    """A reconcile request whose event was missed is acknowledged."""
     api.create({"jobResourceId": done})
     await api.until(api.events)
     await asyncio.sleep(0.1)
@@ -104,7 +104,7 @@ async def test_a_request_that_was_missed(
 async def test_watch_streams_that_are_cut(
     *, api: KubernetesApi, vault: Vault, operator: Operator, going: str, compacted: bool
 ) -> None:  # fmt: skip
-    """What happened between two streams is found, also where the server does not remember it any more."""
+    """The operator finds what happened between two streams, even if the server has lost the history."""
     api.create({"jobResourceId": going, "pollInterval": "10s"}, "doomed")
     api.create({"jobResourceId": going, "pollInterval": "10s"})
     await api.events_told(2)
@@ -123,7 +123,7 @@ async def test_watch_streams_that_are_cut(
 
 
 async def test_a_list_of_many_pages(api: KubernetesApi, start: StartOperator, done: str) -> None:
-    """All watches are found at start and by resyncs, if the server lists two at a time."""
+    """The operator finds all watches at its start and in resyncs, even if the server lists two at a time."""
     api.objects.page = 2
     for number in range(7):
         api.create({"jobResourceId": done}, f"watch-{number}")
@@ -136,7 +136,7 @@ async def test_a_list_of_many_pages(api: KubernetesApi, start: StartOperator, do
 
 
 async def test_nobody_is_asked_for_all_at_once(api: KubernetesApi, start: StartOperator, done: str) -> None:
-    """Each list is asked for in pages: that of ten thousand watches would take tens of megabytes, here and there."""
+    """Every list is paged, because a list of ten thousand watches would take tens of megabytes."""
     api.create({"jobResourceId": done})
     async with start():
         await api.status(phase="Succeeded")
@@ -148,7 +148,7 @@ async def test_nobody_is_asked_for_all_at_once(api: KubernetesApi, start: StartO
 async def test_a_list_that_grows_too_old(
     api: KubernetesApi, start: StartOperator, done: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A list whose next page the server has no more is begun anew, and all watches are found."""
+    """If the next page of a list has expired, the list starts over and all watches are found."""
     api.objects.page, api.objects.expiring = 2, 1
     for number in range(7):
         api.create({"jobResourceId": done}, f"watch-{number}")
@@ -164,7 +164,7 @@ BAD_LISTS = [(403, None), (500, None), (None, None), (200, "<html>"), (200, "[]"
 async def test_a_list_that_fails_deletes_nothing(
     *, api: KubernetesApi, sim: AzureSimulator, start: StartOperator, going: str, status: int | None, body: str | None
 ) -> None:
-    """Watches are not forgotten because they could not be listed, or because something else answered 200."""
+    """No watch is dropped because a list failed or returned an unexpected body with status 200."""
     async with start(resync_interval="10s") as operator:
         api.create({"jobResourceId": going, "pollInterval": "10s"})
         await api.until(api.events)
@@ -175,13 +175,13 @@ async def test_a_list_that_fails_deletes_nothing(
         async with asyncio.timeout(60):
             for asked in range(len(sim.requests) + 1, len(sim.requests) + 4):
                 while len(sim.requests) < asked:
-                    operator.advance(10)  # it is lost if the operator is still busy with the last one
+                    operator.advance(10)  # a tick is lost if the operator is still busy with the previous one
                     with contextlib.suppress(TimeoutError):
                         await sim.requests_arrived(asked, timeout=3)
 
 
 async def test_an_addition_that_was_missed_and_is_undone(api: KubernetesApi, operator: Operator, going: str) -> None:
-    """A watch that is gone again when the resync comes to read it is nobody's business."""
+    """The resync ignores a new watch that is deleted before the resync reads it."""
     api.swallow("ADDED")
     api.create({"jobResourceId": going})
     hold = api.traffic.hold(READS_OF_ONE)

@@ -1,6 +1,6 @@
-"""The whole operator, where the budget is spent: who finds it so has his turn in seconds, not with the next tick.
+"""The operator with a spent read budget: a waiting watch is polled in seconds, not at its next tick.
 
-But for the last test, each job is in a vault of its own, so that no list tells of several.
+Except in the last test, each job is in its own vault, so that no list covers several jobs.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ def job_name(number: int) -> str:
 
 
 def watch_each(api: KubernetesApi, sim: AzureSimulator) -> None:
-    """Create the watches, all at once. Azure does not say how many requests remain, so the rate is the configured one."""
+    """Create all watches. Azure reports no count of remaining requests, so the configured rate applies."""
     sim.arm.remaining_requests = None
     watch_all(api, [sim.add_vault(SUBSCRIPTION, RESOURCE_GROUP, f"rsv-{number}") for number in range(WATCHES)])
 
 
 def watch_all(api: KubernetesApi, vaults: Sequence[Vault]) -> None:
-    """Create the watches, each of a job in its vault."""
+    """Create one watch per vault, each with its own job."""
     for number, vault in enumerate(vaults):
         job_id = vault.set_job(job_name(number), running_payload(name=job_name(number)))
         api.create({"jobResourceId": job_id, "pollInterval": "5m"}, f"watch-{number}")
 
 
 def polls(sim: AzureSimulator) -> Counter[str]:
-    """Count how often each job was asked for."""
+    """Count the requests for each job."""
     return Counter(request.path.rsplit("/", 1)[1] for request in sim.requests)
 
 
 async def deferred(api: KubernetesApi, sim: AzureSimulator) -> list[str]:
-    """Wait until the budget is spent; list the watches that were not polled. Nothing is written for those."""
+    """Wait until the budget is spent, and return the watches that were not polled. Their statuses are not written."""
 
     def look() -> list[str] | None:
         statuses = {name: api.get(name)["status"] for name in (f"watch-{number}" for number in range(WATCHES))}
@@ -68,7 +68,7 @@ async def deferred(api: KubernetesApi, sim: AzureSimulator) -> list[str]:
 
 
 async def test_their_turns_come_soon(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
-    """As fast as the budget allows all have been polled, each of them once: for this, and not again till its tick."""
+    """All watches are polled as fast as the budget allows, each once, and not again before the next tick."""
     async with start(**TIGHT) as operator:
         clock = OperatorClock(operator, api, sim)
         watch_each(api, sim)
@@ -87,7 +87,7 @@ async def test_their_turns_come_soon(api: KubernetesApi, sim: AzureSimulator, st
 async def test_a_turn_that_comes_during_a_step_is_not_lost(
     api: KubernetesApi, sim: AzureSimulator, start: StartOperator
 ) -> None:
-    """Where it still takes its time to tell of the last step, the watch is polled soon after, not with its next tick."""
+    """A watch whose last Event is still being posted is polled soon afterwards, not at its next tick."""
     async with start(**TIGHT) as operator:
         clock = OperatorClock(operator, api, sim)
         with api.traffic.hold(EVENT_POSTS) as hold:
@@ -102,7 +102,7 @@ async def test_a_turn_that_comes_during_a_step_is_not_lost(
 
 
 async def test_a_watch_that_is_gone_has_no_turn(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
-    """Of watches that are deleted while they wait nothing is asked, said or left; the others have their turns."""
+    """The operator sends no request for watches that are deleted while they wait. The others are polled."""
     async with start(**TIGHT) as operator:
         clock = OperatorClock(operator, api, sim)
         async with clock.frozen():
@@ -121,7 +121,7 @@ async def test_a_watch_that_is_gone_has_no_turn(api: KubernetesApi, sim: AzureSi
 
 
 async def test_a_stop_while_they_wait(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
-    """An operator that ends takes their turns with it: nothing is asked any more."""
+    """An operator that stops drops the waiting polls and sends no more requests."""
     async with start(**TIGHT) as operator:
         watch_each(api, sim)
         await deferred(api, sim)
@@ -133,7 +133,7 @@ async def test_a_stop_while_they_wait(api: KubernetesApi, sim: AzureSimulator, s
 async def test_a_turn_for_what_people_ask(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator, what: str
 ) -> None:
-    """A request, or an edit, that finds the budget spent is granted soon too, however short ago the last poll was."""
+    """If the budget is spent, a request or an edit is still handled soon, however recent the last poll is."""
     async with start(**TIGHT) as operator:
         clock = OperatorClock(operator, api, sim)
         api.create({"jobResourceId": vault.set_job(job_name(99), running_payload()), "pollInterval": "5m"})
@@ -155,7 +155,7 @@ async def test_a_turn_for_what_people_ask(
 async def test_many_in_one_vault_have_their_turns_at_once(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """Where more wait than the budget covers at once, one list tells of all of them: they do not wait for a GET each."""
+    """If more watches wait than the budget covers, one list serves all of them instead of a GET each."""
     async with start(**TIGHT) as operator:
         clock = OperatorClock(operator, api, sim)
         watch_all(api, [vault] * MANY)
@@ -164,5 +164,5 @@ async def test_many_in_one_vault_have_their_turns_at_once(
             await clock.advance(0.5)
             assert clock.elapsed < 2 * MANY
         assert polls(sim)["backupJobs"] == 1
-        # Those that came before the list, and the few that were left over, had a GET.
+        # Only watches before the list, and the few that the list did not cover, had a GET.
         assert len(sim.requests) < MANY / 2

@@ -1,4 +1,4 @@
-"""The whole operator with more to write at one time than it sends at one time: what waits does not time out."""
+"""The operator with more to write than it sends at the same time: queued writes do not time out."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def finished(api: KubernetesApi) -> list[str]:
 
 
 def failed(caplog: pytest.LogCaptureFixture) -> set[str]:
-    """List the watches whose status could not be written, at any time."""
+    """Return the watches for which a status write has failed."""
     found = (re.search("team-a/(.*): the status was not written", text) for text in caplog.messages)
     return {match[1] for match in found if match}
 
@@ -45,7 +45,7 @@ def failed(caplog: pytest.LogCaptureFixture) -> set[str]:
 async def test_what_waits_for_its_turn_does_not_time_out(
     api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of more statuses than are written at once, none fails but those that were sent and not answered in time."""
+    """Of many status writes, only those that were sent and got no response in time fail."""
     caplog.set_level(logging.WARNING, "backupjobwatch.controller.controller")
     with api.traffic.hold(STATUS_WRITES) as hold:
         async with start(**AMPLE) as operator:
@@ -54,7 +54,7 @@ async def test_what_waits_for_its_turn_does_not_time_out(
             sent = {request.path.split("/")[-2] for request in api.traffic.matching(STATUS_WRITES)}
             operator.advance(TIMEOUT + 1)
             async with asyncio.timeout(60):
-                while hold.arrivals < WATCHES:  # noqa: ASYNC110 -- only the first wakes anybody
+                while hold.arrivals < WATCHES:  # noqa: ASYNC110 -- only the first arrival sets the event
                     await asyncio.sleep(0.02)
             assert failed(caplog) == sent
             hold.release()
@@ -64,7 +64,7 @@ async def test_what_waits_for_its_turn_does_not_time_out(
 
 
 async def test_statuses_do_not_take_the_turns_of_events(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """While no status is answered, what was written before is told."""
+    """While status writes hang, the Events of earlier writes are posted."""
     async with start(**AMPLE):
         api.create({"jobResourceId": vault.set_job("00000000-0000-4000-8000-0000000000ff", job_payload())})
         with api.traffic.hold(EVENT_POSTS) as posts:
@@ -81,7 +81,7 @@ async def test_statuses_do_not_take_the_turns_of_events(api: KubernetesApi, vaul
 async def test_a_verdict_is_of_when_it_was_seen(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """What was seen before the deadline, and is written after it, does not fail the watch: Azure is asked once more."""
+    """A result seen before the deadline but written after it does not fail the watch: Azure is polled again."""
     running = vault.set_job(JOB_NAME, running_payload())
     async with start(**AMPLE) as operator:
         api.create({"jobResourceId": running, "pollInterval": "10s", "activeDeadlineSeconds": 10}, "late")
@@ -93,7 +93,7 @@ async def test_a_verdict_is_of_when_it_was_seen(
             asked = len(sim.requests)
             api.annotate("late", reconcile_fluxcd_io__requestedAt="now")
             await sim.requests_arrived(asked + 1)
-            await asyncio.sleep(0.5)  # for the answer
+            await asyncio.sleep(0.5)  # for the response
             vault.set_job(JOB_NAME, job_payload())
             await asyncio.sleep(10.0)
             hold.release()
@@ -102,7 +102,7 @@ async def test_a_verdict_is_of_when_it_was_seen(
 
 
 async def test_events_do_not_hold_up_polls(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """A watch whose Event waits for a turn that does not come is polled, and written, all the same."""
+    """A watch whose Event is stuck in the queue is still polled and written."""
     async with start(**AMPLE) as operator:
         with api.traffic.hold(EVENT_POSTS) as hold:
             watch_each(api, vault)

@@ -1,4 +1,4 @@
-"""An end is counted when its Event is made, and by whoever makes it: never twice."""
+"""The operator that creates the Event of an end counts the outcome, so no outcome counts twice."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ OUTCOMES, REQUESTS = "backupjobwatch_outcomes_total", "backupjobwatch_azure_requ
 
 
 async def test_a_restart_counts_nothing_twice(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """The next process knows the finished watches from the objects; it does not take them for outcomes of its own."""
+    """A new process does not count the finished watches that it finds as its own outcomes."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
     async with start() as operator:
         before = await Scrape.until(operator, lambda each: each.value(OUTCOMES))
     for forgotten in (False, True):
         if forgotten:
-            api.objects.events.clear()  # the API server has let the Event expire, and it is told anew
+            api.objects.events.clear()  # the Event has expired in the API server, so the operator emits it again
         posts = len(api.traffic.matching(EVENT_POSTS))
         async with start() as operator:
             await api.until(lambda posts=posts: len(api.traffic.matching(EVENT_POSTS)) > posts)  # type: ignore[misc]
@@ -40,7 +40,7 @@ async def test_a_restart_counts_nothing_twice(api: KubernetesApi, vault: Vault, 
 async def test_an_end_whose_event_was_late_is_not_counted(
     api: KubernetesApi, vault: Vault, start: StartOperator
 ) -> None:
-    """An Event whose answer was lost is posted again, and found there: whose it is, and whether counted, cannot be told."""
+    """An Event whose response was lost already exists on the retry. It is not counted, as its author is unknown."""
     api.traffic.fail(EVENT_POSTS, status=503, late=True)
     async with start(resync_interval="1s") as operator:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
@@ -51,7 +51,7 @@ async def test_an_end_whose_event_was_late_is_not_counted(
 
 
 async def test_two_operators_count_an_outcome_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """Of two operators that follow one watch, one counts its end."""
+    """If two operators follow one watch, one of them counts its end."""
     async with start() as one, start() as other:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
         await api.events_told(1)
@@ -64,7 +64,7 @@ async def test_two_operators_count_an_outcome_once(api: KubernetesApi, vault: Va
 async def test_a_write_that_fails_after_the_end_is_no_second_one(
     api: KubernetesApi, vault: Vault, start: StartOperator, *, late: bool
 ) -> None:
-    """An edit of a finished watch that can't be acknowledged at first, once its Event has expired: not an end of today."""
+    """A failed status write after the end does not count the outcome again, even if the Event has expired."""
     async with start(resync_interval="1s") as operator:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
         await Scrape.until(operator, lambda each: each.value(OUTCOMES))
@@ -85,7 +85,7 @@ async def test_a_write_that_fails_after_the_end_is_no_second_one(
 async def test_cancelled_after_its_snapshot(
     *, api: KubernetesApi, vault: Vault, start: StartOperator, accepted: str, evidence: str
 ) -> None:
-    """A cancelled job that Azure ends as CompletedWithWarnings fails the watch: status, Event and metric agree."""
+    """A cancelled job that Azure ends as CompletedWithWarnings fails the watch. Status, Event and metric agree."""
     fields = {"status": "CompletedWithWarnings", evidence: CANCELLED_AFTER_SNAPSHOT[evidence]}
     async with start() as operator:
         job_id = vault.set_job(JOB_NAME, job_payload(**fields))

@@ -1,4 +1,4 @@
-"""Requests that the operator repeats while the API server, or a proxy in front of it, misbehaves."""
+"""How often the operator repeats requests while the API server, or a proxy in front of it, misbehaves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def streams(api: KubernetesApi) -> int:
 
 
 async def test_watch_streams_that_end_at_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """Streams that the server closes at once are requested once per second, and an event is handled when they last."""
+    """Streams that the server closes immediately are reopened once per second. Later streams deliver events."""
     async with start():
         began, before = asyncio.get_running_loop().time(), streams(api)
         api.streams.ending = True
@@ -34,7 +34,7 @@ async def test_watch_streams_that_end_at_once(api: KubernetesApi, vault: Vault, 
 
 
 async def test_watch_streams_that_are_refused(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """Streams that end with 410 are requested once per second, each after a list."""
+    """Streams that end with 410 are reopened once per second, each after a list."""
     async with start():
         began, before = asyncio.get_running_loop().time(), streams(api)
         api.objects.compacted = api.objects.version + 1000

@@ -1,4 +1,4 @@
-"""A scrape of ``/metrics`` reads the summaries of the watches. They are made when a snapshot is stored, not then."""
+"""A scrape of ``/metrics`` only reads summaries, which are computed when a snapshot is stored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INFO: Final = "backupjobwatch_watch_info"
 
 @contextlib.asynccontextmanager
 async def counting_summaries(operator: Operator) -> AsyncIterator[list[str]]:
-    """Collect a name for each summary that the operator makes."""
+    """Collect the watch name of each summary that the operator computes."""
     made: list[str] = []
 
     def note(frame: Any, event: str, _: Any) -> None:
@@ -49,7 +49,7 @@ async def counting_summaries(operator: Operator) -> AsyncIterator[list[str]]:
 async def test_scrapes_make_no_summaries(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """With ten thousand watches the first scrape would keep the event loop from everything else for half a second."""
+    """A scrape computes no summary: for ten thousand watches, that would block the event loop for half a second."""
     async with start() as operator:
         clock = OperatorClock(operator, api, sim)
         async with clock.frozen():
@@ -69,7 +69,7 @@ async def test_scrapes_make_no_summaries(
 async def test_an_end_shows_in_the_next_scrape(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """Summaries follow the snapshots: no scrape shows a phase that the object no longer has."""
+    """Summaries follow the snapshots, so no scrape shows a phase that the object no longer has."""
     async with start() as operator:
         watch_jobs(api, [vault], [0], pollInterval="10s")
         await all_running(api, 1)

@@ -1,4 +1,4 @@
-"""The smallest allowed read bursts: no job waits longer than others for its detail."""
+"""With the smallest allowed read bursts, no job waits longer than others for its detail."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 WATCHES = 20
 SOON = 10 * 60.0
-"""Seconds. The budget has 300 reads in this time: twenty lists of the vault and 14 GETs of each job."""
+"""Seconds. The budget allows 300 reads in this time: twenty lists of the vault and 14 GETs of each job."""
 
 
 @pytest.mark.parametrize("burst", [5, 6, 7, 20])
 async def test_every_jobs_detail_is_refreshed(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator, burst: int
 ) -> None:
-    """Lists have no progress. The status of each job shows it, though the budget does not cover a GET per interval."""
+    """Lists contain no progress. Each status still shows it, although the budget does not cover a GET per interval."""
     async with start(azure_reads_per_second=0.5, azure_read_burst=burst) as operator:
         clock = OperatorClock(operator, api, sim)
         async with clock.frozen():

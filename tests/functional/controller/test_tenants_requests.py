@@ -1,4 +1,4 @@
-"""One namespace requests polls of many watches by annotation. The watches of another namespace go on."""
+"""One namespace requests polls of many watches by annotation. The watches of another are still polled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MANY, FEW = 60, 5
 
 
 class TwoTenants:
-    """A namespace that requests polls all the time, and one that does not, with the same Azure identity."""
+    """Two namespaces with the same Azure identity. Only one of them requests polls all the time."""
 
     def __init__(self, api: KubernetesApi, sim: AzureSimulator, clock: OperatorClock) -> None:
         self.api = api
@@ -44,7 +44,7 @@ class TwoTenants:
         return {body["status"].get("phase") for body in bodies}
 
     async def be_loud(self) -> None:
-        """Request a poll of each of the many watches, and let ten seconds pass."""
+        """Request a poll of each watch of the loud namespace, and advance the clock by ten seconds."""
         for number in range(MANY):
             self._requests += 1
             value = str(self._requests)
@@ -54,7 +54,7 @@ class TwoTenants:
 
 @contextlib.asynccontextmanager
 async def two_tenants(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> AsyncIterator[TwoTenants]:
-    """Run an operator with the watches of both, all Running."""
+    """Run an operator with watches of both namespaces, all Running."""
     async with start(azure_reads_per_second=1.0, azure_read_burst=10) as operator:
         clock = OperatorClock(operator, api, sim)
         async with clock.frozen():
@@ -71,7 +71,7 @@ async def two_tenants(api: KubernetesApi, sim: AzureSimulator, start: StartOpera
 
 
 async def test_polls_of_another_namespace(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
-    """Requests get at most half of the budget, so the ends of other jobs are seen within two intervals."""
+    """Requests get at most half of the budget, so the operator sees other jobs end within two intervals."""
     async with two_tenants(api, sim, start) as tenants:
         for _ in range(3):
             await tenants.be_loud()
@@ -88,7 +88,7 @@ async def test_polls_of_another_namespace(api: KubernetesApi, sim: AzureSimulato
 
 
 async def test_requests_of_another_namespace(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
-    """Namespaces are served by turns: a few requests do not queue behind hundreds of another namespace."""
+    """Namespaces are served round-robin: a few requests do not queue behind hundreds of another namespace."""
     async with two_tenants(api, sim, start) as tenants:
         for _ in range(3):
             await tenants.be_loud()

@@ -1,4 +1,4 @@
-"""Azure refuses one kind of request with 429. Recovery Services has a limit of its own for GETs of single jobs."""
+"""Azure refuses one kind of request with 429. Recovery Services limits GETs of single jobs separately."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def waiting_watch(api: KubernetesApi) -> None:
 async def test_gets_are_refused_and_the_jobs_have_completed(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, count: int
 ) -> None:
-    """A list opens the gates. Later, one GET and one write per watch add the detail, and nothing else changes."""
+    """A list opens the gates. Later, one GET and one write per watch add the detail and change nothing else."""
     clock = OperatorClock(operator, api, sim)
     watch_jobs(api, [vault], range(count), pollInterval="10s")
     await all_running(api, count)
@@ -97,7 +97,7 @@ async def test_gets_are_refused_and_the_jobs_have_completed(
 async def test_detail_that_is_pending_survives_a_restart(
     *, api: KubernetesApi, sim: AzureSimulator, vault: Vault, tmp_path: Path
 ) -> None:
-    """A new process reads ``status.detailPending`` and sends the GET, though the watch has finished."""
+    """A new process reads ``status.detailPending`` and sends the GET, although the watch has finished."""
     async with running_movable(sim.url, tmp_path / "first.log") as operator:
         await api.until(lambda: api.watched, within=40)
         watch_jobs(api, [vault], [0], pollInterval="10s")
@@ -116,7 +116,7 @@ async def test_detail_that_is_pending_survives_a_restart(
 async def test_gets_are_refused_and_the_job_has_failed(
     *, api: KubernetesApi, sim: AzureSimulator, vault: Vault, tmp_path: Path
 ) -> None:
-    """For five minutes the watch waits for the GET. Then the errors in the list's entry decide."""
+    """The watch waits five minutes for the GET. Then the errors in the list's entry decide."""
     async with running_movable(sim.url, tmp_path / "log") as operator:
         await api.until(lambda: api.watched, within=40)
         watch_jobs(api, [vault], [0], pollInterval="10s")
@@ -136,7 +136,7 @@ async def test_gets_are_refused_and_the_job_has_failed(
 async def test_gets_are_refused_and_a_list_says_completed_with_warnings(
     *, api: KubernetesApi, sim: AzureSimulator, vault: Vault, tmp_path: Path
 ) -> None:
-    """Without errors in the list's entry only the GET decides: a job that was cancelled after its snapshot looks like that."""
+    """Without errors in the list's entry, only the GET decides: the job may have been cancelled after its snapshot."""
     sim.lists.omits_errors = True
     async with running_movable(sim.url, tmp_path / "log") as operator:
         await api.until(lambda: api.watched, within=40)
@@ -156,7 +156,7 @@ async def test_gets_are_refused_and_a_list_says_completed_with_warnings(
 
 
 async def test_lists_are_refused(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
-    """The provider refuses lists for five minutes. GETs of single jobs go on."""
+    """While the provider refuses lists for five minutes, GETs of single jobs continue."""
     clock = OperatorClock(operator, api, sim)
     waiting_watch(api)
     await api.status("waiting", reason="WaitingForJob")
@@ -173,7 +173,7 @@ async def test_lists_are_refused(api: KubernetesApi, sim: AzureSimulator, vault:
 async def test_azure_refuses_all_reads(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """SubscriptionRequestsThrottled in an answer to a GET pauses all requests of the identity in that subscription."""
+    """SubscriptionRequestsThrottled in response to a GET pauses all requests of the identity in that subscription."""
     clock = OperatorClock(operator, api, sim)
     waiting_watch(api)
     await api.status("waiting", reason="WaitingForJob")
@@ -194,7 +194,7 @@ async def test_azure_refuses_all_reads(
 async def test_a_second_kind_is_refused(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Two refused kinds of request pause the third too, which Azure has not refused: the GETs of operations."""
+    """If two kinds of request are refused, the third kind (GETs of operations) pauses too."""
     clock = OperatorClock(operator, api, sim)
     vault.add_operation(Operation.succeeding(OPERATION, "job", after=24 * 3600))
     api.create({"operationId": OPERATION, "vault": IN_VAULT, "pollInterval": "10s"}, "operation")
@@ -206,7 +206,7 @@ async def test_a_second_kind_is_refused(
     refuse(sim, "/backupJobs", seconds=120)
     before = {path: len(sim.requests_to(path)) for path in (GETS, LISTS)}
     await clock.advance_until(lambda: any(len(sim.requests_to(path)) > before[path] for path in before), within=60)
-    for _ in range(3):  # until the second kind is refused too, where it is sent at all
+    for _ in range(3):  # until the second kind is refused too, if it is sent at all
         await clock.advance(10)
     asked = len(sim.requests_to(OPERATIONS))
     for _ in range(7):

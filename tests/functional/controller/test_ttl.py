@@ -1,4 +1,4 @@
-"""The whole operator, and watches that are not to be kept."""
+"""The operator deletes finished watches when their TTL has expired."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def gone(api: KubernetesApi, name: str = NAME) -> bool:
 
 
 async def sentinel_deleted(api: KubernetesApi) -> None:
-    """Wait until a watch without time to live, created now, is deleted: earlier watch events are processed then."""
+    """Create a watch with a TTL of 0 and wait for its deletion. By then, earlier watch events are processed."""
     job_id = api.objects.history[0].after["spec"]["jobResourceId"]
     name = f"sentinel-{api.objects.version}"
     api.create({"jobResourceId": job_id, "ttlSecondsAfterFinished": 0}, name)
@@ -39,14 +39,14 @@ async def sentinel_deleted(api: KubernetesApi) -> None:
 
 
 def deletions(api: KubernetesApi, name: str = NAME) -> list[int | None]:
-    """Return the statuses of the DELETE requests for a watch."""
+    """Return the response statuses of the DELETE requests for a watch."""
     return [request.status for request in api.traffic.matching(f"{DELETIONS[:-6]}{name}$")]
 
 
 async def test_an_expired_watch_is_deleted(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, tmp_path: Path
 ) -> None:
-    """A finished watch is deleted after its time to live, not before, in one request."""
+    """A finished watch is deleted with one request after its TTL, not earlier."""
     async with running_movable(sim.url, tmp_path / "log") as operator:
         await api.until(lambda: api.watched, within=40)
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 600})
@@ -100,7 +100,7 @@ async def test_a_clock_that_was_behind_does_not_delay_a_deletion(
 
 
 async def test_a_watch_that_runs_is_not_deleted(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """Zero seconds count from the end, and there is none yet."""
+    """The TTL, even one of 0 seconds, starts when the job ends."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "ttlSecondsAfterFinished": 0})
     await api.status(phase="Running")
     await asyncio.sleep(0.1)
@@ -112,7 +112,7 @@ async def test_a_watch_that_runs_is_not_deleted(api: KubernetesApi, vault: Vault
 
 
 async def test_the_time_goes_on_while_no_operator_runs(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """The timers are rebuilt from the objects, and follow their edits."""
+    """A new process rebuilds the timers from the objects, including edits."""
     async with start():
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
         await api.status(phase="Succeeded")
@@ -122,7 +122,7 @@ async def test_the_time_goes_on_while_no_operator_runs(api: KubernetesApi, vault
 
 
 async def test_it_is_told_of_before_it_is_gone(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """However short its time is, its Event is posted first: of an object that is gone, none is."""
+    """The Event of the end is posted before the deletion, even if the TTL is 0."""
     with api.traffic.hold(EVENT_POSTS) as hold:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
         await hold.arrived()
@@ -135,14 +135,14 @@ async def test_it_is_told_of_before_it_is_gone(api: KubernetesApi, vault: Vault,
 
 
 async def test_an_event_that_is_refused_does_not_keep_it(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """What cannot be told is no reason to stay."""
+    """A refused Event does not prevent the deletion."""
     api.traffic.fail(EVENT_POSTS, status=403)
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
     await operator.advance_until(lambda: gone(api))
 
 
 async def test_a_deletion_that_fails_is_tried_again(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """The API server's trouble delays a deletion."""
+    """API server errors only delay a deletion."""
     trouble = api.traffic.fail(DELETIONS, status=500, times=2)
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
     await api.until(lambda: trouble.used == 1)
@@ -188,7 +188,7 @@ async def test_a_refused_deletion_is_retried_at_intervals(api: KubernetesApi, va
 
 
 async def test_a_deletion_whose_answer_is_lost_is_done(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """What is gone needs no second deletion."""
+    """A deletion whose response was lost is not repeated."""
     api.traffic.fail(DELETIONS, status=None, times=1, late=True)
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
     await api.until(lambda: gone(api))
@@ -201,7 +201,7 @@ async def test_a_deletion_whose_answer_is_lost_is_done(api: KubernetesApi, vault
 async def test_an_edit_just_before_the_deletion_wins(
     api: KubernetesApi, vault: Vault, operator: Operator, edit: str
 ) -> None:
-    """What was edited while its deletion was under way is looked at again: it may no longer be finished, or for ever."""
+    """A watch that is edited during its deletion stays if it has a new target or no TTL."""
     vault.set_job(OTHER_JOB_NAME, running_payload())
     with api.traffic.hold(DELETIONS) as hold:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
@@ -217,7 +217,7 @@ async def test_an_edit_just_before_the_deletion_wins(
 
 
 async def test_a_restamp_does_not_save_a_watch(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """An edit that changes nothing about the end costs a conflict, and the deletion is made from a fresh look."""
+    """An edit that keeps the end causes a conflict. The operator reads the watch again and deletes it."""
     with api.traffic.hold(DELETIONS) as hold:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
         await hold.arrived()
@@ -228,7 +228,7 @@ async def test_a_restamp_does_not_save_a_watch(api: KubernetesApi, vault: Vault,
 
 
 async def test_what_others_own_is_not_deleted(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """A GitOps tool would make it anew for ever: an Event says why it is still there, once."""
+    """A watch that a GitOps tool or controller would recreate is not deleted. One Event gives the reason."""
     spec = {"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0}
     api.create(spec, labels={"kustomize.toolkit.fluxcd.io/name": "apps"})
     controller = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "c", "uid": "u", "controller": True}
@@ -246,21 +246,21 @@ async def test_what_others_own_is_not_deleted(api: KubernetesApi, vault: Vault, 
 
 
 async def test_what_is_given_free_meanwhile_is_deleted(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """A mark that is taken off while the Event about it is under way: the time that was over then is not forgotten."""
+    """If the owner's mark is removed while the Event about it is being posted, the watch is still deleted."""
     spec = {"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0}
     nobodys: dict[str, Any] = {"argocd_argoproj_io__tracking-id": None}
     with api.traffic.hold(EVENT_POSTS) as hold:
         api.create(spec, annotations={"argocd.argoproj.io/tracking-id": "apps:/x"})
         await hold.arrived()
         await asyncio.sleep(0.2)
-        assert hold.arrivals == 2  # of the end, and of the owner
+        assert hold.arrivals == 2  # for the end and for the owner
         api.annotate(**nobodys)
         await asyncio.sleep(0.2)
     await operator.advance_until(lambda: gone(api))
 
 
 async def test_hundreds_end_at_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """All are deleted, each once."""
+    """A hundred watches that expire together are deleted once each."""
     job_id = vault.set_job(JOB_NAME, job_payload())
     for number in range(100):
         api.create({"jobResourceId": job_id, "ttlSecondsAfterFinished": 0}, f"w{number}")
