@@ -1,4 +1,4 @@
-"""BackupJobWatches as no validation would let in: what an API server guarantees of any object, and else anything."""
+"""Hypothesis strategies for BackupJobWatches with valid metadata and an arbitrary spec and status."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WORDS: Final = (
     *("Pending", "Running", "Succeeded", "Failed", "True", "Ready", "Suspended", "JobInProgress", "10s", "5m", "7s"),
     *("2018-05-21T08:35:40Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "", " ", "\x1b[31m", "\u2028", "…"),
 )
-# What JSON can be in Go: UTF-8, 64 bits, finite.
+# JSON in Go: UTF-8 strings, 64-bit integers, finite floats.
 _texts = st.one_of(
     st.sampled_from(_WORDS),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
@@ -169,4 +169,4 @@ bodies: Final = st.builds(
     _statuses,
     own=st.booleans(),
 )
-"""Objects whose metadata is what an API server makes it, since that no CRD's schema decides."""
+"""Objects with the metadata that an API server guarantees, whatever the schema of the CRD."""

@@ -1,4 +1,4 @@
-"""ArmClient with one identity's tokens, for tests that are not about whose they are."""
+"""An ArmClient that is bound to the tokens of one identity."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeList:
-    """All pages of a list, and Azure's count of what remains after the last one."""
+    """All pages of a list, and the read quota that Azure reports with the last one."""
 
     value: tuple[Job, ...]
     pages: int
@@ -28,14 +28,13 @@ class WholeList:
 
 
 class BoundClient:
-    """Asks as ArmClient does, always with the same tokens."""
+    """An ArmClient that always uses the same tokens."""
 
     def __init__(self, settings: Settings, tokens: TokenSource, *, ca_file: str | None = None) -> None:
         self.arm = ArmClient(settings, Metrics(), ca_file=ca_file)
         self._tokens = tokens
 
     async def get_job(self, job_id: JobId) -> Job:
-        """Ask for a job, whatever that costs."""
         return (await self.read_job(job_id)).value
 
     async def read_job(self, job_id: JobId) -> Reading[Job]:
@@ -47,7 +46,7 @@ class BoundClient:
         return await self.arm.get_operation(self._tokens, operation_id)
 
     async def list_jobs(self, vault: VaultId, *, filter_: str = "status eq 'InProgress'") -> WholeList:
-        """Follow a list to its end."""
+        """Read all pages of a list."""
         jobs: list[Job] = []
         link: PageLink | None = None
         for pages in itertools.count(1):

@@ -1,4 +1,4 @@
-"""Candidates for a Lease, in a test's own event loop, whose clock moves; and somebody else who may hold it."""
+"""Candidates for a Lease in the test's own event loop, whose clock tests move, and a foreign holder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SOMEBODY: Final[dict[str, Any]] = {
 
 @contextlib.asynccontextmanager
 async def candidates() -> AsyncIterator[Stand]:
-    """Have candidates stand for election; each is closed at the end."""
+    """Yield a function that starts candidates, and close them at the end."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def stand(**options: Any) -> LeaderElector:
@@ -48,11 +48,11 @@ async def candidates() -> AsyncIterator[Stand]:
 
 
 async def nothing() -> None:
-    """Nothing has to be stopped."""
+    """Do nothing: no operator has to be stopped."""
 
 
 async def advance(seconds: float) -> None:
-    """Let time pass, and let it be noticed."""
+    """Advance the clock, and let the candidates react."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
     loop._advance(seconds)
@@ -65,7 +65,7 @@ async def happened(event: asyncio.Event) -> None:
 
 
 async def looks(api: KubernetesApi, times: int = 1) -> None:
-    """Wait until the Lease was looked at so often more, each at its time."""
+    """Wait for this many further reads of the Lease, one per retry period."""
     for _ in range(times):
         before = len(api.traffic.matching(READS))
         await advance(RETRY)
@@ -79,7 +79,7 @@ def spec(api: KubernetesApi) -> dict[str, Any]:
 
 
 async def stand_by(api: KubernetesApi, stand: Stand) -> LeaderElector:
-    """Return a candidate that has seen that somebody holds the Lease."""
+    """Return a standby, which has seen that another holds the Lease."""
     api.leases.put(LEASE, **SOMEBODY)
     elector = await stand()
     await happened(elector.is_standby)

@@ -1,4 +1,4 @@
-"""A small cluster, the Azure simulator, and the operator between them; and what must hold in every test."""
+"""A small cluster, the Azure simulator, the operator between them, and the invariants of every test."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """All tests here run in an event loop whose clock they may move."""
+    """Run all tests of this folder in an event loop whose clock they can move."""
     return {"movable": MovableLoop}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _shared_states(tmp_path_factory: pytest.TempPathFactory) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
-        states.share(tmp_path_factory.getbasetemp().parent)  # of all workers of this run
+        states.share(tmp_path_factory.getbasetemp().parent)  # shared by all workers of this run
 
 
 @pytest.fixture
@@ -68,13 +68,13 @@ def vault(sim: AzureSimulator) -> Vault:
 
 @pytest.fixture
 def done(vault: Vault) -> str:
-    """The resource ID of a job that has succeeded."""
+    """The resource ID of a succeeded job."""
     return vault.set_job(JOB_NAME, job_payload())
 
 
 @pytest.fixture
 def going(vault: Vault) -> str:
-    """The resource ID of a job that runs."""
+    """The resource ID of a running job."""
     return vault.set_job(OTHER_JOB_NAME, running_payload())
 
 
@@ -85,7 +85,7 @@ def job_id(done: str) -> JobId:
 
 @pytest.fixture
 def open_client(sim: AzureSimulator) -> Iterator[OpenClient]:
-    """Make a client of the simulator; it is closed, and its threads end, at the end of the test."""
+    """Open a client of the simulator, and close it at the end of the test. All its threads must end."""
     with contextlib.ExitStack() as stack:
 
         def open_client(
@@ -109,7 +109,7 @@ def client(open_client: OpenClient) -> BoundClient:
 
 @pytest.fixture
 async def open_poller(sim: AzureSimulator) -> AsyncIterator[OpenPoller]:
-    """Make a poller of the simulator, which knows the two identities of ``polling``. The test's clock stands still."""
+    """Open a poller with the two identities of ``polling``, and freeze the test's clock."""
     sim.tokens.add(TOKEN_A, "principal-a")
     sim.tokens.add(TOKEN_B, "principal-b")
     pollers: list[Poller] = []
@@ -131,7 +131,7 @@ async def open_poller(sim: AzureSimulator) -> AsyncIterator[OpenPoller]:
         await poller.close()
     for client in clients:
         client.close()
-    loop.thaw()  # the simulator's end has time-outs of its own
+    loop.thaw()  # stopping the simulator needs working timeouts
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ async def api() -> AsyncIterator[KubernetesApi]:
 
 @pytest.fixture
 def start(api: KubernetesApi, sim: AzureSimulator, caplog: pytest.LogCaptureFixture) -> Iterator[StartOperator]:
-    """Start an operator, wait until it watches, and stop it at the end without a trace."""
+    """Start an operator, wait until it watches, and verify that nothing is left over after its stop."""
 
     @contextlib.asynccontextmanager
     async def start(*, watching: bool = True, **options: Any) -> AsyncIterator[Operator]:
@@ -158,12 +158,12 @@ def start(api: KubernetesApi, sim: AzureSimulator, caplog: pytest.LogCaptureFixt
         before = api.watched
         async with running_operator(Settings(**{**values, **options})) as operator:
             if watching:
-                await api.until(lambda: api.watched > before)  # there may be hundreds to look at
+                await api.until(lambda: api.watched > before)  # it may have to list hundreds of watches first
             yield operator
         assert operator.leftovers == []
 
     yield start
-    for thread in azure_threads():  # told to end, they do so on their own
+    for thread in azure_threads():  # they end on their own after the stop
         thread.join(60.0)
     assert azure_threads() == []
     defects = [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
@@ -177,13 +177,13 @@ async def operator(start: StartOperator) -> AsyncIterator[Operator]:
 
 
 def assert_promises_kept(api: KubernetesApi) -> None:
-    """Whatever a test does, these hold at every moment of it."""
+    """Verify the invariants of every test."""
     for request in api.traffic.requests:
         hear(request.line, str(request))
         assert request.user_agent, request.line
-        if "/leases" in request.path:  # its own, which tests/functional/kube/test_terms.py looks after
+        if "/leases" in request.path:  # tests/functional/kube/test_terms.py covers the Lease
             continue
-        # The operator never writes to the object itself: it leaves no finalizer, no annotation, no label.
+        # The operator never writes to the object itself: it adds no finalizer, annotation or label.
         assert request.method in ("GET", "POST", "DELETE", "PATCH") or request.line.endswith("/status"), request.line
         assert request.method != "POST" or request.line.endswith(("/events", "/token")), request.line
         if request.method == "DELETE" and request.status == OK:
@@ -196,7 +196,7 @@ def assert_promises_kept(api: KubernetesApi) -> None:
 
 
 def assert_time_was_over(api: KubernetesApi, request: Request) -> None:
-    """What the operator deletes is a watch that finished, whose time is over, that nobody owns, as it was last."""
+    """Verify that a deleted watch had finished, had a TTL and no owner, and was unchanged since."""
     assert re.search(DELETIONS, request.line), request.line
     fence = request.body["preconditions"]
     (body,) = (
@@ -212,7 +212,7 @@ def assert_time_was_over(api: KubernetesApi, request: Request) -> None:
 
 
 def assert_identities_are_ones_own(api: KubernetesApi) -> None:
-    """Nothing but what a watch of the same namespace names is ever read, and that by its name."""
+    """Verify that the operator reads only Secrets and ServiceAccounts that a watch in their namespace names."""
     named = {
         (body["metadata"]["namespace"], f"{plural}/{identity[field]}")
         for body in (change.after for change in api.objects.history)
@@ -229,7 +229,7 @@ def assert_identities_are_ones_own(api: KubernetesApi) -> None:
 
 
 def assert_triggers_are_ones_own(api: KubernetesApi) -> None:
-    """Nothing is patched but what a watch of the same namespace names in an entry of notify, and that by annotation."""
+    """Verify that the operator patches only the annotation of objects that a watch in their namespace names."""
     named = {
         (change.after["metadata"]["namespace"], name)
         for change in api.objects.history
@@ -245,7 +245,7 @@ def assert_triggers_are_ones_own(api: KubernetesApi) -> None:
 
 
 def assert_gate_honest(body: Mapping[str, Any]) -> None:
-    """A status that was written is about the present spec; its gate is open for a job that succeeded only."""
+    """Verify that a status matches the current spec, and that only a succeeded job opens the gate."""
     status, spec = body["status"], body["spec"]
     conditions = {condition["type"]: condition["status"] for condition in status["conditions"]}
     assert status["observedGeneration"] == body["metadata"]["generation"]
@@ -257,7 +257,7 @@ def assert_gate_honest(body: Mapping[str, Any]) -> None:
         assert status["phase"] == "Succeeded"
         assert status["job"]["status"] in accepted
         source = parse_spec(spec).source
-        # What the operator itself has found is pinned in the status, and all of it has to have succeeded.
+        # Jobs that the operator resolved are pinned in the status. All of them must have succeeded.
         pinned = [source.name.lower()] if isinstance(source, JobId) else [job["name"] for job in status["jobs"]]
         assert status["job"]["name"].lower() in pinned
         assert {job["status"] for job in status.get("jobs", ())} <= accepted
@@ -271,7 +271,7 @@ async def tenants(
     start: StartOperator,
     tmp_path: Path,
 ) -> AsyncIterator[Tenants]:
-    """Namespaces with identities of their own."""
+    """Namespaces with their own identities."""
     async with EntraSimulator(tokens=sim.tokens) as entra:
         authority = tmp_path / "entra.pem"
         authority.write_text(entra.ca_pem)

@@ -1,4 +1,4 @@
-"""Operators that elect a leader, and what tests do with them."""
+"""Helpers for tests with operators that elect a leader."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ELECTION: Final[dict[str, Any]] = {"leader_election": True, "lease_namespace": L
 
 @contextlib.contextmanager
 def processes(api: KubernetesApi, sim: AzureSimulator, folder: Path) -> Iterator[StartProcess]:
-    """Start an operator as a process, and wait until it leads; it does not outlast the test."""
+    """Yield a function that starts a leading operator as a process. Kill the processes at the end."""
     with contextlib.ExitStack() as stack:
 
         async def start_process() -> OperatorProcess:
@@ -57,17 +57,17 @@ def processes(api: KubernetesApi, sim: AzureSimulator, folder: Path) -> Iterator
 
 @contextlib.asynccontextmanager
 async def standby(start: StartOperator, **options: Any) -> AsyncIterator[Operator]:
-    """Run an operator that stands by, as somebody else holds the Lease; at the end it may lead."""
+    """Run a standby while another operator holds the Lease. It may lead later."""
     async with start(watching=False, **ELECTION, **options) as operator:
         async with asyncio.timeout(60):
-            while await operator.probe("/readyz") != HTTPStatus.OK:  # noqa: ASYNC110 -- nothing tells us
+            while await operator.probe("/readyz") != HTTPStatus.OK:  # noqa: ASYNC110 -- no event to await
                 await asyncio.sleep(0.05)
         yield operator
 
 
 @contextlib.asynccontextmanager
 async def deposed(operator: contextlib.AbstractAsyncContextManager[Operator]) -> AsyncIterator[Operator]:
-    """Run an operator that is going to lose its Lease, and ends for it."""
+    """Run an operator that is expected to lose its Lease and stop."""
     with pytest.raises(LeaseLost):
         async with operator as running:
             yield running
@@ -78,7 +78,7 @@ def holder(api: KubernetesApi) -> str:
 
 
 async def ended(operator: Operator) -> None:
-    """Wait for the end of an operator, which stops on its own."""
+    """Wait until an operator has stopped on its own."""
     await asyncio.to_thread(operator._thread.join, 60.0)
     assert not operator._thread.is_alive()
 
@@ -88,19 +88,19 @@ async def ready(operator: Operator) -> bool:
 
 
 async def take_over(api: KubernetesApi, operator: Operator) -> None:
-    """Wait until an operator that may have the Lease has it, and follows the watches."""
+    """Wait until the operator holds the Lease and follows the watches."""
     before = holder(api)
     await go_on(api, lambda: holder(api) not in ("", before) and api.watched, operator)
 
 
 async def go_on(api: KubernetesApi, look: Callable[[], object], *operators: Operator) -> None:
-    """Let time pass, in steps in which each of *operators* looks at its Lease, until *look* finds something."""
+    """Advance time by retry periods, with a Lease read of each operator, until *look* returns a true value."""
     async with asyncio.timeout(60):
         while not look():
             before = len(api.traffic.matching(LOOKS))
             for operator in operators:
                 operator.advance(RETRY)
-            # Of a machine that stands still, all steps would be made at once, and a leader miss its deadline.
-            while len(api.traffic.matching(LOOKS)) < before + len(operators) and not look():  # noqa: ASYNC110 -- nothing tells us
+            # Without this wait, a stalled machine would advance too far, and a leader would miss its deadline.
+            while len(api.traffic.matching(LOOKS)) < before + len(operators) and not look():  # noqa: ASYNC110 -- no event to await
                 await asyncio.sleep(0.05)
             await asyncio.sleep(0.05)

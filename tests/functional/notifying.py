@@ -1,4 +1,4 @@
-"""Watches with somebody to tell."""
+"""Helpers for watches with notifications."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ BEARER: Final = f"bearer-token-{WORD}"
 SECRET: Final = "hooks"
 SETTINGS: Final[dict[str, Any]] = {"notify_http_hosts": "127.0.0.1"}
 EVERYBODYS_TURN: Final[dict[str, Any]] = {"azure_read_burst": 250, "azure_reads_per_second": 25.0}
-"""A read budget in which hundreds of watches are polled at once: else most wait for the next tick."""
+"""A read budget to poll hundreds of watches at the same time. By default, most wait for the next tick."""
 
 
 def webhook(url: str, name: str = "hook", **fields: Any) -> dict[str, Any]:
-    """Return an entry with a URL."""
+    """Return a webhook entry with a URL."""
     return {"name": name, "webhook": {"url": url}, **fields}
 
 
 def put_secret(api: KubernetesApi, address: str, *, namespace: str = NAMESPACE, **keys: str) -> dict[str, Any]:
-    """Make a Secret with an address and keys; returns the entry that names it."""
+    """Create a Secret with an address and keys, and return the notify entry that names it."""
     data = {"address": address, "token": TOKEN, "bearer": BEARER, **keys}
     labels = {"azurebackup.dev/notify": "true"}
     api.identities.put_secret(SECRET, data, namespace=namespace, labels=labels)
@@ -36,13 +36,13 @@ def put_secret(api: KubernetesApi, address: str, *, namespace: str = NAMESPACE, 
 
 
 def notifications(api: KubernetesApi, name: str = NAME) -> dict[str, dict[str, Any]]:
-    """Return what the status says of notifications, by the entry's name."""
+    """Return the notifications of the status by the name of their entry."""
     status = api.get(name).get("status", {})
     return {entry["name"]: entry for entry in status.get("notifications", ())}
 
 
 async def settled(api: KubernetesApi, *names: str, watch: str = NAME) -> dict[str, dict[str, Any]]:
-    """Wait until the status says what became of these entries, of the present phase."""
+    """Wait until these entries are settled for the current phase."""
 
     def look() -> dict[str, dict[str, Any]] | None:
         found = notifications(api, watch)
@@ -61,7 +61,7 @@ def create(api: KubernetesApi, vault: Vault, *entries: dict[str, Any]) -> None:
 
 
 async def attempts(operator: Operator, api: KubernetesApi, name: str = "hook") -> dict[str, Any]:
-    """Let time pass, gently, until an entry is settled."""
+    """Advance time in small steps until an entry is settled."""
 
     def look() -> dict[str, Any] | None:
         entries = api.get().get("status", {}).get("notifications", ())

@@ -39,7 +39,7 @@ VAULT_ID = VaultId(subscription_id=SUBSCRIPTION_ID, resource_group=RESOURCE_GROU
 OTHER_SUBSCRIPTION = "11111111-5e1f-4000-8000-000000000000"
 LIST, GET = "/backupJobs$", "/backupJobs/"
 DAY = datetime(2018, 5, 21, tzinfo=UTC)
-"""When the jobs of the builders started."""
+"""The day on which the jobs of the builders started."""
 JOB = JobId(vault=VAULT_ID, name="00000000-0000-4000-8000-000000000000")
 OPERATION = OperationId(vault=VAULT_ID, name="00000000-0000-4000-8000-0000000000aa")
 WINDOW = JobWindow(VAULT_ID, DAY)
@@ -47,26 +47,26 @@ QUERIES: dict[str, Query] = {"job": JOB, "operation": OPERATION, "list": WINDOW}
 
 
 def pass_time(seconds: float) -> None:
-    """Move this event loop's clock, at once."""
+    """Advance the clock of this event loop immediately."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
     loop._advance(seconds)
 
 
 async def turns(count: int = 20) -> None:
-    """Let tasks that are ready run; no time passes."""
+    """Let ready tasks run without advancing the clock."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 def job_ids(vault: Vault, count: int) -> list[JobId]:
-    """Add so many running jobs."""
+    """Add *count* running jobs, and return their IDs."""
     names = [f"00000000-0000-4000-8000-{number:012}" for number in range(count)]
     return [JobId.parse(vault.set_job(name, running_payload())) for name in names]
 
 
 class Credentials:
-    """The credential of each namespace. Tests rotate them, or have them missing."""
+    """The credential of each namespace. Tests rotate credentials or replace them with errors."""
 
     def __init__(self) -> None:
         self._versions = itertools.count(1)
@@ -89,17 +89,17 @@ class Credentials:
         raise found
 
     def drop(self, namespace: str, identity: Identity) -> None:
-        """Note that a credential was refused."""
+        """Record that a credential was refused."""
         assert identity == IDENTITY
         self.dropped.append(namespace)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing, because nothing is open."""
 
 
 @dataclass(slots=True)
 class Polling:
-    """A poller, and the watches that tests have it poll for. Time passes only in ``tick`` and ``pass_time``."""
+    """A poller, and the watches it polls for. Only these methods and ``pass_time`` advance the clock."""
 
     poller: Poller
     credentials: Credentials
@@ -113,7 +113,7 @@ class Polling:
     def require(
         self, uid: str, *queries: Query, namespace: str = A, interval: float = 10, fresh_after: float = NEVER
     ) -> None:
-        """Have a watch require *queries*."""
+        """Make a watch require *queries*."""
         (vault,) = {query.vault for query in queries}
         self._required[uid] = Requirement(
             namespace=namespace,
@@ -126,54 +126,54 @@ class Polling:
         self.poller.require(uid, self._required[uid])
 
     def require_each(self, jobs: Iterable[JobId], *, namespace: str = A, interval: float = 10) -> None:
-        """Have a watch for each of *jobs*, by the uid that ``uid_of`` returns."""
+        """Add a watch for each of *jobs*. Its uid is that of ``uid_of``."""
         for job_id in jobs:
             self.require(uid_of(job_id, namespace), job_id, namespace=namespace, interval=interval)
 
     def release(self, jobs: Iterable[JobId], *, namespace: str = A) -> None:
-        """Have no watch for *jobs* any longer."""
+        """Remove the watches of *jobs*."""
         for job_id in jobs:
             del self._required[uid_of(job_id, namespace)]
             self.poller.release(uid_of(job_id, namespace))
 
     def request(self, uid: str) -> None:
-        """Want a result for a watch that is sent from now on."""
+        """Make a watch require a result of a request that is sent from now on."""
         required = self._required[uid]
         self.require(
             uid, *required.queries, namespace=required.namespace, interval=required.interval, fresh_after=clock()
         )
 
     async def tick(self, seconds: float = 10) -> None:
-        """Let time pass, have a tick of every watch, and wait for the requests that follow."""
+        """Advance the clock, mark every watch due, and wait for the resulting requests."""
         pass_time(seconds)
-        await turns(5)  # the simulator closes connections that have been idle for long
+        await turns(5)  # lets the simulator close idle connections
         for uid in self._required:
             self.poller.mark_due(uid)
         await self.settle()
 
     async def run(self, ticks: int, seconds: float = 10) -> None:
-        """Tick again and again. Between two ticks, the bucket is refilled second by second."""
+        """Tick repeatedly. Between two ticks, the bucket is refilled second by second."""
         for _ in range(ticks):
             await self.tick(1.0)
             await self.pass_seconds(seconds - 1)
 
     async def pass_seconds(self, seconds: float) -> None:
-        """Let time pass second by second, without a tick."""
+        """Advance the clock second by second, without a tick."""
         for _ in range(int(seconds)):
             pass_time(1.0)
             await self.settle()
 
     async def settle(self) -> None:
-        """Wait until no request is in flight. Lists may still wait for the token of their next page."""
+        """Wait until no request is in flight. Lists may still wait for a token to read their next page."""
         end = time.monotonic() + 60
         idle = 0
-        while idle < 5:  # the end of a request lets others begin, a turn of the event loop later
+        while idle < 5:  # a request that ends starts others one iteration of the event loop later
             await asyncio.sleep(0)
             idle = 0 if any(_is_reading(reader) for reader in self.poller._readers.values()) else idle + 1
             assert time.monotonic() < end, "requests are still in flight"
 
     def observations(self, uid: str = "watch") -> Mapping[Query, Observation]:
-        """Return what a watch sees."""
+        """Return the observations of a watch."""
         return (
             self.poller.observations(uid, self.poller._required[uid].requirement.identity)
             if uid in self.poller._required
@@ -181,7 +181,7 @@ class Polling:
         )
 
     def observation(self, query: Query, uid: str = "watch") -> Observation | None:
-        """Return what a watch sees of *query*."""
+        """Return a watch's observation of *query*."""
         return self.observations(uid).get(query)
 
     def error(self, query: Query, uid: str = "watch") -> AzureError | None:
@@ -190,18 +190,18 @@ class Polling:
         return None if found is None else found.error
 
     def job(self, job_id: JobId, namespace: str = A) -> Job | None:
-        """Return what the watch of a job sees of it."""
+        """Return the job as its watch observes it."""
         found = self.observation(job_id, uid_of(job_id, namespace))
         return None if found is None else found.job
 
     def seen(self, jobs: Iterable[JobId], *, since: float = NEVER) -> set[JobId]:
-        """Return those of *jobs* that were answered by a request sent at *since* or later."""
+        """Return those of *jobs* whose observation is from a request sent at *since* or later."""
         observations = {job_id: self.observation(job_id, uid_of(job_id)) for job_id in jobs}
         return {job_id for job_id, found in observations.items() if found is not None and found.sent >= since}
 
 
 def uid_of(job_id: JobId, namespace: str = A) -> str:
-    """Return the uid of the watch that ``Polling.require_each`` has for a job."""
+    """Return the uid of the watch that ``Polling.require_each`` adds for a job."""
     return f"{namespace}/{job_id}"
 
 

@@ -1,4 +1,4 @@
-"""Namespaces with Azure identities of their own: their objects in the cluster, and their applications in Entra."""
+"""Namespaces with their own Azure identities: their objects in the cluster and applications in Entra."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ACCOUNT: Final = "backup-reader"
 SECRET: Final = "backup-credential"
 CLIENT_SECRET: Final = f"client-secret-{WORD}"
-"""What every client secret begins with."""
+"""The prefix of every client secret."""
 
 _numbers = itertools.count(1)
 certificate = functools.cache(new_certificate)
@@ -32,7 +32,7 @@ certificate = functools.cache(new_certificate)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """One namespace, and its application."""
+    """One namespace and its application in Entra."""
 
     namespace: str
     client_id: str
@@ -48,23 +48,23 @@ class Tenant:
         return f"system:serviceaccount:{self.namespace}:{ACCOUNT}"
 
     def annotate(self, **annotations: str) -> None:
-        """Make or change the ServiceAccount, with these annotations instead of the right ones where they are given."""
+        """Create or update the ServiceAccount. *annotations* override the correct values; an empty one is omitted."""
         right = {"client_id": self.client_id, "tenant_id": TENANT_ID}
         named = {name: value for name, value in {**right, **annotations}.items() if value}
         self.api.identities.put_service_account(ACCOUNT, namespace=self.namespace, **named)
 
     def trust(self) -> None:
-        """Let the ServiceAccount stand for the application."""
+        """Let the ServiceAccount sign in as the application, by a federated credential."""
         self.application.add_federated_credential(issuer=self.api.identities.issuer.url, subject=self.subject)
 
     def put_secret(self, labels: Mapping[str, str] | None = None, **data: str) -> None:
-        """Make or change the Secret; an empty value leaves a key out."""
+        """Create or update the Secret. Keys with an empty value are omitted."""
         right = {"AZURE_TENANT_ID": TENANT_ID, "AZURE_CLIENT_ID": self.client_id}
         named = {name: value for name, value in {**right, **data}.items() if value}
         self.api.identities.put_secret(SECRET, named, namespace=self.namespace, labels=labels)
 
     def put_client_secret(self, text: str = f"{CLIENT_SECRET}-1", *, known: bool = True) -> None:
-        """Have the Secret hold a client secret, and Entra know it."""
+        """Store a client secret in the Secret, and add it to the application in Entra if it is *known*."""
         self.put_secret(AZURE_CLIENT_SECRET=text)
         if known:
             self.application.add_secret(text)
@@ -76,7 +76,7 @@ class Tenant:
         self.api.create(spec, name, namespace=self.namespace)
 
     def reads(self) -> int:
-        """Count how often the operator has read what identities come from."""
+        """Count the operator's reads of ServiceAccounts and Secrets."""
         return len(self.api.traffic.matching(f"^GET .*/{self.namespace}/(serviceaccounts|secrets)/"))
 
 
@@ -92,7 +92,7 @@ class Tenants:
         entra.trust_issuer(api.identities.issuer.url, api.identities.issuer.public_pem)
 
     def add(self, namespace: str = "team-a") -> Tenant:
-        """Have a namespace whose ServiceAccount, once annotated, may sign in."""
+        """Add a namespace with an annotated ServiceAccount that may sign in."""
         client_id = f"c11e0000-5e1f-4000-8000-{next(_numbers):012}"
         tenant = Tenant(namespace=namespace, client_id=client_id, api=self.api, entra=self.entra)
         tenant.trust()
@@ -101,7 +101,7 @@ class Tenants:
 
     @contextlib.asynccontextmanager
     async def operator(self, **options: Any) -> AsyncIterator[Operator]:
-        """Run an operator that gets its tokens at this Entra, and has no identity that others may use."""
+        """Run an operator that signs in to this Entra and shares its own identity with no namespace."""
         values = {"operator_identity_namespaces": "", **self.options, **options}
         async with self._start(**values) as operator:
             yield operator

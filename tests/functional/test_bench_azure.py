@@ -1,4 +1,4 @@
-"""What the benchmark's Azure counts: a goal is decided by it."""
+"""The request counts of the benchmark's Azure, which decide whether a goal is met."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ API_VERSION = {"api-version": "2025-08-01"}
 
 
 async def test_reads_are_those_of_the_window() -> None:
-    """Each page of a list and each GET of a job is counted once: none before the window, and none after it."""
+    """Each list page and each GET of a job counts once, and only during the window."""
     azure = Azure(1)
     async with (
         azure.simulator as simulator,

@@ -1,4 +1,4 @@
-"""The search for secrets hears all that the operator tells the API server."""
+"""The search for secrets covers everything that the operator sends to the API server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     f"POST /api/v1/namespaces/{NAMESPACE}/events",
 )
 async def test_hears_logs_statuses_and_events(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """Planted as the name of an item, which is no secret, the canary gets everywhere."""
+    """A canary planted as an item name, which is not secret, appears in the log, the status and an Event."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(entityFriendlyName=WORD))})
     await api.status(phase="Succeeded")
     await api.events_told(1)

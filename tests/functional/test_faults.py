@@ -1,4 +1,4 @@
-"""Hours of trouble, made minutes by the operator's clock: with Azure, and with a cluster whose etcd is slow."""
+"""Hours of faults, in Azure and in etcd, that the operator's clock shortens to minutes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOUR = 3600
 async def test_an_hour_of_throttling(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str
 ) -> None:
-    """Azure refuses for an hour: it is asked once each time that it allows it, by all watches together; then all end."""
+    """While Azure throttles for an hour, all watches together send one request per Retry-After. Then all succeed."""
     names = [f"watch-{number}" for number in range(5)]
     for name in names:
         api.create({"jobResourceId": going, "pollInterval": "10s"}, name)
@@ -53,7 +53,7 @@ async def test_an_hour_of_throttling(
 async def test_every_second_answer_is_broken(
     *, api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str, fault: Fault
 ) -> None:
-    """A job is followed from start to end through an Azure half of whose answers are none."""
+    """The operator follows a job from start to end even if every second response of Azure is broken."""
     for _ in range(200):
         sim.faults.add(fault, times=1)
         sim.faults.add(Fault(kind="true"), times=1)
@@ -70,7 +70,7 @@ async def test_every_second_answer_is_broken(
 async def test_an_hour_without_azure(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str
 ) -> None:
-    """Nobody listens at Azure's address for an hour: the phase stands still, attempts get rare, the end is found."""
+    """While Azure is unreachable for an hour, the phase stays Running. Afterwards the operator sees the end."""
     api.create({"jobResourceId": going, "pollInterval": "10s"})
     await api.status(phase="Running")
     clock = OperatorClock(operator, api, sim)
@@ -92,7 +92,7 @@ async def test_an_hour_without_azure(
 async def test_a_name_that_stops_to_resolve(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator, going: str
 ) -> None:
-    """An operator whose resolver knows no Azure keeps what its predecessor saw; the next one, with a resolver, goes on."""
+    """An operator that cannot resolve Azure's name keeps the last status. The next operator continues from it."""
     api.create({"jobResourceId": going, "pollInterval": "10s"})
     async with start():
         await api.status(phase="Running")
@@ -110,7 +110,7 @@ async def test_a_name_that_stops_to_resolve(
 async def test_half_an_hour_without_an_api_server(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str
 ) -> None:
-    """Jobs end, watches come and go while the API server is gone for half an hour; it restarts with its history lost."""
+    """After a 30-minute outage, the API server has lost its history. The operator catches up and repeats no Event."""
     api.create({"jobResourceId": going, "pollInterval": "10s"})
     api.create({"jobResourceId": going, "pollInterval": "10s"}, "unwanted")
     await api.events_told(2)
@@ -133,7 +133,7 @@ async def test_half_an_hour_without_an_api_server(
 
 @pytest.mark.parametrize("line", [STATUS_WRITES, EVENT_POSTS], ids=["status", "event"])
 async def test_a_slow_etcd(api: KubernetesApi, vault: Vault, operator: Operator, line: str) -> None:
-    """Requests that take longer than anybody waits, and are carried out after all: one status, one Event, no gate early."""
+    """Requests that time out but still take effect cause one status, one Event, and no early gate."""
     with api.traffic.hold(line) as hold:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
         await hold.arrived()
@@ -151,7 +151,7 @@ async def test_a_slow_etcd(api: KubernetesApi, vault: Vault, operator: Operator,
 
 @pytest.mark.parametrize("status", [500, 503, 504])
 async def test_an_etcd_that_times_out(api: KubernetesApi, vault: Vault, operator: Operator, status: int) -> None:
-    """Thirty requests in a row end with etcd's own words, every third after it took effect: nothing is lost."""
+    """Nothing is lost if 30 requests in a row time out in etcd, every third after it took effect."""
     message = "etcdserver: request timed out"
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     await api.status(phase="Running")

@@ -1,4 +1,4 @@
-"""Whatever bytes Azure, or whoever answers in its place, sends: an answer that is read, or trouble that has a name."""
+"""Any bytes that Azure or a proxy returns become a result or a typed error."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ codings: Final = st.sampled_from(
         (None, bytes),
         ("gzip", gzip.compress),
         ("deflate", zlib.compress),
-        ("gzip", bytes),  # which it is not
+        ("gzip", bytes),  # not gzip
         ("br, gzip", bytes),
         ("no-such-coding", bytes),
     ]
@@ -96,7 +96,7 @@ statuses: Final = st.one_of(
 
 
 class Asker:
-    """Asks the simulator, each time with one answer that is to be given."""
+    """Sends requests to the simulator, which returns the response of the test."""
 
     def __init__(self, simulator: AzureSimulator) -> None:
         self._simulator = simulator
@@ -107,7 +107,7 @@ class Asker:
         )
 
     def ask(self, what: str, vault: VaultId, answer: Answer) -> Any:
-        """Return what is read of *answer*, or the trouble that it is."""
+        """Return the result of *answer*, or the error that it causes."""
         self._simulator.faults.clear()
         self._simulator.faults.add(Fault(kind="fuzz", respond=lambda _true, _request: answer), times=None)
         tokens = StaticToken(TOKEN)
@@ -149,7 +149,7 @@ def asker() -> Iterator[Asker]:
 def test_any_bytes(
     *, asker: Asker, what: str, vault: VaultId, status: int, body: bytes, coding: Any, fields: dict[str, str]
 ) -> None:
-    """Through the real transport: what comes out is what was asked for, or an error of a kind that fits a status."""
+    """Through the real transport, any response yields the requested type or an error that maps to a valid status."""
     name, pack = coding
     answer = Answer(status, pack(body), {**fields, **({"Content-Encoding": name} if name else {})})
     found = asker.ask(what, vault, answer)

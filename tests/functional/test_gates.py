@@ -1,6 +1,6 @@
-"""The table of docs/gates.md, cell by cell: what each tool makes of what the operator has really written.
+"""The table of docs/gates.md, cell by cell: each tool's verdict on what the operator really writes.
 
-What kubectl itself makes of it is in tests/e2e/test_kubectl_wait.py.
+tests/e2e/test_kubectl_wait.py covers kubectl itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EXPECTED: Final = verdicts.expected()
 REASONS: Final = table(read("docs/troubleshooting.md"), "reason")
 COLUMNS: Final = ("kstatus", "healthCheckExprs", "ResourceSet", "Argo CD", "hook, wave", "Argo Workflows")
 OPEN: Final = {"Current", "continues", "Healthy", "Succeeded", "success", "complete", "ready", "succeeded"}
-"""What a cell says where the gate is open."""
+"""The words of a cell whose gate is open."""
 
 
 # ── the table ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -41,12 +41,12 @@ def test_all_states_are_in_the_table() -> None:
 @pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize("row", EXPECTED)
 def test_cell(row: str, column: str) -> None:
-    """Each cell is what the tool makes of every watch in that state."""
+    """Each cell is the tool's verdict on every watch in that state."""
     assert {verdicts.judge_by(column, body) for body in all_states()[row].values()} == {EXPECTED[row][column]}
 
 
 def test_open_gates_are_bold() -> None:
-    """The document shows in bold where a gate is open: for what succeeded, and where the CRD has lost its default."""
+    """Bold marks open gates: those of a succeeded watch, and those of a CRD that lost its default."""
     rows = table(read(verdicts.DOCUMENT), "watch")
     for row in rows:
         words = {word for name, cell in row.items() if name != "watch" for word in cell.split(", ")}
@@ -58,7 +58,7 @@ def test_open_gates_are_bold() -> None:
 
 
 def test_all_that_the_operator_can_write_is_there() -> None:
-    """There is a watch for every phase that docs/troubleshooting.md has for each reason."""
+    """The scenes cover every phase and reason of docs/troubleshooting.md."""
     documented = set()
     for row in REASONS:
         phases = set(re.findall(r"Pending|Running|Succeeded|Failed", row["phase"]))
@@ -71,18 +71,18 @@ def test_all_that_the_operator_can_write_is_there() -> None:
         assert (status["phase"], status["reason"]) == (scene.phase, scene.reason)
 
 
-# ── what else the tools' own rules say ───────────────────────────────────────────────────────────────────────────────
+# ── other rules of the tools ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
 def test_flux_checks(scene: scenes.Scene) -> None:
-    """Flux's own checks find nothing wrong; that nothing reconciles a suspended watch is the one deviation, and meant."""
+    """Flux's own checks pass. The only deviation is intended: nothing reconciles a suspended watch."""
     deviations = {"FAIL0011"} if scene.watch == scenes.SUSPENDED else set()
     assert complaints(written()[scene.name]) == deviations
 
 
 def test_never_both() -> None:
-    """Of Reconciling and Stalled, kstatus takes the first in the list: so no watch ever has both."""
+    """No watch has both Reconciling and Stalled, because kstatus uses only the first of them."""
     for scene in SCENES:
         types = {condition["type"] for condition in written()[scene.name]["status"]["conditions"]}
         assert not {"Reconciling", "Stalled"} <= types
@@ -90,14 +90,14 @@ def test_never_both() -> None:
 
 @pytest.mark.parametrize("row", EXPECTED)
 def test_ready_alone_is_as_good(row: str) -> None:
-    """In a ResourceSet, ``ready: true`` without an expression comes to the same, but for the CRD without its default."""
+    """In a ResourceSet, ``ready: true`` alone has the same result, except for a CRD without its default."""
     for body in all_states()[row].values():
         goes_on = flux.ready({"ready": True}, body)
         assert goes_on == (EXPECTED[row]["ResourceSet"] == "continues" or row == NO_STATUS)
 
 
 def test_reasons_of_a_wait_are_told() -> None:
-    """A hook or a wave that is not over shows the operator's own message."""
+    """A hook or wave that waits shows the operator's own message."""
     for scene in SCENES:
         body = written()[scene.name]
         health = argo_cd.health(verdicts.HEALTH_SCRIPT, body)
@@ -105,7 +105,7 @@ def test_reasons_of_a_wait_are_told() -> None:
         assert health.message == body["status"]["message"]
 
 
-# ── what opens too early ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── conditions that open too early ────────────────────────────────────────────────────────────────────────────────────
 
 FRESH: Final = (NOT_SEEN, "not-seen")
 RUNNING: Final = (scenes.IN_PROGRESS, "running-job-in-progress")
@@ -133,7 +133,7 @@ EARLY: Final[dict[str, tuple[tuple[str, str], Callable[[Body], bool]]]] = {
 
 @pytest.mark.parametrize("line", EARLY)
 def test_opens_too_early(line: str) -> None:
-    """What the document warns of does open a gate that is to be shut."""
+    """Each expression that the document warns of opens a gate too early."""
     (row, name), opens = EARLY[line]
     assert any(line in each["line"].replace("`", "") for each in table(read(verdicts.DOCUMENT), "line"))
     assert opens(all_states()[row][name])
@@ -141,7 +141,7 @@ def test_opens_too_early(line: str) -> None:
 
 
 def test_shut_for_good() -> None:
-    """What the document says of a condition that a missing field meets."""
+    """A missing field meets the failureCondition that the document warns of, so the workflow fails."""
     condition = "status.phase != Running"
     assert f"failureCondition: {condition}" in code(read(verdicts.DOCUMENT))
     row, name = FRESH

@@ -45,7 +45,7 @@ def put_job(vault: Vault, number: int, status: str = "InProgress", **properties:
 
 
 def watch_jobs(api: KubernetesApi, vaults: Sequence[Vault], numbers: Iterable[int], **spec: Any) -> None:
-    """Create a watch for each job number, in the vaults by turns. All jobs are running."""
+    """Create a watch for each job number, distributed over the vaults. All jobs are running."""
     for number in numbers:
         job_id = put_job(vaults[number % len(vaults)], number)
         api.create({"jobResourceId": job_id, **spec}, watch_name(number))
@@ -73,5 +73,5 @@ async def deadline_passed(api: KubernetesApi, name: str = NAME) -> None:
     started = parse_time(body["status"]["watchStartTime"])
     assert started is not None
     end = started + timedelta(seconds=body["spec"]["activeDeadlineSeconds"])
-    while datetime.now(UTC) < end:  # noqa: ASYNC110 -- nothing tells it
+    while datetime.now(UTC) < end:  # noqa: ASYNC110 -- no event to await
         await asyncio.sleep(0.05)
