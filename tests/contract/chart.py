@@ -1,4 +1,4 @@
-"""The chart as helm renders it, and what helm says of values that it refuses."""
+"""Render the Helm charts, or return Helm's error for values that it refuses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EVERYTHING: Final[dict[str, Any]] = {
 
 
 def render(home: Path, values: str | dict[str, Any] = "", *args: str) -> list[Manifest]:
-    """Render the chart with values, or with the file of values of that name in ``ci``."""
+    """Render the chart with values, or with the values file of that name in ``ci``."""
     if isinstance(values, dict):
         path = home / "values.yaml"
         path.write_text(yaml.safe_dump(values), encoding="utf-8")
@@ -38,7 +38,7 @@ def render(home: Path, values: str | dict[str, Any] = "", *args: str) -> list[Ma
 
 
 def render_crds(home: Path, *settings: str) -> list[Manifest]:
-    """Return the objects of the CRD chart, with values as ``--set`` takes them."""
+    """Return the objects of the CRD chart, rendered with ``--set`` values."""
     sets = [part for each in settings for part in ("--set", each)]
     done = run_helm(home, "template", "backupjobwatch-crds", str(CRD_CHART), *sets)
     assert (done.returncode, done.stderr) == (0, "")
@@ -46,7 +46,7 @@ def render_crds(home: Path, *settings: str) -> list[Manifest]:
 
 
 def refusal(home: Path, *settings: str) -> str:
-    """Return what helm says of values that it refuses."""
+    """Return Helm's error message for refused values."""
     sets = [part for each in settings for part in ("--set", each)]
     done = run_helm(home, "template", "backupjobwatch", str(CHART), *sets)
     assert done.returncode != 0

@@ -1,4 +1,4 @@
-"""The simulator with one vault and one job, its clock stopped, and a way to ask it; uv; and what the image is made of."""
+"""Fixtures: a simulator with one vault and one job, uv, and the software bill of materials of the image."""
 
 import re
 import subprocess
@@ -32,7 +32,7 @@ def vault(sim: AzureSimulator) -> Vault:
 
 @pytest.fixture
 def get(sim: AzureSimulator, vault: Vault) -> Iterator[Get]:
-    """Ask for a path, the job's by default, with everything in order unless told otherwise."""
+    """Send a valid GET request, by default for the job."""
     with requests.Session() as session:
         session.trust_env = False
 
@@ -52,7 +52,7 @@ def get(sim: AzureSimulator, vault: Vault) -> Iterator[Get]:
 
 @pytest.fixture(scope="session")
 def uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The uv that the Makefile pins: the one that ``make setup`` has made, or one of our own."""
+    """The uv version that the Makefile pins, from ``make setup`` or a temporary installation."""
     (version,) = re.findall(r"^UV_VERSION := (\S+)$", read("Makefile"), re.MULTILINE)
     made = ROOT / "build" / "uv" / "bin" / "uv"
     if made.exists() and subprocess.check_output([made, "--version"], text=True).split()[1] == version:
@@ -65,7 +65,7 @@ def uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sbom(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Path:
-    """The folder that ``make sbom`` fills, once for all workers of pytest-xdist."""
+    """The output folder of ``make sbom``, built once for all pytest-xdist workers."""
     done = tmp_path_factory.getbasetemp().parent / f"sbom-{testrun_uid}"
     with locked(done.with_suffix(".lock")):
         if not done.exists():

@@ -1,4 +1,4 @@
-"""Overlays and components, and kustomizations that a user would make of them."""
+"""Overlays, components, and kustomizations as users would write them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ MANIFESTS: Final = ROOT / "manifests"
 OVERLAYS: Final = sorted(path.parent.name for path in MANIFESTS.glob("overlays/*/kustomization.yaml"))
 IDENTITIES: Final = ("workload-identity", "service-principal")
 TENANTS: Final = sorted(path.parent for path in (MANIFESTS / "components").rglob("role.yaml"))
-"""Components for a tenant's namespace: what the operator is allowed there."""
+"""Components that grant the operator permissions in a tenant's namespace."""
 COMPONENTS: Final = sorted(
     path.parent.name
     for path in MANIFESTS.glob("components/*/kustomization.yaml")
     if path.parent.name not in (*IDENTITIES, "argocd") and path.parent not in TENANTS
 )
-"""Components for any overlay; ``argocd`` is for the install of Argo CD, and ``service-monitor`` needs ``monitoring``."""
+"""Components for any overlay. ``argocd`` is for Argo CD itself, and ``service-monitor`` needs ``monitoring``."""
 KUBERNETES: Final = ("1.31", "1.34", "1.37")
-"""Versions whose schemas are asked: the least that is supported, and the newest that the validator knows."""
+"""Kubernetes versions to validate against: the oldest supported one and the newest in the validator."""
 
 
 def build(folder: Path, overlay: str, *components: str, **more: Any) -> list[Manifest]:
-    """Build a kustomization of a user's own, of an overlay and components."""
+    """Build a user's kustomization from an overlay and components."""
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -46,7 +46,7 @@ def pod_of(objects: list[Manifest]) -> dict[str, Any]:
 
 
 def env_of(objects: list[Manifest]) -> dict[str, Any]:
-    """Return the operator's variables: a text, or where it is read from."""
+    """Return the operator's environment variables: the value, or its source."""
     (container,) = pod_of(objects)["containers"]
     env = {each["name"]: each.get("value", each.get("valueFrom")) for each in container["env"]}
     assert len(env) == len(container["env"])

@@ -1,4 +1,4 @@
-"""Markdown as far as our documents go: blocks, code, tables, headings and links, read by pattern."""
+"""Parse blocks, code, tables, headings and links of the project's Markdown with regular expressions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHELLS: Final = frozenset({"sh", "console"})
 
 
 def blocks(text: str, *languages: str) -> list[str]:
-    """Return the fenced blocks in those *languages*, without their indentation."""
+    """Return the fenced blocks in *languages*, without their indentation."""
     return [textwrap.dedent(each["body"]) for each in _FENCED.finditer(text) if each["language"] in languages]
 
 
@@ -29,32 +29,32 @@ def prose(text: str) -> str:
 
 
 def code(text: str) -> list[str]:
-    """Return the pieces of code within the prose."""
+    """Return the inline code of the prose."""
     return [" ".join(each.split()) for each in _CODE.findall(prose(text))]
 
 
 def commands(text: str) -> Iterator[str]:
-    """Name every command that a reader may type: the lines of shell blocks, and code within the prose."""
+    """Return every command that a reader may type, from shell blocks and inline code."""
     for language in _SHELLS:
         for block in blocks(text, language):
             lines = block.replace("\\\n", " ").splitlines()
-            # In a console block, what has no prompt was answered.
+            # In a console block, lines without a prompt are output.
             yield from (line.removeprefix("$ ") for line in lines if language == "sh" or line.startswith("$ "))
     yield from code(text)
 
 
 def links(text: str) -> list[str]:
-    """Return where the links lead."""
+    """Return the link targets."""
     return _LINK.findall(_CODE.sub("", prose(text)))
 
 
 def anchors(text: str) -> list[str]:
-    """Return the anchors of the headings, as GitHub makes them."""
+    """Return the anchors that GitHub generates for the headings."""
     return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in _HEADING.findall(prose(text))]
 
 
 def tables(text: str) -> list[list[dict[str, str]]]:
-    """Return each table as its rows, each row by the names of its columns."""
+    """Return each table as rows, with each row keyed by column name."""
     found = []
     for lines in re.findall(r"(?:^ *\|.*\|$\n?)+", prose(text), re.MULTILINE):
         head, _, *rows = [_cells(line) for line in lines.splitlines()]
@@ -63,13 +63,13 @@ def tables(text: str) -> list[list[dict[str, str]]]:
 
 
 def table(text: str, column: str) -> list[dict[str, str]]:
-    """Return the rows of the one table that has that first *column*."""
+    """Return the rows of the only table whose first column is *column*."""
     (found,) = (rows for rows in tables(text) if next(iter(rows[0])) == column)
     return found
 
 
 def plain(cell: str) -> str:
-    """Return what a cell says, without the marks of code and of emphasis."""
+    """Return a cell's text without code and emphasis marks."""
     return cell.replace("`", "").replace("**", "").strip()
 
 

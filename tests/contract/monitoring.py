@@ -1,4 +1,4 @@
-"""The files of manifests/components/monitoring, as tests read them."""
+"""Read the files of manifests/components/monitoring."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RATE_INTERVAL: Final = "$__rate_interval"
 
 
 def rule_file(*, without: str | None = None) -> str:
-    """Return the rules as Prometheus' own file of them; perhaps with one alert that never fires."""
+    """Return the rules as a Prometheus rule file, optionally with one alert that never fires."""
     rules = json.loads(json.dumps(GROUPS))
     for group in rules["groups"]:
         for rule in group["rules"]:
@@ -34,12 +34,12 @@ def rule_file(*, without: str | None = None) -> str:
 
 
 def dashboard_queries(rate_interval: str) -> Iterator[tuple[str, str]]:
-    """Yield title and query of everything in the dashboard, with Grafana's variable filled in."""
+    """Yield the title and query of each dashboard panel, with Grafana's variable replaced."""
     for panel in DASHBOARD["panels"]:
         for target in panel["targets"]:
             yield panel["title"], target["expr"].replace(RATE_INTERVAL, rate_interval)
 
 
 def metrics_in(query: str) -> set[str]:
-    """Return our metrics that *query* names, without what histograms append."""
+    """Return the operator's metrics in *query*, without histogram suffixes."""
     return {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"backupjobwatch_\w+", query)}

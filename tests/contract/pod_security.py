@@ -11,8 +11,8 @@ UNSET: Final = None
 CONTAINER: Final = "containers.*."
 
 RESTRICTED: Final[dict[str, tuple[str, tuple[Any, ...]]]] = {
-    # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted: where in the pod's spec, and which
-    # values are allowed there. A container must say by itself what the standard lets it inherit.
+    # Fields of the pod spec and their allowed values. A container must set each field that it could inherit. See
+    # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted.
     "host network": ("hostNetwork", (UNSET, False)),
     "host processes": ("hostPID", (UNSET, False)),
     "host memory": ("hostIPC", (UNSET, False)),
@@ -27,7 +27,7 @@ RESTRICTED: Final[dict[str, tuple[str, tuple[Any, ...]]]] = {
     "capabilities added": (f"{CONTAINER}securityContext.capabilities.add.*", (UNSET, "NET_BIND_SERVICE")),
     "not root, pod": ("securityContext.runAsNonRoot", (True,)),
     "not root, container": (f"{CONTAINER}securityContext.runAsNonRoot", (UNSET, True)),
-    "user, pod": ("securityContext.runAsUser", (UNSET,)),  # the image has one, and OpenShift its own
+    "user, pod": ("securityContext.runAsUser", (UNSET,)),  # the image sets one, and OpenShift assigns its own
     "user, container": (f"{CONTAINER}securityContext.runAsUser", (UNSET,)),
     "seccomp, pod": ("securityContext.seccompProfile.type", ("RuntimeDefault", "Localhost")),
     "seccomp, container": (f"{CONTAINER}securityContext.seccompProfile.type", (UNSET, "RuntimeDefault", "Localhost")),
@@ -42,7 +42,7 @@ RESTRICTED: Final[dict[str, tuple[str, tuple[Any, ...]]]] = {
 
 
 def values(where: object, path: str) -> Iterator[Any]:
-    """Yield what is at *path*, of each item where it has a star; None where there is nothing."""
+    """Yield the values at *path*; ``*`` matches every item. Yield None for a missing value."""
     step, _, rest = path.partition(".")
     if step == "*" and isinstance(where, list):
         for item in where:
@@ -54,7 +54,7 @@ def values(where: object, path: str) -> Iterator[Any]:
 
 
 def violations(pod: dict[str, Any]) -> list[str]:
-    """Name the rules that a pod's spec breaks."""
+    """Return the rules that a pod spec breaks."""
     return [
         rule
         for rule, (path, allowed) in RESTRICTED.items()

@@ -1,4 +1,4 @@
-"""The project's own files, as tests read them."""
+"""Read the project's own files."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ DOCUMENTS: Final = (
 )
 MODULES: Final = tuple(sorted(PACKAGE.rglob("*.py")))
 ENVIRONMENT: Final = {**os.environ}
-"""As it was before the tests hid the machine's proxies, which uv may need."""
+"""The environment before the tests removed the proxy variables, which uv may need."""
 
 Manifest = dict[str, Any]
 
 
 def relative(path: Path) -> str:
-    """Name *path* as it is named within the project, for test ids and messages."""
+    """Return *path* relative to the project, for test IDs and messages."""
     return str(path.relative_to(ROOT))
 
 
 def read(name: str) -> str:
-    """Return the text of the file that is so named within the project."""
+    """Return the text of a project file."""
     return (ROOT / name).read_text(encoding="utf-8")
 
 
 def load(name: str) -> list[Manifest]:
-    """Return the objects of a YAML file of the project."""
+    """Return the objects of a YAML file in the project."""
     return load_documents(read(name))
 
 
 @cache
 def pyproject() -> dict[str, Any]:
-    """Return what pyproject.toml says."""
+    """Return the contents of pyproject.toml."""
     return tomllib.loads(read("pyproject.toml"))
 
 
@@ -56,6 +56,6 @@ def kustomize(folder: Path) -> list[Manifest]:
 
 
 def pick(objects: list[Manifest], kind: str, name: str = "") -> Manifest:
-    """Return the one object of that *kind*, and of that *name* where there are several."""
+    """Return the only object of that *kind*, and of that *name* if there are several."""
     (found,) = (each for each in objects if each["kind"] == kind and name in ("", each["metadata"]["name"]))
     return found

@@ -1,4 +1,4 @@
-"""The CRD's schema, as tests hold things against it."""
+"""Read the CRD's schema and validate against it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def crd_schema() -> Schema:
 
 
 def spec_schema() -> Schema:
-    """Return the schema of ``spec``, closed: the API server drops unknown fields, kubectl refuses them."""
+    """Return the schema of ``spec``, which refuses unknown fields as kubectl does."""
     return closed(crd_schema()["properties"]["spec"])
 
 
 def closed(schema: Schema) -> Schema:
-    """Return *schema* with a refusal of what it does not name."""
+    """Return a copy of *schema* that refuses unknown fields."""
     if "properties" not in schema:
         return schema
     properties = {name: closed(value) for name, value in schema["properties"].items()}
@@ -32,7 +32,7 @@ def closed(schema: Schema) -> Schema:
 
 
 def field(path: str) -> Schema:
-    """Return the schema of the field that has a dotted path, such as ``status.phase``; KeyError if there is none."""
+    """Return the schema of a dotted field path such as ``status.phase``, or raise KeyError."""
     schema = crd_schema()
     for name in path.split("."):
         schema = schema["properties"][name]

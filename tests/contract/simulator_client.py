@@ -1,4 +1,4 @@
-"""What the simulator's tests ask with, and how they read a refusal."""
+"""Send requests to the simulator and summarize its refusals."""
 
 import re
 from collections.abc import Callable
@@ -14,16 +14,16 @@ GUID: Final = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 JOB: Final = "b0b00001-5e1f-4000-8000-000000000003"
 
 Get = Callable[..., requests.Response]
-"""The fixture ``get``: asks for a path, the job's by default."""
+"""The ``get`` fixture, which requests a path, by default the job's."""
 
 
 def job_path(*, group: str = azure.RESOURCE_GROUP, vault: str = azure.VAULT, job: str = JOB) -> str:
-    """Return the path of a job, the fixture's unless told otherwise."""
+    """Return the path of a job, by default the fixture's."""
     return Vault(azure.SUBSCRIPTION_ID, group, vault, clock=ManualClock()).job_id(job)
 
 
 def refusal(answer: requests.Response) -> tuple[int, str, bool]:
-    """Sum up a refusal: its status, its code, and whether the gateway says that it was the gateway."""
+    """Summarize a refusal: its status, its code, and whether the gateway sent it."""
     error = answer.json()["error"]
     by_gateway = answer.headers.get("x-ms-failure-cause") == "gateway"
     assert {"code", "message"} <= set(error)

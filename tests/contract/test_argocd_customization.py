@@ -1,4 +1,4 @@
-"""What Argo CD is given: scripts and their tests as Argo CD's own tests take them, and how they come into argocd-cm."""
+"""Test the Argo CD scripts like Argo CD's own tests, and their entries in argocd-cm."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DISCOVERY_SCRIPT: Final = (CUSTOMIZATION / "actions" / "discovery.lua").read_tex
 
 
 def action_script(name: str) -> str:
-    """Return the script of an action, from where Argo CD looks for it."""
+    """Return the script of an action from the path that Argo CD uses."""
     return (CUSTOMIZATION / "actions" / name / "action.lua").read_text(encoding="utf-8")
 
 
@@ -43,11 +43,11 @@ def example(*path: str) -> dict[str, Any]:
     return body
 
 
-# ── the scripts, by their tests: https://github.com/argoproj/argo-cd/tree/master/util/lua ────────────────────────────
+# ── scripts: https://github.com/argoproj/argo-cd/tree/master/util/lua ────────────────────────────────────────────────
 
 
 def test_stands_where_argo_cd_looks() -> None:
-    """The folder's path names group and kind, and each action that is offered has a script."""
+    """The folder path contains the group and kind, and each offered action has a script."""
     assert CUSTOMIZATION.relative_to(COMPONENT).parts == ("resource_customizations", GROUP, KIND)
     actions = {path.parent.name for path in CUSTOMIZATION.glob("actions/*/action.lua")}
     assert {action["name"] for test in DISCOVERY_TESTS for action in test["result"]} == actions
@@ -56,14 +56,14 @@ def test_stands_where_argo_cd_looks() -> None:
 
 @pytest.mark.parametrize("test", HEALTH_TESTS, ids=lambda test: test["inputPath"])
 def test_health(test: dict[str, Any]) -> None:
-    """health_test.yaml: the script gives each example that health, and that message."""
+    """health_test.yaml: the script returns the expected health and message for each example."""
     health = argo_cd.health(HEALTH_SCRIPT, example(test["inputPath"]))
     assert health is not None
     assert health._asdict() == test["healthStatus"]
 
 
 def test_every_example_is_tested() -> None:
-    """There is a test for each example, and for what Argo CD asks of every check: one that is being deleted."""
+    """Each example has a test, including the resource under deletion that Argo CD requires for every check."""
     examples = {f"testdata/{path.name}" for path in (CUSTOMIZATION / "testdata").iterdir()}
     assert {test["inputPath"] for test in HEALTH_TESTS} == examples
     assert "testdata/terminating.yaml" in examples
@@ -71,13 +71,13 @@ def test_every_example_is_tested() -> None:
 
 @pytest.mark.parametrize("test", DISCOVERY_TESTS, ids=lambda test: test["inputPath"])
 def test_discovery(test: dict[str, Any]) -> None:
-    """action_test.yaml: the action is offered where it would do something."""
+    """action_test.yaml: the action is enabled only when it has an effect."""
     assert argo_cd.discover(DISCOVERY_SCRIPT, example("actions", test["inputPath"])) == test["result"]
 
 
 @pytest.mark.parametrize("test", ACTION_TESTS, ids=lambda test: test["inputPath"])
 def test_action(test: dict[str, Any]) -> None:
-    """action_test.yaml: the action changes what it is to change, but for the time, and nothing else."""
+    """action_test.yaml: apart from the time, the action changes only the expected fields."""
     after = argo_cd.act(action_script(test["action"]), example("actions", test["inputPath"]))
     expected = example("actions", test["expectedOutputPath"])
     asked = [body["metadata"]["annotations"].pop(REQUESTED_AT) for body in (after, expected)]
@@ -88,7 +88,7 @@ def test_action(test: dict[str, Any]) -> None:
 
 
 def test_action_keeps_annotations() -> None:
-    """Annotations that are there stay; the request alone is another."""
+    """The action keeps existing annotations and sets only the request."""
     body = example("testdata/progressing_running.yaml")
     body["metadata"]["annotations"] = {"example.com/note": "mine", REQUESTED_AT: "before"}
     after = argo_cd.act(action_script("refresh"), body)
@@ -110,7 +110,7 @@ def test_action_keeps_annotations() -> None:
     ],
 )
 def test_shut_when_in_doubt(where: dict[str, Any], status: str) -> None:
-    """A status that lacks something, as no operator of ours writes it, opens nothing, and the script does not fail."""
+    """With an incomplete status, the script opens no gate and does not fail."""
     body = {**copy.deepcopy(example("testdata/healthy.yaml")), **where}
     health = argo_cd.health(HEALTH_SCRIPT, body)
     assert health is not None
@@ -128,16 +128,16 @@ DELETED: Final = "2026-12-01T00:00:00Z"
         ("healthy", {"generation": 2, "finalizers": [HOOK]}, "Healthy"),
         ("healthy_with_warnings", {"generation": 2, "finalizers": [HOOK]}, "Healthy"),
         ("degraded_job_failed", {"generation": 2, "finalizers": [HOOK]}, "Degraded"),
-        # Another finalizer, as of a deletion in the foreground, or none.
+        # Another finalizer, such as that of a foreground deletion, or none.
         ("healthy", {"generation": 2, "finalizers": [HOOK, "foregroundDeletion"]}, "Progressing"),
         ("healthy", {"generation": 2, "finalizers": ["example.com/mine"]}, "Progressing"),
         ("healthy", {"generation": 2, "finalizers": []}, "Progressing"),
         ("healthy", {"generation": 2, "finalizers": None}, "Progressing"),
-        # The operator has seen the generation of the deletion.
+        # The operator has observed the generation of the deletion.
         ("healthy", {"generation": 1, "finalizers": [HOOK]}, "Healthy"),
         ("degraded_job_failed", {"generation": 1, "finalizers": [HOOK]}, "Degraded"),
         ("progressing_running", {"generation": 1, "finalizers": [HOOK]}, "Progressing"),
-        # An edit that the operator has not seen, and generations that no API server writes.
+        # An edit that the operator has not observed, and generations that no API server sets.
         ("healthy", {"generation": 3, "finalizers": [HOOK]}, "Progressing"),
         ("healthy", {"generation": 0, "finalizers": [HOOK]}, "Progressing"),
         ("healthy", {"generation": None, "finalizers": [HOOK]}, "Progressing"),
@@ -149,7 +149,7 @@ DELETED: Final = "2026-12-01T00:00:00Z"
     ],
 )
 def test_deleted_hook(file: str, metadata: dict[str, Any], status: str) -> None:
-    """A deleted hook is judged by its verdict only if it had finished and Argo CD alone holds it."""
+    """A deleted hook keeps its result only if it had finished and only Argo CD's finalizer remains."""
     body = example(f"testdata/{file}.yaml")
     body["metadata"] |= {**metadata, "deletionTimestamp": DELETED}
     body["metadata"] = {name: value for name, value in body["metadata"].items() if value is not None}
@@ -165,13 +165,13 @@ def test_deleted_hook(file: str, metadata: dict[str, Any], status: str) -> None:
         (2, "2026-11-30T23:59:59Z", "Healthy"),
         (2, DELETED, "Healthy"),
         (1, "2026-12-01T00:00:01Z", "Healthy"),
-        # The status is of the deletion's generation, and an edit followed that the operator has not seen.
+        # The status is of the deletion's generation, and a later edit has not been observed.
         (2, "2026-12-01T00:00:01Z", "Progressing"),
         (2, None, "Progressing"),
     ],
 )
 def test_hook_that_finished_near_its_deletion(generation: int, completed: str | None, status: str) -> None:
-    """A status of the generation before is accepted only if the watch finished before its deletion."""
+    """A status of the previous generation counts only if the watch finished before its deletion."""
     body = example("testdata/healthy.yaml")
     body["metadata"] |= {"generation": generation, "finalizers": [HOOK], "deletionTimestamp": DELETED}
     body["status"]["completionTime"] = completed
@@ -181,7 +181,7 @@ def test_hook_that_finished_near_its_deletion(generation: int, completed: str | 
 
 
 def test_normalizer_case() -> None:
-    """The header of the action's test has the case that Argo CD's own test needs, for this kind."""
+    """The header of the action test has the case that Argo CD's own test requires for this kind."""
     text = (CUSTOMIZATION / "actions" / "action_test.yaml").read_text(encoding="utf-8")
     header = "\n".join(line.removeprefix("#") for line in text.partition("discoveryTests:")[0].splitlines())
     assert f'case "{GROUP}":' in header
@@ -191,7 +191,7 @@ def test_normalizer_case() -> None:
 
 
 def test_scripts_get_no_more_than_argo_cd_gives_them() -> None:
-    """The sandbox of these tests has base, table, and by ``require`` of os what tells the time; a loop comes to an end."""
+    """The Lua sandbox has base, table and the time functions of ``require('os')``, and stops endless loops."""
     names = ("string", "math", "io", "os", "debug", "coroutine", "python", "table", "ipairs", "require")
     kinds = lua.run(f"return {{ {', '.join(f'{name} = type({name})' for name in names)} }}", {})
     assert {name for name, kind in kinds.items() if kind != "nil"} == {"table", "ipairs", "require"}
@@ -209,7 +209,7 @@ def test_scripts_get_no_more_than_argo_cd_gives_them() -> None:
 
 @pytest.fixture
 def argo(tmp_path: Path) -> Path:
-    """Somebody's kustomization of Argo CD, with an argocd-cm as its own manifests have it, and our component."""
+    """A user's kustomization of Argo CD, with argocd-cm as upstream ships it and the component."""
     theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm"}, "data": {"url": "theirs"}}
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "cm.yaml").write_text(yaml.safe_dump(theirs), encoding="utf-8")
@@ -219,7 +219,7 @@ def argo(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("namespaced", ["outside", "within"])
 def test_component_adds_to_what_is_there(argo: Path, namespaced: str) -> None:
-    """The component adds its three entries to the ConfigMap, wherever that gets its namespace from."""
+    """The component adds its three entries to the ConfigMap, regardless of how its namespace is set."""
     inner = {"resources": ["cm.yaml"], **({"namespace": "argocd"} if namespaced == "within" else {})}
     outer = {"resources": ["inner"], "components": ["component"], "namespace": "argocd"}
     (argo / "inner" / "kustomization.yaml").write_text(yaml.safe_dump(inner), encoding="utf-8")
@@ -231,14 +231,14 @@ def test_component_adds_to_what_is_there(argo: Path, namespaced: str) -> None:
 
 
 def test_by_itself() -> None:
-    """``kubectl apply --server-side -k manifests/argocd`` sends our entries, and nothing else."""
+    """``kubectl apply --server-side -k manifests/argocd`` sends only the project's entries."""
     (built,) = kustomize(ROOT / "manifests" / "argocd")
     assert built["metadata"] == {"name": "argocd-cm", "namespace": "argocd"}
     assert_entries(built["data"])
 
 
 def assert_entries(data: dict[str, str]) -> None:
-    """The entries have the scripts of the one folder that has them."""
+    """The entries contain the scripts of the customization folder."""
     assert data.keys() == set(ENTRIES.values())
     assert data[ENTRIES["health"]] == HEALTH_SCRIPT
     actions = yaml.safe_load(data[ENTRIES["actions"]])
@@ -250,7 +250,7 @@ def assert_entries(data: dict[str, str]) -> None:
 
 
 def test_ignored_updates_are_of_the_status() -> None:
-    """What Argo CD is told to ignore are fields of the CRD's status, none of which a gate looks at."""
+    """Argo CD ignores only fields of the CRD's status, and no gate reads them."""
     (crd,) = load(f"crds/{PLURAL}.{GROUP}.yaml")
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
     ignored = yaml.safe_load(read(relative(COMPONENT / "ignore-resource-updates.yaml")))

@@ -39,16 +39,16 @@ SWITCHES: Final[dict[str, dict[str, Any]]] = {
     },
     "validating-admission-policy": {"admissionPolicy": {"enabled": True}},
 }
-"""The values that install what a component of kustomize contains."""
+"""The values that install the contents of a kustomize component."""
 NEEDS: Final = {"service-monitor": ("monitoring",)}
 OWN: Final = (
     'absent(backupjobwatch_build_info{namespace="backupjobwatch-system",app_kubernetes_io_instance="backupjobwatch"})'
 )
-"""In the chart an alert names its own operator. In kustomize the operator's labels are not known."""
+"""An alert in the chart selects its own operator. Kustomize does not know the operator's labels."""
 
 
 def without_helms_labels(value: Any) -> Any:
-    """Return an object without the labels that only Helm sets, in its metadata and in selectors."""
+    """Return an object without the Helm labels in its metadata and selectors."""
     if isinstance(value, dict):
         return {key: without_helms_labels(each) for key, each in value.items() if key not in HELMS_LABELS}
     if isinstance(value, list):
@@ -57,11 +57,11 @@ def without_helms_labels(value: Any) -> Any:
 
 
 def comparable(objects: list[Manifest]) -> dict[tuple[str, str], Manifest]:
-    """Return the objects by kind and name, without Helm's labels, and with sorted environment variables."""
+    """Return the objects by kind and name, without Helm labels and with sorted environment variables."""
     found = {}
     for whole in objects:
         if whole["kind"] == "Namespace":
-            continue  # helm creates it, with --create-namespace
+            continue  # Helm creates it with --create-namespace
         each = without_helms_labels(whole)
         if each["kind"] == "Deployment":
             pod_of([each])["containers"][0]["env"].sort(key=lambda variable: variable["name"])
@@ -72,30 +72,30 @@ def comparable(objects: list[Manifest]) -> dict[tuple[str, str], Manifest]:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_installs_what_the_overlay_does(tmp_path: Path, overlay: str) -> None:
-    """With the values of the same name in ``ci``, the chart renders the objects of an overlay."""
+    """With the ``ci`` values of the same name, the chart renders the objects of an overlay."""
     ours = comparable(render(tmp_path, overlay))
     assert ours == comparable(kustomize(ROOT / "manifests" / "overlays" / overlay))
 
 
 def test_components_have_switches() -> None:
-    """There is a value for each component."""
+    """Each component has a chart value."""
     assert sorted(SWITCHES) == COMPONENTS
 
 
 @pytest.mark.parametrize("component", SWITCHES)
 def test_switches_on_what_the_component_has(tmp_path: Path, component: str) -> None:
-    """The values of a component add the same objects as the component does."""
+    """The values of a component add the same objects as the component."""
     ours = comparable(render(tmp_path, SWITCHES[component]))
     assert ours == comparable(build(tmp_path, "default", *NEEDS.get(component, ()), component))
 
 
 def test_values_files_have_overlays() -> None:
-    """Every file of values in ``ci`` is compared above."""
+    """The tests above compare every values file in ``ci``."""
     assert sorted(path.name for path in (CHART / "ci").iterdir()) == [f"{name}-values.yaml" for name in OVERLAYS]
 
 
 def test_lint(tmp_path: Path) -> None:
-    """``helm lint`` reports nothing about the charts, with any of the values."""
+    """``helm lint`` reports nothing for the charts with any of the values files."""
     for path in sorted((CHART / "ci").iterdir()):
         done = run_helm(tmp_path, "lint", "--strict", "--quiet", str(CHART), "--values", str(path))
         assert done.returncode == 0, done.stdout + done.stderr
@@ -105,7 +105,7 @@ def test_lint(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["manifests/chart", "manifests/chart-crds"])
 def test_versions_are_the_projects(folder: str) -> None:
-    """Chart, application and package have the same version, and require the Kubernetes of the documents."""
+    """The charts, the application and the package share a version and require the documented Kubernetes version."""
     (chart,) = load(f"{folder}/Chart.yaml")
     assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
     least = chart["kubeVersion"].removeprefix(">=").removesuffix(".0-0")
@@ -114,7 +114,7 @@ def test_versions_are_the_projects(folder: str) -> None:
 
 
 def test_crd_chart(tmp_path: Path) -> None:
-    """The CRD chart renders the CRD as a template, so that upgrades change it, and Helm keeps it by default."""
+    """The CRD chart renders the CRD as a template, so upgrades change it. By default, Helm keeps it."""
     (source,) = kustomize(ROOT / "crds")
     for keep in (True, False):
         (crd,) = render_crds(tmp_path, f"keep={str(keep).lower()}")
@@ -126,7 +126,7 @@ def test_crd_chart(tmp_path: Path) -> None:
 
 
 def test_crd_chart_values(tmp_path: Path) -> None:
-    """Labels and annotations of the values are on the CRD, and an unknown value is refused."""
+    """The chart sets labels and annotations from the values on the CRD, and refuses unknown values."""
     (crd,) = render_crds(tmp_path, "annotations.a=b", "commonLabels.c=d")
     assert crd["metadata"]["annotations"]["a"] == "b"
     assert crd["metadata"]["labels"]["c"] == "d"
@@ -136,12 +136,12 @@ def test_crd_chart_values(tmp_path: Path) -> None:
 
 
 def test_operator_chart_has_no_crd(tmp_path: Path) -> None:
-    """Several releases can share the CRD, because no release of the operator chart owns it."""
+    """Releases can share the CRD because no release of the operator chart owns it."""
     assert "CustomResourceDefinition" not in {each["kind"] for each in render(tmp_path)}
 
 
 def test_artifact_hub() -> None:
-    """The metadata for Artifact Hub is valid YAML where it is nested, and names our image, CRD and sample."""
+    """The Artifact Hub metadata contains valid nested YAML and lists the image, CRD and sample."""
     (operator,), (crds,) = load("manifests/chart/Chart.yaml"), load("manifests/chart-crds/Chart.yaml")
     for chart in (operator, crds):
         assert chart["annotations"]["artifacthub.io/license"] == "Apache-2.0"
@@ -156,7 +156,7 @@ def test_artifact_hub() -> None:
 
 
 def test_monitoring_is_labelled(tmp_path: Path) -> None:
-    """What a Prometheus and a Grafana select by is on all that is theirs, and on nothing else."""
+    """The selection labels for Prometheus and Grafana are set on the monitoring objects and nowhere else."""
     objects = render(tmp_path, {"monitoring": {"enabled": True, "labels": {"release": "prometheus"}}})
     labelled = {each["kind"] for each in objects if each["metadata"]["labels"].get("release") == "prometheus"}
     assert labelled == {"Service", "PodMonitor", "PrometheusRule", "ConfigMap"}
@@ -165,7 +165,7 @@ def test_monitoring_is_labelled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["backupjobwatch", "backupjobwatch-crds"])
 def test_packages_what_it_renders(tmp_path: Path, name: str) -> None:
-    """``make charts`` packages real files: Helm renders the same objects from them, and prints no line about links."""
+    """``make charts`` packages real files, so Helm renders the same objects and prints no message about links."""
     environment = {**os.environ, "HELM": str(helm_path()), "HOME": str(tmp_path)}
     command = [str(ROOT / ".github" / "charts"), str(ROOT), str(tmp_path / "charts")]
     packaged = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
@@ -181,13 +181,13 @@ def test_packages_what_it_renders(tmp_path: Path, name: str) -> None:
 
 
 def test_generated_files_are_current() -> None:
-    """The charts' READMEs, the comments of values.yaml and the tables of the document are those of ``make chart-docs``."""
+    """The chart READMEs, the comments in values.yaml and the documented tables match ``make chart-docs``."""
     for name, text in generated().items():
         assert read(name) == text, f"run `make chart-docs`: {name}"
 
 
 def test_notes_tell_the_next_step(tmp_path: Path) -> None:
-    """After an install, the notes say that no namespace may use the identity, unless one is allowed."""
+    """After an install, the notes say that no namespace may use the identity unless one is allowed."""
     command = ["install", "backupjobwatch", str(CHART), "-n", NAMESPACE, "--dry-run=client"]
     told = "No namespace may use the operator's Azure identity yet"
     notes = run_helm(tmp_path, *command).stdout
@@ -197,7 +197,7 @@ def test_notes_tell_the_next_step(tmp_path: Path) -> None:
 
 
 def test_notes_tell_the_label_of_the_namespace(tmp_path: Path) -> None:
-    """The notes and the document have the command that sets the label of kustomize's namespace."""
+    """The notes and the document show the command that sets the label of kustomize's namespace."""
     labels = pick(load("manifests/base/namespace.yaml"), "Namespace")["metadata"]["labels"]
     label = "pod-security.kubernetes.io/enforce"
     command = f"kubectl label namespace {NAMESPACE} {label}={labels[label]}"
@@ -212,7 +212,7 @@ def test_notes_tell_the_label_of_the_namespace(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("document", ["README.md", "docs/install.md", "docs/releasing.md", "manifests/chart/README.md"])
 def test_documented_commands(tmp_path: Path, document: str) -> None:
-    """Each documented installation of a chart is a command that the charts of this checkout accept."""
+    """Each documented chart installation is a command that this checkout's charts accept."""
     chart = re.compile(r"(?:oci://ghcr\.io/OWNER/charts|build/charts|manifests)/(?:backupjobwatch|chart)(-crds)?\S*")
     folders = {None: CHART, "-crds": CRD_CHART}
     lines = "\n".join(markdown.blocks(read(document), "sh")).replace("\\\n", " ").splitlines()

@@ -1,4 +1,4 @@
-"""Several releases of the Helm chart, with any names, do not get in each other's way."""
+"""Several releases of the Helm chart, with any names, do not conflict."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def named(home: Path, release: str, values: dict[str, Any]) -> list[Manifest]:
-    """Render the chart for a release of another name."""
+    """Render the chart for a release with another name."""
     path = home / "values.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     done = run_helm(home, "template", release, str(CHART), "--namespace", "elsewhere", "--values", str(path))
@@ -31,7 +31,7 @@ def named(home: Path, release: str, values: dict[str, Any]) -> list[Manifest]:
 
 @pytest.mark.parametrize("release", ["backupjobwatch", "shard-a", "my-backupjobwatch", "a" * 53])
 def test_any_release_name(tmp_path: Path, release: str) -> None:
-    """All objects have the release's name, their references lead to each other, and selectors find its pods only."""
+    """All objects contain the release name, their references resolve, and selectors match only its pods."""
     objects = named(tmp_path, release, {**EVERYTHING, "watchNamespaces": ["team-a"]})
     fullname = pick(objects, "Deployment")["metadata"]["name"]
     assert fullname == (release if "backupjobwatch" in release else f"{release}-backupjobwatch"[:54].rstrip("-"))
@@ -62,7 +62,7 @@ def test_any_release_name(tmp_path: Path, release: str) -> None:
 
 
 def test_releases_share_no_object(tmp_path: Path) -> None:
-    """Two releases in one namespace have no object in common, in the cluster neither."""
+    """Two releases in one namespace share no objects, including cluster-scoped ones."""
     first, second = (
         {(each["kind"], each["metadata"]["name"]) for each in named(tmp_path, release, EVERYTHING)}
         for release in ("backupjobwatch", "shard-b")
@@ -72,7 +72,7 @@ def test_releases_share_no_object(tmp_path: Path) -> None:
 
 
 def test_overridden_names(tmp_path: Path) -> None:
-    """``fullnameOverride`` names the objects, and ``nameOverride`` the application."""
+    """``fullnameOverride`` sets the object names, and ``nameOverride`` the application name."""
     objects = render(tmp_path, {**EVERYTHING, "fullnameOverride": "bjw", "nameOverride": "jobs"})
     assert {each["metadata"]["name"].partition("-")[0] for each in objects} == {"bjw"}
     assert {each["metadata"]["labels"]["app.kubernetes.io/name"] for each in objects} == {"jobs"}
@@ -82,7 +82,7 @@ def test_overridden_names(tmp_path: Path) -> None:
 
 
 def selectors(objects: list[Manifest]) -> list[dict[str, str]]:
-    """Return all selectors of pods."""
+    """Return all pod selectors."""
     found = [
         each["spec"]["selector"].get("matchLabels", each["spec"]["selector"])
         for each in objects

@@ -1,4 +1,4 @@
-"""The schema of the Helm chart's values describes each of them and refuses others."""
+"""The schema of the Helm values describes each value and refuses unknown ones."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ FIXED: Final = {
     *("LEADER_ELECTION", "LEASE_NAME", "LEASE_NAMESPACE"),
     *("DEVELOPMENT", "DEVELOPMENT_TOKEN"),
 }
-"""Settings that are not values: fixed ports, what ``replicaCount`` decides, and what only development uses."""
+"""Settings that are not values: fixed ports, settings derived from ``replicaCount``, and development settings."""
 
 
 def test_schema_knows_the_settings() -> None:
-    """The values' schema has every setting, old names included, and none that does not exist."""
+    """The values schema has exactly the existing settings, including their old names."""
     schema = json.loads(read("manifests/chart/values.schema.json"))
     settings = ({name.upper() for name in Settings.model_fields} | RENAMED.keys()) - FIXED
     assert {name.removeprefix(PREFIX) for name in schema["properties"]["settings"]["properties"]} == settings
@@ -35,7 +35,7 @@ def test_schema_knows_the_settings() -> None:
 
 @pytest.mark.parametrize("folder", ["manifests/chart", "manifests/chart-crds"])
 def test_schema_knows_the_values(folder: str) -> None:
-    """Each value with a default is in the schema, and the other way round, with a description for each."""
+    """The defaults and the schema have the same values, each with a description."""
     schema = json.loads(read(f"{folder}/values.schema.json"))
     (values,) = load(f"{folder}/values.yaml")
     assert schema["additionalProperties"] is False
@@ -46,7 +46,7 @@ def test_schema_knows_the_values(folder: str) -> None:
 
 
 def leaves(schema: dict[str, Any], values: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield the paths of the values, down to what the schema does not describe further."""
+    """Yield the paths of the values, as deep as the schema describes them."""
     for name, value in values.items():
         each = schema["properties"][name]
         if is_section(each):
@@ -77,12 +77,12 @@ def leaves(schema: dict[str, Any], values: dict[str, Any], prefix: str = "") -> 
     ],
 )
 def test_refuses_bad_values(tmp_path: Path, setting: str, words: str) -> None:
-    """A value that is misspelt or of another form is refused, by its path."""
+    """The schema refuses a misspelt value or a value of the wrong type, and names its path."""
     assert words in refusal(tmp_path, setting)
 
 
 def test_null(tmp_path: Path) -> None:
-    """Null removes a value whose default is nothing, or a part of the pod. Elsewhere it is refused, by name."""
+    """Null removes a pod setting or a value with an empty default. For any other value, the error names the value."""
     (values,) = load("manifests/chart/values.yaml")
     schema = json.loads(read("manifests/chart/values.schema.json"))
     needed = set(schema["required"])

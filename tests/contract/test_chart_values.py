@@ -1,4 +1,4 @@
-"""The values of the Helm chart reach what they are for, and those that it would not understand are refused."""
+"""The Helm values take effect, and the chart refuses invalid ones."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     ],
 )
 def test_image(tmp_path: Path, values: dict[str, str], image: str) -> None:
-    """A digest wins over a tag, and without either the image is of the chart's version."""
+    """A digest wins over a tag. Without either, the image has the chart's version."""
     assert pod_of(render(tmp_path, {"image": values}))["containers"][0]["image"] == image
 
 
 def test_values_reach_the_pod(tmp_path: Path) -> None:
-    """Values of the pod are in it, beside those of the base, and the pod stays a restricted one."""
+    """Pod values extend those of the base, and the pod stays restricted."""
     resources = {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}}
     said = {
         "nodeSelector": {"kubernetes.io/os": "linux"},
@@ -82,7 +82,7 @@ def test_an_account_of_your_own(tmp_path: Path) -> None:
 
 
 def test_without_roles(tmp_path: Path) -> None:
-    """Without ``rbac.create`` the chart has no roles and bindings, and without aggregation none for people."""
+    """Without ``rbac.create``, the chart has no RBAC objects. Without aggregation, it has no roles for users."""
     kinds = {each["kind"] for each in render(tmp_path, {"rbac": {"create": False}, "replicaCount": 2})}
     assert not {kind for kind in kinds if "Role" in kind}
     names = {each["metadata"]["name"] for each in render(tmp_path, {"rbac": {"aggregateClusterRoles": False}})}
@@ -90,7 +90,7 @@ def test_without_roles(tmp_path: Path) -> None:
 
 
 def test_common_labels(tmp_path: Path) -> None:
-    """Common labels are on all objects and pods, but in no selector, and replace no label of ours."""
+    """All objects and pods have the common labels. Selectors and the chart's own labels do not change."""
     labels = {"team": "a", "app.kubernetes.io/name": "b"}
     objects = render(tmp_path, {**EVERYTHING, "commonLabels": labels})
     plain = render(tmp_path, EVERYTHING)
@@ -102,7 +102,7 @@ def test_common_labels(tmp_path: Path) -> None:
 
 
 def test_disruption_budget(tmp_path: Path) -> None:
-    """A PodDisruptionBudget has one of its two numbers, can be omitted, and is only for several pods."""
+    """A PodDisruptionBudget sets one of its two limits, is optional, and requires several pods."""
     for value, key, number in (
         ({}, "maxUnavailable", 1),
         ({"maxUnavailable": "50%"}, "maxUnavailable", "50%"),
@@ -119,7 +119,7 @@ def test_disruption_budget(tmp_path: Path) -> None:
 
 
 def test_files_that_settings_name(tmp_path: Path) -> None:
-    """Volumes and where they are mounted are added to those of the base."""
+    """The chart adds volumes and volume mounts to those of the base."""
     volume = {"name": "ca", "configMap": {"name": "my-ca"}}
     mount = {"name": "ca", "mountPath": "/etc/my-ca", "readOnly": True}
     before = pod_of(render(tmp_path))
@@ -130,7 +130,7 @@ def test_files_that_settings_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("replicas", [0, 1, 2, 3])
 def test_several_pods_elect(tmp_path: Path, replicas: int) -> None:
-    """More than one pod elect a leader, may use the Lease, and are updated one after the other."""
+    """Several pods elect a leader, have access to the Lease, and are updated one by one."""
     objects = render(tmp_path, {"replicaCount": replicas, "namespaced": True})
     spec = pick(objects, "Deployment")["spec"]
     assert spec["replicas"] == replicas
@@ -141,7 +141,7 @@ def test_several_pods_elect(tmp_path: Path, replicas: int) -> None:
 
 
 def test_runbooks_are_where_it_is_said(tmp_path: Path) -> None:
-    """Alerts link to the runbooks of the value."""
+    """Alerts link to the runbook URL from the values."""
     url = "https://wiki.example.com/runbooks"
     rule = pick(render(tmp_path, {"monitoring": {"enabled": True, "runbookUrl": url}}), "PrometheusRule")
     for alert in rule["spec"]["groups"][0]["rules"]:
@@ -149,7 +149,7 @@ def test_runbooks_are_where_it_is_said(tmp_path: Path) -> None:
 
 
 def test_parts_of_the_monitoring(tmp_path: Path) -> None:
-    """Each part can be omitted, the interval reaches both monitors, and two monitors at once are refused."""
+    """Each part is optional, both monitors use the interval, and the chart refuses two monitors together."""
     parts = {"podMonitor": "PodMonitor", "prometheusRule": "PrometheusRule", "dashboard": "ConfigMap"}
     for part, kind in parts.items():
         kinds = {each["kind"] for each in render(tmp_path, {"monitoring": {"enabled": True, part: {"enabled": False}}})}
@@ -168,12 +168,12 @@ def test_parts_of_the_monitoring(tmp_path: Path) -> None:
 
 
 def test_variables(tmp_path: Path) -> None:
-    """Settings are text variables of the pod. ``extraEnv`` adds to and replaces them, and null removes one."""
+    """Settings become string variables of the pod. ``extraEnv`` adds or replaces them, and null removes one."""
     values = {
         "settings": {
             "BACKUPJOBWATCH_AZURE_READS_PER_SECOND": 1.5,
             "BACKUPJOBWATCH_AZURE_CONNECTIONS": 16,
-            "BACKUPJOBWATCH_CLOUD": None,  # it has no default in the chart
+            "BACKUPJOBWATCH_CLOUD": None,  # the chart has no default for it
             "BACKUPJOBWATCH_LOG_FORMAT": None,
             "BACKUPJOBWATCH_METRICS_WATCH_LIMIT": 10_000_000,
         },
@@ -202,7 +202,7 @@ def test_variables(tmp_path: Path) -> None:
     ],
 )
 def test_lists_of_namespaces(tmp_path: Path, key: str, name: str) -> None:
-    """A list of namespaces can also be a setting, but not both, and neither for the operator of one team."""
+    """A namespace list can be a setting or a value, but not both, and not for a single team's operator."""
     assert env_of(render(tmp_path, {"settings": {name: "a,b"}})) == env_of(render(tmp_path, {key: ["a", "b"]}))
     assert f"set {key} or settings.{name}, not both" in refusal(tmp_path, f"{key}={{a}}", f"settings.{name}=a")
     assert f"remove {key}" in refusal(tmp_path, "namespaced=true", f"{key}={{a}}")
@@ -211,13 +211,13 @@ def test_lists_of_namespaces(tmp_path: Path, key: str, name: str) -> None:
 
 
 def test_refuses_two_identities(tmp_path: Path) -> None:
-    """The operator has one Azure identity, or none."""
+    """The operator has at most one Azure identity."""
     client = "azure.workloadIdentity.clientId=00000000-0000-0000-0000-000000000000"
     assert "not both" in refusal(tmp_path, client, "azure.servicePrincipal.secretName=s")
 
 
 def test_a_private_ca(tmp_path: Path) -> None:
-    """The document's values mount the CA file where its setting says."""
+    """The documented values mount the CA file at the path of its setting."""
     (text,) = (each for each in blocks(read("docs/azure-access.md"), "yaml") if "extraVolumes" in each)
     objects = render(tmp_path, yaml.safe_load(text))
     path = env_of(objects)["BACKUPJOBWATCH_AZURE_CA_FILE"]

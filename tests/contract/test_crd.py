@@ -1,4 +1,4 @@
-"""The CRD against the code that fills and reads it. Needs no cluster."""
+"""Compare the CRD with the code that reads and writes it, without a cluster."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _spec() -> dict[str, Any]:
 
 
 def _resolve(path: str) -> dict[str, Any]:
-    """Return the schema that a simple JSONPath, or one of a condition, ends at."""
+    """Return the schema at a simple JSONPath or a condition JSONPath."""
     if path == ".metadata.creationTimestamp":
         return {"type": "string", "format": "date-time"}
     schema = object_schema()
@@ -53,7 +53,7 @@ EACH_FIELD = pytest.mark.parametrize(("path", "schema"), FIELDS, ids=[path for p
 
 
 def test_names() -> None:
-    """The code calls the resource as the CRD does."""
+    """The code and the CRD use the same resource names."""
     names = crd()["spec"]["names"]
 
     assert crd()["metadata"]["name"] == f"{constants.PLURAL}.{constants.GROUP}" == CRD.stem
@@ -66,13 +66,13 @@ def test_names() -> None:
 
 
 def test_version() -> None:
-    """The one version is served and stored, with a status of its own."""
+    """The CRD has one version, which is served and stored, with a status subresource."""
     assert (_version()["served"], _version()["storage"]) == (True, True)
     assert _version()["subresources"] == {"status": {}}
 
 
 def test_status_default() -> None:
-    """A status that is missing, empty or without observedGeneration is outdated, and no gate opens on it."""
+    """A missing or empty status, or one without observedGeneration, is outdated and opens no gate."""
     assert status_schema()["default"] == {"observedGeneration": -1}
     assert status_schema()["properties"]["observedGeneration"]["default"] == -1
 
@@ -85,13 +85,13 @@ def test_no_default_inside_a_list() -> None:
 
 
 def test_selectable_field() -> None:
-    """Watches can be selected by phase."""
+    """``status.phase`` is a selectable field."""
     assert _version()["selectableFields"] == [{"jsonPath": ".status.phase"}]
     assert _resolve(".status.phase")["type"] == "string"
 
 
 def test_columns() -> None:
-    """``kubectl get`` prints these, and the others with ``-o wide``."""
+    """``kubectl get`` prints these columns, and the remaining ones with ``-o wide``."""
     columns = _version()["additionalPrinterColumns"]
 
     assert [each["name"] for each in columns if not each.get("priority")] == [
@@ -104,14 +104,14 @@ def test_columns() -> None:
 
 @pytest.mark.parametrize("column", _version()["additionalPrinterColumns"], ids=lambda column: column["name"])
 def test_column(column: dict[str, Any]) -> None:
-    """Every column prints a field that there is, of its type."""
+    """Every column prints an existing field with a matching type."""
     schema = _resolve(column["jsonPath"])
 
     assert column["type"] == ("date" if schema.get("format") == "date-time" else schema["type"])
 
 
 def test_defaults() -> None:
-    """The CRD fills in what the code would take for granted."""
+    """The CRD sets the defaults that the code assumes."""
     defaults = {name: schema["default"] for name, schema in _spec().items() if "default" in schema}
 
     assert defaults == CRD_DEFAULTS
@@ -120,12 +120,12 @@ def test_defaults() -> None:
 
 
 def test_poll_intervals() -> None:
-    """Every interval that the CRD allows is one that the code has a timer for, and the reverse."""
+    """The CRD and the code allow the same intervals."""
     assert _spec()["pollInterval"]["enum"] == [*POLL_INTERVALS]
 
 
 def test_phases() -> None:
-    """The set of phases is closed."""
+    """The CRD allows only the phases of the code."""
     assert status_schema()["properties"]["phase"]["enum"] == [
         verdict.PENDING, verdict.RUNNING, verdict.SUCCEEDED, verdict.FAILED,
     ]  # fmt: skip
@@ -133,7 +133,7 @@ def test_phases() -> None:
 
 
 def test_target() -> None:
-    """The fields that the CRD describes as part of the target are those whose edit changes the digest."""
+    """Only edits of the fields that the CRD describes as part of the target change the digest."""
     described = {name for name, schema in _spec().items() if "Part of the target" in schema["description"]}
     others = set(_spec()) - described
     base = {"jobResourceId": JOB_ID, **CRD_DEFAULTS}
@@ -155,7 +155,7 @@ def test_target() -> None:
 
 @pytest.mark.parametrize("name", ["activeDeadlineSeconds", "graceSeconds"])
 def test_ranges(name: str) -> None:
-    """The code takes whatever the CRD takes."""
+    """The code accepts everything that the CRD accepts."""
     schema = _spec()[name]
     base = {"jobResourceId": JOB_ID}
 
@@ -202,7 +202,7 @@ LIMITS = [
 
 @pytest.mark.parametrize(("path", "limit"), LIMITS)
 def test_limits(path: str, limit: int) -> None:
-    """The code cuts at what the CRD has room for: a longer text or list would be refused, status and all."""
+    """The code truncates texts and lists to the CRD's limits, because the API server would refuse the whole status."""
     schema = dict(FIELDS)[path]
     (bound,) = (schema[name] for name in ("maxLength", "maxItems", "maxProperties") if name in schema)
 
@@ -211,7 +211,7 @@ def test_limits(path: str, limit: int) -> None:
 
 @EACH_FIELD
 def test_bounded(path: str, schema: dict[str, Any]) -> None:
-    """Every string, list and map is bounded: the cost of the rules is reckoned from it, and etcd pays for the rest."""
+    """Every string, list and map has a limit, because CEL cost estimates and etcd storage depend on it."""
     kind = schema["type"]
 
     if kind == "string":
@@ -224,7 +224,7 @@ def test_bounded(path: str, schema: dict[str, Any]) -> None:
 
 @EACH_FIELD
 def test_rules_say_what_to_write(path: str, schema: dict[str, Any]) -> None:
-    """A refusal says what to write instead, not what the rule is."""
+    """A validation message says what to write instead of repeating the rule."""
     for rule in schema.get("x-kubernetes-validations", ()):
         assert rule["message"]
         assert "self" not in rule["message"]
@@ -232,12 +232,12 @@ def test_rules_say_what_to_write(path: str, schema: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", _spec())
 def test_described(name: str) -> None:
-    """``kubectl explain`` has something to say of every field of the spec."""
+    """``kubectl explain`` describes every field of the spec."""
     assert _spec()[name]["description"].endswith(".")
 
 
 def test_conditions_are_a_map() -> None:
-    """Conditions are merged by type, as everybody's are."""
+    """Server-side apply merges conditions by type."""
     schema = status_schema()["properties"]["conditions"]
 
     assert (schema["x-kubernetes-list-type"], schema["x-kubernetes-list-map-keys"]) == ("map", ["type"])
@@ -245,7 +245,7 @@ def test_conditions_are_a_map() -> None:
 
 
 def test_reasons() -> None:
-    """Every reason in the code is one that the CRD takes."""
+    """The CRD accepts every reason in the code."""
     schema = dict(FIELDS)["status.conditions[].reason"]
     kinds = [kind("x") for kind in KINDS]
     waiting = get_args(get_type_hints(observations.Waiting, localns={"datetime": datetime})["reason"])
@@ -274,7 +274,7 @@ def _nested_defaults() -> dict[str, dict[str, Any]]:
     ("name", "spec"), [("vault", BY_NAME), ("latest", {**BY_NAME, "jobName": None, "latest": LATEST})]
 )
 def test_nested_defaults(name: str, spec: dict[str, Any]) -> None:
-    """What the CRD fills in within vault and latest is what the code takes for granted: no watch starts over by it."""
+    """The CRD and the code have the same defaults in vault and latest, so defaulting restarts no watch."""
     assert _nested_defaults() == {"vault": {"kind": "RecoveryServices"}, "latest": {"operation": "Backup"}}
     written = {**spec, name: {**spec[name], **_nested_defaults()[name]}}
 
@@ -283,12 +283,12 @@ def test_nested_defaults(name: str, spec: dict[str, Any]) -> None:
 
 
 def test_sources() -> None:
-    """The one-of rule of the CRD is about the fields that the code takes a job from."""
+    """The one-of rule of the CRD covers the fields that select a job in the code."""
     rule = object_schema()["properties"]["spec"]["x-kubernetes-validations"][0]["rule"]
 
     assert tuple(re.findall(r"has\(self\.(\w+)\)", rule)) == SOURCES
 
 
 def test_kinds() -> None:
-    """CRD and code know the same kinds of vault."""
+    """The CRD and the code know the same kinds of vault."""
     assert _spec()["vault"]["properties"]["kind"]["enum"] == [kind.value for kind in VaultKind]

@@ -1,6 +1,6 @@
-"""The CRD's names against those of common operators: what kubectl resolves first must never be ours by accident.
+"""The CRD's names do not shadow those of common operators on kubectl's command line.
 
-kubectl takes a category before a resource name, and of two resources with one name the group that sorts first.
+kubectl prefers a category to a resource name. If two groups share a resource name, the group that sorts first wins.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.property.oracles import crd
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """The words that an operator's CRDs claim on kubectl's command line, as its released CRDs have them."""
+    """The words that an operator's released CRDs claim on kubectl's command line."""
 
     group: str
     plurals: str
@@ -26,7 +26,7 @@ class Operator:
 
     @property
     def words(self) -> set[str]:
-        """All of them."""
+        """All claimed words."""
         plurals = self.plurals.split()
         singulars = {name.removesuffix("s") for name in plurals}
         return {*plurals, *singulars, *f"{self.short_names} {self.categories} {self.irregular}".split()}
@@ -200,17 +200,17 @@ def ours() -> set[str]:
 
 
 def test_short_name_is_checked() -> None:
-    """The words that the table is compared with are those of the CRD."""
+    """The CRD has the words that the test compares with the table."""
     assert ours() == {"backupjobwatches", "backupjobwatch", "bjw"}
 
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_no_collision(name: str) -> None:
-    """No name, short name or category of ours is one of a common operator's."""
+    """No name, short name or category of the CRD belongs to a common operator."""
     assert not ours() & OPERATORS[name].words
 
 
 @pytest.mark.parametrize("category", ["azure", "backup"])
 def test_former_categories_collide(category: str) -> None:
-    """The table finds what was wrong with the categories that the CRD once had."""
+    """The table detects the collisions of the CRD's former categories."""
     assert [name for name, operator in OPERATORS.items() if category in operator.words]

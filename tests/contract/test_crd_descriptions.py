@@ -1,4 +1,4 @@
-"""Every field of the CRD has a description, which `kubectl explain` and docs/api.md show."""
+"""Every CRD field has a description, which `kubectl explain` and docs/api.md show."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ FIELDS = {path: field for path, field in fields(object_schema()) if path.partiti
 
 @pytest.mark.parametrize("path", FIELDS)
 def test_each_field_is_described(path: str) -> None:
-    """Each field has a description, which ends as a sentence does."""
+    """Each field has a description that ends like a sentence."""
     assert FIELDS[path]["description"].strip().endswith((".", "…"))
 
 
 def test_each_condition_is_described() -> None:
-    """The description of the conditions has each type."""
+    """The description of the conditions lists each type."""
     types = ("Ready", "Succeeded", "Finished", "Complete", "Failed", "Reconciling", "Stalled", "AzureReachable")
     assert {each for each in types if each not in FIELDS["status.conditions"]["description"]} == set()

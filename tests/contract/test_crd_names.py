@@ -1,4 +1,4 @@
-"""The CRD's rules for names against the code's. Needs no cluster."""
+"""Compare the CRD's name rules with the code's, without a cluster."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _is_entry(name: str) -> bool:
     ],
 )
 def test_patterns(path: str, code: Callable[[str], bool]) -> None:
-    """CRD and code take the same names for names."""
+    """The CRD and the code accept the same names."""
     rule, *_ = dict(walk(object_schema()["properties"]["spec"], "spec"))[path]["x-kubernetes-validations"]
     pattern = _as_python(rule["rule"])
     words = ["", "a", "ab", "1a", "a.", ".", "..", "a_b", "a(b)", "größe", "資源", "a" * 50, "a" * 51, "a" * 90, "½", "a b",
@@ -87,7 +87,7 @@ _URLS = [
 
 
 def _as_python(rule: str) -> re.Pattern[str]:
-    r"""Return the one regular expression of a CEL rule, its \p classes written out and its $ as strict as RE2's."""
+    r"""Return the only regular expression of a CEL rule, with \p classes expanded and $ as strict as in RE2."""
     match = re.fullmatch(r"self\.matches\('(.+)'\)", rule.strip())
     assert match is not None
     text = match[1].replace("\\\\", "\\").replace(r"\p{L}\p{Nd}", _letters_and_digits())

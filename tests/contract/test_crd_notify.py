@@ -1,4 +1,4 @@
-"""``spec.notify`` of the CRD against the code that reads it. Needs no cluster."""
+"""Compare ``spec.notify`` of the CRD with the code that reads it, without a cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _notify() -> dict[str, Any]:
 
 
 def test_receivers() -> None:
-    """The CRD and the code have the same phases, kinds of Flux and formats of webhooks."""
+    """The CRD and the code have the same phases, Flux kinds and webhook formats."""
     entry = _notify()["items"]["properties"]
 
     assert entry["phases"]["items"]["enum"] == [*notify_spec.TELLING]
@@ -34,12 +34,12 @@ OLD_DEFAULTS: dict[str, dict[str, Any]] = {
     "flux": {"phases": ["Succeeded", "Failed"], "flux": {"kind": "Kustomization", "name": "apps"}},
     "argocd": {"phases": ["Succeeded", "Failed"], "argocd": {"application": "apps", "refresh": "hard"}},
 }
-"""Entries as the API server stored them when the CRD still had defaults inside ``spec.notify``."""
+"""Entries that the API server stored when the CRD still had defaults inside ``spec.notify``."""
 
 
 @pytest.mark.parametrize("kind", OLD_DEFAULTS)
 def test_entries_stored_with_defaults(kind: str) -> None:
-    """An entry that is stored with the former defaults of the CRD means the same as one that leaves them out."""
+    """An entry stored with the former CRD defaults means the same as an entry without them."""
     old = {"name": "n", **OLD_DEFAULTS[kind]}
     new = {"name": "n", kind: {name: value for name, value in old[kind].items() if name not in ("format", "refresh")}}
     base = {"jobResourceId": JOB_ID}

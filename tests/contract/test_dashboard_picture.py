@@ -1,4 +1,4 @@
-"""The picture of the dashboard in the documents is of the dashboard, small, and says what it is."""
+"""The documented dashboard picture is current and small, and states its source."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SPAN: Final = Span(start=0.0, end=300.0)
 
 
 def texts(svg: str) -> list[str]:
-    """Return what is written in a picture."""
+    """Return the texts of a picture."""
     return [element.text or "" for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
 
 
 def test_picture_is_of_the_dashboard() -> None:
-    """Every panel of the dashboard is in it, in the dashboard's order, and it says how it was made."""
+    """The picture has every panel of the dashboard, in the same order, and states how it was made."""
     written = texts(PICTURE)
     assert [text for text in written if text in TITLES] == TITLES
     assert "drawn by `make dashboard`, not by Grafana" in written[1]
@@ -31,7 +31,7 @@ def test_picture_is_of_the_dashboard() -> None:
 
 
 def test_hostile_labels_stay_text() -> None:
-    """Labels are written as they are, whatever they hold."""
+    """Labels are drawn verbatim, including special characters."""
     panel = next(panel for panel in DASHBOARD["panels"] if panel["type"] == "timeseries")
     odd = "</text><script>&"
     svg = draw("t", ["n"], [(panel, [("{{phase}}", Series({"phase": odd}, [(0.0, 1.0), (3.0, 2.0)]))])], SPAN)
@@ -40,7 +40,7 @@ def test_hostile_labels_stay_text() -> None:
 
 
 def test_gaps_stay_gaps() -> None:
-    """Where Prometheus had no number there is no line; what is too much to draw is said."""
+    """Missing samples leave gaps in a line, and the picture states how much it omits."""
     panel = next(panel for panel in DASHBOARD["panels"] if panel["title"] == "Memory")
     points = [(0.0, 1.0), (3.0, 1.0), (6.0, float("nan")), (9.0, 1.0), (60.0, 1.0), (63.0, 1.0)]
     svg = draw("t", ["n"], [(panel, [("", Series({}, points))] * (MOST + 2))], SPAN)
@@ -64,5 +64,5 @@ def test_gaps_stay_gaps() -> None:
     ],
 )
 def test_units(value: float, unit: str, text: str) -> None:
-    """Values are written in the dashboard's units."""
+    """Values have the units of the dashboard."""
     assert show(value, unit) == text

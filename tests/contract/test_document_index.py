@@ -1,4 +1,4 @@
-"""docs/index.md and the navigation of the site list every page of docs/, in the same order."""
+"""docs/index.md and the site navigation list every page of docs/ in the same order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGES: Final = {
     for path in DOCUMENTS
     if path.is_relative_to(ROOT / "docs") and not re.search(r"runbooks/(?!README)", str(path))
 }
-"""The pages without the single runbooks, which the runbooks' own list has."""
+"""All pages except the individual runbooks, which have their own index."""
 LISTED: Final = links(read("docs/index.md"))
 
 
@@ -25,11 +25,11 @@ def pages_of(navigation: list[Any]) -> list[str]:
 
 
 def test_index_lists_every_page() -> None:
-    """Each page is listed once, and the list names no other."""
+    """The list has each page once and no other page."""
     assert sorted(LISTED) == sorted(PAGES - {"index.md"})
 
 
 def test_navigation_is_the_index() -> None:
-    """The navigation has the index and then its pages, in its order."""
+    """The navigation starts with the index, followed by its pages in the same order."""
     navigation = tomllib.loads(read("zensical.toml"))["project"]["nav"]
     assert pages_of(navigation) == ["index.md", *LISTED]

@@ -1,4 +1,4 @@
-"""The documents are true where that can be computed: links, names, commands and examples."""
+"""Links, names, commands and examples in the documents are correct."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EACH_DOCUMENT: Final = pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
 
 
 def calls(text: str, program: str) -> Iterator[list[str]]:
-    """Yield the arguments of every call of *program* among the commands of a document."""
+    """Yield the arguments of every call of *program* in the commands of a document."""
     for command in markdown.commands(text):
         for call in re.split(r"&&|\|\||[|;]| -- ", command):
             words = call.split()
@@ -45,7 +45,7 @@ def calls(text: str, program: str) -> Iterator[list[str]]:
 
 @EACH_DOCUMENT
 def test_links_resolve(path: Path) -> None:
-    """Every link within the project leads to a file of it, and to a heading that is there."""
+    """Every link within the project leads to an existing file and heading."""
     for link in markdown.links(path.read_text(encoding="utf-8")):
         if link.startswith("https://"):
             continue
@@ -58,7 +58,7 @@ def test_links_resolve(path: Path) -> None:
 
 @EACH_DOCUMENT
 def test_named_files_exist(path: Path) -> None:
-    """Every file and folder of the project that a document names is there."""
+    """Every project file or folder that a document names exists."""
     homes = (ROOT, PACKAGE)
     for piece in markdown.code(path.read_text(encoding="utf-8")):
         first, _, _ = piece.partition("/")
@@ -69,7 +69,7 @@ def test_named_files_exist(path: Path) -> None:
 
 @EACH_DOCUMENT
 def test_names_nothing_of_this_machine(path: Path) -> None:
-    """No document names an absolute path, other than of URLs and of patches."""
+    """No document contains an absolute path, except in URLs and patches."""
     text = path.read_text(encoding="utf-8")
     named = set(re.findall(r"(?<![\w/.~:}*)\]-])/([a-z][\w.-]*)", text))
     assert {name for name in named if (ROOT.parents[-1] / name).exists()} == set()
@@ -77,7 +77,7 @@ def test_names_nothing_of_this_machine(path: Path) -> None:
 
 @EACH_DOCUMENT
 def test_shell_blocks_are_shell(path: Path) -> None:
-    """Every block of shell commands is one: bash can read it."""
+    """Bash can parse every block of shell commands."""
     for block in markdown.blocks(path.read_text(encoding="utf-8"), "sh"):
         done = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -85,13 +85,13 @@ def test_shell_blocks_are_shell(path: Path) -> None:
 
 @EACH_DOCUMENT
 def test_make_targets_exist(path: Path) -> None:
-    """Every ``make`` that a document names is a target of the Makefile."""
+    """Every ``make`` target in a document is a target of the Makefile."""
     for target, *_ in filter(None, calls(path.read_text(encoding="utf-8"), "make")):
         assert target in MAKE_TARGETS
 
 
 def test_make_lists_its_targets() -> None:
-    """``make help`` tells every target that is no file, and none is taken for a file."""
+    """``make help`` lists every target that is not a file, and all of these are phony."""
     makefile = read("Makefile")
     (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     assert set(phony.split()) == MAKE_TARGETS
@@ -99,13 +99,13 @@ def test_make_lists_its_targets() -> None:
 
 
 def test_changelog_has_this_version() -> None:
-    """The changelog has a section for this version, or for what is not yet released."""
+    """The changelog has a section for this version or for unreleased changes."""
     sections = re.findall(r"^## \[(.+?)\]", read("CHANGELOG.md"), re.MULTILINE)
     assert {"Unreleased", __version__} & set(sections)
 
 
 def test_glossary_terms_are_unique() -> None:
-    """The glossary explains each word once."""
+    """The glossary explains each term once."""
     words = [markdown.plain(row["word"]).lower() for row in markdown.table(read("docs/glossary.md"), "word")]
     assert len(set(words)) == len(words)
     assert all(row["meaning"] for row in markdown.table(read("docs/glossary.md"), "word"))
@@ -119,7 +119,7 @@ def test_architecture_names_real_modules() -> None:
 
 
 def test_architecture_draws_real_modules() -> None:
-    """The parts in bold in the architecture's drawing are modules, and its arrows lead from drawn part to drawn part."""
+    """The bold parts of the architecture diagram are modules, and its arrows connect drawn parts."""
     (drawing,) = markdown.blocks(read("docs/architecture.md"), "mermaid")
     drawn = dict(re.findall(r"^ +(\w+)[\[(]+(?:<b>(\w+)</b>)?", drawing, re.MULTILINE))
     modules = {name for name, bold in drawn.items() if bold}
@@ -132,7 +132,7 @@ def test_architecture_draws_real_modules() -> None:
 
 
 def test_readme_prints_the_columns() -> None:
-    """The README's first listing has the CRD's columns."""
+    """The first listing in the README has the CRD's columns."""
     (crd,) = load(f"crds/{PLURAL}.{GROUP}.yaml")
     columns = crd["spec"]["versions"][0]["additionalPrinterColumns"]
     printed = [each["name"].upper() for each in columns if each.get("priority", 0) == 0]
@@ -142,7 +142,7 @@ def test_readme_prints_the_columns() -> None:
 
 
 def test_python_is_the_one_that_is_required() -> None:
-    """The documents ask for the Python that the package asks for."""
+    """The documents and the package require the same Python version."""
     least = pyproject()["project"]["requires-python"].removeprefix(">=")
     for name in ("README.md", "CONTRIBUTING.md"):
         assert set(re.findall(r"Python (\d\.\d+)", read(name))) == {least}
@@ -153,7 +153,7 @@ def test_python_is_the_one_that_is_required() -> None:
 
 @EACH_DOCUMENT
 def test_commands_are_real(path: Path) -> None:
-    """Every call of ``backupjobwatch`` has a command, options that the command has, and all that it needs."""
+    """Every call of ``backupjobwatch`` has an existing command, existing options and all required arguments."""
     context = click.Context(main, info_name="backupjobwatch", **main.context_settings)
     for name, *arguments in filter(None, calls(path.read_text(encoding="utf-8"), "backupjobwatch")):
         command = main.get_command(context, name)
@@ -166,14 +166,14 @@ def test_commands_are_real(path: Path) -> None:
 
 @EACH_DOCUMENT
 def test_logs_by_label_are_whole(path: Path) -> None:
-    """kubectl shows ten lines of each pod where pods are chosen by a label: no document leaves it at that."""
+    """Documented "kubectl logs -l" commands set --tail, because the default prints ten lines per pod."""
     for arguments in calls(path.read_text(encoding="utf-8"), "kubectl"):
         if "logs" in arguments and "-l" in arguments:
             assert any(each.startswith("--tail=") for each in arguments), arguments
 
 
 def test_options_of_render_are_real() -> None:
-    """The options that the text about ``render`` explains are options of it."""
+    """The documented options of ``render`` exist."""
     options = {option for param in render.params for option in param.opts}
     named = {piece.split()[0] for piece in markdown.code(read(RENDER_DOCUMENT)) if piece.startswith("--")}
     assert named
@@ -195,7 +195,7 @@ def test_options_of_render_are_real() -> None:
     ],
 )
 def test_render_works_as_documented(tmp_path: Path, payload: str, extra: list[str], phase: str, reason: str) -> None:
-    """The documented call of ``render`` computes the status of an answer of Azure's."""
+    """The documented call of ``render`` computes the status from an Azure response."""
     (arguments,) = (each for each in calls(read(RENDER_DOCUMENT), "backupjobwatch") if len(each) > 1)
     job_id = azure.payload("job-iaasvm-completed")["id"].rpartition("/")[0]
     name = azure.payload(payload).get("name", "b0b00001-5e1f-4000-8000-000000000003")

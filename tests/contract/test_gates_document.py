@@ -1,4 +1,4 @@
-"""docs/gates.md: what it has for copying fits together, and with the project."""
+"""The snippets in docs/gates.md are consistent with each other and with the project."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from tests.contract.project import ROOT, read
 from tests.support.gates.verdicts import DOCUMENT, fragments, line
 
 MARGIN: Final = (DEADLINE_WAIT + 2 * max(POLL_INTERVALS.values())).total_seconds()
-"""Seconds after its deadline within which a watch is judged, whatever Azure does."""
+"""Seconds from the deadline until the watch finishes, even if Azure is unreachable."""
 TIMES: Final = {plain(row["tool"]): plain(row["set it to"]) for row in table(read(DOCUMENT), "tool")}
 
 
 def seconds(text: str) -> float:
-    """Read a time-out, in seconds or as a duration, whatever else the cell says."""
+    """Parse the timeout at the start of a cell, in seconds or as a duration."""
     word = text.partition(",")[0]
     return float(word) if word.isdigit() else durationpy.from_str(word).total_seconds()
 
 
 @pytest.mark.parametrize("tool", TIMES)
 def test_the_watch_gives_up_first(tool: str) -> None:
-    """Every tool is told to wait longer than the watch does."""
+    """The timeout of every tool is longer than the watch's deadline."""
     assert seconds(TIMES[tool]) >= line("spec", "activeDeadlineSeconds") + MARGIN
 
 
 def test_lines_have_the_times_of_the_table() -> None:
-    """What is there for copying has the table's time-outs."""
+    """The snippets have the timeouts of the table."""
     assert line("spec", "timeout") == TIMES["Flux Kustomization"]
     given = re.findall(r"--timeout[= ](\S+)", "\n".join(commands(read(DOCUMENT))))
     assert set(given) == {TIMES["kubectl"], "0"}
@@ -41,26 +41,26 @@ def test_lines_have_the_times_of_the_table() -> None:
 
 
 def test_lines_are_about_our_kind() -> None:
-    """The lines name our group, version and kind where the tool wants them."""
+    """The snippets contain the CRD's group, version and kind."""
     for field in ("healthCheckExprs", "dependsOn"):
         (entry,) = line("spec", field)
         assert (entry["apiVersion"], entry["kind"]) == (API_VERSION, KIND)
 
 
 def test_the_watch_has_one_name() -> None:
-    """All lines are about the same watch."""
+    """All snippets refer to the same watch."""
     (dependency,) = line("spec", "dependsOn")
     assert set(re.findall(r"bjw/([\w-]+)", read(DOCUMENT))) == {dependency["name"]}
 
 
 def test_the_component_is_there() -> None:
-    """The component that is to be named is one."""
+    """The component in the snippet exists."""
     (component,) = line("components")
     assert "kind: Component" in (ROOT / component / "kustomization.yaml").read_text(encoding="utf-8")
 
 
 def test_annotations_are_argo_cds() -> None:
-    """What makes a watch a hook or a part of a wave is written as Argo CD reads it: as texts."""
+    """The annotations for hooks and sync waves are Argo CD's, with string values."""
     annotations: dict[str, Any] = {}
     for fragment in fragments():
         annotations |= fragment.get("metadata", {}).get("annotations", {})

@@ -1,4 +1,4 @@
-"""The tools' own rules, as the tests have restated them: that each can say no."""
+"""The tests' reimplementation of each tool's rules can also return a failure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def watch(observed: Any = 2, generation: int = 2, **conditions: Any) -> dict[str, Any]:
-    """Return an object of the second generation with these conditions: their status, or more of them."""
+    """Return an object of generation 2 with these conditions, each given as a status or as fields."""
     listed = []
     for kind, given in conditions.items():
         fields = given if isinstance(given, dict) else {"status": given}
@@ -45,12 +45,12 @@ def watch(observed: Any = 2, generation: int = 2, **conditions: Any) -> dict[str
     ],
 )
 def test_kstatus(body: Body, verdict: str) -> None:
-    """The first rule that applies decides, Ready=False is no failure, and who says nothing is taken to be fine."""
+    """The first matching rule decides, Ready=False is not a failure, and an object without conditions is current."""
     assert kstatus.verdict(body) == verdict
 
 
 def test_kstatus_wants_numbers() -> None:
-    """It gives up on a generation that is a text."""
+    """A generation that is a string raises a TypeError."""
     with pytest.raises(TypeError):
         kstatus.verdict(watch("2", Ready="True"))
 
@@ -78,18 +78,18 @@ SPOILED: Final[dict[str, Body]] = {
 
 
 def test_every_check_is_tried() -> None:
-    """All that are run are tried here."""
+    """The tests cover every check."""
     assert SPOILED.keys() == {*AT_REST, *BEING_WORKED_ON}
 
 
 @pytest.mark.parametrize("check", SPOILED)
 def test_flux_check(check: str) -> None:
-    """Each check complains of what it is there for."""
+    """Each check reports the problem that it looks for."""
     assert check in complaints(SPOILED[check])
 
 
 def test_expressions() -> None:
-    """The generation comes first, then inProgress, failed, current; and what has no value is an error."""
+    """The generation comes first, then inProgress, failed and current. An expression without a value is an error."""
     both = {"inProgress": "metadata.generation == 9", "failed": "true", "current": "true"}
     assert flux.health(both, watch(1)) == "InProgress"
     assert flux.health({**both, "inProgress": "true"}, watch()) == "InProgress"
@@ -129,13 +129,13 @@ def test_expressions() -> None:
     ],
 )
 def test_selectors(selector: str, met: bool) -> None:  # noqa: FBT001 - a cell of the table
-    """Keys are paths, numbers and booleans are texts, and what is missing is not equal to anything."""
+    """Keys are paths, numbers and booleans compare as strings, and a missing value equals nothing."""
     body = {"a": {"b": "x", "n": 1, "t": True}, "l": [{"b": "z"}]}
     assert argo_workflows.verdict(body, success=selector, failure="") == ("success" if met else "keeps polling")
 
 
 def test_one_failure_is_enough() -> None:
-    """Failure comes first, and its requirements are alternatives."""
+    """Failure conditions come first, and any one of them is sufficient."""
     body = {"a": "x"}
     assert argo_workflows.verdict(body, success="a == x", failure="a == y, a == x") == "failure"
     with pytest.raises(ValueError, match="no label selector"):
@@ -155,13 +155,13 @@ def test_one_failure_is_enough() -> None:
     ],
 )
 def test_hooks_and_waves(health: str | None, hook: str, wave: str) -> None:
-    """What has no health is done; a hook fails where the script did."""
+    """A resource without health is done, and a hook fails if its script failed."""
     given = None if health is None else argo_cd.Health(health, "")
     assert (argo_cd.hook(given), argo_cd.wave(given)) == (hook, wave)
 
 
 def test_scripts_that_fail() -> None:
-    """A script that fails, or says what is no health, makes the health Unknown."""
+    """A script that fails or returns an invalid health makes the health Unknown."""
     for script in ("error('no')", "return { status = 'Fine' }", "return 'Healthy'"):
         health = argo_cd.health(script, watch())
         assert health is not None
@@ -170,7 +170,7 @@ def test_scripts_that_fail() -> None:
 
 @pytest.mark.parametrize(("hook", "status"), [(False, "Progressing"), (True, "Healthy")])
 def test_deletion_before_scripts_saw_it(hook: bool, status: str) -> None:  # noqa: FBT001 - a cell of the table
-    """Earlier Argo CDs answered for what is being deleted themselves, unless they hold it as a hook."""
+    """Earlier Argo CD versions set the health during deletion themselves, except for hooks that they hold."""
     finalizers = [argo_cd.HOOK_FINALIZER] if hook else []
     body = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": finalizers}}
     health = argo_cd.health("return { status = 'Healthy' }", body, scripts_see_deletion=False)

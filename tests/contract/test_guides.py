@@ -1,4 +1,4 @@
-"""The guide for AKS does what it says, as far as that shows without Azure: its commands are run with stand-ins for az."""
+"""Run the commands of the AKS guide against a stand-in for az."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 GUIDE: Final = "docs/aks-workload-identity.md"
 BLOCKS: Final = markdown.blocks(read(GUIDE), "sh")
 STEPS: Final = len(BLOCKS) - 2
-"""What goes before the install, and the look at it, in blocks of commands."""
+"""The number of command blocks before the installation and its verification."""
 IMAGE: Final = f"acrplatform.azurecr.io/backupjobwatch:{__version__}"
 OTHER: Final = "77777777-7777-4777-8777-777777777777"
 CLIENT: Final = "33333333-3333-4333-8333-333333333333"
@@ -43,7 +43,7 @@ esac
 
 
 def run(home: Path, *blocks: str) -> str:
-    """Run blocks of the guide in *home*, one after the other, with a stand-in for az; return what they print."""
+    """Run blocks of the guide in *home* in order, with a stand-in for az, and return their output."""
     (home / "az").write_text(STAND_IN, encoding="utf-8")
     (home / "az").chmod(0o755)
     (home / "manifests").symlink_to(MANIFESTS)
@@ -59,7 +59,7 @@ def run(home: Path, *blocks: str) -> str:
 
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What the steps before the install ask of az, one line each, when they are run from the first to the last."""
+    """The az calls of all steps before the installation, one line each."""
     home = tmp_path_factory.mktemp("guide")
     assert run(home, *BLOCKS[:STEPS]) == ""
     assert "/subscriptions/55555555-5555-4555-8555-555555555555" in (home / "role.json").read_text()
@@ -67,7 +67,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_trusts_the_account_that_is_installed(calls: list[str]) -> None:
-    """The federated credential is for the ServiceAccount that the overlay has, and of the audience that is asked for."""
+    """The federated credential has the overlay's ServiceAccount and the requested audience."""
     account = pick(kustomize(MANIFESTS / "overlays" / "workload-identity"), "ServiceAccount")["metadata"]
     (call,) = (call for call in calls if "federated-credential" in call)
     assert f"--subject system:serviceaccount:{account['namespace']}:{account['name']} " in f"{call} "
@@ -76,7 +76,7 @@ def test_trusts_the_account_that_is_installed(calls: list[str]) -> None:
 
 
 def test_assigns_the_role_that_is_made(calls: list[str]) -> None:
-    """The role is assigned by the name that it is created with, to the identity, on the scope of step 1."""
+    """The guide assigns the role by its name, to the identity, at the scope of step 1."""
     name = yaml.safe_load(read("manifests/azure/role.json"))["Name"]
     (call,) = (call for call in calls if "assignment" in call)
     assert "--role {} ".format(name.replace(" ", "\\ ")) in call
@@ -85,7 +85,7 @@ def test_assigns_the_role_that_is_made(calls: list[str]) -> None:
 
 
 def test_another_identity_for_a_namespace(tmp_path: Path, calls: list[str]) -> None:
-    """With the other names, and without the role, a namespace has an identity of its own; the operator's keeps its trust."""
+    """The alternative names give a namespace its own identity and leave the operator's credential unchanged."""
     names = re.sub(r"^# export", "export", BLOCKS[0], flags=re.MULTILINE)
     (access,) = (each for each in markdown.blocks(read("docs/azure-access.md"), "sh") if "$TENANT_ID" in each)
     steps = [each for each in BLOCKS[1:STEPS] if "role definition create" not in each]
@@ -102,7 +102,7 @@ def test_another_identity_for_a_namespace(tmp_path: Path, calls: list[str]) -> N
 
 
 def test_vaults_of_another_subscription(tmp_path: Path) -> None:
-    """One name says where the vaults are: the role is for there, and is assigned there."""
+    """A single variable selects the vaults' subscription, for the role and for its assignment."""
     names = re.sub(r'VAULT_SUBSCRIPTION_ID="\$.*"', f'VAULT_SUBSCRIPTION_ID="{OTHER}"', BLOCKS[0])
     run(tmp_path, names, *BLOCKS[1:STEPS])
     assert json.loads((tmp_path / "role.json").read_text())["AssignableScopes"] == [f"/subscriptions/{OTHER}"]
@@ -112,7 +112,7 @@ def test_vaults_of_another_subscription(tmp_path: Path) -> None:
 
 
 def test_builds_the_image_that_is_installed(calls: list[str]) -> None:
-    """The image is built of this version, in the registry that is attached to the cluster; then the cluster is at hand."""
+    """The guide builds this version's image in the attached registry and then gets the cluster's credentials."""
     (build,), (attach,) = ([call for call in calls if words in call] for words in ("acr build", "--attach-acr"))
     registry, _, image = IMAGE.partition(".azurecr.io/")
     assert f"--registry {registry} --image {image} ." in build
@@ -121,7 +121,7 @@ def test_builds_the_image_that_is_installed(calls: list[str]) -> None:
 
 
 def test_helm_command(tmp_path: Path) -> None:
-    """After the steps before it the helm command renders, with the image, the identity and the namespaces."""
+    """The helm command renders with the image, the identity and the namespaces of the previous steps."""
     command = (
         BLOCKS[STEPS].replace("helm upgrade --install", f"{helm_path()} template").replace(" --create-namespace", "")
     )
@@ -133,7 +133,7 @@ def test_helm_command(tmp_path: Path) -> None:
 
 
 def test_kustomization(tmp_path: Path) -> None:
-    """The kustomization builds, and says the same."""
+    """The kustomization builds the same configuration."""
     (text,) = markdown.blocks(read(GUIDE), "yaml")
     text = text.replace("[manifests/", f"[{os.path.relpath(MANIFESTS, tmp_path)}/")
     (tmp_path / "kustomization.yaml").write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The manifests of several operators: one of each acts, none hinders the other, and each may do what it has to."""
+"""Operator replicas elect a leader, do not block each other, and have the permissions that they need."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def every(objects: Iterable[Manifest], kind: str) -> list[Manifest]:
 
 
 def settings_of(monkeypatch: pytest.MonkeyPatch, deployment: Manifest) -> Settings:
-    """Read the settings as the pods do."""
+    """Load the settings from a Deployment's variables."""
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     for variable in container["env"]:
         if variable["name"].startswith(PREFIX):
@@ -50,14 +50,14 @@ def lease_rules(name: str, *others: str) -> list[dict[str, Any]]:
 
 
 def test_ha_adds_to_the_base(ha: list[Manifest]) -> None:
-    """But for its Deployment, the base is left as it is; a Role and its binding, and a budget, come to it."""
+    """``ha`` changes only the base's Deployment, and adds a Role, a RoleBinding and a PodDisruptionBudget."""
     base = kustomize(ROOT / "manifests" / "base")
     kinds = [each["kind"] for each in ha if each not in base]
     assert sorted(kinds) == ["Deployment", "PodDisruptionBudget", "Role", "RoleBinding"]
 
 
 def test_ha_elects(ha: list[Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two pods, which elect by a Lease in their own namespace."""
+    """Two pods elect a leader with a Lease in their own namespace."""
     deployment = pick(ha, "Deployment")
     assert deployment["spec"]["replicas"] == 2
     settings = settings_of(monkeypatch, deployment)
@@ -65,7 +65,7 @@ def test_ha_elects(ha: list[Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ha_may_use_its_lease(ha: list[Manifest]) -> None:
-    """The account of the pods may make Leases, and read and write the one of that name: nothing more."""
+    """The pods' ServiceAccount can create Leases, and get and update only its own Lease."""
     role, binding = (pick(ha, kind, "backupjobwatch-lease") for kind in ("Role", "RoleBinding"))
     account = pick(ha, "ServiceAccount")["metadata"]
     assert role["rules"] == lease_rules(Settings().lease_name)
@@ -75,7 +75,7 @@ def test_ha_may_use_its_lease(ha: list[Manifest]) -> None:
 
 
 def test_updates_and_drains_go_on(ha: list[Manifest]) -> None:
-    """Neither a rolling update nor a drained node can hang, and each leaves one pod."""
+    """Rolling updates and node drains cannot hang, and each leaves one pod running."""
     strategy = pick(ha, "Deployment")["spec"]["strategy"]
     assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}}
     budget = pick(ha, "PodDisruptionBudget")["spec"]
@@ -84,7 +84,7 @@ def test_updates_and_drains_go_on(ha: list[Manifest]) -> None:
 
 
 def test_pods_are_apart_where_they_can_be(ha: list[Manifest]) -> None:
-    """On several nodes and in several zones the pods of one version are apart; on one node they run all the same."""
+    """Pods of one version spread across nodes and zones if possible, and still run on a single node."""
     spec = pick(ha, "Deployment")["spec"]
     constraints = spec["template"]["spec"]["topologySpreadConstraints"]
     keys = [each["topologyKey"] for each in constraints]
@@ -95,7 +95,7 @@ def test_pods_are_apart_where_they_can_be(ha: list[Manifest]) -> None:
 
 @pytest.mark.parametrize("folder", [HA, SHARDED], ids=lambda path: path.name)
 def test_selectors_find_their_own_pods(folder: Path) -> None:
-    """Budgets, constraints and Deployments select the pods of one Deployment, and each of these has a budget."""
+    """Budgets, constraints and Deployments select the pods of one Deployment, and each Deployment has a budget."""
     objects = kustomize(folder)
     deployments, budgets = every(objects, "Deployment"), every(objects, "PodDisruptionBudget")
     assert len(deployments) == len(budgets) > 0
@@ -112,7 +112,7 @@ def test_selectors_find_their_own_pods(folder: Path) -> None:
 
 
 def test_shards_share_nothing_but_their_rights(sharded: list[Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each shard has a Lease of its own, that it may use, and namespaces that no other shard has; none has all."""
+    """Each shard has its own Lease and namespaces, and no shard watches all namespaces."""
     shards = [settings_of(monkeypatch, each) for each in every(sharded, "Deployment")]
     leases = [shard.lease_name for shard in shards]
     namespaces = [namespace for shard in shards for namespace in shard.namespaces]
@@ -126,7 +126,7 @@ def test_shards_share_nothing_but_their_rights(sharded: list[Manifest], monkeypa
 
 
 def test_shards_have_all_that_the_base_has(sharded: list[Manifest]) -> None:
-    """What there is once in the base is there once, as it is in the base."""
+    """The shards contain each object of the base once and unchanged, except the Deployment."""
     base = kustomize(ROOT / "manifests" / "base")
     assert all(each in sharded for each in base if each["kind"] != "Deployment")
     names = [(each["kind"], each["metadata"]["name"]) for each in sharded]

@@ -1,4 +1,4 @@
-"""The image is what the Dockerfile says, as far as that shows without Docker: its environment is made for real."""
+"""Check the Dockerfile without Docker, and build its Python environment for real."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class Instruction(NamedTuple):
 
     @property
     def flags(self) -> list[str]:
-        """The ``--flags`` in front."""
+        """The ``--flags`` of the instruction."""
         return [word for word in self.text.split() if word.startswith("--")]
 
     @property
     def words(self) -> list[str]:
-        """What follows them."""
+        """The arguments after the flags."""
         return [word for word in shlex.split(self.text) if not word.startswith("--")]
 
 
 def read_stages() -> list[list[Instruction]]:
-    """Return the instructions of each stage, the FROM first."""
+    """Return the instructions of each stage, starting with FROM."""
     text = re.sub(r"^#.*\n", "", read("Dockerfile"), flags=re.MULTILINE).replace("\\\n", " ")
     stages: list[list[Instruction]] = []
     for line in filter(None, text.splitlines()):
@@ -56,7 +56,7 @@ BUILD, FINAL = read_stages()
 
 
 def texts(stage: list[Instruction], word: str) -> list[str]:
-    """Return what follows that *word*, each time it is there."""
+    """Return the text of each instruction with that *word*."""
     return [each.text for each in stage if each.word == word]
 
 
@@ -69,11 +69,11 @@ def variables(stage: list[Instruction]) -> dict[str, str]:
 SOURCES: Final = {source for each in BUILD if each.word == "COPY" for source in each.words[:-1]}
 
 
-# ── what the file says ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── the instructions ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_has_a_stage_to_build_and_one_to_run() -> None:
-    """Both stages start from the same Python, which the environment links to, on a named Debian. Its version is supported."""
+    """Both stages start from the same supported Python on a named Debian, and the environment links to it."""
     image, alias, name = texts(BUILD, "FROM")[0].split()
     assert alias == "AS"
     assert texts(FINAL, "FROM") == [image]
@@ -84,7 +84,7 @@ def test_has_a_stage_to_build_and_one_to_run() -> None:
 
 
 def test_every_package_has_a_wheel(uv: Path) -> None:
-    """Each package of the image has a wheel for its Python on amd64 and arm64: the build stage has no compiler."""
+    """Each package has a wheel for the image's Python on amd64 and arm64, because the build stage has no compiler."""
     python = base_image.parse(read("Dockerfile")).python
     tag = f"cp{python.replace('.', '')}"
     export = ("export", "--frozen", "--no-default-groups", "--no-emit-project", "--no-hashes", "--no-header")
@@ -102,20 +102,20 @@ def test_every_package_has_a_wheel(uv: Path) -> None:
 
 
 def test_runs_the_environment_that_was_built() -> None:
-    """The environment stays at the path that it was built for, and comes first."""
+    """The environment stays at the path that it was built for, and comes first in PATH."""
     assert variables(BUILD)["UV_PROJECT_ENVIRONMENT"] == "/app"
     assert variables(FINAL)["PATH"].split(":")[0] == "/app/bin"
 
 
 def test_installs_nothing_into_the_running_image() -> None:
-    """The last stage takes things away, and brings none."""
+    """The final stage removes files and installs nothing."""
     for command in texts(FINAL, "RUN"):
         assert not re.search(r"\b(install|apt|apt-get|add|curl|wget|uv|sync)\b", command)
     assert {each.word for each in FINAL} <= {"FROM", "RUN", "COPY", "ENV", "USER", "EXPOSE", "ENTRYPOINT", "CMD"}
 
 
 def test_is_not_root() -> None:
-    """The user is a number, as runAsNonRoot wants it, and not zero."""
+    """The user is numeric, as runAsNonRoot requires, and not zero."""
     (user,) = texts(FINAL, "USER")
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
     words = [each.word for each in FINAL]
@@ -123,7 +123,7 @@ def test_is_not_root() -> None:
 
 
 def test_runs_the_command() -> None:
-    """It runs the project's own command, and by default the operator."""
+    """The entry point is the project's command, which runs the operator by default."""
     (entry,), (arguments,) = (map(json.loads, texts(FINAL, word)) for word in ("ENTRYPOINT", "CMD"))
     (script,) = entry
     assert pyproject()["project"]["scripts"][script] == "backupjobwatch.cli:main"
@@ -131,18 +131,18 @@ def test_runs_the_command() -> None:
 
 
 def test_exposes_probes_and_metrics() -> None:
-    """The ports are those of the probes and of the metrics."""
+    """The exposed ports are the probe and metrics ports."""
     assert texts(FINAL, "EXPOSE") == [f"{Settings().probe_port} {Settings().metrics_port}"]
 
 
 def test_pins_uv() -> None:
-    """The image is built with the uv that contributors use, in the version that the Makefile pins."""
+    """The image is built with the uv version that the Makefile pins for contributors."""
     (version,) = re.findall(r"^UV_VERSION := (\S+)$", read("Makefile"), re.MULTILINE)
     assert [re.findall(r"\buv==(\S+)", text) for text in texts(BUILD, "RUN") if "pip" in text] == [[version]]
 
 
 def test_context_is_what_is_copied() -> None:
-    """.dockerignore lets through what the Dockerfile copies, and nothing else."""
+    """.dockerignore includes exactly the files that the Dockerfile copies."""
     first, *rest = read(".dockerignore").splitlines()
     assert first == "*"
     assert {line[1:] for line in rest if line.startswith("!")} == SOURCES
@@ -151,7 +151,7 @@ def test_context_is_what_is_copied() -> None:
 
 
 def test_says_what_the_image_test_needs(tmp_path: Path) -> None:
-    """Without buildah, `make image-test` fails with the command that installs it. `make test` does not collect those tests."""
+    """Without buildah, `make image-test` fails and prints the install command. `make test` skips those tests."""
     environment = {**ENVIRONMENT, "PATH": str(tmp_path)}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
     done = subprocess.run(
@@ -164,18 +164,18 @@ def test_says_what_the_image_test_needs(tmp_path: Path) -> None:
     assert {"tests/image", "tests/plugin"} <= set(ignored)
 
 
-# ── what it does ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the environment ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(scope="module")
 def environment(uv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The virtual environment that the build stage makes, by its own commands, of what it copies and nothing else."""
+    """The virtual environment, built with the build stage's commands from only the files that it copies."""
     folder = tmp_path_factory.mktemp("image")
     source, made = folder / "src", folder / "app"
     source.mkdir()
     settings = {
         **variables(BUILD),
-        "UV_COMPILE_BYTECODE": "0",  # half of the time, and nothing that is looked at here
+        "UV_COMPILE_BYTECODE": "0",  # compiling doubles the time, and no test needs the bytecode
         "UV_PROJECT_ENVIRONMENT": str(made),
         "UV_PYTHON": sys.executable,
     }
@@ -193,7 +193,7 @@ def environment(uv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copy(name: str, target: Path) -> None:
-    """Copy as COPY does: a folder's content, or a file into a folder."""
+    """Copy like COPY: the contents of a folder, or a file into a folder."""
     if (ROOT / name).is_dir():
         shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns("__pycache__"))
     else:
@@ -202,25 +202,25 @@ def copy(name: str, target: Path) -> None:
 
 @pytest.fixture(scope="module")
 def installed(environment: Path) -> dict[str, importlib.metadata.Distribution]:
-    """The distributions in it, by name."""
+    """The installed distributions by name."""
     (packages,) = environment.glob("lib/python*/site-packages")
     found = importlib.metadata.distributions(path=[str(packages)])
     return {re.sub(r"[-_.]+", "-", each.name).lower(): each for each in found}
 
 
 def test_built_command_runs(environment: Path, tmp_path: Path) -> None:
-    """The command is there, has all that it imports, and is of this version."""
+    """The command exists, can import all its dependencies, and has this version."""
     command = [str(environment / "bin" / "backupjobwatch"), "--version"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == (f"backupjobwatch, version {__version__}\n", "")
 
 
 def test_built_environment_is_the_lock_files(installed: dict[str, importlib.metadata.Distribution]) -> None:
-    """It has the dependencies of the project, and none that only tests, checks or contributors need."""
+    """The environment has the project's dependencies, and none for tests, checks or contributors only."""
     project, groups = pyproject()["project"], pyproject()["dependency-groups"]
     wanted = {name(each) for each in project["dependencies"]}
     unwanted = {name(each) for group in groups.values() for each in group if isinstance(each, str)}
-    unwanted -= {"cryptography", "pyjwt"}  # azure-identity brings them
+    unwanted -= {"cryptography", "pyjwt"}  # dependencies of azure-identity
     assert wanted <= installed.keys()
     assert not unwanted & installed.keys()
     assert {each for each in installed if each.startswith("azure-")} == {"azure-core", "azure-identity"}
@@ -228,14 +228,14 @@ def test_built_environment_is_the_lock_files(installed: dict[str, importlib.meta
 
 
 def name(requirement: str) -> str:
-    """Return the name of the distribution that a requirement asks for."""
+    """Return the distribution name in a requirement."""
     match = re.match(r"[\w.-]+", requirement)
     assert match is not None
     return match[0].lower()
 
 
 def test_built_wheel_is_the_package(installed: dict[str, importlib.metadata.Distribution]) -> None:
-    """The wheel has the package with its typing mark, its licence and its commands, and nothing else."""
+    """The wheel contains only the package with its py.typed marker, its licence and its commands."""
     files = {str(file) for file in installed["backupjobwatch"].files or ()}
     about = f"backupjobwatch-{__version__}.dist-info/"
     modules = {str(path.relative_to(PACKAGE.parent)) for path in MODULES}

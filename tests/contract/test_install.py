@@ -1,4 +1,4 @@
-"""``pipx install backupjobwatch``: the wheel installs into an empty environment, and each command of it runs."""
+"""``pipx install backupjobwatch`` installs the wheel into an empty environment, and each command runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(*command: str | Path, folder: Path, **variables: str) -> subprocess.Comp
 
 @pytest.fixture(scope="module")
 def wheel(uv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, as it would be uploaded."""
+    """The wheel as published."""
     folder = tmp_path_factory.mktemp("wheel")
     built = run(uv, "build", "--quiet", "--wheel", "--out-dir", folder, ROOT, folder=folder)
     assert built.returncode == 0, built.stderr
@@ -40,7 +40,7 @@ def wheel(uv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, uv: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of the programs, installed by pipx with the versions of the lock file."""
+    """The folder of the programs that pipx installed with the versions of the lock file."""
     folder = tmp_path_factory.mktemp("pipx")
     pins = folder / "constraints.txt"
     export = ("export", "--quiet", "--frozen", "--no-default-groups", "--no-emit-project", "--no-hashes")
@@ -58,20 +58,20 @@ def installed(wheel: Path, uv: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_installs_the_programs(installed: Path) -> None:
-    """Pipx installs the programs of the project, and none of its dependencies'."""
+    """Pipx installs only the project's programs, and none of its dependencies."""
     assert {path.name for path in installed.iterdir()} == set(PROGRAMS)
 
 
 @pytest.mark.parametrize(("program", "name"), [("backupjobwatch", "backupjobwatch"), ("kubectl-bjw", "kubectl bjw")])
 def test_programs_have_the_version(installed: Path, program: str, name: str, tmp_path: Path) -> None:
-    """Each program says the version of the wheel."""
+    """Each program prints the version of the wheel."""
     done = run(installed / program, "--version", folder=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{name}, version {__version__}\n", "")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_start(installed: Path, command: str, tmp_path: Path) -> None:
-    """Each command imports all that it needs: its help is printed."""
+    """Each command can import all its dependencies and print its help."""
     done = run(installed / "backupjobwatch", command, "--help", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"Usage: backupjobwatch {command} ")

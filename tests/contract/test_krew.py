@@ -1,4 +1,4 @@
-"""The manifest of the kubectl plugin for krew is one that krew accepts, and leads to the files of the release."""
+"""Krew accepts the manifest of the kubectl plugin, which refers to the files of the release."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 REPOSITORY: Final = "https://github.com/Somebody/backupjobwatch"
 LONGEST: Final = 50
-"""Characters of a short description, by krew's guide for plugin developers."""
+"""Maximum length of a short description in krew's guide for plugin developers."""
 
 
 def krew(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -76,7 +76,7 @@ def test_krew_accepts_it(manifest: dict[str, Any]) -> None:
 
 
 def test_leads_to_the_release(manifest: dict[str, Any], archives: list[Path]) -> None:
-    """Each platform has the URL of a file of the release, its checksum, and names of files in it."""
+    """Each platform has the URL of a release file, its checksum, and the names of files in it."""
     spec = manifest["spec"]
     assert (manifest["metadata"]["name"], spec["version"], spec["homepage"]) == ("bjw", f"v{__version__}", REPOSITORY)
     found = {}
@@ -91,7 +91,7 @@ def test_leads_to_the_release(manifest: dict[str, Any], archives: list[Path]) ->
 
 
 def test_names_programs_of_the_project(manifest: dict[str, Any]) -> None:
-    """The program, and the one for completion, are those that kubectl finds."""
+    """The plugin and its completion program have names that kubectl finds."""
     scripts = pyproject()["project"]["scripts"]
     assert {platform["bin"] for platform in manifest["spec"]["platforms"]} <= scripts.keys()
     (second,) = re.findall(r"bin/(\S+)\"", manifest["spec"]["caveats"])
@@ -99,7 +99,7 @@ def test_names_programs_of_the_project(manifest: dict[str, Any]) -> None:
 
 
 def test_refuses_wrong_archives(tmp_path: Path) -> None:
-    """Without archives, or with those of two versions, there is no manifest to publish."""
+    """Missing archives, or archives of two versions, produce no manifest."""
     assert krew(tmp_path).returncode == 2
     for version in ("0.0.1", "0.0.2"):
         archive(tmp_path, version, "amd64")

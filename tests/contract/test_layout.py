@@ -1,4 +1,4 @@
-"""The house is in order: what stands where, what modules are called, and what is said twice agrees."""
+"""The repository layout, module names and repeated facts are consistent."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def test_top_level_is_fixed() -> None:
-    """The top level has what its readers look for."""
+    """The top level has the expected files and folders."""
     assert {path.name for path in ROOT.iterdir()} >= TOP_LEVEL
 
 
 def test_source_root_is_no_package() -> None:
-    """``operator/`` holds one package and is none itself, so that Python's own ``operator`` is found beside it."""
+    """``operator/`` contains one package but is none itself, so Python still imports its own ``operator`` module."""
     source = ROOT / "operator"
     assert list(source.glob("*.py")) == []
     assert [path.parent.name for path in source.glob("*/__init__.py")] == ["backupjobwatch"]
@@ -48,7 +48,7 @@ def test_source_root_is_no_package() -> None:
 
 @EACH_MODULE
 def test_modules_have_names_of_their_own(path: Path) -> None:
-    """No module or folder of the package is called like one of the standard library, or like a drawer for anything."""
+    """No module or folder of the package has a standard library name or a vague name."""
     for name in path.relative_to(ROOT / "operator").with_suffix("").parts:
         assert name not in sys.stdlib_module_names
         assert name not in VAGUE
@@ -62,13 +62,13 @@ def test_modules_are_short(path: Path) -> None:
 
 @EACH_MODULE
 def test_public_things_are_documented(path: Path) -> None:
-    """Every public module, class, function and method says what it is."""
+    """Every public module, class, function and method has a docstring."""
     module = ast.parse(path.read_text(encoding="utf-8"))
     assert [name for name, node in public(module) if not ast.get_docstring(node)] == []
 
 
 def public(node: Documented, name: str = "module") -> Iterator[tuple[str, Documented]]:
-    """Yield what others may use of a module or a class, itself first."""
+    """Yield the public definitions of a module or class, starting with itself."""
     yield name, node
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return
@@ -78,7 +78,7 @@ def public(node: Documented, name: str = "module") -> Iterator[tuple[str, Docume
 
 
 def test_gate_runs_what_contributors_run() -> None:
-    """``.ci/run`` can be run, and ends with what the documents tell a contributor to run."""
+    """``.ci/run`` is executable and ends with the command that the documents name for contributors."""
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     lines = read(".ci/run").splitlines()
     assert lines[0].startswith("#!")
@@ -87,12 +87,12 @@ def test_gate_runs_what_contributors_run() -> None:
 
 
 def test_there_is_one_version() -> None:
-    """The version of pyproject.toml is the one that is installed here."""
+    """pyproject.toml has the installed version."""
     assert pyproject()["project"]["version"] == __version__
 
 
 def test_lock_file_is_in_step(uv: Path) -> None:
-    """uv.lock is what uv would make of pyproject.toml."""
+    """uv.lock is up to date with pyproject.toml."""
     environment = {**ENVIRONMENT, "UV_PYTHON": sys.executable}
     done = subprocess.run(
         [uv, "lock", "--check"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False

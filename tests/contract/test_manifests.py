@@ -1,4 +1,4 @@
-"""The manifests build, ask for nothing that they need not have, and agree with the code that they run."""
+"""The manifests build, request only what the operator needs, and match its code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAME_LABEL: Final = "app.kubernetes.io/name"
 
 @pytest.fixture(scope="module")
 def objects() -> list[Manifest]:
-    """What ``kubectl apply -k manifests/base`` applies."""
+    """The objects that ``kubectl apply -k manifests/base`` applies."""
     return kustomize(ROOT / "manifests" / "base")
 
 
@@ -47,17 +47,17 @@ def container(pod: dict[str, Any]) -> dict[str, Any]:
 
 
 def configure(monkeypatch: pytest.MonkeyPatch, container: dict[str, Any]) -> Settings:
-    """Read the settings as the process in *container* does."""
+    """Load the settings from the variables of *container*."""
     for variable in container["env"]:
         monkeypatch.setenv(variable["name"], variable["value"])
     return load_settings()
 
 
-# ── what is built ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── objects ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_base_builds(objects: list[Manifest]) -> None:
-    """The base is the namespace, what the operator needs, and roles for people. Deleting it keeps the CRD."""
+    """The base contains the namespace, the operator and roles for users. Deleting it keeps the CRD."""
     assert sorted(f"{each['kind']}/{each['metadata']['name']}" for each in objects) == [
         "ClusterRole/backupjobwatch",
         "ClusterRole/backupjobwatch-edit",
@@ -71,7 +71,7 @@ def test_base_builds(objects: list[Manifest]) -> None:
 
 
 def test_crds_build() -> None:
-    """The CRD builds by itself, unchanged, and no GitOps tool prunes it."""
+    """The CRD builds separately and unchanged, and GitOps tools do not prune it."""
     (crd,) = kustomize(ROOT / "crds")
     assert [crd] == load(f"crds/{PLURAL}.{GROUP}.yaml")
     assert crd["metadata"]["annotations"] == {
@@ -81,14 +81,14 @@ def test_crds_build() -> None:
 
 
 def test_everything_is_labelled(objects: list[Manifest], deployment: Manifest) -> None:
-    """Every object and the pod carry the label by which people find them."""
+    """Every object and the pod have the recommended labels."""
     for each in [*objects, deployment["spec"]["template"]]:
         labels = each["metadata"]["labels"]
         assert (labels[NAME_LABEL], labels["app.kubernetes.io/part-of"]) == ("backupjobwatch", "backupjobwatch")
 
 
 def test_everything_is_in_the_namespace(objects: list[Manifest]) -> None:
-    """What is namespaced is in the one namespace that the base makes, with restricted Pod Security."""
+    """All namespaced objects are in the base's only namespace, which enforces restricted Pod Security."""
     namespace = pick(objects, "Namespace")
     assert namespace["metadata"]["name"] == NAMESPACE
     for mode in ("enforce", "warn", "audit"):
@@ -98,11 +98,11 @@ def test_everything_is_in_the_namespace(objects: list[Manifest]) -> None:
         assert each["metadata"].get("namespace") == (None if of_the_cluster else NAMESPACE)
 
 
-# ── rights ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── permissions ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_role_grants_what_is_used(objects: list[Manifest]) -> None:
-    """The role lets the operator read and delete watches, write their status and post events, and do nothing else."""
+    """The role only lets the operator read and delete watches, write their status and create Events."""
     role = pick(objects, "ClusterRole", "backupjobwatch")
     assert "aggregationRule" not in role
     assert role["rules"] == [
@@ -113,7 +113,7 @@ def test_role_grants_what_is_used(objects: list[Manifest]) -> None:
 
 
 def test_binding_joins_role_and_account(objects: list[Manifest], pod: dict[str, Any]) -> None:
-    """The binding gives that role to the very account that the pod runs as."""
+    """The binding grants that role to the pod's ServiceAccount."""
     binding, account = pick(objects, "ClusterRoleBinding"), pick(objects, "ServiceAccount")["metadata"]
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole"}
     assert binding["roleRef"] == {**role, "name": "backupjobwatch"}
@@ -123,7 +123,7 @@ def test_binding_joins_role_and_account(objects: list[Manifest], pod: dict[str, 
 
 
 def test_roles_of_people(objects: list[Manifest]) -> None:
-    """Who may view, may see watches; who may edit, may make them; nobody may write a status, which opens gates."""
+    """Viewers can read watches and editors can create them. Neither can write a status, because it opens gates."""
     writing = {"create", "update", "patch", "delete", "deletecollection"}
     roles = {"view": ({"get", "list", "watch"}, {"view", "edit", "admin"}), "edit": (writing, {"edit", "admin"})}
     for name, (verbs, into) in roles.items():
@@ -135,13 +135,13 @@ def test_roles_of_people(objects: list[Manifest]) -> None:
 
 
 def test_metrics_reader_finds_the_pods(objects: list[Manifest]) -> None:
-    """A Prometheus with this role finds the pods that it is to scrape, in the operator's namespace, and nothing else."""
+    """The role lets Prometheus find the pods in the operator's namespace, and nothing else."""
     role = pick(objects, "Role", "backupjobwatch-metrics-reader")
     assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
 
 
 def test_token_is_the_pods_alone(objects: list[Manifest], pod: dict[str, Any]) -> None:
-    """The pod asks for the account's token by itself; nothing else that runs as the account gets one unasked."""
+    """Only the pod mounts the ServiceAccount token. Other pods with the account do not get it by default."""
     assert pick(objects, "ServiceAccount")["automountServiceAccountToken"] is False
     assert pod["automountServiceAccountToken"] is True
 
@@ -151,7 +151,7 @@ def test_token_is_the_pods_alone(objects: list[Manifest], pod: dict[str, Any]) -
 
 @pytest.mark.parametrize("rule", RESTRICTED)
 def test_pod_is_restricted(pod: dict[str, Any], rule: str) -> None:
-    """The pod keeps to each rule of the restricted Pod Security Standard."""
+    """The pod complies with each rule of the restricted Pod Security Standard."""
     path, allowed = RESTRICTED[rule]
     found = list(values(pod, path))
     assert found
@@ -159,7 +159,7 @@ def test_pod_is_restricted(pod: dict[str, Any], rule: str) -> None:
 
 
 def test_pod_mounts_little(pod: dict[str, Any], container: dict[str, Any]) -> None:
-    """The root file system is read-only, and what is mounted is empty and small: the standard allows such volumes."""
+    """The root file system is read-only, and all mounts are size-limited emptyDir volumes."""
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     for volume in pod["volumes"]:
         assert volume.keys() == {"name", "emptyDir"}
@@ -169,7 +169,7 @@ def test_pod_mounts_little(pod: dict[str, Any], container: dict[str, Any]) -> No
 
 
 def test_pod_is_selected(deployment: Manifest) -> None:
-    """The Deployment selects its own pods, and there is one, as two would ask Azure twice."""
+    """The Deployment selects its own pods and runs one, because two would send every Azure request twice."""
     spec = deployment["spec"]
     assert spec["selector"]["matchLabels"]
     assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
@@ -177,7 +177,7 @@ def test_pod_is_selected(deployment: Manifest) -> None:
 
 
 def test_pod_has_its_resources(pod: dict[str, Any], container: dict[str, Any]) -> None:
-    """It asks for CPU and memory, is limited in memory only, and is given no variables of other services."""
+    """The pod requests CPU and memory, limits only memory, and gets no service environment variables."""
     resources = container["resources"]
     assert resources["requests"].keys() == {"cpu", "memory"}
     assert resources["limits"].keys() == {"memory"}
@@ -185,7 +185,7 @@ def test_pod_has_its_resources(pod: dict[str, Any], container: dict[str, Any]) -
 
 
 def test_pod_runs_this_version(container: dict[str, Any]) -> None:
-    """The image is that of this version, and its arguments are a command that exists."""
+    """The image has this version, and its arguments are an existing command."""
     assert container["image"] == f"backupjobwatch:{__version__}"
     assert "command" not in container
     (command,) = container["args"]
@@ -193,7 +193,7 @@ def test_pod_runs_this_version(container: dict[str, Any]) -> None:
 
 
 def test_pod_has_real_settings(monkeypatch: pytest.MonkeyPatch, container: dict[str, Any]) -> None:
-    """The operator starts with the Deployment's variables: JSON logs, and nobody may use its identity yet."""
+    """The Deployment's variables set JSON logs and allow no namespace to use the operator's identity."""
     settings = configure(monkeypatch, container)
     assert settings.log_format == "json"
     assert settings.operator_identity_namespaces == ()
@@ -201,7 +201,7 @@ def test_pod_has_real_settings(monkeypatch: pytest.MonkeyPatch, container: dict[
 
 
 def test_variables_exist() -> None:
-    """Every variable that a manifest names, in a comment too, is a setting."""
+    """Every variable in a manifest, including its comments, is a setting."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     for path in sorted((ROOT / "manifests").rglob("*.yaml")):
         named = set(re.findall(rf"{PREFIX}\w+", path.read_text(encoding="utf-8")))
@@ -209,7 +209,7 @@ def test_variables_exist() -> None:
 
 
 async def test_probes_are_answered(monkeypatch: pytest.MonkeyPatch, container: dict[str, Any]) -> None:
-    """The probes ask the operator's own server: liveness whether it is alive, readiness whether it is ready."""
+    """The liveness and readiness probes reach the matching checks of the operator's server."""
     settings = configure(monkeypatch, container)
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     with socket.create_server(("127.0.0.1", 0)) as unused:

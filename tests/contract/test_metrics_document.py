@@ -1,4 +1,4 @@
-"""docs/metrics.md lists what metrics/catalogue.py has, and the catalogue knows what the other documents explain."""
+"""docs/metrics.md matches metrics/catalogue.py, and the catalogue matches the other documents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXPLAINED: Final = {plain(row["reason"]): row["phase"] for row in table(read("do
 
 
 def test_lists_what_the_command_prints() -> None:
-    """The table is what ``backupjobwatch metrics`` prints, line by line."""
+    """The table matches the output of ``backupjobwatch metrics`` line by line."""
     printed = CliRunner().invoke(main, ["metrics"])
     assert printed.exit_code == 0
     lines = [line for line in DOCUMENT.splitlines() if line.startswith("|")]
@@ -32,7 +32,7 @@ def test_lists_what_the_command_prints() -> None:
 
 @pytest.mark.parametrize("metric", catalogue.ALL, ids=lambda metric: metric.name)
 def test_names_follow_prometheus(metric: catalogue.Metric) -> None:
-    """Each name has the prefix, its unit, and ``_total`` if it is a counter's; none is there twice.
+    """Each metric name is unique and has the prefix, its unit, and ``_total`` for counters.
 
     https://prometheus.io/docs/practices/naming/
     """
@@ -46,7 +46,7 @@ def test_names_follow_prometheus(metric: catalogue.Metric) -> None:
 
 
 def test_reasons_are_those_that_are_explained() -> None:
-    """The reasons that metrics tell apart are those of docs/troubleshooting.md, and so are the ends."""
+    """Metrics distinguish the reasons and outcomes that docs/troubleshooting.md explains."""
     assert set(REASONS) - {UNSEEN, OTHER} == EXPLAINED.keys()
     ends = {phase: {reason for reason, told in EXPLAINED.items() if phase in told} for phase in (SUCCEEDED, FAILED)}
     assert ends == {phase: set(reasons) for phase, reasons in OUTCOMES.items()}
@@ -59,14 +59,14 @@ def test_token_trouble_is_of_azure_errors() -> None:
 
 
 def test_queries_name_what_there_is() -> None:
-    """Every metric that the document's queries name is in the list."""
+    """Every metric in the document's queries is in the catalogue."""
     named = {name for query in blocks(DOCUMENT, "promql") for name in metrics_in(query)}
     assert named
     assert named <= {metric.name for metric in catalogue.ALL}
 
 
 def test_the_label_of_the_network_policy() -> None:
-    """The document has the label of the namespaces that the NetworkPolicy lets scrape the metrics."""
+    """The document names the namespace label that the NetworkPolicy requires for scraping."""
     (policy,) = load("manifests/components/network-policy/networkpolicy.yaml")
     (rule,) = (each for each in policy["spec"]["ingress"] if "from" in each)
     ((name, value),) = rule["from"][0]["namespaceSelector"]["matchLabels"].items()

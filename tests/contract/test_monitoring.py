@@ -1,4 +1,4 @@
-"""Alerts, runbooks and dashboard agree with each other and with what the operator tells; promtool tries the alerts."""
+"""Alerts, runbooks and the dashboard match each other and the metrics, and promtool tests the alerts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EACH_ALERT: Final = pytest.mark.parametrize("alert", ALERTS)
 
 @pytest.fixture(scope="module")
 def objects(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
-    """What the base and the component build together."""
+    """The objects that the base and the component build together."""
     folder = tmp_path_factory.mktemp("overlay").resolve()
     up = os.path.relpath(ROOT, folder)
     text = f"resources: [{up}/manifests/base]\ncomponents: [{up}/{COMPONENT}]\n"
@@ -39,7 +39,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
 
 
 def silence(folder: Path, rule: Manifest, gone: str, *others: str) -> str:
-    """Return what promtool objects if the operator of these labels vanishes among *others*, and one alert tells which."""
+    """Return promtool's errors unless exactly one alert fires for the missing operator *gone* and names it."""
     (folder / "rules.yaml").write_text(yaml.safe_dump(rule["spec"]), encoding="utf-8")
     values = {**dict.fromkeys(others, "1x60"), gone: "1x10 stale"}
     one = [{"labels": "{}", "value": 1}]
@@ -65,7 +65,7 @@ def promtool(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_promtool_accepts_the_rules(tmp_path: Path) -> None:
-    """The rules are a rule file to Prometheus."""
+    """Prometheus accepts the rule file."""
     (tmp_path / "rules.yaml").write_text(rule_file(), encoding="utf-8")
     done = promtool("check", "rules", "--lint-fatal", "rules.yaml", folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -73,7 +73,7 @@ def test_promtool_accepts_the_rules(tmp_path: Path) -> None:
 
 
 def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
-    """The unit tests of the alerts pass: what each fires on, and that none does when all is well."""
+    """The alerts pass their unit tests, which also cover a healthy operator."""
     (tmp_path / "rules.yaml").write_text(rule_file(), encoding="utf-8")
     shutil.copy(UNIT_TESTS, tmp_path)
     done = promtool("test", "rules", UNIT_TESTS.name, folder=tmp_path)
@@ -82,7 +82,7 @@ def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
 
 @EACH_ALERT
 def test_each_alert_is_tried(tmp_path: Path, alert: str) -> None:
-    """An alert that never fires is found out by those tests."""
+    """The unit tests detect an alert that never fires."""
     (tmp_path / "rules.yaml").write_text(rule_file(without=alert), encoding="utf-8")
     shutil.copy(UNIT_TESTS, tmp_path)
     done = promtool("test", "rules", UNIT_TESTS.name, folder=tmp_path)
@@ -91,7 +91,7 @@ def test_each_alert_is_tried(tmp_path: Path, alert: str) -> None:
 
 
 def test_each_shard_is_missed(tmp_path: Path) -> None:
-    """With the sample of shards and its component, the loss of any shard is told, though the others are there."""
+    """With the sample of shards and its component, an alert reports a missing shard while the others run."""
     folder = tmp_path.resolve()
     sharded = os.path.relpath(ROOT / "manifests" / "samples" / "sharded", folder)
     text = f"resources: [{sharded}]\ncomponents: [{sharded}/monitoring]\n"
@@ -106,7 +106,7 @@ def test_each_shard_is_missed(tmp_path: Path) -> None:
 
 
 def test_a_teams_own_operator_is_missed(tmp_path: Path) -> None:
-    """With the patch of the document for the overlay, and with the chart, so is that of one namespace."""
+    """The documented patch and the chart both report a missing operator of a single namespace."""
     (text,) = (each for each in blocks(read("docs/metrics.md"), "yaml") if "team-a" in each)
     patched = build(tmp_path.resolve(), "namespaced", "monitoring", namespace="team-a", **yaml.safe_load(text))
     sets = [part for each in ("namespaced=true", "monitoring.enabled=true") for part in ("--set", each)]
@@ -118,7 +118,7 @@ def test_a_teams_own_operator_is_missed(tmp_path: Path) -> None:
 
 
 def test_each_release_is_missed(tmp_path: Path) -> None:
-    """Each release of the chart reports the loss of its own operator while another release runs in the same namespace."""
+    """Each release of the chart reports its own missing operator while another release runs in the namespace."""
     releases = {name: f'app_kubernetes_io_instance="{name}",namespace="n"' for name in ("shard-a", "shard-b")}
     for name, gone in releases.items():
         done = run_helm(tmp_path, "template", name, str(CHART), "--namespace", "n", "--set", "monitoring.enabled=true")
@@ -128,7 +128,7 @@ def test_each_release_is_missed(tmp_path: Path) -> None:
 
 @EACH_ALERT
 def test_alerts_ask_for_what_there_is(alert: str) -> None:
-    """Every metric of an alert is in the list, and every label value is one that it can have."""
+    """Every metric of an alert is in the catalogue, with existing label values."""
     query = ALERTS[alert]["expr"]
     assert metrics_in(query)
     assert metrics_in(query) <= KNOWN
@@ -137,7 +137,7 @@ def test_alerts_ask_for_what_there_is(alert: str) -> None:
 
 @EACH_ALERT
 def test_each_alert_has_a_runbook(alert: str) -> None:
-    """An alert says what is the matter and how grave, and names its page, which says what to look at and what to do."""
+    """An alert states its problem and severity, and links to a page with checks and remedies."""
     rule = ALERTS[alert]
     assert rule["labels"]["severity"] in ("critical", "warning", "info")
     assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
@@ -150,7 +150,7 @@ def test_each_alert_has_a_runbook(alert: str) -> None:
 
 
 def test_runbooks_are_those_of_the_alerts() -> None:
-    """There is no page without an alert, and the index lists all, with their severity."""
+    """Each page belongs to an alert, and the index lists all pages with their severity."""
     pages = {path.stem for path in (ROOT / "docs" / "runbooks").glob("*.md")} - {"README"}
     assert pages == ALERTS.keys()
     listed = {row["alert"]: row["severity"] for row in table(read("docs/runbooks/README.md"), "alert")}
@@ -161,7 +161,7 @@ def test_runbooks_are_those_of_the_alerts() -> None:
 
 
 def test_dashboard_asks_for_what_there_is() -> None:
-    """Every metric of the dashboard is in the list, with label values that it can have; and nothing is left unseen."""
+    """The dashboard covers the catalogue except four metrics, and uses only existing label values."""
     shown: set[str] = set()
     for title, query in dashboard_queries("5m"):
         assert metrics_in(query) <= KNOWN, title
@@ -173,7 +173,7 @@ def test_dashboard_asks_for_what_there_is() -> None:
 
 
 def test_dashboard_is_laid_out() -> None:
-    """Panels have ids and titles of their own, do not overlap, and stay within Grafana's 24 columns."""
+    """Panels have unique IDs and titles, do not overlap, and fit into Grafana's 24 columns."""
     panels = DASHBOARD["panels"]
     for name in ("id", "title"):
         assert len({panel[name] for panel in panels}) == len(panels)
@@ -192,7 +192,7 @@ def test_dashboard_is_laid_out() -> None:
 
 
 def test_component_builds(objects: list[Manifest]) -> None:
-    """Base and component build together, and what the component adds is labelled and in the operator's namespace."""
+    """The base and the component build together, and the added objects have labels and the operator's namespace."""
     added = [each for each in objects if each["kind"] in ("Service", "PodMonitor", "PrometheusRule", "ConfigMap")]
     assert len(added) == 4
     for each in added:
@@ -201,7 +201,7 @@ def test_component_builds(objects: list[Manifest]) -> None:
 
 
 def test_scrapes_find_the_pod(objects: list[Manifest]) -> None:
-    """Service and PodMonitor select the Deployment's pods, and the port by its name, which is that of the metrics."""
+    """The Service and the PodMonitor select the Deployment's pods and the named metrics port."""
     pod = pick(objects, "Deployment")["spec"]["template"]
     ports = {port["name"]: port["containerPort"] for port in pod["spec"]["containers"][0]["ports"]}
     assert ports["metrics"] == Settings().metrics_port
@@ -215,7 +215,7 @@ def test_scrapes_find_the_pod(objects: list[Manifest]) -> None:
 
 
 def test_service_monitor(tmp_path: Path) -> None:
-    """The ServiceMonitor replaces the PodMonitor: it selects our Service and scrapes the same port in the same way."""
+    """The ServiceMonitor replaces the PodMonitor: it selects the Service and scrapes the same port in the same way."""
     built = build(tmp_path.resolve(), "default", "monitoring", "service-monitor")
     assert "PodMonitor" not in {each["kind"] for each in built}
     spec, service = pick(built, "ServiceMonitor")["spec"], pick(built, "Service")
@@ -227,7 +227,7 @@ def test_service_monitor(tmp_path: Path) -> None:
 
 
 def test_azures_prometheus(tmp_path: Path) -> None:
-    """With the document's patches there is a PodMonitor of Azure's group, the same otherwise, and nothing of the other one."""
+    """With the documented patches, the PodMonitor changes only its API group to Azure's."""
     (text,) = (each for each in blocks(read("docs/metrics.md"), "yaml") if "azmonitoring" in each)
     objects = build(tmp_path, "default", "monitoring", **yaml.safe_load(text))
     ours = pick(build(tmp_path, "default", "monitoring"), "PodMonitor")
@@ -236,7 +236,7 @@ def test_azures_prometheus(tmp_path: Path) -> None:
 
 
 def test_grafana_finds_the_dashboard(objects: list[Manifest]) -> None:
-    """The dashboard is in a ConfigMap with the label that Grafana's sidecar looks for, whole."""
+    """The complete dashboard is in a ConfigMap with the label that Grafana's sidecar expects."""
     config = pick(objects, "ConfigMap")
     assert config["metadata"]["name"] == "backupjobwatch-dashboard"
     assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
@@ -246,7 +246,7 @@ def test_grafana_finds_the_dashboard(objects: list[Manifest]) -> None:
 
 
 def unknown_values(query: str) -> list[tuple[str, str]]:
-    """Return the label values that *query* asks for and that no metric of it can have."""
+    """Return the label values in *query* that none of its metrics can have."""
     by_name = {metric.name: metric for metric in catalogue.ALL}
     unknown: list[tuple[str, Any]] = []
     for name, selector in re.findall(r"(backupjobwatch_\w+)\{([^}]*)\}", query):

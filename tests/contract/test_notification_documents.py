@@ -1,4 +1,4 @@
-"""docs/notifications.md and the components say what the code does."""
+"""docs/notifications.md and the components match the code."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ COMPONENTS: Final = ("notify-secret", "flux-triggers", "argocd-triggers")
 
 
 def example(key: str) -> Any:
-    """Return the example in the document that begins with that key."""
+    """Return the example in the document that starts with that key."""
     (found,) = (value[key] for block in blocks(DOCUMENT, "yaml") if key in (value := yaml.safe_load(block)))
     return found
 
 
 def test_example_is_valid() -> None:
-    """The entries of the document are taken by the CRD's schema, and make sense to the code."""
+    """The CRD's schema and the code accept the entries of the document."""
     schema = object_schema()["properties"]["spec"]["properties"]["notify"]
     entries = example("notify")
     Draft202012Validator(schema).validate(entries)
@@ -45,13 +45,13 @@ def test_example_is_valid() -> None:
 
 
 def test_status_is_valid() -> None:
-    """The status of the document is one that the CRD takes."""
+    """The CRD accepts the documented status."""
     schema = object_schema()["properties"]["status"]["properties"]["notifications"]
     Draft202012Validator(schema).validate(example("status")["notifications"])
 
 
 def test_event_is_what_is_sent() -> None:
-    """The event of the document is that of an example watch, field by field."""
+    """The documented event matches the event of an example watch, field by field."""
     notify = [{"name": "chat", "webhook": {"url": "https://hooks.example.com/backups"}}]
     watch = Watch.from_body(settle(watch_body({"jobResourceId": JOB_ID, "notify": notify}), job(), NOW))
     (notice,) = due(watch)
@@ -60,7 +60,7 @@ def test_event_is_what_is_sent() -> None:
 
 
 def test_names_what_there_is() -> None:
-    """The document has each kind, each type of event, and the limits."""
+    """The document lists each kind, each event type and the limits."""
     prose = " ".join(DOCUMENT.split())
     for word in (
         *FLUX_GROUPS,
@@ -75,7 +75,7 @@ def test_names_what_there_is() -> None:
 
 @pytest.fixture(params=COMPONENTS)
 def built(request: pytest.FixtureRequest, tmp_path: Path) -> list[Manifest]:
-    """What a tenant's kustomization with a component builds."""
+    """The objects that a tenant's kustomization with a component builds."""
     component = ROOT / "manifests" / "components" / request.param
     (tmp_path / "c").symlink_to(component)
     text = f"kind: Kustomization\nnamespace: team-a\ncomponents: [{component.relative_to('/')}]\n"
@@ -84,7 +84,7 @@ def built(request: pytest.FixtureRequest, tmp_path: Path) -> list[Manifest]:
 
 
 def test_components_grant_little(built: list[Manifest]) -> None:
-    """Each grants the operator's account, in the tenant's namespace, named objects and one verb."""
+    """Each component grants the operator's account one verb on named objects in the tenant's namespace."""
     role, binding = pick(built, "Role"), pick(built, "RoleBinding")
     account = pick(kustomize(ROOT / "manifests" / "base"), "ServiceAccount")["metadata"]
     assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "team-a"
@@ -98,7 +98,7 @@ def test_components_grant_little(built: list[Manifest]) -> None:
 
 
 def test_components_are_named_in_the_document() -> None:
-    """The objects that the components allow are those of the document's example."""
+    """The components allow the objects of the documented example."""
     named = {name for part in COMPONENTS for (role,) in [load(f"manifests/components/{part}/role.yaml")]
              for rule in role["rules"] for name in rule["resourceNames"]}  # fmt: skip
     assert named == {"backup-hook", "upgrade", "apps"}

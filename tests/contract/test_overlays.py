@@ -1,4 +1,4 @@
-"""Every overlay builds with every choice of components, keeps to the rules of the base, and is valid Kubernetes."""
+"""Every overlay builds with every combination of components, keeps the base's rules, and is valid."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ COMBINATIONS: Final = [
 
 @pytest.mark.parametrize(("overlay", "components"), COMBINATIONS, ids=lambda part: part or "alone")
 def test_combinations(tmp_path: Path, overlay: str, components: tuple[str, ...]) -> None:
-    """Each combination builds, its objects differ by name, are labelled and valid, and its pod is a restricted one."""
+    """Each combination builds unique, labelled objects and a restricted pod."""
     objects = build(tmp_path, overlay, *components)
     names = [(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in objects]
     assert len(set(names)) == len(names)
     for each in objects:
-        assert each["kind"] != "CustomResourceDefinition"  # its deletion would delete every watch
+        assert each["kind"] != "CustomResourceDefinition"  # deleting the CRD would delete every watch
         assert each["metadata"]["labels"]["app.kubernetes.io/part-of"] == "backupjobwatch"
     assert violations(pod_of(objects)) == []
 
@@ -53,18 +53,18 @@ def test_combinations(tmp_path: Path, overlay: str, components: tuple[str, ...])
 @pytest.mark.parametrize("version", KUBERNETES)
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_valid_kubernetes(tmp_path: Path, overlay: str, version: str) -> None:
-    """What Kubernetes' own kinds have in an install with everything is what the schemas of that version know."""
+    """The Kubernetes schemas of each version accept an overlay with all components."""
     checked = set()
     for each in build(tmp_path, overlay, *COMPONENTS):
         if each["apiVersion"].startswith("monitoring.coreos.com/"):
-            continue  # not Kubernetes' own
+            continue  # not a built-in kind
         assert validate(each, version, strict=True) == version
         checked.add(each["kind"])
     assert {"Deployment", "NetworkPolicy", "ServiceAccount", "ValidatingAdmissionPolicy"} <= checked
 
 
 def test_validator_is_strict() -> None:
-    """The validator that the test above trusts refuses a field that does not exist, and a value of another type."""
+    """The validator of the previous test refuses unknown fields and values of the wrong type."""
     deployment = pick(kustomize(MANIFESTS / "base"), "Deployment")
     for wrong in ({"replica": 1}, {"replicas": "1"}):
         with pytest.raises(ValidationError):
@@ -72,7 +72,7 @@ def test_validator_is_strict() -> None:
 
 
 def test_all_that_is_promised_is_there() -> None:
-    """The overlays and components that the documents speak of are all that there are."""
+    """The documents list exactly the existing overlays and components."""
     assert OVERLAYS == ["default", "ha", "ha-workload-identity", "namespaced", "service-principal", "workload-identity"]
     assert COMPONENTS == ["monitoring", "network-policy", "service-monitor", "validating-admission-policy"]
     names = [path.relative_to(MANIFESTS / "components").as_posix() for path in TENANTS]
@@ -81,7 +81,7 @@ def test_all_that_is_promised_is_there() -> None:
 
 @pytest.mark.parametrize("path", TENANTS, ids=lambda path: path.name)
 def test_tenants_components(tmp_path: Path, path: Path) -> None:
-    """The components of tenants build in a namespace of theirs, and are valid."""
+    """The tenant components build in a tenant's namespace and are valid."""
     kustomization = {"namespace": "team-a", "components": [os.path.relpath(path, tmp_path)]}
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
     objects = kustomize(tmp_path)
@@ -92,12 +92,12 @@ def test_tenants_components(tmp_path: Path, path: Path) -> None:
 
 
 def test_default_is_the_base() -> None:
-    """The default has nothing that the base has not."""
+    """The default overlay is identical to the base."""
     assert kustomize(MANIFESTS / "overlays" / "default") == kustomize(MANIFESTS / "base")
 
 
 def test_workload_identity() -> None:
-    """The webhook of workload identity is told which pod, and of which client."""
+    """The workload identity webhook gets the pod label and the client ID."""
     objects = kustomize(MANIFESTS / "overlays" / "workload-identity")
     labels = pick(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
     assert labels["azure.workload.identity/use"] == "true"
@@ -118,14 +118,14 @@ def test_ha_with_workload_identity() -> None:
 
 
 def test_service_principal() -> None:
-    """Of the Secret's keys, the three that azure-identity reads reach the pod, and no other; none may be missing."""
+    """The pod requires the three Secret keys that azure-identity reads, and gets no other key."""
     env = env_of(kustomize(MANIFESTS / "overlays" / "service-principal"))
     for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"):
         assert env[name] == {"secretKeyRef": {"name": "backupjobwatch-azure", "key": name}}
 
 
 def test_namespaced_reaches_no_further(tmp_path: Path) -> None:
-    """A team's own operator is in the team's namespace with all that it has, and follows that namespace only."""
+    """A single team's operator has all its objects in the team's namespace and watches only that namespace."""
     objects = build(tmp_path, "namespaced", "network-policy", namespace="team-a")
     for each in objects:
         assert each["metadata"]["namespace"] == "team-a", each["kind"]
@@ -140,7 +140,7 @@ def test_namespaced_reaches_no_further(tmp_path: Path) -> None:
 
 
 def test_namespaced_with_what_a_tenant_allows(tmp_path: Path) -> None:
-    """Beside a team's own operator, the components of tenants are for that one's account, not for the cluster's."""
+    """In the namespaced overlay, tenant components grant permissions to the team's operator, not the cluster's."""
     tenants = [path.relative_to(MANIFESTS / "components").as_posix() for path in TENANTS]
     objects = build(tmp_path, "namespaced", *tenants, namespace="team-a")
     bindings = [each for each in objects if each["kind"] == "RoleBinding"]
@@ -150,7 +150,7 @@ def test_namespaced_with_what_a_tenant_allows(tmp_path: Path) -> None:
 
 
 def test_namespaced_with_an_identity(tmp_path: Path) -> None:
-    """The components of Azure identities go with any overlay."""
+    """Any overlay accepts the Azure identity components."""
     for identity in IDENTITIES:
         objects = build(tmp_path, "namespaced", identity)
         assert "AZURE_CLIENT_ID" in env_of(objects) or pick(objects, "ServiceAccount")["metadata"]["annotations"]
@@ -158,7 +158,7 @@ def test_namespaced_with_an_identity(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_another_namespace(tmp_path: Path, overlay: str) -> None:
-    """In another namespace, the rights are still those of the account that the pod runs as."""
+    """In another namespace, the bindings still refer to the pod's ServiceAccount."""
     objects = build(tmp_path, overlay, namespace="elsewhere")
     account = pick(objects, "ServiceAccount")["metadata"]
     subject = {"kind": "ServiceAccount", "name": account["name"], "namespace": "elsewhere"}
@@ -169,7 +169,7 @@ def test_another_namespace(tmp_path: Path, overlay: str) -> None:
 
 
 def test_network_policy(tmp_path: Path) -> None:
-    """It is about the operator's pods, by ports that these have; all else is shut in both directions."""
+    """The policy selects the operator's pods and allows only their ports and the required egress."""
     objects = build(tmp_path, "default", "network-policy")
     policy = pick(objects, "NetworkPolicy")["spec"]
     template = pick(objects, "Deployment")["spec"]["template"]
@@ -177,7 +177,7 @@ def test_network_policy(tmp_path: Path) -> None:
     assert policy["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
     assert {port["name"] for port in template["spec"]["containers"][0]["ports"]} <= {"probes", "metrics"}
     ports = [port for rule in (*policy["ingress"], *policy["egress"]) for port in rule["ports"]]
-    assert all("protocol" in port for port in ports)  # as with the scope of an admission policy
+    assert all("protocol" in port for port in ports)  # avoid API server defaults
     opened = {port["port"]: rule for rule in policy["ingress"] for port in rule["ports"]}
     assert opened.keys() == {"probes", "metrics"}
     assert opened["metrics"]["from"]
@@ -185,7 +185,7 @@ def test_network_policy(tmp_path: Path) -> None:
 
 
 def test_what_to_add_to_the_network_policy(tmp_path: Path) -> None:
-    """The document's policy is valid, is about the same pods, and opens the metadata service, which ours does not."""
+    """The documented policy is valid, selects the same pods, and also opens the metadata service."""
     (text,) = (each for each in blocks(read("docs/azure-access.md"), "yaml") if "NetworkPolicy" in each)
     more, ours = yaml.safe_load(text), pick(build(tmp_path, "default", "network-policy"), "NetworkPolicy")
     for version in KUBERNETES:
@@ -198,7 +198,7 @@ def test_what_to_add_to_the_network_policy(tmp_path: Path) -> None:
 
 
 def test_images_are_set_by_digest(tmp_path: Path) -> None:
-    """A user's `images:` puts a registry and a digest in place of the image, in every overlay."""
+    """In every overlay, a user's `images:` sets the registry and digest of the image."""
     digest = "sha256:" + "a" * 64
     images = [{"name": "backupjobwatch", "newName": "registry.example.com/backupjobwatch", "digest": digest}]
     for overlay in OVERLAYS:
@@ -207,18 +207,18 @@ def test_images_are_set_by_digest(tmp_path: Path) -> None:
 
 
 def test_admission_policy_is_about_our_kind(tmp_path: Path) -> None:
-    """The policy judges what people write of a watch, not the operator's status; its binding enforces it everywhere."""
+    """The policy validates user writes to watches, not the operator's status, and its binding covers all namespaces."""
     objects = build(tmp_path, "default", "validating-admission-policy")
     policy, binding = pick(objects, "ValidatingAdmissionPolicy"), pick(objects, "ValidatingAdmissionPolicyBinding")
     (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
-    assert rule["scope"] == "*"  # the API server would fill it in, and each apply would report a change
+    assert rule["scope"] == "*"  # the API server would add a default, and each apply would report a change
     assert (rule["apiGroups"], rule["resources"]) == ([GROUP], ["backupjobwatches"])
     assert policy["spec"]["failurePolicy"] == "Fail"
     assert binding["spec"] == {"policyName": policy["metadata"]["name"], "validationActions": ["Deny", "Audit"]}
 
 
 def test_a_private_ca(tmp_path: Path) -> None:
-    """The document's kustomization mounts the CA file where its setting says."""
+    """The documented kustomization mounts the CA file at the path of its setting."""
     (text,) = (each for each in blocks(read("docs/azure-access.md"), "yaml") if "configMapGenerator" in each)
     (tmp_path / "ca.pem").write_text("a certificate")
     manifests = os.path.relpath(MANIFESTS, tmp_path)

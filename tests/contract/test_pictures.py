@@ -1,4 +1,4 @@
-"""The pictures in docs/pictures are of a terminal, show what the documents say of them, and fetch nothing."""
+"""The pictures in docs/pictures show real terminal output, match the documents, and load nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SVG: Final = "{http://www.w3.org/2000/svg}"
 
 
 def texts(svg: str) -> str:
-    """Return what is written in a picture, line by line."""
+    """Return the texts of a picture, line by line."""
     lines: dict[str, list[str]] = {}
     for element in ET.fromstring(svg).iter(f"{SVG}text"):
         lines.setdefault(element.get("y", ""), []).append((element.text or "").replace("\xa0", " "))
@@ -22,13 +22,13 @@ def texts(svg: str) -> str:
 
 
 def test_each_picture_has_its_function() -> None:
-    """``make pictures`` draws every picture that there is."""
+    """``make pictures`` draws every picture."""
     names = {path.stem for path in (ROOT / "docs" / "pictures").glob("*.svg")}
     assert names == {picture.__name__ for picture in pictures.ALL}
 
 
 def test_watch() -> None:
-    """It shows what the document promises of the live view: phases, tasks, a bar, and what went wrong."""
+    """The picture shows the documented live view: phases, tasks, a progress bar and the error."""
     written = texts(read("docs/pictures/watch.svg"))
     assert written.splitlines()[1].strip() == "$ backupjobwatch watch - < jobs.txt"
     for told in (
@@ -45,7 +45,7 @@ def test_watch() -> None:
 
 
 def test_bjw_list() -> None:
-    """The list at 120 columns cuts nothing: names, phases, reasons and items are whole."""
+    """The list at 120 columns shows names, phases, reasons and items without truncation."""
     written = texts(read("docs/pictures/bjw_list.svg"))
     for told in ("kubectl bjw list", "with-warnings", "Running", "Failed", "NAME", "STARTED", "JobInProgress"):
         assert told in written
@@ -55,7 +55,7 @@ def test_bjw_list() -> None:
 
 
 def test_bjw_tasks() -> None:
-    """The tasks are indented under their job, with their detail."""
+    """The tasks are indented under their job, with their details."""
     written = texts(read("docs/pictures/bjw_tasks.svg"))
     for told in (
         "kubectl bjw tasks restore",
@@ -71,7 +71,7 @@ def test_bjw_tasks() -> None:
 
 
 def test_pictures_fetch_nothing() -> None:
-    """No font or style is loaded from a server."""
+    """No picture loads a font or style from a server."""
     for path in (ROOT / "docs" / "pictures").glob("*.svg"):
         svg = path.read_text(encoding="utf-8")
         assert re.findall(r"@import|@font-face|url\((?!#)|href", svg) == []
@@ -79,7 +79,7 @@ def test_pictures_fetch_nothing() -> None:
 
 
 def test_what_is_shown_stays_text() -> None:
-    """The output of a program is drawn as text, whatever it contains, in its own colors."""
+    """The picture draws any program output as text, in its own colors."""
     svg = draw("one", "title", "echo", "\x1b[31m</text><script>&\r\nnext\x1b[0m")
     assert "<script>" not in svg
     assert "</text><script>&" in texts(svg)

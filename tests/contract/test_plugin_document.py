@@ -1,4 +1,4 @@
-"""What is written of `kubectl bjw`, in documents and help texts, is so."""
+"""The documents and help texts of `kubectl bjw` are correct."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ EXAMPLES: Final = examples()
 
 
 def test_there_are_examples() -> None:
-    """Every command's help has examples, and the document has some of every command."""
+    """Every command has examples in its help text and in the document."""
     assert {f"{name} --help" for name in ("bjw", *bjw.commands)} <= EXAMPLES.keys()
     assert {call[0] for call in EXAMPLES[DOCUMENT] if call} >= bjw.commands.keys()
     assert "README.md" in EXAMPLES
@@ -57,7 +57,7 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("place", EXAMPLES)
 def test_calls_are_real(place: str) -> None:
-    """Every call has a command, and options and arguments that it takes."""
+    """Every call has an existing command, with valid options and arguments."""
     context = click.Context(bjw, info_name="kubectl bjw", **bjw.context_settings)
     for call in EXAMPLES[place]:
         if not call or call[0] in ("--help", "--version"):
@@ -66,13 +66,13 @@ def test_calls_are_real(place: str) -> None:
         assert command is not None, call
         _, rest, _ = command.make_parser(click.Context(command, parent=context)).parse_args(call[1:])
         assert rest == [], call
-        if len(call) > 1:  # more than the command's name in a sentence
+        if len(call) > 1:  # not just the command's name in a sentence
             command.make_context(call[0], call[1:], parent=context, resilient_parsing=False)
 
 
 @pytest.mark.parametrize("place", EXAMPLES)
 def test_creations_work(place: str) -> None:
-    """What is said to create a watch makes one: as a dry run of the client."""
+    """Each example that creates a watch succeeds as a client-side dry run."""
     for call in EXAMPLES[place]:
         if call[:1] == ["create"] and len(call) > 1:
             arguments = [word for word in call if word not in ("--wait", "--timeout", "4h")]
@@ -81,7 +81,7 @@ def test_creations_work(place: str) -> None:
 
 
 def test_exit_codes() -> None:
-    """The document and the help of `wait` have every exit code, and no other."""
+    """The document and the help of `wait` list exactly the existing exit codes."""
     codes = {value for name, value in vars(exit_codes).items() if name.isupper() and isinstance(value, int)}
     assert {int(row["exit code"]) for row in markdown.table(read(DOCUMENT), "exit code")} == codes
     told = re.findall(r"^ +(\d+) {2,}\S", bjw.commands["wait"].help or "", re.MULTILINE)
@@ -96,6 +96,6 @@ def test_columns() -> None:
 
 
 def test_entry_points() -> None:
-    """kubectl finds the plugin and what completes it by their names."""
+    """kubectl finds the plugin and its completion program by name."""
     scripts = pyproject()["project"]["scripts"]
     assert {"kubectl-bjw", "kubectl_complete-bjw"} <= scripts.keys()

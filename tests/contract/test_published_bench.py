@@ -1,4 +1,4 @@
-"""What the documents say of the operator's cost is what ``make bench`` has measured and published."""
+"""The documents quote the operator's cost as ``make bench`` measured and published it."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def figures(operator: str) -> dict[str, float]:
     ],
 )
 def test_the_readme_has_the_figures(operator: str, figure: str, sentence: str) -> None:
-    """The figures in the README are those of the report, within a tenth."""
+    """The figures in the README are within 10 % of the report."""
     (told,) = re.findall(sentence, COST)
     assert float(told.replace(",", "")) == pytest.approx(figures(operator)[figure], rel=0.1)
 
 
 def test_the_report_is_of_all_operators_side_by_side() -> None:
-    """One run measured the floor, the peer and ours at each number of watches, but not the peer with 10,000."""
+    """One run measured the baseline, the peer and the operator at each number of watches, except the peer at 10,000."""
     measured = {(each["operator"], each["watches"]) for each in RESULTS["results"] if not each["extrapolated"]}
 
     assert measured == {
@@ -52,7 +52,7 @@ def test_the_report_is_of_all_operators_side_by_side() -> None:
 
 
 def test_the_plots_are_there() -> None:
-    """The pictures of the report were published with it."""
+    """The pictures of the report are published with it."""
     shown = re.findall(r"!\[[^]]*\]\((\w+\.svg)\)", REPORT)
 
     assert shown

@@ -1,4 +1,4 @@
-"""docs/quickstart.md: its watch is valid, and its commands are about this watch."""
+"""The watch in docs/quickstart.md is valid, and the commands refer to it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_watch_is_valid() -> None:
 
 
 def test_the_commands_are_about_the_watch() -> None:
-    """Each command that names a watch names this one, in the namespace that may use the operator's identity."""
+    """Each command refers to this watch in the namespace that may use the operator's identity."""
     about = [command for command in commands(DOCUMENT) if re.search(r"\bbjw[/ ]", command)]
     assert len(about) == 4
     assert all("--namespace team-a" in command and re.search(r"\bbjw[/ ]first\b", command) for command in about)

@@ -1,4 +1,4 @@
-"""What a release publishes names its image by digest, and can be checked and installed as the document says."""
+"""A release pins its image by digest, and users can verify and install it as documented."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DIGEST: Final = "sha256:" + "0123456789abcdef" * 4
 IMAGE: Final = f"ghcr.io/somebody/backupjobwatch@{DIGEST}"
 
 
-# ── what is published ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def package(image: str, folder: Path, *plugin: Path) -> subprocess.CompletedProcess[str]:
@@ -53,7 +53,7 @@ def release(sbom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_overlays_by_digest(release: Path, overlay: str) -> None:
-    """Each overlay is one file, the same as it is built here but for the image, which is the released one by digest."""
+    """Each overlay is one file that differs from the local build only in the image digest."""
     published = list(yaml.safe_load_all((release / f"{overlay}.yaml").read_text(encoding="utf-8")))
     ours = kustomize(ROOT / "manifests" / "overlays" / overlay)
     pod_of(ours)["containers"][0]["image"] = IMAGE
@@ -61,7 +61,7 @@ def test_overlays_by_digest(release: Path, overlay: str) -> None:
 
 
 def test_crds(release: Path) -> None:
-    """The CRD is a file of its own."""
+    """The CRD is a separate file."""
     assert list(yaml.safe_load_all((release / "crds.yaml").read_text(encoding="utf-8"))) == kustomize(ROOT / "crds")
 
 
@@ -88,7 +88,7 @@ def test_charts_name_the_release(release: Path, tmp_path: Path) -> None:
 
 
 def test_archive_builds(release: Path, tmp_path: Path) -> None:
-    """The archive of all manifests can be built from, by digest too."""
+    """The archive of all manifests builds, with the image by digest."""
     with tarfile.open(release / "manifests.tar.gz") as archive:
         archive.extractall(tmp_path, filter="tar")
     (container,) = pod_of(kustomize(tmp_path / "manifests" / "overlays" / "default"))["containers"]
@@ -96,7 +96,7 @@ def test_archive_builds(release: Path, tmp_path: Path) -> None:
 
 
 def test_alerts_link_to_the_repository(release: Path, tmp_path: Path) -> None:
-    """The runbooks of the published chart are those of the repository that released it."""
+    """The runbook links of the published chart lead to the repository that released it."""
     chart = str(release / f"backupjobwatch-{__version__}.tgz")
     done = run_helm(tmp_path, "template", "backupjobwatch", chart, "--set", "monitoring.enabled=true")
     (group,) = pick(list(yaml.safe_load_all(done.stdout)), "PrometheusRule")["spec"]["groups"]
@@ -106,7 +106,7 @@ def test_alerts_link_to_the_repository(release: Path, tmp_path: Path) -> None:
 
 
 def test_documented_kustomizations(release: Path, tmp_path: Path) -> None:
-    """What cannot be applied as it is has a kustomization in the document, and is what one's own would be then."""
+    """The documented kustomizations configure the overlays that need values before they can be applied."""
     shutil.copytree(release, tmp_path, dirs_exist_ok=True)
     built = {}
     for text in markdown.blocks(read("docs/releasing.md"), "yaml"):
@@ -120,7 +120,7 @@ def test_documented_kustomizations(release: Path, tmp_path: Path) -> None:
 
 
 def test_all_that_is_signed_can_be_verified() -> None:
-    """The document verifies what the workflow signs: the image, the chart and the sums, by who made them."""
+    """The document verifies the image, the charts and the checksums with the workflow's identity."""
     (text,) = (each for each in markdown.blocks(read("docs/releasing.md"), "sh") if "cosign" in each)
     signed = read(".github/workflows/release.yaml")
     assert (signed.count("cosign sign "), text.count("signed verify ")) == (2, 3)
@@ -134,7 +134,7 @@ def test_all_that_is_signed_can_be_verified() -> None:
 
 
 def test_sums(release: Path) -> None:
-    """Every file is in the list of sums, with its own."""
+    """The checksum file lists every file with its checksum."""
     lines = [line.split() for line in (release / "SHA256SUMS").read_text().splitlines()]
     sums = {name: sum_ for sum_, name in lines}
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in release.iterdir()}
@@ -146,7 +146,7 @@ def test_sums(release: Path) -> None:
 
 @pytest.mark.parametrize("image", ["backupjobwatch", "r/b:1.0", "r/b@sha256:12", f"r/b {DIGEST}"])
 def test_refuses_what_is_no_digest(tmp_path: Path, image: str) -> None:
-    """Nothing is published with an image that could become another one."""
+    """Packaging refuses an image reference without a digest."""
     done = package(image, tmp_path / "files")
     assert done.returncode == 2
     assert "not an image by digest" in done.stderr
@@ -154,7 +154,7 @@ def test_refuses_what_is_no_digest(tmp_path: Path, image: str) -> None:
 
 
 def test_versions_of_a_release() -> None:
-    """What a release has to be changed in says the same version now."""
+    """All files with a release version state the current version."""
     image = pick(kustomize(ROOT / "manifests" / "base"), "Deployment")["spec"]["template"]["spec"]["containers"][0][
         "image"
     ]

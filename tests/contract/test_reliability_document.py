@@ -1,4 +1,4 @@
-"""docs/reliability.md: each fault in its tables has a test that is there."""
+"""Each fault in the tables of docs/reliability.md has an existing test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROWS: Final = [row for table in tables(read("docs/reliability.md")) for row in t
 
 @cache
 def functions_in(path: str) -> frozenset[str]:
-    """Name the test functions of a module."""
+    """Return the test functions of a module."""
     nodes = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
     functions = (node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return frozenset(name for name in functions if name.startswith("test_"))
@@ -25,7 +25,7 @@ def functions_in(path: str) -> frozenset[str]:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: plain(row["fault"]))
 def test_each_row_has_its_test(row: dict[str, str]) -> None:
-    """All cells are filled, and the last names a test as pytest does."""
+    """All cells are filled, and the last one contains an existing pytest ID."""
     assert list(row) == COLUMNS
     assert all(row.values())
     path, _, name = plain(row["test"]).partition("::")
@@ -33,12 +33,12 @@ def test_each_row_has_its_test(row: dict[str, str]) -> None:
 
 
 def test_each_fault_is_told_once() -> None:
-    """No two rows are about the same fault, or show the same test."""
+    """Each row has a different fault and a different test."""
     assert len({row["fault"] for row in ROWS}) == len({row["test"] for row in ROWS}) == len(ROWS) > 20
 
 
 def test_the_faults_of_replicas_are_told() -> None:
-    """Each module about leaders and those who stand by has a fault in the tables."""
+    """Each test module about leaders and standbys has a fault in the tables."""
     paths = {plain(row["test"]).partition("::")[0] for row in ROWS}
     modules = [*(ROOT / "tests").rglob("test_leaders*.py"), *(ROOT / "tests" / "e2e").glob("test_high_availability.py")]
     assert len(modules) == 3
@@ -46,7 +46,7 @@ def test_the_faults_of_replicas_are_told() -> None:
 
 
 def test_the_soak_runs_what_has_two_sizes() -> None:
-    """``make soak`` runs every test that is larger under it, and no other."""
+    """``make soak`` runs exactly the tests that grow at scale."""
     larger = {
         str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py") if "at_scale(" in path.read_text()
     } - {str((ROOT / __file__).relative_to(ROOT))}

@@ -1,4 +1,4 @@
-"""The numbers of retries in the documents are those of the code."""
+"""The retry numbers in the documents match the code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.contract.project import read
 def test_retries_of_notifications(
     kind: type[DeliveryError], sentence: str, attempts: int, least: timedelta, most: timedelta
 ) -> None:
-    """docs/notifications.md has the number of attempts, and the time that the waits between them take."""
+    """docs/notifications.md states the number of attempts and the total backoff."""
     assert sentence in " ".join(read("docs/notifications.md").split())
     assert kind.attempts == attempts
     waits = [retry_delay(attempt, "seed", None) for attempt in range(1, attempts)]

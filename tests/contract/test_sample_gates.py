@@ -1,4 +1,4 @@
-"""The samples' gates stay shut on a stale status, and on a job that takes too long: the watch ends before its tool."""
+"""The sample gates stay closed on a stale status, and each watch times out before its tool."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ KUSTOMIZATIONS: Final = [sample("flux/kustomization-wait.yaml"), sample("flux/he
 
 
 def watches(path: Path) -> list[Manifest]:
-    """Return the watches of a sample, embedded ones too."""
+    """Return the watches of a sample, including embedded ones."""
     return [each for each in every_object(path) if each["kind"] == KIND]
 
 
 def deadline(path: Path) -> int:
-    """Return how many seconds the one watch of a sample may take."""
+    """Return the deadline of a sample's only watch in seconds."""
     (watch,) = watches(path)
     seconds: int = watch["spec"]["activeDeadlineSeconds"]
     return seconds
 
 
 def templates() -> dict[str, dict[str, Any]]:
-    """Return the templates of the Workflow, by name."""
+    """Return the templates of the Workflow by name."""
     return {each["name"]: each for each in pick(WORKFLOW, "Workflow")["spec"]["templates"]}
 
 
 def seconds(duration: str) -> float:
-    """Return how long a Go-style duration is."""
+    """Return the seconds of a Go duration."""
     parsed: float = durationpy.from_str(duration).total_seconds()
     return parsed
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_nobody_waits_for_a_phase(path: Path) -> None:
-    """No sample waits for a phase by JSON path: that cannot tell the status of an earlier generation."""
+    """No sample waits for a phase by JSONPath, because that would accept a stale status."""
     assert not [text for text in (*scripts(path), *texts(objects(path))) if "--for=jsonpath" in text]
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_fields_exist(path: Path) -> None:
-    """Every field of a watch's status that a sample reads is one that the CRD has."""
+    """Every status field that a sample reads exists in the CRD."""
     text = path.read_text("utf-8")
     for name in re.findall(r"\b(status\.(?!webhookPath)\w+)", text):
         assert field(name), name
@@ -65,7 +65,7 @@ def test_fields_exist(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_samples_have_no_dates(path: Path) -> None:
-    """No sample contains a date, which would be too old for ``startedAfter`` a month later."""
+    """No sample contains a date, because ``startedAfter`` would be too old a month later."""
     assert re.findall(r"20\d\d-\d\d-\d\d", path.read_text("utf-8")) == []
 
 
@@ -73,7 +73,7 @@ def test_samples_have_no_dates(path: Path) -> None:
 
 
 def test_flux_waits_for_the_watch() -> None:
-    """The Kustomization of the watch is ready when that is, and the other depends on it, with the same source."""
+    """One Kustomization waits for the watch, and the other depends on it, with the same source."""
     gate, app = objects(KUSTOMIZATIONS[0])
     assert gate["spec"]["wait"] is True
     assert app["spec"]["dependsOn"] == [{"name": gate["metadata"]["name"]}]
@@ -82,7 +82,7 @@ def test_flux_waits_for_the_watch() -> None:
 
 
 def test_flux_has_the_rules_written_out() -> None:
-    """The sample with expressions is the one without them, but for the expressions, which are about watches."""
+    """The sample with expressions only adds expressions about watches."""
     gate, _ = objects(KUSTOMIZATIONS[0])
     (other,) = objects(KUSTOMIZATIONS[1])
     (rules,) = other["spec"].pop("healthCheckExprs")
@@ -93,13 +93,13 @@ def test_flux_has_the_rules_written_out() -> None:
 
 @pytest.mark.parametrize("path", KUSTOMIZATIONS, ids=name_of)
 def test_flux_waits_longer_than_the_watch(path: Path) -> None:
-    """The time-out of the Kustomization leaves the watch the time to say that its deadline is over."""
+    """The Kustomization's timeout leaves the watch enough time to report that its deadline passed."""
     timeout = seconds(objects(path)[0]["spec"]["timeout"])
     assert timeout >= deadline(sample("flux/gate/before-upgrade.yaml")) + 300
 
 
 def test_resource_set_depends_on_the_watch() -> None:
-    """The ResourceSet depends on the watch that is beside it, of its own generation, and its name is the upgrade's."""
+    """The ResourceSet requires an up-to-date status of the sample's watch, which is named after the new version."""
     path = sample("flux/resource-set.yaml")
     spec = pick(path, "ResourceSet")["spec"]
     (dependency,) = spec["dependsOn"]
@@ -116,26 +116,26 @@ def test_resource_set_depends_on_the_watch() -> None:
 
 
 def test_argocd_hook_is_new_each_time() -> None:
-    """The PreSync hook gets a name of its own with each sync, and goes when it has succeeded."""
+    """Each sync creates a new PreSync hook, and Argo CD deletes it when it succeeds."""
     (hook,) = watches(sample("argocd/pre-sync.yaml"))
     assert hook["metadata"].keys() == {"generateName", "annotations"}
     assert set(hook["metadata"]["annotations"].values()) == {"PreSync", "HookSucceeded"}
 
 
 def test_argocd_wave_is_earlier() -> None:
-    """The watch is in an earlier wave than the rest."""
+    """The watch has an earlier sync wave than the Deployment."""
     waves = [each["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"] for each in objects(SYNC_WAVE)]
     assert [each["kind"] for each in objects(SYNC_WAVE)] == [KIND, "Deployment"]
     assert all(int(before) < int(after) for before, after in pairwise(waves))
 
 
 def test_workflow_waits_longer_than_the_watch() -> None:
-    """The Workflow's step leaves the watch the time to say that its deadline is over."""
+    """The Workflow step leaves the watch enough time to report that its deadline passed."""
     assert templates()["wait-for-backup"]["activeDeadlineSeconds"] >= deadline(WORKFLOW) + 300
 
 
 def test_workflow_conditions_are_safe() -> None:
-    """The watch is new for each run, its first generation must succeed, and no condition holds for what is absent."""
+    """Each run creates a new watch, success requires generation 1, and no condition matches a missing value."""
     resource = templates()["wait-for-backup"]["resource"]
     (watch,) = watches(WORKFLOW)
     assert resource["action"] == "create"
@@ -146,13 +146,13 @@ def test_workflow_conditions_are_safe() -> None:
 
 
 def test_workflow_outputs_have_defaults() -> None:
-    """What the step passes on has a value, even where the watch says nothing."""
+    """Each output of the step has a default for a missing status field."""
     outputs = templates()["wait-for-backup"]["outputs"]["parameters"]
     assert all("default" in each["valueFrom"] for each in outputs)
 
 
 def test_workflow_steps_fit() -> None:
-    """Each step names a template, and passes what that takes."""
+    """Each step refers to a template and passes its parameters."""
     for (step,) in templates()["upgrade-after-backup"]["steps"]:
         taken = templates()[step["template"]].get("inputs", {}).get("parameters", [])
         given = step.get("arguments", {}).get("parameters", [])
@@ -160,7 +160,7 @@ def test_workflow_steps_fit() -> None:
 
 
 def test_sensor_hears_the_event_source() -> None:
-    """The Sensor depends on the event that the source tells of, which filters by a phase that exists."""
+    """The Sensor depends on the source's event, which filters by an existing phase."""
     source = pick(sample("argo-events/event-source.yaml"), "EventSource")
     spec = pick(sample("argo-events/sensor.yaml"), "Sensor")["spec"]
     (dependency,) = spec["dependencies"]
@@ -168,7 +168,7 @@ def test_sensor_hears_the_event_source() -> None:
     assert (dependency["eventSourceName"], dependency["eventName"]) == (source["metadata"]["name"], event)
     (selector,) = resource["filter"]["fields"]
     assert selector["value"] in field(selector["key"])["enum"]
-    assert sum(selector["value"] in phase for phase in field(selector["key"])["enum"]) == 1  # it is read as a pattern
+    assert sum(selector["value"] in phase for phase in field(selector["key"])["enum"]) == 1  # a regular expression
     assert resource["eventTypes"] == ["UPDATE"]
     (trigger,) = spec["triggers"]
     (parameter,) = trigger["template"]["k8s"]["parameters"]
@@ -179,16 +179,16 @@ def test_sensor_hears_the_event_source() -> None:
 
 
 def test_tekton_waits_longer_than_the_watch() -> None:
-    """The run leaves the Task, and the Task the watch, the time to say that its deadline is over."""
+    """The pipeline outlasts its Task, and the Task outlasts the watch's deadline."""
     spec = pick(PIPELINE_RUN, "PipelineRun")["spec"]
     (wait,) = (each for each in spec["pipelineSpec"]["tasks"] if each["name"] == "wait")
     timeout = {each["name"]: each["value"] for each in wait["params"]}["timeout"]
     assert seconds(wait["timeout"]) >= int(timeout) + 300
-    assert seconds(spec["timeouts"]["pipeline"]) >= seconds(wait["timeout"]) + 3600  # what the first Task may take
+    assert seconds(spec["timeouts"]["pipeline"]) >= seconds(wait["timeout"]) + 3600  # time for the first Task
 
 
 def test_tekton_tasks_fit() -> None:
-    """Each task of the run gets the parameters that it declares, and the wait is the Task of the other sample."""
+    """Each task of the run gets its declared parameters, and the wait uses the Task of the other sample."""
     task = pick(TASK, "Task")
     for each in pick(PIPELINE_RUN, "PipelineRun")["spec"]["pipelineSpec"]["tasks"]:
         spec = each.get("taskSpec", task["spec"])
@@ -197,7 +197,7 @@ def test_tekton_tasks_fit() -> None:
 
 
 def test_receiver_finds_the_watch() -> None:
-    """The Receiver asks for polls by the label that the watch beside it has, by the annotation that we heed."""
+    """The Receiver requests polls of the sample's watch by its label, with the operator's annotation."""
     path = sample("azure-monitor/receiver.yaml")
     (resource,) = pick(path, "Receiver")["spec"]["resources"]
     (watch,) = watches(path)
@@ -207,7 +207,7 @@ def test_receiver_finds_the_watch() -> None:
 
 
 def test_component_grants_what_a_receiver_needs() -> None:
-    """Flux may find watches and annotate them, and do nothing else."""
+    """Flux can list watches and annotate them, and nothing else."""
     role, _ = load("manifests/samples/azure-monitor/flux-allows-watches/rbac.yaml")
     (rule,) = role["rules"]
     assert (rule["resources"], set(rule["verbs"])) == (["backupjobwatches"], {"get", "list", "patch"})

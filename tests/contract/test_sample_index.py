@@ -1,4 +1,4 @@
-"""Every sample is in the index, says what it is for, and has kinds that are current and fields that exist."""
+"""Every sample is in the index, explains its purpose, and has current kinds and existing fields."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ OF_KUBERNETES: Final = {"v1", "apps/v1", "batch/v1", "rbac.authorization.k8s.io/
 
 
 def head(path: Path) -> list[str]:
-    """Return the lines of comment at the top of a sample."""
+    """Return the comment lines at the top of a sample."""
     lines = path.read_text("utf-8").splitlines()
     lines = lines[1:] if path.suffix == ".sh" else lines
     return lines[: next(i for i, line in enumerate(lines) if not line.startswith("#"))]
 
 
 def references(value: Any) -> Iterator[tuple[str, str]]:
-    """Yield kind and version wherever something names both."""
+    """Yield each kind and version that occur together."""
     if isinstance(value, list):
         for each in value:
             yield from references(each)
@@ -64,12 +64,12 @@ def references(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def test_index_has_them_all() -> None:
-    """The index has each sample once, and nothing else."""
+    """The index lists exactly the samples, each once."""
     assert sorted(links(INDEX.replace("`", ""))) == [name_of(path) for path in FILES]
 
 
 def test_index_says_what_was_tried() -> None:
-    """The index says of each tool's sample what the tests do with it, and which ones no tool has run."""
+    """The index states how each tool's sample is tested, and which samples no tool has run."""
     assert TRIED.keys() == {name_of(path) for path in FILES if path.parent != SAMPLES}
     assert all(TRIED.values())
     for name, said in TRIED.items():
@@ -80,7 +80,7 @@ def test_index_says_what_was_tried() -> None:
 
 @EACH_FILE
 def test_samples_explain_themselves(path: Path) -> None:
-    """Each sample begins with a few lines that say what it does; one of a tool has more to say than one."""
+    """Each sample starts with a comment that explains it, of at least two lines if it is for a tool."""
     lines = head(path)
     assert (1 if path.parent == SAMPLES else 2) <= len(lines) <= 12
     assert all(len(line) <= 120 for line in lines)
@@ -89,7 +89,7 @@ def test_samples_explain_themselves(path: Path) -> None:
 
 @EACH_FILE
 def test_kinds_are_current(path: Path) -> None:
-    """Every kind is named by the version that its project serves today, in references too."""
+    """Every kind has the version that its project currently serves, including in references."""
     for each in every_object(path):
         for kind, version in references(each):
             assert version == CURRENT[kind], kind
@@ -105,12 +105,12 @@ def test_kinds_are_current(path: Path) -> None:
     ],
 )
 def test_kubernetes_knows_the_fields(each: Manifest) -> None:
-    """Each object of Kubernetes' own is what Kubernetes' schema takes it for, unknown fields refused."""
+    """The Kubernetes schema accepts each built-in object and refuses unknown fields."""
     validate(each, latest_version(), strict=True)
 
 
 def test_kubernetes_refuses_other_fields() -> None:
-    """Kubernetes' schema, as these tests use it, refuses a field that is misspelt."""
+    """The Kubernetes schema in these tests refuses a misspelt field."""
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "r"}, "rules": []}
     version = latest_version()
     validate(role, version, strict=True)
@@ -120,7 +120,7 @@ def test_kubernetes_refuses_other_fields() -> None:
 
 @EACH_FILE
 def test_rights_are_bound(path: Path) -> None:
-    """Each role of a file is bound, and each binding names a role and an account of that file, or of the tool's own."""
+    """Each role in a file is bound, and each binding names a role and an account of that file or the tool."""
     names: dict[str, set[str]] = {}
     for each in objects(path):
         names.setdefault(each["kind"], set()).add(each.get("metadata", {}).get("name"))

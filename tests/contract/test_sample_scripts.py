@@ -1,4 +1,4 @@
-"""The samples' shell scripts are sound, and those that need no cluster do what they should with a stand-in `az`."""
+"""The sample scripts pass shellcheck, and those without a cluster work with a stand-in for `az`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BLANKS: Final = {"subscription": "s", "resource-group": "rg-backup", "vault": "r
 
 
 def run(step: Mapping[str, Any], folder: Path, az: Az) -> subprocess.CompletedProcess[str]:
-    """Run a step as its tool would, its blanks filled in, where workload identity has left a token."""
+    """Run a step as its tool does, with its parameters filled in and a workload identity token."""
     (folder / "token").write_text("a-token", "utf-8")
     values = {**BLANKS, "job": str(folder / "result")}
     blank = re.compile(r"\{\{workflow\.parameters\.([\w-]+)\}\}|\$\((?:params\.([\w-]+)|results\.([\w-]+)\.path)\)")
@@ -71,21 +71,21 @@ def az(tmp_path: Path) -> Az:
 
 @pytest.mark.parametrize("script", EVERY_SCRIPT)
 def test_shellcheck_is_content(script: str) -> None:
-    """shellcheck has nothing to say of any script, by the rules of a POSIX shell."""
+    """shellcheck has no findings in any script under the rules of a POSIX shell."""
     command = [SHELLCHECK, "--norc", "--shell=sh", "--severity=style", "-"]
     done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_there_are_scripts() -> None:
-    """The tests find the scripts: of the shell, Argo Workflows, Tekton and Azure Monitor."""
+    """The tests find the scripts for the shell, Argo Workflows, Tekton and Azure Monitor."""
     found = {name_of(path).partition("/")[0] for path in FILES if scripts(path)}
     assert found == {"shell", "argo-workflows", "tekton", "azure-monitor"}
 
 
 @pytest.mark.parametrize("tool", STEPS)
 def test_step_starts_a_backup(tool: str, tmp_path: Path, az: Az) -> None:
-    """The step signs in, starts the backup, and passes on the job's resource ID and nothing else."""
+    """The step signs in, starts the backup, and outputs only the job's resource ID."""
     az.answer(JOB_ID)
     done = run(STEPS[tool], tmp_path, az)
     assert done.returncode == 0, done.stderr
@@ -99,7 +99,7 @@ def test_step_starts_a_backup(tool: str, tmp_path: Path, az: Az) -> None:
 
 @pytest.mark.parametrize("tool", STEPS)
 def test_step_fails_with_az(tool: str, tmp_path: Path, az: Az) -> None:
-    """The step fails where `az` does, and passes nothing on."""
+    """The step fails if `az` fails, and outputs nothing."""
     az.answer(status=3)
     done = run(STEPS[tool], tmp_path, az)
     assert (done.returncode, done.stdout) == (3, "")

@@ -1,4 +1,4 @@
-"""The samples, the demo's watches and the README's example are what the CRD, the code and kustomize take them for."""
+"""The CRD, the code and kustomize accept the samples, the demo watches and the README example."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EVERY_WATCH: Final = [
 
 @pytest.mark.parametrize("watch", EVERY_WATCH)
 def test_watches_are_valid(watch: Manifest) -> None:
-    """Each watch of a sample, embedded ones too, and of the demo is taken by the CRD's schema, and by the code."""
+    """The CRD's schema and the code accept each watch of the samples and the demo, including embedded ones."""
     assert (watch["apiVersion"], watch["kind"]) == (API_VERSION, KIND)
     assert watch.keys() == {"apiVersion", "kind", "metadata", "spec"}
     Draft202012Validator(spec_schema()).validate(watch["spec"])
@@ -43,14 +43,14 @@ def test_watches_are_valid(watch: Manifest) -> None:
 
 
 def test_unknown_fields_are_refused() -> None:
-    """The schema of these tests refuses what the CRD does not name, deep down too."""
+    """The schema refuses unknown fields at any depth."""
     validator = Draft202012Validator(spec_schema())
     assert not validator.is_valid({"jobName": "n", "interval": "30s"})
     assert not validator.is_valid({"vault": {"subscriptionId": "s", "resourceGroup": "g", "name": "v", "kind": "k"}})
 
 
 def test_sample_has_every_field() -> None:
-    """The sample with every field has them all, but for those that exclude each other."""
+    """The sample with every field has all fields except mutually exclusive ones."""
     (watch,) = load("manifests/samples/backupjobwatch-every-field.yaml")
     schema = spec_schema()
     assert watch["spec"].keys() == schema["properties"].keys() - {"jobResourceId", "operationId", "latest"}
@@ -58,21 +58,21 @@ def test_sample_has_every_field() -> None:
 
 
 def test_sample_has_the_defaults() -> None:
-    """The sample with every field shows the defaults, but for a deadline of its own."""
+    """The sample with every field has the default values, except for its deadline."""
     (watch,) = load("manifests/samples/backupjobwatch-every-field.yaml")
     defaults = {name: field["default"] for name, field in spec_schema()["properties"].items() if "default" in field}
     assert {name for name, default in defaults.items() if watch["spec"][name] != default} == {"activeDeadlineSeconds"}
 
 
 def test_refused_is_refused() -> None:
-    """What the demo shows being refused, the code would refuse as well."""
+    """The code also refuses the watch that the demo shows as refused."""
     (watch,) = load("demo/refused.yaml")
     with pytest.raises(InvalidSpec):
         parse_spec(watch["spec"])
 
 
 def test_demo_has_its_jobs() -> None:
-    """The demo's watches name jobs that the simulator has, all but the one that is to show a job that is missing."""
+    """The simulator has the jobs of the demo watches, except the one that demonstrates a missing job."""
     names = {job.name: job.properties.get("entityFriendlyName") for job in DEMO_JOBS}
     missing = set()
     for watch in WATCHES:
@@ -86,7 +86,7 @@ def test_demo_has_its_jobs() -> None:
 
 
 def test_readme_shows_the_sample() -> None:
-    """The README's example of a watch is the sample."""
+    """The README's watch is the sample."""
     shown = [yaml.safe_load(block) for block in blocks(read("README.md"), "yaml")]
     assert [each for each in shown if each["kind"] == KIND] == load("manifests/samples/backupjobwatch.yaml")
 
@@ -96,7 +96,7 @@ def test_readme_shows_the_sample() -> None:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
-    """The objects that the kustomization.yaml of the install page builds, beside the manifests."""
+    """The objects that the kustomization.yaml of the install page builds next to the manifests."""
     (text,) = (block for block in blocks(read("docs/install.md"), "yaml") if "images:" in block)
     folder: Path = tmp_path_factory.mktemp("install")
     (folder / "kustomization.yaml").write_text(text, encoding="utf-8")
@@ -106,7 +106,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
 
 
 def test_install_page_installs_all(installed: list[Manifest]) -> None:
-    """It builds all that the base has."""
+    """The kustomization builds all objects of the base."""
     base = kustomize(ROOT / "manifests" / "base")
     assert [(each["kind"], each["metadata"]["name"]) for each in installed] == [
         (each["kind"], each["metadata"]["name"]) for each in base
@@ -114,14 +114,14 @@ def test_install_page_installs_all(installed: list[Manifest]) -> None:
 
 
 def test_install_page_installs_the_image(installed: list[Manifest]) -> None:
-    """It runs the image of this version that the first step of the page builds and pushes."""
+    """The pod runs the image that the page's first step builds and pushes, with this version."""
     (container,) = pick(installed, "Deployment")["spec"]["template"]["spec"]["containers"]
     assert container["image"] == f"REGISTRY/backupjobwatch:{__version__}"
     assert f"docker build -t {container['image']} ." in read("docs/install.md")
 
 
 def test_install_page_installs_the_identity(installed: list[Manifest]) -> None:
-    """The pod asks for a workload identity, and its account names the client."""
+    """The pod requests a workload identity, and its ServiceAccount has the client ID."""
     template = pick(installed, "Deployment")["spec"]["template"]
     assert template["metadata"]["labels"]["azure.workload.identity/use"] == "true"
     account = pick(installed, "ServiceAccount")
@@ -132,7 +132,7 @@ def test_install_page_installs_the_identity(installed: list[Manifest]) -> None:
 
 
 def test_install_page_allows_the_namespaces(monkeypatch: pytest.MonkeyPatch, installed: list[Manifest]) -> None:
-    """The namespaces of the example are those that may use the identity, and every other setting stays."""
+    """The example's namespaces may use the identity, and all other settings stay unchanged."""
     (container,) = pick(installed, "Deployment")["spec"]["template"]["spec"]["containers"]
     for variable in container["env"]:
         monkeypatch.setenv(variable["name"], variable["value"])

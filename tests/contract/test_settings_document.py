@@ -1,4 +1,4 @@
-"""docs/settings.md says what settings.py does: every variable, its default, what it means, and the clouds."""
+"""docs/settings.md matches settings.py: variables, defaults, meanings and clouds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VARIABLES: Final = table(DOCUMENT, "variable")
 
 
 def docstrings() -> dict[str, str]:
-    """Return what follows each field of Settings in the source."""
+    """Return the docstring of each Settings field."""
     module = ast.parse((PACKAGE / "settings.py").read_text(encoding="utf-8"))
     (settings,) = (node for node in module.body if isinstance(node, ast.ClassDef) and node.name == Settings.__name__)
     found = {}
@@ -27,7 +27,7 @@ def docstrings() -> dict[str, str]:
 
 
 def test_lists_the_settings_with_their_defaults() -> None:
-    """The table has each setting, in the code's order, with the default that ``check`` prints."""
+    """The table has each setting in the code's order, with the default that ``check`` prints."""
     listed = {plain(row["variable"]): plain(row["default"]) for row in VARIABLES}
     assert list(listed) == list(Settings().describe())
     assert listed == Settings().describe()
@@ -35,12 +35,12 @@ def test_lists_the_settings_with_their_defaults() -> None:
 
 
 def test_says_what_the_code_says() -> None:
-    """Each setting is explained as it is in the code."""
+    """The table explains each setting as the code does."""
     explained = {plain(row["variable"]): plain(row["meaning"]) for row in VARIABLES}
     assert explained == {PREFIX + name.upper(): plain(text) for name, text in docstrings().items()}
 
 
 def test_lists_the_clouds() -> None:
-    """The table of clouds is the code's."""
+    """The table of clouds matches the code."""
     listed = [{name: plain(cell) for name, cell in row.items()} for row in table(DOCUMENT, f"`{PREFIX}CLOUD`")]
     assert listed == [{f"`{PREFIX}CLOUD`": name, **dataclasses.asdict(cloud)} for name, cloud in CLOUDS.items()]

@@ -1,4 +1,4 @@
-"""The simulator lets each principal read what was granted to it, and refuses the rest as Azure Resource Manager does."""
+"""The simulator lets each principal read what it was granted, and refuses other reads as Azure does."""
 
 from collections.abc import Iterator
 
@@ -24,14 +24,14 @@ def vault(sim: AzureSimulator) -> Vault:
 
 
 def test_everybody_reads_at_first(sim: AzureSimulator, vault: Vault) -> None:
-    """Without grants everybody reads everything; a grant to one leaves the others as they were."""
+    """Without grants, every principal can read everything. A grant to one principal does not affect the others."""
     sim.access.grant("other", f"{vault.id}-none")
     assert ask(sim, vault.job_id("job")).status_code == 200
     assert ask(sim, vault.job_id("job"), token="other-token").status_code == 403
 
 
 def test_grants_by_scope(sim: AzureSimulator, vault: Vault) -> None:
-    """A grant holds at and below its scope in any letter case, and not for a vault whose name begins the same."""
+    """A grant covers its scope and everything below in any letter case, but no vault that only shares a prefix."""
     twin = sim.add_vault(azure.SUBSCRIPTION_ID, azure.RESOURCE_GROUP, f"{azure.VAULT}-2")
     twin.set_job("job", azure.payload("job-iaasvm-completed"))
     group, subscription = vault.id.partition("/providers")[0], vault.id.partition("/resourceGroups")[0]
@@ -56,7 +56,7 @@ def test_refuses_in_the_recorded_form(sim: AzureSimulator, vault: Vault) -> None
 
 
 def test_says_nothing_of_what_is_there(sim: AzureSimulator, vault: Vault) -> None:
-    """Who may not read gets the same refusal whether the job, the vault and the group exist or not."""
+    """Without permission, the refusal is the same whether the job, vault or group exists or not."""
     sim.access.revoke("reader")
     paths = [
         vault.job_id("job"),

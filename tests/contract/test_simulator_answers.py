@@ -1,4 +1,4 @@
-"""The simulator answers as Azure does: headers, letter case, encodings, and payloads as they were recorded."""
+"""The simulator responds like Azure: headers, letter case, encodings and recorded payloads."""
 
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from tests.support import azure
 
 
 def test_sends_azures_headers(get: Get) -> None:
-    """A job comes with the headers of the documentation page, and with the quota's."""
+    """A job response has the documented headers and those of the quota."""
     answer = get(headers={**TOKEN, "x-ms-client-request-id": "ask-1"})
     headers = answer.headers
     request_id = headers["x-ms-request-id"]
@@ -32,7 +32,7 @@ def test_sends_azures_headers(get: Get) -> None:
 
 
 def test_echoes_the_callers_ids(sim: AzureSimulator, get: Get) -> None:
-    """A correlation ID of the caller's is kept, a client request ID is sent only where one came, the quota can be set."""
+    """The simulator keeps a correlation ID, returns a client request ID only if sent, and lets tests set the quota."""
     sim.arm.remaining_requests = 3
     answer = get(headers={**TOKEN, "x-ms-correlation-request-id": "corr-1"})
     assert answer.headers["x-ms-correlation-request-id"] == "corr-1"
@@ -41,14 +41,14 @@ def test_echoes_the_callers_ids(sim: AzureSimulator, get: Get) -> None:
 
 
 def test_without_a_rate_limit_header(sim: AzureSimulator, get: Get) -> None:
-    """The simulator omits the rate limit header when told to."""
+    """The simulator can omit the rate limit header."""
     sim.arm.remaining_requests = None
     assert not [name for name in get().headers if name.lower().startswith("x-ms-ratelimit-")]
 
 
 @pytest.mark.parametrize("change", [str.lower, str.upper, str.swapcase])
 def test_takes_paths_in_any_case(get: Get, vault: Vault, change: Callable[[str], str]) -> None:
-    """A path is found in any letter case, and ``id`` echoes it as it was asked."""
+    """Paths match in any letter case, and ``id`` repeats the requested spelling."""
     path = change(vault.job_id(JOB))
     resource = get(path).json()
     assert resource["id"] == path
@@ -57,7 +57,7 @@ def test_takes_paths_in_any_case(get: Get, vault: Vault, change: Callable[[str],
 
 
 def test_decodes_segments_once(sim: AzureSimulator, get: Get) -> None:
-    """A segment is percent-decoded once, and an encoded slash does not split it."""
+    """The simulator decodes each segment once, and an encoded slash does not split it."""
     vault = sim.add_vault(azure.SUBSCRIPTION_ID, "rg(übung)", "v")
     vault.set_job("a/b%2F", {"properties": {"jobType": "VaultJob"}})
     group = f"/subscriptions/{azure.SUBSCRIPTION_ID}/resourceGroups/rg%28%C3%BCbung%29"
@@ -67,13 +67,13 @@ def test_decodes_segments_once(sim: AzureSimulator, get: Get) -> None:
 
 @pytest.mark.parametrize("name", azure.payload_names("job-"))
 def test_sends_payloads_unchanged(get: Get, vault: Vault, name: str) -> None:
-    """A job that was set is sent as it is, nulls and oddities included."""
+    """The simulator returns a custom job unchanged, including nulls and unusual values."""
     payload = azure.payload(name)
     assert get(vault.set_job(payload["name"], payload)).json() == payload
 
 
 def test_changes_payloads(get: Get, vault: Vault) -> None:
-    """A job may be set again, and deleted; a payload without properties is refused."""
+    """A job can be replaced and deleted. The simulator refuses a payload without properties."""
     vault.set_job(JOB, {"properties": {"status": "A"}})
     assert get().json()["properties"] == {"status": "A"}
     vault.set_job(JOB.upper(), {"properties": {"status": "B"}, "tags": {"t": 1}})

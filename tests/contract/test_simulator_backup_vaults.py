@@ -1,4 +1,4 @@
-"""The simulator speaks for Backup vaults (Microsoft.DataProtection) as Azure does: nulls, casing, both durations."""
+"""The simulator returns nulls, casing and durations of Backup vaults (Microsoft.DataProtection) like Azure."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -26,7 +26,7 @@ def vault(sim: AzureSimulator) -> BackupVault:
 
 @pytest.mark.parametrize("name", azure.payload_names("dp-job-"))
 def test_sends_payloads_unchanged(sim: AzureSimulator, vault: BackupVault, name: str) -> None:
-    """A job that was set is sent as it is, nulls included; a list has the same without its extendedInfo."""
+    """The simulator returns a custom job unchanged, including nulls. In a list, it omits extendedInfo."""
     payload = azure.payload(name)
     assert ask(sim, vault.set_job(payload["name"], payload)).json() == payload | {"id": vault.job_id(payload["name"])}
     (item,) = ask(sim, f"{vault.id}/backupJobs").json()["value"]
@@ -35,7 +35,7 @@ def test_sends_payloads_unchanged(sim: AzureSimulator, vault: BackupVault, name:
 
 
 def test_has_every_recorded_field(sim: AzureSimulator) -> None:
-    """A job with a timeline has every property of a recorded one, as an explicit null where there is nothing."""
+    """A job with a timeline has every property of a recorded job, with explicit nulls."""
     vault = add_backup_vault_jobs(sim)
     recorded = azure.payload("dp-job-aks-inprogress")["properties"]
     properties = ask(sim, vault.job_id(AKS_BACKUP.name)).json()["properties"]
@@ -44,7 +44,7 @@ def test_has_every_recorded_field(sim: AzureSimulator) -> None:
 
 
 def test_lives_on_the_clock(sim: AzureSimulator) -> None:
-    """Jobs live through their states as those of the other kind of vault, sub-tasks, warnings and errors included."""
+    """Jobs pass through the same states as those of Recovery Services vaults, with sub-tasks, warnings and errors."""
     vault = add_backup_vault_jobs(sim)
     sim.clock.advance(41.12)
     running = ask(sim, vault.job_id(AKS_BACKUP.name)).json()["properties"]
@@ -61,7 +61,7 @@ def test_lives_on_the_clock(sim: AzureSimulator) -> None:
 
 
 def test_lists_two_weeks(sim: AzureSimulator, vault: BackupVault) -> None:
-    """A list has the jobs of 14 days, and those without a start time. A GET still returns an older job."""
+    """A list has jobs of the last 14 days and jobs without a start time. A GET still returns an older job."""
     names = [f"92db7f35-508a-46c6-bbfd-c71afe53690{number}" for number in range(3)]
     for name, start in zip(names, ("2026-03-03T02:00:00Z", "2026-02-27T02:00:00.5Z", None), strict=True):
         vault.set_job(name, {"properties": {"startTime": start}})
@@ -76,10 +76,10 @@ def test_lists_two_weeks(sim: AzureSimulator, vault: BackupVault) -> None:
 
 
 def test_lists_in_no_order(sim: AzureSimulator) -> None:
-    """A list is not sorted, is paged, and has no extendedInfo. Its durations are .NET's, those of a GET ISO 8601."""
+    """A list is unsorted, paged and without extendedInfo. Its durations are .NET's, and those of a GET are ISO 8601."""
     vault = add_backup_vault_jobs(sim)
     sim.clock.advance(20)
-    vault.add_job(AKS_BACKUP)  # newest now, and still first: it keeps its place
+    vault.add_job(AKS_BACKUP)  # now the newest job, but it keeps its position
     sim.lists.page_size = 2
     pages = follow(sim, f"{vault.id}/backupJobs")
     assert [[job["name"] for job in page] for page in pages] == [[AKS_BACKUP.name, AKS_RESTORE.name], [AKS_FAILED.name]]
@@ -89,7 +89,7 @@ def test_lists_in_no_order(sim: AzureSimulator) -> None:
 
 
 def test_spells_its_type_in_two_ways(sim: AzureSimulator) -> None:
-    """The type of a job is spelt with a small b in a GET, and with a capital one in a list."""
+    """The job type starts with a lowercase b in a GET and an uppercase B in a list."""
     vault = add_backup_vault_jobs(sim)
     item = ask(sim, f"{vault.id}/backupJobs").json()["value"][0]
     job = ask(sim, vault.job_id(AKS_BACKUP.name)).json()
@@ -98,14 +98,14 @@ def test_spells_its_type_in_two_ways(sim: AzureSimulator) -> None:
 
 
 def test_knows_no_filter(sim: AzureSimulator) -> None:
-    """A filter has no effect on a Backup vault's list, even one that the other kind would refuse."""
+    """A Backup vault's list ignores filters, even those that a Recovery Services vault would refuse."""
     vault = add_backup_vault_jobs(sim)
     for text in ("status eq 'Failed'", "nonsense"):
         assert len(ask(sim, f"{vault.id}/backupJobs", filter=text).json()["value"]) == 3
 
 
 def test_operation_in_progress(sim: AzureSimulator, vault: BackupVault) -> None:
-    """A running operation is "Inprogress", its id an ARM id, its end the year 1 with a zone."""
+    """A running operation is "Inprogress", its ID is an ARM ID, and its end is the year 1 with a time zone."""
     path = vault.add_operation(Operation.succeeding(OPERATION, "job"))
     recorded = azure.payload("dp-opstatus-inprogress")
     status = ask(sim, path).json()
@@ -114,7 +114,7 @@ def test_operation_in_progress(sim: AzureSimulator, vault: BackupVault) -> None:
 
 @pytest.mark.parametrize("name", azure.payload_names("dp-opstatus-"))
 def test_sends_operations_unchanged(sim: AzureSimulator, vault: BackupVault, name: str) -> None:
-    """An operation that was set is sent as it is, its id that of the request."""
+    """The simulator returns a custom operation unchanged, with the ID of the request."""
     payload = azure.payload(name)
     path = vault.set_operation(payload["name"], payload)
     assert ask(sim, path).json() == payload | {"id": path}
@@ -134,7 +134,7 @@ def test_operation_names_its_job(sim: AzureSimulator, vault: BackupVault) -> Non
 
 
 def test_operation_ends_otherwise(sim: AzureSimulator, vault: BackupVault) -> None:
-    """An operation may fail with an error, or succeed without naming a job."""
+    """An operation can fail with an error, or succeed without naming a job."""
     failed = vault.add_operation(Operation.failing("f", code="UserErrorX", message="No."))
     bare = vault.add_operation(Operation.succeeding("b"))
     sim.clock.advance(5)
@@ -144,13 +144,13 @@ def test_operation_ends_otherwise(sim: AzureSimulator, vault: BackupVault) -> No
 
 @pytest.mark.parametrize(("version", "status"), [("2025-07-01", 200), ("2023-01-01", 200), ("2025-02-01", 400)])
 def test_has_versions_of_its_own(sim: AzureSimulator, version: str, status: int) -> None:
-    """Backup vaults have their own api-versions; one of the other provider's is refused."""
+    """Backup vaults have their own API versions, and refuse those of the other provider."""
     vault = add_backup_vault_jobs(sim)
     assert ask(sim, vault.job_id(AKS_BACKUP.name), version=version).status_code == status
 
 
 def test_is_not_the_other_kind(sim: AzureSimulator, vault: BackupVault) -> None:
-    """Two vaults of one name and different kinds are two: each has its own jobs, and its own 404."""
+    """Two vaults of different kinds can share a name. Each has its own jobs and its own 404."""
     vault.set_job("job", {"properties": {"status": "A"}})
     other = f"{vault.id}/backupJobs/job".replace("DataProtection/backupVaults", "RecoveryServices/vaults")
     missing = ask(sim, other)

@@ -1,4 +1,4 @@
-"""azure-identity's own credentials sign in at the simulated token endpoint, and are refused as Entra refuses."""
+"""azure-identity's credentials sign in at the simulated token endpoint, which refuses requests like Entra."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """Resource Manager and Entra side by side; one application with one credential of each kind."""
+    """Resource Manager and Entra side by side, with one application that has one credential of each kind."""
     with (
         running_simulator(clock=ManualClock(), tokens={}) as sim,
         running(EntraSimulator(tokens=sim.tokens)) as entra,
@@ -77,7 +77,7 @@ CREDENTIALS: Final[dict[str, Callable[[World], Any]]] = {
 
 @pytest.mark.parametrize("kind", CREDENTIALS)
 def test_signs_in(world: World, kind: str) -> None:
-    """Each kind of credential gets a token, with which Resource Manager knows the application."""
+    """Each kind of credential gets a token that identifies the application to Resource Manager."""
     token = CREDENTIALS[kind](world).get_token(SCOPE).token
     vault = world.sim.add_vault(*VAULT)
     vault.set_job("job", {"properties": {"status": "S"}})
@@ -90,7 +90,7 @@ def test_signs_in(world: World, kind: str) -> None:
 
 
 def test_signs_a_pod_in(world: World, tmp_path: Path) -> None:
-    """WorkloadIdentityCredential exchanges the projected token of a ServiceAccount, and is known by its subject."""
+    """WorkloadIdentityCredential exchanges the projected token of a ServiceAccount for its subject's identity."""
     (tmp_path / "token").write_text(ISSUER.token(SUBJECT))
     credential = WorkloadIdentityCredential(
         tenant_id=TENANT, client_id=CLIENT, token_file_path=str(tmp_path / "token"), **world.options
@@ -100,7 +100,7 @@ def test_signs_a_pod_in(world: World, tmp_path: Path) -> None:
 
 
 def test_tokens_differ_and_end(world: World) -> None:
-    """Every sign-in gives another token; when its lifetime is over, Resource Manager calls it expired."""
+    """Every sign-in returns a new token, and Resource Manager rejects it as expired after its lifetime."""
     vault = world.sim.add_vault(*VAULT)
     first = world.secret().get_token(SCOPE).token
     world.entra.lifetime = 0
@@ -131,13 +131,13 @@ def test_tokens_differ_and_end(world: World) -> None:
     ],
 )  # fmt: skip
 def test_refuses(world: World, number: int, credential: Callable[[World], Any]) -> None:
-    """What does not fit is refused with Entra's number, and azure-identity raises that."""
+    """The simulator refuses an invalid sign-in with Entra's error code, and azure-identity raises it."""
     with pytest.raises(ClientAuthenticationError, match=rf"AADSTS{number}:"):
         credential(world).get_token(SCOPE)
 
 
 def test_credentials_come_and_go(world: World) -> None:
-    """A credential that was taken back is refused, a new one is taken: rotation, and an application that is removed."""
+    """The simulator refuses revoked credentials and removed applications, and accepts rotated credentials."""
     world.app.clear()
     with pytest.raises(ClientAuthenticationError, match="AADSTS7000215"):
         world.secret().get_token(SCOPE)
@@ -194,7 +194,7 @@ def test_discovery(world: World) -> None:
 
 @pytest.mark.parametrize("fault", [Fault.server_error(status=503), Fault.reset(), Fault.html()], ids=lambda f: f.kind)
 def test_fails_when_told(world: World, fault: Fault) -> None:
-    """Entra can be made to fail, for one application too; it still notes who asked."""
+    """Entra can fail for all applications or only one, and still records the requesting application."""
     world.entra.faults.add(fault, path="/token$", principal=CLIENT, times=None)
     with pytest.raises((ClientAuthenticationError, HttpResponseError)):
         world.secret().get_token(SCOPE)
@@ -204,7 +204,7 @@ def test_fails_when_told(world: World, fault: Fault) -> None:
 
 
 def test_keeps_no_secrets(world: World) -> None:
-    """Of secrets, assertions and tokens nothing is recorded."""
+    """The simulator records no secrets, assertions or tokens."""
     assertion = ISSUER.token(SUBJECT)
     kept = [world.secret().get_token(SCOPE).token, world.federated(assertion).get_token(SCOPE).token, assertion, "s-1"]
     recorded = repr(world.entra.sign_ins)

@@ -1,4 +1,4 @@
-"""The simulator breaks where it is told to, in each way that a network or a service breaks, and then is well again."""
+"""The simulator injects each kind of network and service fault on request, and then recovers."""
 
 import re
 import time
@@ -71,7 +71,7 @@ from tests.support import azure
 def test_faults_answer(
     sim: AzureSimulator, get: Get, *, fault: Fault, status: int, headers: dict[str, str], body: str
 ) -> None:
-    """Each fault that is an answer is that answer, once; then all is well again."""
+    """Each response fault replaces one response, and the next request succeeds."""
     sim.faults.add(fault)
     answer = get()
     assert answer.status_code == status
@@ -89,7 +89,7 @@ def test_faults_answer(
     ids=lambda fault: fault.kind,
 )
 def test_faults_of_proxies(sim: AzureSimulator, get: Get, fault: Fault) -> None:
-    """An answer of a proxy has none of the headers that every answer of Azure Resource Manager has."""
+    """A proxy response has none of the headers of Azure Resource Manager."""
     sim.faults.add(fault)
     assert not [name for name in get(allow_redirects=False).headers if name.lower().startswith("x-ms-")]
     for official in (Fault.forbidden(), Fault.server_error(), Fault.job_not_found(), Fault.throttled()):
@@ -111,7 +111,7 @@ def test_faults_of_proxies(sim: AzureSimulator, get: Get, fault: Fault) -> None:
     ids=lambda value: value.kind if isinstance(value, Fault) else "",
 )
 def test_faults_break_the_connection(sim: AzureSimulator, get: Get, fault: Fault, error: str) -> None:
-    """Each fault of the connection breaks it in its own way, once; then all is well again."""
+    """Each connection fault breaks one connection in its own way, and the next request succeeds."""
     sim.faults.add(fault)
     with pytest.raises(requests.RequestException, match=error):
         get(timeout=(5.0, 0.05 if "timed out" in error else 5.0))
@@ -119,7 +119,7 @@ def test_faults_break_the_connection(sim: AzureSimulator, get: Get, fault: Fault
 
 
 def test_faults_take_their_time(sim: AzureSimulator, get: Get, vault: Vault) -> None:
-    """A slow answer is late, or comes byte by byte, but is the true one."""
+    """A slow response arrives late or byte by byte, but is correct."""
     vault.set_job(JOB, {"properties": {}})
     truth = get()
     for fault, at_least in (
@@ -134,7 +134,7 @@ def test_faults_take_their_time(sim: AzureSimulator, get: Get, vault: Vault) -> 
 
 
 def test_faults_flood(sim: AzureSimulator, get: Get) -> None:
-    """A huge body has its size, declared or not, packed or not, and is valid JSON."""
+    """A huge body has the requested size, declared or not, compressed or not, and is valid JSON."""
     for fault, header, value in (
         (Fault.huge(size=3_000_000), "Content-Length", "3000000"),
         (Fault.huge(size=3_000_000, declared=False), "Content-Length", None),
@@ -148,7 +148,7 @@ def test_faults_flood(sim: AzureSimulator, get: Get) -> None:
 
 
 def test_a_flood_ends_with_its_reader(sim: AzureSimulator, get: Get) -> None:
-    """Who hangs up on 50 MiB is not sent them, and the simulator goes on."""
+    """If the client closes a 50 MiB response early, the simulator stops sending it and keeps running."""
     sim.faults.add(Fault.huge())
     with get(stream=True) as answer:
         assert answer.headers["Content-Length"] == str(50 * 1024 * 1024)
@@ -157,7 +157,7 @@ def test_a_flood_ends_with_its_reader(sim: AzureSimulator, get: Get) -> None:
 
 
 def test_redirects_lead_away(sim: AzureSimulator, get: Get) -> None:
-    """A redirect names the same path and query at another host, and requests' own rules keep the token from it."""
+    """A redirect keeps the path and query but changes the host, so requests does not forward the token."""
     with azure.recording_server() as other:
         for status in (302, 307):
             sim.faults.add(Fault.redirect(to=other.url, status=status))
@@ -175,7 +175,7 @@ def test_redirects_lead_away(sim: AzureSimulator, get: Get) -> None:
 
 
 def test_faults_choose_their_requests(sim: AzureSimulator, get: Get, vault: Vault) -> None:
-    """A fault meets as many requests as it was told, of one path, of one principal, until it is cleared."""
+    """A fault affects the configured number of requests, path and principal until it is cleared."""
     sim.tokens.add("b-token", "b")
     vault.set_job("other", {"properties": {}})
 

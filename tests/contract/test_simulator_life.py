@@ -1,4 +1,4 @@
-"""The simulator starts and stops cleanly: in an event loop, in a thread, over TLS, and as a program of its own."""
+"""The simulator starts and stops cleanly in an event loop, in a thread, over TLS, and as a program."""
 
 import asyncio
 import re
@@ -21,7 +21,7 @@ from tests.support import azure
 
 
 async def test_lives_in_an_event_loop() -> None:
-    """In one event loop with its client, it holds, records and answers without blocking."""
+    """The simulator holds, records and answers requests in its client's event loop without blocking."""
     async with AzureSimulator(clock=ManualClock()) as sim, aiohttp.ClientSession(sim.url, headers=TOKEN) as client:
         path = sim.add_vault(azure.SUBSCRIPTION_ID, "g", "v").set_job("j", {"properties": {"status": "S"}})
         hold = sim.hold()
@@ -48,7 +48,7 @@ async def test_lives_in_an_event_loop() -> None:
 
 
 def test_stops_cleanly() -> None:
-    """A stop leaves no thread, answers what is held, and does not wait for what is slow."""
+    """A stop answers held requests, does not wait for slow ones, and leaves no thread."""
     threads, began = threading.active_count(), time.monotonic()
     with ThreadPoolExecutor(3) as pool:
         with running_simulator() as sim:
@@ -70,7 +70,7 @@ def test_stops_cleanly() -> None:
 
 
 def test_says_what_hinders_it() -> None:
-    """A port that is taken is told to the caller, and leaves nothing behind."""
+    """If its port is in use, the simulator raises an error and releases everything."""
     threads = threading.active_count()
     with running_simulator() as sim:
         taken = running_simulator(port=int(sim.url.rpartition(":")[2]))
@@ -82,7 +82,7 @@ def test_says_what_hinders_it() -> None:
 
 
 def test_serves_tls(tmp_path: Path) -> None:
-    """With TLS on, it is trusted by its own CA's certificate only."""
+    """With TLS, only clients that trust the simulator's CA can connect."""
     (tmp_path / "ca.pem").write_text("")
     with running_simulator(tls=True) as sim:
         (tmp_path / "ca.pem").write_text(sim.ca_pem)
@@ -93,7 +93,7 @@ def test_serves_tls(tmp_path: Path) -> None:
 
 
 def test_control_api(sim: AzureSimulator, get: Get) -> None:
-    """What the Python API does, the control API does too; it is not recorded, and tells what is wrong with a request."""
+    """The control API does what the Python API does, records no requests of its own, and explains invalid ones."""
 
     def control(method: str, path: str, body: Any = None) -> requests.Response:
         return requests.request(method, f"{sim.url}/_simulator/{path}", json=body, timeout=60)
@@ -136,7 +136,7 @@ def test_control_api(sim: AzureSimulator, get: Get) -> None:
 
 
 def test_runs_as_a_program() -> None:
-    """As a program it prints its URL, serves the demo's jobs to its token, and stops quietly."""
+    """The program prints its URL, serves the demo's jobs for its token, and stops cleanly."""
     command = [sys.executable, "-m", "demo.simulator", "--port", "0", "--speed", "60", "--token", "t-1"]
     root = Path(__file__).parents[2]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:

@@ -1,4 +1,4 @@
-"""The simulator lists the jobs of a Recovery Services vault as Azure does: pages, order, and its odd filter."""
+"""The simulator lists a Recovery Services vault's jobs like Azure: pages, order and unusual filters."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def sim() -> Iterator[AzureSimulator]:
 
 @pytest.fixture
 def vault(sim: AzureSimulator) -> Vault:
-    """Five jobs, one an hour from noon on, added in another order."""
+    """Five jobs that start an hour apart from noon, added in a different order."""
     vault = sim.add_vault(*VAULT)
     for hour in (14, 12, 16, 13, 15):
         vault.add_job(vm_job(f"job-{hour}", start_time=f"{DAY}T{hour}:30:00.5Z"))
@@ -37,14 +37,14 @@ def listed(sim: AzureSimulator, vault: Vault, filter_: str) -> list[str]:
 
 
 def test_lists_newest_first(sim: AzureSimulator, vault: Vault) -> None:
-    """A list has the newest job first, whatever the order in which they were made."""
+    """A list has the newest job first, regardless of the order in which tests added the jobs."""
     answer = ask(sim, f"{vault.id}/backupJobs").json()
     assert [job["name"] for job in answer["value"]] == ["job-16", "job-15", "job-14", "job-13", "job-12"]
     assert "nextLink" not in answer
 
 
 def test_orders_by_time_not_by_text(sim: AzureSimulator, vault: Vault) -> None:
-    """A start time whose fraction was trimmed away is older than one with a fraction, though "Z" comes after "."."""
+    """A start time without a fraction sorts before one with a fraction, although "Z" sorts after "."."""
     vault.add_job(vm_job("trimmed", start_time=f"{DAY}T20:00:00Z"))
     vault.add_job(vm_job("fraction", start_time=f"{DAY}T20:00:00.1Z"))
     assert [job["name"] for job in ask(sim, f"{vault.id}/backupJobs").json()["value"]][:2] == ["fraction", "trimmed"]
@@ -52,7 +52,7 @@ def test_orders_by_time_not_by_text(sim: AzureSimulator, vault: Vault) -> None:
 
 @pytest.mark.parametrize("name", azure.payload_names("job-"))
 def test_leaves_out_details(sim: AzureSimulator, name: str) -> None:
-    """An entry is the job without extendedInfo, its id in the letter case of the request, as in recorded lists."""
+    """An entry is the job without extendedInfo, with its ID in the request's letter case, as in recorded lists."""
     vault, payload = sim.add_vault(*VAULT), azure.payload(name)
     vault.set_job(payload["name"], payload)
     path = f"{vault.id}/backupJobs".replace("resourceGroups", "RESOURCEgroups")
@@ -64,19 +64,19 @@ def test_leaves_out_details(sim: AzureSimulator, name: str) -> None:
 
 
 def test_an_empty_vault(sim: AzureSimulator) -> None:
-    """A vault without jobs gives the recorded empty list."""
+    """A vault without jobs returns the recorded empty list."""
     assert ask(sim, f"{sim.add_vault(*VAULT).id}/backupJobs").json() == azure.payload("list-empty")
 
 
 def test_pages(sim: AzureSimulator, vault: Vault) -> None:
-    """Links lead through all jobs, page by page, each job once; the last page has no link."""
+    """Links lead through all pages with each job once, and the last page has no link."""
     sim.lists.page_size = 2
     pages = follow(sim, f"{vault.id}/backupJobs")
     assert [[job["name"] for job in page] for page in pages] == [["job-16", "job-15"], ["job-14", "job-13"], ["job-12"]]
 
 
 def test_links_are_absolute_and_opaque(sim: AzureSimulator, vault: Vault) -> None:
-    """A link is absolute, on the same host, repeats api-version and filter, and its token is percent-encoded."""
+    """A link is absolute on the same host, repeats api-version and filter, and percent-encodes its token."""
     sim.lists.page_size = 2
     link = ask(sim, f"{vault.id}/backupJobs", filter="status eq 'InProgress'").json()["nextLink"]
     parts = urlsplit(link)
@@ -86,7 +86,7 @@ def test_links_are_absolute_and_opaque(sim: AzureSimulator, vault: Vault) -> Non
 
 
 def test_new_jobs_do_not_shift_pages(sim: AzureSimulator, vault: Vault) -> None:
-    """A job that starts between two pages neither repeats nor hides another."""
+    """A job that starts between two pages neither repeats nor hides another job."""
     sim.lists.page_size = 3
     first = ask(sim, f"{vault.id}/backupJobs").json()
     vault.add_job(vm_job("job-17", start_time=f"{DAY}T17:30:00Z"))
@@ -108,12 +108,12 @@ def test_new_jobs_do_not_shift_pages(sim: AzureSimulator, vault: Vault) -> None:
     ],
 )
 def test_filters(sim: AzureSimulator, vault: Vault, filter_: str, hours: list[int]) -> None:
-    """Times are the inclusive bounds of a window although they say eq, on the 12-hour clock; other names must be equal."""
+    """Times are inclusive bounds in 12-hour format, despite the ``eq`` operator. Other values must be equal."""
     assert listed(sim, vault, filter_) == [f"job-{hour}" for hour in hours]
 
 
 def test_filters_by_each_name(sim: AzureSimulator, vault: Vault) -> None:
-    """An operation is matched as a whole: "Backup" is not "Backup (Full)"."""
+    """A filter matches the whole operation: "Backup" does not match "Backup (Full)"."""
     vault.add_job(vm_job("sql", start_time=f"{DAY}T18:00:00Z", operation="Backup (Full)", status="Cancelling"))
     assert "sql" not in listed(sim, vault, "operation eq 'Backup'")
     assert listed(sim, vault, "status eq 'Cancelling'") == ["sql"]
@@ -145,7 +145,7 @@ def test_filters_by_each_name(sim: AzureSimulator, vault: Vault) -> None:
     ],
 )
 def test_refuses_other_filters(sim: AzureSimulator, vault: Vault, filter_: str) -> None:
-    """What Azure's filter does not know is refused with its 400, not ignored."""
+    """The simulator returns Azure's 400 for an unknown filter instead of ignoring it."""
     answer, recorded = (
         ask(sim, f"{vault.id}/backupJobs", filter=filter_),
         azure.payload("error-400-invalid-filter-service"),
@@ -155,20 +155,20 @@ def test_refuses_other_filters(sim: AzureSimulator, vault: Vault, filter_: str) 
 
 
 def test_ignores_filters_when_told(sim: AzureSimulator, vault: Vault) -> None:
-    """Azure has been seen to ignore a filter, bad ones too; the simulator does so when told."""
+    """The simulator can ignore filters, even invalid ones, as observed at Azure."""
     sim.lists.ignores_filter = True
     assert len(listed(sim, vault, "status eq 'Completed'")) == 5
     assert len(listed(sim, vault, "startTime ge 'yesterday'")) == 5
 
 
 def test_refuses_made_up_tokens(sim: AzureSimulator, vault: Vault) -> None:
-    """A page token that was not given out is refused."""
+    """The simulator refuses a page token that it did not issue."""
     for token in ("x", "eyJhZnRlciI6ICJqb2ItOTkifQ==", "MQ=="):
         assert ask(sim, f"{vault.id}/backupJobs", skip_token=token).status_code == 400
 
 
 def test_lists_only_what_can_be_seen(sim: AzureSimulator) -> None:
-    """A list has no job that is not visible yet, and does not wake one that waits to be asked for by name."""
+    """A list has no invisible job, and does not start a job that waits for its first GET."""
     vault = sim.add_vault(*VAULT)
     job = vm_job("late", start_time=f"{DAY}T01:00:00Z")
     vault.add_job(job, starts="when asked")
@@ -178,7 +178,7 @@ def test_lists_only_what_can_be_seen(sim: AzureSimulator) -> None:
 
 
 def test_links_can_lead_astray(sim: AzureSimulator, vault: Vault) -> None:
-    """A fault turns nextLink to another host, or to the same page for ever."""
+    """A fault points nextLink to another host, or to the same page forever."""
     sim.faults.add(Fault.next_link(to="https://elsewhere.example"))
     sim.faults.add(Fault.next_link(to=sim.url))
     path = f"{vault.id}/backupJobs?api-version=2025-02-01"
@@ -187,7 +187,7 @@ def test_links_can_lead_astray(sim: AzureSimulator, vault: Vault) -> None:
 
 
 def test_entries_of_failed_jobs_have_errors(sim: AzureSimulator) -> None:
-    """A failed entry has the errorDetails of its GET, as in recorded lists, unless the simulator is told to omit them."""
+    """A failed entry has the errorDetails of its GET, as in recorded lists, unless the simulator omits them."""
     vault, payload = sim.add_vault(*VAULT), azure.payload("job-iaasvm-failed")
     vault.set_job(payload["name"], payload)
 
@@ -202,7 +202,7 @@ def test_entries_of_failed_jobs_have_errors(sim: AzureSimulator) -> None:
 
 
 def test_one_page_fails(sim: AzureSimulator, vault: Vault) -> None:
-    """A fault can skip the first pages of a list: the next page is refused once, and its link still works afterwards."""
+    """A fault can skip the first pages. It refuses the next page once, and the page's link still works later."""
     sim.lists.page_size = 2
     sim.faults.add(Fault.throttled(retry_after=3), path="/backupJobs$", skip=1)
     first = ask(sim, f"{vault.id}/backupJobs").json()
@@ -213,7 +213,7 @@ def test_one_page_fails(sim: AzureSimulator, vault: Vault) -> None:
 
 
 def test_only_one_kind_of_request_is_refused(sim: AzureSimulator, vault: Vault) -> None:
-    """GETs of single jobs are refused by the provider while lists are answered."""
+    """GETs of single jobs can fail at the provider while lists succeed."""
     sim.faults.add(Fault.throttled(retry_after=300, by_provider=True), path="/backupJobs/[^/]+$", times=None)
     for _ in range(2):
         refused = ask(sim, vault.job_id("job-12"))

@@ -1,4 +1,4 @@
-"""The simulator tells the status of a Recovery Services vault's operations as Azure does."""
+"""The simulator reports the operations of a Recovery Services vault like Azure."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,7 +27,7 @@ def vault(sim: AzureSimulator) -> Vault:
 
 
 def status(sim: AzureSimulator, vault: Vault, operation: Operation, *, at: float = 5.0) -> dict[str, Any]:
-    """Add an operation, and ask for it some seconds later."""
+    """Add an operation, and request it some seconds later."""
     path = vault.add_operation(operation)
     sim.clock.advance(at)
     answer = ask(sim, path)
@@ -37,7 +37,7 @@ def status(sim: AzureSimulator, vault: Vault, operation: Operation, *, at: float
 
 
 def test_in_progress(sim: AzureSimulator, vault: Vault) -> None:
-    """While it runs there are no properties, the end is the year 1 without a zone, and id is the bare name."""
+    """A running operation has no properties, its end is the year 1 without a time zone, and its ID is the bare name."""
     assert status(sim, vault, Operation.succeeding(OPERATION, JOB), at=4.9) == {
         "id": OPERATION,
         "name": OPERATION,
@@ -48,7 +48,7 @@ def test_in_progress(sim: AzureSimulator, vault: Vault) -> None:
 
 
 def test_names_its_job(sim: AzureSimulator, vault: Vault) -> None:
-    """An operation that succeeded names its job; its end equals its start."""
+    """A successful operation names its job, and its end equals its start."""
     assert status(sim, vault, Operation.succeeding(OPERATION, JOB)) == {
         "id": OPERATION,
         "name": OPERATION,
@@ -60,7 +60,7 @@ def test_names_its_job(sim: AzureSimulator, vault: Vault) -> None:
 
 
 def test_names_several_jobs(sim: AzureSimulator, vault: Vault) -> None:
-    """With several jobs, or some that could not start, it names them all, and the code of each that could not."""
+    """With several jobs, the operation lists each job, and the error code of each that failed to start."""
     assert status(sim, vault, Operation.succeeding(OPERATION, JOB, failed_jobs={OTHER: "UserErrorX"}))[
         "properties"
     ] == {
@@ -73,7 +73,7 @@ def test_names_several_jobs(sim: AzureSimulator, vault: Vault) -> None:
 
 
 def test_names_no_job(sim: AzureSimulator, vault: Vault) -> None:
-    """An operation may succeed without properties, or with those of a file recovery: there is no job then."""
+    """An operation can succeed without a job: without properties, or with those of a file recovery."""
     assert "properties" not in status(sim, vault, Operation.succeeding(OPERATION))
     recorded = azure.payload("opstatus-succeeded-ilr")["properties"]
     properties = status(sim, vault, Operation.provisioning("ilr"))["properties"]
@@ -84,7 +84,7 @@ def test_names_no_job(sim: AzureSimulator, vault: Vault) -> None:
 
 
 def test_fails(sim: AzureSimulator, vault: Vault) -> None:
-    """A failed operation has an error; it may also end as Canceled, with one l, or Invalid."""
+    """A failed operation has an error. An operation can also end as Canceled (with one l) or Invalid."""
     failed = status(sim, vault, Operation.failing(OPERATION, code="UserErrorX", message="No."))
     assert (failed["status"], failed["error"]) == ("Failed", {"code": "UserErrorX", "message": "No."})
     assert status(sim, vault, Operation.failing("c", status="Canceled"))["status"] == "Canceled"
@@ -93,7 +93,7 @@ def test_fails(sim: AzureSimulator, vault: Vault) -> None:
 
 
 def test_starts_a_job_that_shows_later(sim: AzureSimulator, vault: Vault) -> None:
-    """The operation names its job before the job can be read; the list does not have it either until then."""
+    """The operation names its job before a GET or a list returns the job."""
     job = replace(vm_job(JOB, start_time="2026-03-04T01:00:01Z"), visible_after=45.0)
     path = vault.add_operation(Operation.succeeding(OPERATION, JOB), job)
     sim.clock.advance(10)
@@ -105,7 +105,7 @@ def test_starts_a_job_that_shows_later(sim: AzureSimulator, vault: Vault) -> Non
 
 
 def test_begins_when_asked(sim: AzureSimulator, vault: Vault) -> None:
-    """An operation may begin when it is first asked for, and its jobs with it."""
+    """An operation and its jobs can start with the operation's first GET."""
     path = vault.add_operation(
         Operation.succeeding(OPERATION, JOB), vm_job(JOB, start_time="2026-03-04T01:00:01Z"), starts="when asked"
     )
@@ -119,7 +119,7 @@ def test_begins_when_asked(sim: AzureSimulator, vault: Vault) -> None:
 
 @pytest.mark.parametrize("name", azure.payload_names("opstatus-"))
 def test_sends_payloads_unchanged(sim: AzureSimulator, vault: Vault, name: str) -> None:
-    """A status that was set is sent as it is, at the vault's path and at the protected item's."""
+    """The simulator returns a custom status unchanged, at the paths of the vault and the protected item."""
     payload = azure.payload(name)
     path = vault.set_operation(payload["name"], payload)
     assert ask(sim, path).json() == payload
@@ -128,7 +128,7 @@ def test_sends_payloads_unchanged(sim: AzureSimulator, vault: Vault, name: str) 
 
 
 def test_misses_operations(sim: AzureSimulator, vault: Vault) -> None:
-    """An operation that is unknown, deleted or not visible yet is the service's 404, without the gateway's header."""
+    """An unknown, deleted or invisible operation is the service's 404, without the gateway's header."""
     paths = [vault.operation_id("none"), vault.add_operation(Operation.succeeding("gone"))]
     vault.delete_operation("gone")
     end = OperationState(status="Succeeded")
@@ -141,6 +141,6 @@ def test_misses_operations(sim: AzureSimulator, vault: Vault) -> None:
 
 
 def test_timelines_go_forward() -> None:
-    """A timeline that does not begin at 0 is refused."""
+    """A timeline that does not start at 0 raises an error."""
     with pytest.raises(ValueError, match="must begin at 0"):
         Operation(name=OPERATION, timeline=(OperationState(status="Succeeded", after=1.0),))

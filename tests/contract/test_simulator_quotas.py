@@ -1,4 +1,4 @@
-"""The simulator counts what each principal reads, and refuses too much of it, as Azure Resource Manager does."""
+"""The simulator counts each principal's reads and throttles them like Azure Resource Manager."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -40,7 +40,7 @@ def left(answer: requests.Response) -> tuple[int, str | None, str | None]:
 
 
 def test_is_off_at_first(sim: AzureSimulator, vault: Vault) -> None:
-    """Nobody is refused, and the header does not fall, until quotas are switched on; then off again."""
+    """The simulator throttles requests and counts down the header only while quotas are enabled."""
     answers = [ask(sim, vault.job_id("job")) for _ in range(3)]
     assert [left(answer) for answer in answers] == [(200, "249", None)] * 3
     assert sim.quotas.remaining("demo-principal", vault.subscription_id) is None
@@ -50,7 +50,7 @@ def test_is_off_at_first(sim: AzureSimulator, vault: Vault) -> None:
 
 
 def test_jobs_have_a_bucket_of_their_own(sim: AzureSimulator, vault: Vault) -> None:
-    """GETs of jobs fall from 249 by one per call; lists and operations fall from another bucket, in another header."""
+    """GETs of jobs count down from 249. Lists and operations use another bucket and another header."""
     sim.quotas.enable(now=lambda: 0.0)
     assert left(ask(sim, vault.job_id("job"))) == (200, "249", None)
     assert left(ask(sim, vault.job_id("none"))) == (404, "248", None)
@@ -60,14 +60,14 @@ def test_jobs_have_a_bucket_of_their_own(sim: AzureSimulator, vault: Vault) -> N
 
 
 def test_backup_vaults_count_as_reads(sim: AzureSimulator, vault: Vault) -> None:
-    """GETs of a Backup vault's jobs come from the subscription's reads."""
+    """GETs of a Backup vault's jobs use the subscription's read bucket."""
     sim.quotas.enable(now=lambda: 0.0)
     other = sim.add_backup_vault(*VAULT)
     assert left(ask(sim, other.job_id("none"))) == (404, None, "249")
 
 
 def test_refuses_what_is_too_much(sim: AzureSimulator, vault: Vault) -> None:
-    """An empty bucket means 429 with a Retry-After that is long enough for one more token."""
+    """An empty bucket returns 429, and one more token is available after Retry-After."""
     count(sim, reads=Bucket(2, 0.5), jobs=Bucket(1, 0.1))
     assert [ask(sim, f"{vault.id}/backupJobs").status_code for _ in range(2)] == [200, 200]
     refused = ask(sim, f"{vault.id}/backupJobs")
@@ -84,7 +84,7 @@ def test_refuses_what_is_too_much(sim: AzureSimulator, vault: Vault) -> None:
 
 
 def test_asking_early_renews_the_wait(sim: AzureSimulator, vault: Vault) -> None:
-    """Who asks before Retry-After is over is refused, though a token is there by then, and waits anew."""
+    """A request before the end of Retry-After is refused even if a token is available, and restarts the wait."""
     count(sim, reads=Bucket(1, 10.0), jobs=Bucket(1, 0.1))
     ask(sim, vault.job_id("job"))
     assert ask(sim, vault.job_id("job")).headers["Retry-After"] == "10"
@@ -98,7 +98,7 @@ def test_asking_early_renews_the_wait(sim: AzureSimulator, vault: Vault) -> None
 
 
 def test_refills_up_to_its_size(sim: AzureSimulator, vault: Vault) -> None:
-    """Tokens flow in by the second, and never beyond the bucket's size."""
+    """The bucket refills every second, up to its size."""
     count(sim, reads=Bucket(250, 25.0), jobs=Bucket(5, 1.0))
     for _ in range(4):
         ask(sim, vault.job_id("job"))
@@ -109,7 +109,7 @@ def test_refills_up_to_its_size(sim: AzureSimulator, vault: Vault) -> None:
 
 
 def test_counts_by_principal_and_subscription(sim: AzureSimulator, vault: Vault) -> None:
-    """Another principal, and another subscription, has a full bucket; letter case makes no other subscription."""
+    """Each principal and subscription has its own bucket, and letter case does not matter."""
     count(sim, reads=Bucket(1, 0.1), jobs=Bucket(1, 0.1))
     elsewhere = sim.add_vault("6d1f2a3b-4c5d-4e6f-8a7b-9c0d1e2f3a4c", azure.RESOURCE_GROUP, azure.VAULT)
     path = vault.job_id("job")

@@ -1,4 +1,4 @@
-"""The simulator refuses as Azure does, and tells the gateway's refusals from the backup service's."""
+"""The simulator refuses requests like Azure, with different errors for the gateway and the backup service."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from tests.support import azure
 
 
 def test_wants_an_api_version(get: Get) -> None:
-    """A request without an api-version is refused even before its token is looked at, and so is an unknown version."""
+    """The simulator refuses a missing or unknown api-version before it checks the token."""
     assert refusal(get(version=None, headers={})) == (400, "MissingApiVersionParameter", True)
     assert refusal(get(version="2010-01-01")) == (400, "InvalidApiVersionParameter", True)
     assert "2025-02-01" in get(version="2010-01-01").text
@@ -21,7 +21,7 @@ def test_wants_an_api_version(get: Get) -> None:
 
 
 def test_wants_a_token(sim: AzureSimulator, get: Get) -> None:
-    """Each way in which a token will not do has its own 401."""
+    """Each kind of invalid token has its own 401."""
     assert refusal(get(headers={})) == (401, "AuthenticationFailed", True)
     assert refusal(get(headers={"Authorization": "Bearer other"})) == (401, "InvalidAuthenticationToken", True)
     assert refusal(get(headers={"Authorization": "Basic demo-token"})) == (401, "InvalidAuthenticationToken", True)
@@ -53,7 +53,7 @@ def test_wants_a_token(sim: AzureSimulator, get: Get) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_refuses_in_the_recorded_form(sim: AzureSimulator, get: Get, name: str, provoke: Callable[..., Any]) -> None:
-    """A refusal has the status, the headers and the body of its payload, but for names and times."""
+    """Except for names and times, a refusal has the status, headers and body of its payload."""
     expected, answer = azure.payload(name), provoke(sim, get)
     names = r"rg-\w+(-\w+)?|rsv-\w+|demo-principal|5e1f0000-c11e-[-0-9]+|7e4a0000-[-0-9a-f]+|b0b0[-0-9a-f]+|\d+/\d+/\d+ [\d:]+ .M"
     blurred = [re.sub(names, "X", json.dumps(body)) for body in (expected["body"], answer.json())]
@@ -65,7 +65,7 @@ def test_refuses_in_the_recorded_form(sim: AzureSimulator, get: Get, name: str, 
 
 
 def test_vaults_come_and_go(sim: AzureSimulator, get: Get, vault: Vault) -> None:
-    """A vault that is deleted is the gateway's 404; one of the same name starts empty, and is made once."""
+    """A deleted vault is the gateway's 404. A new vault with its name starts empty, and adding it twice is harmless."""
     sim.directory.delete_vault(vault.subscription_id, vault.resource_group.upper(), vault.name.upper())
     assert refusal(get()) == (404, "ResourceNotFound", True)
     again = sim.add_vault(vault.subscription_id, vault.resource_group, vault.name)
@@ -77,7 +77,7 @@ def test_vaults_come_and_go(sim: AzureSimulator, get: Get, vault: Vault) -> None
 
 
 def test_refuses_other_places_and_methods(get: Get) -> None:
-    """Other subscriptions and paths are 404 of the gateway's, other methods 405."""
+    """Other subscriptions and paths return the gateway's 404, and other methods 405."""
     other, malformed = "11111111-5e1f-4000-8000-000000000000", "no-guid"
     assert refusal(get(job_path().replace(azure.SUBSCRIPTION_ID, other))) == (404, "SubscriptionNotFound", True)
     assert refusal(get(job_path().replace(azure.SUBSCRIPTION_ID, malformed))) == (400, "InvalidSubscriptionId", True)

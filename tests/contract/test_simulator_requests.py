@@ -1,4 +1,4 @@
-"""The simulator holds requests until a test lets them go, and keeps a record of each."""
+"""The simulator holds requests until a test releases them, and records each request."""
 
 import hashlib
 import threading
@@ -14,7 +14,7 @@ from tests.contract.simulator_client import TOKEN, Get, job_path
 
 @pytest.mark.parametrize(("state_as_of", "status"), [("release", "after"), ("arrival", "before")])
 def test_holds(sim: AzureSimulator, get: Get, vault: Vault, state_as_of: Any, status: str) -> None:
-    """A held request waits, and is then answered with the state as of its release, or of its arrival."""
+    """A held request gets a response with the state at its release, or at its arrival."""
     vault.set_job("j", {"properties": {"status": "before"}})
     with ThreadPoolExecutor(2) as pool, sim.hold("/BACKUPJOBS/j$", state_as_of=state_as_of) as hold:
         with pytest.raises(TimeoutError):
@@ -31,7 +31,7 @@ def test_holds(sim: AzureSimulator, get: Get, vault: Vault, state_as_of: Any, st
 
 
 def test_faults_meet_held_requests(sim: AzureSimulator, get: Get) -> None:
-    """A fault that is added during a hold meets the held request."""
+    """A fault that a test adds during a hold affects the held request."""
     with ThreadPoolExecutor(1) as pool, sim.hold() as hold:
         held = pool.submit(get)
         hold.wait_arrived()
@@ -41,7 +41,7 @@ def test_faults_meet_held_requests(sim: AzureSimulator, get: Get) -> None:
 
 
 def test_records_requests(sim: AzureSimulator, get: Get) -> None:
-    """A request is recorded with all that matters of it, and of its token only a hash."""
+    """The simulator records the relevant parts of a request, and only a hash of its token."""
     before = datetime.now(UTC)
     get(headers={**TOKEN, "X-Ms-Client-Request-Id": "ask-1", "User-Agent": "me/1"})
     get(job_path(job="none"), headers={})
@@ -59,7 +59,7 @@ def test_records_requests(sim: AzureSimulator, get: Get) -> None:
 
 
 def test_waits_for_requests(sim: AzureSimulator, get: Get) -> None:
-    """One may wait for requests that were made, that will be made, or in vain."""
+    """Tests can wait for past and future requests, and a wait can time out."""
     get()
     assert len(sim.wait_requests(1)) == 1
     timer = threading.Timer(0.02, get)

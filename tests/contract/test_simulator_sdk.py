@@ -1,4 +1,4 @@
-"""Azure's own SDK reads the simulator's answers: an independent witness that they are in Azure's form."""
+"""Azure's own SDK parses the simulator's responses, which independently confirms their format."""
 
 import json
 import time
@@ -26,7 +26,7 @@ from demo.simulator.jobs import DEMO_JOBS, RESOURCE_GROUP, RESTORE, SUBSCRIPTION
 from tests.support import azure
 
 API_VERSION: Final = "2025-02-01"
-MODELS: Final = {  # the SDK's class for each jobType; it falls back to the base where it knows none
+MODELS: Final = {  # the SDK's class for each jobType, or the base class for an unknown one
     "AzureIaaSVMJob": "AzureIaaSVMJob",
     "AzureIaaSVMJobV2": "AzureIaaSVMJobV2",
     "AzureStorageJob": "AzureStorageJob",
@@ -38,7 +38,7 @@ MODELS: Final = {  # the SDK's class for each jobType; it falls back to the base
 
 
 class StaticCredential:
-    """Gives out tokens from a list, the last one for ever, and remembers the claims that were asked for."""
+    """A credential that returns listed tokens, repeats the last one, and records the requested claims."""
 
     def __init__(self, *tokens: str) -> None:
         self._tokens = list(tokens)
@@ -77,7 +77,7 @@ def get(
 
 @pytest.mark.parametrize("name", azure.payload_names("job-"))
 def test_reads_each_job(sim: AzureSimulator, vault: Vault, name: str) -> None:
-    """The SDK reads a job of every type and state, and finds in it just what was put in."""
+    """The SDK parses a job of every type and state, with the same values as the simulator's."""
     payload = azure.payload(name)
     vault.set_job(payload["name"], payload)
 
@@ -96,7 +96,7 @@ def test_reads_each_job(sim: AzureSimulator, vault: Vault, name: str) -> None:
 
 @pytest.mark.parametrize("job", DEMO_JOBS, ids=lambda job: job.properties["entityFriendlyName"])
 def test_reads_the_demo(sim: AzureSimulator, job: Any) -> None:
-    """The SDK reads every state of each of the demo's jobs."""
+    """The SDK parses every state of each demo job."""
     vault = add_demo_jobs(sim)
     assert (vault.subscription_id, vault.resource_group, vault.name) == (SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
     moment = 0.0
@@ -110,7 +110,7 @@ def test_reads_the_demo(sim: AzureSimulator, job: Any) -> None:
 
 
 def test_reads_typed_fields(sim: AzureSimulator) -> None:
-    """The SDK finds durations, tasks and progress of a restore where its models have them."""
+    """The SDK finds durations, tasks and progress of a restore in its models' fields."""
     vault = add_demo_jobs(sim)
     sim.clock.advance(760)
 
@@ -126,7 +126,7 @@ def test_reads_typed_fields(sim: AzureSimulator) -> None:
 
 
 def test_sends_the_pinned_version(sim: AzureSimulator, vault: Vault) -> None:
-    """The SDK asks with the api-version that it was told, and with a client request ID."""
+    """The SDK sends the configured api-version and a client request ID."""
     vault.set_job("job-1", {"properties": {"jobType": "VaultJob"}})
     get(sim, vault, "job-1")
     (record,) = sim.requests
@@ -154,7 +154,7 @@ def test_sends_the_pinned_version(sim: AzureSimulator, vault: Vault) -> None:
 def test_raises_on_refusals(
     sim: AzureSimulator, vault: Vault, *, fault: Fault, error: type[HttpResponseError], status: int, code: str
 ) -> None:
-    """The SDK raises its own kind of error for each refusal, and reads Azure's code from the body."""
+    """The SDK raises its own exception for each refusal, and reads Azure's error code from the body."""
     sim.faults.add(fault)
     with pytest.raises(HttpResponseError) as caught:
         get(sim, vault, "job-1")
@@ -175,7 +175,7 @@ def test_raises_on_refusals(
     ids=lambda value: value.kind if isinstance(value, Fault) else None,
 )
 def test_raises_on_broken_answers(sim: AzureSimulator, vault: Vault, fault: Fault, error: type[Exception]) -> None:
-    """The SDK notices answers that broke on the way."""
+    """The SDK detects truncated or broken responses."""
     vault.set_job("job-1", azure.payload("job-iaasvm-completed"))
     sim.faults.add(fault)
     with pytest.raises(error):
@@ -183,7 +183,7 @@ def test_raises_on_broken_answers(sim: AzureSimulator, vault: Vault, fault: Faul
 
 
 def test_misses_what_is_not_there(sim: AzureSimulator, vault: Vault) -> None:
-    """The SDK raises the same error for a missing job, vault and group; only the code tells them apart."""
+    """The SDK raises the same exception for a missing job, vault and group, with different error codes."""
     elsewhere = Vault(vault.subscription_id, vault.resource_group, "rsv-elsewhere", clock=sim.clock)
     nowhere = Vault(vault.subscription_id, "rg-nowhere", vault.name, clock=sim.clock)
     codes = []
@@ -195,7 +195,7 @@ def test_misses_what_is_not_there(sim: AzureSimulator, vault: Vault) -> None:
 
 
 def test_answers_a_claims_challenge(sim: AzureSimulator, vault: Vault) -> None:
-    """The SDK understands the claims challenge: it asks for a token with these claims, and succeeds."""
+    """The SDK follows the claims challenge: it requests a token with these claims, and succeeds."""
     vault.set_job("job-1", azure.payload("job-iaasvm-completed"))
     sim.tokens.add("old-token", "demo-principal")
     sim.tokens.revoke("old-token", claims={"access_token": {"nbf": {"essential": True, "value": "1772586000"}}})
@@ -207,7 +207,7 @@ def test_answers_a_claims_challenge(sim: AzureSimulator, vault: Vault) -> None:
 
 
 def test_recognises_a_missing_registration(tmp_path: Path) -> None:
-    """The SDK reads the 409 as a provider that is not registered, tries to register it, and then raises. Over TLS."""
+    """Over TLS, the SDK treats the 409 as an unregistered provider, tries to register it, and then raises."""
     with running_simulator(tls=True) as sim:
         vault = sim.add_vault(azure.SUBSCRIPTION_ID, azure.RESOURCE_GROUP, azure.VAULT)
         sim.faults.add(Fault.not_registered())
@@ -223,7 +223,7 @@ def test_recognises_a_missing_registration(tmp_path: Path) -> None:
 
 
 def test_nobody_listens(sim: AzureSimulator, vault: Vault) -> None:
-    """A simulator that was stopped refuses connections."""
+    """A stopped simulator refuses connections."""
     with running_simulator() as other:
         pass
     with pytest.raises(ServiceRequestError):

@@ -1,4 +1,4 @@
-"""Azure's own SDKs follow the simulator's lists and read its operations, in both kinds of vault."""
+"""Azure's SDKs follow the simulator's lists and parse its operations for both kinds of vault."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.contract.vault_client import VAULT, vm_job
 from tests.support import azure
 
 CLOCK: Final = "%Y-%m-%d %I:%M:%S %p"
-"""How azure-cli writes a filter's times."""
+"""The time format that azure-cli uses in filters."""
 
 
 class Credential:
@@ -46,7 +46,7 @@ def protection(sim: AzureSimulator, subscription_id: str) -> DataProtectionMgmtC
 
 
 def test_follows_pages(sim: AzureSimulator, recovery: RecoveryServicesBackupClient) -> None:
-    """The SDK follows every nextLink, and finds each job once, newest first."""
+    """The SDK follows every nextLink and returns each job once, newest first."""
     vault, sim.lists.page_size = sim.add_vault(*VAULT), 2
     for hour in range(5):
         vault.add_job(vm_job(f"job-{hour}", start_time=f"2026-03-04T0{hour}:30:00Z"))
@@ -56,7 +56,7 @@ def test_follows_pages(sim: AzureSimulator, recovery: RecoveryServicesBackupClie
 
 
 def test_filters_as_the_command_line_does(sim: AzureSimulator, recovery: RecoveryServicesBackupClient) -> None:
-    """The filter that azure-cli builds is understood on every page, and the models read what comes back."""
+    """Every page applies azure-cli's filter, and the SDK's models parse the results."""
     vault, sim.lists.page_size = sim.add_vault(*VAULT), 1
     for hour in (10, 13, 14, 18):
         vault.add_job(vm_job(f"job-{hour}", start_time=f"2026-03-04T{hour}:30:00.1234567Z"))
@@ -69,7 +69,7 @@ def test_filters_as_the_command_line_does(sim: AzureSimulator, recovery: Recover
 
 
 def test_raises_on_bad_filters(sim: AzureSimulator, recovery: RecoveryServicesBackupClient) -> None:
-    """A filter with a time in ISO 8601 is refused, and the SDK reads Azure's code for that."""
+    """A filter with an ISO 8601 time is refused, and the SDK reads Azure's error code."""
     sim.add_vault(*VAULT)
     with pytest.raises(HttpResponseError) as caught:
         list(
@@ -82,7 +82,7 @@ def test_raises_on_bad_filters(sim: AzureSimulator, recovery: RecoveryServicesBa
 
 
 def test_reads_operations(sim: AzureSimulator, recovery: RecoveryServicesBackupClient) -> None:
-    """The SDK finds the model for each way in which an operation ends, and the names of the jobs in it."""
+    """The SDK selects the right model for each outcome of an operation, with the names of its jobs."""
     vault = sim.add_vault(*VAULT)
     for operation in (
         Operation.succeeding("one", "job-1"),
@@ -110,7 +110,7 @@ def test_reads_operations(sim: AzureSimulator, recovery: RecoveryServicesBackupC
 
 @pytest.mark.parametrize("name", azure.payload_names("dp-job-"))
 def test_reads_backup_vaults_payloads(sim: AzureSimulator, name: str) -> None:
-    """The other SDK reads each recorded job of a Backup vault, and finds in it just what was put in."""
+    """The Backup vault SDK parses each recorded job with the same values."""
     vault, payload = sim.add_backup_vault(*VAULT), azure.payload(name)
     vault.set_job(payload["name"], payload)
     with protection(sim, VAULT[0]) as client:
@@ -122,7 +122,7 @@ def test_reads_backup_vaults_payloads(sim: AzureSimulator, name: str) -> None:
 
 
 def test_reads_a_backup_vault(sim: AzureSimulator) -> None:
-    """The other SDK pages through a Backup vault's jobs, and reads sub-tasks, warnings and nested errors."""
+    """The Backup vault SDK pages through jobs, and parses sub-tasks, warnings and nested errors."""
     vault, sim.lists.page_size = add_backup_vault_jobs(sim), 2
     sim.clock.advance(600)
     place = (vault.resource_group, vault.name)
@@ -149,7 +149,7 @@ def test_reads_a_backup_vault(sim: AzureSimulator) -> None:
 
 
 def test_reads_backup_vaults_operations(sim: AzureSimulator) -> None:
-    """The other SDK reads "Inprogress" and the year 1, and then the job's full resource ID."""
+    """The Backup vault SDK parses "Inprogress", the year 1, and then the job's full resource ID."""
     vault = sim.add_backup_vault(*VAULT)
     vault.add_operation(Operation.succeeding("op=", AKS_BACKUP.name), AKS_BACKUP)
     with protection(sim, VAULT[0]) as client:
@@ -166,7 +166,7 @@ def test_reads_backup_vaults_operations(sim: AzureSimulator) -> None:
 
 
 def test_waits_as_it_is_told(sim: AzureSimulator) -> None:
-    """The SDK's retries wait as Retry-After says, and so are never too early for the quota."""
+    """The SDK's retries wait as long as Retry-After says, so they are never too early for the quota."""
     sim.add_vault(*VAULT)
     sim.quotas.enable(reads=Bucket(1, 1.0), jobs=Bucket(1, 1.0))
     with RecoveryServicesBackupClient(

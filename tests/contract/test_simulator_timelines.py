@@ -1,4 +1,4 @@
-"""The simulator's jobs live by its clock, go through the statuses of Azure's, and end as the documentation has it."""
+"""Simulated jobs follow the simulator's clock, pass through Azure's statuses, and end as documented."""
 
 import json
 import re
@@ -56,7 +56,7 @@ PAGE: Final = """{
 
 
 def test_documented_job_ends_as_documented(sim: AzureSimulator, get: Get) -> None:
-    """The documentation's job starts InProgress, grows, and ends with the page's bytes (but for white space)."""
+    """The documented job starts InProgress, grows, and ends with the page's bytes except white space."""
     path = json.loads(PAGE)["id"]
     jobs.add_demo_jobs(sim)
     seen = []
@@ -83,7 +83,7 @@ def _tasks(job: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_restore_progresses(sim: AzureSimulator, get: Get) -> None:
-    """A restore shows its progress while it runs, and ends without an estimate."""
+    """A running restore shows its progress, and a finished one has no estimate."""
     path = jobs.add_demo_jobs(sim).job_id(jobs.RESTORE.name)
     sim.clock.advance(390)
     job = get(path).json()["properties"]
@@ -115,7 +115,7 @@ def test_restore_progresses(sim: AzureSimulator, get: Get) -> None:
     ids=lambda value: value.properties["entityFriendlyName"] if isinstance(value, Job) else None,
 )
 def test_demo_jobs_live(sim: AzureSimulator, get: Get, job: Job, statuses: list[str | int]) -> None:
-    """Each of the demo's jobs goes through its statuses and stays in the last."""
+    """Each demo job passes through its statuses and stays in the last one."""
     path = jobs.add_demo_jobs(sim).job_id(job.name)
     seen: list[str | int] = []
     for _ in range(160):
@@ -127,7 +127,7 @@ def test_demo_jobs_live(sim: AzureSimulator, get: Get, job: Job, statuses: list[
 
 
 def test_a_database_gets_its_host_at_the_end(sim: AzureSimulator, get: Get) -> None:
-    """As in recorded answers: item, operation and workload type change when the job of a database ends."""
+    """Item, operation and workload type change when a database job ends, as in recorded responses."""
     path = jobs.add_demo_jobs(sim).job_id(jobs.SQL_FULL_BACKUP.name)
 
     def shown() -> list[str | None]:
@@ -140,7 +140,7 @@ def test_a_database_gets_its_host_at_the_end(sim: AzureSimulator, get: Get) -> N
 
 
 def test_failed_job_says_why(sim: AzureSimulator, get: Get) -> None:
-    """A failed job has the fields of a failed payload, of the same types."""
+    """A failed job has the fields of a failed payload, with the same types."""
     path = jobs.add_demo_jobs(sim).job_id(jobs.FAILED.name)
     sim.clock.advance(1000)
     job, payload = get(path).json()["properties"], azure.payload("job-iaasvm-failed")["properties"]
@@ -152,7 +152,7 @@ def test_failed_job_says_why(sim: AzureSimulator, get: Get) -> None:
 
 
 def test_jobs_may_wait_for_the_first_question(sim: AzureSimulator, get: Get, vault: Vault) -> None:
-    """A job that starts when asked has not lived before, and a restarted one lives again."""
+    """A job can start with its first GET, and tests can restart it."""
     job = Job(name="j", timeline=(State(status="InProgress"), State(status="Completed", after=60, ended=True)))
     path = vault.add_job(job, starts="when asked")
     sim.clock.advance(1000)
@@ -165,13 +165,13 @@ def test_jobs_may_wait_for_the_first_question(sim: AzureSimulator, get: Get, vau
 
 @pytest.mark.parametrize("moments", [(), (1.0,), (0.0, 2.0, 1.0)])
 def test_time_lines_go_forward(moments: tuple[float, ...]) -> None:
-    """A time line that has no beginning, or goes back, is refused."""
+    """A timeline without a start, or with decreasing times, raises an error."""
     with pytest.raises(ValueError, match="timeline of job j"):
         Job(name="j", timeline=tuple(State(status="InProgress", after=after) for after in moments))
 
 
 def test_speeds_up() -> None:
-    """A clock runs at its speed, which may change, and a job lives by it."""
+    """A job follows a clock with an adjustable speed."""
     start = datetime(2026, 3, 4, tzinfo=UTC)
     clock = SimulatedClock(speed=1000, start=start)
     job = Job(name="j", timeline=(State(status="InProgress"), State(status="Completed", after=20)))
@@ -194,7 +194,7 @@ def test_speeds_up() -> None:
 
 @given(st.integers(min_value=0, max_value=10**14))
 def test_formats_are_azures(ticks: int) -> None:
-    """Times and durations keep every tick, trim zeros as Azure does, and never leave their form."""
+    """Times and durations keep every tick, trim zeros like Azure, and always have a valid format."""
     text = formats.timestamp(ticks)
     assert formats.parse_timestamp(text) == ticks
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,6}[1-9])?Z", text)

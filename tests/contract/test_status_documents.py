@@ -1,4 +1,4 @@
-"""docs/status.md and docs/troubleshooting.md say what the core computes: conditions by state, phases by reason."""
+"""docs/status.md and docs/troubleshooting.md match the core: conditions by state and phases by reason."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 Example = tuple[Body, Body]
-"""A watch before a step and after it."""
+"""A watch before and after an assessment."""
 
 COLUMNS: Final = ("phase", "Ready", "Succeeded", "Finished", "Complete", "Failed", "Reconciling", "Stalled")
 STATES: Final = {plain(row["state"]): row for row in table(read("docs/status.md"), "state")}
@@ -51,18 +51,18 @@ WAITING: Final[list[Waiting]] = [
 
 
 def seen_as(status: str, **spec: Any) -> Body:
-    """Return a watch whose job was seen with that *status*."""
+    """Return a watch whose job has that *status*."""
     return settle(watch_body({"jobResourceId": JOB_ID, **spec}), job(status=status), NOW)
 
 
 def edited(body: Body, **fields: Any) -> Example:
-    """Return a watch before the step that follows on an edit, and after it."""
+    """Return an edited watch before and after its next assessment."""
     changed = edit(body, **fields)
     return changed, settle(changed, job(status=body["status"]["job"]["status"]), NOW)
 
 
 def steps(body: Body, observation: Job | AzureError) -> Iterator[Example]:
-    """Yield three steps that see the same, from now until grace is over."""
+    """Yield three assessments with the same observation, until the grace period ends."""
     for run, now in ((1, NOW), (2, NOW + timedelta(minutes=1)), (3, AFTER_GRACE)):
         before, body = body, settle(body, observation, now, run)
         yield before, body
@@ -123,7 +123,7 @@ def examples() -> dict[str, list[Example]]:
 
 
 def test_every_state_has_an_example() -> None:
-    """The table has the states that these tests have examples of, and the columns."""
+    """The table has the states that the examples cover, and the expected columns."""
     assert STATES.keys() == examples().keys()
     assert {tuple(row) for row in STATES.values()} == {("state", *COLUMNS)}
 
@@ -131,7 +131,7 @@ def test_every_state_has_an_example() -> None:
 @pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize("state", STATES)
 def test_table_of_conditions(state: str, column: str) -> None:
-    """Each cell of the table is what the core computes for each example of its row."""
+    """Each cell of the table matches the core's result for each example of its row."""
     cell = plain(STATES[state][column])
     for before, after in examples()[state]:
         if column == "phase":
@@ -141,7 +141,7 @@ def test_table_of_conditions(state: str, column: str) -> None:
 
 
 def assert_phase(cell: str, before: Body, after: Body) -> None:
-    """Compare the phase *after* a step, and what else the cell says, to what was *before*."""
+    """Compare the phase in *after*, and any additional claim of the cell, with *before*."""
     text, _, more = cell.partition(", ")
     status = after["status"]
     as_before = before["status"].get("phase", "Pending")
@@ -158,12 +158,12 @@ def assert_phase(cell: str, before: Body, after: Body) -> None:
 
 
 def timeless(condition: Body | None) -> Body | None:
-    """Return a condition without the generation, which moves with every edit."""
+    """Return a condition without its generation, which changes with every edit."""
     return condition and {name: value for name, value in condition.items() if name != "observedGeneration"}
 
 
 def assert_condition(cell: str, before: Body | None, after: Body | None) -> None:
-    """Compare a condition *after* a step to its cell, and to what was *before*."""
+    """Compare the condition *after* with its cell and with *before*."""
     if cell == "as before":
         assert timeless(before) == timeless(after)
     elif cell == ABSENT:
@@ -178,7 +178,7 @@ def assert_condition(cell: str, before: Body | None, after: Body | None) -> None
 
 @pytest.mark.parametrize("state", STATES)
 def test_rules_about_conditions(state: str) -> None:
-    """Every condition carries the generation, and the status its Ready condition's reason and message."""
+    """Every condition has the current generation, and the status has the reason and message of Ready."""
     for _, after in examples()[state]:
         status = after["status"]
         for each in status.get("conditions", ()):
@@ -200,7 +200,7 @@ def test_rules_about_conditions(state: str) -> None:
     ],
 )
 def test_reachable(observation: Job | AzureError, spec: Body, reachable: str) -> None:
-    """AzureReachable is True if Azure answered, False if it refused or no request can be sent, and else Unknown."""
+    """AzureReachable is True after an answer, False after a refusal or without a credential, and otherwise Unknown."""
     status = settle(watch_body({"jobResourceId": JOB_ID, **spec}), observation, NOW)["status"]
     assert (condition(status, "AzureReachable") or {})["status"] == reachable
 
@@ -209,7 +209,7 @@ def test_reachable(observation: Job | AzureError, spec: Body, reachable: str) ->
 
 
 def emitted() -> set[str]:
-    """Return the reasons that the code has words for."""
+    """Return the reasons that the code defines."""
     troubles = [kind("m") for kind in KINDS]
     return {
         *verdict._REASONS.values(),
@@ -221,7 +221,7 @@ def emitted() -> set[str]:
 
 
 def phases() -> dict[str, set[str]]:
-    """Return the phases that each reason is seen with, in all that can happen to a new watch and to a running one."""
+    """Return the phases of each reason, from all scenarios of a new and a running watch."""
     both = (watch_body(), seen_as("InProgress"))
     bodies = [settle(edit(body, suspend=True), PollDeferred("m"), NOW) for body in both]
     bodies += [settle(both[1], job(status="InProgress"), AFTER_DEADLINE)]
@@ -241,20 +241,20 @@ def phases() -> dict[str, set[str]]:
 
 
 def test_reasons_are_these() -> None:
-    """The reasons that the code has words for are those that come up, and no other is in the source."""
+    """The defined reasons are those that occur, and the source contains no other reason."""
     assert emitted() == phases().keys()
     in_source = {reason for path in MODULES for reason in re.findall(r'\breason ?= ?"(\w+)"', path.read_text("utf-8"))}
     assert in_source <= emitted()
 
 
 def test_every_reason_is_explained() -> None:
-    """The table of reasons has exactly those that a watch can show."""
+    """The table lists exactly the reasons that a watch can have."""
     assert set(REASONS) == emitted()
 
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_phases_of_reasons(reason: str) -> None:
-    """The table has, for each reason, all the phases in which it can be seen."""
+    """The table lists all phases of each reason."""
     cell = REASONS[reason]["phase"]
     documented = set(re.findall(r"Pending|Running|Succeeded|Failed", cell))
     if "as before" in cell:

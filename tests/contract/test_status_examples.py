@@ -1,4 +1,4 @@
-"""The example statuses in tests/data/status, which tests of other tools read, against the CRD."""
+"""The example statuses in tests/data/status, which tests of other tools read, match the CRD."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ STATUSES = sorted((CRD.parents[1] / "tests" / "data" / "status").glob("*.yaml"))
 
 @pytest.mark.parametrize("path", STATUSES, ids=[path.stem for path in STATUSES])
 def test_examples(path: Path) -> None:
-    """The example statuses are what the CRD takes, whole."""
+    """The CRD accepts every example status."""
     check_schema(yaml.safe_load(path.read_text(encoding="utf-8")))

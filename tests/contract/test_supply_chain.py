@@ -1,4 +1,4 @@
-"""What the image is made of is listed, its licences are known, and vulnerabilities of it would be noticed."""
+"""The image's packages are listed, their licences are known, and the audit reports vulnerabilities."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ COPYLEFT: Final = re.compile(r"\b[AL]?GPL|General Public|SSPL|Commons Clause", r
 
 @contextlib.contextmanager
 def osv(answers: dict[str, Any], status: int = 200) -> Iterator[str]:
-    """Run a server of advisories, that has these for the packages of these names."""
+    """Run an advisory server with these vulnerabilities by package name."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -50,7 +50,7 @@ def osv(answers: dict[str, Any], status: int = 200) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-            """Keep quiet."""
+            """Log no requests."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,)).start()
@@ -61,7 +61,7 @@ def osv(answers: dict[str, Any], status: int = 200) -> Iterator[str]:
 
 
 def audit(folder: Path, url: str, *options: str) -> tuple[int, str]:
-    """Audit two packages, as ``make check`` does all; return the exit status and what was said."""
+    """Audit two packages like ``make check``, and return the exit status and the output."""
     requirements = folder / "requirements.txt"
     hashed = [f"{name} --hash=sha256:{'0' * 64}" for name in ("kopf==1.2.2", "click==8.0.0")]
     requirements.write_text("\n".join(hashed), encoding="utf-8")
@@ -72,7 +72,7 @@ def audit(folder: Path, url: str, *options: str) -> tuple[int, str]:
 
 
 def test_vulnerability_fails(tmp_path: Path) -> None:
-    """A known vulnerability fails, and is named with the version that has it no more."""
+    """A known vulnerability fails the audit, which prints the fixed version."""
     with osv({"kopf": {"vulns": [HOLE]}}) as url:
         status, said = audit(tmp_path, url)
     assert status == 1
@@ -80,14 +80,14 @@ def test_vulnerability_fails(tmp_path: Path) -> None:
 
 
 def test_nothing_known_passes(tmp_path: Path) -> None:
-    """Without any, it says how many packages were asked about."""
+    """Without vulnerabilities, the audit prints the number of checked packages."""
     with osv({}) as url:
         assert audit(tmp_path, url) == (0, "No known vulnerabilities in 2 packages\n")
 
 
 @pytest.mark.parametrize(("options", "status"), [((), 0), (("--strict",), 2)])
 def test_silence_is_loud(tmp_path: Path, options: tuple[str, ...], status: int) -> None:
-    """Where the service is out of reach, or out of order, that is told and never taken for an all-clear."""
+    """If the service is unreachable or broken, the audit reports that and never claims success."""
     with osv({}, status=503) as broken:
         answers = [audit(tmp_path, broken, *options), audit(tmp_path, "http://127.0.0.1:9/", *options)]
     for ended, said in answers:
@@ -96,11 +96,11 @@ def test_silence_is_loud(tmp_path: Path, options: tuple[str, ...], status: int) 
         assert "No known vulnerabilities" not in said
 
 
-# ── what it is built with ────────────────────────────────────────────────────────────────────────────────────────────
+# ── build dependencies ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_build_is_pinned(uv: Path) -> None:
-    """All that builds the wheel is of a version that is written down."""
+    """All build dependencies of the wheel have pinned versions."""
     settings = pyproject()
     pins = settings["tool"]["uv"]["build-constraint-dependencies"]
     command = [str(uv), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "-"]
@@ -109,18 +109,18 @@ def test_the_build_is_pinned(uv: Path) -> None:
     assert (done.returncode, done.stdout.split()) == (0, sorted(pins)), done.stderr
 
 
-# ── parts and licences ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── components and licences ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(scope="module")
 def parts(sbom: Path) -> dict[str, Any]:
-    """What the image is made of, in CycloneDX's words."""
+    """The contents of the image as a CycloneDX document."""
     parts: dict[str, Any] = json.loads((sbom / "backupjobwatch.cdx.json").read_text(encoding="utf-8"))
     return parts
 
 
 def test_sbom_is_the_image(parts: dict[str, Any], uv: Path) -> None:
-    """The list has the project, and the packages of the lock file that the image has, in these versions."""
+    """The document lists the project and the image's packages with the versions of the lock file."""
     about = parts["metadata"]["component"]
     assert (parts["bomFormat"], about["name"], about["version"]) == ("CycloneDX", "backupjobwatch", __version__)
     command = [str(uv), "export", "--frozen", "--no-default-groups", "--no-emit-project", "--no-hashes", "--no-header"]
@@ -137,7 +137,7 @@ def test_sbom_is_the_image(parts: dict[str, Any], uv: Path) -> None:
 
 
 def test_licences_are_known(parts: dict[str, Any], sbom: Path) -> None:
-    """Every package says what its licence is, none is a copyleft one that would reach the project, and all are listed."""
+    """Every package states its licence, none has a copyleft licence that affects the project, and all are listed."""
     listed = (sbom / "licences.md").read_text(encoding="utf-8")
     for each in parts["components"]:
         said = [entry.get("expression") or next(iter(entry["license"].values())) for entry in each["licenses"]]

@@ -1,4 +1,4 @@
-"""docs/support.md: what it says is supported is what is tried, and what is asked for elsewhere."""
+"""docs/support.md claims only versions that tests cover and that the other files require."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def supported() -> dict[str, dict[str, str]]:
 
 
 def test_supported_kubernetes() -> None:
-    """The documented versions are those of CI and of the schemas; the least is what chart and README ask for."""
+    """The documented versions match CI and the schemas, and the chart and README require the oldest one."""
     row = supported()["Kubernetes"]
     least = row["versions"].removesuffix(" or newer")
     tried, validated = (
@@ -31,7 +31,7 @@ def test_supported_kubernetes() -> None:
 
 
 def test_supported_python_and_azure() -> None:
-    """The documented Python is the minimum, and the image's is named with its Debian; the api-versions are the settings'."""
+    """The documented versions match the Python minimum, the image's Python and Debian, and the API version settings."""
     rows = {name: markdown.plain(row["versions"]) for name, row in supported().items()}
     assert f"{pyproject()['project']['requires-python'].removeprefix('>=')} or newer" == rows["Python"]
     (image,) = set(re.findall(r"^FROM python:(\S+)", read("Dockerfile"), re.MULTILINE))

@@ -1,4 +1,4 @@
-"""docs/terminal.md: its examples run, its tables are the code's, and each row beside az has a test that is there."""
+"""docs/terminal.md has working examples, correct tables, and an existing test for each row of the az comparison."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROWS: Final = table(DOCUMENT, "when")
 
 @pytest.fixture(scope="module")
 def collected() -> frozenset[str]:
-    """Every test of this command, as pytest names it."""
+    """The pytest IDs of the tests for this command."""
     files = sorted({plain(row["test"]).partition("::")[0] for row in ROWS})
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", *files],
@@ -45,7 +45,7 @@ def collected() -> frozenset[str]:
 
 
 def test_each_row_beside_az_has_its_test(collected: frozenset[str]) -> None:
-    """All cells are filled, no two rows are shown by the same test, and each test is one that pytest finds."""
+    """All cells are filled, each row has a different test, and pytest collects each test."""
     named = [plain(row["test"]) for row in ROWS]
     assert all(cell for row in ROWS for cell in row.values())
     assert len(set(named)) == len(named) > 15
@@ -53,14 +53,14 @@ def test_each_row_beside_az_has_its_test(collected: frozenset[str]) -> None:
 
 
 def test_exit_codes_are_the_codes() -> None:
-    """The table has every code that there is."""
+    """The table has every exit code."""
     told = {int(number) for row in table(DOCUMENT, "code") for number in re.findall(r"\d+", row["code"])}
     codes = {value for name, value in vars(exit_codes).items() if name.isupper() and isinstance(value, int)}
     assert told == codes | {143}
 
 
 def test_options_are_options() -> None:
-    """Every option that the text names is one, and the defaults in the table are the command's own."""
+    """Every option in the text exists, and the documented defaults are the command's."""
     options = {option: param for param in watch.params for option in param.opts}
     text = DOCUMENT.partition("## Comparison")[0]
     named = {
@@ -88,7 +88,7 @@ def test_options_are_options() -> None:
     ],
 )
 def test_examples_run(tmp_path: Path, status: str, example: int, told: str) -> None:
-    """Each example does what it says, with a stand-in for az and against the simulator."""
+    """Each example works with a stand-in for az and the simulator."""
     assert len(EXAMPLES) == 5
     home = tmp_path / "bin"
     home.mkdir()

@@ -1,4 +1,4 @@
-"""The workflows are pinned, may do little, test all that there is, and release what was tested."""
+"""The workflows are pinned, have minimal permissions, run all tests, and release only tested commits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EACH_WORKFLOW: Final = pytest.mark.parametrize("path", WORKFLOWS, ids=relative)
 
 @EACH_WORKFLOW
 def test_actions_are_pinned(path: Path) -> None:
-    """Every action is named by its commit, with the version for people; workflows of our own are of the same commit."""
+    """Every action is pinned to a commit with its version in a comment. The project's own workflows share a commit."""
     used = re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))
     assert used
     for each in used:
@@ -32,7 +32,7 @@ def test_actions_are_pinned(path: Path) -> None:
 
 @EACH_WORKFLOW
 def test_jobs_may_do_little(path: Path) -> None:
-    """A workflow may nothing; each job says what it may, and only the release may write."""
+    """A workflow has no permissions, each job declares its own, and only the release can write."""
     workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert workflow["permissions"] == {}
     for job in workflow["jobs"].values():
@@ -43,7 +43,7 @@ def test_jobs_may_do_little(path: Path) -> None:
 
 
 def test_releases_what_is_tested() -> None:
-    """Nothing is published before all of CI has passed on the same commit, and somebody has let it go on."""
+    """A release requires a successful CI run on the same commit, and manual approval."""
     (release,) = load(".github/workflows/release.yaml")
     (tested,) = (name for name, job in release["jobs"].items() if job.get("uses") == "$/.github/workflows/ci.yaml")
     assert "\n  workflow_call:" in read(".github/workflows/ci.yaml")
@@ -52,7 +52,7 @@ def test_releases_what_is_tested() -> None:
 
 
 def test_runs_what_contributors_run() -> None:
-    """CI runs the gate as it is, the end-to-end tests on each Kubernetes, and an audit that has to have been answered."""
+    """CI runs the unchanged gate, the end-to-end tests on each Kubernetes version, and a strict audit."""
     (workflow,) = load(".github/workflows/ci.yaml")
     gate = [step.get("run", "") for step in workflow["jobs"]["gate"]["steps"]]
     assert ".ci/run" in gate
@@ -65,7 +65,7 @@ def test_runs_what_contributors_run() -> None:
 
 
 def test_runs_the_image_in_a_cluster() -> None:
-    """CI loads the image that it built under the name that the overlay has, applies that, and waits for a status."""
+    """CI loads its image under the overlay's image name, applies the overlay, and waits for a status."""
     (workflow,) = load(".github/workflows/ci.yaml")
     job = workflow["jobs"]["image"]
     scripts = "\n".join(step.get("run", "") for step in job["steps"])
@@ -90,7 +90,7 @@ def test_runs_the_image_in_a_cluster() -> None:
 
 
 def test_kind_is_pinned() -> None:
-    """Clusters are made by one version of kind, by its checksum, and not by the one that the runner happens to have."""
+    """A pinned version of kind with a checksum creates the clusters, not the runner's own version."""
     script = read(".github/kind")
     assert re.search(r"releases/download/v\d+\.\d+\.\d+/kind-linux-amd64$", script, re.MULTILINE)
     assert re.search(r"echo '[0-9a-f]{64}  build/bin/kind' \| sha256sum --check", script)
@@ -111,7 +111,7 @@ def step(name: str) -> str:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout of a version that is to be released."""
+    """A checkout of a version that is ready for release."""
     changelog = f"# Changelog\n\n## [{__version__}]\n\n- New.\n\n## [0.0.1]\n\n- Old.\n"
     (tmp_path / "CHANGELOG.md").write_text(changelog, encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text(read("pyproject.toml"), encoding="utf-8")
@@ -120,7 +120,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def run_step(script: str, checkout: Path, **environment: str) -> int:
-    """Run a script as GitHub does; return its exit status."""
+    """Run a script like GitHub, and return its exit status."""
     environment = {"PATH": os.environ["PATH"], **environment}
     return subprocess.run(
         ["bash", "-eo", "pipefail", "-c", script], cwd=checkout, env=environment, check=False
@@ -131,7 +131,7 @@ def run_step(script: str, checkout: Path, **environment: str) -> int:
     ("tag", "changes", "ends"), [(f"v{__version__}", "", 0), ("v0.0.1", "", 1), (f"v{__version__}", "# Changelog", 1)]
 )
 def test_releases_what_the_tag_says(checkout: Path, tag: str, changes: str, ends: int) -> None:
-    """A tag is released if it is the project's version, and the changelog has that; names are in small letters."""
+    """A tag must match the project's version and a changelog section. Image and chart names are lowercase."""
     script = step("The tag is the version of the project, and the changelog has it")
     if changes:
         (checkout / "CHANGELOG.md").write_text(changes, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""How the tests of lists, operations, quotas and roles ask the simulator."""
+"""Send the requests of the simulator tests for lists, operations, quotas and roles."""
 
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ VERSIONS: Final = {"microsoft.recoveryservices": "2025-02-01", "microsoft.datapr
 def ask(
     sim: AzureSimulator, path: str, *, token: str = "demo-token", version: str | None = None, **query: str
 ) -> requests.Response:
-    """Ask for a path; *query* may have ``filter`` and ``skip_token``."""
+    """Request a path; *query* may have ``filter`` and ``skip_token``."""
     provider = path.casefold().partition("/providers/")[2].partition("/")[0]
     names = {"filter": "$filter", "skip_token": "$skipToken"}
     asked = {"api-version": version or VERSIONS[provider]} | {names[name]: value for name, value in query.items()}
@@ -23,7 +23,7 @@ def ask(
 
 
 def follow(sim: AzureSimulator, path: str, **query: str) -> list[list[dict[str, Any]]]:
-    """Ask for a list, and follow its links to the end; one list per page."""
+    """Request a list and follow its links to the end. Return one list per page."""
     answer = ask(sim, path, **query)
     pages = [answer.json()["value"]]
     while link := answer.json().get("nextLink"):
@@ -34,7 +34,7 @@ def follow(sim: AzureSimulator, path: str, **query: str) -> list[list[dict[str, 
 
 
 def vm_job(name: str, *, start_time: str, status: str = "InProgress", **properties: Any) -> Job:
-    """Make a job that started then, and stays as it is."""
+    """Return a job that starts at that time and never changes."""
     about = {
         "jobType": "AzureIaaSVMJob",
         "entityFriendlyName": "vm-harbour-01",

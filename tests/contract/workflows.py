@@ -1,4 +1,4 @@
-"""The workflows of .github, as tests read them."""
+"""Read the workflows in .github."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WORKFLOWS: Final = sorted((ROOT / ".github" / "workflows").iterdir())
 
 
 def matrix() -> list[dict[str, Any]]:
-    """Return the versions of Kubernetes that CI runs on, each with its image."""
+    """Return the Kubernetes versions in the CI matrix, each with its image."""
     (workflow,) = load(".github/workflows/ci.yaml")
     include: list[dict[str, Any]] = workflow["jobs"]["kubernetes"]["strategy"]["matrix"]["include"]
     return include
