@@ -1,4 +1,4 @@
-"""Fixtures: a simulator with one vault and one job, uv, and the software bill of materials of the image."""
+"""Fixtures: a simulator with a vault and a job, uv, and the image's software bill of materials."""
 
 import re
 import subprocess

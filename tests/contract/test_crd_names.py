@@ -87,7 +87,7 @@ _URLS = [
 
 
 def _as_python(rule: str) -> re.Pattern[str]:
-    r"""Return the only regular expression of a CEL rule, with \p classes expanded and $ as strict as in RE2."""
+    r"""Return the regular expression of a CEL rule, with \p classes expanded and $ as strict as in RE2."""
     match = re.fullmatch(r"self\.matches\('(.+)'\)", rule.strip())
     assert match is not None
     text = match[1].replace("\\\\", "\\").replace(r"\p{L}\p{Nd}", _letters_and_digits())

@@ -39,7 +39,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
 
 
 def silence(folder: Path, rule: Manifest, gone: str, *others: str) -> str:
-    """Return promtool's errors unless exactly one alert fires for the missing operator *gone* and names it."""
+    """Return promtool's errors unless exactly one alert fires, and names the missing operator *gone*."""
     (folder / "rules.yaml").write_text(yaml.safe_dump(rule["spec"]), encoding="utf-8")
     values = {**dict.fromkeys(others, "1x60"), gone: "1x10 stale"}
     one = [{"labels": "{}", "value": 1}]

@@ -1,4 +1,4 @@
-"""The simulator returns nulls, casing and durations of Backup vaults (Microsoft.DataProtection) like Azure."""
+"""Simulated Backup vaults (Microsoft.DataProtection) have Azure's nulls, casing and durations."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -1,4 +1,4 @@
-"""azure-identity's credentials sign in at the simulated token endpoint, which refuses requests like Entra."""
+"""azure-identity signs in at the simulated token endpoint, which refuses requests like Entra."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

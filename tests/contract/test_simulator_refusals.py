@@ -1,4 +1,4 @@
-"""The simulator refuses requests like Azure, with different errors for the gateway and the backup service."""
+"""The simulator refuses requests like Azure's gateway and backup service."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""docs/terminal.md has working examples, correct tables, and an existing test for each row of the az comparison."""
+"""docs/terminal.md has working examples, correct tables, and tests for the az comparison."""
 
 from __future__ import annotations
 

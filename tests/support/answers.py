@@ -1,4 +1,4 @@
-"""HTTP answers, of Azure Resource Manager and of proxies in front of it."""
+"""HTTP responses from Azure Resource Manager and from proxies in front of it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ GATEWAY = {"x-ms-failure-cause": "gateway"}
 
 
 def foreign(status: int = 200, body: Any = b"", **headers: str) -> Answer:
-    """Return an answer without a request ID, with the headers' names in any letter case, as ``requests`` has them."""
+    """Return a response without a request ID. Header names match in any letter case, as in ``requests``."""
     named = requests.structures.CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()})
     return Answer(status=status, headers=named, body=body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 def answer(status: int = 200, body: Any = b"{}", **headers: str) -> Answer:
-    """Return an answer of Azure Resource Manager."""
+    """Return a response from Azure Resource Manager."""
     return foreign(status, body, **{"x_ms_request_id": "r1", **headers})
 
 
 def trouble(given: Answer) -> AzureError:
-    """Return the error that an answer to a GET of a job means."""
+    """Return the error for a response to a GET of a job."""
     with pytest.raises(AzureError) as caught:
         read_job(given, ASKED_FOR, now=NOW)
     return caught.value

@@ -1,4 +1,4 @@
-"""Observations of Azure, and the assessment of a watch by them."""
+"""Observations of Azure, and the resulting assessments of a watch."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def wall(sent: float) -> datetime:
 
 
 def seen(*results: Result, sent: float = CLOCK) -> Observation:
-    """Return the observation after *results*, a second apart, the last of which was sent at *sent*."""
+    """Return the observation after *results* one second apart, with the last request sent at *sent*."""
     observation = None
     for number, result in enumerate(results, start=1 - len(results)):
         observation = observe(observation, result, sent=sent + number, time=wall(sent + number))
@@ -73,5 +73,5 @@ def assessed(
 
 
 def started(spec: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return a watch that was first acted on at NOW."""
+    """Return a watch whose first assessment was at NOW."""
     return settle(watch_body(spec), DOWN, NOW)

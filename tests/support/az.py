@@ -1,4 +1,4 @@
-"""A stand-in for `az` on PATH: it notes what it was asked, and answers or fails as told."""
+"""A stand-in for `az` on PATH that records its calls and returns a configured output and exit status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Az:
-    """The command, in a folder of its own."""
+    """The command, in a separate folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -18,7 +18,7 @@ class Az:
         self.answer()
 
     def answer(self, text: str = "", *, status: int = 0) -> None:
-        """Print *text* from now on, unless asked for no output, and exit with *status*."""
+        """Print *text* from now on unless the call disables output, and exit with *status*."""
         lines = (
             "#!/bin/sh",
             f'{{ for each in "$@"; do printf "%s\\n" "$each"; done; echo; }} >> {shlex.quote(str(self._calls))}',
@@ -31,7 +31,7 @@ class Az:
         command.chmod(0o755)
 
     def path(self, path: str) -> str:
-        """Return a PATH on which this comes first."""
+        """Return a PATH that starts with this folder."""
         return f"{self.folder}:{path}"
 
     def calls(self) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""What tests need of Azure besides the simulator: payloads, and a host that must never see a token."""
+"""Recorded payloads, and a foreign host that must never receive a token."""
 
 import contextlib
 import json
@@ -14,49 +14,49 @@ DATA: Final = Path(__file__).parent.parent / "data" / "azure"
 SUBSCRIPTION_ID: Final = "6d1f2a3b-4c5d-4e6f-8a7b-9c0d1e2f3a4b"
 RESOURCE_GROUP: Final = "rg-harbour-backup"
 VAULT: Final = "rsv-harbour"
-"""Where the payloads' jobs live."""
+"""The location of the jobs in the payloads."""
 
 
 def payload(name: str) -> dict[str, Any]:
-    """Load a payload by its file's name, without ``.json``; a fresh copy each time."""
+    """Load a payload by file name without ``.json``, as a new copy each time."""
     return cast("dict[str, Any]", json.loads((DATA / f"{name}.json").read_text(encoding="utf-8")))
 
 
 def payload_names(prefix: str = "") -> list[str]:
-    """Name the payloads, such as all that begin with ``job-``."""
+    """Return the payload names with this prefix, such as ``job-``."""
     return sorted(path.stem for path in DATA.glob(f"{prefix}*.json"))
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request that another host received."""
+    """A request that the foreign host received."""
 
     method: str
     target: str
     headers: dict[str, str]
-    """Names in lower case."""
+    """Header names are lowercase."""
 
 
 @dataclass(slots=True)
 class RecordingServer:
-    """Another host: answers every request with an empty JSON object, and keeps its headers."""
+    """A foreign host that returns an empty JSON object to every request, and records the headers."""
 
     url: str
     _visits: list[Visit] = field(default_factory=list)
 
     @property
     def visits(self) -> tuple[Visit, ...]:
-        """The requests so far."""
+        """The received requests."""
         return tuple(self._visits)
 
     def record(self, visit: Visit) -> None:
-        """Keep one request."""
+        """Record a request."""
         self._visits.append(visit)
 
 
 @contextlib.contextmanager
 def recording_server() -> Iterator[RecordingServer]:
-    """Run such a host on a free loopback port."""
+    """Run the foreign host on a free loopback port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -77,7 +77,7 @@ def recording_server() -> Iterator[RecordingServer]:
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - http.server's names
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-            """Keep quiet."""
+            """Log no requests."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http_server:
         server = RecordingServer(f"http://127.0.0.1:{http_server.server_address[1]}")

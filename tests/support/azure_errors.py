@@ -1,4 +1,4 @@
-"""The kinds of AzureError that are raised: those with a reason of their own."""
+"""The kinds of AzureError that the code raises, which are those with their own reason."""
 
 from __future__ import annotations
 

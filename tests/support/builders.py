@@ -1,4 +1,4 @@
-"""Plain dictionaries as Azure and the API server send them, for tests to begin with."""
+"""Plain dictionaries in the form of Azure and the API server, as starting points for tests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ JOB_ID = f"{VAULT_ID}/backupJobs/{JOB_NAME}"
 VAULT_REF = {"subscriptionId": SUBSCRIPTION, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
 OPERATION = "09e70001-5e1f-4000-8000-000000000001"
 NOW = datetime(2018, 5, 21, 9, 0, 0, tzinfo=UTC)
-"""A moment after the end of the job that ``job_payload`` describes."""
+"""A time shortly after the job in ``job_payload`` ended."""
 
 CANCELLED_AFTER_SNAPSHOT: Mapping[str, Any] = {
     "status": "CompletedWithWarnings",
@@ -56,14 +56,14 @@ class _Absent(Enum):
 
 
 ABSENT = _Absent.ABSENT
-"""As an override: leave the field out."""
+"""As an override, omits the field."""
 
 CRD_DEFAULTS = {**TARGET_DEFAULTS, "pollInterval": "30s", "suspend": False}
 _ENVELOPE = ("id", "name", "type")
 
 
 def job_payload(**overrides: Any) -> dict[str, Any]:
-    """Return the example job of Microsoft's page, with *overrides* of its ``properties`` (or of id, name and type).
+    """Return Microsoft's example job, with *overrides* of its ``properties``, id, name or type.
 
     https://learn.microsoft.com/azure/backup/backup-azure-arm-userestapi-managejobs#example-response
     """
@@ -95,27 +95,27 @@ def job_payload(**overrides: Any) -> dict[str, Any]:
 
 
 def running_payload(**overrides: Any) -> dict[str, Any]:
-    """Return the same job while it runs."""
+    """Return the same job in progress."""
     return job_payload(**{"status": "InProgress", "endTime": ABSENT, **overrides})
 
 
 def job(**overrides: Any) -> Job:
-    """Return what ``parse_job`` makes of that payload."""
+    """Return the parsed job of that payload."""
     return parse_job(job_payload(**overrides))
 
 
 def list_entry(**overrides: Any) -> Job:
-    """Return what ``parse_job`` makes of the entry of that job in a vault's list, which has no ``extendedInfo``."""
+    """Return the parsed job of that payload's entry in a vault's list, which has no ``extendedInfo``."""
     return parse_job(job_payload(**{"extendedInfo": ABSENT, **overrides}), partial=True)
 
 
 def running_job(**overrides: Any) -> Job:
-    """Return what ``parse_job`` makes of that payload while the job runs."""
+    """Return the parsed job of that payload in progress."""
     return parse_job(running_payload(**overrides))
 
 
 def dp_job_payload(**overrides: Any) -> dict[str, Any]:
-    """Return a running job of a Backup vault, with *overrides* of its ``properties`` (or of id, name and type)."""
+    """Return a running Backup vault job, with *overrides* of its ``properties``, id, name or type."""
     answer = payload("dp-job-aks-inprogress")
     for name, value in overrides.items():
         (answer if name in _ENVELOPE else answer["properties"])[name] = value
@@ -123,7 +123,7 @@ def dp_job_payload(**overrides: Any) -> dict[str, Any]:
 
 
 def vast_payload(letter: str, **overrides: Any) -> dict[str, Any]:
-    """Return a job that says everything that can be said, each text a long row of *letter*, in too many entries."""
+    """Return a job with every text filled with *letter*, and with more entries than the limits."""
     text = letter * 1500
     words = (
         "jobType", "operation", "entityFriendlyName", "backupManagementType", "workloadType", "activityId",
@@ -161,7 +161,7 @@ def vast_payload(letter: str, **overrides: Any) -> dict[str, Any]:
 def watch_body(
     spec: Mapping[str, Any] | None = None, status: Mapping[str, Any] | None = None, **metadata: Any
 ) -> dict[str, Any]:
-    """Return a watch as the API server has it, defaults filled in; without *spec* it names the job above."""
+    """Return a watch with defaults as stored by the API server. Without *spec*, it uses the job above."""
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
@@ -194,7 +194,7 @@ def settle(
     polled: datetime | None = None,
     accept_list_entry: bool = False,
 ) -> dict[str, Any]:
-    """Return *body* after one step, with the new status written as the API server would."""
+    """Return *body* after one assessment, with the new status as the API server stores it."""
     status = next_status(
         Watch.from_body(body),
         observation,
@@ -209,26 +209,26 @@ def settle(
 
 
 def edit(body: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
-    """Return *body* after an edit of its spec, as the API server would: the generation moves when it changed."""
+    """Return *body* after an edit of its spec, with a new generation if the spec changed."""
     spec = _present({**body["spec"], **fields})
     generation = body["metadata"]["generation"] + (spec != body["spec"])
     return {**body, "metadata": {**body["metadata"], "generation": generation}, "spec": spec}
 
 
 def request(body: Mapping[str, Any], value: str) -> dict[str, Any]:
-    """Return *body* with the annotation that asks for a poll at once; annotations do not move the generation."""
+    """Return *body* with the annotation that requests a poll. Annotations do not change the generation."""
     annotations = {**body["metadata"].get("annotations", {}), REQUESTED_AT: value}
     return {**body, "metadata": {**body["metadata"], "annotations": annotations}}
 
 
 def condition(status: Mapping[str, Any], kind: str) -> dict[str, Any] | None:
-    """Return the condition of that type, or None where it is absent."""
+    """Return the condition of that type, or None."""
     conditions: Iterable[dict[str, Any]] = status.get("conditions", ())
     return next((each for each in conditions if each["type"] == kind), None)
 
 
 def standing(status: Mapping[str, Any]) -> dict[str, str]:
-    """Return the status of every condition that is present, by type."""
+    """Return the status of every existing condition by type."""
     return {each["type"]: each["status"] for each in status.get("conditions", ())}
 
 

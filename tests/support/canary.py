@@ -1,8 +1,8 @@
-"""The canary: a word in every secret that tests hand to the operator. Where anybody is told it, the run fails.
+"""A canary word in every secret that tests give to the operator. A test fails if the word leaks.
 
-Tokens, client secrets, passwords and signatures hold the word. What cannot be given a word is known by its shape: JSON web
-tokens and private keys. ``tests/conftest.py`` listens to all logs at every level and to what is printed, and fails the test
-during which something was heard; fixtures :func:`hear` what goes to API servers, and what the operator's processes say.
+Tokens, client secrets, passwords and signatures contain the word. Secrets without room for a word are detected by their
+format: JSON web tokens and private keys. ``tests/conftest.py`` scans all logs and all output, and fails the test that leaked
+a secret. Fixtures use :func:`hear` to scan requests to API servers and the output of the operator's processes.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WORD: Final = "kanarienvogel"
-"""What is in secrets, and nowhere else."""
+"""A word that only secrets contain."""
 
 TOKEN: Final = f"operator-token-{WORD}"
-"""The development token: what the operator shows to Azure, and to nobody else."""
+"""The development token, which the operator sends only to Azure."""
 
 _KEY: Final = "PRIVATE KEY-----"
 _JWT: Final = r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}"
 _ENOUGH: Final = 20
-"""Findings of one test that are kept: a leak in a loop leaks thousands of times."""
+"""Maximum number of findings per test, because a leak in a loop can repeat thousands of times."""
 _AROUND: Final = 160
-"""Characters on each side that a finding shows."""
+"""Characters on each side of a finding in the report."""
 
 
 def _in_base64(text: str) -> Iterator[str]:
-    """Encode *text* for each place it may have in what is encoded: the letters that are all its own."""
+    """Yield the Base64 characters that depend only on *text*, for each of its three alignments."""
     for before in range(3):
         letters = base64.b64encode(b"\0" * before + text.encode()).decode()
         yield letters[-(-before * 8 // 6) : (before + len(text)) * 8 // 6]
@@ -40,25 +40,25 @@ _SECRET: Final = re.compile("|".join([WORD, *_in_base64(WORD), _KEY, *_in_base64
 
 
 class Listener(logging.Handler):
-    """Hears all that is told, as it is told, and keeps nothing of it but where a secret was."""
+    """Scans text for secrets, and stores only the findings."""
 
     def __init__(self) -> None:
         super().__init__()
         self._findings: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hear a log record: its line, its traceback, and what was given beside the message."""
+        """Scan a log record: its line, traceback and extra fields."""
         self.hear(f"the log of {record.name}", f"{self.format(record)}\n{vars(record)}")
 
     def hear(self, where: str, text: str) -> None:
-        """Hear what was told by way of *where*; from any thread."""
+        """Scan *text* from *where*, in any thread."""
         found = _SECRET.search(text)
         if found is not None and len(self._findings) < _ENOUGH:
             start, end = max(found.start() - _AROUND, 0), found.end() + _AROUND
             self._findings.append(f"{where}: …{text[start:end]}…")
 
     def take(self) -> list[str]:
-        """Return where secrets were heard since the last call."""
+        """Return the findings since the last call."""
         findings, self._findings = self._findings, []
         return findings
 
@@ -68,5 +68,5 @@ hear: Final = LISTENER.hear
 
 
 def describe(findings: list[str]) -> str:
-    """Describe where secrets were seen; empty if nowhere."""
+    """Describe the findings, or return an empty string if there are none."""
     return "\n".join(["A secret was told:", *findings]) if findings else ""

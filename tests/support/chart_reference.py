@@ -1,5 +1,5 @@
 """
-Generate the reference of the Helm charts from their schemas: README.md and the comments of values.yaml.
+Generate README.md and the comments of values.yaml from the schemas of the Helm charts.
 
 ``make chart-docs`` runs it. The schema has the description of each value, and values.yaml its default.
 """
@@ -28,18 +28,18 @@ Schema = dict[str, Any]
 
 
 def inline(value: object) -> str:
-    """Return a value as YAML in one line."""
+    """Return a value as single-line YAML."""
     text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000).removesuffix("...\n").strip()
     return '""' if text == "''" else text
 
 
 def is_section(schema: Schema) -> bool:
-    """Return whether an object's properties are values of their own, with descriptions."""
+    """Return whether an object's properties are separate values with descriptions."""
     return any("description" in each for each in schema.get("properties", {}).values())
 
 
 def rows(schema: Schema, values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield path, default and description of each value, in the order of the schema."""
+    """Yield the path, default and description of each value in schema order."""
     for name, each in schema["properties"].items():
         if name == "global":
             continue
@@ -58,7 +58,7 @@ def table(schema: Schema, values: dict[str, Any]) -> str:
 
 
 def values_file(schema: Schema, values: dict[str, Any], title: str = "", indent: str = "") -> str:
-    """Return values.yaml, with the descriptions of the schema as comments."""
+    """Return values.yaml with the schema's descriptions as comments."""
     parts = [f"# {title}\n"] if title else []
     for name, each in schema["properties"].items():
         if name not in values:
@@ -104,7 +104,7 @@ def readme(chart: dict[str, Any], schema: Schema, values: dict[str, Any]) -> str
 
 
 def generated() -> dict[str, str]:
-    """Return the generated files: their text by name."""
+    """Return the text of the generated files by name."""
     files = {}
     for folder in CHARTS:
         chart, values = (

@@ -1,4 +1,4 @@
-"""Minutes of a whole operator, as fast as the machine can follow."""
+"""Run minutes of a whole operator's time as fast as the machine allows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class OperatorClock:
-    """The operator's time: the wall's, and what it was moved."""
+    """The operator's time: the real time plus the advanced time."""
 
     def __init__(self, operator: Operator, api: KubernetesApi, sim: AzureSimulator) -> None:
         self._operator = operator
@@ -33,7 +33,7 @@ class OperatorClock:
 
     @contextlib.asynccontextmanager
     async def frozen(self) -> AsyncIterator[None]:
-        """Let only ``advance`` move the clock, so that a busy machine costs the operator no time."""
+        """Let only ``advance`` move the clock, so that time does not pass on a busy machine."""
         await self._in_loop(self._operator._loop.freeze)
         self._frozen = time.monotonic()
         try:
@@ -44,7 +44,7 @@ class OperatorClock:
             await self._in_loop(self._operator._loop.thaw)
 
     async def advance(self, seconds: float, *, rounds: int = 1) -> None:
-        """Move it, and wait until the operator has sent nothing for some *rounds*, each at least 20 ms long."""
+        """Advance the clock, and wait until the operator sends nothing for *rounds* of at least 20 ms each."""
         self._operator.advance(seconds)
         self._moved += seconds
         before, quiet = -1, 0
@@ -55,7 +55,7 @@ class OperatorClock:
             await asyncio.sleep(0.02)
 
     async def advance_until(self, found: Callable[[], object], *, within: float, step: float = 1.0) -> float:
-        """Move it until *found* returns something, and return the seconds that this took; fail after *within*."""
+        """Advance until *found* returns something, for at most *within* seconds. Return the elapsed seconds."""
         since = self.elapsed
         while not found():
             assert self.elapsed - since < within, f"not within {within:g} s of the operator's time"

@@ -1,4 +1,4 @@
-"""``backupjobwatch`` in this process, by its command line."""
+"""Run ``backupjobwatch`` command lines in this process."""
 
 from __future__ import annotations
 

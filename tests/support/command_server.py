@@ -1,4 +1,4 @@
-"""Runs the project's commands in forks of a process that has imported them: a start costs milliseconds instead of seconds.
+"""Run commands in forks of a process that has imported them, which takes only milliseconds.
 
 ``python -m tests.support.command_server FD`` reads requests from a socket. Each request carries the standard streams of
 the command and a socket for its process ID and exit code. :mod:`tests.support.commands` sends them.
@@ -34,7 +34,7 @@ _MODULES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A command line, its environment, and its working directory."""
+    """The arguments of a command, its environment and its working directory."""
 
     command: str
     arguments: list[str]
@@ -43,7 +43,7 @@ class Request:
 
 
 def serve(requests: socket.socket) -> Request:
-    """Fork for each request. Return in the fork that is to run the command; the server itself never returns."""
+    """Fork for each request. Return only in the fork that runs the command."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the forks that wait for commands
     while True:
         message, descriptors, _, _ = socket.recv_fds(requests, REQUEST_BYTES, 4)
@@ -57,7 +57,7 @@ def serve(requests: socket.socket) -> Request:
 
 
 def _is_command(descriptors: list[int]) -> bool:
-    """Fork the command and return in it. The other process reports the process ID and the exit code, and ends."""
+    """Fork and return in the command's process. Its parent reports the process ID and the exit code."""
     *streams, reply = descriptors
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     process_id = os.fork()
@@ -68,7 +68,7 @@ def _is_command(descriptors: list[int]) -> bool:
             os.close(descriptor)
         return True
     for number in (0, 1, 2, *streams):
-        os.close(number)  # a reader of the command's output sees its end
+        os.close(number)  # lets readers of the command's output see its end
     os.write(reply, str(process_id).encode())
     _, status = os.waitpid(process_id, 0)
     os.write(reply, str(os.waitstatus_to_exitcode(status)).encode())

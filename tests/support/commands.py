@@ -1,4 +1,4 @@
-"""The project's commands as processes of their own, started by a server that has imported them."""
+"""Run the project's commands as separate processes, forked from a server that has imported them."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _START: Final = 60.0
 
 
 def is_measured() -> bool:
-    """Tell whether coverage of this process is measured: of those that it starts it is to be, too."""
+    """Return whether coverage measures this process, and therefore also the processes that it starts."""
     coverage = sys.modules.get("coverage")
     return coverage is not None and coverage.Coverage.current() is not None
 
 
 def are_commands_measured() -> bool:
-    """Tell whether coverage of commands is measured although that of this process may not be."""
+    """Return whether coverage measures commands, even if it does not measure this process."""
     return is_measured() or "MEASURE_COMMANDS" in os.environ
 
 
 class Done(NamedTuple):
-    """The result of a command that ended."""
+    """The result of a finished command."""
 
     returncode: int
     stdout: str
@@ -43,7 +43,7 @@ class Done(NamedTuple):
 
 
 class Command:
-    """A command that runs, with the interface of ``subprocess.Popen``."""
+    """A running command with the interface of ``subprocess.Popen``."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Command:
         stdin: bool = False,
         measured: bool | None = None,
     ) -> None:
-        """Write all output to the file *output*, else to pipes. *stdin* is a pipe too, else it is empty."""
+        """Start a command with its output in the file *output* or pipes. *stdin* makes its input a pipe."""
         measured = are_commands_measured() if measured is None else measured
         request = {
             "command": command,
@@ -96,20 +96,20 @@ class Command:
                 stream.close()
 
     def poll(self) -> int | None:
-        """Return the exit code; None while the command runs."""
+        """Return the exit code, or None while the command runs."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.wait(0)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end and return the exit code. TimeoutExpired if it runs on after *timeout* seconds."""
+        """Wait for the end and return the exit code. Raise TimeoutExpired after *timeout* seconds."""
         if self.returncode is None:
             self.returncode = int(self._read(timeout))
             self._reply.close()
         return self.returncode
 
     def communicate(self, words: str | None = None, timeout: float | None = None) -> tuple[str, str]:
-        """Write *words* to its input, wait for its end, and return what it wrote to its output and errors."""
+        """Write *words* to the command's input, wait for its end, and return its output and errors."""
         with ThreadPoolExecutor(2) as pool:
             out, err = (pool.submit(stream.read) if stream else None for stream in (self.stdout, self.stderr))
             if self.stdin is not None:
@@ -125,9 +125,9 @@ class Command:
         return found
 
     def send_signal(self, number: int) -> None:
-        """Send a signal, unless the command has ended."""
+        """Send a signal if the command still runs."""
         if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+            with contextlib.suppress(ProcessLookupError):  # the command just ended
                 os.kill(self.pid, number)
 
     def terminate(self) -> None:
@@ -146,7 +146,7 @@ class Command:
 
 @functools.cache
 def _server(kubeconfig: str, *, measured: bool) -> socket.socket:
-    """Return the server's socket. The kubernetes library reads KUBECONFIG when it is imported: there is one server for each."""
+    """Return the server's socket. Each KUBECONFIG needs a server, because kubernetes reads it on import."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     measuring = ("-m", "coverage", "run") if measured else ()
     with theirs:

@@ -1,4 +1,4 @@
-"""Contract and property tests run without coverage: they take twice as long with it, and other tests cover the same code."""
+"""Run contract and property tests without coverage, which doubles their time and adds no covered code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNMEASURED: Final = (ROOT / "tests" / "contract", ROOT / "tests" / "property")
 
 
 class CoverageScope:
-    """Stops and starts coverage when the next test is in another kind of folder: each change takes milliseconds."""
+    """Stops or starts coverage only if the kind of folder changes, because that takes milliseconds."""
 
     def __init__(self, coverage: Any) -> None:
         self._coverage = coverage
@@ -24,7 +24,7 @@ class CoverageScope:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
-        """Change if *item* needs it."""
+        """Switch coverage if *item* requires it."""
         wanted = is_wanted(item.path)
         if wanted != self._on:
             (self._coverage.start if wanted else self._coverage.stop)()
@@ -32,11 +32,11 @@ class CoverageScope:
 
 
 def is_wanted(path: Path) -> bool:
-    """Tell whether a test in this file is to be measured."""
+    """Return whether coverage measures the tests in this file."""
     return not any(path.is_relative_to(folder) for folder in _UNMEASURED)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch over the coverage of this process, if it is measured."""
+    """Control the coverage of this process if it is measured."""
     if is_measured():
         config.pluginmanager.register(CoverageScope(sys.modules["coverage"].Coverage.current()))

@@ -1,4 +1,4 @@
-"""YAML documents, read with libyaml where PyYAML has it: ten times as fast for a CRD or what kustomize builds."""
+"""Parse YAML with libyaml if PyYAML has it, which is ten times as fast for CRDs and kustomize output."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def load_document(text: str) -> Any:
 
 
 def load_documents(text: str) -> list[Any]:
-    """Return all documents of a text that are not empty."""
+    """Return all non-empty documents of a text."""
     return [value for value in yaml.load_all(text, _LOADER) if value is not None]

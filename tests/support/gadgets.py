@@ -1,4 +1,4 @@
-"""Gadgets, which are objects of a CRD of the tests' own, and HTTPS to a cluster by a client that is not kubectl."""
+"""Gadgets, which are objects of a test CRD, and an HTTPS client for a cluster other than kubectl."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def gadget(name: str = "", colour: str = "red", **meta: Any) -> dict[str, Any]:
 
 
 class Http:
-    """Plain HTTPS with the admin's certificate, as a client that is not kubectl."""
+    """Plain HTTPS with the admin's certificate, without kubectl."""
 
     def __init__(self, cluster: ControlPlane) -> None:
         self.address = urlsplit(cluster.url).netloc
@@ -88,7 +88,7 @@ class Http:
 
     @contextmanager
     def watching(self, path: str) -> Iterator[Watching]:
-        """Watch from a thread, from the very beginning; at the end, wait until the stream has been cut."""
+        """Watch in a thread from the start, and finally wait for the end of the stream."""
         watching = Watching()
 
         def read() -> None:

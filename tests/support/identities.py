@@ -1,4 +1,4 @@
-"""What proves an identity: keys, certificates, and tokens of Kubernetes ServiceAccounts, all made up on the spot."""
+"""Generated keys, certificates and tokens of Kubernetes ServiceAccounts."""
 
 import time
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ EXCHANGE: Final = "api://AzureADTokenExchange"
 
 
 def new_key() -> rsa.RSAPrivateKey:
-    """Make an RSA key."""
+    """Generate an RSA key."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
@@ -29,7 +29,7 @@ class ServiceAccountIssuer:
 
     @property
     def public_pem(self) -> str:
-        """The key that others verify with."""
+        """The public key that verifies the tokens."""
         encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         return self.key.public_key().public_bytes(encoding, form).decode()
 
@@ -41,7 +41,7 @@ class ServiceAccountIssuer:
 
 
 def new_certificate(name: str = "backupjobwatch") -> tuple[str, str]:
-    """Make a self-signed certificate: the private key with it as PEM, as a Secret has them, and it alone."""
+    """Return a self-signed certificate as PEM, with its private key as in a Secret, and alone."""
     key, now = new_key(), datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())

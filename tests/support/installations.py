@@ -1,4 +1,4 @@
-"""What is installed in a cluster by the commands of the documents, and the watches that must survive its removal."""
+"""Run the documented installation commands, and check the watches that must survive an uninstall."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KEPT: Final = ["backupjobwatch.azurebackup.dev/w"]
 
 
 def run(kubectl: Kubectl, folder: Path, script: str) -> str:
-    """Run commands of a document in a user's folder."""
+    """Run documented commands in a user's folder."""
     environment = {
         **kubectl.environment,
         "PATH": f"{helm_path().parent}:{kubectl.path.parent}:{os.environ['PATH']}",
@@ -39,14 +39,14 @@ def run(kubectl: Kubectl, folder: Path, script: str) -> str:
     done = subprocess.run(
         ["/bin/sh", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
-    # kubectl deletes the namespace first. On a busy machine, what is in it is gone before kubectl deletes that too.
+    # kubectl deletes the namespace first. On a busy machine, its objects can vanish before kubectl deletes them.
     errors = [line for line in done.stderr.splitlines() if not line.startswith("Error from server (NotFound)")]
     assert done.returncode == 0 or not errors, done.stdout + done.stderr
     return done.stdout
 
 
 def block(text: str, word: str) -> str:
-    """Return the one shell block of a document that contains *word*."""
+    """Return the only shell block of a document that contains *word*."""
     (found,) = (each for each in markdown.blocks(text, "sh") if word in each)
     return found
 
@@ -58,7 +58,7 @@ def watch(kubectl: Kubectl) -> None:
 
 
 def watches(kubectl: Kubectl) -> list[str]:
-    """Return the watches of the cluster by name; none where there is no CRD."""
+    """Return the names of the cluster's watches, or an empty list without a CRD."""
     listed = kubectl("get", "backupjobwatches", "--all-namespaces", "-o", "name", ok=False)
     if listed.returncode:
         assert "the server doesn't have a resource type" in listed.stderr or "could not find" in listed.stderr
@@ -66,7 +66,7 @@ def watches(kubectl: Kubectl) -> list[str]:
 
 
 def left(kubectl: Kubectl) -> list[str]:
-    """Return what is still there of an installation, apart from the CRD."""
+    """Return the remaining objects of an installation, except the CRD."""
     found = kubectl("get", INSTALLED, "--all-namespaces", "-o", "name").stdout.split()
     labels = ("-l", "app.kubernetes.io/part-of=backupjobwatch")
     return found + kubectl("get", OF_THE_CLUSTER, *labels, "-o", "name").stdout.split()

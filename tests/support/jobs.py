@@ -1,4 +1,4 @@
-"""Azure Backup jobs of one vault, as tests let them go on."""
+"""Azure Backup jobs of one vault whose states tests control."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Jobs:
-    """The jobs of a vault, which is alone in its subscription."""
+    """The jobs of the only vault in a subscription."""
 
     def __init__(self, azure: AzureSimulator, subscription: str | None = None) -> None:
         self._azure = azure
@@ -20,56 +20,56 @@ class Jobs:
         self.vault = azure.add_vault(self.subscription, "rg-e2e", "rsv-e2e")
 
     def elsewhere(self) -> Jobs:
-        """Return those of another vault, in another subscription."""
+        """Return the jobs of another vault in another subscription."""
         return Jobs(self._azure)
 
     def start(self, item: str = "vm-e2e") -> str:
-        """Have a backup job in progress, and return its resource ID."""
+        """Start a backup job, and return its resource ID."""
         name = str(uuid.uuid4())
         self._set(name, "job-iaasvm-inprogress", item)
         return self.vault.job_id(name)
 
     def complete(self, job_id: str, item: str = "vm-e2e") -> str:
-        """Have a job end well."""
+        """Complete a job successfully."""
         self._set(name_of(job_id), "job-iaasvm-completed", item)
         return job_id
 
     def fail(self, job_id: str, item: str = "vm-e2e") -> str:
-        """Have a job fail."""
+        """Fail a job."""
         self._set(name_of(job_id), "job-iaasvm-failed", item)
         return job_id
 
     def become(self, job_id: str, example: str) -> str:
-        """Have a job be as an example of Azure's is."""
+        """Set a job to an Azure example."""
         self._set(name_of(job_id), example, "vm-e2e")
         return job_id
 
     def completed(self, item: str = "vm-e2e") -> str:
-        """Have a job that has ended well, and return its resource ID."""
+        """Add a successful job, and return its resource ID."""
         return self.complete(self.start(item), item)
 
     def failed(self) -> str:
-        """Have a job that has failed, and return its resource ID."""
+        """Add a failed job, and return its resource ID."""
         return self.fail(self.start())
 
     def hold(self, job_id: str) -> Hold:
-        """Keep Azure's answers about a job back until the hold is released."""
+        """Delay Azure's responses for a job until the hold is released."""
         return self._azure.hold(f"/backupJobs/{name_of(job_id)}$")
 
     def trouble(self, fault: Fault, *, times: int | None = 1) -> FaultRule:
-        """Have *fault* meet the next requests about any of the jobs."""
+        """Apply *fault* to the next requests for any of the jobs."""
         return self._azure.faults.add(fault, path=self.subscription, times=times)
 
     def mend(self, rule: FaultRule) -> None:
-        """Take a fault back."""
+        """Remove a fault."""
         self._azure.faults.remove(rule)
 
     def requests(self, job_id: str = "") -> tuple[RequestRecord, ...]:
-        """List what Azure was asked about a job, or about any of them."""
+        """Return the requests to Azure for a job, or for all jobs."""
         return self._azure.requests_to(name_of(job_id) if job_id else self.subscription)
 
     def wait_requests(self, count: int, job_id: str) -> None:
-        """Block until Azure was asked *count* times about a job."""
+        """Block until Azure has received *count* requests for a job."""
         self._azure.wait_requests(count, path=name_of(job_id), timeout=60)
 
     def _set(self, name: str, example: str, item: str) -> None:

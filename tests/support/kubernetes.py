@@ -1,8 +1,8 @@
-"""A small Kubernetes API server in the test's own event loop, faithful in what this operator uses of one.
+"""A small Kubernetes API server in the test's event loop, accurate in what the operator uses.
 
-Discovery, lists (whole, by page, metadata alone), watch streams with bookmarks and 410, the status subresource with its
-preconditions and the CRD's schema, Events, Leases, and the ServiceAccounts and Secrets that identities come from.
-Whatever can go wrong on the way can be made to.
+It serves discovery, lists (complete, paged or metadata only), and watch streams with bookmarks and 410. It also serves the
+status subresource with its preconditions and the CRD's schema, Events, Leases, ServiceAccounts and Secrets.
+Tests can inject faults into every request.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _PATH = re.compile(
 _EVENTS = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/events")
 _METADATA_ONLY = "as=PartialObjectMetadataList"
 _T = TypeVar("_T")
-_DESCRIBED: Final = 20  # watches in the message of a wait that timed out
+_DESCRIBED: Final = 20  # limits the watches in a timeout message
 
 
 class KubernetesApi:
-    """The server, on a port of its own inside ``async with``, and what tests do behind its back."""
+    """An API server on its own port inside ``async with``, with controls for tests."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self.objects = Objects()
@@ -79,10 +79,10 @@ class KubernetesApi:
         await self.go_away()
         self._kubeconfig.unlink(missing_ok=True)
 
-    # ── being there or not ───────────────────────────────────────────────────────────────────────────────────────────
+    # ── availability ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def come_back(self) -> None:
-        """Listen."""
+        """Start to listen."""
         runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.05)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", self._port).start()
@@ -105,19 +105,19 @@ class KubernetesApi:
         self.streams.cut()
 
     def compact(self) -> None:
-        """Forget the history: a watch stream that begins at a version so far is told 410."""
+        """Drop the history, so that a watch stream from an earlier version gets a 410."""
         self.objects.compacted = self.objects.version
 
     def swallow(self, event: str, name: str = NAME) -> None:
-        """Keep the next watch event of that type about that object from everybody."""
+        """Drop the next watch event of that type for that object."""
         self.streams.swallow(event, name)
 
     @property
     def watched(self) -> int:
-        """How many watch streams are open."""
+        """The number of open watch streams."""
         return len(self.streams)
 
-    # ── what people do ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── test actions ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def create(
         self,
@@ -133,24 +133,24 @@ class KubernetesApi:
         self._announce()
 
     def plant(self, body: Mapping[str, Any]) -> None:
-        """Recreate a watch as it was, status included, with a new uid."""
+        """Recreate a watch with its previous content and status, and a new UID."""
         metadata = body["metadata"]
         self.objects.plant((metadata["namespace"], metadata["name"]), body)
         self._announce()
 
     def edit(self, name: str = NAME, *, namespace: str = NAMESPACE, **spec: Any) -> None:
-        """Change fields of the spec; None takes one out."""
+        """Change fields of the spec. None removes a field."""
         self.objects.edit((namespace, name), spec, {})
         self._announce()
 
     def annotate(self, name: str = NAME, *, namespace: str = NAMESPACE, **annotations: str | None) -> None:
-        """Set annotations, whose names are written with ``__`` for the slash and ``_`` for the dot; None takes one out."""
+        """Set annotations. In a name, ``__`` means a slash and ``_`` a dot. None removes an annotation."""
         named = {key.replace("__", "/").replace("_", "."): value for key, value in annotations.items()}
         self.objects.edit((namespace, name), {}, named)
         self._announce()
 
     def delete(self, name: str = NAME, *, namespace: str = NAMESPACE) -> None:
-        """Delete a watch: it is gone at once, where no finalizer holds it."""
+        """Delete a watch, immediately unless a finalizer blocks it."""
         self.objects.delete((namespace, name))
         self._announce()
 
@@ -159,7 +159,7 @@ class KubernetesApi:
         return self.objects.get((namespace, name))
 
     async def status(self, name: str = NAME, *, namespace: str = NAMESPACE, **expected: Any) -> dict[str, Any]:
-        """Wait until the status of a watch has these values; return it."""
+        """Wait until the status of a watch has these values, and return it."""
 
         def look() -> dict[str, Any] | None:
             status: dict[str, Any] = self.objects.get((namespace, name)).get("status", {})
@@ -168,7 +168,7 @@ class KubernetesApi:
         return await self.until(look)
 
     async def until(self, look: Callable[[], _T | None], *, within: float = 120.0) -> _T:
-        """Wait for *look* to find something, looking whenever something has happened; return what it found."""
+        """Call *look* after every change until it returns something, and return that."""
         try:
             async with asyncio.timeout(within):
                 while True:
@@ -180,7 +180,7 @@ class KubernetesApi:
             raise AssertionError(f"it did not come to that: {self._describe()}") from None
 
     def writes(self, name: str = NAME) -> list[dict[str, Any]]:
-        """List the statuses that were written to a watch, oldest first."""
+        """Return the statuses written to a watch, oldest first."""
         return [
             dict(change.after["status"])
             for change in self.objects.history
@@ -188,11 +188,11 @@ class KubernetesApi:
         ]
 
     def events(self) -> list[dict[str, Any]]:
-        """List the Events, oldest first."""
+        """Return the Events, oldest first."""
         return list(self.objects.events.values())
 
     async def events_told(self, count: int) -> list[dict[str, Any]]:
-        """Wait until there are so many Events; list them."""
+        """Wait for this number of Events, and return them."""
         return await self.until(lambda: self.events() if len(self.events()) == count else None)
 
     def _describe(self) -> str:
@@ -201,7 +201,7 @@ class KubernetesApi:
         lines = [f"{request.line} {request.status}" for request in self.traffic.requests[-10:]]
         return json.dumps({"statuses": statuses, "requests": lines}, indent=1)
 
-    # ── what the operator does ───────────────────────────────────────────────────────────────────────────────────────
+    # ── operator requests ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
         text = await http.read()
@@ -215,7 +215,7 @@ class KubernetesApi:
         rule = await self.traffic.admit(request)
         self._happening.set()
         if http.transport is None or http.transport.is_closing():
-            return web.Response()  # whoever asked is gone; a request that never arrived does nothing
+            return web.Response()  # the client disconnected, so the request has no effect
         try:
             _authenticate(http)
             if rule is not None and not rule.late:
@@ -236,7 +236,7 @@ class KubernetesApi:
         if match is None or not self.crd_installed:
             raise Refused(404, "NotFound", "the server could not find the requested resource")
         request.status = 200
-        # The stream is open once this task has had its turn.
+        # The stream opens when this task next runs.
         asyncio.get_running_loop().call_soon(self._happening.set)
         return await self.streams.serve(http, match["namespace"])
 

@@ -1,4 +1,4 @@
-"""The Kubernetes API by HTTPS, for tests that look closer, or act faster, than kubectl."""
+"""Kubernetes API requests over HTTPS, for tests that need more detail or speed than kubectl offers."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
     from demo.controlplane import Cluster
 
 AGENT: Final = "e2e-test"
-"""The User-Agent of the tests, kubectl apart: faults for the operator spare it."""
+"""The User-Agent of tests other than kubectl. Faults for the operator do not affect it."""
 _ROOT: Final = "/apis/azurebackup.dev/v1alpha1"
 WATCHES: Final = f"{_ROOT}/backupjobwatches"
 
 
 def path_of(namespace: str, name: str = "") -> str:
-    """Return the path of a watch, or of all watches of a namespace."""
+    """Return the path of a watch, or of all watches in a namespace."""
     return f"{_ROOT}/namespaces/{namespace}/backupjobwatches/{name}".rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the API server answered."""
+    """A response of the API server."""
 
     status: int
     body: dict[str, Any]
 
 
 class KubernetesClient:
-    """Requests with the access that a kubeconfig gives."""
+    """Sends requests with the credentials of a kubeconfig."""
 
     def __init__(self, cluster: Cluster) -> None:
         access = client.Configuration()
@@ -82,7 +82,7 @@ def headers_for(access: client.Configuration) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One event of a watch stream: an object as it was from then on."""
+    """An event of a watch stream, with the new version of an object."""
 
     type: str
     body: dict[str, Any]
@@ -94,11 +94,11 @@ class Moment:
 
 
 class _Expired(Exception):
-    """The stream cannot go on where it was."""
+    """The stream cannot resume from its last version."""
 
 
 class Recording:
-    """Every version of every BackupJobWatch of the cluster, by a watch stream that goes on while its context lasts."""
+    """Every version of every BackupJobWatch, from a watch stream that runs inside the context."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._access = KubernetesClient(cluster).access
@@ -124,12 +124,12 @@ class Recording:
         self._thread.join(60)
 
     def moments(self, namespace: str = "", name: str = "") -> list[Moment]:
-        """List what was seen so far, of one object or namespace or of all."""
+        """Return the events so far of an object, of a namespace, or of the cluster."""
         with self._news:
             return [each for each in self._moments if _fits(each, namespace, name)]
 
     def wait(self, namespace: str, name: str, seen: Callable[[Moment], bool], seconds: float = 60.0) -> None:
-        """Block until a moment of an object was *seen*."""
+        """Block until an event of an object satisfies *seen*."""
         with self._news:
             met = self._news.wait_for(
                 lambda: any(_fits(each, namespace, name) and seen(each) for each in self._moments), seconds
@@ -149,23 +149,23 @@ class Recording:
                 return str(listing["metadata"]["resourceVersion"])
             if time.monotonic() > deadline:
                 raise RuntimeError(f"watches cannot be listed: {listing}")
-            time.sleep(0.1)  # a CRD is established a moment before it is served
+            time.sleep(0.1)  # a CRD is established shortly before the API server serves it
 
     def _run(self) -> None:
         while not self._stopping:
             try:
                 self._read()
             except (OSError, http.client.HTTPException, ValueError):
-                time.sleep(0.1)  # a fault that a test made; the stream goes on where it was
+                time.sleep(0.1)  # a test injected a fault; the stream resumes from its last version
             except _Expired:
-                self._version = ""  # a CRD that was replaced: begin anew with what there is
+                self._version = ""  # the CRD was replaced, so list the current objects again
 
     def _read(self) -> None:
         self._version = self._version or self._list()
         query = f"watch=true&allowWatchBookmarks=true&resourceVersion={self._version}"
         self._connection, response = self._open(f"{WATCHES}?{query}")
         try:
-            if response.status != requests.codes.ok:  # a CRD that was changed is not served for a moment
+            if response.status != requests.codes.ok:  # the API server does not serve a changed CRD for a moment
                 raise _Expired if response.status == requests.codes.gone else ConnectionError(response.reason)
             for line in response:
                 hear("the watch stream", line.decode())

@@ -1,4 +1,4 @@
-"""What the small cluster tells of the kinds it has."""
+"""Discovery responses of the small cluster."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ _ALL_VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 
 
 def discovery(*, crd_installed: bool) -> dict[str, dict[str, Any]]:
-    """Map each discovery path to its answer."""
+    """Return the response of each discovery path."""
     groups = {"apiextensions.k8s.io": "v1"} | ({GROUP: VERSION} if crd_installed else {})
     answers: dict[str, dict[str, Any]] = {
         "/version": {"major": "1", "minor": "36", "gitVersion": "v1.36.0"},

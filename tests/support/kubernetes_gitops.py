@@ -31,33 +31,33 @@ PATCHES: Final = r"^PATCH /apis/(?P<group>[^/]+)/(?P<version>v\w+)/namespaces/(?
 
 
 class GitopsObjects:
-    """Those that there are may be annotated, until it is forbidden as without a Role."""
+    """Existing objects accept annotations unless a test forbids it, like a missing Role."""
 
     def __init__(self) -> None:
         self.installed = set(VERSIONS)
         self.plurals = list(_PLURALS)
         """The kinds that the cluster serves."""
         self.versions: dict[str, str] = {}
-        """Kinds, as ``ocirepositories.source.toolkit…``, that only another version than the preferred one serves."""
+        """Kinds such as ``ocirepositories.source.toolkit…`` that only a version other than the preferred one serves."""
         self.annotations: dict[tuple[str, str, str], dict[str, str]] = {}
-        """By namespace, plural and group, and name."""
+        """Keys are the namespace, the plural with its group, and the name."""
         self.patches: list[tuple[str, str, str]] = []
         self._forbidden: set[tuple[str, str, str]] = set()
 
     def put(self, plural: str, name: str, *, namespace: str) -> dict[str, str]:
-        """Make one; returns its annotations, as they will be. *plural* is ``kustomizations.kustomize.toolkit…``."""
+        """Create an object such as ``kustomizations.kustomize.toolkit…``, and return its live annotations."""
         return self.annotations.setdefault((namespace, plural, name), {})
 
     def forbid(self, plural: str, name: str, *, namespace: str) -> None:
-        """Take the right to patch one from the operator."""
+        """Revoke the operator's permission to patch an object."""
         self._forbidden.add((namespace, plural, name))
 
     def allow(self, plural: str, name: str, *, namespace: str) -> None:
-        """Give that right back."""
+        """Restore that permission."""
         self._forbidden.discard((namespace, plural, name))
 
     def answer(self, request: Request) -> dict[str, Any] | None:
-        """Answer a request for one of them; None where it is for something else."""
+        """Answer a request for a GitOps object, or return None for any other request."""
         if request.method == "GET" and (match := GROUP.fullmatch(request.path)) and match["group"] in VERSIONS:
             return self._describe(match["group"], match["version"])
         match = re.match(PATCHES, request.line)

@@ -1,4 +1,4 @@
-"""The ServiceAccounts and Secrets of a small cluster, and who may use them: each by its name, or not at all."""
+"""The ServiceAccounts and Secrets of a small cluster, with permissions for each name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KINDS: Final[Mapping[Plural, str]] = {"serviceaccounts": "ServiceAccount", "sec
 
 
 class Identities:
-    """What is there may be used until it is forbidden, as by a Role with ``resourceNames``; nothing is ever listed."""
+    """Existing objects are readable unless a test forbids it, like a Role with ``resourceNames``."""
 
     def __init__(self) -> None:
         self.issuer = _issuer()
@@ -35,36 +35,36 @@ class Identities:
         self._version = 5000
 
     def put_service_account(self, name: str, *, namespace: str, **annotations: str) -> None:
-        """Make or change a ServiceAccount; *annotations* are those of workload identity: ``client_id``, ``tenant_id``."""
+        """Create or change a ServiceAccount with the *annotations* ``client_id`` and ``tenant_id``."""
         named = {f"azure.workload.identity/{key.replace('_', '-')}": value for key, value in annotations.items()}
         self._put("serviceaccounts", namespace, name, {"annotations": named}, {})
 
     def put_secret(
         self, name: str, data: Mapping[str, str], *, namespace: str, labels: Mapping[str, str] | None = None
     ) -> None:
-        """Make or change a Secret; without *labels*, it may be used as a credential."""
+        """Create or change a Secret. Without *labels*, the operator may use it as a credential."""
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
         labels = {"azurebackup.dev/credential": "true"} if labels is None else labels
         self._put("secrets", namespace, name, {"labels": dict(labels)}, {"type": "Opaque", "data": encoded})
 
     def delete(self, plural: Plural, name: str, *, namespace: str) -> None:
-        """Delete one."""
+        """Delete an object."""
         del self._objects[plural, namespace, name]
 
     def forbid(self, plural: Plural, name: str, *, namespace: str, token: bool = False) -> None:
-        """Take the right to read one, or only that to its tokens, from the operator."""
+        """Revoke the operator's permission to read an object, or only to create its tokens."""
         self._forbidden.add(_path(plural, namespace, name, token=token))
 
     def allow(self, plural: Plural, name: str, *, namespace: str, token: bool = False) -> None:
-        """Give that right back."""
+        """Restore that permission."""
         self._forbidden.discard(_path(plural, namespace, name, token=token))
 
     def answer(self, request: Request) -> dict[str, Any] | None:
-        """Answer a request for one of them; None where it is for something else."""
+        """Answer a request for a ServiceAccount or Secret, or return None for any other request."""
         match = PATH.fullmatch(request.path)
         if match is None or request.method != ("POST" if match["token"] else "GET"):
             return None
-        if request.path in self._forbidden:  # before anybody looks whether it is there
+        if request.path in self._forbidden:  # checked first, so the response does not reveal whether the object exists
             what = f'{match["plural"]} "{match["name"]}"'
             raise Refused(403, "Forbidden", f"{what} is forbidden: User backupjobwatch cannot {request.line}")
         found = self._objects.get((match["plural"], match["namespace"], match["name"]))
@@ -93,7 +93,7 @@ class Identities:
 
 @functools.cache
 def _issuer() -> ServiceAccountIssuer:
-    """Make the key once: that takes longer than all else here."""
+    """Create the key only once, because that is slow."""
     return ServiceAccountIssuer()
 
 

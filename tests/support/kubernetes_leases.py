@@ -1,4 +1,4 @@
-"""The Leases of a small cluster: as picky as a real API server, and as strict about who changes what."""
+"""The Leases of a small cluster, with the format and conflict checks of a real API server."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Key = tuple[str, str]
 """Namespace and name."""
 PATH: Final = re.compile(r"/apis/coordination\.k8s\.io/v1/namespaces/(?P<namespace>[^/]+)/leases(/(?P<name>[^/]+))?")
 MICRO_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-"""The one form that Go's metav1.MicroTime reads: with six digits."""
+"""The only format that Go's metav1.MicroTime accepts, with six digits."""
 FIELDS: Final = {"holderIdentity", "leaseDurationSeconds", "acquireTime", "renewTime", "leaseTransitions"}
 
 
 class Leases:
-    """All of them; what is handed out is a copy."""
+    """All Leases. Results are copies."""
 
     def __init__(self) -> None:
         self.history: list[dict[str, Any]] = []
@@ -30,21 +30,21 @@ class Leases:
         self._version = 9000
 
     def get(self, key: Key) -> dict[str, Any]:
-        """Read one; 404."""
+        """Return a Lease, or refuse with 404."""
         if key not in self._objects:
             raise Refused(404, "NotFound", f'leases.coordination.k8s.io "{key[1]}" not found')
         return copy.deepcopy(self._objects[key])
 
     def put(self, key: Key, **spec: Any) -> None:
-        """Have one with this *spec*, as somebody else leaves it."""
+        """Create or replace a Lease with this *spec*, as another client."""
         self._kube(key, {"metadata": {}, **self._objects.get(key, {}), "spec": spec})
 
     def delete(self, key: Key) -> None:
-        """Delete one."""
+        """Delete a Lease."""
         del self._objects[key]
 
     def answer(self, request: Request) -> dict[str, Any] | None:
-        """Answer a request for a Lease; None where it is for something else."""
+        """Answer a request for a Lease, or return None for any other request."""
         match = PATH.fullmatch(request.path)
         if match is None:
             return None

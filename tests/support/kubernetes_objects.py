@@ -1,4 +1,4 @@
-"""The objects of a small cluster, as an API server keeps them: versions, generations, defaults, and a history."""
+"""The objects of a small cluster, with versions, generations, defaults and a history."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 
 class Refused(Exception):
-    """What the API server answers when it does not do what it is asked."""
+    """An error response of the API server."""
 
     def __init__(self, code: int, reason: str, message: str) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class Refused(Exception):
         self.reason = reason
 
     def as_status(self) -> dict[str, Any]:
-        """Write it as Kubernetes does."""
+        """Return the error as a Kubernetes Status."""
         return {
             "kind": "Status",
             "apiVersion": "v1",
@@ -45,7 +45,7 @@ class Refused(Exception):
 
 
 class Schema:
-    """The CRD's schema; stricter than the server's own reading of it: an unknown field is refused, not dropped."""
+    """The CRD's schema, which refuses unknown fields instead of dropping them like an API server."""
 
     def __init__(self) -> None:
         crd = load_document(CRD.read_text(encoding="utf-8"))
@@ -53,11 +53,11 @@ class Schema:
         self._validator = jsonschema.Draft202012Validator(_closed(self._schema))
 
     def fill_in(self, body: dict[str, Any]) -> None:
-        """Put in the defaults, as on every write."""
+        """Set the defaults, as on every write."""
         _fill_in(self._schema, body)
 
     def check(self, body: Mapping[str, Any]) -> None:
-        """Refuse, with 422, what the CRD does not allow."""
+        """Refuse an invalid object with 422."""
         complaints = [f"{error.json_path}: {error.message}" for error in self._validator.iter_errors(body)]
         if complaints:
             raise Refused(422, "Invalid", f"{KIND} is invalid: " + "; ".join(complaints))
@@ -65,7 +65,7 @@ class Schema:
 
 @functools.cache
 def _schema() -> Schema:
-    """Read the CRD once: it takes a quarter of a second, as long as a short test."""
+    """Read the CRD only once, because it takes as long as a short test."""
     return Schema()
 
 
@@ -95,18 +95,18 @@ def _fill_in(schema: Mapping[str, Any], value: Any) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One entry of the history, which is what watch streams tell."""
+    """An entry of the history, which watch streams send."""
 
     version: int
     type: EventType
     before: Mapping[str, Any] | None
     after: Mapping[str, Any]
-    """The object then; of a deleted one, its last state."""
+    """The new object, or the last state of a deleted one."""
     part: Literal["object", "status"]
 
     @property
     def namespace(self) -> str:
-        """Whose watchers are told."""
+        """The namespace whose watch streams get the change."""
         return str(self.after["metadata"]["namespace"])
 
     @property
@@ -116,34 +116,34 @@ class Change:
 
 
 class Objects:
-    """All BackupJobWatches and Events. What is handed out is a copy."""
+    """All BackupJobWatches and Events. Results are copies."""
 
     def __init__(self) -> None:
         self._schema = _schema()
         self._watches: dict[Key, dict[str, Any]] = {}
         self.version = 100
         self.compacted = 0
-        """Watch streams cannot begin at this version or before."""
+        """Watch streams cannot start from an earlier version."""
         self.page: int | None = None
-        """The most items that a list answers with, whatever limit it is asked with."""
+        """Maximum number of items in a list, regardless of the requested limit."""
         self.expiring = 0
-        """How many of the next pages that go on with a list are refused, as those of too old a list are."""
+        """The number of upcoming continued pages that are refused as expired."""
         self.history: list[Change] = []
         self.events: dict[Key, dict[str, Any]] = {}
 
     def get(self, key: Key) -> dict[str, Any]:
-        """Read a watch; 404."""
+        """Return a watch, or refuse with 404."""
         try:
             return copy.deepcopy(self._watches[key])
         except KeyError:
             raise Refused(404, "NotFound", f'backupjobwatches "{key[1]}" not found') from None
 
     def find(self, namespace: str | None) -> list[dict[str, Any]]:
-        """List watches, in the order of their keys."""
+        """Return the watches, sorted by key."""
         return [copy.deepcopy(self._watches[key]) for key in sorted(self._watches) if namespace in (None, key[0])]
 
     def find_page(self, namespace: str | None, query: Mapping[str, str]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Return a page of that list, and the list's own metadata; 410."""
+        """Return a page of the list and the list's metadata, or refuse with 410."""
         keys = sorted(key for key in self._watches if namespace in (None, key[0]))
         start = int(query.get("continue", 0))
         if start and self.expiring:
@@ -153,11 +153,11 @@ class Objects:
         metadata = {"resourceVersion": str(self.version)}
         items = [
             copy.deepcopy(self._watches[key]) for key in keys[start:end]
-        ]  # not the other pages: tests have thousands
+        ]  # excludes other pages, because tests have thousands
         return items, metadata | ({"continue": str(end)} if end < len(keys) else {})
 
     def create(self, key: Key, spec: Mapping[str, Any], metadata: Mapping[str, Any], *, checked: bool) -> None:
-        """Make a watch; *checked* is false for one that an older CRD let in."""
+        """Create a watch. Set *checked* to false for one that an older CRD accepted."""
         if key in self._watches:
             raise Refused(409, "AlreadyExists", f'backupjobwatches "{key[1]}" already exists')
         body = {
@@ -179,14 +179,14 @@ class Objects:
         self._kube(key, "ADDED", None, body, part="object")
 
     def plant(self, key: Key, body: Mapping[str, Any], *, uid: str = "") -> str:
-        """Put in an object as it is, whatever it is, with this uid or a new one; return the uid."""
+        """Store any object unchanged, with this UID or a new one, and return the UID."""
         uid = uid or str(uuid.uuid4())
         planted = {**copy.deepcopy(dict(body)), "metadata": {**body["metadata"], "uid": uid}}
         self._kube(key, "ADDED", None, planted, part="object")
         return uid
 
     def edit(self, key: Key, spec: Mapping[str, Any], annotations: Mapping[str, str | None]) -> None:
-        """Merge fields into spec and annotations; None takes one out."""
+        """Merge fields into the spec and annotations. None removes a field."""
         before = self.get(key)
         after = copy.deepcopy(before)
         after["spec"] = _merged(before["spec"], spec)
@@ -197,7 +197,7 @@ class Objects:
         self._kube(key, "MODIFIED", before, after, part="object")
 
     def put_status(self, key: Key, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Replace the status, and nothing else; 404, 409, 422."""
+        """Replace only the status, or refuse with 404, 409 or 422."""
         before = self.get(key)
         asked = body.get("metadata", {})
         if asked.get("uid", before["metadata"]["uid"]) != before["metadata"]["uid"]:
@@ -208,13 +208,13 @@ class Objects:
             raise Refused(409, "Conflict", "the object has been modified; please apply your changes to the latest")
         after = {**copy.deepcopy(before), "status": copy.deepcopy(body.get("status"))}
         self._schema.fill_in(after)
-        # What the CRD let in once does not stop the status from being written: the server ratchets.
+        # Previously accepted fields do not block a status update, because the API server uses ratcheting validation.
         self._schema.check({**after, "spec": {}})
         self._kube(key, "MODIFIED", before, after, part="status")
         return self.get(key)
 
     def delete(self, key: Key, preconditions: Mapping[str, str] | None = None) -> None:
-        """Delete a watch; 404, and 409 where it is not the one that was meant. With a finalizer it is marked only."""
+        """Delete a watch, or mark it if it has a finalizer. Refuse with 404, or 409 for a precondition."""
         before = self.get(key)
         for name, value in (preconditions or {}).items():
             if before["metadata"][name] != value:
@@ -232,7 +232,7 @@ class Objects:
         self._note("DELETED", before, before, part="object")
 
     def create_event(self, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Keep an Event; 409 where there is one of that name."""
+        """Store an Event, or refuse a duplicate name with 409."""
         key = (namespace, str(body["metadata"]["name"]))
         if key in self.events:
             raise Refused(409, "AlreadyExists", f'events "{key[1]}" already exists')
@@ -240,7 +240,7 @@ class Objects:
         return self.events[key]
 
     def changes(self, *, since: int) -> list[Change]:
-        """List the history after a version."""
+        """Return the history after a version."""
         return [change for change in self.history if change.version > since]
 
     def _kube(
@@ -252,7 +252,7 @@ class Objects:
         *,
         part: Literal["object", "status"],
     ) -> None:
-        if before == after:  # an update that changes nothing makes no new version
+        if before == after:  # an update without changes creates no version
             return
         self._note(event, before, after, part=part)
         self._watches[key] = copy.deepcopy(dict(self.history[-1].after))
@@ -272,7 +272,7 @@ class Objects:
 
 
 def _merged(onto: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """RFC 7386, one level deep: enough for the fields of a watch."""
+    """Merge as in RFC 7386 at the top level, which is sufficient for a watch."""
     return {name: value for name, value in {**onto, **patch}.items() if value is not None}
 
 

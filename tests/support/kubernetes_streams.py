@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Streams:
-    """All that are open. Each change is told to each once."""
+    """All open streams. Each gets every change once."""
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
@@ -28,13 +28,13 @@ class Streams:
         self._told = objects.version
         self._swallowed: deque[tuple[str, str]] = deque()
         self.ending = False
-        """Whether each new stream ends at once, without an event."""
+        """Whether each new stream ends immediately, without an event."""
 
     def __len__(self) -> int:
         return sum(stream.alive for stream in self._open)
 
     def swallow(self, event: str, name: str) -> None:
-        """Keep the next change of that type to the object of that name from everybody."""
+        """Drop the next change of that type for the object with that name."""
         self._swallowed.append((event, name))
 
     def cut(self) -> None:
@@ -48,7 +48,7 @@ class Streams:
             stream.send(event, body)
 
     def tell(self) -> None:
-        """Tell what is new in the history."""
+        """Send the new changes of the history."""
         for change in self._objects.changes(since=self._told):
             if self._swallowed and self._swallowed[0] == (change.type, change.name):
                 self._swallowed.popleft()
@@ -58,7 +58,7 @@ class Streams:
         self._told = self._objects.version
 
     async def serve(self, http: web.BaseRequest, namespace: str | None) -> web.StreamResponse:
-        """Answer a request for a watch stream until its time is over or its connection is."""
+        """Serve a watch stream until its timeout or the end of its connection."""
         stream = _Stream(http, namespace)
         since, compacted = int(http.query["resourceVersion"]), self._objects.compacted
         if self.ending:
@@ -95,7 +95,7 @@ class _Stream:
         self._lines.put_nowait(_line(kind, value))
 
     def end(self) -> None:
-        """Close it when all is sent."""
+        """Close the stream after all pending lines."""
         self._lines.put_nowait(None)
 
     def cut(self) -> None:

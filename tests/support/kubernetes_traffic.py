@@ -1,4 +1,4 @@
-"""The requests to the small cluster: those that were made, those that fail, and those that have to wait."""
+"""The requests to the small cluster, with injected faults and holds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Request:
-    """One request, and how it was answered."""
+    """A request and its response status."""
 
     method: str
     path: str
@@ -21,11 +21,11 @@ class Request:
     user_agent: str
     body: Any = None
     status: int | None = None
-    """None while it waits, and where the connection was dropped."""
+    """None while the request waits, or if the connection was dropped."""
 
     @property
     def line(self) -> str:
-        """Method and path: what rules are matched to."""
+        """Method and path, which rules match."""
         return f"{self.method} {self.path}"
 
 
@@ -35,24 +35,24 @@ class Rule:
 
     line: re.Pattern[str]
     remaining: int | None
-    """None: until it is taken back."""
+    """None means until the fault ends."""
     status: int | None
-    """None: the connection is dropped."""
+    """None drops the connection."""
     message: str
     body: str | None
-    """The whole answer, in place of what a server would say."""
+    """The raw response body instead of a Kubernetes Status."""
     late: bool
-    """Whether the request is carried out, and its answer lost."""
+    """Whether the server executes the request before the fault."""
     agent: re.Pattern[str]
-    """Found in the User-Agent of those requests."""
+    """Must match the User-Agent of the requests."""
     used: int = 0
 
     def end(self) -> None:
-        """Take the fault back."""
+        """End the fault."""
         self.remaining = 0
 
     def takes(self, request: Request) -> bool:
-        """Tell whether the rule is for *request*, and count it."""
+        """Return whether the rule applies to *request*, and count it."""
         if self.remaining == 0 or not (self.line.search(request.line) and self.agent.search(request.user_agent)):
             return False
         self.used += 1
@@ -63,7 +63,7 @@ class Rule:
 
 @dataclass(slots=True)
 class Hold:
-    """Keeps matching requests waiting, before they are carried out, until :meth:`release`."""
+    """Delays matching requests before the server executes them, until :meth:`release`."""
 
     line: re.Pattern[str]
     arrivals: int = 0
@@ -82,23 +82,23 @@ class Hold:
             await self._first.wait()
 
     async def all_arrived(self, count: int, *, settle: float = 0.3) -> None:
-        """Wait until so many requests are held, and *settle* seconds for what there may be besides: there are no more."""
+        """Wait until *count* requests are held, and check after *settle* seconds that there are no others."""
         async with asyncio.timeout(60):
-            while self.arrivals < count:  # noqa: ASYNC110 -- only the first wakes anybody
+            while self.arrivals < count:  # noqa: ASYNC110 -- the event is set only for the first
                 await asyncio.sleep(0.02)
         await asyncio.sleep(settle)
         assert self.arrivals == count
 
     def let_others_pass(self) -> None:
-        """Hold no more than those that have arrived."""
+        """Hold no further requests."""
         self.line = re.compile("(?!)")
 
     def release(self) -> None:
-        """Let the requests go on, and hold no more."""
+        """Release the held requests, and hold no further ones."""
         self._released.set()
 
     async def keep(self, request: Request) -> None:
-        """Hold *request*, if it is one of those."""
+        """Hold *request* if it matches."""
         if not self._released.is_set() and self.line.search(request.line):
             self.arrivals += 1
             self._first.set()
@@ -106,7 +106,7 @@ class Hold:
 
 
 class Traffic:
-    """Requests so far, and what is to happen to the next."""
+    """The requests so far, and the rules for the next ones."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -124,7 +124,7 @@ class Traffic:
         late: bool = False,
         agent: str = "",
     ) -> Rule:
-        """Let the next *times* requests fail whose ``METHOD /path`` and User-Agent match regular expressions."""
+        """Fail the next *times* requests whose ``METHOD /path`` and User-Agent match regular expressions."""
         text = message or f"made to fail with {status}"
         rule = Rule(
             line=re.compile(line),
@@ -139,13 +139,13 @@ class Traffic:
         return rule
 
     def hold(self, line: str) -> Hold:
-        """Keep such requests waiting."""
+        """Hold requests whose ``METHOD /path`` matches a regular expression."""
         hold = Hold(re.compile(line))
         self._holds.append(hold)
         return hold
 
     async def admit(self, request: Request) -> Rule | None:
-        """Note *request*, let it wait, and find the fault that is for it."""
+        """Record *request*, wait for its holds, and return its fault."""
         self.requests.append(request)
         for hold in self._holds:
             await hold.keep(request)
@@ -157,5 +157,5 @@ class Traffic:
             hold.release()
 
     def matching(self, line: str) -> list[Request]:
-        """List the requests so far whose ``METHOD /path`` matches a regular expression."""
+        """Return the requests so far whose ``METHOD /path`` matches a regular expression."""
         return [request for request in self.requests if re.search(line, request.line)]

@@ -1,4 +1,4 @@
-"""The kinds of the Prometheus operator, for a cluster that does not have them."""
+"""The Prometheus operator's kinds for a cluster without them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def monitoring_kinds(kubectl: Kubectl) -> Iterator[None]:
-    """Install the stand-ins for the kinds of the Prometheus operator that the cluster does not have."""
+    """Install stand-ins for the Prometheus operator's kinds that the cluster does not have."""
     missing = [each for each in MONITORING if kubectl("get", "crd", each["metadata"]["name"], ok=False).returncode]
     if not missing:
         yield

@@ -1,7 +1,7 @@
-"""The operator in a process of its own, whose clocks are moved from outside: by lines that this module reads.
+"""The operator in a separate process, whose clocks a test moves with orders on standard input.
 
-``python -m tests.support.movable_process`` runs what ``backupjobwatch run`` does, with the settings of its environment.
-The event loop's clock is that of ``MovableLoop``; the wall's is moved by ``time_machine``, as somebody who sets it does.
+``python -m tests.support.movable_process`` does the same as ``backupjobwatch run``, with the settings of its environment.
+``MovableLoop`` provides the event loop's clock. ``time_machine`` moves the wall clock, as if an administrator set it.
 """
 
 from __future__ import annotations
@@ -36,38 +36,38 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What a process has at one moment."""
+    """The resources of a process at one moment."""
 
     tasks: int
     threads: int
     files: int
-    """Open ones, sockets included."""
+    """Open files, including sockets."""
     objects: int
-    """Python's, of those that hold others."""
+    """Python objects that the garbage collector tracks."""
     memory: int
-    """Bytes that are resident."""
+    """Resident bytes."""
 
 
 class MovableOperator:
-    """Such a process, as a test has it."""
+    """The test's control of such a process."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
 
     async def pass_time(self, seconds: float) -> None:
-        """Let time pass, on all its clocks."""
+        """Advance all clocks of the process."""
         await self._tell(monotonic=seconds, wall=seconds)
 
     async def holdings(self) -> Holdings:
-        """Have it clear up; return what it has then."""
+        """Collect garbage, and return the resources in use."""
         return Holdings(**await self._tell(look=True))
 
     async def set_wall_clock(self, seconds: float) -> None:
-        """Set its wall clock ahead, or back where *seconds* are negative: no time passes."""
+        """Move the wall clock forward, or back if *seconds* is negative, without the other clocks."""
         await self._tell(wall=seconds)
 
     async def pass_until(self, look: Callable[[], object], *, step: float = 10.0, steps: int = 200) -> None:
-        """Let time pass, a *step* at a time, until *look* finds something."""
+        """Advance the clocks by *step* seconds at a time until *look* returns something."""
         for _ in range(steps):
             if look():
                 return
@@ -86,7 +86,7 @@ class MovableOperator:
 
 @contextlib.asynccontextmanager
 async def running_movable(azure: str, log: Path, **settings: str) -> AsyncIterator[MovableOperator]:
-    """Run one that asks *azure* and writes to the file *log*; *settings* come without their prefix. It must end well."""
+    """Run the process against *azure* with a *log* file and unprefixed *settings*. It must exit with 0."""
     usual = {
         "AZURE_ENDPOINT": azure,
         "DEVELOPMENT": "true",
@@ -132,7 +132,7 @@ def _holdings() -> Holdings:
 
 
 async def _obey() -> None:
-    """Read an order from each line, until there are no more; answer each when it is carried out."""
+    """Execute the order on each input line, and answer each."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
     lines = asyncio.StreamReader()
@@ -149,7 +149,7 @@ async def _obey() -> None:
 async def _main(settings: Settings) -> None:
     stop = asyncio.Event()
     obeying = asyncio.create_task(_obey())
-    obeying.add_done_callback(lambda _: stop.set())  # also where whoever gave orders is gone
+    obeying.add_done_callback(lambda _: stop.set())  # also if the test process has ended
     await run(settings, stop=stop)
     await obeying
 

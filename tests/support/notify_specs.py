@@ -1,4 +1,4 @@
-"""Specs with somebody to tell, or with an end: those that are refused, with what people are told, and those that are taken."""
+"""Valid and invalid specs with ``notify`` or a TTL, and the error messages of the invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole operator in a thread and an event loop of its own, whose clock tests can move."""
+"""The whole operator in a thread with its own event loop, whose clock tests can move."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 class MovableLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock can be moved ahead: the timers that are due then fire at once.
+    """An event loop whose clock tests can move forward, which immediately fires the due timers.
 
-    Sockets and threads do not notice. So a test can see minutes of polls without waiting for them.
+    Sockets and threads are not affected. A test can run minutes of polls without waiting for them.
     """
 
     _ahead = 0.0
@@ -36,15 +36,15 @@ class MovableLoop(asyncio.SelectorEventLoop):
         return (super().time() if self._frozen is None else self._frozen) + self._ahead
 
     def freeze(self) -> None:
-        """Let the clock move only when a test moves it, however busy the machine is. Timers wait for that too."""
+        """Stop the clock except for moves by tests, however busy the machine is. Timers also wait for moves."""
         self._frozen = super().time()
 
     def thaw(self) -> None:
-        """Let the clock go on by itself again."""
+        """Let the clock run again."""
         self._frozen = None
 
     def advance(self, seconds: float) -> None:
-        """Move the clock; from any thread."""
+        """Move the clock, in any thread."""
         self.call_soon_threadsafe(self._advance, seconds)
 
     def _advance(self, seconds: float) -> None:
@@ -57,7 +57,7 @@ class Operator:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.leftovers: list[str] = []
-        """The tasks that were still there when ``run`` had returned."""
+        """The tasks that remained after ``run`` returned."""
         self._loop = MovableLoop()
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
@@ -65,36 +65,36 @@ class Operator:
         self._thread.start()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, for the operator."""
+        """Advance the operator's clock."""
         self._loop.advance(seconds)
 
     async def advance_until(self, look: Callable[[], object]) -> None:
-        """Let time pass, ten seconds at a time, until *look* finds something."""
+        """Advance the clock by 10 s at a time until *look* returns something."""
         async with asyncio.timeout(60):
             while not look():
                 self.advance(10)
-                # On a busy machine, hours would pass before the operator does anything.
+                # Without this wait, hours would pass on a busy machine before the operator does anything.
                 moved = concurrent.futures.Future[None]()
                 self._loop.call_soon_threadsafe(moved.set_result, None)
                 await asyncio.wait([asyncio.wrap_future(moved)], timeout=5)
                 await asyncio.sleep(0.05)
 
     async def advance_to(self, phase: str, api: KubernetesApi, name: str = NAME) -> None:
-        """Let time pass until a watch is in that phase."""
+        """Advance the clock until a watch has that phase."""
         await self.advance_until(lambda: api.get(name)["status"].get("phase") == phase)
 
     async def poll(self, sim: AzureSimulator, times: int = 1) -> None:
-        """Let time pass until Azure was asked so many times more, one at a time."""
+        """Advance the clock until Azure has received this number of further requests, one at a time."""
         for asked in range(len(sim.requests) + 1, len(sim.requests) + times + 1):
             await self.advance_until(functools.partial(_asked, sim, asked))
 
     def finish(self) -> None:
-        """Ask it to stop."""
-        with contextlib.suppress(RuntimeError):  # it has stopped on its own
+        """Request a stop."""
+        with contextlib.suppress(RuntimeError):  # the operator has already stopped
             self._loop.call_soon_threadsafe(self._stop.set)
 
     async def stop(self) -> None:
-        """Stop it gracefully; raises what it failed with."""
+        """Stop the operator gracefully, and raise its error if it failed."""
         self.finish()
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join, 60.0)
         assert not self._thread.is_alive(), "the operator does not stop"
@@ -102,7 +102,7 @@ class Operator:
             raise self._failure
 
     async def probe(self, path: str) -> int | None:
-        """Ask a probe; None where nobody listens."""
+        """Request a probe, and return its status or None if the connection is refused."""
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.settings.probe_port)
         except ConnectionError:
@@ -117,7 +117,7 @@ class Operator:
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 runner.run(self._main())
-        except BaseException as error:  # noqa: BLE001 -- it is raised in the test
+        except BaseException as error:  # noqa: BLE001 -- raised in the test
             self._failure = error
 
     async def _main(self) -> None:
@@ -142,7 +142,7 @@ def _asked(sim: AzureSimulator, times: int) -> bool:
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on, nor connects from: below those that the kernel takes for that."""
+    """Return a free port outside the kernel's range of ephemeral ports."""
     while True:
         port = random.randrange(10000, 32000)
         with socket.socket() as sock, contextlib.suppress(OSError):
@@ -151,5 +151,5 @@ def free_port() -> int:
 
 
 def azure_threads() -> list[Any]:
-    """List the threads that ask Azure."""
+    """Return the threads that send requests to Azure."""
     return [thread for thread in threading.enumerate() if thread.name.startswith("azure_")]

@@ -1,4 +1,4 @@
-"""``backupjobwatch run`` as a process that a test starts, and whose output no secret may be in."""
+"""Run ``backupjobwatch run`` as a process, and scan its output for secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextlib.asynccontextmanager
 async def running_command(**variables: str) -> AsyncIterator[Command]:
-    """Run the operator with only these settings and the test's kubeconfig. It is killed at the end if it still runs."""
+    """Run the operator with only these settings and the test's kubeconfig. Kill it if it still runs."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": "/nonexistent",

@@ -1,4 +1,4 @@
-"""The operator as users run it: a process of its own."""
+"""The operator as users run it, in a separate process."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _PATIENCE = 60.0
 
 
 def backupjobwatch(*args: str) -> list[str]:
-    """Return the command line of ``backupjobwatch``; measured where this process is."""
+    """Return the command line of ``backupjobwatch``, with coverage if this process has it."""
     measured = ("-m", "coverage", "run") if is_measured() else ()
     return [sys.executable, *measured, "-m", "backupjobwatch", *args]
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
-    """Return this process's environment without what would be taken for settings, and with *variables*."""
+    """Return this process's environment without settings of the operator, and with *variables*."""
     kept = {name: value for name, value in os.environ.items() if not _FOREIGN.match(name)}
     return {**kept, **variables}
 
 
 def settings_for(cluster: Cluster, azure: str, **settings: str) -> dict[str, str]:
-    """Return the environment of an operator of *cluster* that asks *azure*; *settings* come without their prefix."""
+    """Return the environment of an operator for *cluster* and *azure*. *settings* have no prefix."""
     usual = {
         "AZURE_ENDPOINT": azure,
         "DEVELOPMENT": "true",
@@ -73,7 +73,7 @@ class OperatorProcess:
             )
 
     def wait_ready(self) -> Self:
-        """Block until it says that it is ready."""
+        """Block until the operator reports that it is ready."""
         deadline = time.monotonic() + _PATIENCE
         while self.probe("readyz") != requests.codes.ok:
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -82,18 +82,18 @@ class OperatorProcess:
         return self
 
     def probe(self, name: str) -> int | None:
-        """Return the HTTP status of a probe; None where nobody answers."""
+        """Return the HTTP status of a probe, or None if the connection is refused."""
         with contextlib.suppress(requests.RequestException):
             return requests.get(f"http://127.0.0.1:{self._port}/{name}", timeout=30).status_code
         return None
 
     @property
     def log(self) -> str:
-        """All that it has said."""
+        """The complete output."""
         return self._log.read_text()
 
     def hear_log(self) -> None:
-        """Look for secrets in what it has said since the last time."""
+        """Scan the new output for secrets."""
         with self._log.open() as log:
             log.seek(self._heard)
             hear("the log of an operator", log.read())
@@ -101,25 +101,25 @@ class OperatorProcess:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether the process is still running."""
         return self._process.poll() is None
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send a signal to the process."""
         self._process.send_signal(number)
 
     def wait(self, seconds: float = _PATIENCE) -> int:
-        """Wait for its end, and return its exit code."""
+        """Wait for the process to end, and return its exit code."""
         return self._process.wait(seconds)
 
     def stop(self) -> None:
-        """Ask it to end, as Kubernetes does, and wait until it has."""
+        """Stop the process like Kubernetes does, and wait for its end."""
         self.send(signal.SIGTERM)
         if self.wait() != 0:
             raise RuntimeError(f"the operator ended with exit code {self._process.returncode}:\n{self.log}")
 
     def kill(self) -> None:
-        """End it at once, as a crash or a lost node does."""
+        """Kill the process, like a crash or a lost node."""
         self._process.kill()
         self._process.wait()
 
@@ -130,7 +130,7 @@ def _free_port() -> int:
 
 
 class Operators:
-    """Runs operators: one at a time, but for tests of several, as two follow the same watches."""
+    """Runs one operator at a time by default, because two would process the same watches."""
 
     def __init__(self, cluster: Cluster, azure: str, directory: Path) -> None:
         self._cluster = cluster
@@ -140,18 +140,18 @@ class Operators:
         self._shared: OperatorProcess | None = None
 
     def shared(self) -> OperatorProcess:
-        """Return the one of the whole cluster that tests have in common."""
+        """Return the shared operator, which watches all namespaces."""
         if self._shared is None or not self._shared.running:
             self._shared = self.start().wait_ready()
         return self._shared
 
     def start(self, **settings: str) -> OperatorProcess:
-        """Start one with *settings* of its own, in place of any other."""
+        """Start an operator with its own *settings*, and stop any other."""
         self.stop()
         return self.start_beside(**settings)
 
     def start_beside(self, **settings: str) -> OperatorProcess:
-        """Start one with *settings* of its own, and let the others run."""
+        """Start an operator with its own *settings* next to the others."""
         log = self._directory / f"operator-{len(self._started)}.log"
         operator = OperatorProcess(settings_for(self._cluster, self._azure, **settings), log)
         self._started.append(operator)
@@ -159,25 +159,25 @@ class Operators:
 
     @property
     def current(self) -> OperatorProcess:
-        """The one that was started last."""
+        """The operator that started last."""
         return self._started[-1]
 
     def stop(self) -> None:
-        """Have none run."""
+        """Stop all operators."""
         for operator in self._started:
             if operator.running:
                 operator.stop()
 
     def logs(self) -> list[str]:
-        """What each of them has said so far, oldest first."""
+        """Return the output of each operator, oldest first."""
         return [operator.log for operator in self._started]
 
     def hear_logs(self) -> None:
-        """Look for secrets in what they have said since the last time."""
+        """Scan the new output of all operators for secrets."""
         for operator in self._started:
             operator.hear_log()
 
 
 def prove_calm(log: str) -> None:
-    """Prove that a log has no traceback."""
+    """Check that a log has no traceback."""
     assert "Traceback" not in log, log

@@ -1,4 +1,4 @@
-"""``kubectl bjw``, run by the real kubectl, and watches for it to show, whose statuses are written without an operator."""
+"""Run ``kubectl bjw`` with the real kubectl, on watches whose statuses the tests write."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _INSTALLED: Final = Path(sys.executable).parent
 
 
 Completion = tuple[list[str], str]
-"""The candidates without their descriptions, and the directive to the shell."""
+"""The candidates without their descriptions, and the shell directive."""
 
 
 class Plugin:
-    """Runs ``kubectl bjw`` with the programs of this Python's environment on PATH; measured where this process is."""
+    """Runs ``kubectl bjw`` with this environment's programs on PATH, with coverage if enabled."""
 
     def __init__(self, cluster: Cluster, kubectl: Path, folder: Path, namespace: str = "") -> None:
         self._cluster = cluster
@@ -51,9 +51,9 @@ class Plugin:
         self._folder = folder
         self.namespace = namespace
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            # Shells start background jobs with SIGINT ignored, and children inherit that. Ctrl-C would have no effect.
+            # Shells start background jobs with SIGINT ignored. Children inherit that, and Ctrl-C would have no effect.
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        # As where the package is installed alone: kubernetes looks for this one, which takes two seconds to load.
+        # Users do not have this package installed. The kubernetes library imports it if it exists, which takes 2 s.
         (folder / "sitecustomize.py").write_text("import sys\nsys.modules['kubernetes_validate'] = None\n", "utf-8")
         if are_commands_measured():
             for program in PROGRAMS:
@@ -64,13 +64,13 @@ class Plugin:
                 script.chmod(0o755)
 
     def in_namespace(self, namespace: str) -> Plugin:
-        """Return the same, with another namespace as its default one."""
+        """Return a plugin with another default namespace."""
         return Plugin(self._cluster, self._kubectl, self._folder, namespace)
 
     def environment(self, **variables: str) -> dict[str, str]:
-        """Return the environment that kubectl is given."""
+        """Return the environment for kubectl."""
         path = f"{self._folder}:{_INSTALLED}:{os.environ['PATH']}"
-        # kubernetes takes long to load; where its bytecode may not be kept beside it, it is kept for these tests alone.
+        # The kubernetes library loads slowly, so cache its bytecode even if that is disabled elsewhere.
         kept = os.environ.get("PYTHONPYCACHEPREFIX") or str(self._folder.parent / "plugin-bytecode")
         bytecode = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": kept}
         shown = {"PATH": path, "PYTHONPATH": str(self._folder), "COLUMNS": "200"}
@@ -81,11 +81,11 @@ class Plugin:
         return [str(self._kubectl), "bjw", *self._placed(*args)]
 
     def start(self, *args: str, **variables: str) -> Command:
-        """Start a command as kubectl does, without kubectl."""
+        """Start a command like kubectl, but without kubectl."""
         return Command("kubectl-bjw", *self._placed(*args), environment=self.environment(**variables))
 
     def __call__(self, *args: str, stdin: str = "", **variables: str) -> Done:
-        """Run a command to its end as kubectl does, without kubectl."""
+        """Run a command to its end like kubectl, but without kubectl."""
         environment = self.environment(**variables)
         with Command("kubectl-bjw", *self._placed(*args), environment=environment, stdin=True) as process:
             out, err = process.communicate(stdin, PATIENCE)
@@ -93,14 +93,14 @@ class Plugin:
         return Done(process.wait(), out, err)
 
     def complete(self, *words: str) -> Completion:
-        """Complete the last word as kubectl does, without kubectl."""
+        """Complete the last word like kubectl, but without kubectl."""
         with Command("kubectl_complete-bjw", *words, environment=self.environment()) as process:
             out, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
         return _completion(out)
 
     def complete_by_kubectl(self, *words: str) -> Completion:
-        """Complete the last word with kubectl, as its completion scripts do."""
+        """Complete the last word with kubectl, like its completion scripts."""
         done = subprocess.run(
             [str(self._kubectl), "__complete", "bjw", *words],
             env=self.environment(),
@@ -123,7 +123,7 @@ def _completion(text: str) -> Completion:
 
 
 class Screen:
-    """A command at a terminal of its own."""
+    """A command on its own terminal."""
 
     def __init__(self, plugin: Plugin, *args: str, **variables: str) -> None:
         self._terminal, its_side = pty.openpty()
@@ -138,7 +138,7 @@ class Screen:
         )
         os.close(its_side)
         self.text = ""
-        """All that it has written."""
+        """The complete output."""
 
     def __enter__(self) -> Self:
         return self
@@ -151,7 +151,7 @@ class Screen:
         hear("a terminal", self.text)
 
     def until(self, pattern: str, *, after: int = 0) -> int:
-        """Wait until a regular expression is on the screen, written behind a place; return where that ends."""
+        """Wait for a match of a regular expression after a position in the output, and return its end."""
         deadline = time.monotonic() + PATIENCE
         while (found := re.compile(pattern).search(self.text, after)) is None:
             assert time.monotonic() < deadline, self.text[after:]
@@ -159,7 +159,7 @@ class Screen:
         return found.end()
 
     def interrupt(self) -> int:
-        """Press Ctrl-C, as a terminal passes it on to all that run there, and return the exit code."""
+        """Press Ctrl-C, which interrupts all processes of the terminal, and return the exit code."""
         os.killpg(self._process.pid, signal.SIGINT)
         return self._process.wait(PATIENCE)
 
@@ -174,12 +174,12 @@ class Screen:
         if select.select([self._terminal], [], [], 0.1)[0]:
             try:
                 self.text += os.read(self._terminal, 65536).decode(errors="replace")
-            except OSError:  # the other side was closed
+            except OSError:  # the command closed the terminal
                 time.sleep(0.1)
 
 
 class Written:
-    """Watches of a namespace, whose statuses the test writes as the operator would."""
+    """Watches of a namespace whose statuses the test writes like the operator."""
 
     def __init__(self, client: KubernetesClient, namespace: str) -> None:
         self._client = client
@@ -187,7 +187,7 @@ class Written:
         self._count = 0
 
     def create(self, name: str, labels: Mapping[str, str] | None = None, **spec: Any) -> dict[str, Any]:
-        """Create one of a job that nothing is known of."""
+        """Create a watch of a job without any status."""
         self._count += 1
         job_id = f"{VAULT_ID}/backupJobs/00000000-0000-4000-8000-{self._count:012}"
         body = manifest(name, {"jobResourceId": job_id, **spec})
@@ -195,7 +195,7 @@ class Written:
         return self._done("POST", path_of(self.namespace), body)
 
     def become(self, name: str, example: str, **properties: Any) -> dict[str, Any]:
-        """Have its job be as an example of Azure's is, with other *properties*."""
+        """Set the status for a job like an Azure example, with other *properties*."""
         body = self._done("GET", path_of(self.namespace, name))
         job = payload(example)
         job_id = body["spec"]["jobResourceId"]
@@ -205,7 +205,7 @@ class Written:
         return self._done("PUT", f"{path_of(self.namespace, name)}/status", {**body, "status": status})
 
     def fail(self, name: str, message: str) -> dict[str, Any]:
-        """Have the watch fail before its job is found."""
+        """Fail the watch before its job is found."""
         body = self._done("GET", path_of(self.namespace, name))
         status = next_status(Watch.from_body(body), JobNotFound(message), consecutive_failures=3, now=datetime.now(UTC))
         return self._done("PUT", f"{path_of(self.namespace, name)}/status", {**body, "status": status})
@@ -222,11 +222,11 @@ class Written:
         return self._done("PATCH", path_of(self.namespace, name), body, content_type=kind)
 
     def get(self, name: str) -> dict[str, Any]:
-        """Read one."""
+        """Return a watch."""
         return self._done("GET", path_of(self.namespace, name))
 
     def delete(self, name: str) -> None:
-        """Delete one."""
+        """Delete a watch."""
         self._done("DELETE", path_of(self.namespace, name))
 
     def _done(self, method: str, path: str, body: Any = None, **options: str) -> dict[str, Any]:
@@ -236,7 +236,7 @@ class Written:
 
 
 def ended(process: Command) -> tuple[int, str, str]:
-    """Wait for a command's end, and return its exit code, what it answered, and what it said beside."""
+    """Wait for a command's end, and return its exit code, output and error output."""
     try:
         out, err = process.communicate(timeout=PATIENCE)
     finally:
@@ -246,7 +246,7 @@ def ended(process: Command) -> tuple[int, str, str]:
 
 
 class Waited:
-    """`kubectl bjw wait` that runs, and has sent its first request."""
+    """A running `kubectl bjw wait` that has sent its first request."""
 
     def __init__(self, plugin: Plugin, control_plane: ControlPlane, *args: str) -> None:
         before = len(control_plane.requests.where(agent=AGENT))
@@ -254,5 +254,5 @@ class Waited:
         until(lambda: len(control_plane.requests.where(agent=AGENT)) > before)
 
     def end(self) -> tuple[int, str, str]:
-        """Wait for the end. See ``ended``."""
+        """Wait for the end, as in ``ended``."""
         return ended(self.process)

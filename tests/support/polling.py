@@ -1,4 +1,4 @@
-"""Queries and watches of one principal in one subscription, for tests of the polling domain to begin with."""
+"""Queries and watches of one principal in one subscription, for tests of the polling domain."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.polling.queries import Query
 
 START: Final = 100_000.0
-"""What the monotonic clock shows at first."""
+"""The initial value of the monotonic clock."""
 
 
 def wall(now: float) -> datetime:
-    """Return the wall clock's time at *now* on the monotonic clock."""
+    """Return the wall-clock time when the monotonic clock shows *now*."""
     return NOW + timedelta(seconds=now - START)
 
 
@@ -42,7 +42,7 @@ def operation_id(number: int = 0, in_vault: int = 0) -> OperationId:
 def demands_of(
     *queries: Query, rate: float = 2.0, burst: float = 20, interval: float = 30, now: float = START
 ) -> Demands:
-    """Return demands that a watch each has required since *now*."""
+    """Return demands for queries that one watch each has required since *now*."""
     demands = Demands(bucket=TokenBucket(rate=rate, burst=burst))
     for number, query in enumerate(queries):
         demands.require(query, f"uid-{number}", interval=interval, now=now)
@@ -50,16 +50,16 @@ def demands_of(
 
 
 def running(job_id: JobId, **overrides: Any) -> Job:
-    """Return what a GET of a running job says."""
+    """Return a running job as a GET returns it."""
     return running_job(name=job_id.name, **overrides)
 
 
 def ended(job_id: JobId, status: str = "Completed") -> Job:
-    """Return what a GET of a job says after its end."""
+    """Return a finished job as a GET returns it."""
     return job(name=job_id.name, status=status)
 
 
 def entry(job_id: JobId, status: str = "InProgress", **overrides: Any) -> Job:
-    """Return the entry of a job in a list."""
+    """Return a job as a list returns it."""
     found = list_entry(name=job_id.name, status=status, **overrides)
     return replace(found, end_time=None) if status == "InProgress" else found

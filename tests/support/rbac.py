@@ -1,4 +1,4 @@
-"""What the shipped roles allow the operator, and what it asked of an API server."""
+"""Compare the permissions of the shipped roles with the operator's requests to an API server."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 MANIFESTS: Final = Path(__file__).parents[2] / "manifests"
 SERVICE_ACCOUNT: Final = "backupjobwatch"
 OURS: Final = r"^(kopf/|backupjobwatch)"
-"""The User-Agents of the operator: kopf's, and its own."""
+"""The User-Agents of the operator and of kopf."""
 _SHIPPED: Final = ("base", "components", "overlays")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """One verb on one resource, as one rule of a role that is bound to the operator allows it."""
+    """Permission for one verb on one resource, from a rule of a role that is bound to the operator."""
 
     role: str
     group: str
     resource: str
     verb: str
     everywhere: bool
-    """In all namespaces, and across them."""
+    """In all namespaces, including lists across namespaces."""
     named: bool
-    """Only for objects whose names the rule has; which ones is for whoever uses the role to say."""
+    """Only for objects with the names in the rule, which each user of the role adapts."""
 
     def covers(self, request: Request) -> bool:
-        """Tell whether it allows *request*."""
+        """Return whether the grant allows *request*."""
         asked = (request.group, request.resource, request.verb)
         if asked != (self.group, self.resource, self.verb):
             return False
@@ -45,7 +45,7 @@ class Grant:
 
 
 def read_grants(manifests: Path = MANIFESTS) -> list[Grant]:
-    """Read what is bound to the operator's ServiceAccount; roles that are for others are left out."""
+    """Read the grants of the operator's ServiceAccount, without roles for other subjects."""
     objects = [each for folder in _SHIPPED for each in _objects(manifests / folder)]
     bound = {
         (binding["roleRef"]["kind"], binding["roleRef"]["name"]): binding["kind"] == "ClusterRoleBinding"
@@ -72,7 +72,7 @@ def read_grants(manifests: Path = MANIFESTS) -> list[Grant]:
 
 
 def missing(requests: Iterable[Request], grants: Iterable[Grant]) -> set[str]:
-    """Say what was asked for that no grant allows. (Discovery is everybody's.)"""
+    """Return the requests that no grant allows, except discovery."""
     grants = list(grants)
     return {
         f"{request.verb} {'.'.join(filter(None, (request.resource, request.group)))}"
@@ -83,7 +83,7 @@ def missing(requests: Iterable[Request], grants: Iterable[Grant]) -> set[str]:
 
 
 def unused(requests: Iterable[Request], grants: Iterable[Grant]) -> set[str]:
-    """Say what is granted that nobody asked for."""
+    """Return the grants that no request used."""
     requests = list(requests)
     return {str(grant) for grant in grants if not any(grant.covers(request) for request in requests)}
 

@@ -1,4 +1,4 @@
-"""A receiver of webhooks, on a port of its own, that checks signatures as others do, and can misbehave."""
+"""A webhook receiver on its own port, which checks signatures like real receivers and can misbehave."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from cloudevents.core.base import BaseCloudEvent
 
 ReconcileResult = int | str | tuple[int, str]
-"""How a request is answered: a status, one with Retry-After, ``hang``, ``reset``, ``endless``, or where to redirect to."""
+"""The response: a status, one with Retry-After, ``hang``, ``reset``, ``endless``, or the target of a redirect."""
 PATIENCE: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One request."""
+    """A received request."""
 
     path: str
     headers: Mapping[str, str]
@@ -35,12 +35,12 @@ class Delivery:
 
     @property
     def event(self) -> BaseCloudEvent:
-        """What the official library reads of it, in either form."""
+        """The event as parsed by the CloudEvents library, in either mode."""
         return from_http_event(HTTPMessage(dict(self.headers), self.body))
 
     @property
     def id(self) -> str:
-        """The event's id."""
+        """The event's ID."""
         return str(self.event.get_id())
 
     @property
@@ -50,7 +50,7 @@ class Delivery:
 
 
 def flux_accepts(delivery: Delivery, token: bytes) -> bool:
-    """Check ``X-Signature`` as Flux's notification-controller does: ``<hash>=<hex>``, of three hashes."""
+    """Check ``X-Signature`` like Flux's notification-controller: ``<hash>=<hex>``, of three hashes."""
     hashes = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512}
     name, _, signature = delivery.headers.get("X-Signature", "").partition("=")
     if name not in hashes:
@@ -59,20 +59,20 @@ def flux_accepts(delivery: Delivery, token: bytes) -> bool:
 
 
 def github_accepts(delivery: Delivery, token: bytes) -> bool:
-    """Check ``X-Hub-Signature-256`` as GitHub's example does."""
+    """Check ``X-Hub-Signature-256`` like GitHub's example."""
     expected = "sha256=" + hmac.new(token, msg=delivery.body, digestmod=hashlib.sha256).hexdigest()
     return hmac.compare_digest(expected, delivery.headers.get("X-Hub-Signature-256", ""))
 
 
 class Receiver:
-    """Listens inside ``async with``."""
+    """A server that runs inside ``async with``."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.deliveries: list[Delivery] = []
         self.then: ReconcileResult = 200
-        """How requests are answered once the steps are used up."""
+        """The response after all configured steps."""
         self.accepts: Callable[[bytes], bool] = lambda _: True
-        """Whether a body is one that the receiver reads: it answers 400 to any other, as Slack does."""
+        """Whether the receiver accepts a body. Otherwise it returns 400, like Slack."""
         self._steps: list[ReconcileResult] = []
         self._tls = tls
         self._port = port
@@ -94,24 +94,24 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the receiver."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}/hook"
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port of the receiver."""
         return self._port
 
     def answer(self, *steps: ReconcileResult) -> None:
-        """Answer the next requests so."""
+        """Set the responses to the next requests."""
         self._steps.extend(steps)
 
     def release(self) -> None:
-        """Let those that hang go on."""
+        """Release the hanging requests."""
         self._released.set()
 
     async def received(self, count: int = 1) -> list[Delivery]:
-        """Wait for so many requests; list them all."""
+        """Wait for this number of requests, and return all of them."""
         async with asyncio.timeout(PATIENCE):
             while len(self.deliveries) < count:
                 self._news.clear()
@@ -150,7 +150,7 @@ class Receiver:
 
 @contextlib.contextmanager
 def running_receiver(*steps: ReconcileResult, port: int = 0) -> Iterator[Receiver]:
-    """Run a receiver in a thread of its own, for tests that block."""
+    """Run a receiver in its own thread, for tests that block."""
     receiver = Receiver(port=port)
     receiver.answer(*steps)
     loop, ready, stopping = asyncio.new_event_loop(), threading.Event(), asyncio.Event()

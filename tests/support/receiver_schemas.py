@@ -1,7 +1,7 @@
-"""What Slack, Teams and PagerDuty accept, as JSON schemas of the parts that the operator sends.
+"""JSON schemas of Slack, Teams and PagerDuty messages, limited to what the operator sends.
 
-Written from the documentation of each: Slack's Block Kit reference, Microsoft's Adaptive Card schema 1.4 with the message
-of a Teams webhook, and PagerDuty's OpenAPI document of the Events API v2.
+The sources are Slack's Block Kit reference, Microsoft's Adaptive Card schema 1.4 with the message of a Teams webhook, and
+PagerDuty's OpenAPI document of the Events API v2.
 """
 
 from __future__ import annotations
@@ -146,12 +146,12 @@ PAGERDUTY: Final = {
 }
 
 MAX_BYTES: Final = {"Slack": 100_000, "Teams": 28_000, "PagerDuty": 512_000}
-"""The size of a body that each accepts. Slack documents none."""
+"""The maximum body size of each receiver. Slack documents none."""
 SCHEMAS: Final[dict[str, dict[str, Any]]] = {"Slack": SLACK, "Teams": TEAMS, "PagerDuty": PAGERDUTY}
 
 
 def accepted(form: str, body: bytes) -> Any:
-    """Read a body as the receiver of a format does; raise for one that the receiver answers with 400."""
+    """Parse a body like the receiver of a format. Raise an error if the receiver would return 400."""
     assert len(body) <= MAX_BYTES[form]
     value = json.loads(body)
     Draft202012Validator(SCHEMAS[form], format_checker=FormatChecker()).validate(value)
@@ -159,9 +159,9 @@ def accepted(form: str, body: bytes) -> Any:
 
 
 def accepts(form: str, body: bytes) -> bool:
-    """Return whether the receiver of a format takes a body."""
+    """Return whether the receiver of a format accepts a body."""
     try:
         accepted(form, body)
-    except Exception:  # noqa: BLE001 -- whatever is wrong with it
+    except Exception:  # noqa: BLE001 -- any error means a refusal
         return False
     return True

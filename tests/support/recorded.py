@@ -1,4 +1,4 @@
-"""Demands, and a recorder that records answers of Azure in them."""
+"""Demands, and a recorder that records Azure's results in them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DOWN, REFUSED = errors.AzureUnavailable("503"), errors.Throttled("429")
 
 
 class Recorded:
-    """Demands, and what was recorded in them."""
+    """Demands and the observations recorded in them."""
 
     def __init__(self, *queries: Query, **more: Any) -> None:
         self.demands: Demands = demands_of(*queries, **more)

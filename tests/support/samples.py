@@ -1,4 +1,4 @@
-"""The samples: their objects, those that other objects and scripts hold too, and their shell scripts."""
+"""The samples: their objects, including those embedded in objects and scripts, and their scripts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Manifest = dict[str, Any]
 
 SAMPLES: Final = Path(__file__).parents[2] / "manifests" / "samples"
 SHARDED: Final = SAMPLES / "sharded"
-"""An install in place of objects: tests/contract/test_high_availability.py looks after it."""
+"""A complete installation, which tests/contract/test_high_availability.py checks."""
 FILES: Final = tuple(
     sorted(path for path in SAMPLES.rglob("*") if path.suffix in (".yaml", ".sh") and SHARDED not in path.parents)
 )
@@ -30,32 +30,32 @@ _BLANKS: Final = {
     "RUN": "run-1",
     **dict.fromkeys(("RUN_UID", "tt.params.uid"), "11111111-1111-4111-8111-111111111111"),
 }
-"""What a run fills in, by the name that the sample has for it."""
+"""Example values for the parameters that a run fills in, by their name in the sample."""
 
 
 def name_of(path: Path) -> str:
-    """Return how the index calls a sample."""
+    """Return the name of a sample in the index."""
     return path.relative_to(SAMPLES).as_posix()
 
 
 def sample(name: str) -> Path:
-    """Return the sample that the index calls so."""
+    """Return the sample with that name in the index."""
     return SAMPLES / name
 
 
 def objects(path: Path) -> list[Manifest]:
-    """Return the objects of a file; none of a script."""
+    """Return the objects of a file, or an empty list for a script."""
     return load_documents(path.read_text("utf-8")) if path.suffix == ".yaml" else []
 
 
 def pick(path: Path, kind: str) -> Manifest:
-    """Return the one object of that *kind* in a file."""
+    """Return the only object of that *kind* in a file."""
     (found,) = (each for each in objects(path) if each["kind"] == kind)
     return found
 
 
 def every_object(path: Path) -> Iterator[Manifest]:
-    """Yield the objects of a file, and those within them: as values, in texts, and in the scripts' here-documents."""
+    """Yield the objects of a file, and those embedded as values, in texts or in here-documents."""
     if path.suffix == ".sh":
         yield from _within(path.read_text("utf-8"))
     for each in objects(path):
@@ -79,19 +79,19 @@ def _within(value: Any) -> Iterator[Manifest]:
 
 
 def filled_in(text: str) -> str:
-    """Return a text with an example for each blank that a run fills in."""
+    """Return a text with each parameter replaced by an example value."""
     return _BLANK.sub(lambda blank: _BLANKS[blank[1] or blank[2] or blank[3]], text)
 
 
 def scripts(path: Path) -> list[str]:
-    """Return the shell scripts of a file: itself, or those that its objects hold."""
+    """Return the shell scripts of a file: the file itself, or those in its objects."""
     if path.suffix == ".sh":
         return [path.read_text("utf-8")]
     return [text for text in texts(objects(path)) if text.startswith(SHEBANG)]
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Yield every text within a value."""
+    """Yield every text in a value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, (dict, list)):

@@ -1,4 +1,4 @@
-"""How much of something: enough for every day, or as much as ``make soak`` wants."""
+"""Choose the size of a test: a small one for every day, or a large one for ``make soak``."""
 
 from __future__ import annotations
 

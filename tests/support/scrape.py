@@ -1,4 +1,4 @@
-"""One scrape of /metrics, as Prometheus reads it."""
+"""A scrape of /metrics, parsed like Prometheus."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class Scrape:
 
     @classmethod
     async def until(cls, operator: Operator, look: Callable[[Self], object]) -> Self:
-        """Scrape until *look* likes what it sees."""
+        """Scrape until *look* returns something true."""
         async with asyncio.timeout(60):
-            while not look(scrape := await cls.of(operator)):  # noqa: ASYNC110 -- a scrape wakes nobody
+            while not look(scrape := await cls.of(operator)):  # noqa: ASYNC110 -- no event signals a scrape
                 await asyncio.sleep(0.05)
         return scrape
 
     def series(self, name: str, /, **labels: str) -> list[dict[str, str]]:
-        """Return the labels of the series of that name that have these among them."""
+        """Return the labels of each series with that name and these labels."""
         return [sample.labels for sample in self._samples if sample.name == name and _has(sample.labels, labels)]
 
     def value(self, name: str, /, **labels: str) -> float:
-        """Return the sum of these series; 0 for none."""
+        """Return the sum of the matching series, or 0 without a match."""
         return sum(sample.value for sample in self._samples if sample.name == name and _has(sample.labels, labels))
 
 

@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Findings:
-    """What one process found out about its part of the session."""
+    """The findings of one process in its part of the session."""
 
     secrets: list[str] = field(default_factory=list)
-    """Where a secret was seen after the last test."""
+    """Secrets that were found after the last test."""
     skipped: int = 0
-    """End-to-end tests that ``E2E=skip`` skips."""
+    """The number of end-to-end tests that ``E2E=skip`` skips."""
     unavailable: str = ""
-    """Why there is no API server."""
+    """The reason why no API server is available."""
     complete: bool = False
     """Whether all end-to-end tests were selected."""
     ungranted: list[str] = field(default_factory=list)
-    """What the operators requested and no role grants."""
+    """Requests of the operators that no role grants."""
     unused: list[str] | None = None
-    """Grants that no request needed; None if no requests were recorded."""
+    """Grants that no request needed, or None if no requests were recorded."""
 
 
 FINDINGS: Final = pytest.StashKey[Findings]()
-"""The findings of this process; merged with those of the workers at the end."""
+"""The findings of this process, finally merged with those of the workers."""
 _RECEIVED: Final = pytest.StashKey[list[Findings]]()
 
 
@@ -57,7 +57,7 @@ def merge(parts: Iterable[Findings]) -> Findings:
 
 
 def complaints(findings: Findings, *, passed: bool) -> Iterator[str]:
-    """List what fails the session although each test may have passed."""
+    """Yield the problems that fail the session even if each test passed."""
     if secrets := describe(findings.secrets):
         yield secrets
     yield from (f"No role grants: {request}" for request in findings.ungranted)
@@ -73,7 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes() -> None:
-    """Have coverage.py measure the workers if it measures the controller. ``tests/conftest.py`` removes the variable."""
+    """Let coverage.py measure the workers too. ``tests/conftest.py`` removes the variable."""
     if is_measured():
         os.environ["COVERAGE_PROCESS_START"] = str(ROOT / "pyproject.toml")
 
@@ -94,7 +94,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(config, "workeroutput"):
         config.workeroutput["findings"] = asdict(own)
         return
-    if received := config.stash[_RECEIVED]:  # this is the controller, which ran no test
+    if received := config.stash[_RECEIVED]:  # the controller runs no tests
         merged = merge(received)
         merged.secrets += own.secrets
     else:

@@ -1,4 +1,4 @@
-"""A person's shell: kubectl with a current namespace, and a stand-in `az`."""
+"""A user's shell: kubectl with a current namespace, and a stand-in for `az`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Shell:
-    """Runs scripts as /bin/sh does."""
+    """Runs scripts with /bin/sh."""
 
     def __init__(self, kubectl: Kubectl, namespace: str, folder: Path) -> None:
         binaries, kubeconfig = folder / "bin", folder / "kubeconfig"
@@ -31,7 +31,7 @@ class Shell:
         }
 
     def start(self, script: str, *args: str, **environment: str) -> subprocess.Popen[str]:
-        """Start a script; what it says, errors too, comes as its output."""
+        """Start a script, with its errors merged into its output."""
         path = self._folder / "script"
         path.write_text(script, "utf-8")
         return subprocess.Popen(
@@ -43,12 +43,12 @@ class Shell:
         )
 
     def run(self, script: str, *args: str, **environment: str) -> tuple[int, str]:
-        """Run a script to its end, and return its exit status and what it said."""
+        """Run a script to its end, and return its exit status and output."""
         return ended(self.start(script, *args, **environment))
 
 
 def ended(process: subprocess.Popen[str], seconds: float = 60) -> tuple[int, str]:
-    """Wait for the end of a script, and return its exit status and what it said."""
+    """Wait for the end of a script, and return its exit status and output."""
     try:
         said, _ = process.communicate(timeout=seconds)
     finally:

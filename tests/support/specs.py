@@ -1,4 +1,4 @@
-"""Specs that are refused, with what people are told, and specs that are taken."""
+"""Valid and invalid specs, and the error messages of the invalid ones."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Bad:
     name: str
     spec: dict[str, Any]
     path: str
-    """The field that it names."""
+    """The field in the error message."""
     words: str
-    """What it says about it."""
+    """A part of the error message."""
     read: bool = field(default=True, kw_only=True)
-    """Whether the operator would find it wrong too: what the schema alone forbids does no harm."""
+    """Whether the operator's parser also refuses the spec. Some rules exist only in the schema."""
 
 
 def _id(**parts: str) -> str:

@@ -1,9 +1,7 @@
-"""
-CRDs that stand in for those of Flux, Flux Operator, Argo, Tekton and the Prometheus operator: our own, with the fields
-that our samples and manifests use.
+"""Stand-in CRDs for Flux, Flux Operator, Argo, Tekton and the Prometheus operator.
 
-The API server then refuses a field that is misspelt or in the wrong place, and a value of a wrong type. What these
-fields are was read in each project's documents; nobody acts on the objects.
+They have the fields that our samples and manifests use, as documented by each project. The API server therefore refuses
+misspelt or misplaced fields and values of the wrong type. No controller processes the objects.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from typing import Any, Final
 
 Schema = dict[str, Any]
 Fields = dict[str, Any]
-"""Schemas or more fields by name; with ``!`` it must be there. ``[what]`` is a list of it, ``{"*": what}`` a map."""
+"""Schemas or nested fields by name. ``!`` marks a required field, ``[what]`` a list, and ``{"*": what}`` a map."""
 
 STRING: Final[Schema] = {"type": "string"}
 BOOLEAN: Final[Schema] = {"type": "boolean"}
@@ -25,16 +23,16 @@ FLUX_KINDS: Final = (
     *("Bucket", "GitRepository", "Kustomization", "HelmRelease", "HelmChart", "HelmRepository", "ImageRepository"),
     *("ImagePolicy", "ImageUpdateAutomation", "OCIRepository", "ArtifactGenerator", "ExternalArtifact"),
 )
-"""What a Receiver may name, as Flux has it."""
+"""The kinds that a Flux Receiver accepts."""
 
 
 def one_of(*values: str) -> Schema:
-    """Return the schema of a closed set."""
+    """Return the schema of an enumeration."""
     return {"type": "string", "enum": list(values)}
 
 
 def schema_of(fields: Any) -> Schema:
-    """Return the OpenAPI schema of what is written in short."""
+    """Return the OpenAPI schema for the short notation."""
     if isinstance(fields, list):
         return {"type": "array", "items": schema_of(fields[0])}
     if isinstance(fields.get("type"), str) or fields == ANY_VALUE:
@@ -47,7 +45,7 @@ def schema_of(fields: Any) -> Schema:
 
 
 def crd(api_version: str, kind: str, spec: Fields) -> Schema:
-    """Return a CRD whose ``spec`` has these fields, and whose status may hold anything."""
+    """Return a CRD with these fields in ``spec``, and any status."""
     group, version = api_version.split("/")
     plural = f"{kind.lower()}s"
     schema = schema_of({"spec!": spec, "status": ANYTHING})
@@ -223,7 +221,7 @@ EVENT_LISTENER: Final[Fields] = {
     "triggers": [
         {
             "name": STRING,
-            # The values of an interceptor's parameters are its own.
+            # Each interceptor defines its own parameters.
             "interceptors": [{"ref": {"name": STRING}, "params": [{"name!": STRING, "value!": ANY_VALUE}]}],
             "bindings": [{"name": STRING, "value": STRING}],
             "template!": {"ref": STRING},

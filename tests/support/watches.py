@@ -1,4 +1,4 @@
-"""BackupJobWatches of one namespace, as tests handle them."""
+"""Create, change and await the BackupJobWatches of a namespace."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 THEIRS: Final = "example.com/theirs"
-"""A finalizer of somebody else's."""
+"""A finalizer of another controller."""
 PATIENCE: Final = 60.0
-"""Seconds to wait for a condition: enough on a busy machine."""
+"""Seconds to wait for a condition, enough for a busy machine."""
 _OK = 400
 _NOT_FOUND = 404
 
 
 def manifest(name: str, spec: Mapping[str, Any]) -> Body:
-    """Return a watch as people write it."""
+    """Return a manifest of a watch."""
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": dict(spec)}
 
 
 def condition(body: Mapping[str, Any], kind: str) -> Body:
-    """Return a condition; empty where it is absent."""
+    """Return a condition, or an empty dictionary if it is absent."""
     conditions: list[Body] = body.get("status", {}).get("conditions", [])
     return next((each for each in conditions if each["type"] == kind), {})
 
 
 def phase(body: Mapping[str, Any]) -> str | None:
-    """Return the phase of a status that is about the object as it is now; None where there is none yet."""
+    """Return the phase of an up-to-date status, or None without one."""
     status = body.get("status", {})
     current = status.get("observedGeneration") == body["metadata"]["generation"]
     return status.get("phase") if current else None
 
 
 def reason(body: Mapping[str, Any]) -> str | None:
-    """Return the reason of a status that is about the object as it is now."""
+    """Return the reason of an up-to-date status, or None without one."""
     return body["status"].get("reason") if phase(body) else None
 
 
 def until(found: Callable[[], Any], what: str = "", seconds: float = PATIENCE) -> Any:
-    """Wait for *found* to return something, and return that."""
+    """Wait until *found* returns something, and return that."""
     deadline = time.monotonic() + seconds
     while not (value := found()):
         if time.monotonic() > deadline:
@@ -63,42 +63,42 @@ class Watches:
         self._recording = recording
 
     def in_namespace(self, namespace: str) -> Watches:
-        """Return those of another namespace."""
+        """Return the watches of another namespace."""
         return Watches(namespace, self._client, self._recording)
 
     def create(self, name: str, **spec: Any) -> Body:
-        """Create one, polled as often as can be unless *spec* says otherwise."""
+        """Create a watch with the shortest poll interval unless *spec* sets another."""
         body = manifest(name, {"pollInterval": "10s", **spec})
         return self._done("POST", path_of(self.namespace), body)
 
     def edit(self, name: str, **spec: Any) -> Body:
-        """Change fields of the spec; None removes one."""
+        """Change fields of the spec. None removes a field."""
         return self._patch(name, {"spec": spec})
 
     def request(self, name: str, value: str) -> Body:
-        """Ask for a poll at once, by annotation."""
+        """Request a poll with the annotation."""
         return self._patch(name, {"metadata": {"annotations": {REQUESTED_AT: value}}})
 
     def poll_now(self, name: str) -> None:
-        """Have it polled at once: by an edit of what is not the target."""
+        """Trigger a poll with an edit of a field outside the target."""
         interval = self.get(name)["spec"]["pollInterval"]
         self.edit(name, pollInterval="30s" if interval == "10s" else "10s")
 
     def get(self, name: str) -> Body:
-        """Read one."""
+        """Return a watch."""
         return self._done("GET", path_of(self.namespace, name))
 
     def exists(self, name: str) -> bool:
-        """Tell whether there is one of this name."""
+        """Return whether a watch with this name exists."""
         return self._client("GET", path_of(self.namespace, name)).status != _NOT_FOUND
 
     def delete(self, name: str) -> None:
-        """Delete one, and find that it is gone at once: nothing holds it."""
+        """Delete a watch, and check that no finalizer blocks the deletion."""
         self._done("DELETE", path_of(self.namespace, name))
         assert not self.exists(name)
 
     def until(self, name: str, seen: Callable[[Body], bool], seconds: float = PATIENCE) -> Body:
-        """Wait until one looks as it should, and return it."""
+        """Wait until a watch satisfies *seen*, and return it."""
         body: Body = {}
 
         def found() -> bool:
@@ -113,15 +113,15 @@ class Watches:
         return body
 
     def until_phase(self, name: str, wanted: str) -> Body:
-        """Wait for a phase, of the present generation."""
+        """Wait for a phase in the current generation."""
         return self.until(name, lambda body: phase(body) == wanted)
 
     def until_reason(self, name: str, wanted: str) -> Body:
-        """Wait for a reason, of the present generation."""
+        """Wait for a reason in the current generation."""
         return self.until(name, lambda body: reason(body) == wanted)
 
     def events(self, name: str = "", event_reason: str = "") -> list[Body]:
-        """List the Kubernetes Events about one, or in the namespace, oldest first."""
+        """Return the Kubernetes Events of a watch or of the namespace, oldest first."""
         path = f"/api/v1/namespaces/{self.namespace}/events"
         about = {"fieldSelector": f"involvedObject.name={name}"} if name else {}
         items = self._done("GET", path, **about)["items"]
@@ -129,12 +129,12 @@ class Watches:
         return sorted(found, key=lambda item: item["firstTimestamp"])
 
     def until_event(self, name: str, event_reason: str) -> Body:
-        """Wait for the first event of a reason; it comes after the status."""
+        """Wait for the first Event with a reason, which follows the status update."""
         found: list[Body] = until(lambda: self.events(name, event_reason), f"an event {event_reason} of {name}")
         return found[0]
 
     def history(self, name: str) -> list[Moment]:
-        """Return every version of one, its predecessors of the same name too, up to now."""
+        """Return every version so far of all watches that had this name."""
         answer = self._client("GET", path_of(self.namespace, name))
         if answer.status == _NOT_FOUND:
             self._recording.wait(self.namespace, name, lambda moment: moment.type == "DELETED")
@@ -146,10 +146,10 @@ class Watches:
         return self._recording.moments(self.namespace, name)
 
     def prove_honest(self, name: str, *, completed: frozenset[str] | set[str] = frozenset()) -> None:
-        """Prove that no version had an open gate but for its own target, whose job has *completed*.
+        """Check that a gate was open only for the watch's own target, and only if its job has *completed*.
 
-        A gate that is open for an earlier generation is shut to all who compare observedGeneration; a status that
-        is written must be about the generation that it is written to.
+        A gate of an earlier generation counts as closed, because clients compare observedGeneration. Each new status
+        must be about the current generation.
         """
         statuses: dict[str, Body] = {}
         for moment in self.history(name):
@@ -166,7 +166,7 @@ class Watches:
                     assert job_of(body) in completed, moment
 
     def prove_unmarked(self) -> None:
-        """Prove that nothing but the status was ever written by the operator: no finalizer, no annotation, no label."""
+        """Check that the operator wrote only statuses: no finalizers, annotations or labels."""
         for moment in self._recording.moments(self.namespace):
             prove_unmarked(moment)
 
@@ -180,13 +180,13 @@ class Watches:
 
 
 def job_of(body: Mapping[str, Any]) -> str:
-    """Return the name of the job that the spec asks for."""
+    """Return the name of the job that the spec selects."""
     spec = body["spec"]
     return str(spec.get("jobName") or spec["jobResourceId"].rsplit("/", 1)[1]).lower()
 
 
 def prove_unmarked(moment: Moment) -> None:
-    """Prove that one version of a watch has no metadata of the operator's, whatever others have put there."""
+    """Check that a version of a watch has no metadata from the operator."""
     metadata = moment.body["metadata"]
     marks = [*metadata.get("finalizers", ()), *metadata.get("annotations", ()), *metadata.get("labels", ())]
     assert [mark for mark in marks if "kopf" in mark or mark.startswith(GROUP)] == [], moment

@@ -1,4 +1,4 @@
-"""``backupjobwatch watch`` as users run it: a process of its own, piped or on a terminal."""
+"""``backupjobwatch watch`` as users run it, in a separate process with pipes or on a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.operator_process import backupjobwatch, clean_environment
 
 
 def watch_settings(azure: str, **settings: str) -> dict[str, str]:
-    """Return the environment of somebody who asks *azure*; *settings* come without their prefix."""
+    """Return the environment of a user of *azure*. *settings* have no prefix."""
     usual = {"AZURE_ENDPOINT": azure, "DEVELOPMENT": "true", "DEVELOPMENT_TOKEN": TOKEN, **settings}
     prefixed = {f"BACKUPJOBWATCH_{name}": value for name, value in usual.items() if value}
     return clean_environment(TERM="xterm-256color", COLUMNS="100", **prefixed)
@@ -19,7 +19,7 @@ def watch_settings(azure: str, **settings: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A command that has ended."""
+    """The result of a finished command."""
 
     code: int
     out: str
@@ -27,15 +27,15 @@ class Done:
 
 
 class Watching:
-    """The command, with its output in pipes."""
+    """The command with its output in pipes."""
 
     def __init__(self, environment: dict[str, str], *arguments: str, words: str | None = None) -> None:
-        """*words* are what it finds on its standard input."""
+        """Start the command with *words* on its standard input."""
         self._words = words
         self.process = Command("backupjobwatch", "watch", *arguments, environment=environment, stdin=words is not None)
 
     def wait(self) -> Done:
-        """Wait for its end."""
+        """Wait for the command's end."""
         try:
             out, err = self.process.communicate(self._words, timeout=PATIENCE)
         finally:
@@ -44,13 +44,13 @@ class Watching:
         return Done(self.process.wait(), out, err)
 
     def end(self) -> None:
-        """End it, where it has not ended."""
+        """Kill the command if it still runs."""
         with self.process as process:
             process.kill()
 
 
 class WatchTerminal(Terminal):
-    """The command on a terminal of its own."""
+    """The command on its own terminal."""
 
     def __init__(self, environment: dict[str, str], *arguments: str) -> None:
         super().__init__(backupjobwatch("watch", *arguments), environment=environment, folder=ROOT)

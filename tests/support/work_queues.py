@@ -1,4 +1,4 @@
-"""A work queue in tests: its delays pass at once, and one key is processed at a time."""
+"""A work queue for tests, which skips delays and processes one key at a time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 async def pass_time(seconds: float) -> None:
-    """Move the event loop's clock and let the timers that are due run."""
+    """Move the event loop's clock, and run the due timers."""
     loop: MovableLoop = asyncio.get_running_loop()  # type: ignore[assignment]
     loop.advance(seconds)
-    for _ in range(3):  # the move, its timers, and the tasks that these wake
+    for _ in range(3):  # one pass each for the move, its timers, and the tasks that they wake
         await asyncio.sleep(0)
 
 

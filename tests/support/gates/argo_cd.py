@@ -1,4 +1,4 @@
-"""What Argo CD makes of an object, with a health script or without one: its health, and so a hook's or a wave's end.
+"""Argo CD's rules for the health of an object and for the end of hooks and waves.
 
 https://github.com/argoproj/argo-cd/tree/master/gitops-engine/pkg (health/health.go, sync/sync_context.go), util/lua/lua.go.
 """
@@ -19,16 +19,16 @@ _CODES: Final = frozenset({"Healthy", "Progressing", "Suspended", "Degraded", "M
 
 
 class Health(NamedTuple):
-    """Health as a health check gives it."""
+    """The result of a health check."""
 
     status: str
     message: str
 
 
 def health(script: str | None, body: Body, *, scripts_see_deletion: bool = True) -> Health | None:
-    """Judge the health; None where Argo CD has no opinion.
+    """Return the health, or None if Argo CD does not assess the object.
 
-    Until https://github.com/argoproj/argo-cd/pull/27596 no script was asked about an object that is being deleted.
+    Before https://github.com/argoproj/argo-cd/pull/27596, scripts did not run for an object under deletion.
     """
     metadata = body["metadata"]
     held_as_hook = HOOK_FINALIZER in metadata.get("finalizers", ())
@@ -46,7 +46,7 @@ def health(script: str | None, body: Body, *, scripts_see_deletion: bool = True)
 
 
 def hook(of: Health | None) -> Phase:
-    """Tell what has become of a hook: one that nobody has an opinion on has succeeded."""
+    """Return the phase of a hook. A hook without a health succeeds."""
     if of is None:
         return "Succeeded"
     phases: dict[str, Phase] = {
@@ -59,7 +59,7 @@ def hook(of: Health | None) -> Phase:
 
 
 def wave(of: Health | None) -> Phase:
-    """Tell what has become of an object that is no hook, whose wave has to end before the next begins."""
+    """Return the phase of an object in a sync wave, which must succeed before the next wave starts."""
     if of is None:
         return "Succeeded"
     phases: dict[str, Phase] = {"Healthy": "Succeeded", "Degraded": "Failed"}
@@ -67,19 +67,19 @@ def wave(of: Health | None) -> Phase:
 
 
 def discover(script: str, body: Body) -> list[dict[str, Any]]:
-    """List the actions that a discovery script offers, by name."""
+    """Return the actions that a discovery script offers, sorted by name."""
     found = lua.run(script, body)
     return [{"name": name, "disabled": bool((found[name] or {}).get("disabled"))} for name in sorted(found)]
 
 
 def act(script: str, body: Body) -> dict[str, Any]:
-    """Return the object as an action's script wants it; a table that was emptied by nobody stays what it was."""
+    """Return the object after an action's script, and restore tables that Lua cannot represent."""
     after: dict[str, Any] = _with_tables_of(body, lua.run(script, body))
     return after
 
 
 def _with_tables_of(before: Any, after: Any) -> Any:
-    """Lua does not tell an empty object from an empty list, and forgets null."""
+    """Restore empty objects, which Lua cannot distinguish from empty lists."""
     if after == [] and isinstance(before, dict):
         return {}
     if isinstance(before, dict) and isinstance(after, dict):

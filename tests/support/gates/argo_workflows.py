@@ -1,4 +1,4 @@
-"""What a resource template of Argo Workflows makes of an object: conditions in the grammar of label selectors.
+"""The conditions of an Argo Workflows resource template, which have the syntax of label selectors.
 
 A key is a path into the object as JSON. https://github.com/argoproj/argo-workflows/blob/main/workflow/executor/resource.go
 """
@@ -25,7 +25,7 @@ _REQUIREMENT: Final = re.compile(
 
 
 def verdict(body: Body, *, success: str, failure: str) -> Verdict:
-    """Judge as the template does, every five seconds: one failure requirement is enough, success needs all of its own."""
+    """Return the template's result: any failure requirement fails it, all success requirements pass it."""
     if any(_met(requirement, body) for requirement in _parse(failure)):
         return "failure"
     return "success" if all(_met(requirement, body) for requirement in _parse(success)) else "keeps polling"
@@ -42,7 +42,7 @@ def _parse(selector: str) -> Iterator[re.Match[str]]:
 
 
 def _met(requirement: re.Match[str], body: Body) -> bool:
-    """What is asked not to be something is met where there is nothing at all."""
+    """Return whether a requirement is met. A missing value meets every negative requirement."""
     key = requirement["key"] or requirement["member"] or requirement["name"]
     text = _find(body, key)
     if requirement["name"]:
@@ -53,7 +53,7 @@ def _met(requirement: re.Match[str], body: Body) -> bool:
 
 
 def _find(body: Body, path: str) -> str | None:
-    """Give what is there as a text, None where there is nothing."""
+    """Return the value at a path as text, or None."""
     value: Any = body
     for part in path.split("."):
         if isinstance(value, list) and part.isdigit() and int(part) < len(value):

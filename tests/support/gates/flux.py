@@ -1,6 +1,6 @@
-"""What Flux makes of a watch with CEL: ``healthCheckExprs`` of a Kustomization, ``dependsOn`` of a ResourceSet.
+"""Flux's CEL rules: ``healthCheckExprs`` of a Kustomization and ``dependsOn`` of a ResourceSet.
 
-The variables of an expression are the top-level fields that the object has.
+The variables of an expression are the existing top-level fields of the object.
 https://github.com/fluxcd/pkg/blob/main/runtime/cel/status_evaluator.go,
 https://github.com/controlplaneio-fluxcd/flux-operator/blob/main/docs/api/v1/resourceset.md#dependency-management
 """
@@ -24,11 +24,11 @@ _HAVE_TO_BE_EQUAL: Final = (("metadata", "generation"), ("status", "observedGene
 
 
 class CelError(Exception):
-    """An expression that has no value, or none that is true or false: for Flux, that is not ready either."""
+    """An expression without a Boolean value, which Flux treats as not ready."""
 
 
 def health(check: Mapping[str, str], body: Body) -> str:
-    """Judge by one entry of ``healthCheckExprs``; CelError where an expression that is reached has no value."""
+    """Judge by one entry of ``healthCheckExprs``. Raise CelError if an evaluated expression has no value."""
     generation, observed = ((body.get(part) or {}).get(field) for part, field in _HAVE_TO_BE_EQUAL)
     if observed is not None and generation is not None and observed != generation:
         return "InProgress"
@@ -39,16 +39,16 @@ def health(check: Mapping[str, str], body: Body) -> str:
 
 
 def ready(dependency: Mapping[str, Any], body: Body) -> bool:
-    """Tell whether a ResourceSet goes on, by its entry in ``dependsOn``, once the object is there."""
+    """Return whether an existing object meets a ResourceSet's entry in ``dependsOn``."""
     if not dependency.get("ready"):
         return True
-    if "readyExpr" in dependency:  # in place of kstatus
+    if "readyExpr" in dependency:  # instead of kstatus
         return holds(dependency["readyExpr"], body)
     return kstatus.verdict(body) == "Current"
 
 
 def holds(expression: str, body: Body) -> bool:
-    """Evaluate an expression that is true or false; CelError where it is neither."""
+    """Evaluate a Boolean expression. Raise CelError if its value is not Boolean."""
     try:
         value = _compiled(expression, frozenset(body)).eval(data=dict(body))
     except RuntimeError as error:

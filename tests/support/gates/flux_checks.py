@@ -1,7 +1,7 @@
-"""Flux's own checks of what a controller writes, as its controllers' tests run them.
+"""Flux's own checks of a controller's conditions, as in the tests of its controllers.
 
-https://github.com/fluxcd/pkg/tree/main/runtime/conditions/check: one list for an object at rest, one for an object that
-is being worked on. FAIL0010 (the root's generation is behind that of Reconciling) is on neither list.
+https://github.com/fluxcd/pkg/tree/main/runtime/conditions/check has a list for finished objects and a list for objects in
+progress. FAIL0010 (the root's generation is older than that of Reconciling) is on neither list.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.support.gates.kstatus import Body
 
 NEGATIVE: Final = ("Failed", "Stalled", "Reconciling")
-"""Our conditions that are bad news when they are True, the worst first."""
+"""The operator's conditions that report a problem when True, most severe first."""
 
 AT_REST: Final = (*(f"FAIL000{number}" for number in range(1, 10)), *(f"WARN000{number}" for number in range(1, 6)))
 BEING_WORKED_ON: Final = (
@@ -24,7 +24,7 @@ BEING_WORKED_ON: Final = (
 
 
 def complaints(body: Body) -> set[str]:
-    """Name the checks that an object fails: those for an object at rest if it has finished, else the others."""
+    """Return the failed checks, from the list for finished objects or the list for objects in progress."""
     seen = _Seen(body)
     applicable = AT_REST if seen.status("Finished") == "True" else BEING_WORKED_ON
     return {name for name in applicable if _CHECKS[name](seen)}
@@ -40,7 +40,7 @@ class _Seen:
         self.conditions: dict[str, dict[str, Any]] = {each["type"]: each for each in status.get("conditions") or []}
 
     def status(self, kind: str) -> str | None:
-        """Give the status of a condition, None where it is absent."""
+        """Return the status of a condition, or None."""
         return self.conditions[kind]["status"] if kind in self.conditions else None
 
     def generations(self) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""What kstatus makes of an object: Flux (``wait``), flux-operator (``ready``) and Helm 4 (``--wait``) go by it.
+"""The kstatus rules, which Flux (``wait``), flux-operator (``ready``) and Helm 4 (``--wait``) apply.
 
 https://github.com/fluxcd/cli-utils/tree/main/pkg/kstatus
 """
@@ -13,7 +13,7 @@ Verdict = Literal["Current", "InProgress", "Failed", "Terminating"]
 
 
 def verdict(body: Body) -> Verdict:
-    """Judge an object of a kind that kstatus does not know: the first rule that applies decides."""
+    """Judge an object of a kind unknown to kstatus. The first matching rule decides."""
     metadata, status = body["metadata"], body.get("status") or {}
     if metadata.get("deletionTimestamp"):
         return "Terminating"
@@ -23,12 +23,12 @@ def verdict(body: Body) -> Verdict:
     if None not in (generation, observed) and generation != observed:
         return "InProgress"
     conditions = status.get("conditions") or []
-    for condition in conditions:  # in the list's order
+    for condition in conditions:  # in the order of the list
         if condition["status"] == "True" and condition["type"] == "Reconciling":
             return "InProgress"
         if condition["status"] == "True" and condition["type"] == "Stalled":
             return "Failed"
     for condition in conditions:
-        if condition["type"] == "Ready":  # False is no failure
+        if condition["type"] == "Ready":  # False is not a failure
             return "Current" if condition["status"] == "True" else "InProgress"
-    return "Current"  # whatever says nothing is taken to be fine
+    return "Current"  # the default without a matching condition

@@ -1,7 +1,7 @@
-"""Lua 5.1 with the few libraries that Argo CD leaves to its scripts.
+"""Lua 5.1 with the libraries that Argo CD provides to its scripts.
 
-https://github.com/argoproj/argo-cd/blob/master/util/lua/lua.go: base, package, table, and of os, by ``require`` only, time
-and date. Argo CD gives a script one second; here it has a number of steps.
+https://github.com/argoproj/argo-cd/blob/master/util/lua/lua.go opens base, package and table. ``require("os")`` has only
+time and date. Argo CD stops a script after one second, and this sandbox after a number of steps.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class LuaFailed(Exception):
 
 
 def run(script: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Run a script on ``obj``, and return the table that it returns. LuaFailed where it does not."""
+    """Run a script on ``obj``, and return its result. Raise LuaFailed if that is not a table."""
     runtime = lua51.LuaRuntime(unpack_returned_tuples=True, register_eval=False, register_builtins=False)
     object_ = runtime.table_from(body, recursive=True)
     try:
@@ -51,7 +51,7 @@ def run(script: str, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Take a table that counts from 1 for a list, as gopher-json does; an empty one for an empty list."""
+    """Convert a table with integer keys or without keys to a list, as gopher-json does."""
     if lua51.lua_type(value) != "table":
         return value
     keys = list(value.keys())

@@ -1,6 +1,6 @@
-"""How a watch comes to each state that the operator can write: one scene for each phase and reason, and for edits.
+"""Bring watches to each state that the operator can write: one scene per phase and reason, and edits.
 
-A scene is played by a watch of its own, with the whole operator; it ends when the status is as the scene says.
+Each scene has its own watch and uses the whole operator. It ends when the watch has the expected status.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ COMPLETED: Final = "job-iaasvm-completed"
 WARNED: Final = "job-iaasvm-completedwithwarnings"
 FAILED: Final = "job-iaasvm-failed"
 _FEW: Final = 51
-"""Jobs of one operation that are one too many for the status to list: then the operation goes on being asked."""
+"""One job more than the status can list, so the operator continues to poll the operation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A state, as docs/gates.md calls it, and the way there."""
+    """A state named as in docs/gates.md, and how to reach it."""
 
     watch: str
     """The row of the document."""
@@ -40,13 +40,13 @@ class Scene:
 
     @property
     def name(self) -> str:
-        """What the object is called: the same in every run."""
+        """The name of the object, which is the same in every run."""
         words = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in self.phase + self.reason)
         return words.strip("-") + ("" if self.generation == 1 else "-edited")
 
 
 def shown(example: str, **spec: Any) -> Play:
-    """Azure shows the job."""
+    """Azure returns the job."""
 
     async def play(watch: Watch) -> None:
         watch.show(example)
@@ -56,7 +56,7 @@ def shown(example: str, **spec: Any) -> Play:
 
 
 def missed(*, vault: bool = False, **spec: Any) -> Play:
-    """Azure knows no such job, or no such vault."""
+    """Azure returns no such job, or no such vault."""
 
     async def play(watch: Watch) -> None:
         if vault:
@@ -67,7 +67,7 @@ def missed(*, vault: bool = False, **spec: Any) -> Play:
 
 
 def troubled(fault: Fault, **spec: Any) -> Play:
-    """Requests fail from the first on."""
+    """All requests fail."""
 
     async def play(watch: Watch) -> None:
         watch.trouble(fault)
@@ -77,7 +77,7 @@ def troubled(fault: Fault, **spec: Any) -> Play:
 
 
 def troubled_later(fault: Fault) -> Play:
-    """Requests fail after the job was seen."""
+    """Requests fail after the operator has found the job."""
 
     async def play(watch: Watch) -> None:
         watch.show(RUNNING)
@@ -89,7 +89,7 @@ def troubled_later(fault: Fault) -> Play:
 
 
 def edited(before: Play, phase: str, reason: str, **spec: Any) -> Play:
-    """Somebody edits the spec of a watch in another state."""
+    """A user edits the spec of a watch in another state."""
 
     async def play(watch: Watch) -> None:
         await before(watch)
@@ -100,7 +100,7 @@ def edited(before: Play, phase: str, reason: str, **spec: Any) -> Play:
 
 
 def another_job(before: Play, phase: str, reason: str, *, example: str = "") -> Play:
-    """Somebody names another job in a watch that has finished: one that Azure does not show yet, or that example."""
+    """A user selects another job in a finished watch. Azure does not return it yet, or returns *example*."""
 
     async def play(watch: Watch) -> None:
         await before(watch)
@@ -114,7 +114,7 @@ def another_job(before: Play, phase: str, reason: str, *, example: str = "") -> 
 
 
 def started_by(*, ends: str = "", jobs: int = 0, **spec: Any) -> Play:
-    """The spec names an operation: one that runs, that *ends* so, with so many jobs."""
+    """The spec selects an operation that is running, or *ends* with this status and number of jobs."""
 
     async def play(watch: Watch) -> None:
         if ends == "Succeeded":
@@ -129,7 +129,7 @@ def started_by(*, ends: str = "", jobs: int = 0, **spec: Any) -> Play:
 
 
 async def forgets_its_jobs(watch: Watch) -> None:
-    """An operation of very many jobs no longer names any, and another operator process has only the status left."""
+    """An operation no longer lists its many jobs, and a restarted operator has only the status."""
     names = [watch.guid(f"job {number}") for number in range(_FEW)]
     watch.job = names[0]
     watch.show(RUNNING)
@@ -144,7 +144,7 @@ async def forgets_its_jobs(watch: Watch) -> None:
 
 
 def latest(*, containers: int = 0) -> Play:
-    """The spec names an item, of which so many containers have had a job lately."""
+    """The spec selects an item with recent jobs in this number of containers."""
 
     async def play(watch: Watch) -> None:
         now = datetime.now(UTC)
@@ -166,7 +166,7 @@ async def listed_without_end(watch: Watch) -> None:
 
 
 def identity(spoil: Callable[[Watch], None], *, seen: bool, **spec: Any) -> Play:
-    """A ServiceAccount of the watch's own, which something is wrong with: from the first on, or once the job was *seen*."""
+    """The watch's own ServiceAccount is broken from the start, or after the job was *seen*."""
 
     async def play(watch: Watch) -> None:
         watch.own_identity()
@@ -182,12 +182,12 @@ def identity(spoil: Callable[[Watch], None], *, seen: bool, **spec: Any) -> Play
 
 
 def missing(watch: Watch) -> None:
-    """The ServiceAccount is not there."""
+    """The ServiceAccount does not exist."""
     watch.api.identities.delete("serviceaccounts", ACCOUNT, namespace=watch.namespace)
 
 
 def forbidden(watch: Watch) -> None:
-    """The operator may not read the ServiceAccount."""
+    """The operator has no permission to read the ServiceAccount."""
     watch.api.identities.forbid("serviceaccounts", ACCOUNT, namespace=watch.namespace)
 
 
@@ -197,7 +197,7 @@ def unavailable(watch: Watch) -> None:
 
 
 async def invalid(watch: Watch) -> None:
-    """A spec that an older CRD let in."""
+    """A spec that an older CRD accepted."""
     watch.create(checked=False, jobName=watch.job)
 
 

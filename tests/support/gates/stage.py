@@ -1,4 +1,4 @@
-"""A cluster, Azure, Entra and the whole operator, for watches that each come to one state."""
+"""A cluster, Azure, Entra and the whole operator, which bring watches to their states."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from demo.simulator import Fault
 
 NAMESPACE: Final = "team-a"
-"""Its watches may use the operator's own identity."""
+"""A namespace whose watches may use the operator's own identity."""
 ACCOUNT: Final = "backup-reader"
 _NAMES: Final = uuid.UUID("6d1f2a3b-4c5d-4e6f-8a7b-9c0d1e2f3a4b")
 _WITHIN: Final = 200.0
 
 
 class Watch:
-    """One watch, alone in its subscription; what it is called decides all names."""
+    """A watch in its own subscription, whose name determines all other names."""
 
     def __init__(self, name: str, api: KubernetesApi, sim: AzureSimulator, entra: EntraSimulator) -> None:
         self.name = name
@@ -47,27 +47,27 @@ class Watch:
         self._entra = entra
 
     def guid(self, what: str) -> str:
-        """Give the GUID of something of this watch, the same in every run."""
+        """Return a GUID for this watch that is the same in every run."""
         return str(uuid.uuid5(_NAMES, f"{self.name} {what}"))
 
     def show(self, example: str, **properties: Any) -> None:
-        """Have Azure tell of the job as in an example on record, but for some of its properties."""
+        """Let Azure return the job of a recorded example, with other *properties*."""
         recorded = payload(example)["properties"]
         self.vault.set_job(self.job, {"properties": {**recorded, **properties}})
 
     def trouble(self, fault: Fault) -> None:
-        """Have every request about this watch meet *fault*."""
+        """Apply *fault* to every request for this watch."""
         self.sim.faults.add(fault, path=self.subscription, times=None)
 
     def create(self, *, checked: bool = True, **spec: Any) -> None:
-        """Apply the watch; of its own job, unless the spec names another source."""
+        """Apply the watch, with its own job unless the spec has another source."""
         source = {} if {"jobName", "operationId", "latest"} & spec.keys() else self.source
         fields = {"pollInterval": "10s", **source, **spec}
         self.api.create(fields, self.name, namespace=self.namespace, checked=checked)
 
     @property
     def source(self) -> dict[str, str]:
-        """The field that names its job."""
+        """The field that selects the watch's job."""
         return {"jobResourceId": self.vault.job_id(self.job)}
 
     def edit(self, **spec: Any) -> None:
@@ -75,13 +75,13 @@ class Watch:
         self.api.edit(self.name, namespace=self.namespace, **spec)
 
     def restore(self) -> None:
-        """Recreate the object with its status, as a restore of the cluster does: the operator remembers nothing of it."""
+        """Recreate the object with its status, like a cluster restore. The operator has no state for it."""
         body = self.api.get(self.name, namespace=self.namespace)
         self.api.delete(self.name, namespace=self.namespace)
         self.api.plant(body)
 
     async def until(self, phase: str, reason: str, generation: int = 1) -> dict[str, Any]:
-        """Wait for a state; return the object."""
+        """Wait for a state, and return the object."""
         expected = {"phase": phase, "reason": reason, "observedGeneration": generation}
 
         def look() -> dict[str, Any] | None:
@@ -95,7 +95,7 @@ class Watch:
             raise AssertionError(f"{self.name} did not come to {expected}: {status}") from None
 
     def own_identity(self) -> None:
-        """Move to a namespace of its own, where a ServiceAccount may sign in."""
+        """Move to a separate namespace with a ServiceAccount that can sign in."""
         self.namespace = f"tenant-{self.name}"
         application = self._entra.add_application(self.guid("client"))
         identities = self.api.identities
@@ -116,13 +116,13 @@ class Stage:
         self._entra = entra
 
     def watch(self, name: str) -> Watch:
-        """Give a watch that is not applied yet."""
+        """Return a watch that is not applied yet."""
         return Watch(name, self.api, self._sim, self._entra)
 
 
 @contextlib.asynccontextmanager
 async def open_stage() -> AsyncIterator[Stage]:
-    """Run everything, time passing twenty times as fast for the operator, until the block ends."""
+    """Run everything until the block ends, with the operator's time 20 times as fast."""
     with tempfile.TemporaryDirectory() as folder:
         async with (
             KubernetesApi(Path(os.environ["KUBECONFIG"])) as api,

@@ -1,4 +1,4 @@
-"""Watches in every state: those that the operator writes, produced by it, and those that others bring about."""
+"""Watches in every state: those that the operator writes, and variants after changes by users."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ _folder: Path | None = None
 
 
 def share(folder: Path) -> None:
-    """Share what the operator writes with the other processes of the test run, in a file in *folder*."""
+    """Share the operator's results with the other processes of the test run through a file in *folder*."""
     global _folder  # noqa: PLW0603 -- as long-lived as the cache of written()
     _folder = folder
 
 
 @functools.cache
 def written() -> Mapping[str, Body]:
-    """Run the operator through all scenes, once per test run; return each scene's object by the scene's name.
+    """Run the operator through all scenes once per test run, and return the objects by scene name.
 
-    An object that was applied and that the operator has not seen yet is included as ``not-seen``.
+    ``not-seen`` is a new object that the operator has not observed yet.
     """
     if _folder is None:
         return asyncio.run(_written())
@@ -57,7 +57,7 @@ def written() -> Mapping[str, Body]:
 
 @functools.cache
 def all_states() -> Mapping[str, Mapping[str, Body]]:
-    """Return the objects of each row of docs/gates.md, by the row's name and their own."""
+    """Return the objects of each row in docs/gates.md, by the name of the row and the object."""
     not_seen = written()["not-seen"]
     rows: dict[str, dict[str, Body]] = {NOT_SEEN: {"not-seen": not_seen}}
     for scene in SCENES:
@@ -73,7 +73,7 @@ def all_states() -> Mapping[str, Mapping[str, Body]]:
 
 
 def stale(body: Body) -> dict[str, Any]:
-    """Return the object after an edit that the operator has not seen yet, as the API server has it."""
+    """Return the object after an edit that the operator has not observed."""
     after = copy.deepcopy(dict(body))
     after["spec"]["pollInterval"] = "5m"
     after["metadata"]["generation"] += 1
@@ -81,7 +81,7 @@ def stale(body: Body) -> dict[str, Any]:
 
 
 def deleted(body: Body) -> dict[str, Any]:
-    """Return the object while somebody's finalizer holds it, as the API server has it: deletion moves the generation."""
+    """Return the object while another finalizer blocks its deletion, which incremented the generation."""
     after = copy.deepcopy(dict(body))
     after["metadata"] |= {
         "generation": after["metadata"]["generation"] + 1,
@@ -93,7 +93,7 @@ def deleted(body: Body) -> dict[str, Any]:
 
 
 def deleted_hook(body: Body) -> dict[str, Any]:
-    """Return the object as a hook of Argo CD that was deleted by hand: Argo CD alone holds it."""
+    """Return the object as an Argo CD hook after a manual deletion, with only Argo CD's finalizer."""
     after = deleted(body)
     after["metadata"]["finalizers"] = [argo_cd.HOOK_FINALIZER]
     return after

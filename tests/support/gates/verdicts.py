@@ -1,4 +1,4 @@
-"""docs/gates.md: its table, the lines that it has for copying, and what each tool makes of a watch by these lines."""
+"""Read the table and snippets of docs/gates.md, and apply the snippets with each tool's rules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DOCUMENT: Final = "docs/gates.md"
 CUSTOMIZATION: Final = ROOT / "manifests/components/argocd/resource_customizations/azurebackup.dev/BackupJobWatch"
 HEALTH_SCRIPT: Final = (CUSTOMIZATION / "health.lua").read_text(encoding="utf-8")
 KUBECTL: Final = "kubectl wait"
-"""The column that only kubectl itself fills in."""
+"""The column that only kubectl itself can fill in."""
 
 
 def expected() -> dict[str, dict[str, str]]:
@@ -29,12 +29,12 @@ def expected() -> dict[str, dict[str, str]]:
 
 
 def fragments() -> list[dict[str, Any]]:
-    """Return the pieces of manifests that the document has for copying."""
+    """Return the manifest snippets of the document."""
     return [fragment for block in blocks(read(DOCUMENT), "yaml") for fragment in yaml.safe_load_all(block)]
 
 
 def line(*path: str) -> Any:
-    """Return what the one fragment that has it says at a path, of the first item where there is a list."""
+    """Return the value at a path of the only snippet that has it. In a list, use the first item."""
     (found,) = (value for fragment in fragments() if (value := _at(fragment, path)) is not None)
     return found
 
@@ -48,12 +48,12 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
 
 
 def judge(body: Body) -> dict[str, str]:
-    """Return what each tool but kubectl makes of a watch, by column."""
+    """Return each tool's result for a watch by column, except kubectl's."""
     return {column: judge_by(column, body) for column in _TOOLS}
 
 
 def judge_by(column: str, body: Body) -> str:
-    """Return what the tool of one column makes of a watch."""
+    """Return the result of one column's tool for a watch."""
     return _TOOLS[column](body)
 
 
