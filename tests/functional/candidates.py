@@ -1,4 +1,4 @@
-"""Candidates for a Lease in the test's own event loop, whose clock tests move, and a foreign holder."""
+"""Leader election candidates in an event loop with a movable clock, and a Lease of another holder."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def spec(api: KubernetesApi) -> dict[str, Any]:
 
 
 async def stand_by(api: KubernetesApi, stand: Stand) -> LeaderElector:
-    """Return a standby, which has seen that another holds the Lease."""
+    """Return a standby that has seen the Lease of another holder."""
     api.leases.put(LEASE, **SOMEBODY)
     elector = await stand()
     await happened(elector.is_standby)

@@ -20,7 +20,7 @@ WATCHES, VAULTS = 1000, 20
 
 
 def plant_copy(api: KubernetesApi, template: dict[str, Any], number: int, job_id: str) -> None:
-    """Plant a watch with the status of *template* and another job."""
+    """Plant a watch with the status of *template*, adapted to another job."""
     body = copy.deepcopy(template)
     body["metadata"]["name"] = watch_name(number)
     body["spec"]["jobResourceId"] = job_id

@@ -42,7 +42,7 @@ async def test_a_deadline(api: KubernetesApi, sim: AzureSimulator, vault: Vault,
 
 
 async def test_heartbeats(api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator) -> None:
-    """Only heartbeats write the growing duration of such a job."""
+    """Only heartbeats write the growing duration of an otherwise unchanged job."""
     job_id = vault.add_job(jobs.UNKNOWN)
     sim.clock.advance(5)
     async with start(heartbeat="3s") as operator:

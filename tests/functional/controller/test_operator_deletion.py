@@ -59,7 +59,7 @@ async def test_deletion_is_immediate_and_final(
 async def test_a_watch_that_waits_for_a_finalizer_is_left_alone(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """A deleted watch that a foreign finalizer keeps is neither polled nor written."""
+    """A deleted watch that still has a finalizer is neither polled nor written."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), **_FOLLOWED}, finalizers=["example.com/x"])
     await api.until(api.events)
     await asyncio.sleep(0.1)

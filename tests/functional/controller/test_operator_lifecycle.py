@@ -33,7 +33,7 @@ LISTS = "^GET .*/backupjobwatches$"
 async def test_a_new_process_goes_on_where_the_old_one_stopped(
     api: KubernetesApi, vault: Vault, start: StartOperator
 ) -> None:
-    """A new process finds what happened in between from the objects, and repeats nothing that is done."""
+    """After a restart, the new process catches up from the objects and repeats nothing that is done."""
     going = vault.set_job(JOB_NAME, running_payload())
     done = vault.set_job(OTHER_JOB_NAME, job_payload())
     async with start():
@@ -102,7 +102,7 @@ async def test_a_stop_during_a_poll_loses_nothing(
 async def test_a_stop_does_not_wait_for_azure_for_ever(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
-    """A stop does not wait for a poll that hangs longer than Kubernetes allows. The next process polls again."""
+    """A stop abandons a hanging poll before Kubernetes' grace period ends. The next process polls again."""
     hold = sim.hold()
     async with start(azure_total_timeout="60s") as operator:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})

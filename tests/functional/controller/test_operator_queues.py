@@ -53,7 +53,7 @@ async def test_few_statuses_are_written_at_the_same_time(
 
 
 async def test_few_events_are_posted_at_the_same_time(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
-    """While Event writes hang, few of them wait and all statuses are written. Then each Event is posted once."""
+    """While Event writes hang, few are sent and all statuses are written. Then each Event is posted once."""
     with api.traffic.hold(EVENT_POSTS) as hold:
         async with start(**AMPLE):
             watch_each(api, vault)

@@ -76,7 +76,7 @@ async def test_the_resync_lists_a_watch_before_its_event(
 async def test_an_edit_that_was_missed(
     *, api: KubernetesApi, operator: Operator, done: str, going: str, phase: str, edit: dict[str, Any]
 ) -> None:
-    """An edit whose event was missed takes effect by the next tick, whose write is refused, or by the resync."""
+    """The next tick, whose write conflicts, or the resync handles an edit whose event was missed."""
     here, there = (going, done) if phase == "Running" else (done, going)
     api.create({"jobResourceId": here, "pollInterval": "10s"})
     await api.until(api.events)
