@@ -1,4 +1,4 @@
-"""`python -m demo.controlplane`: a Kubernetes API server until Ctrl-C, or for as long as a command runs."""
+"""`python -m demo.controlplane`: run a Kubernetes API server until Ctrl-C, or while a command runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def run(directory: Path | None, command: list[str]) -> int:
     async with ControlPlane(directory) as cluster:
         if command:
             process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **cluster.environment})
-            loop.add_signal_handler(signal.SIGINT, lambda: None)  # the terminal tells the command too, and that decides
+            loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C also reaches the command: wait for its exit
             loop.add_signal_handler(signal.SIGTERM, process.terminate)
             return await process.wait()
         print(*(f"export {name}={value}" for name, value in cluster.environment.items()), sep="\n", flush=True)

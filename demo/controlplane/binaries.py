@@ -1,4 +1,4 @@
-"""Where the programs come from."""
+"""Locate the binaries of etcd and the API server."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ ETCD, KUBE_APISERVER, CRD_APISERVER = "etcd", "kube-apiserver", "apiextensions-a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binaries:
-    """An API server, and the etcd it keeps its objects in."""
+    """The paths of an API server and of the etcd that stores its objects."""
 
     etcd: Path
     apiserver: Path
 
     @property
     def complete(self) -> bool:
-        """Whether it is the kube-apiserver, that has all of Kubernetes' kinds itself."""
+        """Whether this is a kube-apiserver, which serves all built-in kinds itself."""
         return self.apiserver.name == KUBE_APISERVER
 
 
 def find_binaries() -> Binaries:
     """
-    Return what KUBEBUILDER_ASSETS names; without it what was built from Debian's archive, building it if need be.
+    Return the binaries in KUBEBUILDER_ASSETS, or those built from Debian's archive if it is not set.
 
-    ControlPlaneUnavailable if neither can be had.
+    The first call without KUBEBUILDER_ASSETS builds them. Raises ControlPlaneUnavailable if that fails.
     """
     if named := os.environ.get("KUBEBUILDER_ASSETS"):
         return binaries_in(Path(named), KUBE_APISERVER)

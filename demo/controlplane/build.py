@@ -1,9 +1,9 @@
 """
-Kubernetes' own server of custom resources, and etcd, from Debian's archive: no root, no Docker, nothing installed.
+Build Kubernetes' apiextensions-apiserver and etcd from Debian's archive, without root or Docker.
 
-Debian sid ships the Kubernetes API machinery as Go source packages. What the build needs is unpacked into a
-scratch directory (no maintainer script runs), ``k8s.io/apiextensions-apiserver`` is compiled there with Debian's
-own Go, two binaries are kept and the rest is dropped. The archive's signatures are checked, as apt always does.
+Debian sid ships the Kubernetes API machinery as Go source packages. The build unpacks the packages it needs into a
+scratch directory and runs no maintainer scripts. It compiles ``k8s.io/apiextensions-apiserver`` with Debian's own
+Go, keeps two binaries and deletes everything else. apt verifies the signatures of the archive.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SUITE = "sid"
-"""The only suite with golang-k8s-apiextensions-apiserver-dev, as of late 2026."""
+"""As of November 2026, the only suite with golang-k8s-apiextensions-apiserver-dev."""
 IMPORT_PATH = "k8s.io/apiextensions-apiserver"
 ROOTS = ("golang-k8s-apiextensions-apiserver-dev", "golang-go", "etcd-server")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -35,8 +35,8 @@ BUILT = ("apiextensions-apiserver", "etcd")
 SCRATCH = "build-"
 LARGE_LIBRARY = 4_000_000
 """
-Bytes. Dependencies of dependencies bring 200 MB that this program never imports. What it does import is in packages
-smaller than this, so larger ones are left out; if the build then misses something, it is repeated with all of them.
+Bytes. Libraries above this size are skipped at first: transitive dependencies bring 200 MB that the server never
+imports. If the build fails without them, it is repeated with all libraries.
 """
 NEEDED_SPACE = 5_000_000_000
 LOG_TAIL = 1500
@@ -53,18 +53,18 @@ def is_built() -> bool:
 
 def build(mirror: str | None = None) -> Path:
     """
-    Return the directory with the two binaries; build them if need be, which takes minutes, once.
+    Return the directory with the two binaries. Build them first if they do not exist, which takes minutes.
 
-    Who comes while another builds waits for that. ControlPlaneUnavailable if they cannot be built here.
+    Concurrent calls wait for one build. Raises ControlPlaneUnavailable if this machine cannot build them.
     """
     ready = cache() / "bin"
     if is_built():
         return ready
     check_machine()
     with locked(cache() / "lock"):
-        if is_built():  # by whom we waited for
+        if is_built():  # by the process that held the lock
             return ready
-        for leftover in (ready, *cache().glob(f"{SCRATCH}*")):  # of a build that was killed
+        for leftover in (ready, *cache().glob(f"{SCRATCH}*")):  # files of a build that was killed
             shutil.rmtree(leftover, ignore_errors=True)
         log_path = cache() / "build.log"
         tell(f"Building a Kubernetes API server, once: 3 to 5 minutes. What goes wrong is told in {log_path}")
@@ -77,12 +77,12 @@ def build(mirror: str | None = None) -> Path:
                     f"the API server could not be built from {SUITE} of {mirror or debian_mirror()}: {error}\n"
                     f"The end of {log_path}:\n{log_path.read_text()[-LOG_TAIL:]}\n"
                 ) from error
-            made.rename(ready)  # at once, so that nobody ever sees half of it
+            made.rename(ready)  # atomically, so that no reader sees an incomplete directory
     return ready
 
 
 def check_machine() -> None:
-    """Find out before the work what would stop it."""
+    """Raise ControlPlaneUnavailable if this machine lacks something that the build needs."""
     if missing := [tool for tool in TOOLS if not shutil.which(tool)]:
         raise ControlPlaneUnavailable(
             f"Building an API server from Debian's archive needs {' and '.join(missing)}, not found here: this is no Debian"
@@ -99,7 +99,7 @@ def check_machine() -> None:
 
 
 def debian_mirror() -> str:
-    """Return the Debian mirror of this machine's own apt configuration."""
+    """Return the Debian mirror in the apt configuration of this machine, or the default mirror."""
     parts = Path("/etc/apt/sources.list.d")
     for source in (Path("/etc/apt/sources.list"), *sorted(parts.glob("*.sources")), *sorted(parts.glob("*.list"))):
         text = source.read_text() if source.exists() else ""
@@ -110,14 +110,14 @@ def debian_mirror() -> str:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock on a file, which the kernel gives back when we die."""
+    """Hold the lock on a file. The kernel releases it if this process dies."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def make(scratch: Path, mirror: str, log: IO[str]) -> Path:
-    """Build, and return a directory with nothing but the binaries."""
+    """Build the binaries, and return a directory that contains nothing else."""
     tree, made = scratch / "tree", scratch / "bin"
     made.mkdir()
     apt = Apt(scratch / "apt", mirror, log)
@@ -125,7 +125,7 @@ def make(scratch: Path, mirror: str, log: IO[str]) -> Path:
     libraries = {name for name in closure if re.fullmatch(r"golang-.*-dev", name)}
     large = {name for name in libraries if closure[name][1] > LARGE_LIBRARY}
     toolchain = {name for name in closure if re.fullmatch(r"golang-[\d.]+-(go|src)|etcd-server", name)}
-    version = re.sub(r"^0\.([\d.]+).*", r"1.\1", closure[ROOTS[0]][0])  # the library 0.36.1 is of Kubernetes 1.36.1
+    version = re.sub(r"^0\.([\d.]+).*", r"1.\1", closure[ROOTS[0]][0])  # library 0.36.1 belongs to Kubernetes 1.36.1
     tell(f"Fetching Go, etcd and {len(libraries - large)} libraries")
     apt.unpack(sorted(libraries - large | toolchain), tree)
     serve_crd_schemas(tree)
@@ -145,14 +145,14 @@ def tell(step: str) -> None:
 
 
 class Apt:
-    """apt with its own state, in a directory of ours, as if nothing were installed."""
+    """apt with its own state in a separate directory, as if no package were installed."""
 
     def __init__(self, root: Path, mirror: str, log: IO[str], *, suite: str = SUITE) -> None:
         for part in ("state/lists/partial", "cache/archives/partial"):
             (root / part).mkdir(parents=True)
         (root / "status").touch()
         (root / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror} {suite} main\n")
-        # Check-Valid-Until: a mirror that lags behind, or sid frozen for a while, is still good enough.
+        # Check-Valid-Until: accept a mirror that is behind, or a frozen sid.
         (root / "apt.conf").write_text(
             f'Dir::State "{root}/state"; Dir::State::status "{root}/status"; Dir::Cache "{root}/cache";\n'
             f'Dir::Etc::sourcelist "{root}/sources.list"; Dir::Etc::sourceparts "/dev/null";\n'
@@ -170,7 +170,7 @@ class Apt:
         return done.stdout
 
     def closure(self, *packages: str) -> dict[str, tuple[str, int]]:
-        """Return every package that *packages* need: its version, and the size of its .deb."""
+        """Return the version and the .deb size of *packages* and all their dependencies."""
         uris = self.run("install", "-q", "-y", "--print-uris", *packages)
         files = re.findall(r"^'\S+' (\S+?)_(\S+)_\w+\.deb (\d+)", uris, re.MULTILINE)
         return {name: (version.replace("%3a", ":"), int(size)) for name, version, size in files}
@@ -183,7 +183,7 @@ class Apt:
 
 
 def serve_crd_schemas(tree: Path) -> None:
-    """Switch on OpenAPI v2 in the source: without it, the server publishes no CRD's schema, and `kubectl apply` needs it."""
+    """Enable OpenAPI v2 in the source: `kubectl apply` needs the CRD schemas that it publishes."""
     source = tree / "usr/share/gocode/src" / IMPORT_PATH / "pkg/cmd/server/options/options.go"
     text = source.read_text()
     v3 = re.search(r"^\s*serverConfig\.OpenAPIV3Config = .*\n", text, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Who may speak to the control plane: a certificate authority of its own, made anew for every run."""
+"""Create the certificate authority and the certificates of a control plane, new ones for each run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CA, SERVER, ADMIN, SIGNING_KEY = "ca.pem", "server.pem", "admin.pem", "service-account.pem"
-"""The files: the latter three are private keys; see ``service_accounts`` for the last."""
+"""File names. All but the first contain private keys. ``service_accounts`` uses the last one."""
 
 
 def issue(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Write the files; return the TLS settings of a server that lets nobody in without a certificate, and of a client."""
+    """Write the files. Return TLS contexts for a server that requires client certificates, and a client."""
     ca = trustme.CA()
     ca.cert_pem.write_to_path(str(directory / CA))
     server = ca.issue_cert("127.0.0.1", "localhost")
@@ -33,7 +33,7 @@ def issue(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 
 def write_kubeconfig(path: Path, url: str) -> None:
-    """Write how the admin gets to *url*; the certificates are beside the file."""
+    """Write the admin's kubeconfig for *url*, with the certificates from the same directory."""
     ca, admin = (base64.b64encode((path.parent / name).read_bytes()).decode() for name in (CA, ADMIN))
     name = "control-plane"
     config = {

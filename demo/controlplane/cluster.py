@@ -1,15 +1,16 @@
 """
-A real Kubernetes API server, with no Docker, cluster or root.
+A real Kubernetes API server that needs no Docker, cluster or root.
 
-Child processes: etcd, and either Kubernetes' own apiextensions-apiserver, which serves CustomResourceDefinitions
-and their objects as any cluster does (see ``build``), or a kube-apiserver that the user has. In this process: the
-front, which listens with TLS on 127.0.0.1 and takes only the client certificate in the kubeconfig.
+etcd and the API server run as child processes. The API server is Kubernetes' own apiextensions-apiserver, which
+serves CustomResourceDefinitions and custom resources as in any cluster (see ``build``), or a kube-apiserver that
+you provide. The front runs in this process: it listens with TLS on 127.0.0.1 and accepts only the client
+certificate in the kubeconfig.
 
     async with ControlPlane() as cluster: ...       # cluster.kubeconfig is a path
     with running_control_plane() as cluster: ...    # the same for code that blocks
 
-Nothing but API servers runs here: no scheduler, no controllers. Nobody collects the garbage of ownerReferences,
-events do not expire, and all that the kubeconfig's owner asks is allowed.
+No scheduler and no controllers run here: dependents of deleted owners are not garbage-collected and events do not
+expire. The user of the kubeconfig may do everything.
 """
 
 from __future__ import annotations
@@ -46,34 +47,34 @@ if TYPE_CHECKING:
 START_TIMEOUT = 60
 LOOPBACK = "127.0.0.1"
 UNUSED_ADMISSION = "MutatingAdmissionWebhook,MutatingAdmissionPolicy,ValidatingAdmissionWebhook"
-"""NamespaceLifecycle and ValidatingAdmissionPolicy are kept: what the others would act on, nobody creates here."""
+"""NamespaceLifecycle and ValidatingAdmissionPolicy stay enabled. Objects for the other plugins are never created."""
 
 
 class Cluster:
-    """An API server to which a kubeconfig leads."""
+    """An API server that a kubeconfig points to."""
 
     kubeconfig: Path
     kubectl_cache: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment variables for kubectl and operators."""
-        # kubectl caches discovery by host and port, which the next control plane may use again.
+        """The environment variables for kubectl and operators."""
+        # kubectl caches discovery by host and port, which the next control plane may reuse.
         return {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.kubectl_cache)}
 
 
 class ControlPlane(Cluster):
-    """Runs while its context lasts."""
+    """An embedded control plane that runs until its context exits."""
 
     url: str
     faults: Faults
     requests: Traffic
     service_account_issuer = ISSUER
     service_account_public_key: str
-    """PEM: verifies the tokens of ServiceAccounts, which are signed with RS256."""
+    """The PEM key that verifies ServiceAccount tokens (RS256)."""
 
     def __init__(self, directory: Path | None = None, binaries: Binaries | None = None) -> None:
-        """*directory* keeps the objects from one run to the next; without it they are gone at the end."""
+        """Keep the objects in *directory* for the next run. Without it, they are deleted at the end."""
         self._kept = directory
         self._binaries = binaries
         self._stack = contextlib.AsyncExitStack()
@@ -127,7 +128,7 @@ class ControlPlane(Cluster):
         certificates.write_kubeconfig(self.kubeconfig, self.url)
 
         stack.push_async_callback(self.processes.stop)
-        # The front is up before the API server, which reads namespaces and services through it.
+        # Start the front before the API server, which reads namespaces and services through it.
         upstream = Upstream(f"https://{LOOPBACK}:{port}", await stack.enter_async_context(client(client_tls)))
         front = Front(upstream, key, complete=binaries.complete)
         self.faults, self.requests = front.gate.faults, front.gate.requests
@@ -156,7 +157,7 @@ class ControlPlane(Cluster):
 
 
 def client(tls: ssl.SSLContext) -> aiohttp.ClientSession:
-    """Return a session for the front's requests to the API server: no limits of its own, and nothing unpacked."""
+    """Return a session for the front that limits no connections and decompresses no responses."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=tls, limit=0),
         timeout=aiohttp.ClientTimeout(sock_connect=5),
@@ -171,7 +172,7 @@ def etcd_flags() -> list[str]:
         "--data-dir=etcd",
         "--unsafe-no-fsync",
         "--log-level=error",
-        # Relative to the working directory: a socket's path may be no longer than some 100 bytes.
+        # Relative to the working directory: the path of a Unix socket is limited to about 100 bytes.
         "--listen-client-urls=unix://etcd.sock",
         "--advertise-client-urls=http://localhost:1",
         "--listen-peer-urls=unix://etcd-peer.sock",
@@ -192,22 +193,22 @@ def common_flags(port: int) -> list[str]:
 def crd_apiserver_flags(port: int) -> list[str]:
     return [
         *common_flags(port),
-        # Its own way to a core/v1 API is through the front, so that /readyz turns ok.
+        # The server reads core/v1 through the front: /readyz needs it.
         "--kubeconfig=kubeconfig",
         "--authentication-kubeconfig=kubeconfig",
         "--authorization-kubeconfig=kubeconfig",
         "--authentication-skip-lookup",
         f"--disable-admission-plugins={UNUSED_ADMISSION}",
         "--enable-priority-and-fairness=false",
-        "--enable-garbage-collector=false",  # nobody would finish a foreground deletion
+        "--enable-garbage-collector=false",  # no controller would finish a foreground deletion
     ]
 
 
 def kube_apiserver_flags(port: int) -> list[str]:
     """
-    Return the flags that controller-runtime's envtest uses, as far as they are needed.
+    Return the flags of controller-runtime's envtest that are needed here.
 
-    Not tried by this project's own gate, which has no kube-apiserver.
+    The tests of this project do not cover them, because they have no kube-apiserver.
     """
     return [
         *common_flags(port),
@@ -218,13 +219,13 @@ def kube_apiserver_flags(port: int) -> list[str]:
         f"--service-account-issuer={ISSUER}",
         f"--service-account-key-file={certificates.SIGNING_KEY}",
         f"--service-account-signing-key-file={certificates.SIGNING_KEY}",
-        "--disable-admission-plugins=ServiceAccount",  # no controller makes the default ServiceAccounts it asks for
+        "--disable-admission-plugins=ServiceAccount",  # no controller creates the default ServiceAccounts it requires
     ]
 
 
 @contextlib.contextmanager
 def running_control_plane(directory: Path | None = None, binaries: Binaries | None = None) -> Iterator[ControlPlane]:
-    """Run a control plane in a thread of its own, for callers that block."""
+    """Run a control plane in a separate thread, for synchronous callers."""
     cluster = ControlPlane(directory, binaries)
     stop: asyncio.Event
     loop: asyncio.AbstractEventLoop

@@ -1,4 +1,4 @@
-"""What goes wrong before there is a cluster."""
+"""The error for a missing API server, and the alternatives that it lists."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ALTERNATIVES = (
 
 
 class ControlPlaneUnavailable(Exception):
-    """There is no Kubernetes API server to be had here; the message says why, and what else can be done."""
+    """No Kubernetes API server is available. The message gives the reason and the alternatives."""
 
     def __init__(self, why: str) -> None:
         super().__init__(f"{why.rstrip('.')}. {ALTERNATIVES}")

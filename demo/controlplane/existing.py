@@ -1,4 +1,4 @@
-"""A cluster of the user's own, used only when that has been said twice."""
+"""An existing cluster of yours, used only if two environment variables allow it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMED, ALLOWED = "E2E_KUBECONFIG", "E2E_CLUSTER_MAY_BE_CHANGED"
 
 
 class ExistingCluster(Cluster):
-    """The cluster that a kubeconfig of the user's leads to. There are no faults to be made in it, and no requests to be seen."""
+    """The cluster of your own kubeconfig. Tests cannot inject faults into it or record its requests."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self.kubeconfig = kubeconfig
@@ -30,10 +30,9 @@ class ExistingCluster(Cluster):
 
 def find_existing() -> ExistingCluster | None:
     """
-    Return the cluster that the environment names; None if it names none.
+    Return the cluster that E2E_KUBECONFIG names, or None if it is not set.
 
-    KUBECONFIG and ~/.kube/config are never read: tests create and delete things, and nobody should find out
-    afterwards where.
+    KUBECONFIG and ~/.kube/config are never read, so that tests cannot change a cluster by accident.
     """
     named = os.environ.get(NAMED)
     if not named:

@@ -1,10 +1,10 @@
 """
-Faults of an API server, made on request, at exactly the point where a test wants one.
+Inject faults of an API server at exactly the point that a test needs.
 
-All methods may be called from any thread, and take effect before they return, but for the closing of
-connections, which happens at once afterwards in the event loop that owns them. Paths are those that clients
-use, without the query; *path* and *agent* are regular expressions to be found in them. *agent* is compared
-with the User-Agent, so that a fault for the operator need not hit the kubectl that looks on.
+All methods are thread-safe and take effect before they return. The exception is closing connections, which the
+event loop that owns them does immediately afterwards. The regular expression *path* is matched with the client's
+path without the query. The regular expression *agent* is matched with the User-Agent, so that a fault can hit the
+operator but not kubectl.
 """
 
 from __future__ import annotations
@@ -40,25 +40,25 @@ EVENT_TYPE = re.compile(rb'\{"type":"([A-Z]+)"')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What is to go wrong with which requests."""
+    """The requests that fail, and how."""
 
     path: str
     method: str = ""
-    """Any, if empty."""
+    """Empty: any method."""
     verb: str = ""
-    """As RBAC says it: ``watch``, ``list``; any, if empty."""
+    """The RBAC verb, such as ``watch`` or ``list``. Empty: any verb."""
     agent: str = ""
     status: int | None = None
-    """The answer's status; None: there is no answer, the connection is dropped."""
+    """The status of the response. None: drop the connection without a response."""
     reason: str = ""
-    """The reason in the answer; the usual one of the status, if empty."""
+    """The reason in the response. Empty: the usual reason for the status."""
     message: str = "a fault made on request"
     retry_after: int | None = None
-    """Seconds for the Retry-After header."""
+    """The Retry-After header, in seconds."""
     times: int | None = None
-    """So many requests are hit; None: all, until cleared."""
+    """The number of requests that fail. None: all requests until the fault is cleared."""
     acted: bool = False
-    """The request takes effect first: only its answer is lost or replaced."""
+    """Whether the request takes effect first, so that only its response is lost or replaced."""
 
     def hits(self, request: Request) -> bool:
         return (
@@ -71,7 +71,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swallow:
-    """Events that watch streams are to miss."""
+    """The events that watch streams miss."""
 
     path: str
     types: AbstractSet[str]
@@ -84,7 +84,7 @@ class Exchange:
 
     request: Request
     drop: Callable[[], object]
-    """Closes its connection; may be called from any thread."""
+    """Closes the connection. Thread-safe."""
 
 
 Rule = TypeVar("Rule", Fault, Swallow)
@@ -92,7 +92,7 @@ Rule = TypeVar("Rule", Fault, Swallow)
 
 @dataclass(slots=True)
 class Armed(Generic[Rule]):
-    """A rule, and how often it may still strike; None: always."""
+    """A rule, and how many more times it applies. None: without a limit."""
 
     rule: Rule
     left: int | None
@@ -105,7 +105,7 @@ class Armed(Generic[Rule]):
 
 
 class Faults:
-    """The faults that are in force now; none, until a test adds one."""
+    """The active faults. There are none until a test adds one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -118,7 +118,7 @@ class Faults:
     # For tests
 
     def add(self, fault: Fault) -> None:
-        """Have *fault* strike from now on; the first that fits a request wins."""
+        """Activate *fault*. If several faults match a request, the first one applies."""
         with self._lock:
             self._faults.append(Armed(fault, fault.times))
 
@@ -130,12 +130,12 @@ class Faults:
         holding: str = "",
         times: int | None = None,
     ) -> None:
-        """Have watch streams silently miss events of these *types* whose JSON holds this text."""
+        """Silently drop watch events of these *types* whose JSON contains the text *holding*."""
         with self._lock:
             self._swallows.append(Armed(Swallow(path=path, types=frozenset(types), holding=holding.encode()), times))
 
     def cut_watches(self, path: str = "", *, agent: str = "") -> int:
-        """Drop the connections of the watch streams that are open now, and tell how many there were."""
+        """Drop the connections of all open watch streams that match, and return their number."""
         return self._drop(
             lambda request: (
                 request.verb == "watch"
@@ -146,21 +146,21 @@ class Faults:
 
     def gone(self, *, spare: str | None = None) -> None:
         """
-        Drop every connection, present and future, as if there were no API server.
+        Drop all existing and new connections, as if the API server did not exist.
 
-        Requests whose User-Agent holds the regular expression *spare* still get through.
+        Requests whose User-Agent matches the regular expression *spare* still succeed.
         """
         with self._lock:
             self._gone, self._spared = True, spare
         self._drop(lambda request: self.is_gone(request.agent))
 
     def back(self) -> None:
-        """Answer again, after gone()."""
+        """Serve requests again after gone()."""
         with self._lock:
             self._gone = False
 
     def clear(self) -> None:
-        """Take back every fault, and be back."""
+        """Remove all faults, and serve requests again."""
         with self._lock:
             self._gone = False
             self._faults.clear()
@@ -173,14 +173,14 @@ class Faults:
             return self._gone and not (self._spared is not None and re.search(self._spared, agent))
 
     def strike(self, request: Request) -> Fault | None:
-        """Return the fault for this request, if there is one."""
+        """Return the fault that applies to this request, or None."""
         with self._lock:
             fits = (armed for armed in self._faults if armed.rule.hits(request))
             return next((armed.rule for armed in fits if armed.strike()), None)
 
     def swallows(self, path: str, event: bytes) -> bool:
-        """Whether a watch of *path* is to miss this *event*, one line of JSON."""
-        if not self._swallows:  # the usual case costs nothing
+        """Return whether a watch of *path* misses this *event*, which is one line of JSON."""
+        if not self._swallows:  # the common case, without the lock
             return False
         match = EVENT_TYPE.match(event)
         with self._lock:
@@ -195,7 +195,7 @@ class Faults:
 
     @contextlib.contextmanager
     def exchange(self, exchange: Exchange) -> Iterator[None]:
-        """Have a request in progress within reach of cut_watches() and gone()."""
+        """Register a request in progress, so that cut_watches() and gone() can drop it."""
         with self._lock:
             self._exchanges.add(exchange)
         try:

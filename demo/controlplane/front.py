@@ -1,14 +1,14 @@
 """
-What stands before the API server, and adds what it lacks.
+The reverse proxy in front of the API server, which adds the features that the server lacks.
 
-Before a kube-apiserver, all is passed on as it is, streaming watches included. The apiextensions-apiserver
-serves custom resources only; for it the front adds
+The front forwards requests to a kube-apiserver unchanged, streaming watches included. The apiextensions-apiserver
+serves custom resources only. For it, the front adds:
 
-* /api and /apis, composed from the server's own discovery per group;
-* namespaces, events, deployments and the like: objects of hidden CRDs, see ``kinds`` and ``translation``, so
-  that they too are stored, watched, patched and printed by the real server;
-* the end of namespaces, see ``namespaces``;
-* tokens of ServiceAccounts, see ``service_accounts``.
+* /api and /apis, composed from the server's own discovery of each group.
+* Namespaces, events, deployments and other built-in kinds. They are objects of hidden CRDs, so the real server
+  stores, watches, patches and prints them too. See ``kinds`` and ``translation``.
+* The deletion of namespaces. See ``namespaces``.
+* Tokens of ServiceAccounts. See ``service_accounts``.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 
 STRATEGIC_MERGE = "application/strategic-merge-patch+json"
 WRITES_AT_A_TIME = 50
-"""Each connection to the API server costs a quarter of a megabyte."""
+"""A limit, because each connection to the API server takes 250 kB of memory."""
 
 
 class Front:
     """An HTTP handler that forwards to the API server *upstream*."""
 
     def __init__(self, upstream: Upstream, key: SigningKey, *, complete: bool) -> None:
-        """*complete* says that nothing needs to be added to the server: it is a kube-apiserver. *key* signs tokens."""
+        """Sign tokens with *key*. *complete*: the server is a kube-apiserver, and the front adds nothing."""
         self.gate = Gate(self._answer)
         self._upstream = upstream
         self._complete = complete
@@ -62,7 +62,7 @@ class Front:
         return app
 
     async def open(self) -> None:
-        """Let requests in, once the server has what every cluster has."""
+        """Create the objects that every cluster has, then accept requests."""
         if not self._complete:
             await self._upstream.install()
             await self._namespaces.install()
@@ -81,7 +81,7 @@ class Front:
                 return await failed(request, begin, fault)
             await begin(token)
             return token
-        # GETs are never held back: watches last, and admission looks up namespaces here while a write waits.
+        # GETs need no permit: watches are long, and admission reads namespaces here during a write.
         async with contextlib.nullcontext() if request.method == "GET" else self._writes:
             outgoing = Outgoing(request, await request.read())
             try:
@@ -132,11 +132,11 @@ class Front:
         elif outgoing.body:
             body, content_type = to_server(outgoing.body, outgoing.method, kind), outgoing.content_type
             if content_type == STRATEGIC_MERGE:
-                # Lists are merged with those of the moment; the rest is merged by the server, at its own time.
+                # Lists are merged here with the live object. The server merges the rest later.
                 _, live = await self._upstream.call("GET", path.removesuffix("/status"))
                 body, content_type = merge_patch(live, body), "application/merge-patch+json"
             elif outgoing.method == "PUT" and not body["metadata"].get("resourceVersion"):
-                # Kubernetes' own kinds may be replaced without one, custom resources may not.
+                # Built-in kinds can be replaced without a resourceVersion, custom resources cannot.
                 _, live = await self._upstream.call("GET", path.removesuffix("/status"))
                 body["metadata"]["resourceVersion"] = live.get("metadata", {}).get("resourceVersion")
             outgoing.send(body, JSON if content_type == protobuf.CONTENT_TYPE else content_type)
@@ -158,9 +158,9 @@ class Front:
                     piece = self._without_swallowed(request.path, piece)
                 if piece:
                     await response.write(piece)
-        except aiohttp.ClientPayloadError:  # the API server has gone
+        except aiohttp.ClientPayloadError:  # the API server closed the connection
             return dropped(request)
-        except ConnectionResetError:  # the client has gone
+        except ConnectionResetError:  # the client closed the connection
             pass
         return response
 
@@ -171,9 +171,9 @@ class Front:
 
 async def whole_lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
     """
-    Yield what arrives, but cut it at the ends of lines only: an event of a watch is one line.
+    Yield the content in chunks that end at line ends: a watch event is one line.
 
-    So no name that is to be translated is cut in two, and lines may be of any length.
+    This keeps the names to translate in one chunk. Lines can have any length.
     """
     begun: list[bytes] = []
     async for data in content.iter_any():

@@ -1,4 +1,4 @@
-"""What every request passes first: it is recorded, and it fails where a test has asked for that."""
+"""The first stage of every request: record it, and fail it if a test injected a fault."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     Begin = Callable[[web.StreamResponse], Awaitable[None]]
-    """Sends the head of a response."""
+    """Sends the status and headers of a response."""
     Answer = Callable[[web.Request, Begin, Fault | None], Awaitable[web.StreamResponse]]
-    """Answers a request. The fault, if any, is one that strikes after the request took effect."""
+    """Responds to a request. A fault passed to it applies after the request took effect."""
 
 SERVER_AGENT = "apiextensions-apiserver/"
-"""The API server's own User-Agent: it reads namespaces and services here, which no fault may disturb."""
+"""The API server's own User-Agent. Faults never apply to its reads of namespaces and services."""
 
 
 class Gate:
-    """Recording and faults, before *answer*."""
+    """Records requests and injects faults before it calls *answer*."""
 
     def __init__(self, answer: Answer) -> None:
         self.faults = Faults()
         self.requests = Traffic()
         self.opened = asyncio.Event()
-        """Requests wait for this, but for the first of the API server itself."""
+        """All requests wait for this event, except the API server's own first ones."""
         self._answer = answer
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -44,7 +44,7 @@ class Gate:
 
         async def begin(response: web.StreamResponse) -> None:
             nonlocal known
-            if not known:  # before the answer: whoever has it finds its request recorded
+            if not known:  # before the response: a client that has it finds its request recorded
                 self.requests.record(dataclasses.replace(asked, status=response.status))
                 known = True
             await response.prepare(request)
@@ -69,14 +69,14 @@ class Gate:
 
 def nothing_yet(request: web.Request) -> web.StreamResponse | None:
     """
-    Answer the API server's own first look at policies and namespaces, before anything is served; None for the rest.
+    Return an empty list for the API server's own first reads of policies and namespaces, else None.
 
-    It admits nothing until it has seen what policies there are, the CRD not that the policies are stored by. There are
-    none; from then on it watches, and that waits for the opening.
+    The server admits no object until it has listed the policies, not even the CRD that stores them. Its watches then
+    wait until the gate opens.
     """
     if request.method != "GET" or not request.headers.get("User-Agent", "").startswith(SERVER_AGENT):
         return None
-    if "sendInitialEvents" in request.query:  # a list in the form of a watch: it then asks for a plain one
+    if "sendInitialEvents" in request.query:  # a streaming list: after a 422 the server sends a plain list
         return failure(422, "Invalid", "not before this server has started")
     if is_watch(request.method, request.query_string):
         return None
@@ -84,14 +84,14 @@ def nothing_yet(request: web.Request) -> web.StreamResponse | None:
 
 
 def dropped(request: web.Request) -> web.StreamResponse:
-    """Close the connection. The response is one that aiohttp will find it cannot send."""
+    """Close the connection, and return a response that aiohttp cannot send."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
 
 
 async def failed(request: web.Request, begin: Begin, fault: Fault) -> web.StreamResponse:
-    """Answer as *fault* says."""
+    """Respond as *fault* specifies."""
     if fault.status is None:
         return dropped(request)
     response = failure(fault.status, fault.reason or REASONS.get(fault.status, "Unknown"), fault.message)
@@ -102,6 +102,6 @@ async def failed(request: web.Request, begin: Begin, fault: Fault) -> web.Stream
 
 
 def failure(code: int, reason: str, message: str) -> web.Response:
-    """Return an error as the API server words it."""
+    """Return an error in the format of the API server."""
     status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
     return web.json_response({**status, "code": code, "reason": reason, "message": message}, status=code)

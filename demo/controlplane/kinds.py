@@ -1,9 +1,9 @@
 """
-The kinds of Kubernetes itself that are known here, and how they are stored: as CRDs without a schema.
+The supported built-in kinds of Kubernetes, and the CRDs without a schema that store them.
 
-A CRD's group must have a dot in it. Groups without one (core's "", apps, policy) are therefore stored in
-a group of another name, and every name is translated on the way; see ``translation``. Little checks the
-objects beyond their metadata, nothing acts on them: a Deployment is kept, and runs no pods.
+The group of a CRD must contain a dot. Groups without one (core's "", apps, policy) are therefore stored under
+another group name, and the front translates the names (see ``translation``). Most kinds are validated in their
+metadata only, and no controller acts on them: a Deployment is stored but runs no pods.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 HIDDEN = "control-plane/builtin"
-"""A label on the CRDs that clients should not see."""
+"""The label of CRDs that are hidden from clients."""
 
 STORED_GROUPS = {"": "core.builtin", "apps": "apps.builtin", "policy": "policy.builtin"}
-"""Where kinds are stored whose own group is no possible group of a CRD."""
+"""The storage groups of kinds whose own group is invalid for a CRD."""
 
 NAMESPACES = "builtinnamespaces"
-"""Stored name of namespaces: to the server, the path /namespaces/NAME means "inside that namespace"."""
+"""The stored name of namespaces, because the path /namespaces/NAME has a special meaning to the server."""
 
 Column = tuple[str, str, str]
 AGE: Column = ("Age", "date", ".metadata.creationTimestamp")
@@ -35,7 +35,7 @@ EVENT_FIELDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind: its names, and what `kubectl get` and field selectors make of it."""
+    """The names of a kind, its columns in `kubectl get` and its field selectors."""
 
     group: str = ""
     plural: str
@@ -44,9 +44,9 @@ class Kind:
     namespaced: bool = True
     columns: tuple[Column, ...] = (AGE,)
     selectable: tuple[str, ...] = ()
-    """Fields for field selectors: eight at most."""
+    """The fields for field selectors, at most eight."""
     checked: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Schemas of fields that a cluster refuses if they are wrong, where somebody relies on that."""
+    """Schemas of fields that the API server must validate, because a client relies on it."""
     defaults: dict[str, Any] = field(default_factory=dict)
     subresources: dict[str, Any] = field(default_factory=dict)
 
@@ -56,7 +56,7 @@ class Kind:
 
     @property
     def path(self) -> str:
-        """Where the API server itself has these objects."""
+        """The path of these objects at the API server."""
         return f"/apis/{self.stored_group}/v1/{self.plural}"
 
     def crd(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class Kind:
         for name, value in self.defaults.items():
             *parents, leaf = name.split(".")
             level = schema["properties"]
-            for parent in parents:  # a default takes effect only where its parent is there, or has a default too
+            for parent in parents:  # a default only applies if its parent exists or has a default too
                 level[parent]["default"] = {}
                 level = level[parent]["properties"]
             level[leaf]["default"] = value
@@ -101,7 +101,7 @@ class Kind:
             "metadata": {
                 "name": f"{self.plural}.{self.stored_group}",
                 "labels": {HIDDEN: "true"},
-                # Asked for in groups of *.k8s.io.
+                # Required in groups of *.k8s.io.
                 "annotations": {"api-approved.kubernetes.io": "unapproved, testing"},
             },
             "spec": {
@@ -114,7 +114,7 @@ class Kind:
 
 
 def anything() -> dict[str, Any]:
-    """The schema of an object that may hold anything."""
+    """Return the schema of an object with arbitrary fields."""
     return {"type": "object", "x-kubernetes-preserve-unknown-fields": True, "properties": {}}
 
 
@@ -123,7 +123,7 @@ MICRO_TIME = {
     "nullable": True,
     "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)$",
 }
-"""The only form in which Go's metav1.MicroTime takes a time: with six digits. Others are no Lease to a cluster."""
+"""The only format that Go's metav1.MicroTime accepts: six fractional digits. A cluster refuses other Leases."""
 ADMISSION = "admissionregistration.k8s.io"
 MATCH_DEFAULTS: dict[str, Any] = {"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}}
 RBAC = "rbac.authorization.k8s.io"
@@ -162,7 +162,7 @@ KINDS = (
     Kind(plural="serviceaccounts", kind="ServiceAccount", short_names=("sa",)),
     Kind(
         plural="services", kind="Service", short_names=("svc",), subresources=STATUS
-    ),  # the API server itself watches these
+    ),  # watched by the API server itself
     Kind(
         group="apps",
         plural="deployments",
@@ -195,7 +195,7 @@ KINDS = (
         short_names=("pdb",),
         subresources=STATUS,
     ),
-    # The API server acts on these two, and trusts that their defaults are filled in.
+    # The API server evaluates these two kinds and requires their defaults.
     Kind(
         group=ADMISSION,
         plural="validatingadmissionpolicies",

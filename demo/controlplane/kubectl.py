@@ -1,4 +1,4 @@
-"""kubectl, pointed at one cluster."""
+"""Run kubectl against one cluster."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def kubectl_path() -> Path:
-    """Return the kubectl on PATH, else the one that a package brought into this Python's own bin directory."""
+    """Return the kubectl on PATH, or the one that a package installed beside this Python."""
     if found := shutil.which("kubectl") or shutil.which("kubectl", path=str(Path(sys.executable).parent)):
         return Path(found)
     raise ControlPlaneUnavailable(
@@ -25,7 +25,7 @@ def kubectl_path() -> Path:
 
 
 class KubectlFailed(Exception):
-    """Kubectl ended with another exit status than 0; the message has what it said."""
+    """Kubectl returned a non-zero exit status. The message contains its output."""
 
 
 class Kubectl:
@@ -38,7 +38,7 @@ class Kubectl:
     def __call__(
         self, *args: str, stdin: str | None = None, ok: bool = True, timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
-        """Run it to its end; unless that is good, or *ok* is False, raise KubectlFailed."""
+        """Run kubectl. Raise KubectlFailed for a non-zero exit status, unless *ok* is False."""
         done = subprocess.run(
             [str(self.path), *args],
             input=stdin,

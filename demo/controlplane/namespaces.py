@@ -1,4 +1,4 @@
-"""What the namespace controller does in a cluster: a deleted namespace goes once it is empty."""
+"""A namespace controller: it empties a deleted namespace before the namespace disappears."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EVERY_CLUSTER_HAS = ("default", "kube-system")
 
 
 class Namespaces:
-    """The namespaces that are on their way out."""
+    """Deletes the content of terminating namespaces."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
@@ -28,7 +28,7 @@ class Namespaces:
             task.cancel()
 
     async def install(self) -> None:
-        """Create the namespaces that every cluster has, and go on with deletions of an earlier run."""
+        """Create the namespaces that every cluster has, and resume the deletions of an earlier run."""
         for name in EVERY_CLUSTER_HAS:
             await self._upstream.call("POST", PATH, namespace(name))
         _, listing = await self._upstream.call("GET", f"{PATH}?fieldSelector=status.phase%3DTerminating")
@@ -36,7 +36,7 @@ class Namespaces:
             await self.terminate(item["metadata"]["name"])
 
     async def terminate(self, name: str) -> None:
-        """Hold a namespace that is about to be deleted until its contents are gone."""
+        """Mark a namespace as terminating, and delete its content in the background."""
         held = {"metadata": {"finalizers": ["kubernetes"]}, "status": {"phase": "Terminating"}}
         status, _ = await self._upstream.call("PATCH", f"{PATH}/{name}", held)
         if status == OK:
@@ -53,7 +53,7 @@ class Namespaces:
                 path = resources.format(namespace=name)
                 await self._upstream.call("DELETE", path)
                 status, left = await self._upstream.call("GET", f"{path}?limit=1")
-                if status != NOT_FOUND:  # what has gone with its CRD is not left
+                if status != NOT_FOUND:  # 404: the CRD was deleted, and its objects with it
                     remaining = remaining or status != OK or bool(left["items"])
         await self._upstream.call("PATCH", f"{PATH}/{name}", {"metadata": {"finalizers": None}})
 

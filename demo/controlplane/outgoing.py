@@ -1,4 +1,4 @@
-"""A client's request on its way to the API server."""
+"""A client's request that the front forwards to the API server."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ JSON = "application/json"
 
 
 class Outgoing:
-    """What is to be sent, at first the same that came in."""
+    """The request to send. It starts as a copy of the client's request."""
 
     def __init__(self, request: web.Request, body: bytes) -> None:
         self.method = request.method
         self.path = request.raw_path
-        """With the query, percent-encoded as the client wrote it."""
+        """The path with the query, percent-encoded as the client sent it."""
         self.headers = request.headers.copy()
         for name in HOP_BY_HOP:
             self.headers.popall(name, None)
         self.body = body
         self.translated = False
-        """Whether names in the answer are to be translated."""
+        """Whether the front translates the names in the response."""
 
     @property
     def content_type(self) -> str:
@@ -40,15 +40,15 @@ class Outgoing:
         self.headers["Content-Type"] = content_type
 
     def translate(self, path: str) -> None:
-        """Go to *path* instead, and ask for an answer in which names can be translated."""
+        """Send the request to *path* instead, and request a response that the front can translate."""
         self.path = path
         self.translated = True
-        self.headers.popall("Accept-Encoding", None)  # compressed, it could not be read
+        self.headers.popall("Accept-Encoding", None)  # the front cannot translate a compressed response
         formats = [part for part in self.headers.get("Accept", "").split(",") if "protobuf" not in part]
         self.headers["Accept"] = ",".join(formats) or JSON
 
     def select(self, selector: str) -> None:
-        """Narrow a list down by one more label selector."""
+        """Add a label selector to a list request."""
         url = URL(self.path, encoded=True)
         selectors = filter(None, (url.query.get("labelSelector"), selector))
         self.path = str(url.update_query(labelSelector=",".join(selectors)))

@@ -1,7 +1,7 @@
 """
-Strategic merge patches, which kubectl sends for Kubernetes' own kinds, as the JSON merge patches that mean the same.
+Convert strategic merge patches, which kubectl sends for built-in kinds, to JSON merge patches.
 
-The two differ in that some lists are merged by a key of their elements, and in directives, whose names begin with $.
+Strategic merge patches merge some lists by a key of their elements, and have directives that begin with $.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ MERGE_KEYS = {
     "imagePullSecrets": ("name",),
     "initContainers": ("name",),
     "ownerReferences": ("uid",),
-    "ports": ("containerPort", "port"),  # of a container, of a Service
+    "ports": ("containerPort", "port"),  # of a container and of a Service
     "secrets": ("name",),
     "topologySpreadConstraints": ("topologyKey",),
     "volumeDevices": ("devicePath",),
     "volumeMounts": ("mountPath",),
     "volumes": ("name",),
 }
-"""The lists that are merged, from the patchMergeKey tags in k8s.io/api. All others are replaced."""
+"""Lists that are merged, from the patchMergeKey tags in k8s.io/api. All other lists are replaced."""
 
 SETS = frozenset({"finalizers"})
 """Lists of plain values that are merged."""
@@ -33,7 +33,7 @@ Object = dict[str, Any]
 
 
 def merge_patch(live: Any, patch: Object) -> Object:
-    """Return the JSON merge patch that does to *live* what the strategic merge patch *patch* asks for."""
+    """Return the JSON merge patch with the effect of the strategic merge patch *patch* on *live*."""
     old: Object = live if isinstance(live, dict) else {}
     result: Object = dict.fromkeys(old) if patch.get("$patch") == "replace" else {}
     for name, value in patch.items():
@@ -57,7 +57,7 @@ def merge_patch(live: Any, patch: Object) -> Object:
 
 
 def merged_list(old: list[Any], patch: list[Any], keys: tuple[str, ...]) -> list[Any]:
-    """Return *old* with the elements of *patch* merged in, by the first of *keys* that they have."""
+    """Merge *patch* into *old*. Elements match by the first of *keys* that they have."""
     if any(not isinstance(element, dict) for element in (*old, *patch)):
         return patch
 

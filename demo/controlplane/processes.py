@@ -15,7 +15,7 @@ LOG_TAIL = 2000
 
 
 class Processes:
-    """Programs that run in *directory*, each with a log file there, and end when we do."""
+    """Programs that run in *directory* and log there. They end together with this process."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -23,10 +23,10 @@ class Processes:
 
     def spawn(self, program: Path, *args: str) -> None:
         """
-        Start a program. To be called in the thread that lasts longest: to the kernel, that thread is the parent.
+        Start a program. Call this in the longest-lived thread: the kernel treats that thread as the parent.
 
-        setpriv (of util-linux) has the kernel end the child when its parent is killed: Popen's preexec_fn is no
-        way to do it, since threads may be running.
+        setpriv (of util-linux) makes the kernel stop the child when its parent is killed. Popen's preexec_fn is
+        unsafe here, because other threads may be running.
         """
         guard = ["setpriv", "--pdeathsig=TERM", "--"] if shutil.which("setpriv") else []
         with self._log(program.name).open("wb") as log:
@@ -36,11 +36,11 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # so that Ctrl-C reaches only us, and we stop it
+                start_new_session=True,  # Ctrl-C reaches only this process, which stops the program
             )
 
     def obituary(self) -> str:
-        """Say which program has ended by itself, and its last words; empty if none has."""
+        """Return the name and the last output of a program that exited by itself, or an empty string."""
         for name, process in self._running.items():
             if process.poll() is not None:
                 return f"{name} ended with exit status {process.returncode}:\n{self.last_words(name)}"
@@ -55,7 +55,7 @@ class Processes:
         return {name: process.pid for name, process in self._running.items()}
 
     async def stop(self) -> None:
-        """Stop them, the last first."""
+        """Stop the programs in reverse order."""
         for process in reversed(self._running.values()):
             process.terminate()
             try:

@@ -1,10 +1,10 @@
 """
-Just enough of Kubernetes' protobuf encoding for the objects that `kubectl create` makes.
+Decode the part of Kubernetes' protobuf encoding that `kubectl create` uses.
 
-kubectl 1.32 and later send namespaces, configmaps, secrets and service accounts as protobuf, which the API
-server accepts for its own types only, not for custom ones. Field numbers are those of the ``generated.proto``
-files of k8s.io/api and k8s.io/apimachinery, and never change. Left out, and ignored, are the fields that the
-server sets by itself.
+kubectl 1.32 and later send namespaces, configmaps, secrets and service accounts as protobuf. The API server
+accepts protobuf for its own types only, not for custom resources. The field numbers are those of the
+``generated.proto`` files of k8s.io/api and k8s.io/apimachinery, and never change. Fields that the server sets itself
+are ignored.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ UNKNOWN: Schema = {1: ("typeMeta", {1: ("apiVersion", str), 2: ("kind", str)}), 
 
 
 def decode_object(data: bytes) -> dict[str, Any]:
-    """Return the object in the body of a request; ValueError if it is of no known kind."""
+    """Return the object in the body of a request. Raise ValueError for an unknown kind."""
     envelope = decode(data.removeprefix(MAGIC), UNKNOWN)
     kind = envelope["typeMeta"]["kind"]
     if kind not in SCHEMAS:
@@ -71,7 +71,7 @@ def decode_object(data: bytes) -> dict[str, Any]:
 def decode(data: bytes, schema: Schema) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for number, value in fields(data):
-        if number not in schema or value == b"":  # an empty string is how Go leaves a field out
+        if number not in schema or value == b"":  # Go encodes an absent field as an empty string
             continue
         name, kind = schema[number]
         if isinstance(kind, str):
@@ -97,7 +97,7 @@ def convert(value: Any, kind: Any) -> Any:
 
 
 def fields(data: bytes) -> Iterator[tuple[int, Any]]:
-    """Every field of a message: its number and its raw value."""
+    """Yield the number and the raw value of each field of a message."""
     position = 0
 
     def varint() -> int:
@@ -108,7 +108,7 @@ def fields(data: bytes) -> Iterator[tuple[int, Any]]:
             position += 1
             result |= (byte & 0x7F) << shift
             shift += 7
-            if byte < 0x80:  # noqa: PLR2004  # the top bit says that more follows
+            if byte < 0x80:  # noqa: PLR2004  # the top bit means that more bytes follow
                 return result
 
     while position < len(data):

@@ -1,4 +1,4 @@
-"""Tokens of ServiceAccounts: the TokenRequest API, which a kube-apiserver has and the apiextensions-apiserver lacks."""
+"""Issue ServiceAccount tokens: the TokenRequest API, which the apiextensions-apiserver lacks."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 ISSUER = "https://kubernetes.default.svc"
 PATH = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/serviceaccounts/(?P<name>[^/]+)/token")
 LEAST, MOST, USUAL = 600, 2**32, 3600
-"""Seconds that a token may be asked to last, as the API server has them."""
+"""The minimum, maximum and default lifetime of a token in seconds, as in the API server."""
 API = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1"}
 BOUND: protobuf.Schema = {1: ("kind", str), 2: ("apiVersion", str), 3: ("name", str), 4: ("uid", str)}
 
 
 class SigningKey:
-    """Signs the tokens; made anew for every run."""
+    """The key that signs tokens, a new one for each run."""
 
     def __init__(self) -> None:
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -44,7 +44,7 @@ class SigningKey:
         self.id = uuid.uuid5(uuid.NAMESPACE_OID, self.public_pem).hex
 
     def write(self, path: Path) -> None:
-        """Write the private key for a server that signs by itself."""
+        """Write the private key for a kube-apiserver, which signs tokens itself."""
         pem = self._key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
         )
@@ -55,14 +55,14 @@ class SigningKey:
 
 
 class ServiceAccountTokens:
-    """Answers POSTs to ``serviceaccounts/NAME/token``."""
+    """Handles POST requests to ``serviceaccounts/NAME/token``."""
 
     def __init__(self, upstream: Upstream, key: SigningKey) -> None:
         self._upstream = upstream
         self._key = key
 
     async def answer(self, request: web.Request) -> web.Response | None:
-        """Sign a token; None if *request* is for something else."""
+        """Return a signed token, or None if *request* is for another path."""
         match = PATH.fullmatch(request.path)
         if match is None:
             return None
@@ -110,7 +110,7 @@ class ServiceAccountTokens:
 
 
 def token_spec(data: bytes) -> dict[str, Any]:
-    """Read what is asked for from JSON or protobuf, and fill in what the API server would; ValueError if it cannot be."""
+    """Parse the spec from JSON or protobuf and set its defaults. Raise ValueError if it is invalid."""
     spec = from_protobuf(data) if data.startswith(protobuf.MAGIC) else (json.loads(data or b"{}").get("spec") or {})
     return {
         "audiences": list(spec.get("audiences") or [ISSUER]),
@@ -120,7 +120,7 @@ def token_spec(data: bytes) -> dict[str, Any]:
 
 
 def from_protobuf(data: bytes) -> dict[str, Any]:
-    """Read the ``spec`` in what kubectl sends: field 1 audiences, 3 boundObjectRef, 4 expirationSeconds."""
+    """Parse ``spec`` from kubectl's request. Fields: 1 audiences, 3 boundObjectRef, 4 expirationSeconds."""
     envelope = protobuf.decode(data.removeprefix(protobuf.MAGIC), protobuf.UNKNOWN)
     if envelope["typeMeta"] != {"kind": API["kind"], "apiVersion": API["apiVersion"]}:
         raise ValueError(f"{envelope['typeMeta']} is no {API}")
@@ -130,7 +130,7 @@ def from_protobuf(data: bytes) -> dict[str, Any]:
     ):
         if number == 1:
             spec["audiences"].append(value.decode())
-        elif number == 3:  # noqa: PLR2004 - told in the docstring
+        elif number == 3:  # noqa: PLR2004 - see the docstring
             spec["boundObjectRef"] = protobuf.decode(value, BOUND)
         elif number == 4:  # noqa: PLR2004
             spec["expirationSeconds"] = value

@@ -1,4 +1,4 @@
-"""What was asked of the API server: by whom, for what, and with what answer."""
+"""Record the requests to the API server, with their User-Agents and response statuses."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PATH = re.compile(
 )
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 KEPT = 200_000
-"""So many requests are remembered: hours of a busy operator, in some 100 MB at worst."""
+"""The number of recorded requests: hours of a busy operator, in at most about 100 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request, as it reached the API server and in the words in which RBAC judges it."""
+    """One request to the API server, with its attributes in RBAC."""
 
     method: str
     path: str
@@ -32,7 +32,7 @@ class Request:
     agent: str
     """The User-Agent."""
     status: int | None
-    """None where no answer was given: the connection was dropped."""
+    """None if the connection was dropped without a response."""
 
     def _part(self, name: str) -> str:
         match = PATH.match(self.path)
@@ -48,7 +48,7 @@ class Request:
 
     @property
     def resource(self) -> str:
-        """With the subresource, as rules name it: ``backupjobwatches/status``; empty for discovery."""
+        """The resource with its subresource, such as ``backupjobwatches/status``. Empty for discovery."""
         return "/".join(filter(None, (self._part("resource"), self._part("subresource"))))
 
     @property
@@ -57,7 +57,7 @@ class Request:
 
     @property
     def verb(self) -> str:
-        """RBAC's verb: get, list, watch, create, update, patch, delete or deletecollection."""
+        """The RBAC verb: get, list, watch, create, update, patch, delete or deletecollection."""
         match self.method:
             case "GET" | "HEAD" if is_watch(self.method, self.query):
                 return "watch"
@@ -70,12 +70,12 @@ class Request:
 
 
 def is_watch(method: str, query: str) -> bool:
-    """Whether a request asks for a stream of events."""
+    """Return whether a request opens a watch stream."""
     return method == "GET" and parse_qs(query).get("watch", ["false"])[-1].lower() in ("true", "1")
 
 
 class Traffic:
-    """The recorded requests, oldest first; may be used from any thread. The API server's own are left out."""
+    """The recorded requests, oldest first, without the API server's own. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -100,7 +100,7 @@ class Traffic:
         return len(self._requests)
 
     def where(self, *, verb: str = "", method: str = "", path: str = "", agent: str = "") -> list[Request]:
-        """Return the requests of this verb and method whose path and User-Agent hold these regular expressions."""
+        """Return the requests of a verb and method whose path and User-Agent match regular expressions."""
         return [
             request
             for request in self.all()

@@ -1,4 +1,4 @@
-"""Names of Kubernetes' own kinds, from those that clients know to those under which they are stored, and back."""
+"""Translate the names of built-in kinds between those that clients use and those in storage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROUTE = re.compile(
     r"(?:/api/v1|/apis/(?P<group>[^/?]+)(?P<version>/v1)?)(?:/namespaces/[^/?]+(?=/[^/?]))?/?(?P<plural>[^/?]*)"
 )
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's, if PyYAML has it: ten times as fast for a CRD, which server-side apply sends as YAML."""
+"""libyaml's loader if available. It is ten times as fast for a CRD, which server-side apply sends as YAML."""
 TO_CLIENT = (
     (b"apis/core.builtin/v1", b"api/v1"),
     (NAMESPACES.encode(), b"namespaces"),
@@ -30,16 +30,16 @@ TO_CLIENT = (
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a client's request for one of Kubernetes' own groups goes."""
+    """The target of a client's request for a built-in group."""
 
     path: str
     """The path at the API server, with the query."""
     kind: Kind | None
-    """None for discovery, and for what is not known here."""
+    """None for discovery and for unsupported kinds."""
 
 
 def route(path: str) -> Route | None:
-    """The route for a path with its query; None if it is for none of Kubernetes' own groups."""
+    """Return the route for a path with its query, or None if it is not for a built-in group."""
     match = ROUTE.match(path)
     if match is None or (match["group"] or "") not in GROUPS:
         return None
@@ -58,7 +58,7 @@ def route(path: str) -> Route | None:
 
 
 def schema_path(path: str) -> str:
-    """Return where the API server has a group's OpenAPI v3 document."""
+    """Return the path of a group's OpenAPI v3 document at the API server."""
     for group, stored in STORED_GROUPS.items():
         public = f"/openapi/v3/apis/{group}/v1" if group else "/openapi/v3/api/v1"
         if path.partition("?")[0] == public:
@@ -67,7 +67,7 @@ def schema_path(path: str) -> str:
 
 
 def to_client(data: bytes) -> bytes:
-    """What the API server says of Kubernetes' own kinds, in the names that clients know."""
+    """Translate a response of the API server to the names that clients use."""
     for ours, theirs in TO_CLIENT:
         data = data.replace(ours, theirs)
     return data
@@ -75,9 +75,9 @@ def to_client(data: bytes) -> bytes:
 
 def to_server(data: bytes, method: str, kind: Kind) -> Any:
     """
-    The parsed body of a client's write, in the names that the server knows; ValueError if it cannot be read.
+    Parse the body of a client's write and translate it to the names in storage.
 
-    None stands for no body. A JSON patch stays the list it is.
+    Return None for an empty body, and a JSON patch unchanged. Raise ValueError for an invalid body.
     """
     body: Any = None
     if data.startswith(protobuf.MAGIC):
@@ -87,7 +87,7 @@ def to_server(data: bytes, method: str, kind: Kind) -> Any:
     if not isinstance(body, dict):
         return body
     public = f"{kind.group}/v1".lstrip("/")
-    if method != "PATCH":  # here clients may leave out what the address says, as kopf does for Events
+    if method != "PATCH":  # clients may omit what the path specifies, as kopf does for Events
         body = {"apiVersion": public, "kind": kind.kind, **body}
     meta = body.get("metadata") or {}
     for part in (body, *(meta.get("managedFields") or ())):
