@@ -1,8 +1,8 @@
 """
-A simulator of Azure Backup's jobs: a real HTTP server that speaks Azure Resource Manager's job API.
+A simulator of Azure Backup jobs: a real HTTP server with the job API of Azure Resource Manager.
 
-It serves the demo (``python -m demo.simulator``) and the tests. Jobs live through their states on a clock that can be sped
-up, and whatever can go wrong between a client and Azure can be made to go wrong here.
+The demo (``python -m demo.simulator``) and the tests use it. Its jobs change state on a clock that can run faster
+than real time. It can inject any failure between a client and Azure.
 """
 
 from demo.simulator.clock import ManualClock, SimulatedClock

@@ -1,4 +1,4 @@
-"""The simulator as a program: serves the jobs of the demo until Ctrl-C."""
+"""`python -m demo.simulator`: serve the jobs of the demo until Ctrl-C."""
 
 import argparse
 import asyncio
@@ -10,7 +10,7 @@ from demo.simulator.server import AzureSimulator
 
 
 async def serve(options: argparse.Namespace) -> None:
-    """Run until a signal says stop."""
+    """Run until SIGINT or SIGTERM."""
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

@@ -1,13 +1,13 @@
-"""Who may read what: role assignments, each of a principal and a scope."""
+"""Role assignments: the scopes that each principal may read."""
 
 import threading
 
 
 class Access:
     """
-    At first everybody may read everything; whoever is named here may read what was granted to them, and no more.
+    A principal without an entry may read everything. A principal with one may read only the granted scopes.
 
-    May be changed from any thread.
+    Thread-safe.
     """
 
     def __init__(self) -> None:
@@ -15,12 +15,12 @@ class Access:
         self._scopes: dict[str, set[str]] = {}
 
     def grant(self, principal: str, scope: str) -> None:
-        """Let *principal* read what lies at or below *scope*: a subscription, a resource group or a vault by its ID."""
+        """Allow *principal* to read *scope* and below: the ID of a subscription, resource group or vault."""
         with self._lock:
             self._scopes.setdefault(principal, set()).add(_normal(scope))
 
     def revoke(self, principal: str, scope: str | None = None) -> None:
-        """Take back one grant, or all; *principal* may read only what is left, at first nothing."""
+        """Revoke one grant, or all. Afterwards, *principal* may read only its remaining scopes."""
         with self._lock:
             scopes = self._scopes.setdefault(principal, set())
             if scope is None:
@@ -28,12 +28,12 @@ class Access:
             scopes.discard(_normal(scope or ""))
 
     def allows(self, principal: str | None, resource_id: str) -> bool:
-        """Tell whether *principal* may read *resource_id*."""
+        """Return whether *principal* may read *resource_id*."""
         with self._lock:
             scopes = self._scopes.get(principal or "")
             return scopes is None or any(_normal(resource_id).startswith(scope) for scope in scopes)
 
 
 def _normal(scope: str) -> str:
-    """Letter case does not count, and a name is not the beginning of a longer one."""
+    """Return *scope* in lowercase with one final slash, so that a prefix only matches whole segments."""
     return scope.casefold().rstrip("/") + "/"

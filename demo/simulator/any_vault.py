@@ -1,4 +1,4 @@
-"""What both kinds of vault have in common: jobs and operations that live on a clock."""
+"""The base class of both kinds of vault, with jobs and operations that change on a clock."""
 
 import copy
 import threading
@@ -19,26 +19,26 @@ Resource = Mapping[str, Any]
 class _LivingJob:
     job: Job
     started: int | None
-    """None: it starts when it is first asked for."""
+    """None: the job starts at its first GET."""
 
 
 @dataclass(frozen=True, slots=True)
 class _LivingOperation:
     operation: Operation
     jobs: tuple[Job, ...]
-    """They start when it does."""
+    """Jobs that start together with the operation."""
     started: int | None
 
 
 class AnyVault(ABC):
-    """A vault; its jobs and operations may be changed from any thread, at any time."""
+    """A vault with its jobs and operations. Thread-safe."""
 
     TYPE: ClassVar[str]
-    """Its resource type."""
+    """The resource type of the vault."""
     LISTED_TYPE: ClassVar[str]
     """The type of a job in a list."""
     OPERATIONS: ClassVar[str]
-    """The path segment that operations lie under."""
+    """The path segment of operations."""
 
     def __init__(self, subscription_id: str, resource_group: str, name: str, *, clock: SimulatedClock) -> None:
         self.subscription_id = subscription_id
@@ -51,36 +51,36 @@ class AnyVault(ABC):
 
     @property
     def id(self) -> str:
-        """The vault's resource ID."""
+        """The resource ID of the vault."""
         return (
             f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
             f"/providers/{self.TYPE}/{self.name}"
         )
 
     def job_id(self, job_name: str) -> str:
-        """Give the resource ID of a job, whether it exists or not."""
+        """Return the resource ID of a job, which does not need to exist."""
         return f"{self.id}/backupJobs/{job_name}"
 
     def operation_id(self, operation_name: str) -> str:
-        """Give the path of an operation's status, whether it exists or not."""
+        """Return the path of an operation's status, which does not need to exist."""
         return f"{self.id}/{self.OPERATIONS}/{operation_name}"
 
     def job_names(self) -> tuple[str, ...]:
-        """Name all jobs, also those that cannot be seen yet."""
+        """Return the names of all jobs, including those that are not visible yet."""
         with self._lock:
             return tuple(self._jobs)
 
     def add_job(self, job: Job, *, starts: Starts = "now") -> str:
-        """Let a job begin its life now, or when somebody first asks for it by name; give its resource ID."""
+        """Add a job that starts now or at its first GET, and return its resource ID."""
         with self._lock:
             self._jobs[job.name.casefold()] = _LivingJob(job, self._clock.ticks() if starts == "now" else None)
         return self.job_id(job.name)
 
     def set_job(self, job_name: str, payload: Mapping[str, Any]) -> str:
         """
-        Answer with exactly this job resource from now on; give its resource ID.
+        Return exactly *payload* for GETs of a job from now on, and return the job's resource ID.
 
-        ``id`` and ``name`` are put in; what else is in *payload*, the ``properties`` above all, is sent as it is.
+        The simulator sets ``id`` and ``name``. It sends all other fields unchanged, such as ``properties``.
         """
         if "properties" not in payload:
             raise ValueError("a job resource has properties; give {'properties': {...}}")
@@ -91,19 +91,19 @@ class AnyVault(ABC):
         return self.job_id(job_name)
 
     def restart_job(self, job_name: str) -> None:
-        """Let a job with a timeline live again from its start."""
+        """Restart a job with a timeline."""
         with self._lock:
             job = self._jobs[job_name.casefold()]
             if isinstance(job, _LivingJob):
                 self._jobs[job_name.casefold()] = replace(job, started=self._clock.ticks())
 
     def delete_job(self, job_name: str) -> None:
-        """Forget a job; Azure then answers 404. KeyError when there is none."""
+        """Delete a job, so that a GET returns 404. Raise KeyError if it does not exist."""
         with self._lock:
             del self._jobs[job_name.casefold()]
 
     def find_job(self, job_name: str) -> dict[str, Any] | None:
-        """Look up a job as it is now, without its ``id``; None when it is not there, or not visible yet."""
+        """Return the current state of a job without its ``id``, or None if it is not visible."""
         with self._lock:
             job, now = self._jobs.get(job_name.casefold()), self._clock.ticks()
             if isinstance(job, _LivingJob) and job.started is None:
@@ -114,7 +114,7 @@ class AnyVault(ABC):
         return None if resource is None else copy.deepcopy(dict(resource))
 
     def list_jobs(self, wanted: Callable[[Resource], bool] | None = None) -> list[Resource]:
-        """List all jobs that can be seen, in the vault's order, as a list tells them; not to be changed."""
+        """Return the list entries of all visible jobs in the vault's order. The caller must not change them."""
         with self._lock:
             jobs, now = list(self._jobs.values()), self._clock.ticks()
         resources = (self._listed(job, now) for job in jobs)
@@ -122,9 +122,9 @@ class AnyVault(ABC):
 
     def add_operation(self, operation: Operation, *jobs: Job, starts: Starts = "now") -> str:
         """
-        Let an operation, and *jobs* with it, begin now, or when somebody first asks for the operation; give its path.
+        Add an operation that starts with its *jobs* now or at its first GET, and return its path.
 
-        Jobs that are to be seen only later have their ``visible_after``.
+        Set ``visible_after`` of a job to make it visible later.
         """
         with self._lock:
             self._operations[operation.name.casefold()] = living = _LivingOperation(operation, jobs, None)
@@ -133,18 +133,18 @@ class AnyVault(ABC):
         return self.operation_id(operation.name)
 
     def set_operation(self, operation_name: str, payload: Mapping[str, Any]) -> str:
-        """Answer with exactly this operation status from now on, but for ``id`` and ``name``; give its path."""
+        """Return *payload* for GETs of an operation, but set ``id`` and ``name``. Return the operation's path."""
         with self._lock:
             self._operations[operation_name.casefold()] = copy.deepcopy(dict(payload)) | {"name": operation_name}
         return self.operation_id(operation_name)
 
     def delete_operation(self, operation_name: str) -> None:
-        """Forget an operation. KeyError when there is none."""
+        """Delete an operation. Raise KeyError if it does not exist."""
         with self._lock:
             del self._operations[operation_name.casefold()]
 
     def find_operation(self, operation_name: str) -> dict[str, Any] | None:
-        """Look up an operation's status as it is now, without its ``id``; None when there is none to be seen."""
+        """Return the current status of an operation without its ``id``, or None if it is not visible."""
         with self._lock:
             found = self._operations.get(operation_name.casefold())
             if isinstance(found, _LivingOperation) and found.started is None:
@@ -160,16 +160,16 @@ class AnyVault(ABC):
 
     @abstractmethod
     def _job_properties(self, properties: dict[str, Any]) -> dict[str, Any]:
-        """Say what a GET tells of a job with a timeline."""
+        """Return the properties in a GET response for a job with a timeline."""
 
     @abstractmethod
     def _listed_properties(self, properties: Mapping[str, Any]) -> dict[str, Any]:
-        """Say what a list tells of a job."""
+        """Return the properties of a job in a list."""
 
     @property
     @abstractmethod
     def _listed_duration(self) -> Callable[[int], str] | None:
-        """How a list writes durations; None: as the job does."""
+        """The duration format of lists. None: the format of the job."""
 
     @abstractmethod
     def _in_order(self, resources: list[Resource]) -> list[Resource]:
@@ -177,7 +177,7 @@ class AnyVault(ABC):
 
     @abstractmethod
     def _operation_status(self, state: OperationState, *, start: int) -> dict[str, Any]:
-        """Say what a GET of an operation answers, but for ``id`` and ``name``."""
+        """Return the response to a GET of an operation, without ``id`` and ``name``."""
 
     def _full(self, living: _LivingJob, now: int) -> Resource | None:
         properties = living.job.properties_at(started=now if living.started is None else living.started, now=now)
@@ -189,7 +189,7 @@ class AnyVault(ABC):
     def _listed(self, job: _LivingJob | Resource, now: int) -> Resource | None:
         if not isinstance(job, _LivingJob):
             return {**job, "properties": self._listed_properties(job["properties"])}
-        if job.started is None:  # a list does not wake it
+        if job.started is None:  # a list does not start the job
             return None
         properties = job.job.properties_at(started=job.started, now=now, duration_format=self._listed_duration)
         if properties is None:

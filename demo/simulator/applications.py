@@ -1,4 +1,4 @@
-"""Applications in Microsoft Entra ID: with which secrets, certificates and foreign tokens each may sign in."""
+"""Applications in Microsoft Entra ID, with their secrets, certificates and federated credentials."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 EXCHANGE: Final = "api://AzureADTokenExchange"
-"""The audience of a Kubernetes ServiceAccount's token that is to be exchanged."""
+"""The audience of ServiceAccount tokens for the exchange."""
 ALGORITHMS: Final = ["RS256", "PS256"]
 SECONDS_OF_LEEWAY: Final = 30
 
@@ -22,7 +22,7 @@ Kind = Literal["secret", "certificate", "federated", "unknown"]
 
 
 class Refused(Exception):
-    """A sign-in that fails: one of Entra's numbers, and the words that come with it."""
+    """A failed sign-in, with Entra's error number and message."""
 
     def __init__(self, number: int, message: str, *, error: str = "invalid_client", status: int = 401) -> None:
         super().__init__(f"AADSTS{number}: {message}")
@@ -33,7 +33,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """A signed token that stands for a client's secret, as it says itself."""
+    """A signed token that replaces a client secret, with its unverified content."""
 
     text: str
     header: Mapping[str, Any]
@@ -41,7 +41,7 @@ class Assertion:
 
     @classmethod
     def read(cls, text: str) -> "Assertion":
-        """Read without believing anything."""
+        """Parse a token without verifying it."""
         try:
             unverified = jwt.decode(text, options={"verify_signature": False})
             return cls(text, jwt.get_unverified_header(text), unverified)
@@ -49,11 +49,11 @@ class Assertion:
             raise Refused(50027, "JWT token is invalid or malformed.", error="invalid_request", status=400) from error
 
     def kind(self, client_id: str) -> Kind:
-        """Tell which credential it stands for: a client speaks for itself only with its certificate."""
+        """Return the type of credential. Only a certificate's assertion is issued by the client itself."""
         return "certificate" if self.claims.get("iss") == client_id else "federated"
 
     def verify(self, key: RSAPublicKey, *, number: int, message: str) -> None:
-        """Check signature and times."""
+        """Check the signature and the validity period."""
         try:
             options: Any = {"verify_aud": False, "require": ["exp", "iss", "sub"]}
             jwt.decode(self.text, key, algorithms=ALGORITHMS, options=options, leeway=SECONDS_OF_LEEWAY)
@@ -64,7 +64,7 @@ class Assertion:
 
 
 class Application:
-    """One application, that is one principal; may be changed from any thread."""
+    """An application, which is also one principal. Thread-safe."""
 
     def __init__(self, client_id: str) -> None:
         self.client_id = client_id
@@ -74,34 +74,34 @@ class Application:
         self._federated: set[tuple[str, str, str]] = set()
 
     def add_secret(self, secret: str) -> None:
-        """Let it sign in with a client secret, of which only a hash is kept."""
+        """Add a client secret. Only its hash is stored."""
         with self._lock:
             self._secrets.add(_hash(secret))
 
     def add_certificate(self, pem: str | bytes) -> None:
-        """Let it sign in with the private key of an RSA certificate."""
+        """Add an RSA certificate, whose private key can then sign in."""
         certificate = x509.load_pem_x509_certificate(pem.encode() if isinstance(pem, str) else pem)
         key = certificate.public_key()
         if not isinstance(key, RSAPublicKey):
             raise TypeError("only RSA certificates sign assertions")
         with self._lock:
-            for kind in (hashes.SHA1(), hashes.SHA256()):  # noqa: S303 - x5t is what it is
+            for kind in (hashes.SHA1(), hashes.SHA256()):  # noqa: S303 - x5t is a SHA-1 thumbprint
                 self._certificates[_base64url(certificate.fingerprint(kind))] = key
 
     def add_federated_credential(self, *, issuer: str, subject: str, audience: str = EXCHANGE) -> None:
-        """Let a token of another issuer stand for it: ``system:serviceaccount:namespace:name`` for a ServiceAccount."""
+        """Accept tokens of another issuer, such as those with the subject ``system:serviceaccount:ns:name``."""
         with self._lock:
             self._federated.add((issuer, subject, audience))
 
     def clear(self) -> None:
-        """Take back all credentials."""
+        """Remove all credentials."""
         with self._lock:
             self._secrets.clear()
             self._certificates.clear()
             self._federated.clear()
 
     def check_secret(self, secret: str) -> None:
-        """Refuse a secret that is not one of its own."""
+        """Raise Refused if *secret* is not a secret of the application."""
         with self._lock:
             if _hash(secret) not in self._secrets:
                 raise Refused(
@@ -111,7 +111,7 @@ class Application:
                 )
 
     def check_certificate(self, assertion: Assertion, *, audiences: tuple[str, ...]) -> None:
-        """Refuse an assertion that none of its certificates has signed for this endpoint."""
+        """Raise Refused unless one of the certificates signed *assertion* for this endpoint."""
         thumbprint = assertion.header.get("x5t#S256") or assertion.header.get("x5t") or ""
         with self._lock:
             key = self._certificates.get(thumbprint.rstrip("="))
@@ -123,7 +123,7 @@ class Application:
             raise Refused(700023, "Client assertion audience claim does not match Realm issuer.")
 
     def check_federated(self, assertion: Assertion, keys: Mapping[str, tuple[RSAPublicKey, ...]]) -> None:
-        """Refuse an assertion of an issuer, a subject or an audience that was not registered."""
+        """Raise Refused if the issuer, subject or audience of *assertion* is not registered."""
         issuer, subject = assertion.claims.get("iss", ""), assertion.claims.get("sub", "")
         told = assertion.claims.get("aud", [])
         audiences = [told] if isinstance(told, str) else told
@@ -149,7 +149,7 @@ class Application:
 
 
 def public_key(key: RSAPublicKey | str | bytes | Mapping[str, Any]) -> RSAPublicKey:
-    """Read a public key: PEM, a JSON Web Key, or the key itself."""
+    """Load a public key from PEM or a JSON Web Key, or return *key* itself."""
     if isinstance(key, Mapping):
         key = jwt.PyJWK(dict(key), algorithm="RS256").key
     elif isinstance(key, str | bytes):

@@ -1,4 +1,4 @@
-"""Azure Resource Manager: what it answers to a request, as far as Azure Backup's jobs go."""
+"""The responses of Azure Resource Manager to requests for Azure Backup jobs."""
 
 import re
 import uuid
@@ -23,7 +23,7 @@ _REMAINING = "x-ms-ratelimit-remaining-subscription-resource-requests"
 
 
 class ResourceManager:
-    """Answers requests from the directory; knows no sockets, and no faults but its own refusals."""
+    """Answers requests from the directory, without sockets and injected faults."""
 
     def __init__(
         self, directory: Directory, tokens: Tokens, *, scheme: str = "http", location: str = "CENTRALINDIA"
@@ -36,7 +36,7 @@ class ResourceManager:
         self.lists = Lists()
         self.quotas = Quotas()
         self.remaining_requests: int | None = 249
-        """Value of the rate limit header while no quotas are counted. None: Azure sends no such header."""
+        """The value of the rate limit header while quotas are disabled. None: no such header is sent."""
         recovery = (Vault, RECOVERY_SERVICES_VERSIONS)
         protection = (BackupVault, DATA_PROTECTION_VERSIONS)
         item = "backupFabrics/{fabric}/protectionContainers/{container}/protectedItems/{item}"
@@ -51,11 +51,11 @@ class ResourceManager:
         )
 
     def answer(self, request: ArmRequest) -> Answer:
-        """Answer *request* with the state of things as it is now."""
+        """Return the response to *request* from the current state."""
         return self.dress(self._answer(request), request)
 
     def dress(self, answer: Answer, request: ArmRequest) -> Answer:
-        """Add the headers that come with everything that Azure Resource Manager sends."""
+        """Add the headers of every response of Azure Resource Manager."""
         now = datetime.now(UTC)
         request_id = str(uuid.uuid4())
         correlation_id = request.headers.get("x-ms-correlation-request-id", request_id)
@@ -71,7 +71,7 @@ class ResourceManager:
         }
         if "x-ms-client-request-id" in request.headers:
             headers["x-ms-client-request-id"] = request.headers["x-ms-client-request-id"]
-        if errors.GATEWAY.keys().isdisjoint(answer.headers):  # it got as far as the service
+        if errors.GATEWAY.keys().isdisjoint(answer.headers):  # the request reached the service
             counted = any(name.startswith(_RATE_LIMIT) for name in answer.headers)
             if not counted and self.remaining_requests is not None:
                 headers[_REMAINING] = str(self.remaining_requests)
@@ -82,7 +82,7 @@ class ResourceManager:
         return answer.with_headers(headers)
 
     def _answer(self, request: ArmRequest) -> Answer:
-        """Refuse in the gateway's order: version, token, path, method, then what the endpoint finds."""
+        """Check in the gateway's order: version, token, path and method, then the endpoint."""
         version = request.query.get("api-version")
         if not version:
             return errors.missing_api_version()
@@ -125,7 +125,7 @@ class ResourceManager:
 
     def _get_job(self, request: ArmRequest, names: Names, vault: AnyVault) -> Answer:
         resource = vault.find_job(names["job"])
-        # The id echoes the request's letter case, whatever the vault was made as.
+        # The id has the letter case of the request, not that of the vault.
         return errors.job_not_found() if resource is None else _found({**resource, "id": request.path})
 
     def _list_jobs(self, request: ArmRequest, _names: Names, vault: AnyVault) -> Answer:

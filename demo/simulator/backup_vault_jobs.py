@@ -1,4 +1,4 @@
-"""Jobs of a Backup vault for the demo, all made up: an AKS cluster's backup and restore, and a disk's failed backup."""
+"""Fictional Backup vault jobs for the demo: a backup, a restore and a failed backup of an AKS cluster."""
 
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ def _aks(operation: str, activity_id: str) -> dict[str, Any]:
 
 
 def _tasks(*tasks: tuple[str, str, str | None]) -> list[dict[str, Any]]:
-    """Name tasks, their statuses and their progress."""
+    """Return tasks from their names, statuses and progress."""
     return [
         {"taskId": number, "taskName": name, "taskStatus": status, "taskProgress": progress, "additionalDetails": None}
         for number, (name, status, progress) in enumerate(tasks, start=1)
@@ -155,7 +155,7 @@ BACKUP_VAULT_JOBS: Final = (AKS_BACKUP, AKS_RESTORE, AKS_FAILED)
 
 
 def add_backup_vault_jobs(simulator: AzureSimulator) -> BackupVault:
-    """Make a Backup vault with these jobs in it, which begin now."""
+    """Add a Backup vault with these jobs, which start now."""
     vault = simulator.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
     for job in BACKUP_VAULT_JOBS:
         vault.add_job(job)

@@ -1,4 +1,4 @@
-"""The clock that jobs live on: faster than the wall's, or moved by hand."""
+"""The simulated clock of the jobs. It can run faster than real time or advance manually."""
 
 import threading
 import time
@@ -9,9 +9,9 @@ from demo.simulator.formats import moment_at, ticks_at, ticks_of
 
 class SimulatedClock:
     """
-    A clock that starts at *start* (default: now) and runs at *speed* times the wall's pace.
+    A clock that starts at *start* (default: now) and runs *speed* times as fast as real time.
 
-    It may be read and moved from any thread.
+    Thread-safe.
     """
 
     def __init__(self, *, speed: float = 1.0, start: datetime | None = None) -> None:
@@ -21,17 +21,17 @@ class SimulatedClock:
         self._mark = time.monotonic_ns()
 
     def ticks(self) -> int:
-        """Give the simulated time in ticks since the Unix epoch."""
+        """Return the simulated time in ticks since the Unix epoch."""
         with self._lock:
             return self._read()
 
     def now(self) -> datetime:
-        """Give the simulated time, cut to microseconds."""
+        """Return the simulated time, truncated to microseconds."""
         return moment_at(self.ticks())
 
     @property
     def speed(self) -> float:
-        """Simulated seconds per second of the wall clock; may be set while the clock runs."""
+        """Simulated seconds per second of real time. It can be changed while the clock runs."""
         return self._speed
 
     @speed.setter
@@ -41,7 +41,7 @@ class SimulatedClock:
             self._speed = _checked(speed)
 
     def advance(self, seconds: float) -> None:
-        """Jump ahead by *seconds* of simulated time."""
+        """Advance by *seconds* of simulated time."""
         if seconds < 0:
             raise ValueError("time goes one way")
         with self._lock:
@@ -56,7 +56,7 @@ class SimulatedClock:
 
 
 class ManualClock(SimulatedClock):
-    """A clock that stands still until told to :meth:`advance`."""
+    """A clock that only changes with :meth:`advance`."""
 
     def __init__(self, start: datetime = datetime(2026, 3, 4, 1, 0, 0, tzinfo=UTC)) -> None:
         super().__init__(speed=0.0, start=start)

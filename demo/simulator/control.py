@@ -1,19 +1,19 @@
 """
-The simulator's own HTTP API, for when it runs as a process of its own.
+The control API of a simulator that runs as a separate process.
 
-It lies beside Azure's paths, under ``/_simulator/``, takes and gives JSON, and asks for no token::
+Its paths begin with ``/_simulator/``. Requests and responses are JSON, and need no token.
 
-    GET    /_simulator/                         what there is: clock, vaults, jobs, faults
-    POST   /_simulator/clock                    {"advance": 60}, {"speed": 600}
-    GET    /_simulator/requests                 those so far; DELETE forgets them
-    POST   /_simulator/faults                   {"kind": "throttled", "retry_after": 7, "path": "/backupJobs/", "times": 3}
-    DELETE /_simulator/faults                   takes all faults back
-    POST   /_simulator/holds                    {"path": "/backupJobs/"}
-    DELETE /_simulator/holds                    releases them
-    POST   /_simulator/tokens                   {"token": "...", "principal": "..."}, {"expire": "..."}, {"revoke": "..."}
-    PUT    /_simulator/{job's resource ID}      {"properties": {...}}: exactly this from now on
-    POST   /_simulator/{job's resource ID}      lets a job with a timeline live again
-    DELETE /_simulator/{job's resource ID}
+* ``GET /_simulator/``: the clock, vaults, jobs and faults.
+* ``POST /_simulator/clock``: ``{"advance": 60}`` or ``{"speed": 600}``.
+* ``GET /_simulator/requests``: the recorded requests. DELETE clears them.
+* ``POST /_simulator/faults``: ``{"kind": "throttled", "retry_after": 7, "path": "/backupJobs/", "times": 3}``.
+* ``DELETE /_simulator/faults``: remove all faults.
+* ``POST /_simulator/holds``: ``{"path": "/backupJobs/"}``.
+* ``DELETE /_simulator/holds``: release all holds.
+* ``POST /_simulator/tokens``: ``{"token": "...", "principal": "..."}``, ``{"expire": "..."}`` or ``{"revoke": "..."}``.
+* ``PUT /_simulator/{resource ID of a job}``: ``{"properties": {...}}``, which GETs of the job return from now on.
+* ``POST /_simulator/{resource ID of a job}``: restart a job with a timeline.
+* ``DELETE /_simulator/{resource ID of a job}``: delete the job.
 """
 
 import json
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 _Body = dict[str, Any]
 _KINDS: dict[str, type[AnyVault]] = {kind.TYPE.casefold(): kind for kind in (Vault, BackupVault)}
 _JOB_ID_LENGTH = 10
-"""Segments of a job's resource ID."""
+"""The number of segments in a job's resource ID."""
 
 
 class ControlApi:
-    """Turns HTTP requests into calls of the simulator's methods."""
+    """Maps HTTP requests to the simulator's methods."""
 
     PREFIX: ClassVar[str] = "/_simulator/"
 
@@ -57,7 +57,7 @@ class ControlApi:
         }
 
     def answer(self, method: str, target: str, body: bytes) -> Answer:
-        """Do what a request asks for; whatever is wrong with it is told in the answer."""
+        """Execute a request. The response describes any error in it."""
         request = arm_request(method, target.removeprefix(self.PREFIX).lstrip("/"), {}, principal=None)
         try:
             content = _json_object(body or b"{}")

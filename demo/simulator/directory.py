@@ -13,7 +13,7 @@ _Group = dict[tuple[type[AnyVault], str], AnyVault]
 
 
 class Directory:
-    """All that exists below a tenant. Names are found in any letter case, as Azure does."""
+    """The resources below a tenant. Lookups ignore letter case, as Azure does."""
 
     def __init__(self, clock: SimulatedClock) -> None:
         self._clock = clock
@@ -21,12 +21,12 @@ class Directory:
         self._subscriptions: dict[str, dict[str, _Group]] = {}
 
     def add_resource_group(self, subscription_id: str, resource_group: str) -> None:
-        """Make a resource group, and its subscription with it."""
+        """Create a resource group and its subscription."""
         with self._lock:
             self._group(subscription_id, resource_group)
 
     def add_vault(self, kind: type[AVault], subscription_id: str, resource_group: str, name: str) -> AVault:
-        """Make a vault, and what it lies in; an existing one is given back as it is."""
+        """Create a vault with its subscription and resource group, or return the existing vault."""
         with self._lock:
             vaults = self._group(subscription_id, resource_group)
             found = vaults.get((kind, name.casefold()))
@@ -36,29 +36,29 @@ class Directory:
             return found
 
     def delete_vault(self, subscription_id: str, resource_group: str, name: str, kind: type[AnyVault] = Vault) -> None:
-        """Forget a vault and its jobs. KeyError when there is none."""
+        """Delete a vault and its jobs. Raise KeyError if it does not exist."""
         with self._lock:
             del self._group(subscription_id, resource_group)[kind, name.casefold()]
 
     def has_subscription(self, subscription_id: str) -> bool:
-        """Tell whether anything was made in the subscription."""
+        """Return whether the subscription contains a resource group."""
         with self._lock:
             return subscription_id.casefold() in self._subscriptions
 
     def has_resource_group(self, subscription_id: str, resource_group: str) -> bool:
-        """Tell whether the resource group was made."""
+        """Return whether the resource group exists."""
         with self._lock:
             return resource_group.casefold() in self._subscriptions.get(subscription_id.casefold(), {})
 
     def find_vault(self, kind: type[AVault], subscription_id: str, resource_group: str, name: str) -> AVault | None:
-        """Look up a vault of one kind: two of different kinds may have the same name."""
+        """Look up a vault by kind and name. Vaults of different kinds can have the same name."""
         with self._lock:
             groups = self._subscriptions.get(subscription_id.casefold(), {})
             found = groups.get(resource_group.casefold(), {}).get((kind, name.casefold()))
             return found if isinstance(found, kind) else None
 
     def vaults(self) -> tuple[AnyVault, ...]:
-        """List every vault."""
+        """Return all vaults."""
         with self._lock:
             return tuple(
                 vault

@@ -1,7 +1,7 @@
 """
-Microsoft Entra ID's token endpoint: applications sign in, and get tokens that the simulated Resource Manager takes.
+A simulator of Microsoft Entra ID's token endpoint, whose tokens the simulated Resource Manager accepts.
 
-``EntraSimulator(tokens=azure.tokens)`` listens with TLS, as azure-identity wants it; its credentials need
+``EntraSimulator(tokens=azure.tokens)`` listens with TLS, which azure-identity requires. Create its credentials with
 ``authority=entra.url``, ``disable_instance_discovery=True`` and ``connection_verify`` with a file of ``entra.ca_pem``.
 """
 
@@ -29,23 +29,23 @@ _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
-    """A request for a token; of what it proves itself with, only the kind."""
+    """A request for a token, with the type of its credential but not the credential."""
 
     time: datetime
-    """By the wall clock."""
+    """The real time, not the simulated one."""
     tenant_id: str
     client_id: str
     scope: str
     kind: Kind
     issuer: str | None
-    """Of the assertion, as it says itself."""
+    """The unverified issuer of the assertion."""
     subject: str | None
     claims: str | None
-    """The claims that a challenge asked for, and that the token shall have."""
+    """The claims that a challenge required."""
 
 
 class EntraSimulator(HostedServer):
-    """Signs applications in. ``faults`` meet its answers as they do those of Resource Manager; methods are for any thread."""
+    """A token endpoint with the same ``faults`` as the simulated Resource Manager. Thread-safe."""
 
     def __init__(
         self,
@@ -59,35 +59,35 @@ class EntraSimulator(HostedServer):
         super().__init__(host=host, port=port, tls=tls)
         self.tokens = Tokens({}) if tokens is None else tokens
         self.lifetime = lifetime
-        """Seconds until a token ends; at the next sign-in it may be another."""
+        """The lifetime of new tokens in seconds. It can be changed at any time."""
         self._lock = threading.Lock()
         self._applications: dict[tuple[str, str], Application] = {}
         self._keys: dict[str, tuple[RSAPublicKey, ...]] = {}
         self._sign_ins: list[SignIn] = []
 
     def add_application(self, client_id: str, *, tenant_id: str = TENANT_ID) -> Application:
-        """Register an application, whose ID is the name of the principal; one that is there is given back as it is."""
+        """Register an application or return the existing one. Its ID is the name of the principal."""
         with self._lock:
             return self._applications.setdefault(_key(tenant_id, client_id), Application(client_id))
 
     def remove_application(self, client_id: str, *, tenant_id: str = TENANT_ID) -> None:
-        """Forget an application. KeyError when there is none."""
+        """Remove an application. Raise KeyError if it does not exist."""
         with self._lock:
             del self._applications[_key(tenant_id, client_id)]
 
     def trust_issuer(self, issuer: str, *keys: RSAPublicKey | str | bytes | Mapping[str, Any]) -> None:
-        """Take tokens that *issuer* signed with one of *keys*: PEM, JSON Web Keys, or the keys themselves."""
+        """Accept tokens that *issuer* signed with one of *keys*: PEM, JSON Web Keys or key objects."""
         with self._lock:
             self._keys[issuer] = tuple(map(public_key, keys))
 
     @property
     def sign_ins(self) -> tuple[SignIn, ...]:
-        """The requests for tokens so far, oldest first, also those that a fault met."""
+        """The requests for tokens so far, oldest first, including those that failed with a fault."""
         with self._lock:
             return tuple(self._sign_ins)
 
     def clear_sign_ins(self) -> None:
-        """Forget the requests so far."""
+        """Clear the recorded requests."""
         with self._lock:
             self._sign_ins.clear()
 
@@ -113,7 +113,7 @@ class EntraSimulator(HostedServer):
             assertion = Assertion.read(form["client_assertion"])
             kind, claims = assertion.kind(form.get("client_id", "")), assertion.claims
         except (KeyError, Refused):
-            pass  # none, or one that says nothing
+            pass  # no assertion, or an unreadable one
         record = SignIn(
             time=datetime.now(UTC),
             tenant_id=tenant_id,
@@ -134,7 +134,7 @@ class EntraSimulator(HostedServer):
             return _refusal(refusal, headers)
         seconds = int(self.lifetime)
         claims = {"appid": application.client_id, "tid": tenant_id, "exp": int(time.time()) + seconds}
-        # A JSON web token, as Entra's are; nobody but Resource Manager has to read it.
+        # A JSON Web Token, as in Entra. Only Resource Manager reads it, so no public key is needed.
         token = jwt.encode(claims, secrets.token_bytes(32), algorithm="HS256")
         self.tokens.add(token, application.client_id, lifetime=self.lifetime)
         granted = {"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token}
@@ -189,7 +189,7 @@ class EntraSimulator(HostedServer):
         return json_answer(200, endpoints)
 
     def _instance(self, query: Mapping[str, str]) -> Answer:
-        """Vouch for itself, to clients that ask it whether an authority is known."""
+        """Confirm this endpoint as a known authority, for clients that use instance discovery."""
         tenant = query.get("authorization_endpoint", "").partition("//")[2].partition("/")[2].partition("/")[0]
         host = self.url.partition("//")[2]
         known = {"preferred_network": host, "preferred_cache": host, "aliases": [host]}

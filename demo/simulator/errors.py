@@ -1,7 +1,7 @@
 """
-Azure's refusals, in its two shapes.
+Azure's error responses, in their two formats.
 
-The gateway (Azure Resource Manager itself) says so in ``x-ms-failure-cause``; the Backup service behind it sends explicit
+The gateway (Azure Resource Manager itself) sets ``x-ms-failure-cause``. The Backup service behind it sends explicit
 nulls instead.
 """
 
@@ -15,12 +15,12 @@ AUTHORITY = "https://login.windows.net/"
 
 
 def gateway_error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """Refuse as Azure Resource Manager does."""
+    """Return an error in the format of Azure Resource Manager."""
     return json_answer(status, {"error": {"code": code, "message": message}}, {**GATEWAY, **(headers or {})})
 
 
 def service_error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """Refuse as the Backup service does."""
+    """Return an error in the format of the Backup service."""
     error: dict[str, Any] = {"code": code, "message": message, "target": None, "details": None, "innerError": None}
     return json_answer(status, {"error": error}, headers)
 
@@ -74,7 +74,7 @@ def expired_token(*, expiry: str, now: str, tenant: str) -> Answer:
 
 
 def insufficient_claims(encoded_claims: str) -> Answer:
-    """Refuse a token whose session was revoked: continuous access evaluation asks for *encoded_claims* (base64url)."""
+    """Return a 401 of continuous access evaluation, which requires *encoded_claims* (base64url)."""
     return gateway_error(
         401,
         "InvalidAuthenticationToken",
@@ -123,9 +123,9 @@ def resource_not_found(resource_type_and_name: str, resource_group: str) -> Answ
 
 def job_not_found() -> Answer:
     """
-    Miss a job in a vault that exists.
+    Return the 404 for a missing job in an existing vault.
 
-    No public material names the code of this one; the Backup service's code for other missing things stands in.
+    Azure does not document its error code. This uses the Backup service's code for other missing objects.
     """
     return service_error(
         404,
@@ -135,7 +135,7 @@ def job_not_found() -> Answer:
 
 
 def operation_not_found() -> Answer:
-    """Miss an operation in a vault that exists. No public material names the code of this one either."""
+    """Return the 404 for a missing operation in an existing vault. Azure does not document its error code."""
     return service_error(
         404,
         "BMSUserErrorDataSourceObjectNotFound",
@@ -144,7 +144,7 @@ def operation_not_found() -> Answer:
 
 
 def invalid_input() -> Answer:
-    """Refuse a filter, or a token of a page, that is not understood."""
+    """Return the 400 for an invalid filter or page token."""
     return service_error(
         400,
         "BMSUserErrorInvalidInput",
@@ -176,7 +176,7 @@ def not_registered(namespace: str) -> Answer:
 
 
 def subscription_throttled(*, subscription_id: str, principal: str, seconds: str) -> Answer:
-    """Refuse for an empty token bucket of a subscription and a principal."""
+    """Return the 429 for an empty token bucket of a subscription and a principal."""
     return gateway_error(
         429,
         "SubscriptionRequestsThrottled",
@@ -191,7 +191,7 @@ def subscription_throttled(*, subscription_id: str, principal: str, seconds: str
 
 
 def resource_throttled(*, action: str, seconds: str) -> Answer:
-    """Refuse for a limit of the provider's own."""
+    """Return the 429 for a limit of the resource provider."""
     return gateway_error(
         429,
         "ResourceRequestsThrottled",
@@ -202,7 +202,7 @@ def resource_throttled(*, action: str, seconds: str) -> Answer:
 
 
 def server_error(status: int) -> Answer:
-    """Fail for no fault of the caller: the Backup service with 500, the gateway with the others."""
+    """Return a 5xx error: 500 from the Backup service, others from the gateway."""
     if status == 500:  # noqa: PLR2004
         return service_error(
             500,

@@ -1,4 +1,4 @@
-"""Which requests a fault meets, and how many of them."""
+"""Select the requests that a fault applies to."""
 
 import re
 import threading
@@ -10,20 +10,20 @@ from demo.simulator.messages import ArmRequest
 
 @dataclass(slots=True, kw_only=True)
 class FaultRule:
-    """A fault for the next requests that match."""
+    """A fault that applies to the next matching requests."""
 
     fault: Fault
     path: re.Pattern[str] | None
     principal: str | None
     remaining: int | None
-    """None: until it is removed."""
+    """The number of requests that still fail. None: all until the rule is removed."""
     skip: int = 0
-    """How many matching requests pass before the first fault."""
+    """The number of matching requests that succeed before the first fault."""
     used: int = 0
-    """How many requests it met."""
+    """The number of requests that got the fault."""
 
     def matches(self, request: ArmRequest) -> bool:
-        """Tell whether the rule still applies, and to *request*."""
+        """Return whether the rule is still active and matches *request*."""
         return (
             self.remaining != 0
             and (self.path is None or self.path.search(request.path) is not None)
@@ -32,7 +32,7 @@ class FaultRule:
 
 
 class FaultRules:
-    """The faults that are yet to happen, oldest first; may be changed from any thread."""
+    """The active fault rules, oldest first. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -48,10 +48,10 @@ class FaultRules:
         skip: int = 0,
     ) -> FaultRule:
         """
-        Let *fault* meet the next *times* requests; None: all, until it is cleared.
+        Apply *fault* to the next *times* matching requests, or to all until it is cleared if *times* is None.
 
-        *path* is a regular expression that is searched for in any letter case. The oldest rule that matches wins. The
-        first *skip* requests that match pass, such as the pages of a list before the page that fails.
+        The regular expression *path* is searched for in any letter case. The oldest matching rule applies. The first
+        *skip* matching requests succeed, such as the pages of a list before the page that fails.
         """
         pattern = None if path is None else re.compile(path, re.IGNORECASE)
         rule = FaultRule(fault=fault, path=pattern, principal=principal, remaining=times, skip=skip)
@@ -60,22 +60,22 @@ class FaultRules:
         return rule
 
     def remove(self, rule: FaultRule) -> None:
-        """Take back one rule; one that is used up or gone already is fine."""
+        """Remove a rule. Do nothing if it was removed already."""
         with self._lock:
             self._rules = [other for other in self._rules if other is not rule]
 
     def clear(self) -> None:
-        """Take back all rules."""
+        """Remove all rules."""
         with self._lock:
             self._rules.clear()
 
     def rules(self) -> tuple[FaultRule, ...]:
-        """List the rules that still apply."""
+        """Return the active rules."""
         with self._lock:
             return tuple(rule for rule in self._rules if rule.remaining != 0)
 
     def take(self, request: ArmRequest) -> Fault | None:
-        """Find the fault for *request*, and count it."""
+        """Return the fault for *request* and count it."""
         with self._lock:
             rule = next((rule for rule in self._rules if rule.matches(request)), None)
             if rule is None:

@@ -1,4 +1,4 @@
-"""What can go wrong on the way to Azure and back, each thing by its name."""
+"""The faults that can be injected between a client and Azure, by name."""
 
 import inspect
 import json
@@ -14,7 +14,7 @@ from demo.simulator.messages import Answer, ArmRequest, json_answer
 from demo.simulator.tokens import encoded_claims, expired
 
 TrueAnswer = Callable[[], Answer]
-"""Asks for what Azure would have answered without the fault."""
+"""Returns the response of Azure without the fault."""
 MIB = 1024 * 1024
 _CLAIMS = {"access_token": {"nbf": {"essential": True, "value": "1772586000"}}}
 _HTML = "<!DOCTYPE html>\n<html><head><title>{title}</title></head>\n<body><h1>{title}</h1></body></html>\n"
@@ -27,23 +27,23 @@ def _true(true_answer: TrueAnswer, _: ArmRequest) -> Answer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """
-    Another answer than the true one, or another way to deliver it.
+    A response that differs from the true one, or is delivered differently.
 
-    Made by the class methods, whose names are also those of the control API. Times are seconds of the wall clock.
+    The class methods create faults. The control API uses their names. Times are in seconds of real time.
     """
 
     kind: str
     respond: Callable[[TrueAnswer, ArmRequest], Answer] = _true
     official: bool = False
-    """The answer is Azure Resource Manager's own, so it gets its headers."""
+    """Whether the response is from Azure Resource Manager and gets its headers."""
     delivery: wire.Delivery | None = None
-    """None: whole, on a connection that stays open."""
+    """None: the whole response, on a connection that stays open."""
     delay: float = 0.0
-    """Before the first byte."""
+    """Seconds before the first byte."""
 
     @classmethod
     def throttled(cls, *, retry_after: float | str | datetime | None = 1, by_provider: bool = False) -> "Fault":
-        """429; *retry_after* in seconds, as an HTTP date, as any text, or not at all."""
+        """429. *retry_after* is in seconds, an HTTP date, any text or None."""
         text = _retry_after(retry_after)
 
         def respond(_: TrueAnswer, request: ArmRequest) -> Answer:
@@ -63,14 +63,14 @@ class Fault:
 
     @classmethod
     def server_error(cls, *, status: int = 500, retry_after: float | str | datetime | None = None) -> "Fault":
-        """500 from the Backup service; 502, 503, 504 from the gateway."""
+        """500 from the Backup service, or 502, 503 or 504 from the gateway."""
         text = _retry_after(retry_after)
         answer = errors.server_error(status)
         return cls._official("server_error", answer if text is None else answer.with_headers({"Retry-After": text}))
 
     @classmethod
     def html(cls, *, status: int = 502, title: str | None = None) -> "Fault":
-        """A page of a proxy or a front door; without *title*, it is the status in words."""
+        """The HTML page of a proxy or a front door. The default *title* is the phrase of the status."""
         page = _HTML.format(title=title or HTTPStatus(status).phrase.capitalize())
         headers = (
             {"Proxy-Authenticate": 'Basic realm="proxy"'} if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED else {}
@@ -79,12 +79,12 @@ class Fault:
 
     @classmethod
     def empty(cls, *, status: int = 200) -> "Fault":
-        """A proxy's answer without a body."""
+        """A proxy's response without a body."""
         return cls.answer(status=status, body="", kind="empty")
 
     @classmethod
     def without_request_id(cls) -> "Fault":
-        """The true answer without the headers of Azure Resource Manager, as from a proxy's cache."""
+        """The true response without the headers of Azure Resource Manager, as from a proxy's cache."""
 
         def respond(true_answer: TrueAnswer, _: ArmRequest) -> Answer:
             answer = true_answer()
@@ -95,7 +95,7 @@ class Fault:
 
     @classmethod
     def truncated(cls) -> "Fault":
-        """Half of the true answer's JSON, with the Content-Length of that half."""
+        """The first half of the true JSON, with a matching Content-Length."""
 
         def respond(true_answer: TrueAnswer, _: ArmRequest) -> Answer:
             answer = true_answer()
@@ -105,7 +105,7 @@ class Fault:
 
     @classmethod
     def not_an_object(cls, *, value: Any = ()) -> "Fault":
-        """JSON, but no object."""
+        """JSON that is not an object."""
         return cls._official("not_an_object", json_answer(200, value))
 
     @classmethod
@@ -116,57 +116,57 @@ class Fault:
 
     @classmethod
     def gzip_bomb(cls, *, size: int = 50 * MIB) -> "Fault":
-        """A small body that unpacks to *size* bytes."""
+        """A small body that decompresses to *size* bytes."""
         return cls(kind="gzip_bomb", respond=_blank, official=True, delivery=wire.gzip_bomb(size))
 
     @classmethod
     def not_a_number(cls) -> "Fault":
-        """The true answer, its progress ``NaN``."""
+        """The true response with the progress ``NaN``."""
         return cls._odd("not_a_number", {"extendedInfo": {"progressPercentage": float("nan")}})
 
     @classmethod
     def infinite(cls) -> "Fault":
-        """The true answer, its progress ``Infinity``."""
+        """The true response with the progress ``Infinity``."""
         return cls._odd("infinite", {"extendedInfo": {"progressPercentage": float("inf")}})
 
     @classmethod
     def lone_surrogate(cls) -> "Fault":
-        r"""The true answer, with ``\ud800`` in a text: JSON allows it, UTF-8 does not."""
+        r"""The true response with ``\ud800`` in a string, which JSON allows and UTF-8 does not."""
         return cls._odd("lone_surrogate", {"entityFriendlyName": "vm-\ud800"})
 
     @classmethod
     def delayed(cls, *, seconds: float) -> "Fault":
-        """The true answer, late."""
+        """The true response, delayed."""
         return cls(kind="delayed", delay=seconds)
 
     @classmethod
     def drip_body(cls, *, interval: float) -> "Fault":
-        """The true answer, one byte of the body per *interval*."""
+        """The true response, with one byte of the body per *interval*."""
         return cls(kind="drip_body", delivery=wire.drip_body(interval))
 
     @classmethod
     def drip_headers(cls, *, interval: float) -> "Fault":
-        """The true answer, one byte per *interval* from the status line on."""
+        """The true response, with one byte per *interval* from the status line on."""
         return cls(kind="drip_headers", delivery=wire.drip_headers(interval))
 
     @classmethod
     def reset(cls) -> "Fault":
-        """A reset connection, before any byte."""
+        """A connection that is reset before the first byte."""
         return cls(kind="reset", delivery=wire.reset)
 
     @classmethod
     def hang_up(cls) -> "Fault":
-        """A closed connection, before any byte."""
+        """A connection that is closed before the first byte."""
         return cls(kind="hang_up", delivery=wire.hang_up)
 
     @classmethod
     def cut(cls, *, after: int | None = None) -> "Fault":
-        """A connection that is closed in the middle of the body, or *after* so many bytes of it."""
+        """A connection that is closed in the middle of the body, or *after* a number of its bytes."""
         return cls(kind="cut", delivery=wire.cut(after))
 
     @classmethod
     def wrong_length(cls, *, difference: int = 10) -> "Fault":
-        """The true answer, its Content-Length off by *difference*."""
+        """The true response with a Content-Length that is wrong by *difference*."""
         return cls(kind="wrong_length", delivery=wire.wrong_length(difference))
 
     @classmethod
@@ -176,17 +176,17 @@ class Fault:
 
     @classmethod
     def expired_token(cls) -> "Fault":
-        """401: the token's time is over."""
+        """401: the token has expired."""
         return cls(kind="expired_token", respond=lambda _true_answer, _request: expired(), official=True)
 
     @classmethod
     def claims_challenge(cls, *, claims: Mapping[str, Any] = _CLAIMS) -> "Fault":
-        """401 of continuous access evaluation: come again with a token that has *claims*."""
+        """401 of continuous access evaluation, which requires a token with *claims*."""
         return cls._official("claims_challenge", errors.insufficient_claims(encoded_claims(claims)))
 
     @classmethod
     def forbidden(cls) -> "Fault":
-        """403: the principal has no role that allows it."""
+        """403: no role of the principal allows the request."""
 
         def respond(_: TrueAnswer, request: ArmRequest) -> Answer:
             return errors.forbidden(principal=request.principal or "unknown", action=request.action, scope=request.path)
@@ -195,12 +195,12 @@ class Fault:
 
     @classmethod
     def job_not_found(cls) -> "Fault":
-        """404 of the Backup service."""
+        """404 from the Backup service."""
         return cls._official("job_not_found", errors.job_not_found())
 
     @classmethod
     def vault_not_found(cls) -> "Fault":
-        """404 of the gateway."""
+        """404 from the gateway."""
 
         def respond(_: TrueAnswer, request: ArmRequest) -> Answer:
             vault = "/".join(request.segments[5:8])
@@ -210,12 +210,12 @@ class Fault:
 
     @classmethod
     def not_registered(cls) -> "Fault":
-        """409: the subscription does not use Recovery Services."""
+        """409: the subscription is not registered for Recovery Services."""
         return cls._official("not_registered", errors.not_registered("Microsoft.RecoveryServices"))
 
     @classmethod
     def redirect(cls, *, to: str, status: int = 307) -> "Fault":
-        """A proxy's redirect to the same path and query at *to*, as ``https://host``."""
+        """A proxy's redirect to the same path and query at *to*, such as ``https://host``."""
 
         def respond(_: TrueAnswer, request: ArmRequest) -> Answer:
             return Answer(status, headers={"Location": to.rstrip("/") + request.target})
@@ -224,7 +224,7 @@ class Fault:
 
     @classmethod
     def next_link(cls, *, to: str) -> "Fault":
-        """The true list, its ``nextLink`` to the same path and query at *to*: another host, or for ever this one."""
+        """The true list with a ``nextLink`` to its own path and query at *to*. On the same host, it loops."""
 
         def respond(true_answer: TrueAnswer, request: ArmRequest) -> Answer:
             answer = true_answer()
@@ -235,7 +235,7 @@ class Fault:
 
     @classmethod
     def endless_list(cls, *, to: str) -> "Fault":
-        """An empty page of a list, its ``nextLink`` to a new page at *to*, as ``http://host``, each time."""
+        """Empty pages of a list, each with a ``nextLink`` to a new page at *to*, such as ``http://host``."""
 
         def respond(_: TrueAnswer, request: ArmRequest) -> Answer:
             page = f"?api-version={request.query['api-version']}&$skipToken={int(request.query.get('$skiptoken') or 0) + 1}"
@@ -254,7 +254,7 @@ class Fault:
         kind: str = "answer",
         official: bool = False,
     ) -> "Fault":
-        """This answer: exactly as it is, or, if *official*, with the headers of Azure Resource Manager."""
+        """The given response. If *official*, the headers of Azure Resource Manager are added."""
         whole = Answer(status, body.encode(), {"Content-Type": content_type, **(headers or {})})
         return cls(kind=kind, respond=lambda _true_answer, _request: whole, official=official)
 
@@ -276,7 +276,7 @@ class Fault:
 KINDS: Mapping[str, Callable[..., Fault]] = {
     name: make for name, make in inspect.getmembers(Fault, inspect.ismethod) if not name.startswith("_")
 }
-"""Every way to make a fault, by name."""
+"""The class methods that create faults, by name."""
 
 
 def _blank(_: TrueAnswer, __: ArmRequest) -> Answer:

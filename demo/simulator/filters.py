@@ -1,9 +1,9 @@
 """
-``$filter`` of a list of jobs, as a Recovery Services vault understands it.
+Parse the ``$filter`` of a job list as a Recovery Services vault does.
 
-``name eq 'value'``, joined by `` and ``; nothing else. ``startTime`` and ``endTime`` are the bounds of a window in which
-jobs started, although the operator says ``eq``, and their values are of the 12-hour clock, in UTC:
-``startTime eq '2026-03-04 01:38:04 PM'``. What is not understood is refused as a whole.
+A filter consists of ``name eq 'value'`` clauses, joined by `` and ``. ``startTime`` and ``endTime`` limit the time at
+which jobs started, although the comparison is ``eq``. Their values are in UTC, with a 12-hour clock:
+``startTime eq '2026-03-04 01:38:04 PM'``. Any other filter is rejected.
 """
 
 import re
@@ -29,7 +29,7 @@ VALUES: Final[Mapping[str, frozenset[str]]] = {
         }
     ),
 }  # fmt: skip
-"""What may be asked for by these names; a job whose operation is ``Backup (Full)`` does not equal ``Backup``."""
+"""The allowed values for each name. A job with the operation ``Backup (Full)`` does not match ``Backup``."""
 
 _NAMES: Final = {*VALUES, "jobId", "startTime", "endTime"}
 _CLAUSE = re.compile(r"(\w+) eq '([^']*)'")
@@ -39,11 +39,11 @@ Wanted = Callable[[Mapping[str, Any]], bool]
 
 
 class InvalidFilter(ValueError):
-    """The filter is not one that Azure would take."""
+    """Azure would reject the filter."""
 
 
 def parse_filter(text: str) -> Wanted:
-    """Read a filter; what comes back tells whether a job is wanted."""
+    """Parse a filter, and return a function that returns whether a job matches."""
     clauses = [_CLAUSE.fullmatch(clause) for clause in text.split(" and ")]
     wanted = {clause[1]: clause[2] for clause in clauses if clause is not None}
     if None in clauses or len(wanted) != len(clauses) or not wanted.keys() <= _NAMES:
@@ -61,7 +61,7 @@ def parse_filter(text: str) -> Wanted:
         return (
             (job_name is None or job["name"].casefold() == job_name.casefold())
             and (since is None or start >= since)
-            and (until is None or start < until + TICKS)  # a bound has no fractions, and holds its whole second
+            and (until is None or start < until + TICKS)  # a bound includes its whole second
             and all(properties.get(name) == value for name, value in wanted.items())
         )
 

@@ -1,15 +1,15 @@
 """
-Times and durations as Azure Backup writes them.
+Format times and durations as Azure Backup does.
 
-Azure counts in .NET ticks of 100 ns, which ``datetime`` cannot hold, so time is an ``int`` of ticks here: since the Unix
-epoch for a moment, since a start for a duration.
+Azure uses .NET ticks of 100 ns, which are too precise for ``datetime``. Times are therefore an ``int`` of ticks since
+the Unix epoch, and durations an ``int`` of ticks.
 """
 
 import re
 from datetime import UTC, datetime, timedelta
 
 TICKS = 10_000_000
-"""Ticks in a second."""
+"""The number of ticks in a second."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?Z")
@@ -21,17 +21,17 @@ def ticks_of(seconds: float) -> int:
 
 
 def ticks_at(moment: datetime) -> int:
-    """Count the ticks from the Unix epoch to *moment*."""
+    """Return the ticks from the Unix epoch to *moment*."""
     return (moment - _EPOCH) // timedelta(microseconds=1) * 10
 
 
 def moment_at(ticks: int) -> datetime:
-    """Give the moment, cut to microseconds."""
+    """Return the time of *ticks*, truncated to microseconds."""
     return _EPOCH + timedelta(microseconds=ticks // 10)
 
 
 def parse_timestamp(text: str) -> int:
-    """Read a timestamp with 0 to 7 fractional digits and ``Z``."""
+    """Parse a timestamp with 0 to 7 fractional digits and ``Z``."""
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         raise ValueError(f"not one of Azure's timestamps: {text!r}")
@@ -40,13 +40,13 @@ def parse_timestamp(text: str) -> int:
 
 
 def timestamp(ticks: int) -> str:
-    """Write a moment in UTC, as many as 7 fractional digits, trailing zeros trimmed."""
+    """Format a time in UTC with up to 7 fractional digits, without trailing zeros."""
     seconds, fraction = divmod(ticks, TICKS)
     return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}{_fraction(fraction)}Z"
 
 
 def iso8601_duration(ticks: int) -> str:
-    """Write a duration as Recovery Services does today: ``PT41M17.9270278S``, ``P1DT2H3M4.5S``, ``PT0S``."""
+    """Format a duration as Recovery Services does: ``PT41M17.9270278S``, ``P1DT2H3M4.5S``, ``PT0S``."""
     days, hours, minutes, seconds, fraction = _parts(ticks)
     date = f"{days}D" if days else ""
     time = "".join(f"{number}{unit}" for number, unit in ((hours, "H"), (minutes, "M")) if number)
@@ -56,12 +56,12 @@ def iso8601_duration(ticks: int) -> str:
 
 
 def timespan(ticks: int) -> str:
-    """Write a duration in .NET's constant format, as Azure did in 2018: ``00:20:23.0896697``, ``1.02:03:04``."""
+    """Format a duration in .NET's constant format, such as ``00:20:23.0896697`` or ``1.02:03:04``."""
     days, hours, minutes, seconds, fraction = _parts(ticks)
     return (
         (f"{days}." if days else "")
         + f"{hours:02}:{minutes:02}:{seconds:02}"
-        + (f".{fraction:07}" if fraction else "")  # the constant format never trims
+        + (f".{fraction:07}" if fraction else "")  # the constant format keeps trailing zeros
     )
 
 

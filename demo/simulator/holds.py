@@ -1,4 +1,4 @@
-"""Requests that wait for a word before they are answered."""
+"""Hold requests until a test releases them."""
 
 import asyncio
 import re
@@ -12,9 +12,9 @@ from demo.simulator.messages import ArmRequest
 
 class Hold:
     """
-    Keeps the requests whose path matches from being answered, until :meth:`release`.
+    Delays the responses to requests with a matching path until :meth:`release`.
 
-    As a context manager it releases at the end. All methods may be called from any thread.
+    As a context manager, it releases them at the end. All methods are thread-safe.
     """
 
     def __init__(self, path: str, *, state_as_of: str) -> None:
@@ -35,7 +35,7 @@ class Hold:
 
     @property
     def arrivals(self) -> int:
-        """How many requests were held so far."""
+        """The number of requests held so far."""
         return self._arrivals
 
     def wait_arrived(self, timeout: float = 60.0) -> None:
@@ -43,21 +43,21 @@ class Hold:
         if not self._first.wait(timeout):
             raise TimeoutError(f"no request arrived that matches {self._path.pattern}")
 
-    async def arrived(self, timeout: float = 60.0) -> None:  # noqa: ASYNC109 - the twin of wait_arrived
+    async def arrived(self, timeout: float = 60.0) -> None:  # noqa: ASYNC109 - the same signature as wait_arrived
         """Wait as :meth:`wait_arrived` does, without blocking the event loop."""
         async with asyncio.timeout(timeout):
             await self._first.opened()
 
     def release(self) -> None:
-        """Let the held requests be answered, and hold no more."""
+        """Release the held requests, and hold no further ones."""
         self._released.open()
 
     def matches(self, request: ArmRequest) -> bool:
-        """Tell whether *request* must wait."""
+        """Return whether *request* must wait."""
         return not self._released.is_open() and self._path.search(request.path) is not None
 
     async def keep(self) -> None:
-        """Hold one request."""
+        """Hold one request until the release."""
         with self._lock:
             self._arrivals += 1
         self._first.open()
@@ -65,7 +65,7 @@ class Hold:
 
 
 class Holds:
-    """All holds of a simulator."""
+    """The holds of a simulator."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -79,13 +79,13 @@ class Holds:
         return hold
 
     def release(self) -> None:
-        """Release every hold."""
+        """Release all holds."""
         with self._lock:
             holds, self._holds = self._holds, []
         for hold in holds:
             hold.release()
 
     def find(self, request: ArmRequest) -> Hold | None:
-        """Find the oldest hold that *request* must wait for."""
+        """Return the oldest hold that *request* must wait for."""
         with self._lock:
             return next((hold for hold in self._holds if hold.matches(request)), None)

@@ -1,4 +1,4 @@
-"""An HTTP server on a port of its own, with or without TLS, that can be stopped and started again."""
+"""An HTTP server on its own port, with or without TLS, that can be stopped and restarted."""
 
 import asyncio
 import contextlib
@@ -18,15 +18,15 @@ from demo.simulator.latch import Latch
 from demo.simulator.messages import Answer, ArmRequest
 
 _GRACE = 0.1
-"""Seconds that an unanswered request is given when the server stops."""
+"""The time for unanswered requests when the server stops, in seconds."""
 _LAST_STEPS = 0.001
-"""Seconds for the event loop to close the sockets."""
+"""The time for the event loop to close the sockets, in seconds."""
 _PATIENCE = 30.0
-"""Seconds for the thread to start and to stop, on a machine that is busy."""
+"""The time for the thread to start and to stop on a busy machine, in seconds."""
 
 
 class HostedServer(ABC):
-    """Runs inside ``async with``; its methods may be called from any thread, before and while it runs."""
+    """A server that runs inside ``async with``. Its methods are thread-safe, also before it runs."""
 
     def __init__(self, *, host: str, port: int, tls: bool) -> None:
         self.faults = FaultRules()
@@ -35,7 +35,7 @@ class HostedServer(ABC):
         self._runner: web.ServerRunner | None = None
         self._tls: ssl.SSLContext | None = None
         self.ca_pem = ""
-        """The CA's certificate when TLS is on; nothing else trusts it."""
+        """The certificate of the CA if TLS is enabled. No other program trusts it."""
         if tls:
             self._tls, self.ca_pem = _tls(host)
 
@@ -49,7 +49,7 @@ class HostedServer(ABC):
         await self.stop()
 
     async def start(self) -> None:
-        """Begin to listen; after a stop, on the same port again."""
+        """Start to listen. After a stop, the server uses the same port."""
         runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=_GRACE)
         await runner.setup()
         try:
@@ -60,23 +60,23 @@ class HostedServer(ABC):
         self._runner, self._bound = runner, runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Stop listening, close all connections."""
+        """Stop listening, and close all connections."""
         runner, self._runner = self._runner, None
         if runner is None or runner.server is None:
             return
         for site in runner.sites:
             await site.stop()
-        await asyncio.sleep(0)  # connections that were just accepted are known now
+        await asyncio.sleep(0)  # let aiohttp register connections that were just accepted
         transports = [connection.transport for connection in runner.server.connections]
         await runner.cleanup()
-        # TLS connections wait for their peer's farewell, and the event loop may end before it comes.
+        # TLS connections wait for their peer's close_notify, and the event loop may end before it arrives.
         for transport in filter(None, transports):
             transport.abort()
         await asyncio.sleep(_LAST_STEPS)
 
     @property
     def url(self) -> str:
-        """Where it listens, without a slash at the end."""
+        """The URL of the server, without a trailing slash."""
         if self._bound is None:
             raise RuntimeError("the simulator was not started")
         return f"{'http' if self._tls is None else 'https'}://{self._host}:{self._bound}"
@@ -86,13 +86,13 @@ class HostedServer(ABC):
         """Answer a request."""
 
     def _dress(self, answer: Answer, _: ArmRequest) -> Answer:
-        """Add what comes with everything that the server sends."""
+        """Add the headers of every response of this server."""
         return answer
 
     async def _deliver(
         self, request: web.BaseRequest, asked: ArmRequest, true_answer: TrueAnswer
     ) -> web.StreamResponse:
-        """Send the true answer, or what a fault makes of it."""
+        """Send the true response, or that of a fault."""
         fault = self.faults.take(asked)
         if fault is None:
             return response(true_answer())
@@ -102,7 +102,7 @@ class HostedServer(ABC):
         if fault.official:
             answer = self._dress(answer, asked)
         if fault.delivery is not None:
-            # It closes the connection: the answer below goes nowhere then.
+            # send() closes the connection, so the response below is never sent.
             await wire.send(request, fault.delivery, answer)
         return response(answer)
 
@@ -112,7 +112,7 @@ AServer = TypeVar("AServer", bound=HostedServer)
 
 @contextlib.contextmanager
 def running(server: AServer) -> Iterator[AServer]:
-    """Run a server in a thread of its own, for code that blocks."""
+    """Run a server in a separate thread, for synchronous code."""
     ready, stopping = Latch(), Latch()
     failures: list[BaseException] = []
 
@@ -124,7 +124,7 @@ def running(server: AServer) -> Iterator[AServer]:
     def run() -> None:
         try:
             asyncio.run(serve())
-        except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
+        except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
             failures.append(error)
         finally:
             ready.open()
@@ -144,7 +144,7 @@ def running(server: AServer) -> Iterator[AServer]:
 
 
 def response(answer: Answer) -> web.Response:
-    """Turn an answer into aiohttp's."""
+    """Convert an answer to aiohttp's response."""
     return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
 

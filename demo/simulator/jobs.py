@@ -1,8 +1,8 @@
 """
 The jobs of the demo, all in the vault of Azure's documentation page.
 
-The first is the page's own example (https://learn.microsoft.com/azure/backup/backup-azure-arm-userestapi-managejobs) and ends
-with exactly its values. The others are made up.
+The first job ends with the exact values of the example on that page. The other jobs are fictional.
+Source: https://learn.microsoft.com/azure/backup/backup-azure-arm-userestapi-managejobs.
 """
 
 from dataclasses import replace
@@ -23,7 +23,7 @@ FROM_VAULT: Final = "Transfer data from vault"
 
 
 def _tasks(*tasks: tuple[str, str], duration: str = "PT0S") -> list[dict[str, str]]:
-    """Name tasks and their statuses; Azure's durations of VM backup tasks are always zero."""
+    """Return tasks from their names and statuses. VM backup tasks always have a duration of zero in Azure."""
     return [{"taskId": task_id, "duration": duration, "status": status} for task_id, status in tasks]
 
 
@@ -202,7 +202,7 @@ SQL_FULL_BACKUP: Final = Job(
         ),
     ),
 )
-"""Azure adds the host to the name, and the type to the operation, when the job ends."""
+"""When the job ends, Azure adds the host to the name and the type to the operation."""
 
 CANCELLED: Final = Job(
     name="6fa84c02-2d57-4e93-88ca-94e7db203606",
@@ -251,7 +251,7 @@ LATE: Final = Job(
         ),
     ),
 )
-"""Answers 404 at first: a job can be named by its operation before it can be read."""
+"""A job that returns 404 at first: an operation can name a job before GETs find it."""
 
 UNKNOWN: Final = Job(
     name="81ca6e24-4f79-40b5-aaec-b609fd425808",
@@ -267,7 +267,7 @@ UNKNOWN: Final = Job(
     },
     timeline=(State(status="WaitingForTape"), State(status="Completed", after=600.0, ended=True)),
 )
-"""Of a type and in a status that nobody has heard of."""
+"""A job with an unknown type and an unknown status."""
 
 DEMO_JOBS: Final = (
     DOCUMENTED,
@@ -282,9 +282,9 @@ DEMO_JOBS: Final = (
 
 
 def add_demo_jobs(simulator: AzureSimulator, *, starts: Literal["now", "when asked"] = "now") -> Vault:
-    """Make the documentation's vault with all jobs of the demo in it."""
+    """Add the documentation's vault with all jobs of the demo."""
     vault = simulator.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
     for job in DEMO_JOBS:
-        # A job that starts while the demo runs did not start at the time in the documentation.
+        # A job that starts during the demo cannot have the start time of the documentation.
         vault.add_job(job if starts == "now" else replace(job, start_time=None), starts=starts)
     return vault

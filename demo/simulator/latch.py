@@ -7,9 +7,9 @@ import threading
 
 class Latch:
     """
-    Closed until :meth:`open`, then open for good.
+    Closed until :meth:`open`, and open from then on.
 
-    Any thread may open it; a thread waits with :meth:`wait`, a coroutine of any event loop with :meth:`opened`.
+    Any thread can open it. Threads wait with :meth:`wait`, and coroutines of any event loop with :meth:`opened`.
     """
 
     def __init__(self) -> None:
@@ -18,24 +18,24 @@ class Latch:
         self._futures: set[asyncio.Future[None]] = set()
 
     def open(self) -> None:
-        """Wake up everybody who waits."""
+        """Open the latch, and wake all waiting threads and coroutines."""
         with self._lock:
             self._event.set()
             futures, self._futures = self._futures, set()
         for future in futures:
-            with contextlib.suppress(RuntimeError):  # the loop is gone, and its waiter with it
+            with contextlib.suppress(RuntimeError):  # the event loop is closed, so no coroutine waits
                 future.get_loop().call_soon_threadsafe(_resolve, future)
 
     def is_open(self) -> bool:
-        """Tell whether the latch was opened."""
+        """Return whether the latch is open."""
         return self._event.is_set()
 
     def wait(self, timeout: float) -> bool:
-        """Block this thread; False when *timeout* seconds passed first."""
+        """Block this thread until the latch opens. Return False after *timeout* seconds."""
         return self._event.wait(timeout)
 
     async def opened(self) -> None:
-        """Wait without blocking the event loop."""
+        """Wait until the latch opens, without blocking the event loop."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
             if self._event.is_set():

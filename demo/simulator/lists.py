@@ -1,4 +1,4 @@
-"""Lists of jobs: their pages, and how they are filtered."""
+"""Return lists of jobs, with filters and pages."""
 
 import base64
 import binascii
@@ -12,22 +12,22 @@ from demo.simulator.any_vault import AnyVault, Resource
 from demo.simulator.filters import InvalidFilter, parse_filter
 from demo.simulator.messages import Answer, ArmRequest, json_answer
 
-_FILTER, _TOKEN = "$filter", "$skiptoken"  # names of a query come in lower case
+_FILTER, _TOKEN = "$filter", "$skiptoken"  # ArmRequest.query has lowercase names
 
 
 @dataclass(slots=True)
 class Lists:
-    """How lists are told; may be changed while the simulator runs."""
+    """The settings of job lists. They can be changed while the simulator runs."""
 
     page_size: int = 200
-    """Jobs on a page. Azure's is not documented."""
+    """The number of jobs on a page. Azure does not document its own."""
     ignores_filter: bool = False
-    """List everything, whatever the filter says: this has been seen."""
+    """Whether lists ignore the filter and contain all jobs. Azure has been observed to do this."""
     omits_errors: bool = False
-    """Leave ``errorDetails`` out of the entries. No recorded entry of a failed job lacks it."""
+    """Whether entries omit ``errorDetails``. All recorded entries of failed jobs contain it."""
 
     def answer(self, request: ArmRequest, vault: AnyVault, *, filtered: bool, base_url: str) -> Answer:
-        """Answer one page, with a link to the next where there is more."""
+        """Return one page, with a link to the next page if there is one."""
         asked = request.query.get(_FILTER, "")
         try:
             wanted = parse_filter(asked) if filtered and asked and not self.ignores_filter else None
@@ -58,7 +58,7 @@ def _next_link(request: ArmRequest, base_url: str, *, after: str) -> str:
 
 
 def _begin(token: str | None, names: list[str]) -> int:
-    """Find where the page of a token begins: after the last job of the page before, wherever that is by now."""
+    """Return the start index of a token's page: after the current index of the previous page's last job."""
     if token is None:
         return 0
     try:

@@ -1,4 +1,4 @@
-"""Requests and answers as Azure Resource Manager sees them, apart from the wire."""
+"""Requests and responses of Azure Resource Manager, independent of HTTP libraries."""
 
 import json
 from collections.abc import Mapping
@@ -11,19 +11,19 @@ JSON = "application/json; charset=utf-8"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmRequest:
-    """One request, read once."""
+    """One parsed request."""
 
     method: str
     target: str
-    """Path and query as they were sent."""
+    """The path and query, as sent."""
     segments: tuple[str, ...]
-    """The path's segments, each percent-decoded: a ``%2F`` does not split one."""
+    """The percent-decoded segments of the path. A ``%2F`` does not split a segment."""
     query: Mapping[str, str]
-    """Names in lower case; of a repeated name the last counts."""
+    """Query parameters with lowercase names. For a repeated name, the last value counts."""
     headers: Mapping[str, str]
-    """Names in lower case."""
+    """Headers with lowercase names."""
     principal: str | None
-    """Whose token came along; also when the token is refused."""
+    """The principal of the token, even if the token is refused."""
 
     @property
     def path(self) -> str:
@@ -32,20 +32,20 @@ class ArmRequest:
 
     @property
     def action(self) -> str:
-        """The permission that it needs: a provider's types without their names, such as ``…/vaults/backupJobs/read``."""
+        """The required permission: the resource types without the names, such as ``…/vaults/backupJobs/read``."""
         _, _, tail = self.path.partition("/providers/")
         namespace, *rest = tail.split("/")
         return "/".join([namespace, *rest[::2], "read"])
 
     def segment_after(self, name: str) -> str:
-        """Return the segment that follows *name*, in any letter case; empty if there is none."""
+        """Return the segment after *name* in any letter case, or an empty string."""
         lowered = [segment.casefold() for segment in self.segments]
         following = lowered.index(name.casefold()) + 1 if name.casefold() in lowered else len(lowered)
         return self.segments[following] if following < len(lowered) else ""
 
 
 def arm_request(method: str, target: str, headers: Mapping[str, str], *, principal: str | None) -> ArmRequest:
-    """Read a request line and its headers."""
+    """Parse a request line and its headers."""
     path, _, query = target.partition("?")
     return ArmRequest(
         method=method,
@@ -59,21 +59,21 @@ def arm_request(method: str, target: str, headers: Mapping[str, str], *, princip
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, headers and a body."""
+    """A response: its status, headers and body."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def with_headers(self, headers: Mapping[str, str]) -> "Answer":
-        """Add headers; those that the answer has already win."""
+        """Add headers, but keep existing values."""
         return replace(self, headers={**headers, **self.headers})
 
 
 def json_answer(
     status: int, value: Any, headers: Mapping[str, str] | None = None, *, content_type: str = JSON
 ) -> Answer:
-    """Answer with *value* as JSON, in UTF-8 where it can be; lone surrogates and NaN come through."""
+    """Return *value* as JSON. NaN is allowed, and lone surrogates are escaped."""
     try:
         body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""An operation as a timeline: what became of a request to Azure Backup, such as to start a backup, at each moment."""
+"""The timeline of an asynchronous operation, such as starting a backup."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,35 +11,35 @@ IN_PROGRESS = "InProgress"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationState:
-    """What Azure says from a moment of the operation's life on."""
+    """The state of an operation from a given time on."""
 
     status: str
-    """``InProgress``, ``Succeeded``, ``Failed``, ``Canceled`` (one l, unlike a job's), ``Invalid``."""
+    """``InProgress``, ``Succeeded``, ``Failed``, ``Canceled`` (jobs have ``Cancelled``) or ``Invalid``."""
     after: float = 0.0
     """Simulated seconds since the operation's start."""
     jobs: tuple[str, ...] = ()
-    """The names of the jobs that it started; each kind of vault tells them in its own words."""
+    """The names of the started jobs. Each kind of vault has its own format for them."""
     failed_jobs: Mapping[str, str] = field(default_factory=dict)
-    """Jobs that could not even be started: their names, with a code of an error each."""
+    """The error codes of jobs that failed to start, by job name."""
     properties: Properties | None = None
-    """Exactly these, instead of what *jobs* come to."""
+    """Properties to send instead of those derived from *jobs*."""
     error: Mapping[str, str] | None = None
 
     @property
     def running(self) -> bool:
-        """Tell whether the operation has not ended."""
+        """Whether the operation is in progress."""
         return self.status.casefold() == IN_PROGRESS.casefold()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """An operation that lives through its states. Its success says that jobs were started, not that they succeeded."""
+    """An operation with a timeline. Its success means that jobs started, not that they succeeded."""
 
     name: str
     timeline: tuple[OperationState, ...]
-    """In the order of time; the first applies from the start."""
+    """The states in chronological order. The first applies from the start."""
     visible_after: float = 0.0
-    """Simulated seconds from the start during which Azure does not know the operation yet."""
+    """Simulated seconds from the start until GETs find the operation."""
 
     def __post_init__(self) -> None:
         moments = [state.after for state in self.timeline]
@@ -55,7 +55,7 @@ class Operation:
         failed_jobs: Mapping[str, str] | None = None,
         properties: Properties | None = None,
     ) -> "Operation":
-        """Succeed *after* some seconds, and name these jobs; with none, and no *properties*, the answer has no properties."""
+        """Succeed *after* some seconds with *jobs* or *properties*, or without any properties."""
         end = OperationState(
             status="Succeeded", after=after, jobs=jobs, failed_jobs=failed_jobs or {}, properties=properties
         )
@@ -63,7 +63,7 @@ class Operation:
 
     @classmethod
     def provisioning(cls, name: str, *, after: float = 5.0) -> "Operation":
-        """Succeed in preparing the recovery of single files: there is no job, but a script to run."""
+        """Succeed in provisioning a file recovery, which returns a script instead of a job."""
         script = {
             "osType": "Windows",
             "scriptExtension": "exe",
@@ -85,13 +85,13 @@ class Operation:
         message: str = "Another operation is already running for this item.",
         status: str = "Failed",
     ) -> "Operation":
-        """End in an error; *status* may also be ``Canceled`` or ``Invalid``."""
+        """End with an error. *status* can also be ``Canceled`` or ``Invalid``."""
         error = {"code": code, "message": message}
         return cls._running_until(name, OperationState(status=status, after=after, error=error))
 
     @classmethod
     def ending(cls, name: str, status: str, *, after: float = 5.0) -> "Operation":
-        """End in any status, without another word."""
+        """End with any status, without properties and errors."""
         return cls._running_until(name, OperationState(status=status, after=after))
 
     @classmethod
@@ -100,7 +100,7 @@ class Operation:
         return cls(name=name, timeline=(*beginning, end))
 
     def state_at(self, elapsed: int) -> OperationState | None:
-        """Find the state that holds *elapsed* ticks after the start; None while the operation is not visible."""
+        """Return the state *elapsed* ticks after the start, or None while the operation is not visible."""
         if elapsed < ticks_of(self.visible_after):
             return None
         return next(state for state in reversed(self.timeline) if ticks_of(state.after) <= max(elapsed, 0))

@@ -1,8 +1,8 @@
 """
-How much a principal may read of a subscription, as Azure Resource Manager counts it.
+Limit the reads of a principal in a subscription, as Azure Resource Manager does.
 
-Token buckets, one per principal, subscription and kind of request. Whoever asks again before ``Retry-After`` is over is
-refused, and waits anew.
+Each combination of principal, subscription and kind of request has a token bucket. A request before the end of
+``Retry-After`` is refused and restarts the wait.
 """
 
 import math
@@ -16,15 +16,15 @@ from demo.simulator import errors
 from demo.simulator.messages import Answer
 
 Kind = Literal["reads", "jobs"]
-"""``jobs`` are GETs of single jobs of Recovery Services vaults, for which the provider has a smaller bucket."""
+"""``jobs`` are GETs of single jobs in Recovery Services vaults. The provider has a smaller bucket for them."""
 
 _BIG: float = 1e-9
-"""Tokens that are lost in rounding."""
+"""The tolerance for rounding errors in tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Size of a bucket, and how many tokens flow in per second."""
+    """The size of a token bucket, and its refill rate per second."""
 
     size: int
     refill: float
@@ -33,7 +33,7 @@ class Bucket:
 READS = Bucket(250, 25.0)
 """https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling"""
 JOBS = Bucket(250, 250 / 3600)
-"""The header says 249 after the first GET, and one less after each; how fast it is filled again is not known."""
+"""The rate limit header starts at 249 and falls by 1 with each GET. The refill rate is not known."""
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class _Level:
 
 
 class Quotas:
-    """Off until :meth:`enable`; may be used from any thread."""
+    """The quotas of all principals. Disabled until :meth:`enable`. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -53,30 +53,30 @@ class Quotas:
         self._levels: dict[tuple[str, str, Kind], _Level] = {}
         self._now: Callable[[], float] = time.monotonic
         self.refused = 0
-        """Requests that got a 429 here."""
+        """The number of requests refused with 429."""
         self.too_early = 0
-        """Those among them that came before the ``Retry-After`` of an earlier one was over."""
+        """The number of refused requests that arrived before the end of a ``Retry-After``."""
 
     def enable(self, *, reads: Bucket = READS, jobs: Bucket = JOBS, now: Callable[[], float] = time.monotonic) -> None:
-        """Count from now on, with full buckets; *now* tells the time in seconds."""
+        """Enable the quotas with full buckets. *now* returns the time in seconds."""
         with self._lock:
             self._buckets, self._levels, self._now = {"reads": reads, "jobs": jobs}, {}, now
             self.refused = self.too_early = 0
 
     def disable(self) -> None:
-        """Count no more."""
+        """Disable the quotas."""
         with self._lock:
             self._buckets = None
 
     def remaining(self, principal: str, subscription_id: str, kind: Kind = "jobs") -> int | None:
-        """Tell how many requests are left; None when nobody counts."""
+        """Return the number of remaining requests, or None if the quotas are disabled."""
         with self._lock:
             if self._buckets is None:
                 return None
             return int(self._level(principal, subscription_id, kind, self._buckets[kind]).tokens + _BIG)
 
     def take(self, principal: str, subscription_id: str, kind: Kind, *, action: str) -> Answer | dict[str, str]:
-        """Count one request: the refusal, or the headers for its answer."""
+        """Count one request. Return its refusal, or the headers for its response."""
         with self._lock:
             if self._buckets is None:
                 return {}

@@ -1,4 +1,4 @@
-"""The requests that were made, for those who want to prove something about them."""
+"""Record the requests to the simulator, so that tests can check them."""
 
 import asyncio
 import contextlib
@@ -15,25 +15,25 @@ from demo.simulator.messages import ArmRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRecord:
-    """One request; of its token only a hash."""
+    """One request, with only a hash of its token."""
 
     time: datetime
-    """By the wall clock."""
+    """The real time, not the simulated one."""
     method: str
     path: str
-    """Percent-decoded, in the request's letter case."""
+    """The percent-decoded path in the letter case of the request."""
     query: Mapping[str, str]
     principal: str | None
     header_names: tuple[str, ...]
-    """In lower case."""
+    """The header names in lowercase."""
     user_agent: str | None
     client_request_id: str | None
     authorization_sha256: str | None
-    """Of the whole ``Authorization`` header."""
+    """The hash of the whole ``Authorization`` header."""
 
 
 class Recorder:
-    """Keeps records; may be used from any thread."""
+    """Stores the records. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -41,7 +41,7 @@ class Recorder:
         self._waiting: list[tuple[int, str | None, Latch]] = []
 
     def record(self, request: ArmRequest) -> None:
-        """Note a request, and wake up those who wait for it."""
+        """Record a request, and wake the callers that wait for it."""
         record = _record(request)
         with self._lock:
             self._records.append(record)
@@ -51,17 +51,17 @@ class Recorder:
             latch.open()
 
     def records(self, path: str | None = None) -> tuple[RequestRecord, ...]:
-        """List the requests so far, oldest first; with *path*, a regular expression, those that match."""
+        """Return the requests so far, oldest first. The regular expression *path* selects requests."""
         with self._lock:
             return _matching(self._records, path)
 
     def clear(self) -> None:
-        """Forget the requests so far."""
+        """Clear the recorded requests."""
         with self._lock:
             self._records.clear()
 
     def wait(self, count: int, *, path: str | None, timeout: float) -> tuple[RequestRecord, ...]:
-        """Block this thread until *count* matching requests were made since the last :meth:`clear`."""
+        """Block this thread until *count* matching requests have arrived since the last :meth:`clear`."""
         with self._expected(count, path) as latch:
             met = latch.wait(timeout)
         return self._outcome(count, path, met=met)
@@ -71,7 +71,7 @@ class Recorder:
         count: int,
         *,
         path: str | None,
-        timeout: float,  # noqa: ASYNC109 - the twin of wait
+        timeout: float,  # noqa: ASYNC109 - the same signature as wait
     ) -> tuple[RequestRecord, ...]:
         """Wait as :meth:`wait` does, without blocking the event loop."""
         met = False

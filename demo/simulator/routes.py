@@ -1,4 +1,4 @@
-"""The paths that are served, and what each of them asks for."""
+"""The paths that the simulator serves, and the permission that each path needs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ RECOVERY_SERVICES_VERSIONS = (
     "2025-02-01", "2024-04-01", "2023-06-01", "2023-04-01", "2023-02-01", "2022-02-01", "2021-12-01", "2021-10-01",
     "2021-08-01", "2021-04-01", "2021-01-01", "2020-10-01", "2019-06-15", "2019-05-13", "2017-07-01", "2016-12-01",
 )  # fmt: skip
-"""The stable api-versions in which the job calls were published, newest first."""
+"""The stable API versions with the job operations, newest first."""
 DATA_PROTECTION_VERSIONS = (
     "2026-06-01", "2026-03-01", "2025-07-01", "2024-04-01", "2023-11-01", "2023-05-01", "2023-01-01",
 )  # fmt: skip
@@ -23,7 +23,7 @@ Endpoint = Callable[[ArmRequest, Names, AnyVault], Answer]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A path; ``{name}`` in the template stands for one segment."""
+    """A path template in which ``{name}`` matches one segment."""
 
     template: tuple[str, ...]
     versions: tuple[str, ...]
@@ -32,7 +32,7 @@ class Route:
     quota: Kind = "reads"
 
     def match(self, segments: tuple[str, ...]) -> Names | None:
-        """Read the names in a path; None when it is another path."""
+        """Return the names in a matching path, or None."""
         if len(segments) != len(self.template):
             return None
         names = {}
@@ -45,7 +45,7 @@ class Route:
 
     @property
     def action(self) -> str:
-        """Name the permission: the types in the path without their names, such as ``…/vaults/backupJobs/read``."""
+        """The required permission: the resource types without the names, such as ``…/vaults/backupJobs/read``."""
         namespace, *types = self.template[self.template.index("providers") + 1 :]
         return "/".join([namespace, *types[::2], "read"])
 
@@ -53,7 +53,7 @@ class Route:
 def vault_route(
     vault_kind: type[AnyVault], versions: tuple[str, ...], path: str, endpoint: Endpoint, quota: Kind = "reads"
 ) -> Route:
-    """Make the route of a path below a vault."""
+    """Return the route for a path below a vault."""
     below = f"subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{vault_kind.TYPE}/{{vault}}/{path}"
     return Route(
         template=tuple(below.split("/")), versions=versions, vault_kind=vault_kind, endpoint=endpoint, quota=quota

@@ -26,9 +26,9 @@ _ABSOLUTE = re.compile(r"https?://[^/?]*", re.IGNORECASE)
 
 class AzureSimulator(HostedServer):
     """
-    Azure Resource Manager with Azure Backup behind it, on a port of its own.
+    Azure Resource Manager with Azure Backup behind it, on its own port.
 
-    It runs inside ``async with``; its methods may be called from any thread, before and while it runs.
+    It runs inside ``async with``. Its methods are thread-safe, also before it runs.
     """
 
     def __init__(
@@ -50,56 +50,56 @@ class AzureSimulator(HostedServer):
         self._control = ControlApi(self)
 
     async def stop(self) -> None:
-        """Release what is held, stop listening, close all connections."""
+        """Release all holds, stop listening, and close all connections."""
         self._holds.release()
         await super().stop()
 
     def add_vault(self, subscription_id: str, resource_group: str, name: str) -> Vault:
-        """Make a Recovery Services vault, with its subscription and resource group."""
+        """Add a Recovery Services vault with its subscription and resource group."""
         return self.directory.add_vault(Vault, subscription_id, resource_group, name)
 
     def add_backup_vault(self, subscription_id: str, resource_group: str, name: str) -> BackupVault:
-        """Make a vault of Microsoft.DataProtection, with its subscription and resource group."""
+        """Add a Backup vault (Microsoft.DataProtection) with its subscription and resource group."""
         return self.directory.add_vault(BackupVault, subscription_id, resource_group, name)
 
     @property
     def lists(self) -> Lists:
-        """How lists are paged and filtered."""
+        """The settings of job lists."""
         return self.arm.lists
 
     @property
     def access(self) -> Access:
-        """Who may read what."""
+        """The role assignments of the principals."""
         return self.arm.access
 
     @property
     def quotas(self) -> Quotas:
-        """How much may be read."""
+        """The request quotas of the principals."""
         return self.arm.quotas
 
     def hold(self, path: str = "", *, state_as_of: Literal["release", "arrival"] = "release") -> Hold:
-        """Keep the requests whose path matches a regular expression waiting until the hold is released."""
+        """Hold requests whose path matches the regular expression *path* until the hold is released."""
         return self._holds.add(path, state_as_of=state_as_of)
 
     def release_holds(self) -> None:
-        """Release every hold."""
+        """Release all holds."""
         self._holds.release()
 
     @property
     def requests(self) -> tuple[RequestRecord, ...]:
-        """The requests so far, oldest first; those to the control API are not among them."""
+        """The requests so far, oldest first, without those to the control API."""
         return self._recorder.records()
 
     def requests_to(self, path: str) -> tuple[RequestRecord, ...]:
-        """List the requests whose path matches a regular expression."""
+        """Return the requests whose path matches a regular expression."""
         return self._recorder.records(path)
 
     def clear_requests(self) -> None:
-        """Forget the requests so far."""
+        """Clear the recorded requests."""
         self._recorder.clear()
 
     def wait_requests(self, count: int, *, path: str | None = None, timeout: float = 60.0) -> tuple[RequestRecord, ...]:
-        """Block this thread until *count* requests were made; TimeoutError when they were not in time."""
+        """Block this thread until *count* requests have arrived. Raise TimeoutError after *timeout* seconds."""
         return self._recorder.wait(count, path=path, timeout=timeout)
 
     async def requests_arrived(
@@ -107,7 +107,7 @@ class AzureSimulator(HostedServer):
         count: int,
         *,
         path: str | None = None,
-        timeout: float = 60.0,  # noqa: ASYNC109 - as wait_requests
+        timeout: float = 60.0,  # noqa: ASYNC109 - the same signature as wait_requests
     ) -> tuple[RequestRecord, ...]:
         """Wait as :meth:`wait_requests` does, without blocking the event loop."""
         return await self._recorder.arrived(count, path=path, timeout=timeout)
@@ -133,7 +133,7 @@ class AzureSimulator(HostedServer):
 
 
 class Options(TypedDict, total=False):
-    """What :class:`AzureSimulator` takes."""
+    """The arguments of :class:`AzureSimulator`."""
 
     clock: SimulatedClock
     tokens: Mapping[str, str]
@@ -144,6 +144,6 @@ class Options(TypedDict, total=False):
 
 @contextlib.contextmanager
 def running_simulator(**options: Unpack[Options]) -> Iterator[AzureSimulator]:
-    """Run a simulator in a thread of its own, for code that blocks."""
+    """Run a simulator in a separate thread, for synchronous code."""
     with running(AzureSimulator(**options)) as simulator:
         yield simulator

@@ -1,4 +1,4 @@
-"""A backup job as a timeline: what Azure says of it at each moment of its life."""
+"""The timeline of a backup job: its properties in Azure at each point in time."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,22 +7,22 @@ from typing import Any
 from demo.simulator.formats import TICKS, iso8601_duration, parse_timestamp, ticks_of, timespan, timestamp
 
 Properties = Mapping[str, Any]
-"""A job's properties, or some of them: JSON values under Azure's names."""
+"""All or some properties of a job: JSON values with Azure's names."""
 
 NO_TIME = "0001-01-01T00:00:00"
-"""What Recovery Services sends for a time that is not known yet; it has no zone."""
+"""The value of unknown times in Recovery Services. It has no time zone."""
 
 _ORDER = (
     "jobType", "duration", "actionsInfo", "containerName", "virtualMachineVersion", "workloadType", "isUserTriggered",
     "errorDetails", "extendedInfo", "entityFriendlyName", "backupManagementType", "operation", "status", "startTime",
     "endTime", "activityId",
 )  # fmt: skip
-"""The order in which the documentation's example has the properties."""
+"""The order of the properties in the documentation's example."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """A restore's copying, which has a progress: from one moment of the job to another, at an even pace."""
+    """The data transfer of a restore, which reports linear progress between two times of the job."""
 
     begins: float
     """Simulated seconds since the job's start."""
@@ -31,7 +31,7 @@ class Transfer:
     task_id: str = "Transfer data from vault"
 
     def onto(self, properties: Properties, *, start: int, elapsed: int, ended: bool) -> dict[str, Any]:
-        """Add progress to the extended information and to the task that copies."""
+        """Add the progress to ``extendedInfo`` and to the transfer task."""
         begins, ends = ticks_of(self.begins), ticks_of(self.ends)
         share = min(max((elapsed - begins) / (ends - begins), 0.0), 1.0)
         percentage = round(100 * share, 1)
@@ -55,35 +55,35 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What Azure says from a moment of the job's life on."""
+    """The state of a job from a given time on."""
 
     status: str
     after: float = 0.0
     """Simulated seconds since the job's start."""
     properties: Properties = field(default_factory=dict)
-    """What this state adds to the job's properties or puts in their place."""
+    """The properties that this state adds to the job's properties or overrides."""
     ended: bool = False
-    """From here on the duration stands still, and there is an ``endTime``."""
+    """Whether the job has ended: its duration is final, and it has an ``endTime``."""
     transfer: Transfer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """
-    A job that lives through its states.
+    A job with a timeline.
 
-    ``status``, ``duration``, ``startTime`` and ``endTime`` are reckoned unless a state's properties give them.
+    ``status``, ``duration``, ``startTime`` and ``endTime`` are computed unless the properties contain them.
     """
 
     name: str
     timeline: tuple[State, ...]
-    """In the order of time; the first applies from the start."""
+    """The states in chronological order. The first applies from the start."""
     properties: Properties = field(default_factory=dict)
-    """What is the same in every state."""
+    """The properties that all states share."""
     start_time: str | None = None
-    """As Azure writes it; by default the simulated time at which the job was started."""
+    """The start time in Azure's format. None: the simulated time at which the job starts."""
     visible_after: float = 0.0
-    """Simulated seconds from the start during which Azure does not know the job yet."""
+    """Simulated seconds from the start until GETs find the job."""
     duration_format: Callable[[int], str] = iso8601_duration
 
     def __post_init__(self) -> None:
@@ -92,13 +92,13 @@ class Job:
             raise ValueError(f"the timeline of job {self.name} must begin at 0 and go forward: {moments}")
 
     def state_at(self, elapsed: int) -> State:
-        """Find the state that holds *elapsed* ticks after the start."""
+        """Return the state *elapsed* ticks after the start."""
         return next(state for state in reversed(self.timeline) if ticks_of(state.after) <= max(elapsed, 0))
 
     def properties_at(
         self, *, started: int, now: int, duration_format: Callable[[int], str] | None = None
     ) -> dict[str, Any] | None:
-        """Tell the job's properties at *now*, or None while it is not visible; by default in its own format."""
+        """Return the job's properties at *now*, or None while the job is not visible."""
         elapsed = now - started
         if elapsed < ticks_of(self.visible_after):
             return None

@@ -1,4 +1,4 @@
-"""Bearer tokens: whom they name, and how they are refused."""
+"""Bearer tokens, their principals and their refusals."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ _Refusal = Callable[[], Answer]
 
 
 class Tokens:
-    """The tokens that were issued, each for a principal; may be changed from any thread."""
+    """The issued tokens, each with its principal. Thread-safe."""
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
         self._lock = threading.Lock()
@@ -27,7 +27,7 @@ class Tokens:
         self._ends: dict[str, float] = {}
 
     def add(self, token: str, principal: str, *, lifetime: float | None = None) -> None:
-        """Accept *token* as that of *principal*, also where it was refused before; for *lifetime* seconds."""
+        """Accept *token* for *principal*, even if it was refused before. *lifetime* is in seconds."""
         with self._lock:
             self._principals[token] = principal
             self._refusals.pop(token, None)
@@ -36,17 +36,17 @@ class Tokens:
                 self._ends[token] = time.monotonic() + lifetime
 
     def remove(self, token: str) -> None:
-        """Forget a token: it is as wrong as any other text then."""
+        """Remove a token, so that it is invalid."""
         with self._lock:
             del self._principals[token]
 
     def expire(self, token: str) -> None:
-        """Refuse a token from now on because its time is over."""
+        """Refuse a token as expired from now on."""
         with self._lock:
             self._refusals[token] = expired
 
     def revoke(self, token: str, *, claims: Mapping[str, Any] | None = None) -> None:
-        """Refuse a token from now on; with *claims*, challenge for a token that carries them."""
+        """Refuse a token from now on. With *claims*, require a new token with these claims."""
         encoded = None if claims is None else encoded_claims(claims)
         with self._lock:
             self._refusals[token] = (
@@ -54,13 +54,13 @@ class Tokens:
             )
 
     def principal(self, authorization: str | None) -> str | None:
-        """Name the one whose token the header holds, refused or not."""
+        """Return the principal of the token in the header, even if the token is refused."""
         token = _bearer_token(authorization)
         with self._lock:
             return None if token is None else self._principals.get(token)
 
     def refusal(self, authorization: str | None) -> Answer | None:
-        """Answer for a request whose ``Authorization`` header will not do; None when it will."""
+        """Return the refusal of an ``Authorization`` header, or None if it is valid."""
         if not authorization:
             return errors.missing_token()
         token = _bearer_token(authorization)
@@ -73,13 +73,13 @@ class Tokens:
 
 
 def expired() -> Answer:
-    """Refuse a token that ended some seconds ago."""
+    """Return the 401 for a token that expired a few seconds ago."""
     now = datetime.now(UTC)
     return errors.expired_token(expiry=_us_time(now - timedelta(seconds=11)), now=_us_time(now), tenant=TENANT_ID)
 
 
 def encoded_claims(claims: Mapping[str, Any]) -> str:
-    """Encode a claims challenge as it stands in ``WWW-Authenticate``: base64url, unpadded."""
+    """Encode a claims challenge for ``WWW-Authenticate``: base64url without padding."""
     return base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
 
 
@@ -89,6 +89,6 @@ def _bearer_token(authorization: str | None) -> str | None:
 
 
 def _us_time(moment: datetime) -> str:
-    """Write a time as the message of an expired token does: ``3/4/2026 8:55:46 AM``."""
+    """Format a time as in the message for expired tokens: ``3/4/2026 8:55:46 AM``."""
     hour, half = moment.hour % 12 or 12, "AM" if moment.hour < 12 else "PM"  # noqa: PLR2004
     return f"{moment.month}/{moment.day}/{moment.year} {hour}:{moment:%M:%S} {half}"

@@ -1,4 +1,4 @@
-"""Recovery Services vaults, and the Backup vaults of Microsoft.DataProtection, each in its own words."""
+"""Recovery Services vaults and Backup vaults (Microsoft.DataProtection), with their response formats."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -15,7 +15,7 @@ _NULLS: Mapping[str, Any] = dict.fromkeys(
         "progressUrl", "isCrossRegionRestore", "errorDetails", "extendedInfo",
     )
 )  # fmt: skip
-"""What a Backup vault sends as null where others leave it out."""
+"""Properties that a Backup vault sends as null if they are unknown. Other vaults omit them."""
 
 
 class Vault(AnyVault):
@@ -29,7 +29,7 @@ class Vault(AnyVault):
         return properties
 
     def _listed_properties(self, properties: Mapping[str, Any]) -> dict[str, Any]:
-        """Leave out ``extendedInfo``. Recorded entries of failed jobs and of jobs with warnings have ``errorDetails``."""
+        """Omit ``extendedInfo`` but keep ``errorDetails``, as in recorded lists."""
         return {name: value for name, value in properties.items() if name != "extendedInfo"}
 
     @property
@@ -37,11 +37,11 @@ class Vault(AnyVault):
         return None
 
     def _in_order(self, resources: list[Resource]) -> list[Resource]:
-        """Newest first."""
+        """Sort the newest job first."""
         return sorted(resources, key=lambda resource: start_of(resource["properties"]), reverse=True)
 
     def _operation_status(self, state: OperationState, *, start: int) -> dict[str, Any]:
-        """The end of what is over equals its start, as has been seen; a time that is not known yet has no zone."""
+        """Set the end of a finished operation to its start, as observed in Azure."""
         start_time = timestamp(start)
         status = {
             "startTime": start_time,
@@ -61,17 +61,17 @@ class Vault(AnyVault):
 
 
 class BackupVault(AnyVault):
-    """A vault of Microsoft.DataProtection: AKS, disks, blobs, PostgreSQL. What it does not know, it sends as null."""
+    """A Backup vault for AKS, disks, blobs and PostgreSQL. It sends unknown values as null."""
 
     TYPE: ClassVar[str] = "Microsoft.DataProtection/backupVaults"
     OPERATIONS: ClassVar[str] = "operationStatus"
     LISTED_TYPE: ClassVar[str] = "Microsoft.DataProtection/BackupVaults/backupJobs"
-    """Both spellings have been seen; here lists have this one."""
+    """Azure uses this spelling and that of ``TYPE``. The simulator uses this one in lists."""
     LISTED_DAYS: ClassVar[int] = 14
-    """Lists of real Backup vaults reach back about 14 days: their oldest job is 13 full days old."""
+    """Lists of real Backup vaults cover about 14 days: the oldest job is 13 full days old."""
 
     def list_jobs(self, wanted: Callable[[Resource], bool] | None = None) -> list[Resource]:
-        """List the jobs that started within the last 14 days, and those whose start time is not known."""
+        """Return the jobs of the last 14 days, and those without a known start time."""
         since = self._clock.ticks() - ticks_of(self.LISTED_DAYS * 86400)
 
         def is_listed(job: Resource) -> bool:
@@ -92,15 +92,15 @@ class BackupVault(AnyVault):
 
     @property
     def _listed_duration(self) -> Callable[[int], str] | None:
-        """Lists have been seen with .NET's format only, GETs with both."""
+        """Observed lists use .NET's format only. GETs use both formats."""
         return timespan
 
     def _in_order(self, resources: list[Resource]) -> list[Resource]:
-        """Not newest first, nor any other order that a client could rely on."""
+        """Return the jobs unsorted: Azure does not guarantee any order."""
         return resources
 
     def _operation_status(self, state: OperationState, *, start: int) -> dict[str, Any]:
-        """The status that everybody else spells InProgress has a small p here."""
+        """Spell InProgress as Inprogress, as Backup vaults do."""
         status = {
             "status": "Inprogress" if state.running else state.status,
             "startTime": timestamp(start),
@@ -113,7 +113,7 @@ class BackupVault(AnyVault):
 
 
 def start_of(properties: Mapping[str, Any]) -> int:
-    """Tell when a job started, in ticks; 0 where its properties do not say."""
+    """Return the start time of a job in ticks, or 0 if its properties do not contain it."""
     return _parsed(properties.get("startTime"))
 
 

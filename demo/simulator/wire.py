@@ -1,4 +1,4 @@
-"""How an answer goes over the connection: whole, or broken in one of the ways in which networks break things."""
+"""Deliver responses over broken connections."""
 
 import asyncio
 import socket
@@ -18,18 +18,18 @@ _FLOOD_LIMIT = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Send nothing for some seconds of the wall clock."""
+    """Send nothing for some seconds of real time."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Drop the connection: nothing that is still buffered is sent, and the peer is told by TCP RST."""
+    """Drop the connection with a TCP RST, without sending the buffered data."""
 
 
 Delivery = Callable[[Answer], Iterator[bytes | Pause | Reset]]
-"""Cuts an answer into what is sent and what is waited for; then the connection is closed."""
+"""Splits a response into bytes to send, pauses and resets. The connection is closed at the end."""
 
 
 def reset(_: Answer) -> Iterator[bytes | Pause | Reset]:
@@ -43,7 +43,7 @@ def hang_up(_: Answer) -> Iterator[bytes | Pause | Reset]:
 
 
 def cut(after: int | None) -> Delivery:
-    """Close the connection when *after* bytes of the body were sent; by default half of them."""
+    """Close the connection after *after* bytes of the body, by default half of them."""
 
     def deliver(answer: Answer) -> Iterator[bytes | Pause | Reset]:
         yield head(answer)
@@ -53,7 +53,7 @@ def cut(after: int | None) -> Delivery:
 
 
 def drip_body(interval: float) -> Delivery:
-    """Send the head at once, then the body byte by byte, with *interval* seconds before each."""
+    """Send the head immediately, then one byte of the body every *interval* seconds."""
 
     def deliver(answer: Answer) -> Iterator[bytes | Pause | Reset]:
         yield head(answer)
@@ -63,7 +63,7 @@ def drip_body(interval: float) -> Delivery:
 
 
 def drip_headers(interval: float) -> Delivery:
-    """Send everything byte by byte, the status line first."""
+    """Send the whole response byte by byte, from the status line on."""
 
     def deliver(answer: Answer) -> Iterator[bytes | Pause | Reset]:
         yield from _drip(head(answer) + answer.body, interval)
@@ -72,7 +72,7 @@ def drip_headers(interval: float) -> Delivery:
 
 
 def wrong_length(difference: int) -> Delivery:
-    """Send the whole body, and a Content-Length that is off by *difference*."""
+    """Send the whole body, with a Content-Length that is wrong by *difference*."""
 
     def deliver(answer: Answer) -> Iterator[bytes | Pause | Reset]:
         yield head(answer, {"Content-Length": str(max(len(answer.body) + difference, 0))})
@@ -82,7 +82,7 @@ def wrong_length(difference: int) -> Delivery:
 
 
 def huge(size: int, *, declared: bool) -> Delivery:
-    """Send a body of *size* bytes, valid JSON; if not *declared*, without a Content-Length."""
+    """Send valid JSON of *size* bytes, without a Content-Length unless *declared*."""
 
     def deliver(answer: Answer) -> Iterator[bytes | Pause | Reset]:
         yield head(answer, {"Content-Length": str(size)} if declared else {}, length=declared)
@@ -92,7 +92,7 @@ def huge(size: int, *, declared: bool) -> Delivery:
 
 
 def gzip_bomb(size: int) -> Delivery:
-    """Send a small body that unpacks to *size* bytes."""
+    """Send a small body that decompresses to *size* bytes."""
 
     def deliver(answer: Answer) -> Iterator[bytes | Pause | Reset]:
         packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
@@ -104,7 +104,7 @@ def gzip_bomb(size: int) -> Delivery:
 
 
 def head(answer: Answer, headers: Mapping[str, str] | None = None, *, length: bool = True) -> bytes:
-    """Write the status line and the headers."""
+    """Return the status line and the headers."""
     fields = {
         **answer.headers,
         **({"Content-Length": str(len(answer.body))} if length else {}),
@@ -116,7 +116,7 @@ def head(answer: Answer, headers: Mapping[str, str] | None = None, *, length: bo
 
 
 async def send(request: web.BaseRequest, delivery: Delivery, answer: Answer) -> None:
-    """Write past aiohttp, which would put things right, and close the connection."""
+    """Write to the transport, because aiohttp would correct the response, and close the connection."""
     transport = request.transport
     for piece in delivery(answer):
         if transport is None or transport.is_closing():
@@ -128,16 +128,16 @@ async def send(request: web.BaseRequest, delivery: Delivery, answer: Answer) -> 
                 _reset(transport)
             case bytes():
                 transport.write(piece)
-                # Nobody tells us when the transport has room again: its protocol is aiohttp's.
+                # Poll the write buffer: flow control callbacks go to aiohttp's protocol.
                 while transport.get_write_buffer_size() > _FLOOD_LIMIT and not transport.is_closing():  # noqa: ASYNC110
                     await asyncio.sleep(0.001)
     if transport is not None:
-        transport.close()  # sends what is buffered first
+        transport.close()  # after it sends the buffered data
 
 
 def _reset(transport: asyncio.Transport) -> None:
     connection = transport.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close means RST
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # makes close() send RST
     transport.abort()
 
 
