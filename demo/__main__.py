@@ -49,7 +49,7 @@ def bold(text: str) -> str:
 
 
 def step(number: int, title: str, *lines: str) -> None:
-    """Announce a step, with what the reader sees in it."""
+    """Print the heading of a step and the *lines* that explain it."""
     print(f"\n{bold(f'[{number}/{STEPS}] {title}')}", *lines, sep="\n", flush=True)
 
 
@@ -91,7 +91,7 @@ def play(stage: Stage) -> None:
 
 
 def summarize(stage: Stage, azure: AzureSimulator, seconds: float) -> None:
-    """Print what the steps have shown."""
+    """Print the summary of the demo."""
     phases = stage.read("get bjw -o jsonpath={.items[*].status.phase}").split()
     print(
         f"\n{bold('Summary')}",
@@ -105,7 +105,7 @@ def summarize(stage: Stage, azure: AzureSimulator, seconds: float) -> None:
 
 
 def keep(stage: Stage, azure: AzureSimulator, job_id: str) -> None:
-    """Say how to use what runs, until Ctrl-C."""
+    """Explain how to use the running programs, and wait for Ctrl-C."""
     variables = {**stage.settings, **azure_settings(azure.url)}
     lines = [f'export PATH={shlex.quote(str(PROGRAMS))}:"$PATH"']
     lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]

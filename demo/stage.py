@@ -1,4 +1,4 @@
-"""The parts of the demo: kubectl on the embedded cluster, the operator as a process, and jobs that end while it runs."""
+"""The parts of the demo: kubectl on the embedded cluster, the operator process, and short jobs."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parent.parent
 NAMESPACE: Final = "demo"
-TOKEN: Final = "demo-token"  # noqa: S105 -- the simulator's, which is on this machine
+TOKEN: Final = "demo-token"  # noqa: S105 -- a token of the simulator, not of Azure
 PROGRAMS: Final = Path(sys.executable).parent
-"""Where ``backupjobwatch`` and the plugin of kubectl are."""
+"""The directory of ``backupjobwatch`` and the kubectl plugin."""
 PLAYED: Final = timedelta(hours=1)
-"""How long before the demo the simulated clock starts. No job of the demo is older."""
+"""How far in the past the simulated clock starts. No job of the demo is older."""
 
 _COPY: Final = Transfer(begins=5.0, ends=84.0, gigabytes=3.1, task_id="Transfer data from vault")
 _SHORT_RESTORE: Final = replace(
@@ -49,7 +49,7 @@ _SHORT_RESTORE: Final = replace(
     ),
 )
 _REMAINING: Final = ((COMPLETED_WITH_WARNINGS, 24.0), (DOCUMENTED, 15.0), (FAILED, 9.0), (_SHORT_RESTORE, 27.0))
-"""Jobs that run when the demo starts, with the seconds until each ends."""
+"""Jobs that run when the demo starts, and the seconds until each job ends."""
 
 
 class Stage:
@@ -107,7 +107,7 @@ def staged(cluster: Cluster, *, quiet: bool = False) -> Stage:
 
 
 def azure_settings(azure: str) -> dict[str, str]:
-    """Return the settings that lead the operator and ``backupjobwatch watch`` to the simulator."""
+    """Return the settings that point the operator and ``backupjobwatch watch`` at the simulator."""
     return {
         "BACKUPJOBWATCH_AZURE_ENDPOINT": azure,
         "BACKUPJOBWATCH_DEVELOPMENT": "true",
@@ -117,7 +117,7 @@ def azure_settings(azure: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def running_operator(stage: Stage, azure: str, *, metrics_port: int = 0, log: Path | None = None) -> Iterator[None]:
-    """Run ``backupjobwatch run`` against *azure* and the stage's cluster, with its log in the file *log*."""
+    """Run ``backupjobwatch run`` against *azure* and the stage's cluster, and write its log to *log*."""
     environment = {
         **stage.environment,
         **azure_settings(azure),
@@ -138,12 +138,12 @@ def running_operator(stage: Stage, azure: str, *, metrics_port: int = 0, log: Pa
 
 
 def demo_clock() -> SimulatedClock:
-    """Return a clock at the speed of the wall clock, so far behind that jobs of the demo can start on it."""
+    """Return a real-time clock that starts in the past, so that the demo can start its jobs in the past."""
     return SimulatedClock(start=datetime.now(UTC) - PLAYED)
 
 
 def start_jobs(azure: AzureSimulator) -> Vault:
-    """Return a vault with the jobs of the demo, and move the clock to now. Four jobs run, and end within 30 seconds."""
+    """Add a vault with the demo's jobs and advance the clock to now. Four jobs end within 30 seconds."""
     vault = azure.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
     for job, remaining in sorted(_REMAINING, key=lambda each: _age(*each), reverse=True):
         _advance(azure.clock, datetime.now(UTC) - timedelta(seconds=_age(job, remaining)))

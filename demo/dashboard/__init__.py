@@ -1,1 +1,1 @@
-"""The picture of the dashboard in the documents, made from a run of the demo."""
+"""Draw the dashboard picture in the documentation from a run of the demo."""

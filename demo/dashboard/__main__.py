@@ -1,7 +1,8 @@
-"""``make dashboard``: draws docs/dashboard.svg from a run of some minutes.
+"""``make dashboard``: draw docs/dashboard.svg from a run of five minutes.
 
-A real API server, the operator as a process of its own, a real Prometheus, and the Azure simulator, which throttles one
-subscription for a while and is out of reach later. What is drawn are the answers to the dashboard's own queries.
+The run uses a real API server, a real Prometheus, the operator as a separate process, and the Azure simulator. The
+simulator throttles one subscription for a while and is unreachable later. The picture shows the results of the
+dashboard's own queries.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ DASHBOARD: Final = ROOT / "manifests" / "components" / "monitoring" / "dashboard
 PICTURE: Final = ROOT / "docs" / "dashboard.svg"
 SPEED: Final = 12
 LASTS: Final = 300.0
-"""Seconds of the run."""
+"""The length of the run in seconds."""
 WAVE_EVERY, WAVES, WAVE = 10.0, 20, 4
 THROTTLED_AT, THROTTLED_FOR = 90.0, 40
 DOWN_AT, UP_AT = 190.0, 225.0
@@ -46,7 +47,7 @@ KINDS: Final = (DOCUMENTED, RESTORE, SQL_FULL_BACKUP, DOCUMENTED, FAILED, RESTOR
 
 
 def play(azure: AzureSimulator, kubectl: Kubectl) -> None:
-    """Let things happen for as long as the run lasts."""
+    """Create watches and inject faults until the run ends."""
     azure.quotas.enable()
     vaults = [azure.add_vault(subscription, "backup", "rsv") for subscription in SUBSCRIPTIONS]
     events: list[tuple[float, str, Any]] = [
@@ -72,7 +73,7 @@ def play(azure: AzureSimulator, kubectl: Kubectl) -> None:
 
 
 def answers(prometheus: Prometheus, span: Span) -> Iterator[tuple[Mapping[str, Any], Sequence[tuple[str, Series]]]]:
-    """Ask each query of each panel: graphs over the run, the others at its end."""
+    """Evaluate each query of each panel: graphs over the whole run, other panels at its end."""
     for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]:
         found: list[tuple[str, Series]] = []
         for target in panel["targets"]:
@@ -101,7 +102,7 @@ def _watch(name: str, job_id: str) -> dict[str, Any]:
 
 
 def record(cluster: Cluster) -> str:
-    """Run everything, and return the picture."""
+    """Run the scenario, and return the picture."""
     clock = SimulatedClock(speed=SPEED, start=datetime.now(UTC) - timedelta(hours=2))
     with running_simulator(clock=clock, tokens={TOKEN: "demo"}) as azure:
         stage = staged(cluster)

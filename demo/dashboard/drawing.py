@@ -1,4 +1,4 @@
-"""Draws a Grafana dashboard as SVG: its panels where it has them, with what its own queries were answered."""
+"""Draw a Grafana dashboard as SVG: its panels in their places, with the results of its own queries."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from demo.prometheus.server import Series
 
 COLUMN, ROW, GAP, HEAD = 50, 22, 6, 58
-"""Pixels of one of Grafana's 24 columns, of one of its rows, between panels, and of the head of the picture."""
+"""The width of a grid column, and the height of a row, a gap and the header, in pixels."""
 COLOURS: Final = ("#3274d9", "#e0752d", "#299c46", "#c4162a", "#8f3bb8", "#b7950b", "#0f8a8a", "#7a7a7a", "#d683ce")
 MOST: Final = len(COLOURS)
-"""Series of a panel that are drawn; the legend says how many were not."""
+"""The maximum number of series in a panel. The legend gives the number of the others."""
 ROWS: Final = 7
 TWO_MINUTES: Final = 120.0
 _CHARACTER: Final = 6.3
@@ -27,7 +27,7 @@ _HIDDEN: Final = frozenset({"__name__", "instance", "job", "pod"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One series of a panel, with the name that its legend gives it."""
+    """One series of a panel, with its name in the legend."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -35,7 +35,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """The time that is shown, in Unix seconds."""
+    """The time range of the picture, in Unix seconds."""
 
     start: float
     end: float
@@ -47,7 +47,7 @@ def draw(
     panels: Sequence[tuple[Mapping[str, Any], Sequence[tuple[str, Series]]]],
     span: Span,
 ) -> str:
-    """Return the picture; each panel of the dashboard comes with its series and the legend format of each."""
+    """Return the picture. *panels* pairs each panel with its series and their legend formats."""
     bottom = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel, _ in panels)
     width, height = 24 * COLUMN + GAP, HEAD + bottom * ROW + GAP
     parts = [
@@ -109,7 +109,7 @@ def _graph(lines: Sequence[Line], unit: str, width: int, height: int, span: Span
 
 
 def _path(points: Sequence[tuple[float, float | None]]) -> str:
-    """Join the points, but for gaps: where there is no number, or no point for longer than the usual step."""
+    """Join the points, except across gaps: a missing value, or a distance above 1.5 steps."""
     step = min((after - before for (before, _), (after, _) in pairwise(points)), default=math.inf)
     path, last = "", -math.inf
     for x, y in points:
@@ -166,7 +166,7 @@ _UNITS: Final = {"bytes": (2**-20, " MiB"), "percentunit": (100.0, " %"), "reqps
 
 
 def show(value: float, unit: str) -> str:
-    """Write *value* in one of Grafana's units, short."""
+    """Format *value* briefly in one of Grafana's units."""
     if math.isnan(value):
         return "none"
     factor, suffix = _UNITS.get(unit, (1.0, ""))

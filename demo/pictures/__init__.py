@@ -1,1 +1,1 @@
-"""Pictures of terminals for the documents, each of a real run."""
+"""Draw pictures of terminals for the documentation, each from a real run."""

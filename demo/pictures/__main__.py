@@ -1,6 +1,6 @@
-"""``make pictures``: draws docs/pictures, each picture from a real program that asks the simulator.
+"""``make pictures``: draw the pictures in docs/pictures from real programs that query the simulator.
 
-One function for each picture; the name of the file is the function's.
+Each function draws one picture and gives the file its name.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ ROOT: Final = Path(__file__).parents[2]
 PICTURES: Final = ROOT / "docs" / "pictures"
 LIST: Final = ("kubectl bjw list", 120)
 TASKS: Final = ("kubectl bjw tasks restore", 100)
-"""Commands, and the columns of their terminals."""
-TOKEN: Final = "demo-token"  # noqa: S105 -- the simulator's, which anybody may know
+"""The commands, and the columns of their terminals."""
+TOKEN: Final = "demo-token"  # noqa: S105 -- a token of the simulator, not of Azure
 
 
 def watch() -> str:
-    """Draw ``backupjobwatch watch`` with a restore that runs, a backup that runs, and one that has failed."""
+    """Draw ``backupjobwatch watch`` with a running restore, a running backup and a failed backup."""
     prompt = "backupjobwatch watch - < jobs.txt"
     ages = (timedelta(minutes=21), timedelta(minutes=11), timedelta(minutes=7))
     clock = SimulatedClock(start=datetime.now(UTC) - ages[0])
@@ -53,20 +53,20 @@ def watch() -> str:
 
 
 def bjw_list() -> str:
-    """Draw ``kubectl bjw list`` with the watches of ``make demo``, some of which have ended."""
+    """Draw ``kubectl bjw list`` with the watches of ``make demo``, some of them finished."""
     prompt, columns = LIST
     return draw("bjw-list", "kubectl bjw list", prompt, _plugin()[LIST], columns=columns)
 
 
 def bjw_tasks() -> str:
-    """Draw ``kubectl bjw tasks`` with the restore of ``make demo``, which is running."""
+    """Draw ``kubectl bjw tasks`` with the running restore of ``make demo``."""
     prompt, columns = TASKS
     return draw("bjw-tasks", "kubectl bjw tasks", prompt, _plugin()[TASKS], columns=columns)
 
 
 @functools.cache
 def _plugin() -> dict[tuple[str, int], str]:
-    """Run the plugin's commands against a cluster, each on a terminal of so many columns; return what they show."""
+    """Run each command of the plugin on its own terminal, and return their outputs."""
     shown = {}
     with running_control_plane() as cluster, running_simulator(clock=demo_clock(), tokens={TOKEN: "demo"}) as azure:
         stage = staged(cluster)
@@ -100,11 +100,11 @@ def _environment(azure: str) -> dict[str, str]:
 
 
 ALL: Final = (watch, bjw_list, bjw_tasks)
-"""The pictures: each drawn by the function of its name."""
+"""The functions that draw the pictures."""
 
 
 def main() -> None:
-    """Draw all of them."""
+    """Draw all pictures."""
     PICTURES.mkdir(exist_ok=True)
     for picture in ALL:
         path = PICTURES / f"{picture.__name__}.svg"

@@ -1,4 +1,4 @@
-"""Draws the output of a terminal as an SVG."""
+"""Draw the output of a terminal as SVG."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rich.text import Text
 from demo.pictures.terminal import COLUMNS
 
 _FONTS: Final = re.compile(r"@font-face \{\{.*?\}\}\s*", re.DOTALL)
-"""Rich's SVG loads a font from a web server. Ours loads nothing and uses the fonts of the reader."""
+"""Rich's SVG loads fonts from a web server. This removes them, so that the reader's own fonts are used."""
 
 
 def draw(name: str, title: str, prompt: str, shown: str, *, columns: int = COLUMNS) -> str:
-    """Draw *shown*, with its ANSI colors, below the command at a prompt. *name* is unique among the pictures."""
+    """Draw *shown* with its ANSI colors below a prompt with the command. Each picture needs its own *name*."""
     console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text(f"$ {prompt}", style="bold"))
     console.print(Text.from_ansi(shown.replace("\r\n", "\n").rstrip()))

@@ -1,4 +1,4 @@
-"""Runs a program on its own pseudo-terminal."""
+"""Run a program on its own pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REDRAWN: Final = re.compile(r"\r?\x1b\[2K(?:\x1b\[1A\x1b\[2K)*")
 
 
 class Terminal:
-    """A terminal with a program on it until the block ends."""
+    """A terminal that runs a program until the block ends."""
 
     def __init__(
         self,
@@ -69,11 +69,11 @@ class Terminal:
 
     @property
     def frames(self) -> list[str]:
-        """The frames that a live view has drawn, with colors."""
+        """The frames of a live view, with colors."""
         return _REDRAWN.split(self.seen)
 
     def until(self, look: Callable[[str], object]) -> None:
-        """Read until *look* returns true for the words."""
+        """Read until *look* returns true for the output without escape sequences."""
         deadline = time.monotonic() + PATIENCE
         while not look(self.words):
             if not self._read() or time.monotonic() > deadline:
@@ -87,7 +87,7 @@ class Terminal:
         return self._process.wait(PATIENCE)
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal, as the terminal does for Ctrl-C."""
+        """Send a signal to the program, as the terminal does for Ctrl-C."""
         self._process.send_signal(number)
 
     def _read(self) -> bool:

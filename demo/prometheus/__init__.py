@@ -1,4 +1,4 @@
-"""Prometheus itself, for tests and for the picture of the dashboard; see ``binaries`` and ``server``."""
+"""Run a real Prometheus for tests and for the dashboard picture. See ``binaries`` and ``server``."""
 
 from __future__ import annotations
 

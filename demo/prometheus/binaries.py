@@ -1,8 +1,8 @@
 """
-Prometheus and promtool, from Debian's archive: no root, nothing installed.
+Fetch Prometheus and promtool from Debian's archive, without root.
 
-The package is unpacked into a cache; no maintainer script runs. Its dependencies are the web interface's, but for the C
-library. The archive's signatures are checked, as apt always does.
+The package is unpacked into a cache, and no maintainer script runs. Only the web interface needs the dependencies
+of the package, apart from the C library. apt verifies the signatures of the archive.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 from demo.controlplane.build import KEYRING, TOOLS, Apt, debian_mirror, locked, tell
 
 SUITE = "bookworm"
-"""The oldest suite with a Prometheus that speaks OpenMetrics: what it needs of the C library, every later one has."""
+"""The oldest suite with OpenMetrics support in Prometheus. Its binaries also run with later C libraries."""
 PACKAGE = "prometheus"
 PROGRAMS = ("prometheus", "promtool")
 LOG_TAIL = 1500
 
 
 class PrometheusUnavailable(Exception):
-    """There is no Prometheus to be had here; the message says why, and what else can be done."""
+    """Prometheus is not available. The message gives the reason and the alternatives."""
 
     def __init__(self, why: str) -> None:
         super().__init__(
@@ -35,7 +35,7 @@ class PrometheusUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binaries:
-    """The server, and the tool that checks rules and runs their unit tests."""
+    """The paths of the server, and of the tool that checks and tests rules."""
 
     prometheus: Path
     promtool: Path
@@ -43,9 +43,9 @@ class Binaries:
 
 def find_binaries() -> Binaries:
     """
-    Return what PROMETHEUS_ASSETS names, else what is on PATH, else Debian's, fetching it if need be (20 MB, once).
+    Return the binaries in PROMETHEUS_ASSETS, or those on PATH, or those from Debian's archive.
 
-    PrometheusUnavailable if none can be had.
+    The last are downloaded once (20 MB). Raises PrometheusUnavailable if that fails.
     """
     if named := os.environ.get("PROMETHEUS_ASSETS"):
         return _binaries_in(Path(named).absolute())
@@ -81,7 +81,7 @@ def _fetch() -> Path:
         raise PrometheusUnavailable(f"Fetching Prometheus from Debian's archive needs {KEYRING}, not found here")
     _cache().mkdir(parents=True, exist_ok=True)
     with locked(_cache() / "lock"):
-        if ready.exists():  # by whom we waited for
+        if ready.exists():  # by the process that held the lock
             return ready
         tell("Fetching Prometheus from Debian's archive, once (20 MB)")
         log_path = _cache() / "fetch.log"
@@ -99,5 +99,5 @@ def _fetch() -> Path:
                     f"Prometheus could not be fetched from {SUITE} of {debian_mirror()}: {error}\n"
                     f"The end of {log_path}:\n{log_path.read_text()[-LOG_TAIL:]}\n"
                 ) from error
-            made.rename(ready)  # at once, so that nobody ever sees half of it
+            made.rename(ready)  # atomically, so that no reader sees an incomplete directory
     return ready

@@ -1,4 +1,4 @@
-"""A Prometheus of one's own: it scrapes one operator, and answers queries."""
+"""Run a Prometheus that scrapes one operator, and query it."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _PATIENCE = 60.0
 
 
 class Series(NamedTuple):
-    """One series of an answer: its labels, and its values with their Unix times."""
+    """One series of a result: its labels, and its values with their Unix times."""
 
     labels: dict[str, str]
     points: list[tuple[float, float]]
 
 
 class QueryFailed(Exception):
-    """Prometheus refused a query; the message is its own."""
+    """Prometheus rejected a query. The message is from Prometheus."""
 
 
 class Prometheus:
-    """Its HTTP API: https://prometheus.io/docs/prometheus/latest/querying/api/."""
+    """A client of the HTTP API: https://prometheus.io/docs/prometheus/latest/querying/api/."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -41,16 +41,16 @@ class Prometheus:
         self._session.trust_env = False
 
     def query(self, promql: str) -> list[Series]:
-        """Evaluate at present."""
+        """Evaluate a query at the current time."""
         return [_series(each, [each["value"]]) for each in self._ask("query", query=promql)]
 
     def query_range(self, promql: str, *, start: float, end: float, step: float) -> list[Series]:
-        """Evaluate from *start* to *end* (Unix times), every *step* seconds."""
+        """Evaluate a query from *start* to *end* (Unix times), every *step* seconds."""
         found = self._ask("query_range", query=promql, start=start, end=end, step=step)
         return [_series(each, each["values"]) for each in found]
 
     def wait_for(self, promql: str) -> list[Series]:
-        """Evaluate until there is something."""
+        """Repeat a query until it returns a series."""
         deadline = time.monotonic() + _PATIENCE
         while not (found := self.query(promql)):
             if time.monotonic() > deadline:
@@ -59,16 +59,16 @@ class Prometheus:
         return found
 
     def rules(self) -> list[dict[str, Any]]:
-        """Return the alerts that are loaded, with their state and health."""
+        """Return the loaded alerts, with their state and health."""
         answer = self._get("rules").json()["data"]["groups"]
         return [rule for group in answer for rule in group["rules"]]
 
     def version(self) -> str:
-        """Return which Prometheus this is."""
+        """Return the version of Prometheus."""
         return str(self._get("status/buildinfo").json()["data"]["version"])
 
     def ready(self) -> bool:
-        """Tell whether it answers."""
+        """Return whether Prometheus is ready."""
         with contextlib.suppress(requests.RequestException):
             return bool(self._session.get(f"{self.url}/-/ready", timeout=2).ok)
         return False
@@ -93,14 +93,14 @@ def _series(found: Mapping[str, Any], values: list[list[Any]]) -> Series:
 
 @contextlib.contextmanager
 def running_prometheus(target: str, *, rules: str = "", interval: float = 1.0) -> Iterator[Prometheus]:
-    """Run one that scrapes *target* (host and port) every *interval* seconds and evaluates *rules* (a rule file)."""
+    """Run a Prometheus that scrapes *target* (host:port) every *interval* seconds and evaluates *rules*."""
     binaries = find_binaries()
     with tempfile.TemporaryDirectory(prefix="prometheus-") as folder:
         root, port = Path(folder), free_port()
         (root / "rules.yaml").write_text(rules or "groups: []\n", encoding="utf-8")
         scrape = {
             "job_name": "backupjobwatch",
-            "honor_labels": True,  # as the PodMonitor has it
+            "honor_labels": True,  # as in the PodMonitor
             "static_configs": [{"targets": [target], "labels": {"namespace": "backupjobwatch-system", "pod": "demo"}}],
         }
         every = f"{interval * 1000:.0f}ms"
@@ -133,6 +133,6 @@ def running_prometheus(target: str, *, rules: str = "", interval: float = 1.0) -
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Return a free TCP port."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         return int(unused.getsockname()[1])
