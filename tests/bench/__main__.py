@@ -1,4 +1,4 @@
-"""``make bench``: what the operator costs, beside the floor and a peer, in one run on one machine."""
+"""``make bench``: compare the costs of the operator, the floor and a peer in one run on one machine."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ PUBLISHED: Final = ROOT / "docs" / "bench"
 SIZES: Final = (100, 1000, 10_000)
 SMALLEST: Final = 20
 PEER_LIMIT: Final = 1000
-"""Watches beyond which a peer would only show how it drowns."""
+"""The maximum number of watches for the peer, which is overloaded above it."""
 HEARTBEAT_MINUTES: Final = 5.0
-"""Of ours, a window holds one heartbeat of each watch, as long as there are few: a shorter one would tell too little."""
+"""The window for our operator: long enough for one heartbeat of each watch, except with many watches."""
 OTHER_MINUTES: Final = 2.0
 
 
 async def run(options: argparse.Namespace, results: list[Result]) -> None:
-    """Measure what is asked for; *results* has all that was done, whatever happens."""
+    """Run the requested measurements, and append each result to *results* even if a later one fails."""
     kinds = [kind for kind in OPERATORS if kind.name in options.only]
     with tempfile.TemporaryDirectory(prefix="backupjobwatch-bench-") as scratch:
         folder = Path(scratch)
@@ -66,7 +66,7 @@ def _plan(kind: type[Operator], watches: int, folder: Path, objects: Path, optio
 
 
 def _reckoned(results: Sequence[Result], sizes: Sequence[int]) -> list[Result]:
-    """Extrapolate the peer, where it was measured twice, to the sizes that drown it."""
+    """Extrapolate two measurements of the peer to the sizes above its limit."""
     peers = [result for result in results if result.operator == Peer.name]
     if len(peers) < 2:
         return []
@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--profile", choices=("svg", "txt"), help="have py-spy watch each window; it costs CPU itself")
     parser.add_argument("--publish", action="store_true", help=f"copy the report to {PUBLISHED.relative_to(ROOT)}")
     options = parser.parse_args()
-    if importlib.util.find_spec("matplotlib") is None:  # found out now rather than in the end
+    if importlib.util.find_spec("matplotlib") is None:  # check before the long measurement
         sys.exit("The plots need the dependency group bench, which `make bench` installs.")
     OUTPUT.mkdir(parents=True, exist_ok=True)
     about = {
@@ -111,7 +111,7 @@ def main() -> None:
         "machine": machine(),
     }
     results: list[Result] = []
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # and leave no process behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # so that child processes are stopped
     try:
         asyncio.run(run(options, results))
     finally:

@@ -1,4 +1,4 @@
-"""The embedded Kubernetes API server as a server of the benchmark; it tells what was asked of it."""
+"""Run the embedded Kubernetes API server for the benchmark, and count its requests."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from demo.controlplane import Traffic
 
 AGENT: Final = "bench"
-"""The User-Agent of the benchmark itself."""
+"""The User-Agent of the benchmark's own requests."""
 _STATUS: Final = re.compile(r"/backupjobwatches/[^/]+(/status)?$")
 
 
 def count(traffic: Traffic) -> dict[str, int]:
-    """Count the operator's requests since they were last cleared, by what they do to watches."""
+    """Count the operator's requests since the last clear: status writes, object writes and others."""
     counts: collections.Counter[str] = collections.Counter()
     for request in traffic:
         if request.agent == AGENT:
@@ -34,14 +34,14 @@ def count(traffic: Traffic) -> dict[str, int]:
 
 
 async def serve(directory: Path) -> None:
-    """Run on the objects of a directory until standard input ends."""
+    """Serve the objects in *directory* until standard input ends."""
     async with ControlPlane(directory) as cluster:
         hello = {"url": cluster.url, "environment": cluster.environment, "pids": cluster.processes.pids}
         await answer_questions(hello, {"count": lambda: count(cluster.requests), "clear": cluster.requests.clear})
 
 
 def main() -> None:
-    """Read the command line and serve."""
+    """Parse the command line and serve."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.api_server")
     parser.add_argument("directory", type=Path)
     asyncio.run(serve(parser.parse_args().directory))

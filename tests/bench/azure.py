@@ -1,4 +1,4 @@
-"""The Azure simulator as a server of the benchmark: vaults full of jobs that run until they are told to end."""
+"""Run the Azure simulator for the benchmark, with vaults of jobs that run until a command ends them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SUBSCRIPTION_ID: Final = "00000000-5e1f-4000-8000-000000000001"
 RESOURCE_GROUP: Final = "rg-bench"
 PAGE_SIZE: Final = 400
-"""Jobs on a page of a list. Azure's is not documented; the one report about it says roughly that.
+"""The number of jobs on a list page. Azure does not document it. One report gives about this number.
 
 https://github.com/Azure/azure-sdk-for-js/issues/7630
 """
@@ -35,7 +35,7 @@ def job_name(number: int) -> str:
 
 
 def vault_name(number: int) -> str:
-    """Return the name of a job's vault: jobs are dealt out evenly."""
+    """Return the name of a job's vault. Jobs are distributed evenly."""
     return f"rsv-{number % VAULTS:02}"
 
 
@@ -48,7 +48,7 @@ def job_id(number: int) -> str:
 
 
 class Azure:
-    """A simulator whose jobs have numbers."""
+    """A simulator with numbered jobs."""
 
     def __init__(self, jobs: int) -> None:
         self.simulator = AzureSimulator()
@@ -68,7 +68,7 @@ class Azure:
             self._vaults[number % VAULTS].add_job(job)
 
     def end(self, numbers: Iterable[int]) -> float:
-        """Have jobs end well, now; return the Unix time at which all had."""
+        """Complete jobs now, and return the Unix time at which all are completed."""
         end_time = timestamp(ticks_at(datetime.now(UTC)))
         for number in numbers:
             vault = self._vaults[number % VAULTS]
@@ -80,9 +80,9 @@ class Azure:
         return time.time()
 
     def count(self, seconds: float) -> dict[str, int]:
-        """Count the requests of the first *seconds* since the last :meth:`clear`: each page of a list by itself.
+        """Count the requests in the first *seconds* after the last :meth:`clear`. Each list page counts.
 
-        No later ones: what comes at regular times is counted once too often in a window that is a second too long.
+        Later requests do not count: a longer window could include one more of the periodic requests.
         """
         end = self._cleared + timedelta(seconds=seconds)
         requests = [request for request in self.simulator.requests if request.time < end]
@@ -90,20 +90,20 @@ class Azure:
         return {"list_pages": lists, "job_gets": len(requests) - lists}
 
     def clear(self) -> None:
-        """Count from zero."""
+        """Restart the count at zero."""
         self._cleared = datetime.now(UTC)
         self.simulator.clear_requests()
 
 
 async def serve(jobs: int) -> None:
-    """Run until standard input ends."""
+    """Serve *jobs* jobs until standard input ends."""
     azure = Azure(jobs)
     async with azure.simulator as simulator:
         await answer_questions({"url": simulator.url}, {"end": azure.end, "count": azure.count, "clear": azure.clear})
 
 
 def main() -> None:
-    """Read the command line and serve."""
+    """Parse the command line and serve."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.azure")
     parser.add_argument("jobs", type=int)
     asyncio.run(serve(parser.parse_args().jobs))

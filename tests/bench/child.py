@@ -1,4 +1,6 @@
-"""Servers of the benchmark as processes of their own, so that what they cost is not the operator's: asked by lines of JSON."""
+"""Run the benchmark's servers as child processes, which keeps their costs apart from the operator's.
+
+Commands and replies are lines of JSON."""
 
 from __future__ import annotations
 
@@ -19,17 +21,17 @@ LONGEST_LINE: Final = 2**24
 
 
 class Child:
-    """``python -m <module>``, which answers questions on its standard output until its standard input ends."""
+    """A ``python -m <module>`` process that executes commands until its standard input ends."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._turn = asyncio.Lock()
         self.hello: dict[str, Any] = {}
-        """What it said when it was ready."""
+        """The first line of the process, sent when it is ready."""
 
     @classmethod
     async def start(cls, module: str, *args: str, **variables: str) -> Self:
-        """Start it, with environment *variables* besides ours, and wait until it is ready."""
+        """Start *module* with additional environment *variables*, and wait until it is ready."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", module, *args),
             stdin=asyncio.subprocess.PIPE,
@@ -43,7 +45,7 @@ class Child:
         return child
 
     async def ask(self, command: str, **arguments: Any) -> Any:
-        """Have it do something, and return what it says."""
+        """Send a command, and return the reply."""
         async with self._turn:
             assert self._process.stdin is not None
             self._process.stdin.write(json.dumps({"command": command, **arguments}).encode() + b"\n")
@@ -51,7 +53,7 @@ class Child:
             return await self._answer()
 
     async def stop(self) -> None:
-        """End it."""
+        """Stop the process."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
@@ -69,7 +71,7 @@ class Child:
 
 
 async def answer_questions(hello: Mapping[str, Any], commands: Mapping[str, Callable[..., Any]]) -> None:
-    """Be such a child: say *hello*, and do what is asked until nobody is there to ask."""
+    """Run as a child: send *hello*, then execute *commands* until standard input ends."""
     reader = asyncio.StreamReader(limit=LONGEST_LINE)
     protocol = asyncio.StreamReaderProtocol(reader)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)

@@ -1,4 +1,4 @@
-"""The API server as the benchmark uses it: it makes the watches once, and is told of every status as it is written."""
+"""Create the watches in the API server, and observe each write of a status."""
 
 from __future__ import annotations
 
@@ -34,33 +34,33 @@ _TOO_MANY: Final = 429
 
 @dataclass(slots=True)
 class Sights:
-    """What the watch stream has shown of each watch, by the number of its job: when, in Unix time."""
+    """The Unix times of changes in the watch stream, by job number."""
 
     polled: dict[int, float] = field(default_factory=dict)
-    """When the status first told of a poll of the object as it is."""
+    """When a status first reported a poll of the current generation."""
     opened: dict[int, float] = field(default_factory=dict)
-    """When the gate first was open."""
+    """When the gate opened."""
     changes: int = 0
     streaming: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the stream is there: an API server that has just begun refuses some (429)."""
+    """Set when the watch stream is open. A new API server refuses some streams with 429."""
     failure: BaseException | None = None
-    """Why nothing more is seen."""
+    """The error that ended the watch stream."""
 
     def see(self, body: Mapping[str, Any], now: float) -> None:
-        """Take note of one version of a watch."""
+        """Record one version of a watch."""
         self.changes += 1
         number, status = number_of(body["metadata"]["name"]), body.get("status", {})
         if status.get("observedGeneration") != body["metadata"]["generation"] or not status.get("lastPollTime"):
             return
         self.polled.setdefault(number, now)
-        # The peer writes no conditions: to it, the phase is the gate.
+        # The peer writes no conditions, so its gate is the phase.
         ready = condition(body, "Ready").get("status", "True")
         if status.get("phase") == "Succeeded" and ready == "True":
             self.opened.setdefault(number, now)
 
 
 def watch_name(number: int) -> str:
-    """Return the name of the watch of a job."""
+    """Return the name of the watch for a job."""
     return f"watch-{number:05}"
 
 
@@ -70,12 +70,12 @@ def number_of(name: str) -> int:
 
 
 def namespace_of(number: int) -> str:
-    """Return the namespace of a watch: each vault's are together."""
+    """Return the namespace of a watch. There is one namespace per vault."""
     return f"team-{number % VAULTS:02}"
 
 
 class Cluster:
-    """An embedded control plane in processes of its own."""
+    """An embedded control plane in separate processes."""
 
     def __init__(self, child: Child, http: aiohttp.ClientSession) -> None:
         self._child = child
@@ -84,8 +84,8 @@ class Cluster:
     @classmethod
     @contextlib.asynccontextmanager
     async def running(cls, directory: Path) -> AsyncIterator[Self]:
-        """Run one on the objects that are kept in a directory."""
-        # Elsewhere, the operator does not share its cores with the API server: here, that may take memory to spare time.
+        """Run a control plane on the objects stored in *directory*."""
+        # Save CPU time at the expense of memory: the API server shares the cores with the operator.
         child = await Child.start("tests.bench.api_server", str(directory), GOGC="800")
         try:
             tls = ssl.create_default_context(cafile=str(directory / "ca.pem"))
@@ -105,22 +105,22 @@ class Cluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that lead an operator here."""
+        """The environment variables that point an operator at this control plane."""
         environment: dict[str, str] = self._child.hello["environment"]
         return environment
 
     @property
     def pids(self) -> dict[str, int]:
-        """Which processes it consists of."""
+        """The process IDs of the control plane, by program."""
         hello = self._child.hello
         return {"front": hello["pid"], **hello["pids"]}
 
     async def clear(self) -> None:
-        """Count requests from zero."""
+        """Restart the count of requests at zero."""
         await self._child.ask("clear")
 
     async def count(self) -> dict[str, int]:
-        """Count the operator's requests since then."""
+        """Return the operator's requests since the last clear."""
         counts: dict[str, int] = await self._child.ask("count")
         return counts
 
@@ -128,7 +128,7 @@ class Cluster:
         """Create the CRD, a namespace for each vault, and the watches."""
         await self._call("POST", _CRDS, yaml.safe_load(CRD.read_text(encoding="utf-8")))
         async with asyncio.timeout(30):
-            while await self._call("GET", f"{_WATCHES}/backupjobwatches", may_fail=True) is None:  # noqa: ASYNC110 -- nothing tells us
+            while await self._call("GET", f"{_WATCHES}/backupjobwatches", may_fail=True) is None:  # noqa: ASYNC110 -- no event signals it
                 await asyncio.sleep(0.1)
         for vault in range(VAULTS):
             metadata = {"name": namespace_of(vault)}
@@ -146,7 +146,7 @@ class Cluster:
 
     @contextlib.asynccontextmanager
     async def seen(self) -> AsyncIterator[Sights]:
-        """Follow the watches for as long as the context lasts."""
+        """Observe the watches until the context exits."""
         sights = Sights()
         found = await self._call("GET", f"{_WATCHES}/backupjobwatches?limit=1")
         following = asyncio.create_task(self._follow(sights, found["metadata"]["resourceVersion"]))
@@ -164,7 +164,7 @@ class Cluster:
                 await following
 
     async def _follow(self, sights: Sights, version: str) -> None:
-        while True:  # a stream ends now and then
+        while True:  # the API server ends streams from time to time
             parameters = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "3600"}
             async with self._http.get(f"{_WATCHES}/backupjobwatches", params=parameters) as response:
                 if response.status == _TOO_MANY:
@@ -191,7 +191,7 @@ class Cluster:
 
 
 async def make_objects(directory: Path, watches: int, interval: str) -> float:
-    """Create as many watches in a control plane that keeps them in *directory*; return the seconds it took."""
+    """Create watches in a control plane that stores them in *directory*. Return the seconds it took."""
     started = time.monotonic()
     async with Cluster.running(directory) as cluster:
         await cluster.fill(watches, interval)
@@ -199,7 +199,7 @@ async def make_objects(directory: Path, watches: int, interval: str) -> float:
 
 
 def copied(objects: Path, directory: Path) -> Path:
-    """Return a control plane's directory with the same objects: every operator begins with the same bytes."""
+    """Copy the objects to *directory*, so that each operator starts with the same data."""
     shutil.rmtree(directory, ignore_errors=True)
     shutil.copytree(objects, directory, ignore=shutil.ignore_patterns("*.sock", "lock", "*.log", "kubectl-cache"))
     return directory

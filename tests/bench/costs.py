@@ -1,4 +1,4 @@
-"""What processes cost, by the kernel's own books."""
+"""Read the CPU time and memory of processes from the kernel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PACKAGES: Final = ("aiohttp", "backupjobwatch", "kopf", "kubernetes", "requests
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has used, all threads, in user and kernel mode."""
+    """Return the CPU time of a process: all threads, in user and kernel mode."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICK
 
@@ -27,18 +27,18 @@ class Memory:
 
     now: float
     peak: float
-    """The most since its start."""
+    """The maximum since the process started."""
 
 
 def memory(pid: int) -> Memory:
-    """Look up the memory of a process."""
+    """Return the memory of a process."""
     text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     found = {name: int(size) * 1024 / _MEGABYTE for name, size in re.findall(r"(VmRSS|VmHWM):\s+(\d+) kB", text)}
     return Memory(now=found["VmRSS"], peak=found["VmHWM"])
 
 
 def machine() -> dict[str, Any]:
-    """Say what this machine is, and how busy it was before."""
+    """Return the hardware, the load and the software versions of this machine."""
     cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     model = re.search(r"model name\s*:\s*(.+)", cpuinfo)
     return {

@@ -1,7 +1,6 @@
-"""The floor: an operator of kopf's whose timer does nothing. No operator of as many timers can cost less.
+"""The floor: a kopf operator whose timers do nothing, and thus the minimum cost of a kopf operator.
 
-It is spared the finalizer that kopf's timers put on objects, and its ticks are spread over the interval: so it is at
-start, and in its peaks, as cheap as can be.
+To minimize the costs of start-up and peaks, it adds no finalizers and spreads its ticks over the interval.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is wanted of the operator, and whether a run of the benchmark shows it."""
+"""The performance goals of the operator, and whether a benchmark run meets them."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ CPU_OF_FLOOR: Final = 1.25
 CPU_OF_PEER: Final = 0.2
 MEMORY_OF_FLOOR: Final = 1.2
 PAGES: Final = 4.0
-"""List pages per vault and minute."""
+"""The limit of list pages per vault and minute."""
 SLACK: Final = 5.0
-"""Seconds beyond the interval after which an end is seen at the latest."""
+"""The maximum delay beyond the interval until the end of a job is visible, in seconds."""
 START_UP: Final = 45.0
 CROWD: Final = 60.0
 NOTHING: Final = "-"
 POLLS: Final = 0.99
-"""Polls fall on either side of a window's bounds: of those due, so many must have been in it."""
+"""The minimum share of due polls in the window. Below 1, because polls can cross its bounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """A limit, and the figure beside it."""
+    """A limit and the measured value."""
 
     name: str
     limit: str
     measured: str
     met: bool | None
-    """None where it was not measured."""
+    """None if the value was not measured."""
 
     @property
     def verdict(self) -> str:
-        """Say it in words."""
+        """The result in words."""
         return "not measured" if self.met is None else "met" if self.met else "**not met**"
 
 
 def goals(results: Sequence[Result]) -> list[Goal]:
-    """Compare the largest run of ours with the others of the same size."""
+    """Compare the largest run of our operator with the other operators at the same size."""
     measured = [result for result in results if result.operator == "ours"]
     if not measured:
         return []
@@ -86,7 +86,7 @@ def _at_least(name: str, limit: float, value: float) -> Goal:
 
 
 def _at_most(name: str, limit: float, value: float | None, *, wanted: bool = False) -> Goal:
-    """Make a goal; where it is *wanted*, no figure means that it took longer than was waited."""
+    """Return a goal with an upper limit. A missing value fails the goal only if it is *wanted*."""
     if value is None:
         return Goal(name=name, limit=f"≤ {limit:g}", measured=NOTHING, met=False if wanted else None)
     return Goal(name=name, limit=f"≤ {limit:g}", measured=f"{value:.2f}", met=value <= limit)

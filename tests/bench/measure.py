@@ -1,4 +1,6 @@
-"""Measures one operator at one number of watches: start-up, a window of some minutes, and a crowd of jobs that end at once."""
+"""Measure one operator with one number of watches.
+
+The phases are the start-up, a window of some minutes, and a crowd of jobs that end at the same time."""
 
 from __future__ import annotations
 
@@ -24,34 +26,34 @@ if TYPE_CHECKING:
 
 INTERVAL: Final = 30
 WARM_UP: Final = 60.0
-"""Seconds after every watch was polled, before the window begins."""
+"""Seconds between the first poll of the last watch and the start of the window."""
 PATIENCE: Final = 240.0
-"""Seconds that start-up, and the crowd, are waited for."""
+"""The timeout for the start-up and for the crowd, in seconds."""
 AFTERWARDS: Final = INTERVAL + 15
-"""Seconds of the window in which no job ends any more, so that all ends can be seen in it."""
+"""Seconds at the end of the window without new ends of jobs, so that all ends are seen in it."""
 CHANGES: Final = 0.01
-"""The share of the jobs that end in the window; ten at least."""
+"""The share of the jobs that end in the window, but at least ten jobs."""
 CROWD: Final = 1000
 COLLECT_EVERY: Final = 30.0
-"""How often the operator is looked at, as often as Prometheus scrapes."""
+"""The interval between samples of the operator's metrics: that of a Prometheus scrape."""
 
 
 def tell(words: str) -> None:
-    """Say how far the benchmark is."""
+    """Log the progress of the benchmark."""
     print(f"{time.strftime('%H:%M:%S')} {words}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is measured, and how long."""
+    """The parameters of one measurement."""
 
     watches: int
     minutes: float
     folder: Path
     objects: Path
-    """A control plane's directory with the watches in it."""
+    """The directory of a control plane with the watches."""
     profile: Path | None = None
-    """Where to write a profile of the window."""
+    """The file for a profile of the window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class _Stage:
 
 
 async def measure(kind: type[Operator], plan: Plan) -> Result:
-    """Run an operator, and measure it."""
+    """Run and measure an operator."""
     name = f"{kind.name} with {plan.watches} watches"
     directory = copied(plan.objects, plan.folder / "control-plane")
     await asyncio.to_thread(kind.compile, plan.folder)
@@ -128,7 +130,7 @@ async def _window(stage: _Stage, plan: Plan, start_up: float | None) -> Result:
         await asyncio.gather(looking, return_exceptions=True)
     cpu_after, lasted, held = stage.cpu(), time.monotonic() - began, memory(stage.operator.pid)
     after = await stage.operator.progress()
-    ticked, ended = time.monotonic() - began, time.time()  # a scrape takes its time, before as after
+    ticked, ended = time.monotonic() - began, time.time()  # scrapes take time, so ticks have their own window
     reads, writes = await stage.azure.ask("count", seconds=seconds), await stage.cluster.count()
     written = time.monotonic() - cleared
     await stage.until_open(changing, PATIENCE)
@@ -172,7 +174,7 @@ async def _window(stage: _Stage, plan: Plan, start_up: float | None) -> Result:
 
 
 async def _change(stage: _Stage, numbers: range, seconds: float) -> dict[int, float]:
-    """End jobs one by one, evenly over the time; return when each did."""
+    """End jobs one by one at equal intervals, and return the time of each end."""
     began, changed = time.monotonic(), {}
     for count, number in enumerate(numbers):
         await asyncio.sleep(max(began + seconds * (count + 0.5) / len(numbers) - time.monotonic(), 0))

@@ -1,4 +1,4 @@
-"""The three operators that are measured, each as a process of its own."""
+"""The three operators in the benchmark, each in its own process."""
 
 from __future__ import annotations
 
@@ -29,38 +29,38 @@ if TYPE_CHECKING:
     from tests.bench.cluster import Sights
 
 READS_PER_SECOND: Final[float] = Settings.model_fields["azure_reads_per_second"].default
-"""What the operator is shipped with."""
+"""The operator's default."""
 _PATIENCE: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far an operator is, since its start."""
+    """The counters of an operator since its start."""
 
     ticks: float
-    """Ticks of watches."""
+    """The number of ticks of all watches."""
     loop_lags: Mapping[float, float]
-    """How many naps of the event loop ended at most so many seconds late."""
+    """The cumulative histogram of the event-loop lag: seconds to number of samples."""
     loop_lag_sum: float
     overdue: float | None = None
-    """Seconds by which the most overdue poll is late; None where nobody knows."""
+    """The lag of the most overdue poll in seconds, or None if the operator does not report it."""
     details: Mapping[str, float] = field(default_factory=dict)
 
 
 class Operator(ABC):
-    """An operator that can be started, looked at and stopped."""
+    """An operator that the benchmark can start, observe and stop."""
 
     name: ClassVar[str]
     asks: ClassVar[bool] = True
-    """Whether it asks Azure at all."""
+    """Whether the operator sends requests to Azure."""
     modules: ClassVar[Sequence[str]]
-    """What Python is to run, and with which arguments."""
+    """The module to run and its arguments."""
     program: ClassVar[str]
-    """The module that it comes down to."""
+    """The module that contains the operator."""
 
     @classmethod
     def compile(cls, folder: Path) -> None:
-        """Have its modules compiled, as those of an image are: that is no part of a start."""
+        """Compile the modules in advance, as in an image, so that start-up does not include it."""
         subprocess.run([sys.executable, "-c", f"import {cls.program}"], env=_python(folder), cwd=ROOT, check=True)
 
     def __init__(self, folder: Path, environment: Mapping[str, str], azure: str) -> None:
@@ -80,13 +80,13 @@ class Operator(ABC):
 
     @property
     def failure(self) -> str:
-        """Say how it ended, if it did."""
+        """The exit code and the end of the log if the operator has exited, else an empty string."""
         if self._process.poll() is None:
             return ""
         return f"{self.name} ended with exit code {self._process.returncode}:\n{self.log.read_text()[-2000:]}"
 
     def tracebacks(self) -> int:
-        """Count the defects that it has told of."""
+        """Return the number of tracebacks in the log."""
         return self.log.read_text(encoding="utf-8", errors="replace").count("Traceback")
 
     def stop(self) -> None:
@@ -99,19 +99,19 @@ class Operator(ABC):
 
     @abstractmethod
     async def progress(self) -> Progress:
-        """Look how far it is."""
+        """Return the current counters."""
 
     async def polled(self, sights: Sights) -> int:
-        """Tell how many watches have been polled at least once."""
+        """Return the number of watches that have been polled at least once."""
         return len(sights.polled)
 
     @abstractmethod
     def _variables(self, folder: Path, azure: str) -> dict[str, str]:
-        """Return what its environment has of its own."""
+        """Return the environment variables of this operator."""
 
 
 class Ours(Operator):
-    """backupjobwatch, as users run it."""
+    """BackupJobWatch, as users run it."""
 
     name = "ours"
     modules = ("backupjobwatch", "run")
@@ -127,7 +127,7 @@ class Ours(Operator):
             "PROBE_PORT": "0",
             "METRICS_PORT": str(self._port),
         }
-        # What the image sets.
+        # The image sets MALLOC_ARENA_MAX too.
         return {f"BACKUPJOBWATCH_{name}": value for name, value in settings.items()} | {"MALLOC_ARENA_MAX": "2"}
 
     async def progress(self) -> Progress:
@@ -178,7 +178,7 @@ class _Pulsing(Operator):
 
 
 class Floor(_Pulsing):
-    """A timer that does nothing."""
+    """A kopf operator whose timers do nothing."""
 
     name = "floor"
     asks = False
@@ -191,7 +191,7 @@ class Floor(_Pulsing):
 
 
 class Peer(_Pulsing):
-    """One GET and one patch per watch and tick."""
+    """A simple operator with one GET and one patch per watch and tick."""
 
     name = "peer"
     modules = ("tests.bench.peer",)
@@ -206,7 +206,7 @@ def _bucket(scrape: Scrape, name: str, bound: float) -> float:
 
 
 def _python(folder: Path) -> dict[str, str]:
-    """Return the environment of a Python that keeps what it has compiled."""
+    """Return the environment for a Python that caches its bytecode in *folder*."""
     environment = clean_environment(PYTHONPATH=str(ROOT), PYTHONPYCACHEPREFIX=str(folder / "bytecode"))
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return environment

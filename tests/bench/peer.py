@@ -1,4 +1,4 @@
-"""The peer: the operator that one would write in an afternoon. At each tick of each watch, one GET and one patch."""
+"""The peer: a simple operator with one GET and one patch at each tick of each watch."""
 
 from __future__ import annotations
 

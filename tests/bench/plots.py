@@ -1,4 +1,4 @@
-"""The plots: cost against watches, one SVG for each kind of cost."""
+"""Plot the costs against the number of watches, with one SVG for each kind of cost."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PLOTS: Final[tuple[tuple[str, str, bool, Figure], ...]] = (
     ("reads", "Azure reads per minute", False, lambda result: result.reads_per_minute),
     ("writes", "Status writes per minute", False, lambda result: result.status_writes_per_minute),
 )
-"""File, axis, whether the floor has such a cost, and the figure."""
+"""The file name, the axis label, whether the floor has this cost, and the value."""
 
 
 def draw_plots(results: Sequence[Result], folder: Path) -> list[Path]:
-    """Draw them into a folder; return the files. The same figures make the same bytes."""
+    """Draw the plots into *folder* and return the files. The output is reproducible."""
     import matplotlib as mpl
 
     mpl.use("svg")

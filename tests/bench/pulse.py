@@ -1,4 +1,4 @@
-"""How an operator that has no metrics of its own is: each second a line, in a file that the benchmark reads."""
+"""Report the state of an operator without metrics: one line per second in a file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import time
 from typing import Final
 
 VARIABLE: Final = "BENCH_PULSE"
-"""The environment variable that names the file."""
+"""The environment variable with the path of the file."""
 _NAP: Final = 1.0
 
 
 class Pulse:
-    """Counts ticks, and measures how late the event loop is just as backupjobwatch does."""
+    """Counts ticks, and measures the event-loop lag in the same way as backupjobwatch."""
 
     def __init__(self) -> None:
         self.ticks = 0
@@ -22,12 +22,12 @@ class Pulse:
         """The uids of objects whose timer has fired."""
 
     def tick(self, uid: str) -> None:
-        """Count one tick; from any thread."""
+        """Count one tick. Thread-safe."""
         self.ticks += 1
         self.ticked.add(uid)
 
     async def beat(self) -> None:
-        """Write for ever."""
+        """Write one line per second until cancelled."""
         descriptor = os.open(os.environ[VARIABLE], os.O_WRONLY | os.O_CREAT)
         while True:
             began = time.monotonic()

@@ -1,7 +1,7 @@
-"""How often Azure is asked, counted by its simulator: the whole operator, over HTTP, with many watches.
+"""Count the operator's requests to the Azure simulator with many watches.
 
-Minutes pass as fast as the machine can follow. Beside it stands what one GET per watch and interval would be. The jobs
-end one after the other, evenly over the time that is measured. ``make bench-reads`` prints the table.
+Simulated time passes as fast as the machine allows. The table also contains the number of requests with one GET per
+watch and interval. The jobs end at equal intervals. ``make bench-reads`` prints the table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 KUBECONFIG: Final = Path(tempfile.mkdtemp(prefix="backupjobwatch-bench-")) / "kubeconfig"
-os.environ["KUBECONFIG"] = str(KUBECONFIG)  # the kubernetes library reads it when it is imported
+os.environ["KUBECONFIG"] = str(KUBECONFIG)  # the kubernetes library reads it on import
 
 from pydantic import SecretStr  # noqa: E402
 
@@ -34,27 +34,27 @@ SUBSCRIPTION_ID: Final = "00000000-5e1f-4000-8000-000000000001"
 INTERVAL: Final = 30.0
 MINUTES: Final = 60
 LAST_END: Final = MINUTES * 60 - 4 * INTERVAL
-"""When the last job ends."""
+"""The simulated time at which the last job ends, in seconds."""
 STRIDE: Final = 2.0
-"""Seconds that pass at a time."""
+"""Simulated seconds per iteration."""
 SCENARIOS: Final = ((1, 1), (100, 1), (2000, 1), (2000, 50))
-"""Watches, vaults."""
+"""The numbers of watches and vaults."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """What was counted in one scenario."""
+    """The counts of one scenario."""
 
     watches: int
     vaults: int
     gets: int
     lists: int
     naive: int
-    """What one GET per watch and interval would have been, until its end was seen."""
+    """The number of requests with one GET per watch and interval until the end of the job."""
     unseen: int
-    """Ends that were not seen when the time was over."""
+    """The number of watches that had not seen the end of their job when the time ended."""
     seconds: float
-    """Real ones, that the measurement took."""
+    """The duration of the measurement in real time."""
 
     def __str__(self) -> str:
         reads = self.gets + self.lists
@@ -69,7 +69,7 @@ HEADER: Final = """\
 
 
 async def count(watches: int, vaults: int) -> Count:
-    """Follow so many jobs, spread evenly over so many vaults, until the last has ended and one interval more."""
+    """Follow jobs that are distributed evenly over the vaults until after the last job ends."""
     started = time.monotonic()
     async with KubernetesApi(KUBECONFIG) as api, AzureSimulator(clock=ManualClock()) as sim:
         all_vaults = [sim.add_vault(SUBSCRIPTION_ID, "rg", f"rsv-{number}") for number in range(vaults)]

@@ -27,7 +27,7 @@ HEADER: Final = (
 
 
 def write_report(document: Mapping[str, Any], results: Sequence[Result], folder: Path) -> list[Path]:
-    """Write the table and the plots into a folder. Return their paths."""
+    """Write the table and the plots into *folder*, and return their paths."""
     path = folder / "results.md"
     path.write_text(as_markdown(document, results), encoding="utf-8")
     return [path, *draw_plots(results, folder)]

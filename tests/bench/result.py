@@ -1,4 +1,4 @@
-"""What was measured of one operator at one number of watches."""
+"""The results of one operator with one number of watches."""
 
 from __future__ import annotations
 
@@ -15,67 +15,67 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Figures of one run; None where there is nothing to measure, or it did not come about within the patience."""
+    """The results of one run. None: not applicable, or not reached before the timeout."""
 
     operator: str
     watches: int
     extrapolated: bool = False
     """Whether this was extrapolated from smaller runs rather than measured."""
     minutes: float
-    """How long the window lasted in which CPU was measured; reads, writes and ticks have bounds of their own, seconds apart."""
+    """The length of the CPU window. The windows of reads, writes and ticks differ by a few seconds."""
     cpu_per_minute: float
-    """CPU seconds of the operator's process alone."""
+    """CPU seconds of the operator's process only."""
     memory: float
-    """Resident, MB (10^6 bytes), at the end of the window."""
+    """Resident memory at the end of the window, in MB (10^6 bytes)."""
     memory_peak: float
     list_pages_per_minute: float
     job_gets_per_minute: float
     status_writes_per_minute: float
-    """Requests that write a status, as the API server received them."""
+    """Status writes that the API server received."""
     start_up: float | None = None
-    """Seconds from the start of the process until every watch had been polled (the floor: had ticked)."""
+    """Seconds from the start of the process until each watch was polled (for the floor: had a tick)."""
     start_up_cpu: Mapping[str, float] = field(default_factory=dict)
-    """CPU seconds that the operator and the servers used for that."""
+    """CPU seconds of the operator and the servers during the start-up."""
     ticks: float
-    """Ticks in the window, of those that were due."""
+    """The number of ticks in the window. ``ticks_due`` is the expected number."""
     ticks_due: float
     overdue: float | None = None
-    """The most seconds by which a poll was overdue, of the looks at it every 30 s."""
+    """The maximum lag of an overdue poll in seconds, from samples every 30 s."""
     changes: int = 0
-    """Jobs that ended at scattered times in the window."""
+    """The number of jobs that ended one by one in the window."""
     changes_unseen: int = 0
-    """Those among them whose gate was not open long after."""
+    """The number of those jobs whose gate did not open before the timeout."""
     lag_p50: float | None = None
     """Seconds from the end of a job to its open gate."""
     lag_p99: float | None = None
     lag_max: float | None = None
     loop_lag_mean: float
-    """Seconds by which the event loop came late to a nap of one second."""
+    """The mean delay of a 1 s sleep in the event loop, in seconds."""
     loop_lag_p99: float
-    """The bound of the bucket that the 99th of 100 naps falls into."""
+    """The upper bound of the histogram bucket of the 99th percentile."""
     crowd: int = 0
-    """Jobs that ended at one instant, after the window."""
+    """The number of jobs that ended at the same time after the window."""
     crowd_seconds: float | None = None
-    """Until the last of their gates was open."""
+    """Seconds until the last gate of the crowd was open."""
     others: Mapping[str, float] = field(default_factory=dict)
-    """CPU seconds a minute of the servers: they share the machine with the operator."""
+    """CPU seconds per minute of the servers, which share the machine with the operator."""
     details: Mapping[str, float] = field(default_factory=dict)
-    """What else the operator's own metrics counted in the window."""
+    """Other counts from the operator's own metrics in the window."""
     tracebacks: int = 0
 
     @property
     def reads_per_minute(self) -> float:
-        """Requests to Azure, each page of a list by itself."""
+        """Requests to Azure per minute. Each list page counts."""
         return self.list_pages_per_minute + self.job_gets_per_minute
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
-    """Return the value that so large a share of *values* does not exceed; None of none."""
+    """Return the quantile *share* of *values*, or None if there are no values."""
     return sorted(values)[max(math.ceil(len(values) * share) - 1, 0)] if values else None
 
 
 def loop_lag(before: Progress, after: Progress) -> tuple[float, float]:
-    """Return the mean and the bound of the 99th percentile, of the naps between."""
+    """Return the mean lag and the bucket bound of the 99th percentile between two samples."""
     counts = {bound: count - before.loop_lags.get(bound, 0.0) for bound, count in after.loop_lags.items()}
     total = counts[math.inf]
     if not total:
@@ -85,7 +85,7 @@ def loop_lag(before: Progress, after: Progress) -> tuple[float, float]:
 
 
 def extrapolate(smaller: Result, larger: Result, watches: int) -> Result:
-    """Reckon what so many watches would cost: along the line through two runs; of times, nothing is said."""
+    """Extrapolate the costs linearly from two runs to *watches*. Latencies are not extrapolated."""
 
     def reach(name: str) -> float:
         low, high = getattr(smaller, name), getattr(larger, name)
@@ -111,7 +111,7 @@ def extrapolate(smaller: Result, larger: Result, watches: int) -> Result:
 
 
 def as_json(result: Result) -> dict[str, Any]:
-    """Return it with None for what is no number, which JSON lacks."""
+    """Return the result with None instead of NaN, which JSON does not have."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in dataclasses.asdict(result).items()
