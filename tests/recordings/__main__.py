@@ -1,4 +1,4 @@
-"""Render every recorded answer of Azure in a directory, and report what is wrong with the statuses.
+"""Render all recorded responses of Azure in a directory, and report problems in the statuses.
 
 ``python -m tests.recordings DIR`` prints a table and exits with 1 if a status has a problem.
 """
@@ -43,7 +43,7 @@ def report(results: Iterable[Rendered]) -> tuple[str, int]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command."""
+    """Parse the command line, print the report and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.recordings", description=__doc__)
     parser.add_argument("directory", type=Path, help="a directory of recorded answers, with an optional SOURCES.tsv")
     directory = parser.parse_args(arguments).directory

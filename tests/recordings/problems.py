@@ -1,4 +1,4 @@
-"""What must not be in a status, whatever Azure sends."""
+"""Find content that a status must never have, independent of Azure's response."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DOCUMENTED: Final = frozenset(
         "completedwithwarnings", "successwithwarning",
     }
 )  # fmt: skip
-"""Job statuses with a documented meaning, in lowercase. ``Paused`` is only listed: no page says what it means."""
+"""Job statuses with a documented meaning, in lowercase. Azure lists ``Paused`` without a meaning."""
 _SUCCESSES: Final = frozenset({"completed", "success"})
 _WARNINGS: Final = frozenset({"completedwithwarnings", "successwithwarning"})
 _MESSAGES: Final = frozenset({"message", "cause", "dynamicErrorMessage", "recommendations"})
@@ -32,7 +32,7 @@ _INTERNAL = re.compile(
 
 
 def find_problems(body: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the status of *body*, a line each."""
+    """Yield one line for each problem in the status of *body*."""
     status = body["status"]
     try:
         check_status(dict(body))

@@ -1,4 +1,4 @@
-"""Recorded answers of Azure: load them, and tell what each is from its content."""
+"""Load recorded responses of Azure, and classify each by its content."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SOURCES: Final = "SOURCES.tsv"
-"""Has the kind and the HTTP status of each file, if it exists."""
+"""An optional file with the kind and the HTTP status of each recording."""
 _ENVELOPE: Final = frozenset({"status", "headers", "body"})
 _REQUEST_ID: Final = {"x-ms-request-id": "00000000-0000-0000-0000-000000000000"}
 _NUMBER = re.compile(r"[.-](?:x?\d+)(?:\.json)?$")
@@ -28,7 +28,7 @@ _BAD_REQUEST: Final = 400
 
 
 class Content(Enum):
-    """What a recording holds."""
+    """The type of content in a recording."""
 
     JOB = "job"
     JOBS = "job list"
@@ -40,18 +40,18 @@ class Content(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """One recorded answer."""
+    """One recorded response."""
 
     name: str
     kind: str
-    """For the table: from SOURCES.tsv, else from the name of the file."""
+    """The kind in the table, from SOURCES.tsv or else from the file name."""
     answer: Answer
     body: Any
     """The JSON value in the body, or None."""
 
     @property
     def content(self) -> Content:
-        """What the recording holds. The HTTP status and the fields of the body decide, never the name of the file."""
+        """The type of content, from the HTTP status and the fields of the body, not from the file name."""
         if self.answer.status >= _BAD_REQUEST:
             return Content.ERROR
         body = self.body if isinstance(self.body, Mapping) else {}
@@ -67,20 +67,20 @@ class Recording:
 
     @property
     def vault_kind(self) -> VaultKind:
-        """The kind of vault that the answer is about."""
+        """The kind of vault that sent the response."""
         jobs = self.body.get("value") if self.content is Content.JOBS else [self.body]
         is_backup_vault = any(isinstance(job, Mapping) and is_data_protection(job) for job in jobs)
         return VaultKind.BACKUP_VAULT if is_backup_vault else VaultKind.RECOVERY_SERVICES
 
 
 def is_job(value: object) -> bool:
-    """Tell whether *value* is a job of either kind of vault."""
+    """Return whether *value* is a job of either kind of vault."""
     properties = value.get("properties") if isinstance(value, Mapping) else None
     return isinstance(properties, Mapping) and bool({"jobType", "activityID", "activityId"} & properties.keys())
 
 
 def is_data_protection(job: Mapping[str, Any]) -> bool:
-    """Tell whether *job* is one of a Backup vault."""
+    """Return whether *job* belongs to a Backup vault."""
     properties = job.get("properties")
     if isinstance(properties, Mapping) and "activityID" in properties:
         return True
@@ -88,7 +88,7 @@ def is_data_protection(job: Mapping[str, Any]) -> bool:
 
 
 def load(directory: Path) -> Iterator[Recording]:
-    """Read each recording in *directory*, in the order of the names."""
+    """Yield the recordings in *directory*, sorted by name."""
     sources = _sources(directory)
     for path in sorted(directory.iterdir()):
         if path.name != SOURCES and path.is_file():

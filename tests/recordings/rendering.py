@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from tests.recordings.recording import Recording
 
 RUN_TIME: Final = timedelta(minutes=10)
-"""How long after its start a running job is looked at."""
+"""The age at which running jobs are rendered."""
 _EPOCH: Final = datetime(2026, 3, 4, 14, 0, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """What became of one answer, or of one item of it."""
+    """The result of rendering one response, or one item of a list."""
 
     recording: str
     kind: str
@@ -40,14 +40,14 @@ class Rendered:
     """The watch with its status."""
     problems: tuple[str, ...] = ()
     is_skipped: bool = False
-    """Whether the operator has no reader for such an answer."""
+    """Whether the operator has no parser for the response."""
 
 
 def render(recording: Recording) -> list[Rendered]:
-    """Render all of *recording*: a list has a result for each job. Nothing is raised: a crash is a problem."""
+    """Render *recording*, with one result for each job of a list. An exception becomes a problem."""
     try:
         return list(_READERS[recording.content](recording))
-    except Exception as error:  # noqa: BLE001 - a crash is what is looked for
+    except Exception as error:  # noqa: BLE001 - the report includes crashes
         return [_crash(recording, error)]
 
 
@@ -66,14 +66,14 @@ def _jobs(recording: Recording) -> Iterator[Rendered]:
 
 
 def _rows(recording: Recording) -> Iterator[Rendered]:
-    """The operator does not query Resource Graph: its rows are read as jobs that a GET returned."""
+    """Render rows of Resource Graph as if they were jobs from a GET: the operator does not query it."""
     for row in recording.body["data"]:
         parse = data_protection.parse_job if is_data_protection(row) else recovery_services.parse_job
         yield from _statuses(recording, parse(row))
 
 
 def _operation(recording: Recording) -> Iterator[Rendered]:
-    """Render an operation. If it names its jobs, the status is that of the next poll, which does not find them yet."""
+    """Render an operation. If it names jobs, render the next poll, which does not find them yet."""
     body = watch_body({"operationId": OPERATION, "vault": {**VAULT_REF, "kind": "RecoveryServices"}})
     now = parse_time(recording.body.get("startTime")) or _EPOCH
     pinned: Sequence[PinnedJob] = ()
@@ -113,7 +113,7 @@ _READERS: Final[Mapping[Content, Callable[[Recording], Iterator[Rendered]]]] = {
 
 
 def _statuses(recording: Recording, job: Job) -> Iterator[Rendered]:
-    """Render the job for a watch that does not accept warnings; the problems of one that does count too."""
+    """Render a job without accepted warnings, and add the problems of a watch that accepts them."""
     now = job.end_time
     if now is None:
         now = _EPOCH if job.start_time is None else job.start_time + RUN_TIME
