@@ -1,4 +1,4 @@
-"""Asks Azure Resource Manager for jobs, lists of jobs, and operations."""
+"""Client of Azure Resource Manager: reads jobs, job lists and operations."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _OPERATIONS: Final[Mapping[RequestKind, str]] = {"job": "get_job", "list": "list_jobs", "operation": "get_operation"}
-"""The metrics' names for the kinds of requests."""
+"""Names of the request kinds in metrics."""
 _SUBSCRIPTIONS_VERSION: Final = "2022-12-01"
 _CLAIMS = re.compile(r'\bclaims="(?P<claims>[^"]+)"')
 _Value = TypeVar("_Value")
@@ -60,16 +60,16 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading(Generic[_Value]):
-    """What was read, and how much more may be read."""
+    """A result, and how many more requests Azure allows."""
 
     value: _Value
     remaining: int | None
-    """Azure's count of the requests of this kind that remain, where it says so."""
+    """Azure's count of remaining requests of this kind; None if the response has no count."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageLink:
-    """Where a page of a list is, on the endpoint's own host."""
+    """The path and query of a list's page on the endpoint's own host."""
 
     path: str
     query: str
@@ -85,9 +85,9 @@ class JobPage:
 
 
 class ArmClient:
-    """Reads with whatever identity it is given, from a bounded number of threads. Its methods raise AzureError.
+    """Reads with the identity of the caller, in a bounded number of threads. Methods raise AzureError.
 
-    The retry after a 401 is not sent during one of the *pauses* of the identity in the subscription.
+    It does not retry after a 401 while one of the *pauses* of the identity in the subscription is in effect.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics, *, ca_file: str | None = None) -> None:
@@ -101,7 +101,7 @@ class ArmClient:
         self._threads = ThreadPoolExecutor(settings.azure_connections, thread_name_prefix="azure")
 
     async def get_job(self, tokens: TokenSource, job_id: JobId, pauses: Pauses | None = None) -> Reading[Job]:
-        """Ask for one job."""
+        """Read one job."""
         link = PageLink(job_id.url_path, self._query(job_id.vault))
         return await self._read(
             JOB, tokens, link, pauses, lambda answer: read_job(answer, job_id, now=datetime.now(UTC))
@@ -110,7 +110,7 @@ class ArmClient:
     async def get_operation(
         self, tokens: TokenSource, operation_id: OperationId, pauses: Pauses | None = None
     ) -> Reading[tuple[PinnedJob, ...] | Waiting | OperationFailure]:
-        """Ask what became of an operation."""
+        """Read the result of an operation: its jobs, its failure, or Waiting."""
         link = PageLink(operation_id.url_path, self._query(operation_id.vault))
         return await self._read(OPERATION, tokens, link, pauses, lambda answer: read_operation(_object(answer)))
 
@@ -123,9 +123,9 @@ class ArmClient:
         filter_: str | None = None,
         link: PageLink | None = None,
     ) -> Reading[JobPage]:
-        """Read one page of a vault's job list: the first page, or the page at *link*, which already has the filter.
+        """Read the first page of a vault's job list, or the page at *link*, which already has the filter.
 
-        Backup vaults have no filter and list everything. The caller limits the number of pages and detects circles.
+        Lists of Backup vaults have no filter. The caller limits the number of pages and detects cycles.
         """
 
         def read(answer: Answer) -> JobPage:
@@ -135,7 +135,7 @@ class ArmClient:
         return await self._read(LIST, tokens, link or self._first_page(vault, filter_), pauses, read)
 
     async def get_token(self, tokens: TokenSource) -> None:
-        """Find out whether a token can be had."""
+        """Get a token, or raise AzureError."""
         await asyncio.get_running_loop().run_in_executor(self._threads, self._token, tokens)
 
     async def check(self, tokens: TokenSource) -> None:
@@ -145,7 +145,7 @@ class ArmClient:
             await self._read(LIST, tokens, link, None, _object)
 
     def close(self) -> None:
-        """Let go of threads and connections; requests under way end within their time-outs."""
+        """Stop the threads and close the connections. Requests in flight end at once."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._transport.close()
 
@@ -157,7 +157,7 @@ class ArmClient:
         pauses: Pauses | None,
         parse: Callable[[Answer], _Value],
     ) -> Reading[_Value]:
-        """Send a request and parse its answer, both in a thread."""
+        """Send a request and parse the response, both in a thread."""
         loop = asyncio.get_running_loop()
 
         def pause_left() -> float:
@@ -180,10 +180,10 @@ class ArmClient:
     def _get(self, kind: RequestKind, tokens: TokenSource, link: PageLink, pause_left: Callable[[], float]) -> Answer:
         answer = self._send(kind, link, self._token(tokens))
         if answer.status == HTTPStatus.UNAUTHORIZED and answer.is_from_azure:
-            # Expired between two clocks, revoked, or challenged (continuous access evaluation): once, not in a loop.
+            # The token has expired by Azure's clock, was revoked, or must meet a claims challenge. Retry only once.
             claims = _claims(answer.headers.get("WWW-Authenticate", ""))
             token = self._token(tokens, claims=claims, renewed=True)
-            if left := pause_left():  # it began after this request was sent
+            if left := pause_left():  # a pause that began after this request was sent
                 wait = timedelta(seconds=left)
                 raise Throttled("Azure refuses requests until its Retry-After is over.", retry_after=wait)
             answer = self._send(kind, link, token)
@@ -200,7 +200,7 @@ class ArmClient:
                 unreachable = isinstance(error, AzureUnavailable) and not error.repeated
                 raise
             finally:
-                if status() is not None or unreachable:  # else it was in the cache, or there was nobody to ask
+                if status() is not None or unreachable:  # otherwise no request was sent
                     self._metrics.observe_request("token", status(), time.monotonic() - started)
 
     def _send(self, kind: RequestKind, link: PageLink, token: str) -> Answer:
@@ -236,7 +236,7 @@ def _object(answer: Answer) -> Mapping[str, Any]:
 
 
 def _claims(challenge: str) -> str | None:
-    """Read the claims of a challenge, base64 of JSON, as azure-identity wants them.
+    """Decode the claims of a challenge (base64 of JSON) for azure-identity.
 
     https://learn.microsoft.com/entra/identity-platform/claims-challenge
     """

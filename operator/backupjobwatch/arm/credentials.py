@@ -1,4 +1,4 @@
-"""Tokens for Azure Resource Manager, by azure-identity."""
+"""Token sources for Azure Resource Manager, based on azure-identity."""
 
 from __future__ import annotations
 
@@ -43,28 +43,28 @@ _answers = itertools.count(1)
 _OPERATOR: Final = "the operator's identity"
 _PERSON: Final = "you (`az login`, or the variables of a service principal)"
 _SPARE: Final = 300
-"""Seconds that a token which is handed out must be good for yet, as azure-identity has it for its own cache."""
+"""Seconds for which a cached token must still be valid. azure-identity's own cache uses the same margin."""
 _KEPT: Final = 5.0
-"""Seconds for which a failure stands for all who need the same token. Shorter than any ``pollInterval``."""
+"""Seconds for which a failure is cached for all requests for the token. Shorter than any ``pollInterval``."""
 _KNOWN_AUTHORITIES: Final = frozenset(cloud.authority for cloud in CLOUDS.values())
 
 
 class TokenSource(Protocol):
-    """Where tokens come from."""
+    """A source of tokens for one identity."""
 
     owner: Literal["operator", "namespace"]
-    """Whose identity it is."""
+    """Whether the identity is the operator's or a namespace's."""
 
     def get(self, *, claims: str | None = None, renewed: bool = False) -> str:
-        """Return a token that is good for some minutes at least; may block, and raises AzureError.
+        """Return a token that is valid for at least some minutes. May block. Raises AzureError.
 
-        *renewed* asks for one that was not handed out before; *claims* is a challenge that the new one must meet.
+        *renewed* requests a token that was not returned before. *claims* is a challenge that it must meet.
         """
         ...
 
 
 class StaticToken:
-    """A token that is what it is, for development."""
+    """A fixed token, for development."""
 
     owner: Literal["operator", "namespace"] = "operator"
 
@@ -78,7 +78,7 @@ class StaticToken:
 
 
 class IdentityTokenSource:
-    """Tokens of one identity, from azure-identity and its cache. At most one request for them is under way."""
+    """Tokens of one identity, from azure-identity and its cache. At most one token request is in flight."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class IdentityTokenSource:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """*whose* names the identity in messages; *make* makes its credential from azure-identity's options."""
+        """*whose* names the identity in messages. *make* creates its credential from azure-identity's options."""
         self._scope = settings.azure_scope
         self._options = _options(settings)
         self._whose = whose
@@ -115,7 +115,7 @@ class IdentityTokenSource:
             try:
                 credential = self._current(renewed=renewed and not claims)
                 token = str(credential.get_token(self._scope, claims=claims).token)
-            except Exception as error:  # azure-identity documents two, and lets others through
+            except Exception as error:  # azure-identity raises more than the two it documents
                 failure = error if isinstance(error, AzureError) else kind_of(error, self._whose)
                 self._keep(failure)
                 if failure is error:
@@ -127,13 +127,13 @@ class IdentityTokenSource:
             return token
 
     def _current(self, *, renewed: bool) -> TokenCredential:
-        if self._credential is None or renewed:  # its cache goes with it
+        if self._credential is None or renewed:  # a new credential has an empty cache
             self._credential = self._make(dict(self._options))
         return self._credential
 
     def _keep(self, failure: AzureError) -> None:
-        """Keep *failure* for a moment, or as long as Entra asks to wait."""
-        # MSAL would repeat the failed response for up to a minute, without its HTTP status.
+        """Cache *failure* for ``_KEPT`` seconds, or for Entra's Retry-After if that is longer."""
+        # Drop MSAL's cache: it would repeat the failed response for up to a minute, without its HTTP status.
         self._credential = None
         wait = retry_after()
         failure.answer = next(_answers)
@@ -143,13 +143,13 @@ class IdentityTokenSource:
 
 
 def operator_tokens(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> TokenSource:
-    """Return where the operator's own tokens come from."""
+    """Return the token source of the operator's own identity."""
     static = settings.development_token.get_secret_value()
     return StaticToken(static) if static else IdentityTokenSource(settings, _OPERATOR, _of_environment, clock=clock)
 
 
 def personal_tokens(settings: Settings) -> TokenSource:
-    """Return where the tokens of whoever runs a command come from: as the operator's, but of ``az login`` last."""
+    """Return the token source of a command: the operator's variables if they are set, else ``az login``."""
     static = settings.development_token.get_secret_value()
     return StaticToken(static) if static else IdentityTokenSource(settings, _PERSON, _of_person)
 
@@ -163,7 +163,7 @@ def federated_tokens(
     assertion: Callable[[], str],
     clock: Callable[[], float],
 ) -> TokenSource:
-    """Return the tokens that a token of Kubernetes' (*assertion*, which may block) is exchanged for."""
+    """Return a token source that exchanges a Kubernetes token (*assertion*, which may block)."""
     return IdentityTokenSource(
         settings,
         whose,
@@ -175,7 +175,7 @@ def federated_tokens(
 def secret_tokens(
     settings: Settings, whose: str, *, tenant_id: str, client_id: str, client_secret: str, clock: Callable[[], float]
 ) -> TokenSource:
-    """Return the tokens of a service principal that has a client secret."""
+    """Return the token source of a service principal with a client secret."""
     return IdentityTokenSource(
         settings,
         whose,
@@ -187,7 +187,7 @@ def secret_tokens(
 def certificate_tokens(
     settings: Settings, whose: str, *, tenant_id: str, client_id: str, certificate: bytes, clock: Callable[[], float]
 ) -> TokenSource:
-    """Return the tokens of a service principal that has a certificate: PEM, with the private key."""
+    """Return the token source of a service principal with a certificate (PEM with the private key)."""
     return IdentityTokenSource(
         settings,
         whose,
@@ -207,7 +207,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "raw_response_hook": note_entra_answer,
     }
     if settings.azure_authority not in _KNOWN_AUTHORITIES:
-        # It would be looked up at the public cloud's, which an air-gapped one does not reach.
+        # Instance discovery uses the public cloud, which an air-gapped cloud cannot reach.
         options["disable_instance_discovery"] = True
     if ca_file := settings.azure_authority_ca_file or settings.azure_ca_file:
         options["connection_verify"] = ca_file
@@ -217,15 +217,15 @@ def _options(settings: Settings) -> dict[str, Any]:
 
 
 def _of_environment(options: dict[str, Any]) -> TokenCredential:
-    """Make the credential that the environment says.
+    """Create the credential that the environment variables select.
 
-    Exactly one is tried: in a chain, the failure of one would hide behind the next.
+    There is no fallback: in a chain of credentials, a later failure would hide the first one.
     """
     if _has_federated_token():
         return WorkloadIdentityCredential(**options)
     if _has_service_principal():
         return EnvironmentCredential(**options)
-    # It comes from the machine's own metadata service, by plain http: neither authority nor proxy has business there.
+    # The machine's metadata service speaks plain HTTP, without an authority or a proxy.
     for name in ("authority", "disable_instance_discovery", "connection_verify", "proxies"):
         options.pop(name, None)
     options["raw_response_hook"] = note_metadata_answer
@@ -233,14 +233,14 @@ def _of_environment(options: dict[str, Any]) -> TokenCredential:
 
 
 def _of_person(options: dict[str, Any]) -> TokenCredential:
-    """Make the credential of a person or a pipeline, without waiting for a metadata service."""
+    """Create the credential of a user or a pipeline, without waiting for a metadata service."""
     if _has_service_principal() and not _has_federated_token():
         return _of_environment(options)
     return renewing(_of_environment(options) if _has_federated_token() else _SignedIn(), options)
 
 
 class _SignedIn:
-    """``az login``'s tokens, each kept for as long as it is good: azure-identity starts ``az`` for every one."""
+    """Caches the tokens of ``az login``, because azure-identity starts ``az`` for each call."""
 
     def __init__(self) -> None:
         self._credential = AzureCliCredential(process_timeout=30)

@@ -1,7 +1,7 @@
-"""Whose access a watch uses: the operator's own, or that of an identity in the watch's own namespace.
+"""Credentials of watches: the operator's own, or one of an identity in the watch's namespace.
 
-There is no way to name an object of another namespace. What is kept of an identity is kept under its namespace, and
-dropped when its ServiceAccount or Secret changes or Azure refuses it.
+A watch cannot name an object of another namespace. The cache is keyed by namespace and identity. A credential is dropped
+when its ServiceAccount or Secret changes, or when Azure refuses it.
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ if TYPE_CHECKING:
     from backupjobwatch.settings import Settings
 
 AUDIENCE: Final = "api://AzureADTokenExchange"
-"""What Entra wants a federated token to be for."""
+"""The audience that Entra requires of a federated token."""
 CLIENT_ID: Final = "azure.workload.identity/client-id"
 TENANT_ID: Final = "azure.workload.identity/tenant-id"
 """Annotations of a ServiceAccount: https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html"""
 CREDENTIAL_LABEL: Final = f"{GROUP}/credential"
-"""Label of Secrets that may be used: whoever may write a watch must not make the operator read any Secret."""
+"""Required label of Secrets. Without it, users who may write watches could use any Secret of the namespace."""
 IDLE: Final = 3600.0
-"""Seconds after which an identity that nobody uses is forgotten."""
+"""Seconds after which an unused identity is dropped from the cache."""
 RECHECK: Final = 30.0
-"""Seconds for which an identity is taken to be as it was."""
+"""Seconds for which a cached identity is used before its object is read again."""
 
 _TOKEN_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """An identity, ready to be used. Nothing read with one is ever handed to a watch that has another."""
+    """An identity with its tokens. A result read with one identity never reaches a watch with another."""
 
     key: str
     """Unique to the identity and the version of its credentials."""
     principal: str
-    """Whom Azure throttles: the same whatever proves it."""
+    """The identity that Azure throttles. It does not change with the credentials."""
     tokens: TokenSource = field(compare=False)
 
 
@@ -69,7 +69,7 @@ class _Kept:
 
 
 class ClusterCredentialProvider:
-    """Finds the access of watches."""
+    """Finds the credentials of watches in the cluster."""
 
     def __init__(self, settings: Settings, kube: KubeClient, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -82,10 +82,10 @@ class ClusterCredentialProvider:
         self._kept: dict[tuple[str, Identity], _Kept] = {}
         self._finding: dict[tuple[str, Identity], asyncio.Task[Credential]] = {}
         self._asked: set[Future[str]] = set()
-        """Tokens of ServiceAccounts, each awaited by a thread."""
+        """Requests for ServiceAccount tokens. A thread waits for each."""
 
     async def find(self, namespace: str, identity: Identity) -> Credential:
-        """Return the access that *identity* means in *namespace*. Raises AzureError where there is none."""
+        """Return the credential of *identity* in *namespace*. Raises AzureError if there is none."""
         try:
             return await self._find(namespace, identity)
         except AzureError as error:
@@ -105,14 +105,14 @@ class ClusterCredentialProvider:
         now = self._clock()
         if kept is not None and now - kept.checked < RECHECK:
             return kept.credential
-        if key not in self._finding:  # a task of its own: it outlives the request that began it
+        if key not in self._finding:  # a separate task, which outlives the first request
             self._finding[key] = asyncio.create_task(self._look(namespace, identity))
         return await asyncio.shield(self._finding[key])
 
     async def _look(self, namespace: str, identity: Identity) -> Credential:
         try:
             return await self._read_credential(namespace, identity)
-        finally:  # at once, not by a callback: otherwise the next request would join the task that has ended
+        finally:  # not in a callback, which runs later: the next request would join a finished task
             del self._finding[namespace, identity]
 
     async def _read_credential(self, namespace: str, identity: Identity) -> Credential:
@@ -133,14 +133,14 @@ class ClusterCredentialProvider:
         return kept.credential
 
     def close(self) -> None:
-        """Look for no more identities and tokens: those who asked are gone."""
+        """Cancel all lookups of identities and tokens, because no caller waits for them."""
         for finding in self._finding.values():
             finding.cancel()
         for asked in tuple(self._asked):
             asked.cancel()
 
     def drop(self, namespace: str, identity: Identity) -> None:
-        """Read an identity that does not work again at its next use, so that a fix is noticed."""
+        """Reread a failing identity at its next use, so that a fix takes effect."""
         if kept := self._kept.get((namespace, identity)):
             kept.checked = self._clock() - RECHECK
 
@@ -188,7 +188,7 @@ class ClusterCredentialProvider:
         return secret_tokens(self._settings, whose, client_secret=secret, clock=self._clock, **ids)
 
     def _assertion(self, namespace: str, service_account: str) -> Callable[[], str]:
-        """A function for azure-identity, which calls it in a thread, that asks for the ServiceAccount's token."""
+        """Return a function that requests a token of the ServiceAccount. azure-identity calls it in a thread."""
         loop = asyncio.get_running_loop()
 
         def get() -> str:

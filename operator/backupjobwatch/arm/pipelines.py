@@ -36,7 +36,7 @@ _MAX_BODY: Final = 64 * 1024
 
 
 class RenewingCredential:
-    """Uses one credential until its assertion has expired, and then fresh OIDC tokens of the pipeline."""
+    """Uses one credential until its assertion has expired, and then the pipeline's fresh OIDC tokens."""
 
     def __init__(self, first: TokenCredential, make_fresh: Callable[[], TokenCredential | None]) -> None:
         self._first = first
@@ -89,7 +89,7 @@ def _fresh_credential(options: dict[str, Any]) -> TokenCredential | None:
 
 
 def _application() -> tuple[str, str]:
-    """Return the tenant and the application that are signed in: by variables, or by ``az login``."""
+    """Return the tenant ID and client ID that are signed in, from variables or from ``az login``."""
     tenant_id = _first_of("AZURE_TENANT_ID", "AZURESUBSCRIPTION_TENANT_ID")
     client_id = _first_of("AZURE_CLIENT_ID", "AZURESUBSCRIPTION_CLIENT_ID")
     if tenant_id and client_id:

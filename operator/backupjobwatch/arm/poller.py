@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 OPERATOR = "operator"
 IDLE = 3600.0
-"""Seconds for which a reader without demand is kept: its token bucket and its pauses still count."""
+"""Seconds for which a reader without demand is kept, because its token bucket and pauses still apply."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Requirement:
     """The poll interval, in seconds."""
     queries: frozenset[Query]
     fresh_after: float = NEVER
-    """Results are wanted whose requests are sent at this time or later, on the event loop's clock."""
+    """Results must come from requests sent at this time or later, on the event loop's clock."""
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class Poller:
         self._slots: WeakValueDictionary[str, Slots] = WeakValueDictionary()
         self._required: dict[str, _Required] = {}
         self.waiting: set[str] = set()
-        """Watches that are to be reconciled after any new observation, also one that says nothing new."""
+        """Watches to reconcile after every observation, even one without changes."""
         self.on_observation: Callable[[str], None] = lambda _: None
         """Called with the uid of a watch that has a new observation."""
 
@@ -88,7 +88,7 @@ class Poller:
 
     @property
     def overdue(self) -> float:
-        """How many seconds ago the most overdue poll should have been made."""
+        """Seconds by which the most overdue poll is late."""
         now = _clock()
         dues = (
             demand.due
@@ -99,7 +99,7 @@ class Poller:
         return max(now - min(dues, default=now), 0.0)
 
     def require(self, uid: str, requirement: Requirement) -> None:
-        """Replace what a watch requires. What is new is polled at once, or as soon as the token bucket allows it."""
+        """Replace what a watch requires. New queries are polled as soon as the token bucket allows it."""
         known = self._required.get(uid)
         if known is not None and known.requirement == requirement:
             return
@@ -109,7 +109,7 @@ class Poller:
         required = frozenset() if same is None or same.interval != requirement.interval else same.queries
         for query in requirement.queries - required:
             self._count_joined(reader.demands.require(query, uid, interval=requirement.interval, now=now))
-        if known is not None:  # only now: the vault of both may have no other queries
+        if known is not None:  # last: a vault without queries loses its state
             for query in known.requirement.queries - (frozenset() if same is None else requirement.queries):
                 known.reader.demands.release(query, uid, now)
         if requirement.fresh_after > NEVER:
@@ -127,7 +127,7 @@ class Poller:
                 known.reader.demands.release(query, uid, _clock())
 
     def observations(self, uid: str, identity: Identity) -> Mapping[Query, Observation]:
-        """Return what is known about the queries that a watch requires, as far as it was read with *identity*."""
+        """Return the observations of the queries that a watch requires, if they were made with *identity*."""
         known = self._required.get(uid)
         if known is None or known.requirement.identity != identity:
             return {}
@@ -159,7 +159,7 @@ class Poller:
         return any(not demand.is_final and now > demand.due + demand.interval for demand in demands)
 
     def waiting_for(self, uid: str) -> str:
-        """Say why nothing was read for a watch."""
+        """Explain why nothing was read for a watch."""
         known = self._required.get(uid)
         return "The operator has not polled Azure yet." if known is None else known.reader.waiting_for()
 
@@ -169,7 +169,7 @@ class Poller:
             reader.stop()
 
     async def close(self, patience: float = 0.0) -> None:
-        """Send no more requests, and give those in flight *patience* seconds."""
+        """Send no more requests, and wait up to *patience* seconds for those in flight."""
         self.stop()
         await finish(self._readers.values(), patience)
         self._credentials.close()
@@ -198,12 +198,12 @@ class Poller:
         return reader
 
     def _count_joined(self, demand: Demand) -> None:
-        """Count a poll whose request is in flight already."""
+        """Count a poll that joins a request in flight."""
         if demand.reading_since is not None:
             self._metrics.observe_read("joined")
 
     def _drop_idle(self) -> None:
-        """Drop the readers that nothing has required for long."""
+        """Drop the readers that have been without demand for ``IDLE`` seconds."""
         now = _clock()
         for key, reader in list(self._readers.items()):
             if not reader.demands.of and not reader.tasks and now - reader.demands.changed_at > IDLE:

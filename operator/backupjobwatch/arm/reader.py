@@ -45,24 +45,24 @@ _log = logging.getLogger(__name__)
 
 RUNNING_FILTER: Final = "status eq 'InProgress'"
 MAX_PAGES: Final = 500
-"""Pages of one list that are read. Azure's have 20 to some hundred jobs each."""
+"""Maximum number of pages of a list. Azure's pages have 20 to a few hundred jobs."""
 PAGE_ATTEMPTS: Final = 3
-"""Attempts to read a page after the first one. The list continues where it stopped."""
+"""Failed requests after which a list fails, once its first page was read. A retry resumes at the failed page."""
 
 
 class CredentialProvider(Protocol):
-    """Where credentials come from."""
+    """A source of credentials."""
 
     async def find(self, namespace: str, identity: Identity) -> Credential:
-        """Return the credential that *identity* means in *namespace*. Raises AzureError if there is none."""
+        """Return the credential of *identity* in *namespace*. Raises AzureError if there is none."""
         ...
 
     def drop(self, namespace: str, identity: Identity) -> None:
-        """Read an identity that does not work again at its next use."""
+        """Reread a failing identity at its next use."""
         ...
 
     def close(self) -> None:
-        """Stop looking for identities."""
+        """Cancel all lookups."""
         ...
 
 
@@ -99,7 +99,7 @@ class Reader:
         self.tasks: set[asyncio.Task[list[Update]]] = set()
 
     def pump(self) -> None:
-        """Send what can be sent now, and come back when more can be."""
+        """Send the requests that are possible now, and set a timer for the next ones."""
         now = _clock()
         while not self._is_closing and self._slots.is_free:
             read = self._planner.next_read(now)
@@ -119,7 +119,7 @@ class Reader:
         self._set_timer(now)
 
     def stop(self) -> None:
-        """Send no more requests. Those in flight go on."""
+        """Send no more requests. Those in flight continue."""
         self._is_closing = True
         self._cancel_timer()
         if self in self._slots.readers:
@@ -128,7 +128,7 @@ class Reader:
             waiter.cancel()
 
     def waiting_for(self) -> str:
-        """Say why nothing was read."""
+        """Explain why nothing was read."""
         left = self.demands.pauses.longest(_clock())
         if left:
             return f"Azure throttles requests. The operator sends the next one in {format_duration(timedelta(seconds=left))}."
@@ -153,7 +153,7 @@ class Reader:
     def _on_done(self, read: Request, task: asyncio.Task[list[Update]]) -> None:
         self.tasks.discard(task)
         self._slots.put_back()
-        if task.cancelled():  # kopf cancels every task when it fails, also those that have not begun
+        if task.cancelled():  # kopf cancels all tasks when it fails, even those that have not started
             self._recorder.abort(read, now=_clock())
         else:
             self._on_update(task.result())
@@ -171,17 +171,17 @@ class Reader:
             if isinstance(error, AuthenticationFailed | CredentialsNotFound) and not error.repeated:
                 self._credentials.drop(self._namespace, self._identity)
             record = self._failure(read, error)
-        except Exception:  # noqa: BLE001 -- a defect: the query must not stay in flight for ever
+        except Exception:  # noqa: BLE001 -- a defect: the query must not stay in flight forever
             _log.exception("A read failed: %s", read)
             message = "The operator could not read Azure's response. Its log has the details."
             record = self._failure(read, UnexpectedResponse(message))
-        if credential is not None and credential.key != self._credential_key:  # it was replaced meanwhile
+        if credential is not None and credential.key != self._credential_key:  # replaced meanwhile
             self._recorder.abort(read, now=_clock())
             return []
         return list(record(sent=sent, time=time, now=_clock()))
 
     async def _fetch(self, credential: Credential, read: Request) -> Callable[..., Iterable[Update]]:
-        """Send a request. Return what records its answer."""
+        """Send a request. Return the function that records its result."""
         if isinstance(read, RunningJobs):
             listing = await self._list(credential, read.vault, RUNNING_FILTER)
             return partial(self._recorder.record_running, read, listing)
@@ -209,7 +209,7 @@ class Reader:
         return credential
 
     async def _list(self, credential: Credential, vault: VaultId, filter_: str | None) -> Listing:
-        """Read all pages of a list, each for a token of its own."""
+        """Read all pages of a list. Each page takes one token from the bucket."""
         jobs: list[Job] = []
         link: PageLink | None = None
         visited: set[PageLink] = set()
@@ -240,7 +240,7 @@ class Reader:
             await self._next_page(vault)
 
     async def _next_page(self, vault: VaultId) -> None:
-        """Wait for the token of another page, without a slot."""
+        """Wait for a token for the next page. Release the slot meanwhile."""
         waiter = self._page_waiters[vault] = asyncio.get_running_loop().create_future()
         self.demands.pages[vault] = None
         self._slots.put_back()
@@ -254,7 +254,7 @@ class Reader:
         self._on_request()
 
     async def _send(self, kind: RequestKind, request: Awaitable[Reading[Any]]) -> Reading[Any]:
-        """Await *request*, and adapt to what Azure says about further requests of its kind."""
+        """Await *request*, and apply Azure's limits to further requests of its kind."""
         try:
             reading = await request
         except AzureError as error:

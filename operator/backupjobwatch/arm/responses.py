@@ -1,7 +1,7 @@
-"""Read the answers to requests: a job, or the error that an answer means. Pure.
+"""Parse Azure's responses: a job, or the error that a response means. Pure.
 
-Proxies, firewalls and captive portals answer in Azure's place. Their answers say nothing about job or access, so they never
-count as refused or not found. Azure Resource Manager answered only if the body is a JSON object and a header has a request ID.
+A proxy, firewall or captive portal may answer in Azure's place. Its response never counts as 401, 403 or 404, because it
+says nothing about the job. A response is Azure Resource Manager's only if it has a request ID and a JSON object as its body.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 DEFAULT_WAIT: Final = timedelta(seconds=30)
 """How long to wait after a 429 without a ``Retry-After``, or with ``Retry-After: 0``."""
 LONGEST_WAIT: Final = timedelta(hours=1)
-"""The longest Retry-After of Azure or Entra that is honored. Twenty minutes have been reported."""
+"""The longest Retry-After of Azure or Entra that is honored. Users have reported twenty minutes."""
 
 _KINDS: Final[Mapping[int, type[AzureError]]] = {
     HTTPStatus.UNAUTHORIZED: AuthenticationFailed,
@@ -59,11 +59,11 @@ _REMAINING = (
 )
 _PORTS: Final[Mapping[str, str]] = {"https": ":443", "http": ":80"}
 _COUNT = re.compile(r"-?[0-9]{1,9}")
-"""Azure sends -1 when nothing is left."""
+"""Azure sends -1 if no requests remain."""
 _SUBSCRIPTION_WIDE = "subscriptionrequeststhrottled"
 _EXCERPT = 300
 _PAGE = 4096
-"""Bytes of a page in which its title is looked for."""
+"""Bytes of a page that are searched for its title."""
 _TITLE = re.compile(r"<title[^>]*>(?P<title>[^<]+)</title", re.IGNORECASE)
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>?", re.IGNORECASE | re.DOTALL)
 _JSON_STARTS = ("{", "[", '"')
@@ -71,11 +71,11 @@ _JSON_STARTS = ("{", "[", '"')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One HTTP answer."""
+    """An HTTP response."""
 
     status: int
     headers: Mapping[str, str]
-    """Looked up without regard to letter case."""
+    """Names are case-insensitive."""
     body: bytes
 
     @property
@@ -85,7 +85,7 @@ class Answer:
 
     @property
     def is_from_azure(self) -> bool:
-        """Whether Azure Resource Manager answered, and no proxy."""
+        """Whether the response is from Azure Resource Manager and not from a proxy."""
         return self.request_id is not None and isinstance(parse_json(self.body), Mapping)
 
 
@@ -100,9 +100,9 @@ def read_object(answer: Answer, *, now: datetime) -> Mapping[str, Any]:
 
 
 def read_job(answer: Answer, job_id: JobId, *, now: datetime) -> Job:
-    """Return the job in *answer*, or raise the AzureError that tells why there is none."""
+    """Return the job in *answer*, or raise the AzureError that *answer* means."""
     job = _PARSERS[job_id.vault.kind](read_object(answer, now=now))
-    # A gate must never open on another job's end, whatever a proxy or a cache on the way makes of the request.
+    # A proxy or a cache may return another job. The end of that job must never open a gate.
     if job.name is None or fold_case(job.name) != fold_case(job_id.name):
         raise _unexpected(answer, f"an answer about {job.name or 'no job'} when asked for {job_id.name}")
     return job
@@ -119,7 +119,7 @@ def read_job_list(answer: Answer, vault: VaultId, *, now: datetime) -> tuple[lis
 
 
 def next_path(link: str, endpoint: str) -> tuple[str, str]:
-    """Return path and query of a link to the next page. It is followed on the endpoint's own host, or not at all."""
+    """Return path and query of a link to the next page. Raise UnexpectedResponse for another host."""
     try:
         parts = urlsplit(link)
         same_host = _origin(link) == _origin(endpoint)
@@ -131,7 +131,7 @@ def next_path(link: str, endpoint: str) -> tuple[str, str]:
 
 
 def _origin(url: str) -> tuple[str, str]:
-    """Scheme and host, and the port where it is not the scheme's own: some of ARM's links write that out."""
+    """Return scheme and host, without the scheme's default port, which some of ARM's links contain."""
     parts = urlsplit(url.lower())
     return parts.scheme, parts.netloc.removesuffix(_PORTS.get(parts.scheme, ""))
 
@@ -147,7 +147,7 @@ def _refusal(answer: Answer, payload: Mapping[str, Any], now: datetime) -> Azure
     kind = _KINDS.get(answer.status)
     if kind is None:
         kind = AzureUnavailable if _is_server_error(answer) else UnexpectedResponse
-    # ARM's gateway marks what it does not find itself. Without the mark, the backup service has answered.
+    # ARM's gateway marks its own 404, which means that the vault is missing. Others are from the backup service.
     if kind is JobNotFound and answer.headers.get("x-ms-failure-cause", "").lower() == "gateway":
         kind = VaultNotFound
     message = f"Azure answered {_status_line(answer)}: {_error_text(payload) or 'no error code'}{_reference(answer)}"
@@ -158,9 +158,9 @@ def _refusal(answer: Answer, payload: Mapping[str, Any], now: datetime) -> Azure
 
 
 def _not_from_azure(answer: Answer, payload: object, now: datetime) -> AzureError:
-    """Return the error for an answer that Azure Resource Manager did not send, or whose body was lost on the way.
+    """Return the error for a response that Azure Resource Manager did not send, or that lost its body.
 
-    429 and 5xx ask for a retry whoever sends them. Everything else is unexpected, also 401, 403 and 404.
+    A 408, 429 or 5xx of any server is retried. Everything else is unexpected, including 401, 403 and 404.
     """
     kind: type[AzureError] = UnexpectedResponse
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -224,7 +224,7 @@ def _error_text(payload: Mapping[str, Any]) -> str:
 
 
 def describe_body(body: bytes, payload: object) -> str:
-    """Say what a *body*, in JSON *payload*, contains: the error in an object, or the title or text of a page."""
+    """Describe *body*, parsed as *payload*: the error in a JSON object, or the title or text of a page."""
     page = body[:_PAGE].decode(errors="replace").strip()
     if not page:
         return "Its body is empty"
@@ -234,7 +234,7 @@ def describe_body(body: bytes, payload: object) -> str:
     if page.startswith(_JSON_STARTS) or payload is not None:
         return "Its body is incomplete or unexpected JSON"
     title = _TITLE.search(page)
-    # Some XML errors contain another one, escaped.
+    # Some XML errors contain another error in escaped form.
     text = html.unescape((title and title["title"].strip()) or page)
     text = _MARKUP.sub(" ", text)
     return f"It says: {sanitize(text, _EXCERPT, redact_addresses=True).rstrip('.') or 'nothing'}"

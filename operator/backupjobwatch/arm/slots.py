@@ -1,4 +1,4 @@
-"""Limits how many requests of one principal are in flight, so that no principal takes all threads."""
+"""The concurrency limit of one principal, so that no principal occupies all threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Slots:
-    """The requests that one principal may have in flight. Its readers, one for each subscription, share them."""
+    """Slots for requests in flight. The readers of one principal (one per subscription) share them."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -22,15 +22,15 @@ class Slots:
         return self._taken < self._limit
 
     def take(self) -> None:
-        """Count a request."""
+        """Take a slot for a request."""
         self._taken += 1
 
     def put_back(self) -> None:
-        """Count one request less."""
+        """Return a slot."""
         self._taken -= 1
 
     def pump(self) -> None:
-        """Let the readers use what is free, each first in turn."""
+        """Let the readers use the free slots. The first reader rotates."""
         self.readers = [*self.readers[1:], *self.readers[:1]]
         for reader in self.readers:
             reader.pump()

@@ -1,4 +1,4 @@
-"""Classify why azure-identity got no token: by the last HTTP response, which it does not pass on."""
+"""Classify why azure-identity got no token, by the last HTTP response, which it does not expose."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _Last(threading.local):
 
     status: int | None = None
     page: str | None = None
-    """What a response says that Entra did not send."""
+    """A description of the response if Entra did not send it."""
     retry_after: timedelta | None = None
 
 
@@ -54,7 +54,7 @@ _last = _Last()
 
 
 def forget_answer(_: PipelineRequest[Any] | None = None) -> None:
-    """Forget the last response: of several requests for one token, the last one counts."""
+    """Clear the last response: of several requests for one token, only the last one counts."""
     _last.status = _last.page = _last.retry_after = None
 
 
@@ -81,7 +81,7 @@ def retry_after() -> timedelta | None:
 
 @contextlib.contextmanager
 def noting_status() -> Iterator[Callable[[], int | None]]:
-    """Yield a function that returns the status of the last response to azure-identity within; None for no response."""
+    """Yield a function that returns the status of azure-identity's last response in the block, or None."""
     forget_answer()
     yield lambda: _last.status
 
@@ -109,7 +109,7 @@ def kind_of(error: Exception, whose: str) -> AzureError:
 
 
 def _is_entras(status: int | None, payload: object) -> bool:
-    """Tell whether Entra sent *payload*: an OAuth error in JSON, or one of its results."""
+    """Return whether Entra sent *payload*: an OAuth error in JSON, or a successful response."""
     if not isinstance(payload, Mapping):
         return False
     return not _RESULTS.isdisjoint(payload) if status == HTTPStatus.OK else isinstance(payload.get("error"), str)
@@ -118,5 +118,5 @@ def _is_entras(status: int | None, payload: object) -> bool:
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        # azure-core keeps the error of requests in inner_exception only.
+        # azure-core keeps the error of the library requests in inner_exception only.
         error = getattr(error, "inner_exception", None) or error.__cause__ or error.__context__

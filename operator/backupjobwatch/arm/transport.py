@@ -1,7 +1,7 @@
-"""HTTP to Azure by ``requests``, with what it lacks: an end to a request as a whole, and to the length of an answer.
+"""HTTP to Azure by ``requests``, plus a deadline for the whole request and a limit for the size of the response.
 
-The time-outs of ``requests`` are for one wait for bytes: a server that sends one at a time holds a thread for hours.
-Here a timer shuts the connection's socket down when the request's time is over, which ends any wait on it.
+A timeout of ``requests`` limits one wait for bytes, so a server that sends single bytes could block a thread for hours.
+Here a timer shuts down the connection's socket at the request's deadline, which ends any wait on it.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from backupjobwatch.settings import Settings
 
 MAX_BODY: Final = 4 * 1024 * 1024
-"""Bytes of an answer, unpacked. A job with thousands of tasks has some hundred thousand."""
+"""Maximum size of a decompressed response in bytes. A job with thousands of tasks has a few hundred thousand."""
 
 
 class _Deadline:
-    """The end of one request's time."""
+    """The deadline of one request."""
 
     def __init__(self) -> None:
         self.passed = False
@@ -44,7 +44,7 @@ class _Deadline:
         self._lock = threading.Lock()
 
     def guard(self, sock: socket.socket | None) -> None:
-        """Have *sock* shut down when the time is over: the socket itself, which outlives its connection object."""
+        """Shut down *sock* at the deadline. It takes the socket, which outlives its connection object."""
         with self._lock:
             self._socket = sock
             if self.passed:
@@ -58,7 +58,7 @@ class _Deadline:
     def _shut_down(self) -> None:
         if self._socket is not None:
             with contextlib.suppress(OSError):
-                # Not the method of SSLSocket, which pulls the session from under the thread that reads.
+                # SSLSocket.shutdown() would also drop the TLS session that another thread still reads from.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
@@ -66,14 +66,14 @@ _deadline: ContextVar[_Deadline | None] = ContextVar("_deadline", default=None)
 
 
 class _Guarded(HTTPConnection):
-    """A connection whose socket the present request's deadline can shut down."""
+    """A connection that applies the deadline of the current request to its socket."""
 
     def connect(self) -> None:
         super().connect()
         self._guard()
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        self._guard()  # where the connection is one of the pool
+        self._guard()  # for a connection that comes from the pool
         super().request(*args, **kwargs)
 
     def _guard(self) -> None:
@@ -101,7 +101,7 @@ class _Adapter(HTTPAdapter):
 
 
 class Transport:
-    """Sends GET requests to one host, from any number of threads, and never follows a redirect."""
+    """Sends GET requests to one host from any number of threads. It never follows a redirect."""
 
     def __init__(self, settings: Settings, *, ca_file: str | None = None) -> None:
         self._endpoint = settings.azure_endpoint
@@ -112,7 +112,7 @@ class Transport:
         self._total = settings.azure_total_timeout.total_seconds()
         self._under_way: set[_Deadline] = set()
         self._session = requests.Session()
-        # Neither proxies nor a .netrc from the environment: both could be given the token.
+        # Ignore the environment: its proxies would receive the token, and its .netrc would replace it.
         self._session.trust_env = False
         self._session.proxies = settings.proxies
         adapter = _Adapter(pool_maxsize=settings.azure_connections, pool_block=True)
@@ -123,9 +123,9 @@ class Transport:
         self._session.verify = ca_file or settings.azure_ca_file or True
 
     def get(self, path: str, *, query: str, headers: Mapping[str, str], token: str) -> Answer:
-        """GET *path* (percent-encoded, absolute) from the endpoint.
+        """Send a GET request for *path* (percent-encoded, absolute) to the endpoint.
 
-        AzureUnavailable where no whole answer comes in time; UnexpectedResponse where it is too long.
+        Raises AzureUnavailable without a complete response in time, and UnexpectedResponse if it is too long.
         """
         url = f"{self._endpoint}{path}?{query}"
         if urlsplit(url)[:2] != urlsplit(self._endpoint)[:2]:
@@ -142,7 +142,7 @@ class Transport:
                     raise AzureUnavailable(
                         f"Azure could not be reached: {describe_connection_error(error)}."
                     ) from error
-            # Checked last: what was shut down can look like an answer that came to its end.
+            # Check this last: a response that was cut off can look complete.
             if deadline.passed:
                 raise AzureUnavailable(f"Azure gave no whole answer within {self._total:g}s.")
         if len(body) > MAX_BODY:
@@ -150,7 +150,7 @@ class Transport:
         return Answer(status=response.status_code, headers=response.headers, body=body)
 
     def close(self) -> None:
-        """Close all connections. What is under way ends at once: the process would wait for its threads."""
+        """Close all connections. Requests in flight end at once: the process would wait for their threads."""
         for deadline in tuple(self._under_way):
             deadline.pass_()
         self._session.close()
@@ -172,7 +172,7 @@ class Transport:
 
 
 def _check_ca_file(name: str, path: str) -> None:
-    """Report an unusable file at start: otherwise each request fails as if Azure were down."""
+    """Raise SettingsError for an unusable file: otherwise each request would fail as if Azure were down."""
     try:
         if path:
             ssl.create_default_context(cafile=path)
@@ -184,7 +184,7 @@ def _check_ca_file(name: str, path: str) -> None:
 _CUT: Final = "the connection failed or was cut"
 _WORDS: Final[Mapping[type[BaseException] | tuple[type[BaseException], ...], str]] = {
     NameResolutionError: "the name of its host could not be resolved",
-    NewConnectionError: _CUT,  # before the time-out, of which it is a subclass
+    NewConnectionError: _CUT,  # before ConnectTimeoutError, its base class
     (requests.ConnectTimeout, ConnectTimeoutError): "no connection within the time-out",
     requests.ReadTimeout: "no answer within the time-out",
     (requests.exceptions.SSLError, Urllib3SSLError, ssl.SSLError): "its TLS certificate or handshake is not acceptable "
@@ -194,7 +194,7 @@ _WORDS: Final[Mapping[type[BaseException] | tuple[type[BaseException], ...], str
 
 
 def describe_connection_error(*errors: BaseException) -> str:
-    """Describe *errors*, one of them the cause of the others, without addresses and URLs: many may read a status."""
+    """Describe *errors*, a chain of causes, without addresses and URLs: many users may read a status."""
     reasons = (getattr(argument, "reason", None) for error in errors for argument in error.args)
     causes = [*errors, *filter(None, reasons)]
     for kind, words in _WORDS.items():
