@@ -1,4 +1,4 @@
-"""The controller: one work queue, and workers that reconcile one watch at a time each."""
+"""The controller: one work queue, and workers that each reconcile one watch at a time."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 WORKERS: Final = 32
-"""Reconciles at the same time. Each waits for the API server only."""
+"""Maximum number of concurrent reconciles. A reconcile waits only for the API server."""
 COUNT_EVERY: Final = 10.0
 """Seconds between two counts of the watches that are polled."""
 HIGH: Final = 1
-"""Priority of what users and Azure change, before what is only seen again after a restart or by a resync."""
+"""Priority of changes by users and Azure. Watches listed after a restart or by a resync have priority 0."""
 
 
 class Controller:
-    """Keeps the state of every watch and decides, by its queue, which one is reconciled next."""
+    """Keeps the state of every watch, and reconciles the watches in the order of its queue."""
 
     def __init__(
         self,
@@ -83,37 +83,37 @@ class Controller:
         self._ttl.start()
 
     def resume(self) -> None:
-        """Enqueue every watch after kopf has failed: it cancels deliveries, among all other tasks."""
+        """Enqueue every watch after kopf failed, because it cancels all tasks, including deliveries."""
         for uid, state in self._states.items():
             state.handed_over = ""
             self.queue.add(uid)
 
     def snapshot(self, uid: str) -> Watch | None:
-        """Return the latest snapshot of a watch; None for one that is not known."""
+        """Return the latest snapshot of a watch; None if the watch is unknown."""
         state = self._states.get(uid)
         return None if state is None else state.watch
 
     def on_event(self, watch: Watch) -> timedelta | None:
-        """Store an object as the cluster has it, and enqueue it. Return how often it is polled; None for not at all."""
+        """Store a snapshot and enqueue the watch. Return its poll interval; None if it is not polled."""
         state = self._states.get(watch.uid)
         if state is None:
             state = self._add(watch)
             self.queue.add(watch.uid)
-            self._reconciler.require(state)  # all workers may be waiting for the API server
-        elif state.store(watch, _clock(), is_read=not state.watch.spec):  # which the resync knows by its metadata only
+            self._reconciler.require(state)  # poll even if all workers wait for the API server
+        elif state.store(watch, _clock(), is_read=not state.watch.spec):  # without a spec: added by a resync
             self.queue.add(watch.uid, HIGH)
         return state.interval
 
     def tick(self, uid: str) -> bool:
-        """Poll what a watch requires, if that is due. Return False if the watch is not known."""
+        """Poll what a watch requires, if it is due. Return False if the watch is unknown."""
         self._poller.mark_due(uid)
         return uid in self._states
 
     def resync(self, metadata: Watch, *, listed_since: float) -> None:
-        """Compare a watch with its *metadata* in a list that was begun at that time, and make up for what was missed."""
+        """Enqueue a watch whose *metadata* shows a missed event. The list was requested at *listed_since*."""
         state = self._states.get(metadata.uid)
         if state is None:
-            # Without a version, so that its missing spec and status never pass for those of the object.
+            # Clear the version: this snapshot has no spec and no status, and must not count as up to date.
             state = self._add(replace(metadata, resource_version=""))
         elif metadata.resource_version == state.watch.resource_version or state.stored_at >= listed_since:
             if self._poller.is_overdue(metadata.uid):
@@ -132,14 +132,14 @@ class Controller:
         self._ttl.remove(uid)
 
     def record_deliveries(self, watch: Watch, deliveries: tuple[DeliveryResult, ...]) -> None:
-        """Enqueue a watch whose notifications were delivered, or were not, so that its status says so."""
+        """Enqueue a watch to record the results of its deliveries in its status."""
         state = self._states.get(watch.uid)
         if state is not None:
             state.deliveries = deliveries
             self.queue.add(watch.uid, HIGH)
 
     async def close(self, patience: float) -> None:
-        """Send no more requests to Azure, and give what is under way *patience* seconds. The objects hold the rest."""
+        """Stop polling, and give work in flight *patience* seconds. The objects hold all other state."""
         end = _clock() + patience
         self._poller.stop()
         self._ttl.stop()
@@ -158,8 +158,8 @@ class Controller:
         return state
 
     def _heartbeat_of(self, uid: str) -> timedelta:
-        """Return after how long an unchanged status is written again. It grows with the number of watches that are polled."""
-        if _clock() >= self._counted_at + COUNT_EVERY:  # of the watches that are kept, most have ended
+        """Return after how long an unchanged status is written again. It grows with the number of polled watches."""
+        if _clock() >= self._counted_at + COUNT_EVERY:  # most watches have ended and do not count
             self._polled = sum(state.interval is not None for state in self._states.values())
             self._counted_at = _clock()
         return schedule.heartbeat(self._heartbeat, self._polled, seed=uid)
@@ -168,7 +168,7 @@ class Controller:
         state = self._states.get(uid)
         if state is not None:
             await self._reconcile(state)
-            if uid not in self._states:  # It was removed meanwhile, and the reconcile has required its queries again.
+            if uid not in self._states:  # It was removed meanwhile, but the reconcile required its queries again.
                 self.remove(uid)
 
     async def _reconcile(self, state: WatchState) -> None:
@@ -180,7 +180,7 @@ class Controller:
                 "%s/%s: the status was not written: %s", watch.namespace, watch.name, error, extra=watch_fields(watch)
             )
             self.queue.add_rate_limited(uid)
-        except Exception:  # noqa: BLE001 -- a defect: one watch must not take the others with it
+        except Exception:  # noqa: BLE001 -- a defect of one watch must not stop the others
             _log.exception("%s/%s: the reconcile failed", watch.namespace, watch.name, extra=watch_fields(watch))
             self.queue.add_rate_limited(uid)
         else:

@@ -47,7 +47,7 @@ class Memo:
 @kopf.on.login(registry=REGISTRY)
 async def log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
     """Connect as the kubernetes library does: with the pod's ServiceAccount, or with KUBECONFIG."""
-    # In a thread of the event loop, which ends with it. kopf would leave a thread of its own behind.
+    # Use a thread of the event loop, which ends with the loop. kopf would leave its own thread behind.
     return await asyncio.to_thread(kopf.login_via_client, **kwargs)
 
 
@@ -99,7 +99,7 @@ def _declare_timer(name: str, interval: timedelta) -> None:
 
 
 def _open_circles(patch: kopf.Patch) -> None:
-    """Break the reference cycle of a tick's patch, which is empty: it would keep 1 KB until the next full collection."""
+    """Break the reference cycle of a tick's empty patch. It would keep 1 KB until the next full collection."""
     vars(patch.meta).clear()
     for view in ("_meta", "_spec", "_status"):
         vars(patch).pop(view, None)
@@ -112,9 +112,9 @@ for _name, _interval in POLL_INTERVALS.items():
 def _without_finalizers(registry: kopf.OperatorRegistry) -> None:
     """Remove the finalizer that kopf's timers require.
 
-    It would block ``kubectl delete`` while the operator is down, and there is nothing to clean up: the DELETED event or the
-    resync ends the timer. kopf has no option for it (its issue 833), so this changes its registry. kopf is pinned to a minor
-    version, and tests assert that no object ever has a finalizer.
+    It would block ``kubectl delete`` while the operator is down. There is nothing to clean up: the DELETED event or the resync
+    ends the timer. This changes kopf's registry, because kopf has no option for it (issue 833). The minor version of kopf is
+    pinned, and tests assert that no object ever has a finalizer.
     """
     handlers = registry._spawning._handlers  # noqa: SLF001
     handlers[:] = [dataclasses.replace(handler, requires_finalizer=False) for handler in handlers]
@@ -127,7 +127,7 @@ def _pace_streams() -> None:
     """Make kopf pause before it requests a watch stream again.
 
     kopf requests the next stream as soon as the last one has ended. If an API server, or a proxy in front of it, closes
-    each stream at once, that is thousands of requests per second.
+    each stream at once, kopf sends thousands of requests per second.
     """
     watch_objs = watching.watch_objs
 
@@ -181,7 +181,7 @@ class NoDiffBaseStorage(kopf.DiffBaseStorage):
 
 
 class _Backoffs:
-    """Seconds between kopf's attempts to reach the API server, without end: a restart does not fix an API server."""
+    """Seconds between kopf's attempts to reach the API server. They never end: a restart does not fix an API server."""
 
     def __iter__(self) -> Iterator[float]:
         yield from (1, 1, 2, 3, 5, 8)
@@ -201,12 +201,12 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.queueing.idle_timeout = 0.1
     # List the objects in pages.
     settings.watching.chunk_size = PAGE
-    # kopf would kill the process ten minutes after it has failed once, although app.py starts it again.
+    # kopf would kill the process ten minutes after its first failure, although app.py restarts kopf.
     settings.process.ultimate_exiting_timeout = None
     settings.networking.connect_timeout = 10
     settings.networking.request_timeout = 60
     settings.networking.error_backoffs = _Backoffs()
-    # A connection that was dropped silently, by a NAT or a load balancer, ends with these time-outs.
+    # These timeouts end a connection that a NAT or a load balancer dropped silently.
     settings.watching.reconnect_backoff = RECONNECT_EVERY
     settings.watching.connect_timeout = 10
     settings.watching.server_timeout = 240

@@ -1,4 +1,4 @@
-"""The life of a watch: read the snapshot and the observations, compute the status, write it, hand over what follows."""
+"""The reconciler: computes the status of a watch from its snapshot and observations, writes it, and emits Events."""
 
 from __future__ import annotations
 
@@ -55,35 +55,35 @@ ATTEMPTS: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What one reconcile is about to do."""
+    """What one reconcile writes, and when to reconcile again."""
 
     watch: Watch
     """The snapshot that the status was computed from."""
     status: Mapping[str, Any] | None
     """The status to write; None if there is nothing new to write."""
     after: float | None
-    """Seconds until the watch has to be reconciled again, whatever happens."""
+    """Seconds until the next reconcile, unless something enqueues the watch earlier."""
 
 
 class ObjectClient(Protocol):
-    """Where the objects are: the API server."""
+    """A client of the API server."""
 
     async def read(self, namespace: str, name: str) -> dict[str, Any]:
         """Read one watch."""
 
     async def write_status(self, watch: Watch, status: Mapping[str, Any]) -> dict[str, Any]:
-        """Replace the status of *watch*, if the object is still the one that *watch* is a snapshot of."""
+        """Replace the status of *watch*. Raises Conflict if the object changed after this snapshot."""
 
 
 class TransitionRecorder(Protocol):
-    """What emits Events."""
+    """Emits Events."""
 
     def record(self, watch: Watch, transitions: Iterable[Transition]) -> None:
         """Queue an Event for each of *transitions*."""
 
 
 class Reconciler:
-    """Reconciles watches. It never waits for Azure, and keeps nothing between two reconciles."""
+    """Reconciles watches. It never waits for Azure, and keeps no state between two reconciles."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Reconciler:
         self._metrics = metrics
 
     async def reconcile(self, state: WatchState, *, heartbeat: timedelta) -> float | None:
-        """Reconcile one watch, and return the seconds until the next time. Raises KubeError if the status was not written."""
+        """Reconcile one watch. Return the requeue delay in seconds. Raises KubeError if the write failed."""
         try:
             return await self._reconcile(state, heartbeat)
         except ObjectNotFound:  # An event or the resync reports the deletion.
@@ -124,7 +124,7 @@ class Reconciler:
         raise KubeUnavailable(f"the object was edited during each of {ATTEMPTS} writes")
 
     def _plan(self, state: WatchState, heartbeat: timedelta) -> _Plan:
-        """Require what the watch needs from Azure, and compute its status from what is known."""
+        """Require the queries of the watch, and compute its status from their observations."""
         watch, now = state.watch, datetime.now(UTC)
         spec = watch.parsed_spec if watch.pinned or state.pinned else watch.spec_at(now)
         if isinstance(spec, InvalidSpec) or (spec.suspend and not watch.finished):
@@ -157,7 +157,7 @@ class Reconciler:
         return replace(plan, after=after)
 
     def require(self, state: WatchState) -> None:
-        """Start the polls of a watch that is not finished. It is reconciled when a worker is free."""
+        """Start the polls of an unfinished watch. A worker reconciles it later."""
         watch, now = state.watch, datetime.now(UTC)
         spec = watch.spec_at(now)
         if not (isinstance(spec, InvalidSpec) or spec.suspend or watch.finished or watch.deleting):
@@ -166,7 +166,7 @@ class Reconciler:
     def _require(
         self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime
     ) -> tuple[Requirements, Mapping[Query, Observation]]:
-        """Require the queries of the watch. Return them, and what is known about them."""
+        """Require the queries of the watch. Return them and their observations."""
         clock, end = _clock(), deadline(watch, spec)
         if end is None or now < end:
             state.deadline_since = None
@@ -175,7 +175,7 @@ class Reconciler:
         request_at = state.request_at if watch.request_pending and state.request_at <= clock else NEVER
         fresh_after = max(state.fresh_after, state.edited_at, state.deadline_since or NEVER, request_at)
         observations = self._poller.observations(watch.uid, spec.identity)
-        while True:  # An operation leads to its jobs, and a list to its history or a job.
+        while True:  # A result may add queries: the jobs of an operation, or the job in a list.
             required = required_queries(watch, spec, observations, now=now, pinned=state.pinned)
             state.pinned = required.pinned
             requirement = Requirement(
@@ -205,7 +205,7 @@ class Reconciler:
         )
 
     def _plan_finished(self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime) -> _Plan:
-        """Acknowledge edits and requests, and complete the detail of a job whose end was seen in a list."""
+        """Acknowledge edits and requests, and complete the detail of a job that ended by a list."""
         assessed = Assessment()
         if watch.awaits_detail(now) and not spec.suspend:
             assessed = self._assess(state, watch, spec, now)
@@ -240,7 +240,7 @@ class Reconciler:
         return _Plan(watch=watch, status=status if is_new else None, after=None)
 
     def _set_waiting(self, uid: str, assessed: Assessment, *, is_requested: bool) -> None:
-        """Have the watch reconciled after any poll, also one that says nothing new, if it waits for one."""
+        """Reconcile a watch that waits for a poll after every result, even one without changes."""
         is_deferred = assessed.observation is None or isinstance(assessed.observation, PollDeferred)
         if is_deferred or is_requested or not assessed.enforce_deadline:
             self._poller.waiting.add(uid)
@@ -248,7 +248,7 @@ class Reconciler:
             self._poller.waiting.discard(uid)
 
     async def _write(self, state: WatchState, watch: Watch, status: Mapping[str, Any]) -> bool:
-        """Write *status* onto the snapshot that it was computed from. After a conflict, read the object and return False."""
+        """Write *status*, computed from *watch*. After a conflict, read the object and return False."""
         deliveries = state.deliveries
         try:
             with self._metrics.status_write(write_reason(watch, status)):
@@ -256,7 +256,7 @@ class Reconciler:
         except Conflict:
             await self._refresh(state)
             if find_transition(state.watch, status) is None:
-                # The write has taken effect, and the HTTP library sent it again after the answer was lost.
+                # The write took effect, but its response was lost and the HTTP library sent it again.
                 self._recorder.record(state.watch, find_transitions(watch, state.watch.status))
             return False
         except KubeUnavailable:
@@ -281,14 +281,14 @@ class Reconciler:
         state.store(fresh, _clock(), is_read=True)
 
     def _replay_events(self, state: WatchState) -> None:
-        """Emit the Events that an earlier process, or a write whose outcome was unknown, may have left out."""
+        """Emit Events that may be missing after a restart or after a write with an unknown outcome."""
         watch = state.watch
         if state.is_new:
             state.is_new = False
             self._recorder.record(watch, events_to_replay(watch, now=datetime.now(UTC)))
         if state.unconfirmed not in (None, watch.resource_version) and watch.observed:
             state.unconfirmed = None
-            # What happened now is counted, unlike what is only repeated: of two Events by one name, the later is kept.
+            # The last transition is counted in metrics, unlike a replayed one. Of two with one name, the later one wins.
             self._recorder.record(
                 watch, (*events_to_replay(watch, now=datetime.now(UTC)), describe(watch, watch.status))
             )

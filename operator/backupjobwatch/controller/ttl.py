@@ -1,6 +1,6 @@
-"""Deletes finished watches when their time to live is over (``spec.ttlSecondsAfterFinished``).
+"""Deletes finished watches after their time to live (``spec.ttlSecondsAfterFinished``).
 
-Expiry times follow from the objects, so that nothing is lost in a restart.
+The expiry times are computed from the objects, so a restart loses nothing.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 WORKERS: Final = 4
-"""Deletions at the same time."""
+"""Maximum number of concurrent deletions."""
 EVENTS_RETRY: Final = 2.0
-"""Seconds between two checks whether the Events of a watch were written: the API server refuses them once it is gone."""
+"""Seconds between two checks for pending Events of a watch. They are written before the watch is deleted."""
 RECHECK: Final = 600.0
-"""Longest delay, in seconds. Delays follow the monotonic clock, and the wall clock may be set meanwhile."""
+"""Longest delay in seconds. Delays use the monotonic clock, but the wall clock may be set meanwhile."""
 REMEMBER: Final = 600.0
 """Seconds for which a deletion is remembered: watch events that were sent before it may arrive after it."""
 
 
 class TTLController:
-    """Queues each finished watch with a time to live until that is over."""
+    """Queues each finished watch with a time to live until it expires."""
 
     def __init__(self, kube: KubeClient, recorder: EventRecorder, *, queue_metrics: QueueMetrics | None = None) -> None:
         self._kube = kube
@@ -71,7 +71,7 @@ class TTLController:
         self._queue.close()
 
     async def close(self) -> None:
-        """Cancel the deletions under way."""
+        """Cancel the deletions in flight."""
         await self._workers.close()
 
     async def _process(self, uid: str) -> None:
@@ -112,7 +112,7 @@ class TTLController:
         )
 
     async def _sync_fresh(self, watch: Watch) -> None:
-        """Read a watch that has changed. A Conflict of an unchanged one has another reason, and is retried."""
+        """Read a watch again after a Conflict. If the watch is unchanged, retry the deletion with backoff."""
         try:
             fresh = Watch.from_body(await self._kube.read(watch.namespace, watch.name))
         except ObjectNotFound:

@@ -1,4 +1,4 @@
-"""What the controller remembers of one watch. All of it may be lost: the object has what matters."""
+"""The in-memory state of one watch. It may be lost at any time, because the object holds what matters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.status.summary import Summary
 
 REQUEST_INTERVAL: Final = 10.0
-"""Seconds between two polls that the annotation asks for. Everyone who may edit the object can set it at any rate."""
+"""Minimum seconds between two polls by annotation. Users can set the annotation at any rate."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,15 +31,15 @@ class WatchState:
     stored_at: float
     """When it was stored."""
     since: float
-    """When the watch was first seen with its present target, or resumed."""
+    """When the watch was first seen with its current target, or was resumed."""
     is_outdated: bool = False
     """Whether the object has to be read again before the next reconcile."""
     is_new: bool = True
     """Whether the watch has not been reconciled by this process yet."""
     fresh_after: float = NEVER
-    """When the target was edited: older results say nothing about it."""
+    """When the target was edited. Older results do not apply."""
     edited_at: float = NEVER
-    """When the spec was edited: a poll is wanted soon."""
+    """When the spec was edited, which requests a poll."""
     deadline_since: float | None = None
     """When the deadline was first seen to have passed."""
     requested: str | None = None
@@ -51,13 +51,13 @@ class WatchState:
     deliveries: tuple[DeliveryResult, ...] = ()
     """Results of notifications that the status does not have yet."""
     unconfirmed: str | None = None
-    """The resourceVersion on which a write failed that may have succeeded all the same."""
+    """The resourceVersion before a write with an unknown outcome."""
     handed_over: str = ""
     """The resourceVersion that the dispatcher and the TTL controller know."""
     interval: timedelta | None = None
-    """How often it is polled; None for a watch that is not."""
+    """The poll interval; None if the watch is not polled."""
     summary: Summary = field(init=False)
-    """What metrics report. It is made here, so that a scrape need not make thousands."""
+    """What metrics report. It is computed here, so that a scrape does not compute thousands."""
 
     def __post_init__(self) -> None:
         self._derive()
@@ -66,7 +66,7 @@ class WatchState:
             self.fresh_after = self.since
 
     def store(self, watch: Watch, now: float, *, is_read: bool = False) -> bool:
-        """Store a snapshot; False if it is not newer. One that *is_read* from the API server replaces any other."""
+        """Store a snapshot. Return False if it is not newer. One that *is_read* from the API server always is."""
         is_known = watch.resource_version == self.watch.resource_version
         if not is_read and (is_known or watch.version < self.watch.version):
             return False
