@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 HOLDS: Final = (AuthorizationFailed, JobNotFound, VaultNotFound, UnexpectedResponse)
-"""Errors of a list that the next list would return again. They say nothing about a job, so each job is read by itself."""
+"""Errors of a list that the next list would return again. They say nothing about a job, so each is read with a GET."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunningJobs:
-    """A list of the jobs of a vault that run. A job that is missing from it has ended, or is not visible."""
+    """A list of the running jobs of a vault. A job that is missing from it has ended, or is not visible."""
 
     vault: VaultId
 
 
 @dataclass(frozen=True, slots=True)
 class NextPage:
-    """The next page of the list of a vault that is being read."""
+    """The next page of a list that is being read."""
 
     vault: VaultId
 
@@ -43,7 +43,7 @@ Read = Request | NextPage
 
 
 def kind_of(read: Read) -> RequestKind:
-    """Return the kind of request that *read* is."""
+    """Return the kind of the request for *read*."""
     if isinstance(read, JobId):
         return JOB
     return OPERATION if isinstance(read, OperationId) else LIST
@@ -68,9 +68,9 @@ class Demand:
     not_before: float = NEVER
     """When the backoff ends."""
     fresh_after: float = NEVER
-    """A result is wanted whose request was sent at this time or later."""
+    """The result must come from a request sent at this time or later."""
     is_explicit: bool = False
-    """Whether that result is still to be read, before those of other queries."""
+    """Whether that result is still missing, and has priority over those of other queries."""
 
     @property
     def sent(self) -> float:
@@ -97,7 +97,7 @@ class Demand:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the latest result is as fresh as it is wanted."""
+        """Whether the latest result is fresh enough."""
         return self.sent >= self.fresh_after or self.is_final
 
     @property
@@ -120,7 +120,7 @@ class VaultState:
     jobs: dict[JobId, Demand] = field(default_factory=dict)
     """The jobs among them."""
     entries: dict[JobId, Job] = field(default_factory=dict)
-    """The latest list of running jobs, also of jobs that no watch requires yet."""
+    """The latest list of running jobs, including jobs that no watch requires yet."""
     entries_sent: float = NEVER
     """When that list was requested."""
     entries_time: datetime = _EPOCH
@@ -128,13 +128,13 @@ class VaultState:
     pages: int = 1
     """Pages of that list."""
     began: float = NEVER
-    """When a list of running jobs was last requested. It may not be answered yet."""
+    """When a list of running jobs was last requested. Its response may be outstanding."""
     window_pages: int = 2
     """Pages of the last list of all jobs since a time."""
     is_reading: bool = False
     """Whether a list is in flight."""
     held_until: float = NEVER
-    """Until when no list is requested, because the last one was refused."""
+    """No list is requested before this time, because the last one was refused."""
     awaiting: dict[JobId, None] = field(default_factory=dict)
     """Jobs that are due and wait for the next list."""
     scheduled: float | None = None

@@ -1,4 +1,4 @@
-"""What the watches of one principal require in one subscription, and which reads wait for it."""
+"""What the watches of one principal require in one subscription, and the reads that wait."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CROWDED: Final = 0.8
 """Share of the rate that GETs may take before lists replace them."""
 ROOMY: Final = 0.5
-"""Share below which GETs come back. It is well below the other one, so that the two do not alternate."""
+"""Share below which GETs replace lists again. The gap to ``CROWDED`` prevents constant switching."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Demands:
     due: dict[RequestKind, dict[Query, float]] = field(default_factory=dict, init=False)
     """By kind of request: the queries that are due, and since when, the most overdue first."""
     explicit: dict[str, dict[Query, None]] = field(default_factory=dict, init=False)
-    """By namespace: queries of which a request, an edit or a passed deadline wants a fresh result."""
+    """By namespace: queries that need a fresh result after a request, an edit or a passed deadline."""
     changed: dict[JobId, float] = field(default_factory=dict, init=False)
     """Jobs that a list showed as changed, ended or missing, and when."""
     missing_details: dict[JobId, None] = field(default_factory=dict, init=False)
@@ -83,7 +83,7 @@ class Demands:
         return demand
 
     def release(self, query: Query, uid: str, now: float) -> None:
-        """Remove a watch that no longer requires *query*. The last one takes the observation with it."""
+        """Remove a watch that no longer requires *query*. Without watches, its observation is dropped."""
         self.changed_at = now
         demand = self.of[query]
         self._remove(uid, demand)
@@ -103,12 +103,12 @@ class Demands:
         self._drop_unused(query.vault)
 
     def mark_due(self, query: Query, now: float) -> bool:
-        """Mark *query* as due if its latest result is older than half its interval. Return whether it was due already."""
+        """Mark *query* as due if its result is older than half its interval. Return whether it was due."""
         demand = self.of[query]
         if demand.is_final or demand.reading_since is not None or now < demand.not_before:
             return False
         prefers_list = isinstance(query, JobId) and self.prefers_list(query.vault, now)
-        # A list that was made for another watch has no detail. While GETs are affordable, it does not stand in for one.
+        # A list for another watch has no detail. While the budget covers GETs, it does not replace one.
         polled = demand.sent if prefers_list else demand.detail_sent
         if now - polled < demand.interval / 2:
             return False
@@ -127,7 +127,7 @@ class Demands:
         return is_overdue
 
     def request(self, query: Query, namespace: str, *, fresh_after: float) -> None:
-        """Want a result of *query* whose request is sent at *fresh_after* or later, before other reads."""
+        """Require a result of *query* that is requested at *fresh_after* or later, before other reads."""
         demand = self.of[query]
         demand.fresh_after = max(demand.fresh_after, fresh_after)
         if not demand.is_fresh:
@@ -135,13 +135,13 @@ class Demands:
             self.explicit.setdefault(namespace, {}).setdefault(query)
 
     def note_change(self, job_id: JobId, now: float) -> None:
-        """Have a job read soon, because a list shows it as changed, ended or missing."""
+        """Queue a read of a job that a list shows as changed, ended or missing."""
         self.due[JOB].pop(job_id, None)
         self.changed.setdefault(job_id, now)
         self.vaults[job_id.vault].changed.setdefault(job_id)
 
     def drop(self, query: Query) -> None:
-        """Drop *query* from all reads that wait, except explicit ones."""
+        """Drop *query* from all waiting reads, except explicit ones."""
         self.due[kind_of(query)].pop(query, None)
         if isinstance(query, JobId):
             self.changed.pop(query, None)
@@ -163,14 +163,14 @@ class Demands:
                 del self.explicit[namespace]
 
     def forget_results(self) -> None:
-        """Drop all observations: they were made with a credential that is no longer the one in use."""
+        """Drop all observations, because they were made with a credential that was replaced."""
         for demand in self.of.values():
             demand.observation = None
         for vault in self.vaults.values():
             vault.entries = {}
 
     def pause(self, kind: RequestKind, error: AzureError, *, seconds: float, now: float) -> None:
-        """Send no request of *kind* for so long because of *error*, and read jobs in another way meanwhile."""
+        """Pause requests of *kind* because of *error*, and read jobs in another way meanwhile."""
         if isinstance(error, Throttled):
             self.bucket.slow_down(now)
             self.pauses.refuse(kind, until=now + seconds, now=now, everything=error.is_subscription_wide)
@@ -202,7 +202,7 @@ class Demands:
         return (self._is_crowded or is_pressed) and len(vault.jobs) > vault.pages
 
     def await_list(self, job_id: JobId, now: float) -> None:
-        """Let a job that is due wait for the next list of its vault, one interval after the last one."""
+        """Let a due job wait for the next list of its vault, one interval after the last one."""
         vault = self.vaults[job_id.vault]
         vault.awaiting.setdefault(job_id)
         if not vault.is_reading:
@@ -218,14 +218,14 @@ class Demands:
         self._drop_unused(vault_id)
 
     def read_one_by_one(self, vault: VaultState, now: float) -> None:
-        """Read the jobs that wait for a list with a GET each."""
+        """Read each job that waits for a list with a GET instead."""
         for job_id in vault.awaiting:
             self.due[JOB].setdefault(job_id, now)
         vault.awaiting = {}
         vault.scheduled = None
 
     def _drop_unused(self, vault_id: VaultId) -> None:
-        """Drop what is known about a vault of which nothing is required or being read."""
+        """Drop the state of a vault without required queries and without a list in flight."""
         vault = self.vaults[vault_id]
         if not vault.queries and not vault.is_reading:
             del self.vaults[vault_id]

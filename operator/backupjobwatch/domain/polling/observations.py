@@ -1,4 +1,4 @@
-"""Observations: what Azure last answered to a query, and how the last attempts went."""
+"""Observations: Azure's last result for a query, and the failures of the latest attempts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 FAILURES_KEPT: Final = 3
-"""Failures in a row whose times are kept: as many as grace needs (``verdict.MIN_CONSECUTIVE_FAILURES``)."""
+"""Consecutive failures whose times are kept, for the grace period (``verdict.MIN_CONSECUTIVE_FAILURES``)."""
 NEVER: Final = float("-inf")
 
 
@@ -30,12 +30,12 @@ Result = Answer | AzureError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What is known about a query. Times without a date are seconds on the monotonic clock."""
+    """What is known about a query. Times that are floats are seconds on the monotonic clock."""
 
     answer: Answer | None = None
-    """Azure's last answer."""
+    """The last result other than an error."""
     error: AzureError | None = None
-    """Why the last attempt failed; None if it did not."""
+    """The error of the last attempt; None if it succeeded."""
     sent: float
     """When the last request was sent; for a list, the request for its first page."""
     time: datetime
@@ -45,17 +45,17 @@ class Observation:
     ended_since: float | None = None
     """When a list first showed that the job has ended, if only lists have shown it so far."""
     failures: tuple[float, ...] = ()
-    """When the last failures in a row were sent that count for grace at any time (``Grace.ALWAYS``)."""
+    """When the latest consecutive failures with ``Grace.ALWAYS`` were sent."""
     failures_until_seen: tuple[float, ...] = ()
-    """The same for failures that count until the job was seen, which includes those of ``failures``."""
+    """The same for failures that count for grace until the job was seen. Includes ``failures``."""
     unanswered: int = 0
-    """Attempts in a row that Azure did not answer."""
+    """Consecutive attempts that Azure did not answer."""
     counted: int | None = None
     """The last distinct response of Entra that was counted (``AzureError.answer``)."""
 
     @property
     def result(self) -> Result | None:
-        """What the last attempt returned."""
+        """The result of the last attempt."""
         return self.answer if self.error is None else self.error
 
     @property
@@ -69,7 +69,7 @@ class Observation:
         return self.job is not None and self.job.ended and not self.job.partial
 
     def failures_since(self, since: float, *, seen: bool) -> int:
-        """Return how many failures in a row were sent at *since* or later, for a watch that has *seen* its job or not."""
+        """Return the consecutive failures since *since*, for a watch that has *seen* its job or not."""
         return sum(sent >= since for sent in (self.failures if seen else self.failures_until_seen))
 
 

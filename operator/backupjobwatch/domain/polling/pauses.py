@@ -1,4 +1,4 @@
-"""Pauses that Azure asks for, each for one kind of request of a principal in a subscription."""
+"""Pauses that Azure demands, each for one kind of request of a principal in a subscription."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ JOB: Final = "job"
 LIST: Final = "list"
 OPERATION: Final = "operation"
 KINDS: Final[tuple[RequestKind, ...]] = (JOB, LIST, OPERATION)
-"""The kinds of requests. Azure throttles each kind on its own."""
+"""The kinds of requests. Azure throttles each kind separately."""
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class Pauses:
 
     _ends: dict[RequestKind, float] = field(default_factory=dict)
     _refused: dict[RequestKind, float] = field(default_factory=dict)
-    """Until when a 429 for a request of that kind refuses further ones."""
+    """When the pause after a 429 ends, by kind of request."""
 
     def extend(self, kind: RequestKind, *, until: float) -> None:
         """Pause *kind*, for example after a 503 with ``Retry-After``. A shorter pause does not end a longer one."""

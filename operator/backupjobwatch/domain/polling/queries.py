@@ -1,4 +1,4 @@
-"""Queries: what a watch needs to know from Azure, as values. Watches with equal queries share the answers."""
+"""Queries: what a watch needs to know from Azure, as values. Watches with equal queries share the results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class JobWindow:
 
     vault: VaultId
     first_day: datetime | None
-    """Midnight, UTC. None for a Backup vault, whose list knows no filter."""
+    """Midnight, UTC. None for a Backup vault, whose list has no filter."""
     management_type: str | None = None
     """Only jobs of this ``backupManagementType``; None for all."""
 

@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.polling.demands import Demands
 
 DETAIL_SHARE: Final = 0.2
-"""Share of the rate at which the detail of unchanged jobs is refreshed while lists stand in for GETs."""
+"""Share of the rate at which the detail of unchanged jobs is refreshed while lists replace GETs."""
 WORTH_A_WINDOW: Final = 2
-"""GETs that a page of a list of all jobs since a time has to save."""
+"""GETs that each page of a list of all jobs since a time must save. Otherwise GETs are sent."""
 LOOK_AT: Final = 100
-"""Queries that are looked at for each read. While a pause blocks thousands of them, the rest need not be."""
+"""Maximum number of queries examined per read, because a pause may block thousands of them."""
 RETRY: Final = 1.0
-"""Seconds after which to look again, if something waits that no timer ends."""
+"""Seconds until the next attempt, if a read waits for neither a token nor a timer."""
 EXPLICIT, CHANGED, DUE, DETAIL = range(4)
 SLOTS: Final = (EXPLICIT, CHANGED, EXPLICIT, DUE, EXPLICIT, CHANGED, EXPLICIT, DUE, EXPLICIT, DETAIL)
-"""Which class of reads each token in turn is for: none can starve another, and explicit requests have half of them."""
+"""The class of reads for each token in turn. No class can starve another. Explicit requests get half of the tokens."""
 UNUSED_SLOT: Final = (CHANGED, DUE, DETAIL, EXPLICIT)
-"""Which classes may have a token that its own class does not need."""
+"""The order in which classes get a token that its own class does not need."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,14 +89,14 @@ class ReadPlanner:
             demand.reading_since = now
 
     def _next_explicit(self, now: float) -> Read | None:
-        """Choose among the requests of users and passed deadlines, one namespace after the other."""
+        """Choose an explicit read. Namespaces take turns."""
         for namespace in list(self.demands.explicit):
             queries = self.demands.explicit[namespace]
             for query in islice(queries, LOOK_AT):
                 read = self._fresh_read(self.demands.of[query], now)
                 if read is not None:
                     del self.demands.explicit[namespace]
-                    self.demands.explicit[namespace] = queries  # to the end
+                    self.demands.explicit[namespace] = queries  # move to the end
                     return read
         return None
 
@@ -124,7 +124,7 @@ class ReadPlanner:
         return None
 
     def _window_for_changed(self, vault_id: VaultId, vault: VaultState, now: float) -> JobWindow | None:
-        """Return a list of all jobs since the first changed job began, if that costs less than a GET for each."""
+        """Return a list of all jobs since the first changed job began, if it costs less than GETs."""
         if vault.is_reading or not self.demands.may_list(vault, now):
             return None
         are_gets_paused = self.demands.pauses.left(JOB, now)
@@ -144,7 +144,7 @@ class ReadPlanner:
         return window_since(vault_id, min(starts.values()))
 
     def _next_due(self, now: float) -> Read | None:
-        """Choose what is most overdue: a job, an operation, a window, or the list of a vault."""
+        """Choose the most overdue read: a job, an operation, a window, or the list of a vault."""
         if self.demands.pages and not self.demands.pauses.left(LIST, now):
             return NextPage(next(iter(self.demands.pages)))
         choices: list[tuple[float, Read]] = []

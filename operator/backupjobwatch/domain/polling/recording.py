@@ -1,4 +1,4 @@
-"""Record what Azure answers, and what has to be read because of it."""
+"""Record Azure's responses, and queue the reads that follow from them."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ class Update:
 
     demand: Demand
     is_news: bool
-    """Whether it says more than the one before, apart from times and durations."""
+    """Whether it differs from the previous one, apart from times and durations."""
     lag: float
     """Seconds between the time at which the poll was due and the response."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservationRecorder:
-    """Writes answers into *demands*. All times are seconds on one monotonic clock, apart from ``time``."""
+    """Writes results into *demands*. All times except ``time`` are seconds on one monotonic clock."""
 
     demands: Demands
     heartbeat: float
-    """Seconds after which the detail of an unchanged job is old, and for which a refused list is not repeated."""
+    """Seconds after which the detail of an unchanged job is old, and a refused list is requested again."""
 
     def record(self, query: Query, result: Result, *, sent: float, time: datetime, now: float) -> Iterator[Update]:
         """Record the *result* of the request for *query* that was sent at *sent*, *time* on the wall clock."""
         demand = self.demands.of.get(query)
-        if demand is None:  # no watch requires it any longer
+        if demand is None:  # no watch requires it now
             return
         demand.reading_since = None
-        if sent < demand.sent:  # a list that was requested later has come first
+        if sent < demand.sent:  # a list with a later request came first
             return
         yield _store(demand, result, sent=sent, time=time, now=now)
         is_paused = isinstance(result, Throttled) and self.demands.pauses.left(kind_of(query), now) > 0
@@ -71,7 +71,7 @@ class ObservationRecorder:
     def record_running(
         self, read: RunningJobs, listing: Listing, *, sent: float, time: datetime, now: float
     ) -> Iterator[Update]:
-        """Record a list of the running jobs of a vault. A job that it does not show is read by itself."""
+        """Record a list of the running jobs of a vault. A job that it does not contain is read next."""
         vault = self.demands.vaults[read.vault]
         entries = _by_id(read.vault, listing.jobs)
         vault.pages, vault.entries_sent, vault.entries_time = listing.pages, sent, time
@@ -99,10 +99,10 @@ class ObservationRecorder:
     def record_failed_list(
         self, read: RunningJobs | JobWindow, error: AzureError, *, sent: float, time: datetime, now: float
     ) -> Iterator[Update]:
-        """Record that a list could not be read.
+        """Record a failed list.
 
-        An error that the next list would return again says nothing about a job: for a while, each is read by itself. Any
-        other error is that of the jobs that waited for the list. The next interval lists again.
+        After an error that the next list would return again, each job is read with a GET for a while. Any other error
+        counts for the jobs that waited for the list, and the list is repeated after the interval.
         """
         vault = self.demands.vaults[read.vault]
         if isinstance(read, JobWindow):
@@ -116,7 +116,7 @@ class ObservationRecorder:
         self.demands.end_list(read.vault, now)
 
     def abort(self, read: Read, *, now: float) -> None:
-        """Record that a request was abandoned: what it was for is read again."""
+        """Record an aborted request. Its query is read again."""
         if isinstance(read, RunningJobs | JobWindow) and read.vault in self.demands.vaults:
             self.demands.end_list(read.vault, now)
         demand = None if isinstance(read, RunningJobs | NextPage) else self.demands.of.get(read)
@@ -144,7 +144,7 @@ class ObservationRecorder:
             self._settle(demand, now)
 
     def _requeue(self, demand: Demand, now: float) -> None:
-        """Read *demand* again as soon as the pause ends, or in another way before that."""
+        """Read *demand* again when the pause ends, or earlier in another way."""
         query, demands = demand.query, self.demands
         is_queued = isinstance(query, JobId) and (query in demands.changed or query in demands.missing_details)
         if is_queued or demand.is_explicit:

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
-    """The queries of a watch, and what they have led to."""
+    """The queries of a watch, and their results so far."""
 
     queries: frozenset[Query]
     pinned: tuple[PinnedJob, ...] = ()
-    """The jobs of the watch, if they had to be found: its queries are about them."""
+    """The jobs of the watch, if an operation or a list led to them."""
     found: Waiting | OperationFailure | AzureError | None = None
     """Why the jobs are not known yet. None also if there is no observation."""
     jobs: tuple[JobId, ...] = ()
@@ -44,7 +44,7 @@ def required_queries(
     now: datetime,
     pinned: Sequence[PinnedJob] = (),
 ) -> Requirements:
-    """Return what an unfinished *watch* requires. *pinned* are jobs that were found and are not in its status yet."""
+    """Return what an unfinished *watch* requires. *pinned* are its jobs that are not in its status yet."""
     source = spec.source
     if isinstance(source, JobId):
         return Requirements(queries=frozenset({source}), jobs=(source,))

@@ -1,7 +1,7 @@
 """The rate of reads: one token bucket for all watches of a principal in a subscription.
 
-It starts at the configured rate. Azure's own count of remaining requests then speeds it up or slows it down, because what
-Azure allows differs between years and subscriptions: from 150 reads per hour to several per second.
+It starts at the configured rate. Azure's own count of remaining requests then raises or lowers the rate. Azure's limits
+differ between years and subscriptions, from 150 reads per hour to several per second.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ HIGH: Final = 200
 MAX_SPEED: Final = 4.0
 """The highest multiple of the configured rate."""
 CEILING: Final = 25.0
-"""The highest rate that Azure's counts lead to, in reads per second: what ARM documents for reads of a subscription."""
+"""The highest rate after high counts, in reads per second: ARM's documented limit for reads of a subscription."""
 GROWTH: Final = 1.02
-"""How much faster the rate gets with each response whose count is high."""
+"""Factor by which the rate grows with each response whose count is high."""
 STALE: Final = 300.0
-"""Seconds after which a count of Azure's no longer means anything."""
+"""Seconds after which a count of Azure is ignored."""
 ONE: Final = 1 - 1e-6
-"""As good as one token: without a margin for rounding, the wait for it may be too short to move the clock."""
+"""One token minus a margin for rounding. Without the margin, a wait may be too short to advance the clock."""
 SLOWEST: Final = 0.05
 """The lowest share of the configured rate. If nothing remains, Azure answers 429 and says how long to wait."""
 
