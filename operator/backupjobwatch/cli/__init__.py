@@ -11,17 +11,17 @@ import click
 from backupjobwatch import __version__
 
 COMMANDS: Final = ("check", "metrics", "render", "run", "watch")
-"""Each is the function of that name in the module of that name."""
+"""Each name is that of a module and of the command function in it."""
 
 
 class _Commands(click.Group):
-    """Loads a command's module when it is wanted: an operator loads nothing for terminals, and Tab waits for no kopf.
+    """Imports a command's module on demand: the operator needs no terminal code, and completion needs no kopf.
 
     https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the commands."""
+        """Return the names of the commands."""
         del ctx
         return list(COMMANDS)
 
@@ -31,11 +31,11 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
-        assert isinstance(command, click.Command)  # noqa: S101 -- by the modules' own rule
+        assert isinstance(command, click.Command)  # noqa: S101 -- see COMMANDS
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command. Click's codes for an interrupt, 1, and for bad input, 2, are those of jobs that were watched."""
+        """Run a command. Replace click's exit codes 1 and 2, which mean outcomes of jobs for ``watch``."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

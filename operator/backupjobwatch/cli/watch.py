@@ -171,7 +171,7 @@ def _words(jobs: Iterable[str]) -> Iterator[str]:
 def _targets(
     settings: Settings, jobs: Iterable[str], operations: Iterable[str], vault: Vault | None
 ) -> list[dict[str, Any]]:
-    """Return the spec of each job that is named, once."""
+    """Return the specs of the named jobs, without duplicates."""
     named = [*((job, False) for job in jobs), *((operation, True) for operation in operations)]
     specs: dict[JobSource, dict[str, Any]] = {}
     for text, is_operation in named:

@@ -252,7 +252,7 @@ def secret_data(secret: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def _explain_kubeconfig(error: Exception) -> str:
-    """Say why there is no usable kubeconfig, and what to do."""
+    """Explain why there is no usable kubeconfig, and how to fix it."""
     paths = KUBE_CONFIG_DEFAULT_LOCATION
     if not any(Path(path).exists() for path in paths.split(ENV_KUBECONFIG_PATH_SEPARATOR)):
         return f"the kubeconfig {paths} does not exist. Set KUBECONFIG, or run the command in the operator's pod."

@@ -1,4 +1,4 @@
-"""Emit Kubernetes Events from a queue of their own, so that no status waits for an Event."""
+"""Emit Kubernetes Events from a separate queue, so that no status waits for an Event."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 WORKERS: Final = 8
-"""Events that are written at the same time. Statuses need the API server more."""
+"""Maximum number of concurrent writes of Events. Statuses have more workers, because they matter more."""
 
 
 class EventRecorder:
     """Writes each transition of a watch as one Event, and retries until the API server has it.
 
-    An Event has the same name whenever it is recorded. So after a restart, an Event that exists already is not repeated.
+    The name of an Event depends only on its transition, so an Event that exists is not repeated after a restart.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class EventRecorder:
             self._idle.clear()
 
     def has_pending(self, uid: str) -> bool:
-        """Return whether an Event of this watch is not written yet."""
+        """Return whether an Event of this watch is still unwritten."""
         return uid in self._of_watch
 
     def remove(self, uid: str) -> None:
@@ -71,7 +71,7 @@ class EventRecorder:
         self._note_idle()
 
     async def close(self, patience: float) -> None:
-        """Give pending Events *patience* seconds, then end the workers. The next operator repeats what is missing."""
+        """Give pending Events *patience* seconds, then end the workers. The next process emits the missing ones."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), patience)
         await self._workers.close()
@@ -89,22 +89,22 @@ class EventRecorder:
         watch, transition = self._pending[name]
         try:
             is_new = await self._kube.create_event(watch, transition)
-        except ObjectNotFound:  # the namespace is gone
+        except ObjectNotFound:  # the namespace no longer exists
             is_new = False
         except KubeError as error:
             _log.warning(
                 "%s/%s: the Event %s was not written: %s", watch.namespace, watch.name, transition.reason, error
             )
-            if name in self._pending:  # else its watch is gone
+            if name in self._pending:  # otherwise the watch was deleted
                 self._queue.add_rate_limited(name)
             return
-        if self._pending.get(name) == (watch, transition):  # else it was recorded again, and is queued again
+        if self._pending.get(name) == (watch, transition):  # otherwise it was recorded and queued again
             self._drop(name)
         if is_new:
             self._on_emitted(transition)
 
     def _drop(self, name: str) -> None:
-        """Drop an Event that was written, or never can be."""
+        """Drop an Event that was written, or that can never be written."""
         if name not in self._pending:
             return
         watch, _ = self._pending.pop(name)

@@ -151,7 +151,7 @@ class WorkQueue(Generic[K]):
             self._idle.set()
 
     def _pop(self) -> K | None:
-        """Take the first key that is ready; None if the key of a permit was removed."""
+        """Take the first ready key; None if it was removed after its permit was released."""
         for priority in sorted(self._ready, reverse=True):
             if self._ready[priority]:
                 key, since = self._ready[priority].popitem(last=False)
@@ -200,7 +200,7 @@ class Workers(Generic[K]):
                 return
             try:
                 await self._process(key)
-            except Exception:  # noqa: BLE001 -- a defect: one key must not take the others with it
+            except Exception:  # noqa: BLE001 -- a defect for one key must not stop the others
                 _log.exception("%s: %s was not processed", self._name, key)
                 self._queue.add_rate_limited(key)
             finally:

@@ -1,4 +1,4 @@
-"""Both programs of the plugin in one: the name that it is called by decides. `make plugin` builds it as a single file."""
+"""Both programs of the plugin, selected by the name of the executable. `make plugin` builds it as a single file."""
 
 import sys
 from pathlib import PurePath

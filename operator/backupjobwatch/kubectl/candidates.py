@@ -1,4 +1,4 @@
-"""Names that the shell offers, from the cluster and the kubeconfig. Errors are silent: nothing is offered."""
+"""Completion candidates from the cluster and the kubeconfig. After an error, there are no candidates."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def namespaces(ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
 
 
 def watches(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Offer the watches of the namespace that are not on the line yet, with the type if the word has one."""
+    """Offer the namespace's watches that are not on the line yet, with the type if the word has one."""
 
     async def names(cluster: Cluster) -> list[str]:
         listing = await cluster.all_of(Scope(namespace=cluster.namespace))
@@ -60,7 +60,7 @@ def _ask(ctx: click.Context, question: Callable[[Cluster], Awaitable[list[str]]]
 
 
 def _access(ctx: click.Context) -> Access:
-    """Return the access that the line names so far, before or after the command."""
+    """Return the access options on the line so far, before or after the command."""
     written = {
         **(ctx.parent.params if ctx.parent else {}),
         **{name: value for name, value in ctx.params.items() if value},

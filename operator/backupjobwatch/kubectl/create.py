@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _STDIN: Final = "-"
 _MOST: Final = 1 << 20
-"""Bytes that are read of standard input. The JSON of one job has a few kilobytes."""
+"""Maximum number of bytes read from standard input. The JSON of one job has a few kilobytes."""
 _IDENTITY_OPTIONS: Final = {
     "spec.identity.serviceAccountName": "--service-account-name",
     "spec.identity.secretName": "--secret-name",

@@ -44,5 +44,5 @@ class Refused(PluginError):
 
     @property
     def passing(self) -> bool:
-        """Whether the API server is busy, broken for now, or no longer has a stream's version."""
+        """Whether the API server is busy or failing, or no longer has the version of a stream."""
         return self.code in _PASSING or self.code >= HTTPStatus.INTERNAL_SERVER_ERROR

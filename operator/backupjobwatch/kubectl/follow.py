@@ -25,10 +25,10 @@ _BETWEEN_STREAMS: Final = 0.5
 async def follow(
     cluster: Cluster, scope: Scope, *, trouble: Callable[[PluginError], None]
 ) -> AsyncGenerator[dict[Key, Body]]:
-    """Yield the watches of *scope*, and again after each change, without end.
+    """Yield the watches of *scope*, and again after each change, forever.
 
-    While the stream lasts, no deletion is skipped, even if an object of the name is recreated at once. Temporary errors
-    are passed to *trouble* and retried. Raises PluginError for other errors.
+    A stream reports every deletion, even if an object of that name is recreated at once. *trouble* receives temporary
+    errors, which are retried. Raises PluginError for other errors.
     """
     pause = FIRST_PAUSE
     while True:

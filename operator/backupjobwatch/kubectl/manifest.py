@@ -19,7 +19,7 @@ FORMATS: Final = ("json", "yaml", "name")
 
 
 def manifest(source: Source, *, name: str | None, namespace: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a watch of *source*. *options* are further fields of its spec; None leaves a field out."""
+    """Return a watch of *source*. *options* are further fields of its spec; None omits a field."""
     metadata = {"name": name or source.name, **({"namespace": namespace} if namespace else {})}
     chosen = {field: value for field, value in options.items() if value is not None}
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": {**source.spec, **chosen}}

@@ -31,7 +31,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """A name for the watch: the item or the vault, and the first digits of the ID. Equal for equal sources."""
+        """A name for the watch: the item or the vault, and the first digits of the ID. Deterministic."""
         source = parse_source(self.spec)
         words = re.sub(r"[^a-z0-9]+", "-", fold_case(self.item or source.vault.name))[:_LONGEST].strip("-")
         return f"{words or 'job'}-{digits_of(source)}"

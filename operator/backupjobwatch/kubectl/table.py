@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 TITLES: Final = ("NAME", "PHASE", "REASON", "OPERATION", "ITEM", "PROGRESS", "DURATION", "STARTED", "AGE")
 TASK_TITLES: Final = ("NAME", "STATUS", "PROGRESS", "DURATION", "DETAILS")
 _GAPS: Final = (3, 2)
-"""Spaces between columns: as kubectl has them, and on a narrow terminal."""
+"""Spaces between columns: kubectl's default, and those on a narrow terminal."""
 _GIVE_WAY: Final = (
     *(("REASON", 10), ("PROGRESS", 0), ("ITEM", 10), ("REASON", 0), ("AGE", 0), ("OPERATION", 0), ("STARTED", 0)),
     *(("NAMESPACE", 10), ("DURATION", 0), ("ITEM", 0), ("NAME", 10)),
 )
-"""Columns that are narrowed on a narrow terminal, in this order, and to which width. A column of 0 is not shown."""
+"""Minimum widths of columns that shrink on a narrow terminal, in this order. A column of width 0 is hidden."""
 _INDENT: Final = "  "
 _TEXT: Final = 1024
 _UNITS: Final = (("y", 31_536_000), ("d", 86_400), ("h", 3_600), ("m", 60))
 _LEAST: Final = 2
-"""The least number of a unit, so that 90 seconds do not become one minute."""
+"""The smallest number shown in a unit, so that 90 seconds do not become one minute."""
 
 
 class WatchTable:
@@ -64,7 +64,7 @@ class WatchTable:
 def fit(heads: Sequence[str], rows: Sequence[Sequence[str]], available: int) -> tuple[list[int], int]:
     """Return the widths of the columns, and the gap between them, so that a line has at most *available* cells.
 
-    Nothing is cut if all of it fits. Otherwise columns give way in a fixed order.
+    Nothing is truncated if everything fits. Otherwise columns shrink in a fixed order.
     """
     widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
     gap = next((gap for gap in _GAPS if _total(widths, gap) <= available), _GAPS[-1])

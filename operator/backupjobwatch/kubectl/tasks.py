@@ -92,7 +92,7 @@ def _show(bodies: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
 
 
 def _why_none(watch: Watch) -> str:
-    """Say why there are no tasks."""
+    """Explain why there are no tasks."""
     status = watch.status_for_target
     if "job" in status:
         return "Azure reports no tasks for this job."

@@ -119,14 +119,14 @@ class Waiting:
         self._uids: dict[str, str | None] = {}
 
     async def run(self, uids: Mapping[str, str | None], limit: timedelta) -> int:
-        """Wait for the watches with these names, and UIDs if they are known; return the exit code."""
+        """Wait for the watches with these names (and UIDs, if known). Return the exit code."""
         self._uids = dict(uids)
         scopes = {name: Scope(namespace=self._cluster.namespace, name=name) for name in uids}
         await self._within(limit, [self._follow(scope, [name], limit) for name, scope in scopes.items()])
         return self._result(limit)
 
     async def run_selected(self, selection: Selection, limit: timedelta) -> int:
-        """Wait for the watches that *selection* matches at the start; return the exit code.
+        """Wait for the watches that *selection* matches at the start. Return the exit code.
 
         One stream of the whole namespace serves all of them. A stream with the selector would report a watch whose labels
         are edited as deleted.

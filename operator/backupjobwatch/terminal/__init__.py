@@ -1,1 +1,1 @@
-"""What people and scripts see of watches at a terminal. The operator never loads it."""
+"""Commands at a terminal: input, views and exit codes. The operator never imports this package."""

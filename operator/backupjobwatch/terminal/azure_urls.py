@@ -54,12 +54,12 @@ def _check_cloud(host: str, endpoint: str | None) -> None:
 
 
 def _portal_path(url: SplitResult) -> str:
-    """Return the ID of the job that a page of the portal shows, else of the resource, else the page's own path."""
+    """Return the ID of the job that a page of the portal shows, or of its resource, or the page's path."""
     page = _decoded(f"/{url.fragment}" if url.fragment else url.path)
     found = _JOB.search(page) or _RESOURCE.search(page)
     return found[0] if found else page
 
 
 def _decoded(path: str) -> str:
-    """Undo percent-encoding, also where it was applied twice. What then starts with a ? may be a signature."""
+    """Undo percent-encoding, even if it was applied twice. Drop a query, which may be a signature."""
     return unquote(unquote(path)).partition("?")[0]

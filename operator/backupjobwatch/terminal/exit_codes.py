@@ -1,4 +1,4 @@
-"""Exit codes: how a command that waits reports to a script how the jobs ended."""
+"""Exit codes: they report the outcome of jobs to the script that waits for them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CODES: Final = {
     _WARNED: WARNINGS,
     "DeadlineExceeded": TIMED_OUT,
 }
-"""By the reason of a watch that failed. All other reasons are about the requests, not about the job."""
+"""Exit codes by the reason of a failed watch. All other reasons are about requests, not about the job."""
 _WORST_FIRST: Final = (FAILED, UNCLEAR, TIMED_OUT, WARNINGS, SUCCEEDED)
 
 

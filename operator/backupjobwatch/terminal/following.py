@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Body = dict[str, Any]
 
 DEADLINE_WAIT: Final = timedelta(seconds=30)
-"""How long after its deadline a watch waits for a poll: a person waits with it."""
+"""How long a watch waits for a poll after its deadline. It is short, because a user waits for the command."""
 DETAIL_WAIT: Final = 20.0
 """Seconds for which a watch that has finished waits for the detail of its job (``status.detailPending``)."""
 
@@ -41,12 +41,12 @@ class _PersonalCredentialProvider:
         self._credential = Credential(key="terminal", principal="terminal", tokens=tokens)
 
     async def find(self, namespace: str, identity: Identity) -> Credential:
-        """Return it."""
+        """Return the credential of the user."""
         del namespace, identity
         return self._credential
 
     def drop(self, namespace: str, identity: Identity) -> None:
-        """Keep it: the client has requested another token already."""
+        """Keep the credential: the client has already requested another token."""
 
     def close(self) -> None:
         """Do nothing: nothing is in flight."""
@@ -65,7 +65,7 @@ class _Memory:
         return Watch.from_body(self._stored(uid))
 
     async def read(self, namespace: str, name: str) -> Body:
-        """Never needed: no other program writes these watches."""
+        """Raise: no other program writes these watches, so no write conflicts."""
         raise NotImplementedError(namespace, name)
 
     async def write_status(self, watch: Watch, status: Mapping[str, Any]) -> Body:
@@ -89,7 +89,7 @@ class _NoEvents:
 
 
 async def follow(bodies: Sequence[Body], settings: Settings, *, on_change: Callable[[Body], None]) -> None:
-    """Follow all of *bodies* to their ends, writing their ``status``; *on_change* is called after each write.
+    """Follow all *bodies* to their ends and write their ``status``. Call *on_change* after each write.
 
     Raises CredentialsNotFound if there is no credential at the start.
     """

@@ -1,4 +1,4 @@
-"""Watches as plain lines, for logs and pipes: one for each change, with its time."""
+"""Watches as plain lines, for logs and pipes: one line with a time for each change."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MOST_REMINDED: Final = 10
-"""Watches that a reminder shows one by one. It only counts more of them."""
+"""Maximum number of watches that a reminder lists. For more watches, it prints their number."""
 _INDENT: Final = "  "
 _RUNNING: Final = frozenset({Outcome.IN_PROGRESS, Outcome.CANCELLING})
 
 
 class PlainLines:
-    """Writes what has changed about watches, which it tells apart by their keys."""
+    """Formats the changes of watches, which it distinguishes by their keys."""
 
     def __init__(self) -> None:
         self._shown: dict[tuple[str, str], str] = {}
-        """The last state of each thing that changes: a watch as a whole, its progress, each of its tasks."""
+        """The last printed state of each watch, its progress and its tasks."""
 
     def changes(self, body: Mapping[str, Any], *, now: datetime, key: str = "") -> list[str]:
         """Return a line for each thing that differs from the previous call for this *key*. Default: the object's name.
 
-        The tasks follow their job. Once they were shown, the line with the job's end comes last.
+        The lines of tasks follow the line of their job. When the watch ends, its line comes last.
         """
         row = Row.from_body(body, now=now)
         key = key or row.name
@@ -63,7 +63,7 @@ def reminder(bodies: Sequence[Mapping[str, Any]], *, now: datetime) -> list[str]
 
 
 def _watch_text(row: Row) -> str:
-    """Return what is known of the watch as a whole. Durations that grow are not part of it."""
+    """Return the line of the watch as a whole, without durations that still grow."""
     what = " of ".join(filter(None, (row.operation, row.item)))
     more = row.message or (row.elapsed if row.phase in FINISHED_PHASES else "")
     return "  ".join(filter(None, (row.phase, what, more)))

@@ -1,4 +1,4 @@
-"""What is shown of a watch at a terminal: the same words for people who look on and for lines in a log."""
+"""The values of a watch that a terminal shows, the same in tables and in plain lines."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 _WORD: Final = 256
 _SENTENCE: Final = 2048
 _SHORT: Final = 8
-"""Letters of a GUID that tell jobs apart well enough beside their items."""
+"""Characters of a GUID that distinguish jobs well enough next to the names of their items."""
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _STEP: Final = 1024
 _PLAIN: Final = frozenset({"JobInProgress", "JobCompleted"})
-"""Reasons whose message says what the other words have said."""
+"""Reasons whose message only repeats the other values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,37 +35,37 @@ class Task:
     name: str
     status: str
     duration: str
-    """As Azure tells it, which for many kinds is nothing."""
+    """Azure's duration. Many kinds of jobs have none."""
     percent: int | None
     details: str
-    """How much is transferred, as Azure words it or counts it."""
+    """How much data was transferred: Azure's text, or its count of bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A watch and its job in a few words. All are printable; what is not known is an empty text."""
+    """A watch and its job in short printable texts. An unknown value is an empty text."""
 
     name: str
-    """The object's."""
+    """The object's name."""
     phase: str
-    """``Unseen`` where the status is not about the present spec, or there is none."""
+    """``Unseen`` if there is no status for the current target."""
     reason: str
     operation: str
     item: str
     azure_status: str
-    """What Azure calls the job's state."""
+    """The job's status in Azure's words."""
     elapsed: str
-    """How long the job took, or goes on by now; while Azure has not shown one, how long that is waited for."""
+    """How long the job took or has run. Before Azure shows a job: how long the watch has waited for it."""
     percent: int | None
     """Only restores have it."""
     remaining: str
     message: str
-    """What the other words do not say."""
+    """The status message, unless it only repeats the other values."""
     tasks: tuple[Task, ...]
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any], *, now: datetime) -> Self:
-        """Read a BackupJobWatch. Whatever somebody has put into the object, this does not fail."""
+        """Read a BackupJobWatch. Malformed content of the object never raises an error."""
         watch = Watch.from_body(body)
         status = watch.status_for_target
         job, extended = mapping(status.get("job")), mapping(status.get("extendedInfo"))
@@ -95,7 +95,7 @@ class Row:
 
     @property
     def title(self) -> str:
-        """What the job is, and which: ``Backup of vm1 (2f6b1c9e)``, or the object's name alone."""
+        """Operation, item and name, such as ``Backup of vm1 (2f6b1c9e)``, or only the object's name."""
         name = self.name[:_SHORT] if is_guid(self.name) else self.name
         what = " of ".join(filter(None, (self.operation, self.item)))
         return f"{what} ({name})" if what else name
@@ -110,7 +110,7 @@ def _percent(value: object) -> int | None:
 
 
 def _transferred(value: object) -> str:
-    """Say how many bytes are transferred, in the largest unit that has a whole one; nothing for none."""
+    """Format a number of transferred bytes in its largest unit. Empty for zero or an invalid value."""
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         return ""
     amount, unit = float(value), 0

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.api.target import JobSource
 
 Vault = dict[str, str]
-"""``spec.vault``, or those of its fields that options or an ID name."""
+"""``spec.vault``, or the fields of it that options or an ID provide."""
 
 _OPTIONS: Final = {"subscriptionId": "--subscription", "resourceGroup": "--resource-group", "name": "--vault-name"}
 _LATEST_OPTIONS: Final = {
@@ -116,7 +116,7 @@ def read_latest(vault: Vault | None, latest: Mapping[str, Any]) -> dict[str, Any
 def name_of(spec: Mapping[str, Any]) -> str:
     """Return the name of an object with this *spec*: the job's GUID, or one with the first digits of a digest.
 
-    The IDs of Backup vaults' operations are base64, which no object can have as its name.
+    The operation IDs of Backup vaults are base64, which is no valid object name.
     """
     source = parse_source(spec)
     if isinstance(source, JobId):
@@ -178,7 +178,7 @@ def _path(text: str, endpoint: str | None) -> str:
 
 
 def _vault_of(path: str) -> Vault:
-    """Return what a resource ID says of the vault: all of it, or only the subscription and the kind."""
+    """Return the fields of ``spec.vault`` in a resource ID: all, or only the subscription and the kind."""
     if (found := _VAULT.fullmatch(path)) is not None and found["provider"].lower() in _KINDS:
         named = {field: found[field] for field in _OPTIONS}
         return {**named, "kind": _KINDS[found["provider"].lower()]}
@@ -189,7 +189,7 @@ def _vault_of(path: str) -> Vault:
 
 
 def _completed(named: Vault, given: Vault, what: str) -> Vault:
-    """Return *named*, which an ID says, completed by *given*, which options say."""
+    """Return *named*, the fields in an ID, completed by *given*, the fields in options."""
     _check_conflicts(named, given, what)
     vault = {"kind": VaultKind.RECOVERY_SERVICES.value, **given, **named}
     missing = [option for field, option in _OPTIONS.items() if field not in vault]

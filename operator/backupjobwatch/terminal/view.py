@@ -1,4 +1,4 @@
-"""Watches as rich shows them: a line for each job, its tasks beneath."""
+"""The view of watches for rich: a line for each job, with its tasks below it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PHASE_STYLES: Final = {
     SUCCEEDED: "bold green",
     FAILED: "bold red",
 }
-"""The colour of each phase. The word is always there too: many see no colour, and NO_COLOR leaves it out."""
+"""The color of each phase. The name is always shown too: not all users see colors, and NO_COLOR disables them."""
 _TASK_STYLES: Final = {
     Outcome.IN_PROGRESS: "cyan",
     Outcome.CANCELLING: "yellow",
@@ -52,7 +52,7 @@ class _Line:
     """How long a job takes, or a task's status."""
     percent: int | None
     words: str
-    """What stands beside the bar."""
+    """The text next to the bar."""
 
     @property
     def progress_width(self) -> int:
@@ -60,7 +60,7 @@ class _Line:
 
 
 def jobs_view(bodies: Iterable[Mapping[str, Any]], *, now: datetime) -> RenderableType:
-    """Show BackupJobWatches: phase, what the job is, how long it takes, and how far it is where Azure tells that."""
+    """Return a view of BackupJobWatches: phase, job, duration, and progress if Azure reports it."""
     rows = [Row.from_body(body, now=now) for body in bodies]
     lines = [list(_lines(row)) for row in rows]
     every = [line for group in lines for line in group]
@@ -109,7 +109,7 @@ def _words(percent: int | None, more: str) -> str:
 
 
 def _grid(lines: Iterable[_Line], *, phase: int, state: int, progress: int) -> Table:
-    """Columns as wide as those of all other jobs; the names have the room that is left."""
+    """Return a grid. All grids have equal column widths; the column of names takes the rest."""
     grid = Table.grid(padding=(0, _GAP, 0, 0), expand=True)
     grid.add_column(width=phase)
     grid.add_column(ratio=1, overflow="fold")

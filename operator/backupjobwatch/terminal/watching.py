@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Output = Literal["text", "json", "yaml"]
 
 _REFRESH: Final = 4
-"""How often per second the live view is drawn, so that its durations advance evenly."""
+"""Refreshes of the live view per second, so that durations advance evenly."""
 
 
 def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Output, log_interval: float) -> int:
@@ -68,7 +68,7 @@ def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Outp
 
 
 def as_text(bodies: Sequence[Body], output: Output) -> str:
-    """Write one object as it is, and several as a List, as kubectl does."""
+    """Format one object as it is, and several objects as a List, as kubectl does."""
     whole = bodies[0] if len(bodies) == 1 else {"apiVersion": "v1", "kind": "List", "items": list(bodies)}
     if output == "json":
         return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
@@ -98,7 +98,7 @@ async def _show(bodies: Sequence[Body], settings: Settings, output: Output, log_
 
 
 class _Log:
-    """Prints a line for each change, and reminders in between: many CI systems end a job without output."""
+    """Prints a line for each change, and reminders, because many CI systems cancel a silent job."""
 
     def __init__(self, bodies: Sequence[Body], stream: TextIO, interval: float) -> None:
         self._bodies = bodies
