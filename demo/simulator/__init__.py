@@ -2,7 +2,7 @@
 A simulator of Azure Backup jobs: a real HTTP server with the job API of Azure Resource Manager.
 
 The demo (``python -m demo.simulator``) and the tests use it. Its jobs change state on a clock that can run faster
-than real time. It can inject any failure between a client and Azure.
+than real time. It can also inject failures between a client and Azure.
 """
 
 from demo.simulator.clock import ManualClock, SimulatedClock

@@ -1,6 +1,7 @@
 """Run the benchmark's servers as child processes, which keeps their costs apart from the operator's.
 
-Commands and replies are lines of JSON."""
+Commands and replies are lines of JSON.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Measure one operator with one number of watches.
 
-The phases are the start-up, a window of some minutes, and a crowd of jobs that end at the same time."""
+The phases are the start-up, a window of some minutes, and a crowd of jobs that end at the same time.
+"""
 
 from __future__ import annotations
 
