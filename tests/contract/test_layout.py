@@ -78,7 +78,7 @@ def public(node: Documented, name: str = "module") -> Iterator[tuple[str, Docume
 
 
 def test_gate_runs_what_contributors_run() -> None:
-    """``.ci/run`` is executable and ends with the command that the documents name for contributors."""
+    """``.ci/run`` is executable and runs only the ``make`` targets that the documents name for contributors."""
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     lines = read(".ci/run").splitlines()
     assert lines[0].startswith("#!")

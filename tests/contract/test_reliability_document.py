@@ -46,7 +46,7 @@ def test_the_faults_of_replicas_are_told() -> None:
 
 
 def test_the_soak_runs_what_has_two_sizes() -> None:
-    """``make soak`` runs exactly the tests that grow at scale."""
+    """``make soak`` runs exactly the test modules that have a larger size for it."""
     larger = {
         str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py") if "at_scale(" in path.read_text()
     } - {str((ROOT / __file__).relative_to(ROOT))}

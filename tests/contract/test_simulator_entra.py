@@ -194,7 +194,7 @@ def test_discovery(world: World) -> None:
 
 @pytest.mark.parametrize("fault", [Fault.server_error(status=503), Fault.reset(), Fault.html()], ids=lambda f: f.kind)
 def test_fails_when_told(world: World, fault: Fault) -> None:
-    """Entra can fail for all applications or only one, and still records the requesting application."""
+    """Entra can fail for a single application, and still records the sign-in attempt."""
     world.entra.faults.add(fault, path="/token$", principal=CLIENT, times=None)
     with pytest.raises((ClientAuthenticationError, HttpResponseError)):
         world.secret().get_token(SCOPE)

@@ -48,7 +48,7 @@ async def test_lives_in_an_event_loop() -> None:
 
 
 def test_stops_cleanly() -> None:
-    """A stop answers held requests, does not wait for slow ones, and leaves no thread."""
+    """A stop answers held requests, aborts slow ones, and leaves no thread."""
     threads, began = threading.active_count(), time.monotonic()
     with ThreadPoolExecutor(3) as pool:
         with running_simulator() as sim:

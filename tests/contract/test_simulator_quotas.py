@@ -40,7 +40,7 @@ def left(answer: requests.Response) -> tuple[int, str | None, str | None]:
 
 
 def test_is_off_at_first(sim: AzureSimulator, vault: Vault) -> None:
-    """The simulator throttles requests and counts down the header only while quotas are enabled."""
+    """While quotas are disabled, the simulator neither throttles requests nor counts down the header."""
     answers = [ask(sim, vault.job_id("job")) for _ in range(3)]
     assert [left(answer) for answer in answers] == [(200, "249", None)] * 3
     assert sim.quotas.remaining("demo-principal", vault.subscription_id) is None

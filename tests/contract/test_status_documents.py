@@ -200,7 +200,7 @@ def test_rules_about_conditions(state: str) -> None:
     ],
 )
 def test_reachable(observation: Job | AzureError, spec: Body, reachable: str) -> None:
-    """AzureReachable is True after an answer, False after a refusal or without a credential, and otherwise Unknown."""
+    """AzureReachable is True after an answer, Unknown while polls are suspended or deferred, and otherwise False."""
     status = settle(watch_body({"jobResourceId": JOB_ID, **spec}), observation, NOW)["status"]
     assert (condition(status, "AzureReachable") or {})["status"] == reachable
 
