@@ -1,16 +1,14 @@
 #!/bin/sh
-# Back up a VM, and come back when the backup has succeeded:
+# Back up a VM, and exit with 0 only if the backup has succeeded:
 #
 #   backup-and-wait.sh RESOURCE-GROUP VAULT VM && helm upgrade shop ./shop
 #
-# It exits with 0 then, and only then. With another status it exits when az or kubectl fails, when the backup does not
-# start, when it fails, is cancelled or ends with warnings, and when it has not ended TIMEOUT seconds (default: 14400)
-# after az has started it. Needs az, signed in, and kubectl, whose current namespace gets the watch: the right to
-# create, get, list and watch backupjobwatches there. The watch is left there, to be looked at.
+# Any other exit code means that az or kubectl failed, or that the backup did not succeed within TIMEOUT seconds
+# (default: 14400). A backup with warnings counts as failed. The script requires az, signed in, and kubectl. In its
+# current namespace, it needs permission to create, get, list and watch backupjobwatches. It keeps the watch.
 #
-# Each call makes a watch of its own for the very job that it has started: there is no older verdict to be taken for
-# this one. kubectl can wait for one condition only, so the first wait is for the end, well or badly, and the second
-# tells which.
+# Each call creates a new watch for the job that it started, so it never uses the verdict of an earlier backup. kubectl
+# waits for one condition only. So the first wait is for the end of the job, and the second one is for its success.
 set -eu
 
 if [ $# -ne 3 ]; then
