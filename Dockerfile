@@ -1,4 +1,4 @@
-# Dependencies first, from the lock file, so that a change of the code does not install them anew.
+# Install the dependencies first, from the lock file, so that a code change does not reinstall them.
 FROM python:3.13-slim-trixie AS build
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT=/app UV_PYTHON_DOWNLOADS=never
 RUN pip install --no-cache-dir uv==0.13.9
@@ -9,10 +9,10 @@ COPY operator operator
 RUN uv sync --frozen --no-default-groups --no-editable
 
 FROM python:3.13-slim-trixie
-# Nothing is ever installed into the running image.
+# The running image installs nothing.
 RUN pip uninstall --yes --quiet pip
 COPY --from=build /app /app
-# Each of the threads that ask Azure would otherwise have an arena of glibc's of its own, and keep what it once needed.
+# Limit glibc's arenas: otherwise each thread that polls Azure has its own, which keeps its peak memory.
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MALLOC_ARENA_MAX=2
 USER 65532:65532
 EXPOSE 8080 8081

@@ -1,4 +1,4 @@
-"""What all tests share: settings of the machine do not reach them, and a test that reveals a secret fails."""
+"""Shared by all tests: isolation from settings of the machine, and a check that fails a test that leaks a secret."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.support.session_findings", "tests.support.coverage_scope"]
 
-os.environ.pop("COVERAGE_PROCESS_START", None)  # it was for this process: commands under test start coverage themselves
+os.environ.pop("COVERAGE_PROCESS_START", None)  # only for this process: commands under test start coverage themselves
 
 KUBECONFIG: Final = Path(tempfile.mkdtemp(prefix="backupjobwatch-tests-")) / "kubeconfig"
-"""Where the tests' own clusters are told of. The kubernetes library reads the variable once, when it is imported."""
+"""The kubeconfig of the test clusters. The kubernetes library reads the variable only once, at import."""
 
 os.environ["KUBECONFIG"] = str(KUBECONFIG)
 
@@ -44,7 +44,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture
 def logging_restored() -> Iterator[None]:
-    """Logging is the process's: for tests that set it up as the operator does, which hears nothing meanwhile."""
+    """Restore the logging of the process after a test that configures it like the operator."""
     loggers = [logging.getLogger(), *(logging.getLogger(name) for name in logging.root.manager.loggerDict)]
     before = [(logger, logger.handlers, logger.level) for logger in loggers]
     hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
@@ -75,7 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail the test during which a secret was told."""
+    """Fail the test that leaked a secret."""
     report = yield
     for name, text in report.sections:
         if name.endswith(call.when):
