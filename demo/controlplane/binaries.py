@@ -40,5 +40,5 @@ def binaries_in(directory: Path, apiserver: str) -> Binaries:
     found = Binaries(etcd=directory.absolute() / ETCD, apiserver=directory.absolute() / apiserver)
     for program in (found.etcd, found.apiserver):
         if not os.access(program, os.X_OK):
-            raise ControlPlaneUnavailable(f"{program} is not there, or cannot be executed")
+            raise ControlPlaneUnavailable(f"{program} does not exist or is not executable")
     return found

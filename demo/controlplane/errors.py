@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 ALTERNATIVES = (
-    "What else can be done: set KUBEBUILDER_ASSETS to a directory with kube-apiserver and etcd, as `setup-envtest use -p path` "
-    "prints it; or name a cluster of your own with E2E_KUBECONFIG=/path and E2E_CLUSTER_MAY_BE_CHANGED=yes; or leave the "
-    "end-to-end tests out with E2E=skip."
+    "You can set KUBEBUILDER_ASSETS to a directory with kube-apiserver and etcd, as `setup-envtest use -p path` prints it. "
+    "You can use a cluster of your own with E2E_KUBECONFIG=/path and E2E_CLUSTER_MAY_BE_CHANGED=yes. "
+    "You can skip the end-to-end tests with E2E=skip."
 )
 
 

@@ -52,7 +52,7 @@ def play(azure: AzureSimulator, kubectl: Kubectl) -> None:
     vaults = [azure.add_vault(subscription, "backup", "rsv") for subscription in SUBSCRIPTIONS]
     events: list[tuple[float, str, Any]] = [
         (THROTTLED_AT, "Azure throttles a subscription", lambda: azure.faults.add(_throttled(), path=SUBSCRIPTIONS[1])),
-        (DOWN_AT, "Azure is out of reach", lambda: azure.faults.add(Fault.reset(), times=None)),
+        (DOWN_AT, "Azure is unreachable", lambda: azure.faults.add(Fault.reset(), times=None)),
         (UP_AT, "Azure is back", azure.faults.clear),
     ]
     for wave in range(WAVES):
@@ -122,7 +122,7 @@ def record(cluster: Cluster) -> str:
                 ),
                 (
                     f"during a run of {LASTS / 60:.0f} minutes against the Azure simulator, which throttles a subscription at "
-                    f"{THROTTLED_AT / 60:.1f} min and is out of reach from {DOWN_AT / 60:.1f} to {UP_AT / 60:.1f} min."
+                    f"{THROTTLED_AT / 60:.1f} min and is unreachable from {DOWN_AT / 60:.1f} to {UP_AT / 60:.1f} min."
                 ),
             )
             return draw(f"BackupJobWatch {__version__}", note, list(answers(prometheus, span)), span)

@@ -60,7 +60,7 @@ def _binaries_in(folder: Path) -> Binaries:
     found = [folder / name for name in PROGRAMS]
     for program in found:
         if not os.access(program, os.X_OK):
-            raise PrometheusUnavailable(f"{program} is not there, or cannot be executed")
+            raise PrometheusUnavailable(f"{program} does not exist or is not executable")
     return Binaries(prometheus=found[0], promtool=found[1])
 
 

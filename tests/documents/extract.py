@@ -39,7 +39,8 @@ def extract(path: Path) -> Iterator[Prose]:
     if path.suffix == ".md":
         yield from markdown(text)
     elif path.suffix == ".py":
-        yield from python(text)
+        # The strings of tests are data and expected output. Those of the product are messages.
+        yield from python(text, with_messages="tests" not in path.parts)
     elif path.suffix == ".json":
         yield from (Prose(1, each) for each in _values(json.loads(text)))
     else:
@@ -71,7 +72,7 @@ def markdown(text: str) -> Iterator[Prose]:
         yield Prose(start, " ".join(block))
 
 
-def python(text: str) -> Iterator[Prose]:
+def python(text: str, *, with_messages: bool) -> Iterator[Prose]:
     """Yield the comments, docstrings and messages of a module."""
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     yield from _joined(
@@ -84,7 +85,7 @@ def python(text: str) -> Iterator[Prose]:
     for node in nodes:
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             continue
-        if id(node) in docstrings or len(node.value.split()) >= _MESSAGE_WORDS:
+        if id(node) in docstrings or (with_messages and len(node.value.split()) >= _MESSAGE_WORDS):
             yield from _paragraphs(node.lineno, node.value)
 
 

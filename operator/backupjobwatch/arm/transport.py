@@ -189,7 +189,7 @@ _WORDS: Final[Mapping[type[BaseException] | tuple[type[BaseException], ...], str
     requests.ReadTimeout: "no answer within the time-out",
     (requests.exceptions.SSLError, Urllib3SSLError, ssl.SSLError): "its TLS certificate or handshake is not acceptable "
     "(BACKUPJOBWATCH_AZURE_CA_FILE)",
-    (requests.exceptions.ProxyError, Urllib3ProxyError): "the proxy does not let us through",
+    (requests.exceptions.ProxyError, Urllib3ProxyError): "the proxy refused the connection",
 }
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NAMES: Final = (
-    ("write spec.completedWithWarnings: Succeeded", "use --accept-warnings"),
+    ("set spec.completedWithWarnings to Succeeded", "use --accept-warnings"),
     ("before this object's creation", "before now"),
     ("with spec.jobName", "by its ID"),
     ("spec.activeDeadlineSeconds", "--timeout"),

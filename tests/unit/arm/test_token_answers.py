@@ -76,8 +76,8 @@ UNRESOLVED = NameResolutionError("proxy.corp.example", cast("Any", POOL), cast("
         (UNRESOLVED, "the name of its host could not be resolved"),
         (ConnectTimeoutError(POOL, "timed out"), "no connection within the time-out"),
         (requests.ReadTimeout(POOL), "no answer within the time-out"),
-        (ProxyError("Unable to connect to proxy", REFUSED), "the proxy does not let us through"),
-        (requests.exceptions.ProxyError(MaxRetryError(POOL, "/", ProxyError("x", REFUSED))), "the proxy does not"),
+        (ProxyError("Unable to connect to proxy", REFUSED), "the proxy refused the connection"),
+        (requests.exceptions.ProxyError(MaxRetryError(POOL, "/", ProxyError("x", REFUSED))), "the proxy refused"),
         (requests.exceptions.SSLError(POOL), "its TLS certificate or handshake is not acceptable"),
     ],
 )

@@ -54,7 +54,7 @@ class TestBinaries:
     def test_named_but_not_there(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """If KUBEBUILDER_ASSETS lacks the programs, that is an error. Nothing else is used instead."""
         monkeypatch.setenv("KUBEBUILDER_ASSETS", str(programs(tmp_path / "assets", "etcd")))
-        with pytest.raises(ControlPlaneUnavailable, match=r"assets/kube-apiserver is not there"):
+        with pytest.raises(ControlPlaneUnavailable, match=r"assets/kube-apiserver does not exist"):
             find_binaries()
 
     def test_cached(self, nothing_built: Path) -> None:
