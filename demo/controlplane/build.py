@@ -67,7 +67,9 @@ def build(mirror: str | None = None) -> Path:
         for leftover in (ready, *cache().glob(f"{SCRATCH}*")):  # files of a build that was killed
             shutil.rmtree(leftover, ignore_errors=True)
         log_path = cache() / "build.log"
-        tell(f"Building a Kubernetes API server. This happens once and takes 3 to 5 minutes. Errors are written to {log_path}")
+        tell(
+            f"Building a Kubernetes API server. This happens once and takes 3 to 5 minutes. Errors are written to {log_path}"
+        )
         with tempfile.TemporaryDirectory(dir=cache(), prefix=SCRATCH) as scratch, log_path.open("w+") as log:
             try:
                 made = make(Path(scratch), mirror or debian_mirror(), log)

@@ -126,7 +126,9 @@ def next_path(link: str, endpoint: str) -> tuple[str, str]:
     except ValueError:
         same_host = False
     if not same_host or not parts.path.startswith("/"):
-        raise UnexpectedResponse("The next page of Azure's job list is on another host. The operator does not send a token there.")
+        raise UnexpectedResponse(
+            "The next page of Azure's job list is on another host. The operator does not send a token there."
+        )
     return parts.path, parts.query
 
 

@@ -33,7 +33,9 @@ def test_a_folder_without_them_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     """A folder without one of the programs is an error that names the file and the alternatives."""
     programs(tmp_path, "prometheus")
     monkeypatch.setenv("PROMETHEUS_ASSETS", str(tmp_path))
-    with pytest.raises(PrometheusUnavailable, match=r"promtool does not exist.*put `prometheus` and `promtool` on PATH"):
+    with pytest.raises(
+        PrometheusUnavailable, match=r"promtool does not exist.*put `prometheus` and `promtool` on PATH"
+    ):
         find_binaries()
 
 
