@@ -1,14 +1,14 @@
-# Everything a contributor needs. `make help` lists it.
+# Commands for contributors. `make help` lists them.
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGIN_PYTHON ?= $(BIN)/python
 PLUGIN_PACKAGE := operator/backupjobwatch/kubectl
-# The release, and the krew manifest in it, expect this name.
+# The release and its krew manifest require this name.
 PLUGIN_ARCHIVE = kubectl-bjw_v$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)_linux_$(subst aarch64,arm64,$(subst x86_64,amd64,$(shell uname -m))).tar.gz
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) build/uv/bin/uv
-# Tests start some hundred processes: each would compile for two seconds what it imports.
+# Tests start hundreds of processes. Without this cache, each would compile its imports for two seconds.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/bytecode
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-setup: $(VENV)/.synced  ## Make the virtual environment, from the lock file
+setup: $(VENV)/.synced  ## Create the virtual environment from the lock file
 
 $(VENV)/.synced: uv.lock pyproject.toml Makefile
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -26,7 +26,7 @@ $(VENV)/.synced: uv.lock pyproject.toml Makefile
 	$(UV) sync --quiet --frozen $(if $(shell command -v kubectl),,--group kubectl)
 	@touch $@
 
-control-plane: setup  ## Build the embedded Kubernetes API server (once; some minutes)
+control-plane: setup  ## Build the embedded Kubernetes API server (once; a few minutes)
 	$(BIN)/python -m demo.controlplane --build-only
 
 check: setup  ## Lint, types, layers, format, prose, documentation site: under two minutes
@@ -52,16 +52,16 @@ site: setup  ## Build the documentation site in build/site-source/site; a broken
 api-reference: setup  ## Generate docs/api.md from the CRD
 	$(BIN)/python -m tests.documents.api
 
-audit: setup  ## Look for known vulnerabilities of what is installed (AUDIT=strict fails where nobody can be asked)
+audit: setup  ## Check the dependencies for known vulnerabilities (AUDIT=strict also fails if OSV does not answer)
 	@mkdir -p build
 	@$(UV) export --quiet --frozen --no-emit-project --no-header --output-file build/requirements.txt
 	$(BIN)/python -m tests.supply_chain.audit $(if $(filter strict,$(AUDIT)),--strict) build/requirements.txt
 
-format: setup  ## Mend what can be mended
+format: setup  ## Format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix --quiet
 	$(BIN)/ruff format --quiet
 
-test: setup  ## Run all tests, also against a real API server (E2E=skip skips those; ARGS are arguments for pytest)
+test: setup  ## Run all tests, including those against a real API server (E2E=skip skips these; ARGS are arguments for pytest)
 	@rm -rf .coverage .coverage.* build/bytecode/tmp/pytest-of-*
 ifdef ARGS
 	$(BIN)/coverage run -m pytest $(ARGS)
@@ -75,34 +75,34 @@ endif
 	@echo; echo 'Coverage of the package (at least 95 %):'
 	@$(BIN)/coverage report --fail-under=95
 
-# Tests wait more than they compute: several processes per core are faster. The other tests cover all that the operator
-# does: only commands are measured here.
-test-end-to-end: setup  ## Run the tests against a real API server, one for each of 3 processes
+# Tests spend most of their time waiting, so several processes per core are faster. These tests measure the coverage of
+# commands only, because the other tests cover the operator.
+test-end-to-end: setup  ## Run the tests against real API servers, in 3 processes with one server each
 	MEASURE_COMMANDS=yes $(BIN)/python -m pytest --numprocesses=$(or $(WORKERS),3) --dist=loadfile tests/e2e
 
 test-in-process: setup  ## Run all other tests, in 4 processes (WORKERS=N changes the number, WORKERS=0 runs them in one)
 	$(BIN)/coverage run -m pytest --numprocesses=$(or $(WORKERS),4) --ignore=tests/e2e
 
-soak: setup  ## A hundred kills, a month of ticks, thousands of broken answers, objects and examples (an hour)
+soak: setup  ## Run the long tests: 100 kills, a month of ticks, thousands of invalid responses, objects and examples (one hour)
 	SOAK=yes $(BIN)/python -m pytest -s tests/functional/test_fuzz_answers.py tests/functional/controller/test_fuzz_objects.py tests/functional/controller/test_leaks.py tests/e2e/test_kills.py tests/property/test_answers.py tests/property/test_histories.py tests/property/test_notifying.py tests/property/test_polled_watches.py tests/property/test_polling.py tests/property/test_sanitize.py tests/property/test_several_jobs.py tests/property/test_values.py
 
-bench: setup  ## Measure what it costs, beside kopf alone and a plain operator (forty minutes; ARGS are those of tests.bench)
+bench: setup  ## Measure CPU, memory and delays, next to kopf alone and a plain operator (40 minutes; ARGS are those of tests.bench)
 	$(UV) sync --quiet --frozen --inexact --group bench
 	$(BIN)/python -m tests.bench $(ARGS)
 
-bench-reads: setup  ## Count how often Azure is asked for many watches (a quarter of an hour)
+bench-reads: setup  ## Count the requests to Azure for many watches (15 minutes)
 	$(BIN)/python -m tests.bench.reads
 
 demo: setup  ## Run the demo: API server, Azure simulator, operator, five watches (KEEP=1 keeps it running)
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
-dashboard: setup  ## Draw docs/dashboard.svg from a run of some minutes, with a real Prometheus
+dashboard: setup  ## Draw docs/dashboard.svg from a run of a few minutes with a real Prometheus
 	$(BIN)/python -m demo.dashboard
 
 pictures: setup  ## Draw docs/pictures, each from a real run in a terminal
 	$(BIN)/python -m demo.pictures
 
-sbom: setup  ## List what the image is made of (CycloneDX), and the licences, in build/sbom
+sbom: setup  ## List the components of the image (CycloneDX) and their licences in build/sbom
 	@mkdir -p build/sbom
 	@UV_PYTHON=$(abspath $(BIN)/python) UV_PROJECT_ENVIRONMENT=build/runtime build/uv/bin/uv sync --quiet --frozen --no-default-groups --no-editable
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --validate --output-file build/sbom/backupjobwatch.cdx.json build/runtime/bin/python
@@ -117,16 +117,16 @@ chart-docs: setup  ## Write the charts' READMEs, the comments of their values, a
 image:  ## Build the container image
 	docker build -t backupjobwatch:dev .
 
-image-test: setup  ## Build the image with buildah and run it against an API server (as root; some minutes)
+image-test: setup  ## Build the image with buildah and run it against an API server (as root; a few minutes)
 	$(BIN)/python -m pytest tests/image $(ARGS)
 
-plugin: setup  ## Build kubectl-bjw as one file that needs no Python, in build/plugin (PLUGIN_PYTHON is the Python in it)
+plugin: setup  ## Build kubectl-bjw as one file with its own Python, in build/plugin (PLUGIN_PYTHON is that Python)
 	UV_PROJECT_ENVIRONMENT=build/plugin/environment build/uv/bin/uv sync --quiet --frozen --no-default-groups --group plugin --no-editable --reinstall-package backupjobwatch --python $(PLUGIN_PYTHON)
 	build/plugin/environment/bin/pyinstaller --log-level ERROR --noconfirm --onefile --strip --name kubectl-bjw --recursive-copy-metadata backupjobwatch --distpath build/plugin --workpath build/plugin/work --specpath build/plugin $(PLUGIN_PACKAGE)/__main__.py
 	tar -C build/plugin --owner=0 --group=0 --mtime=@0 -czf build/plugin/$(PLUGIN_ARCHIVE) kubectl-bjw -C $(CURDIR) LICENSE
 
-plugin-test: setup  ## Run what `make plugin` built, without any Python in reach (as root)
+plugin-test: setup  ## Run the output of `make plugin` in a root directory without Python (as root)
 	$(BIN)/python -m pytest tests/plugin $(ARGS)
 
-clean:  ## Remove what was built here; the control plane's cache stays
+clean:  ## Remove all build output except the cache of the control plane
 	rm -rf $(VENV) build .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
