@@ -1,1 +1,1 @@
-"""The shell toward Azure Resource Manager: requests, tokens, answers."""
+"""Access to Azure Resource Manager: requests, tokens and responses."""

@@ -56,7 +56,7 @@ class TokenSource(Protocol):
     """Whether the identity is the operator's or a namespace's."""
 
     def get(self, *, claims: str | None = None, renewed: bool = False) -> str:
-        """Return a token that is valid for at least some minutes. May block. Raises AzureError.
+        """Return a token that is valid for at least a few minutes. May block. Raises AzureError.
 
         *renewed* requests a token that was not returned before. *claims* is a challenge that it must meet.
         """

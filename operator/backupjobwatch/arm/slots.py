@@ -26,11 +26,11 @@ class Slots:
         self._taken += 1
 
     def put_back(self) -> None:
-        """Return a slot."""
+        """Put a slot back."""
         self._taken -= 1
 
     def pump(self) -> None:
-        """Let the readers use the free slots. The first reader rotates."""
+        """Let the readers use the free slots. Each call starts with the next reader."""
         self.readers = [*self.readers[1:], *self.readers[:1]]
         for reader in self.readers:
             reader.pump()

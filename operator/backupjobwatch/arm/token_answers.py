@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _EXCERPT: Final = 400
 _RESULTS: Final = frozenset(("access_token", "token_endpoint", "tenant_discovery_endpoint"))
-"""Fields of which Entra's successful responses have at least one: a token, or one of the two discovery documents."""
+"""Fields that identify Entra's successful responses: a token, or one of the two discovery documents."""
 
 
 class _Last(threading.local):

@@ -44,7 +44,7 @@ class _Deadline:
         self._lock = threading.Lock()
 
     def guard(self, sock: socket.socket | None) -> None:
-        """Shut down *sock* at the deadline. It takes the socket, which outlives its connection object."""
+        """Shut down *sock* at the deadline, even if its connection object no longer exists."""
         with self._lock:
             self._socket = sock
             if self.passed:

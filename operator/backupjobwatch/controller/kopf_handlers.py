@@ -149,13 +149,13 @@ class NoProgressStorage(kopf.ProgressStorage):
     """Stores nothing. kopf would write an annotation when a timer's filter changes during a tick."""
 
     def fetch(self, **_: Any) -> None:
-        """Nothing was stored."""
+        """Return nothing."""
 
     def store(self, **_: Any) -> None:
         """Store nothing."""
 
     def purge(self, **_: Any) -> None:
-        """Nothing to purge."""
+        """Purge nothing."""
 
     def touch(self, **_: Any) -> None:
         """Do nothing."""
@@ -197,7 +197,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.persistence.diffbase_storage = NoDiffBaseStorage()
     settings.peering.standalone = True
     settings.scanning.disabled = True
-    # The task that waits for the next event of an object takes as much memory as everything else about it.
+    # End kopf's task of an idle object soon: it needs as much memory as all other data of the object.
     settings.queueing.idle_timeout = 0.1
     # List the objects in pages.
     settings.watching.chunk_size = PAGE

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 ATTEMPTS: Final = 5
-"""Writes in one reconcile, if the object is edited during each of them."""
+"""Maximum number of writes in one reconcile, if the object is edited during each of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +205,7 @@ class Reconciler:
         )
 
     def _plan_finished(self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime) -> _Plan:
-        """Acknowledge edits and requests, and complete the detail of a job that ended by a list."""
+        """Acknowledge edits and requests, and complete the detail of a job whose end came from a list."""
         assessed = Assessment()
         if watch.awaits_detail(now) and not spec.suspend:
             assessed = self._assess(state, watch, spec, now)

@@ -51,7 +51,7 @@ class TTLController:
         self._workers.start()
 
     def sync(self, watch: Watch) -> None:
-        """Queue *watch* by its latest snapshot. Ignore late snapshots of a watch that was deleted."""
+        """Queue *watch* until its expiry. Ignore late snapshots of a watch that was deleted."""
         self._queue.remove(watch.uid)
         self._watches.pop(watch.uid, None)
         left = _left(watch)

@@ -47,9 +47,9 @@ class WatchState:
     request_at: float = NEVER
     """When that poll may be sent."""
     pinned: tuple[PinnedJob, ...] = ()
-    """Jobs that were found, until the status has them."""
+    """Resolved jobs that are not in the status yet."""
     deliveries: tuple[DeliveryResult, ...] = ()
-    """Results of notifications that the status does not have yet."""
+    """Results of deliveries that are not in the status yet."""
     unconfirmed: str | None = None
     """The resourceVersion before a write with an unknown outcome."""
     handed_over: str = ""
@@ -66,7 +66,7 @@ class WatchState:
             self.fresh_after = self.since
 
     def store(self, watch: Watch, now: float, *, is_read: bool = False) -> bool:
-        """Store a snapshot. Return False if it is not newer. One that *is_read* from the API server always is."""
+        """Store a snapshot if it is newer or *is_read* from the API server. Return whether it was stored."""
         is_known = watch.resource_version == self.watch.resource_version
         if not is_read and (is_known or watch.version < self.watch.version):
             return False

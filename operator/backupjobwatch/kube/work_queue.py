@@ -105,7 +105,7 @@ class WorkQueue(Generic[K]):
         self._failures.pop(key, None)
 
     def remove(self, key: K) -> None:
-        """Drop *key* and everything planned for it, because its object no longer exists."""
+        """Drop *key* and its delays, because its object no longer exists."""
         self._cancel_delay(key)
         for keys in self._ready.values():
             keys.pop(key, None)
@@ -174,7 +174,7 @@ class Workers(Generic[K]):
     """Tasks that take keys from a queue and process them."""
 
     def __init__(self, queue: WorkQueue[K], process: Callable[[K], Awaitable[None]], *, name: str, count: int) -> None:
-        """*count* keys are processed at the same time, each by a call of *process*. *name* is that of the tasks."""
+        """Process up to *count* keys at the same time, each with a call of *process*. *name* names the tasks."""
         self._queue = queue
         self._process = process
         self._name = name
@@ -186,7 +186,7 @@ class Workers(Generic[K]):
         self._tasks = [asyncio.create_task(self._work(), name=self._name) for _ in range(self._count)]
 
     async def close(self) -> None:
-        """Close the queue, and cancel what is being processed."""
+        """Close the queue, and cancel the calls in progress."""
         self._queue.close()
         for task in self._tasks:
             task.cancel()

@@ -26,7 +26,7 @@ class NoAnswer(PluginError):
 
     @property
     def passing(self) -> bool:
-        """It may be back soon."""
+        """The API server may be reachable again soon."""
         return True
 
 

@@ -43,7 +43,7 @@ async def list_watches(
     """List watches with their phases, jobs, progress and durations.
 
     At a terminal, phases have colors unless NO_COLOR is set, and --watch refreshes the table in place. If a line does not
-    fit, REASON and then PROGRESS give way first. In a pipe or a file nothing is cut, and --watch writes one line per change.
+    fit, REASON is cut first, then PROGRESS is hidden. In a pipe or a file nothing is cut, and --watch writes one line per change.
 
     \b
     Examples:

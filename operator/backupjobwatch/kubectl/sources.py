@@ -1,4 +1,4 @@
-"""Reads what identifies a job on the command line or on standard input into the spec of a watch."""
+"""Converts a job's identification on the command line or standard input into the spec of a watch."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class _Memory:
         self._versions = 1
 
     def snapshot(self, uid: str) -> Watch:
-        """Return the watch as it is."""
+        """Return the current snapshot of a watch."""
         return Watch.from_body(self._stored(uid))
 
     async def read(self, namespace: str, name: str) -> Body:

@@ -1,4 +1,4 @@
-"""Messages of a status as ``backupjobwatch watch`` shows them: with its options in place of fields of a spec."""
+"""Messages of a status for ``backupjobwatch watch``, with its options in place of fields of a spec."""
 
 from __future__ import annotations
 

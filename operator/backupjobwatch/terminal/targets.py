@@ -1,4 +1,4 @@
-"""Reads what identifies a job on a command line into the fields of a spec that identify the job."""
+"""Converts a job's identification on a command line into the fields of a spec."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def read_target(
             try:
                 return _read(candidate, endpoint, vault or {}, operation=operation)
             except InvalidTarget as error:
-                # A missing vault says more than another part of the JSON that identifies no job.
+                # The error about a missing vault is the most useful one of all parts of the JSON.
                 refused = error if refused is None or isinstance(error, NeedsVault) else refused
     except ValueError as error:
         raise InvalidTarget(str(error)) from None

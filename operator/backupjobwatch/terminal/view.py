@@ -77,7 +77,7 @@ def jobs_view(bodies: Iterable[Mapping[str, Any]], *, now: datetime) -> Renderab
 
 
 def phase_text(phase: str) -> Text:
-    """Return the name of a phase in its colour."""
+    """Return the name of a phase in its color."""
     return Text(phase, style=PHASE_STYLES.get(phase, ""))
 
 

@@ -58,7 +58,7 @@ def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Outp
         _leave(INTERRUPTED)
     except SystemExit as stop:
         _leave(int(stop.code or 0))
-    except OSError as error:  # the reader of the output has gone, or the disk is full: the outcome was not reported
+    except OSError as error:  # the pipe is closed or the disk is full, so the outcome was not reported
         if not isinstance(error, BrokenPipeError):
             with contextlib.suppress(OSError):
                 sys.stderr.write(f"The output could not be written: {error}\n")

@@ -117,7 +117,7 @@ def differs(known: Job, entry: Job) -> bool:
 
 
 def is_news(previous: Observation | None, current: Observation) -> bool:
-    """Return whether *current* says more than *previous* did, apart from times and durations. Errors always do."""
+    """Return whether *current* differs from *previous*, apart from times and durations. Errors always do."""
     if previous is None or previous.error is not None or current.error is not None:
         return True
     if current.time < previous.time:  # the wall clock was set back, and the status has a time in the future

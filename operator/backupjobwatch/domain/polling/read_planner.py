@@ -32,7 +32,7 @@ WORTH_A_WINDOW: Final = 2
 LOOK_AT: Final = 100
 """Maximum number of queries examined per read, because a pause may block thousands of them."""
 RETRY: Final = 1.0
-"""Seconds until the next attempt, if a read waits for neither a token nor a timer."""
+"""Seconds until the next attempt, if reads wait although a token is available."""
 EXPLICIT, CHANGED, DUE, DETAIL = range(4)
 SLOTS: Final = (EXPLICIT, CHANGED, EXPLICIT, DUE, EXPLICIT, CHANGED, EXPLICIT, DUE, EXPLICIT, DETAIL)
 """The class of reads for each token in turn. No class can starve another. Explicit requests get half of the tokens."""

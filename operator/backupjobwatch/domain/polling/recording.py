@@ -71,7 +71,7 @@ class ObservationRecorder:
     def record_running(
         self, read: RunningJobs, listing: Listing, *, sent: float, time: datetime, now: float
     ) -> Iterator[Update]:
-        """Record a list of the running jobs of a vault. A job that it does not contain is read next."""
+        """Record a list of the running jobs of a vault. Queue a read of each job that is missing from it."""
         vault = self.demands.vaults[read.vault]
         entries = _by_id(read.vault, listing.jobs)
         vault.pages, vault.entries_sent, vault.entries_time = listing.pages, sent, time
