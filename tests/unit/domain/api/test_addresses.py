@@ -1,4 +1,4 @@
-"""Where webhooks do not go."""
+"""Addresses that webhooks must not reach."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALLOWED = [
 
 
 def _forms(address: str) -> list[str]:
-    """Return the IPv6 addresses that stand for one of IPv4."""
+    """Return the IPv6 forms that embed or translate an IPv4 address."""
     number = int(ipaddress.IPv4Address(address))
     high, low = number >> 16, number & 0xFFFF
     return [f"::ffff:{address}", f"::ffff:0:{address}", f"64:ff9b::{address}", f"2002:{high:x}:{low:x}::1"]
@@ -33,37 +33,37 @@ def _forms(address: str) -> list[str]:
 
 @pytest.mark.parametrize("address", [*METADATA, *THIS_HOST, *OTHERS, *SIX])
 def test_refused(address: str) -> None:
-    """This machine, its link, and what clouds trust their machines with."""
+    """Loopback, link-local, multicast, reserved and cloud metadata addresses are refused."""
     assert is_refused(address)
 
 
 @pytest.mark.parametrize("form", [form for address in [*METADATA, *THIS_HOST, *OTHERS] for form in _forms(address)])
 def test_refused_in_disguise(form: str) -> None:
-    """The same, as IPv6 writes it."""
+    """IPv6 forms of the refused IPv4 addresses are refused too."""
     assert is_refused(form)
 
 
 @pytest.mark.parametrize("address", [*ALLOWED, *(form for form in _forms("10.0.0.1"))])
 def test_allowed(address: str) -> None:
-    """Receivers live in private networks, and in the world."""
+    """Private and public addresses are allowed."""
     assert not is_refused(address)
 
 
 @pytest.mark.parametrize("text", ["", "localhost", "127.1", "1.2.3.4.5", "x" * 100, "[::1]"])
 def test_no_address(text: str) -> None:
-    """What is none is refused."""
+    """Text that is not an IP address is refused."""
     assert is_refused(text)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
 def test_development(address: str) -> None:
-    """A developer's own machine may be reached where that is said, and nothing else by it."""
+    """``loopback=True`` allows loopback addresses and nothing else."""
     assert not is_refused(address, loopback=True)
     assert all(is_refused(other, loopback=True) for other in [*METADATA, *OTHERS, "::", "0.0.0.0"])
 
 
 @given(st.ip_addresses())
 def test_any(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
-    """What Python itself calls local to this host or link, multicast or reserved is refused, whatever it is."""
+    """Every address that Python classifies as loopback, link-local, multicast or unspecified is refused."""
     if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
         assert is_refused(str(address))

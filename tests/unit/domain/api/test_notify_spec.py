@@ -1,4 +1,4 @@
-"""``spec.notify`` as the code reads it: what the CRD lets in, and what it does not."""
+"""Parsing of ``spec.notify``: valid entries, invalid entries and limits."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def _one(**fields: Any) -> Any:
     ids=repr,
 )
 def test_receivers(fields: dict[str, Any], receiver: object) -> None:
-    """Each kind of receiver, its defaults filled in."""
+    """Every kind of receiver is parsed, with its defaults filled in."""
     assert _one(**fields).receiver == receiver
     assert _one(**fields).phases == {"Succeeded", "Failed"}
 
 
 @pytest.mark.parametrize("kind", FLUX_GROUPS)
 def test_kinds(kind: str) -> None:
-    """Every kind of Flux's that can be asked has a group."""
+    """Every supported Flux kind has an API group."""
     assert _one(flux={"kind": kind, "name": "x"}).receiver == FluxTrigger(kind=kind, name="x")
     assert FLUX_GROUPS[kind].endswith((".fluxcd.io", ".controlplane.io"))
 
@@ -88,7 +88,7 @@ def test_kinds(kind: str) -> None:
     ids=repr,
 )
 def test_unreadable(fields: dict[str, Any], words: str) -> None:
-    """An entry that makes no sense says what to write, and is due of every phase, so that this is told."""
+    """An invalid entry explains what to write. It is due in every phase, so the operator always reports the error."""
     notify = _one(**fields)
 
     assert isinstance(notify.receiver, Unreadable)
@@ -99,12 +99,12 @@ def test_unreadable(fields: dict[str, Any], words: str) -> None:
 
 @pytest.mark.parametrize("value", [None, "x", 5, {}, [None, "x", {}, {"name": ""}, {"name": 5}, {"name": "A"}]])
 def test_nothing(value: object) -> None:
-    """What has no name cannot be reported, and is none."""
+    """An entry without a valid name is ignored, because the status could not report on it."""
     assert parse_notify({"notify": value}) == ()
 
 
 def test_bounded() -> None:
-    """The first of a name counts, and the first eight names: the status has room for so many."""
+    """The first entry of each name counts, up to eight names. The status has room for eight."""
     entries = [{"name": f"n{number % 10}", "webhook": {"url": f"{URL}&{number}"}} for number in range(20)]
     found = parse_notify({"notify": entries})
 

@@ -1,4 +1,4 @@
-"""Whose an object is: what would be made anew must not be deleted."""
+"""Owner detection: a watch that a controller would recreate must not be deleted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONTROLLER = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": 
 @pytest.mark.parametrize("kind", ["labels", "annotations"])
 @pytest.mark.parametrize("mark", MARKERS)
 def test_marks(kind: str, mark: str) -> None:
-    """Each mark is known as a label and as an annotation, whatever its value, and is named."""
+    """Each marker is recognized as a label and as an annotation, whatever its value, and appears in the result."""
     owner = find_owner({kind: {"team": "a", mark: ""}})
 
     assert owner is not None
@@ -23,7 +23,7 @@ def test_marks(kind: str, mark: str) -> None:
 
 
 def test_controller() -> None:
-    """A controller is named, wherever among the references it is."""
+    """The controller is found at any position in ownerReferences."""
     assert find_owner({"ownerReferences": [{"kind": "Node"}, CONTROLLER]}) == "Workflow upgrade (controller)"
 
 
@@ -39,5 +39,5 @@ def test_controller() -> None:
     ids=repr,
 )
 def test_nobodys(metadata: dict[str, Any]) -> None:
-    """What tells no owner, or makes no sense, is nobody's."""
+    """An object without a marker or a controller has no owner. Malformed metadata is ignored."""
     assert find_owner(metadata) is None

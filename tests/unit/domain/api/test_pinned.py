@@ -1,4 +1,4 @@
-"""A watch that does not name its job: it waits, finds it once, and keeps it whatever comes."""
+"""Watches that do not name their job: they wait for it, resolve it once, and keep it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def pinned(body: dict[str, Any]) -> tuple[PinnedJob, ...]:
 
 @pytest.mark.parametrize("waiting", [WAITING, AMBIGUOUS, PROGRESSING], ids=lambda waiting: waiting.reason)
 def test_waiting(waiting: Waiting) -> None:
-    """A job that is not there yet is waited for: Pending, reachable, without trouble, in the words of what was seen."""
+    """Until its job exists, a watch is Pending and reachable, with the observation's reason and message."""
     status = step(watch_body(BY_LATEST), waiting, 0)["status"]
 
     assert (status["phase"], status["reason"], status["message"]) == ("Pending", waiting.reason, waiting.message)
@@ -61,7 +61,7 @@ def test_waiting(waiting: Waiting) -> None:
 
 @pytest.mark.parametrize("waiting", [WAITING, AMBIGUOUS, PROGRESSING], ids=lambda waiting: waiting.reason)
 def test_waiting_is_borne_until_the_deadline(waiting: Waiting) -> None:
-    """Waiting is no trouble: grace does not end it, the deadline does."""
+    """Waiting is not trouble: only the deadline ends it, not the grace period."""
     body = watch_body({**BY_LATEST, "graceSeconds": 60, "activeDeadlineSeconds": 3600})
     for minute in range(60):
         body = step(body, waiting, minute, consecutive_failures=minute)
@@ -73,7 +73,7 @@ def test_waiting_is_borne_until_the_deadline(waiting: Waiting) -> None:
 
 
 def test_without_job_until_grace() -> None:
-    """An operation that names no job is borne until grace is over, then fails under its name; it is never a success."""
+    """An operation without a job is tolerated for the grace period. Then the watch fails and never succeeds."""
     body = watch_body(BY_OPERATION)
     for minute in range(10):
         body = step(body, NO_JOB, minute, consecutive_failures=minute + 1)
@@ -87,7 +87,7 @@ def test_without_job_until_grace() -> None:
 
 
 def test_a_late_job_ends_the_trouble() -> None:
-    """An operation that names its job late, within grace, is as good as any."""
+    """An operation that names its job within the grace period ends the trouble."""
     body = step(step(watch_body(BY_OPERATION), NO_JOB, 0, consecutive_failures=1), running_job(), 9, pinned=PINS)
 
     assert body["status"]["phase"] == "Running"
@@ -95,7 +95,7 @@ def test_a_late_job_ends_the_trouble() -> None:
 
 
 def test_operation_failed() -> None:
-    """An operation that failed ends the watch at once, in Azure's words."""
+    """A failed operation fails the watch at once, with Azure's message."""
     failure = OperationFailure(message="The operation ended as Canceled. UserErrorX: Somebody stopped it.")
     status = step(watch_body(BY_OPERATION), failure, 0)["status"]
 
@@ -106,7 +106,7 @@ def test_operation_failed() -> None:
 
 @SPECS
 def test_pinned(spec: dict[str, Any]) -> None:
-    """A job that was found is in the status, with what was seen of it, and is the watch's."""
+    """A resolved job is pinned: the status lists it with what was observed of it."""
     body = step(watch_body(spec), running_job(), 0, pinned=PINS)
 
     assert body["status"]["jobs"] == [
@@ -121,7 +121,7 @@ TROUBLE = [kind("Trouble.") for kind in KINDS]
 @SPECS
 @pytest.mark.parametrize("trouble", TROUBLE, ids=lambda error: type(error).__name__)
 def test_pinned_before_seen(spec: dict[str, Any], trouble: errors.AzureError) -> None:
-    """A job that was found but could not be read is pinned all the same: it is not looked for again."""
+    """A job is pinned even if it could not be read, so the operator does not resolve it again."""
     body = step(watch_body(spec), trouble, 0, pinned=PINS)
 
     assert body["status"]["jobs"] == [{"name": JOB_NAME}]
@@ -132,7 +132,7 @@ def test_pinned_before_seen(spec: dict[str, Any], trouble: errors.AzureError) ->
 @SPECS
 @pytest.mark.parametrize("trouble", TROUBLE, ids=lambda error: type(error).__name__)
 def test_kept_through_trouble(spec: dict[str, Any], trouble: errors.AzureError) -> None:
-    """Trouble, told with the pinned job or without it (after a restart), changes nothing of it."""
+    """Trouble never changes the pinned jobs, whether or not the call passes them (it does not after a restart)."""
     body = step(watch_body(spec), running_job(), 0, pinned=PINS)
     for pins in ((), PINS):
         assert step(body, trouble, 1, pinned=pins)["status"]["jobs"] == body["status"]["jobs"]
@@ -140,7 +140,7 @@ def test_kept_through_trouble(spec: dict[str, Any], trouble: errors.AzureError) 
 
 @SPECS
 def test_kept_through_suspension(spec: dict[str, Any]) -> None:
-    """A watch that is suspended and resumed has the same job."""
+    """A watch keeps its job when it is suspended and resumed."""
     body = step(watch_body(spec), running_job(), 0, pinned=PINS)
     body = step(edit(body, suspend=True), errors.PollDeferred("x"), 1)
     body = step(edit(body, suspend=False), errors.PollDeferred("x"), 2)
@@ -150,7 +150,7 @@ def test_kept_through_suspension(spec: dict[str, Any]) -> None:
 
 @SPECS
 def test_kept_at_the_end(spec: dict[str, Any]) -> None:
-    """A watch that has finished still tells which job it was about, after an edit of how too."""
+    """A finished watch still names its job, even after an edit outside the target."""
     body = step(step(watch_body(spec), running_job(), 0, pinned=PINS), job(), 1, pinned=PINS)
     body = step(edit(body, pollInterval="5m"), errors.PollDeferred("x"), 2)
 
@@ -169,7 +169,7 @@ def test_kept_at_the_end(spec: dict[str, Any]) -> None:
     ],
 )
 def test_cleared_by_another_target(fields: dict[str, Any]) -> None:
-    """An edit of the target is another watch: what was pinned is forgotten, in the next status too."""
+    """An edit of the target drops the pinned jobs, in the next status too."""
     before = step(watch_body(BY_OPERATION), running_job(), 0, pinned=PINS)
     edited = edit(before, **fields)
     after = step(edited, PROGRESSING, 1)
@@ -179,7 +179,7 @@ def test_cleared_by_another_target(fields: dict[str, Any]) -> None:
 
 
 def test_error_codes_are_kept() -> None:
-    """A job that could not be started stays so after a restart: its code is in the status."""
+    """The error code of a job that could not be started is in the status, so it survives a restart."""
     pins = (PinnedJob(name=JOB_NAME), PinnedJob(name=OTHER_JOB_NAME, error_code="UserErrorX"))
     body = step(watch_body(BY_OPERATION), errors.Throttled("Wait."), 0, pinned=pins)
 
@@ -188,7 +188,7 @@ def test_error_codes_are_kept() -> None:
 
 @pytest.mark.parametrize("status", [{}, {"jobs": None}, {"jobs": []}, {"jobs": [{"name": JOB_NAME}], "jobsTotal": 2}])
 def test_nothing_pinned(status: dict[str, Any]) -> None:
-    """A status without jobs, or without some of them, pins none."""
+    """A status with no jobs, or with an incomplete list, pins none."""
     body = watch_body(BY_OPERATION)
     body["status"] = {"target": Watch.from_body(body).target, **status}
 

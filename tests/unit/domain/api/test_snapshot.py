@@ -24,7 +24,7 @@ def _watch(requested: str | None = None, **status: Any) -> Watch:
 
 
 def test_snapshot() -> None:
-    """A snapshot has what the verdict needs, and what the fenced write needs."""
+    """A snapshot holds what the verdict and the fenced write need."""
     body = watch_body(annotations={REQUESTED_AT: "now"}, generation=7)
     snapshot = Watch.from_body(body)
 
@@ -45,7 +45,7 @@ def test_snapshot() -> None:
     ],
 )
 def test_odd_bodies(body: dict[str, Any]) -> None:
-    """No body is too odd for a snapshot."""
+    """Malformed objects still make a snapshot."""
     snapshot = Watch.from_body(body)
 
     assert (snapshot.name, snapshot.generation, snapshot.requested_at, snapshot.spec) == ("", 1, None, {})
@@ -60,7 +60,7 @@ def _later(**metadata: Any) -> dict[str, Any]:
 
 
 def _read(snapshot: Watch) -> tuple[str, str]:
-    """Have worked out what a snapshot has of its spec."""
+    """Return the parsed parts of the snapshot, to fill its caches."""
     return snapshot.target, repr(snapshot.parsed_spec)
 
 
@@ -87,7 +87,7 @@ def _read(snapshot: Watch) -> tuple[str, str]:
     ],
 )
 def test_what_was_read_before_makes_no_difference(body: dict[str, Any], earlier: Watch) -> None:
-    """A snapshot says the same, whichever earlier one there was: nothing of one is taken for another's."""
+    """A snapshot has the same content with and without an earlier snapshot to reuse."""
     _read(earlier)
     alone, after = Watch.from_body(body), Watch.from_body(body, earlier=earlier)
 
@@ -98,7 +98,7 @@ def test_what_was_read_before_makes_no_difference(body: dict[str, Any], earlier:
 
 
 def test_what_is_wrong_with_a_spec_keeps_no_snapshot() -> None:
-    """What later snapshots share does not hold on to the one that it was found in, and to its status."""
+    """A cached InvalidSpec has no traceback, so it does not keep the first snapshot and its status alive."""
     wrong = watch({"jobResourceId": "x"}).parsed_spec
 
     assert isinstance(wrong, InvalidSpec)
@@ -106,7 +106,7 @@ def test_what_is_wrong_with_a_spec_keeps_no_snapshot() -> None:
 
 
 def test_what_has_not_changed_is_read_once() -> None:
-    """Of an object that is told of again nothing is read again; of one with another status, the spec is not."""
+    """An unchanged object is not read again. If only the status changed, the spec is not parsed again."""
     first = Watch.from_body(_later())
     _read(first)
     again, later = (Watch.from_body(body, earlier=first) for body in (_later(), _later(resourceVersion="101")))
@@ -121,12 +121,12 @@ def test_what_has_not_changed_is_read_once() -> None:
     [("Pending", False), ("Running", False), ("Succeeded", True), ("Failed", True), (None, False)],
 )
 def test_finished(phase: str | None, finished: bool) -> None:  # noqa: FBT001
-    """A watch has finished when its verdict is in."""
+    """A watch is finished when its phase is Succeeded or Failed."""
     assert _watch(phase=phase).finished is finished
 
 
 def test_verdict_on_another_target() -> None:
-    """A verdict on another target is none on this one: neither finished, nor seen."""
+    """A status for another target makes the watch neither finished nor seen."""
     stale = _watch(target=OTHER, phase="Succeeded", job={"name": "x"})
 
     assert stale.status_for_target == {}
@@ -135,7 +135,7 @@ def test_verdict_on_another_target() -> None:
 
 
 def test_fresh() -> None:
-    """With the CRD's default status nothing is known."""
+    """A watch with the CRD's default status is neither observed, finished nor idle."""
     fresh = watch()
 
     assert fresh.status_for_target == {}
@@ -145,13 +145,13 @@ def test_fresh() -> None:
 
 
 def test_seen() -> None:
-    """A watch has seen its job once the status holds it."""
+    """A watch has seen its job if the status has a job."""
     assert _watch(job={"name": "x"}).seen
     assert not _watch(phase="Pending").seen
 
 
 def test_observed() -> None:
-    """A status of an older generation is stale."""
+    """A status of an older generation does not count as observed."""
     assert _watch().observed
     assert not _watch(observedGeneration=0).observed
 
@@ -161,12 +161,12 @@ def test_observed() -> None:
     [(None, None, False), (None, "a", False), ("a", None, True), ("a", "a", False), ("b", "a", True), ("", None, True)],
 )
 def test_request_pending(requested: str | None, handled: str | None, pending: bool) -> None:  # noqa: FBT001
-    """A request is pending until the status echoes its very value."""
+    """A request is pending until the status echoes its exact value."""
     assert _watch(requested, lastHandledReconcileAt=handled).request_pending is pending
 
 
 def test_long_request() -> None:
-    """A request longer than the status can echo is cut, so that the echo can equal it."""
+    """A request that is too long is truncated, so that its echo in the status can match."""
     snapshot = _watch("x" * 1000, lastHandledReconcileAt="x" * MAX_REQUESTED_AT)
 
     assert not snapshot.request_pending
@@ -188,7 +188,7 @@ def test_long_request() -> None:
     ],
 )
 def test_settled(status: dict[str, Any], settled: bool) -> None:  # noqa: FBT001
-    """Finished and suspended watches need no timer, once this generation has been observed."""
+    """Finished and suspended watches are idle once the status has the current target and generation."""
     assert _watch(**status).is_idle is settled
 
 
@@ -205,7 +205,7 @@ def test_settled(status: dict[str, Any], settled: bool) -> None:  # noqa: FBT001
     ],
 )
 def test_detail_pending(status: dict[str, Any], *, pending: bool) -> None:
-    """The detail is pending on a finished watch whose status says so for this target."""
+    """The detail is pending if the watch has finished and its status says so for the current target."""
     assert _watch(**{"detailPending": True, **status}).detail_pending is pending
 
 
@@ -213,7 +213,7 @@ def test_detail_pending(status: dict[str, Any], *, pending: bool) -> None:
     ("age", "awaits"), [(0, True), (3599, True), (3600, False), (90000, False), (-60, True), (-3600, False)]
 )
 def test_awaits_detail(age: int, *, awaits: bool) -> None:
-    """The operator tries for an hour, also if the clock was ahead a little when the watch finished."""
+    """The operator tries to get the detail for an hour. A completionTime slightly in the future is tolerated."""
     completed = {"completionTime": format_time(NOW - timedelta(seconds=age))}
 
     assert _watch(phase="Failed", detailPending=True, **completed).awaits_detail(NOW) is awaits
@@ -223,14 +223,14 @@ def test_awaits_detail(age: int, *, awaits: bool) -> None:
 
 @pytest.mark.parametrize("status", [{"phase": "Succeeded"}, {"phase": "Running", "reason": "Suspended"}])
 def test_unsettled_by_request(status: dict[str, Any]) -> None:
-    """A request has yet to be acknowledged."""
+    """A finished or suspended watch is not idle until it acknowledges the request."""
     assert not _watch("now", **status).is_idle
     assert _watch("now", lastHandledReconcileAt="now", **status).is_idle
 
 
 @pytest.mark.parametrize("status", [{}, {"phase": "Running", "reason": "JobInProgress"}, {"phase": "Succeeded"}])
 def test_deleting(status: dict[str, Any]) -> None:
-    """A watch that is being deleted is left alone, whatever it says: it waits for somebody's finalizer only."""
+    """A watch that is being deleted is idle whatever its status: only a finalizer keeps it."""
     going = watch(
         None, {"target": TARGET, **status}, deletionTimestamp="2018-05-21T09:00:00Z", annotations={REQUESTED_AT: "x"}
     )
@@ -244,12 +244,12 @@ def test_deleting(status: dict[str, Any]) -> None:
     ("resource_version", "version"), [("0", 0), ("1234567890123", 1234567890123), ("x", 0), ("-5", 0)]
 )
 def test_version(resource_version: str, version: int) -> None:
-    """Snapshots are ordered by their resourceVersion. One that is no number is older than all others."""
+    """Snapshots are ordered by resourceVersion. A version that is not a decimal number counts as 0, the oldest."""
     assert watch(resourceVersion=resource_version).version == version
 
 
 def test_retargeted() -> None:
-    """A watch is retargeted if its status is about another target."""
+    """A watch is retargeted if its status belongs to another target."""
     body = settle(watch_body(), running_job(), NOW)
 
     assert not watch().is_retargeted

@@ -1,4 +1,4 @@
-"""The spec: what a watch asks for."""
+"""Parsing of the spec, and the target digest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BY_NAME = {"jobName": JOB_NAME, "vault": VAULT_REF}
 
 
 def test_defaults() -> None:
-    """What is left out is as the CRD would fill it in."""
+    """Missing fields get the defaults of the CRD."""
     spec = parse_spec(BY_ID)
 
     assert spec.source == JobId.parse(JOB_ID)
@@ -60,7 +60,7 @@ def test_poll_intervals(written: str, interval: timedelta) -> None:
 
 
 def test_unknown_fields() -> None:
-    """A field of a newer CRD is no reason to refuse a spec."""
+    """An unknown field, such as one of a newer CRD, does not make the spec invalid."""
     assert parse_spec({**BY_ID, "labels": ["x"]}) == parse_spec(BY_ID)
 
 
@@ -111,7 +111,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("spec", "message"), INVALID)
 def test_invalid(spec: dict[str, Any], message: str) -> None:
-    """A spec that slipped past the CRD is refused with the path of the bad field and what to write instead."""
+    """A spec that the CRD should have rejected is refused, with the path of the field and how to fix it."""
     with pytest.raises(InvalidSpec, match=re.escape(message)):
         parse_spec(spec)
 
@@ -137,7 +137,7 @@ def test_digest_of_anything(spec: dict[str, Any]) -> None:
     ],
 )
 def test_same_target(spec: dict[str, Any]) -> None:
-    """Letter case, defaults written out and fields that say how, not what, leave the target as it is."""
+    """Letter case, explicit defaults and fields outside the target do not change the digest."""
     assert target_digest(spec) == target_digest(BY_ID)
 
 
@@ -155,24 +155,24 @@ def test_same_target(spec: dict[str, Any]) -> None:
     ],
 )
 def test_other_target(spec: dict[str, Any]) -> None:
-    """An edit of any target field is another target."""
+    """An edit of any target field changes the digest."""
     assert target_digest(spec) != target_digest(BY_ID)
 
 
 def test_targets_of_other_scripts() -> None:
-    """Groups whose names differ beyond ASCII's letter case are two targets."""
+    """Names of resource groups that differ in the case of non-ASCII letters are different targets."""
     one, other = (target_digest({"jobResourceId": JOB_ID.replace(RESOURCE_GROUP, name)}) for name in ("É", "é"))
 
     assert one != other
 
 
 def test_order_of_fields() -> None:
-    """The order in which the fields are written does not matter."""
+    """The order of the fields does not change the digest."""
     assert target_digest(dict(reversed(BY_NAME.items()))) == target_digest(BY_NAME)
 
 
 def test_mending() -> None:
-    """Whatever edit mends an invalid spec changes the digest, even of a field outside the target."""
+    """Any edit that fixes an invalid spec changes the digest, even of a field outside the target."""
     assert target_digest({**BY_ID, "pollInterval": "15s"}) != target_digest({**BY_ID, "pollInterval": "10s"})
 
 
@@ -180,6 +180,6 @@ def test_mending() -> None:
     ("written", "seconds"), [("10s", 10), ("5m", 300), ("15s", 30), (None, 30), (30, 30), (["10s"], 30), ("", 30)]
 )
 def test_poll_interval(written: Any, seconds: int) -> None:
-    """Even an object with a bad interval is looked at: by default."""
+    """A missing or invalid interval falls back to the default of 30 s."""
     assert poll_interval({"pollInterval": written}) == timedelta(seconds=seconds)
     assert poll_interval({}) == timedelta(seconds=30)

@@ -1,4 +1,4 @@
-"""What is read back of a status: all that an operator writes, and nothing that it cannot have written."""
+"""Reading a stored status: all that the operator writes is kept, and anything else is dropped."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ LISTED = settle(watch_body(), list_entry(), NOW)["status"]
 
 
 def test_our_own_is_read_whole() -> None:
-    """Nothing is lost of what was written."""
+    """A status that the operator wrote is read back unchanged."""
     assert read_status(WRITTEN) == WRITTEN
     assert read_status(LISTED) == LISTED
 
 
 def test_every_field_is_known() -> None:
-    """Whatever the CRD has room for is read back: a field that is not would be written anew with every poll."""
+    """Every status field of the CRD is read back: the operator would rewrite a missing one after each poll."""
     assert set(stored_status._FIELDS) == set(status_schema()["properties"])
 
 
 @pytest.mark.parametrize("value", [None, 5, "Succeeded", [], [{"phase": "Succeeded"}]])
 def test_what_is_no_object_is_no_status(value: Any) -> None:
-    """A status that is no object says nothing."""
+    """A status that is not an object is read as empty."""
     assert read_status(value) == {}
 
 
@@ -56,27 +56,27 @@ def test_what_is_no_object_is_no_status(value: Any) -> None:
     ],
 )
 def test_what_is_not_ours_is_absent(field: str, value: Any) -> None:
-    """A field of another type or form is left out, and the others stay."""
+    """A field with an invalid type or format is dropped, and the other fields stay."""
     rest = {name: each for name, each in WRITTEN.items() if name != field}
     assert read_status({**WRITTEN, field: value}) == rest
 
 
 def test_some_of_several_jobs_are_none() -> None:
-    """A list of jobs of which one cannot be read is no shorter list, whose jobs could open the gate alone."""
+    """If one job of the list is unreadable, none is pinned: the readable ones alone must not open the gate."""
     jobs = [{"name": "41f3e94b-ae6b-4a20-b422-65abfcaf03e5"}, {"status": "Failed"}]
     body = watch_body(status={**WRITTEN, "jobs": jobs})
     assert Watch.from_body(body).pinned == ()
 
 
 def test_what_is_no_json_is_read() -> None:
-    """A file may hold what no API server has: a time without quotes in YAML. It is read as text, and nothing fails."""
+    """Values that are not JSON are read as text, for example an unquoted time in a YAML file."""
     status = read_status({**WRITTEN, "job": {"startTime": NOW}})
 
     assert status["job"] == {"startTime": str(NOW)}
 
 
 def test_it_is_a_mapping_like_any() -> None:
-    """What is kept compressed is not told from what is not: it can be asked for, iterated, copied and compared."""
+    """A compressed status behaves like a plain mapping: lookup, membership, length and copy."""
     status = read_status(WRITTEN)
 
     assert (status.get("job"), status.get("nothing"), status.get("nothing", 5)) == (WRITTEN["job"], None, 5)

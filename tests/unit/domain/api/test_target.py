@@ -1,4 +1,4 @@
-"""Which job a spec is about, and with whose access: what is read, and what is said to the rest."""
+"""Parsing of the job source and the identity: valid values, and the messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ OPERATION_ADVICE = (
     ],
 )
 def test_sources(spec: dict[str, Any], source: object) -> None:
-    """Each way to name a job is read, in either kind of vault; an explicit null is nothing."""
+    """Every way to name a job is parsed, for both kinds of vault. An explicit null counts as absent."""
     assert parse_source(spec) == source
 
 
 @pytest.mark.parametrize("kind", [None, "RecoveryServices"])
 def test_default_kind(kind: str | None) -> None:
-    """A vault is a Recovery Services vault unless it says otherwise."""
+    """A vault is a Recovery Services vault by default."""
     source = parse_source({"jobName": JOB_NAME, "vault": {**VAULT_REF, "kind": kind}})
 
     assert isinstance(source, JobId)
@@ -54,14 +54,14 @@ def test_default_kind(kind: str | None) -> None:
 
 
 def test_latest() -> None:
-    """An item alone will do: the operation is Backup, any container, after the watch's creation."""
+    """``latest`` needs only an item. By default it means a Backup, in any container, after the watch's creation."""
     assert parse_source({"latest": {"item": "vm1"}, "vault": VAULT_REF}) == LatestJob(
         vault=VAULT_ID, item="vm1", operation="Backup", container=None, started_after=None
     )
 
 
 def test_all_of_latest() -> None:
-    """Every field of latest is read."""
+    """Every field of ``latest`` is read."""
     latest = {"item": "資源 1", "operation": "Restore", "container": "c;1", "startedAfter": "2026-03-04T02:00:00+01:00"}
 
     assert parse_source({"latest": latest, "vault": BACKUP_VAULT}) == LatestJob(
@@ -147,13 +147,13 @@ INVALID: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("spec", "message"), INVALID)
 def test_invalid(spec: dict[str, Any], message: str) -> None:
-    """What names no job is refused, with the path of the field and what to write instead."""
+    """An invalid source is refused, with the path of the field and how to fix it."""
     with pytest.raises(InvalidSpec, match=re.escape(message)):
         parse_source(spec)
 
 
 def test_a_pasted_url_is_not_repeated() -> None:
-    """Signed URLs are secrets: the refusal of one does not have it."""
+    """The error for a pasted URL does not repeat it, because signed URLs are secrets."""
     with pytest.raises(InvalidSpec) as caught:
         parse_source({"operationId": f"https://management.azure.com/{OPERATION}?t=SECRET", "vault": VAULT_REF})
 
@@ -162,7 +162,7 @@ def test_a_pasted_url_is_not_repeated() -> None:
 
 @pytest.mark.parametrize("item", ["x", "x" * 256])
 def test_bounds(item: str) -> None:
-    """The longest names that the CRD takes are taken."""
+    """The longest names that the CRD allows are accepted."""
     source = parse_source(_latest(item=item, container=item * 2))
 
     assert isinstance(source, LatestJob)
@@ -179,7 +179,7 @@ def test_bounds(item: str) -> None:
     ],
 )
 def test_identities(written: Any, identity: Identity, operators: bool) -> None:  # noqa: FBT001
-    """None is the operator's own; a ServiceAccount or a Secret is the namespace's."""
+    """Without ``identity`` the operator uses its own. A ServiceAccount or Secret belongs to the namespace."""
     assert parse_identity(written) == identity
     assert identity.is_operators is operators
 
@@ -202,6 +202,6 @@ def test_identities(written: Any, identity: Identity, operators: bool) -> None: 
     ],
 )
 def test_invalid_identities(written: Any, message: str) -> None:
-    """Nothing but one name of an object in the watch's own namespace is an identity: no path, no other namespace."""
+    """An identity is exactly one object name in the watch's namespace. Paths and other namespaces are refused."""
     with pytest.raises(InvalidSpec, match=re.escape(message)):
         parse_identity(written)

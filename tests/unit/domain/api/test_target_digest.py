@@ -1,4 +1,4 @@
-"""The target's digest over all sources: what starts a watch over, and what does not."""
+"""The target digest for all sources: which edits restart a watch, and which do not."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     ],
 )
 def test_same_target(one: dict[str, Any], other: dict[str, Any]) -> None:
-    """Letter case where Azure ignores it, and defaults written out, leave the target as it is."""
+    """Explicit defaults do not change the digest, nor does letter case where Azure ignores it."""
     assert _same(one, other)
 
 
@@ -78,7 +78,7 @@ def test_same_target(one: dict[str, Any], other: dict[str, Any]) -> None:
     ],
 )
 def test_other_target(one: dict[str, Any], other: dict[str, Any]) -> None:
-    """An edit of what is watched, or of with whose access, is another target; base64 is taken to the letter."""
+    """An edit of the job source or the identity changes the digest. Base64 operation IDs are case-sensitive."""
     assert not _same(one, other)
 
 
@@ -91,7 +91,7 @@ def test_other_target(one: dict[str, Any], other: dict[str, Any]) -> None:
     ],
 )
 def test_an_edit_starts_over(fields: dict[str, Any]) -> None:
-    """After an edit of the target nothing of the old status counts: neither the job nor what was pinned."""
+    """An edit of the target discards the old status, including the job and the pinned jobs."""
     body = settle(watch_body(), running_job(), NOW)
     watch = Watch.from_body(edit(body, **fields))
 
@@ -100,7 +100,7 @@ def test_an_edit_starts_over(fields: dict[str, Any]) -> None:
 
 
 def test_known_digests() -> None:
-    """A digest never changes from one release to the next: each finished watch would start over."""
+    """Digests are stable across releases. Otherwise, an upgrade would restart every finished watch."""
     assert target_digest({"jobResourceId": JOB_ID}) == target_digest({"jobResourceId": JOB_ID.upper()})
     assert [target_digest(spec) for spec in ({"jobResourceId": JOB_ID}, BY_NAME, BY_OPERATION, BY_LATEST)] == [
         "bce1c339ff06be4b", "a30d4f153f294885", "22e22cbec14c77ae", "8387f21ea2947a3d",
