@@ -1,4 +1,4 @@
-"""What observations mean together: which of them count, when the deadline is enforced, and when they are stale."""
+"""The assessment of observations: which of them count, and when the deadline is enforced."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 def test_nothing_known() -> None:
-    """Without an observation there is nothing to write."""
+    """Without an observation, the assessment is empty."""
     assert assessed({}) == Assessment()
 
 
@@ -60,7 +60,7 @@ def test_job() -> None:
 
 @pytest.mark.parametrize(("age", "counts"), [(60 + INTERVAL / 2, True), (61 + INTERVAL / 2, False)])
 def test_result_from_before(age: float, counts: bool) -> None:  # noqa: FBT001
-    """A result that another watch had requested counts, if it is not older than half an interval."""
+    """A result from before the watch required the query counts if it is at most half an interval older."""
     result = assessed({QUERY: seen(running_job(), sent=CLOCK - age)}, since=CLOCK - 60)
 
     assert (result.observation is not None) is counts
@@ -68,7 +68,7 @@ def test_result_from_before(age: float, counts: bool) -> None:  # noqa: FBT001
 
 @pytest.mark.parametrize("result", [running_job(), DOWN, NOT_THERE, list_entry(status="Failed")], ids=repr)
 def test_result_from_before_an_edit(result: Result) -> None:
-    """A result that was requested before the target was edited does not count."""
+    """A result that was requested before an edit of the target does not count."""
     observations: dict[Query, Observation] = {QUERY: seen(result, sent=CLOCK - 5)}
 
     assert assessed(observations, fresh_after=CLOCK - 4).observation is None
@@ -79,14 +79,14 @@ def test_result_from_before_an_edit(result: Result) -> None:
     "end", [job(), job(status="Failed"), list_entry()], ids=["GET", "failed", "completed in a list"]
 )
 def test_end_from_before_an_edit(end: Any) -> None:
-    """An end that no later request can change counts at any time."""
+    """An end that no later request can change counts regardless of its age."""
     result = assessed({QUERY: seen(end, sent=CLOCK - 500)}, fresh_after=CLOCK)
 
     assert (result.observation, result.polled, result.sent) == (end, wall(CLOCK - 500), CLOCK)
 
 
 def test_failures() -> None:
-    """Failures count since the watch required the query. Until the job was seen, more kinds of trouble count."""
+    """Failures count from when the watch required the query. Until the job was seen, more kinds count."""
     observation = seen(errors.AuthorizationFailed("403"), NOT_THERE, NOT_THERE, sent=CLOCK)
 
     assert assessed({QUERY: observation}).consecutive_failures == 3
@@ -96,7 +96,7 @@ def test_failures() -> None:
 
 
 def test_operation() -> None:
-    """What an operation says is the observation, until it names its jobs."""
+    """The result of an operation is the observation until it names its jobs."""
     body = watch_body(BY_OPERATION)
     for found in (WAITING, OperationFailure(message="m")):
         result = assessed({OPERATION_QUERY: seen(found, sent=CLOCK - 5)}, body=body)
@@ -106,7 +106,7 @@ def test_operation() -> None:
 
 
 def test_set() -> None:
-    """The jobs of an operation are one observation, when all of them are known. The oldest request counts."""
+    """Once all are known, the jobs of an operation are one observation. The oldest unfinished one sets its time."""
     body = watch_body(BY_OPERATION)
     pinned = (*PINS, PinnedJob(name="x", error_code="E"))
     some: dict[Query, Observation] = {QUERY: seen(running_job(), sent=CLOCK - 5)}
@@ -116,11 +116,11 @@ def test_set() -> None:
     assert isinstance(result.observation, JobSet)
     assert set(result.observation.jobs) == {running_job(), job()}
     assert result.observation.not_started == pinned[2:]
-    assert (result.polled, result.sent) == (wall(CLOCK - 5), CLOCK - 5)  # the other one is final
+    assert (result.polled, result.sent) == (wall(CLOCK - 5), CLOCK - 5)  # the other job has ended
 
 
 def test_set_with_trouble() -> None:
-    """Trouble with one of the jobs is the observation."""
+    """Trouble with one job of a set is the observation of the set."""
     observations: dict[Query, Observation] = {
         QUERY: seen(running_job()),
         OTHER: seen(running_job(), NOT_THERE, sent=CLOCK - 3),
@@ -131,13 +131,13 @@ def test_set_with_trouble() -> None:
 
 
 def test_one_job_of_an_operation() -> None:
-    """An operation that started one job is watched as that job."""
+    """An operation that started one job is assessed like a watch of that job."""
     body = watch_body(BY_OPERATION)
     assert assessed({QUERY: seen(job())}, body=body, pinned=PINS[:1]).observation == job()
 
 
 def test_operation_that_started_nothing() -> None:
-    """A set of jobs that all could not be started needs no request."""
+    """A set in which no job could be started needs no request."""
     pinned = (PinnedJob(name=JOB_NAME, error_code="E"), PinnedJob(name=OTHER_JOB_NAME, error_code="E"))
     result = assessed({}, body=watch_body(BY_OPERATION), pinned=pinned)
 
@@ -145,13 +145,13 @@ def test_operation_that_started_nothing() -> None:
 
 
 def test_answer_of_another_kind() -> None:
-    """A query for a job whose observation is no job says nothing."""
+    """A result of another kind is ignored for the query of a job."""
     assert assessed({QUERY: seen(WAITING)}).observation is None
 
 
 @pytest.mark.parametrize(("age", "accepts"), [(DETAIL_WAIT - 1, False), (DETAIL_WAIT, True)])
 def test_end_in_a_list(age: float, accepts: bool) -> None:  # noqa: FBT001
-    """The end of a job in a list waits five minutes for the GET."""
+    """The end of a job in a list entry is accepted after a five-minute wait for the GET."""
     result = assessed({QUERY: seen(list_entry(status="Failed"), sent=CLOCK - age)}, since=CLOCK - 900)
 
     assert result.accept_list_entry is accepts
@@ -177,7 +177,7 @@ def test_end_in_a_list(age: float, accepts: bool) -> None:  # noqa: FBT001
     ],
 )
 def test_deadline(result: Result, sent: float, enforced: bool) -> None:  # noqa: FBT001
-    """A passed deadline is enforced by a conclusive poll that was sent after it passed."""
+    """The deadline is enforced by a conclusive poll that was sent after it, or by a final end."""
     observations: dict[Query, Observation] = {QUERY: seen(result, sent=sent)}
     found = assessed(observations, body=started(), now=NOW + LATE, clock=CLOCK + 5, deadline_since=CLOCK)
 
@@ -196,7 +196,7 @@ def test_deadline(result: Result, sent: float, enforced: bool) -> None:  # noqa:
     ],
 )
 def test_deadline_after_an_end_in_a_list(end: Any, warnings: str, enforced: bool) -> None:  # noqa: FBT001
-    """An end in a list that no verdict may be taken from, however old it is, is not conclusive: the GET may open the gate."""
+    """A list entry that allows no verdict is never conclusive, however old it is: the GET may open the gate."""
     body = started({"jobResourceId": JOB_ID, "completedWithWarnings": warnings})
     observations: dict[Query, Observation] = {QUERY: seen(end, sent=CLOCK)}
     found = assessed(observations, body=body, now=NOW + LATE, clock=CLOCK + DETAIL_WAIT, deadline_since=CLOCK)
@@ -206,14 +206,14 @@ def test_deadline_after_an_end_in_a_list(end: Any, warnings: str, enforced: bool
 
 
 def test_deadline_that_has_just_passed() -> None:
-    """A deadline that is seen to have passed for the first time needs a later poll."""
+    """When the operator first sees that the deadline passed, it needs a later poll to enforce it."""
     result = assessed({QUERY: seen(running_job(), sent=CLOCK - 1)}, body=started(), now=NOW + LATE)
 
     assert not result.enforce_deadline
 
 
 def test_deadline_of_a_set() -> None:
-    """All jobs of a set need a poll after the deadline, except those that have ended."""
+    """All jobs of a set need a poll after the deadline, except those with a final end."""
     body, after = started(BY_OPERATION), {"now": NOW + LATE, "clock": CLOCK + 5, "deadline_since": CLOCK}
     for other, enforced in ((running_job(), False), (job(status="Failed"), True), (list_entry(status="Failed"), False)):
         observations: dict[Query, Observation] = {QUERY: seen(running_job()), OTHER: seen(other, sent=CLOCK - 9)}
@@ -233,7 +233,7 @@ def test_deadline_of_a_set() -> None:
     ],
 )
 def test_deadline_of_a_set_with_trouble(other: Result | None, sent: float, enforced: bool) -> None:  # noqa: FBT001
-    """A 404 for one job of a set does not stand for the others: each needs a conclusive poll after the deadline."""
+    """A 404 for one job of a set says nothing about the others: each needs a conclusive poll after the deadline."""
     body, after = started(BY_OPERATION), {"now": NOW + LATE, "clock": CLOCK + 5, "deadline_since": CLOCK}
     observations: dict[Query, Observation] = {QUERY: seen(NOT_THERE)}
     if other is not None:
@@ -245,7 +245,7 @@ def test_deadline_of_a_set_with_trouble(other: Result | None, sent: float, enfor
 
 
 def test_deadline_of_an_operation() -> None:
-    """What an operation says after the deadline is conclusive."""
+    """The result of an operation after the deadline is conclusive."""
     after = {"now": NOW + LATE, "clock": CLOCK + 5, "deadline_since": CLOCK}
     result = assessed({OPERATION_QUERY: seen(WAITING)}, body=started(BY_OPERATION), **after)  # type: ignore[arg-type]
 
@@ -262,7 +262,7 @@ def test_deadline_of_an_operation() -> None:
     ],
 )
 def test_end_of_the_wait(observations: dict[Query, Observation], expected: type) -> None:
-    """The wait for a conclusive poll ends an hour and two intervals after the deadline: then what is known decides."""
+    """The wait for a conclusive poll ends an hour and two intervals after the deadline. The last result decides."""
     end = CLOCK + DEADLINE_WAIT.total_seconds() + 2 * INTERVAL
     waiting, over = (
         assessed(observations, body=started(), now=NOW + LATE, clock=clock, deadline_since=CLOCK, since=CLOCK - 60)
@@ -275,7 +275,7 @@ def test_end_of_the_wait(observations: dict[Query, Observation], expected: type)
 
 
 def test_before_the_deadline() -> None:
-    """Before the deadline, and before the watch was first acted on, nothing is enforced or held up."""
+    """Before the deadline, and before the first write for the target, the verdict waits for no further poll."""
     observations: dict[Query, Observation] = {QUERY: seen(running_job())}
 
     assert assessed(observations, body=started()).enforce_deadline

@@ -44,7 +44,7 @@ def is_stale(observations: dict[Query, Observation], **more: Any) -> bool:
 
 @pytest.mark.parametrize(("since", "stale"), [(CLOCK, True), (CLOCK + 1, False)])
 def test_never_polled(since: float, stale: bool) -> None:  # noqa: FBT001
-    """A watch that could not be polled for ten minutes says why."""
+    """A watch that was not polled for ten minutes reports the reason."""
     assert is_stale({}, since=since) is stale
 
 
@@ -61,12 +61,12 @@ def test_never_polled(since: float, stale: bool) -> None:  # noqa: FBT001
     ],
 )
 def test_not_polled_for_long(result: Result, sent: float, stale: bool) -> None:  # noqa: FBT001
-    """What was seen of a running job ten minutes ago is not reported as if it were known now."""
+    """A running job that was last seen ten minutes ago is stale. An end or an error is not."""
     assert is_stale({QUERY: seen(result, sent=sent)}) is stale
 
 
 def test_stale_set() -> None:
-    """A set is stale if one of its jobs that has not ended is."""
+    """A set is stale if the last result of any unfinished job is stale."""
     body = watch_body(BY_OPERATION)
     fresh, old = seen(running_job(), sent=CLOCK + 300), seen(running_job(), sent=CLOCK)
 
@@ -76,7 +76,7 @@ def test_stale_set() -> None:
 
 
 def test_stale_operation() -> None:
-    """An operation that waits is stale after ten minutes, one that failed is not."""
+    """A waiting operation is stale after ten minutes. A failed one is not."""
     body = watch_body(BY_OPERATION)
 
     assert is_stale({OPERATION_QUERY: seen(WAITING)}, body=body)
@@ -84,7 +84,7 @@ def test_stale_operation() -> None:
 
 
 def test_stale_after_the_deadline() -> None:
-    """A conclusive poll after the deadline decides however old it is. Otherwise the wait goes on, and says why."""
+    """A conclusive poll after the deadline is never stale. Without one, the watch waits and reports the reason."""
     more: dict[str, Any] = {"body": started(), "now": NOW + LATE}
     conclusive: dict[Query, Observation] = {QUERY: seen(running_job(), sent=CLOCK)}
 
@@ -93,7 +93,7 @@ def test_stale_after_the_deadline() -> None:
 
 
 def test_stale_after_an_edit() -> None:
-    """After an edit of the target, staleness counts from there."""
+    """After an edit of the target, staleness counts from the edit."""
     old: dict[Query, Observation] = {QUERY: seen(running_job(), sent=CLOCK - 400)}
 
     assert not is_stale(old, since=CLOCK + 1, fresh_after=CLOCK + 1)

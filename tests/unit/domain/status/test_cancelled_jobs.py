@@ -42,7 +42,7 @@ def _info(*statuses: str) -> dict[str, Any]:
     ],
 )
 def test_cancelled_job_with_another_status(fields: dict[str, Any], outcome: Outcome) -> None:
-    """A job that Azure ends as CompletedWithWarnings is cancelled if an error code or a task says so, never a text."""
+    """An error code or a task marks a CompletedWithWarnings job as cancelled. Message text never does."""
     assert job(**{"status": "CompletedWithWarnings", **fields}).outcome is outcome
     assert job(**{"status": "completedwithwarnings", **fields}).outcome is outcome
 
@@ -59,7 +59,7 @@ def test_cancelled_job_with_another_status(fields: dict[str, Any], outcome: Outc
     ],
 )
 def test_cancelled_error_and_status(status: str, outcome: Outcome) -> None:
-    """The error code of a cancelled job overrules success only: a job that runs has not ended yet."""
+    """The error code of a cancelled job overrides only a success. A running job has not ended yet."""
     assert job(status=status, errorDetails=[CANCELLED_ERROR]).outcome is outcome
     assert job(status="Completed", extendedInfo=_info("Cancelled")).outcome is Outcome.COMPLETED
 

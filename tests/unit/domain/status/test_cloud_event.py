@@ -1,4 +1,4 @@
-"""What webhooks are told, read by the official library."""
+"""CloudEvents for webhooks, parsed by the official library."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _read(event: CloudEvent, form: str) -> BaseCloudEvent:
 @pytest.mark.parametrize("form", ["structured", "binary"])
 @pytest.mark.parametrize("status", ["InProgress", "Completed", "Failed"])
 def test_read_by_others(form: str, status: str) -> None:
-    """Both forms say the same, to an independent reader."""
+    """An independent parser reads the same event from the structured and the binary form."""
     body = _body(running_job() if status == "InProgress" else job(status=status))
     phase = {"InProgress": "Running", "Completed": "Succeeded", "Failed": "Failed"}[status]
     event = _read(_event(body), form)
@@ -58,7 +58,7 @@ def test_read_by_others(form: str, status: str) -> None:
 
 
 def test_time_is_of_what_happened() -> None:
-    """An end is told with its own time; a job that runs, with its start."""
+    """The event time is the completion time of the watch, or the start of a running job if it is known."""
     assert _read(_event(_body(job())), "structured").get_time() == NOW
     began = datetime(2018, 5, 21, 8, 35, 40, tzinfo=UTC)
     assert _read(_event(_body(running_job())), "structured").get_time() == began
@@ -67,7 +67,7 @@ def test_time_is_of_what_happened() -> None:
 
 
 def test_same_again() -> None:
-    """The same, byte for byte, whenever it is told."""
+    """The same status always gives the same event, byte for byte."""
     body = _body(job())
 
     assert _event(body).structured() == _event(json.loads(json.dumps(body))).structured()
@@ -75,7 +75,7 @@ def test_same_again() -> None:
 
 @pytest.mark.parametrize("text", ["größe 資 😀", 'a "b" 100%', "\ud800"], ids=["scripts", "marks", "a lone surrogate"])
 def test_any_text(text: str) -> None:
-    """Headers are ASCII and bodies UTF-8, whatever names there are."""
+    """Headers are printable ASCII and bodies are UTF-8, whatever the text."""
     body = _body(job())
     body["status"]["job"]["resourceId"] = body["status"]["message"] = text
     event = _event(body)
@@ -89,7 +89,7 @@ def test_any_text(text: str) -> None:
 
 
 def test_nothing_known() -> None:
-    """A status with nothing in it, or nonsense, is told too."""
+    """An empty or malformed status still gives a valid event."""
     body = _body(job())
     body["status"] = {"phase": "Failed", "target": body["status"]["target"], "observedGeneration": 1, "job": "x"}
     headers, content = _event(body).binary()

@@ -1,4 +1,4 @@
-"""Conditions, as Kubernetes' conventions have them."""
+"""Conditions follow the Kubernetes API conventions."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_order() -> None:
     ],
 )
 def test_no_flip(condition: Condition) -> None:
-    """A new reason, message or generation keeps the time of the last flip."""
+    """A new reason, message or generation keeps lastTransitionTime."""
     written = _write(condition, previous=[_previous()], generation=2)
 
     assert written["lastTransitionTime"] == "2018-05-21T09:00:00Z"
@@ -64,14 +64,14 @@ def test_no_flip(condition: Condition) -> None:
 
 @pytest.mark.parametrize("status", ["True", "False"])
 def test_flip(status: Any) -> None:
-    """A new status moves the time."""
+    """A new status changes lastTransitionTime."""
     written = _write(Condition("Ready", status, READY.reason, READY.message), previous=[_previous()])
 
     assert written["lastTransitionTime"] == "2018-05-21T09:05:00Z"
 
 
 def test_new_condition() -> None:
-    """A condition that was absent begins now, whatever the others say."""
+    """A condition that was absent gets the current time as lastTransitionTime."""
     written = _write(Condition("Stalled", "True", "JobFailed", "It failed."), previous=[_previous()])
 
     assert written["lastTransitionTime"] == "2018-05-21T09:05:00Z"
@@ -82,5 +82,5 @@ def test_new_condition() -> None:
     [None, "Ready", {}, {"type": "Ready"}, _previous(lastTransitionTime=None), _previous(lastTransitionTime=5)],
 )
 def test_foreign_conditions(previous: Any) -> None:
-    """What somebody else has put into the list does no harm."""
+    """Malformed conditions in the previous list are ignored."""
     assert _write(READY, previous=[previous])["lastTransitionTime"] == "2018-05-21T09:05:00Z"

@@ -1,4 +1,4 @@
-"""The detail of a job whose end was read from a list completes the status, and the verdict stays as it is."""
+"""The detail of a job whose end came from a list entry completes the status without changing the verdict."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ HOOK = {"name": "hook", "webhook": {"url": "https://example.com/x"}}
 
 
 def _listed(body: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
-    """Return a watch that finished with a list entry."""
+    """Return a watch that finished from a list entry."""
     after = settle(body or watch_body(), list_entry(**fields), NOW, accept_list_entry=True)
     assert after["status"]["phase"] in ("Succeeded", "Failed")
     return after
@@ -83,7 +83,7 @@ def test_pending(status: str) -> None:
     ],
 )
 def test_not_pending(observation: Observation, *, accept: bool) -> None:
-    """The field is absent, never false, after a GET and while the watch has not finished."""
+    """``detailPending`` is absent, never false, after a GET and while the watch has not finished."""
     assert "detailPending" not in settle(watch_body(), observation, NOW, accept_list_entry=accept)["status"]
 
 
@@ -97,7 +97,7 @@ def test_not_pending(observation: Observation, *, accept: bool) -> None:
     ],
 )
 def test_deadline(observation: Observation, *, pending: bool) -> None:
-    """After the deadline, the detail of a job that has ended in a list is still of use. A running job has none yet."""
+    """After the deadline, the detail of a job that ended in a list entry is pending. A running job has none yet."""
     body = settle(watch_body(), list_entry(status="InProgress"), NOW - timedelta(days=3))
     body = settle(body, observation, NOW)
 
@@ -110,7 +110,7 @@ def test_deadline(observation: Observation, *, pending: bool) -> None:
 
 @pytest.mark.parametrize("status", ["Completed", "Failed", "Cancelled", "completed"])
 def test_completed_by_a_get(status: str) -> None:
-    """The GET brings the tasks and errors, once. The verdict and its conditions stay as they are."""
+    """The GET adds the tasks and errors once. The verdict and the conditions stay unchanged."""
     before = _listed(status=status)
     detail = job(status=status, errorDetails=[ERROR], duration="00:20:24", name=JOB_NAME.upper())
     after = settle(before, detail, LATER, polled=POLLED)
@@ -127,7 +127,7 @@ def test_completed_by_a_get(status: str) -> None:
 
 
 def test_worth_a_write() -> None:
-    """The detail is worth a write, even if it adds nothing but itself, and emits no Event."""
+    """The detail causes a write, even if it adds no fields, and emits no Event."""
     before = _listed()
     status = settle(before, job(extendedInfo={}), LATER)["status"]
 
@@ -156,7 +156,7 @@ def test_worth_a_write() -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_no_detail(observation: Observation) -> None:
-    """Another entry, another job, trouble and a contradiction change nothing: the detail is still pending."""
+    """Other entries, other jobs, errors and contradictions change nothing: the detail stays pending."""
     before = _listed()
     after = settle(before, observation, LATER, accept_list_entry=True)
 
@@ -166,7 +166,7 @@ def test_no_detail(observation: Observation) -> None:
 
 @pytest.mark.parametrize("entry", ["Completed", "CompletedWithWarnings"])
 def test_cancelled_job(entry: str) -> None:
-    """A job that its error shows as cancelled has the same end in the list and in the GET."""
+    """A job that its error marks as cancelled has the same end in the list and in the GET."""
     before = _listed(status=entry, errorDetails=CANCELLED_ERROR)
     assert before["status"]["reason"] == "JobCancelled"
 
@@ -177,7 +177,7 @@ def test_cancelled_job(entry: str) -> None:
 
 @pytest.mark.parametrize("errors_left", [[], CANCELLED_ERROR])
 def test_cancelled_job_at_the_deadline(errors_left: list[Any]) -> None:
-    """After the deadline the reason does not say that the job was cancelled. The error of the entry does."""
+    """After the deadline, the entry's error shows that the job was cancelled. The reason does not."""
     body = settle(watch_body(), running_job(), NOW - timedelta(days=3))
     body = settle(body, list_entry(status="CompletedWithWarnings", errorDetails=errors_left), NOW)
     after = settle(body, job(**CANCELLED_AFTER_SNAPSHOT), LATER)
@@ -202,7 +202,7 @@ def test_edited_and_requested() -> None:
 
 
 def test_edited_target() -> None:
-    """A new target starts without the field."""
+    """A new target starts without ``detailPending``."""
     body = edit(_listed(), graceSeconds=5)
 
     assert not Watch.from_body(body).detail_pending
@@ -210,7 +210,7 @@ def test_edited_target() -> None:
 
 
 def test_time_to_live_does_not_wait() -> None:
-    """A watch expires as if the detail were there."""
+    """A pending detail does not delay the expiry."""
     before = _listed(edit(watch_body(), ttlSecondsAfterFinished=60))
 
     assert expiry(Watch.from_body(before)) == NOW + timedelta(seconds=60)
@@ -228,7 +228,7 @@ def _in_set(body: dict[str, Any], observation: Observation, **fields: Any) -> di
 
 
 def test_set() -> None:
-    """The detail of the deciding job is what counts in a set."""
+    """In a set, only the detail of the deciding job counts."""
     body = watch_body({"operationId": OPERATION, "vault": VAULT_REF})
     other, failed = list_entry(name=OTHER_JOB_NAME), list_entry(status="Failed")
     before = _in_set(body, _set(other, failed))
@@ -248,7 +248,7 @@ def test_set() -> None:
 
 
 def test_set_with_the_deciding_job_read() -> None:
-    """Entries of the other jobs leave nothing pending."""
+    """If a GET read the deciding job, list entries of the other jobs leave nothing pending."""
     body = watch_body({"operationId": OPERATION, "vault": VAULT_REF})
     status = _in_set(body, _set(list_entry(name=OTHER_JOB_NAME), job(status="Failed")))["status"]
 
@@ -257,7 +257,7 @@ def test_set_with_the_deciding_job_read() -> None:
 
 
 def test_set_with_more_jobs_than_listed() -> None:
-    """If the status does not list all jobs, the list stays as it is."""
+    """If the status does not list all jobs, the detail does not change the list."""
     body = watch_body({"operationId": OPERATION, "vault": VAULT_REF})
     before = _in_set(body, _set(list_entry(name=OTHER_JOB_NAME), list_entry(status="Failed")))
     before["status"]["jobsTotal"] = 3

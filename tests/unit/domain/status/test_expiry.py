@@ -1,4 +1,4 @@
-"""When a finished watch is to be deleted."""
+"""The time at which a finished watch expires."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _finished(ttl: object = 60, **metadata: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("ttl", [0, 60, 2147483647])
 @pytest.mark.parametrize("status", ["Completed", "Failed"])
 def test_counts_from_the_end(ttl: int, status: str) -> None:
-    """The time counts from completionTime, on failure too."""
+    """The TTL counts from completionTime, after a failure too."""
     body = settle(watch_body({**SPEC, "ttlSecondsAfterFinished": ttl}), job(status=status), NOW)
 
     assert expiry(Watch.from_body(body)) == NOW + timedelta(seconds=ttl)
@@ -29,7 +29,7 @@ def test_counts_from_the_end(ttl: int, status: str) -> None:
 
 @pytest.mark.parametrize("ttl", [None, -1, True, "60", 1.5])
 def test_never(ttl: object) -> None:
-    """Without a number of seconds a watch is kept for ever."""
+    """A watch without a valid TTL never expires."""
     assert expiry(Watch.from_body(_finished(ttl))) is None
 
 
@@ -46,12 +46,12 @@ def test_never(ttl: object) -> None:
     ids=["new", "running", "edit not acknowledged", "another target", "being deleted", "no time"],
 )
 def test_not_yet(body: dict[str, Any]) -> None:
-    """While anything about the end is open, there is no time to count from."""
+    """A watch has no expiry without a valid end of its current spec, or while it is being deleted."""
     assert expiry(Watch.from_body(body)) is None
 
 
 def test_beyond_the_calendar() -> None:
-    """Whatever somebody has written into the status, there is an answer."""
+    """An expiry beyond the last representable time is capped."""
     body = _finished(2147483647)
     body["status"]["completionTime"] = "9999-01-01T00:00:00Z"
 
@@ -59,7 +59,7 @@ def test_beyond_the_calendar() -> None:
 
 
 def test_reprieve() -> None:
-    """The Event says whose the object is; its name is the same whenever it is told."""
+    """The Event names the owner of the object. Repeated calls return the same Event."""
     watch = Watch.from_body(_finished(labels={"kustomize.toolkit.fluxcd.io/name": "apps"}))
     assert watch.owner is not None
     told = ttl_skipped_event(watch, watch.owner)

@@ -1,4 +1,4 @@
-"""A watch of several jobs: all must succeed, and one that failed fails it once all have ended."""
+"""Watches of several jobs: all must succeed. If one fails, the watch fails once all have ended."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def name_of(number: int) -> str:
 
 
 def jobs(*statuses: str, **fields: Any) -> tuple[Job, ...]:
-    """Jobs of vm0, vm1, … with those statuses."""
+    """Return jobs of vm0, vm1, … with these statuses."""
     return tuple(
         job(name=name_of(number), status=status, entityFriendlyName=f"vm{number}", **fields)
         for number, status in enumerate(statuses)
@@ -43,7 +43,7 @@ def pins(observation: JobSet) -> tuple[PinnedJob, ...]:
 
 
 def seen(observation: JobSet, body: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
-    """The status after that observation."""
+    """Return the status after this observation."""
     after = settle(body or watch_body({**SPEC, **spec}), observation, LATER, pinned=pins(observation))
     check_status(after)
     status: dict[str, Any] = after["status"]
@@ -56,7 +56,7 @@ def verdict(observation: JobSet, **spec: Any) -> tuple[str, str, str]:
 
 
 def test_all_succeeded() -> None:
-    """When all completed the watch succeeded."""
+    """The watch succeeds when all jobs have completed."""
     phase, reason, message = verdict(jobs_of("Completed", "Completed"))
 
     assert (phase, reason) == ("Succeeded", "JobCompleted")
@@ -66,7 +66,7 @@ def test_all_succeeded() -> None:
 @pytest.mark.parametrize("running", ["InProgress", "Cancelling", "Paused", ""])
 @pytest.mark.parametrize("other", ["Completed", "Failed", "Cancelled", "CompletedWithWarnings"])
 def test_one_runs(running: str, other: str) -> None:
-    """While one has not ended nothing is decided, though another failed: what follows may need them all."""
+    """The watch keeps running until all jobs have ended, even if one has failed."""
     status = seen(jobs_of(other, running))
 
     assert status["phase"] == "Running"
@@ -76,7 +76,7 @@ def test_one_runs(running: str, other: str) -> None:
 
 @pytest.mark.parametrize(("failed", "reason"), [("Failed", "JobFailed"), ("Cancelled", "JobCancelled")])
 def test_one_failed(failed: str, reason: str) -> None:
-    """When all ended and one had failed the watch failed, for that one's reason."""
+    """When all jobs have ended and one has failed, the watch fails with that job's reason."""
     phase, told, message = verdict(jobs_of("Completed", failed, "Completed"))
 
     assert (phase, told) == ("Failed", reason)
@@ -84,7 +84,7 @@ def test_one_failed(failed: str, reason: str) -> None:
 
 
 def test_not_started() -> None:
-    """A job that could not be started counts as failed, with its name and Azure's code."""
+    """A job that could not be started counts as failed. The message has its name and Azure's error code."""
     observation = jobs_of("Completed", "Failed", failed={name_of(7): "UserErrorOffline"})
     phase, reason, message = verdict(observation)
 
@@ -93,12 +93,12 @@ def test_not_started() -> None:
 
 
 def test_not_started_while_others_run() -> None:
-    """Nor does a job that could not be started decide before the others have ended."""
+    """A job that could not be started decides nothing before the others have ended."""
     assert verdict(jobs_of("InProgress", failed={name_of(7): "X"}))[0] == "Running"
 
 
 def test_none_started() -> None:
-    """Where no job could be started, there is nothing to follow: failed."""
+    """If no job could be started, the watch fails."""
     status = seen(jobs_of(failed={name_of(7): "X", name_of(8): "Y"}))
 
     assert (status["phase"], status["reason"]) == ("Failed", "JobFailed")
@@ -109,7 +109,7 @@ def test_none_started() -> None:
 
 @pytest.mark.parametrize("accepted", [True, False])
 def test_warnings(accepted: bool) -> None:  # noqa: FBT001
-    """Warnings of one of them count as the spec says."""
+    """The spec decides whether the warnings of one job fail the watch."""
     spec = {"completedWithWarnings": "Succeeded" if accepted else "Failed"}
     phase, reason, message = verdict(jobs_of("Completed", "CompletedWithWarnings"), **spec)
 
@@ -127,7 +127,7 @@ def test_accepted_warnings_and_a_failure() -> None:
 
 
 def test_accepted_warnings_and_a_cancelled_job() -> None:
-    """Nor do they hide a job that was cancelled and that Azure ends as CompletedWithWarnings."""
+    """Accepted warnings do not hide a cancelled job that Azure reports as CompletedWithWarnings."""
     cancelled = {"tasksList": [{"taskId": "Transfer data to vault", "status": "Cancelled"}]}
     warned, (job_cancelled,) = jobs("CompletedWithWarnings"), jobs("CompletedWithWarnings", extendedInfo=cancelled)
     observation = JobSet(jobs=(*warned, replace(job_cancelled, name=name_of(1))), not_started=())
@@ -148,7 +148,7 @@ def test_accepted_warnings_and_a_cancelled_job() -> None:
     ],
 )
 def test_deciding_job(statuses: tuple[str, ...], decides: int) -> None:
-    """The job that is shown is one that failed, else one that warns, else one that runs, else the first."""
+    """The status shows a failed job, else one with warnings, else a running one, else the first."""
     observation = jobs_of(*statuses)
 
     assert deciding_job(observation) == observation.jobs[decides]
@@ -156,12 +156,12 @@ def test_deciding_job(statuses: tuple[str, ...], decides: int) -> None:
 
 
 def test_no_deciding_job() -> None:
-    """Of no jobs none decides."""
+    """A set without jobs has no deciding job."""
     assert deciding_job(jobs_of()) is None
 
 
 def test_listed() -> None:
-    """Each job is listed with what was last seen of it, and one that did not start with its code."""
+    """The status lists each job with its last result, and each job that did not start with its error code."""
     status = seen(jobs_of("Completed", "InProgress", failed={name_of(7): "X"}))
 
     assert status["jobs"] == [
@@ -174,7 +174,7 @@ def test_listed() -> None:
 
 @pytest.mark.parametrize("total", [MAX_JOBS, MAX_JOBS + 1, 300])
 def test_many(total: int) -> None:
-    """At most fifty are listed, and it is told how many there are; all count."""
+    """The status lists at most fifty jobs. The total and the verdict include all of them."""
     observation = jobs_of(*["Completed"] * (total - 1), "Failed")
     status = seen(observation)
 
@@ -184,7 +184,7 @@ def test_many(total: int) -> None:
 
 
 def test_many_are_not_pinned_by_halves() -> None:
-    """A status that lists some of the jobs only is no source of them: the operation is asked again."""
+    """A status that lists only some of the jobs pins none: the operator reads the operation again."""
     body = watch_body(SPEC)
     body["status"] = seen(jobs_of(*["InProgress"] * (MAX_JOBS + 1)), body)
 
@@ -193,7 +193,7 @@ def test_many_are_not_pinned_by_halves() -> None:
 
 @pytest.mark.parametrize("letter", ["x", "資", "<"])
 def test_long_names_are_not_pinned_by_halves(letter: str) -> None:
-    """Nor when the status had to be shrunk to fit: a watch must never forget one of its jobs, and succeed without it."""
+    """A job list that was truncated to fit pins no jobs. A watch that lost a job could succeed without it."""
     observation = jobs_of(*["InProgress"] * MAX_JOBS)
     long = tuple(job(name=name_of(n), status="InProgress", entityFriendlyName=letter * 256) for n in range(MAX_JOBS))
     body = watch_body(SPEC)

@@ -48,7 +48,7 @@ def _judge(observation: Job | JobSet, *, accept: bool = False, of: Watch | None 
 @pytest.mark.parametrize("accept", [False, True])
 @pytest.mark.parametrize("status", ["Completed", "InProgress", "Cancelling", "Paused"])
 def test_same_as_a_get(status: str, *, accept: bool) -> None:
-    """An entry that completed or still runs has the verdict of a GET."""
+    """A list entry of a completed or running job has the same verdict as a GET."""
     entry = list_entry(status=status)
 
     assert _judge(entry, accept=accept) == _judge(replace(entry, partial=False))
@@ -58,7 +58,7 @@ def test_same_as_a_get(status: str, *, accept: bool) -> None:
 @pytest.mark.parametrize("status", ["Failed", "Cancelled", "canceled", "CompletedWithWarnings"])
 @pytest.mark.parametrize("warnings", ["Failed", "Succeeded"])
 def test_other_ends_wait_for_a_get(status: str, errors: list[Any], warnings: str) -> None:
-    """Any other end keeps the watch running, and the message says what the operator waits for."""
+    """Any other end keeps the watch Running, and the message says what the operator waits for."""
     verdict = _judge(list_entry(status=status, errorDetails=errors), completedWithWarnings=warnings)
 
     assert (verdict.phase, verdict.reason) == ("Running", "JobInProgress")
@@ -67,7 +67,7 @@ def test_other_ends_wait_for_a_get(status: str, errors: list[Any], warnings: str
 
 @pytest.mark.parametrize("status", ["Completed", "CompletedWithWarnings"])
 def test_cancelled_by_its_error(status: str) -> None:
-    """An entry with the error of a cancelled job is no success, whatever Azure calls its end."""
+    """An entry with the error of a cancelled job never succeeds, whatever its status."""
     entry = list_entry(status=status, errorDetails=[CANCELLED_ERROR])
 
     assert _judge(entry, completedWithWarnings="Succeeded").phase == "Running"
@@ -85,7 +85,7 @@ def test_cancelled_by_its_error(status: str) -> None:
     ],
 )
 def test_accepted(fields: dict[str, Any], reason: str) -> None:
-    """An accepted entry has the verdict and the message of a GET."""
+    """An accepted entry has the same verdict and message as a GET."""
     entry = list_entry(**fields)
     verdict = _judge(entry, accept=True)
 
@@ -94,14 +94,14 @@ def test_accepted(fields: dict[str, Any], reason: str) -> None:
 
 
 def test_warnings_without_errors() -> None:
-    """Warnings without errors are never judged from an entry: a cancelled job looks like that."""
+    """An entry with warnings but no errors is never judged, because its job may have been cancelled."""
     for warnings in ("Failed", "Succeeded"):
         verdict = _judge(list_entry(status="CompletedWithWarnings"), accept=True, completedWithWarnings=warnings)
         assert (verdict.phase, verdict.message) == ("Running", UNJUDGED.format("CompletedWithWarnings"))
 
 
 def test_accepted_warnings_need_a_get() -> None:
-    """Warnings never open the gate from an entry: only a GET has the tasks, one of which may be cancelled."""
+    """Accepted warnings in an entry never open the gate: only a GET has the tasks, and one may be cancelled."""
     entry = list_entry(status="CompletedWithWarnings", errorDetails=[ERROR])
 
     assert _judge(entry, accept=True, completedWithWarnings="Succeeded").phase == "Running"
@@ -110,7 +110,7 @@ def test_accepted_warnings_need_a_get() -> None:
 
 @pytest.mark.parametrize("accept", [False, True])
 def test_deadline(*, accept: bool) -> None:
-    """At the deadline, an end that is not judged is no end."""
+    """At the deadline, an end that cannot be judged yet does not count."""
     body = settle(watch_body(), running_job(), NOW - timedelta(days=3))
     of = Watch.from_body(body)
 
@@ -133,7 +133,7 @@ def test_deadline(*, accept: bool) -> None:
     ],
 )
 def test_set(first: Job, second: Job, phase: str, reason: str, *, accept: bool) -> None:
-    """A set has ended when each of its jobs can be judged, from a GET or from a list entry."""
+    """A set ends when each of its jobs can be judged, from a GET or from a list entry."""
     jobs = JobSet(jobs=(first, replace(second, name=OTHER_JOB_NAME)), not_started=())
     verdict = _judge(jobs, accept=accept)
 

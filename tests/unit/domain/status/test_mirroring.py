@@ -1,4 +1,4 @@
-"""A job as a status shows it, from a GET and from an entry of a list."""
+"""How a status mirrors a job, from a GET or from a list entry."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ WARNING = {"resourceName": "ns", "warning": {"code": "W", "message": "Skipped."}
 
 
 def test_present() -> None:
-    """Nulls, empty lists and empty objects are left out; false, zero and an empty text say something."""
+    """``present`` drops nulls, empty lists and empty objects. It keeps false, zero and empty text."""
     fields: dict[str, Any] = {"a": None, "b": [], "c": {}, "d": False, "e": 0, "f": "", "g": [0]}
 
     assert present(**fields) == {"d": False, "e": 0, "f": "", "g": [0]}
 
 
 def test_all_is_mirrored() -> None:
-    """A job from a GET fills every field that is Azure's, and a status takes no other from it."""
+    """A job from a GET sets exactly the fields in ``MIRRORED``."""
     assert set(mirror_job(job(), {}, now=NOW)) == set(MIRRORED)
 
 
 def test_partial() -> None:
-    """An entry of a list refreshes the job and its duration, and keeps the tasks, progress and errors that it lacks."""
+    """A list entry updates the job and its duration, and keeps the tasks, progress and errors that it lacks."""
     before = settle(watch_body(), running_job(**DETAIL), NOW)
     entry = replace(running_job(duration="PT30M", status="Cancelling", extendedInfo=ABSENT), partial=True)
     after = settle(before, entry, NOW + timedelta(minutes=1))
@@ -49,7 +49,7 @@ def test_partial() -> None:
 
 
 def test_partial_keeps_warnings() -> None:
-    """A Backup vault's warnings, recovery points and bytes are kept as well."""
+    """A list entry also keeps the warnings, recovery points and bytes of a Backup vault's job."""
     extended = {
         "warningDetails": [WARNING],
         "dataTransferredInBytes": 5,
@@ -64,7 +64,7 @@ def test_partial_keeps_warnings() -> None:
 
 
 def test_errors_of_an_entry() -> None:
-    """The errors of an ended entry replace those of the last GET. Those of a running one do not."""
+    """The errors of an ended entry replace those of the last GET. Those of a running entry do not."""
     before = settle(watch_body(), running_job(errorDetails=[{"errorCode": 1}]), NOW)
     running = settle(before, list_entry(status="InProgress", errorDetails=[{"errorCode": 400239}]), NOW)["status"]
     ended = settle(before, list_entry(status="Failed", errorDetails=[{"errorCode": 400239}]), NOW)["status"]
@@ -75,7 +75,7 @@ def test_errors_of_an_entry() -> None:
 
 
 def test_partial_first() -> None:
-    """An entry of a list that is the first thing seen of a job makes a status without tasks."""
+    """If a list entry is the first result for a job, the status has no tasks."""
     body = settle(watch_body(), replace(running_job(extendedInfo=ABSENT), partial=True), NOW)
 
     assert body["status"]["job"]["status"] == "InProgress"
@@ -84,7 +84,7 @@ def test_partial_first() -> None:
 
 
 def test_whole_answer_clears() -> None:
-    """A GET whose answer has no errors or tasks any more clears those of before: they are not kept for ever."""
+    """A GET without errors or tasks clears the earlier ones."""
     before = settle(watch_body(), running_job(**DETAIL), NOW)
     after = settle(before, running_job(extendedInfo=ABSENT), NOW + timedelta(minutes=1))
 
@@ -93,7 +93,7 @@ def test_whole_answer_clears() -> None:
 
 
 def test_partial_of_another_target() -> None:
-    """What is kept is the same target's: nothing of another job's tasks shows up in this one's status."""
+    """A list entry never keeps details of another target."""
     before = settle(watch_body(), running_job(**DETAIL), NOW)
     other = {**before, "spec": {**before["spec"], "graceSeconds": 5}}
     after = settle(other, replace(running_job(extendedInfo=ABSENT), partial=True), NOW)
@@ -102,7 +102,7 @@ def test_partial_of_another_target() -> None:
 
 
 def test_partial_of_another_of_several_jobs() -> None:
-    """Where another of an operation's jobs says most by now, nothing of the one before is told as its own."""
+    """When another job of an operation becomes the deciding job, the details of the previous one are dropped."""
     names = ("b0b00001-5e1f-4000-8000-000000000001", "b0b00001-5e1f-4000-8000-000000000002")
     pinned = [PinnedJob(name=name) for name in names]
     one, two = running_job(name=names[0], **DETAIL), running_job(name=names[1], activityId=ABSENT, extendedInfo=ABSENT)
@@ -120,7 +120,7 @@ def test_partial_of_another_of_several_jobs() -> None:
 @pytest.mark.parametrize("duration", ["PT0S", "00:00:00", "-PT4M20.8890416S", None])
 @pytest.mark.parametrize("partial", [True, False])
 def test_running_duration(duration: str | None, partial: bool) -> None:  # noqa: FBT001
-    """A running job whose duration Azure reports as zero, negative or null has the time since its start."""
+    """If Azure reports the duration of a running job as zero, negative or null, it is the time since the start."""
     answer = dp_job_payload(duration=duration, startTime="2018-05-21T08:55:39.6Z")
     body = settle(watch_body(), parse_data_protection(answer, partial=partial), NOW)
     later = settle(body, parse_data_protection(answer, partial=partial), NOW + timedelta(minutes=1))["status"]
@@ -132,7 +132,7 @@ def test_running_duration(duration: str | None, partial: bool) -> None:  # noqa:
 
 @pytest.mark.parametrize("name", ["dp-job-aks-failed", "dp-job-restore-completed-iso"])
 def test_backup_vaults(name: str) -> None:
-    """A Backup vault's job is mirrored with what only such vaults have."""
+    """A job of a Backup vault is mirrored with the fields that only such vaults have."""
     body = settle(watch_body(), parse_data_protection(payload(name)), NOW)
     status = body["status"]
 

@@ -1,4 +1,4 @@
-"""The whole status: what it mirrors of the job. Its rows are in ``test_status_table``, its life in ``test_status_life``."""
+"""The fields that mirror the job. See also ``test_status_table`` and ``test_status_life``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _status(**overrides: Any) -> dict[str, Any]:
 
 
 def test_job() -> None:
-    """The job is mirrored in Azure's words, times as Kubernetes writes them."""
+    """The job is mirrored with Azure's values, and its times have the format of Kubernetes."""
     assert _status()["job"] == {
         "resourceId": JOB_ID,
         "name": JOB_NAME,
@@ -66,7 +66,7 @@ def test_details() -> None:
 
 
 def test_progress() -> None:
-    """A restore has its progress, as a whole and by task, and what each task transferred."""
+    """A restore has its total progress, and the progress and transferred data of each task."""
     status = next_status(
         watch(), parse_job(payload("job-iaasvm-restore-inprogress-progress")), consecutive_failures=0, now=NOW
     )
@@ -86,7 +86,7 @@ def test_progress() -> None:
 
 
 def test_errors() -> None:
-    """Errors are mirrored with their advice; those that say nothing are not."""
+    """Errors are mirrored with their recommendations. Empty errors are dropped."""
     status = next_status(watch(), parse_job(payload("job-iaasvm-failed")), consecutive_failures=0, now=NOW)
 
     (error,) = status["errors"]
@@ -95,7 +95,7 @@ def test_errors() -> None:
 
 
 def test_zeros_are_told() -> None:
-    """Zero and false are values: the status has them."""
+    """Zero and false are kept in the status."""
     status = _status(duration="PT0S", endTime=ABSENT, isUserTriggered=False, extendedInfo={"progressPercentage": 0})
 
     assert (status["duration"], status["durationSeconds"]) == ("0s", 0)
@@ -104,7 +104,7 @@ def test_zeros_are_told() -> None:
 
 
 def test_silence_is_absent() -> None:
-    """What Azure does not say is absent."""
+    """Fields that Azure omits are absent."""
     status = next_status(
         watch(), parse_job({"id": JOB_ID, "properties": {"status": "InProgress"}}), consecutive_failures=0, now=NOW
     )
@@ -125,12 +125,12 @@ def test_silence_is_absent() -> None:
     ],
 )
 def test_cancellable(status: str, actions: Any, cancellable: bool | None) -> None:  # noqa: FBT001
-    """Azure goes on listing the action for a job that has ended: nothing can be cancelled then."""
+    """``cancellable`` is false for a job that has ended, even if Azure still lists the action."""
     assert _status(status=status, actionsInfo=actions)["job"].get("cancellable") is cancellable
 
 
 def test_answer_replaces_answer() -> None:
-    """The last answer is mirrored whole: nothing of an older one is left beside it."""
+    """A new answer replaces the previous one completely."""
     body = settle(watch_body(), running_job(errorDetails=[{"errorCode": 5}]), NOW)
     silent = running_job(errorDetails=ABSENT, extendedInfo=ABSENT, duration=ABSENT, startTime=ABSENT)
     status = settle(body, silent, NOW)["status"]
@@ -140,7 +140,7 @@ def test_answer_replaces_answer() -> None:
 
 @pytest.mark.parametrize("error", [errors.Throttled("x"), errors.PollDeferred("x"), errors.JobNotFound("x")], ids=repr)
 def test_trouble_keeps_the_mirror(error: errors.AzureError) -> None:
-    """While nothing new is known, what was mirrored stays."""
+    """Trouble leaves the mirrored fields unchanged."""
     body = settle(watch_body(), running_job(errorDetails=[{"errorCode": 5}]), NOW)
     after = settle(body, error, NOW + timedelta(minutes=1), consecutive_failures=1)["status"]
 
@@ -149,7 +149,7 @@ def test_trouble_keeps_the_mirror(error: errors.AzureError) -> None:
 
 
 def test_poll_time() -> None:
-    """Every answer and every refusal is a poll; not having asked is none."""
+    """Each answer and each error of a sent request changes lastPollTime. A deferred poll does not."""
     body = settle(watch_body(), running_job(), NOW)
     assert body["status"]["lastPollTime"] == "2018-05-21T09:00:00Z"
 
@@ -161,7 +161,7 @@ def test_poll_time() -> None:
 
 
 def test_message_is_fit_to_print() -> None:
-    """A message is one line without escapes and secrets, whoever wrote it."""
+    """Messages are one line, without escape sequences and secrets, whatever their source."""
     text = "\u001b[31mNo\r\naccess to https://h/b?sig=SECRET with eyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.SECRET"
     status = next_status(watch(), errors.AuthorizationFailed(text), consecutive_failures=1, now=NOW)
 
@@ -173,14 +173,14 @@ def test_message_is_fit_to_print() -> None:
     "error", [errors.Throttled("x" * 9999), errors.PollDeferred("x" * 9999)], ids=["Throttled", "NotAsked"]
 )
 def test_long_message(error: errors.AzureError) -> None:
-    """Messages are cut to what the CRD has room for."""
+    """Messages are truncated to the maximum length in the CRD."""
     status = next_status(watch(), error, consecutive_failures=1, now=NOW)
 
     assert {len(each["message"]) for each in status["conditions"]} <= {TEXT, len("The watch has not finished.")}
 
 
 def test_note_of_a_cut() -> None:
-    """A message says what was cut of Azure's answer."""
+    """The message names the truncated parts of Azure's answer."""
     status = _status(extendedInfo={"tasksList": [{}] * 60, "propertyBag": {str(number): "v" for number in range(60)}})
 
     assert status["message"] == (
@@ -190,14 +190,14 @@ def test_note_of_a_cut() -> None:
 
 
 def test_note_of_a_cut_behind_a_long_message() -> None:
-    """It says so even where the message is too long itself."""
+    """The message names the truncated parts even if the message itself is truncated."""
     status = _status(status="Failed", errorDetails=[{"errorString": "x" * 2000}], extendedInfo={"tasksList": [{}] * 60})
 
     assert "tasks" in status["message"]
 
 
 def test_reachable_keeps_its_word() -> None:
-    """Not having asked leaves what was known of Azure."""
+    """A deferred poll leaves the AzureReachable condition unchanged."""
     body = settle(watch_body(), errors.AzureUnavailable("No route."), NOW)
     before = condition(body["status"], "AzureReachable")
     body = settle(body, errors.PollDeferred("x"), NOW + timedelta(minutes=1))
@@ -208,7 +208,7 @@ def test_reachable_keeps_its_word() -> None:
 
 
 def test_reachable_without_a_word() -> None:
-    """Where somebody took the condition away, nothing is known of Azure."""
+    """If the AzureReachable condition was removed, a deferred poll writes it as Unknown."""
     body = settle(watch_body(), running_job(), NOW)
     body["status"]["conditions"] = [each for each in body["status"]["conditions"] if each["type"] != "AzureReachable"]
     reachable = condition(settle(body, errors.PollDeferred("Wait."), NOW)["status"], "AzureReachable")
@@ -218,7 +218,7 @@ def test_reachable_without_a_word() -> None:
 
 
 def test_snapshot_is_left_alone() -> None:
-    """The function is pure: the snapshot is as it was."""
+    """Computing the next status does not modify the object."""
     body = settle(watch_body(), running_job(), NOW)
     copy = settle(watch_body(), running_job(), NOW)
     settle(body, job(), NOW + timedelta(minutes=1))
@@ -227,7 +227,7 @@ def test_snapshot_is_left_alone() -> None:
 
 
 def test_polled() -> None:
-    """The status has the time at which the request was sent. Everything else follows the time of the verdict."""
+    """lastPollTime and searchedUntil are the time of the request. Other times are the time of the verdict."""
     sent = NOW - timedelta(seconds=7)
     body = settle(watch_body(), running_job(), NOW, polled=sent)
     assert (body["status"]["lastPollTime"], body["status"]["watchStartTime"]) == (format_time(sent), format_time(NOW))

@@ -1,4 +1,4 @@
-"""Notifications whose attempts fail: what the status and the Events say until they are delivered or given up."""
+"""Status and Events of notifications whose delivery is retried."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.notifying import ALL, LATER, due_of, entry_named, notifying_body
 
 
 def test_retrying_is_due() -> None:
-    """An entry that is retried stays due until it is delivered or fails, and only its own entry changes."""
+    """A retried notification stays due until it is delivered or fails. Only its own entry changes."""
     done = settle(notifying_body(entry_named("a"), entry_named("b")), job(), NOW)
     retried = written(done, *settled_of(done, "a", failure="No Role.", retrying=True))
     (entry,) = retried["status"]["notifications"]
@@ -32,7 +32,7 @@ def test_retrying_is_due() -> None:
 
 
 def test_retrying_is_written_once() -> None:
-    """The same failure again, after a restart too, leaves the entry as it is. Another message replaces it."""
+    """The same failure again, even after a restart, leaves the entry unchanged. A new message replaces it."""
     done = settle(notifying_body(entry_named("a")), job(), NOW)
     (first,) = settled_of(done, "a", failure="No Role.", retrying=True)
     retried = written(done, first)
@@ -47,7 +47,7 @@ def test_retrying_is_written_once() -> None:
 
 @pytest.mark.parametrize("phases", [["Running"], ALL])
 def test_retrying_ends_with_its_phase(phases: list[str]) -> None:
-    """An entry that is retried for a phase that is over is dropped, whether or not the next phase is due."""
+    """When its phase ends, a retried notification is dropped, whether or not the next phase is due."""
     running = settle(notifying_body(entry_named("a", phases)), running_job(), NOW)
     first = settled_of(running, "a", failure="No Role.", retrying=True)
     retried = written(running, *first, observation=running_job())
@@ -60,7 +60,7 @@ def test_retrying_ends_with_its_phase(phases: list[str]) -> None:
 
 
 def test_retrying_ends_with_its_entry() -> None:
-    """An entry that is retried is dropped if an edit removes it or its phase, and kept if the edit is another."""
+    """A retry is dropped if an edit removes its entry or phase, or changes the target. Other edits keep it."""
     done = settle(notifying_body(entry_named("a")), job(), NOW)
     retried = written(done, *settled_of(done, "a", failure="No Role.", retrying=True))
 
@@ -72,7 +72,7 @@ def test_retrying_ends_with_its_entry() -> None:
 
 
 def test_retrying_is_an_event() -> None:
-    """A first failed attempt is one Event, and giving up is another. Another message is none."""
+    """The first failed attempt emits an Event, and the final failure emits another. A new message emits none."""
     done = settle(notifying_body(entry_named("a"), entry_named("b")), job(), NOW)
     (first,) = settled_of(done, "a", failure="No.", retrying=True)
     retried = written(done, first, *settled_of(done, "b"))

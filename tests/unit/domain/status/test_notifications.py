@@ -1,4 +1,4 @@
-"""What is due, and how it is settled: all of it from the object alone."""
+"""Which notifications are due, and how their results are recorded, from the object alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.unit.notifying import ALL, LATER, due_of, entry_named, notifying_body
 
 
 def test_due() -> None:
-    """Each entry is due of its phases, and of no other."""
+    """Each entry is due in its own phases only."""
     body = notifying_body(entry_named("ends"), entry_named("runs", ["Running"]), entry_named("all", ALL))
     running = settle(body, running_job(), NOW)
 
@@ -42,7 +42,7 @@ def test_due() -> None:
 
 
 def test_not_due() -> None:
-    """Nothing is told of a status that is about something else than the object now, or of one that goes."""
+    """Nothing is due for an outdated status, or while the object is being deleted."""
     done = settle(notifying_body(entry_named("n")), job(), NOW)
 
     assert due_of(done)
@@ -52,7 +52,7 @@ def test_not_due() -> None:
 
 
 def test_id_is_of_uid_target_and_phase() -> None:
-    """Told again it is the same; of another object, target or phase it is another."""
+    """The ID is the same for each repetition, and differs for another object, target or phase."""
     done = settle(notifying_body(entry_named("n")), job(), NOW)
     watch = Watch.from_body(done)
     again = Watch.from_body(
@@ -68,7 +68,7 @@ def test_id_is_of_uid_target_and_phase() -> None:
 
 @pytest.mark.parametrize("failure", [None, "The receiver answered 500. " + "x" * 500])
 def test_settled_is_not_due(failure: str | None) -> None:
-    """What is settled is written down, is not due again, and only that has moved in a final status."""
+    """A recorded result is not due again, and recording it changes nothing else in a final status."""
     done = settle(notifying_body(entry_named("a"), entry_named("b")), job(), NOW)
     after = written(done, *settled_of(done, "a", failure=failure))
     (entry,) = after["status"]["notifications"]
@@ -84,7 +84,7 @@ def test_settled_is_not_due(failure: str | None) -> None:
 
 
 def test_settled_rides_on_any_step() -> None:
-    """What was told of a running job is written with the next poll, and goes when its end is told."""
+    """A result from the running phase is written with the next poll, and dropped when the final one is written."""
     running = settle(notifying_body(entry_named("n", ALL)), running_job(), NOW)
     told = settled_of(running, "n")
     polled = written(running, *told, observation=running_job())
@@ -100,7 +100,7 @@ def test_settled_rides_on_any_step() -> None:
 
 
 def test_of_another_target() -> None:
-    """What was settled of an earlier target is dropped, and a target that comes back is told of again."""
+    """The results of a previous target are dropped. A target that is edited back is due again."""
     done = settle(notifying_body(entry_named("n")), job(), NOW)
     told = settled_of(done, "n")
     moved = edit(written(done, *told), jobResourceId=JOB_ID[:-36] + OTHER_JOB_NAME)
@@ -112,7 +112,7 @@ def test_of_another_target() -> None:
 
 
 def test_edits() -> None:
-    """A new entry of a finished watch is due; one that is gone from the spec is forgotten."""
+    """A new entry of a finished watch is due. The result of a removed entry is dropped."""
     done = settle(notifying_body(entry_named("a")), job(), NOW)
     told = written(done, *settled_of(done, "a"))
     both = written(edit(told, notify=[entry_named("a"), entry_named("b")]))
@@ -125,7 +125,7 @@ def test_edits() -> None:
 
 
 def test_time_to_live_waits() -> None:
-    """A watch is not deleted while somebody is to be told."""
+    """A watch does not expire while a notification is due."""
     done = settle(notifying_body(entry_named("n"), ttlSecondsAfterFinished=0), job(), NOW)
 
     assert expiry(Watch.from_body(done)) is None
@@ -135,7 +135,7 @@ def test_time_to_live_waits() -> None:
 
 
 def test_full_status_has_room() -> None:
-    """Eight entries that failed fit into a status that is as large as can be, and all are kept."""
+    """Eight failed entries fit into a status of maximum size, and all are kept."""
     names = [f"{number}{'n' * 62}" for number in range(8)]
     body = notifying_body(*(entry_named(name, ALL) for name in names))
     for letter in "x<é資😀":
@@ -153,7 +153,7 @@ def test_full_status_has_room() -> None:
 
 
 def test_final_status_has_room() -> None:
-    """A final status that is as large as can be is given no more than there is room for."""
+    """A final status of maximum size keeps all entries and stays valid."""
     names = [f"{number}{'n' * 62}" for number in range(8)]
     done = settle(notifying_body(*(entry_named(name) for name in names)), job(), NOW)
     properties = {str(number): "<" * 190 for number in range(49)}
@@ -168,7 +168,7 @@ def test_final_status_has_room() -> None:
 
 
 def test_failures_are_told_once() -> None:
-    """What was given up is an Event of its own, with a name of its own, when it is written and no more."""
+    """A failed notification emits one Event when it is written. Only a replay within the hour repeats it."""
     done = settle(notifying_body(entry_named("a"), entry_named("b")), job(), NOW)
     after = written(done, *settled_of(done, "a", failure="No."), *settled_of(done, "b"))
     (told,) = notification_failure_events(Watch.from_body(done), after["status"])
@@ -182,7 +182,7 @@ def test_failures_are_told_once() -> None:
 
 
 def test_retries() -> None:
-    """Ten attempts take about an hour, each wait longer than the last; a receiver may ask for more."""
+    """Ten attempts take about an hour, with growing waits. A receiver may ask for a longer wait."""
     waits = [retry_delay(attempt, "seed", None) for attempt in range(1, errors.DeliveryFailed.attempts)]
 
     assert waits == sorted(waits)
@@ -195,7 +195,7 @@ def test_retries() -> None:
 
 @pytest.mark.parametrize("garbage", [None, "x", [None, "x", {}], [{"name": ["n"], "id": {}}], {"name": "n"}])
 def test_any_status(garbage: object) -> None:
-    """Whatever somebody has put there, it is an answer, and what is due stays due."""
+    """Malformed results in the status are ignored, and the notification stays due."""
     done = settle(notifying_body(entry_named("n")), job(), NOW)
     done["status"]["notifications"] = garbage
 

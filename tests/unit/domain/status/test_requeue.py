@@ -1,4 +1,4 @@
-"""When a watch is reconciled again although no poll brings anything new."""
+"""When a watch is requeued without a new poll result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def after(
     heartbeat: float = 900,
     **times: Any,
 ) -> float:
-    """Return the delay of a watch whose poll was sent just now."""
+    """Return the requeue delay of a watch whose poll was just sent."""
     watch = Watch.from_body(body)
     return requeue_after(
         watch,
@@ -47,37 +47,37 @@ def after(
 
 @pytest.mark.parametrize("observation", [RUNNING, Throttled("m")], ids=["running", "throttled"])
 def test_the_first_write_starts_the_deadline(observation: object) -> None:
-    """A watch without a status is due at the deadline that the write of its first status starts."""
+    """A watch without a status is requeued at the deadline, which starts with the first write."""
     assert after(watch_body(LIMITED), observation) == 120
 
 
 def test_without_an_observation_no_deadline_runs() -> None:
-    """Nothing is written without an observation, so the watch is due when that is stale."""
+    """Without an observation nothing is written and no deadline runs. The watch is requeued when it is stale."""
     assert after(watch_body(LIMITED), None) == STALE
 
 
 def test_the_deadline_of_a_written_status() -> None:
-    """The deadline runs from watchStartTime."""
+    """The deadline counts from watchStartTime."""
     body = settle(watch_body(LIMITED), RUNNING, NOW - timedelta(seconds=50))
     assert after(body, RUNNING) == 70
 
 
 def test_the_wait_after_the_deadline() -> None:
-    """After the deadline, the watch is due when the wait for a conclusive poll ends, or what it knows is stale."""
+    """After the deadline, the watch is requeued when the wait for a conclusive poll ends or it becomes stale."""
     body = settle(watch_body(LIMITED), RUNNING, NOW - timedelta(seconds=130))
     assert after(body, RUNNING, deadline_since=CLOCK - 3600) == 60.0
     assert after(body, RUNNING, deadline_since=CLOCK - 10) == STALE
 
 
 def test_other_reasons() -> None:
-    """A job whose end only a list shows is due after the wait for its GET, a request when its poll may be sent."""
+    """The watch is requeued after the wait for the GET of a list entry, or when a requested poll may be sent."""
     assert after(watch_body(), RUNNING, accept=False) == DETAIL_WAIT
     assert after(watch_body(), RUNNING, request_at=CLOCK + 7) == 7
 
 
 @pytest.mark.parametrize(("age", "delay"), [(0, 300), (100, 200), (300, 30), (None, STALE), (-60, STALE)])
 def test_heartbeat(age: float | None, delay: float) -> None:
-    """The status of a watch that is polled is due at the heartbeat, unless its last poll is unknown or in the future."""
+    """A polled watch is requeued at the heartbeat, unless its last poll time is unknown or in the future."""
     last_poll = None if age is None else NOW - timedelta(seconds=age)
 
     assert after(watch_body(), RUNNING, last_poll=last_poll, heartbeat=300) == delay

@@ -1,4 +1,4 @@
-"""Whole statuses, to be read by eye: ``tests/data/status``. After a change that is meant, write them anew and read them.
+"""Complete statuses in ``tests/data/status``, reviewed by eye. After an intended change, regenerate and review them.
 
 python -m tests.unit.domain.status.test_status_examples
 """
@@ -34,7 +34,7 @@ DATA: Final = Path(__file__).parents[3] / "data" / "status"
 LATER: Final = NOW + timedelta(minutes=2)
 HARBOUR: Final = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
 HARBOUR_TIME: Final = datetime(2026, 3, 4, 14, 0, 0, tzinfo=UTC)
-"""A moment after the jobs on record."""
+"""A time after all recorded jobs."""
 
 
 def _page_example() -> dict[str, Any]:
@@ -82,7 +82,7 @@ def _invalid_spec() -> dict[str, Any]:
 
 
 def _of_job(name: str) -> dict[str, Any]:
-    """The watch of a job on record, by its ID; jobs of a secondary region have none with a vault."""
+    """Return the watch of a recorded job, by its ID or, for a secondary region, by name and vault."""
     answer = payload(name)
     spec = {"jobResourceId": answer["id"]}
     if "/locations/" in answer["id"]:
@@ -92,7 +92,7 @@ def _of_job(name: str) -> dict[str, Any]:
 
 
 def _of_operation(name: str) -> dict[str, Any]:
-    """The watch of an operation on record, which goes on to the jobs that it names, as they are on record."""
+    """Return the watch of a recorded operation, including the recorded jobs that it names."""
     answer = payload(name)
     kind = "BackupVault" if name.startswith("dp-") else "RecoveryServices"
     body = watch_body({"operationId": answer["name"], "vault": {**HARBOUR, "kind": kind}})
@@ -109,7 +109,7 @@ def _of_operation(name: str) -> dict[str, Any]:
 
 
 def _recorded(name: str) -> Job:
-    """The first job on record of that name."""
+    """Return the first recorded job with this name."""
     for file in (*payload_names("job-"), *payload_names("dp-job-")):
         if payload(file)["name"] == name:
             return (data_protection.parse_job if file.startswith("dp-") else parse_job)(payload(file))
@@ -117,7 +117,7 @@ def _recorded(name: str) -> Job:
 
 
 def _of_recording(name: str, number: int) -> dict[str, Any]:
-    """The watch of an error, or of an item of a list, in the recordings."""
+    """Return the watch of a recorded error or list entry."""
     return dict(_RECORDED[name, number])
 
 
@@ -136,7 +136,7 @@ AZURE: Final[dict[str, Callable[[], dict[str, Any]]]] = {
         for name in (*payload_names("opstatus-"), *payload_names("dp-opstatus-"))
     },
 }
-"""Every job, operation, error and list item in the fixtures, and the status of its watch."""
+"""The watch of every job, operation, error and list entry in the fixtures."""
 
 EXAMPLES: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "page-example": _page_example,
@@ -155,7 +155,7 @@ EXAMPLES: Final[dict[str, Callable[[], dict[str, Any]]]] = {
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example(name: str) -> None:
-    """The whole status is as it was read by eye, and valid."""
+    """The status equals the reviewed file and is valid."""
     body = EXAMPLES[name]()
 
     assert body["status"] == yaml.safe_load((DATA / f"{name}.yaml").read_text(encoding="utf-8"))
@@ -163,12 +163,12 @@ def test_example(name: str) -> None:
 
 
 def test_no_others() -> None:
-    """There is no file that nothing is compared to."""
+    """Every file belongs to an example."""
     assert {path.name for path in DATA.iterdir()} == {f"{name}.yaml" for name in EXAMPLES}
 
 
 def test_page_example() -> None:
-    """The job of Microsoft's page: what a person would look for first."""
+    """The example job of Microsoft's documentation has the fields that users look for first."""
     status = _page_example()["status"]
 
     assert (status["phase"], status["duration"]) == ("Succeeded", "20m23s")

@@ -1,4 +1,4 @@
-"""The status of a watch with ``spec.latest``: until when it was searched for, and what is no request to Azure."""
+"""The status of a watch with ``spec.latest``: searchedUntil, and outcomes without a request to Azure."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def reachable(status: dict[str, Any]) -> tuple[str, str]:
 
 
 def test_too_early_a_start_fails_at_once() -> None:
-    """Nothing was requested, so lastPollTime is absent and AzureReachable unknown. The annotation is echoed."""
+    """Without a request, lastPollTime is absent and AzureReachable is Unknown. The annotation is echoed."""
     status = settle(request(body(NOW - 14 * DAY), "one"), errors.PollDeferred("m"), NOW)["status"]
 
     assert (status["phase"], status["reason"], status["lastHandledReconcileAt"]) == ("Failed", "InvalidSpec", "one")
@@ -62,7 +62,7 @@ def test_too_early_a_start_fails_at_once() -> None:
 
 
 def test_an_edit_starts_again() -> None:
-    """A later start is another target, which is searched for."""
+    """A later startedAfter is another target, so the watch starts over."""
     failed = settle(body(NOW - 14 * DAY), errors.PollDeferred("m"), NOW)
     latest = {"item": "vm1", "startedAfter": format_time(NOW - 12 * DAY)}
     status = settle(edit(failed, latest=latest), NOTHING, NOW)["status"]
@@ -71,7 +71,7 @@ def test_an_edit_starts_again() -> None:
 
 
 def test_searched_until() -> None:
-    """It moves with each list that has no job, stays while no list tells, and goes when the job is resolved."""
+    """searchedUntil advances with each list without a match, else stays, and goes when the job is resolved."""
     first = settle(body(), NOTHING, NOW)
     assert first["status"]["searchedUntil"] == format_time(NOW)
     for observation in (errors.AzureUnavailable("m"), errors.PollDeferred("m"), AMBIGUOUS):
@@ -94,7 +94,7 @@ def test_searched_until() -> None:
     ],
 )
 def test_a_search_that_was_interrupted(steps: list[tuple[int, Observation]], reason: str) -> None:
-    """If a job may have left the list unseen, no later job is taken for it."""
+    """If a job may have left the list unseen, the watch fails instead of picking a later job."""
     watched = body()
     for days, observation in steps:
         watched = settle(watched, observation, NOW + days * DAY)
@@ -116,7 +116,7 @@ def _without_searched_until(status: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_a_status_of_an_earlier_version(days: int, waited: Observation, reason: str) -> None:
-    """Without searchedUntil, a watch that waits for its job was searched until lastPollTime, and that is kept."""
+    """Without searchedUntil, a waiting watch counts as searched until lastPollTime, and the status keeps that."""
     polled = settle(settle(body(), NOTHING, NOW), waited, NOW + 12 * DAY)
     polled["status"] = _without_searched_until(polled["status"])
     now = NOW + days * DAY
@@ -127,7 +127,7 @@ def test_a_status_of_an_earlier_version(days: int, waited: Observation, reason: 
 
 
 def test_an_uncertain_job_is_not_skipped() -> None:
-    """A watch that waits for a running job to become certain was searched until that job's start, not its last poll."""
+    """A watch that waits for a running job to become certain counts as searched until that job's start."""
     running = Waiting(reason="WaitingForJob", message="m", first_candidate=NOW + DAY)
     first = settle(body(), running, NOW + 2 * DAY)
     later = settle(first, running, NOW + 10 * DAY)
@@ -138,7 +138,7 @@ def test_an_uncertain_job_is_not_skipped() -> None:
 
 
 def test_a_suspended_watch_is_judged_when_resumed() -> None:
-    """Nothing is judged while the watch is suspended."""
+    """A suspended watch is judged only after it is resumed."""
     watched = settle(edit(settle(body(), NOTHING, NOW), suspend=True), errors.PollDeferred("m"), NOW + 20 * DAY)
     assert watched["status"]["reason"] == "Suspended"
 
@@ -157,7 +157,7 @@ def test_a_job_that_is_known_is_followed() -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in NO_REQUEST])
 def test_a_request_moves_the_poll_time(kind: type[errors.AzureError]) -> None:
-    """An answer of any kind, and none, is a request that was made."""
+    """Every kind of answer, and a request without an answer, changes lastPollTime."""
     before = settle(watch_body(), running_job(), NOW)
     status = settle(request(before, "one"), kind("m"), LATER)["status"]
 
@@ -188,7 +188,7 @@ def test_a_repeated_error_is_no_request(kind: type[errors.AzureError]) -> None:
 
 @pytest.mark.parametrize("fields", [{"suspend": True}, {"activeDeadlineSeconds": 1}], ids=["suspended", "deadline"])
 def test_what_is_decided_without_a_request(fields: dict[str, Any]) -> None:
-    """Neither suspension nor the deadline of a deferred watch is news of Azure."""
+    """Neither suspension nor the deadline of a deferred watch changes AzureReachable."""
     before = settle(watch_body({**watch_body()["spec"], **fields, "suspend": False}), running_job(), NOW)
     after = settle(edit(before, **fields), errors.PollDeferred("m"), LATER)["status"]
 

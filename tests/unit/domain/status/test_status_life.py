@@ -1,4 +1,4 @@
-"""The life of a status: edits, suspension, requests, and the end after which nothing moves."""
+"""The life of a status: edits, suspension, requests, and the end after which it is frozen."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def _without_generation(status: dict[str, Any]) -> dict[str, Any]:
     ids=repr,
 )
 def test_frozen(end: Job, observation: Job | AzureError) -> None:
-    """A terminal status never changes again, whatever Azure says later."""
+    """A final status never changes again, whatever Azure reports later."""
     body = settle(_running(), end, NOW)
 
     assert settle(body, observation, LATER, consecutive_failures=99)["status"] == body["status"]
 
 
 def test_frozen_by_deadline() -> None:
-    """An end of the job after the deadline does not open the gate."""
+    """A job that ends after the deadline does not open the gate."""
     body = settle(_running(), running_job(), NOW + timedelta(days=3))
 
     assert settle(body, job(), NOW + timedelta(days=3, seconds=30))["status"] == body["status"]
@@ -73,7 +73,7 @@ def test_frozen_by_deadline() -> None:
     "fields", [{"pollInterval": "5m"}, {"suspend": True}, {"suspend": True, "pollInterval": "10s"}], ids=repr
 )
 def test_restamp_when_finished(end: Job, fields: dict[str, Any]) -> None:
-    """An edit of another field moves the generation of a finished watch, and nothing else."""
+    """An edit outside the target changes only the generation in the status of a finished watch."""
     before = settle(_running(), end, NOW)
     after = settle(edit(before, **fields), errors.PollDeferred("x"), LATER)
 
@@ -83,7 +83,7 @@ def test_restamp_when_finished(end: Job, fields: dict[str, Any]) -> None:
 
 
 def test_restamp_while_running() -> None:
-    """An edit of another field moves the generation of a running watch, asked or not."""
+    """An edit outside the target changes only the generation in the status of a running watch, even without a poll."""
     before = _running()
     after = settle(edit(before, pollInterval="5m"), errors.PollDeferred("x"), NOW + timedelta(minutes=1))
 
@@ -103,7 +103,7 @@ def test_restamp_while_running() -> None:
     ids=repr,
 )
 def test_new_target(end: Job | None, fields: dict[str, Any]) -> None:
-    """An edit of the target starts the watch over: nothing of the old one is left, but that times of flips go on."""
+    """An edit of the target starts the watch over and drops everything about the old target."""
     before = _running() if end is None else settle(_running(), end, NOW)
     after = settle(edit(before, **fields), errors.PollDeferred("Azure asked to wait."), LATER)["status"]
 
@@ -116,14 +116,14 @@ def test_new_target(end: Job | None, fields: dict[str, Any]) -> None:
 
 
 def test_new_target_knows_nothing_of_azure() -> None:
-    """What was known of Azure was learnt for another target: perhaps in another subscription."""
+    """AzureReachable is Unknown for a new target, which may be in another subscription."""
     status = settle(edit(_running(), jobResourceId=OTHER_JOB), errors.PollDeferred("Wait."), LATER)["status"]
 
     assert standing(status)["AzureReachable"] == "Unknown"
 
 
 def test_new_target_judged_anew() -> None:
-    """The new target has a verdict of its own, by the edited spec."""
+    """A new target gets its own verdict, by the edited spec."""
     body = settle(_running(), job(status="CompletedWithWarnings"), NOW)
     body = settle(edit(body, completedWithWarnings="Succeeded"), job(status="CompletedWithWarnings"), LATER)
 
@@ -132,7 +132,7 @@ def test_new_target_judged_anew() -> None:
 
 
 def test_new_target_clears_trouble() -> None:
-    """The grace of a new target begins with it."""
+    """The grace period of a new target starts with the target."""
     body = settle(watch_body(), errors.JobNotFound("x"), NOW, consecutive_failures=2)
     body = settle(edit(body, jobResourceId=OTHER_JOB), errors.JobNotFound("x"), LATER, consecutive_failures=3)
 
@@ -141,7 +141,7 @@ def test_new_target_clears_trouble() -> None:
 
 
 def test_letter_case_is_no_edit() -> None:
-    """The same job in other letters is the same target: its verdict stays."""
+    """The same job ID in other letter case is the same target, so the verdict stays."""
     body = settle(_running(), job(), NOW)
     after = settle(edit(body, jobResourceId=JOB_ID.upper()), errors.PollDeferred("x"), LATER)
 
@@ -149,7 +149,7 @@ def test_letter_case_is_no_edit() -> None:
 
 
 def test_flips_across_targets() -> None:
-    """A condition that does not flip keeps its time, even across targets; one that flips moves."""
+    """lastTransitionTime changes only when the condition's status changes, even across targets."""
     body = settle(edit(_running(), jobResourceId=OTHER_JOB), errors.Throttled("x"), LATER)
     times = {each["type"]: each["lastTransitionTime"][11:13] for each in body["status"]["conditions"]}
 
@@ -157,7 +157,7 @@ def test_flips_across_targets() -> None:
 
 
 def test_suspend_and_resume() -> None:
-    """A suspended watch keeps what it knew; resumed, it goes on from there."""
+    """A suspended watch keeps its status and continues from there when it is resumed."""
     running = _running()
     suspended = settle(edit(running, suspend=True), errors.PollDeferred("x"), NOW + timedelta(minutes=1))
     status = suspended["status"]
@@ -175,14 +175,14 @@ def test_suspend_and_resume() -> None:
 
 
 def test_answer_while_suspended() -> None:
-    """An answer that comes when the watch has been suspended opens nothing."""
+    """An answer that arrives after the watch was suspended does not open the gate."""
     body = settle(edit(_running(), suspend=True), job(), NOW)
 
     assert (body["status"]["phase"], body["status"]["job"]["status"]) == ("Running", "InProgress")
 
 
 def test_suspension_breaks_a_run() -> None:
-    """Trouble is not borne while nobody looks."""
+    """Suspension resets the grace period."""
     body = settle(watch_body(), errors.JobNotFound("x"), NOW, consecutive_failures=2)
     body = settle(edit(body, suspend=True), errors.PollDeferred("x"), NOW)
     assert "troubleSince" not in body["status"]
@@ -192,7 +192,7 @@ def test_suspension_breaks_a_run() -> None:
 
 
 def test_invalid_spec() -> None:
-    """A spec that cannot be acted on fails at once, says what to write, and never asks."""
+    """An invalid spec fails at once, without a request. The message says what to write."""
     status = settle(watch_body({"jobResourceId": "x"}), running_job(), NOW)["status"]
 
     assert (status["phase"], status["reason"]) == ("Failed", "InvalidSpec")
@@ -203,7 +203,7 @@ def test_invalid_spec() -> None:
 
 @pytest.mark.parametrize("mended", [{"pollInterval": "30s"}, {"pollInterval": "30s", "suspend": True}], ids=repr)
 def test_mended_spec(mended: dict[str, Any]) -> None:
-    """Whatever edit mends the spec, the watch begins."""
+    """Any edit that fixes the spec starts the watch."""
     body = settle(watch_body({"jobResourceId": JOB_ID, "pollInterval": "7s"}), running_job(), NOW)
     assert body["status"]["reason"] == "InvalidSpec"
 
@@ -215,7 +215,7 @@ def test_mended_spec(mended: dict[str, Any]) -> None:
 
 
 def test_still_invalid() -> None:
-    """Another bad edit is told as such."""
+    """Another invalid edit gets its own message."""
     body = settle(watch_body({"jobResourceId": "x"}), running_job(), NOW)
     status = settle(edit(body, jobResourceId=JOB_ID, suspend="yes"), running_job(), LATER)["status"]
 
@@ -227,7 +227,7 @@ def test_still_invalid() -> None:
     "observation", [running_job(), job(), errors.Throttled("x"), errors.JobNotFound("x")], ids=repr
 )
 def test_request_is_echoed(observation: Job | AzureError) -> None:
-    """A request for a poll is acknowledged by a poll, however it went."""
+    """A poll acknowledges the request for it, whatever the result."""
     body = settle(request(_running(), "now"), observation, NOW, consecutive_failures=1)
 
     assert body["status"]["lastHandledReconcileAt"] == "now"
@@ -235,7 +235,7 @@ def test_request_is_echoed(observation: Job | AzureError) -> None:
 
 
 def test_request_waits_for_the_poll() -> None:
-    """While Azure is not asked the request is pending, and an older acknowledgement stays."""
+    """While the poll is deferred, the request is pending and an older acknowledgement stays."""
     body = settle(request(_running(), "first"), running_job(), NOW)
     body = settle(request(body, "second"), errors.PollDeferred("x"), NOW)
 
@@ -247,14 +247,14 @@ def test_request_waits_for_the_poll() -> None:
     "spec", [{"jobResourceId": JOB_ID, "suspend": True}, {"jobResourceId": "x"}], ids=["suspended", "invalid"]
 )
 def test_request_in_vain(spec: dict[str, Any]) -> None:
-    """A watch that does not ask Azure acknowledges at once: there is nothing to wait for."""
+    """A watch that sends no requests acknowledges at once, because no poll will follow."""
     body = settle(request(watch_body(spec), "now"), errors.PollDeferred("x"), NOW)
 
     assert body["status"]["lastHandledReconcileAt"] == "now"
 
 
 def test_request_when_finished() -> None:
-    """A finished watch acknowledges, and nothing else moves."""
+    """A finished watch acknowledges a request, and nothing else changes."""
     before = settle(_running(), job(), NOW)
     after = settle(request(before, "now"), errors.PollDeferred("x"), LATER)
 
@@ -262,7 +262,7 @@ def test_request_when_finished() -> None:
 
 
 def test_request_taken_away() -> None:
-    """The acknowledgement outlives the annotation and the target."""
+    """The acknowledgement stays when the annotation is removed or the target changes."""
     body = settle(request(_running(), "now"), running_job(), NOW)
     del body["metadata"]["annotations"]
 
@@ -272,7 +272,7 @@ def test_request_taken_away() -> None:
 
 @pytest.mark.parametrize("before", [None, "first"])
 def test_empty_request(before: str | None) -> None:
-    """An empty value is a value: it is acknowledged too, or the request would be pending for ever."""
+    """An empty request is acknowledged too. Otherwise it would stay pending forever."""
     body = _running() if before is None else settle(request(_running(), before), running_job(), NOW)
     body = settle(request(body, ""), running_job(), NOW)
 
@@ -281,7 +281,7 @@ def test_empty_request(before: str | None) -> None:
 
 
 def test_request_at_the_deadline() -> None:
-    """Where the deadline ends the watch without a poll, there will be none that could be waited for."""
+    """If the deadline ends the watch without a poll, the request is acknowledged, because no poll will follow."""
     body = settle(request(_running(), "now"), errors.PollDeferred("x"), NOW + timedelta(days=3))
 
     assert body["status"]["reason"] == "DeadlineExceeded"

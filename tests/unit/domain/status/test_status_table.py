@@ -1,4 +1,4 @@
-"""The status contract, row by row and cell by cell."""
+"""The status contract: phase, reason and conditions for every row of the status table."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LATER = NOW + timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One way into one row of the table."""
+    """A scenario that leads to one row of the status table."""
 
     name: str
     path: Callable[[], dict[str, Any]]
@@ -218,19 +218,19 @@ EACH_ROW = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 
 
 def test_not_yet_seen() -> None:
-    """The CRD's default says nothing but that it says nothing."""
+    """The CRD's default status says only that the operator has not observed the watch."""
     assert _fresh()["status"] == {"observedGeneration": -1}
 
 
 @EACH_ROW
 def test_conditions(row: Row) -> None:
-    """Every cell: the conditions that are there, with their status, and none besides."""
+    """Each scenario has exactly the conditions of its row, with their status."""
     assert standing(row.path()["status"]) == {**row.conditions, "AzureReachable": row.reachable}
 
 
 @EACH_ROW
 def test_phase_and_reason(row: Row) -> None:
-    """Phase and reason are the row's; the Ready condition tells the same reason and message."""
+    """Phase and reason match the row, and the Ready condition repeats the status's reason and message."""
     status = row.path()["status"]
     ready = condition(status, "Ready")
 
@@ -241,7 +241,7 @@ def test_phase_and_reason(row: Row) -> None:
 
 @EACH_ROW
 def test_reconciling(row: Row) -> None:
-    """Reconciling tells waiting from retrying, as kstatus' words have it."""
+    """The reason of Reconciling is Progressing while waiting and ProgressingWithRetry while retrying."""
     reconciling = condition(row.path()["status"], "Reconciling")
 
     assert (reconciling and reconciling["reason"]) == row.reconciling
@@ -249,7 +249,7 @@ def test_reconciling(row: Row) -> None:
 
 @EACH_ROW
 def test_generation(row: Row) -> None:
-    """The status and every condition are about the present generation, from the first write on."""
+    """The status and every condition have the current generation, from the first write on."""
     body = row.path()
     generations = {
         body["status"]["observedGeneration"],
@@ -261,7 +261,7 @@ def test_generation(row: Row) -> None:
 
 @EACH_ROW
 def test_completion_time(row: Row) -> None:
-    """A finished watch tells when, and no other does."""
+    """Only a finished watch has a completionTime."""
     status = row.path()["status"]
 
     assert ("completionTime" in status) is (status["phase"] in ("Succeeded", "Failed"))
@@ -269,13 +269,13 @@ def test_completion_time(row: Row) -> None:
 
 @EACH_ROW
 def test_nothing_empty(row: Row) -> None:
-    """What is not known is absent, never null or empty."""
+    """Unknown values are absent, never null or empty."""
     assert all(value not in (None, [], {}, "") for value in row.path()["status"].values())
 
 
 @pytest.mark.parametrize("name", ["Complete", "Failed", "Reconciling", "Stalled"])
 def test_present_means_true(name: str) -> None:
-    """Conditions that kstatus reads as "abnormal is true" are absent where they are not True."""
+    """Complete, Failed, Reconciling and Stalled are either True or absent."""
     found = [condition(row.path()["status"], name) for row in ROWS]
 
     assert {each["status"] for each in found if each} == {"True"}
@@ -283,5 +283,5 @@ def test_present_means_true(name: str) -> None:
 
 
 def test_defaults_are_the_api_servers() -> None:
-    """The table was walked with specs as the API server fills them in."""
+    """The scenarios use specs with the API server's defaults filled in."""
     assert CRD_DEFAULTS.items() <= _fresh()["spec"].items()

@@ -1,4 +1,4 @@
-"""A watch in a few fields, whatever its object says."""
+"""Summaries of watches for the metrics, including watches with malformed statuses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPEC = {"jobResourceId": JOB_ID}
 
 
 def watch_after(*observations: Any, **spec: Any) -> Watch:
-    """Return the watch after these observations, a minute apart."""
+    """Return the watch after these observations, one minute apart."""
     body = watch_body({**SPEC, **spec})
     for number, observation in enumerate(observations):
         now = NOW + timedelta(minutes=number)
@@ -27,14 +27,14 @@ def watch_after(*observations: Any, **spec: Any) -> Watch:
 
 
 def test_a_watch_without_status() -> None:
-    """A watch that nobody has looked at is unseen."""
+    """A watch without a status is unseen."""
     summary = summarize(watch_after())
     assert (summary.phase, summary.reason, summary.finished) == (UNSEEN, UNSEEN, False)
     assert (summary.job_start, summary.job_duration, summary.completed, summary.trouble_since) == (None,) * 4
 
 
 def test_a_watch_that_ended() -> None:
-    """A watch that ended has its job's times and its own."""
+    """The summary of a finished watch has its job's times and its own completion time."""
     summary = summarize(watch_after(job()))
     assert (summary.phase, summary.reason, summary.finished) == ("Succeeded", "JobCompleted", True)
     assert (summary.job_duration, summary.completed) == (1223, NOW)
@@ -43,7 +43,7 @@ def test_a_watch_that_ended() -> None:
 
 
 def test_a_status_about_another_target_is_none() -> None:
-    """What the status says of a former target is not said of the present one."""
+    """A status for a previous target is ignored."""
     watch = watch_after(job())
     body = watch_body({"jobResourceId": JOB_ID.replace("7ddead57", "00000000")})
     body["status"] = dict(watch.status)
@@ -63,13 +63,13 @@ def test_a_status_about_another_target_is_none() -> None:
     ],
 )
 def test_trouble_begins_and_ends(observations: list[Any], since: int | None) -> None:
-    """Trouble counts from its first observation to the first good one."""
+    """Trouble starts at the first failed observation and ends at the next successful one."""
     expected = None if since is None else NOW + timedelta(minutes=since)
     assert summarize(watch_after(*observations)).trouble_since == expected
 
 
 def test_a_suspended_watch_is_not_in_trouble() -> None:
-    """Azure is not asked about a suspended watch, so there is no trouble with that."""
+    """A suspended watch sends no requests, so it is not in trouble."""
     body = watch_body({**SPEC, "suspend": True})
     body["status"] = dict(watch_after(AzureUnavailable("m")).status)
     body["status"] = next_status(Watch.from_body(body), AzureUnavailable("m"), consecutive_failures=1, now=NOW)
@@ -78,7 +78,7 @@ def test_a_suspended_watch_is_not_in_trouble() -> None:
 
 @pytest.mark.parametrize("odd", [None, 7, "x" * 99, [], {}, [{}], {"a": 1}, [7], True])
 def test_whatever_the_object_says(odd: Any) -> None:
-    """Values that no operator wrote become ``Other``, or nothing: those of another type are not read at all."""
+    """An unknown string becomes ``Other``. Values of another type are ignored."""
     body = watch_body(SPEC)
     names = ("phase", "reason", "job", "durationSeconds", "completionTime", "troubleSince", "conditions")
     body["status"] = {**dict.fromkeys(names, odd), "target": Watch.from_body(body).target}

@@ -1,4 +1,4 @@
-"""What is worth telling. What is worth a write is in ``test_transitions_writes``."""
+"""Which transitions emit an Event. ``test_transitions_writes`` tests what causes a write."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _told(before: dict[str, Any], observation: Job | AzureError, run: int = 1) -
 
 
 def test_transition() -> None:
-    """A change of phase or reason is told in the status's own words."""
+    """A change of phase or reason emits an Event with the reason and message of the status."""
     transition = _told(_running(), job())
 
     assert transition is not None
@@ -70,12 +70,12 @@ def test_transition() -> None:
     ids=repr,
 )
 def test_no_transition(observation: Job | AzureError) -> None:
-    """Progress, other letters and not having asked are nothing to tell."""
+    """Progress, changed letter case and a deferred poll emit no Event."""
     assert _told(_running(), observation) is None
 
 
 def test_new_target_is_told() -> None:
-    """Another target is news, even where its phase and reason are those of the old one."""
+    """A new target emits an Event, even if its phase and reason are those of the old one."""
     transition = _told(edit(_running(), jobResourceId=JOB_ID[:-36] + OTHER_JOB_NAME), running_job())
 
     assert transition is not None
@@ -83,7 +83,7 @@ def test_new_target_is_told() -> None:
 
 
 def test_restamp_is_not_told() -> None:
-    """An edit of another field is nothing to tell, running or finished."""
+    """An edit outside the target emits no Event, for running and for finished watches."""
     for body in (_running(), settle(_running(), job(), NOW)):
         assert _told(edit(body, pollInterval="5m"), errors.PollDeferred("x")) is None
 
@@ -111,7 +111,7 @@ def test_restamp_is_not_told() -> None:
     ],
 )
 def test_types(observation: Job | AzureError, kind: str) -> None:
-    """Trouble and failure are warnings; progress, success and waiting are normal."""
+    """Trouble and failure emit Warning Events. Progress, success and waiting emit Normal ones."""
     transition = _told(watch_body(), observation)
 
     assert transition is not None
@@ -119,7 +119,7 @@ def test_types(observation: Job | AzureError, kind: str) -> None:
 
 
 def test_suspension_is_told_calmly() -> None:
-    """Suspending is somebody's wish."""
+    """Suspension emits a Normal Event, because a user asked for it."""
     transition = _told(edit(_running(), suspend=True), errors.PollDeferred("x"))
 
     assert transition is not None
@@ -127,7 +127,7 @@ def test_suspension_is_told_calmly() -> None:
 
 
 def test_accepted_warnings_are_normal() -> None:
-    """A success is a success."""
+    """Accepted warnings emit a Normal Event."""
     transition = _told(edit(watch_body(), completedWithWarnings="Succeeded"), job(status="CompletedWithWarnings"))
 
     assert transition is not None
@@ -135,7 +135,7 @@ def test_accepted_warnings_are_normal() -> None:
 
 
 def test_name_is_steady() -> None:
-    """The same transition has the same name, whenever it is told and whatever else has moved."""
+    """The same transition always has the same Event name, whatever else has changed."""
     body = settle(_running(), job(), NOW)
     later = settle(request(edit(body, pollInterval="5m"), "now"), errors.PollDeferred("x"), SOON)
     names = {describe(Watch.from_body(each), each["status"]).name for each in (body, later, copy.deepcopy(body))}
@@ -145,7 +145,7 @@ def test_name_is_steady() -> None:
 
 
 def test_names_apart() -> None:
-    """Other objects, targets, starts, phases and reasons have other names."""
+    """Another object, target, start, phase or reason gives another Event name."""
     body = settle(_running(), job(), NOW)
     metadata = body["metadata"]
     others = [
@@ -160,7 +160,7 @@ def test_names_apart() -> None:
 
 
 def test_target_edited_away_and_back() -> None:
-    """A target that comes back is told about again."""
+    """A target that is edited away and back gets a new Event name."""
     body = settle(watch_body(), job(), NOW)
     away = settle(edit(body, jobResourceId=JOB_ID[:-36] + OTHER_JOB_NAME), job(), SOON)
     back = settle(edit(away, jobResourceId=JOB_ID), job(), SOON + timedelta(minutes=1))
@@ -171,7 +171,7 @@ def test_target_edited_away_and_back() -> None:
 
 @pytest.mark.parametrize("name", ["a", "a" * 253, f"{'a' * 235}.{'b' * 17}", f"{'a' * 235}-{'b' * 17}"])
 def test_names_are_valid(name: str) -> None:
-    """The name of an event is a DNS subdomain of at most 253 characters, as the watch's is."""
+    """The name of an Event is a DNS subdomain of at most 253 characters, even for the longest watch name."""
     event = describe(watch(name=name), {"phase": "Running"}).name
 
     assert len(event) <= 253
@@ -180,7 +180,7 @@ def test_names_are_valid(name: str) -> None:
 
 @pytest.mark.parametrize(("age", "expected"), [(0, True), (3600, True), (3601, False)])
 def test_worth_repeating(age: int, expected: bool) -> None:  # noqa: FBT001
-    """An end within the last hour is told again, as such: a process that died may not have told it."""
+    """An end within the last hour is replayed as repeated: a crashed process may not have reported it."""
     body = settle(_running(), job(), NOW)
     told = events_to_replay(Watch.from_body(body), now=NOW + timedelta(seconds=age))
 
@@ -190,19 +190,19 @@ def test_worth_repeating(age: int, expected: bool) -> None:  # noqa: FBT001
 
 @pytest.mark.parametrize("body", [watch_body(), _running(), settle(edit(_running(), suspend=True), job(), NOW)])
 def test_not_worth_repeating(body: dict[str, Any]) -> None:
-    """What has not finished is told when it happens."""
+    """An unfinished watch has no Event to replay."""
     assert events_to_replay(Watch.from_body(body), now=NOW) == ()
 
 
 def test_end_of_another_target() -> None:
-    """The end of a target that has been edited away is not told again."""
+    """The end of a previous target is not replayed."""
     body = edit(settle(_running(), job(), NOW), graceSeconds=5)
 
     assert events_to_replay(Watch.from_body(body), now=NOW) == ()
 
 
 def test_end_without_a_time() -> None:
-    """An end that nobody knows the time of is not told again."""
+    """An end without a completionTime is not replayed."""
     body = settle(_running(), job(), NOW)
     del body["status"]["completionTime"]
 
@@ -210,7 +210,7 @@ def test_end_without_a_time() -> None:
 
 
 def test_everything_worth_an_event() -> None:
-    """A change of the verdict and a failed delivery are one Event each."""
+    """A change of the verdict and a failed delivery emit one Event each."""
     before = settle(watch_body(), running_job(), NOW)
     failed = {"notifications": [{"name": "hook", "id": "x", "state": "Failed", "message": "m"}]}
     found = find_transitions(Watch.from_body(before), {**settle(before, job(), NOW)["status"], **failed})

@@ -1,4 +1,4 @@
-"""What is worth a write."""
+"""Which changes of the status cause a write."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _running() -> dict[str, Any]:
 
 @pytest.mark.parametrize("observation", [_restore(), job(), errors.Throttled("x"), errors.PollDeferred("x")], ids=repr)
 def test_first_write(observation: Job | AzureError) -> None:
-    """The first status is always worth a write."""
+    """The first status is always written."""
     assert _needs(watch_body(), observation)
 
 
@@ -72,7 +72,7 @@ def test_first_write(observation: Job | AzureError) -> None:
     ids=["same", "duration", "progress", "task's progress", "task's duration", "property", "estimate", "not asked"],
 )
 def test_not_worth_a_write(observation: Job | AzureError) -> None:
-    """Growing durations, small progress and not having asked are not."""
+    """Durations, estimates, properties, small progress and deferred polls cause no write."""
     assert not _needs(_running(), observation)
 
 
@@ -98,7 +98,7 @@ def test_not_worth_a_write(observation: Job | AzureError) -> None:
     ],
 )
 def test_worth_a_write(observation: Job | AzureError) -> None:
-    """Phase, conditions, Azure's status, tasks, errors and each five percent are."""
+    """Changes of phase, conditions, Azure's status, tasks and errors cause a write, as does each 5% of progress."""
     assert _needs(_running(), observation, consecutive_failures=1)
 
 
@@ -106,23 +106,23 @@ def test_worth_a_write(observation: Job | AzureError) -> None:
     ("seconds", "expected"), [(299, False), (300, True), (3000, True), (-299, False), (-300, True)]
 )
 def test_heartbeat(seconds: int, expected: bool) -> None:  # noqa: FBT001
-    """An unchanged status is written at the heartbeat, also if its lastPollTime is in the future after a clock jump."""
+    """An unchanged status is written at the heartbeat, even if lastPollTime is in the future after a clock jump."""
     assert _needs(_running(), _restore(duration="02:00:00"), timedelta(seconds=seconds)) is expected
 
 
 def test_no_heartbeat_without_a_poll() -> None:
-    """Where Azure is not asked there is nothing to refresh."""
+    """Without a new poll, the heartbeat causes no write."""
     assert not _needs(_running(), errors.PollDeferred("x"), timedelta(minutes=9))
 
 
 @pytest.mark.parametrize("end", [job(), job(status="Failed")], ids=["succeeded", "failed"])
 def test_no_heartbeat_when_finished(end: Job) -> None:
-    """A finished watch is never written again."""
+    """The heartbeat never writes the status of a finished watch."""
     assert not _needs(settle(_running(), end, NOW), end, timedelta(days=300))
 
 
 def test_no_heartbeat_while_suspended() -> None:
-    """Nor is a suspended one."""
+    """The heartbeat never writes the status of a suspended watch."""
     body = settle(edit(_running(), suspend=True), errors.PollDeferred("x"), SOON)
 
     assert not _needs(body, errors.PollDeferred("x"), timedelta(days=300))
@@ -135,13 +135,13 @@ def test_no_heartbeat_while_suspended() -> None:
 )
 @pytest.mark.parametrize("end", [_restore(), job()], ids=["running", "finished"])
 def test_edits(end: Job, fields: dict[str, Any]) -> None:
-    """Every edit of the spec is worth a write: the generation moves."""
+    """Every edit of the spec causes a write, because the generation changes."""
     assert _needs(edit(settle(_running(), end, NOW), **fields), end)
 
 
 @pytest.mark.parametrize("end", [_restore(), job()], ids=["running", "finished"])
 def test_requests(end: Job) -> None:
-    """A request is worth a write, once."""
+    """A request causes exactly one write."""
     body = request(settle(_running(), end, NOW), "now")
 
     assert _needs(body, end)
@@ -149,7 +149,7 @@ def test_requests(end: Job) -> None:
 
 
 def test_trouble_that_begins_to_count() -> None:
-    """The start of a run of trouble is written, so that it outlives the process; its further course is not."""
+    """The start of counted trouble is written, so that it survives a restart. Later failures cause no write."""
     body = settle(watch_body(), errors.Throttled("x"), NOW)
     assert _needs(body, errors.AuthorizationFailed("x"), consecutive_failures=1)
 
@@ -159,7 +159,7 @@ def test_trouble_that_begins_to_count() -> None:
 
 @pytest.mark.parametrize("name", ["phase", "target", "troubleSince", "lastHandledReconcileAt", "observedGeneration"])
 def test_fields(name: str) -> None:
-    """Each of these is worth a write by itself: a later process goes by it."""
+    """Each of these fields causes a write by itself, because a later process relies on it."""
     status = _running()["status"]
 
     assert needs_write(status, {**status, name: "other"}, heartbeat=HEARTBEAT)
@@ -176,18 +176,18 @@ def test_fields(name: str) -> None:
     ],
 )
 def test_what_a_write_is_for(observation: Job | AzureError, reason: str) -> None:
-    """A write is for a transition, where phase or reason moved; for another change; else for the heartbeat."""
+    """A write is for a transition (phase or reason changed), for another change, or for the heartbeat."""
     before = _running()
     status = settle(before, observation, SOON)["status"]
     assert write_reason(Watch.from_body(before), status) == reason
 
 
 def test_the_first_write_is_a_transition() -> None:
-    """What nobody has written yet is a transition when it is written."""
+    """The first write is always a transition."""
     assert write_reason(Watch.from_body(watch_body()), _running()["status"]) == "transition"
 
 
 def test_odd_statuses() -> None:
-    """Statuses with nothing in them can be compared."""
+    """Empty statuses can be compared."""
     assert not needs_write({}, {}, heartbeat=HEARTBEAT)
     assert needs_write({}, {"phase": "Running"}, heartbeat=HEARTBEAT)

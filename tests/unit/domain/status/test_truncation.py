@@ -1,4 +1,4 @@
-"""The size of a status."""
+"""The size limit of a status."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.property.oracles import MAX_WIRE_BYTES, check_status, wire_size
 from tests.support.builders import JOB_ID, NOW, job, request, settle, vast_payload, watch, watch_body
 
 LETTERS = ["x", "<", "&", '"', "\\", "é", "資", "😀", "\U0001d400"]
-"""One byte, six as Go escapes them, two as JSON does, and two, three and four of UTF-8."""
+"""One byte, six bytes as Go escapes them, two as JSON escapes them, and two, three and four bytes in UTF-8."""
 
 
 @pytest.mark.parametrize("letter", LETTERS)
 def test_size_is_no_less_than_on_the_wire(letter: str) -> None:
-    """The size reckoned is at least what Go writes."""
+    """The computed size is never less than the size that Go writes."""
     status = {"message": letter * 500, letter: [letter, 5, True, {"a": letter}]}
 
     assert size_of(status) >= wire_size(status)
 
 
 def test_small_status() -> None:
-    """What fits is left as it is."""
+    """A status that fits is unchanged."""
     status = next_status(watch(), job(), consecutive_failures=0, now=NOW)
 
     assert truncate_status(status) is status
@@ -37,7 +37,7 @@ def test_small_status() -> None:
 @pytest.mark.parametrize("letter", LETTERS)
 @pytest.mark.parametrize("status", ["InProgress", "Completed", "Failed"])
 def test_huge_answers(letter: str, status: str) -> None:
-    """The whole status stays within bounds and valid, all of its conditions in place, whatever Azure sends."""
+    """The status stays within its limit and valid, with all of its conditions, whatever Azure sends."""
     body = settle(watch_body(), parse_job(vast_payload(letter, status=status)), NOW)
 
     assert size_of(body["status"]) <= MAX_BYTES
@@ -46,7 +46,7 @@ def test_huge_answers(letter: str, status: str) -> None:
 
 
 def test_note() -> None:
-    """The message says that the answer was shortened."""
+    """The message says that the answer was truncated."""
     status = next_status(watch(), parse_job(vast_payload("資")), consecutive_failures=0, now=NOW)
 
     assert status["message"].endswith(" Azure's answer was truncated.")
@@ -54,7 +54,7 @@ def test_note() -> None:
 
 @pytest.mark.parametrize("length", range(30, 130, 5))
 def test_note_behind_any_message(length: int) -> None:
-    """However long the message was, and however often it was shortened, the note is said once and whole."""
+    """The note appears once and complete, however long the message is and however often it is truncated."""
     status = {
         **_bare("m" * length),
         "extendedInfo": {"properties": {f"{n}{'😀' * 200}": "😀" * 200 for n in range(50)}},
@@ -65,7 +65,7 @@ def test_note_behind_any_message(length: int) -> None:
 
 
 def test_words_that_are_kept_whole() -> None:
-    """What others compare by is never cut: IDs, digests, reasons, and the echo of a request."""
+    """Values that are compared are never truncated: IDs, digests, reasons and the echo of a request."""
     wanted = "2018-05-21T10:00:00.123456789+01:00" + "r" * 200
     body = request(watch_body(), wanted)
     status = next_status(
@@ -82,7 +82,7 @@ def test_words_that_are_kept_whole() -> None:
 
 
 def test_end_of_a_huge_job() -> None:
-    """A watch whose answer had to be shortened finishes as any other."""
+    """A watch with a truncated answer finishes like any other."""
     body = settle(watch_body(), parse_job(vast_payload("😀", status="InProgress")), NOW)
     body = settle(body, parse_job(vast_payload("😀")), NOW + timedelta(minutes=1))
 
@@ -91,7 +91,7 @@ def test_end_of_a_huge_job() -> None:
 
 
 def test_first_is_kept() -> None:
-    """Lists are shortened from their end, texts too, and a text says that it was."""
+    """Lists and texts are truncated at their end, and a truncated text ends with an ellipsis."""
     status = {**_bare("m"), "errors": [{"message": f"{number}{'😀' * 1000}"} for number in range(50)]}
     fitted = truncate_status(status)
 

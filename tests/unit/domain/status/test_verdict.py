@@ -1,4 +1,4 @@
-"""What one observation means. Grace and deadline have files of their own."""
+"""The verdict on one observation. The grace period and the deadline have files of their own."""
 
 from __future__ import annotations
 
@@ -64,19 +64,19 @@ def _judge(observation: Job | AzureError, of: Watch | None = None, run: int = 0,
     ],
 )
 def test_job(status: str | None, phase: str, reason: str, message: str) -> None:
-    """Each of Azure's statuses has its verdict, in a sentence."""
+    """Each Azure status has a verdict with a message."""
     assert _judge(job(status=status)) == Verdict(phase=phase, reason=reason, message=message)
 
 
 def test_every_outcome_has_a_verdict() -> None:
-    """No status is without one, and only ends are final."""
+    """Every outcome has a verdict, and only the verdict on a job that ended is final."""
     for outcome in Outcome:
         read = job(status=outcome.value)
         assert _judge(read).final is read.ended
 
 
 def test_warnings_accepted() -> None:
-    """Where the spec accepts warnings they succeed, and are told."""
+    """If the spec accepts warnings, the watch succeeds and the message has the warnings."""
     verdict = _judge(job(status="CompletedWithWarnings", errorDetails=[ERROR]), completedWithWarnings="Succeeded")
 
     assert (verdict.phase, verdict.reason) == ("Succeeded", "JobCompletedWithWarnings")
@@ -86,13 +86,13 @@ def test_warnings_accepted() -> None:
 
 
 def test_accepting_warnings_accepts_nothing_else() -> None:
-    """A failed job fails all the same."""
+    """Accepting warnings does not accept a failed or cancelled job."""
     for status in ("Failed", "Cancelled"):
         assert _judge(job(status=status), completedWithWarnings="Succeeded").phase == "Failed"
 
 
 def test_accepted_warnings_and_a_cancelled_job() -> None:
-    """A job that was cancelled after its snapshot fails, though Azure ends it as CompletedWithWarnings."""
+    """A job that was cancelled after its snapshot fails, although Azure reports CompletedWithWarnings."""
     error = {"errorCode": 400158, "errorTitle": "UserErrorJobSuccessfullyCancelled", "errorString": "Job is cancelled."}
     for accepted in ("Succeeded", "Failed"):
         verdict = _judge(job(status="CompletedWithWarnings", errorDetails=[error]), completedWithWarnings=accepted)
@@ -116,7 +116,7 @@ def test_accepted_warnings_and_a_cancelled_job() -> None:
     ],
 )
 def test_dynamic_message(dynamic: str, message: str) -> None:
-    """The dynamic message stands beside the error if it says more, and leaves room for the recommendation."""
+    """The dynamic message is added if it says more than the error, and leaves room for the recommendation."""
     failed = job(status="Failed", errorDetails=[ERROR], extendedInfo={"dynamicErrorMessage": dynamic})
     assert _judge(failed).message == f"Backup of uttestvmub1 failed after 20m23s. {message}"
 
@@ -135,12 +135,12 @@ def test_dynamic_message(dynamic: str, message: str) -> None:
     ],
 )
 def test_explanation(fields: dict[str, Any], message: str) -> None:
-    """A failure is explained by Azure's first error and its first advice, or by the message of the details."""
+    """The message of a failure has Azure's first error and recommendation, or else the dynamic message."""
     assert _judge(job(status="Failed", **fields)).message == f"Backup of uttestvmub1 {message}"
 
 
 TROUBLE = [
-    # error, Reconciling has the reason ProgressingWithRetry before the job was seen
+    # error, whether Reconciling has the reason ProgressingWithRetry before the job was seen
     (errors.JobNotFound("x"), False),
     (errors.VaultNotFound("x"), False),
     (errors.CredentialsNotFound("x"), True),
@@ -157,7 +157,7 @@ TROUBLE = [
 
 @pytest.mark.parametrize(("error", "retrying"), TROUBLE, ids=[type(row[0]).__name__ for row in TROUBLE])
 def test_trouble_before_seen(error: AzureError, retrying: bool) -> None:  # noqa: FBT001
-    """A failure leaves a new watch Pending. If grace counts it, the message says when the watch fails."""
+    """An error leaves a new watch Pending. If the grace period applies, the message says when the watch fails."""
     verdict = _judge(error, consecutive_failures=1)
 
     message = "x" if error.grace is errors.Grace.NEVER else f"x {ENDING}"
@@ -167,7 +167,7 @@ def test_trouble_before_seen(error: AzureError, retrying: bool) -> None:  # noqa
 
 @pytest.mark.parametrize("error", [row[0] for row in TROUBLE if not isinstance(row[0], errors.PollDeferred)], ids=repr)
 def test_trouble_after_seen(error: AzureError) -> None:
-    """Trouble keeps the phase of a running watch: it is never a state of the job."""
+    """Trouble keeps the phase of a running watch, because it says nothing about the job's state."""
     body = settle(watch_body(), running_job(), NOW)
     verdict = _judge(error, Watch.from_body(body), consecutive_failures=1)
 
@@ -175,7 +175,7 @@ def test_trouble_after_seen(error: AzureError) -> None:
 
 
 def test_not_asked() -> None:
-    """Where it was not our turn, what was known goes on."""
+    """A deferred poll keeps the last known verdict."""
     body = settle(watch_body(), running_job(), NOW - STALE + timedelta(seconds=1))
     verdict = _judge(errors.PollDeferred("Azure asked to wait."), Watch.from_body(body))
 
@@ -185,7 +185,7 @@ def test_not_asked() -> None:
 
 
 def test_not_asked_keeps_trouble() -> None:
-    """Nothing was learnt, so trouble goes on too, and its run with it."""
+    """A deferred poll also keeps the trouble and its start time."""
     body = settle(
         watch_body(), errors.AuthorizationFailed("No access."), NOW - timedelta(minutes=2), consecutive_failures=1
     )
@@ -201,7 +201,7 @@ def test_not_asked_keeps_trouble() -> None:
 
 
 def test_stale() -> None:
-    """A watch that could not be polled for long says why."""
+    """A watch that was not polled for a long time reports the reason."""
     body = settle(watch_body(), running_job(), NOW - STALE)
     verdict = _judge(errors.PollDeferred("Azure asked to wait.", stale=True), Watch.from_body(body))
 
@@ -210,7 +210,7 @@ def test_stale() -> None:
 
 
 def test_not_polled_yet() -> None:
-    """A new target that was not polled yet is Pending, and nothing is wrong."""
+    """A new target that was not polled yet is Pending, without trouble."""
     verdict = _judge(errors.NotPolledYet())
 
     assert (verdict.phase, verdict.reason, verdict.retrying) == ("Pending", "Progressing", False)

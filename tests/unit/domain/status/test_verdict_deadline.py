@@ -1,4 +1,4 @@
-"""The deadline: judged after one more poll."""
+"""Verdicts at the deadline. The caller polls once more before it enforces the deadline."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ FAILED = {"Ready": "False", "Succeeded": "False", "Finished": "True", "Failed": 
 
 
 def _running(**spec: Any) -> dict[str, Any]:
-    """A watch that saw its job running at ``NOW``, where its deadline began."""
+    """Return a watch that saw its job running at ``NOW``, when its deadline started."""
     return settle(watch_body({"jobResourceId": JOB_ID, "activeDeadlineSeconds": 3600, **spec}), running_job(), NOW)
 
 
 def test_when() -> None:
-    """The deadline counts from the first act on the target; before that it does not run."""
+    """The deadline counts from the first write for the target. Before that, no deadline runs."""
     snapshot = Watch.from_body(_running())
 
     assert deadline(snapshot, parse_spec(snapshot.spec)) == NOW + DEADLINE
@@ -35,7 +35,7 @@ def test_when() -> None:
 
 
 def test_start_at_the_end_of_time() -> None:
-    """A start that leaves no room for a deadline, which only a forger writes, is the deadline itself."""
+    """A forged start in the year 9999 leaves no room for a deadline, and computing one does not fail."""
     body = _running()
     body["status"]["watchStartTime"] = "9999-12-31T23:59:59Z"
 
@@ -44,14 +44,14 @@ def test_start_at_the_end_of_time() -> None:
 
 @pytest.mark.parametrize(("seconds", "phase"), [(3599, "Running"), (3600, "Failed"), (3601, "Failed")])
 def test_over(seconds: int, phase: str) -> None:
-    """A job that still runs when the time is over fails its watch, to the second."""
+    """A job that still runs at the deadline fails the watch, to the second."""
     status = settle(_running(), running_job(), NOW + timedelta(seconds=seconds))["status"]
 
     assert status["phase"] == phase
 
 
 def test_words() -> None:
-    """The failure says which field, how long, and how things stood; the job is kept as it was last seen."""
+    """The message has the field, its value and the last known state. The job stays as last seen."""
     status = settle(_running(), running_job(), NOW + DEADLINE)["status"]
 
     assert status["reason"] == "DeadlineExceeded"
@@ -74,7 +74,7 @@ def test_words() -> None:
     ],
 )
 def test_own_outcome(status: str, phase: str, reason: str) -> None:
-    """A job that ended keeps its own outcome, however late it is told."""
+    """A job that ended keeps its own outcome, however late Azure reports it."""
     after = settle(_running(), job(status=status), NOW + timedelta(days=300))["status"]
 
     assert (after["phase"], after["reason"]) == (phase, reason)
@@ -100,7 +100,7 @@ def test_own_outcome(status: str, phase: str, reason: str) -> None:
     ids=repr,
 )
 def test_no_end_in_sight(observation: Job | AzureError) -> None:
-    """Whatever else the last poll brings, even no poll at all, the deadline fails the watch."""
+    """Any other result of the last poll fails the watch at the deadline, even a deferred poll."""
     status = settle(_running(), observation, NOW + DEADLINE, consecutive_failures=1)["status"]
 
     assert (status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded")
@@ -108,7 +108,7 @@ def test_no_end_in_sight(observation: Job | AzureError) -> None:
 
 
 def test_first_act() -> None:
-    """The first act begins the time, be it trouble; it never ends it."""
+    """The first observation, even an error, starts the deadline and never exceeds it."""
     observations: list[Job | AzureError] = [
         running_job(),
         errors.PollDeferred("x"),
@@ -126,7 +126,7 @@ def test_first_act() -> None:
 
 
 def test_start_stays() -> None:
-    """The start of a target never moves, whatever happens on it."""
+    """The watchStartTime of a target never changes."""
     body = _running()
     observations: list[Job | AzureError] = [errors.Throttled("x"), errors.PollDeferred("x"), running_job(), job()]
     for number, observation in enumerate(observations):
@@ -135,7 +135,7 @@ def test_start_stays() -> None:
 
 
 def test_suspended() -> None:
-    """A suspended watch is not judged, however late it is."""
+    """The deadline does not fail a suspended watch."""
     body = settle(edit(_running(), suspend=True), running_job(), NOW + timedelta(days=99))
 
     assert (body["status"]["phase"], body["status"]["reason"]) == ("Running", "Suspended")
@@ -145,7 +145,7 @@ def test_suspended() -> None:
     ("observation", "reason"), [(job(), "JobCompleted"), (running_job(), "DeadlineExceeded")], ids=["ended", "running"]
 )
 def test_resumed(observation: Job, reason: str) -> None:
-    """It is judged when it is resumed, by the poll that follows."""
+    """The first poll after the watch is resumed decides whether the deadline fails it."""
     body = settle(edit(_running(), suspend=True), running_job(), NOW + timedelta(days=99))
     body = settle(edit(body, suspend=False), observation, NOW + timedelta(days=99))
 
@@ -153,7 +153,7 @@ def test_resumed(observation: Job, reason: str) -> None:
 
 
 def test_created_suspended() -> None:
-    """The time of a watch that was created suspended begins when it is resumed."""
+    """The deadline of a watch that was created suspended starts when it is resumed."""
     body = watch_body({"jobResourceId": JOB_ID, "activeDeadlineSeconds": 3600, "suspend": True})
     body = settle(body, running_job(), NOW)
     assert "watchStartTime" not in body["status"]
@@ -164,7 +164,7 @@ def test_created_suspended() -> None:
 
 
 def test_edited() -> None:
-    """Another deadline is another target: its time begins anew."""
+    """A new deadline makes a new target, so its time starts over."""
     body = settle(edit(_running(), activeDeadlineSeconds=7200), running_job(), NOW + DEADLINE)
 
     assert body["status"]["phase"] == "Running"

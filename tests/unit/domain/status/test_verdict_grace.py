@@ -1,4 +1,4 @@
-"""Grace: how long "not there" and "not allowed" are borne."""
+"""The grace period: how long "not found" and "not allowed" are tolerated."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ELSE = (
 
 
 def _run(body: dict[str, Any], kinds: list[type[AzureError] | Job], every: timedelta = HALF) -> list[dict[str, Any]]:
-    """Apply one observation after another, counting runs as the reconciler does, and return the statuses."""
+    """Apply observations in order, counting failures as the reconciler does, and return the statuses."""
     statuses, consecutive_failures = [], 0
     for number, kind in enumerate(kinds):
         observation = kind if isinstance(kind, Job) else kind("Trouble.")
@@ -53,7 +53,7 @@ def _seen() -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", [*NOT_THERE, *NOT_ALLOWED])
 def test_over_before_seen(kind: type[AzureError]) -> None:
-    """Three in a row over the whole of the grace fail a watch that never saw its job."""
+    """Three consecutive failures over the whole grace period fail a watch that never saw its job."""
     first, second, third = _run(watch_body(), [kind] * 3)
 
     assert (first["phase"], second["phase"], third["phase"]) == ("Pending", "Pending", "Failed")
@@ -65,7 +65,7 @@ def test_over_before_seen(kind: type[AzureError]) -> None:
 
 @pytest.mark.parametrize("kind", NOT_THERE)
 def test_over_after_seen(kind: type[AzureError]) -> None:
-    """A job that was there and is not any more is lost: that fails too, and what was known of it is kept."""
+    """A job that no longer exists fails the watch too, and the status keeps what was known of it."""
     statuses = _run(_seen(), [kind] * 3)
 
     assert [status["phase"] for status in statuses] == ["Running", "Running", "Failed"]
@@ -74,7 +74,7 @@ def test_over_after_seen(kind: type[AzureError]) -> None:
 
 @pytest.mark.parametrize("kind", NOT_ALLOWED)
 def test_access_after_seen(kind: type[AzureError]) -> None:
-    """Access that worked once may come back: after the job was seen only the deadline ends the wait."""
+    """Lost access may come back. After the job was seen, only the deadline ends the wait."""
     for status in _run(_seen(), [kind] * 20):
         assert status["phase"] == "Running"
         assert "troubleSince" not in status
@@ -83,7 +83,7 @@ def test_access_after_seen(kind: type[AzureError]) -> None:
 @pytest.mark.parametrize("kind", ELSE)
 @pytest.mark.parametrize("seen", [True, False])
 def test_never(kind: type[AzureError], seen: bool) -> None:  # noqa: FBT001
-    """Throttling and outages say nothing of the job: they never fail a watch."""
+    """Throttling and outages say nothing about the job, so they never fail a watch."""
     for status in _run(_seen() if seen else watch_body(), [kind] * 20):
         assert status["phase"] == ("Running" if seen else "Pending")
         assert "troubleSince" not in status
@@ -91,7 +91,7 @@ def test_never(kind: type[AzureError], seen: bool) -> None:  # noqa: FBT001
 
 @pytest.mark.parametrize("consecutive_failures", range(MIN_CONSECUTIVE_FAILURES + 2))
 def test_length_of_run(consecutive_failures: int) -> None:
-    """Time alone proves little: grace needs three observations in a row."""
+    """Time alone is not enough: the grace period also needs three consecutive failures."""
     body = settle(watch_body(), errors.JobNotFound("x"), NOW, consecutive_failures=1)
     status = settle(body, errors.JobNotFound("x"), NOW + 10 * GRACE, consecutive_failures=consecutive_failures)[
         "status"
@@ -102,7 +102,7 @@ def test_length_of_run(consecutive_failures: int) -> None:
 
 @pytest.mark.parametrize(("seconds", "phase"), [(599, "Pending"), (600, "Failed"), (601, "Failed")])
 def test_length_of_time(seconds: int, phase: str) -> None:
-    """Many observations alone prove little: grace needs its time, to the second."""
+    """Failures alone are not enough: the whole grace period must pass, to the second."""
     body = settle(watch_body(), errors.JobNotFound("x"), NOW, consecutive_failures=1)
 
     assert (
@@ -115,7 +115,7 @@ def test_length_of_time(seconds: int, phase: str) -> None:
 
 @pytest.mark.parametrize("kind", ELSE[:-1])
 def test_broken_run(kind: type[AzureError]) -> None:
-    """Anything else in between breaks the run: it begins anew, time and count."""
+    """Any other error in between resets the start time and the count."""
     not_there: type[AzureError] | Job = errors.JobNotFound
     statuses = _run(watch_body(), [not_there, not_there, kind, not_there, not_there, not_there])
 
@@ -131,7 +131,7 @@ def test_broken_run(kind: type[AzureError]) -> None:
 
 
 def test_broken_by_the_job() -> None:
-    """A job that shows itself ends the run."""
+    """Seeing the job resets the start time and the count."""
     statuses = _run(_seen(), [errors.JobNotFound, errors.JobNotFound, running_job(), errors.JobNotFound])
 
     assert [status["phase"] for status in statuses] == ["Running"] * 4
@@ -139,7 +139,7 @@ def test_broken_by_the_job() -> None:
 
 
 def test_unbroken_by_not_asking() -> None:
-    """An observation that was never made breaks no run."""
+    """A deferred poll resets nothing."""
     kinds: list[type[AzureError] | Job] = [
         errors.JobNotFound, errors.PollDeferred, errors.JobNotFound, errors.PollDeferred, errors.JobNotFound,
     ]  # fmt: skip
@@ -149,14 +149,14 @@ def test_unbroken_by_not_asking() -> None:
 
 
 def test_run_of_many_kinds() -> None:
-    """A run may be of several kinds; the last one gives the reason."""
+    """Consecutive failures may be of different kinds. The last one gives the reason."""
     statuses = _run(watch_body(), [errors.AuthorizationFailed, errors.VaultNotFound, errors.JobNotFound])
 
     assert (statuses[2]["phase"], statuses[2]["reason"]) == ("Failed", "JobNotFound")
 
 
 def test_another_process() -> None:
-    """The start of a run outlives the process, its count does not: a new one looks three times for itself."""
+    """A restart keeps the start time but not the count: a new process needs three failures of its own."""
     body = settle(watch_body(), errors.JobNotFound("x"), NOW, consecutive_failures=1)
     phases = []
     for consecutive_failures in (1, 2, 3):
@@ -167,19 +167,19 @@ def test_another_process() -> None:
 
 
 def test_no_grace() -> None:
-    """Without grace the third observation decides."""
+    """Without a grace period, the third failure decides."""
     statuses = _run(watch_body({"jobResourceId": JOB_ID, "graceSeconds": 0}), [errors.JobNotFound] * 3, timedelta())
 
     assert [status["phase"] for status in statuses] == ["Pending", "Pending", "Failed"]
 
 
 def test_own_outcome() -> None:
-    """A job that shows itself as ended has its own outcome, however long it was out of sight."""
+    """A job that reappears after its end has its own outcome, however long it was missing."""
     assert _run(watch_body(), [errors.JobNotFound, errors.JobNotFound, job()])[2]["phase"] == "Succeeded"
 
 
 def test_grace_before_deadline() -> None:
-    """Where both are over, the reason is the trouble: it says more."""
+    """If both the grace period and the deadline have passed, the reason is the error, which says more."""
     body = settle(watch_body(), errors.JobNotFound("x"), NOW, consecutive_failures=1)
 
     assert (
@@ -189,7 +189,7 @@ def test_grace_before_deadline() -> None:
 
 
 def test_clock_that_went_back() -> None:
-    """A start in the future is no trouble that has lasted."""
+    """If the start time is in the future, the grace period has not passed."""
     snapshot = watch(None, {"target": watch().target, "troubleSince": "2030-01-01T00:00:00Z"})
     verdict = judge(snapshot, parse_spec(snapshot.spec), errors.JobNotFound("x"), consecutive_failures=99, now=NOW)
 
@@ -198,11 +198,11 @@ def test_clock_that_went_back() -> None:
 
 @pytest.mark.parametrize("kind", [*NOT_THERE, *NOT_ALLOWED, *ELSE])
 def test_counts(kind: type[AzureError]) -> None:
-    """What counts: before the job was seen both kinds, after that only "not there"."""
+    """Before the job was seen, both kinds count. After that, only "not found" counts."""
     assert counts(watch(), kind("x")) is (kind in NOT_THERE + NOT_ALLOWED)
     assert counts(Watch.from_body(_seen()), kind("x")) is (kind in NOT_THERE)
 
 
 def test_a_job_is_no_trouble() -> None:
-    """An answer never counts, whatever it says."""
+    """An observed job never counts as a failure, whatever its status."""
     assert not counts(watch(), running_job(status="Paused"))

@@ -1,4 +1,4 @@
-"""Bodies of webhooks for chats and on-call, held against what their receivers document."""
+"""Webhook bodies for chat and on-call services, checked against the documentation of the receivers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def notice_of(body: dict[str, Any]) -> tuple[Watch, Notification]:
 
 
 def sent(body: dict[str, Any], form: str) -> Any:
-    """Return the JSON that a watch sends, if the receiver takes it."""
+    """Return the JSON that a watch sends, after checking that the receiver accepts it."""
     headers, content = webhook_request(*notice_of(body), WebhookFormat(form), routing_key=KEY)
     assert headers == {"Content-Type": "application/json"}
     return accepted(form, content)
@@ -73,7 +73,7 @@ WARNED = {"status": "CompletedWithWarnings"}
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_headlines(body: dict[str, Any], words: str, form: str) -> None:
-    """A headline says what happened to the job."""
+    """The headline says what happened to the job."""
     assert headline(sent(body, form)) == words
 
 
@@ -98,7 +98,7 @@ def test_headline_of_the_watch(status: dict[str, Any], words: str, form: str) ->
 
 @EACH_FORMAT
 def test_without_a_message(form: str) -> None:
-    """A status that says nothing but its phase makes a valid body."""
+    """A status with only a phase makes a valid body."""
     body = body_of(job(status="Failed"))
     status = body["status"]
     body["status"] = {name: status[name] for name in ("phase", "target", "observedGeneration", "conditions")}
@@ -109,13 +109,13 @@ def test_without_a_message(form: str) -> None:
 @pytest.mark.parametrize("letter", ["x", "<", "é", "資", "😀", "\ud800"])
 @pytest.mark.parametrize("status", ["InProgress", "Failed"])
 def test_limits(form: str, status: str, letter: str) -> None:
-    """The longest texts that Azure can send make a body that the receiver takes."""
+    """The longest texts that Azure can send make a body that the receiver accepts."""
     body = body_of(parse_job(vast_payload(letter, status=status)))
     sent(body, form)
 
 
 def test_slack() -> None:
-    """The message has the text, the facts, and the command that shows everything."""
+    """The message has the text, the facts, and the kubectl command that shows the details."""
     message = sent(body_of(job(status="Failed")), "Slack")
     head, text, facts, context = message["blocks"]
     assert head["text"]["text"].startswith(":x: ")
@@ -136,7 +136,7 @@ def test_slack() -> None:
 
 
 def test_slack_mentions_nobody() -> None:
-    """A name cannot notify a channel, be a link, or become one."""
+    """A name in a message can neither mention a channel nor become a link."""
     body = body_of(job(entityFriendlyName="<!channel> & <https://evil.test|vm> @here"))
     message = sent(body, "Slack")
     text = json.dumps(message)
@@ -160,7 +160,7 @@ def test_slack_mentions_nobody() -> None:
     ],
 )
 def test_escape(text: str, limit: int, escaped: str) -> None:
-    """No entity is cut in two, and the limit counts what is sent."""
+    """Truncation never splits an entity, and the limit applies to the escaped text."""
     assert escape(text, limit) == escaped
     assert len(escaped) <= limit
 
@@ -171,7 +171,7 @@ def test_escape(text: str, limit: int, escaped: str) -> None:
     ids=["running", "succeeded", "failed"],
 )
 def test_teams(body: dict[str, Any], style: str) -> None:
-    """The card has the colour of the phase, the text, the facts and the command."""
+    """The card has the colour of the phase, the text, the facts and the kubectl command."""
     top, message, facts, command = card(sent(body, "Teams"))["body"]
     assert top["style"] == style
     assert message["inlines"][0]["text"] == body["status"]["message"]
@@ -182,7 +182,7 @@ def test_teams(body: dict[str, Any], style: str) -> None:
 
 
 def test_teams_reads_no_markdown() -> None:
-    """A name stays a name, also if it is Markdown: no element of the card reads that."""
+    """A name that contains Markdown is shown literally: no element of the card interprets Markdown."""
     name = "[vm](https://evil.test) **1**"
     shown = card(sent(body_of(job(entityFriendlyName=name)), "Teams"))
     assert ["Item: ", name] in [[run["text"] for run in fact["inlines"]] for fact in shown["body"][2]["items"]]
@@ -211,7 +211,7 @@ def test_pagerduty() -> None:
 
 
 def test_pagerduty_alerts_are_of_one_watch() -> None:
-    """No watch resolves the alert of another one, of the same name in another cluster either."""
+    """A watch never resolves the alert of another watch, even of one with the same name in another cluster."""
     body = body_of(job(status="Failed"))
     watch, notice = notice_of(body)
     _, content = webhook_request(replace(watch, uid="other"), notice, WebhookFormat.PAGERDUTY, routing_key=KEY)
