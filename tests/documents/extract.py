@@ -33,14 +33,13 @@ class Prose:
     text: str
 
 
-def extract(path: Path) -> Iterator[Prose]:
-    """Yield the blocks of prose in *path*, according to its file type."""
+def extract(path: Path, *, with_messages: bool = True) -> Iterator[Prose]:
+    """Yield the blocks of prose in *path*, according to its file type. Strings of a module count if *with_messages*."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         yield from markdown(text)
     elif path.suffix == ".py":
-        # The strings of tests are data and expected output. Those of the product are messages.
-        yield from python(text, with_messages="tests" not in path.parts)
+        yield from python(text, with_messages=with_messages)
     elif path.suffix == ".json":
         yield from (Prose(1, each) for each in _values(json.loads(text)))
     else:

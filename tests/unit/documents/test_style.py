@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.documents.style import LONGEST, Phrase, Rules, check, findings_in, load_rules, tracked
+from tests.documents.style import LONGEST, Phrase, Rules, check, findings_in, load_rules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,9 +75,3 @@ def test_exceptions() -> None:
 def test_every_exception_has_a_reason() -> None:
     """The list of exceptions gives a reason for each."""
     assert all(RULES.exceptions.values())
-
-
-def test_pending_files_exist() -> None:
-    """Every pending file in the list exists."""
-    names = set(tracked())
-    assert {name for name in RULES.pending if "*" not in name} <= names
