@@ -67,7 +67,7 @@ def test_long_sentences(words: int, findings: int) -> None:
 
 def test_exceptions() -> None:
     """An exception allows its text, and only this text."""
-    rules = Rules((Phrase(re.compile("anew"), "again"),), {"made anew": "a reason"}, (), ())
+    rules = Rules((Phrase(re.compile("anew"), "again"),), {"made anew": "a reason"}, ())
     assert list(findings_in("It is made anew.", rules)) == []
     assert list(findings_in("It begins anew.", rules)) == ['"anew": again']
 
