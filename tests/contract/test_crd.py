@@ -11,7 +11,7 @@ import pytest
 from backupjobwatch import constants
 from backupjobwatch.domain.api import notify_spec
 from backupjobwatch.domain.api.snapshot import FINISHED_PHASES
-from backupjobwatch.domain.api.spec import POLL_INTERVALS, TARGET_DEFAULTS, parse_spec, target_digest
+from backupjobwatch.domain.api.spec import LONGEST_REVISION, POLL_INTERVALS, TARGET_DEFAULTS, parse_spec, target_digest
 from backupjobwatch.domain.api.target import SOURCES
 from backupjobwatch.domain.jobs import job as jobs
 from backupjobwatch.domain.jobs import observations, payloads
@@ -144,6 +144,7 @@ def test_target() -> None:
         "pollInterval": "5m",
         "suspend": True,
         "identity": {"secretName": "x"},
+        "revision": "v1",
         "ttlSecondsAfterFinished": 60,
         "notify": [{"name": "n", "webhook": {"url": "https://example.com"}}],
     }
@@ -192,6 +193,8 @@ LIMITS = [
     )),
     ("status.extendedInfo.sourceRecoveryPoint.id", payloads.WORD),
     ("status.extendedInfo.targetRecoveryPoint.id", payloads.WORD),
+    ("spec.revision", LONGEST_REVISION),
+    ("status.revision", LONGEST_REVISION),
     ("spec.notify", notify_spec.MAX_ENTRIES),
     ("status.notifications", notify_spec.MAX_ENTRIES),
     ("status.notifications[].message", notifications.MESSAGE),

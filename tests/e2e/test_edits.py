@@ -99,6 +99,28 @@ def test_verdict_of_a_finished_watch(operator: OperatorProcess, watches: Watches
     assert len(jobs.requests(job)) == 2
 
 
+def test_revision_of_a_finished_watch(
+    operator: OperatorProcess, watches: Watches, jobs: Jobs, kubectl: Kubectl
+) -> None:
+    """An edit of `revision` closes the gate. The operator polls the job again and opens the gate for the new revision."""
+    job = jobs.completed()
+    watches.create("w", jobResourceId=job, revision="v1")
+    assert watches.until_phase("w", "Succeeded")["status"]["revision"] == "v1"
+    wait = ("wait", "bjw/w", "-n", watches.namespace)
+    with jobs.hold(job) as hold:
+        watches.edit("w", revision="v2")
+        hold.wait_arrived()
+        body = watches.until_phase("w", "Pending")
+        assert body["status"]["revision"] == "v2"
+        assert "job" not in body["status"]
+        for gate in ("complete", "ready", "finished"):
+            assert kubectl(*wait, f"--for=condition={gate}", "--timeout=0", ok=False).returncode == 1
+    kubectl(*wait, "--for=condition=complete", "--timeout=60s")
+    assert watches.get("w")["status"]["revision"] == "v2"
+    assert len(jobs.requests(job)) == 2
+    watches.prove_honest("w", completed={name_of(job)})
+
+
 def test_other_fields_of_a_running_watch(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
     """Editing the poll interval keeps the observed state of the job."""
     watches.create("w", jobResourceId=jobs.start())

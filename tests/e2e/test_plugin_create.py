@@ -56,7 +56,7 @@ def test_options(plugin: Plugin, written: Written) -> None:
     """Each option sets its field of the spec."""
     options = (
         *("--name", "nightly", "--service-account-name", "reader", "--completed-with-warnings", "Succeeded"),
-        *("--active-deadline", "90m", "--poll-interval", "1m", "-o", "json"),
+        *("--active-deadline", "90m", "--poll-interval", "1m", "--revision", "v1.4.2", "-o", "json"),
     )
     done = plugin("create", JOB_NAME, *VAULT, *options)
     assert (done.returncode, done.stderr) == (0, "")
@@ -66,6 +66,7 @@ def test_options(plugin: Plugin, written: Written) -> None:
         "jobName": JOB_NAME,
         "vault": {**VAULT_REF, "kind": "RecoveryServices"},
         "identity": {"serviceAccountName": "reader"},
+        "revision": "v1.4.2",
         "completedWithWarnings": "Succeeded",
         "activeDeadlineSeconds": 5400,
         "pollInterval": "1m",

@@ -34,6 +34,7 @@ HEARTBEAT = timedelta(minutes=5)
 
 _edits = st.one_of(
     st.fixed_dictionaries({"suspend": st.booleans()}),
+    st.fixed_dictionaries({"revision": st.sampled_from(["v1", "v2", None])}),
     st.fixed_dictionaries({"pollInterval": st.sampled_from(["10s", "30s", "5m", "7s"])}),
     st.fixed_dictionaries({"jobResourceId": st.sampled_from([JOB_ID, JOB_ID.upper(), JOB_ID[:-36] + OTHER_JOB_NAME, "x"])}),
     st.fixed_dictionaries({"completedWithWarnings": st.sampled_from(["Succeeded", "Failed"])}),

@@ -161,6 +161,9 @@ BAD: Final = (
             ("pollInterval", "60s", 'supported values: "10s"'),
             ("pollInterval", 30, "string"),
             ("suspend", "yes", "boolean"),
+            ("revision", "", "at least 1"),
+            ("revision", "v" * 257, "Too long"),
+            ("revision", 1.4, "string"),
         )
     ),
     *(
@@ -181,6 +184,12 @@ BAD: Final = (
     Bad("latest without vault", {"latest": {"item": "vm1"}}, "spec", "add vault"),
     Bad("latest of nothing", {"latest": {"item": ""}, "vault": VAULT}, "spec.latest.item", "at least 1"),
     Bad("latest and a name", {**_NAMED, "latest": {"item": "vm1"}}, "spec", "write exactly one of jobResourceId"),
+    Bad(
+        "a revision and a start",
+        {"latest": {"item": "vm1", "startedAfter": "2026-03-04T01:00:00Z"}, "vault": VAULT, "revision": "v1"},
+        "spec.latest.startedAfter",
+        "remove startedAfter or revision",
+    ),
     Bad(
         "two identities", {**_NAMED, "identity": {"secretName": "a", "serviceAccountName": "b"}}, "spec.identity", "one"
     ),
@@ -230,8 +239,11 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
         "latest": {"item": "vm1", "operation": "Restore", "startedAfter": "2026-03-04T01:00:00Z"},
         "vault": VAULT,
     },
+    "the latest of a revision": {"latest": {"item": "vm1"}, "vault": VAULT, "revision": "main@sha1:4f2e リリース"},
+    "the longest revision": {"jobResourceId": ID, "revision": "v" * 256},
     "every field": {
         **_NAMED,
+        "revision": "v1.4.2",
         "identity": {"serviceAccountName": "azure-backup-reader"},
         "activeDeadlineSeconds": 60,
         "graceSeconds": 60,

@@ -113,7 +113,7 @@ def _observe(watch: Watch, source: JobSource, answer: Answer, now: datetime) -> 
             found = read_operation(read_object(answer, now=now))
         else:
             jobs, _ = read_job_list(answer, source.vault, now=now)
-            latest = find_latest(jobs, source, created=watch.created)
+            latest = find_latest(jobs, source, created=watch.search_start or now)
             found = latest if isinstance(latest, Waiting) else (latest,)
     except AzureError as error:
         return Observed(error)

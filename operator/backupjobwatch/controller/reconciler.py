@@ -137,7 +137,7 @@ class Reconciler:
         is_requested = watch.request_pending and assessed.sent < state.request_at
         if is_requested:  # The requested poll has not been made: do not acknowledge it.
             watch = replace(watch, requested_at=None)
-        if assessed.observation is None and watch.is_retargeted:
+        if assessed.observation is None and (watch.is_retargeted or watch.lacks_edit_time):
             assessed = replace(assessed, observation=NotPolledYet())
         elif assessed.observation is None and state.deliveries and watch.status_for_target:
             assessed = replace(assessed, observation=PollDeferred(""))

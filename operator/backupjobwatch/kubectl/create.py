@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 _STDIN: Final = "-"
 _MOST: Final = 1 << 20
 """Maximum number of bytes read from standard input. The JSON of one job has a few kilobytes."""
-_IDENTITY_OPTIONS: Final = {
+_OPTIONS: Final = {
+    "spec.revision": "--revision",
+    "spec.latest.startedAfter": "--started-after",
     "spec.identity.serviceAccountName": "--service-account-name",
     "spec.identity.secretName": "--secret-name",
 }
@@ -68,6 +70,11 @@ class _Create(click.Command):
 )
 @click.option(
     "--secret-name", metavar="NAME", help="Use the credentials in this Secret in the watch's namespace to access Azure."
+)
+@click.option(
+    "--revision",
+    metavar="TEXT",
+    help="Free text, such as a release. Editing it later restarts the watch. Excludes --started-after.",
 )
 @click.option(
     "--completed-with-warnings",
@@ -135,7 +142,7 @@ async def create(
         parse_spec(body["spec"])
     except InvalidSpec as error:
         message = str(error)
-        for field, option in _IDENTITY_OPTIONS.items():
+        for field, option in _OPTIONS.items():
             message = message.replace(field, option)
         raise click.UsageError(message) from error
     if dry_run == "client":
@@ -198,6 +205,7 @@ def _fields(options: dict[str, Any]) -> dict[str, Any]:
         raise click.UsageError(f"--active-deadline must be from {least}s to {most // 3600}h.")
     return {
         "identity": chosen or None,
+        "revision": options["revision"],
         "completedWithWarnings": options["completed_with_warnings"],
         "activeDeadlineSeconds": None if deadline is None else seconds(deadline),
         "pollInterval": options["poll_interval"],

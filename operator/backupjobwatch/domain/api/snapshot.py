@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.constants import MAX_REQUESTED_AT, REQUESTED_AT
 from backupjobwatch.domain.api.ownership import find_owner
-from backupjobwatch.domain.api.spec import WatchSpec, parse_spec, target_digest
+from backupjobwatch.domain.api.spec import WatchSpec, parse_spec, read_revision, target_digest
 from backupjobwatch.domain.api.stored_status import read_status
 from backupjobwatch.domain.jobs.latest_job import LatestJob
 from backupjobwatch.domain.jobs.latest_window import NOT_STORED, check_reach, check_started_after
@@ -105,10 +105,34 @@ class Watch:
         if isinstance(spec, InvalidSpec) or spec.suspend or self.pinned or not isinstance(spec.source, LatestJob):
             return spec
         try:
-            check_reach(spec.source, created=self.created, searched=parse_time(self.searched_until), now=now)
+            check_reach(
+                spec.source, created=self.search_start or now, searched=parse_time(self.searched_until), now=now
+            )
         except InvalidSpec as error:
             return error.with_traceback(None)
         return spec
+
+    @property
+    def revision(self) -> str | None:
+        """``spec.revision``, unless it is invalid."""
+        return read_revision(self.spec)
+
+    @property
+    def search_start(self) -> datetime | None:
+        """Default of ``spec.latest.startedAfter``. None until the status has the time of the edit."""
+        if self.lacks_edit_time:
+            return None
+        return parse_time(self.status_for_target.get("targetEditTime")) or self.created
+
+    @property
+    def lacks_edit_time(self) -> bool:
+        """Whether the status must get the time of an edit, from which the jobs of a revision are searched."""
+        if self.status_for_target:
+            return False
+        if not self.is_retargeted:
+            # Without a status, an edited object may have had another revision.
+            return self.revision is not None and self.generation != 1
+        return self.revision is not None or "revision" in self.status or "targetEditTime" in self.status
 
     @property
     def searched_until(self) -> str | None:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from backupjobwatch.domain.api.target import SOURCES, Identity, JobSource, parse_identity, parse_source
+from backupjobwatch.domain.jobs.latest_job import LatestJob
 from backupjobwatch.domain.jobs.resource_ids import fold_case
 from backupjobwatch.domain.jobs.text import quoted
 from backupjobwatch.errors import InvalidSpec
@@ -31,7 +32,7 @@ TARGET_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
 )
 """Target fields with a default in the CRD."""
 
-_TARGET_FIELDS = (*SOURCES, "vault", "identity", *TARGET_DEFAULTS)
+_TARGET_FIELDS = (*SOURCES, "vault", "identity", "revision", *TARGET_DEFAULTS)
 _CASELESS_FIELDS = ("jobResourceId", "jobName", "vault", "latest")
 _DEFAULT_PARTS = (("kind", "recoveryservices"), ("operation", "backup"))
 _DEFAULT_INTERVAL = "30s"
@@ -39,6 +40,7 @@ RANGES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
     {"activeDeadlineSeconds": (1, 31536000), "graceSeconds": (0, 86400)}
 )
 """Minimum and maximum of the fields in seconds."""
+LONGEST_REVISION: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +70,10 @@ def parse_spec(spec: Mapping[str, Any]) -> WatchSpec:
     warnings = _target_field(spec, "completedWithWarnings")
     if warnings not in ("Failed", "Succeeded"):
         raise InvalidSpec(f"spec.completedWithWarnings must be Failed or Succeeded, got {quoted(warnings)}")
+    source = parse_source(spec)
+    _check_revision(spec, source)
     return WatchSpec(
-        source=parse_source(spec),
+        source=source,
         identity=parse_identity(spec.get("identity")),
         active_deadline=_seconds(spec, "activeDeadlineSeconds"),
         grace=_seconds(spec, "graceSeconds"),
@@ -77,6 +81,12 @@ def parse_spec(spec: Mapping[str, Any]) -> WatchSpec:
         poll_interval=POLL_INTERVALS[interval],
         suspend=suspend,
     )
+
+
+def read_revision(spec: Mapping[str, Any]) -> str | None:
+    """Return ``spec.revision``. None if it is unset or invalid."""
+    revision = spec.get("revision")
+    return revision if isinstance(revision, str) and 0 < len(revision) <= LONGEST_REVISION else None
 
 
 def poll_interval(spec: Mapping[str, Any]) -> timedelta:
@@ -100,6 +110,20 @@ def target_digest(spec: Mapping[str, Any]) -> str:
         fields.update({name: _caseless(fields[name]) for name in _CASELESS_FIELDS if name in fields})
     text = json.dumps(fields, sort_keys=True, default=str)
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
+
+
+def _check_revision(spec: Mapping[str, Any], source: JobSource) -> None:
+    value = spec.get("revision")
+    if value is None:
+        return
+    if read_revision(spec) is None:
+        raise InvalidSpec(f"spec.revision must be a text of 1 to {LONGEST_REVISION} characters, got {quoted(value)}")
+    if isinstance(source, LatestJob) and source.started_after is not None:
+        # The job of the previous revision would match again, and open the gate for the new one.
+        raise InvalidSpec(
+            "spec.latest.startedAfter must not be set with spec.revision, because each edit starts the search again. "
+            "Remove one of them"
+        )
 
 
 def _caseless(value: Any) -> str:

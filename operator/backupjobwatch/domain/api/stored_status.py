@@ -101,9 +101,12 @@ def _is_conditions(value: object) -> bool:
 
 
 _FIELDS: Final[Mapping[str, Callable[[object], bool]]] = {
-    **dict.fromkeys(("phase", "reason", "message", "target", "duration", "lastHandledReconcileAt"), _is_text),
+    **dict.fromkeys(
+        ("phase", "reason", "message", "target", "revision", "duration", "lastHandledReconcileAt"), _is_text
+    ),
     **dict.fromkeys(("observedGeneration", "jobsTotal", "durationSeconds"), _is_integer),
-    **dict.fromkeys(("watchStartTime", "troubleSince", "completionTime", "lastPollTime", "searchedUntil"), _is_time),
+    **dict.fromkeys(("targetEditTime", "watchStartTime", "troubleSince", "completionTime"), _is_time),
+    **dict.fromkeys(("lastPollTime", "searchedUntil"), _is_time),
     "detailPending": _is_true,  # The operator never writes false.
     **dict.fromkeys(("job", "extendedInfo"), _is_object),
     **dict.fromkeys(("errors", "warnings"), _is_list_with()),

@@ -69,20 +69,22 @@ def _of_jobs(spec: WatchSpec, pinned: tuple[PinnedJob, ...]) -> Requirements:
 def _of_latest(
     watch: Watch, spec: WatchSpec, latest: LatestJob, observations: Mapping[Query, Observation], now: datetime
 ) -> Requirements:
-    window = latest_window(latest, created=watch.created, now=now)
+    start = watch.search_start
+    window = latest_window(latest, created=start or now, now=now)
     queries: frozenset[Query] = frozenset({window})
     listed = observations.get(window)
-    if listed is None or not isinstance(listed.result, JobList):
+    # Without a stored start, a later reconcile could match another job.
+    if start is None or listed is None or not isinstance(listed.result, JobList):
         return Requirements(queries=queries, found=_error(listed))
     jobs: Sequence[Job] = listed.result.jobs
-    if needs_history(listed.result.jobs, latest, created=watch.created):
+    if needs_history(listed.result.jobs, latest, created=start):
         history = workload_history(latest.vault, now=now)
         queries |= {history}
         earlier = observations.get(history)
         if earlier is None or not isinstance(earlier.result, JobList):
             return Requirements(queries=queries, found=_error(earlier))
         jobs = with_history(listed.result.jobs, earlier.result.jobs)
-    found = find_latest(jobs, latest, created=watch.created)
+    found = find_latest(jobs, latest, created=start)
     if isinstance(found, PinnedJob):
         return _of_jobs(spec, (found,))
     return Requirements(queries=queries, found=found)

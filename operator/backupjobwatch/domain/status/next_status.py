@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.domain.jobs.job import Job
@@ -137,6 +138,7 @@ def _write(
     is_deferred = isinstance(observation, PollDeferred) and not verdict.final
     times = {
         # The deadline starts with the first poll, so it does not start while the watch is suspended.
+        "targetEditTime": _round_up(now) if watch.lacks_edit_time else previous.get("targetEditTime"),
         "watchStartTime": previous.get("watchStartTime") or (observation is not None and format_time(now)) or None,
         "troubleSince": verdict.trouble_since and format_time(verdict.trouble_since),
         "completionTime": format_time(now) if verdict.final else None,
@@ -156,6 +158,7 @@ def _write(
         reason=verdict.reason,
         message=message,
         target=watch.target,
+        revision=watch.revision,
         **mirrored,
         jobs=_job_list(observation, pinned, previous) if pinned else previous.get("jobs"),
         jobsTotal=(len(pinned) if len(pinned) > 1 else None) if pinned else previous.get("jobsTotal"),
@@ -165,6 +168,11 @@ def _write(
         lastHandledReconcileAt=previous_echo if is_deferred or watch.requested_at is None else watch.requested_at,
         conditions=conditions,
     )
+
+
+def _round_up(time: datetime) -> str:
+    """Return *time* in whole seconds, rounded up: a job that started before it must not count as started after it."""
+    return format_time(time + timedelta(seconds=1, microseconds=-1))
 
 
 def _conditions(verdict: Verdict, message: str, reachable: Condition) -> Iterator[Condition]:

@@ -16,7 +16,7 @@ that a final status may still get."""
 
 _LEVELS = ((50, 256), (25, 256), (25, 128), (10, 128), (5, 64), (2, 48))
 """Limits for list items and text characters. Each pair is tried until the status fits."""
-_FULL_TEXTS = frozenset({"resourceId", "name", "id", "target", "type", "reason", "lastHandledReconcileAt"})
+_FULL_TEXTS = frozenset({"resourceId", "name", "id", "target", "revision", "type", "reason", "lastHandledReconcileAt"})
 _FULL_LISTS = frozenset({"conditions", "notifications"})
 _NOTE = " Azure's answer was truncated."
 

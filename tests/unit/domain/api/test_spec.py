@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from backupjobwatch.domain.api.spec import POLL_INTERVALS, TARGET_DEFAULTS, parse_spec, poll_interval, target_digest
+from backupjobwatch.domain.api.spec import (
+    POLL_INTERVALS,
+    TARGET_DEFAULTS,
+    parse_spec,
+    poll_interval,
+    read_revision,
+    target_digest,
+)
 from backupjobwatch.domain.api.target import Identity
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.errors import InvalidSpec
@@ -51,6 +58,13 @@ def test_everything_written() -> None:
     assert spec.warnings_succeed is True
     assert spec.poll_interval == timedelta(minutes=2)
     assert spec.suspend is True
+
+
+@pytest.mark.parametrize("revision", ["v1.4.2", "v" * 256, " ", "リリース 1"])
+def test_revision(revision: str) -> None:
+    """A revision is free text. It changes nothing but the target."""
+    assert parse_spec({**BY_ID, "revision": revision}) == parse_spec(BY_ID)
+    assert read_revision({**BY_ID, "revision": revision}) == revision
 
 
 @pytest.mark.parametrize(("written", "interval"), POLL_INTERVALS.items())
@@ -106,6 +120,17 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({**BY_ID, "pollInterval": 30}, "spec.pollInterval must be one of"),
     ({**BY_ID, "pollInterval": ["30s"]}, "spec.pollInterval must be one of"),
     ({**BY_ID, "suspend": "yes"}, "spec.suspend must be true or false"),
+    ({**BY_ID, "revision": ""}, "spec.revision must be a text of 1 to 256 characters"),
+    ({**BY_ID, "revision": 1.4}, "spec.revision must be a text of 1 to 256 characters"),
+    ({**BY_ID, "revision": "v" * 257}, "spec.revision must be a text of 1 to 256 characters"),
+    (
+        {
+            "latest": {"item": "vm1", "startedAfter": "2026-03-04T01:00:00Z"},
+            "vault": VAULT_REF,
+            "revision": "v1",
+        },
+        "spec.latest.startedAfter must not be set with spec.revision",
+    ),
 ]
 
 

@@ -50,6 +50,7 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
             {**BY_LATEST, "latest": {**LATEST, "operation": "RESTORE"}},
         ),
         (BY_LATEST, {**BY_LATEST, "pollInterval": "5m", "suspend": True, "identity": None}),
+        (BY_NAME, {**BY_NAME, "revision": None}),
     ],
 )
 def test_same_target(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -74,6 +75,9 @@ def test_same_target(one: dict[str, Any], other: dict[str, Any]) -> None:
         (BY_LATEST, {**BY_LATEST, "latest": {**LATEST, "operation": "Restore"}}),
         (BY_LATEST, {**BY_LATEST, "latest": {**LATEST, "startedAfter": "2026-03-04T01:00:01Z"}}),
         (BY_LATEST, {**BY_LATEST, "latest": {"item": "vm1"}}),
+        (BY_NAME, {**BY_NAME, "revision": "v1"}),
+        ({**BY_NAME, "revision": "v1"}, {**BY_NAME, "revision": "v2"}),
+        ({**BY_NAME, "revision": "v1"}, {**BY_NAME, "revision": "V1"}),
         ({**BY_LATEST, "latest": {"item": "größe"}}, {**BY_LATEST, "latest": {"item": "grösse"}}),
     ],
 )
@@ -86,6 +90,7 @@ def test_other_target(one: dict[str, Any], other: dict[str, Any]) -> None:
     "fields",
     [
         {"identity": {"secretName": "a"}},
+        {"revision": "v1"},
         {"jobResourceId": None, "operationId": OPERATION, "vault": VAULT_REF},
         {"jobResourceId": None, "latest": {"item": "vm1"}, "vault": VAULT_REF},
     ],
@@ -105,3 +110,4 @@ def test_known_digests() -> None:
     assert [target_digest(spec) for spec in ({"jobResourceId": JOB_ID}, BY_NAME, BY_OPERATION, BY_LATEST)] == [
         "bce1c339ff06be4b", "a30d4f153f294885", "22e22cbec14c77ae", "8387f21ea2947a3d",
     ]  # fmt: skip
+    assert target_digest({"jobResourceId": JOB_ID, "revision": "v1"}) == "509926c5122b65f3"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import WatchSpec
+from backupjobwatch.domain.jobs.latest_job import LatestJob
 from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
+from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.domain.polling.observations import JobList, Observation, Result, observe
 from backupjobwatch.domain.polling.queries import latest_window, workload_history
 from backupjobwatch.domain.polling.requirements import Requirements, required_queries
-from backupjobwatch.errors import AzureUnavailable
+from backupjobwatch.errors import AzureUnavailable, NotPolledYet
 from tests.support.builders import (
     JOB_ID,
     JOB_NAME,
@@ -20,6 +24,7 @@ from tests.support.builders import (
     OPERATION,
     OTHER_JOB_NAME,
     VAULT_REF,
+    edit,
     job,
     settle,
     watch,
@@ -27,9 +32,7 @@ from tests.support.builders import (
 )
 
 if TYPE_CHECKING:
-    from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.jobs.job import Job
-    from backupjobwatch.domain.jobs.latest_job import LatestJob
     from backupjobwatch.domain.polling.queries import Query
 
 TROUBLE = AzureUnavailable("503")
@@ -61,9 +64,15 @@ def listed(*jobs: Job) -> Observation:
     return seen(JobList(jobs))
 
 
+def latest_of(snapshot: Watch) -> LatestJob:
+    source = spec_of(snapshot).source
+    assert isinstance(source, LatestJob)
+    return source
+
+
 def windows(snapshot: Watch) -> tuple[Query, Query]:
     """Return the queries of a watch for its window and the history of its vault."""
-    latest: LatestJob = spec_of(snapshot).source  # type: ignore[assignment]
+    latest = latest_of(snapshot)
     return latest_window(latest, created=snapshot.created, now=NOW), workload_history(latest.vault, now=NOW)
 
 
@@ -123,6 +132,21 @@ def test_latest() -> None:
     assert isinstance(nothing.found, Waiting)
     found = required(snapshot, {window: listed(job(name=JOB_NAME.upper()))})
     assert found == Requirements(queries=frozenset({job_query(snapshot)}), pinned=PINS, jobs=(job_query(snapshot),))
+
+
+def test_latest_after_an_edit_of_the_revision() -> None:
+    """No job is taken from a list before the time of the edit is in the status. Only later jobs match then."""
+    running = settle(watch_body({**BY_LATEST, "revision": "v1"}), job(), NOW, pinned=PINS)
+    edited = edit(running, revision="v2")
+    snapshot = Watch.from_body(edited)
+    window = latest_window(latest_of(snapshot), created=NOW, now=NOW)
+    old = listed(job())
+
+    assert required(snapshot, {window: old}) == Requirements(queries=frozenset({window}))
+    written = Watch.from_body(settle(edited, NotPolledYet(), NOW))
+    assert isinstance(required(written, {window: old}).found, Waiting)
+    late = job(name=OTHER_JOB_NAME, startTime=format_time(NOW + timedelta(seconds=1)))
+    assert required(written, {window: listed(job(), late)}).pinned == (PinnedJob(name=OTHER_JOB_NAME),)
 
 
 def test_list_that_failed_after_it_was_read() -> None:
