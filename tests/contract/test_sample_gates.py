@@ -98,6 +98,32 @@ def test_flux_waits_longer_than_the_watch(path: Path) -> None:
     assert timeout >= deadline(sample("flux/gate/before-upgrade.yaml")) + 300
 
 
+def test_flux_substitutes_the_revision() -> None:
+    """Both Kustomizations substitute the same version, and the watch has a fixed name and the version in its revision."""
+    gate, app = objects(sample("flux/revision/kustomizations.yaml"))
+    (watch,) = watches(sample("flux/revision/gate/before-upgrade.yaml"))
+    assert gate["spec"]["postBuild"] == app["spec"]["postBuild"]
+    (variable,) = gate["spec"]["postBuild"]["substitute"]
+    assert f"${{{variable}}}" in watch["spec"]["revision"]
+    assert "$" not in watch["metadata"]["name"]
+    timeout = seconds(gate["spec"]["timeout"])
+    assert timeout >= deadline(sample("flux/revision/gate/before-upgrade.yaml")) + 300
+    others = [each["spec"] for each in objects(KUSTOMIZATIONS[0])]
+    assert [{**each["spec"], "postBuild": None} for each in (gate, app)] == [
+        {**each, "postBuild": None} for each in others
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["flux/revision/gate/before-upgrade.yaml", "argocd/revision.yaml", "helm/before-upgrade.yaml"]
+)
+def test_revisions_follow_new_jobs(name: str) -> None:
+    """A watch with a revision uses ``latest``, because a named job has already ended for the next revision."""
+    (watch,) = watches(sample(name))
+    assert watch["spec"]["revision"]
+    assert watch["spec"]["latest"].keys() == {"item"}
+
+
 def test_resource_set_depends_on_the_watch() -> None:
     """The ResourceSet requires an up-to-date status of the sample's watch, which is named after the new version."""
     path = sample("flux/resource-set.yaml")
@@ -122,10 +148,11 @@ def test_argocd_hook_is_new_each_time() -> None:
     assert set(hook["metadata"]["annotations"].values()) == {"PreSync", "HookSucceeded"}
 
 
-def test_argocd_wave_is_earlier() -> None:
+@pytest.mark.parametrize("path", [SYNC_WAVE, sample("argocd/revision.yaml")], ids=name_of)
+def test_argocd_wave_is_earlier(path: Path) -> None:
     """The watch has an earlier sync wave than the Deployment."""
-    waves = [each["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"] for each in objects(SYNC_WAVE)]
-    assert [each["kind"] for each in objects(SYNC_WAVE)] == [KIND, "Deployment"]
+    waves = [each["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"] for each in objects(path)]
+    assert [each["kind"] for each in objects(path)] == [KIND, "Deployment"]
     assert all(int(before) < int(after) for before, after in pairwise(waves))
 
 

@@ -72,6 +72,7 @@ KUSTOMIZATION: Final[Fields] = {
     "targetNamespace": STRING,
     "prune!": BOOLEAN,
     "wait": BOOLEAN,
+    "postBuild": {"substitute": {"*": STRING}},
     "healthCheckExprs": [
         {"apiVersion!": STRING, "kind": STRING, "inProgress": STRING, "failed": STRING, "current!": STRING}
     ],
