@@ -239,7 +239,11 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
         "latest": {"item": "vm1", "operation": "Restore", "startedAfter": "2026-03-04T01:00:00Z"},
         "vault": VAULT,
     },
-    "the latest of a revision": {"latest": {"item": "vm1"}, "vault": VAULT, "revision": "main@sha1:4f2e リリース"},
+    "the latest of a revision": {
+        "latest": {"item": "vm1", "operation": "Backup"},
+        "vault": VAULT,
+        "revision": "main@sha1:4f2e リリース",
+    },
     "the longest revision": {"jobResourceId": ID, "revision": "v" * 256},
     "every field": {
         **_NAMED,
