@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-WORKERS: Final = 8
-"""Maximum number of concurrent writes of Events. Statuses have more workers, because they matter more."""
+WORKERS: Final = 2
+"""Maximum number of concurrent writes of Events. Statuses have more workers, because gates wait for them."""
 
 
 class EventRecorder:

@@ -42,6 +42,8 @@ class Reader:
         return self._text(value, limit, redact_addresses=False)
 
     def _text(self, value: object, limit: int, *, redact_addresses: bool) -> str | None:
+        if value is None:
+            return None
         if isinstance(value, bool):
             return str(value).lower()
         if isinstance(value, int) and abs(value) >= _LONGEST_NUMBER:
