@@ -5,6 +5,7 @@ Their series disappear with the objects, and are the same after a restart.
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -80,15 +81,16 @@ class StateCollector(Collector):
         yield left_out
 
     def _watches(self, left_out: GaugeMetricFamily) -> Iterator[GaugeMetricFamily]:
-        # A deleted watch may still be known while a new one has its name.
-        ordered = sorted(self._watch_source.summaries, key=lambda each: each.created)
-        newest = {(each.namespace, each.name): each for each in ordered}
-        summaries = sorted(newest.values(), key=_interest, reverse=True)
+        newest: dict[tuple[str, str], Summary] = {}
+        for each in self._watch_source.summaries:  # A deleted watch may still be known while a new one has its name.
+            known = newest.setdefault((each.namespace, each.name), each)
+            if known.created < each.created:
+                newest[each.namespace, each.name] = each
         families = {metric.name: _family(metric) for metric in _OF_WATCHES}
-        for (phase, reason), count in Counter((each.phase, each.reason) for each in summaries).items():
+        for (phase, reason), count in Counter((each.phase, each.reason) for each in newest.values()).items():
             families[catalogue.WATCHES.name].add_metric([phase, reason], count)
         families[catalogue.OVERDUE.name].add_metric([], self._polls.overdue)
-        for each in summaries[: self._watch_limit]:
+        for each in heapq.nlargest(self._watch_limit, newest.values(), key=_interest):
             key = [each.namespace, each.name]
             families[catalogue.WATCH.name].add_metric([*key, each.phase, each.reason], 1)
             for metric, value in (
@@ -99,7 +101,7 @@ class StateCollector(Collector):
             ):
                 if value is not None:
                     families[metric.name].add_metric(key, value)
-        left_out.add_metric(["watches"], max(len(summaries) - self._watch_limit, 0))
+        left_out.add_metric(["watches"], max(len(newest) - self._watch_limit, 0))
         yield from families.values()
 
     def _subscriptions(self, left_out: GaugeMetricFamily) -> Iterator[GaugeMetricFamily]:
