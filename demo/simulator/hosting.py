@@ -26,7 +26,7 @@ _PATIENCE = 30.0
 
 
 class HostedServer(ABC):
-    """A server that runs inside ``async with``. Its methods are thread-safe, also before it runs."""
+    """A server that runs inside ``async with``. Its methods are thread-safe, even before it runs."""
 
     def __init__(self, *, host: str, port: int, tls: bool) -> None:
         self.faults = FaultRules()

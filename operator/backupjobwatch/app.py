@@ -73,7 +73,7 @@ class Runtime:
             stack.push_async_callback(kube.close)
             elector = None
             if settings.leader_election:
-                # A client of its own, so that slow requests of the main client cannot delay the renewal.
+                # A separate client, so that slow requests of the main client cannot delay the renewal.
                 lease_client = await KubeClient.connect()
                 stack.push_async_callback(lease_client.close)
                 elector = LeaderElector(settings, lease_client)

@@ -133,7 +133,7 @@ def test_phases() -> None:
 
 
 def test_target() -> None:
-    """Only edits of the fields that the CRD describes as part of the target change the digest."""
+    """Only edits to the fields that the CRD describes as part of the target change the digest."""
     described = {name for name, schema in _spec().items() if "Part of the target" in schema["description"]}
     others = set(_spec()) - described
     base = {"jobResourceId": JOB_ID, **CRD_DEFAULTS}
@@ -205,7 +205,7 @@ LIMITS = [
 
 @pytest.mark.parametrize(("path", "limit"), LIMITS)
 def test_limits(path: str, limit: int) -> None:
-    """The code truncates texts and lists to the CRD's limits, because the API server would refuse the whole status."""
+    """The code truncates strings and lists to the CRD's limits. Otherwise the API server would refuse the status."""
     schema = dict(FIELDS)[path]
     (bound,) = (schema[name] for name in ("maxLength", "maxItems", "maxProperties") if name in schema)
 

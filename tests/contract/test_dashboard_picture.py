@@ -18,7 +18,7 @@ SPAN: Final = Span(start=0.0, end=300.0)
 
 
 def texts(svg: str) -> list[str]:
-    """Return the texts of a picture."""
+    """Return the text elements of a picture."""
     return [element.text or "" for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
 
 

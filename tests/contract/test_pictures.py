@@ -14,7 +14,7 @@ SVG: Final = "{http://www.w3.org/2000/svg}"
 
 
 def texts(svg: str) -> str:
-    """Return the texts of a picture, line by line."""
+    """Return the text of a picture, line by line."""
     lines: dict[str, list[str]] = {}
     for element in ET.fromstring(svg).iter(f"{SVG}text"):
         lines.setdefault(element.get("y", ""), []).append((element.text or "").replace("\xa0", " "))

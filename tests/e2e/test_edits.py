@@ -102,7 +102,7 @@ def test_verdict_of_a_finished_watch(operator: OperatorProcess, watches: Watches
 def test_revision_of_a_finished_watch(
     operator: OperatorProcess, watches: Watches, jobs: Jobs, kubectl: Kubectl
 ) -> None:
-    """An edit of `revision` closes the gate. The operator polls the job again and opens the gate for the new revision."""
+    """Editing `revision` closes the gate. The operator polls the job again and opens the gate for the new revision."""
     job = jobs.completed()
     watches.create("w", jobResourceId=job, revision="v1")
     assert watches.until_phase("w", "Succeeded")["status"]["revision"] == "v1"

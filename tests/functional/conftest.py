@@ -1,4 +1,4 @@
-"""A small cluster, the Azure simulator, the operator between them, and the invariants of every test."""
+"""A small cluster, the Azure simulator, the operator between them, and the invariants that hold in every test."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ async def operator(start: StartOperator) -> AsyncIterator[Operator]:
 
 
 def assert_promises_kept(api: KubernetesApi) -> None:
-    """Verify the invariants of every test."""
+    """Verify the invariants that hold in every test."""
     for request in api.traffic.requests:
         hear(request.line, str(request))
         assert request.user_agent, request.line

@@ -57,7 +57,7 @@ def test_waits(machine: BareMachine, written: Written, example: str, code: int) 
 
 
 def test_archive() -> None:
-    """The archive for krew has the file and the licence."""
+    """The archive for krew contains only the executable and LICENSE."""
     (archive,) = BUILT.parent.glob("*.tar.gz")
     assert archive.name.startswith(f"kubectl-bjw_v{__version__}_linux_")
     with tarfile.open(archive) as opened:

@@ -50,7 +50,7 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """An edit of the target."""
+    """An edit to the target."""
 
     wait: float
     fields: dict[str, Any]

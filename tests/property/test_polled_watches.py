@@ -86,7 +86,7 @@ def test_completed_jobs_meet_the_deadline(case: Case, acts: list[Poll | Edit]) -
 @MODERATE
 @given(CASES, ACTS)
 def test_edit_starts_over(case: Case, acts: list[Poll | Edit]) -> None:
-    """After an edit of the target, a running job is in the status only if a later request showed it."""
+    """After an edit to the target, a running job is in the status only if a later request showed it."""
     life = Life(case=case)
     for act in acts:
         life.act(act)

@@ -100,17 +100,17 @@ def running_payload(**overrides: Any) -> dict[str, Any]:
 
 
 def job(**overrides: Any) -> Job:
-    """Return the parsed job of that payload."""
+    """Return the parsed job of ``job_payload``."""
     return parse_job(job_payload(**overrides))
 
 
 def list_entry(**overrides: Any) -> Job:
-    """Return the parsed job of that payload's entry in a vault's list, which has no ``extendedInfo``."""
+    """Return the job of ``job_payload`` as parsed from a vault's list, which has no ``extendedInfo``."""
     return parse_job(job_payload(**{"extendedInfo": ABSENT, **overrides}), partial=True)
 
 
 def running_job(**overrides: Any) -> Job:
-    """Return the parsed job of that payload in progress."""
+    """Return the parsed job of ``running_payload``."""
     return parse_job(running_payload(**overrides))
 
 
@@ -209,7 +209,7 @@ def settle(
 
 
 def edit(body: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
-    """Return *body* after an edit of its spec, with a new generation if the spec changed."""
+    """Return *body* after an edit to its spec, with a new generation if the spec changed."""
     spec = _present({**body["spec"], **fields})
     generation = body["metadata"]["generation"] + (spec != body["spec"])
     return {**body, "metadata": {**body["metadata"], "generation": generation}, "spec": spec}

@@ -125,7 +125,7 @@ class Command:
         return found
 
     def send_signal(self, number: int) -> None:
-        """Send a signal if the command still runs."""
+        """Send a signal if the command is still running."""
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):  # the command just ended
                 os.kill(self.pid, number)

@@ -149,7 +149,7 @@ async def _obey() -> None:
 async def _main(settings: Settings) -> None:
     stop = asyncio.Event()
     obeying = asyncio.create_task(_obey())
-    obeying.add_done_callback(lambda _: stop.set())  # also if the test process has ended
+    obeying.add_done_callback(lambda _: stop.set())  # even if the test process has ended
     await run(settings, stop=stop)
     await obeying
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextlib.asynccontextmanager
 async def running_command(**variables: str) -> AsyncIterator[Command]:
-    """Run the operator with only these settings and the test's kubeconfig. Kill it if it still runs."""
+    """Run the operator with only these settings and the test's kubeconfig. Kill it if it is still running."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": "/nonexistent",

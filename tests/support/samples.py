@@ -55,7 +55,7 @@ def pick(path: Path, kind: str) -> Manifest:
 
 
 def every_object(path: Path) -> Iterator[Manifest]:
-    """Yield the objects of a file, and those embedded as values, in texts or in here-documents."""
+    """Yield the objects of a file, and those embedded as values, in strings or in here-documents."""
     if path.suffix == ".sh":
         yield from _within(path.read_text("utf-8"))
     for each in objects(path):

@@ -80,7 +80,7 @@ class Watches:
         return self._patch(name, {"metadata": {"annotations": {REQUESTED_AT: value}}})
 
     def poll_now(self, name: str) -> None:
-        """Trigger a poll with an edit of a field outside the target."""
+        """Trigger a poll by editing a field outside the target."""
         interval = self.get(name)["spec"]["pollInterval"]
         self.edit(name, pollInterval="30s" if interval == "10s" else "10s")
 

@@ -44,7 +44,7 @@ class Watching:
         return Done(self.process.wait(), out, err)
 
     def end(self) -> None:
-        """Kill the command if it still runs."""
+        """Kill the command if it is still running."""
         with self.process as process:
             process.kill()
 

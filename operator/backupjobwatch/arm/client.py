@@ -85,9 +85,9 @@ class JobPage:
 
 
 class ArmClient:
-    """Reads with the identity of the caller, in a bounded number of threads. Methods raise AzureError.
+    """Sends reads with the caller's identity, in a bounded number of threads. Methods raise AzureError.
 
-    It does not retry after a 401 while one of the *pauses* of the identity in the subscription is in effect.
+    *pauses* are those of the identity in the subscription. While one is in effect, a read is not retried after a 401.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics, *, ca_file: str | None = None) -> None:

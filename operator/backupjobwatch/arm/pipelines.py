@@ -89,7 +89,7 @@ def _fresh_credential(options: dict[str, Any]) -> TokenCredential | None:
 
 
 def _application() -> tuple[str, str]:
-    """Return the tenant ID and client ID that are signed in, from variables or from ``az login``."""
+    """Return the tenant ID and client ID to sign in with, from variables or from ``az login``."""
     tenant_id = _first_of("AZURE_TENANT_ID", "AZURESUBSCRIPTION_TENANT_ID")
     client_id = _first_of("AZURE_CLIENT_ID", "AZURESUBSCRIPTION_CLIENT_ID")
     if tenant_id and client_id:

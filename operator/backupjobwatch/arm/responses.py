@@ -145,7 +145,7 @@ def remaining_requests(answer: Answer) -> int | None:
 
 
 def _refusal(answer: Answer, payload: Mapping[str, Any], now: datetime) -> AzureError:
-    """Return the error that an answer of Azure Resource Manager means."""
+    """Return the error that an answer from Azure Resource Manager means."""
     kind = _KINDS.get(answer.status)
     if kind is None:
         kind = AzureUnavailable if _is_server_error(answer) else UnexpectedResponse

@@ -47,7 +47,8 @@ def watches(ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
 
 
 def _ask(ctx: click.Context, question: Callable[[Cluster], Awaitable[list[str]]]) -> list[str]:
-    import_module("kubernetes.aio.config")  # before the timeout starts: its first import is slow
+    # The first import is slow, so it is done before the timeout starts.
+    import_module("kubernetes.aio.config")
 
     async def answer() -> list[str]:
         async with asyncio.timeout(PATIENCE), await Cluster.connect(_access(ctx)) as cluster:

@@ -30,7 +30,7 @@ class DurationType(click.ParamType[timedelta]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Convert it; click shows the error."""
+        """Convert *value* to a duration. click shows the error."""
         if isinstance(value, timedelta):
             return value
         try:

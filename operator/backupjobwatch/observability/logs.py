@@ -78,7 +78,7 @@ def log_transition(logger: logging.Logger, watch: Watch, transition: Transition)
 
 
 def configure_logs(settings: Settings) -> None:
-    """Send all logs to standard error in the chosen format, times in UTC."""
+    """Send all logs to standard error in the chosen format, with times in UTC."""
     debug = settings.log_level == "debug"
     handler = logging.StreamHandler()
     formatter = _Json() if settings.log_format == "json" else logging.Formatter(_TEXT, datefmt=_TIME)

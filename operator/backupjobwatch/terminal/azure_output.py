@@ -43,7 +43,7 @@ def split_jobs(text: str) -> list[str]:
 
 
 def candidates(text: str) -> Iterator[str]:
-    """Yield the texts that may identify a job or an operation, most specific first: from JSON, or *text* itself.
+    """Yield the strings that may identify a job or an operation, most specific first: from JSON, or *text* itself.
 
     Raises ValueError if the text starts like JSON and is not.
     """

@@ -19,12 +19,12 @@ Latest = dict[str, str]
 
 
 class TimeType(click.ParamType[str]):
-    """A time, or how long ago it was; converted to RFC 3339."""
+    """A time, or how long ago it was. It is converted to RFC 3339."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Convert it; click shows the error."""
+        """Convert *value* to RFC 3339. click shows the error."""
         text = str(value)
         time = parse_time(text)
         if time is None:

@@ -43,7 +43,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A watch and its job in short printable texts. An unknown value is an empty text."""
+    """A watch and its job as short printable strings. An unknown value is an empty string."""
 
     name: str
     """The object's name."""

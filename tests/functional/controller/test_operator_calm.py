@@ -108,7 +108,7 @@ async def test_edits(api: KubernetesApi, sim: AzureSimulator, vault: Vault, oper
 
 
 async def test_a_shorter_deadline(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
-    """After an edit of the deadline, the watch is judged by the new deadline."""
+    """After an edit to the deadline, the watch is judged by the new deadline."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     await calm_down(api, sim, operator)
     api.edit(activeDeadlineSeconds=3)

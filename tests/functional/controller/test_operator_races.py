@@ -102,7 +102,7 @@ async def test_a_target_edited_away_and_back_during_a_poll(
 async def test_another_field_edited_during_a_poll(
     api: KubernetesApi, sim: AzureSimulator, operator: Operator, done: str
 ) -> None:
-    """An edit of the interval does not discard the response to a poll in flight."""
+    """Editing the interval does not discard the response to a poll in flight."""
     with sim.hold() as hold:
         api.create({"jobResourceId": done})
         await hold.arrived()

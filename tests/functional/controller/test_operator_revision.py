@@ -131,7 +131,7 @@ async def test_an_edit_during_a_list(api: KubernetesApi, sim: AzureSimulator, va
 
 
 async def test_a_suspended_edit(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
-    """The edit of a suspended watch counts: a job between the edit and the resumption belongs to the new revision."""
+    """The edit to a suspended watch counts: a job between the edit and the resumption belongs to the new revision."""
     put(vault, JOB_NAME, -30)
     apply_earlier(api)
     await api.status(phase="Succeeded", revision="v1")

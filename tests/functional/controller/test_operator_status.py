@@ -135,7 +135,7 @@ async def test_two_watches_of_one_job_ask_once(
         await hold.arrived()
         api.create({"jobResourceId": job_id.upper()}, "two")
         api.create({"jobResourceId": job_id}, "three", namespace="team-b")
-        await asyncio.sleep(0.5)  # nothing shows that a watch joined the request in flight
+        await asyncio.sleep(0.5)  # No signal shows that a watch joined the request in flight.
     for name, namespace in (("one", "team-a"), ("two", "team-a"), ("three", "team-b")):
         await api.status(name, namespace=namespace, phase="Succeeded")
     assert len(sim.requests) == 1

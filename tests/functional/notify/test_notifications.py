@@ -1,4 +1,4 @@
-"""The operator notifies receivers of phases and records the deliveries in the status."""
+"""The operator sends notifications of phases to receivers and records the deliveries in the status."""
 
 from __future__ import annotations
 

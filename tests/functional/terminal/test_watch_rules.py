@@ -112,7 +112,7 @@ async def test_no_unknown_status_ends_it(vault: Vault, following: Following) -> 
 
 
 async def test_cancelling_is_no_end(vault: Vault, following: Following) -> None:
-    """A job that is being cancelled still runs. The letter case of its status does not matter."""
+    """A job that is being cancelled is still running. The letter case of its status does not matter."""
     body = living(vault, State(status="CANCELLING"), State(status="Cancelled", after=60, ended=True))
     assert await following.to_the_end(body) == 1
     assert following.states == [("Running", "JobCancelling"), ("Failed", "JobCancelled")]

@@ -198,7 +198,7 @@ def test_broken_links(link: str) -> None:
     ],
 )
 def test_remaining(headers: dict[str, str], remaining: int | None) -> None:
-    """The smallest count that Azure reports is used, -1 means that nothing is left, and other texts are ignored."""
+    """The smallest count that Azure reports is used, -1 means that nothing is left, and other strings are ignored."""
     prefix = "X-Ms-Ratelimit-Remaining-Subscription-"
     named = {prefix + name.replace("_", "-"): value for name, value in headers.items()}
     given = Answer(status=200, headers=requests.structures.CaseInsensitiveDict(named), body=b"{}")

@@ -51,7 +51,7 @@ def test_store(version: int, is_read: bool, is_stored: bool) -> None:  # noqa: F
 
 
 def test_new_target() -> None:
-    """An edit of the target restarts the watch: older results and the jobs that were found no longer count."""
+    """Editing the target restarts the watch: older results and the jobs that were found no longer count."""
     given = state()
     given.pinned, given.deadline_since = (PinnedJob(name=JOB_NAME),), 150.0
     given.store(at_version(edit(RUNNING, **OTHER_TARGET), 11), 200)
@@ -78,7 +78,7 @@ def test_target_edited_while_the_operator_was_down() -> None:
 
 
 def test_edit_of_another_field() -> None:
-    """An edit of another field triggers a poll soon and keeps the results."""
+    """Editing another field triggers a poll soon and keeps the results."""
     given = state()
     given.store(at_version(edit(RUNNING, pollInterval="5m"), 11), 200)
 

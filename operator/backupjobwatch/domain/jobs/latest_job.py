@@ -43,6 +43,6 @@ class LatestJob:
         return actual == wanted or actual.startswith(f"{wanted} (")
 
     def may_run(self, operation: str | None) -> bool:
-        """Return whether *operation* may match or stop matching the spec when Azure adds the type of backup."""
+        """Return whether *operation* may start or stop matching the spec when Azure adds the backup type."""
         wanted, actual = fold_case(self.operation), fold_case(operation or "")
         return wanted.startswith(f"{actual} (") or wanted == actual == _BACKUP

@@ -58,7 +58,7 @@ class JobSet:
 
 
 def is_from_request(observation: Observation) -> bool:
-    """Return whether *observation* is the result of a request of its own."""
+    """Return whether a request was sent for *observation*."""
     return not isinstance(observation, AzureError) or observation.is_from_request
 
 

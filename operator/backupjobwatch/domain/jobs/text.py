@@ -39,14 +39,14 @@ ELLIPSIS = "…"
 def sanitize(text: str, limit: int, *, redact_addresses: bool = False) -> str:
     r"""Return *text* as one printable line of at most *limit* characters, without tokens and signed URL queries.
 
-    *redact_addresses* also redacts internal addresses. It is for texts, not for names: names are compared.
+    *redact_addresses* also redacts internal addresses. It is for free text, not for names, which are compared.
     Azure's messages contain ``\\r\\n``, and the name of a backup item can contain terminal escapes.
     A truncated text ends in an ellipsis.
     """
     # Limit the input of the regular expressions.
     enough = 4 * limit + 4096
     kept = text[:enough]
-    if "://" in kept or "eyJ" in kept or "=" in kept:  # Most texts are too short to match.
+    if "://" in kept or "eyJ" in kept or "=" in kept:  # Most strings are too short to match.
         for pattern, replacement in _SECRETS:
             kept = pattern.sub(replacement, kept)
     # Skip this expensive expression if the text cannot contain an address.

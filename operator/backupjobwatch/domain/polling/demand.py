@@ -79,7 +79,7 @@ class Demand:
 
     @property
     def detail_sent(self) -> float:
-        """When the request behind the latest result with all detail, or behind the latest error, was sent."""
+        """When the request behind the latest result with full detail, or behind the latest error, was sent."""
         observation = self.observation
         if observation is None or observation.error is not None or observation.job is None:
             return self.sent

@@ -41,7 +41,7 @@ class Observation:
     time: datetime
     """The same on the wall clock."""
     detail_sent: float = NEVER
-    """When the request was sent that last returned the job with all its detail."""
+    """When the last request that returned the job with full detail was sent."""
     ended_since: float | None = None
     """When a list first showed that the job has ended, if only lists have shown it so far."""
     failures: tuple[float, ...] = ()

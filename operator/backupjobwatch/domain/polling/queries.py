@@ -52,7 +52,7 @@ def latest_window(latest: LatestJob, *, created: datetime, now: datetime) -> Job
 
 
 def workload_history(vault: VaultId, *, now: datetime) -> JobWindow:
-    """Return the window of all workload jobs that are listed: several hosts may have a database of the same name."""
+    """Return the window of all workload jobs that Azure lists. Databases on several hosts may share a name."""
     if vault.kind is VaultKind.BACKUP_VAULT:
         return JobWindow(vault, None)
     return JobWindow(vault, history_window(now)[0], WORKLOADS)

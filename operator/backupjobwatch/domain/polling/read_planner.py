@@ -1,7 +1,8 @@
 """Decides which request to send next for the watches of one principal in one subscription, within its token bucket.
 
-While the bucket covers it, each job is read with a GET at every tick, with all detail. Beyond that, the running jobs of a
-vault are listed once per interval. A job is then read only if its list entry changed, if it ended, or if its detail is old.
+While the bucket covers it, each job is read with a GET at every tick, with full detail. Beyond that, the running jobs
+of a vault are listed once per interval. A job is then read only if its list entry changed, if it ended, or if its
+detail is old.
 So the cost grows with vaults and changes, not with watches.
 """
 

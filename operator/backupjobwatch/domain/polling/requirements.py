@@ -31,7 +31,7 @@ class Requirements:
     pinned: tuple[PinnedJob, ...] = ()
     """The jobs of the watch, if an operation or a list led to them."""
     found: Waiting | OperationFailure | AzureError | None = None
-    """Why the jobs are not known yet. None also if there is no observation."""
+    """Why the jobs are not known yet. Also None if there is no observation."""
     jobs: tuple[JobId, ...] = ()
     """The queries for the jobs of the watch, once they are known."""
 

@@ -56,7 +56,7 @@ def next_status(
 
     - *pinned*: the jobs that the operation or ``spec.latest`` resolved to
     - *deliveries*: results of notifications since the last write
-    - *polled*: when the request of *observation* was sent (default: *now*)
+    - *polled*: when the request behind *observation* was sent (default: *now*)
     """
     polled = polled or now
     if watch.finished:

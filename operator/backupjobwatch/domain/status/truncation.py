@@ -28,7 +28,7 @@ def size_of(status: Mapping[str, Any]) -> int:
 
 
 def truncate_status(status: dict[str, Any], *, frozen: Collection[str] = ()) -> dict[str, Any]:
-    """Return *status* with shorter lists and texts if it is too large. Its message then says so.
+    """Return *status* with shorter lists and strings if it is too large. Its message then says so.
 
     The *frozen* fields, which may include the message, do not change.
     """

@@ -216,7 +216,7 @@ def _keep(watch: Watch, observation: PollDeferred) -> Verdict:
 def _judge_trouble(
     watch: Watch, spec: WatchSpec, error: AzureError, *, consecutive_failures: int, now: datetime
 ) -> Verdict:
-    # The status has the first failure, also if an earlier process saw it.
+    # The status has the first failure, even if an earlier process saw it.
     since = (parse_time(watch.status_for_target.get("troubleSince")) or now) if counts(watch, error) else None
     if since is not None and consecutive_failures >= MIN_CONSECUTIVE_FAILURES and now - since >= spec.grace:
         lasted = format_duration(now - since)

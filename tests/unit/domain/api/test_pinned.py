@@ -169,7 +169,7 @@ def test_kept_at_the_end(spec: dict[str, Any]) -> None:
     ],
 )
 def test_cleared_by_another_target(fields: dict[str, Any]) -> None:
-    """An edit of the target drops the pinned jobs, in the next status too."""
+    """Editing the target drops the pinned jobs, in the next status too."""
     before = step(watch_body(BY_OPERATION), running_job(), 0, pinned=PINS)
     edited = edit(before, **fields)
     after = step(edited, PROGRESSING, 1)

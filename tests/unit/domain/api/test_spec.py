@@ -180,7 +180,7 @@ def test_same_target(spec: dict[str, Any]) -> None:
     ],
 )
 def test_other_target(spec: dict[str, Any]) -> None:
-    """An edit of any target field changes the digest."""
+    """Editing any target field changes the digest."""
     assert target_digest(spec) != target_digest(BY_ID)
 
 

@@ -82,7 +82,7 @@ def test_same_target(one: dict[str, Any], other: dict[str, Any]) -> None:
     ],
 )
 def test_other_target(one: dict[str, Any], other: dict[str, Any]) -> None:
-    """An edit of the job source or the identity changes the digest. Base64 operation IDs are case-sensitive."""
+    """Editing the job source or the identity changes the digest. Base64 operation IDs are case-sensitive."""
     assert not _same(one, other)
 
 
@@ -96,7 +96,7 @@ def test_other_target(one: dict[str, Any], other: dict[str, Any]) -> None:
     ],
 )
 def test_an_edit_starts_over(fields: dict[str, Any]) -> None:
-    """An edit of the target discards the old status, including the job and the pinned jobs."""
+    """Editing the target discards the old status, including the job and the pinned jobs."""
     body = settle(watch_body(), running_job(), NOW)
     watch = Watch.from_body(edit(body, **fields))
 

@@ -60,7 +60,7 @@ def test_causes(inner: Any, cause: str | None) -> None:
     [(["One.", "Two."], ("One.", "Two.")), ("One.", ("One.",)), (None, ()), ([None, "", {}], ()), ({}, ())],
 )
 def test_recommendations(action: Any, recommendations: tuple[str, ...]) -> None:
-    """Recommendations come as a list of texts or as one text."""
+    """Recommendations come as a list of strings or as one string."""
     (error,) = job(errorDetails=[{"code": "X", "recommendedAction": action}]).errors
 
     assert error.recommendations == recommendations

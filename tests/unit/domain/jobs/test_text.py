@@ -189,7 +189,7 @@ def test_clean_twice() -> None:
     ],
 )
 def test_internal_addresses(text: str, redacted: str) -> None:
-    """Private network addresses are redacted from texts, but kept in names that are compared."""
+    """Private network addresses are redacted from free text, but kept in names that are compared."""
     assert sanitize(text, 1024, redact_addresses=True) == redacted
     assert sanitize(text, 1024) == text
     assert sanitize(redacted, 1024, redact_addresses=True) == redacted

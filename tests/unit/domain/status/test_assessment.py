@@ -68,7 +68,7 @@ def test_result_from_before(age: float, counts: bool) -> None:  # noqa: FBT001
 
 @pytest.mark.parametrize("result", [running_job(), DOWN, NOT_THERE, list_entry(status="Failed")], ids=repr)
 def test_result_from_before_an_edit(result: Result) -> None:
-    """A result that was requested before an edit of the target does not count."""
+    """A result that was requested before an edit to the target does not count."""
     observations: dict[Query, Observation] = {QUERY: seen(result, sent=CLOCK - 5)}
 
     assert assessed(observations, fresh_after=CLOCK - 4).observation is None

@@ -93,7 +93,7 @@ def test_stale_after_the_deadline() -> None:
 
 
 def test_stale_after_an_edit() -> None:
-    """After an edit of the target, staleness counts from the edit."""
+    """After an edit to the target, staleness counts from the edit."""
     old: dict[Query, Observation] = {QUERY: seen(running_job(), sent=CLOCK - 400)}
 
     assert not is_stale(old, since=CLOCK + 1, fresh_after=CLOCK + 1)

@@ -103,7 +103,7 @@ def test_restamp_while_running() -> None:
     ids=repr,
 )
 def test_new_target(end: Job | None, fields: dict[str, Any]) -> None:
-    """An edit of the target starts the watch over and drops everything about the old target."""
+    """Editing the target starts the watch over and drops everything about the old target."""
     before = _running() if end is None else settle(_running(), end, NOW)
     after = settle(edit(before, **fields), errors.PollDeferred("Azure asked to wait."), LATER)["status"]
 

@@ -54,7 +54,7 @@ def test_status_has_the_revision() -> None:
 
 @pytest.mark.parametrize("fields", [{"pollInterval": "5m"}, {"suspend": True}])
 def test_other_edits_keep_the_verdict(fields: dict[str, Any]) -> None:
-    """Only an edit of the target restarts the watch."""
+    """Only editing the target restarts the watch."""
     before = succeeded(revision="v1")
     after = settle(edit(before, **fields), NotPolledYet(), LATER)["status"]
 
@@ -64,7 +64,7 @@ def test_other_edits_keep_the_verdict(fields: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("suspend", [False, True])
 def test_an_edit_closes_the_gate(suspend: bool) -> None:  # noqa: FBT001 -- a parameter
-    """The first status of a new revision has no verdict, no job, and the time of the edit, also while suspended."""
+    """The first status of a new revision has no verdict, no job, and the time of the edit, even while suspended."""
     after = settle(edit(succeeded(revision="v1"), revision="v2", suspend=suspend), NotPolledYet(), LATER)["status"]
 
     assert (after["phase"], after["revision"]) == ("Pending", "v2")
@@ -120,7 +120,7 @@ def test_first_revision() -> None:
 
 
 def test_without_a_revision_the_creation_counts() -> None:
-    """Other edits of the target of a watch that never had a revision keep the start, as in earlier versions."""
+    """In a watch that never had a revision, other edits to the target keep the start, as in earlier versions."""
     edited = edit(succeeded(), latest={"item": "vm2"})
     snapshot = Watch.from_body(edited)
 

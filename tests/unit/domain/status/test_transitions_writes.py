@@ -135,7 +135,7 @@ def test_no_heartbeat_while_suspended() -> None:
 )
 @pytest.mark.parametrize("end", [_restore(), job()], ids=["running", "finished"])
 def test_edits(end: Job, fields: dict[str, Any]) -> None:
-    """Every edit of the spec causes a write, because the generation changes."""
+    """Every edit to the spec causes a write, because the generation changes."""
     assert _needs(edit(settle(_running(), end, NOW), **fields), end)
 
 

@@ -91,7 +91,7 @@ def test_end_of_a_huge_job() -> None:
 
 
 def test_first_is_kept() -> None:
-    """Lists and texts are truncated at their end, and a truncated text ends with an ellipsis."""
+    """Lists and strings are truncated at their end, and a truncated string ends with an ellipsis."""
     status = {**_bare("m"), "errors": [{"message": f"{number}{'😀' * 1000}"} for number in range(50)]}
     fitted = truncate_status(status)
 

@@ -44,7 +44,7 @@ def test_start_at_the_end_of_time() -> None:
 
 @pytest.mark.parametrize(("seconds", "phase"), [(3599, "Running"), (3600, "Failed"), (3601, "Failed")])
 def test_over(seconds: int, phase: str) -> None:
-    """A job that still runs at the deadline fails the watch, to the second."""
+    """A job that is still running at the deadline fails the watch, to the second."""
     status = settle(_running(), running_job(), NOW + timedelta(seconds=seconds))["status"]
 
     assert status["phase"] == phase

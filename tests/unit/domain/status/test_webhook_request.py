@@ -109,7 +109,7 @@ def test_without_a_message(form: str) -> None:
 @pytest.mark.parametrize("letter", ["x", "<", "é", "資", "😀", "\ud800"])
 @pytest.mark.parametrize("status", ["InProgress", "Failed"])
 def test_limits(form: str, status: str, letter: str) -> None:
-    """The longest texts that Azure can send make a body that the receiver accepts."""
+    """The longest strings that Azure can send make a body that the receiver accepts."""
     body = body_of(parse_job(vast_payload(letter, status=status)))
     sent(body, form)
 
