@@ -32,7 +32,7 @@ def test_revision(source: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((JOB_ID, "--revision", ""), "--revision must be a text of 1 to 256 characters"),
+        ((JOB_ID, "--revision", ""), "--revision must be a string of 1 to 256 characters"),
         ((*ITEM, "--revision", "v1", "--started-after", "2h"), "--started-after must not be set with --revision"),
     ],
 )

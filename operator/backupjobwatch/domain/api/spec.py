@@ -117,7 +117,7 @@ def _check_revision(spec: Mapping[str, Any], source: JobSource) -> None:
     if value is None:
         return
     if read_revision(spec) is None:
-        raise InvalidSpec(f"spec.revision must be a text of 1 to {LONGEST_REVISION} characters, got {quoted(value)}")
+        raise InvalidSpec(f"spec.revision must be a string of 1 to {LONGEST_REVISION} characters, got {quoted(value)}")
     if isinstance(source, LatestJob) and source.started_after is not None:
         # The job of the previous revision would match again, and open the gate for the new one.
         raise InvalidSpec(

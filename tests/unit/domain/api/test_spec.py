@@ -120,9 +120,9 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({**BY_ID, "pollInterval": 30}, "spec.pollInterval must be one of"),
     ({**BY_ID, "pollInterval": ["30s"]}, "spec.pollInterval must be one of"),
     ({**BY_ID, "suspend": "yes"}, "spec.suspend must be true or false"),
-    ({**BY_ID, "revision": ""}, "spec.revision must be a text of 1 to 256 characters"),
-    ({**BY_ID, "revision": 1.4}, "spec.revision must be a text of 1 to 256 characters"),
-    ({**BY_ID, "revision": "v" * 257}, "spec.revision must be a text of 1 to 256 characters"),
+    ({**BY_ID, "revision": ""}, "spec.revision must be a string of 1 to 256 characters"),
+    ({**BY_ID, "revision": 1.4}, "spec.revision must be a string of 1 to 256 characters"),
+    ({**BY_ID, "revision": "v" * 257}, "spec.revision must be a string of 1 to 256 characters"),
     (
         {
             "latest": {"item": "vm1", "startedAfter": "2026-03-04T01:00:00Z"},
