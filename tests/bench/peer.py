@@ -40,7 +40,12 @@ def poll(uid: str, spec: kopf.Spec, status: kopf.Status, meta: kopf.Meta, patch:
     patch.status["phase"] = PHASES.get(job["status"], "Failed")
     patch.status["observedGeneration"] = meta["generation"]
     patch.status["duration"] = job["duration"]
-    patch.status["lastPollTime"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    patch.status["lastPollTime"] = now
+    # The CRD refuses a status without this condition.
+    ready = "True" if patch.status["phase"] == "Succeeded" else "Unknown"
+    words = {"reason": job["status"], "message": "As Azure reports it."}
+    patch.status["conditions"] = [{"type": "Ready", "status": ready, "lastTransitionTime": now, **words}]
 
 
 def main() -> None:
