@@ -136,7 +136,7 @@ def main() -> None:
     OUTPUT.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     print(
-        bold(f"BackupJobWatch demo: {STEPS} steps, about 50 seconds"),
+        bold(f"BackupJobWatch demo: {STEPS} steps, less than a minute"),
         "The API server, kubectl and the operator are real. Azure is simulated.",
         sep="\n",
     )
