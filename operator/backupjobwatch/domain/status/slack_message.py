@@ -6,6 +6,7 @@ https://docs.slack.dev/reference/block-kit/blocks
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.domain.jobs.text import ELLIPSIS
@@ -44,14 +45,9 @@ def escape(text: str, limit: int) -> str:
     escaped = [_ENTITIES.get(character, character) for character in text]
     if sum(map(len, escaped)) <= limit:
         return "".join(escaped)
-    room = limit - len(ELLIPSIS)
-    kept = []
-    for each in escaped:
-        room -= len(each)
-        if room < 0:
-            break
-        kept.append(each)
-    return "".join(kept) + ELLIPSIS
+    ends = accumulate(map(len, escaped))
+    kept = sum(end <= limit - len(ELLIPSIS) for end in ends)
+    return "".join(escaped[:kept]) + ELLIPSIS
 
 
 def _plain(text: str, *, emoji: bool = False) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from backupjobwatch.domain.api.notify_spec import WebhookFormat
 from backupjobwatch.domain.status.chat_summary import chat_summary
@@ -35,6 +35,8 @@ def webhook_request(
         case WebhookFormat.PAGERDUTY:
             summary, event = chat_summary(watch, notification), cloud_event(watch, notification)
             return _request(pagerduty_event(watch, summary, event, routing_key))
+        case _:
+            assert_never(form)
 
 
 def _request(body: Mapping[str, Any]) -> tuple[dict[str, str], bytes]:

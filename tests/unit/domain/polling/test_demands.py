@@ -150,6 +150,17 @@ def test_pause_of_operations() -> None:
     assert list(demands.due[JOB]) == [ID]
 
 
+def test_pause_after_an_outage() -> None:
+    """A 503 pauses its kind of request like a 429, but does not slow down the others."""
+    demands = demands_of(ID)
+    rate = demands.bucket.rate_at(START)
+    demands.pause(JOB, AzureUnavailable("503"), seconds=600, now=START)
+
+    assert (demands.pauses.left(JOB, START), demands.pauses.left(LIST, START)) == (600, 0)
+    assert list(demands.vaults[VAULT].awaiting) == [ID]
+    assert demands.bucket.rate_at(START) == rate
+
+
 def test_pause_of_everything() -> None:
     """When everything is paused, jobs wait for the end of the pause."""
     demands = demands_of(ID)

@@ -212,6 +212,15 @@ def test_deadline_that_has_just_passed() -> None:
     assert not result.enforce_deadline
 
 
+def test_request_after_the_deadline() -> None:
+    """A poll after the deadline that is older than a requested one does not enforce the deadline."""
+    observations: dict[Query, Observation] = {QUERY: seen(running_job(), sent=CLOCK + 1)}
+    times = {"clock": CLOCK + 5, "deadline_since": CLOCK, "fresh_after": CLOCK + 2}
+    result = assessed(observations, body=started(), now=NOW + LATE, **times)  # type: ignore[arg-type]
+
+    assert (result.observation, result.enforce_deadline) == (None, False)
+
+
 def test_deadline_of_a_set() -> None:
     """All jobs of a set need a poll after the deadline, except those with a final end."""
     body, after = started(BY_OPERATION), {"now": NOW + LATE, "clock": CLOCK + 5, "deadline_since": CLOCK}

@@ -96,6 +96,15 @@ def test_headline_of_the_watch(status: dict[str, Any], words: str, form: str) ->
     assert headline(sent(body, form)) == words
 
 
+def test_cloud_event() -> None:
+    """The two formats of CloudEvents are the event with its attributes in the body, or in headers."""
+    watch, notice = notice_of(body_of(job()))
+    event = cloud_event(watch, notice)
+
+    assert webhook_request(watch, notice, WebhookFormat.STRUCTURED) == event.structured()
+    assert webhook_request(watch, notice, WebhookFormat.BINARY) == event.binary()
+
+
 @EACH_FORMAT
 def test_without_a_message(form: str) -> None:
     """A status with only a phase makes a valid body."""
