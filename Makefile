@@ -23,7 +23,7 @@ setup: $(VENV)/.synced  ## Create the virtual environment from the lock file
 $(VENV)/.synced: uv.lock pyproject.toml Makefile
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@build/uv/bin/uv --version 2>/dev/null | grep -qF $(UV_VERSION) || { $(PYTHON) -m venv build/uv && build/uv/bin/pip install -q --disable-pip-version-check uv==$(UV_VERSION); }
-	$(UV) sync --quiet --frozen $(if $(shell command -v kubectl),,--group kubectl)
+	@$(UV) sync --quiet --frozen $(if $(shell command -v kubectl),,--group kubectl)
 	@touch $@
 
 control-plane: setup  ## Build the embedded Kubernetes API server (once; a few minutes)

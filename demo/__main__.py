@@ -26,6 +26,7 @@ from demo.stage import (
     Stage,
     azure_settings,
     demo_clock,
+    exit_on_signals,
     running_operator,
     staged,
     start_jobs,
@@ -38,6 +39,8 @@ STEPS: Final = 6
 WIDTH: Final = 116
 """Columns of the widest table of ``kubectl get bjw`` in the demo."""
 NARROW: Final = "NAME:.metadata.name,PHASE:.status.phase,REASON:.status.reason"
+INTERRUPTED: Final = 130
+"""The exit code for Ctrl-C: 128 and the number of SIGINT."""
 OUTPUT: Final = ROOT / "build" / "demo"
 LOG: Final = OUTPUT / "operator.log"
 ENVIRONMENT: Final = OUTPUT / "environment"
@@ -67,7 +70,7 @@ def play(stage: Stage) -> None:
         4,
         "Follow the jobs",
         "The operator polls Azure every 10 seconds and mirrors each job into the",
-        "status of its watch. All watches finish within about 30 seconds.",
+        "status of its watch. All watches finish within about 20 seconds.",
     )
     # At a terminal the plugin refreshes its table in place. kubectl adds a row for each change.
     with stage.watching("bjw list --watch" if sys.stdout.isatty() else "get bjw --watch"):
@@ -133,6 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--keep", action="store_true", help="keep everything running until Ctrl-C")
     is_kept = parser.parse_args().keep
+    exit_on_signals()
     OUTPUT.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     print(
@@ -163,6 +167,8 @@ def main() -> None:
                     print("\nNext: explore it with `make demo KEEP=1`, or install it: see README.md.")
     except ControlPlaneUnavailable as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

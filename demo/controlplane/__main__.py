@@ -22,10 +22,11 @@ async def run(directory: Path | None, command: list[str]) -> int:
         if command:
             process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **cluster.environment})
             loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C also reaches the command: wait for its exit
-            loop.add_signal_handler(signal.SIGTERM, process.terminate)
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, process.terminate)
             return await process.wait()
         print(*(f"export {name}={value}" for name, value in cluster.environment.items()), sep="\n", flush=True)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
         await stop.wait()
         return 0

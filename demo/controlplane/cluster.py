@@ -226,23 +226,29 @@ def kube_apiserver_flags(port: int) -> list[str]:
 @contextlib.contextmanager
 def running_control_plane(directory: Path | None = None, binaries: Binaries | None = None) -> Iterator[ControlPlane]:
     """Run a control plane in a separate thread, for synchronous callers."""
-    cluster = ControlPlane(directory, binaries)
-    stop: asyncio.Event
-    loop: asyncio.AbstractEventLoop
+    # Build the binaries in this thread, which a signal can interrupt.
+    cluster = ControlPlane(directory, find_binaries() if binaries is None else binaries)
+    loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
     failure: BaseException | None = None
-    ready = threading.Event()
 
-    async def serve() -> None:
-        nonlocal stop, loop
-        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    async def hold() -> None:
         async with cluster:
             ready.set()
             await stop.wait()
 
+    async def serve() -> None:
+        holding, stopping = asyncio.create_task(hold()), asyncio.create_task(stop.wait())
+        await asyncio.wait({holding, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.is_set():  # the caller was interrupted during the start
+            holding.cancel()
+        stopping.cancel()
+        await holding
+
     def run() -> None:
         nonlocal failure
         try:
-            asyncio.run(serve())
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(serve())
         except BaseException as error:  # noqa: BLE001  # raised in the caller's thread
             failure = error
         finally:
@@ -250,12 +256,13 @@ def running_control_plane(directory: Path | None = None, binaries: Binaries | No
 
     thread = threading.Thread(target=run, name="control-plane")
     thread.start()
-    ready.wait()
-    if failure is None:
-        try:
+    try:
+        ready.wait()
+        if failure is None:
             yield cluster
-        finally:
+    finally:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(stop.set)
-            thread.join()
+        thread.join()
     if failure is not None:
         raise failure

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from .errors import ControlPlaneUnavailable
 
 if TYPE_CHECKING:
     from .cluster import Cluster
+
+ESTABLISHED_TIMEOUT = 60
 
 
 def kubectl_path() -> Path:
@@ -51,3 +54,14 @@ class Kubectl:
         if ok and done.returncode != 0:
             raise KubectlFailed(f"kubectl {' '.join(args)}: exit status {done.returncode}\n{done.stderr}{done.stdout}")
         return done
+
+    def wait_established(self, *crds: str, stdin: str | None = None) -> None:
+        """
+        Wait until CRDs are established. *crds* are arguments that select them.
+
+        ``kubectl wait`` alone fails at once while a new CRD has no conditions or is not found.
+        """
+        deadline = time.monotonic() + ESTABLISHED_TIMEOUT
+        wait = ("wait", "--for=condition=Established", f"--timeout={ESTABLISHED_TIMEOUT}s", *crds)
+        while self(*wait, stdin=stdin, ok=time.monotonic() > deadline, timeout=2 * ESTABLISHED_TIMEOUT).returncode:
+            time.sleep(0.1)

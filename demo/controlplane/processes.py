@@ -14,6 +14,15 @@ STOP_TIMEOUT = 5
 LOG_TAIL = 2000
 
 
+def guard() -> list[str]:
+    """
+    Return the start of a command line that makes the kernel stop the program when its parent is killed.
+
+    This is setpriv of util-linux. Popen's preexec_fn is unsafe here, because other threads may be running.
+    """
+    return ["setpriv", "--pdeathsig=TERM", "--"] if shutil.which("setpriv") else []
+
+
 class Processes:
     """Programs that run in *directory* and log there. They end together with this process."""
 
@@ -22,16 +31,10 @@ class Processes:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def spawn(self, program: Path, *args: str) -> None:
-        """
-        Start a program. Call this in the longest-lived thread: the kernel treats that thread as the parent.
-
-        setpriv (of util-linux) makes the kernel stop the child when its parent is killed. Popen's preexec_fn is
-        unsafe here, because other threads may be running.
-        """
-        guard = ["setpriv", "--pdeathsig=TERM", "--"] if shutil.which("setpriv") else []
+        """Start a program. Call this in the longest-lived thread: the kernel treats that thread as the parent."""
         with self._log(program.name).open("wb") as log:
             self._running[program.name] = subprocess.Popen(
-                [*guard, program, *args],
+                [*guard(), program, *args],
                 cwd=self._directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

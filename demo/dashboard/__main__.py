@@ -25,7 +25,7 @@ from demo.prometheus import Prometheus, PrometheusUnavailable, running_prometheu
 from demo.prometheus.server import free_port
 from demo.simulator import AzureSimulator, Fault, SimulatedClock, running_simulator
 from demo.simulator.jobs import CANCELLED, COMPLETED_WITH_WARNINGS, DOCUMENTED, FAILED, RESTORE, SQL_FULL_BACKUP
-from demo.stage import NAMESPACE, ROOT, TOKEN, running_operator, staged
+from demo.stage import NAMESPACE, ROOT, TOKEN, exit_on_signals, running_operator, staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -130,6 +130,7 @@ def record(cluster: Cluster) -> str:
 
 def main() -> None:
     """Draw the picture."""
+    exit_on_signals()
     try:
         with running_control_plane() as cluster:
             PICTURE.write_text(record(cluster), encoding="utf-8")

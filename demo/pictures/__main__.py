@@ -19,7 +19,7 @@ from demo.pictures.drawing import draw
 from demo.pictures.terminal import Terminal
 from demo.simulator import SimulatedClock, running_simulator
 from demo.simulator.jobs import COMPLETED_WITH_WARNINGS, FAILED, RESTORE
-from demo.stage import demo_clock, running_operator, staged, start_jobs
+from demo.stage import demo_clock, exit_on_signals, running_operator, staged, start_jobs
 
 ROOT: Final = Path(__file__).parents[2]
 PICTURES: Final = ROOT / "docs" / "pictures"
@@ -105,6 +105,7 @@ ALL: Final = (watch, bjw_list, bjw_tasks)
 
 def main() -> None:
     """Draw all pictures."""
+    exit_on_signals()
     PICTURES.mkdir(exist_ok=True)
     for picture in ALL:
         path = PICTURES / f"{picture.__name__}.svg"

@@ -10,9 +10,9 @@ from demo.simulator.server import AzureSimulator
 
 
 async def serve(options: argparse.Namespace) -> None:
-    """Run until SIGINT or SIGTERM."""
+    """Run until SIGINT, SIGTERM or SIGHUP."""
     stopping = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     simulator = AzureSimulator(
         clock=SimulatedClock(speed=options.speed),

@@ -112,7 +112,7 @@ def install_crd(cluster: Cluster) -> None:
     kubectl = Kubectl(cluster)
     if CRD.exists():
         kubectl("apply", "--server-side", "-f", str(CRD))
-        kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRD))
+        kubectl.wait_established("-f", str(CRD))
 
 
 @pytest.fixture(scope="session")
@@ -243,7 +243,7 @@ def http_(control_plane: ControlPlane) -> Http:
 @pytest.fixture(scope="session")
 def _gadget_kind(kubectl: Kubectl) -> None:
     kubectl("apply", "-f", "-", stdin=json.dumps(GADGET_CRD))
-    kubectl("wait", "--for=condition=Established", "crd/gadgets.test.example.com", "--timeout=60s")
+    kubectl.wait_established("crd/gadgets.test.example.com")
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from tests.support.gadgets import GADGET_CRD, Http, gadget
 from tests.support.watches import until
 
 if TYPE_CHECKING:
-    from demo.controlplane import Kubectl
+    from demo.controlplane import ControlPlane, Kubectl
 
 
 class TestCluster:
@@ -45,12 +46,23 @@ class TestCluster:
         kubectl("patch", "cm", "held", "-n", "leaving", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
         kubectl("wait", "--for=delete", "ns/leaving", "--timeout=60s")
 
+    def test_established(self, kubectl: Kubectl, control_plane: ControlPlane) -> None:
+        """Waiting for a CRD tolerates that the CRD does not exist yet."""
+        crd = json.dumps(GADGET_CRD).replace("gadget", "doohickey").replace("Gadget", "Doohickey")
+        name = json.loads(crd)["metadata"]["name"]
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(kubectl.wait_established, f"crd/{name}")
+            until(lambda: control_plane.requests.where(method="GET", path=f"/{name}$"), "a request for the CRD")
+            kubectl("create", "-f", "-", stdin=crd)
+            waiting.result(90)
+        kubectl("delete", "crd", name)
+
     def test_namespace_goes_with_a_crd(self, kubectl: Kubectl, namespace: str) -> None:
         """A namespace is deleted even if the CRD of its objects is deleted at the same time."""
         crd = json.loads(json.dumps(GADGET_CRD).replace("gadget", "widget").replace("Gadget", "Widget"))
         widget = {"apiVersion": "test.example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}
         kubectl("apply", "-f", "-", stdin=json.dumps(crd))
-        kubectl("wait", "--for=condition=Established", "crd/widgets.test.example.com", "--timeout=60s")
+        kubectl.wait_established("crd/widgets.test.example.com")
         create = ("create", "-f", "-")
         until(lambda: not kubectl(*create, "--dry-run=server", stdin=json.dumps(widget), ok=False).returncode)
         for number in range(3):

@@ -16,6 +16,7 @@ import pytest
 
 from demo.__main__ import ENVIRONMENT, LOG, STEPS
 from demo.stage import ROOT
+from tests.support.watches import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,19 +24,21 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(300)
 
 LIMIT: Final = 240.0
-"""Seconds for the whole demo on a busy machine. On an idle machine it takes 50."""
+"""Seconds for the whole demo on a busy machine. On an idle machine it takes 35."""
 LAST: Final = "Ctrl-C in this"
 DURATION: Final = re.compile(r" (?:(\d+)m)?(\d+)s +\S+$")
 
 
 @contextlib.contextmanager
-def running_demo(home: Path) -> Iterator[list[str]]:
-    """Run the demo with a temporary home, and yield its output as soon as it waits for Ctrl-C."""
+def running_demo(
+    home: Path, *, until_line: str = LAST, number: signal.Signals = signal.SIGINT, code: int = 0
+) -> Iterator[list[str]]:
+    """Run the demo with a temporary home, and yield its output up to a line. Then send a signal and check the exit code."""
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     with subprocess.Popen(
         [sys.executable, "-m", "demo", "--keep"],
         cwd=ROOT,
-        env={**os.environ, "HOME": str(home), "XDG_CACHE_HOME": cache},
+        env={**os.environ, "HOME": str(home), "TMPDIR": str(home), "XDG_CACHE_HOME": cache},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -47,15 +50,25 @@ def running_demo(home: Path) -> Iterator[list[str]]:
             lines: list[str] = []
             for line in process.stdout:
                 lines.append(line.rstrip("\n"))
-                if LAST in line:
+                if until_line in line:
                     break
-            assert LAST in lines[-1], "\n".join(lines)
+            assert until_line in lines[-1], "\n".join(lines)
             yield lines
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             rest = process.stdout.read()
             timer.cancel()
-        assert process.wait() == 0, rest
+        assert process.wait() == code, rest
+
+
+def programs_of(home: Path) -> list[str]:
+    """Return the command lines of the running processes whose environment contains *home*."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # the process has ended, or belongs to another user
+            if f"TMPDIR={home}\0".encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found
 
 
 def test_demo(tmp_path: Path) -> None:
@@ -76,6 +89,19 @@ def test_demo(tmp_path: Path) -> None:
         used = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path)
         assert "backupjobwatch.azurebackup.dev/nightly-backup" in used.stdout, used.stderr
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("number", "line", "programs"),
+    [(signal.SIGHUP, "[1/6]", ("-m demo",)), (signal.SIGTERM, "[3/6]", ("-m demo", "backupjobwatch run", "etcd"))],
+)
+def test_signals(tmp_path: Path, number: signal.Signals, line: str, programs: tuple[str, ...]) -> None:
+    """SIGHUP during the start and SIGTERM later stop every program of the demo, and no files remain."""
+    with running_demo(tmp_path, until_line=line, number=number, code=128 + number):
+        running = "\n".join(programs_of(tmp_path))
+        assert all(program in running for program in programs), running
+    until(lambda: not programs_of(tmp_path), "the end of all programs")
+    assert list(tmp_path.iterdir()) == []
 
 
 def assert_durations_grow(lines: list[str]) -> None:

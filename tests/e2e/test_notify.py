@@ -59,7 +59,7 @@ def gitops(kubectl: Kubectl) -> Iterator[None]:
     made = [name for name in kinds if kubectl("get", "crd", name, ok=False).returncode != 0]
     for name in made:
         kubectl("apply", "-f", "-", stdin=json.dumps(crd(name, *kinds[name])))
-        kubectl("wait", "--for=condition=Established", "--timeout=60s", f"crd/{name}")
+        kubectl.wait_established(f"crd/{name}")
     yield
     for name in made:
         kubectl("delete", "crd", name, "--wait=false")

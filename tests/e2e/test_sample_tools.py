@@ -48,7 +48,7 @@ def flux_system(
     kustomization = {"resources": ["crds.yaml"], "components": [os.path.relpath(COMPONENT, folder)]}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), "utf-8")
     kubectl("apply", "--server-side", "-k", str(folder))
-    kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(folder / "crds.yaml"))
+    kubectl.wait_established("-f", str(folder / "crds.yaml"))
     yield folder
     kubectl("delete", "-k", str(folder))
 

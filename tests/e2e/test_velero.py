@@ -24,7 +24,7 @@ VELERO: Final[dict[str, Any]] = crd("velero.io/v1", "Backup", ANYTHING)
 def both(kubectl: Kubectl, namespace: str) -> Iterator[str]:
     """A namespace with one Velero Backup and one watch."""
     kubectl("create", "-f", "-", stdin=json.dumps(VELERO))
-    kubectl("wait", "--for=condition=Established", "--timeout=60s", f"crd/{VELERO['metadata']['name']}")
+    kubectl.wait_established(f"crd/{VELERO['metadata']['name']}")
     backup = {"apiVersion": "velero.io/v1", "kind": "Backup", "metadata": {"name": "nightly"}, "spec": {}}
     watch = {
         "apiVersion": "azurebackup.dev/v1alpha1",

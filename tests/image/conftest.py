@@ -114,7 +114,7 @@ def cluster(files: Path) -> Iterator[ControlPlane]:
     with running_control_plane() as control_plane:
         kubectl = Kubectl(control_plane)
         kubectl("apply", "--server-side", "-k", str(ROOT / "crds"))
-        kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+        kubectl.wait_established("crd", "--all")
         shutil.copyfile(control_plane.kubeconfig, files / "kubeconfig")
         (files / "kubeconfig").chmod(0o644)
         yield control_plane

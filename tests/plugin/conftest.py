@@ -98,7 +98,7 @@ def cluster() -> Iterator[ControlPlane]:
     with running_control_plane() as control_plane:
         kubectl = Kubectl(control_plane)
         kubectl("apply", "--server-side", "-k", str(ROOT / "crds"))
-        kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+        kubectl.wait_established("crd", "--all")
         yield control_plane
 
 

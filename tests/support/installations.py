@@ -53,7 +53,7 @@ def block(text: str, word: str) -> str:
 
 def watch(kubectl: Kubectl) -> None:
     """Create a watch."""
-    kubectl("wait", "--for=condition=Established", "--timeout=60s", CRD)
+    kubectl.wait_established(CRD)
     kubectl("apply", "-f", "-", stdin=json.dumps(WATCH))
 
 

@@ -24,6 +24,6 @@ def monitoring_kinds(kubectl: Kubectl) -> Iterator[None]:
         return
     text = yaml.safe_dump_all(missing)
     kubectl("create", "-f", "-", stdin=text)
-    kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", "-", stdin=text)
+    kubectl.wait_established("-f", "-", stdin=text)
     yield
     kubectl("delete", "-f", "-", stdin=text)
