@@ -1,33 +1,16 @@
 """The hierarchy of errors. The class decides how an error is handled. No code parses messages.
 
-- SettingsError: invalid settings; the process cannot start
-- LeaseLost: this process is no longer the leader and must exit
-- InvalidSpec: the spec is invalid until the object is edited
-- AzureError: a poll did not show the job
+- SettingsError, LeaseLost, InvalidSpec
+- AzureError: a request did not show the job, or did not start the backup
   - NoRequest: no request was sent to Azure
-    - PollDeferred: the rate limiter or a Retry-After defers the request
-      - NotPolledYet: the target was edited and not polled since
-    - CredentialsNotFound: no credential is configured
-    - IdentityNotAllowed: the namespace is not allowed to use the identity
-    - CredentialsUnavailable: the API server did not return the credential
-  - JobNotFound: 404 from the backup service: the job does not exist, or is not visible yet
-  - VaultNotFound: 404 from ARM's gateway: vault, resource group or subscription
-  - OperationWithoutJob: the operation succeeded and names no job
-  - AuthenticationFailed: 401, or Entra refused the credential
-  - AuthorizationFailed: 403
-  - Throttled: 429
-  - AzureUnavailable: 5xx, timeout or no connection, from ARM, Entra or the metadata service
-  - UnexpectedResponse: not the requested job: not JSON, too long, a redirect, another job
-    - JobListTooLong: the vault's job list has more pages than the operator reads
-- DeliveryError: an attempt to deliver a notification failed
-  - DeliveryFailed: a later attempt may succeed: outage, timeout, missing object
-  - DeliveryImpossible: no attempt can succeed until the object is edited
-  - DeliveryRefused: a later attempt is unlikely to succeed, so there are few attempts
-- KubeError: a request to the Kubernetes API server failed
-  - Conflict: 409: the object has changed since it was read
-  - ObjectNotFound: 404
-  - Forbidden: 403
-  - KubeUnavailable: any other failure: 422, 5xx, timeout, no connection
+    - PollDeferred: NotPolledYet
+    - CredentialsNotFound, CredentialsUnavailable, IdentityNotAllowed
+  - JobNotFound, VaultNotFound, OperationWithoutJob: Azure answered, but there is no job
+  - AuthenticationFailed, AuthorizationFailed, Throttled, AzureUnavailable
+  - UnexpectedResponse: JobListTooLong
+  - InvalidTarget, RequestUncertain: answers to the request that starts a backup
+- DeliveryError: DeliveryFailed, DeliveryImpossible, DeliveryRefused
+- KubeError: Conflict, ObjectNotFound, Forbidden, KubeUnavailable
 """
 
 from __future__ import annotations
@@ -244,6 +227,20 @@ class JobListTooLong(UnexpectedResponse):
     """The vault's job list has more pages than the operator reads."""
 
     reason = "JobListTooLong"
+
+
+class InvalidTarget(AzureError):
+    """Azure refused to start a backup: the item is unknown or unsupported, or is not in a suitable state."""
+
+    reason = "InvalidTarget"
+    is_conclusive = True
+    answered = True
+
+
+class RequestUncertain(AzureError):
+    """Azure may have started a backup or not. The request must never be repeated."""
+
+    reason = "TriggerUncertain"
 
 
 class DeliveryError(BackupJobWatchError):

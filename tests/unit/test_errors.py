@@ -26,6 +26,8 @@ AZURE_ERRORS = [
     (errors.AzureUnavailable, "AzureUnavailable", "AzureUnavailable", Grace.NEVER, False),
     (errors.UnexpectedResponse, "UnexpectedResponse", "UnexpectedResponse", Grace.NEVER, False),
     (errors.JobListTooLong, "JobListTooLong", "JobListTooLong", Grace.NEVER, False),
+    (errors.InvalidTarget, "InvalidTarget", "InvalidTarget", Grace.NEVER, True),
+    (errors.RequestUncertain, "TriggerUncertain", "TriggerUncertain", Grace.NEVER, False),
 ]
 
 

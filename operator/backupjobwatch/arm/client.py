@@ -20,6 +20,7 @@ from backupjobwatch import __version__
 from backupjobwatch.arm.responses import (
     Answer,
     next_path,
+    read_item_list,
     read_job,
     read_job_list,
     read_object,
@@ -27,6 +28,7 @@ from backupjobwatch.arm.responses import (
 )
 from backupjobwatch.arm.token_answers import noting_status
 from backupjobwatch.arm.transport import Transport
+from backupjobwatch.domain.jobs.backup_policies import parse_policy
 from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.domain.jobs.resource_ids import VaultKind
 from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
@@ -42,10 +44,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from backupjobwatch.arm.credentials import TokenSource
+    from backupjobwatch.domain.jobs.backup_policies import BackupPolicy
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
+    from backupjobwatch.domain.jobs.protected_items import ProtectedItem
     from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId
     from backupjobwatch.domain.polling.pauses import Pauses, RequestKind
+    from backupjobwatch.domain.polling.queries import PolicyQuery
     from backupjobwatch.observability.metrics.instruments import Metrics
     from backupjobwatch.settings import Settings
 
@@ -80,6 +85,15 @@ class JobPage:
     """One page of a vault's job list."""
 
     jobs: tuple[Job, ...]
+    next: PageLink | None
+    """The next page; None on the last page."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPage:
+    """One page of the list of what a vault protects."""
+
+    items: tuple[ProtectedItem, ...]
     next: PageLink | None
     """The next page; None on the last page."""
 
@@ -130,9 +144,28 @@ class ArmClient:
 
         def read(answer: Answer) -> JobPage:
             jobs, url = read_job_list(answer, vault, now=datetime.now(UTC))
-            return JobPage(tuple(jobs), None if url is None else PageLink(*next_path(url, self._endpoint)))
+            return JobPage(tuple(jobs), self._next_page(url))
 
         return await self._read(LIST, tokens, link or self._first_page(vault, filter_), pauses, read)
+
+    async def items_page(
+        self, tokens: TokenSource, vault: VaultId, pauses: Pauses | None = None, *, link: PageLink | None = None
+    ) -> Reading[ItemPage]:
+        """Read the first page of the list of what a vault protects, or the page at *link*."""
+
+        def read(answer: Answer) -> ItemPage:
+            items, url = read_item_list(answer, vault, now=datetime.now(UTC))
+            return ItemPage(items, self._next_page(url))
+
+        first = PageLink(vault.items_url_path, self._query(vault))
+        return await self._read(LIST, tokens, link or first, pauses, read)
+
+    async def get_policy(
+        self, tokens: TokenSource, policy: PolicyQuery, pauses: Pauses | None = None
+    ) -> Reading[BackupPolicy]:
+        """Read a policy of a Backup vault."""
+        link = PageLink(policy.url_path, self._query(policy.vault))
+        return await self._read(LIST, tokens, link, pauses, lambda answer: parse_policy(_object(answer)))
 
     async def get_token(self, tokens: TokenSource) -> None:
         """Get a token, or raise AzureError."""
@@ -176,6 +209,9 @@ class ArmClient:
         if filter_ is None or vault.kind is VaultKind.BACKUP_VAULT:
             return PageLink(vault.jobs_url_path, self._query(vault))
         return PageLink(vault.jobs_url_path, self._query(vault, **{"$filter": filter_}))
+
+    def _next_page(self, url: str | None) -> PageLink | None:
+        return None if url is None else PageLink(*next_path(url, self._endpoint))
 
     def _get(self, kind: RequestKind, tokens: TokenSource, link: PageLink, pause_left: Callable[[], float]) -> Answer:
         answer = self._send(kind, link, self._token(tokens))

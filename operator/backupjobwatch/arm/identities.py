@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from backupjobwatch.arm.credentials import certificate_tokens, federated_tokens, operator_tokens, secret_tokens
 from backupjobwatch.constants import GROUP
@@ -59,6 +59,22 @@ class Credential:
     principal: str
     """The identity that Azure throttles. It does not change with the credentials."""
     tokens: TokenSource = field(compare=False)
+
+
+class CredentialProvider(Protocol):
+    """A source of credentials."""
+
+    async def find(self, namespace: str, identity: Identity) -> Credential:
+        """Return the credential of *identity* in *namespace*. Raises AzureError if there is none."""
+        ...
+
+    def drop(self, namespace: str, identity: Identity) -> None:
+        """Reread a failing identity at its next use."""
+        ...
+
+    def close(self) -> None:
+        """Cancel all lookups."""
+        ...
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from backupjobwatch.arm.client import ArmClient
-    from backupjobwatch.arm.reader import CredentialProvider
+    from backupjobwatch.arm.identities import CredentialProvider
     from backupjobwatch.domain.api.target import Identity
     from backupjobwatch.domain.jobs.resource_ids import VaultId
     from backupjobwatch.domain.polling.demand import Demand

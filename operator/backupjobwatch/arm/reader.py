@@ -7,14 +7,16 @@ import contextlib
 import logging
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from backupjobwatch.arm.client import ItemPage, JobPage
 from backupjobwatch.domain.jobs.durations import format_duration
 from backupjobwatch.domain.jobs.resource_ids import JobId
-from backupjobwatch.domain.polling.demand import NextPage, RunningJobs
+from backupjobwatch.domain.polling.demand import NextPage, RunningJobs, VaultList
 from backupjobwatch.domain.polling.demands import Demands
+from backupjobwatch.domain.polling.observations import ItemList
 from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
-from backupjobwatch.domain.polling.queries import JobWindow
+from backupjobwatch.domain.polling.queries import JobWindow, PolicyQuery, ProtectedItems
 from backupjobwatch.domain.polling.read_planner import ReadPlanner
 from backupjobwatch.domain.polling.recording import Listing, ObservationRecorder
 from backupjobwatch.errors import (
@@ -31,10 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from backupjobwatch.arm.client import ArmClient, PageLink, Reading
-    from backupjobwatch.arm.identities import Credential
+    from backupjobwatch.arm.identities import Credential, CredentialProvider
     from backupjobwatch.arm.slots import Slots
     from backupjobwatch.domain.api.target import Identity
-    from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.resource_ids import VaultId
     from backupjobwatch.domain.polling.demand import Request
     from backupjobwatch.domain.polling.pauses import RequestKind
@@ -42,28 +43,13 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.polling.token_bucket import TokenBucket
 
 _log = logging.getLogger(__name__)
+_Page = TypeVar("_Page", JobPage, ItemPage)
 
 RUNNING_FILTER: Final = "status eq 'InProgress'"
 MAX_PAGES: Final = 500
 """Maximum number of pages of a list. Azure's pages have 20 to a few hundred jobs."""
 PAGE_ATTEMPTS: Final = 3
 """Failed requests after which a list fails, once its first page was read. A retry resumes at the failed page."""
-
-
-class CredentialProvider(Protocol):
-    """A source of credentials."""
-
-    async def find(self, namespace: str, identity: Identity) -> Credential:
-        """Return the credential of *identity* in *namespace*. Raises AzureError if there is none."""
-        ...
-
-    def drop(self, namespace: str, identity: Identity) -> None:
-        """Reread a failing identity at its next use."""
-        ...
-
-    def close(self) -> None:
-        """Cancel all lookups."""
-        ...
 
 
 class Reader:
@@ -191,13 +177,19 @@ class Reader:
         if isinstance(read, JobId):
             job = await self._send(JOB, self._client.get_job(credential.tokens, read, self.demands.pauses))
             return partial(self._recorder.record, read, job.value)
+        if isinstance(read, ProtectedItems):
+            items = await self._list_items(credential, read.vault)
+            return partial(self._recorder.record_items, read, items)
+        if isinstance(read, PolicyQuery):
+            policy = await self._send(LIST, self._client.get_policy(credential.tokens, read, self.demands.pauses))
+            return partial(self._recorder.record, read, policy.value)
         operation = await self._send(
             OPERATION, self._client.get_operation(credential.tokens, read, self.demands.pauses)
         )
         return partial(self._recorder.record, read, operation.value)
 
     def _failure(self, read: Request, error: AzureError) -> Callable[..., Iterable[Update]]:
-        if isinstance(read, RunningJobs | JobWindow):
+        if isinstance(read, VaultList):
             return partial(self._recorder.record_failed_list, read, error)
         return partial(self._recorder.record, read, error)
 
@@ -209,28 +201,41 @@ class Reader:
         return credential
 
     async def _list(self, credential: Credential, vault: VaultId, filter_: str | None) -> Listing:
+        def request(link: PageLink | None) -> Awaitable[Reading[JobPage]]:
+            pauses = self.demands.pauses
+            return self._client.list_page(credential.tokens, vault, pauses, filter_=filter_, link=link)
+
+        pages = await self._pages(vault, request)
+        return Listing(jobs=tuple(job for page in pages for job in page.jobs), pages=len(pages))
+
+    async def _list_items(self, credential: Credential, vault: VaultId) -> ItemList:
+        def request(link: PageLink | None) -> Awaitable[Reading[ItemPage]]:
+            return self._client.items_page(credential.tokens, vault, self.demands.pauses, link=link)
+
+        return ItemList(tuple(item for page in await self._pages(vault, request) for item in page.items))
+
+    async def _pages(
+        self, vault: VaultId, request: Callable[[PageLink | None], Awaitable[Reading[_Page]]]
+    ) -> list[_Page]:
         """Read all pages of a list. Each page takes one token from the bucket."""
-        jobs: list[Job] = []
+        pages: list[_Page] = []
         link: PageLink | None = None
         visited: set[PageLink] = set()
         failures = 0
         while True:
             try:
-                request = self._client.list_page(
-                    credential.tokens, vault, self.demands.pauses, filter_=filter_, link=link
-                )
-                page = (await self._send(LIST, request)).value
+                page = (await self._send(LIST, request(link))).value
             except (Throttled, AzureUnavailable) as error:
                 failures += not isinstance(error, Throttled)
                 if not visited or failures >= PAGE_ATTEMPTS:
                     raise
             else:
-                jobs += page.jobs
+                pages.append(page)
                 link = page.next
                 if link is None:
-                    return Listing(jobs=tuple(jobs), pages=len(visited) + 1)
+                    return pages
                 if link in visited:
-                    raise UnexpectedResponse("Azure's list of the vault's jobs repeats a page.")
+                    raise UnexpectedResponse("Azure's list repeats a page.")
                 visited.add(link)
                 if len(visited) >= MAX_PAGES:
                     raise JobListTooLong(

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from backupjobwatch.domain.jobs import data_protection, recovery_services
 from backupjobwatch.domain.jobs.azure_errors import describe, read_error_body
+from backupjobwatch.domain.jobs.protected_items import parse_backup_instances, parse_protected_items
 from backupjobwatch.domain.jobs.resource_ids import VaultKind, fold_case
 from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import parse_retry_after
@@ -34,6 +35,7 @@ from backupjobwatch.errors import (
 
 if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.domain.jobs.protected_items import ProtectedItem
     from backupjobwatch.domain.jobs.resource_ids import JobId, VaultId
 
 DEFAULT_WAIT: Final = timedelta(seconds=30)
@@ -51,6 +53,10 @@ _KINDS: Final[Mapping[int, type[AzureError]]] = {
 _PARSERS = {
     VaultKind.RECOVERY_SERVICES: recovery_services.parse_job,
     VaultKind.BACKUP_VAULT: data_protection.parse_job,
+}
+_ITEM_PARSERS = {
+    VaultKind.RECOVERY_SERVICES: parse_protected_items,
+    VaultKind.BACKUP_VAULT: parse_backup_instances,
 }
 _REMAINING = (
     "x-ms-ratelimit-remaining-subscription-resource-requests",
@@ -116,6 +122,15 @@ def read_job_list(answer: Answer, vault: VaultId, *, now: datetime) -> tuple[lis
         raise _unexpected(answer, "a list of jobs that is none")
     parse = _PARSERS[vault.kind]
     return [parse(item, partial=True) for item in items if isinstance(item, Mapping)], link or None
+
+
+def read_item_list(answer: Answer, vault: VaultId, *, now: datetime) -> tuple[tuple[ProtectedItem, ...], str | None]:
+    """Return what one page of a list shows that a vault protects, and the link to the next page."""
+    payload = read_object(answer, now=now)
+    link = payload.get("nextLink")
+    if not (link is None or isinstance(link, str)):
+        raise _unexpected(answer, "a list of protected items that is none")
+    return _ITEM_PARSERS[vault.kind](payload, vault), link or None
 
 
 def next_path(link: str, endpoint: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ import requests
 from backupjobwatch.arm.responses import (
     Answer,
     next_path,
+    read_item_list,
     read_job,
     read_job_list,
     read_object,
@@ -19,7 +21,9 @@ from backupjobwatch.arm.responses import (
 )
 from backupjobwatch.domain.jobs.resource_ids import JobId, VaultId, VaultKind
 from backupjobwatch.errors import AuthorizationFailed, AzureError, JobNotFound, Throttled, UnexpectedResponse
-from tests.support.azure import payload
+from tests.support.azure import RESOURCE_GROUP as HARBOUR
+from tests.support.azure import SUBSCRIPTION_ID, payload
+from tests.support.azure import VAULT as HARBOUR_VAULT
 from tests.support.builders import JOB_NAME, RESOURCE_GROUP, SUBSCRIPTION, VAULT, job_payload
 
 NOW = datetime(2026, 3, 4, 1, 0, 0, tzinfo=UTC)
@@ -90,6 +94,26 @@ def test_list_of_a_backup_vault() -> None:
     assert [job.name for job in jobs] == [item["name"] for item in given["value"]]
     assert all(job.entity_friendly_name == "aks-harbour/daily" for job in jobs)
     assert link == given["nextLink"]
+
+
+def test_protected_items() -> None:
+    """A list of what a vault protects is parsed according to the kind of its vault, and its pages have links."""
+    page = payload("items-all-workloads")
+    vault = VaultId(subscription_id=SUBSCRIPTION_ID, resource_group=HARBOUR, name=HARBOUR_VAULT)
+    items, link = read_item_list(answer({**page, "nextLink": f"{ENDPOINT}/next"}), vault, now=NOW)
+
+    assert (len(items), link) == (len(page["value"]), f"{ENDPOINT}/next")
+    instances = payload("dp-instances")
+    vault = replace(vault, name="bv-harbour", kind=VaultKind.BACKUP_VAULT)
+    assert len(read_item_list(answer(instances), vault, now=NOW)[0]) == len(instances["value"])
+    assert read_item_list(answer({"value": [], "nextLink": ""}), vault, now=NOW) == ((), None)
+
+
+@pytest.mark.parametrize("page", [{}, {"value": "x"}, {"value": [], "nextLink": 5}])
+def test_no_list_of_protected_items(page: dict[str, Any]) -> None:
+    """A body without a list of protected items is an error. It does not mean that the vault protects nothing."""
+    with pytest.raises(UnexpectedResponse, match="a list of protected items that is none"):
+        read_item_list(answer(page), RECOVERY_SERVICES, now=NOW)
 
 
 def test_items_that_are_no_jobs() -> None:

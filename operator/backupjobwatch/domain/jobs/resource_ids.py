@@ -120,6 +120,11 @@ class VaultId:
         """The path of the list of the vault's jobs."""
         return f"{self.url_path}/backupJobs"
 
+    @property
+    def items_url_path(self) -> str:
+        """The path of the list of what the vault protects."""
+        return f"{self.url_path}/{'backupInstances' if self.kind is VaultKind.BACKUP_VAULT else 'backupProtectedItems'}"
+
 
 @lru_cache(maxsize=1024)
 def vault_id(subscription_id: str, resource_group: str, name: str, kind: VaultKind) -> VaultId:

@@ -10,7 +10,7 @@ from backupjobwatch.domain.jobs.job import Outcome
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
 from backupjobwatch.domain.polling.observations import NEVER
 from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
-from backupjobwatch.domain.polling.queries import Query
+from backupjobwatch.domain.polling.queries import JobWindow, ProtectedItems, Query
 from backupjobwatch.errors import AuthorizationFailed, JobNotFound, UnexpectedResponse, VaultNotFound
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class NextPage:
     vault: VaultId
 
 
+VaultList = JobWindow | ProtectedItems | RunningJobs
+"""Lists of a vault. At most one of them is in flight per vault."""
 Request = Query | RunningJobs
 Read = Request | NextPage
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from backupjobwatch.domain.jobs.backup_policies import BackupPolicy
 from backupjobwatch.domain.jobs.job import Job
 from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
 from backupjobwatch.errors import AzureError, Grace
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from backupjobwatch.domain.jobs.protected_items import ProtectedItem
 
 FAILURES_KEPT: Final = 3
 """Consecutive failures whose times are kept, for the grace period (``verdict.MIN_CONSECUTIVE_FAILURES``)."""
@@ -24,7 +27,14 @@ class JobList:
     jobs: tuple[Job, ...]
 
 
-Answer = Job | JobList | tuple[PinnedJob, ...] | Waiting | OperationFailure
+@dataclass(frozen=True, slots=True)
+class ItemList:
+    """What a vault protects."""
+
+    items: tuple[ProtectedItem, ...]
+
+
+Answer = Job | JobList | ItemList | BackupPolicy | tuple[PinnedJob, ...] | Waiting | OperationFailure
 Result = Answer | AzureError
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from backupjobwatch.domain.jobs.latest_window import (
     WORKLOADS,
@@ -13,6 +14,7 @@ from backupjobwatch.domain.jobs.latest_window import (
     midnight,
     window_end,
 )
+from backupjobwatch.domain.jobs.payloads import last_segment
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId, VaultKind
 
 if TYPE_CHECKING:
@@ -41,7 +43,28 @@ class JobWindow:
         return list_filter(self.first_day, end, management_type=self.management_type)
 
 
-Query = JobId | OperationId | JobWindow
+@dataclass(frozen=True, slots=True)
+class ProtectedItems:
+    """The protected items or backup instances of a vault."""
+
+    vault: VaultId
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyQuery:
+    """A policy of a Backup vault. Its rules can start a backup."""
+
+    vault: VaultId
+    policy_id: str
+    """The policy's ID, as ``ProtectedItem.policy_id`` has it."""
+
+    @property
+    def url_path(self) -> str:
+        """The ID with percent-encoded segments, to append to the endpoint of Azure Resource Manager."""
+        return f"{self.vault.url_path}/backupPolicies/{quote(last_segment(self.policy_id) or '', safe='')}"
+
+
+Query = JobId | OperationId | JobWindow | ProtectedItems | PolicyQuery
 
 
 def latest_window(latest: LatestJob, *, created: datetime, now: datetime) -> JobWindow:

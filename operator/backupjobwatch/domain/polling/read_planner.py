@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.domain.jobs.resource_ids import JobId
-from backupjobwatch.domain.polling.demand import NextPage, RunningJobs, kind_of
+from backupjobwatch.domain.polling.demand import NextPage, RunningJobs, VaultList, kind_of
 from backupjobwatch.domain.polling.observations import NEVER
 from backupjobwatch.domain.polling.pauses import JOB, LIST
 from backupjobwatch.domain.polling.queries import JobWindow, window_since
@@ -81,7 +81,7 @@ class ReadPlanner:
         if isinstance(read, NextPage):
             del self.demands.pages[read.vault]
             return
-        if isinstance(read, JobWindow | RunningJobs):
+        if isinstance(read, VaultList):
             vault = self.demands.vaults[read.vault]
             vault.is_reading = True
             if isinstance(read, RunningJobs):
@@ -107,7 +107,7 @@ class ReadPlanner:
             return None
         vault = self.demands.vaults[query.vault]
         if not self.demands.pauses.left(kind_of(query), now):
-            return None if isinstance(query, JobWindow) and vault.is_reading else query
+            return None if isinstance(query, VaultList) and vault.is_reading else query
         may_list = isinstance(query, JobId) and not vault.is_reading and self.demands.may_list(vault, now)
         return RunningJobs(query.vault) if may_list and vault.began < demand.fresh_after else None
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backupjobwatch.domain.jobs.resource_ids import JobId
-from backupjobwatch.domain.polling.demand import HOLDS, NextPage, RunningJobs, kind_of
+from backupjobwatch.domain.polling.demand import HOLDS, NextPage, RunningJobs, VaultList, kind_of
 from backupjobwatch.domain.polling.observations import NEVER, JobList, differs, is_news, observe
 from backupjobwatch.domain.polling.pauses import JOB
-from backupjobwatch.domain.polling.queries import JobWindow
 from backupjobwatch.domain.polling.schedule import backoff
 from backupjobwatch.errors import AzureError, Throttled
 
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.resource_ids import VaultId
     from backupjobwatch.domain.polling.demand import Demand, Read, VaultState
     from backupjobwatch.domain.polling.demands import Demands
-    from backupjobwatch.domain.polling.observations import Result
-    from backupjobwatch.domain.polling.queries import Query
+    from backupjobwatch.domain.polling.observations import ItemList, Result
+    from backupjobwatch.domain.polling.queries import JobWindow, ProtectedItems, Query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +95,15 @@ class ObservationRecorder:
         yield from self.record(window, JobList(listing.jobs), sent=sent, time=time, now=now)
         self.demands.end_list(window.vault, now)
 
+    def record_items(
+        self, read: ProtectedItems, items: ItemList, *, sent: float, time: datetime, now: float
+    ) -> Iterator[Update]:
+        """Record a list of what a vault protects."""
+        yield from self.record(read, items, sent=sent, time=time, now=now)
+        self.demands.end_list(read.vault, now)
+
     def record_failed_list(
-        self, read: RunningJobs | JobWindow, error: AzureError, *, sent: float, time: datetime, now: float
+        self, read: VaultList, error: AzureError, *, sent: float, time: datetime, now: float
     ) -> Iterator[Update]:
         """Record a failed list.
 
@@ -105,7 +111,7 @@ class ObservationRecorder:
         counts for the jobs that waited for the list, and the list is repeated after the interval.
         """
         vault = self.demands.vaults[read.vault]
-        if isinstance(read, JobWindow):
+        if not isinstance(read, RunningJobs):
             yield from self.record(read, error, sent=sent, time=time, now=now)
         elif isinstance(error, HOLDS):
             vault.held_until = now + self.heartbeat
@@ -117,7 +123,7 @@ class ObservationRecorder:
 
     def abort(self, read: Read, *, now: float) -> None:
         """Record an aborted request. Its query is read again."""
-        if isinstance(read, RunningJobs | JobWindow) and read.vault in self.demands.vaults:
+        if isinstance(read, VaultList) and read.vault in self.demands.vaults:
             self.demands.end_list(read.vault, now)
         demand = None if isinstance(read, RunningJobs | NextPage) else self.demands.of.get(read)
         if demand is not None:

@@ -126,3 +126,9 @@ def test_is_operation_id(text: str) -> None:
 def test_no_operation_ids(text: str) -> None:
     """A URL, or text that could change the meaning of one, is not an operation ID."""
     assert not is_operation_id(text)
+
+
+def test_lists() -> None:
+    """Each kind of vault has its own list of what it protects."""
+    assert vault(VaultKind.RECOVERY_SERVICES).items_url_path == f"{VAULT_ID}/backupProtectedItems"
+    assert vault(VaultKind.BACKUP_VAULT).items_url_path == f"{BACKUP_VAULT_ID}/backupInstances"
