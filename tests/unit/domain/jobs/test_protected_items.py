@@ -63,7 +63,7 @@ def test_virtual_machine() -> None:
 
 
 def test_workloads_on_record() -> None:
-    """Items of each workload are told apart by container, server and instance."""
+    """Container, server and instance distinguish items of the same name."""
     assert [(each.name, each.workload, each.server, each.instance, each.protection_state) for each in items()] == [
         ("vm-harbour-01", "VM", None, None, "Protected"),
         ("vm-harbour-02", "VM", None, None, "IRPending"),
