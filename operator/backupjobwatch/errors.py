@@ -3,14 +3,18 @@
 - SettingsError, LeaseLost, InvalidSpec
 - AzureError: a request did not show the job, or did not start the backup
   - NoRequest: no request was sent to Azure
-    - PollDeferred: NotPolledYet
+    - PollDeferred
+      - NotPolledYet
     - CredentialsNotFound, CredentialsUnavailable, IdentityNotAllowed
   - JobNotFound, VaultNotFound, OperationWithoutJob: Azure answered, but there is no job
   - AuthenticationFailed, AuthorizationFailed, Throttled, AzureUnavailable
-  - UnexpectedResponse: JobListTooLong
-  - InvalidTarget, RequestUncertain: answers to the request that starts a backup
-- DeliveryError: DeliveryFailed, DeliveryImpossible, DeliveryRefused
-- KubeError: Conflict, ObjectNotFound, Forbidden, KubeUnavailable
+  - UnexpectedResponse
+    - JobListTooLong
+  - InvalidTarget, RequestUncertain: results of the request that starts a backup
+- DeliveryError
+  - DeliveryFailed, DeliveryImpossible, DeliveryRefused
+- KubeError
+  - Conflict, ObjectNotFound, Forbidden, KubeUnavailable
 """
 
 from __future__ import annotations

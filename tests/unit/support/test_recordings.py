@@ -39,7 +39,7 @@ def test_recorded_fixtures(capsys: pytest.CaptureFixture[str]) -> None:
     last = capsys.readouterr().out.splitlines()[-1]
 
     assert last.startswith(f"{len(list(DATA.iterdir()))} files, ")
-    assert last.endswith(" 2 skipped, 0 with problems")
+    assert last.endswith(" 6 skipped, 0 with problems")
 
 
 def test_every_kind(tmp_path: Path) -> None:
