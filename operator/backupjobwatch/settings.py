@@ -9,12 +9,12 @@ import difflib
 import ipaddress
 import os
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -25,8 +25,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from backupjobwatch.clouds import CLOUDS
 from backupjobwatch.domain.jobs.durations import format_duration, parse_go_duration
-from backupjobwatch.domain.jobs.text import sanitize
+from backupjobwatch.domain.jobs.text import quoted, sanitize
 from backupjobwatch.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -40,35 +41,6 @@ _SERVICE_LINK = re.compile(r"SERVICE_(HOST|PORT)|PORT(_\d|$)")
 """Variables that Kubernetes sets if a Service has the same name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cloud:
-    """Endpoints of an Azure cloud. In US Government, the scope and the endpoint have different hosts."""
-
-    endpoint: str
-    scope: str
-    authority: str
-
-
-CLOUDS: Final[Mapping[str, Cloud]] = {
-    "public": Cloud(
-        endpoint="https://management.azure.com",
-        scope="https://management.azure.com/.default",
-        authority="https://login.microsoftonline.com",
-    ),
-    "usgov": Cloud(
-        endpoint="https://management.usgovcloudapi.net",
-        scope="https://management.core.usgovcloudapi.net/.default",
-        authority="https://login.microsoftonline.us",
-    ),
-    "china": Cloud(
-        endpoint="https://management.chinacloudapi.cn",
-        scope="https://management.chinacloudapi.cn/.default",
-        authority="https://login.chinacloudapi.cn",
-    ),
-}
-"""https://learn.microsoft.com/azure/developer/python/sdk/authentication/sovereign-clouds"""
-
-
 def _split(value: object) -> object:
     return tuple(filter(None, (item.strip() for item in value.split(",")))) if isinstance(value, str) else value
 
@@ -77,12 +49,22 @@ def _duration(value: object) -> object:
     return parse_go_duration(value) if isinstance(value, str) else value
 
 
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+_LOWER = BeforeValidator(_lower)
 
 
-def _at_least(seconds: float) -> Any:
-    return Field(ge=timedelta(seconds=seconds))
+def _at_least(seconds: float) -> AfterValidator:
+    def check(value: timedelta) -> timedelta:
+        if value < timedelta(seconds=seconds):
+            raise ValueError(f"must be at least {seconds:g}s")
+        return value
+
+    return AfterValidator(check)
 
 
 class Settings(BaseSettings):
@@ -95,7 +77,7 @@ class Settings(BaseSettings):
     operator_identity_namespaces: Names = ()
     """Namespaces whose watches may use the operator's own Azure identity, separated by commas. ``*``: all. Empty: none."""
 
-    cloud: Literal["public", "usgov", "china"] = "public"
+    cloud: Annotated[Literal["public", "usgov", "china"], _LOWER] = "public"
     """The Azure cloud: `public`, `usgov` or `china`. It sets the defaults of the next three settings."""
     azure_endpoint: str = ""
     """URL of Azure Resource Manager. The operator sends Azure tokens to no other host. Default: the cloud's."""
@@ -153,9 +135,9 @@ class Settings(BaseSettings):
     """Port of /metrics, for IPv4 and IPv6. 0 selects a free port, which is logged."""
     metrics_watch_limit: Annotated[int, Field(ge=0, le=10_000)] = 1000
     """How many watches have series of their own, up to five each. The other watches are only counted."""
-    log_format: Literal["text", "json"] = "text"
+    log_format: Annotated[Literal["text", "json"], _LOWER] = "text"
     """`text` or `json`. With `json`, each line is one JSON object."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _LOWER] = "info"
     """Minimum level of log lines: `debug`, `info`, `warning` or `error`."""
 
     development: bool = False
@@ -163,16 +145,11 @@ class Settings(BaseSettings):
     development_token: SecretStr = SecretStr("")
     """A static token instead of an Azure identity. Requires ``development``."""
 
-    @field_validator("cloud", "log_format", "log_level", mode="before")
-    @classmethod
-    def _lower(cls, value: object) -> object:
-        return value.lower() if isinstance(value, str) else value
-
     @field_validator("azure_proxy")
     @classmethod
     def _is_proxy(cls, value: str) -> str:
         if value and not re.fullmatch(r"https?://[^/\s]+/?", value):
-            raise ValueError("write http://host:port")
+            raise ValueError("must be http://host:port or https://host:port")
         return value
 
     @field_validator("lease_name", "lease_namespace")
@@ -180,14 +157,14 @@ class Settings(BaseSettings):
     def _is_name(cls, value: str, info: ValidationInfo) -> str:
         optional = info.field_name == "lease_namespace"
         if not (optional and not value) and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", value):
-            raise ValueError("write a name of lowercase letters, digits, dots and hyphens, such as backupjobwatch-a")
+            raise ValueError("must consist of lowercase letters, digits, dots and hyphens, such as backupjobwatch-a")
         return value
 
     @field_validator("namespaces")
     @classmethod
     def _no_wildcard(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if ALL_NAMESPACES in value:
-            raise ValueError("leave it empty to follow the watches of all namespaces")
+            raise ValueError("must be empty to follow the watches of all namespaces")
         return value
 
     @model_validator(mode="after")
@@ -196,12 +173,13 @@ class Settings(BaseSettings):
             value = getattr(self, f"azure_{name}") or getattr(CLOUDS[self.cloud], name)
             object.__setattr__(self, f"azure_{name}", value.rstrip("/"))
         if self.development_token.get_secret_value() and not self.development:
-            raise ValueError(f"{PREFIX}DEVELOPMENT_TOKEN works with {PREFIX}DEVELOPMENT=true only")
+            raise ValueError(f"{PREFIX}DEVELOPMENT_TOKEN requires {PREFIX}DEVELOPMENT=true")
+        deadline, period = f"{PREFIX}LEASE_RENEW_DEADLINE", f"{PREFIX}LEASE_RETRY_PERIOD"
         if self.lease_renew_deadline < 2 * self.lease_retry_period:
-            raise ValueError(f"{PREFIX}LEASE_RENEW_DEADLINE: write at least twice {PREFIX}LEASE_RETRY_PERIOD")
+            raise ValueError(f"{deadline}: must be at least twice {period}, got {_shown(self.lease_renew_deadline)}")
         if self.lease_duration <= self.lease_renew_deadline + self.lease_retry_period:
-            both = f"{PREFIX}LEASE_RENEW_DEADLINE and {PREFIX}LEASE_RETRY_PERIOD"
-            raise ValueError(f"{PREFIX}LEASE_DURATION: write more than {both} together, or two leaders may act at once")
+            got = _shown(self.lease_duration)
+            raise ValueError(f"{PREFIX}LEASE_DURATION: must exceed {deadline} and {period} together, got {got}")
         _check_url(f"{PREFIX}AZURE_ENDPOINT", self.azure_endpoint, plain_http=self.development)
         _check_url(f"{PREFIX}AZURE_AUTHORITY", self.azure_authority, plain_http=False)
         return self
@@ -232,7 +210,7 @@ def load_settings() -> Settings:
     try:
         settings = Settings(**renamed)  # type: ignore[arg-type]
     except ValidationError as error:
-        problems += [_explain(problem) for problem in error.errors(include_url=False, include_input=False)]
+        problems += [_explain(problem) for problem in error.errors(include_url=False)]
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
@@ -256,30 +234,30 @@ def _unknown_variables() -> list[str]:
         if name == variable or name in known or name in RENAMED or _SERVICE_LINK.match(name):
             continue
         nearest = difflib.get_close_matches(name.upper(), known, 1, cutoff=0.5)
-        advice = f"did you mean {PREFIX}{nearest[0]}?" if nearest else '"backupjobwatch check" prints all names'
-        problems.append(f"{variable}: no such setting; {advice}")
+        advice = f"Did you mean {PREFIX}{nearest[0]}?" if nearest else 'Run "backupjobwatch check" to list all settings'
+        problems.append(f"{variable}: no such setting. {advice}")
     return problems
 
 
 def _explain(problem: Any) -> str:
-    text = problem["msg"].removeprefix("Value error, ")
+    text = re.sub("^Value error, |, unable to.*", "", re.sub("^(Input|String) should", "must", problem["msg"]))
     field = "".join(str(part) for part in problem["loc"][:1]).upper()
     old = {new: old for old, new in renamed_variables().items()}
-    return f"{PREFIX}{old.get(field, field)}: {text}" if field else text
+    got = "" if field in ("AZURE_PROXY", "DEVELOPMENT_TOKEN") else f", got {quoted(problem['input'])}"
+    return f"{PREFIX}{old.get(field, field)}: {text}{got}" if field else text
 
 
 def _check_url(variable: str, url: str, *, plain_http: bool) -> None:
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 -- raises if the port is malformed
-    except ValueError:
-        raise ValueError(f"{variable}: write https:// and a host, nothing more") from None
-    if not parts.hostname or parts.username or parts.query or parts.fragment or parts.path:
-        raise ValueError(f"{variable}: write https:// and a host, nothing more")
-    if parts.scheme == "https":
-        return
-    if parts.scheme != "http" or not plain_http or not _is_loopback(parts.hostname):
-        raise ValueError(f"{variable}: must be https (plain http is for {PREFIX}DEVELOPMENT=true on this machine only)")
+        is_origin = parts.port != 0 and not (parts.username or parts.query or parts.fragment or parts.path)
+    except ValueError:  # a malformed port
+        is_origin = False
+    if not is_origin or not parts.hostname:
+        raise ValueError(f"{variable}: must be https:// and a host, without user, path or query, got {quoted(url)}")
+    if parts.scheme != "https" and not (parts.scheme == "http" and plain_http and _is_loopback(parts.hostname)):
+        advice = f"Plain http requires {PREFIX}DEVELOPMENT=true and a loopback host"
+        raise ValueError(f"{variable}: must be https, got {quoted(url)}. {advice}")
 
 
 def _is_loopback(host: str) -> bool:

@@ -6,7 +6,8 @@ import ast
 import dataclasses
 from typing import Final
 
-from backupjobwatch.settings import CLOUDS, PREFIX, Settings
+from backupjobwatch.clouds import CLOUDS
+from backupjobwatch.settings import PREFIX, Settings
 from tests.contract.markdown import plain, table
 from tests.contract.project import PACKAGE, read
 

@@ -100,8 +100,11 @@ def test_check_without_an_identity(cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"RESYNC_INTERVALL": "1s"}, "BACKUPJOBWATCH_RESYNC_INTERVALL: no such setting; did you mean"),
-        ({"RESYNC_INTERVAL": "1 minute"}, "BACKUPJOBWATCH_RESYNC_INTERVAL: write a duration such as 30s, 5m or 1h30m"),
+        ({"RESYNC_INTERVALL": "1s"}, "BACKUPJOBWATCH_RESYNC_INTERVALL: no such setting. Did you mean"),
+        (
+            {"RESYNC_INTERVAL": "1 minute"},
+            "BACKUPJOBWATCH_RESYNC_INTERVAL: must be a duration such as 30s, 5m or 1h30m",
+        ),
         ({"HEARTBEAT": "0s"}, "BACKUPJOBWATCH_HEARTBEAT: "),
         ({"CLOUD": "germany"}, "BACKUPJOBWATCH_CLOUD: "),
         ({"NAMESPACES": "*"}, "BACKUPJOBWATCH_NAMESPACES: leave it empty"),

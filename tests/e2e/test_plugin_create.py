@@ -206,7 +206,7 @@ def test_dry_run(plugin: Plugin, kubectl: Kubectl, control_plane: ControlPlane) 
         (("create",), "Standard input is empty. Check the command before the pipe"),
         (("create", JOB_NAME), "does not identify its vault. Add --subscription, --resource-group and --vault-name."),
         (("create", JOB_NAME, *VAULT[:4]), "does not identify its vault. Add --vault-name."),
-        (("create", JOB_NAME, *VAULT[2:], "-s", "prod"), "--subscription: write the subscription's UUID"),
+        (("create", JOB_NAME, *VAULT[2:], "-s", "prod"), "--subscription: must be the subscription's UUID"),
         (("create", "--operation-id", "QUI=", *VAULT), "QUI= names no operation. Use the URL of the Azure-Async"),
         (
             ("create", JOB_ID, "--service-account-name", "a", "--secret-name", "b"),
@@ -219,7 +219,7 @@ def test_dry_run(plugin: Plugin, kubectl: Kubectl, control_plane: ControlPlane) 
         (("create", JOB_ID, "--operation-id", OPERATION, *VAULT), "each identify a job. Use one of them."),
         (("create", JOB_ID, "--item", "vm-1", *VAULT), "SOURCE and --item each identify a job. Use one of them."),
         (("create", "--item", "vm-1"), "The item vm-1 does not identify its vault. Add --subscription"),
-        (("create", "--item", "vm-1", *VAULT, "--started-after", "noon"), "'noon' is not a time."),
+        (("create", "--item", "vm-1", *VAULT, "--started-after", "noon"), "got 'noon'"),
         (("create", JOB_ID, "--operation", "Restore"), "need --item. Add --item."),
         (("create", JOB_ID, "--timeout", "4h"), "need --wait. Add --wait."),
     ],

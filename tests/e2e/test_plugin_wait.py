@@ -79,7 +79,7 @@ def test_wrong_timeout(plugin: Plugin) -> None:
     """An invalid timeout is refused, and the message says what to write."""
     done = plugin("wait", "nightly", "--timeout", "1 hour")
     assert done.returncode == 3
-    assert "write a duration such as 30s, 5m or 1h30m" in done.stderr
+    assert "must be a duration such as 30s, 5m or 1h30m" in done.stderr
 
 
 def test_a_look_that_nobody_answers(plugin: Plugin, control_plane: ControlPlane, tmp_path: Path) -> None:

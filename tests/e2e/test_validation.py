@@ -104,7 +104,7 @@ def test_two_rounds(client: KubernetesClient, unfollowed: str, also: dict[str, A
     """If an error hides the errors of other rules, the API server says so as documented."""
     answer = create(client, unfollowed, manifest("w", {"jobName": "nightly", "vault": VAULT, **also}))
     assert f"spec.{next(iter(also))}: " in answer.body["message"]
-    assert ("write the job's GUID" in answer.body["message"]) is not hides
+    assert ("must be the job's GUID" in answer.body["message"]) is not hides
     (said,) = re.findall(r"^ {4}(<nil>: .*)$", TROUBLESHOOTING.read_text(encoding="utf-8"), re.MULTILINE)
     assert (said in answer.body["message"]) is hides
 
@@ -133,7 +133,7 @@ def test_edit(client: KubernetesClient, namespace: str) -> None:
     merge = "application/merge-patch+json"
     refused = client("PATCH", path_of(namespace, "w"), {"spec": {"jobName": "x"}}, content_type=merge)
     assert refused.status == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert "write exactly one of jobResourceId" in refused.body["message"]
+    assert "must have exactly one of jobResourceId" in refused.body["message"]
     forged = {"spec": {"pollInterval": "1m"}, "status": {"phase": "Succeeded"}}
     taken = client("PATCH", path_of(namespace, "w"), forged, content_type=merge)
     assert taken.body["status"].get("phase") != "Succeeded"

@@ -16,12 +16,12 @@ def _notify(**entry: Any) -> dict[str, Any]:
 BAD: Final = tuple(
     Bad(f"a notification: {name}", spec, path, words, read=False)
     for name, spec, path, words in (
-        ("nobody", _notify(), "spec.notify[0]", "write exactly one of webhook, flux or argocd"),
+        ("nobody", _notify(), "spec.notify[0]", "must have exactly one of webhook, flux or argocd"),
         (
             "two receivers",
             _notify(webhook=_HOOK, argocd={"application": "a", "refresh": "hard"}),
             "spec.notify[0]",
-            "write exactly one of webhook, flux or argocd",
+            "must have exactly one of webhook, flux or argocd",
         ),
         (
             "a name",
@@ -44,7 +44,12 @@ BAD: Final = tuple(
         ("a phase", _notify(webhook=_HOOK, phases=["Done"]), "spec.notify[0].phases[0]", '"Running"'),
         ("no phase", _notify(webhook=_HOOK, phases=[]), "spec.notify[0].phases", "at least 1"),
         ("on, as YAML reads it", _notify(webhook=_HOOK, true=["Failed"]), "spec.notify[0].true", "unknown field"),
-        ("no address", _notify(webhook={}), "spec.notify[0].webhook", "write exactly one of url, or secretName"),
+        (
+            "no address",
+            _notify(webhook={}),
+            "spec.notify[0].webhook",
+            "must have exactly one of url or secretName, got none",
+        ),
         (
             "two addresses",
             _notify(webhook={**_HOOK, "secretName": "s"}),
@@ -52,7 +57,7 @@ BAD: Final = tuple(
             "exactly one of url",
         ),
         *(
-            (f"the URL {url}", _notify(webhook={"url": url}), "spec.notify[0].webhook.url", "write https://host/path")
+            (f"the URL {url}", _notify(webhook={"url": url}), "spec.notify[0].webhook.url", "must be https://host/path")
             for url in (
                 "hooks.example.com/x",
                 "ftp://h/x",
@@ -66,28 +71,38 @@ BAD: Final = tuple(
                 "https://[::1/",
             )
         ),
-        ("a Secret elsewhere", _notify(webhook={"secretName": "b/a"}), "spec.notify[0].webhook.secretName", "alone"),
+        (
+            "a Secret elsewhere",
+            _notify(webhook={"secretName": "b/a"}),
+            "spec.notify[0].webhook.secretName",
+            "in this namespace",
+        ),
         ("a format", _notify(webhook={**_HOOK, "format": "Batch"}), "spec.notify[0].webhook.format", '"Structured"'),
         (
             "PagerDuty without a Secret",
             _notify(webhook={**_HOOK, "format": "PagerDuty"}),
             "spec.notify[0].webhook",
-            "PagerDuty needs secretName",
+            "must have secretName instead of url with format PagerDuty",
         ),
         (
             "PagerDuty for a running job",
             _notify(webhook={"secretName": "s", "format": "PagerDuty"}, phases=["Running", "Failed"]),
             "spec.notify[0].phases",
-            "remove Running",
+            "must not contain Running",
         ),
         ("a kind", _notify(flux={"kind": "Deployment", "name": "x"}), "spec.notify[0].flux.kind", '"Kustomization"'),
         ("no object", _notify(flux={"kind": "Bucket"}), "spec.notify[0].flux.name", "Required"),
-        ("an object elsewhere", _notify(flux={"kind": "Bucket", "name": "a/b"}), "spec.notify[0].flux.name", "alone"),
+        (
+            "an object elsewhere",
+            _notify(flux={"kind": "Bucket", "name": "a/b"}),
+            "spec.notify[0].flux.name",
+            "in this namespace",
+        ),
         (
             "an application elsewhere",
             _notify(argocd={"application": "a/b"}),
             "spec.notify[0].argocd.application",
-            "alone",
+            "in this namespace",
         ),
         (
             "a refresh",

@@ -15,8 +15,8 @@ _NAMED: Final = {"jobName": JOB, "vault": VAULT}
 _FORM: Final = (
     "/subscriptions/{UUID}/resourceGroups/{name}/providers/Microsoft.RecoveryServices/vaults/{name}/backupJobs/"
 )
-_GROUP: Final = "write the resource group's name alone"
-_NAME: Final = "write the vault's name alone"
+_GROUP: Final = "must be the resource group's name"
+_NAME: Final = "must be the vault's name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +114,10 @@ BAD: Final = (
         "nothing",
         {},
         "spec",
-        "write exactly one of jobResourceId, or jobName, operationId or latest together with vault",
+        "must have exactly one of jobResourceId, jobName, operationId or latest, got [ ]",
     ),
-    Bad("two jobs", {"jobResourceId": ID, **_NAMED}, "spec", "write exactly one of jobResourceId, or jobName"),
-    Bad("a vault alone", {"vault": VAULT}, "spec", "write exactly one of jobResourceId, or jobName"),
+    Bad("two jobs", {"jobResourceId": ID, **_NAMED}, "spec", "operationId or latest, got [ jobResourceId jobName ]"),
+    Bad("a vault alone", {"vault": VAULT}, "spec", "must have exactly one of jobResourceId"),
     Bad("no vault", {"jobName": JOB}, "spec", "add vault: {subscriptionId, resourceGroup, name}"),
     Bad("a vault too many", {"jobResourceId": ID, "vault": VAULT}, "spec", "remove vault, or write jobName"),
     *(
@@ -128,7 +128,7 @@ BAD: Final = (
     Bad("jobResourceId: far too long", {"jobResourceId": _id(group="g" * 4000)}, "spec.jobResourceId", "Too long"),
     Bad("jobResourceId: a number", {"jobResourceId": 7}, "spec.jobResourceId", "string", read=False),
     *(
-        Bad(f"jobName: {name}", {"jobName": text, "vault": VAULT}, "spec.jobName", "write the job's GUID, such as")
+        Bad(f"jobName: {name}", {"jobName": text, "vault": VAULT}, "spec.jobName", "must be the job's GUID, such as")
         for name, text in {**_BAD_GUIDS, "a resource ID": ID}.items()
     ),
     *(
@@ -183,7 +183,7 @@ BAD: Final = (
     Bad("an operation without vault", {"operationId": JOB}, "spec", "add vault"),
     Bad("latest without vault", {"latest": {"item": "vm1"}}, "spec", "add vault"),
     Bad("latest of nothing", {"latest": {"item": ""}, "vault": VAULT}, "spec.latest.item", "at least 1"),
-    Bad("latest and a name", {**_NAMED, "latest": {"item": "vm1"}}, "spec", "write exactly one of jobResourceId"),
+    Bad("latest and a name", {**_NAMED, "latest": {"item": "vm1"}}, "spec", "must have exactly one of jobResourceId"),
     Bad(
         "a revision and a start",
         {"latest": {"item": "vm1", "startedAfter": "2026-03-04T01:00:00Z"}, "vault": VAULT, "revision": "v1"},
@@ -193,8 +193,18 @@ BAD: Final = (
     Bad(
         "two identities", {**_NAMED, "identity": {"secretName": "a", "serviceAccountName": "b"}}, "spec.identity", "one"
     ),
-    Bad("no identity", {**_NAMED, "identity": {}}, "spec.identity", "write exactly one of serviceAccountName"),
-    Bad("a Secret elsewhere", {**_NAMED, "identity": {"secretName": "b/a"}}, "spec.identity.secretName", "alone"),
+    Bad(
+        "no identity",
+        {**_NAMED, "identity": {}},
+        "spec.identity",
+        "must have exactly one of serviceAccountName or secretName, got none",
+    ),
+    Bad(
+        "a Secret elsewhere",
+        {**_NAMED, "identity": {"secretName": "b/a"}},
+        "spec.identity.secretName",
+        "in this namespace",
+    ),
 )
 
 GOOD: Final[dict[str, dict[str, Any]]] = {

@@ -27,8 +27,8 @@ from backupjobwatch.arm.token_answers import (
     note_metadata_answer,
     retry_after,
 )
+from backupjobwatch.clouds import CLOUDS
 from backupjobwatch.errors import AzureError
-from backupjobwatch.settings import CLOUDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -39,11 +39,11 @@ class _IdentityType(click.ParamType[Identity]):
         kind, _, name = str(value).partition("/")
         field = _KINDS.get(kind.lower())
         if field is None:
-            self.fail(f"write serviceaccount/NAME or secret/NAME, got {value!r}", param, ctx)
+            self.fail(f"must be serviceaccount/NAME or secret/NAME, got {value!r}", param, ctx)
         try:
             return parse_identity({field: name})
         except InvalidSpec:
-            self.fail(f"write serviceaccount/NAME or secret/NAME, got {value!r}", param, ctx)
+            self.fail(f"must be serviceaccount/NAME or secret/NAME, got {value!r}", param, ctx)
 
 
 @click.command()

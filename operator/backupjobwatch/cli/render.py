@@ -17,7 +17,7 @@ from backupjobwatch.domain.jobs.latest import find_latest
 from backupjobwatch.domain.jobs.observations import OperationFailure, Waiting
 from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
-from backupjobwatch.domain.jobs.text import sanitize
+from backupjobwatch.domain.jobs.text import quoted, sanitize
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.verdict import MIN_CONSECUTIVE_FAILURES
@@ -83,7 +83,7 @@ def render(
     """  # noqa: D301 -- click's mark for a paragraph that is not wrapped
     now = datetime.now(UTC) if now_text is None else parse_time(now_text)
     if now is None:
-        raise click.BadParameter("write a time such as 2026-03-04T01:00:00Z", param_hint="--now")
+        raise click.BadParameter(f"must be a time such as 2026-03-04T01:00:00Z, got {now_text!r}", param_hint="--now")
     body = _load(watch_file)
     body["status"] = _load(previous_file).get("status") if previous_file else body.get("status")
     watch = Watch.from_body(body)
@@ -164,7 +164,7 @@ def _headers(lines: tuple[str, ...]) -> requests.structures.CaseInsensitiveDict[
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon:
-            raise click.BadParameter("write Name: value", param_hint="--header")
+            raise click.BadParameter(f'must be "Name: value", got {quoted(line)}', param_hint="--header")
         headers[name.strip()] = value.strip()
     if headers.keys().isdisjoint(_REQUEST_IDS):
         headers[_REQUEST_IDS[0]] = "unknown"  # az rest prints the body only

@@ -37,10 +37,10 @@ class Duration(click.ParamType[int]):
         try:
             seconds = whole_seconds(parse_go_duration(str(value)))
         except ValueError as error:
-            self.fail(str(error), param, ctx)
+            self.fail(f"{error}, got {value!r}", param, ctx)
         if not self._least <= seconds <= self._most:
             longest = f"{self._most // 3600}h" if self._most % 3600 == 0 else format_duration(timedelta(0, self._most))
-            self.fail(f"write a duration from {self._least}s to {longest}", param, ctx)
+            self.fail(f"must be a duration from {self._least}s to {longest}, got {value!r}", param, ctx)
         return seconds
 
 
@@ -53,7 +53,7 @@ class Time(click.ParamType[datetime]):
         """Return the time."""
         time = value if isinstance(value, datetime) else parse_time(str(value))
         if time is None:
-            self.fail("write a time such as 2026-03-04T01:00:00Z", param, ctx)
+            self.fail(f"must be a time such as 2026-03-04T01:00:00Z, got {value!r}", param, ctx)
         return time
 
 

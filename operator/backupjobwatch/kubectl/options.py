@@ -36,7 +36,7 @@ class DurationType(click.ParamType[timedelta]):
         try:
             duration = parse_go_duration(str(value))
         except ValueError as error:
-            self.fail(str(error), param, ctx)
+            self.fail(f"{error}, got {value!r}", param, ctx)
         return duration if duration >= timedelta() else WEEK
 
 

@@ -31,7 +31,9 @@ class TimeType(click.ParamType[str]):
             try:
                 time = datetime.now(UTC) - parse_go_duration(text)
             except (ValueError, OverflowError):
-                self.fail(f"{text!r} is not a time. Write 2026-03-04T01:00:00Z, or 2h for two hours ago.", param, ctx)
+                self.fail(
+                    f"must be a time such as 2026-03-04T01:00:00Z, or 2h for two hours ago, got {text!r}", param, ctx
+                )
         return format_time(time)
 
 

@@ -9,6 +9,7 @@ import click
 
 from backupjobwatch.domain.api.target import VAULT_CHECKS
 from backupjobwatch.domain.jobs.resource_ids import VaultKind
+from backupjobwatch.domain.jobs.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,10 +52,10 @@ def vault_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _vault(named: Mapping[str, str | None], kind: str | None) -> Vault | None:
     vault = {"kind": kind} if kind else {}
-    for (option, value), (field, is_valid, advice) in zip(named.items(), VAULT_CHECKS, strict=True):
+    for (option, value), (field, is_valid, rule) in zip(named.items(), VAULT_CHECKS, strict=True):
         if value is None:
             continue
         if not is_valid(value):
-            raise click.BadParameter(advice, param_hint=option)
+            raise click.BadParameter(f"{rule}, got {quoted(value)}", param_hint=option)
         vault[field] = value
     return vault or None

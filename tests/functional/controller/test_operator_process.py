@@ -67,7 +67,7 @@ async def test_wrong_settings_end_it_at_once() -> None:
     async with _process(None, BACKUPJOBWATCH_HEARTBEAT="soon") as process:
         log = await log_of(process)
     assert process.returncode == 2
-    assert "BACKUPJOBWATCH_HEARTBEAT: write a duration such as 30s" in log
+    assert "BACKUPJOBWATCH_HEARTBEAT: must be a duration such as 30s" in log
 
 
 @pytest.mark.parametrize("setting", ["PROBE_PORT", "METRICS_PORT"])

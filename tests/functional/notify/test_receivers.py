@@ -192,4 +192,4 @@ async def test_an_entry_that_makes_no_sense_fails_alone(
     api.create(json.loads(json.dumps(spec)), checked=False)
     found = await settled(api, "bad", "hook")
     assert (found["bad"]["state"], found["hook"]["state"]) == ("Failed", "Delivered")
-    assert "spec.notify[bad].webhook.url: write https://host/path" in found["bad"]["message"]
+    assert "spec.notify[bad].webhook.url must be https://host/path" in found["bad"]["message"]

@@ -175,8 +175,8 @@ def test_now_is_the_default(files: Files) -> None:
         ("a: 1\n---\nb: 2\n", (), 1, "has no BackupJobWatch"),
         (b"\xff\xfe\x00", (), 1, "is neither YAML nor JSON"),
         (b"\x00", (), 1, "is neither YAML nor JSON"),
-        ("spec: {}", ("--now", "yesterday"), 2, "write a time such as 2026-03-04T01:00:00Z"),
-        (yaml.safe_dump(manifest()), ("--header", "Retry-After 7"), 2, "write Name: value"),
+        ("spec: {}", ("--now", "yesterday"), 2, "must be a time such as 2026-03-04T01:00:00Z"),
+        (yaml.safe_dump(manifest()), ("--header", "Retry-After 7"), 2, 'must be "Name: value", got'),
         ("spec: {}", ("--status", "42"), 2, "--status"),
         ("spec: {}", ("--previous", "/nowhere.yaml"), 2, "does not exist"),
     ],
@@ -239,5 +239,5 @@ def test_wrong_settings_are_told(command: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("BACKUPJOBWATCH_HEARTBEET", "5m")
     result = invoke(command)
     assert result.exit_code == 2
-    assert "BACKUPJOBWATCH_HEARTBEAT: write a duration such as 30s" in result.stderr
-    assert "did you mean BACKUPJOBWATCH_HEARTBEAT?" in result.stderr
+    assert "BACKUPJOBWATCH_HEARTBEAT: must be a duration such as 30s" in result.stderr
+    assert "Did you mean BACKUPJOBWATCH_HEARTBEAT?" in result.stderr

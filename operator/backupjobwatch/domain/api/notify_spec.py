@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from backupjobwatch.domain.jobs.payloads import mapping, mappings
+from backupjobwatch.domain.jobs.text import quoted
 from backupjobwatch.errors import InvalidSpec
 
 if TYPE_CHECKING:
@@ -125,34 +126,40 @@ def _parse_entry(name: str, entry: Mapping[str, Any]) -> Notify:
         receiver = _parse_receiver(entry)
         return Notify(name=name, phases=_parse_phases(entry.get("phases"), receiver), receiver=receiver)
     except InvalidSpec as error:
-        return Notify(name=name, phases=frozenset(TELLING), receiver=Unreadable(f"spec.notify[{name}].{error}."))
+        return Notify(name=name, phases=frozenset(TELLING), receiver=Unreadable(f"spec.notify[{name}]{error}."))
 
 
 def _parse_phases(phases: object, receiver: Receiver) -> frozenset[str]:
     if phases is None:
         return frozenset(_DEFAULT_PHASES)
     if not isinstance(phases, list) or not phases or not all(phase in TELLING for phase in phases):
-        raise InvalidSpec(f"phases: write some of {', '.join(TELLING)}")
+        raise InvalidSpec(f".phases must be a list of {', '.join(TELLING)}, got {quoted(phases)}")
     if "Running" in phases and isinstance(receiver, Webhook) and receiver.format is WebhookFormat.PAGERDUTY:
-        raise InvalidSpec("phases: remove Running, because PagerDuty has no event for it")
+        raise InvalidSpec(".phases must not contain Running, because PagerDuty has no event for a running job")
     return frozenset(phases)
 
 
 def _parse_receiver(entry: Mapping[str, Any]) -> Receiver:
     kinds = [kind for kind in ("webhook", "flux", "argocd") if entry.get(kind) is not None]
     if len(kinds) != 1:
-        raise InvalidSpec("name: write exactly one of webhook, flux or argocd beside it")
+        raise InvalidSpec(f" must have exactly one of webhook, flux or argocd, got {', '.join(kinds) or 'none'}")
     fields = mapping(entry[kinds[0]])
     if kinds[0] == "webhook":
         return _parse_webhook(fields)
     if kinds[0] == "flux":
         kind, name = fields.get("kind"), fields.get("name")
         if not isinstance(kind, str) or kind not in FLUX_GROUPS or not is_object_name(name):
-            raise InvalidSpec(f"flux: write one of {', '.join(FLUX_GROUPS)} as kind, and a name of this namespace")
+            raise InvalidSpec(
+                f".flux must have a kind ({', '.join(FLUX_GROUPS)}) and the name of an object in this namespace, "
+                f"got {quoted(kind)} and {quoted(name)}"
+            )
         return FluxTrigger(kind=kind, name=str(name))
     application, refresh = fields.get("application"), fields.get("refresh") or "hard"
     if not is_object_name(application) or refresh not in ("normal", "hard"):
-        raise InvalidSpec("argocd: write the application's name, and normal or hard as refresh")
+        raise InvalidSpec(
+            ".argocd must have the name of an Application in this namespace, and refresh normal or hard, "
+            f"got {quoted(application)} and {quoted(refresh)}"
+        )
     return ArgocdTrigger(application=str(application), refresh="normal" if refresh == "normal" else "hard")
 
 
@@ -163,13 +170,20 @@ def _parse_webhook(fields: Mapping[str, Any]) -> Webhook:
         fields.get("format") or WebhookFormat.STRUCTURED,
     )
     if (url is None) == (secret_name is None):
-        raise InvalidSpec("webhook: write exactly one of url or secretName")
+        raise InvalidSpec(
+            f".webhook must have exactly one of url or secretName, got {'none' if url is None else 'both'}"
+        )
     if url is not None and not is_url(url):
-        raise InvalidSpec("webhook.url: write https://host/path, in ASCII, without user, password and fragment")
+        # The value may be secret, so the message does not repeat it.
+        raise InvalidSpec(".webhook.url must be https://host/path in ASCII, without a user, password or fragment")
     if secret_name is not None and not is_object_name(secret_name):
-        raise InvalidSpec("webhook.secretName: write the name of a Secret of this namespace alone")
+        raise InvalidSpec(
+            f".webhook.secretName must be the name of a Secret in this namespace, got {quoted(secret_name)}"
+        )
     if form not in [*WebhookFormat]:
-        raise InvalidSpec(f"webhook.format: write one of {', '.join(WebhookFormat)}")
+        raise InvalidSpec(f".webhook.format must be one of {', '.join(WebhookFormat)}, got {quoted(form)}")
     if form == WebhookFormat.PAGERDUTY and secret_name is None:
-        raise InvalidSpec("webhook: PagerDuty needs secretName, of a Secret with the keys address and routingKey")
+        raise InvalidSpec(
+            ".webhook must have secretName with format PagerDuty: a Secret with the keys address and routingKey"
+        )
     return Webhook(url=url, secret_name=secret_name, format=WebhookFormat(form))

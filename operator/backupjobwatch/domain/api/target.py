@@ -29,11 +29,11 @@ SOURCES = ("jobResourceId", "jobName", "operationId", "latest")
 """The fields that identify the job. A spec has exactly one of them."""
 
 VAULT_CHECKS = (
-    ("subscriptionId", is_guid, "write the subscription's UUID"),
-    ("resourceGroup", is_resource_group, "write the resource group's name alone, with no dot at the end"),
-    ("name", is_vault_name, "write the vault's name alone: 2 to 50 letters, digits and hyphens"),
+    ("subscriptionId", is_guid, "must be the subscription's UUID"),
+    ("resourceGroup", is_resource_group, "must be the resource group's name, without a dot at the end"),
+    ("name", is_vault_name, "must be the vault's name (2 to 50 letters, digits and hyphens)"),
 )
-"""The fields of ``vault`` in the order of its resource ID, each with its check and with advice for an invalid value."""
+"""The fields of ``vault`` in the order of its resource ID, each with its check and rule."""
 
 _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 _LONGEST_ITEM = 256
@@ -91,7 +91,8 @@ def parse_identity(identity: object) -> Identity:
     names = [name for name in ("serviceAccountName", "secretName") if mapping(identity).get(name) is not None]
     if len(names) != 1:
         raise InvalidSpec(
-            "spec.identity must have exactly one of serviceAccountName or secretName. Set one, or remove spec.identity"
+            "spec.identity must have exactly one of serviceAccountName or secretName, got "
+            f"{'both' if names else 'none'}. Set one, or remove spec.identity"
         )
     name = mapping(identity)[names[0]]
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
@@ -151,9 +152,9 @@ def _parse_vault(vault: object) -> VaultId:
         raise InvalidSpec(
             f"spec.vault must have subscriptionId, resourceGroup and name of the job's vault, got {quoted(vault)}"
         )
-    for name, is_valid, advice in VAULT_CHECKS:
+    for name, is_valid, rule in VAULT_CHECKS:
         if not isinstance(vault.get(name), str) or not is_valid(vault[name]):
-            raise InvalidSpec(f"spec.vault.{name} is invalid, got {quoted(vault.get(name))}: {advice}")
+            raise InvalidSpec(f"spec.vault.{name} {rule}, got {quoted(vault.get(name))}")
     try:
         kind = VaultKind(vault.get("kind") or VaultKind.RECOVERY_SERVICES.value)
     except ValueError:

@@ -48,7 +48,7 @@ def parse_go_duration(text: str) -> timedelta:
     try:
         duration: timedelta = durationpy.from_str(text)
     except (durationpy.DurationError, OverflowError):
-        raise ValueError("write a duration such as 30s, 5m or 1h30m") from None
+        raise ValueError("must be a duration such as 30s, 5m or 1h30m") from None
     return duration
 
 

@@ -60,30 +60,33 @@ def test_kinds(kind: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "write exactly one of webhook, flux or argocd"),
-        ({"webhook": {"url": URL}, "flux": {"kind": "Bucket", "name": "b"}}, "write exactly one of webhook"),
-        ({"webhook": {}}, "write exactly one of url or secretName"),
-        ({"webhook": {"url": URL, "secretName": "s"}}, "write exactly one of url or secretName"),
-        ({"webhook": "x"}, "write exactly one of url or secretName"),
-        ({"webhook": {"url": "https://u:p@example.com/"}}, "webhook.url: write https://host/path"),
-        ({"webhook": {"url": 5}}, "webhook.url: write https://host/path"),
-        ({"webhook": {"secretName": "../x"}}, "webhook.secretName: write the name of a Secret"),
-        ({"webhook": {"url": URL, "format": "Batch"}}, "webhook.format: write one of Structured, Binary, Slack"),
-        ({"webhook": {"url": URL, "format": ["Slack"]}}, "webhook.format: write one of"),
-        ({"webhook": {"url": URL, "format": "PagerDuty"}}, "webhook: PagerDuty needs secretName"),
+        ({}, "must have exactly one of webhook, flux or argocd, got none"),
+        (
+            {"webhook": {"url": URL}, "flux": {"kind": "Bucket", "name": "b"}},
+            "must have exactly one of webhook, flux or argocd, got webhook, flux",
+        ),
+        ({"webhook": {}}, "webhook must have exactly one of url or secretName, got"),
+        ({"webhook": {"url": URL, "secretName": "s"}}, "webhook must have exactly one of url or secretName, got"),
+        ({"webhook": "x"}, "webhook must have exactly one of url or secretName, got"),
+        ({"webhook": {"url": "https://u:p@example.com/"}}, "webhook.url must be https://host/path"),
+        ({"webhook": {"url": 5}}, "webhook.url must be https://host/path"),
+        ({"webhook": {"secretName": "../x"}}, "webhook.secretName must be the name of a Secret"),
+        ({"webhook": {"url": URL, "format": "Batch"}}, "webhook.format must be one of Structured, Binary, Slack"),
+        ({"webhook": {"url": URL, "format": ["Slack"]}}, "webhook.format must be one of"),
+        ({"webhook": {"url": URL, "format": "PagerDuty"}}, "webhook must have secretName with format PagerDuty"),
         (
             {"webhook": {"secretName": "s", "format": "PagerDuty"}, "phases": ["Running", "Failed"]},
-            "phases: remove Running",
+            "phases must not contain Running",
         ),
-        ({"flux": {"kind": "Deployment", "name": "x"}}, "flux: write one of Kustomization"),
-        ({"flux": {"kind": ["Kustomization"], "name": "x"}}, "flux: write one of Kustomization"),
-        ({"flux": {"kind": "Kustomization", "name": "ns/x"}}, "flux: write one of Kustomization"),
-        ({"argocd": {"application": "x", "refresh": "soft"}}, "argocd: write the application's name"),
-        ({"argocd": {"application": None}}, "argocd: write the application's name"),
-        ({"webhook": {"url": URL}, "phases": ["Done"]}, "phases: write some of Running, Succeeded, Failed"),
-        ({"webhook": {"url": URL}, "phases": []}, "phases: write some of"),
-        ({"webhook": {"url": URL}, "phases": "Failed"}, "phases: write some of"),
-        ({"webhook": {"url": URL}, "phases": [["Failed"]]}, "phases: write some of"),
+        ({"flux": {"kind": "Deployment", "name": "x"}}, "flux must have a kind (Kustomization"),
+        ({"flux": {"kind": ["Kustomization"], "name": "x"}}, "flux must have a kind (Kustomization"),
+        ({"flux": {"kind": "Kustomization", "name": "ns/x"}}, "flux must have a kind (Kustomization"),
+        ({"argocd": {"application": "x", "refresh": "soft"}}, "argocd must have the name of an Application"),
+        ({"argocd": {"application": None}}, "argocd must have the name of an Application"),
+        ({"webhook": {"url": URL}, "phases": ["Done"]}, "phases must be a list of Running, Succeeded, Failed, got"),
+        ({"webhook": {"url": URL}, "phases": []}, "phases must be a list of"),
+        ({"webhook": {"url": URL}, "phases": "Failed"}, "phases must be a list of"),
+        ({"webhook": {"url": URL}, "phases": [["Failed"]]}, "phases must be a list of"),
     ],
     ids=repr,
 )
@@ -92,7 +95,7 @@ def test_unreadable(fields: dict[str, Any], words: str) -> None:
     notify = _one(**fields)
 
     assert isinstance(notify.receiver, Unreadable)
-    assert notify.receiver.message.startswith("spec.notify[n].")
+    assert notify.receiver.message.startswith("spec.notify[n]")
     assert words in notify.receiver.message
     assert notify.phases == {"Running", "Succeeded", "Failed"}
 

@@ -92,22 +92,22 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"jobName": 7, "vault": VAULT_REF}, "spec.jobName must be the GUID of a job"),
     (
         {"jobName": JOB_NAME, "vault": {**VAULT_REF, "subscriptionId": "prod"}},
-        "spec.vault.subscriptionId is invalid, got ",
+        "spec.vault.subscriptionId must be the subscription's UUID, got ",
     ),
     (
         {"jobName": JOB_NAME, "vault": {**VAULT_REF, "subscriptionId": None}},
-        "spec.vault.subscriptionId is invalid, got ",
+        "spec.vault.subscriptionId must be the subscription's UUID, got ",
     ),
     (
         {"jobName": JOB_NAME, "vault": {**VAULT_REF, "resourceGroup": "rg."}},
-        "spec.vault.resourceGroup is invalid, got ",
+        "spec.vault.resourceGroup must be the resource group's name",
     ),
     (
         {"jobName": JOB_NAME, "vault": {**VAULT_REF, "resourceGroup": ["rg"]}},
-        "spec.vault.resourceGroup is invalid, got ",
+        "spec.vault.resourceGroup must be the resource group's name",
     ),
-    ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "name": "v"}}, "spec.vault.name is invalid, got "),
-    ({"jobName": JOB_NAME, "vault": {}}, "spec.vault.subscriptionId is invalid, got "),
+    ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "name": "v"}}, "spec.vault.name must be the vault's name"),
+    ({"jobName": JOB_NAME, "vault": {}}, "spec.vault.subscriptionId must be the subscription's UUID, got "),
     ({**BY_ID, "activeDeadlineSeconds": 0}, "spec.activeDeadlineSeconds must be an integer from"),
     ({**BY_ID, "activeDeadlineSeconds": 31536001}, "from 1 to 31536000"),
     ({**BY_ID, "activeDeadlineSeconds": True}, "spec.activeDeadlineSeconds must be an integer from"),

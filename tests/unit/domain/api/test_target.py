@@ -187,7 +187,7 @@ def test_identities(written: Any, identity: Identity, operators: bool) -> None: 
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ({}, "spec.identity must have exactly one of serviceAccountName or secretName. Set one, or remove"),
+        ({}, "spec.identity must have exactly one of serviceAccountName or secretName, got none. Set one, or remove"),
         ("default", "spec.identity must have exactly one of"),
         ([], "spec.identity must have exactly one of"),
         ({"serviceAccountName": "a", "secretName": "b"}, "spec.identity must have exactly one of"),
