@@ -220,7 +220,7 @@ def test_dry_run(plugin: Plugin, kubectl: Kubectl, control_plane: ControlPlane) 
         (("create", JOB_ID, "--item", "vm-1", *VAULT), "SOURCE and --item each identify a job. Use one of them."),
         (("create", "--item", "vm-1"), "The item vm-1 does not identify its vault. Add --subscription"),
         (("create", "--item", "vm-1", *VAULT, "--started-after", "noon"), "got 'noon'"),
-        (("create", JOB_ID, "--operation", "Restore"), "need --item. Add --item."),
+        (("create", JOB_ID, "--operation", "Restore"), "require --item. Add --item."),
         (("create", JOB_ID, "--timeout", "4h"), "need --wait. Add --wait."),
     ],
 )

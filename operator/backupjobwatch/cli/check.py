@@ -130,7 +130,7 @@ class _Checks:
             tokens = await self._find_tokens(provider)
             await self._request(client, tokens)
         except AzureError as error:
-            click.echo(f"Azure: {error.reason}: {error}")
+            click.echo(f"Azure: {error.reason}: {str(error).replace('spec.identity', '--identity')}")
             return False
         finally:
             if provider is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from backupjobwatch.cli.settings import read_settings
-from backupjobwatch.cli.watch_options import Duration, latest_options
+from backupjobwatch.cli.watch_options import Duration
 from backupjobwatch.constants import API_VERSION, KIND
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import POLL_INTERVALS, RANGES
@@ -22,6 +22,7 @@ from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.errors import InvalidSpec
 from backupjobwatch.terminal.azure_output import decode, split_jobs
 from backupjobwatch.terminal.exit_codes import SUCCEEDED, UNCLEAR
+from backupjobwatch.terminal.latest_options import latest_options
 from backupjobwatch.terminal.option_names import with_option_names
 from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, name_of, read_target
 from backupjobwatch.terminal.vault_options import vault_options
@@ -30,9 +31,9 @@ from backupjobwatch.terminal.watching import as_text, watch_to_the_end
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from backupjobwatch.cli.watch_options import Latest
     from backupjobwatch.domain.api.target import JobSource
     from backupjobwatch.settings import Settings
+    from backupjobwatch.terminal.latest_options import Latest
     from backupjobwatch.terminal.targets import Vault
 
 _LONGEST: Final = RANGES["activeDeadlineSeconds"][1]
@@ -189,9 +190,10 @@ def _latest(latest: Latest, vault: Vault | None, common: dict[str, Any]) -> dict
     """Return the watch of the first job of an item."""
     if vault is None:
         raise click.UsageError("--item requires --vault-name, --resource-group and --subscription.")
+    now = datetime.now(UTC)
+    latest = {"operation": "Backup", "startedAfter": format_time(now), **latest}
     words = re.sub(r"[^a-z0-9]+", "-", fold_case(f"{latest['item']}-{latest['operation']}"))[:200].strip("-")
     body = _body(words or "latest", {"vault": vault, "latest": latest, **common})
-    now = datetime.now(UTC)
     body["metadata"]["creationTimestamp"] = format_time(now)
     spec = Watch.from_body(body).spec_at(now)
     if isinstance(spec, InvalidSpec):

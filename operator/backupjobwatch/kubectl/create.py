@@ -144,7 +144,7 @@ async def create(
         message = str(error)
         for field, option in _OPTIONS.items():
             message = message.replace(field, option)
-        raise click.UsageError(message) from error
+        raise click.UsageError(f"{message}.") from error
     if dry_run == "client":
         _say(body, output, " (dry run)")
         return

@@ -18,6 +18,7 @@ from backupjobwatch.kubectl.manifest import write
 from backupjobwatch.kubectl.options import cluster_options, output_option, runs_async
 from backupjobwatch.kubectl.table import WatchTable, cells, in_order, plain, titles
 from backupjobwatch.terminal.plain import PlainLines
+from backupjobwatch.terminal.rows import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,7 +44,8 @@ async def list_watches(
     """List watches with their phases, jobs, progress and durations.
 
     At a terminal, phases have colors unless NO_COLOR is set, and --watch refreshes the table in place. If a line does not
-    fit, REASON is cut first, then PROGRESS is hidden. In a pipe or a file nothing is cut, and --watch writes one line per change.
+    fit, these columns are hidden, in this order: AGE, STARTED, OPERATION, PROGRESS, ITEM, DURATION. In a pipe or a file
+    nothing is hidden or cut, and --watch writes one line per change.
 
     \b
     Examples:
@@ -129,7 +131,7 @@ class _Lines:
         for key in sorted(self._known.keys() - state.keys()):
             click.echo(f"{format_time(now)}  {self._name(key)}  deleted")
         for key, body in sorted(state.items()):
-            for line in self._lines.changes(body, now=now, key=self._name(key)):
+            for line in self._lines.changes(Row.from_body(body, now=now), now=now, key=self._name(key)):
                 click.echo(line)
         self._known = state
 

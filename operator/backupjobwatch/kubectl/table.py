@@ -13,6 +13,7 @@ from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.domain.status.notifications import DELIVERED
 from backupjobwatch.kubectl.follow import key_of
+from backupjobwatch.terminal.exit_codes import WARNED
 from backupjobwatch.terminal.rows import Row
 from backupjobwatch.terminal.view import phase_text
 
@@ -27,8 +28,8 @@ TASK_TITLES: Final = ("NAME", "STATUS", "PROGRESS", "DURATION", "DETAILS")
 _GAPS: Final = (3, 2)
 """Spaces between columns: kubectl's default, and those on a narrow terminal."""
 _GIVE_WAY: Final = (
-    *(("REASON", 10), ("PROGRESS", 0), ("ITEM", 10), ("REASON", 0), ("AGE", 0), ("OPERATION", 0), ("STARTED", 0)),
-    *(("NAMESPACE", 10), ("DURATION", 0), ("ITEM", 0), ("NAME", 10)),
+    *(("AGE", 0), ("STARTED", 0), ("OPERATION", 0), ("PROGRESS", 0), ("ITEM", 10), ("ITEM", 0), ("DURATION", 0)),
+    *(("REASON", 10), ("NAMESPACE", 10), ("NAME", 10), ("REASON", 0)),
 )
 """Minimum widths of columns that shrink on a narrow terminal, in this order. A column of width 0 is hidden."""
 _INDENT: Final = "  "
@@ -146,7 +147,8 @@ def _percent(value: int | None) -> str:
 def trouble(body: Mapping[str, Any]) -> Iterator[str]:
     """Yield lines for Azure's errors and warnings, each with its recommendations, and for undelivered notifications."""
     status = Watch.from_body(body).status_for_target
-    for kind, found in (("Error", status.get("errors")), ("Warning", status.get("warnings"))):
+    errors = "Warning" if status.get("reason") == WARNED else "Error"
+    for kind, found in ((errors, status.get("errors")), ("Warning", status.get("warnings"))):
         for each in mappings(found):
             words = [str(each[name]) for name in ("code", "title", "message") if each.get(name)]
             yield sanitize(f"{kind} {': '.join(words)}", _TEXT)

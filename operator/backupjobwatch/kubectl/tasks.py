@@ -78,7 +78,7 @@ async def _read(cluster: Cluster, selection: Selection) -> tuple[list[Mapping[st
 def _show(bodies: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
     console = Console()
     if console.is_terminal:
-        console.print(jobs_view(bodies, now=now))
+        console.print(jobs_view([Row.from_body(body, now=now) for body in bodies]))
     elif bodies:
         rows = [row for body in bodies for row in table.task_rows(body, now=now)]
         click.echo(table.plain(table.TASK_TITLES, rows), nl=False)

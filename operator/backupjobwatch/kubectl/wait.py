@@ -19,6 +19,7 @@ from backupjobwatch.kubectl.options import WEEK, DurationType, cluster_options, 
 from backupjobwatch.kubectl.selection import selection_options
 from backupjobwatch.terminal.exit_codes import TIMED_OUT, UNCLEAR, exit_code, worst
 from backupjobwatch.terminal.plain import PlainLines
+from backupjobwatch.terminal.rows import Row
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
@@ -213,7 +214,8 @@ class Waiting:
         return None
 
     def _tell(self, body: Body, watch: Watch) -> None:
-        for line in self._lines.changes(body, now=datetime.now(UTC)):
+        now = datetime.now(UTC)
+        for line in self._lines.changes(Row.from_body(body, now=now), now=now):
             click.echo(line, err=True)
         if watch.spec.get("suspend") is True and watch.uid not in self._suspended:
             self._suspended.add(watch.uid)

@@ -22,12 +22,13 @@ TIMED_OUT: Final = 124
 INTERRUPTED: Final = 130
 """Ctrl-C: 128 and the number of SIGINT, as in shells."""
 
-_WARNED: Final = "JobCompletedWithWarnings"
+WARNED: Final = "JobCompletedWithWarnings"
+"""The reason of a watch whose job completed with warnings. What Azure reports as its errors are these warnings."""
 _CODES: Final = {
     "JobFailed": FAILED,
     "JobCancelled": FAILED,
     "OperationFailed": FAILED,
-    _WARNED: WARNINGS,
+    WARNED: WARNINGS,
     "DeadlineExceeded": TIMED_OUT,
 }
 """Exit codes by the reason of a failed watch. All other reasons are about requests, not about the job."""
@@ -44,7 +45,7 @@ def exit_code(body: Mapping[str, Any], *, warnings_as_errors: bool = False) -> i
         return None
     reason = watch.status_for_target.get("reason")
     if watch.status_for_target["phase"] == SUCCEEDED_PHASE:
-        return WARNINGS if warnings_as_errors and reason == _WARNED else SUCCEEDED
+        return WARNINGS if warnings_as_errors and reason == WARNED else SUCCEEDED
     return _CODES.get(str(reason), UNCLEAR)
 
 

@@ -52,7 +52,7 @@ def latest_options(command: Callable[..., Any]) -> Callable[..., Any]:
         further = {"operation": operation, "container": container, "startedAfter": started_after}
         chosen = {field: value for field, value in further.items() if value is not None}
         if item is None and chosen:
-            raise click.UsageError("--operation, --container and --started-after need --item. Add --item.")
+            raise click.UsageError("--operation, --container and --started-after require --item. Add --item.")
         return command(*args, latest=None if item is None else {"item": item, **chosen}, **kwargs)
 
     options = (
@@ -72,7 +72,7 @@ def latest_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="TIME",
             type=TimeType(),
             help="With --item: only jobs after this time, such as 2026-03-04T01:00:00Z, or 2h for two hours ago. "
-            "Default: the time at which the watch starts.",
+            "Default: now.",
         ),
     )
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), with_latest)

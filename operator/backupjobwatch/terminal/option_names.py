@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
-
-from backupjobwatch.domain.jobs.payloads import mapping
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Final
 
 _NAMES: Final = (
     ("set spec.completedWithWarnings to Succeeded", "use --accept-warnings"),
@@ -39,12 +34,3 @@ def with_option_names(text: str) -> str:
     for field, option in _NAMES:
         text = text.replace(field, option)
     return text
-
-
-def for_terminal(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *body* with the options in the message of its status."""
-    status = mapping(body.get("status"))
-    message = status.get("message")
-    if not isinstance(message, str):
-        return dict(body)
-    return {**body, "status": {**status, "message": with_option_names(message)}}

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from backupjobwatch.domain.api.snapshot import FINISHED_PHASES, Watch
 from backupjobwatch.domain.jobs.job import Outcome, outcome_of
 from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.domain.status.transitions import BUCKET
-from backupjobwatch.terminal.rows import Row, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
+
+    from backupjobwatch.terminal.rows import Row, Task
 
 MOST_REMINDED: Final = 10
 """Maximum number of watches that a reminder lists. For more watches, it prints their number."""
@@ -27,19 +27,16 @@ class PlainLines:
         self._shown: dict[tuple[str, str], str] = {}
         """The last printed state of each watch, its progress and its tasks."""
 
-    def changes(self, body: Mapping[str, Any], *, now: datetime, key: str = "") -> list[str]:
+    def changes(self, row: Row, *, now: datetime, key: str = "") -> list[str]:
         """Return a line for each thing that differs from the previous call for this *key*. Default: the object's name.
 
-        The lines of tasks follow the line of their job. When the watch ends, its line comes last.
+        The lines of tasks follow the line of their job. If the watch has ended, its line comes last.
         """
-        row = Row.from_body(body, now=now)
         key = key or row.name
-        is_first = (key, "watch") not in self._shown
         tasks = [(f"task {task.name}", task.status, _task_text(task)) for task in row.tasks]
         progress = [("progress", text, text) for text in _progress(row)]
         watch = ("watch", _watch_text(row), _watch_text(row))
-        is_end = row.phase in FINISHED_PHASES and not is_first
-        things = [*tasks, *progress, watch] if is_end else [watch, *tasks, *progress]
+        things = [*tasks, watch] if row.finished else [watch, *tasks, *progress]
         lines = []
         for thing, state, text in things:
             if self._shown.get((key, thing)) != state:
@@ -48,15 +45,15 @@ class PlainLines:
         return lines
 
 
-def reminder(bodies: Sequence[Mapping[str, Any]], *, now: datetime) -> list[str]:
+def reminder(rows: Sequence[Row], *, now: datetime) -> list[str]:
     """Return lines about the watches that have not ended, with the running tasks of each."""
-    rows = [Row.from_body(body, now=now) for body in bodies if not Watch.from_body(body).finished]
+    waiting = [row for row in rows if not row.finished]
     time = format_time(now)
-    if len(rows) > MOST_REMINDED:
-        return [f"{time}  {len(rows)} of {len(bodies)} jobs have not ended."]
+    if len(waiting) > MOST_REMINDED:
+        return [f"{time}  {len(waiting)} of {len(rows)} jobs have not ended."]
     lines = []
-    for row in rows:
-        lines.append(f"{time}  {row.name}  {_watch_text(row)}  {row.elapsed}".rstrip())
+    for row in waiting:
+        lines.append(f"{time}  {row.name}  {_watch_text(row)}  {row.elapsed or row.waited}".rstrip())
         running = (task for task in row.tasks if outcome_of(task.status) in _RUNNING)
         lines += [f"{time}  {row.name}  {text}" for text in (*map(_task_text, running), *_progress(row))]
     return lines
@@ -65,7 +62,9 @@ def reminder(bodies: Sequence[Mapping[str, Any]], *, now: datetime) -> list[str]
 def _watch_text(row: Row) -> str:
     """Return the line of the watch as a whole, without durations that still grow."""
     what = " of ".join(filter(None, (row.operation, row.item)))
-    more = row.message or (row.elapsed if row.phase in FINISHED_PHASES else "")
+    if row.message.startswith(f"{what} "):  # such as "Backup of vm1 failed."
+        what = ""
+    more = row.message or (row.elapsed if row.finished else "")
     return "  ".join(filter(None, (row.phase, what, more)))
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+TIMED_OUT: Final = "TimedOut"
+"""What ``backupjobwatch watch`` shows as the phase of a watch that failed by its deadline: ``--timeout`` of the command."""
 _WORD: Final = 256
 _SENTENCE: Final = 2048
 _SHORT: Final = 8
@@ -49,13 +51,16 @@ class Row:
     """The object's name."""
     phase: str
     """``Unseen`` if there is no status for the current target."""
+    finished: bool
     reason: str
     operation: str
     item: str
     azure_status: str
     """The job's status in Azure's words."""
     elapsed: str
-    """How long the job took or has run. Before Azure shows a job: how long the watch has waited for it."""
+    """How long the job took or has run."""
+    waited: str
+    """How long the watch has waited for a job that Azure does not show yet."""
     percent: int | None
     """Only restores have it."""
     remaining: str
@@ -73,11 +78,13 @@ class Row:
         return cls(
             name=_word(watch.name),
             phase=_word(status.get("phase")) or UNSEEN,
+            finished=watch.finished,
             reason=reason,
             operation=_word(job.get("operation")),
             item=_word(job.get("entityFriendlyName")),
             azure_status=_word(job.get("status")),
             elapsed=_elapsed(watch, now),
+            waited="" if watch.finished or job else _since(status.get("watchStartTime"), now),
             percent=_percent(extended.get("progressPercent")),
             remaining="" if watch.finished else _word(extended.get("estimatedRemaining")),
             message="" if reason in _PLAIN else sanitize(str(status.get("message") or ""), _SENTENCE),
@@ -123,6 +130,9 @@ def _elapsed(watch: Watch, now: datetime) -> str:
     status = watch.status_for_target
     if watch.finished and (took := _word(status.get("duration"))):
         return took
-    started = parse_time(mapping(status.get("job")).get("startTime")) or parse_time(status.get("watchStartTime"))
-    until = parse_time(status.get("completionTime")) or now
+    return _since(mapping(status.get("job")).get("startTime"), parse_time(status.get("completionTime")) or now)
+
+
+def _since(start: object, until: datetime) -> str:
+    started = parse_time(start)
     return "" if started is None else format_duration(max(until - started, timedelta()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Group
 from rich.padding import Padding
@@ -14,13 +14,14 @@ from rich.text import Text
 from backupjobwatch.domain.jobs.job import Outcome, outcome_of
 from backupjobwatch.domain.status.summary import UNSEEN
 from backupjobwatch.domain.status.verdict import FAILED, PENDING, RUNNING, SUCCEEDED
-from backupjobwatch.terminal.rows import Row
+from backupjobwatch.terminal.rows import TIMED_OUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from datetime import datetime
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import RenderableType
+
+    from backupjobwatch.terminal.rows import Row
 
 PHASE_STYLES: Final = {
     UNSEEN: "dim",
@@ -28,6 +29,7 @@ PHASE_STYLES: Final = {
     RUNNING: "cyan",
     SUCCEEDED: "bold green",
     FAILED: "bold red",
+    TIMED_OUT: "bold magenta",
 }
 """The color of each phase. The name is always shown too: not all users see colors, and NO_COLOR disables them."""
 _TASK_STYLES: Final = {
@@ -59,9 +61,8 @@ class _Line:
         return len(self.words) + (0 if self.percent is None else _BAR + 1)
 
 
-def jobs_view(bodies: Iterable[Mapping[str, Any]], *, now: datetime) -> RenderableType:
+def jobs_view(rows: Sequence[Row]) -> RenderableType:
     """Return a view of BackupJobWatches: phase, job, duration, and progress if Azure reports it."""
-    rows = [Row.from_body(body, now=now) for body in bodies]
     lines = [list(_lines(row)) for row in rows]
     every = [line for group in lines for line in group]
     phase = max((line.phase.cell_len for line in every), default=0)
@@ -71,7 +72,7 @@ def jobs_view(bodies: Iterable[Mapping[str, Any]], *, now: datetime) -> Renderab
     for row, group in zip(rows, lines, strict=True):
         parts.append(_grid(group, phase=phase, state=state, progress=progress))
         if row.message:
-            text = Text(row.message, style="" if row.phase == FAILED else "dim")
+            text = Text(row.message, style="" if row.phase in (FAILED, TIMED_OUT) else "dim")
             parts.append(Padding(text, (0, 0, 0, phase + _GAP)))
     return Group(*parts)
 
@@ -87,7 +88,7 @@ def _lines(row: Row) -> Iterator[_Line]:
     yield _Line(
         phase=phase_text(row.phase),
         name=Text(row.title, style="bold"),
-        state=Text(row.elapsed),
+        state=Text(row.elapsed or row.waited),
         percent=row.percent,
         words=_words(row.percent, remaining),
     )

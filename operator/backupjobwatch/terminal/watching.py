@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TextIO
 
@@ -17,10 +18,12 @@ from rich.console import Console
 from rich.live import Live
 
 from backupjobwatch.errors import CredentialsNotFound
-from backupjobwatch.terminal.exit_codes import INTERRUPTED, UNCLEAR, exit_code, worst
+from backupjobwatch.terminal import rows
+from backupjobwatch.terminal.exit_codes import INTERRUPTED, TIMED_OUT, UNCLEAR, exit_code, worst
 from backupjobwatch.terminal.following import follow
-from backupjobwatch.terminal.option_names import for_terminal
+from backupjobwatch.terminal.option_names import with_option_names
 from backupjobwatch.terminal.plain import PlainLines, reminder
+from backupjobwatch.terminal.rows import Row
 from backupjobwatch.terminal.view import jobs_view
 
 if TYPE_CHECKING:
@@ -80,7 +83,7 @@ async def _show(bodies: Sequence[Body], settings: Settings, output: Output, log_
     if output == "text" and sys.stdout.isatty() and not console.is_dumb_terminal:
 
         def view() -> RenderableType:
-            return jobs_view(map(for_terminal, bodies), now=datetime.now(UTC))
+            return jobs_view([_row(body, now=datetime.now(UTC)) for body in bodies])
 
         with Live(get_renderable=view, console=console, refresh_per_second=_REFRESH):
             await follow(bodies, settings, on_change=lambda _: None)
@@ -109,7 +112,8 @@ class _Log:
 
     def show(self, body: Body) -> None:
         """Print what has changed about a watch."""
-        self._print(self._lines.changes(for_terminal(body), now=datetime.now(UTC)))
+        now = datetime.now(UTC)
+        self._print(self._lines.changes(_row(body, now=now), now=now))
 
     async def remind(self) -> None:
         """Print the state of the watches whenever nothing was printed for an interval."""
@@ -118,7 +122,8 @@ class _Log:
             if wait > 0:
                 await asyncio.sleep(wait)
             else:
-                self._print(reminder([for_terminal(body) for body in self._bodies], now=datetime.now(UTC)))
+                now = datetime.now(UTC)
+                self._print(reminder([_row(body, now=now) for body in self._bodies], now=now))
                 self._printed_at = time.monotonic()
 
     def _print(self, lines: Sequence[str]) -> None:
@@ -126,6 +131,13 @@ class _Log:
             self._stream.writelines(f"{line}\n" for line in lines)
             self._stream.flush()
             self._printed_at = time.monotonic()
+
+
+def _row(body: Body, *, now: datetime) -> Row:
+    """Return the row of a watch in the words of the command: its exit code 124, and its options."""
+    row = Row.from_body(body, now=now)
+    phase = rows.TIMED_OUT if exit_code(body) == TIMED_OUT else row.phase
+    return replace(row, phase=phase, message=with_option_names(row.message))
 
 
 def _terminate(number: int, _frame: object) -> NoReturn:

@@ -233,6 +233,7 @@ async def test_an_identity_of_a_namespace(
     identity = ("--namespace", "team-a", "--identity", f"{kind}/{name}", "--job", job)
     result = await command("check", *identity)
     assert (result.exit_code, "Azure: CredentialsNotFound: There is no " in result.stdout) == (1, True)
+    assert f"{name}, which --identity names." in result.stdout
     tenant = tenants.add()
     tenant.put_client_secret()
     result = await command("check", *identity)

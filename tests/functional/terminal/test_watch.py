@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def test_cancelled_after_its_snapshot(vault: Vault, watch: Watch, flags: tuple[s
 
 
 def test_a_job_that_takes_too_long(vault: Vault, watch: Watch) -> None:
-    """After --timeout, the command exits with 124 at once, and its output has DeadlineExceeded."""
+    """After --timeout, the command exits with 124 at once. The last line is TimedOut, the object has DeadlineExceeded."""
     begun = time.monotonic()
     going = vault.set_job(JOB_NAME, running_payload())
     done = watch(going, "--timeout", "2s", "--interval", "5m", "--output", "json")
@@ -102,6 +103,7 @@ def test_a_job_that_takes_too_long(vault: Vault, watch: Watch) -> None:
     body = json.loads(done.out)
     assert (body["status"]["phase"], body["status"]["reason"]) == ("Failed", "DeadlineExceeded")
     assert body["spec"]["activeDeadlineSeconds"] == 2
+    assert re.search(r"  TimedOut  .*--timeout[^\n]*$", done.err.rstrip()), done.err
 
 
 def test_nobody_is_signed_in(sim: AzureSimulator, vault: Vault, watch: Watch, tmp_path: Path) -> None:
@@ -193,16 +195,16 @@ def test_scripts_get_the_object_alone(vault: Vault, watch: Watch, output: str, l
     jsonschema.validate(body, crd_schema())
     assert body["kind"] == "BackupJobWatch"
     assert (body["status"]["phase"], body["status"]["job"]["entityFriendlyName"]) == ("Succeeded", "vm-häfen")
-    assert done.err.splitlines()[0].endswith(f"  {JOB_NAME}  Succeeded  Backup of vm-häfen  20m23s")
+    assert done.err.splitlines()[-1].endswith(f"  {JOB_NAME}  Succeeded  Backup of vm-häfen  20m23s")
 
 
 def test_a_pipe_gets_plain_lines(vault: Vault, watch: Watch) -> None:
-    """If standard output is not a terminal, it gets plain lines without color."""
+    """If standard output is not a terminal, it gets plain lines without color. The verdict is the last line."""
     done = watch(vault.set_job(JOB_NAME, job_payload()))
     assert [line.split("  ", 2)[2] for line in done.out.splitlines()] == [
-        "Succeeded  Backup of uttestvmub1  20m23s",
         "  Take Snapshot: Completed",
         "  Transfer data to vault: Completed",
+        "Succeeded  Backup of uttestvmub1  20m23s",
     ]
     assert "\x1b" not in done.out
 

@@ -75,7 +75,7 @@ def test_the_first_job_of_an_item(vault: Vault, watch: Watch) -> None:
     item = ("--item", "UTTESTVMUB1", *OF_VAULT, "-o", "json")
     done = watch(*item, "--operation", "Restore", "--started-after", hours[0])
     assert (done.code, json.loads(done.out)["status"]["job"]["name"]) == (0, OTHER_JOB_NAME)
-    done = watch(*item, "--started-after", format_time(datetime.now(UTC) - timedelta(hours=4)))
+    done = watch(*item, "--started-after", "4h")
     assert (done.code, json.loads(done.out)["status"]["job"]["name"]) == (1, JOB_NAME)
     done = watch(*item[:-2], "--timeout", "1s")
     assert (done.code, "No Backup of UTTESTVMUB1 has started after" in done.out) == (124, True)

@@ -43,8 +43,11 @@ OF_VAULT = ("-s", SUBSCRIPTION, "-g", RESOURCE_GROUP, "-v", VAULT)
         ([JOB_NAME, *OF_VAULT, "-v", "a/b"], "Invalid value for --vault-name: must be the vault's name"),
         ([JOB_ID, "--vault-kind", "Disk"], "'Disk' is not one of"),
         (["--item", "vm1"], "--item requires --vault-name, --resource-group and --subscription."),
-        (["--operation", "Restore", JOB_ID], "--operation requires --item."),
-        (["--item", "vm1", *OF_VAULT, "--started-after", "monday"], "must be a time such as 2026-03-04T01:00:00Z"),
+        (["--operation", "Restore", JOB_ID], "require --item. Add --item."),
+        (
+            ["--item", "vm1", *OF_VAULT, "--started-after", "monday"],
+            "must be a time such as 2026-03-04T01:00:00Z, or 2h for two hours ago, got 'monday'",
+        ),
         (
             ["--item", "vm1", *OF_VAULT, "--started-after", "2020-01-01T00:00:00Z"],
             "--started-after must be at most 29 days",

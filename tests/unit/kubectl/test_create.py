@@ -42,4 +42,5 @@ def test_invalid_revision(arguments: tuple[str, ...], message: str) -> None:
 
     assert done.exit_code != 0
     assert message in " ".join(done.output.split())
+    assert done.output.endswith(".\n")
     assert "spec." not in done.output

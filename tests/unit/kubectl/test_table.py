@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
+from backupjobwatch.errors import JobNotFound
 from backupjobwatch.kubectl import table
-from tests.support.builders import NOW, job, settle, watch_body
+from tests.support.builders import JOB_ID, NOW, job, settle, watch_body
 from tests.support.builders import running_job as running
 
 if TYPE_CHECKING:
@@ -49,6 +50,17 @@ def test_cells() -> None:
     assert table.cells({}, now=NOW, namespaces=False) == ["", "Unseen", *[""] * 7]
 
 
+def test_a_job_that_does_not_exist_has_no_duration() -> None:
+    """The time that a watch waits for its job is not a duration of the job."""
+    waiting = settle(watch_body(), JobNotFound("Azure knows no such job."), NOW, consecutive_failures=1)
+    later = NOW + timedelta(hours=1)
+    gone = settle(waiting, JobNotFound("Azure knows no such job."), later, consecutive_failures=9)
+    duration = table.TITLES.index("DURATION")
+    assert gone["status"]["phase"] == "Failed"
+    assert [table.cells(body, now=later, namespaces=False)[duration] for body in (waiting, gone)] == ["", ""]
+    assert table.task_rows(gone, now=later)[0][3] == ""
+
+
 def test_plain() -> None:
     """Columns are aligned with their headers, and no line has trailing spaces."""
     text = table.plain(["NAME", "PHASE", "AGE"], [["a", "Running", ""], ["long-name", "", "5m"]])
@@ -75,16 +87,19 @@ def drawn(width: int, *, namespaces: bool = False, **properties: Any) -> list[st
     [
         (160, {NAME, LONG_REASON, "Backup", "uttestvmub1", "44%", "20m23s", "24m", "25m"}, ()),
         (120, {NAME, LONG_REASON, "Backup", "uttestvmub1", "44%", "20m23s", "24m", "25m"}, ()),
-        (110, {NAME, "Backup", "uttestvmub1", "44%", "20m23s", "24m", "25m"}, (LONG_REASON,)),
-        (96, {NAME, "Backup", "uttestvmub1", "20m23s", "24m", "25m"}, (LONG_REASON, "44%")),
-        (80, {NAME, "Backup", "20m23s", "24m"}, (LONG_REASON, "44%")),
-        (60, {NAME}, (LONG_REASON, "44%")),
+        (115, {NAME, LONG_REASON, "Backup", "uttestvmub1", "44%", "20m23s", "24m"}, ("25m",)),
+        (110, {NAME, LONG_REASON, "Backup", "uttestvmub1", "44%", "20m23s"}, ("24m", "25m")),
+        (96, {NAME, LONG_REASON, "uttestvmub1", "44%", "20m23s"}, ("Backup", "24m")),
+        (85, {NAME, LONG_REASON, "uttestvmub1", "20m23s"}, ("Backup", "44%")),
+        (80, {NAME, LONG_REASON, "20m23s"}, ("uttestvmub1", "44%")),
+        (60, {NAME, LONG_REASON}, ("20m23s",)),
+        (50, {NAME}, (LONG_REASON,)),
         (22, {"Succeeded"}, (NAME, LONG_REASON)),
     ],
 )
 @pytest.mark.parametrize("namespaces", [True, False])
 def test_widths(width: int, shown: set[str], cut: Sequence[str], namespaces: bool) -> None:  # noqa: FBT001
-    """Columns that do not fit are truncated: first REASON, then PROGRESS, and names and phases last."""
+    """Columns that do not fit are hidden: first times and operations, then items. Names, phases and reasons stay."""
     width += len("NAMESPACE") + 2 if namespaces else 0
     lines = drawn(width, namespaces=namespaces)
     assert len(lines) == 3
@@ -143,6 +158,16 @@ def test_task_details(task: dict[str, Any], details: str) -> None:
 
     assert table.task_rows(body, now=NOW)[1:] == [["  Transfer", "", "", "", details]]
     assert len(table.task_rows(body, now=NOW)[0]) == len(table.TASK_TITLES)
+
+
+@pytest.mark.parametrize("accepted", ["Succeeded", "Failed"])
+def test_warnings(accepted: str) -> None:
+    """What Azure reports about a job that completed with warnings is a warning, whether the watch accepts it or not."""
+    error = {"errorCode": 1, "errorTitle": "AgentOld", "errorString": "Update it."}
+    warned = job(status="CompletedWithWarnings", errorDetails=[error])
+    body = settle(watch_body({"jobResourceId": JOB_ID, "completedWithWarnings": accepted}), warned, NOW)
+    assert body["status"]["phase"] == accepted
+    assert list(table.trouble(body)) == ["Warning 1: AgentOld: Update it."]
 
 
 def test_trouble() -> None:

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from backupjobwatch.domain.jobs.recovery_services import parse_job
+from backupjobwatch.terminal.rows import Row
 from backupjobwatch.terminal.view import PHASE_STYLES, jobs_view, phase_text
 from tests.support.azure import payload
 from tests.support.builders import JOB_NAME, NOW, job, running_job, settle, vast_payload, watch_body
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def drawn(*bodies: dict[str, Any], width: int = 100, **options: Any) -> str:
     """Return the rendered view as text."""
     console = Console(file=StringIO(), width=width, **options)
-    console.print(jobs_view(bodies, now=NOW))
+    console.print(jobs_view([Row.from_body(body, now=NOW) for body in bodies]))
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
