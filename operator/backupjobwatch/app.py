@@ -15,13 +15,13 @@ from backupjobwatch import __version__
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.identities import ClusterCredentialProvider
 from backupjobwatch.arm.poller import Poller
-from backupjobwatch.constants import CONTROLLER
+from backupjobwatch.constants import CONTROLLER, GROUP, PLURAL
 from backupjobwatch.controller.controller import Controller
 from backupjobwatch.controller.kopf_handlers import REGISTRY, Memo, kopf_settings
 from backupjobwatch.controller.reconciler import Reconciler
 from backupjobwatch.controller.resync import Resync
 from backupjobwatch.controller.ttl import TTLController
-from backupjobwatch.errors import KubeError
+from backupjobwatch.errors import KubeError, ObjectNotFound
 from backupjobwatch.kube.client import KubeClient
 from backupjobwatch.kube.events import EventRecorder
 from backupjobwatch.kube.leader_election import LeaderElector
@@ -114,6 +114,10 @@ class Runtime:
         return self.elector is None or self.elector.leading
 
 
+CRD_DELETED: Final = (
+    f"The CRD {PLURAL}.{GROUP} was deleted, and all watches with it. To continue, install the CRD: "
+    "kubectl apply --server-side -k crds. To uninstall, delete the operator too."
+)
 RETRY: Final = 5.0
 """Seconds between two attempts to list watches at start, and before kopf restarts after a failure."""
 
@@ -186,6 +190,7 @@ async def _lead(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event) -> 
     try:
         while not stop.is_set():
             await _run_kopf(runtime, stop, ready)
+            await _wait_for_crd(runtime, stop, missing=CRD_DELETED)
     finally:
         stop.set()
         resyncing.cancel()
@@ -211,7 +216,8 @@ async def _run_kopf(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event)
     except Exception as error:  # noqa: BLE001 -- kopf raises private exception classes too
         ready.clear()
         runtime.controller.resume()
-        _log.error("The watch stream failed and restarts in %gs: %s", RETRY, error)
+        # The text of kopf's errors includes the whole response.
+        _log.error("The watch stream failed and restarts in %gs: %s", RETRY, getattr(error, "message", None) or error)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), RETRY)
     else:
@@ -221,11 +227,16 @@ async def _run_kopf(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event)
         await asyncio.gather(shutdown, return_exceptions=True)
 
 
-async def _wait_for_crd(runtime: Runtime, stop: asyncio.Event) -> bool:
-    """Wait until the API server lists watches. Return False if the process must stop instead."""
+async def _wait_for_crd(runtime: Runtime, stop: asyncio.Event, *, missing: str | None = None) -> bool:
+    """Wait until the API server lists watches. Return False if the process must stop instead.
+
+    *missing* is the log message for a missing CRD, if it was installed before.
+    """
     while not stop.is_set():
         try:
             await runtime.kube.check(runtime.settings.scopes[0])
+        except ObjectNotFound as error:
+            _log.error("%s", missing or f"Listing the watches failed: {error}")
         except KubeError as error:
             _log.error("Listing the watches failed: %s", error)
         else:

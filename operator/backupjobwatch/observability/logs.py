@@ -43,7 +43,6 @@ _WATCH_FIELDS: Final = ("namespace", "name", "uid", "reason", "phase")
 _KOPF_MESSAGES: Final = (
     (r"Request attempt #(\d+)\S* failed; ([^:]*): (\w+) https?://[^/\s]+(\S*)(?: -> )?(.*)",
      r"Request to the API server failed (attempt \1, \2): \3 \4 \5"),
-    (r"Watcher for .* has failed: (.*)", r"Watching the BackupJobWatches failed: \1"),
     (r"Unresolved resources cannot be served .*",
      "The CRD of BackupJobWatch is not installed. Install it from crds/ and restart the operator."),
     (r"Non-(watch|patch)able resources will not be served.*",
@@ -57,8 +56,10 @@ _KOPF_MESSAGES: Final = (
     (r"Activity 'log_in' (failed .*)", r"Reading the credentials for the API server \1"),
 )  # fmt: skip
 """Patterns of kopf's messages, with replacements that require no knowledge of kopf."""
-_CANCELLED: Final = re.compile(r"Timer '.*' is cancelled\. Will escalate\.")
-"""The normal end of a timer: the object was deleted, or the operator stops."""
+_DROPPED: Final = re.compile(
+    r"Timer '.*' is cancelled\. Will escalate\.|(Watcher for .*|Multidimensional multitasker) has failed: .*"
+)
+"""The normal end of a timer: the object was deleted, or the operator stops. And failures that app.py logs."""
 
 
 def watch_fields(watch: Watch, **fields: str) -> dict[str, Any]:
@@ -161,14 +162,14 @@ def _make_printable(record: logging.LogRecord) -> bool:
 
 
 def _edit_library_record(record: logging.LogRecord, *, debug: bool) -> bool:
-    """Reduce a library's record to one line that names the watch; drop what only reports a timer's normal end."""
+    """Reduce a library's record to one line that names the watch; drop what repeats another record, or reports a timer's normal end."""
     library = record.name.partition(".")[0]
     if library not in _LIBRARIES or debug:
         return True
     record.exc_info = record.exc_text = record.stack_info = None
     message = " ".join(record.getMessage().split())
     if library == "kopf":
-        if _CANCELLED.fullmatch(message):
+        if _DROPPED.fullmatch(message):
             return False
         message = _translate(message, _watch_of(record))
     record.msg, record.args = message, None

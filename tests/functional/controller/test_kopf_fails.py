@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from backupjobwatch.app import CRD_DELETED
 from tests.functional.notifying import SETTINGS, notifications, webhook
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
 from tests.support.receiver import Receiver
@@ -51,6 +52,27 @@ async def test_what_was_under_way_goes_on(
         await operator.advance_until(lambda: api.get("other")["status"]["phase"] == "Succeeded")
         await asyncio.sleep(0.2)
     assert notifications(api)["hook"]["state"] == "Delivered"
+
+
+async def test_a_crd_that_is_deleted(
+    api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If the CRD is deleted, the log says in plain words what to do. The operator continues when the CRD is installed again."""
+    async with start() as operator:
+        api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
+        await api.status(phase="Succeeded")
+        api.delete()
+        api.crd_installed = False
+        api.cut_streams()
+        await operator.advance_until(lambda: CRD_DELETED in caplog.text)
+        assert await operator.probe("/readyz") == 503
+        api.crd_installed = True
+        api.create({"jobResourceId": vault.set_job(OTHER_JOB_NAME, job_payload())}, "other")
+        await operator.advance_until(lambda: (api.get("other").get("status") or {}).get("phase") == "Succeeded")
+        assert await operator.probe("/readyz") == 200
+    ours = [record.getMessage() for record in caplog.records if record.name == "backupjobwatch.app"]
+    assert "The watch stream failed and restarts in 5s: the server could not find the requested resource" in ours
+    assert CRD_DELETED in ours
 
 
 async def test_runs_as_a_user_without_a_name(
