@@ -12,6 +12,15 @@ from demo.simulator.faults import Fault
 from demo.simulator.holds import Hold
 from demo.simulator.hosting import running
 from demo.simulator.operations import Operation, OperationState
+from demo.simulator.protection import (
+    ProtectedItem,
+    StartedBackup,
+    backup_instance,
+    backup_policy,
+    database,
+    file_share,
+    virtual_machine,
+)
 from demo.simulator.quotas import Bucket
 from demo.simulator.records import RequestRecord
 from demo.simulator.server import AzureSimulator, running_simulator
@@ -31,12 +40,19 @@ __all__ = [
     "ManualClock",
     "Operation",
     "OperationState",
+    "ProtectedItem",
     "RequestRecord",
     "SignIn",
     "SimulatedClock",
+    "StartedBackup",
     "State",
     "Transfer",
     "Vault",
+    "backup_instance",
+    "backup_policy",
+    "database",
+    "file_share",
     "running",
     "running_simulator",
+    "virtual_machine",
 ]

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from demo.simulator.clock import SimulatedClock
 from demo.simulator.operations import Operation, OperationState
+from demo.simulator.protection import Protection
 from demo.simulator.timeline import Job
 
 Starts = Literal["now", "when asked"]
@@ -48,6 +49,8 @@ class AnyVault(ABC):
         self._lock = threading.Lock()
         self._jobs: dict[str, _LivingJob | Resource] = {}
         self._operations: dict[str, _LivingOperation | Resource] = {}
+        self.protection = Protection()
+        """What the vault protects, and the backups that requests started."""
 
     @property
     def id(self) -> str:

@@ -9,11 +9,19 @@ from typing import Any
 from demo.simulator import errors
 from demo.simulator.access import Access
 from demo.simulator.any_vault import AnyVault
+from demo.simulator.backups import start_backup
 from demo.simulator.directory import Directory
 from demo.simulator.lists import Lists
 from demo.simulator.messages import Answer, ArmRequest, json_answer
 from demo.simulator.quotas import Quotas
-from demo.simulator.routes import DATA_PROTECTION_VERSIONS, RECOVERY_SERVICES_VERSIONS, Names, Route, vault_route
+from demo.simulator.routes import (
+    DATA_PROTECTION_VERSIONS,
+    RECOVERY_SERVICES_VERSIONS,
+    Names,
+    Route,
+    region_route,
+    vault_route,
+)
 from demo.simulator.tokens import Tokens
 from demo.simulator.vaults import BackupVault, Vault
 
@@ -45,9 +53,15 @@ class ResourceManager:
             vault_route(*recovery, "backupJobs", self._list_jobs),
             vault_route(*recovery, "backupOperations/{operation}", self._get_operation),
             vault_route(*recovery, f"{item}/operationsStatus/{{operation}}", self._get_operation),
+            vault_route(*recovery, "backupProtectedItems", self._list_items),
+            vault_route(*recovery, f"{item}/backup", self._start_backup, "writes", method="POST"),
             vault_route(*protection, "backupJobs/{job}", self._get_job),
             vault_route(*protection, "backupJobs", self._list_jobs),
             vault_route(*protection, "operationStatus/{operation}", self._get_operation),
+            vault_route(*protection, "backupInstances", self._list_items),
+            vault_route(*protection, "backupPolicies/{policy}", self._get_policy),
+            vault_route(*protection, "backupInstances/{item}/backup", self._start_backup, "writes", method="POST"),
+            region_route(*protection, "operationResults/{operation}", self._get_result),
         )
 
     def answer(self, request: ArmRequest) -> Answer:
@@ -99,8 +113,8 @@ class ResourceManager:
         subscription, principal = names["subscription"], request.principal or ""
         if version.casefold() not in route.versions:
             return errors.invalid_api_version(version, route.versions)
-        if request.method != "GET":
-            return errors.method_not_allowed(request.method, ("GET",))
+        if request.method != route.method:
+            return errors.method_not_allowed(request.method, (route.method,))
         if not _GUID.fullmatch(subscription):
             return errors.invalid_subscription(subscription)
         counted = self.quotas.take(principal, subscription, route.quota, action=route.action)
@@ -113,9 +127,11 @@ class ResourceManager:
         return answer.with_headers(counted)
 
     def _answer_from_vault(self, route: Route, request: ArmRequest, names: Names) -> Answer:
-        subscription, group = names["subscription"], names["group"]
+        subscription, group = names["subscription"], names.get("group")
         if not self._directory.has_subscription(subscription):
             return errors.subscription_not_found(subscription)
+        if group is None:
+            return self._answer_from_region(route, request, names)
         if not self._directory.has_resource_group(subscription, group):
             return errors.resource_group_not_found(group)
         vault = self._directory.find_vault(route.vault_kind, subscription, group, names["vault"])
@@ -123,14 +139,44 @@ class ResourceManager:
             return errors.resource_not_found(f"{route.vault_kind.TYPE}/{names['vault']}", group)
         return route.endpoint(request, names, vault)
 
+    def _answer_from_region(self, route: Route, request: ArmRequest, names: Names) -> Answer:
+        subscription, operation = names["subscription"].casefold(), names["operation"]
+        for vault in self._directory.vaults():
+            is_candidate = isinstance(vault, route.vault_kind) and vault.subscription_id.casefold() == subscription
+            if is_candidate and vault.find_operation(operation) is not None:
+                return route.endpoint(request, names, vault)
+        return errors.operation_not_found()
+
     def _get_job(self, request: ArmRequest, names: Names, vault: AnyVault) -> Answer:
         resource = vault.find_job(names["job"])
         # The id has the letter case of the request, not that of the vault.
         return errors.job_not_found() if resource is None else _found({**resource, "id": request.path})
 
     def _list_jobs(self, request: ArmRequest, _names: Names, vault: AnyVault) -> Answer:
-        base_url = f"{self._scheme}://{request.headers.get('host', 'localhost')}"
-        return self.lists.answer(request, vault, filtered=isinstance(vault, Vault), base_url=base_url)
+        filtered = isinstance(vault, Vault)
+        return self.lists.answer(request, vault, filtered=filtered, base_url=self._base_url(request))
+
+    def _list_items(self, request: ArmRequest, _names: Names, vault: AnyVault) -> Answer:
+        return self.lists.protected(request, vault, base_url=self._base_url(request))
+
+    def _get_policy(self, request: ArmRequest, names: Names, vault: AnyVault) -> Answer:
+        found = vault.protection.find_policy(names["policy"])
+        if found is None:
+            return errors.instance_not_found()
+        policy_type = f"{vault.TYPE}/backupPolicies"
+        return _found({"id": request.path, "name": names["policy"], "type": policy_type, "properties": found})
+
+    def _start_backup(self, request: ArmRequest, _names: Names, vault: AnyVault) -> Answer:
+        return start_backup(request, vault, base_url=self._base_url(request))
+
+    def _get_result(self, _request: ArmRequest, names: Names, vault: AnyVault) -> Answer:
+        """Return what an operation started: 202 while it runs, then its properties."""
+        status = vault.find_operation(names["operation"]) or {}
+        properties = status.get("properties")
+        return Answer(202) if properties is None else json_answer(200, properties)
+
+    def _base_url(self, request: ArmRequest) -> str:
+        return f"{self._scheme}://{request.headers.get('host', 'localhost')}"
 
     def _get_operation(self, request: ArmRequest, names: Names, vault: AnyVault) -> Answer:
         status = vault.find_operation(names["operation"])

@@ -6,6 +6,7 @@ Its paths begin with ``/_simulator/``. Requests and responses are JSON, and need
 * ``GET /_simulator/``: the clock, vaults, jobs and faults.
 * ``POST /_simulator/clock``: ``{"advance": 60}`` or ``{"speed": 600}``.
 * ``GET /_simulator/requests``: the recorded requests. DELETE clears them.
+* ``GET /_simulator/backups``: the backups that requests started, and how often each item's backup was requested.
 * ``POST /_simulator/faults``: ``{"kind": "throttled", "retry_after": 7, "path": "/backupJobs/", "times": 3}``.
 * ``DELETE /_simulator/faults``: remove all faults.
 * ``POST /_simulator/holds``: ``{"path": "/backupJobs/"}``.
@@ -16,23 +17,28 @@ Its paths begin with ``/_simulator/``. Requests and responses are JSON, and need
 * ``DELETE /_simulator/{resource ID of a job}``: delete the job.
 """
 
+import inspect
 import json
 import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from demo.simulator.any_vault import AnyVault
-from demo.simulator.faults import KINDS
+from demo.simulator.faults import Fault
 from demo.simulator.messages import Answer, arm_request, json_answer
 from demo.simulator.vaults import BackupVault, Vault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from demo.simulator.server import AzureSimulator
 
 _Body = dict[str, Any]
 _KINDS: dict[str, type[AnyVault]] = {kind.TYPE.casefold(): kind for kind in (Vault, BackupVault)}
+FAULTS: "Mapping[str, Callable[..., Fault]]" = {
+    name: make for name, make in inspect.getmembers(Fault, inspect.ismethod) if not name.startswith("_")
+}
+"""The class methods that create faults, by name."""
 _JOB_ID_LENGTH = 10
 """The number of segments in a job's resource ID."""
 
@@ -49,6 +55,7 @@ class ControlApi:
             ("POST", "clock"): self._move_clock,
             ("GET", "requests"): lambda _body: [asdict(record) for record in simulator.requests],
             ("DELETE", "requests"): lambda _body: simulator.clear_requests(),
+            ("GET", "backups"): lambda _body: self._backups(),
             ("POST", "faults"): self._add_fault,
             ("DELETE", "faults"): lambda _body: simulator.faults.clear(),
             ("POST", "holds"): self._add_hold,
@@ -83,6 +90,13 @@ class ControlApi:
             ],
         }
 
+    def _backups(self) -> _Body:
+        vaults = self._simulator.directory.vaults()
+        return {
+            "started": [{"vault": vault.id, **asdict(each)} for vault in vaults for each in vault.protection.started()],
+            "requests": self._simulator.backup_requests(),
+        }
+
     def _move_clock(self, body: _Body) -> _Body:
         if "speed" in body:
             self._simulator.clock.speed = float(body["speed"])
@@ -93,7 +107,7 @@ class ControlApi:
         arguments = dict(body)
         rule = {name: arguments.pop(name) for name in ("path", "principal", "times", "skip") if name in arguments}
         kind = arguments.pop("kind")
-        self._simulator.faults.add(KINDS[kind](**arguments), **rule)
+        self._simulator.faults.add(FAULTS[kind](**arguments), **rule)
 
     def _add_hold(self, body: _Body) -> None:
         self._simulator.hold(**body)

@@ -143,6 +143,29 @@ def operation_not_found() -> Answer:
     )
 
 
+def item_not_found() -> Answer:
+    """Return the 404 for a missing protected item in an existing vault."""
+    return service_error(
+        404,
+        "BMSUserErrorDataSourceObjectNotFound",
+        "Item not found.\r\nSelected item might have been deleted. Please refresh and try again.",
+    )
+
+
+def instance_not_found() -> Answer:
+    """Return the 404 for a missing backup instance or policy in an existing Backup vault."""
+    return service_error(404, "UserErrorGenericResourceNotFound", "The requested resource was not found.")
+
+
+def adhoc_backup_not_allowed(state: str) -> Answer:
+    """Return the 400 for a backup instance that is not in the right state."""
+    return service_error(
+        400,
+        "UserErrorInvalidBackupInstanceOperation",
+        f"Operation AdhocBackup is not allowed on Backup Instance with Protection Status {state}",
+    )
+
+
 def invalid_input() -> Answer:
     """Return the 400 for an invalid filter or page token."""
     return service_error(
@@ -175,17 +198,17 @@ def not_registered(namespace: str) -> Answer:
     return json_answer(409, {"error": {"code": code, "message": message, "details": [detail]}})
 
 
-def subscription_throttled(*, subscription_id: str, principal: str, seconds: str) -> Answer:
+def subscription_throttled(*, subscription_id: str, principal: str, seconds: str, kind: str = "reads") -> Answer:
     """Return the 429 for an empty token bucket of a subscription and a principal."""
     return gateway_error(
         429,
         "SubscriptionRequestsThrottled",
-        f"Number of 'read' requests for subscription '{subscription_id}' actor '{principal}' exceeded. Please try "
+        f"Number of '{kind.removesuffix('s')}' requests for subscription '{subscription_id}' actor '{principal}' exceeded. Please try "
         f"again after '{seconds}' seconds after additional tokens are available. Refer to "
         "https://aka.ms/arm-throttling for additional information.",
         {
-            "x-ms-ratelimit-remaining-subscription-reads": "0",
-            "x-ms-ratelimit-remaining-subscription-global-reads": "3411",
+            f"x-ms-ratelimit-remaining-subscription-{kind}": "0",
+            f"x-ms-ratelimit-remaining-subscription-global-{kind}": "3411",
         },
     )
 

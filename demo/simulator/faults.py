@@ -1,20 +1,17 @@
 """The faults that can be injected between a client and Azure, by name."""
 
-import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Any
 
 from demo.simulator import errors, wire
+from demo.simulator.fault_responses import TrueAnswer, instead, merged, retry_after_text
 from demo.simulator.messages import Answer, ArmRequest, json_answer
 from demo.simulator.tokens import encoded_claims, expired
 
-TrueAnswer = Callable[[], Answer]
-"""Returns the response of Azure without the fault."""
 MIB = 1024 * 1024
 _CLAIMS = {"access_token": {"nbf": {"essential": True, "value": "1772586000"}}}
 _HTML = "<!DOCTYPE html>\n<html><head><title>{title}</title></head>\n<body><h1>{title}</h1></body></html>\n"
@@ -44,7 +41,7 @@ class Fault:
     @classmethod
     def throttled(cls, *, retry_after: float | str | datetime | None = 1, by_provider: bool = False) -> "Fault":
         """429. *retry_after* is in seconds, an HTTP date, any text or None."""
-        text = _retry_after(retry_after)
+        text = retry_after_text(retry_after)
 
         def respond(_: TrueAnswer, request: ArmRequest) -> Answer:
             seconds = text or "1"
@@ -62,11 +59,14 @@ class Fault:
         return cls(kind="throttled", respond=respond, official=True)
 
     @classmethod
-    def server_error(cls, *, status: int = 500, retry_after: float | str | datetime | None = None) -> "Fault":
-        """500 from the Backup service, or 502, 503 or 504 from the gateway."""
-        text = _retry_after(retry_after)
+    def server_error(
+        cls, *, status: int = 500, retry_after: float | str | datetime | None = None, executed: bool = False
+    ) -> "Fault":
+        """500 from the Backup service, or 502, 503 or 504 from the gateway. The request may have been *executed*."""
+        text = retry_after_text(retry_after)
         answer = errors.server_error(status)
-        return cls._official("server_error", answer if text is None else answer.with_headers({"Retry-After": text}))
+        answer = answer if text is None else answer.with_headers({"Retry-After": text})
+        return cls(kind="server_error", respond=instead(answer, executed=executed), official=True)
 
     @classmethod
     def html(cls, *, status: int = 502, title: str | None = None) -> "Fault":
@@ -150,14 +150,14 @@ class Fault:
         return cls(kind="drip_headers", delivery=wire.drip_headers(interval))
 
     @classmethod
-    def reset(cls) -> "Fault":
-        """A connection that is reset before the first byte."""
-        return cls(kind="reset", delivery=wire.reset)
+    def reset(cls, *, executed: bool = True) -> "Fault":
+        """A connection that is reset before the first byte, after the request was *executed* or not."""
+        return cls(kind="reset", respond=_true if executed else _blank, delivery=wire.reset)
 
     @classmethod
-    def hang_up(cls) -> "Fault":
-        """A connection that is closed before the first byte."""
-        return cls(kind="hang_up", delivery=wire.hang_up)
+    def hang_up(cls, *, executed: bool = True) -> "Fault":
+        """A connection that is closed before the first byte, after the request was *executed* or not."""
+        return cls(kind="hang_up", respond=_true if executed else _blank, delivery=wire.hang_up)
 
     @classmethod
     def cut(cls, *, after: int | None = None) -> "Fault":
@@ -267,34 +267,11 @@ class Fault:
         def respond(true_answer: TrueAnswer, _: ArmRequest) -> Answer:
             answer = true_answer()
             resource = json.loads(answer.body)
-            resource["properties"] = _merged(resource.get("properties", {}), properties)
+            resource["properties"] = merged(resource.get("properties", {}), properties)
             return json_answer(answer.status, resource, answer.headers)
 
         return cls(kind=kind, respond=respond)
 
 
-KINDS: Mapping[str, Callable[..., Fault]] = {
-    name: make for name, make in inspect.getmembers(Fault, inspect.ismethod) if not name.startswith("_")
-}
-"""The class methods that create faults, by name."""
-
-
 def _blank(_: TrueAnswer, __: ArmRequest) -> Answer:
     return Answer(200, headers={"Content-Type": "application/json"})
-
-
-def _retry_after(value: float | str | datetime | None) -> str | None:
-    match value:
-        case None | str():
-            return value
-        case datetime():
-            return format_datetime(value, usegmt=True)
-        case _:
-            return f"{value:g}"
-
-
-def _merged(onto: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(onto)
-    for name, value in extra.items():
-        merged[name] = _merged(merged.get(name) or {}, value) if isinstance(value, Mapping) else value
-    return merged

@@ -12,8 +12,8 @@ from typing import Self, TypeVar
 from aiohttp import web
 
 from demo.simulator import wire
+from demo.simulator.fault_responses import TrueAnswer
 from demo.simulator.fault_rules import FaultRules
-from demo.simulator.faults import TrueAnswer
 from demo.simulator.latch import Latch
 from demo.simulator.messages import Answer, ArmRequest
 

@@ -1,8 +1,9 @@
-"""Return lists of jobs, with filters and pages."""
+"""Return lists of jobs and of protected items, with filters and pages."""
 
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from demo.simulator.any_vault import AnyVault, Resource
 from demo.simulator.filters import InvalidFilter, parse_filter
 from demo.simulator.messages import Answer, ArmRequest, json_answer
 
+_CLAUSE = re.compile(r"(\w+) eq '([^']*)'")
 _FILTER, _TOKEN = "$filter", "$skiptoken"  # ArmRequest.query has lowercase names
 
 
@@ -37,15 +39,54 @@ class Lists:
             return errors.invalid_input()
         end = begin + self.page_size
         value = [{**self._entry(job), "id": f"{request.path}/{job['name']}"} for job in jobs[begin:end]]
-        page: dict[str, Any] = {"value": value}
-        if end < len(jobs):
-            page["nextLink"] = _next_link(request, base_url, after=jobs[end - 1]["name"])
-        return json_answer(200, page, content_type="application/json")
+        after = jobs[end - 1]["name"] if end < len(jobs) else None
+        return _page(request, base_url, value, after=after)
+
+    def protected(self, request: ArmRequest, vault: AnyVault, *, base_url: str) -> Answer:
+        """Return one page of what *vault* protects. A filter has ``name eq 'value'`` clauses, as recorded requests."""
+        try:
+            wanted = _clauses(request.query.get(_FILTER, ""))
+            items = [
+                item
+                for item in vault.protection.items()
+                if all(str(item.properties.get(name)).casefold() == value for name, value in wanted.items())
+            ]
+            begin = _begin(request.query.get(_TOKEN), [item.path for item in items])
+        except InvalidFilter:
+            return errors.invalid_input()
+        end = begin + self.page_size
+        value = [
+            {
+                "id": f"{vault.id}/{item.path}",
+                "name": item.name,
+                "type": "/".join([vault.TYPE, *item.path.split("/")[::2]]),
+                "properties": item.properties,
+            }
+            for item in items[begin:end]
+        ]
+        after = items[end - 1].path if end < len(items) else None
+        return _page(request, base_url, value, after=after)
 
     def _entry(self, job: Resource) -> Resource:
         if not self.omits_errors:
             return job
         return {**job, "properties": {key: value for key, value in job["properties"].items() if key != "errorDetails"}}
+
+
+def _page(request: ArmRequest, base_url: str, value: list[dict[str, Any]], *, after: str | None) -> Answer:
+    page: dict[str, Any] = {"value": value}
+    if after is not None:
+        page["nextLink"] = _next_link(request, base_url, after=after)
+    return json_answer(200, page, content_type="application/json")
+
+
+def _clauses(text: str) -> dict[str, str]:
+    """Parse the filter of a list of protected items. ``itemType`` is the items' ``workloadType``."""
+    clauses = [_CLAUSE.fullmatch(clause) for clause in text.split(" and ")] if text else []
+    if None in clauses:
+        raise InvalidFilter(text)
+    names = {"itemType": "workloadType"}
+    return {names.get(clause[1], clause[1]): clause[2].casefold() for clause in clauses if clause is not None}
 
 
 def _next_link(request: ArmRequest, base_url: str, *, after: str) -> str:

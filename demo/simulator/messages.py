@@ -24,6 +24,7 @@ class ArmRequest:
     """Headers with lowercase names."""
     principal: str | None
     """The principal of the token, even if the token is refused."""
+    body: bytes = b""
 
     @property
     def path(self) -> str:
@@ -35,7 +36,7 @@ class ArmRequest:
         """The required permission: the resource types without the names, such as ``…/vaults/backupJobs/read``."""
         _, _, tail = self.path.partition("/providers/")
         namespace, *rest = tail.split("/")
-        return "/".join([namespace, *rest[::2], "read"])
+        return "/".join([namespace, *rest[::2], "read" if self.method == "GET" else "action"])
 
     def segment_after(self, name: str) -> str:
         """Return the segment after *name* in any letter case, or an empty string."""
@@ -44,7 +45,9 @@ class ArmRequest:
         return self.segments[following] if following < len(lowered) else ""
 
 
-def arm_request(method: str, target: str, headers: Mapping[str, str], *, principal: str | None) -> ArmRequest:
+def arm_request(
+    method: str, target: str, headers: Mapping[str, str], *, principal: str | None, body: bytes = b""
+) -> ArmRequest:
     """Parse a request line and its headers."""
     path, _, query = target.partition("?")
     return ArmRequest(
@@ -54,6 +57,7 @@ def arm_request(method: str, target: str, headers: Mapping[str, str], *, princip
         query={name.casefold(): value for name, value in parse_qsl(query, keep_blank_values=True)},
         headers={name.casefold(): value for name, value in headers.items()},
         principal=principal,
+        body=body,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 from demo.simulator import errors
 from demo.simulator.messages import Answer
 
-Kind = Literal["reads", "jobs"]
+Kind = Literal["reads", "jobs", "writes"]
 """``jobs`` are GETs of single jobs in Recovery Services vaults. The provider has a smaller bucket for them."""
 
 _BIG: float = 1e-9
@@ -32,6 +32,8 @@ class Bucket:
 
 READS = Bucket(250, 25.0)
 """https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling"""
+WRITES = Bucket(200, 10.0)
+"""POST requests count as writes, even if they only read."""
 JOBS = Bucket(250, 250 / 3600)
 """The rate limit header starts at 249 and falls by 1 with each GET. The refill rate is not known."""
 
@@ -57,10 +59,17 @@ class Quotas:
         self.too_early = 0
         """The number of refused requests that arrived before the end of a ``Retry-After``."""
 
-    def enable(self, *, reads: Bucket = READS, jobs: Bucket = JOBS, now: Callable[[], float] = time.monotonic) -> None:
+    def enable(
+        self,
+        *,
+        reads: Bucket = READS,
+        jobs: Bucket = JOBS,
+        writes: Bucket = WRITES,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Enable the quotas with full buckets. *now* returns the time in seconds."""
         with self._lock:
-            self._buckets, self._levels, self._now = {"reads": reads, "jobs": jobs}, {}, now
+            self._buckets, self._levels, self._now = {"reads": reads, "jobs": jobs, "writes": writes}, {}, now
             self.refused = self.too_early = 0
 
     def disable(self) -> None:
@@ -94,7 +103,9 @@ class Quotas:
         refusal = (
             errors.resource_throttled(action=action, seconds=seconds)
             if kind == "jobs"
-            else errors.subscription_throttled(subscription_id=subscription_id, principal=principal, seconds=seconds)
+            else errors.subscription_throttled(
+                subscription_id=subscription_id, principal=principal, seconds=seconds, kind=kind
+            )
         )
         return refusal.with_headers({"Retry-After": seconds})
 
@@ -112,6 +123,6 @@ def _headers(kind: Kind, tokens: float) -> dict[str, str]:
     if kind == "jobs":
         return {"x-ms-ratelimit-remaining-subscription-resource-requests": str(left)}
     return {
-        "x-ms-ratelimit-remaining-subscription-reads": str(left),
-        "x-ms-ratelimit-remaining-subscription-global-reads": str(15 * left),
+        f"x-ms-ratelimit-remaining-subscription-{kind}": str(left),
+        f"x-ms-ratelimit-remaining-subscription-global-{kind}": str(15 * left),
     }

@@ -30,6 +30,7 @@ class RequestRecord:
     client_request_id: str | None
     authorization_sha256: str | None
     """The hash of the whole ``Authorization`` header."""
+    body: str
 
 
 class Recorder:
@@ -119,4 +120,5 @@ def _record(request: ArmRequest) -> RequestRecord:
         user_agent=request.headers.get("user-agent"),
         client_request_id=request.headers.get("x-ms-client-request-id"),
         authorization_sha256=None if authorization is None else hashlib.sha256(authorization.encode()).hexdigest(),
+        body=request.body.decode(errors="replace"),
     )

@@ -30,6 +30,7 @@ class Route:
     vault_kind: type[AnyVault]
     endpoint: Endpoint
     quota: Kind = "reads"
+    method: str = "GET"
 
     def match(self, segments: tuple[str, ...]) -> Names | None:
         """Return the names in a matching path, or None."""
@@ -47,14 +48,32 @@ class Route:
     def action(self) -> str:
         """The required permission: the resource types without the names, such as ``…/vaults/backupJobs/read``."""
         namespace, *types = self.template[self.template.index("providers") + 1 :]
-        return "/".join([namespace, *types[::2], "read"])
+        return "/".join([namespace, *types[::2], "read" if self.method == "GET" else "action"])
 
 
 def vault_route(
-    vault_kind: type[AnyVault], versions: tuple[str, ...], path: str, endpoint: Endpoint, quota: Kind = "reads"
+    vault_kind: type[AnyVault],
+    versions: tuple[str, ...],
+    path: str,
+    endpoint: Endpoint,
+    quota: Kind = "reads",
+    *,
+    method: str = "GET",
 ) -> Route:
     """Return the route for a path below a vault."""
     below = f"subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{vault_kind.TYPE}/{{vault}}/{path}"
     return Route(
-        template=tuple(below.split("/")), versions=versions, vault_kind=vault_kind, endpoint=endpoint, quota=quota
+        template=tuple(below.split("/")),
+        versions=versions,
+        vault_kind=vault_kind,
+        endpoint=endpoint,
+        quota=quota,
+        method=method,
     )
+
+
+def region_route(vault_kind: type[AnyVault], versions: tuple[str, ...], path: str, endpoint: Endpoint) -> Route:
+    """Return the route for an operation in the region of a vault. The path does not name the vault."""
+    namespace = vault_kind.TYPE.partition("/")[0]
+    below = f"subscriptions/{{subscription}}/providers/{namespace}/locations/{{region}}/{path}"
+    return Route(template=tuple(below.split("/")), versions=versions, vault_kind=vault_kind, endpoint=endpoint)

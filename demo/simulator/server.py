@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Literal, TypedDict, Unpack
 
@@ -94,6 +95,11 @@ class AzureSimulator(HostedServer):
         """Return the requests whose path matches a regular expression."""
         return self._recorder.records(path)
 
+    def backup_requests(self) -> Counter[str]:
+        """Return how often the backup of each item was requested, by resource ID. Includes refused requests."""
+        posts = (record.path for record in self._recorder.records("/backup$") if record.method == "POST")
+        return Counter(path.rpartition("/")[0] for path in posts)
+
     def clear_requests(self) -> None:
         """Clear the recorded requests."""
         self._recorder.clear()
@@ -117,7 +123,8 @@ class AzureSimulator(HostedServer):
         if target.startswith(ControlApi.PREFIX):
             return response(self._control.answer(request.method, target, await request.read()))
         authorization = request.headers.get("Authorization")
-        asked = arm_request(request.method, target, request.headers, principal=self.tokens.principal(authorization))
+        principal, body = self.tokens.principal(authorization), await request.read()
+        asked = arm_request(request.method, target, request.headers, principal=principal, body=body)
         self._recorder.record(asked)
         return await self._respond(request, asked)
 

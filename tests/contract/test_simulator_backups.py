@@ -1,0 +1,312 @@
+"""The simulator starts backups on demand like Azure: 202, an operation, and a job with the client request ID."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlsplit
+
+import pytest
+import requests
+
+from demo.simulator import (
+    AzureSimulator,
+    BackupVault,
+    Fault,
+    ManualClock,
+    ProtectedItem,
+    Vault,
+    backup_instance,
+    backup_policy,
+    database,
+    file_share,
+    running_simulator,
+    virtual_machine,
+)
+from tests.contract.vault_client import VAULT, ask, follow
+from tests.support import azure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REQUEST_ID: Final = "0e900001-5e1f-4000-8000-000000000001"
+INSTANCE: Final = "disk-harbour-01-disk-harbour-01-d15c0001-5e1f-4000-8000-000000000001"
+BODIES: Final[dict[str, dict[str, Any]]] = {
+    "VM": {"objectType": "IaasVMBackupRequest", "recoveryPointExpiryTimeInUTC": "2026-04-03T01:00:12Z"},
+    "AzureFileShare": {"objectType": "AzureFileShareBackupRequest"},
+    "SQLDataBase": {"objectType": "AzureWorkloadBackupRequest", "backupType": "Full", "enableCompression": False},
+    "SAPHanaDatabase": {"objectType": "AzureWorkloadBackupRequest", "backupType": "Full", "enableCompression": False},
+}
+ITEMS: Final = (
+    virtual_machine("vm-harbour-01"),
+    file_share("documents"),
+    database("ledger"),
+    database("systemdb", server="hana-host-1", instance="HXE", hana=True),
+)
+
+
+@pytest.fixture
+def sim() -> Iterator[AzureSimulator]:
+    with running_simulator(clock=ManualClock()) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def vault(sim: AzureSimulator) -> Vault:
+    vault = sim.add_vault(*VAULT)
+    for item in ITEMS:
+        vault.protection.add(item)
+    return vault
+
+
+@pytest.fixture
+def backup_vault(sim: AzureSimulator) -> BackupVault:
+    vault = sim.add_backup_vault(azure.SUBSCRIPTION_ID, azure.RESOURCE_GROUP, "bv-harbour")
+    vault.protection.add_policy("daily-disks", backup_policy("BackupDaily", tags=("Default", "Weekly")))
+    vault.protection.add(backup_instance(INSTANCE, policy_id=f"{vault.id}/backupPolicies/daily-disks"))
+    return vault
+
+
+def post(
+    sim: AzureSimulator, vault: Vault | BackupVault, item: ProtectedItem, body: Any, *, request_id: str = REQUEST_ID
+) -> requests.Response:
+    version = "2025-07-01" if isinstance(vault, BackupVault) else "2025-02-01"
+    headers = {"Authorization": "Bearer demo-token", "x-ms-client-request-id": request_id}
+    url = f"{sim.url}{quote(f'{vault.id}/{item.path}/backup')}"
+    return requests.post(url, params={"api-version": version}, json=body, headers=headers, timeout=60)
+
+
+def back_up(
+    sim: AzureSimulator, vault: Vault, item: ProtectedItem, *, request_id: str = REQUEST_ID
+) -> requests.Response:
+    return post(sim, vault, item, {"properties": BODIES[item.workload]}, request_id=request_id)
+
+
+def rules(name: str = "BackupDaily", **trigger: str) -> dict[str, Any]:
+    return {"backupRuleOptions": {"ruleName": name, "triggerOption": trigger}}
+
+
+def job_of(sim: AzureSimulator, vault: Vault | BackupVault, answer: requests.Response) -> dict[str, Any]:
+    """Follow the operation of a response to its job."""
+    assert answer.status_code == 202, answer.text
+    sim.clock.advance(2)
+    operation = ask(sim, urlsplit(answer.headers["Azure-AsyncOperation"]).path).json()
+    job = ask(sim, vault.job_id(operation["properties"]["jobId"].rsplit("/", 1)[-1]))
+    assert job.status_code == 200, job.text
+    found: dict[str, Any] = job.json()
+    return found
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.workload)
+def test_backup(sim: AzureSimulator, vault: Vault, item: ProtectedItem) -> None:
+    """The 202 has no body and names the operation, which names a job with the ID of the request."""
+    answer = back_up(sim, vault, item)
+
+    assert (answer.status_code, answer.content, answer.headers["Content-Length"]) == (202, b"", "0")
+    assert answer.headers["Retry-After"] == "60"
+    assert answer.headers["x-ms-client-request-id"] == REQUEST_ID
+    operation = vault.protection.started()[0].operation
+    base = f"{sim.url}{vault.id}/{item.path}"
+    assert answer.headers["Azure-AsyncOperation"] == f"{base}/operationsStatus/{operation}?api-version=2025-02-01"
+    assert answer.headers["Location"] == f"{base}/operationResults/{operation}?api-version=2025-02-01"
+    properties = job_of(sim, vault, answer)["properties"]
+    assert (properties["activityId"], properties["status"]) == (REQUEST_ID, "InProgress")
+    assert (properties["operation"], properties["entityFriendlyName"]) == ("Backup", item.friendly_name)
+    sim.clock.advance(600)
+    properties = ask(sim, vault.job_id(vault.protection.started()[0].job)).json()["properties"]
+    assert (properties["activityId"], properties["status"]) == (REQUEST_ID, "Completed")
+    listed = [job for page in follow(sim, f"{vault.id}/backupJobs") for job in page]
+    assert [job["properties"]["activityId"] for job in listed] == [REQUEST_ID]
+
+
+def test_names_of_a_database(sim: AzureSimulator, vault: Vault) -> None:
+    """The server and the type of a database backup appear at its end."""
+    name = job_of(sim, vault, back_up(sim, vault, ITEMS[2]))["name"]
+    sim.clock.advance(600)
+    properties = ask(sim, vault.job_id(name)).json()["properties"]
+
+    assert (properties["entityFriendlyName"], properties["operation"]) == ("ledger [sql-host-1]", "Backup (Full)")
+    assert properties["isUserTriggered"] is True
+
+
+def test_backup_of_an_instance(sim: AzureSimulator, backup_vault: BackupVault) -> None:
+    """A Backup vault names the operation in the vault, its result in the region, and the retention tag in the job."""
+    item = backup_vault.protection.items()[0]
+    answer = post(sim, backup_vault, item, rules(retentionTagOverride="Weekly"))
+    operation = backup_vault.protection.started()[0].operation
+
+    assert (answer.status_code, answer.content, answer.headers["Retry-After"]) == (202, b"", "30")
+    assert urlsplit(answer.headers["Azure-AsyncOperation"]).path == f"{backup_vault.id}/operationStatus/{operation}"
+    assert ask(sim, urlsplit(answer.headers["Location"]).path).status_code == 202
+    job = job_of(sim, backup_vault, answer)
+    result = ask(sim, urlsplit(answer.headers["Location"]).path).json()
+    assert result == {"objectType": "OperationJobExtendedInfo", "jobId": backup_vault.job_id(job["name"])}
+    assert job["properties"]["activityID"] == REQUEST_ID
+    assert job["properties"]["backupInstanceId"] == f"{backup_vault.id}/{item.path}"
+    sim.clock.advance(600)
+    properties = ask(sim, backup_vault.job_id(job["name"])).json()["properties"]
+    assert properties["status"] == "Completed"
+    assert properties["extendedInfo"]["additionalDetails"] == {"RetentionTag": "Weekly"}
+
+
+def test_the_same_id_twice(sim: AzureSimulator, vault: Vault) -> None:
+    """The ID of a request does not prevent a second backup, whose job fails while the first one runs."""
+    first, second = (job_of(sim, vault, back_up(sim, vault, ITEMS[0])) for _ in range(2))
+
+    assert first["name"] != second["name"]
+    assert {job["properties"]["activityId"] for job in (first, second)} == {REQUEST_ID}
+    assert (first["properties"]["status"], second["properties"]["status"]) == ("InProgress", "Failed")
+    (error,) = second["properties"]["errorDetails"]
+    assert (error["errorCode"], error["errorTitle"]) == (400249, "UserErrorBackupOperationInProgress")
+    assert second["properties"]["duration"] == "PT1.3S"
+    assert sim.backup_requests() == {f"{vault.id}/{ITEMS[0].path}": 2}
+    sim.clock.advance(600)
+    assert job_of(sim, vault, back_up(sim, vault, ITEMS[0]))["properties"]["status"] == "InProgress"
+
+
+def test_conflict_of_databases(sim: AzureSimulator, vault: Vault) -> None:
+    """A conflicting SQL backup fails after three minutes. Databases of other names do not conflict."""
+    back_up(sim, vault, ITEMS[2])
+    second = job_of(sim, vault, back_up(sim, vault, ITEMS[2]))
+    other = job_of(sim, vault, back_up(sim, vault, ITEMS[3]))
+    sim.clock.advance(180)
+
+    properties = ask(sim, vault.job_id(second["name"])).json()["properties"]
+    assert (properties["status"], properties["errorDetails"][0]["errorCode"]) == ("Failed", 510008)
+    assert ask(sim, vault.job_id(other["name"])).json()["properties"]["status"] == "InProgress"
+
+
+def test_conflict_in_a_backup_vault(sim: AzureSimulator, backup_vault: BackupVault) -> None:
+    """A conflicting backup of an instance is a failed job as well."""
+    item = backup_vault.protection.items()[0]
+    post(sim, backup_vault, item, rules())
+    properties = job_of(sim, backup_vault, post(sim, backup_vault, item, rules()))["properties"]
+
+    assert (properties["status"], properties["errorDetails"][0]["code"]) == (
+        "Failed", "UserErrorMaxConcurrentOperationLimitReached",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        {},
+        {"properties": None},
+        {"properties": {"objectType": "AzureFileShareBackupRequest"}},
+        {"properties": {**BODIES["VM"], "backupType": "Complete"}},
+    ],
+)
+def test_invalid_bodies(sim: AzureSimulator, vault: Vault, body: Any) -> None:
+    """A body that does not match the item is refused, and starts nothing."""
+    answer = post(sim, vault, ITEMS[0], body)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BMSUserErrorInvalidInput")
+    assert vault.protection.started() == ()
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"backupRuleOptions": {"ruleName": "BackupDaily"}}, rules("Hourly"), rules(retentionTagOverride="X")]
+)
+def test_invalid_rules(sim: AzureSimulator, backup_vault: BackupVault, body: Any) -> None:
+    """A rule or tag that the policy does not have is refused."""
+    assert post(sim, backup_vault, backup_vault.protection.items()[0], body).status_code == 400
+
+
+def test_states(sim: AzureSimulator, vault: Vault, backup_vault: BackupVault) -> None:
+    """Items that are not protected are refused: unknown, stopped, or not configured yet."""
+    assert back_up(sim, vault, virtual_machine("vm-none")).status_code == 404
+    vault.protection.change(ITEMS[0].path, protectionState="ProtectionStopped", isScheduledForDeferredDelete=True)
+    assert back_up(sim, vault, ITEMS[0]).status_code == 400
+    vault.protection.change(ITEMS[0].path, protectionState="IRPending")
+    assert back_up(sim, vault, ITEMS[0]).status_code == 202
+    item = backup_vault.protection.items()[0]
+    backup_vault.protection.change(item.path, currentProtectionState="ConfiguringProtection")
+    answer = post(sim, backup_vault, item, rules())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "UserErrorInvalidBackupInstanceOperation")
+    backup_vault.protection.remove(item.path)
+    assert post(sim, backup_vault, item, rules()).json()["error"]["code"] == "UserErrorGenericResourceNotFound"
+
+
+def test_roles(sim: AzureSimulator, vault: Vault) -> None:
+    """A 403 names the action of the request, and only POST is allowed at this path."""
+    sim.access.revoke("demo-principal")
+    answer = back_up(sim, vault, ITEMS[0])
+
+    assert answer.status_code == 403
+    action = "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/backup/action"
+    assert f"'{action}'" in answer.json()["error"]["message"]
+    refused = ask(sim, quote(f"{vault.id}/{ITEMS[0].path}/backup"))
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    ("fault", "started", "status"),
+    [
+        (Fault.server_error(status=503), 0, 503),
+        (Fault.server_error(status=504, executed=True), 1, 504),
+        (Fault.hang_up(), 1, None),
+        (Fault.hang_up(executed=False), 0, None),
+        (Fault.reset(executed=False), 0, None),
+        (Fault.throttled(), 0, 429),
+        (Fault.forbidden(), 0, 403),
+    ],
+)
+def test_faults(sim: AzureSimulator, vault: Vault, fault: Fault, started: int, status: int | None) -> None:
+    """An error or a lost connection occurs before or after the backup starts. All requests are counted."""
+    sim.faults.add(fault, path="/backup$")
+    if status is None:
+        with pytest.raises(requests.ConnectionError):
+            back_up(sim, vault, ITEMS[0])
+    else:
+        assert back_up(sim, vault, ITEMS[0]).status_code == status
+
+    assert len(vault.protection.started(ITEMS[0].path.upper())) == started
+    assert sim.backup_requests() == {f"{vault.id}/{ITEMS[0].path}": 1}
+
+
+def test_lists(sim: AzureSimulator, vault: Vault, backup_vault: BackupVault) -> None:
+    """Lists of items have pages and, in a Recovery Services vault, filters."""
+    path = f"{vault.id}/backupProtectedItems"
+    sim.lists.page_size = 3
+    pages = follow(sim, path)
+
+    assert [[item["properties"]["friendlyName"] for item in page] for page in pages] == [
+        ["vm-harbour-01", "documents", "ledger"], ["systemdb"],
+    ]  # fmt: skip
+    first = pages[0][0]
+    assert (first["id"], first["name"]) == (f"{vault.id}/{ITEMS[0].path}", ITEMS[0].name)
+    assert first["type"] == "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems"
+    filtered = follow(sim, path, filter="backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'")
+    assert [item["name"] for item in filtered[0]] == [ITEMS[0].name]
+    assert ask(sim, path, filter="nonsense").status_code == 400
+    (instance,) = ask(sim, f"{backup_vault.id}/backupInstances").json()["value"]
+    assert instance["type"] == "Microsoft.DataProtection/backupVaults/backupInstances"
+
+
+def test_policies(sim: AzureSimulator, backup_vault: BackupVault) -> None:
+    """A policy has its rules. An unknown one is 404."""
+    policy = ask(sim, f"{backup_vault.id}/backupPolicies/daily-disks").json()
+
+    assert [(rule["name"], rule["objectType"]) for rule in policy["properties"]["policyRules"]] == [
+        ("BackupDaily", "AzureBackupRule"), ("Default", "AzureRetentionRule"), ("Weekly", "AzureRetentionRule"),
+    ]  # fmt: skip
+    assert policy["type"] == "Microsoft.DataProtection/backupVaults/backupPolicies"
+    assert ask(sim, f"{backup_vault.id}/backupPolicies/none").status_code == 404
+
+
+def test_control(sim: AzureSimulator, vault: Vault) -> None:
+    """The control API reports the started backups and the number of requests."""
+    back_up(sim, vault, ITEMS[0])
+    reported = requests.get(f"{sim.url}/_simulator/backups", timeout=60).json()
+
+    assert reported["requests"] == {f"{vault.id}/{ITEMS[0].path}": 1}
+    (started,) = reported["started"]
+    assert (started["vault"], started["item"]) == (vault.id, ITEMS[0].path)
+    assert started["client_request_id"] == REQUEST_ID
+
+
+def test_unknown_results(sim: AzureSimulator, backup_vault: BackupVault) -> None:
+    """The result of an unknown operation is 404."""
+    location = f"/subscriptions/{backup_vault.subscription_id}/providers/Microsoft.DataProtection/locations/westeurope"
+    assert ask(sim, f"{location}/operationResults/none").status_code == 404
