@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -11,37 +11,19 @@ import requests
 from demo.simulator import (
     AzureSimulator,
     BackupVault,
-    Fault,
     ManualClock,
     ProtectedItem,
     Vault,
     backup_instance,
     backup_policy,
-    database,
-    file_share,
     running_simulator,
-    virtual_machine,
 )
+from tests.contract.backup_client import INSTANCE, ITEMS, REQUEST_ID, back_up, job_of, post, rules
 from tests.contract.vault_client import VAULT, ask, follow
 from tests.support import azure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-REQUEST_ID: Final = "0e900001-5e1f-4000-8000-000000000001"
-INSTANCE: Final = "disk-harbour-01-disk-harbour-01-d15c0001-5e1f-4000-8000-000000000001"
-BODIES: Final[dict[str, dict[str, Any]]] = {
-    "VM": {"objectType": "IaasVMBackupRequest", "recoveryPointExpiryTimeInUTC": "2026-04-03T01:00:12Z"},
-    "AzureFileShare": {"objectType": "AzureFileShareBackupRequest"},
-    "SQLDataBase": {"objectType": "AzureWorkloadBackupRequest", "backupType": "Full", "enableCompression": False},
-    "SAPHanaDatabase": {"objectType": "AzureWorkloadBackupRequest", "backupType": "Full", "enableCompression": False},
-}
-ITEMS: Final = (
-    virtual_machine("vm-harbour-01"),
-    file_share("documents"),
-    database("ledger"),
-    database("systemdb", server="hana-host-1", instance="HXE", hana=True),
-)
 
 
 @pytest.fixture
@@ -64,36 +46,6 @@ def backup_vault(sim: AzureSimulator) -> BackupVault:
     vault.protection.add_policy("daily-disks", backup_policy("BackupDaily", tags=("Default", "Weekly")))
     vault.protection.add(backup_instance(INSTANCE, policy_id=f"{vault.id}/backupPolicies/daily-disks"))
     return vault
-
-
-def post(
-    sim: AzureSimulator, vault: Vault | BackupVault, item: ProtectedItem, body: Any, *, request_id: str = REQUEST_ID
-) -> requests.Response:
-    version = "2025-07-01" if isinstance(vault, BackupVault) else "2025-02-01"
-    headers = {"Authorization": "Bearer demo-token", "x-ms-client-request-id": request_id}
-    url = f"{sim.url}{quote(f'{vault.id}/{item.path}/backup')}"
-    return requests.post(url, params={"api-version": version}, json=body, headers=headers, timeout=60)
-
-
-def back_up(
-    sim: AzureSimulator, vault: Vault, item: ProtectedItem, *, request_id: str = REQUEST_ID
-) -> requests.Response:
-    return post(sim, vault, item, {"properties": BODIES[item.workload]}, request_id=request_id)
-
-
-def rules(name: str = "BackupDaily", **trigger: str) -> dict[str, Any]:
-    return {"backupRuleOptions": {"ruleName": name, "triggerOption": trigger}}
-
-
-def job_of(sim: AzureSimulator, vault: Vault | BackupVault, answer: requests.Response) -> dict[str, Any]:
-    """Follow the operation of a response to its job."""
-    assert answer.status_code == 202, answer.text
-    sim.clock.advance(2)
-    operation = ask(sim, urlsplit(answer.headers["Azure-AsyncOperation"]).path).json()
-    job = ask(sim, vault.job_id(operation["properties"]["jobId"].rsplit("/", 1)[-1]))
-    assert job.status_code == 200, job.text
-    found: dict[str, Any] = job.json()
-    return found
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.workload)
@@ -184,85 +136,6 @@ def test_conflict_in_a_backup_vault(sim: AzureSimulator, backup_vault: BackupVau
     assert (properties["status"], properties["errorDetails"][0]["code"]) == (
         "Failed", "UserErrorMaxConcurrentOperationLimitReached",
     )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        None,
-        [],
-        {},
-        {"properties": None},
-        {"properties": {"objectType": "AzureFileShareBackupRequest"}},
-        {"properties": {**BODIES["VM"], "backupType": "Complete"}},
-    ],
-)
-def test_invalid_bodies(sim: AzureSimulator, vault: Vault, body: Any) -> None:
-    """A body that does not match the item is refused, and starts nothing."""
-    answer = post(sim, vault, ITEMS[0], body)
-
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BMSUserErrorInvalidInput")
-    assert vault.protection.started() == ()
-
-
-@pytest.mark.parametrize(
-    "body", [{}, {"backupRuleOptions": {"ruleName": "BackupDaily"}}, rules("Hourly"), rules(retentionTagOverride="X")]
-)
-def test_invalid_rules(sim: AzureSimulator, backup_vault: BackupVault, body: Any) -> None:
-    """A rule or tag that the policy does not have is refused."""
-    assert post(sim, backup_vault, backup_vault.protection.items()[0], body).status_code == 400
-
-
-def test_states(sim: AzureSimulator, vault: Vault, backup_vault: BackupVault) -> None:
-    """Items that are not protected are refused: unknown, stopped, or not configured yet."""
-    assert back_up(sim, vault, virtual_machine("vm-none")).status_code == 404
-    vault.protection.change(ITEMS[0].path, protectionState="ProtectionStopped", isScheduledForDeferredDelete=True)
-    assert back_up(sim, vault, ITEMS[0]).status_code == 400
-    vault.protection.change(ITEMS[0].path, protectionState="IRPending")
-    assert back_up(sim, vault, ITEMS[0]).status_code == 202
-    item = backup_vault.protection.items()[0]
-    backup_vault.protection.change(item.path, currentProtectionState="ConfiguringProtection")
-    answer = post(sim, backup_vault, item, rules())
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "UserErrorInvalidBackupInstanceOperation")
-    backup_vault.protection.remove(item.path)
-    assert post(sim, backup_vault, item, rules()).json()["error"]["code"] == "UserErrorGenericResourceNotFound"
-
-
-def test_roles(sim: AzureSimulator, vault: Vault) -> None:
-    """A 403 names the action of the request, and only POST is allowed at this path."""
-    sim.access.revoke("demo-principal")
-    answer = back_up(sim, vault, ITEMS[0])
-
-    assert answer.status_code == 403
-    action = "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/backup/action"
-    assert f"'{action}'" in answer.json()["error"]["message"]
-    refused = ask(sim, quote(f"{vault.id}/{ITEMS[0].path}/backup"))
-    assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
-
-
-@pytest.mark.parametrize(
-    ("fault", "started", "status"),
-    [
-        (Fault.server_error(status=503), 0, 503),
-        (Fault.server_error(status=504, executed=True), 1, 504),
-        (Fault.hang_up(), 1, None),
-        (Fault.hang_up(executed=False), 0, None),
-        (Fault.reset(executed=False), 0, None),
-        (Fault.throttled(), 0, 429),
-        (Fault.forbidden(), 0, 403),
-    ],
-)
-def test_faults(sim: AzureSimulator, vault: Vault, fault: Fault, started: int, status: int | None) -> None:
-    """An error or a lost connection occurs before or after the backup starts. All requests are counted."""
-    sim.faults.add(fault, path="/backup$")
-    if status is None:
-        with pytest.raises(requests.ConnectionError):
-            back_up(sim, vault, ITEMS[0])
-    else:
-        assert back_up(sim, vault, ITEMS[0]).status_code == status
-
-    assert len(vault.protection.started(ITEMS[0].path.upper())) == started
-    assert sim.backup_requests() == {f"{vault.id}/{ITEMS[0].path}": 1}
 
 
 def test_lists(sim: AzureSimulator, vault: Vault, backup_vault: BackupVault) -> None:

@@ -34,7 +34,7 @@ from demo.simulator import (
     backup_policy,
     running_simulator,
 )
-from tests.contract.test_simulator_backups import INSTANCE, ITEMS, REQUEST_ID
+from tests.contract.backup_client import INSTANCE, ITEMS, REQUEST_ID
 from tests.contract.test_simulator_sdk import StaticCredential
 from tests.support import azure
 
