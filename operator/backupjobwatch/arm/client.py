@@ -136,14 +136,16 @@ class ArmClient:
         *,
         filter_: str | None = None,
         link: PageLink | None = None,
+        known: Mapping[str, Job] | None = None,
     ) -> Reading[JobPage]:
         """Read the first page of a vault's job list, or the page at *link*, which already has the filter.
 
-        Lists of Backup vaults have no filter. The caller limits the number of pages and detects cycles.
+        Lists of Backup vaults have no filter. The caller limits the number of pages and detects cycles. *known* are the
+        jobs of the last list, by name in lowercase.
         """
 
         def read(answer: Answer) -> JobPage:
-            jobs, url = read_job_list(answer, vault, now=datetime.now(UTC))
+            jobs, url = read_job_list(answer, vault, now=datetime.now(UTC), known=known)
             return JobPage(tuple(jobs), self._next_page(url))
 
         return await self._read(LIST, tokens, link or self._first_page(vault, filter_), pauses, read)

@@ -30,12 +30,13 @@ from backupjobwatch.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from backupjobwatch.arm.client import ArmClient, PageLink, Reading
     from backupjobwatch.arm.identities import Credential, CredentialProvider
     from backupjobwatch.arm.slots import Slots
     from backupjobwatch.domain.api.target import Identity
+    from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.resource_ids import VaultId
     from backupjobwatch.domain.polling.demand import Request
     from backupjobwatch.domain.polling.pauses import RequestKind
@@ -169,7 +170,8 @@ class Reader:
     async def _fetch(self, credential: Credential, read: Request) -> Callable[..., Iterable[Update]]:
         """Send a request. Return the function that records its result."""
         if isinstance(read, RunningJobs):
-            listing = await self._list(credential, read.vault, RUNNING_FILTER)
+            known = self.demands.vaults[read.vault].entries
+            listing = await self._list(credential, read.vault, RUNNING_FILTER, known)
             return partial(self._recorder.record_running, read, listing)
         if isinstance(read, JobWindow):
             listing = await self._list(credential, read.vault, read.filter_at(datetime.now(UTC)))
@@ -200,10 +202,12 @@ class Reader:
         self._credential_key = credential.key
         return credential
 
-    async def _list(self, credential: Credential, vault: VaultId, filter_: str | None) -> Listing:
+    async def _list(
+        self, credential: Credential, vault: VaultId, filter_: str | None, known: Mapping[str, Job] | None = None
+    ) -> Listing:
         def request(link: PageLink | None) -> Awaitable[Reading[JobPage]]:
             pauses = self.demands.pauses
-            return self._client.list_page(credential.tokens, vault, pauses, filter_=filter_, link=link)
+            return self._client.list_page(credential.tokens, vault, pauses, filter_=filter_, link=link, known=known)
 
         pages = await self._pages(vault, request)
         return Listing(jobs=tuple(job for page in pages for job in page.jobs), pages=len(pages))

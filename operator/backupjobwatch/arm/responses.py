@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from backupjobwatch.domain.jobs import data_protection, recovery_services
 from backupjobwatch.domain.jobs.azure_errors import describe, read_error_body
+from backupjobwatch.domain.jobs.list_entries import parse_entry
 from backupjobwatch.domain.jobs.protected_items import parse_backup_instances, parse_protected_items
 from backupjobwatch.domain.jobs.resource_ids import VaultKind, fold_case
 from backupjobwatch.domain.jobs.text import sanitize
@@ -114,14 +115,19 @@ def read_job(answer: Answer, job_id: JobId, *, now: datetime) -> Job:
     return job
 
 
-def read_job_list(answer: Answer, vault: VaultId, *, now: datetime) -> tuple[list[Job], str | None]:
-    """Return the jobs on one page of a vault's list, and the link to the next page."""
+def read_job_list(
+    answer: Answer, vault: VaultId, *, now: datetime, known: Mapping[str, Job] | None = None
+) -> tuple[list[Job], str | None]:
+    """Return the jobs on one page of a vault's list, and the link to the next page.
+
+    *known* are the jobs of the last list, by name in lowercase. Those without changes are returned as they are.
+    """
     payload = read_object(answer, now=now)
     items, link = payload.get("value"), payload.get("nextLink")
     if not isinstance(items, list) or not (link is None or isinstance(link, str)):
         raise _unexpected(answer, "a list of jobs that is none")
     parse = _PARSERS[vault.kind]
-    return [parse(item, partial=True) for item in items if isinstance(item, Mapping)], link or None
+    return [parse_entry(item, parse, known) for item in items if isinstance(item, Mapping)], link or None
 
 
 def read_item_list(answer: Answer, vault: VaultId, *, now: datetime) -> tuple[tuple[ProtectedItem, ...], str | None]:

@@ -157,10 +157,12 @@ class Job:
 
     partial: bool = False
     """Whether this is a list entry, which has no tasks, progress and warnings."""
+    digest: int | None = field(default=None, compare=False)
+    """Hash of a list entry without its duration. An entry with the same hash is not parsed again."""
 
     @property
     def steady(self) -> tuple[object, ...]:
-        """All fields except the duration, to compare two responses."""
+        """All fields that a status shows, except the duration, to compare two responses."""
         return _STEADY(self)
 
     @property
@@ -207,4 +209,4 @@ class Job:
         return f"{operation} of {self.entity_friendly_name}" if self.entity_friendly_name else operation
 
 
-_STEADY: Final = attrgetter(*(each.name for each in fields(Job) if each.name != "duration"))
+_STEADY: Final = attrgetter(*(each.name for each in fields(Job) if each.name not in ("duration", "digest")))

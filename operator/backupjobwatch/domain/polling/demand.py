@@ -121,8 +121,8 @@ class VaultState:
     """How many queries of this vault are required."""
     jobs: dict[JobId, Demand] = field(default_factory=dict)
     """The jobs among them."""
-    entries: dict[JobId, Job] = field(default_factory=dict)
-    """The latest list of running jobs, including jobs that no watch requires yet."""
+    entries: dict[str, Job] = field(default_factory=dict)
+    """The latest list of running jobs by ``JobId.key``, including jobs that no watch requires yet."""
     entries_sent: float = NEVER
     """When that list was requested."""
     entries_time: datetime = _EPOCH

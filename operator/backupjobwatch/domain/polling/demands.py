@@ -251,7 +251,7 @@ class Demands:
 
     def _use_entry(self, job_id: JobId, demand: Demand, vault: VaultState, now: float) -> None:
         """Take the job from the latest list of its vault, if that is recent."""
-        entry = vault.entries.get(job_id)
+        entry = vault.entries.get(job_id.key)
         if entry is not None and now - vault.entries_sent <= demand.interval:
             demand.observation = observe(None, entry, sent=vault.entries_sent, time=vault.entries_time)
             self.old_details.setdefault(job_id)

@@ -113,7 +113,7 @@ def _observe_entry(previous: Observation | None, entry: Job, *, sent: float, tim
     known = None if previous is None else previous.job
     detail_sent = NEVER if previous is None else previous.detail_sent
     if known is not None and not known.partial and not differs(known, entry):
-        answer = replace(known, duration=entry.duration)
+        answer = known if known.duration == entry.duration else replace(known, duration=entry.duration)
         return Observation(answer=answer, sent=sent, time=time, detail_sent=detail_sent)
     ended_since = None
     if entry.ended:
@@ -135,4 +135,4 @@ def is_news(previous: Observation | None, current: Observation) -> bool:
     before, after = previous.job, current.job
     if before is None or after is None:
         return previous.answer != current.answer
-    return before.steady != after.steady
+    return before is not after and before.steady != after.steady

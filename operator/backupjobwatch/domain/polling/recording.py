@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backupjobwatch.domain.jobs.resource_ids import JobId
+from backupjobwatch.domain.jobs.resource_ids import JobId, fold_case
 from backupjobwatch.domain.polling.demand import HOLDS, NextPage, RunningJobs, VaultList, kind_of
 from backupjobwatch.domain.polling.observations import NEVER, JobList, differs, is_news, observe
 from backupjobwatch.domain.polling.pauses import JOB
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backupjobwatch.domain.jobs.job import Job
-    from backupjobwatch.domain.jobs.resource_ids import VaultId
     from backupjobwatch.domain.polling.demand import Demand, Read, VaultState
     from backupjobwatch.domain.polling.demands import Demands
     from backupjobwatch.domain.polling.observations import ItemList, Result
@@ -72,13 +71,13 @@ class ObservationRecorder:
     ) -> Iterator[Update]:
         """Record a list of the running jobs of a vault. Queue a read of each job that is missing from it."""
         vault = self.demands.vaults[read.vault]
-        entries = _by_id(read.vault, listing.jobs)
+        entries = _by_key(listing.jobs)
         vault.pages, vault.entries_sent, vault.entries_time = listing.pages, sent, time
         yield from self._record_entries(vault, entries, sent=sent, time=time, now=now)
-        vault.entries = {job_id: job for job_id, job in entries.items() if not job.ended} if vault.jobs else {}
+        vault.entries = {key: job for key, job in entries.items() if not job.ended} if vault.jobs else {}
         for job_id, demand in vault.jobs.items():
             # A job that was required after the request may be in the next list.
-            if job_id not in entries and not demand.is_final and demand.sent <= sent and demand.since <= sent:
+            if job_id.key not in entries and not demand.is_final and demand.sent <= sent and demand.since <= sent:
                 vault.awaiting.pop(job_id, None)
                 if not demand.lacks_only_detail:
                     self.demands.note_change(job_id, now)
@@ -91,7 +90,7 @@ class ObservationRecorder:
         vault = self.demands.vaults[window.vault]
         if window.management_type is None:
             vault.window_pages = listing.pages
-        yield from self._record_entries(vault, _by_id(window.vault, listing.jobs), sent=sent, time=time, now=now)
+        yield from self._record_entries(vault, _by_key(listing.jobs), sent=sent, time=time, now=now)
         yield from self.record(window, JobList(listing.jobs), sent=sent, time=time, now=now)
         self.demands.end_list(window.vault, now)
 
@@ -130,10 +129,10 @@ class ObservationRecorder:
             demand.reading_since = None
 
     def _record_entries(
-        self, vault: VaultState, entries: Mapping[JobId, Job], *, sent: float, time: datetime, now: float
+        self, vault: VaultState, entries: Mapping[str, Job], *, sent: float, time: datetime, now: float
     ) -> Iterator[Update]:
         for job_id, demand in list(vault.jobs.items()):
-            entry = entries.get(job_id)
+            entry = entries.get(job_id.key)
             if entry is None or demand.is_final or sent < demand.sent:
                 continue
             before = demand.job
@@ -175,5 +174,5 @@ def _store(demand: Demand, result: Result, *, sent: float, time: datetime, now: 
     return Update(demand, is_news(before, demand.observation), lag)
 
 
-def _by_id(vault: VaultId, jobs: Sequence[Job]) -> dict[JobId, Job]:
-    return {JobId(vault=vault, name=job.name): job for job in jobs if job.name}
+def _by_key(jobs: Sequence[Job]) -> dict[str, Job]:
+    return {fold_case(job.name): job for job in jobs if job.name}

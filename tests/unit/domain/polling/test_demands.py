@@ -243,7 +243,7 @@ def test_replaced_credential() -> None:
     """Results that were read with a replaced credential no longer count."""
     demands = demands_of(ID)
     answer(demands, ID, running(ID), START)
-    demands.vaults[VAULT].entries[OTHER] = entry(OTHER)
+    demands.vaults[VAULT].entries[OTHER.key] = entry(OTHER)
     demands.forget_results()
 
     assert demands.of[ID].observation is None

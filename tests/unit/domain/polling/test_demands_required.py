@@ -71,7 +71,7 @@ def test_released(query: object) -> None:
         demands.note_change(ID, START)
         demands.old_details[ID] = None
         demands.vaults[VAULT].window_tried[ID] = START
-        demands.vaults[VAULT].entries[OTHER] = entry(OTHER)
+        demands.vaults[VAULT].entries[OTHER.key] = entry(OTHER)
     demands.release(query, "uid-0", START + 1)  # type: ignore[arg-type]
 
     assert not demands.is_waiting
@@ -82,7 +82,7 @@ def test_released(query: object) -> None:
 def test_entries_are_kept_for_others() -> None:
     """The entries of a list are kept while a job of the vault is required."""
     demands = demands_of(ID, OTHER)
-    demands.vaults[VAULT].entries[ID] = entry(ID)
+    demands.vaults[VAULT].entries[ID.key] = entry(ID)
     demands.release(ID, "uid-0", START)
 
     assert demands.vaults[VAULT].entries

@@ -31,7 +31,7 @@ def test_running_jobs() -> None:
     assert [(each.demand.query, each.is_news) for each in updates] == [(ID, False), (OTHER, False)]
     vault = given.demands.vaults[VAULT]
     assert (vault.pages, vault.entries_sent, vault.entries_time) == (3, START, wall(START))
-    assert vault.entries.keys() == {ID, OTHER, job_id(2)}
+    assert vault.entries.keys() == {ID.key, OTHER.key, job_id(2).key}
     assert not given.demands.is_waiting
     assert vault.awaiting == {}
     assert given.demands.of[ID].job == running(ID)
@@ -49,7 +49,7 @@ def test_changed_job(shown: Job, is_changed: bool) -> None:  # noqa: FBT001
     assert update.is_news is is_changed
     assert (ID in given.demands.changed) is is_changed
     assert (ID in given.demands.vaults[VAULT].changed) is is_changed
-    assert ID not in given.demands.vaults[VAULT].entries or not shown.ended
+    assert ID.key not in given.demands.vaults[VAULT].entries or not shown.ended
 
 
 def test_job_without_detail() -> None:
