@@ -44,10 +44,10 @@ _OUTCOMES: Final = {
     "success": Outcome.COMPLETED,
     "successwithwarning": Outcome.COMPLETED_WITH_WARNINGS,
 }
-_COMPLETED = frozenset({Outcome.COMPLETED, Outcome.COMPLETED_WITH_WARNINGS})
+_COMPLETED = (Outcome.COMPLETED, Outcome.COMPLETED_WITH_WARNINGS)
 CANCELLED_CODES: Final = frozenset({"400158", "usererrorjobsuccessfullycancelled"})
 """Error code and error title of a cancelled job, in lowercase."""
-_RUNNING = frozenset({Outcome.IN_PROGRESS, Outcome.CANCELLING, Outcome.UNKNOWN})
+_RUNNING = (Outcome.IN_PROGRESS, Outcome.CANCELLING, Outcome.UNKNOWN)
 _ZERO = timedelta()
 
 

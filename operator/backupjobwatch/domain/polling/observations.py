@@ -76,7 +76,7 @@ class Observation:
     @property
     def is_final(self) -> bool:
         """Whether no later request can return anything else: a job that has ended, with all its detail."""
-        return self.job is not None and self.job.ended and not self.job.partial
+        return self.job is not None and not self.job.partial and self.job.ended
 
     def failures_since(self, since: float, *, seen: bool) -> int:
         """Return the consecutive failures since *since*, for a watch that has *seen* its job or not."""
