@@ -107,7 +107,7 @@ def test_check_without_an_identity(cluster: Cluster) -> None:
         ),
         ({"HEARTBEAT": "0s"}, "BACKUPJOBWATCH_HEARTBEAT: "),
         ({"CLOUD": "germany"}, "BACKUPJOBWATCH_CLOUD: "),
-        ({"NAMESPACES": "*"}, "BACKUPJOBWATCH_NAMESPACES: leave it empty"),
+        ({"NAMESPACES": "*"}, "BACKUPJOBWATCH_NAMESPACES: must be empty"),
         ({"AZURE_ENDPOINT": "http://example.com", "DEVELOPMENT": "false"}, "BACKUPJOBWATCH_DEVELOPMENT"),
         ({"AZURE_ENDPOINT": "http://example.com"}, "BACKUPJOBWATCH_AZURE_ENDPOINT: must be https"),
         ({"LOG_LEVEL": "loud"}, "BACKUPJOBWATCH_LOG_LEVEL: "),

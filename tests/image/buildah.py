@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import subprocess
 import tarfile
 from dataclasses import dataclass
@@ -44,6 +45,12 @@ class Buildah:
     def __call__(self, *arguments: str | Path) -> str:
         """Run ``buildah`` and return its standard output without the final line break."""
         return run("buildah", *self._options, *arguments).strip()
+
+    def clean(self) -> None:
+        """Remove all containers with their mounts, images that no name refers to, and pushed layers."""
+        self("rm", "--all")
+        self("rmi", "--prune", "--force")
+        shutil.rmtree(self._folder / "oci", ignore_errors=True)
 
     def import_base(self, root: Path, name: str, variables: Mapping[str, str]) -> None:
         """Commit the root file system at *root* as the image *name*."""

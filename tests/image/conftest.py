@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -34,6 +35,12 @@ TOOLS: Final = {"buildah": "buildah", "debootstrap": "debootstrap", "setpriv": "
 """The Debian package of each program that the tests need."""
 CERTIFICATES: Final = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
 SIZES: Final = pytest.StashKey[list[str]]()
+
+
+def pytest_sessionstart() -> None:
+    """Let SIGTERM and SIGHUP end the session as Ctrl-C does, so that no mounts remain."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -67,12 +74,16 @@ def base() -> base_image.BaseImage:
 
 
 @pytest.fixture(scope="session")
-def buildah(base: base_image.BaseImage) -> Buildah:
+def buildah(base: base_image.BaseImage) -> Iterator[Buildah]:
     """Buildah, with the image in its storage."""
     buildah = Buildah(FOLDER)
-    base_image.make(base, FOLDER / "base", buildah, CERTIFICATES)
-    buildah.build(ROOT, TAG)
-    return buildah
+    buildah.clean()  # an earlier run may have been killed
+    try:
+        base_image.make(base, FOLDER / "base", buildah, CERTIFICATES)
+        buildah.build(ROOT, TAG)
+        yield buildah
+    finally:
+        buildah.clean()
 
 
 @pytest.fixture(scope="session")

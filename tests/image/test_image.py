@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -13,12 +14,11 @@ import pytest
 from backupjobwatch import __version__
 from tests.contract.kustomizations import pod_of
 from tests.contract.project import ENVIRONMENT, ROOT, kustomize
+from tests.image.buildah import Buildah
 from tests.image.container import FILES
 from tests.support.canary import TOKEN
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from demo.simulator import AzureSimulator
     from tests.image.base_image import BaseImage
     from tests.image.buildah import Layer
@@ -43,6 +43,23 @@ FOREIGN: Final = (
     "wheel",
     "uv",
 )
+
+
+def test_nothing_is_left(tmp_path: Path) -> None:
+    """The cleanup removes containers, their mounts, and images that a newer one has replaced."""
+    buildah = Buildah(tmp_path)
+    for _ in range(2):
+        container = buildah("from", "scratch")
+        buildah("config", f"--label=container={container}", container)
+        buildah("commit", "--quiet", container, "test:image")
+    mounted = buildah("mount", buildah("from", "--pull-never", "test:image"))
+    assert mounted.startswith(str(tmp_path))
+    (tmp_path / "oci").mkdir()
+    buildah.clean()
+    assert buildah("containers", "--quiet") == ""
+    assert len(buildah("images", "--all", "--quiet").split()) == 1
+    assert str(tmp_path) not in Path("/proc/mounts").read_text("utf-8")
+    assert not (tmp_path / "oci").exists()
 
 
 # ── content ──────────────────────────────────────────────────────────────────────────────────────────────────────────
