@@ -73,7 +73,7 @@ def _plugin() -> dict[tuple[str, int], str]:
         search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = {**cluster.environment, "PATH": search, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
         with running_operator(stage, azure.url):
-            start_jobs(azure)
+            start_jobs(azure, restore=60.0)
             stage.kubectl("apply -f demo/watches.yaml", quiet=True)
             for each, name in (
                 (TASKS, "bjw/broken-agent"),  # the restore takes longer

@@ -98,6 +98,14 @@ def test_make_lists_its_targets() -> None:
     assert set(re.findall(r"^([a-z-]+):.*## .", makefile, re.MULTILINE)) == MAKE_TARGETS
 
 
+def test_make_demo_shows_no_commands() -> None:
+    """``make demo`` prints the output of the demo, not the commands that run it."""
+    makefile = read("Makefile")
+    for target in (r"\$\(VENV\)/\.synced", "demo"):
+        (recipe,) = re.findall(rf"^{target}:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+        assert all(line.startswith("\t@") for line in recipe.splitlines()), recipe
+
+
 def test_changelog_has_this_version() -> None:
     """The changelog has a section for this version or for unreleased changes."""
     sections = re.findall(r"^## \[(.+?)\]", read("CHANGELOG.md"), re.MULTILINE)
