@@ -1,5 +1,6 @@
 """The responses of Azure Resource Manager to requests for Azure Backup jobs."""
 
+import json
 import re
 import uuid
 from datetime import UTC, datetime
@@ -17,9 +18,11 @@ from demo.simulator.quotas import Quotas
 from demo.simulator.routes import (
     DATA_PROTECTION_VERSIONS,
     RECOVERY_SERVICES_VERSIONS,
+    Endpoint,
     Names,
     Route,
     region_route,
+    secondary_route,
     vault_route,
 )
 from demo.simulator.tokens import Tokens
@@ -55,6 +58,8 @@ class ResourceManager:
             vault_route(*recovery, f"{item}/operationsStatus/{{operation}}", self._get_operation),
             vault_route(*recovery, "backupProtectedItems", self._list_items),
             vault_route(*recovery, f"{item}/backup", self._start_backup, "writes", method="POST"),
+            secondary_route("backupCrrJob", method="POST", quota="writes"),
+            secondary_route("backupCrrOperationsStatus/{operation}"),
             vault_route(*protection, "backupJobs/{job}", self._get_job),
             vault_route(*protection, "backupJobs", self._list_jobs),
             vault_route(*protection, "operationStatus/{operation}", self._get_operation),
@@ -122,29 +127,50 @@ class ResourceManager:
             return counted
         if not self.access.allows(principal, request.path):
             answer = errors.forbidden(principal=principal, action=route.action, scope=request.path)
+        elif route.endpoint is None:
+            answer = self._answer_from_secondary(request, names)
         else:
-            answer = self._answer_from_vault(route, request, names)
+            answer = self._answer_from_vault(route, route.endpoint, request, names)
         return answer.with_headers(counted)
 
-    def _answer_from_vault(self, route: Route, request: ArmRequest, names: Names) -> Answer:
+    def _answer_from_vault(self, route: Route, endpoint: Endpoint, request: ArmRequest, names: Names) -> Answer:
         subscription, group = names["subscription"], names.get("group")
         if not self._directory.has_subscription(subscription):
             return errors.subscription_not_found(subscription)
         if group is None:
-            return self._answer_from_region(route, request, names)
+            return self._answer_from_region(route, endpoint, request, names)
         if not self._directory.has_resource_group(subscription, group):
             return errors.resource_group_not_found(group)
         vault = self._directory.find_vault(route.vault_kind, subscription, group, names["vault"])
         if vault is None:
             return errors.resource_not_found(f"{route.vault_kind.TYPE}/{names['vault']}", group)
-        return route.endpoint(request, names, vault)
+        return endpoint(request, names, vault)
 
-    def _answer_from_region(self, route: Route, request: ArmRequest, names: Names) -> Answer:
+    def _answer_from_secondary(self, request: ArmRequest, names: Names) -> Answer:
+        """Answer with an operation, or with the job that the body names together with its vault."""
+        subscription, region = names["subscription"].casefold(), names["region"]
+        vaults = [vault for vault in self._directory.vaults() if vault.subscription_id.casefold() == subscription]
+        secondaries = [vault.secondary(region) for vault in vaults if isinstance(vault, Vault)]
+        if "operation" in names:
+            statuses = (vault.find_operation(names["operation"]) for vault in secondaries)
+            status = next(filter(None, statuses), None)
+            return errors.operation_not_found() if status is None else _found({**status, "id": request.path})
+        asked = json.loads(request.body)
+        jobs = (
+            vault.find_job(asked["jobName"])
+            for vault in secondaries
+            if vault.id.casefold() == asked["resourceId"].casefold()
+        )
+        job = next(filter(None, jobs), None)
+        location = request.path.rpartition("/")[0]
+        return errors.job_not_found() if job is None else _found({**job, "id": f"{location}/backupJobs/{job['name']}"})
+
+    def _answer_from_region(self, route: Route, endpoint: Endpoint, request: ArmRequest, names: Names) -> Answer:
         subscription, operation = names["subscription"].casefold(), names["operation"]
         for vault in self._directory.vaults():
             is_candidate = isinstance(vault, route.vault_kind) and vault.subscription_id.casefold() == subscription
             if is_candidate and vault.find_operation(operation) is not None:
-                return route.endpoint(request, names, vault)
+                return endpoint(request, names, vault)
         return errors.operation_not_found()
 
     def _get_job(self, request: ArmRequest, names: Names, vault: AnyVault) -> Answer:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from demo.simulator.any_vault import AnyVault
 from demo.simulator.messages import Answer, ArmRequest
 from demo.simulator.quotas import Kind
+from demo.simulator.vaults import Vault
 
 RECOVERY_SERVICES_VERSIONS = (
     "2026-11-01", "2026-10-01", "2026-08-01", "2026-07-01", "2026-05-01", "2026-02-01", "2026-01-01", "2025-08-01",
@@ -16,6 +17,8 @@ RECOVERY_SERVICES_VERSIONS = (
 DATA_PROTECTION_VERSIONS = (
     "2026-06-01", "2026-03-01", "2025-07-01", "2024-04-01", "2023-11-01", "2023-05-01", "2023-01-01",
 )  # fmt: skip
+SECONDARY_VERSIONS = ("2023-01-15", "2021-11-15", "2018-12-20")
+"""The API versions with the requests for cross-region restores. They are not those of vaults."""
 
 Names = dict[str, str]
 Endpoint = Callable[[ArmRequest, Names, AnyVault], Answer]
@@ -28,7 +31,8 @@ class Route:
     template: tuple[str, ...]
     versions: tuple[str, ...]
     vault_kind: type[AnyVault]
-    endpoint: Endpoint
+    endpoint: Endpoint | None
+    """None: the path names a secondary region instead of a vault."""
     quota: Kind = "reads"
     method: str = "GET"
 
@@ -77,3 +81,16 @@ def region_route(vault_kind: type[AnyVault], versions: tuple[str, ...], path: st
     namespace = vault_kind.TYPE.partition("/")[0]
     below = f"subscriptions/{{subscription}}/providers/{namespace}/locations/{{region}}/{path}"
     return Route(template=tuple(below.split("/")), versions=versions, vault_kind=vault_kind, endpoint=endpoint)
+
+
+def secondary_route(path: str, *, method: str = "GET", quota: Kind = "reads") -> Route:
+    """Return the route for a path below a secondary region of a Recovery Services vault."""
+    below = f"subscriptions/{{subscription}}/providers/Microsoft.RecoveryServices/locations/{{region}}/{path}"
+    return Route(
+        template=tuple(below.split("/")),
+        versions=SECONDARY_VERSIONS,
+        vault_kind=Vault,
+        endpoint=None,
+        quota=quota,
+        method=method,
+    )

@@ -90,6 +90,17 @@ def test_item(plugin: Plugin, written: Written) -> None:
     assert body["metadata"]["name"].startswith("vm-1-")
 
 
+def test_cross_region_restore(plugin: Plugin, written: Written) -> None:
+    """The URL of the operation names the secondary region, and the API server accepts the watch."""
+    location = f"/subscriptions/{VAULT_REF['subscriptionId']}/providers/Microsoft.RecoveryServices/locations/westus"
+    url = f"https://management.azure.com{location}/backupCrrOperationsStatus/{BASE64}?api-version=1&s={WORD}"
+    done = plugin("create", url, *VAULT[2:], "--name", "restore")
+    assert (done.returncode, done.stderr) == (0, "")
+    vault = {**VAULT_REF, "kind": "RecoveryServices", "secondaryRegion": "westus"}
+    spec = written.get("restore")["spec"]
+    assert (spec["operationId"], spec["vault"]) == (BASE64, vault)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_encodings(plugin: Plugin, encoding: str) -> None:
     """The command reads standard input in the encodings of Windows PowerShell, as JSON and as a line."""

@@ -37,6 +37,9 @@ class BoundClient:
     async def get_job(self, job_id: JobId) -> Job:
         return (await self.read_job(job_id)).value
 
+    async def get_secondary_job(self, job_id: JobId) -> Job:
+        return (await self.arm.get_job(self._tokens, job_id, in_secondary_region=True)).value
+
     async def read_job(self, job_id: JobId) -> Reading[Job]:
         return await self.arm.get_job(self._tokens, job_id)
 

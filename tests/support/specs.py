@@ -172,6 +172,23 @@ BAD: Final = (
     ),
     Bad("an unknown field of vault", _vault(region="eastus"), "spec.vault.region", "unknown field", read=False),
     Bad("a kind of vault", _vault(kind="backupVaults"), "spec.vault.kind", "BackupVault"),
+    *(
+        Bad(f"secondaryRegion: {text!r}", _vault(secondaryRegion=text), "spec.vault.secondaryRegion", "such as westus")
+        for text in ("", "West US", "westUS", "west-us", "1west", "w", "w" * 51, "westus\n", "../x", "we\u017ftus")
+    ),
+    Bad("secondaryRegion: a number", _vault(secondaryRegion=7), "spec.vault.secondaryRegion", "string"),
+    Bad(
+        "a secondary region of a Backup vault",
+        _vault(kind="BackupVault", secondaryRegion="westus"),
+        "spec.vault.secondaryRegion",
+        "must not be set with kind BackupVault",
+    ),
+    Bad(
+        "the latest of a secondary region",
+        {"latest": {"item": "vm1"}, "vault": {**VAULT, "secondaryRegion": "westus"}},
+        "spec.latest",
+        "write jobName or operationId",
+    ),
     Bad("an operation's URL", {"operationId": OPERATION_URL, "vault": VAULT}, "spec.operationId", "after the last /"),
     Bad(
         "an operation's URL, signed",
@@ -245,6 +262,11 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     },
     "an operation": {"operationId": JOB, "vault": VAULT},
     "a Backup vault's operation": {"operationId": "bmlnaHRseQ==", "vault": {**VAULT, "kind": "BackupVault"}},
+    "a restore in a secondary region": _vault(secondaryRegion="eastus2euap"),
+    "an operation in a secondary region": {
+        "operationId": "ODk5NDc5ODY2MTgyNDU2ODI5MjtpZA==",
+        "vault": {**VAULT, "secondaryRegion": "westus"},
+    },
     "the latest": {
         "latest": {"item": "vm1", "operation": "Restore", "startedAfter": "2026-03-04T01:00:00Z"},
         "vault": VAULT,

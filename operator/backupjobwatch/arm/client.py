@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import logging
-import re
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -26,12 +24,12 @@ from backupjobwatch.arm.responses import (
     read_object,
     remaining_requests,
 )
-from backupjobwatch.arm.token_answers import noting_status
+from backupjobwatch.arm.token_answers import noting_status, read_claims
 from backupjobwatch.arm.transport import Transport
 from backupjobwatch.domain.jobs.backup_policies import parse_policy
 from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.domain.jobs.resource_ids import VaultKind
-from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
+from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION, SECONDARY
 from backupjobwatch.errors import (
     AzureError,
     AzureUnavailable,
@@ -56,10 +54,16 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_OPERATIONS: Final[Mapping[RequestKind, str]] = {"job": "get_job", "list": "list_jobs", "operation": "get_operation"}
+_OPERATIONS: Final[Mapping[RequestKind, str]] = {
+    "job": "get_job",
+    "list": "list_jobs",
+    "operation": "get_operation",
+    "secondary": "get_secondary_job",
+}
 """Names of the request kinds in metrics."""
 _SUBSCRIPTIONS_VERSION: Final = "2022-12-01"
-_CLAIMS = re.compile(r'\bclaims="(?P<claims>[^"]+)"')
+_SECONDARY_QUERY: Final = "api-version=2021-11-15"
+"""As in the Azure CLI. The newer versions of requests to vaults have none to secondary regions."""
 _Value = TypeVar("_Value")
 
 
@@ -74,10 +78,12 @@ class Reading(Generic[_Value]):
 
 @dataclass(frozen=True, slots=True)
 class PageLink:
-    """The path and query of a list's page on the endpoint's own host."""
+    """The path and query of a request on the endpoint's own host."""
 
     path: str
     query: str
+    body: Mapping[str, str] | None = None
+    """The JSON of a POST. None for a GET."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +120,26 @@ class ArmClient:
         self._transport = Transport(settings, ca_file=ca_file)
         self._threads = ThreadPoolExecutor(settings.azure_connections, thread_name_prefix="azure")
 
-    async def get_job(self, tokens: TokenSource, job_id: JobId, pauses: Pauses | None = None) -> Reading[Job]:
-        """Read one job."""
+    async def get_job(
+        self, tokens: TokenSource, job_id: JobId, pauses: Pauses | None = None, *, in_secondary_region: bool = False
+    ) -> Reading[Job]:
+        """Read one job with a GET in its vault, or with a POST in the secondary region of its vault."""
         link = PageLink(job_id.url_path, self._query(job_id.vault))
+        if in_secondary_region:
+            body = {"resourceId": str(job_id.vault), "jobName": job_id.name}
+            link = PageLink(job_id.secondary_url_path, _SECONDARY_QUERY, body)
+        kind: RequestKind = SECONDARY if in_secondary_region else JOB
         return await self._read(
-            JOB, tokens, link, pauses, lambda answer: read_job(answer, job_id, now=datetime.now(UTC))
+            kind, tokens, link, pauses, lambda answer: read_job(answer, job_id, now=datetime.now(UTC))
         )
 
     async def get_operation(
         self, tokens: TokenSource, operation_id: OperationId, pauses: Pauses | None = None
     ) -> Reading[tuple[PinnedJob, ...] | Waiting | OperationFailure]:
         """Read the result of an operation: its jobs, its failure, or Waiting."""
-        link = PageLink(operation_id.url_path, self._query(operation_id.vault))
+        vault = operation_id.vault
+        query = self._query(vault) if vault.secondary_region is None else _SECONDARY_QUERY
+        link = PageLink(operation_id.url_path, query)
         return await self._read(OPERATION, tokens, link, pauses, lambda answer: read_operation(_object(answer)))
 
     async def list_page(
@@ -219,7 +233,7 @@ class ArmClient:
         answer = self._send(kind, link, self._token(tokens))
         if answer.status == HTTPStatus.UNAUTHORIZED and answer.is_from_azure:
             # The token has expired by Azure's clock, was revoked, or must meet a claims challenge. Retry only once.
-            claims = _claims(answer.headers.get("WWW-Authenticate", ""))
+            claims = read_claims(answer.headers.get("WWW-Authenticate", ""))
             token = self._token(tokens, claims=claims, renewed=True)
             if left := pause_left():  # a pause that began after this request was sent
                 wait = timedelta(seconds=left)
@@ -252,13 +266,14 @@ class ArmClient:
         started = time.monotonic()
         answer: Answer | None = None
         try:
-            answer = self._transport.get(link.path, query=link.query, headers=headers, token=token)
+            answer = self._transport.send(link.path, query=link.query, headers=headers, token=token, body=link.body)
             return answer
         finally:
             seconds = time.monotonic() - started
             self._metrics.observe_request(_OPERATIONS[kind], answer.status if answer else None, seconds)
             _log.debug(
-                "GET %s: %s",
+                "%s %s: %s",
+                "GET" if link.body is None else "POST",
                 link.path,
                 answer.status if answer else "no answer",
                 extra={
@@ -271,16 +286,3 @@ class ArmClient:
 
 def _object(answer: Answer) -> Mapping[str, Any]:
     return read_object(answer, now=datetime.now(UTC))
-
-
-def _claims(challenge: str) -> str | None:
-    """Decode the claims of a challenge (base64 of JSON) for azure-identity.
-
-    https://learn.microsoft.com/entra/identity-platform/claims-challenge
-    """
-    match = _CLAIMS.search(challenge)
-    if match is None:
-        return None
-    with contextlib.suppress(ValueError):
-        return base64.urlsafe_b64decode(match["claims"] + "=" * (-len(match["claims"]) % 4)).decode()
-    return None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from backupjobwatch.arm.reader import Reader, finish
+from backupjobwatch.arm.reader import Reader
 from backupjobwatch.arm.slots import Slots
 from backupjobwatch.domain.jobs.resource_ids import JobId, fold_case
 from backupjobwatch.domain.polling.observations import NEVER
@@ -161,7 +162,9 @@ class Poller:
     def waiting_for(self, uid: str) -> str:
         """Explain why nothing was read for a watch."""
         known = self._required.get(uid)
-        return "The operator has not polled Azure yet." if known is None else known.reader.waiting_for()
+        if known is None:
+            return "The operator has not polled Azure yet."
+        return known.reader.waiting_for(known.requirement.vault)
 
     def stop(self) -> None:
         """Send no more requests."""
@@ -171,7 +174,7 @@ class Poller:
     async def close(self, patience: float = 0.0) -> None:
         """Send no more requests, and wait up to *patience* seconds for those in flight."""
         self.stop()
-        await finish(self._readers.values(), patience)
+        await _finish(self._readers.values(), patience)
         self._credentials.close()
 
     def _reader_for(self, requirement: Requirement) -> Reader:
@@ -219,6 +222,18 @@ class Poller:
             for uid in update.demand.uids:
                 if update.is_news or uid in self.waiting:
                     self.on_observation(uid)
+
+
+async def _finish(readers: Iterable[Reader], patience: float) -> None:
+    """Wait *patience* seconds for the requests in flight, then cancel them."""
+    tasks = [task for reader in readers for task in reader.tasks]
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=patience)
+    for task in late:
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.gather(*late, return_exceptions=True)
 
 
 def _clock() -> float:

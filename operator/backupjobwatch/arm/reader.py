@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,7 +14,7 @@ from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.domain.polling.demand import NextPage, RunningJobs, VaultList
 from backupjobwatch.domain.polling.demands import Demands
 from backupjobwatch.domain.polling.observations import ItemList
-from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
+from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION, READS, SECONDARY
 from backupjobwatch.domain.polling.queries import JobWindow, PolicyQuery, ProtectedItems
 from backupjobwatch.domain.polling.read_planner import ReadPlanner
 from backupjobwatch.domain.polling.recording import Listing, ObservationRecorder
@@ -114,9 +113,10 @@ class Reader:
         for waiter in self._page_waiters.values():
             waiter.cancel()
 
-    def waiting_for(self) -> str:
-        """Explain why nothing was read."""
-        left = self.demands.pauses.longest(_clock())
+    def waiting_for(self, vault: VaultId) -> str:
+        """Explain why nothing was read for a watch of *vault*."""
+        kinds = READS if vault.secondary_region is None else (SECONDARY,)
+        left = self.demands.pauses.longest(_clock(), kinds)
         if left:
             return f"Azure throttles requests. The operator sends the next one in {format_duration(timedelta(seconds=left))}."
         return "The read budget is used up by other watches. The operator polls this watch when the budget allows it."
@@ -177,7 +177,7 @@ class Reader:
             listing = await self._list(credential, read.vault, read.filter_at(datetime.now(UTC)))
             return partial(self._recorder.record_window, read, listing)
         if isinstance(read, JobId):
-            job = await self._send(JOB, self._client.get_job(credential.tokens, read, self.demands.pauses))
+            job = await self._read_job(credential, read)
             return partial(self._recorder.record, read, job.value)
         if isinstance(read, ProtectedItems):
             items = await self._list_items(credential, read.vault)
@@ -189,6 +189,25 @@ class Reader:
             OPERATION, self._client.get_operation(credential.tokens, read, self.demands.pauses)
         )
         return partial(self._recorder.record, read, operation.value)
+
+    async def _read_job(self, credential: Credential, job_id: JobId) -> Reading[Job]:
+        """Read a job, first in the vault's region. A POST in the secondary region follows, even if the vault's is down."""
+        pauses, demand = self.demands.pauses, self.demands.of.get(job_id)
+        get = partial(self._client.get_job, credential.tokens, job_id, pauses)
+        if job_id.vault.secondary_region is None:
+            return await self._send(JOB, get())
+        if not (pauses.left(JOB, _clock()) or (demand and demand.is_only_secondary)):
+            self.demands.bucket.charge(_clock())  # the planner took no token for the GET
+            try:
+                return await self._send(JOB, get())
+            except AuthenticationFailed:
+                raise
+            except AzureError:
+                self._on_request()
+        reading = await self._send(SECONDARY, get(in_secondary_region=True))
+        if demand is not None:
+            demand.is_only_secondary = True
+        return reading
 
     def _failure(self, read: Request, error: AzureError) -> Callable[..., Iterable[Update]]:
         if isinstance(read, VaultList):
@@ -271,21 +290,9 @@ class Reader:
                 self.demands.pause(kind, error, seconds=error.retry_after.total_seconds(), now=_clock())
                 _log.warning("Paused requests of kind %s for %s: %s", kind, format_duration(error.retry_after), error)
             raise
-        if reading.remaining is not None:
+        if reading.remaining is not None and kind != SECONDARY:
             self.demands.bucket.learn(kind, reading.remaining, _clock())
         return reading
-
-
-async def finish(readers: Iterable[Reader], patience: float) -> None:
-    """Wait *patience* seconds for the requests in flight, then cancel them."""
-    tasks = [task for reader in readers for task in reader.tasks]
-    if not tasks:
-        return
-    _, late = await asyncio.wait(tasks, timeout=patience)
-    for task in late:
-        task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.gather(*late, return_exceptions=True)
 
 
 def _clock() -> float:

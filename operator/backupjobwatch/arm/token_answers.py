@@ -1,8 +1,10 @@
-"""Classify why azure-identity got no token, by the last HTTP response, which it does not expose."""
+"""Classify why azure-identity got no token, by the last HTTP response, which it does not expose. Read claims challenges."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import re
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from azure.core.pipeline import PipelineRequest, PipelineResponse
 
+_CLAIMS = re.compile(r'\bclaims="(?P<claims>[^"]+)"')
 _EXCERPT: Final = 400
 _RESULTS: Final = frozenset(("access_token", "token_endpoint", "tenant_discovery_endpoint"))
 """Fields that identify Entra's successful responses: a token, or one of the two discovery documents."""
@@ -120,3 +123,16 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         yield error
         # azure-core keeps the error of the library requests in inner_exception only.
         error = getattr(error, "inner_exception", None) or error.__cause__ or error.__context__
+
+
+def read_claims(challenge: str) -> str | None:
+    """Decode the claims of a challenge (base64 of JSON) for azure-identity.
+
+    https://learn.microsoft.com/entra/identity-platform/claims-challenge
+    """
+    match = _CLAIMS.search(challenge)
+    if match is None:
+        return None
+    with contextlib.suppress(ValueError):
+        return base64.urlsafe_b64decode(match["claims"] + "=" * (-len(match["claims"]) % 4)).decode()
+    return None

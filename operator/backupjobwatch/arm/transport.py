@@ -7,6 +7,7 @@ Here a timer shuts down the connection's socket at the request's deadline, which
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import ssl
 import threading
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 
 MAX_BODY: Final = 4 * 1024 * 1024
 """Maximum size of a decompressed response in bytes. A job with thousands of tasks has a few hundred thousand."""
+ALLOWED_POSTS: Final = (
+    re.compile(
+        r"/subscriptions/[^/]+/providers/Microsoft\.RecoveryServices/locations/[a-z0-9]+/backupCrrJob", re.ASCII
+    ),
+)
+"""The paths of all POST requests. Each one only reads, so that a repeated request does no harm."""
 
 
 class _Deadline:
@@ -101,7 +108,7 @@ class _Adapter(HTTPAdapter):
 
 
 class Transport:
-    """Sends GET requests to one host from any number of threads. It never follows a redirect."""
+    """Sends requests to one host from any number of threads. It never follows a redirect."""
 
     def __init__(self, settings: Settings, *, ca_file: str | None = None) -> None:
         self._endpoint = settings.azure_endpoint
@@ -122,21 +129,37 @@ class Transport:
         _check_ca_file("AZURE_AUTHORITY_CA_FILE", settings.azure_authority_ca_file)
         self._session.verify = ca_file or settings.azure_ca_file or True
 
-    def get(self, path: str, *, query: str, headers: Mapping[str, str], token: str) -> Answer:
-        """Send a GET request for *path* (percent-encoded, absolute) to the endpoint.
+    def send(
+        self,
+        path: str,
+        *,
+        query: str,
+        headers: Mapping[str, str],
+        token: str,
+        body: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request for *path* (percent-encoded, absolute) to the endpoint: a GET, or with *body* a POST of JSON.
 
         Raises AzureUnavailable without a complete response in time, and UnexpectedResponse if it is too long.
         """
+        if body is not None and not any(allowed.fullmatch(path) for allowed in ALLOWED_POSTS):
+            raise ValueError("a POST to this path is not allowed")
         url = f"{self._endpoint}{path}?{query}"
         if urlsplit(url)[:2] != urlsplit(self._endpoint)[:2]:
             raise ValueError("the path of a request must not change its host")
         headers = {**headers, "Authorization": f"Bearer {token}"}
         with self._time_limit() as deadline:
             try:
-                with self._session.get(
-                    url, headers=headers, timeout=self._timeouts, allow_redirects=False, stream=True
+                with self._session.request(
+                    "GET" if body is None else "POST",
+                    url,
+                    headers=headers,
+                    json=body,
+                    timeout=self._timeouts,
+                    allow_redirects=False,
+                    stream=True,
                 ) as response:
-                    body = response.raw.read(MAX_BODY + 1, decode_content=True)
+                    content = response.raw.read(MAX_BODY + 1, decode_content=True)
             except (requests.RequestException, HTTPError, OSError) as error:
                 if not deadline.passed:
                     raise AzureUnavailable(
@@ -145,9 +168,9 @@ class Transport:
             # Check this last: a response that was cut off can look complete.
             if deadline.passed:
                 raise AzureUnavailable(f"Azure gave no whole answer within {self._total:g}s.")
-        if len(body) > MAX_BODY:
+        if len(content) > MAX_BODY:
             raise UnexpectedResponse(f"Azure's answer is longer than {MAX_BODY // 1024**2} MiB.")
-        return Answer(status=response.status_code, headers=response.headers, body=body)
+        return Answer(status=response.status_code, headers=response.headers, body=content)
 
     def close(self) -> None:
         """Close all connections. Requests in flight end at once: the process would wait for their threads."""

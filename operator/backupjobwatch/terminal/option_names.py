@@ -21,6 +21,7 @@ _NAMES: Final = (
     ("spec.vault.resourceGroup", "--resource-group"),
     ("spec.vault.kind", "--vault-kind"),
     ("spec.vault.name", "--vault-name"),
+    ("spec.vault.secondaryRegion", "--secondary-region"),
     ("spec.vault", "--vault-name"),
     ("spec.operationId", "--operation-id"),
     ("spec.jobName", "JOB"),

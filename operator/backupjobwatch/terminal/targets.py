@@ -37,6 +37,9 @@ _LATEST_OPTIONS: Final = {
     "spec.latest.operation": "--operation",
     "spec.latest.container": "--container",
     "spec.latest.startedAfter": "--started-after",
+    "spec.vault.secondaryRegion": "--secondary-region",
+    "spec.latest must": "--item must",
+    "spec.jobName or spec.operationId": "its ID or the URL of its operation",
 }
 _OPERATIONS: Final = frozenset(
     {
@@ -61,8 +64,12 @@ _VAULT: Final = re.compile(
     re.IGNORECASE,
 )
 _REGION: Final = re.compile(
-    r"/subscriptions/(?P<subscriptionId>[^/]+)/providers/(?P<provider>[^/]+)/locations/[^/]+/.*", re.IGNORECASE
+    r"/subscriptions/(?P<subscriptionId>[^/]+)/providers/(?P<provider>[^/]+)/locations/(?P<region>[^/]+)"
+    r"/(?P<collection>[^/]+)/.*",
+    re.IGNORECASE,
 )
+_SECONDARY: Final = frozenset({"backupjobs", "backupcrroperationsstatus", "backupcrroperationresults"})
+"""The segment after a region that is the secondary region of a cross-region restore, in lowercase."""
 _SHOWN: Final = 120
 _DIGITS: Final = 8
 
@@ -146,14 +153,15 @@ def _read(text: str, endpoint: str | None, vault: Vault, *, operation: bool) -> 
     named = _vault_of(path)
     if len(segments) == 1:
         is_operation = operation or _is_encoded_guid(path)
-        if is_operation and _is_encoded_guid(path):  # only Backup vaults encode the IDs of their operations
+        # Only Backup vaults and secondary regions encode the IDs of their operations.
+        if is_operation and _is_encoded_guid(path) and "secondaryRegion" not in vault:
             named = {"kind": VaultKind.BACKUP_VAULT.value}
     elif not is_operation and (segments[-2].lower() != _JOBS or not named):
         raise InvalidTarget(_advice(path))
     field, is_valid = ("operationId", is_operation_id) if is_operation else ("jobName", is_guid)
     if not is_valid(segments[-1]):
         raise InvalidTarget(_advice(path, operation=is_operation))
-    if field == "jobName" and "name" in named:
+    if field == "jobName" and "name" in named and "secondaryRegion" not in vault:
         _check_conflicts(named, vault, path)
         spec: dict[str, Any] = {"jobResourceId": f"/{path.strip('/')}"}
     else:
@@ -184,7 +192,12 @@ def _vault_of(path: str) -> Vault:
         return {**named, "kind": _KINDS[found["provider"].lower()]}
     if (found := _REGION.fullmatch(path)) is not None:
         kinds = [kind for provider, kind in _KINDS.items() if provider.startswith(f"{found['provider'].lower()}/")]
-        return {"subscriptionId": found["subscriptionId"], **({"kind": kinds[0]} if kinds else {})}
+        is_secondary = found["collection"].lower() in _SECONDARY
+        return {
+            "subscriptionId": found["subscriptionId"],
+            **({"kind": kinds[0]} if kinds else {}),
+            **({"secondaryRegion": found["region"].lower()} if is_secondary else {}),
+        }
     return {}
 
 
@@ -199,7 +212,7 @@ def _completed(named: Vault, given: Vault, what: str) -> Vault:
 
 
 def _check_conflicts(named: Vault, given: Vault, what: str) -> None:
-    for field, option in (*_OPTIONS.items(), ("kind", "--vault-kind")):
+    for field, option in (*_OPTIONS.items(), ("kind", "--vault-kind"), ("secondaryRegion", "--secondary-region")):
         if field in named and fold_case(given.get(field, named[field])) != fold_case(named[field]):
             raise InvalidTarget(
                 f"{_shown(what)} belongs to {option} {_shown(named[field])}, got {_shown(given[field])}. Remove {option}."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from backupjobwatch.domain.api.target import VAULT_CHECKS
-from backupjobwatch.domain.jobs.resource_ids import VaultKind
+from backupjobwatch.domain.jobs.resource_ids import VaultKind, is_region
 from backupjobwatch.domain.jobs.text import quoted
 
 if TYPE_CHECKING:
@@ -27,10 +27,11 @@ def vault_options(command: Callable[..., Any]) -> Callable[..., Any]:
         resource_group: str | None,
         vault_name: str | None,
         vault_kind: str | None,
+        secondary_region: str | None,
         **kwargs: Any,
     ) -> Any:
         named = {"--subscription": subscription, "--resource-group": resource_group, "--vault-name": vault_name}
-        return command(*args, vault=_vault(named, vault_kind), **kwargs)
+        return command(*args, vault=_vault(named, vault_kind, secondary_region), **kwargs)
 
     options = (
         click.option(
@@ -46,11 +47,16 @@ def vault_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Kind of the vault. BackupVault is Microsoft.DataProtection: AKS, disks, blobs, PostgreSQL. "
             "Default: RecoveryServices, unless the ID names the kind.",
         ),
+        click.option(
+            "--secondary-region",
+            metavar="NAME",
+            help="Secondary region of a cross-region restore, such as westus, if the ID does not name it.",
+        ),
     )
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), with_vault)
 
 
-def _vault(named: Mapping[str, str | None], kind: str | None) -> Vault | None:
+def _vault(named: Mapping[str, str | None], kind: str | None, region: str | None) -> Vault | None:
     vault = {"kind": kind} if kind else {}
     for (option, value), (field, is_valid, rule) in zip(named.items(), VAULT_CHECKS, strict=True):
         if value is None:
@@ -58,4 +64,9 @@ def _vault(named: Mapping[str, str | None], kind: str | None) -> Vault | None:
         if not is_valid(value):
             raise click.BadParameter(f"{rule}, got {quoted(value)}", param_hint=option)
         vault[field] = value
+    if region is not None:
+        vault["secondaryRegion"] = region.replace(" ", "").lower()  # also for a display name, such as West US
+        if not is_region(vault["secondaryRegion"]):
+            message = f"must be the name of a region, such as westus, got {quoted(region)}"
+            raise click.BadParameter(message, param_hint="--secondary-region")
     return vault or None

@@ -20,13 +20,13 @@ ROLE: Final = json.loads((Path(__file__).parents[3] / "manifests" / "azure" / "r
 
 def action(method: str, path: str) -> str:
     """
-    Return the action that a request needs: the resource types of the path, and "read".
+    Return the action that a request needs: the resource types of the path, and "read", or "action" for a POST.
 
     https://learn.microsoft.com/azure/role-based-access-control/resource-provider-operations
     """
-    assert method == "GET"
+    verb = {"GET": "read", "POST": "action"}[method]
     provider, *types = unquote(path).partition("/providers/")[2].split("/")
-    return "/".join([provider, *types[::2], "read"])
+    return "/".join([provider, *types[::2], verb])
 
 
 async def test_role_is_what_is_asked(sim: AzureSimulator, client: BoundClient) -> None:
@@ -45,8 +45,22 @@ async def test_role_is_what_is_asked(sim: AzureSimulator, client: BoundClient) -
         await client.get_job(JobId(vault=id_, name=name))
         await client.list_jobs(id_)
         await client.read_operation(OperationId(vault=id_, name="00000000-0000-4000-8000-00000000000a"))
+    await _read_secondary_region(sim, client)
     asked = {action(record.method, record.path) for record in sim.requests}
     assert asked == set(ROLE["Actions"])
+
+
+async def _read_secondary_region(sim: AzureSimulator, client: BoundClient) -> None:
+    """Read a cross-region restore, and the operation that started it."""
+    vault = sim.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, "v-role").secondary("westus")
+    body = payload("crr-job-iaasvm-completed")
+    vault.set_job(body["name"], body)
+    vault.add_operation(Operation.succeeding("ODk5NDc5OA==", body["name"], after=0))
+    id_ = VaultId(
+        subscription_id=SUBSCRIPTION_ID, resource_group=RESOURCE_GROUP, name="v-role", secondary_region="westus"
+    )
+    await client.get_secondary_job(JobId(vault=id_, name=body["name"]))
+    await client.read_operation(OperationId(vault=id_, name="ODk5NDc5OA=="))
 
 
 def test_role_grants_nothing_else() -> None:

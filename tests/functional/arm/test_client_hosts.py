@@ -20,7 +20,7 @@ from backupjobwatch.settings import Settings
 from demo.simulator import AzureSimulator, Fault
 from tests.functional.bound_client import BoundClient
 from tests.support.azure import SUBSCRIPTION_ID, recording_server
-from tests.support.builders import JOB_NAME, job_payload, running_payload
+from tests.support.builders import JOB_ID, JOB_NAME, job_payload, running_payload
 from tests.support.canary import TOKEN
 
 if TYPE_CHECKING:
@@ -130,9 +130,29 @@ def test_a_path_does_not_change_the_host(path: str) -> None:
     with recording_server() as server:
         transport = Transport(Settings(azure_endpoint=server.url, development=True))
         with contextlib.suppress(ValueError, AzureError):
-            transport.get(path, query="a=b", headers={}, token=TOKEN)
+            transport.send(path, query="a=b", headers={}, token=TOKEN)
         transport.close()
         assert all(visit.headers["host"] == server.url.removeprefix("http://") for visit in server.visits)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/subscriptions/{SUBSCRIPTION_ID}/providers/Microsoft.RecoveryServices/locations/westus/backupCrrJobs",
+        f"/subscriptions/{SUBSCRIPTION_ID}/providers/Microsoft.RecoveryServices/locations/westus/x/backupCrrJob",
+        f"/subscriptions/{SUBSCRIPTION_ID}/providers/Microsoft.RecoveryServices/locations/../backupCrrJob",
+        f"{JOB_ID}/cancel",
+        JOB_ID,
+    ],
+)
+def test_only_known_posts(path: str) -> None:
+    """The only POST reads a job in a secondary region. The client cannot send any other."""
+    with recording_server() as server:
+        transport = Transport(Settings(azure_endpoint=server.url, development=True))
+        with pytest.raises(ValueError, match="not allowed"):
+            transport.send(path, query="a=b", headers={}, token=TOKEN, body={})
+        transport.close()
+        assert server.visits == ()
 
 
 async def test_speaks_tls_with_those_it_trusts_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

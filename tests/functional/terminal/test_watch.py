@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     Watch = Callable[..., Done]
 
+BASE64 = "ODk5NDc5ODY2MTgyNDU2ODI5MjtpZA=="
 OF_VAULT = ("-s", SUBSCRIPTION_ID, "-g", RESOURCE_GROUP, "-v", VAULT)
 NOT_THERE = "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.RecoveryServices/vaults/{}/backupJobs/{}".format(
     SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT, "00000000-0000-4000-8000-000000000000"
@@ -154,6 +155,21 @@ def test_a_job_of_a_backup_vault(sim: AzureSimulator, watch: Watch) -> None:
     backup_vault = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
     backup_vault.set_job(JOB_NAME, dp_job_payload(status="Completed", endTime="2026-03-04T01:00:00Z"))
     assert watch(JOB_NAME, *OF_VAULT, "--vault-kind", "BackupVault").code == 0
+
+
+def test_a_cross_region_restore(sim: AzureSimulator, vault: Vault, watch: Watch) -> None:
+    """The option and the URL of the operation select the secondary region."""
+    secondary = vault.secondary("westus")
+    secondary.set_job(JOB_NAME, job_payload(status="Failed"))
+    secondary.set_operation(BASE64, {"status": "Succeeded", "properties": {"jobId": JOB_NAME}})
+    assert watch(JOB_NAME, *OF_VAULT, "--secondary-region", "West US").code == 1
+    location = f"{sim.url}/subscriptions/{SUBSCRIPTION_ID}/providers/Microsoft.RecoveryServices/locations/westus"
+    done = watch(f"{location}/backupCrrOperationsStatus/{BASE64}?s={WORD}", *OF_VAULT[2:], "-o", "json")
+    assert (done.code, WORD in done.out + done.err) == (1, False)
+    assert json.loads(done.out)["spec"]["vault"]["secondaryRegion"] == "westus"
+    refused = watch("--item", "vm1", *OF_VAULT, "--secondary-region", "westus")
+    assert refused.code == 3
+    assert "--item must not be set with --secondary-region" in refused.err
 
 
 def test_an_operation_is_resolved(vault: Vault, watch: Watch) -> None:

@@ -27,7 +27,7 @@ from tests.support.azure import payload, payload_names
 from tests.support.builders import JOB_ID, JOB_NAME, OTHER_JOB_NAME, job_payload
 
 
-@pytest.mark.parametrize("name", payload_names("job-"))
+@pytest.mark.parametrize("name", payload_names("job-") + payload_names("crr-job-"))
 def test_reads_what_azure_sends(name: str) -> None:
     """Every recorded job is parsed, and has the name of the requested job."""
     body = payload(name)

@@ -17,6 +17,7 @@ from backupjobwatch.domain.jobs.resource_ids import (
     VaultKind,
     is_guid,
     is_operation_id,
+    is_region,
     is_resource_group,
     is_vault_name,
     vault_id,
@@ -36,6 +37,8 @@ VAULT_CHECKS = (
 """The fields of ``vault`` in the order of its resource ID, each with its check and rule."""
 
 _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
+_SECONDARY_JOB = ". For a cross-region restore, set spec.jobName, and spec.vault with secondaryRegion"
+_SECONDARY_OPERATION = ". For a cross-region restore, also set spec.vault.secondaryRegion"
 _LONGEST_ITEM = 256
 _LONGEST_CONTAINER = 512
 
@@ -75,6 +78,7 @@ def parse_source(spec: Mapping[str, Any]) -> JobSource:
         except ValueError:
             raise InvalidSpec(
                 f"spec.jobResourceId must be a path of the form {JOB_ID_FORM}, got {quoted(spec[field])}"
+                + _SECONDARY_JOB * ("/locations/" in str(spec[field]).lower())
             ) from None
     parsed = _parse_vault(vault)
     if field == "jobName":
@@ -113,17 +117,24 @@ def _parse_job_name(value: object) -> str:
 
 
 def _parse_operation_id(value: object, vault: VaultId) -> str:
-    is_valid = is_guid if vault.kind is VaultKind.RECOVERY_SERVICES else is_operation_id
+    is_plain = vault.kind is VaultKind.RECOVERY_SERVICES and vault.secondary_region is None
+    is_valid = is_guid if is_plain else is_operation_id
     if not isinstance(value, str) or not is_valid(value):
+        is_secondary = is_plain and (is_operation_id(str(value)) or "/backupcrroperation" in str(value).lower())
         # The value may be a signed URL, so the message does not repeat it.
         raise InvalidSpec(
             "spec.operationId must be the ID of an operation. In an Azure-AsyncOperation URL, it is the part after the "
-            "last / and before the ?"
+            "last / and before the ?" + _SECONDARY_OPERATION * is_secondary
         )
     return value
 
 
 def _parse_latest(value: object, vault: VaultId) -> LatestJob:
+    if vault.secondary_region is not None:
+        raise InvalidSpec(
+            "spec.latest must not be set with spec.vault.secondaryRegion. Identify the cross-region restore with "
+            "spec.jobName or spec.operationId"
+        )
     latest = mapping(value)
     item, operation, container = (latest.get(name) for name in ("item", "operation", "container"))
     if not isinstance(item, str) or not 0 < len(item) <= _LONGEST_ITEM:
@@ -161,4 +172,21 @@ def _parse_vault(vault: object) -> VaultId:
         raise InvalidSpec(
             f"spec.vault.kind must be RecoveryServices or BackupVault, got {quoted(vault.get('kind'))}"
         ) from None
-    return vault_id(vault["subscriptionId"], vault["resourceGroup"], vault["name"], kind)
+    region = _parse_secondary_region(vault.get("secondaryRegion"), kind)
+    return vault_id(vault["subscriptionId"], vault["resourceGroup"], vault["name"], kind, region)
+
+
+def _parse_secondary_region(value: object, kind: VaultKind) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not is_region(value):
+        raise InvalidSpec(
+            f"spec.vault.secondaryRegion must be the name of a region, such as westus, got {quoted(value)}. "
+            "`az account list-locations --query [].name` lists the names"
+        )
+    if kind is not VaultKind.RECOVERY_SERVICES:
+        raise InvalidSpec(
+            "spec.vault.secondaryRegion must not be set with spec.vault.kind BackupVault, whose cross-region restores the "
+            "operator does not follow. Remove spec.vault.secondaryRegion"
+        )
+    return value

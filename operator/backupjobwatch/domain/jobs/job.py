@@ -167,10 +167,10 @@ class Job:
 
     @property
     def vault(self) -> str | None:
-        """Name of the vault."""
+        """Name of the vault. The ID of a cross-region restore has none, but its properties do."""
         segments = (self.resource_id or "").split("/")
         names = (name for kind, name in pairwise(segments) if kind.lower() in ("vaults", "backupvaults"))
-        return next(names, None) or None
+        return next(names, None) or self.properties.get("Vault name") or None
 
     @property
     def outcome(self) -> Outcome:

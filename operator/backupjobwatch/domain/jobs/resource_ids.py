@@ -19,6 +19,7 @@ _JOB_ID = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _OPERATION_ID = re.compile(r"[-A-Za-z0-9+_=]{1,256}", re.ASCII)
+_REGION = re.compile(r"[a-z][a-z0-9]{1,49}", re.ASCII)
 _GROUP_LETTERS = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Nd"})
 _MAX_GROUP = 90
 _LOWERCASE = {ord(letter): ord(letter.lower()) for letter in string.ascii_uppercase}
@@ -81,24 +82,34 @@ def is_resource_group(text: str) -> bool:
     )
 
 
+def is_region(text: str) -> bool:
+    """Return whether *text* can be the name of a region, such as ``westus``. Display names such as West US are not."""
+    return _REGION.fullmatch(text) is not None
+
+
 def is_operation_id(text: str) -> bool:
-    """Return whether *text* can be the ID of an operation: a GUID, or base64 in a Backup vault."""
+    """Return whether *text* can be the ID of an operation: a GUID, or base64 in a Backup vault or a secondary region."""
     return _OPERATION_ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultId:
-    """A vault of either kind. Vaults that differ only in letter case are equal."""
+    """A vault of either kind. Vaults that differ only in letter case are equal.
+
+    With a secondary region, it stands for the vault's cross-region restores to that region.
+    """
 
     subscription_id: str = field(compare=False)
     resource_group: str = field(compare=False)
     name: str = field(compare=False)
     kind: VaultKind = VaultKind.RECOVERY_SERVICES
+    secondary_region: str | None = None
     key: str = field(init=False, repr=False)
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "key", fold_case(str(self)))
+        view = str(self) if self.secondary_region is None else f"{self}@{self.secondary_region}"
+        object.__setattr__(self, "key", fold_case(view))
         object.__setattr__(self, "_hash", hash(self.key))  # used several times in each poll
 
     def __hash__(self) -> int:
@@ -125,11 +136,25 @@ class VaultId:
         """The path of the list of what the vault protects."""
         return f"{self.url_path}/{'backupInstances' if self.kind is VaultKind.BACKUP_VAULT else 'backupProtectedItems'}"
 
+    @property
+    def secondary_location(self) -> str:
+        """The ID of the secondary region in the vault's subscription, and the provider in it."""
+        provider = self.kind.provider.partition("/")[0]
+        return f"/subscriptions/{self.subscription_id}/providers/{provider}/locations/{self.secondary_region}"
+
 
 @lru_cache(maxsize=1024)
-def vault_id(subscription_id: str, resource_group: str, name: str, kind: VaultKind) -> VaultId:
+def vault_id(
+    subscription_id: str, resource_group: str, name: str, kind: VaultKind, secondary_region: str | None = None
+) -> VaultId:
     """Return the ID of a vault. Equal arguments share one object, because thousands of watches may name one vault."""
-    return VaultId(subscription_id=subscription_id, resource_group=resource_group, name=name, kind=kind)
+    return VaultId(
+        subscription_id=subscription_id,
+        resource_group=resource_group,
+        name=name,
+        kind=kind,
+        secondary_region=secondary_region,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,16 +196,23 @@ class JobId:
         """The ID with percent-encoded segments, to append to the endpoint of Azure Resource Manager."""
         return f"{self.vault.jobs_url_path}/{quote(self.name, safe='')}"
 
+    @property
+    def secondary_url_path(self) -> str:
+        """The path of the POST that reads a job in the secondary region. Its body has the IDs of vault and job."""
+        return _encoded(f"{self.vault.secondary_location}/backupCrrJob")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationId:
-    """An operation of a vault. Operations start backups and restores."""
+    """An operation of a vault. Operations start backups and restores; cross-region restores in the secondary region."""
 
     vault: VaultId
     name: str
-    """Compared with letter case, because it is base64 in a Backup vault."""
+    """Compared with letter case, because it may be base64."""
 
     def __str__(self) -> str:
+        if self.vault.secondary_region is not None:
+            return f"{self.vault.secondary_location}/backupCrrOperationsStatus/{self.name}"
         return f"{self.vault}/{self._collection}/{self.name}"
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from backupjobwatch.domain.jobs.job import Outcome
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
 from backupjobwatch.domain.polling.observations import NEVER
-from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
+from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION, SECONDARY
 from backupjobwatch.domain.polling.queries import JobWindow, ProtectedItems, Query
 from backupjobwatch.errors import AuthorizationFailed, JobNotFound, UnexpectedResponse, VaultNotFound
 
@@ -47,7 +47,7 @@ Read = Request | NextPage
 def kind_of(read: Read) -> RequestKind:
     """Return the kind of the request for *read*."""
     if isinstance(read, JobId):
-        return JOB
+        return JOB if read.vault.secondary_region is None else SECONDARY
     return OPERATION if isinstance(read, OperationId) else LIST
 
 
@@ -73,6 +73,8 @@ class Demand:
     """The result must come from a request sent at this time or later."""
     is_explicit: bool = False
     """Whether that result is still missing, and has priority over those of other queries."""
+    is_only_secondary: bool = False
+    """Whether the last result came from a POST in the secondary region. If that fails, a GET in the vault comes next."""
 
     @property
     def sent(self) -> float:
@@ -136,7 +138,7 @@ class VaultState:
     is_reading: bool = False
     """Whether a list is in flight."""
     held_until: float = NEVER
-    """No list is requested before this time, because the last one was refused."""
+    """No list is requested before this time, because the last one was refused. Jobs in a secondary region have no list."""
     awaiting: dict[JobId, None] = field(default_factory=dict)
     """Jobs that are due and wait for the next list."""
     scheduled: float | None = None

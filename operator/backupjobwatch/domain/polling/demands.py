@@ -5,25 +5,29 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, field
 from itertools import count
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.domain.polling.demand import Demand, VaultState, kind_of
 from backupjobwatch.domain.polling.observations import NEVER, observe
-from backupjobwatch.domain.polling.pauses import JOB, KINDS, LIST, Pauses
+from backupjobwatch.domain.polling.pauses import JOB, KINDS, LIST, SECONDARY, Pauses
+from backupjobwatch.domain.polling.token_bucket import TokenBucket
 from backupjobwatch.errors import Throttled
 
 if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.resource_ids import VaultId
     from backupjobwatch.domain.polling.pauses import RequestKind
     from backupjobwatch.domain.polling.queries import Query
-    from backupjobwatch.domain.polling.token_bucket import TokenBucket
     from backupjobwatch.errors import AzureError
 
 CROWDED: Final = 0.8
 """Share of the rate that GETs may take before lists replace them."""
 ROOMY: Final = 0.5
 """Share below which GETs replace lists again. The gap to ``CROWDED`` prevents constant switching."""
+SECONDARY_RATE: Final = 1.0
+"""Reads of jobs in secondary regions, per second. Azure refills the write requests of a principal with 10 per second."""
+SECONDARY_BURST: Final = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,6 +35,10 @@ class Demands:
     """All demand, by query, and the reads that wait. All times are seconds on one monotonic clock."""
 
     bucket: TokenBucket
+    secondary_bucket: TokenBucket = field(
+        default_factory=lambda: TokenBucket(rate=SECONDARY_RATE, burst=SECONDARY_BURST), init=False
+    )
+    """For jobs in secondary regions."""
     pauses: Pauses = field(default_factory=Pauses, init=False)
     of: dict[Query, Demand] = field(default_factory=dict, init=False)
     vaults: dict[VaultId, VaultState] = field(default_factory=dict, init=False)
@@ -67,7 +75,8 @@ class Demands:
     def require(self, query: Query, uid: str, *, interval: float, now: float) -> Demand:
         """Add a watch that requires *query* every *interval* seconds. It is due now, unless a result is recent."""
         self.changed_at = now
-        vault = self.vaults.setdefault(query.vault, VaultState())
+        has_lists = query.vault.secondary_region is None
+        vault = self.vaults.setdefault(query.vault, VaultState(held_until=NEVER if has_lists else inf))
         demand = self.of.get(query)
         if demand is None:
             demand = self.of[query] = Demand(query=query, interval=interval, since=now)
@@ -132,6 +141,9 @@ class Demands:
         demand.fresh_after = max(demand.fresh_after, fresh_after)
         if not demand.is_fresh:
             demand.is_explicit = True
+            if kind_of(query) == SECONDARY:
+                self.due[SECONDARY].setdefault(query, fresh_after)
+                return
             self.explicit.setdefault(namespace, {}).setdefault(query)
 
     def note_change(self, job_id: JobId, now: float) -> None:
@@ -172,7 +184,8 @@ class Demands:
     def pause(self, kind: RequestKind, error: AzureError, *, seconds: float, now: float) -> None:
         """Pause requests of *kind* because of *error*, and read jobs in another way meanwhile."""
         if isinstance(error, Throttled):
-            self.bucket.slow_down(now)
+            if kind != SECONDARY:
+                self.bucket.slow_down(now)
             self.pauses.refuse(kind, until=now + seconds, now=now, everything=error.is_subscription_wide)
         else:
             self.pauses.extend(kind, until=now + seconds)

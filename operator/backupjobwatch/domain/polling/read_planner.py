@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.domain.polling.demand import NextPage, RunningJobs, VaultList, kind_of
 from backupjobwatch.domain.polling.observations import NEVER
-from backupjobwatch.domain.polling.pauses import JOB, LIST
+from backupjobwatch.domain.polling.pauses import JOB, LIST, SECONDARY
 from backupjobwatch.domain.polling.queries import JobWindow, window_since
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.resource_ids import VaultId
     from backupjobwatch.domain.polling.demand import Demand, Read, VaultState
     from backupjobwatch.domain.polling.demands import Demands
+    from backupjobwatch.domain.polling.queries import Query
 
 DETAIL_SHARE: Final = 0.2
 """Share of the rate at which the detail of unchanged jobs is refreshed while lists replace GETs."""
@@ -51,6 +52,11 @@ class ReadPlanner:
 
     def next_read(self, now: float) -> Read | None:
         """Return the request to send now, and take its token. None if none can be sent."""
+        secondary = self._next_secondary(now)
+        if secondary is not None:
+            self.demands.secondary_bucket.take(now)
+            self._start(secondary, now)
+            return secondary
         if self.demands.bucket.wait(now) > 0:
             return None
         choose: dict[int, Callable[[float], Read | None]] = {
@@ -72,6 +78,8 @@ class ReadPlanner:
         """Return when to call ``next_read`` again, if nothing happens until then. None if nothing waits."""
         ready = now + (self.demands.bucket.wait(now) or RETRY)
         times = [ready] if self.demands.is_waiting else []
+        if self.demands.due[SECONDARY]:
+            times.append(now + (self.demands.secondary_bucket.wait(now) or RETRY))
         if self.demands.lists:
             at = self.demands.lists[0][0]
             times.append(at if at > now else ready)  # an overdue list waits for a token
@@ -152,7 +160,7 @@ class ReadPlanner:
         for kind, queries in self.demands.due.items():
             if kind == JOB:
                 self._reroute(now)
-            if self.demands.pauses.left(kind, now):
+            if kind == SECONDARY or self.demands.pauses.left(kind, now):
                 continue
             for query, since in islice(queries.items(), LOOK_AT):
                 is_blocked = kind == LIST and self.demands.vaults[query.vault].is_reading
@@ -163,6 +171,17 @@ class ReadPlanner:
         if listed is not None:
             choices.append(listed)
         return min(choices, key=lambda choice: choice[0])[1] if choices else None
+
+    def _next_secondary(self, now: float) -> Query | None:
+        """Choose a job in a secondary region, explicit ones first. These reads have a token bucket of their own."""
+        due = self.demands.due[SECONDARY]
+        if not due or self.demands.pauses.left(SECONDARY, now) or self.demands.secondary_bucket.wait(now) > 0:
+            return None
+        demands = (self.demands.of[query] for query in islice(due, LOOK_AT))
+        waiting = [demand for demand in demands if demand.reading_since is None]
+        explicit = (demand for demand in waiting if demand.is_explicit)
+        chosen = next(explicit, waiting[0] if waiting else None)
+        return None if chosen is None else chosen.query
 
     def _reroute(self, now: float) -> None:
         """Let the most overdue jobs wait for a list, as long as a list is the better way to read them."""

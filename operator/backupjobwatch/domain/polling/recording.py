@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from backupjobwatch.domain.jobs.resource_ids import JobId, fold_case
 from backupjobwatch.domain.polling.demand import HOLDS, NextPage, RunningJobs, VaultList, kind_of
 from backupjobwatch.domain.polling.observations import NEVER, JobList, differs, is_news, observe
-from backupjobwatch.domain.polling.pauses import JOB
+from backupjobwatch.domain.polling.pauses import JOB, SECONDARY
 from backupjobwatch.domain.polling.schedule import backoff
 from backupjobwatch.errors import AzureError, Throttled
 
@@ -56,6 +56,7 @@ class ObservationRecorder:
         if demand is None:  # no watch requires it now
             return
         demand.reading_since = None
+        demand.is_only_secondary &= not isinstance(result, AzureError)
         if sent < demand.sent:  # a list with a later request came first
             return
         yield _store(demand, result, sent=sent, time=time, now=now)
@@ -163,6 +164,8 @@ class ObservationRecorder:
     def _settle(self, demand: Demand, now: float, *, is_answered: bool = True) -> None:
         if is_answered and demand.is_fresh:
             self.demands.drop_explicit(demand)
+        elif demand.is_explicit and kind_of(demand.query) == SECONDARY:
+            self.demands.due[SECONDARY].setdefault(demand.query, now)
         unanswered = 0 if demand.observation is None else demand.observation.unanswered
         delay = backoff(unanswered, demand.interval, seed=str(demand.query))
         demand.not_before = now + delay if delay else NEVER

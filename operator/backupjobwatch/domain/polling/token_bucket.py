@@ -51,6 +51,11 @@ class TokenBucket:
         self.tokens -= 1
         return True
 
+    def charge(self, now: float) -> None:
+        """Take one token even if there is none, for a request that does not wait for one."""
+        self._refill(now)
+        self.tokens -= 1
+
     def wait(self, now: float) -> float:
         """Return the seconds until there is a token."""
         self._refill(now)
@@ -59,7 +64,7 @@ class TokenBucket:
     def tokens_at(self, now: float) -> float:
         """Return the number of tokens."""
         self._refill(now)
-        return self.tokens
+        return max(self.tokens, 0.0)
 
     def learn(self, kind: str, remaining: int, now: float) -> None:
         """Adapt the rate to Azure's count of *remaining* requests of this *kind*."""

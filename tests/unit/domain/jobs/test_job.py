@@ -64,7 +64,7 @@ def test_page_example() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", payload_names("job-"))
+@pytest.mark.parametrize("name", payload_names("job-") + payload_names("crr-job-"))
 def test_every_payload(name: str) -> None:
     """Azure's text is kept unchanged for every type of job."""
     answer = payload(name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backupjobwatch.domain.polling.observations import observe
-from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
+from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION, SECONDARY
 from backupjobwatch.domain.polling.queries import JobWindow
 from tests.support.polling import START, demands_of, ended, entry, job_id, operation_id, vault_id, wall
 
@@ -33,7 +33,7 @@ def test_required() -> None:
     operation, window = operation_id(), JobWindow(VAULT, None)
     demands = demands_of(ID, operation, window)
 
-    assert demands.due == {JOB: {ID: START}, OPERATION: {operation: START}, LIST: {window: START}}
+    assert demands.due == {JOB: {ID: START}, OPERATION: {operation: START}, LIST: {window: START}, SECONDARY: {}}
     assert demands.vaults[VAULT].jobs == {ID: demands.of[ID]}
     assert demands.is_waiting
     assert demands.changed_at == START

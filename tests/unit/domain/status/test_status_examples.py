@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 DATA: Final = Path(__file__).parents[3] / "data" / "status"
 LATER: Final = NOW + timedelta(minutes=2)
 HARBOUR: Final = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
+_JOBS: Final = (*payload_names("job-"), *payload_names("dp-job-"), *payload_names("crr-job-"))
 HARBOUR_TIME: Final = datetime(2026, 3, 4, 14, 0, 0, tzinfo=UTC)
 """A time after all recorded jobs."""
 
@@ -86,7 +87,7 @@ def _of_job(name: str) -> dict[str, Any]:
     answer = payload(name)
     spec = {"jobResourceId": answer["id"]}
     if "/locations/" in answer["id"]:
-        spec = {"jobName": answer["name"], "vault": HARBOUR}
+        spec = {"jobName": answer["name"], "vault": {**HARBOUR, "secondaryRegion": "westus"}}
     parse = data_protection.parse_job if name.startswith("dp-") else parse_job
     return settle(watch_body(spec), parse(answer), HARBOUR_TIME)
 
@@ -94,8 +95,9 @@ def _of_job(name: str) -> dict[str, Any]:
 def _of_operation(name: str) -> dict[str, Any]:
     """Return the watch of a recorded operation, including the recorded jobs that it names."""
     answer = payload(name)
-    kind = "BackupVault" if name.startswith("dp-") else "RecoveryServices"
-    body = watch_body({"operationId": answer["name"], "vault": {**HARBOUR, "kind": kind}})
+    kind = {"kind": "BackupVault"} if name.startswith("dp-") else {}
+    region = {"secondaryRegion": "westus"} if "/locations/" in answer["id"] else {}
+    body = watch_body({"operationId": answer["name"], "vault": {**HARBOUR, **kind, **region}})
     try:
         found = read_operation(answer)
     except errors.AzureError as error:
@@ -110,7 +112,7 @@ def _of_operation(name: str) -> dict[str, Any]:
 
 def _recorded(name: str) -> Job:
     """Return the first recorded job with this name."""
-    for file in (*payload_names("job-"), *payload_names("dp-job-")):
+    for file in _JOBS:
         if payload(file)["name"] == name:
             return (data_protection.parse_job if file.startswith("dp-") else parse_job)(payload(file))
     raise LookupError(name)
@@ -130,10 +132,10 @@ _RECORDED: Final = {
 }
 AZURE: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     **{f"azure-{name}-{number}": partial(_of_recording, name, number) for name, number in _RECORDED},
-    **{f"azure-{name}": partial(_of_job, name) for name in (*payload_names("job-"), *payload_names("dp-job-"))},
+    **{f"azure-{name}": partial(_of_job, name) for name in _JOBS},
     **{
         f"azure-{name}": partial(_of_operation, name)
-        for name in (*payload_names("opstatus-"), *payload_names("dp-opstatus-"))
+        for name in (*payload_names("opstatus-"), *payload_names("dp-opstatus-"), *payload_names("crr-opstatus-"))
     },
 }
 """The watch of every job, operation, error and list entry in the fixtures."""
