@@ -10,6 +10,7 @@ import yaml
 from tests.contract.project import ROOT, Manifest, kustomize, pick
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 MANIFESTS: Final = ROOT / "manifests"
@@ -38,6 +39,29 @@ def build(folder: Path, overlay: str, *components: str, **more: Any) -> list[Man
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
     return kustomize(folder)
+
+
+def build_variants(folder: Path, overlay: str, variants: Mapping[str, tuple[str, ...]]) -> dict[str, list[Manifest]]:
+    """
+    Build an overlay with several sets of components in one process, because each process parses the schemas again.
+
+    A namespace and a prefix, both with the name of the variant, keep the objects apart.
+    """
+    for name, components in variants.items():
+        (folder / name).mkdir()
+        kustomization = {
+            "namespace": name,
+            "namePrefix": f"{name}--",
+            "resources": [os.path.relpath(MANIFESTS / "overlays" / overlay, folder / name)],
+            "components": [os.path.relpath(MANIFESTS / "components" / each, folder / name) for each in components],
+        }
+        (folder / name / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump({"resources": list(variants)}), encoding="utf-8")
+    built: dict[str, list[Manifest]] = {name: [] for name in variants}
+    for each in kustomize(folder):
+        name = each["metadata"]["name"]
+        built[name if each["kind"] == "Namespace" else name.partition("--")[0]].append(each)
+    return built
 
 
 def pod_of(objects: list[Manifest]) -> dict[str, Any]:

@@ -47,12 +47,17 @@ def pyproject() -> dict[str, Any]:
 
 
 def kustomize(folder: Path) -> list[Manifest]:
-    """Return the objects that ``kubectl kustomize`` builds from *folder*."""
+    """Return the objects that ``kubectl kustomize`` builds from *folder*, once for a folder of the project."""
+    return load_documents(_kustomized(folder) if folder.is_relative_to(ROOT) else _kustomized.__wrapped__(folder))
+
+
+@cache
+def _kustomized(folder: Path) -> str:
     command = [str(kubectl_path()), "kustomize", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    return load_documents(done.stdout)
+    return done.stdout
 
 
 def pick(objects: list[Manifest], kind: str, name: str = "") -> Manifest:
