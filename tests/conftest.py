@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -36,6 +37,11 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in list(os.environ):
         if variable.upper().startswith(_FOREIGN) or variable.upper() in _PROXIES:
             monkeypatch.delenv(variable)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    gc.freeze()  # otherwise each full garbage collection would visit thousands of collected tests
 
 
 def pytest_unconfigure() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
-
-import yaml
 
 from tests.contract.markdown import blocks, plain, table
 from tests.contract.project import ROOT, read
+from tests.support.documents import load_documents
 from tests.support.gates import argo_cd, argo_workflows, flux, kstatus
 
 if TYPE_CHECKING:
@@ -28,9 +28,10 @@ def expected() -> dict[str, dict[str, str]]:
     return {plain(row["watch"]): {plain(name): plain(cell) for name, cell in row.items()} for row in rows}
 
 
+@cache
 def fragments() -> list[dict[str, Any]]:
     """Return the manifest snippets of the document."""
-    return [fragment for block in blocks(read(DOCUMENT), "yaml") for fragment in yaml.safe_load_all(block)]
+    return [fragment for block in blocks(read(DOCUMENT), "yaml") for fragment in load_documents(block)]
 
 
 def line(*path: str) -> Any:
