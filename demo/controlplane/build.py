@@ -87,7 +87,7 @@ def check_machine() -> None:
     """Raise ControlPlaneUnavailable if this machine lacks something that the build needs."""
     if missing := [tool for tool in TOOLS if not shutil.which(tool)]:
         raise ControlPlaneUnavailable(
-            f"Building an API server from Debian's archive needs {' and '.join(missing)}, not found here: this is no Debian"
+            f"Building an API server from Debian's archive needs {' and '.join(missing)}, not found here: this is not a Debian system"
         )
     if not KEYRING.exists():
         raise ControlPlaneUnavailable(

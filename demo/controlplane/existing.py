@@ -44,5 +44,5 @@ def find_existing() -> ExistingCluster | None:
         )
     kubeconfig = Path(named).absolute()
     if not kubeconfig.is_file():
-        raise ControlPlaneUnavailable(f"{NAMED} names {kubeconfig}, which is no file")
+        raise ControlPlaneUnavailable(f"{NAMED} names {kubeconfig}, which is not a file")
     return ExistingCluster(kubeconfig)

@@ -1,4 +1,4 @@
-"""Draw a Grafana dashboard as SVG: its panels in their places, with the results of its own queries."""
+"""Draw a Grafana dashboard as SVG: the layout of its panels, with the results of its queries."""
 
 from __future__ import annotations
 

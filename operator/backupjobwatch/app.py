@@ -217,7 +217,7 @@ async def _run_kopf(runtime: Runtime, stop: asyncio.Event, ready: asyncio.Event)
         ready.clear()
         runtime.controller.resume()
         # The text of kopf's errors includes the whole response.
-        _log.error("The watch stream failed and restarts in %gs: %s", RETRY, getattr(error, "message", None) or error)
+        _log.error("The watch stream failed, retrying in %gs: %s", RETRY, getattr(error, "message", None) or error)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), RETRY)
     else:
@@ -236,9 +236,9 @@ async def _wait_for_crd(runtime: Runtime, stop: asyncio.Event, *, missing: str |
         try:
             await runtime.kube.check(runtime.settings.scopes[0])
         except ObjectNotFound as error:
-            _log.error("%s", missing or f"Listing the watches failed: {error}")
+            _log.error("%s", missing or f"Failed to list the watches: {error}")
         except KubeError as error:
-            _log.error("Listing the watches failed: %s", error)
+            _log.error("Failed to list the watches: %s", error)
         else:
             return True
         with contextlib.suppress(TimeoutError):

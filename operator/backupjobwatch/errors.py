@@ -39,11 +39,11 @@ class LeaseLost(BackupJobWatchError):
 
 
 class InvalidSpec(BackupJobWatchError):
-    """An invalid spec that the CRD did not reject. The message has the path of the field."""
+    """An invalid spec that the CRD did not reject. The message contains the path of the field."""
 
 
 class Grace(Enum):
-    """When an error counts for ``spec.graceSeconds``."""
+    """When an error counts toward ``spec.graceSeconds``."""
 
     NEVER = auto()
     """The error says nothing about the job or the access to it."""
@@ -82,7 +82,7 @@ class AzureError(BackupJobWatchError):
 
     @property
     def is_from_request(self) -> bool:
-        """Whether a request was sent for this attempt. Otherwise ``lastPollTime`` stays."""
+        """Whether a request was sent for this attempt. Otherwise ``lastPollTime`` does not change."""
         return not self.repeated
 
     @property
@@ -242,13 +242,13 @@ class InvalidTarget(AzureError):
 
 
 class RequestUncertain(AzureError):
-    """Azure may have started a backup or not. The request must never be repeated."""
+    """It is unknown whether Azure has started a backup. The request must never be repeated."""
 
     reason = "TriggerUncertain"
 
 
 class DeliveryError(BackupJobWatchError):
-    """A failed attempt to deliver a notification. The message is for the status, so it has no address and no secret."""
+    """A failed attempt to deliver a notification. The message is for the status, so it contains no address or secret."""
 
     attempts: ClassVar[int]
     """Maximum number of attempts in total, if the last one fails with this error."""
@@ -293,4 +293,4 @@ class Forbidden(KubeError):
 
 
 class KubeUnavailable(KubeError):
-    """The API server refused the request, failed or did not answer. A retry may succeed."""
+    """The API server refused the request, failed or did not respond. A retry may succeed."""

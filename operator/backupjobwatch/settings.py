@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     azure_data_protection_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d(-preview)?$")] = "2025-07-01"
     """The api-version of requests to Backup vaults."""
     azure_reads_per_second: Annotated[float, Field(gt=0, le=25)] = 2.0
-    """Initial number of reads per second for all watches of one identity in one subscription. Azure's answers change it."""
+    """Initial number of reads per second for all watches of one identity in one subscription. Azure's responses adjust it."""
     azure_read_burst: Annotated[int, Field(ge=5, le=250)] = 20
     """Number of reads that the operator may send at once after a pause, for the same watches."""
     azure_proxy: Annotated[str, Field(repr=False)] = ""
@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     azure_connect_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=5)
     """Timeout for a connection to Azure."""
     azure_read_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=20)
-    """Timeout for the next bytes of an answer."""
+    """Timeout for the next bytes of a response."""
     azure_total_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=30)
     """Timeout for a whole request."""
     heartbeat: Annotated[Duration, _at_least(1)] = timedelta(minutes=5)

@@ -114,9 +114,9 @@ def test_changelog_has_this_version() -> None:
 
 def test_glossary_terms_are_unique() -> None:
     """The glossary explains each term once."""
-    words = [markdown.plain(row["word"]).lower() for row in markdown.table(read("docs/glossary.md"), "word")]
+    words = [markdown.plain(row["term"]).lower() for row in markdown.table(read("docs/glossary.md"), "term")]
     assert len(set(words)) == len(words)
-    assert all(row["meaning"] for row in markdown.table(read("docs/glossary.md"), "word"))
+    assert all(row["meaning"] for row in markdown.table(read("docs/glossary.md"), "term"))
 
 
 def test_architecture_names_real_modules() -> None:

@@ -34,7 +34,7 @@ def test_top_level_is_fixed() -> None:
 
 
 def test_source_root_is_no_package() -> None:
-    """``operator/`` contains one package but is none itself, so Python still imports its own ``operator`` module."""
+    """``operator/`` contains one package but is not a package itself, so Python still imports its own ``operator`` module."""
     source = ROOT / "operator"
     assert list(source.glob("*.py")) == []
     assert [path.parent.name for path in source.glob("*/__init__.py")] == ["backupjobwatch"]

@@ -66,8 +66,8 @@ def test_queries_name_what_there_is() -> None:
 
 
 def test_the_label_of_the_network_policy() -> None:
-    """The document names the namespace label that the NetworkPolicy requires for scraping."""
+    """The guide names the namespace label that the NetworkPolicy requires for scraping."""
     (policy,) = load("manifests/components/network-policy/networkpolicy.yaml")
     (rule,) = (each for each in policy["spec"]["ingress"] if "from" in each)
     ((name, value),) = rule["from"][0]["namespaceSelector"]["matchLabels"].items()
-    assert f"kubectl label namespace monitoring {name}={value}" in set(commands(DOCUMENT))
+    assert f"kubectl label namespace monitoring {name}={value}" in set(commands(read("docs/install.md")))

@@ -105,7 +105,7 @@ def examples() -> dict[str, list[Example]]:
             (running, settle(running, job(), NOW)),
             (new, seen_as("CompletedWithWarnings", completedWithWarnings="Succeeded")),
         ],
-        "Failed, Cancelled, warnings not accepted, deadline or grace over, operation failed, invalid spec": [
+        "Failed, Cancelled, warnings not accepted, deadline or grace passed, operation failed, invalid spec": [
             (new, settle(new, OperationFailure(message="m"), NOW)),
             *((new, seen_as(status)) for status in ("Failed", "Cancelled", "CompletedWithWarnings")),
             (running, settle(running, job(status="InProgress"), AFTER_DEADLINE)),

@@ -20,7 +20,7 @@ def test_supported_kubernetes() -> None:
     row = supported()["Kubernetes"]
     least = row["versions"].removesuffix(" or newer")
     tried, validated = (
-        re.findall(r"\b1\.\d\d\b", part) for part in row["how it is known"].split("CI runs")[1].split(";")
+        re.findall(r"\b1\.\d\d\b", part) for part in row["how it is tested"].split("CI runs")[1].split(";")
     )
     assert tried == [each["kubernetes"] for each in matrix()]
     assert validated == list(KUBERNETES)
@@ -36,7 +36,7 @@ def test_supported_python_and_azure() -> None:
     assert f"{pyproject()['project']['requires-python'].removeprefix('>=')} or newer" == rows["Python"]
     (image,) = set(re.findall(r"^FROM python:(\S+)", read("Dockerfile"), re.MULTILINE))
     python, _, suite = image.split("-")
-    assert f"The image has {python} on Debian {suite}:" in supported()["Python"]["how it is known"]
+    assert f"The image has {python} on Debian {suite}:" in supported()["Python"]["how it is tested"]
     settings = Settings()
     assert rows["Recovery Services vaults"] == settings.azure_api_version
     assert rows["Backup vaults"] == settings.azure_data_protection_api_version

@@ -27,7 +27,7 @@ INTRODUCTION: Final = """\
 This page lists every field of `{kind}` (`{group}/{version}`). `{command}` generates it from the CRD, and
 `kubectl explain {short}.spec` prints the same descriptions.
 
-The page [status.md](status.md) explains how the status follows from Azure's answers, and
+The page [status.md](status.md) explains how the operator computes the status, and
 [every-field.yaml](../manifests/samples/backupjobwatch-every-field.yaml) is a sample with every field of the spec.
 `kubectl` accepts the names `{plural}`, `{singular}` and `{short}`.
 """
@@ -106,9 +106,9 @@ def facts(field: Schema, *, required: bool) -> Iterator[str]:
     default = field.get("default")
     if default is not None and "Default:" not in description:
         yield f"Default: `{str(default).lower() if isinstance(default, bool) else default}`."
-    if "minimum" in field and "maximum" in field:
+    if "minimum" in field and "maximum" in field and "Range:" not in description:
         yield f"Range: {field['minimum']} to {field['maximum']}."
-    if "maxItems" in field:
+    if "maxItems" in field and "At most" not in description:
         yield f"At most {field['maxItems']} items."
 
 

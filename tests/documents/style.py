@@ -4,7 +4,7 @@ Check the prose of the project for forbidden phrases and long sentences.
     python -m tests.documents.style            # every tracked file
     python -m tests.documents.style FILE …     # these files
 
-style.toml lists the phrases, the exceptions with their reasons, and the files without prose of ours.
+style.toml lists the phrases, the exceptions with their reasons, and the files to ignore.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def test_check(cluster: Cluster, azure: AzureSimulator) -> None:
 
 @pytest.mark.plants("backupjobwatch check")
 def test_check_is_heard(cluster: Cluster, azure: AzureSimulator) -> None:
-    """The search for secrets covers the output of `check`: it finds the canary in a setting that is no secret."""
+    """The search for secrets covers the output of `check`: it finds the canary in a setting that is not secret."""
     run("check", settings_for(cluster, azure.url, NAMESPACES=WORD))
 
 
@@ -119,6 +119,6 @@ def test_wrong_settings(cluster: Cluster, azure: AzureSimulator, settings: dict[
     """`run` exits with 2 for an invalid setting, and names the setting and the expected value."""
     done = run("run", settings_for(cluster, azure.url, **settings))
     assert done.returncode == 2
-    assert " CRITICAL The settings are wrong: " in done.stderr.splitlines()[0]
+    assert " CRITICAL Invalid settings: " in done.stderr.splitlines()[0]
     assert words in done.stderr
     assert "Traceback" not in done.stderr

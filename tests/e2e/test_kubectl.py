@@ -98,7 +98,7 @@ def test_missing_secret(stage: Shown) -> None:
         *("Unknown", "Pending", "CredentialsNotFound"),
         *("Unknown", "Pending", "JobNotVisible"),
     ]
-    assert "There is no Secret" in stage.rows("get", "bjw", "-o", "wide")["no-secret"]["MESSAGE"]
+    assert "does not exist" in stage.rows("get", "bjw", "-o", "wide")["no-secret"]["MESSAGE"]
 
 
 def test_wide(stage: Shown) -> None:

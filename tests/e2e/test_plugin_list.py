@@ -123,7 +123,7 @@ def test_user_agent(plugin: Plugin, written: Written, control_plane: ControlPlan
         (403, "not for you"),
         (401, "refused your credentials"),
         (500, "not for you"),
-        (None, "no answer from https://"),
+        (None, "no response from https://"),
     ],
 )
 def test_trouble(plugin: Plugin, faults: Faults, status: int | None, words: str) -> None:
@@ -194,7 +194,7 @@ def test_live_through_an_outage(plugin: Plugin, written: Written, faults: Faults
     with Screen(plugin, "list", "--watch") as screen:
         seen = screen.until("nightly.*Unseen")
         faults.gone(spare="^e2e-test")
-        seen = screen.until("nightly.*Unseen(?s:.*)trying again, the table may be outdated", after=seen)
+        seen = screen.until("nightly.*Unseen(?s:.*)retrying, the table may be outdated", after=seen)
         written.become("nightly", "job-iaasvm-failed")
         faults.back()
         screen.until("nightly.*Failed", after=seen)
@@ -220,7 +220,7 @@ def test_watch_in_a_pipe(plugin: Plugin, written: Written, faults: Faults) -> No
     process.terminate()
     code, _, said = ended(process)
     assert code == 143
-    assert "broke off" in said
+    assert "was interrupted" in said
     assert "Traceback" not in said
 
 

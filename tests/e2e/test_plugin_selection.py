@@ -102,7 +102,7 @@ def test_selection_during_an_outage(plugin: Plugin, team: Written, faults: Fault
     assert "could not be listed within 2 s" in done.stderr
     process = plugin.start("wait", "-l", "team=payroll", "--timeout", "60s")
     assert process.stderr is not None
-    assert "trying again" in process.stderr.readline()
+    assert "retrying" in process.stderr.readline()
     faults.back()
     assert ended(process)[0] == 1
 

@@ -155,13 +155,13 @@ def test_outage(plugin: Plugin, written: Written, faults: Faults) -> None:
     faults.gone(spare="^e2e-test")
     process = plugin.start("wait", "nightly", "--timeout", "60s")
     assert process.stderr is not None
-    assert "trying again" in process.stderr.readline()
+    assert "retrying" in process.stderr.readline()
     faults.back()
     assert ended(process)[0] == 0
     faults.gone(spare="^e2e-test")
     done = plugin("wait", "nightly", "--timeout", "3s")
     assert done.returncode == 124
-    assert len([line for line in done.stderr.splitlines() if "trying again" in line]) == 1
+    assert len([line for line in done.stderr.splitlines() if "retrying" in line]) == 1
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -44,7 +44,7 @@ def test_probes_without_an_api_server(own_operators: Operators, watches: Watches
     faults.gone(spare="^(kubectl|e2e-test)")
     operator = own_operators.start(NAMESPACES=watches.namespace)
     until(lambda: operator.probe("healthz") == 200, "life")
-    until(lambda: "Listing the watches failed" in operator.log, "the reason")
+    until(lambda: "Failed to list the watches" in operator.log, "the reason")
     assert operator.probe("readyz") == 503
     faults.back()
     operator.wait_ready()
@@ -90,7 +90,7 @@ def test_end_before_the_start(own_operators: Operators, watches: Watches, faults
     """SIGTERM ends an operator that is waiting for its API server."""
     faults.gone(spare="^(kubectl|e2e-test)")
     operator = own_operators.start(NAMESPACES=watches.namespace)
-    until(lambda: "Listing the watches failed" in operator.log, "an attempt")
+    until(lambda: "Failed to list the watches" in operator.log, "an attempt")
     started = time.monotonic()
     operator.send(signal.SIGTERM)
     assert operator.wait() == 0

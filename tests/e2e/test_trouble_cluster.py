@@ -133,7 +133,7 @@ def test_missed_deletion(own_operators: Operators, watches: Watches, jobs: Jobs,
     watches.until_phase("w", "Running")
     faults.swallow_events(f"/{watches.namespace}/backupjobwatches$", {"DELETED"})
     watches.delete("w")
-    until(lambda: "its deletion was missed" in own_operators.logs()[-1], "the resync")
+    until(lambda: "missed deletion event" in own_operators.logs()[-1], "the resync")
     asked = len(jobs.requests(job))
     watches.create("other", jobResourceId=jobs.start())
     watches.until_phase("other", "Running")

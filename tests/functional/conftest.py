@@ -149,7 +149,7 @@ async def api() -> AsyncIterator[KubernetesApi]:
 
 @pytest.fixture
 def start(api: KubernetesApi, sim: AzureSimulator, caplog: pytest.LogCaptureFixture) -> Iterator[StartOperator]:
-    """Start an operator, wait until it watches, and verify that nothing is left over after its stop."""
+    """Start an operator, wait until it watches, and verify that it leaves nothing behind."""
 
     @contextlib.asynccontextmanager
     async def start(*, watching: bool = True, **options: Any) -> AsyncIterator[Operator]:
@@ -173,7 +173,7 @@ def start(api: KubernetesApi, sim: AzureSimulator, caplog: pytest.LogCaptureFixt
         thread.join(60.0)
     assert azure_threads() == []
     defects = [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
-    assert [text for text in defects if "the reconcile failed" in text or "Exception in callback" in text] == []
+    assert [text for text in defects if "failed to reconcile" in text or "Exception in callback" in text] == []
 
 
 @pytest.fixture

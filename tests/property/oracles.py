@@ -60,7 +60,7 @@ def _validator() -> jsonschema.Draft202012Validator:
 
     @formats.checks("date-time", raises=ValueError)
     def is_time(value: object) -> bool:
-        """Return whether *value* is no text or a time in RFC 3339, in UTC with whole seconds."""
+        """Return whether *value* is not a string or is a time in RFC 3339, in UTC with whole seconds."""
         return not isinstance(value, str) or datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").year > 0  # noqa: DTZ007
 
     return jsonschema.Draft202012Validator(closed(status_schema()), format_checker=formats)

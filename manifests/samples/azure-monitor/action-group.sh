@@ -6,7 +6,7 @@
 #
 #   action-group.sh RESOURCE-GROUP VAULT-ID https://flux-webhook.example.com
 #
-# Get VAULT-ID with `az backup vault show --resource-group … --name … --query id --output tsv`. The URL is that of your
+# Get VAULT-ID with `az backup vault show --resource-group … --name … --query id --output tsv`. The URL points to your
 # Ingress. The script requires az, signed in, and kubectl with the namespace of the Receiver. You can run it repeatedly.
 set -eu
 

@@ -7,8 +7,8 @@
 # (default: 14400). A backup with warnings counts as failed. The script requires az, signed in, and kubectl. In its
 # current namespace, it needs permission to create, get, list and watch backupjobwatches. It keeps the watch.
 #
-# Each call creates a new watch for the job that it started, so it never uses the verdict of an earlier backup. kubectl
-# waits for one condition only. So the first wait is for the end of the job, and the second one is for its success.
+# Each call creates a new watch for the job that it started, so it never uses the verdict of an earlier backup. A wait
+# covers only one condition: the first wait is for the end of the job, and the second is for its success.
 set -eu
 
 if [ $# -ne 3 ]; then

@@ -97,7 +97,7 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True)
 class ItemPage:
-    """One page of the list of what a vault protects."""
+    """One page of the list of a vault's protected items."""
 
     items: tuple[ProtectedItem, ...]
     next: PageLink | None
@@ -167,7 +167,7 @@ class ArmClient:
     async def items_page(
         self, tokens: TokenSource, vault: VaultId, pauses: Pauses | None = None, *, link: PageLink | None = None
     ) -> Reading[ItemPage]:
-        """Read the first page of the list of what a vault protects, or the page at *link*."""
+        """Read the first page of the list of a vault's protected items, or the page at *link*."""
 
         def read(answer: Answer) -> ItemPage:
             items, url = read_item_list(answer, vault, now=datetime.now(UTC))
@@ -237,7 +237,7 @@ class ArmClient:
             token = self._token(tokens, claims=claims, renewed=True)
             if left := pause_left():  # a pause that began after this request was sent
                 wait = timedelta(seconds=left)
-                raise Throttled("Azure refuses requests until its Retry-After is over.", retry_after=wait)
+                raise Throttled("Azure refuses requests until its Retry-After has passed.", retry_after=wait)
             answer = self._send(kind, link, token)
         return answer
 

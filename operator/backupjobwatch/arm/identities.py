@@ -112,8 +112,8 @@ class ClusterCredentialProvider:
         if identity.is_operators:
             if not self._settings.allows_operator_identity(namespace):
                 raise IdentityNotAllowed(
-                    f"Namespace {namespace} may not use the operator's Azure identity; an administrator can add it to "
-                    f"{PREFIX}OPERATOR_IDENTITY_NAMESPACES, or the watch can name one with spec.identity."
+                    f"Namespace {namespace} may not use the operator's Azure identity. Ask an administrator to add it to "
+                    f"{PREFIX}OPERATOR_IDENTITY_NAMESPACES, or set spec.identity."
                 )
             return self._operators
         key = (namespace, identity)
@@ -169,10 +169,10 @@ class ClusterCredentialProvider:
         try:
             return await read(namespace, name)
         except ObjectNotFound:
-            raise CredentialsNotFound(f"There is no {what}, which spec.identity names.") from None
+            raise CredentialsNotFound(f"{what} does not exist. Create it, or correct spec.identity.") from None
         except Forbidden:
             raise IdentityNotAllowed(
-                f"The operator may not use {what}: the namespace has to allow it by a Role (manifests/components/identity)."
+                f"The operator is not allowed to use {what}. Add the Role of manifests/components/identity."
             ) from None
         except KubeError as error:
             raise CredentialsUnavailable(f"The API server did not return {what}.") from error
@@ -192,7 +192,7 @@ class ClusterCredentialProvider:
             )
         whose = f"Secret {namespace}/{identity.secret_name}"
         if (metadata.get("labels") or {}).get(CREDENTIAL_LABEL) != "true":
-            raise CredentialsNotFound(f'{whose} has no label {CREDENTIAL_LABEL}: "true", without which it is not used.')
+            raise CredentialsNotFound(f'{whose} has no label {CREDENTIAL_LABEL}: "true". Add it to allow its use.')
         data = {name: value.decode(errors="replace") for name, value in secret_data(source).items()}
         ids = {
             "tenant_id": _required(data, "AZURE_TENANT_ID", f"{whose} has no key"),
@@ -215,11 +215,13 @@ class ClusterCredentialProvider:
                 return asked.result(_TOKEN_TIMEOUT)
             except Forbidden:
                 raise IdentityNotAllowed(
-                    f"The operator may not have tokens of ServiceAccount {namespace}/{service_account}: the namespace has "
-                    "to allow it by a Role (manifests/components/identity)."
+                    f"The operator is not allowed to create tokens of ServiceAccount {namespace}/{service_account}. "
+                    "Add the Role of manifests/components/identity."
                 ) from None
             except ObjectNotFound:
-                raise CredentialsNotFound(f"There is no ServiceAccount {namespace}/{service_account}.") from None
+                raise CredentialsNotFound(
+                    f"ServiceAccount {namespace}/{service_account} does not exist. Create it, or correct spec.identity."
+                ) from None
             except (KubeError, TimeoutError, CancelledError) as error:
                 raise CredentialsUnavailable(
                     f"The API server did not return a token for ServiceAccount {namespace}/{service_account}."

@@ -36,7 +36,7 @@ IDLE = 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """What one watch needs to know."""
+    """The queries that one watch requires."""
 
     namespace: str
     identity: Identity
@@ -160,7 +160,7 @@ class Poller:
         return any(not demand.is_final and now > demand.due + demand.interval for demand in demands)
 
     def waiting_for(self, uid: str) -> str:
-        """Explain why nothing was read for a watch."""
+        """Explain why no poll was sent for a watch."""
         known = self._required.get(uid)
         if known is None:
             return "The operator has not polled Azure yet."

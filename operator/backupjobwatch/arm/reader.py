@@ -49,7 +49,7 @@ RUNNING_FILTER: Final = "status eq 'InProgress'"
 MAX_PAGES: Final = 500
 """Maximum number of pages of a list. Azure's pages have 20 to a few hundred jobs."""
 PAGE_ATTEMPTS: Final = 3
-"""Failed requests after which a list fails, once its first page was read. A retry resumes at the failed page."""
+"""Failed requests for later pages at which a list fails. A retry resumes at the failed page."""
 
 
 class Reader:
@@ -119,7 +119,7 @@ class Reader:
         left = self.demands.pauses.longest(_clock(), kinds)
         if left:
             return f"Azure throttles requests. The operator sends the next one in {format_duration(timedelta(seconds=left))}."
-        return "The read budget is used up by other watches. The operator polls this watch when the budget allows it."
+        return "Other watches have used up the read budget. The operator polls this watch when the budget allows it."
 
     def _set_timer(self, now: float) -> None:
         at = None if self._is_closing else self._planner.wake_at(now)
@@ -159,8 +159,8 @@ class Reader:
                 self._credentials.drop(self._namespace, self._identity)
             record = self._failure(read, error)
         except Exception:  # noqa: BLE001 -- a defect: the query must not stay in flight forever
-            _log.exception("A read failed: %s", read)
-            message = "The operator could not read Azure's response. Its log has the details."
+            _log.exception("Failed to read from Azure: %s", read)
+            message = "The operator could not read Azure's response. See the operator's log."
             record = self._failure(read, UnexpectedResponse(message))
         if credential is not None and credential.key != self._credential_key:  # replaced meanwhile
             self._recorder.abort(read, now=_clock())

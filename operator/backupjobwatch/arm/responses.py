@@ -1,4 +1,4 @@
-"""Parse Azure's responses: a job, or the error that a response means. Pure.
+"""Parse Azure's responses into jobs or errors. Pure.
 
 A proxy, firewall or captive portal may answer in Azure's place. Its response never counts as 401, 403 or 404, because it
 says nothing about the job. A response is Azure Resource Manager's only if it has a request ID and a JSON object as its body.
@@ -87,7 +87,7 @@ class Answer:
 
     @property
     def request_id(self) -> str | None:
-        """The ID that Azure Resource Manager gives to each request. Microsoft's support asks for it."""
+        """The ID that Azure Resource Manager assigns to each request, for support requests."""
         return self.headers.get("x-ms-request-id") or self.headers.get("x-ms-correlation-request-id")
 
     @property
@@ -97,7 +97,7 @@ class Answer:
 
 
 def read_object(answer: Answer, *, now: datetime) -> Mapping[str, Any]:
-    """Return the JSON object in *answer*, or raise the AzureError that *answer* means."""
+    """Return the JSON object in *answer*, or raise the AzureError for it."""
     payload = parse_json(answer.body)
     if not isinstance(payload, Mapping) or answer.request_id is None:
         raise _not_from_azure(answer, payload, now)
@@ -107,11 +107,11 @@ def read_object(answer: Answer, *, now: datetime) -> Mapping[str, Any]:
 
 
 def read_job(answer: Answer, job_id: JobId, *, now: datetime) -> Job:
-    """Return the job in *answer*, or raise the AzureError that *answer* means."""
+    """Return the job in *answer*, or raise the AzureError for it."""
     job = _PARSERS[job_id.vault.kind](read_object(answer, now=now))
     # A proxy or a cache may return another job. The end of that job must never open a gate.
     if job.name is None or fold_case(job.name) != fold_case(job_id.name):
-        raise _unexpected(answer, f"an answer about {job.name or 'no job'} when asked for {job_id.name}")
+        raise _unexpected(answer, f"a response about {job.name or 'no job'} instead of {job_id.name}")
     return job
 
 
@@ -125,17 +125,17 @@ def read_job_list(
     payload = read_object(answer, now=now)
     items, link = payload.get("value"), payload.get("nextLink")
     if not isinstance(items, list) or not (link is None or isinstance(link, str)):
-        raise _unexpected(answer, "a list of jobs that is none")
+        raise _unexpected(answer, "an invalid list of jobs")
     parse = _PARSERS[vault.kind]
     return [parse_entry(item, parse, known) for item in items if isinstance(item, Mapping)], link or None
 
 
 def read_item_list(answer: Answer, vault: VaultId, *, now: datetime) -> tuple[tuple[ProtectedItem, ...], str | None]:
-    """Return what one page of a list shows that a vault protects, and the link to the next page."""
+    """Return the protected items on one page of a vault's list, and the link to the next page."""
     payload = read_object(answer, now=now)
     link = payload.get("nextLink")
     if not (link is None or isinstance(link, str)):
-        raise _unexpected(answer, "a list of protected items that is none")
+        raise _unexpected(answer, "an invalid list of protected items")
     return _ITEM_PARSERS[vault.kind](payload, vault), link or None
 
 
@@ -148,7 +148,7 @@ def next_path(link: str, endpoint: str) -> tuple[str, str]:
         same_host = False
     if not same_host or not parts.path.startswith("/"):
         raise UnexpectedResponse(
-            "The next page of Azure's job list is on another host. The operator does not send a token there."
+            "The next page of Azure's job list is on another host, to which the operator does not send tokens."
         )
     return parts.path, parts.query
 
@@ -166,11 +166,11 @@ def remaining_requests(answer: Answer) -> int | None:
 
 
 def _refusal(answer: Answer, payload: Mapping[str, Any], now: datetime) -> AzureError:
-    """Return the error that an answer from Azure Resource Manager means."""
+    """Return the error for a response from Azure Resource Manager."""
     kind = _KINDS.get(answer.status)
     if kind is None:
         kind = AzureUnavailable if _is_server_error(answer) else UnexpectedResponse
-    # ARM's gateway marks its own 404, which means that the vault is missing. Others are from the backup service.
+    # ARM's gateway marks its own 404, which means that the vault is missing. Any other 404 is from the backup service.
     if kind is JobNotFound and answer.headers.get("x-ms-failure-cause", "").lower() == "gateway":
         kind = VaultNotFound
     message = f"Azure answered {_status_line(answer)}: {_error_text(payload) or 'no error code'}{_reference(answer)}"
@@ -192,7 +192,7 @@ def _not_from_azure(answer: Answer, payload: object, now: datetime) -> AzureErro
         kind = AzureUnavailable
     if answer.request_id is None:
         what = (
-            f"The answer {_status_line(answer)} is not from Azure Resource Manager: it has no x-ms-request-id header."
+            f"The response {_status_line(answer)} is not from Azure Resource Manager: it has no x-ms-request-id header."
         )
         advice = " Check the proxy and BACKUPJOBWATCH_AZURE_ENDPOINT."
     else:

@@ -1,4 +1,4 @@
-"""Classify why azure-identity got no token, by the last HTTP response, which it does not expose. Read claims challenges."""
+"""Classify why azure-identity got no token, by the last HTTP response, which this module records. Read claims challenges."""
 
 from __future__ import annotations
 
@@ -57,19 +57,19 @@ _last = _Last()
 
 
 def forget_answer(_: PipelineRequest[Any] | None = None) -> None:
-    """Clear the last response: of several requests for one token, only the last one counts."""
+    """Clear the last response. If one token takes several requests, only the last one counts."""
     _last.status = _last.page = _last.retry_after = None
 
 
 def note_metadata_answer(response: PipelineResponse[Any, Any]) -> None:
-    """Note a response of the machine's metadata service."""
+    """Record a response of the machine's metadata service."""
     _last.status = response.http_response.status_code
     retry_after = response.http_response.headers.get("Retry-After")
     _last.retry_after = parse_retry_after(retry_after, now=datetime.now(UTC), limit=LONGEST_WAIT)
 
 
 def note_entra_answer(response: PipelineResponse[Any, Any]) -> None:
-    """Note a response from the authority's address, and whether Entra sent it."""
+    """Record a response from the authority's address, and whether Entra sent it."""
     note_metadata_answer(response)
     body = response.http_response.body()
     payload = parse_json(body)
@@ -78,7 +78,7 @@ def note_entra_answer(response: PipelineResponse[Any, Any]) -> None:
 
 
 def retry_after() -> timedelta | None:
-    """Return how long the last response asks to wait."""
+    """Return the Retry-After of the last response."""
     return _last.retry_after
 
 

@@ -1,4 +1,4 @@
-"""HTTP to Azure by ``requests``, plus a deadline for the whole request and a limit for the size of the response.
+"""HTTP to Azure with ``requests``, plus a deadline for the whole request and a limit for the size of the response.
 
 A timeout of ``requests`` limits one wait for bytes, so a server that sends single bytes could block a thread for hours.
 Here a timer shuts down the connection's socket at the request's deadline, which ends any wait on it.
@@ -167,9 +167,9 @@ class Transport:
                     ) from error
             # Check this last: a response that was cut off can look complete.
             if deadline.passed:
-                raise AzureUnavailable(f"Azure gave no whole answer within {self._total:g}s.")
+                raise AzureUnavailable(f"Azure sent no complete response within {self._total:g}s.")
         if len(content) > MAX_BODY:
-            raise UnexpectedResponse(f"Azure's answer is longer than {MAX_BODY // 1024**2} MiB.")
+            raise UnexpectedResponse(f"Azure's response is larger than {MAX_BODY // 1024**2} MiB.")
         return Answer(status=response.status_code, headers=response.headers, body=content)
 
     def close(self) -> None:
@@ -200,17 +200,17 @@ def _check_ca_file(name: str, path: str) -> None:
         if path:
             ssl.create_default_context(cafile=path)
     except OSError as error:
-        reason = error.strerror or "no certificates in it"
+        reason = error.strerror or "it contains no certificates"
         raise SettingsError(f"{PREFIX}{name} must be a PEM file of CA certificates, got {path!r}: {reason}") from None
 
 
-_CUT: Final = "the connection failed or was cut"
+_CUT: Final = "the connection failed or was closed"
 _WORDS: Final[Mapping[type[BaseException] | tuple[type[BaseException], ...], str]] = {
     NameResolutionError: "the name of its host could not be resolved",
     NewConnectionError: _CUT,  # before ConnectTimeoutError, its base class
-    (requests.ConnectTimeout, ConnectTimeoutError): "no connection within the time-out",
-    requests.ReadTimeout: "no answer within the time-out",
-    (requests.exceptions.SSLError, Urllib3SSLError, ssl.SSLError): "its TLS certificate or handshake is not acceptable "
+    (requests.ConnectTimeout, ConnectTimeoutError): "the connection timed out",
+    requests.ReadTimeout: "the response timed out",
+    (requests.exceptions.SSLError, Urllib3SSLError, ssl.SSLError): "its TLS certificate or handshake was rejected "
     "(BACKUPJOBWATCH_AZURE_CA_FILE)",
     (requests.exceptions.ProxyError, Urllib3ProxyError): "the proxy refused the connection",
 }

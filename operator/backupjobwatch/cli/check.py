@@ -1,4 +1,4 @@
-"""``backupjobwatch check``: whether the settings, the cluster and the identities work."""
+"""``backupjobwatch check``: checks that the settings, the cluster and the identities work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``backupjobwatch render``: the status that one response of Azure results in."""
+"""``backupjobwatch render``: computes the status for one response of Azure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class Observed(NamedTuple):
-    """What a response says, and the jobs of the watch that it identifies."""
+    """The result in a response, and the jobs of the watch that it identifies."""
 
     observation: Observation
     pinned: tuple[PinnedJob, ...] = ()
@@ -65,7 +65,7 @@ def render(
     previous_file: Path | None,
     now_text: str | None,
 ) -> None:
-    """Print the BackupJobWatch that one response of Azure results in. Needs neither a cluster nor Azure.
+    """Print the BackupJobWatch for one response of Azure. Needs neither a cluster nor Azure.
 
     A file may have several YAML documents, or a List, if one of the objects is a BackupJobWatch. The grace period is
     judged as if enough such responses had come in a row, since status.troubleSince of the previous object.
@@ -97,13 +97,13 @@ def render(
 
 
 def _observe(watch: Watch, source: JobSource, answer: Answer, now: datetime) -> Observed:
-    """Read *answer* as that of the job. If the job is not known yet, read it as the operation or the vault's list."""
+    """Parse *answer* as the job. If the job is not known yet, parse it as the operation or the vault's list."""
     try:
         if isinstance(source, JobId):
             return Observed(read_job(answer, source, now=now))
         if len(watch.pinned) > 1 or any(job.error_code for job in watch.pinned):
             return Observed(
-                PollDeferred("Several jobs belong to this watch, and one answer shows one of them.", stale=True),
+                PollDeferred("This watch has several jobs, and one response shows only one of them.", stale=True),
                 watch.pinned,
             )
         if watch.pinned:

@@ -29,7 +29,7 @@ def run() -> None:
             _log.warning("%s%s is deprecated: set %s%s instead", PREFIX, old, PREFIX, new)
         asyncio.run(run_operator(settings))
     except SettingsError as error:
-        _log.critical("The settings are wrong: %s", error)
+        _log.critical("Invalid settings: %s", error)
         sys.exit(WRONG_SETTINGS)
     except (KubeError, LeaseLost) as error:
         _log.critical("%s", error)

@@ -1,4 +1,4 @@
-"""Read the settings for commands. Invalid settings end the command."""
+"""Read the settings for commands. A command with invalid settings exits."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def read_settings(*, exit_code: int = WRONG_SETTINGS) -> Settings:
 
 def complain(error: SettingsError, exit_code: int = WRONG_SETTINGS) -> NoReturn:
     """Print the errors in the settings and exit."""
-    click.echo(f"The settings are wrong:\n{error}", err=True)
+    click.echo(f"Invalid settings:\n{error}", err=True)
     sys.exit(exit_code)

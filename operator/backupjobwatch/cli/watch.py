@@ -149,7 +149,7 @@ def watch(
         click.echo("Standard input names no job.", err=True)
         click.echo("" if output == "text" else as_text([], output), nl=False)
         ctx.exit(SUCCEEDED)
-    logging.disable()  # the statuses report what matters, and log lines would break the live view
+    logging.disable()  # the statuses report all problems, and log lines would break the live view
     try:
         code = watch_to_the_end(bodies, settings, output=output, log_interval=log_interval)
     except Exception:  # noqa: BLE001 -- a defect: Python's own exit code would mean that the job failed

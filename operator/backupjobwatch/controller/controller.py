@@ -73,7 +73,7 @@ class Controller:
 
     @property
     def summaries(self) -> list[Summary]:
-        """What metrics report of each watch."""
+        """Summaries of all watches, for the metrics."""
         return [state.summary for state in self._states.values()]
 
     def start(self) -> None:
@@ -177,11 +177,11 @@ class Controller:
             after = await self._reconciler.reconcile(state, heartbeat=self._heartbeat_of(uid))
         except KubeError as error:
             _log.warning(
-                "%s/%s: the status was not written: %s", watch.namespace, watch.name, error, extra=watch_fields(watch)
+                "%s/%s: failed to write the status: %s", watch.namespace, watch.name, error, extra=watch_fields(watch)
             )
             self.queue.add_rate_limited(uid)
         except Exception:  # noqa: BLE001 -- a defect of one watch must not stop the others
-            _log.exception("%s/%s: the reconcile failed", watch.namespace, watch.name, extra=watch_fields(watch))
+            _log.exception("%s/%s: failed to reconcile", watch.namespace, watch.name, extra=watch_fields(watch))
             self.queue.add_rate_limited(uid)
         else:
             self.queue.forget(uid)

@@ -1,4 +1,4 @@
-"""Every kopf decorator. Handlers decide nothing: they pass events and timer ticks to the controller.
+"""All kopf handlers. They only pass events and timer ticks to the controller.
 
 There are no create, update, resume or delete handlers, because kopf keeps their state in annotations on the object. Timers
 and low-level events keep none. Nothing here waits for Azure: that would block kopf's queue of the object.
@@ -91,7 +91,7 @@ def _declare_timer(name: str, interval: timedelta) -> None:
         registry=REGISTRY,
     )
     async def poll(uid: str, memo: Memo, patch: kopf.Patch, **_: Any) -> None:
-        """Poll what the watch requires, if its results are old."""
+        """Poll the queries of the watch, if their results are old."""
         _open_circles(patch)
         if not memo.controller.tick(uid):
             # The object is gone, and kopf has not received its deletion. End the timer.
@@ -146,7 +146,7 @@ _pace_streams()
 
 
 class NoProgressStorage(kopf.ProgressStorage):
-    """Stores nothing. kopf would write an annotation when a timer's filter changes during a tick."""
+    """Stores no progress, because kopf would write an annotation when a timer's filter changes during a tick."""
 
     def fetch(self, **_: Any) -> None:
         """Return nothing."""
@@ -166,7 +166,7 @@ class NoProgressStorage(kopf.ProgressStorage):
 
 
 class NoDiffBaseStorage(kopf.DiffBaseStorage):
-    """Compares nothing. kopf would copy each object at each event, for handlers that do not exist."""
+    """Computes no differences, because kopf would copy each object at each event, for handlers that do not exist."""
 
     def build(self, **_: Any) -> kopf.BodyEssence:
         """Return nothing."""
@@ -190,7 +190,7 @@ class _Backoffs:
 
 
 def kopf_settings() -> kopf.OperatorSettings:
-    """Configure kopf: no traces on objects, no Events of its own, and no watch stream that hangs."""
+    """Configure kopf: no annotations on objects, no Events of its own, and no watch stream that hangs."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.persistence.progress_storage = NoProgressStorage()

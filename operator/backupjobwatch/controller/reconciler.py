@@ -55,7 +55,7 @@ ATTEMPTS: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What one reconcile writes, and when to reconcile again."""
+    """The status that one reconcile writes, and the delay until the next one."""
 
     watch: Watch
     """The snapshot that the status was computed from."""

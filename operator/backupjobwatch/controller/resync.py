@@ -1,4 +1,4 @@
-"""The resync: lists all watches and repairs what events missed, so that no event is essential.
+"""The resync: lists all watches and processes missed changes, so that no event is essential.
 
 A watch stream that reconnects does not report objects that were deleted meanwhile. kopf loses a timer if a watch is suspended
 and resumed during one of its ticks.
@@ -39,7 +39,7 @@ class Resync:
 
     @property
     def alive(self) -> bool:
-        """Whether resyncs are attempted. Failed ones count, because a restart does not repair the API server."""
+        """Whether resyncs are attempted. Failed attempts count, because a restart does not fix the API server."""
         return self._attempted is None or time.monotonic() - self._attempted < 3 * self._pause + 60
 
     @property
@@ -55,7 +55,7 @@ class Resync:
             try:
                 await self.once()
             except KubeError as error:
-                _log.warning("The watches could not be listed: %s", error)
+                _log.warning("Failed to list the watches: %s", error)
 
     async def once(self) -> None:
         """List all watches, enqueue those that differ, and remove those that no longer exist. Raises KubeError."""
@@ -63,7 +63,7 @@ class Resync:
         present = {metadata.uid: metadata for namespace in self._scopes async for metadata in self._list(namespace)}
         self._metrics.observe_resync(time.time())
         for uid in followed - present.keys():
-            _log.info("A watch (uid %s) is gone, and its deletion was missed", uid, extra={"watch": {"uid": uid}})
+            _log.info("Removed a watch after a missed deletion event: uid %s", uid, extra={"watch": {"uid": uid}})
             self._controller.remove(uid)
         for metadata in present.values():
             self._controller.resync(metadata, listed_since=began)

@@ -92,7 +92,11 @@ class TTLController:
                 await self._delete(watch)
             except KubeError as error:
                 _log.warning(
-                    "%s/%s: not deleted yet: %s", watch.namespace, watch.name, error, extra=watch_fields(watch)
+                    "%s/%s: failed to delete the finished watch: %s",
+                    watch.namespace,
+                    watch.name,
+                    error,
+                    extra=watch_fields(watch),
                 )
                 self._queue.add_rate_limited(watch.uid)
 
@@ -108,7 +112,7 @@ class TTLController:
             return
         self._remember(watch.uid)
         _log.info(
-            "%s/%s: deleted after spec.ttlSecondsAfterFinished", watch.namespace, watch.name, extra=watch_fields(watch)
+            "%s/%s: deleted by spec.ttlSecondsAfterFinished", watch.namespace, watch.name, extra=watch_fields(watch)
         )
 
     async def _sync_fresh(self, watch: Watch) -> None:

@@ -1,4 +1,4 @@
-"""The in-memory state of one watch. It may be lost at any time, because the object holds what matters."""
+"""The in-memory state of one watch. It can be lost at any time, because it can be rebuilt from the object."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class WatchState:
         return True
 
     def suspend(self, now: float) -> None:
-        """Ignore what was polled so far, because the watch is suspended. Only results after its resumption count."""
+        """Ignore the results so far, because the watch is suspended. Only results after its resumption count."""
         self.since, self.deadline_since = now, None
 
     def times(self, now: float) -> Times:

@@ -57,7 +57,7 @@ class KubeClient:
             except config.ConfigException:
                 await config.load_kube_config(client_configuration=configuration)
         except (config.ConfigException, OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
-            # The library raises the last four for a file that is no kubeconfig.
+            # The library raises the last four for a file that is not a kubeconfig.
             raise KubeUnavailable(f"no access to a Kubernetes API server: {_explain_kubeconfig(error)}") from error
         return cls(client.ApiClient(configuration))
 

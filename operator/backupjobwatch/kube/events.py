@@ -80,7 +80,7 @@ class EventRecorder:
         try:
             await self._emit(name)
         except Exception:  # noqa: BLE001 -- a defect: it would fail again at each attempt
-            _log.exception("An Event was not written: %s", name)
+            _log.exception("Failed to write an Event: %s", name)
             self._drop(name)
 
     async def _emit(self, name: str) -> None:
@@ -93,7 +93,7 @@ class EventRecorder:
             is_new = False
         except KubeError as error:
             _log.warning(
-                "%s/%s: the Event %s was not written: %s", watch.namespace, watch.name, transition.reason, error
+                "%s/%s: failed to write the Event %s: %s", watch.namespace, watch.name, transition.reason, error
             )
             if name in self._pending:  # otherwise the watch was deleted
                 self._queue.add_rate_limited(name)

@@ -1,4 +1,4 @@
-"""Leader election with a Lease (coordination.k8s.io/v1), by the rules of client-go.
+"""Leader election with a Lease (coordination.k8s.io/v1), following the rules of client-go.
 
 The leader renews its Lease, and stops acting before a standby may acquire it. A standby may acquire the Lease if it has
 not seen a renewal for the Lease's duration. https://pkg.go.dev/k8s.io/client-go/tools/leaderelection
@@ -98,7 +98,7 @@ class LeaderElector:
         return self._task is None or _clock() - self._attempted < self._duration + 2 * self._deadline
 
     def start(self, when_lost: Callable[[], Awaitable[None]]) -> None:
-        """Start the election. *when_lost* must stop everything that only the leader may do."""
+        """Start the election. *when_lost* must stop all work that only the leader may do."""
         self._task = asyncio.create_task(self._run(when_lost), name="elector")
 
     async def close(self) -> None:
@@ -168,7 +168,7 @@ class LeaderElector:
         self._attempted = _clock()
         try:
             is_held = await self._acquire_or_renew()
-        except Conflict:  # Another process was faster, or a response was lost. The next attempt reads the Lease.
+        except Conflict:  # Another process wrote first, or a response was lost. The next attempt reads the Lease.
             return False
         except (KubeError, TimeoutError) as error:
             text = str(error) or "timeout"

@@ -201,7 +201,7 @@ class Workers(Generic[K]):
             try:
                 await self._process(key)
             except Exception:  # noqa: BLE001 -- a defect for one key must not stop the others
-                _log.exception("%s: %s was not processed", self._name, key)
+                _log.exception("%s: failed to process %s", self._name, key)
                 self._queue.add_rate_limited(key)
             finally:
                 self._queue.done(key)

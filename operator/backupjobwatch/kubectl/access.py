@@ -24,7 +24,7 @@ _DEFAULT_NAMESPACE: Final = "default"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """What the command line says about access. None if it says nothing."""
+    """The access options on the command line. None for an option that is not set."""
 
     kubeconfig: str | None = None
     context: str | None = None
@@ -103,7 +103,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         document = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        # Only the type: the message of a parser quotes the line, which may hold a token.
+        # Only the type, because the parser's message quotes the line, which may contain a token.
         raise NoAccess(f"{path} cannot be read: {type(error).__name__}") from error
     if not isinstance(document, dict | None):
         raise NoAccess(f"{path} is not a kubeconfig")

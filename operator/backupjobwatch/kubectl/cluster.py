@@ -104,7 +104,7 @@ class Cluster:
             query["continue"] = str(metadata["continue"])
 
     async def changes(self, scope: Scope, version: str) -> AsyncGenerator[Body]:
-        """Yield what changes after a *version*, as ``{type, object}`` and with bookmarks, until the server ends the stream.
+        """Yield the changes after a *version*, as ``{type, object}`` and with bookmarks, until the server ends the stream.
 
         https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
         """
@@ -127,7 +127,7 @@ class Cluster:
                     raise Refused(_message(told), code=code if isinstance(code, int) else HTTPStatus.GONE)
                 yield {"type": event.get("type"), "object": dict(told)}
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:  # ValueError: a line is too long
-            raise NoAnswer(f"the API server's stream broke off: {_words(error)}") from error
+            raise NoAnswer(f"the API server's stream was interrupted: {_words(error)}") from error
         finally:
             response.close()
 
@@ -148,9 +148,9 @@ class Cluster:
         try:
             answer = _object(await response.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise NoAnswer(f"the API server's answer broke off: {_words(error)}") from error
+            raise NoAnswer(f"the API server's response was interrupted: {_words(error)}") from error
         if answer is None:
-            raise NoAnswer("the API server's answer is not a JSON object")
+            raise NoAnswer("the API server's response is not a JSON object")
         return answer
 
     async def _send(
@@ -207,7 +207,7 @@ async def _call(
         )
         answer = await api.call_api(*request, _request_timeout=limits)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise NoAnswer(f"no answer from {api.configuration.host}: {_words(error)}") from error
+        raise NoAnswer(f"no response from {api.configuration.host}: {_words(error)}") from error
     response: aiohttp.ClientResponse = answer.response
     return response
 
@@ -225,7 +225,7 @@ def _refusal(code: int, status: Mapping[str, Any] | None) -> str:
     ]
     if code == HTTPStatus.UNPROCESSABLE_ENTITY and causes:
         return "\n".join(["the API server refused the watch:", *causes])
-    return _message(told) or f"the API server answered {code}"
+    return _message(told) or f"the API server responded with {code}"
 
 
 def _message(status: Mapping[str, Any]) -> str:

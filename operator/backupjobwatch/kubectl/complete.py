@@ -22,7 +22,7 @@ _NO_FILES: Final = 4
 
 
 def main() -> None:
-    """Print the candidates. Errors are silent, because they would end up in the command line."""
+    """Print the candidates. Errors are silent, because the shell would insert them into the command line."""
     logging.disable()
     *words, incomplete = sys.argv[1:] or [""]
     found = ShellComplete(bjw, {}, "kubectl bjw", "").get_completions(words, incomplete)

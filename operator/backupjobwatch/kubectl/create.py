@@ -93,7 +93,7 @@ class _Create(click.Command):
     "client.",
 )
 @output_option()
-@click.option("--wait", "waits", is_flag=True, help="Wait for the end, like `kubectl bjw wait`.")
+@click.option("--wait", "waits", is_flag=True, help="Wait for the job to end, like `kubectl bjw wait`.")
 @timeout_option
 @warnings_option
 @cluster_options

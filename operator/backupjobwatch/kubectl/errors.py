@@ -9,7 +9,7 @@ _PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.GONE, HTTPSt
 
 
 class PluginError(Exception):
-    """The message says what is wrong and, if it is known, how to fix it."""
+    """The message explains the problem and, if known, the fix."""
 
     @property
     def passing(self) -> bool:
@@ -22,7 +22,7 @@ class NoAccess(PluginError):
 
 
 class NoAnswer(PluginError):
-    """The API server cannot be reached, or its answer is unusable."""
+    """The API server cannot be reached, or its response is unusable."""
 
     @property
     def passing(self) -> bool:
@@ -44,5 +44,5 @@ class Refused(PluginError):
 
     @property
     def passing(self) -> bool:
-        """Whether the API server is busy or failing, or no longer has the version of a stream."""
+        """Whether the error is temporary: the API server is busy or failing, or the version of a stream has expired."""
         return self.code in _PASSING or self.code >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -106,7 +106,7 @@ class _Screen:
         self._state, self._trouble = state, ""
 
     def trouble(self, error: PluginError) -> None:
-        self._trouble = f"{error}; trying again, the table may be outdated"
+        self._trouble = f"{error}; retrying, the table may be outdated"
 
     def __rich__(self) -> RenderableType:
         parts: list[RenderableType] = []
@@ -136,7 +136,7 @@ class _Lines:
         self._known = state
 
     def trouble(self, error: PluginError) -> None:
-        click.echo(f"{error}; trying again", err=True)
+        click.echo(f"{error}; retrying", err=True)
 
     def _name(self, key: Key) -> str:
         return "/".join(key) if self._namespaces else key[1]

@@ -43,7 +43,7 @@ def bjw(ctx: click.Context, /, *, access: Access) -> None:
       az backup protection backup-now … --output json | kubectl bjw create --wait
     """  # noqa: D301 -- \b keeps click from wrapping the paragraph
     written = {name: value for name, value in asdict(access).items() if value is not None}
-    ctx.default_map = dict.fromkeys(bjw.commands, written)  # as if they were given after the command
+    ctx.default_map = dict.fromkeys(bjw.commands, written)  # treat them like options after the command
 
 
 for _command in (list_watches, tasks, wait, create):

@@ -1,4 +1,4 @@
-"""The watches that a command is about, named like kubectl names objects: by name, by label, or all of a namespace."""
+"""Select the watches of a command as kubectl selects objects: by name, by label, or all of a namespace."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Selection:
     selector: str | None = None
 
     def scope(self, namespace: str) -> Scope:
-        """Return what to list to find the watches, if they are not selected by name."""
+        """Return the scope to list, if the watches are not selected by name."""
         return Scope(namespace=namespace, selector=self.selector)
 
     def nothing(self, namespace: str) -> str:

@@ -224,7 +224,7 @@ class Waiting:
             )
 
     def _trouble(self, error: PluginError) -> None:
-        self._once(f"{error}; trying again")
+        self._once(f"{error}; retrying")
 
     def _once(self, message: str) -> None:
         if message not in self._troubles:

@@ -1,1 +1,1 @@
-"""Tells others of the phases of watches: receivers of webhooks, Flux, Argo CD."""
+"""Notifies receivers of the phases of watches: webhooks, Flux and Argo CD."""

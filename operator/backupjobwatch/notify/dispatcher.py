@@ -49,7 +49,7 @@ class _Batch:
 
 
 class NotificationDispatcher:
-    """Deliver due notifications. Report results when all of a watch are settled, or when an attempt fails differently."""
+    """Deliver due notifications. Report results when all of a watch are settled, or when an attempt fails with a new error."""
 
     def __init__(self, receivers: Receivers, metrics: Metrics) -> None:
         self._receivers = receivers
@@ -144,10 +144,10 @@ class NotificationDispatcher:
             except DeliveryError as error:
                 failure = error
             except Exception as error:  # noqa: BLE001 -- a bug. Its message may contain an address or a token
-                _log.error("%s: a delivery failed: %s", whose, type(error).__name__, extra=about)
-                failure = DeliveryRefused("The operator failed: see its log.")
+                _log.error("%s: failed to deliver: %s", whose, type(error).__name__, extra=about)
+                failure = DeliveryRefused("The operator failed. See its log.")
             else:
-                _log.info("%s: %s was delivered", whose, notification.id, extra=about)
+                _log.info("%s: delivered %s", whose, notification.id, extra=about)
                 self._metrics.observe_notification(channel, "delivered")
                 return None
             if attempt >= failure.attempts:

@@ -69,9 +69,7 @@ class Receivers:
         keys = secret_data(secret)
         address = keys.get("address", b"").decode(errors="replace").strip()
         if not is_url(address):
-            raise DeliveryFailed(
-                f"{whose}: address must be https://host/path, in ASCII, without a user name and a fragment."
-            )
+            raise DeliveryFailed(f"{whose}: address must be https://host/path, in ASCII, without a user or fragment.")
         bearer, routing_key = (
             keys.get(name, b"").decode(errors="replace").strip() for name in ("bearer", "routingKey")
         )

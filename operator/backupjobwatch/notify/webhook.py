@@ -1,4 +1,4 @@
-"""Sends webhooks: signed, to addresses that were looked at when the connection was made, and no further."""
+"""Sends signed webhooks. Checks the address of each connection, and follows no redirects."""
 
 from __future__ import annotations
 
@@ -30,42 +30,42 @@ if TYPE_CHECKING:
     from backupjobwatch.settings import Settings
 
 TIMEOUT: Final = 10.0
-"""Seconds for one attempt, from the name's resolution to the answer's headers."""
+"""Seconds for one attempt, from the name resolution to the headers of the response."""
 LONGEST_WAIT: Final = timedelta(minutes=15)
-"""The most that a Retry-After is believed."""
+"""Maximum Retry-After that is respected."""
 
 _LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
-"""Refusals that are about the moment: as good as the receiver's own trouble."""
+"""4xx statuses that are temporary, and retried like failures of the receiver."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Address and keys of a receiver. They are never shown."""
+    """Address and keys of a receiver. No message or log contains them."""
 
     address: str = field(repr=False)
     token: bytes = field(default=b"", repr=False)
-    """The key that bodies are signed with."""
+    """The key that signs bodies."""
     bearer: str = field(default="", repr=False)
     routing_key: str = field(default="", repr=False)
     """The integration key of PagerDuty, which is part of the body."""
 
 
 class RefusedAddress(OSError):
-    """The connection would go where nothing is sent to."""
+    """The address of the connection is not allowed."""
 
     def __init__(self, *_: Any) -> None:
-        super().__init__("an address that nothing is sent to")
+        super().__init__("an address that is not allowed")
 
 
 class Webhooks:
-    """Posts to receivers. Proxies, cookies and ``.netrc`` of the environment have no part in it."""
+    """Sends POST requests to receivers. Ignores proxies, cookies and ``.netrc``."""
 
     def __init__(self, settings: Settings, *, resolver: AbstractResolver | None = None) -> None:
         self._loopback = settings.development
         self._http_hosts = frozenset(host.lower().rstrip(".") for host in settings.notify_http_hosts)
         connector = aiohttp.TCPConnector(
             ssl=_tls(settings.notify_ca_file),
-            limit=0,  # the dispatcher's limits are the limit
+            limit=0,  # the dispatcher limits the concurrency
             force_close=True,
             resolver=resolver or Resolver(),
             use_dns_cache=False,
@@ -85,31 +85,31 @@ class Webhooks:
         await self._session.close()
 
     async def post(self, endpoint: Endpoint, headers: Mapping[str, str], body: bytes) -> None:
-        """Make one attempt; 2xx is what counts. DeliveryError otherwise, which never says where it was to go."""
+        """Make one attempt. Raises DeliveryError, which never contains the address, unless the status is 2xx."""
         url = self._check(endpoint)
         signed = {**headers, **_signatures(endpoint, body)}
         try:
-            # What the receiver has to say is not read: an answer without end costs nothing.
+            # The body of the response is not read, so an endless body costs nothing.
             async with self._session.post(url, data=body, headers=signed, allow_redirects=False) as response:
                 status, retry_after = response.status, response.headers.get("Retry-After")
         except aiohttp.ClientConnectorCertificateError:
             raise DeliveryFailed(
-                f"The receiver's certificate is not trusted; {PREFIX}NOTIFY_CA_FILE can name its CA."
+                f"The receiver's certificate is not trusted. Add its CA to {PREFIX}NOTIFY_CA_FILE."
             ) from None
-        except ValueError:  # aiohttp.InvalidURL; but the error before is one too
-            raise DeliveryRefused("The receiver's address is no URL that can be used.") from None
+        except ValueError:  # aiohttp.InvalidURL is a ValueError
+            raise DeliveryRefused("The receiver's address is not a valid URL.") from None
         except aiohttp.ClientConnectorDNSError:
-            raise DeliveryFailed("The receiver's name is not known.") from None
+            raise DeliveryFailed("The receiver's host name could not be resolved.") from None
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, RefusedAddress):
                 raise DeliveryRefused(
-                    "The receiver's address is one that nothing is sent to: loopback, link-local, metadata and the like."
+                    "The receiver's address is not allowed: loopback, link-local, a metadata service or similar."
                 ) from None
             raise DeliveryFailed("The receiver could not be reached.") from None
         except TimeoutError:
-            raise DeliveryFailed(f"The receiver did not answer within {TIMEOUT:g} seconds.") from None
+            raise DeliveryFailed(f"The receiver did not respond within {TIMEOUT:g} seconds.") from None
         except (aiohttp.ClientError, OSError):
-            raise DeliveryFailed("The connection to the receiver broke.") from None
+            raise DeliveryFailed("The connection to the receiver was interrupted.") from None
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             raise _judge(status, retry_after)
 
@@ -118,15 +118,13 @@ class Webhooks:
             url = URL(endpoint.address, encoded=True)
             host, is_plain = (url.raw_host or "").lower().rstrip("."), url.scheme != "https"
         except ValueError:
-            raise DeliveryRefused("The receiver's address is no URL that can be used.") from None
+            raise DeliveryRefused("The receiver's address is not a valid URL.") from None
         if is_plain and host not in self._http_hosts:
-            raise DeliveryRefused(
-                f"Plain http is for hosts that an administrator lists ({PREFIX}NOTIFY_HTTP_HOSTS): write https."
-            )
+            raise DeliveryRefused(f"Plain http is allowed only for hosts in {PREFIX}NOTIFY_HTTP_HOSTS. Use https.")
         return url
 
     def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
-        """Make the socket for the very address that is connected to, of a name or a literal, unless it is refused."""
+        """Create the socket for the resolved or literal address. Raises RefusedAddress if it is not allowed."""
         family, kind, protocol, _, sockaddr = address
         if is_refused(str(sockaddr[0]), loopback=self._loopback):
             raise RefusedAddress
@@ -139,12 +137,12 @@ def _tls(ca_file: str) -> ssl.SSLContext:
         if ca_file:
             context.load_verify_locations(cafile=ca_file)
     except (OSError, ssl.SSLError):
-        raise SettingsError(f"{PREFIX}NOTIFY_CA_FILE: write a file with certificates in PEM") from None
+        raise SettingsError(f"{PREFIX}NOTIFY_CA_FILE: must be a PEM file of CA certificates, got {ca_file}") from None
     return context
 
 
 def _signatures(endpoint: Endpoint, body: bytes) -> dict[str, str]:
-    """Sign the body for Flux (generic-hmac) and for those who check as GitHub's receivers do.
+    """Sign the body for Flux (generic-hmac), and for receivers that verify signatures like GitHub's.
 
     https://fluxcd.io/flux/components/notification/receivers/#generic-hmac,
     https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries
@@ -160,9 +158,9 @@ def _signatures(endpoint: Endpoint, body: bytes) -> dict[str, str]:
 
 def _judge(status: int, retry_after: str | None) -> DeliveryError:
     wait = parse_retry_after(retry_after, now=datetime.now(UTC), limit=LONGEST_WAIT)
-    message = f"The receiver answered {status}."
+    message = f"The receiver responded with {status}."
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER:
         return DeliveryFailed(message, retry_after=wait)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        message = f"The receiver answered {status}, and redirects are not followed."
+        message = f"The receiver responded with {status}, and redirects are not followed."
     return DeliveryRefused(message, retry_after=wait)

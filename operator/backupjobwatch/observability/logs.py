@@ -108,7 +108,7 @@ def _log_exception(message: str, error: BaseException | None) -> None:
 
 
 class _Json(JsonFormatter):
-    """Format every record as one JSON object, whatever a library passes as message, arguments and ``extra``."""
+    """Format every record as one JSON object, for any message, arguments and ``extra`` of a library."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -153,7 +153,7 @@ def _printed(value: object) -> str:
 
 
 def _make_printable(record: logging.LogRecord) -> bool:
-    """Give the record a message that cannot raise. A filter's exception would reach the code that logs."""
+    """Replace a message that cannot be formatted. An exception in a filter would reach the code that logs."""
     try:
         record.getMessage()
     except Exception:  # noqa: BLE001 -- arguments that do not fit the message, or a __str__ that raises
@@ -162,7 +162,7 @@ def _make_printable(record: logging.LogRecord) -> bool:
 
 
 def _edit_library_record(record: logging.LogRecord, *, debug: bool) -> bool:
-    """Reduce a library's record to one line that names the watch; drop what repeats another record, or reports a timer's normal end."""
+    """Reduce a library's record to one line that names the watch. Drop duplicates, and records about timers that end normally."""
     library = record.name.partition(".")[0]
     if library not in _LIBRARIES or debug:
         return True

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 @contextlib.asynccontextmanager
 async def serve_probes(port: int, *, alive: Callable[[], bool], ready: Callable[[], bool]) -> AsyncIterator[None]:
-    """Answer /healthz and /readyz on *port* with 200 or 503."""
+    """Serve /healthz and /readyz on *port* with 200 or 503."""
 
     def handler(check: Callable[[], bool]) -> Callable[[web.Request], object]:
         async def handle(_: web.Request) -> web.Response:

@@ -49,7 +49,7 @@ class _PersonalCredentialProvider:
         """Keep the credential: the client has already requested another token."""
 
     def close(self) -> None:
-        """Do nothing: nothing is in flight."""
+        """Do nothing, because no request is in flight."""
 
 
 class _Memory:
@@ -65,7 +65,7 @@ class _Memory:
         return Watch.from_body(self._stored(uid))
 
     async def read(self, namespace: str, name: str) -> Body:
-        """Raise: no other program writes these watches, so no write conflicts."""
+        """Raise, because no other program writes these watches, so a conflict is impossible."""
         raise NotImplementedError(namespace, name)
 
     async def write_status(self, watch: Watch, status: Mapping[str, Any]) -> Body:
@@ -82,14 +82,14 @@ class _Memory:
 
 
 class _NoEvents:
-    """Records nothing: the views show transitions."""
+    """Records no Events, because the views show transitions."""
 
     def record(self, watch: Watch, transitions: Iterable[Transition]) -> None:
         """Do nothing."""
 
 
 async def follow(bodies: Sequence[Body], settings: Settings, *, on_change: Callable[[Body], None]) -> None:
-    """Follow all *bodies* to their ends and write their ``status``. Call *on_change* after each write.
+    """Follow all *bodies* until they finish, and write their ``status``. Call *on_change* after each write.
 
     Raises CredentialsNotFound if there is no credential at the start.
     """
@@ -117,7 +117,7 @@ async def follow(bodies: Sequence[Body], settings: Settings, *, on_change: Calla
 
 
 async def _require_credential(client: ArmClient, tokens: TokenSource) -> None:
-    """Fail at once if there is no credential. Any other failure may pass, and counts against the grace period."""
+    """Fail at once if there is no credential. Any other failure may be temporary, and counts toward the grace."""
     try:
         await client.get_token(tokens)
     except CredentialsNotFound:

@@ -28,7 +28,7 @@ class PlainLines:
         """The last printed state of each watch, its progress and its tasks."""
 
     def changes(self, row: Row, *, now: datetime, key: str = "") -> list[str]:
-        """Return a line for each thing that differs from the previous call for this *key*. Default: the object's name.
+        """Return a line for each change since the previous call for this *key*. Default: the object's name.
 
         The lines of tasks follow the line of their job. If the watch has ended, its line comes last.
         """

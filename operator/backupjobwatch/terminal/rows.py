@@ -1,4 +1,4 @@
-"""The values of a watch that a terminal shows, the same in tables and in plain lines."""
+"""The values of a watch for terminals, used by tables and plain lines."""
 
 from __future__ import annotations
 

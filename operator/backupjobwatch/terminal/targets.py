@@ -123,7 +123,7 @@ def read_latest(vault: Vault | None, latest: Mapping[str, Any]) -> dict[str, Any
 def name_of(spec: Mapping[str, Any]) -> str:
     """Return the name of an object with this *spec*: the job's GUID, or one with the first digits of a digest.
 
-    The operation IDs of Backup vaults are base64, which is no valid object name.
+    The operation IDs of Backup vaults are base64, which is not a valid object name.
     """
     source = parse_source(spec)
     if isinstance(source, JobId):

@@ -100,7 +100,9 @@ def _lines(row: Row) -> Iterator[_Line]:
             percent=task.percent,
             words=_words(task.percent, task.duration),
         )
-        if task.details:  # on a line of its own: beside the bar it would squeeze the names on a narrow terminal
+        if (
+            task.details
+        ):  # on a separate line, because it would leave too little space for the names on a narrow terminal
             details = Text(f"    {task.details}", style="dim")
             yield _Line(phase=Text(), name=details, state=Text(), percent=None, words="")
 

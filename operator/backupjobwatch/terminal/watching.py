@@ -42,7 +42,7 @@ _REFRESH: Final = 4
 
 
 def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Output, log_interval: float) -> int:
-    """Follow *bodies* to their ends, show their progress, and return the exit code for all of them.
+    """Follow *bodies* until they finish, show their progress, and return the exit code for all of them.
 
     With *output* ``json`` or ``yaml``, standard output gets only the final objects, and standard error the progress.
     If the output is not a terminal, a line is printed at least every *log_interval* seconds. The process ends here if

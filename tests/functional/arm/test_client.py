@@ -78,15 +78,15 @@ TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
     "half": (Fault.truncated(), UnexpectedResponse, "200 OK with .* not a JSON object"),
     "a list": (Fault.not_an_object(value=[1, 2]), UnexpectedResponse, "200 OK with .* not a JSON object"),
     "null": (Fault.not_an_object(value=None), UnexpectedResponse, "200 OK with .* not a JSON object"),
-    "an empty object": (Fault.not_an_object(value={}), UnexpectedResponse, "an answer about no job"),
-    "too long": (Fault.huge(size=5 * 1024**2), UnexpectedResponse, "longer than 4 MiB"),
-    "too long, of no length": (Fault.huge(size=5 * 1024**2, declared=False), UnexpectedResponse, "longer than 4 MiB"),
-    "a bomb": (Fault.gzip_bomb(), UnexpectedResponse, "longer than 4 MiB"),
-    "a reset": (Fault.reset(), AzureUnavailable, "the connection failed or was cut"),
-    "no answer": (Fault.hang_up(), AzureUnavailable, "the connection failed or was cut"),
-    "a cut": (Fault.cut(), AzureUnavailable, "the connection failed or was cut"),
-    "a cut before the body": (Fault.cut(after=0), AzureUnavailable, "the connection failed or was cut"),
-    "a length too large": (Fault.wrong_length(difference=10), AzureUnavailable, "the connection failed or was cut"),
+    "an empty object": (Fault.not_an_object(value={}), UnexpectedResponse, "a response about no job"),
+    "too long": (Fault.huge(size=5 * 1024**2), UnexpectedResponse, "larger than 4 MiB"),
+    "too long, of no length": (Fault.huge(size=5 * 1024**2, declared=False), UnexpectedResponse, "larger than 4 MiB"),
+    "a bomb": (Fault.gzip_bomb(), UnexpectedResponse, "larger than 4 MiB"),
+    "a reset": (Fault.reset(), AzureUnavailable, "the connection failed or was closed"),
+    "no answer": (Fault.hang_up(), AzureUnavailable, "the connection failed or was closed"),
+    "a cut": (Fault.cut(), AzureUnavailable, "the connection failed or was closed"),
+    "a cut before the body": (Fault.cut(after=0), AzureUnavailable, "the connection failed or was closed"),
+    "a length too large": (Fault.wrong_length(difference=10), AzureUnavailable, "the connection failed or was closed"),
     "a length too small": (Fault.wrong_length(difference=-10), UnexpectedResponse, "not a JSON object"),
     "403": (Fault.forbidden(), AuthorizationFailed, "403 Forbidden: AuthorizationFailed: The client 'demo-principal'"),
     "no such job": (Fault.job_not_found(), JobNotFound, "404 Not Found: BMSUserErrorDataSourceObjectNotFound"),
@@ -97,7 +97,7 @@ TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
         UnexpectedResponse,
         "299 is not from Azure .* It says: odd",
     ),
-    "not HTTP": (Fault.answer(headers={"Content-Encoding": "gzip"}, body="no"), AzureUnavailable, "was cut"),
+    "not HTTP": (Fault.answer(headers={"Content-Encoding": "gzip"}, body="no"), AzureUnavailable, "was closed"),
 }
 
 
@@ -130,7 +130,7 @@ async def test_odd_values_do_not_cost_the_job(
 async def test_another_jobs_answer_is_refused(client: BoundClient, sim: AzureSimulator, job_id: JobId) -> None:
     """The client rejects a response that describes another job."""
     sim.faults.add(Fault.not_an_object(value=job_payload(name=OTHER_JOB_NAME)))
-    with pytest.raises(UnexpectedResponse, match=f"about {OTHER_JOB_NAME} when asked for {JOB_NAME}"):
+    with pytest.raises(UnexpectedResponse, match=f"about {OTHER_JOB_NAME} instead of {JOB_NAME}"):
         await client.get_job(job_id)
 
 

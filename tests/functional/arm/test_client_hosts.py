@@ -56,7 +56,7 @@ async def test_redirects_are_not_followed(client: BoundClient, sim: AzureSimulat
     """The client follows no redirect, so no other host gets the token."""
     with recording_server() as elsewhere:
         sim.faults.add(Fault.redirect(to=elsewhere.url, status=status))
-        with pytest.raises(UnexpectedResponse, match=f"The answer {status} .* is not from Azure"):
+        with pytest.raises(UnexpectedResponse, match=f"The response {status} .* is not from Azure"):
             await client.get_job(job_id)
         assert elsewhere.visits == ()
 
@@ -168,7 +168,7 @@ async def test_speaks_tls_with_those_it_trusts_alone(tmp_path: Path, monkeypatch
         try:
             assert (await trusting.get_job(job_id)).outcome is Outcome.IN_PROGRESS
             monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
-            with pytest.raises(AzureUnavailable, match="TLS certificate or handshake is not acceptable"):
+            with pytest.raises(AzureUnavailable, match="TLS certificate or handshake was rejected"):
                 await wary.get_job(job_id)
         finally:
             trusting.close()

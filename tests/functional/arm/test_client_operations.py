@@ -128,10 +128,10 @@ TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
     "half": (Fault.truncated(), UnexpectedResponse, "200 OK with .* not a JSON object"),
     "a list": (Fault.not_an_object(value=[]), UnexpectedResponse, "200 OK with .* not a JSON object"),
     "nothing, 204": (Fault.empty(status=204), UnexpectedResponse, "204 No Content is not from Azure .* body is empty"),
-    "too long": (Fault.huge(size=5 * 1024**2), UnexpectedResponse, "longer than 4 MiB"),
-    "too long, of no length": (Fault.huge(size=5 * 1024**2, declared=False), UnexpectedResponse, "longer than 4 MiB"),
-    "a bomb": (Fault.gzip_bomb(), UnexpectedResponse, "longer than 4 MiB"),
-    "a reset": (Fault.reset(), AzureUnavailable, "the connection failed or was cut"),
+    "too long": (Fault.huge(size=5 * 1024**2), UnexpectedResponse, "larger than 4 MiB"),
+    "too long, of no length": (Fault.huge(size=5 * 1024**2, declared=False), UnexpectedResponse, "larger than 4 MiB"),
+    "a bomb": (Fault.gzip_bomb(), UnexpectedResponse, "larger than 4 MiB"),
+    "a reset": (Fault.reset(), AzureUnavailable, "the connection failed or was closed"),
 }
 
 
@@ -216,7 +216,7 @@ async def test_redirects_are_not_followed(
     """The client follows no redirect: the other host gets no request and no token."""
     with recording_server() as elsewhere:
         sim.faults.add(Fault.redirect(to=elsewhere.url, status=status))
-        with pytest.raises(UnexpectedResponse, match=f"The answer {status} .* is not from Azure"):
+        with pytest.raises(UnexpectedResponse, match=f"The response {status} .* is not from Azure"):
             await client.read_operation(operation_id)
         assert elsewhere.visits == ()
     assert len(sim.requests) == 1

@@ -45,7 +45,7 @@ async def test_a_request_ends_when_its_time_is_over(*, fault: Fault, tls: bool, 
             await client.get_job(job_id)  # the timeout is per request, not per connection
             sim.faults.add(fault)
             started = time.monotonic()
-            with pytest.raises(AzureUnavailable, match=r"no whole answer within 2s"):
+            with pytest.raises(AzureUnavailable, match=r"no complete response within 2s"):
                 await client.get_job(job_id)
             assert 1.9 < time.monotonic() - started < 30
             assert (await client.get_job(job_id)).name == JOB_NAME
@@ -60,7 +60,7 @@ async def test_a_silent_server_is_waited_for_as_long_as_is_set(
     client = open_client(azure_read_timeout="0.3s")
     with sim.hold():
         started = time.monotonic()
-        with pytest.raises(AzureUnavailable, match="no answer within the time-out"):
+        with pytest.raises(AzureUnavailable, match="the response timed out"):
             await client.get_job(job_id)
         assert 0.2 < time.monotonic() - started < 30
 
@@ -82,7 +82,7 @@ async def test_a_host_that_nobody_is_at(open_client: OpenClient, job_id: JobId) 
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         client = open_client(azure_endpoint=f"http://127.0.0.1:{sock.getsockname()[1]}")
-        with pytest.raises(AzureUnavailable, match=r"could not be reached: the connection failed or was cut\.$"):
+        with pytest.raises(AzureUnavailable, match=r"could not be reached: the connection failed or was closed\.$"):
             await client.get_job(job_id)
 
 
@@ -103,7 +103,7 @@ async def test_a_host_that_does_not_answer_the_connection(open_client: OpenClien
             waiting.setblocking(False)
             waiting.connect_ex(sock.getsockname())
         client = open_client(azure_endpoint=f"http://127.0.0.1:{sock.getsockname()[1]}", azure_connect_timeout="0.3s")
-        with pytest.raises(AzureUnavailable, match="no connection within the time-out"):
+        with pytest.raises(AzureUnavailable, match="the connection timed out"):
             await client.get_job(job_id)
 
 
@@ -118,6 +118,6 @@ async def test_a_handshake_that_is_not_answered(open_client: OpenClient, job_id:
             azure_read_timeout="0.3s",
         )
         started = time.monotonic()
-        with pytest.raises(AzureUnavailable, match="time-out"):
+        with pytest.raises(AzureUnavailable, match="timed out"):
             await client.get_job(job_id)
         assert time.monotonic() - started < 30

@@ -88,20 +88,20 @@ def nothing(_: Tenant) -> None:
 
 
 ACCOUNTS: dict[str, tuple[Any, Any, str, str]] = {
-    "no ServiceAccount": (no_account, lambda it: it.annotate(), "CredentialsNotFound", f"no .*/{ACCOUNT}"),
+    "no ServiceAccount": (no_account, lambda it: it.annotate(), "CredentialsNotFound", f"/{ACCOUNT} does not exist"),
     "no client": (lambda it: it.annotate(client_id=""), lambda it: it.annotate(), "CredentialsNotFound", "client-id"),
     "no tenant": (lambda it: it.annotate(tenant_id=""), lambda it: it.annotate(), "CredentialsNotFound", "tenant-id"),
     "not readable": (
         forbid("serviceaccounts", ACCOUNT),
         allow("serviceaccounts", ACCOUNT),
         "IdentityNotAllowed",
-        f"team-a/{ACCOUNT}: .*Role",
+        f"team-a/{ACCOUNT}. Add the Role",
     ),
     "no TokenRequest": (
         forbid("serviceaccounts", ACCOUNT, token=True),
         allow("serviceaccounts", ACCOUNT, token=True),
         "IdentityNotAllowed",
-        f"tokens of ServiceAccount team-a/{ACCOUNT}: .*Role",
+        f"tokens of ServiceAccount team-a/{ACCOUNT}. Add the Role",
     ),
     "no federated credential": (no_trust, lambda it: it.trust(), "AuthenticationFailed", "AADSTS70021"),
     "no such application": (
@@ -124,7 +124,12 @@ ACCOUNTS: dict[str, tuple[Any, Any, str, str]] = {
     ),
 }
 SECRETS: dict[str, tuple[Any, Any, str, str]] = {
-    "no Secret": (nothing, lambda it: it.put_client_secret(), "CredentialsNotFound", f"no Secret team-a/{SECRET}"),
+    "no Secret": (
+        nothing,
+        lambda it: it.put_client_secret(),
+        "CredentialsNotFound",
+        f"Secret team-a/{SECRET} does not exist",
+    ),
     "no label": (
         lambda it: it.put_secret({}, AZURE_CLIENT_SECRET=CLIENT_SECRET),
         lambda it: it.put_client_secret(),
@@ -189,7 +194,7 @@ SECRETS: dict[str, tuple[Any, Any, str, str]] = {
         forbid("secrets", SECRET),
         lambda it: (allow("secrets", SECRET)(it), it.put_client_secret()),
         "IdentityNotAllowed",
-        f"Secret team-a/{SECRET}: .*Role",
+        f"Secret team-a/{SECRET}. Add the Role",
     ),
 }
 TROUBLE = {("serviceAccountName", name): case for name, case in ACCOUNTS.items()}

@@ -76,7 +76,7 @@ async def test_each_query_is_paid_for(open_poller: OpenPoller, sim: AzureSimulat
     polling.require("watch", QUERIES[kind], interval=300)
     await polling.settle()
     assert polling.observation(QUERIES[kind]) is None
-    assert "read budget is used up" in polling.poller.waiting_for("watch")
+    assert "used up the read budget" in polling.poller.waiting_for("watch")
     await polling.pass_seconds(9)
     assert polling.observation(QUERIES[kind]) is None
     await polling.pass_seconds(1)

@@ -150,7 +150,7 @@ async def test_a_defect_costs_one_result(
         await polling.settle()
         for query in QUERIES.values():
             assert isinstance(polling.error(query), UnexpectedResponse)
-        defects = [record for record in caplog.records if record.message.startswith("A read failed")]
+        defects = [record for record in caplog.records if record.message.startswith("Failed to read from Azure")]
         assert len(defects) == failures
         assert all(record.exc_info for record in defects)
         await polling.tick()

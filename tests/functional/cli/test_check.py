@@ -164,7 +164,7 @@ async def test_a_private_ca(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch,
     async with AzureSimulator(tls=True, tokens={TOKEN: "demo-principal"}) as private:
         monkeypatch.setenv("BACKUPJOBWATCH_AZURE_ENDPOINT", private.url)
         result = await command("check")
-        assert (result.exit_code, "TLS certificate or handshake is not acceptable" in result.stdout) == (1, True)
+        assert (result.exit_code, "TLS certificate or handshake was rejected" in result.stdout) == (1, True)
         ca_file = tmp_path / "ca.pem"
         monkeypatch.setenv("BACKUPJOBWATCH_AZURE_CA_FILE", str(ca_file))
         for text in (None, "no certificate"):
@@ -232,8 +232,8 @@ async def test_an_identity_of_a_namespace(
     tenants.api.create({"jobResourceId": job, "identity": {field: name}}, "nightly", namespace="team-a")
     identity = ("--namespace", "team-a", "--identity", f"{kind}/{name}", "--job", job)
     result = await command("check", *identity)
-    assert (result.exit_code, "Azure: CredentialsNotFound: There is no " in result.stdout) == (1, True)
-    assert f"{name}, which --identity names." in result.stdout
+    assert (result.exit_code, "Azure: CredentialsNotFound: " in result.stdout) == (1, True)
+    assert f"{name} does not exist. Create it, or correct --identity." in result.stdout
     tenant = tenants.add()
     tenant.put_client_secret()
     result = await command("check", *identity)
@@ -245,8 +245,8 @@ async def test_an_identity_of_a_namespace(
     ("options", "advice"),
     [
         (("--identity", "secret/backup"), "--identity requires --namespace"),
-        (("--namespace", "team-a", "--identity", "backup"), "write serviceaccount/NAME or secret/NAME, got 'backup'"),
-        (("--namespace", "team-a", "--identity", "secret/A_B"), "write serviceaccount/NAME or secret/NAME"),
+        (("--namespace", "team-a", "--identity", "backup"), "must be serviceaccount/NAME or secret/NAME, got 'backup'"),
+        (("--namespace", "team-a", "--identity", "secret/A_B"), "must be serviceaccount/NAME or secret/NAME"),
     ],
 )
 async def test_wrong_options(options: tuple[str, ...], advice: str) -> None:
@@ -256,7 +256,7 @@ async def test_wrong_options(options: tuple[str, ...], advice: str) -> None:
 
 
 async def test_a_kubeconfig_that_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A file that is no kubeconfig is reported in one line, with its path."""
+    """A file that is not a kubeconfig is reported in one line, with its path."""
     for number, text in enumerate(("a: [b", "just text", "contexts: []")):
         (tmp_path / str(number)).write_text(text)
         monkeypatch.setattr("backupjobwatch.kube.client.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / str(number)))

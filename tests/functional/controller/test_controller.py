@@ -178,5 +178,5 @@ async def test_a_defect_costs_a_reconcile_and_no_more(
                     await asyncio.sleep(0.01)
             loop.advance(10)
         await api.status(phase="Succeeded")
-    assert {record.message for record in caplog.records} == {"team-a/nightly: the reconcile failed"}
+    assert {record.message for record in caplog.records} == {"team-a/nightly: failed to reconcile"}
     assert all(record.exc_info for record in caplog.records)

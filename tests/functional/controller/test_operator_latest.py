@@ -42,7 +42,7 @@ def put(vault: Vault, name: str, minutes: float, *, ended: bool = False, **prope
 async def test_waits_finds_pins_and_never_switches(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
-    """Waiting for a job is no failure. The watch pins the first job after startedAfter, whatever starts later."""
+    """Waiting for a job is not a failure. The watch pins the first job after startedAfter, whatever starts later."""
     put(vault, THIRD_JOB_NAME, -60, ended=True)
     put(vault, "11111111-8e2a-4b60-9d45-61f2a8b3c703", -5, entityFriendlyName="vm10")
     put(vault, "22222222-8e2a-4b60-9d45-61f2a8b3c703", -5, operation="Restore")

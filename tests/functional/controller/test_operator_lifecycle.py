@@ -244,7 +244,7 @@ async def test_the_resync_logs_what_it_repairs(
         await api.until(api.events)
         api.swallow("DELETED")
         api.delete()
-        await operator.advance_until(lambda: "its deletion was missed" in caplog.text)
+        await operator.advance_until(lambda: "missed deletion event" in caplog.text)
 
 
 def _open_files() -> int:

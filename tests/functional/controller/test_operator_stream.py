@@ -154,7 +154,7 @@ async def test_a_list_that_grows_too_old(
         api.create({"jobResourceId": done}, f"watch-{number}")
     async with start() as operator:
         await operator.advance_until(lambda: all(api.writes(f"watch-{number}") for number in range(7)))
-    assert "The watch stream failed and restarts in 5s" in caplog.text
+    assert "The watch stream failed, retrying in 5s" in caplog.text
 
 
 BAD_LISTS = [(403, None), (500, None), (None, None), (200, "<html>"), (200, "[]"), (200, "{}")]

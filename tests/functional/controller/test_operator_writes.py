@@ -38,7 +38,7 @@ def finished(api: KubernetesApi) -> list[str]:
 
 def failed(caplog: pytest.LogCaptureFixture) -> set[str]:
     """Return the watches for which a status write has failed."""
-    found = (re.search("team-a/(.*): the status was not written", text) for text in caplog.messages)
+    found = (re.search("team-a/(.*): failed to write the status", text) for text in caplog.messages)
     return {match[1] for match in found if match}
 
 

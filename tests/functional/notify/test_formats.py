@@ -87,7 +87,7 @@ async def test_a_cloud_event_is_refused(
     create(api, vault, {"name": "hook", "webhook": {"secretName": SECRET}})
     entry = await attempts(operator, api)
     assert entry["state"] == "Failed"
-    assert entry["message"].startswith("The receiver answered 400.")
+    assert entry["message"].startswith("The receiver responded with 400.")
     assert form.lower() not in entry["message"].lower()
 
 

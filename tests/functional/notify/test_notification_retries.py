@@ -102,13 +102,13 @@ async def test_another_failure_is_reported_too(
     """The status has the latest error. Each change causes one write, and all together one Event."""
     receiver.answer(500, 500, 503)
     create(api, vault, webhook(receiver.url))
-    await retrying(api, "The receiver answered 500.")
+    await retrying(api, "The receiver responded with 500.")
     await operator.advance_until(lambda: len(receiver.deliveries) >= 2)
-    await operator.advance_until(lambda: notifications(api)["hook"]["message"] == "The receiver answered 503.")
+    await operator.advance_until(lambda: notifications(api)["hook"]["message"] == "The receiver responded with 503.")
     assert (await attempts(operator, api))["state"] == "Delivered"
     assert [entry.get("message") for write in api.writes()[1:] for entry in write["notifications"]] == [
-        "The receiver answered 500.",
-        "The receiver answered 503.",
+        "The receiver responded with 500.",
+        "The receiver responded with 503.",
         None,
     ]
     assert [reason for reason, _ in warnings(api)] == ["NotificationRetrying"]

@@ -166,12 +166,12 @@ def test_a_body_that_is_no_object(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ({"name": OTHER_JOB_NAME}, f"an answer about {OTHER_JOB_NAME} when asked for {JOB_NAME}"),
-        ({"name": None, "id": JOB_ID.replace(JOB_NAME, OTHER_JOB_NAME)}, f"an answer about {OTHER_JOB_NAME}"),
-        ({"name": None, "id": None}, "an answer about no job"),
-        ({"name": 7, "id": None}, "an answer about 7"),
-        ({"name": "", "id": ""}, "an answer about no job"),
-        ({"name": "a\nb\x1b[31m"}, "an answer about a b [31m when"),
+        ({"name": OTHER_JOB_NAME}, f"a response about {OTHER_JOB_NAME} instead of {JOB_NAME}"),
+        ({"name": None, "id": JOB_ID.replace(JOB_NAME, OTHER_JOB_NAME)}, f"a response about {OTHER_JOB_NAME}"),
+        ({"name": None, "id": None}, "a response about no job"),
+        ({"name": 7, "id": None}, "a response about 7"),
+        ({"name": "", "id": ""}, "a response about no job"),
+        ({"name": "a\nb\x1b[31m"}, "a response about a b [31m instead"),
     ],
 )
 def test_an_answer_about_another_job(overrides: dict[str, Any], words: str) -> None:

@@ -112,7 +112,7 @@ def test_protected_items() -> None:
 @pytest.mark.parametrize("page", [{}, {"value": "x"}, {"value": [], "nextLink": 5}])
 def test_no_list_of_protected_items(page: dict[str, Any]) -> None:
     """A body without a list of protected items is an error. It does not mean that the vault protects nothing."""
-    with pytest.raises(UnexpectedResponse, match="a list of protected items that is none"):
+    with pytest.raises(UnexpectedResponse, match="an invalid list of protected items"):
         read_item_list(answer(page), RECOVERY_SERVICES, now=NOW)
 
 
@@ -129,7 +129,7 @@ def test_items_that_are_no_jobs() -> None:
 )
 def test_no_list(page: dict[str, Any]) -> None:
     """A body without a list is not treated as an empty list, because jobs would seem to have ended."""
-    with pytest.raises(UnexpectedResponse, match="a list of jobs that is none"):
+    with pytest.raises(UnexpectedResponse, match="an invalid list of jobs"):
         read_job_list(answer(page), RECOVERY_SERVICES, now=NOW)
 
 
@@ -140,7 +140,7 @@ def test_jobs_of_backup_vaults(name: str) -> None:
     job = read_job(answer(given), JobId(vault=BACKUP_VAULT, name=given["name"].upper()), now=NOW)
 
     assert (job.entity_friendly_name, job.status) == ("aks-harbour/daily", given["properties"]["status"])
-    with pytest.raises(UnexpectedResponse, match="an answer about"):
+    with pytest.raises(UnexpectedResponse, match="a response about"):
         read_job(answer(given), JobId(vault=BACKUP_VAULT, name=JOB_NAME), now=NOW)
 
 

@@ -88,7 +88,7 @@ def test_tells_what_a_page_says(body: bytes, words: str) -> None:
     """The message has the title or the text of a page, without markup."""
     for status, phrase in ((403, "403 Forbidden"), (502, "502 Bad Gateway")):
         assert str(trouble(foreign(status, body))) == (
-            f"The answer {phrase} is not from Azure Resource Manager: it has no x-ms-request-id header. {words}. "
+            f"The response {phrase} is not from Azure Resource Manager: it has no x-ms-request-id header. {words}. "
             "Check the proxy and BACKUPJOBWATCH_AZURE_ENDPOINT."
         )
         assert str(trouble(answer(status, body))) == (

@@ -72,13 +72,13 @@ UNRESOLVED = NameResolutionError("proxy.corp.example", cast("Any", POOL), cast("
 @pytest.mark.parametrize(
     ("inner", "words"),
     [
-        (REFUSED, "the connection failed or was cut"),
+        (REFUSED, "the connection failed or was closed"),
         (UNRESOLVED, "the name of its host could not be resolved"),
-        (ConnectTimeoutError(POOL, "timed out"), "no connection within the time-out"),
-        (requests.ReadTimeout(POOL), "no answer within the time-out"),
+        (ConnectTimeoutError(POOL, "timed out"), "the connection timed out"),
+        (requests.ReadTimeout(POOL), "the response timed out"),
         (ProxyError("Unable to connect to proxy", REFUSED), "the proxy refused the connection"),
         (requests.exceptions.ProxyError(MaxRetryError(POOL, "/", ProxyError("x", REFUSED))), "the proxy refused"),
-        (requests.exceptions.SSLError(POOL), "its TLS certificate or handshake is not acceptable"),
+        (requests.exceptions.SSLError(POOL), "its TLS certificate or handshake was rejected"),
     ],
 )
 def test_connection_errors(inner: Exception, words: str) -> None:

@@ -128,7 +128,7 @@ def test_notifications_that_are_retried_are_kept(files: Files) -> None:
     """A Retrying entry stays while its phase lasts, and is dropped when the response ends that phase."""
     notify = [{"name": "hook", "phases": ["Running"], "webhook": {"url": "https://example.com/hook"}}]
     before = files.rendered(manifest(notify=notify), running_payload())
-    entry = {"name": "hook", "phase": "Running", "state": "Retrying", "message": "The receiver answered 500."}
+    entry = {"name": "hook", "phase": "Running", "state": "Retrying", "message": "The receiver responded with 500."}
     entry |= {"id": notification_id(Watch.from_body(before), "Running"), "time": "2026-03-04T01:02:00Z"}
     before["status"]["notifications"] = [entry]
     assert files.rendered(before, running_payload())["status"]["notifications"] == [entry]

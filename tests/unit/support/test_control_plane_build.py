@@ -127,7 +127,7 @@ class TestExistingCluster:
         """A kubeconfig that does not exist is reported at once."""
         monkeypatch.setenv("E2E_KUBECONFIG", "/no/such/file")
         monkeypatch.setenv("E2E_CLUSTER_MAY_BE_CHANGED", "yes")
-        with pytest.raises(ControlPlaneUnavailable, match="/no/such/file, which is no file"):
+        with pytest.raises(ControlPlaneUnavailable, match="/no/such/file, which is not a file"):
             find_existing()
 
 

@@ -42,7 +42,7 @@ _LONGEST_URL = 2048
 
 
 class WebhookFormat(StrEnum):
-    """What the body of a webhook is."""
+    """Format of the body of a webhook."""
 
     STRUCTURED = "Structured"
     """A CloudEvent with its attributes in the body."""
@@ -55,7 +55,7 @@ class WebhookFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """A POST to an address that is here or in a Secret."""
+    """A webhook, whose address is in the spec or in a Secret."""
 
     channel: ClassVar = "webhook"
     url: str | None
@@ -102,7 +102,7 @@ class Notify:
 
 
 def parse_notify(spec: Mapping[str, Any]) -> tuple[Notify, ...]:
-    """Read the entries that have a name to report under; the first of each name."""
+    """Parse the entries with a valid name. If a name repeats, only its first entry counts."""
     found: dict[str, Notify] = {}
     for entry in mappings(spec.get("notify")):
         name = entry.get("name")

@@ -126,7 +126,7 @@ class Watch:
 
     @property
     def lacks_edit_time(self) -> bool:
-        """Whether the status must get the time of an edit, from which the jobs of a revision are searched."""
+        """Whether the status needs the time of the edit, which starts the search for the jobs of a revision."""
         if self.status_for_target:
             return False
         if not self.is_retargeted:

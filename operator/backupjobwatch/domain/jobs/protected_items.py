@@ -1,4 +1,4 @@
-"""Parse what a vault protects: protected items of a Recovery Services vault, backup instances of a Backup vault.
+"""Parse protected items of a Recovery Services vault, and backup instances of a Backup vault.
 
 https://learn.microsoft.com/rest/api/backup/backup-protected-items/list,
 https://learn.microsoft.com/rest/api/dataprotection/backup-instances/list
@@ -90,7 +90,7 @@ def _parse(
     payload: Mapping[str, Any], vault: VaultId, parse: Callable[[str, Mapping[str, Any], VaultId], ProtectedItem]
 ) -> Iterator[ProtectedItem]:
     if not isinstance(payload.get("value"), list):
-        raise UnexpectedResponse("Azure answered with a list of protected items that is none.")
+        raise UnexpectedResponse("Azure answered with an invalid list of protected items.")
     for entry in mappings(payload["value"]):
         resource_id = entry.get("id")
         if not isinstance(resource_id, str) or len(resource_id) > _MAX_ID:

@@ -133,7 +133,7 @@ class VaultId:
 
     @property
     def items_url_path(self) -> str:
-        """The path of the list of what the vault protects."""
+        """The path of the list of the vault's protected items."""
         return f"{self.url_path}/{'backupInstances' if self.kind is VaultKind.BACKUP_VAULT else 'backupProtectedItems'}"
 
     @property

@@ -1,1 +1,1 @@
-"""What to read from Azure and when: token bucket, read planner, schedule."""
+"""Decides what to read from Azure and when: token bucket, read planner, schedule."""

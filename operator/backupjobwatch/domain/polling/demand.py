@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 HOLDS: Final = (AuthorizationFailed, JobNotFound, VaultNotFound, UnexpectedResponse)
-"""Errors of a list that the next list would return again. They say nothing about a job, so each is read with a GET."""
+"""Errors of a list that the next list would return again. They do not concern a job, so each job is read with a GET."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Demand:
 
     @property
     def is_final(self) -> bool:
-        """Whether no request can return anything new."""
+        """Whether the result is final: no request can return anything new."""
         return self.observation is not None and self.observation.is_final
 
     @property
@@ -117,7 +117,7 @@ class Demand:
 
 @dataclass(slots=True)
 class VaultState:
-    """What is known about the lists of one vault."""
+    """State of the lists of one vault."""
 
     queries: int = 0
     """How many queries of this vault are required."""

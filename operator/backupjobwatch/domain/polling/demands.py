@@ -1,4 +1,4 @@
-"""What the watches of one principal require in one subscription, and the reads that wait."""
+"""The queries that the watches of one principal require in one subscription, and the reads that wait."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class Demands:
                 del self.explicit[namespace]
 
     def forget_results(self) -> None:
-        """Drop all observations, because they were made with a credential that was replaced."""
+        """Drop all observations, because their credential was replaced."""
         for demand in self.of.values():
             demand.observation = None
         for vault in self.vaults.values():
@@ -263,7 +263,7 @@ class Demands:
             heapq.heappush(self.lists, (at, next(self._order), vault_id))
 
     def _use_entry(self, job_id: JobId, demand: Demand, vault: VaultState, now: float) -> None:
-        """Take the job from the latest list of its vault, if that is recent."""
+        """Use the job in the latest list of its vault, if that list is recent."""
         entry = vault.entries.get(job_id.key)
         if entry is not None and now - vault.entries_sent <= demand.interval:
             demand.observation = observe(None, entry, sent=vault.entries_sent, time=vault.entries_time)

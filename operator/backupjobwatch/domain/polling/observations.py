@@ -29,7 +29,7 @@ class JobList:
 
 @dataclass(frozen=True, slots=True)
 class ItemList:
-    """What a vault protects."""
+    """The protected items of a vault."""
 
     items: tuple[ProtectedItem, ...]
 
@@ -40,7 +40,7 @@ Result = Answer | AzureError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What is known about a query. Times that are floats are seconds on the monotonic clock."""
+    """The results and failures of a query so far. Times that are floats are seconds on the monotonic clock."""
 
     answer: Answer | None = None
     """The last result other than an error."""
@@ -59,7 +59,7 @@ class Observation:
     failures_until_seen: tuple[float, ...] = ()
     """The same for failures that count for grace until the job was seen. Includes ``failures``."""
     unanswered: int = 0
-    """Consecutive attempts that Azure did not answer."""
+    """Consecutive attempts without a response from Azure."""
     counted: int | None = None
     """The last distinct response of Entra that was counted (``AzureError.answer``)."""
 
@@ -75,7 +75,7 @@ class Observation:
 
     @property
     def is_final(self) -> bool:
-        """Whether no later request can return anything else: a job that has ended, with all its detail."""
+        """Whether the result is final: the job has ended, and its detail is complete."""
         return self.job is not None and not self.job.partial and self.job.ended
 
     def failures_since(self, since: float, *, seen: bool) -> int:

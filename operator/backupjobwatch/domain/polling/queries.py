@@ -1,4 +1,4 @@
-"""Queries: what a watch needs to know from Azure, as values. Watches with equal queries share the results."""
+"""Queries: the data that a watch requires from Azure. Watches with equal queries share the results."""
 
 from __future__ import annotations
 

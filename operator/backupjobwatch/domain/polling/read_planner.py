@@ -44,7 +44,7 @@ UNUSED_SLOT: Final = (CHANGED, DUE, DETAIL, EXPLICIT)
 
 @dataclass(slots=True, kw_only=True)
 class ReadPlanner:
-    """Chooses reads. All times are seconds on one monotonic clock. Nothing here sends a request."""
+    """Chooses reads, and sends no request itself. All times are seconds on one monotonic clock."""
 
     demands: Demands
     _slot: int = field(default=0, init=False)

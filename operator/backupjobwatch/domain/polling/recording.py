@@ -98,7 +98,7 @@ class ObservationRecorder:
     def record_items(
         self, read: ProtectedItems, items: ItemList, *, sent: float, time: datetime, now: float
     ) -> Iterator[Update]:
-        """Record a list of what a vault protects."""
+        """Record a list of a vault's protected items."""
         yield from self.record(read, items, sent=sent, time=time, now=now)
         self.demands.end_list(read.vault, now)
 

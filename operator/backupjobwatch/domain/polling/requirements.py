@@ -1,4 +1,4 @@
-"""Which queries a watch requires, given what is known so far."""
+"""Compute the queries that a watch requires, from the results so far."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def required_queries(
     now: datetime,
     pinned: Sequence[PinnedJob] = (),
 ) -> Requirements:
-    """Return what an unfinished *watch* requires. *pinned* are its jobs that are not in its status yet."""
+    """Return the queries of an unfinished *watch*. *pinned* are its jobs that are not in its status yet."""
     source = spec.source
     if isinstance(source, JobId):
         return Requirements(queries=frozenset({source}), jobs=(source,))

@@ -24,7 +24,7 @@ STALE: Final = 300.0
 ONE: Final = 1 - 1e-6
 """One token minus a margin for rounding. Without the margin, a wait may be too short to advance the clock."""
 SLOWEST: Final = 0.05
-"""The lowest share of the configured rate. If nothing remains, Azure answers 429 and says how long to wait."""
+"""The lowest share of the configured rate. If nothing remains, Azure responds with 429 and a Retry-After."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The content of a message for people: a headline, a text and facts, without the markup of a chat tool."""
+"""The content of a chat message: a headline, a text and facts, without the markup of a tool."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def chat_summary(watch: Watch, notification: Notification) -> ChatSummary:
 
 
 def _headline(watch: Watch, phase: str) -> str:
-    """Return what happened, without saying that a job failed of which only the watch has failed."""
+    """Return the headline. It never claims that the job failed if only the watch failed."""
     status = watch.status
     job, name = _title(status), f"{KIND} {watch.namespace}/{watch.name}"
     end = _ENDS.get(str(status.get("reason")))

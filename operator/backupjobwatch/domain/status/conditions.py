@@ -1,4 +1,4 @@
-"""Write conditions by the Kubernetes API conventions."""
+"""Write conditions according to the Kubernetes API conventions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the detail of a job whose end was read from a list. It completes a finished status."""
+"""Find the detail of a job whose outcome came from a list. It completes a finished status."""
 
 from __future__ import annotations
 

@@ -128,9 +128,7 @@ def _write(
     if isinstance(job, Job):
         mirrored = mirror_job(job, previous, now=now)
         if job.truncated:
-            note = (
-                f" The status has limits, so these parts of Azure's answer are truncated: {', '.join(job.truncated)}."
-            )
+            note = f" These parts of Azure's response exceed the limits of the status and are truncated: {', '.join(job.truncated)}."
     elif isinstance(job, OperationFailure):
         mirrored = {**mirrored, "errors": mirror_errors(job.errors)}
     message = sanitize(verdict.message, TEXT - len(note)) + note

@@ -1,4 +1,4 @@
-"""Limit the size of a status, because etcd and every client that watches the object bear its cost."""
+"""Limit the size of a status, to limit the load on etcd and on clients that watch the object."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LEVELS = ((50, 256), (25, 256), (25, 128), (10, 128), (5, 64), (2, 48))
 """Limits for list items and text characters. Each pair is tried until the status fits."""
 _FULL_TEXTS = frozenset({"resourceId", "name", "id", "target", "revision", "type", "reason", "lastHandledReconcileAt"})
 _FULL_LISTS = frozenset({"conditions", "notifications"})
-_NOTE = " Azure's answer was truncated."
+_NOTE = " Azure's response was truncated."
 
 
 def size_of(status: Mapping[str, Any]) -> int:

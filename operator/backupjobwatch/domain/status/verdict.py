@@ -102,7 +102,9 @@ def judge(
     end = deadline(watch, spec)
     if enforce_deadline and not verdict.final and end is not None and now >= end:
         allowed = format_duration(spec.active_deadline)
-        message = f"Azure reported no end of the job within {allowed} (spec.activeDeadlineSeconds). {verdict.message}"
+        message = (
+            f"Azure did not report the end of the job within {allowed} (spec.activeDeadlineSeconds). {verdict.message}"
+        )
         return Verdict(phase=FAILED, reason="DeadlineExceeded", message=message)
     if not verdict.final and counts(watch, observation):
         limit = f"{format_duration(spec.grace)} (spec.graceSeconds)"

@@ -1,1 +1,1 @@
-"""What the operator tells Prometheus: the list of it, what is counted as it happens, what is looked up at a scrape."""
+"""Metrics for Prometheus: the catalogue, the instruments, and the collector that runs at each scrape."""

@@ -67,12 +67,12 @@ BUILD: Final = Metric(
     name=f"{PREFIX}build_info",
     kind="gauge",
     labels={"version": (), "python": ()},
-    meaning="Always 1. The labels have the versions of the operator and of Python.",
+    meaning="Always 1. The labels contain the versions of the operator and of Python.",
 )
 LEADER: Final = Metric(
     name=f"{PREFIX}leader",
     kind="gauge",
-    meaning="1 in the process that follows the watches, 0 in a standby. Only the former has series of watches.",
+    meaning="1 in the process that follows the watches, 0 in a standby. Only the former exports series of watches.",
 )
 WATCHES: Final = Metric(
     name=f"{PREFIX}watches",
@@ -85,8 +85,8 @@ OUTCOMES_TOLD: Final = Metric(
     kind="counter",
     labels={"phase": tuple(OUTCOMES), "reason": (*dict.fromkeys(sum(OUTCOMES.values(), ())), OTHER)},
     meaning=(
-        "Watches that finished while this process ran. The operator counts a watch when it creates the Event of the end, "
-        "so restarts and replicas do not count it twice. If the answer to that request is lost, the watch is not counted."
+        "Watches that finished while this process ran. The operator counts a watch when it creates the Event for the outcome, "
+        "so restarts and replicas do not count it twice. If the response to that request is lost, the watch is not counted."
     ),
 )
 WATCH: Final = Metric(
@@ -140,7 +140,7 @@ POLL_LAG: Final = Metric(
     name=f"{PREFIX}poll_lag_seconds",
     kind="histogram",
     buckets=(0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800),
-    meaning="Time from when a poll was due until Azure answered it.",
+    meaning="Time from when a poll was due until Azure responded.",
 )
 RESYNC: Final = Metric(
     name=f"{PREFIX}last_resync_timestamp_seconds",
@@ -183,7 +183,7 @@ LATENCY: Final = Metric(
     kind="histogram",
     labels={"operation": OPERATIONS},
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
-    meaning="Duration of these requests until the end of the answer or the timeout.",
+    meaning="Duration of these requests until the end of the response or the timeout.",
 )
 READS: Final = Metric(
     name=f"{PREFIX}azure_reads_total",
@@ -199,13 +199,13 @@ BUDGET: Final = Metric(
     name=f"{PREFIX}azure_budget_reads",
     kind="gauge",
     labels={"subscription": ()},
-    meaning="Tokens in the read budget of a subscription. With several identities, the lowest count.",
+    meaning="Tokens in the read budget of a subscription. With several identities, the lowest value.",
 )
 REMAINING: Final = Metric(
     name=f"{PREFIX}azure_remaining_requests",
     kind="gauge",
     labels={"subscription": ()},
-    meaning="Azure's latest count of remaining requests, if a response of the last five minutes had one. With several, the lowest.",
+    meaning="Azure's latest count of remaining requests, if a response of the last five minutes contained one. With several counts, the lowest.",
 )
 WAIT: Final = Metric(
     name=f"{PREFIX}azure_wait_seconds",

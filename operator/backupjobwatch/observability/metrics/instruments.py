@@ -93,11 +93,11 @@ class Metrics:
         self._gauges[catalogue.LEADER.name].set_function(leading)
 
     def observe_outcome(self, phase: str, reason: str) -> None:
-        """Count the end of a watch. The caller must call this once per watch."""
+        """Count the outcome of a watch. Call this once per watch."""
         self._count(catalogue.OUTCOMES_TOLD, phase=phase, reason=reason)
 
     def observe_transition(self, transition: Transition) -> None:
-        """Count *transition* if it ended a watch. The caller must call this only if its Event is new."""
+        """Count *transition* if it ended a watch. Call this only if its Event is new."""
         if transition.phase in OUTCOMES and not transition.repeated:
             self.observe_outcome(transition.phase, transition.reason)
 

@@ -93,7 +93,7 @@ def test_not_started() -> None:
 
 
 def test_not_started_while_others_run() -> None:
-    """A job that could not be started decides nothing before the others have ended."""
+    """A job that could not be started does not decide the verdict before the other jobs have ended."""
     assert verdict(jobs_of("InProgress", failed={name_of(7): "X"}))[0] == "Running"
 
 

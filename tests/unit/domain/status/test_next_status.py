@@ -185,7 +185,7 @@ def test_note_of_a_cut() -> None:
 
     assert status["message"] == (
         "Backup of uttestvmub1 completed in 20m23s. "
-        "The status has limits, so these parts of Azure's answer are truncated: properties, tasks."
+        "These parts of Azure's response exceed the limits of the status and are truncated: properties, tasks."
     )
 
 

@@ -66,7 +66,7 @@ def test_id_is_of_uid_target_and_phase() -> None:
     assert len({*ids, notification_id(watch, "Failed")}) == 4
 
 
-@pytest.mark.parametrize("failure", [None, "The receiver answered 500. " + "x" * 500])
+@pytest.mark.parametrize("failure", [None, "The receiver responded with 500. " + "x" * 500])
 def test_settled_is_not_due(failure: str | None) -> None:
     """A recorded result is not due again, and recording it changes nothing else in a final status."""
     done = settle(notifying_body(entry_named("a"), entry_named("b")), job(), NOW)

@@ -49,7 +49,7 @@ def test_note() -> None:
     """The message says that the answer was truncated."""
     status = next_status(watch(), parse_job(vast_payload("資")), consecutive_failures=0, now=NOW)
 
-    assert status["message"].endswith(" Azure's answer was truncated.")
+    assert status["message"].endswith(" Azure's response was truncated.")
 
 
 @pytest.mark.parametrize("length", range(30, 130, 5))
@@ -61,7 +61,7 @@ def test_note_behind_any_message(length: int) -> None:
     }
     message = truncate_status(status)["message"]
 
-    assert message.replace("m", "").strip() == "Azure's answer was truncated."
+    assert message.replace("m", "").strip() == "Azure's response was truncated."
 
 
 def test_words_that_are_kept_whole() -> None:

@@ -56,7 +56,7 @@ def test_words() -> None:
 
     assert status["reason"] == "DeadlineExceeded"
     assert status["message"] == (
-        "Azure reported no end of the job within 1h0m0s (spec.activeDeadlineSeconds). "
+        "Azure did not report the end of the job within 1h0m0s (spec.activeDeadlineSeconds). "
         "Backup of uttestvmub1 is in progress."
     )
     assert {kind: each for kind, each in standing(status).items() if kind != "AzureReachable"} == FAILED
