@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
+from typing import Final
 
 import click
 
@@ -16,10 +18,17 @@ from backupjobwatch.settings import PREFIX, load_log_settings, load_settings, re
 
 _log = logging.getLogger(__name__)
 
+COLLECT_AFTER: Final = 50_000
+"""New objects after which Python searches for unused cycles. With its default, that takes a quarter of the CPU time.
+
+Measured with 4,000 watches. Nearly all objects live as long as their watch, and the few cycles are small.
+"""
+
 
 @click.command()
 def run() -> None:
     """Run the operator. Settings are environment variables: see `backupjobwatch check`."""
+    gc.set_threshold(COLLECT_AFTER)
     configure_logs(load_log_settings())
     log_uncaught()
     try:
