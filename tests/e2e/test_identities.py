@@ -125,6 +125,34 @@ def test_latest(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None
     assert body["status"]["job"]["name"] == first
 
 
+def test_completed_within(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
+    """A recent backup opens the gate at once. After an edit of the revision, it is too old, and the next one is needed."""
+    now = datetime.now(UTC)
+
+    def have(status: str, hours: float) -> str:
+        job = payload("job-iaasvm-completed")["properties"]
+        times = {"startTime": now - timedelta(hours=hours + 1), "endTime": now - timedelta(hours=hours)}
+        texts = {field: f"{time:%Y-%m-%dT%H:%M:%SZ}" for field, time in times.items()}
+        name = str(uuid.uuid4())
+        jobs.vault.set_job(name, {"properties": {**job, "entityFriendlyName": "vm-fresh", "status": status, **texts}})
+        return name
+
+    latest = {"item": "vm-fresh", "completedWithin": "24h"}
+    have("Completed", 25)
+    recent, failed = have("Completed", 20), have("Failed", 2)
+    watches.create("fresh", latest=latest, vault=vault_of(jobs), revision="v1")
+    body = watches.until_phase("fresh", "Succeeded")
+    assert body["status"]["job"]["name"] == recent
+    assert failed in body["status"]["message"]
+    watches.edit("fresh", latest={**latest, "completedWithin": "19h"}, revision="v2")
+    body = watches.until_reason("fresh", "WaitingForJob")
+    assert (body["status"]["phase"], "targetEditTime" in body["status"]) == ("Pending", True)
+    newest = have("Completed", -0.02)
+    watches.poll_now("fresh")
+    body = watches.until_phase("fresh", "Succeeded")
+    assert body["status"]["job"]["name"] == newest
+
+
 def test_backup_vault(operator: OperatorProcess, watches: Watches, jobs: Jobs, azure: AzureSimulator) -> None:
     """A failed job in a Backup vault fails its watch, with Azure's error code and recommendations."""
     vault = azure.add_backup_vault(jobs.subscription, "rg-e2e", "bv-e2e")

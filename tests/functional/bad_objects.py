@@ -67,6 +67,7 @@ _sources = st.sampled_from(
         {"jobName": JOB_NAME, "vault": VAULT_REF},
         {"operationId": OPERATION, "vault": VAULT_REF},
         {"latest": {"item": "uttestvmub1", "startedAfter": "2018-05-21T08:00:00Z"}, "vault": VAULT_REF},
+        {"latest": {"item": "uttestvmub1", "completedWithin": "2h"}, "vault": VAULT_REF},
         {},
     ]
 )
@@ -74,7 +75,7 @@ _fields = _some(
     jobResourceId=st.just(JOB_ID),
     jobName=st.just(JOB_NAME),
     operationId=st.just(OPERATION),
-    latest=_some(item=_texts, operation=_texts, container=_texts, startedAfter=_texts),
+    latest=_some(item=_texts, operation=_texts, container=_texts, startedAfter=_texts, completedWithin=_texts),
     vault=_some(subscriptionId=_texts, resourceGroup=_texts, name=_texts, kind=_texts),
     revision=_texts,
     identity=_some(serviceAccountName=_texts, secretName=_texts),

@@ -48,7 +48,8 @@ _SOURCES = {
     "operationId": st.one_of(st.just(OPERATION), json_values),
     "latest": st.one_of(
         st.fixed_dictionaries(
-            {"item": texts}, optional=dict.fromkeys(("operation", "container", "startedAfter"), texts)
+            {"item": texts},
+            optional=dict.fromkeys(("operation", "container", "startedAfter", "completedWithin"), texts),
         ),
         json_values,
     ),

@@ -14,7 +14,8 @@ from backupjobwatch.arm.responses import Answer, read_job, read_job_list, read_o
 from backupjobwatch.constants import GROUP, KIND
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.latest import find_latest
-from backupjobwatch.domain.jobs.observations import OperationFailure, Waiting
+from backupjobwatch.domain.jobs.latest_completed import find_completed_or_next
+from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, UnsupportedItem, Waiting
 from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
 from backupjobwatch.domain.jobs.text import quoted, sanitize
@@ -24,8 +25,12 @@ from backupjobwatch.domain.status.verdict import MIN_CONSECUTIVE_FAILURES
 from backupjobwatch.errors import AzureError, InvalidSpec, NotPolledYet, PollDeferred
 
 if TYPE_CHECKING:
-    from backupjobwatch.domain.api.target import JobSource
-    from backupjobwatch.domain.jobs.observations import Observation, PinnedJob
+    from collections.abc import Sequence
+
+    from backupjobwatch.domain.api.spec import WatchSpec
+    from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.domain.jobs.latest_job import LatestJob
+    from backupjobwatch.domain.jobs.observations import Observation
 
 _REQUEST_IDS: Final = ("x-ms-request-id", "x-ms-correlation-request-id")
 """Headers that distinguish a response of Azure Resource Manager from one of a proxy."""
@@ -89,15 +94,17 @@ def render(
     watch = Watch.from_body(body)
     answer = Answer(status=http_status, headers=_headers(headers), body=response_file.read_bytes())
     spec = watch.spec_at(now)
-    observed = Observed(NotPolledYet()) if isinstance(spec, InvalidSpec) else _observe(watch, spec.source, answer, now)
+    observed = Observed(NotPolledYet()) if isinstance(spec, InvalidSpec) else _observe(watch, spec, answer, now)
     body["status"] = next_status(
         watch, observed.observation, consecutive_failures=MIN_CONSECUTIVE_FAILURES, now=now, pinned=observed.pinned
     )
     click.echo(yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=120), nl=False)
 
 
-def _observe(watch: Watch, source: JobSource, answer: Answer, now: datetime) -> Observed:
+def _observe(watch: Watch, spec: WatchSpec, answer: Answer, now: datetime) -> Observed:
     """Parse *answer* as the job. If the job is not known yet, parse it as the operation or the vault's list."""
+    source = spec.source
+    found: tuple[PinnedJob, ...] | Waiting | UnsupportedItem | OperationFailure
     try:
         if isinstance(source, JobId):
             return Observed(read_job(answer, source, now=now))
@@ -113,16 +120,27 @@ def _observe(watch: Watch, source: JobSource, answer: Answer, now: datetime) -> 
             found = read_operation(read_object(answer, now=now))
         else:
             jobs, _ = read_job_list(answer, source.vault, now=now)
-            latest = find_latest(jobs, source, created=watch.search_start or now)
-            found = latest if isinstance(latest, Waiting) else (latest,)
+            latest = _find_latest(watch, source, jobs, now, warnings_succeed=spec.warnings_succeed)
+            found = (latest,) if isinstance(latest, PinnedJob) else latest
     except AzureError as error:
         return Observed(error)
-    if isinstance(found, Waiting | OperationFailure):
+    if not isinstance(found, tuple):
         return Observed(found)
     return Observed(
         PollDeferred("The job was found and is polled next. Render again with the response about the job.", stale=True),
         found,
     )
+
+
+def _find_latest(
+    watch: Watch, latest: LatestJob, jobs: Sequence[Job], now: datetime, *, warnings_succeed: bool
+) -> PinnedJob | Waiting | UnsupportedItem:
+    start = watch.search_start or now
+    if latest.completed_within is None:
+        return find_latest(jobs, latest, created=start)
+    start = min(start, now)  # An object that is not stored yet counts as created now.
+    found = find_completed_or_next(jobs, latest, start=start, now=now, warnings_succeed=warnings_succeed, details={})
+    return PinnedJob(name=found) if isinstance(found, str) else found
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.support.azure import payload
-from tests.support.builders import JOB_NAME, OPERATION, VAULT_REF, job_payload, watch_body
+from tests.support.builders import ABSENT, JOB_NAME, OPERATION, VAULT_REF, job_payload, watch_body
 from tests.support.command import invoke
 
 if TYPE_CHECKING:
@@ -103,3 +103,40 @@ def test_several_jobs(render: Any) -> None:
 
     status = render(body, job_payload(name=names[0]))
     assert status["phase"] != "Succeeded"
+
+
+BY_COMPLETED = {"latest": {"item": "uttestvmub1", "completedWithin": "4h"}, "vault": VAULT_REF}
+
+
+@pytest.mark.parametrize("metadata", [{"creationTimestamp": "2026-03-04T12:00:00Z"}, {"creationTimestamp": None}])
+def test_a_job_that_completed_recently(render: Any, metadata: dict[str, Any]) -> None:
+    """A list with a job that completed in time is followed by the response about that job."""
+    body = watch_body(BY_COMPLETED, **metadata)
+    entry = job_payload(startTime=STARTED_AT, endTime="2026-03-04T10:00:00Z")
+    body["status"] = render(body, {"value": [entry]})
+    assert body["status"]["jobs"] == [{"name": JOB_NAME}]
+    assert render(body, entry)["phase"] == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("fields", "phase", "reason"),
+    [
+        ({"endTime": "2026-03-04T07:00:00Z"}, "Pending", "WaitingForJob"),
+        ({"backupManagementType": "AzureWorkload"}, "Failed", "InvalidSpec"),
+    ],
+)
+def test_no_job_that_completed_recently(render: Any, fields: dict[str, Any], phase: str, reason: str) -> None:
+    """A list without such a job, or with a database, renders as the operator would write it."""
+    body = watch_body(BY_COMPLETED, creationTimestamp="2026-03-04T12:00:00Z")
+    entry = job_payload(**{"startTime": "2026-03-04T06:00:00Z", "endTime": "2026-03-04T10:00:00Z", **fields})
+    status = render(body, {"value": [entry]})
+
+    assert (status["phase"], status["reason"]) == (phase, reason)
+
+
+def test_a_running_job_is_next(render: Any) -> None:
+    """A job that was running when the watch was created is followed."""
+    body = watch_body(BY_COMPLETED, creationTimestamp="2026-03-04T12:00:00Z")
+    status = render(body, {"value": [job_payload(status="InProgress", endTime=ABSENT, startTime=STARTED_AT)]})
+
+    assert status["jobs"] == [{"name": JOB_NAME}]

@@ -126,13 +126,19 @@ class Watch:
 
     @property
     def lacks_edit_time(self) -> bool:
-        """Whether the status needs the time of the edit, which starts the search for the jobs of a revision."""
+        """Whether the status needs the time of the edit, which starts the search for jobs.
+
+        This applies to watches with a revision or ``completedWithin``.
+        """
         if self.status_for_target:
             return False
+        starts_with_edit = (
+            self.revision is not None or mapping(self.spec.get("latest")).get("completedWithin") is not None
+        )
         if not self.is_retargeted:
-            # Without a status, an edited object may have had another revision.
-            return self.revision is not None and self.generation != 1
-        return self.revision is not None or "revision" in self.status or "targetEditTime" in self.status
+            # Without a status, an edited object may have had another target.
+            return starts_with_edit and self.generation != 1
+        return starts_with_edit or "revision" in self.status or "targetEditTime" in self.status
 
     @property
     def searched_until(self) -> str | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from backupjobwatch.domain.jobs.durations import parse_go_duration
 from backupjobwatch.domain.jobs.latest_job import LatestJob
+from backupjobwatch.domain.jobs.latest_window import check_completed_within
 from backupjobwatch.domain.jobs.payloads import mapping
 from backupjobwatch.domain.jobs.resource_ids import (
     JOB_ID_FORM,
@@ -26,6 +28,9 @@ from backupjobwatch.domain.jobs.text import quoted
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.errors import InvalidSpec
 
+if TYPE_CHECKING:
+    from datetime import timedelta
+
 SOURCES = ("jobResourceId", "jobName", "operationId", "latest")
 """The fields that identify the job. A spec has exactly one of them."""
 
@@ -41,6 +46,7 @@ _SECONDARY_JOB = ". For a cross-region restore, set spec.jobName, and spec.vault
 _SECONDARY_OPERATION = ". For a cross-region restore, also set spec.vault.secondaryRegion"
 _LONGEST_ITEM = 256
 _LONGEST_CONTAINER = 512
+_WITHIN = re.compile(r"(?=[0-9])([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,7}s)?", re.ASCII)
 
 
 JobSource = JobId | OperationId | LatestJob
@@ -153,9 +159,29 @@ def _parse_latest(value: object, vault: VaultId) -> LatestJob:
             "spec.latest.startedAfter must be a time such as 2026-03-04T01:00:00Z, got "
             f"{quoted(latest['startedAfter'])}"
         )
-    return LatestJob(
-        vault=vault, item=item, operation=operation or "Backup", container=container, started_after=started_after
+    parsed = LatestJob(
+        vault=vault,
+        item=item,
+        operation=operation or "Backup",
+        container=container,
+        started_after=started_after,
+        completed_within=_parse_completed_within(latest.get("completedWithin")),
     )
+    if None not in (parsed.completed_within, parsed.started_after):
+        raise InvalidSpec(
+            "spec.latest.completedWithin must not be set with spec.latest.startedAfter. Remove one of them"
+        )
+    check_completed_within(parsed)
+    return parsed
+
+
+def _parse_completed_within(value: object) -> timedelta | None:
+    if value is None:
+        return None
+    duration = parse_go_duration(value) if isinstance(value, str) and _WITHIN.fullmatch(value) else None
+    if not duration:
+        raise InvalidSpec(f"spec.latest.completedWithin must be a duration such as 24h or 1h30m, got {quoted(value)}")
+    return duration
 
 
 def _parse_vault(vault: object) -> VaultId:

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from backupjobwatch.domain.jobs.latest_window import WORKLOADS
+from backupjobwatch.domain.jobs.durations import format_duration
+from backupjobwatch.domain.jobs.latest_window import LONGEST_RUN, WORKLOADS
 from backupjobwatch.domain.jobs.observations import PinnedJob, Waiting
 from backupjobwatch.domain.jobs.resource_ids import fold_case, is_guid
 from backupjobwatch.domain.jobs.times import format_time
@@ -41,6 +42,18 @@ class _Match:
         """Whether this is a running workload job without a host."""
         return self.is_workload and not self.job.ended and self.container is None
 
+    @property
+    def is_candidate(self) -> bool:
+        """Whether the watch may follow this job."""
+        return self.runs and is_guid(self.job.name or "")
+
+    def is_next(self, start: datetime, latest: LatestJob) -> bool:
+        """Return whether the job started after *start*, or, with ``completedWithin``, was running at *start*."""
+        if latest.completed_within is None or self.started > start:
+            return self.started > start
+        end = self.job.end_time
+        return self.started > start - LONGEST_RUN and (not self.job.ended if end is None else end > start)
+
     def overlaps(self, other: _Match) -> bool:
         """Return whether the two jobs ran at the same time. A job without an end time is running."""
         return _before(self.started, other.job.end_time) and _before(other.started, self.job.end_time)
@@ -59,11 +72,26 @@ def with_history(jobs: Sequence[Job], history: Iterable[Job]) -> list[Job]:
     return [*jobs, *(job for job in history if fold_case(job.name or "") not in names)]
 
 
+def jobs_of_item(jobs: Iterable[Job], latest: LatestJob) -> list[Job]:
+    """Return the jobs with the item, the operation and the container of *latest*."""
+    return [match.job for match in _matches(jobs, latest) if match.is_candidate]
+
+
+def has_database(jobs: Iterable[Job], latest: LatestJob) -> bool:
+    """Return whether the item is a database in a virtual machine, or one with the item's name is not ruled out."""
+    # With a container in the spec, a job without a host may be of another host.
+    matches = _matches(jobs, latest)
+    return any(each.is_workload and (latest.container is None or each.container is not None) for each in matches)
+
+
 def find_latest(jobs: Iterable[Job], latest: LatestJob, *, created: datetime) -> PinnedJob | Waiting:
-    """Return the job that *latest* identifies, or why it is not known yet. *jobs* may contain jobs of other items."""
+    """Return the first job of *latest*, or why it is not known yet. *jobs* may contain jobs of other items.
+
+    With ``completedWithin``, jobs that were running at *created* count too.
+    """
     after = latest.started_after or created
     matches = _matches(jobs, latest)
-    candidates = [match for match in matches if match.runs and match.started > after and is_guid(match.job.name or "")]
+    candidates = [match for match in matches if match.is_candidate and match.is_next(after, latest)]
     if latest.container is not None and latest.is_backup:
         # A database runs one backup of a type at a time, so an earlier running job has another host or type.
         candidates = [match for match in candidates if not match.is_provisional] or candidates
@@ -77,6 +105,12 @@ def find_latest(jobs: Iterable[Job], latest: LatestJob, *, created: datetime) ->
         )
     if first is None:
         message = f"No {latest.operation} of {latest.item} has started after {format_time(after)} yet."
+        if latest.completed_within is not None:
+            within = format_duration(latest.completed_within)
+            message = (
+                f"No {latest.operation} of {latest.item} completed within {within} before {format_time(after)}. The watch "
+                "waits for the next one."
+            )
         return Waiting(reason="WaitingForJob", message=message, searched=True)
     if not _is_certain(first, matches, latest):
         return Waiting(

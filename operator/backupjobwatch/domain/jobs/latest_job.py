@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from backupjobwatch.domain.jobs.resource_ids import fold_case
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from backupjobwatch.domain.jobs.resource_ids import VaultId
 
@@ -17,7 +17,7 @@ _BACKUP: Final = "backup"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatestJob:
-    """``spec.latest``: the first job of an item that started after a time."""
+    """``spec.latest``: the first job of an item that started after a time, or a job that completed recently."""
 
     vault: VaultId
     item: str
@@ -26,6 +26,8 @@ class LatestJob:
     container: str | None
     started_after: datetime | None
     """Start of the search. None means the creation of the watch."""
+    completed_within: timedelta | None = None
+    """How long before the start of the search a job may have completed. Excludes ``started_after``."""
 
     @property
     def is_backup(self) -> bool:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from backupjobwatch.domain.jobs.durations import format_duration, whole_seconds
 from backupjobwatch.domain.jobs.resource_ids import VaultKind
 from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.errors import InvalidSpec
@@ -23,6 +24,8 @@ LOOK_AHEAD: Final = timedelta(days=1)
 """How far after today jobs are listed, because Azure's clock may have passed a midnight that the operator's has not."""
 LONGEST: Final = timedelta(days=30)
 """Longest window of a list. Azure's limit is not documented. Azure PowerShell allows 30 days."""
+LONGEST_RUN: Final = timedelta(days=3)
+"""With ``completedWithin``, how long before its end a job may have started. Lists select jobs by their start."""
 REACH: Final[Mapping[VaultKind, timedelta]] = MappingProxyType(
     {VaultKind.RECOVERY_SERVICES: LONGEST - timedelta(days=1), VaultKind.BACKUP_VAULT: timedelta(days=13)}
 )
@@ -31,6 +34,17 @@ WORKLOADS: Final = "AzureWorkload"
 """``backupManagementType`` of databases in virtual machines."""
 
 _KINDS: Final = {VaultKind.RECOVERY_SERVICES: "Recovery Services vault", VaultKind.BACKUP_VAULT: "Backup vault"}
+
+
+def check_completed_within(latest: LatestJob) -> None:
+    """Raise InvalidSpec if ``completedWithin`` is longer than the vault's list covers."""
+    longest = REACH[latest.vault.kind] - LONGEST_RUN
+    if latest.completed_within is None or latest.completed_within <= longest:
+        return
+    raise InvalidSpec(
+        f"spec.latest.completedWithin must be at most {whole_seconds(longest) // 3600}h for a {_KINDS[latest.vault.kind]}, "
+        f"got {format_duration(latest.completed_within)}. The vault lists no older jobs"
+    )
 
 
 def check_started_after(latest: LatestJob, *, created: datetime) -> None:
@@ -50,14 +64,18 @@ def check_reach(latest: LatestJob, *, created: datetime, searched: datetime | No
 
     *searched* is the time until which the operator has seen complete lists without a matching job.
     """
-    start = latest.started_after or created
+    start = latest.started_after or created - (latest.completed_within or timedelta())
     known = start if searched is None else max(start, searched - LOOK_BACK)
     if known >= listed_since(latest, now=now):
         return
+    advice = (
+        "Set spec.latest.startedAfter to a later time"
+        if latest.completed_within is None
+        else "Set spec.latest.completedWithin to a shorter time"
+    )
     raise InvalidSpec(
         f"spec.latest needs all jobs since {format_time(start)}, but a {_KINDS[latest.vault.kind]} lists only "
-        f"{REACH[latest.vault.kind].days} days. Set spec.latest.startedAfter to a later time, or identify the job with "
-        "spec.jobName"
+        f"{REACH[latest.vault.kind].days} days. {advice}, or identify the job with spec.jobName"
     )
 
 
@@ -71,10 +89,19 @@ def listed_since(latest: LatestJob, *, now: datetime) -> datetime:
     return midnight(now - REACH[latest.vault.kind])
 
 
-def list_window(latest: LatestJob, *, created: datetime, now: datetime) -> tuple[datetime, datetime]:
-    """Return the start and end of the list. Whole days let watches share one list."""
+def list_window(
+    latest: LatestJob, *, created: datetime, now: datetime, is_searched: bool = False
+) -> tuple[datetime, datetime]:
+    """Return the start and end of the list. Whole days let watches share one list.
+
+    With *is_searched*, a complete list had no job that completed before the start. Only a later end matters then, so
+    the list is shorter.
+    """
+    start = (latest.started_after or created) - LOOK_BACK
+    if latest.completed_within is not None:
+        start = created - LONGEST_RUN - (timedelta() if is_searched else latest.completed_within)
     earliest = now - REACH[VaultKind.RECOVERY_SERVICES]
-    first = midnight(min(max((latest.started_after or created) - LOOK_BACK, earliest), now))
+    first = midnight(min(max(start, earliest), now))
     return first, window_end(first, now=now)
 
 

@@ -22,6 +22,8 @@ class PinnedJob:
     name: str
     error_code: str | None = None
     """Why the operation could not start the job. Such a job counts as failed."""
+    note: str = ""
+    """What the message of a success adds, for a job that completed before the start of the watch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,13 @@ class Waiting:
     """Whether a complete list has no job that matches ``spec.latest``."""
     first_candidate: datetime | None = None
     """Start time of the first job that may match ``spec.latest``. None if there is no such job."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnsupportedItem:
+    """The list shows that ``spec.latest`` cannot be judged for this item. The spec counts as invalid."""
+
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,5 +71,5 @@ def is_from_request(observation: Observation) -> bool:
     return not isinstance(observation, AzureError) or observation.is_from_request
 
 
-Sighting = Job | JobSet | Waiting | OperationFailure
+Sighting = Job | JobSet | Waiting | UnsupportedItem | OperationFailure
 Observation = Sighting | AzureError

@@ -67,11 +67,11 @@ class PolicyQuery:
 Query = JobId | OperationId | JobWindow | ProtectedItems | PolicyQuery
 
 
-def latest_window(latest: LatestJob, *, created: datetime, now: datetime) -> JobWindow:
-    """Return the window in which the job of ``spec.latest`` is listed."""
+def latest_window(latest: LatestJob, *, created: datetime, now: datetime, is_searched: bool = False) -> JobWindow:
+    """Return the window in which the job of ``spec.latest`` is listed. ``list_window`` describes *is_searched*."""
     if latest.vault.kind is VaultKind.BACKUP_VAULT:
         return JobWindow(latest.vault, None)
-    return JobWindow(latest.vault, list_window(latest, created=created, now=now)[0])
+    return JobWindow(latest.vault, list_window(latest, created=created, now=now, is_searched=is_searched)[0])
 
 
 def workload_history(vault: VaultId, *, now: datetime) -> JobWindow:

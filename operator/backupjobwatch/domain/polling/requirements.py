@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from backupjobwatch.domain.jobs.job import Job, Outcome
 from backupjobwatch.domain.jobs.latest import find_latest, needs_history, with_history
+from backupjobwatch.domain.jobs.latest_completed import find_completed_or_next
 from backupjobwatch.domain.jobs.latest_job import LatestJob
-from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, UnsupportedItem, Waiting
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.domain.polling.observations import JobList
 from backupjobwatch.domain.polling.queries import Query, job_queries, latest_window, workload_history
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.api.spec import WatchSpec
-    from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.polling.observations import Observation
 
 
@@ -30,7 +31,7 @@ class Requirements:
     queries: frozenset[Query]
     pinned: tuple[PinnedJob, ...] = ()
     """The jobs of the watch, if an operation or a list led to them."""
-    found: Waiting | OperationFailure | AzureError | None = None
+    found: Waiting | UnsupportedItem | OperationFailure | AzureError | None = None
     """Why the jobs are not known yet. Also None if there is no observation."""
     jobs: tuple[JobId, ...] = ()
     """The queries for the jobs of the watch, once they are known."""
@@ -70,13 +71,16 @@ def _of_latest(
     watch: Watch, spec: WatchSpec, latest: LatestJob, observations: Mapping[Query, Observation], now: datetime
 ) -> Requirements:
     start = watch.search_start
-    window = latest_window(latest, created=start or now, now=now)
+    is_searched = watch.searched_until is not None
+    window = latest_window(latest, created=start or now, now=now, is_searched=is_searched)
     queries: frozenset[Query] = frozenset({window})
     listed = observations.get(window)
     # Without a stored start, a later reconcile could match another job.
     if start is None or listed is None or not isinstance(listed.result, JobList):
         return Requirements(queries=queries, found=_error(listed))
     jobs: Sequence[Job] = listed.result.jobs
+    if latest.completed_within is not None:
+        return _of_completed(spec, latest, queries, jobs, observations, start=start, now=now)
     if needs_history(listed.result.jobs, latest, created=start):
         history = workload_history(latest.vault, now=now)
         queries |= {history}
@@ -88,6 +92,42 @@ def _of_latest(
     if isinstance(found, PinnedJob):
         return _of_jobs(spec, (found,))
     return Requirements(queries=queries, found=found)
+
+
+def _of_completed(
+    spec: WatchSpec,
+    latest: LatestJob,
+    queries: frozenset[Query],
+    jobs: Sequence[Job],
+    observations: Mapping[Query, Observation],
+    *,
+    start: datetime,
+    now: datetime,
+) -> Requirements:
+    details: dict[str, Job] = {}
+    while True:
+        found = find_completed_or_next(
+            jobs, latest, start=start, now=now, warnings_succeed=spec.warnings_succeed, details=details
+        )
+        if isinstance(found, PinnedJob):
+            return _of_jobs(spec, (found,))
+        if not isinstance(found, str):
+            return Requirements(queries=queries, found=found)
+        query = JobId(vault=latest.vault, name=found)
+        queries |= {query}
+        known = observations.get(query)
+        detail = _detail(known)
+        if detail is None:
+            return Requirements(queries=queries, found=_error(known))
+        details[found] = detail
+
+
+def _detail(known: Observation | None) -> Job | None:
+    """Return the job, if it has ended and the answer shows whether it was cancelled."""
+    job = None if known is None else known.result
+    if not isinstance(job, Job) or not job.ended or (job.partial and job.outcome is not Outcome.COMPLETED):
+        return None
+    return job
 
 
 def _error(observation: Observation | None) -> AzureError | None:

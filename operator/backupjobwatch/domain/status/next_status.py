@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -83,6 +84,8 @@ def next_status(
             accept_list_entry=accept_list_entry,
             enforce_deadline=enforce_deadline,
         )
+        if verdict.phase == SUCCEEDED and pinned and pinned[0].note:
+            verdict = replace(verdict, message=f"{verdict.message} {pinned[0].note}")
     status = _write(watch, verdict, observation if is_judged else None, pinned or watch.pinned, polled=polled, now=now)
     notifications = next_notifications(watch, deliveries, phase=verdict.phase)
     return truncate_status({**status, **present(notifications=notifications)})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from backupjobwatch.domain.jobs.azure_errors import describe
 from backupjobwatch.domain.jobs.durations import format_duration
 from backupjobwatch.domain.jobs.job import Job, Outcome
-from backupjobwatch.domain.jobs.observations import JobSet, Observation, OperationFailure, Waiting
+from backupjobwatch.domain.jobs.observations import JobSet, Observation, OperationFailure, UnsupportedItem, Waiting
 from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.errors import AzureError, Grace, NotPolledYet, PollDeferred
@@ -93,6 +93,8 @@ def judge(
             verdict = _judge_set(observation, spec, accept_list_entry=accept_list_entry)
         case Waiting():
             verdict = Verdict(phase=PENDING, reason=observation.reason, message=observation.message)
+        case UnsupportedItem():
+            verdict = Verdict(phase=FAILED, reason="InvalidSpec", message=observation.message)
         case OperationFailure():
             verdict = Verdict(phase=FAILED, reason="OperationFailed", message=observation.message)
         case PollDeferred():

@@ -78,6 +78,9 @@ def test_unknown_fields() -> None:
     assert parse_spec({**BY_ID, "labels": ["x"]}) == parse_spec(BY_ID)
 
 
+_NO_DURATIONS: tuple[Any, ...] = (
+    "", "0s", "0h0m", "24", "1d", "P1D", "-24h", "1.5h", "24H", "30m1h", "24h ", "٢h", 24, True, {},
+)  # fmt: skip
 INVALID: list[tuple[dict[str, Any], str]] = [
     ({}, "spec must have exactly one of"),
     ({**BY_ID, **BY_NAME}, "spec must have exactly one of"),
@@ -130,6 +133,30 @@ INVALID: list[tuple[dict[str, Any], str]] = [
             "revision": "v1",
         },
         "spec.latest.startedAfter must not be set with spec.revision",
+    ),
+    *(
+        (
+            {"latest": {"item": "vm1", "completedWithin": value}, "vault": VAULT_REF},
+            "spec.latest.completedWithin must be a duration such as 24h or 1h30m, got ",
+        )
+        for value in _NO_DURATIONS
+    ),
+    *(
+        (
+            {"latest": {"item": "vm1", "completedWithin": value}, "vault": {**VAULT_REF, "kind": kind}},
+            f"spec.latest.completedWithin must be at most {limit} for a {name}, got {shown}",
+        )
+        for kind, name, value, limit, shown in (
+            ("RecoveryServices", "Recovery Services vault", "624h1s", "624h", "624h0m1s"),
+            ("BackupVault", "Backup vault", "9999h99999m9999999s", "240h", "14443h25m39s"),
+        )
+    ),
+    (
+        {
+            "latest": {"item": "vm1", "startedAfter": "2026-03-04T01:00:00Z", "completedWithin": "24h"},
+            "vault": VAULT_REF,
+        },
+        "spec.latest.completedWithin must not be set with spec.latest.startedAfter. Remove one of them",
     ),
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -71,6 +71,19 @@ def test_all_of_latest() -> None:
         container="c;1",
         started_after=datetime(2026, 3, 4, 1, tzinfo=UTC),
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("24h", 86400), ("1h30m", 5400), ("90m", 5400), ("1s", 1), ("24h0m0s", 86400), ("007h", 25200), ("624h", 2246400)],
+)
+def test_completed_within(text: str, seconds: int) -> None:
+    """``completedWithin`` is a duration in hours, minutes and seconds."""
+    source = parse_source({"latest": {"item": "vm1", "completedWithin": text}, "vault": VAULT_REF})
+
+    assert isinstance(source, LatestJob)
+    assert source.completed_within == timedelta(seconds=seconds)
+    assert source.started_after is None
 
 
 @pytest.mark.parametrize(

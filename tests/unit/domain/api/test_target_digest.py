@@ -75,6 +75,11 @@ def test_same_target(one: dict[str, Any], other: dict[str, Any]) -> None:
         (BY_LATEST, {**BY_LATEST, "latest": {**LATEST, "operation": "Restore"}}),
         (BY_LATEST, {**BY_LATEST, "latest": {**LATEST, "startedAfter": "2026-03-04T01:00:01Z"}}),
         (BY_LATEST, {**BY_LATEST, "latest": {"item": "vm1"}}),
+        (
+            {**BY_LATEST, "latest": {"item": "vm1", "completedWithin": "24h"}},
+            {**BY_LATEST, "latest": {"item": "vm1", "completedWithin": "12h"}},
+        ),
+        ({**BY_LATEST, "latest": {"item": "vm1"}}, {**BY_LATEST, "latest": {"item": "vm1", "completedWithin": "12h"}}),
         (BY_NAME, {**BY_NAME, "revision": "v1"}),
         ({**BY_NAME, "revision": "v1"}, {**BY_NAME, "revision": "v2"}),
         ({**BY_NAME, "revision": "v1"}, {**BY_NAME, "revision": "V1"}),

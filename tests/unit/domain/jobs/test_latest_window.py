@@ -11,6 +11,7 @@ import pytest
 from backupjobwatch.domain.jobs.latest_job import LatestJob
 from backupjobwatch.domain.jobs.latest_window import (
     NOT_STORED,
+    check_completed_within,
     check_reach,
     check_started_after,
     history_window,
@@ -28,9 +29,18 @@ AFTER = datetime(2026, 3, 4, 1, 0, 0, tzinfo=UTC)
 RECOVERY_SERVICES, BACKUP_VAULT = VaultKind.RECOVERY_SERVICES, VaultKind.BACKUP_VAULT
 
 
-def latest(started_after: datetime | None, kind: VaultKind = RECOVERY_SERVICES) -> LatestJob:
+def latest(
+    started_after: datetime | None, kind: VaultKind = RECOVERY_SERVICES, within: timedelta | None = None
+) -> LatestJob:
     vault = VaultId(subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, name=VAULT, kind=kind)
-    return LatestJob(vault=vault, item="vm1", operation="Backup", container=None, started_after=started_after)
+    return LatestJob(
+        vault=vault,
+        item="vm1",
+        operation="Backup",
+        container=None,
+        started_after=started_after,
+        completed_within=within,
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,6 +201,51 @@ def test_search_ends_a_day_early() -> None:
     check_reach(latest(None), created=AFTER, searched=edge + DAY, now=now)
     with pytest.raises(InvalidSpec):
         check_reach(latest(None), created=AFTER, searched=edge + DAY - SECOND, now=now)
+
+
+@pytest.mark.parametrize(("kind", "hours"), [(RECOVERY_SERVICES, 624), (BACKUP_VAULT, 240)])
+def test_limit_of_completed_within(kind: VaultKind, hours: int) -> None:
+    """The limit depends on the kind of vault, and leaves three days for the job. The message has limit and value."""
+    limit = timedelta(hours=hours)
+    for within in (None, SECOND, limit):
+        check_completed_within(latest(None, kind, within))
+    with pytest.raises(InvalidSpec, match=f"must be at most {hours}h for a .*, got {hours}h0m1s") as caught:
+        check_completed_within(latest(None, kind, limit + SECOND))
+
+    assert "Backup vault" in str(caught.value) or kind is RECOVERY_SERVICES
+
+
+@pytest.mark.parametrize(
+    ("hours", "is_searched", "start"),
+    [
+        (1, False, "2026-03-01"),
+        (2, False, "2026-02-28"),
+        (24, False, "2026-02-28"),
+        (624, False, "2026-02-03"),
+        (624, True, "2026-03-01"),
+        (1, True, "2026-03-01"),
+    ],
+)
+def test_window_of_completed_within(hours: int, is_searched: bool, start: str) -> None:  # noqa: FBT001
+    """The list begins three days before the time. After a complete search, only jobs that ended later matter."""
+    wanted = latest(None, within=timedelta(hours=hours))
+    first, end = list_window(wanted, created=AFTER, now=AFTER + 2 * SECOND, is_searched=is_searched)
+
+    assert f"{first:%Y-%m-%d}" == start
+    assert f"{end:%Y-%m-%d}" == ("2026-03-05" if hours == 624 and not is_searched else "2026-03-06")
+
+
+@pytest.mark.parametrize(("kind", "reach", "longest"), [(RECOVERY_SERVICES, 29, 26), (BACKUP_VAULT, 13, 10)])
+def test_reach_of_completed_within(kind: VaultKind, reach: int, longest: int) -> None:
+    """A search may begin late by three days. After that, the list may lack a job that completed in time."""
+    wanted = latest(None, kind, longest * DAY)
+    for days in (0, 3):
+        check_reach(wanted, created=AFTER, searched=None, now=AFTER + days * DAY)
+    with pytest.raises(InvalidSpec, match=r"Set spec\.latest\.completedWithin to a shorter time"):
+        check_reach(wanted, created=AFTER, searched=None, now=AFTER + 4 * DAY)
+    check_reach(wanted, created=AFTER, searched=AFTER, now=AFTER + (reach - 1) * DAY)
+    with pytest.raises(InvalidSpec):
+        check_reach(wanted, created=AFTER, searched=AFTER, now=AFTER + reach * DAY)
 
 
 def test_history_window() -> None:
