@@ -191,7 +191,8 @@ def _latest(latest: Latest, vault: Vault | None, common: dict[str, Any]) -> dict
     if vault is None:
         raise click.UsageError("--item requires --vault-name, --resource-group and --subscription.")
     now = datetime.now(UTC)
-    latest = {"operation": "Backup", "startedAfter": format_time(now), **latest}
+    start = {} if "completedWithin" in latest else {"startedAfter": format_time(now)}
+    latest = {"operation": "Backup", **start, **latest}
     words = re.sub(r"[^a-z0-9]+", "-", fold_case(f"{latest['item']}-{latest['operation']}"))[:200].strip("-")
     body = _body(words or "latest", {"vault": vault, "latest": latest, **common})
     body["metadata"]["creationTimestamp"] = format_time(now)

@@ -47,12 +47,20 @@ def latest_options(command: Callable[..., Any]) -> Callable[..., Any]:
         operation: str | None,
         container: str | None,
         started_after: str | None,
+        completed_within: str | None,
         **kwargs: Any,
     ) -> Any:
-        further = {"operation": operation, "container": container, "startedAfter": started_after}
+        further = {
+            "operation": operation,
+            "container": container,
+            "startedAfter": started_after,
+            "completedWithin": completed_within,
+        }
         chosen = {field: value for field, value in further.items() if value is not None}
         if item is None and chosen:
-            raise click.UsageError("--operation, --container and --started-after require --item. Add --item.")
+            raise click.UsageError(
+                "--operation, --container, --started-after and --completed-within require --item. Add --item."
+            )
         return command(*args, latest=None if item is None else {"item": item, **chosen}, **kwargs)
 
     options = (
@@ -73,6 +81,12 @@ def latest_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=TimeType(),
             help="With --item: only jobs after this time, such as 2026-03-04T01:00:00Z, or 2h for two hours ago. "
             "Default: now.",
+        ),
+        click.option(
+            "--completed-within",
+            metavar="DURATION",
+            help="With --item: succeed at once if a job completed within this time, such as 24h, before the watch starts. "
+            "Excludes --started-after.",
         ),
     )
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), with_latest)

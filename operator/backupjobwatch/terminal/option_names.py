@@ -13,6 +13,7 @@ _NAMES: Final = (
     ("spec.graceSeconds", "--grace"),
     ("spec.pollInterval", "--interval"),
     ("spec.latest.startedAfter", "--started-after"),
+    ("spec.latest.completedWithin", "--completed-within"),
     ("spec.latest.container", "--container"),
     ("spec.latest.operation", "--operation"),
     ("spec.latest.item", "--item"),

@@ -75,6 +75,8 @@ class Row:
         status = watch.status_for_target
         job, extended = mapping(status.get("job")), mapping(status.get("extendedInfo"))
         reason = _word(status.get("reason"))
+        # With completedWithin, the message of a success says how recent the job is.
+        is_plain = reason in _PLAIN and not (watch.finished and "completedWithin" in mapping(watch.spec.get("latest")))
         return cls(
             name=_word(watch.name),
             phase=_word(status.get("phase")) or UNSEEN,
@@ -87,7 +89,7 @@ class Row:
             waited="" if watch.finished or job else _since(status.get("watchStartTime"), now),
             percent=_percent(extended.get("progressPercent")),
             remaining="" if watch.finished else _word(extended.get("estimatedRemaining")),
-            message="" if reason in _PLAIN else sanitize(str(status.get("message") or ""), _SENTENCE),
+            message="" if is_plain else sanitize(str(status.get("message") or ""), _SENTENCE),
             tasks=tuple(
                 Task(
                     name=_word(task.get("taskId")),

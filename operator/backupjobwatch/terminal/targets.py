@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.domain.api.target import parse_source
+from backupjobwatch.domain.jobs.durations import format_duration
 from backupjobwatch.domain.jobs.resource_ids import (
     JOB_ID_FORM,
     JobId,
@@ -37,6 +38,7 @@ _LATEST_OPTIONS: Final = {
     "spec.latest.operation": "--operation",
     "spec.latest.container": "--container",
     "spec.latest.startedAfter": "--started-after",
+    "spec.latest.completedWithin": "--completed-within",
     "spec.vault.secondaryRegion": "--secondary-region",
     "spec.latest must": "--item must",
     "spec.jobName or spec.operationId": "its ID or the URL of its operation",
@@ -116,7 +118,7 @@ def read_latest(vault: Vault | None, latest: Mapping[str, Any]) -> dict[str, Any
         message = str(error)
         for field, option in _LATEST_OPTIONS.items():
             message = message.replace(field, option)
-        raise InvalidTarget(message) from None
+        raise InvalidTarget(f"{message}.") from None
     return spec
 
 
@@ -137,7 +139,9 @@ def digits_of(source: JobSource) -> str:
         text = source.name.lower() if is_guid(source.name) else _digest(source.name)
     else:
         started = source.started_after and format_time(source.started_after)
-        words = (source.vault.key, source.item, source.operation, source.container, started)
+        words = [source.vault.key, source.item, source.operation, source.container, started]
+        if source.completed_within is not None:
+            words.append(format_duration(source.completed_within))
         text = _digest("\n".join(fold_case(word or "") for word in words))
     return text[:_DIGITS]
 

@@ -81,6 +81,18 @@ def test_the_first_job_of_an_item(vault: Vault, watch: Watch) -> None:
     assert (done.code, "No Backup of UTTESTVMUB1 has started after" in done.out) == (124, True)
 
 
+def test_a_recent_job_of_an_item(vault: Vault, watch: Watch) -> None:
+    """--completed-within exits at once if a job completed in time. Otherwise it waits. The output names the option."""
+    hours = [format_time(datetime.now(UTC) - timedelta(hours=ago)) for ago in (3, 2)]
+    vault.set_job(JOB_NAME, job_payload(startTime=hours[0], endTime=hours[1]))
+    item = ("--item", "uttestvmub1", *OF_VAULT)
+    done = watch(*item, "--completed-within", "3h")
+    assert (done.code, "within 3h0m0s (--completed-within) before the watch started" in done.out) == (0, True)
+    done = watch(*item, "--completed-within", "1h", "--timeout", "1s")
+    assert (done.code, "No Backup of uttestvmub1 completed within 1h0m0s" in done.out) == (124, True)
+    assert "spec." not in done.out
+
+
 def test_a_silent_job_has_a_line_every_interval(sim: AzureSimulator, vault: Vault) -> None:
     """While nothing changes, the command prints a line and the task's details every --log-interval."""
     tasks = {"taskId": "Transfer data to vault", "status": "InProgress"}

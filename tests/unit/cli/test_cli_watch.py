@@ -48,6 +48,13 @@ OF_VAULT = ("-s", SUBSCRIPTION, "-g", RESOURCE_GROUP, "-v", VAULT)
             ["--item", "vm1", *OF_VAULT, "--started-after", "monday"],
             "must be a time such as 2026-03-04T01:00:00Z, or 2h for two hours ago, got 'monday'",
         ),
+        (["--completed-within", "24h", JOB_ID], "--completed-within require --item. Add --item."),
+        (["--item", "vm1", *OF_VAULT, "--completed-within", "1d"], "--completed-within must be a duration such as 24h"),
+        (["--item", "vm1", *OF_VAULT, "--completed-within", "625h"], "--completed-within must be at most 624h for a"),
+        (
+            ["--item", "vm1", *OF_VAULT, "--completed-within", "24h", "--started-after", "2026-03-04T01:00:00Z"],
+            "--completed-within must not be set with --started-after. Remove one of them.",
+        ),
         (
             ["--item", "vm1", *OF_VAULT, "--started-after", "2020-01-01T00:00:00Z"],
             "--started-after must be at most 29 days",

@@ -248,6 +248,10 @@ def test_the_first_job_of_an_item() -> None:
     assert name_of(spec) == name_of(read_latest(NAMED, {**LATEST, "item": "VM-1"}))
     assert name_of(spec) != name_of(read_latest(NAMED, {"item": "vm-1", "operation": "Restore"}))
     assert re.fullmatch("latest-[0-9a-f]{8}", name_of(spec))
+    within = [
+        name_of(read_latest(NAMED, {"item": "vm-1", "completedWithin": value})) for value in ("24h", "1440m", "12h")
+    ]
+    assert within[0] == within[1] != within[2]
 
 
 @pytest.mark.parametrize(
@@ -258,6 +262,12 @@ def test_the_first_job_of_an_item() -> None:
         (NAMED, {"item": ""}, "--item must be "),
         (NAMED, {"item": "vm-1", "operation": ""}, "--operation must be "),
         (NAMED, {"item": "vm-1", "container": ""}, "--container must be "),
+        (NAMED, {"item": "vm-1", "completedWithin": "1d"}, "--completed-within must be a duration"),
+        (
+            NAMED,
+            {"item": "vm-1", "completedWithin": "1h", "startedAfter": "2026-03-04T01:00:00Z"},
+            "--completed-within must not be set with --started-after.",
+        ),
     ],
 )
 def test_incomplete_items(vault: Vault | None, latest: dict[str, str], words: str) -> None:
