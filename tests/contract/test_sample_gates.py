@@ -124,6 +124,14 @@ def test_revisions_follow_new_jobs(name: str) -> None:
     assert watch["spec"]["latest"].keys() == {"item"}
 
 
+def test_a_recent_backup_or_the_next_one() -> None:
+    """The watch waits for longer than the time in which a backup is recent, so that the next one can end."""
+    (watch,) = watches(sample("recent.yaml"))
+    within = seconds(watch["spec"]["latest"]["completedWithin"])
+    assert watch["spec"]["activeDeadlineSeconds"] > within
+    assert watch["spec"]["revision"]
+
+
 def test_resource_set_depends_on_the_watch() -> None:
     """The ResourceSet requires an up-to-date status of the sample's watch, which is named after the new version."""
     path = sample("flux/resource-set.yaml")
