@@ -118,7 +118,7 @@ WATCH_TROUBLE: Final = Metric(
     kind="gauge",
     labels=_WATCH,
     meaning=(
-        "When the job of the watch became unreadable or was reported as missing. Absent for watches without such trouble and "
+        "When the job of the watch became unreadable or was reported as missing. Absent for readable jobs and "
         "for finished watches."
     ),
 )
