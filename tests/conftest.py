@@ -27,6 +27,7 @@ KUBECONFIG: Final = Path(tempfile.mkdtemp(prefix="backupjobwatch-tests-")) / "ku
 """The kubeconfig of the test clusters. The kubernetes library reads the variable only once, at import."""
 
 os.environ["KUBECONFIG"] = str(KUBECONFIG)
+os.environ.setdefault("GOGC", "400")  # garbage collection took a third of the CPU time of API servers, kubectl and helm
 
 _FOREIGN: Final = ("AZURE_", "BACKUPJOBWATCH_", "IDENTITY_", "MSI_", "IMDS_", "KUBERNETES_SERVICE_")
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

@@ -22,7 +22,7 @@ from tests.support.scale import at_scale
 
 MODERATE = settings(
     deadline=None,
-    max_examples=at_scale(10, 200),
+    max_examples=at_scale(6, 200),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 pytestmark = pytest.mark.timeout(at_scale(300, 3600))
