@@ -219,6 +219,8 @@ class AzureUnavailable(AzureError):
     """Azure, Entra or the metadata service failed or could not be reached."""
 
     reason = "AzureUnavailable"
+    was_sent = True
+    """Whether any part of the request may have been sent."""
 
 
 class UnexpectedResponse(AzureError):

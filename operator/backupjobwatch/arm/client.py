@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-from backupjobwatch import __version__
 from backupjobwatch.arm.responses import (
     Answer,
     next_path,
@@ -24,15 +20,12 @@ from backupjobwatch.arm.responses import (
     read_object,
     remaining_requests,
 )
-from backupjobwatch.arm.token_answers import noting_status, read_claims
-from backupjobwatch.arm.transport import Transport
+from backupjobwatch.arm.session import ArmSession
 from backupjobwatch.domain.jobs.backup_policies import parse_policy
 from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.domain.jobs.resource_ids import VaultKind
 from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION, SECONDARY
 from backupjobwatch.errors import (
-    AzureError,
-    AzureUnavailable,
     JobNotFound,
     Throttled,
     VaultNotFound,
@@ -51,8 +44,6 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.polling.queries import PolicyQuery
     from backupjobwatch.observability.metrics.instruments import Metrics
     from backupjobwatch.settings import Settings
-
-_log = logging.getLogger(__name__)
 
 _OPERATIONS: Final[Mapping[RequestKind, str]] = {
     "job": "get_job",
@@ -111,20 +102,14 @@ class ArmClient:
     """
 
     def __init__(self, settings: Settings, metrics: Metrics, *, ca_file: str | None = None) -> None:
-        self._metrics = metrics
         self._endpoint = settings.azure_endpoint
-        self._queries = {
-            VaultKind.RECOVERY_SERVICES: {"api-version": settings.azure_api_version},
-            VaultKind.BACKUP_VAULT: {"api-version": settings.azure_data_protection_api_version},
-        }
-        self._transport = Transport(settings, ca_file=ca_file)
-        self._threads = ThreadPoolExecutor(settings.azure_connections, thread_name_prefix="azure")
+        self.session = ArmSession(settings, metrics, ca_file=ca_file)
 
     async def get_job(
         self, tokens: TokenSource, job_id: JobId, pauses: Pauses | None = None, *, in_secondary_region: bool = False
     ) -> Reading[Job]:
         """Read one job with a GET in its vault, or with a POST in the secondary region of its vault."""
-        link = PageLink(job_id.url_path, self._query(job_id.vault))
+        link = PageLink(job_id.url_path, self.session.query(job_id.vault))
         if in_secondary_region:
             body = {"resourceId": str(job_id.vault), "jobName": job_id.name}
             link = PageLink(job_id.secondary_url_path, _SECONDARY_QUERY, body)
@@ -138,7 +123,7 @@ class ArmClient:
     ) -> Reading[tuple[PinnedJob, ...] | Waiting | OperationFailure]:
         """Read the result of an operation: its jobs, its failure, or Waiting."""
         vault = operation_id.vault
-        query = self._query(vault) if vault.secondary_region is None else _SECONDARY_QUERY
+        query = self.session.query(vault) if vault.secondary_region is None else _SECONDARY_QUERY
         link = PageLink(operation_id.url_path, query)
         return await self._read(OPERATION, tokens, link, pauses, lambda answer: read_operation(_object(answer)))
 
@@ -173,19 +158,19 @@ class ArmClient:
             items, url = read_item_list(answer, vault, now=datetime.now(UTC))
             return ItemPage(items, self._next_page(url))
 
-        first = PageLink(vault.items_url_path, self._query(vault))
+        first = PageLink(vault.items_url_path, self.session.query(vault))
         return await self._read(LIST, tokens, link or first, pauses, read)
 
     async def get_policy(
         self, tokens: TokenSource, policy: PolicyQuery, pauses: Pauses | None = None
     ) -> Reading[BackupPolicy]:
         """Read a policy of a Backup vault."""
-        link = PageLink(policy.url_path, self._query(policy.vault))
+        link = PageLink(policy.url_path, self.session.query(policy.vault))
         return await self._read(LIST, tokens, link, pauses, lambda answer: parse_policy(_object(answer)))
 
     async def get_token(self, tokens: TokenSource) -> None:
         """Get a token, or raise AzureError."""
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._token, tokens)
+        await self.session.run(lambda: self.session.token(tokens))
 
     async def check(self, tokens: TokenSource) -> None:
         """Make a request that needs no permission, and raise AzureError unless ARM accepts the token."""
@@ -195,8 +180,7 @@ class ArmClient:
 
     def close(self) -> None:
         """Stop the threads and close the connections. Requests in flight end at once."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._transport.close()
+        self.session.close()
 
     async def _read(
         self,
@@ -216,72 +200,33 @@ class ArmClient:
             answer = self._get(kind, tokens, link, pause_left)
             return Reading(value=parse(answer), remaining=remaining_requests(answer))
 
-        return await loop.run_in_executor(self._threads, read)
-
-    def _query(self, vault: VaultId, **more: str) -> str:
-        return urlencode({**self._queries[vault.kind], **more}, quote_via=quote)
+        return await self.session.run(read)
 
     def _first_page(self, vault: VaultId, filter_: str | None) -> PageLink:
         if filter_ is None or vault.kind is VaultKind.BACKUP_VAULT:
-            return PageLink(vault.jobs_url_path, self._query(vault))
-        return PageLink(vault.jobs_url_path, self._query(vault, **{"$filter": filter_}))
+            return PageLink(vault.jobs_url_path, self.session.query(vault))
+        return PageLink(vault.jobs_url_path, self.session.query(vault, **{"$filter": filter_}))
 
     def _next_page(self, url: str | None) -> PageLink | None:
         return None if url is None else PageLink(*next_path(url, self._endpoint))
 
     def _get(self, kind: RequestKind, tokens: TokenSource, link: PageLink, pause_left: Callable[[], float]) -> Answer:
-        answer = self._send(kind, link, self._token(tokens))
-        if answer.status == HTTPStatus.UNAUTHORIZED and answer.is_from_azure:
-            # The token has expired by Azure's clock, was revoked, or must meet a claims challenge. Retry only once.
-            claims = read_claims(answer.headers.get("WWW-Authenticate", ""))
-            token = self._token(tokens, claims=claims, renewed=True)
+        answer = self._send(kind, link, self.session.token(tokens))
+        if answer.status == HTTPStatus.UNAUTHORIZED and answer.is_from_azure:  # retry only once
+            token = self.session.token(tokens, refused=answer)
             if left := pause_left():  # a pause that began after this request was sent
                 wait = timedelta(seconds=left)
                 raise Throttled("Azure refuses requests until its Retry-After has passed.", retry_after=wait)
             answer = self._send(kind, link, token)
         return answer
 
-    def _token(self, tokens: TokenSource, *, claims: str | None = None, renewed: bool = False) -> str:
-        started = time.monotonic()
-        with noting_status() as status:
-            unreachable = False
-            try:
-                return tokens.get(claims=claims, renewed=renewed)
-            except AzureError as error:
-                self._metrics.observe_token_failure(tokens.owner, error.reason)
-                unreachable = isinstance(error, AzureUnavailable) and not error.repeated
-                raise
-            finally:
-                if status() is not None or unreachable:  # otherwise no request was sent
-                    self._metrics.observe_request("token", status(), time.monotonic() - started)
-
     def _send(self, kind: RequestKind, link: PageLink, token: str) -> Answer:
-        client_request_id = str(uuid.uuid4())
-        headers = {
-            "Accept": "application/json",
-            "User-Agent": f"backupjobwatch/{__version__}",
-            "x-ms-client-request-id": client_request_id,
-            "x-ms-return-client-request-id": "true",
-        }
-        started = time.monotonic()
-        answer: Answer | None = None
-        try:
-            answer = self._transport.send(link.path, query=link.query, headers=headers, token=token, body=link.body)
-            return answer
-        finally:
-            seconds = time.monotonic() - started
-            self._metrics.observe_request(_OPERATIONS[kind], answer.status if answer else None, seconds)
-            _log.debug(
-                "%s %s: %s",
-                "GET" if link.body is None else "POST",
-                link.path,
-                answer.status if answer else "no answer",
-                extra={
-                    "client_request_id": client_request_id,
-                    "request_id": answer.request_id if answer else None,
-                    "seconds": round(seconds, 3),
-                },
-            )
+        def send(headers: Mapping[str, str]) -> Answer:
+            transport = self.session.transport
+            return transport.send(link.path, query=link.query, headers=headers, token=token, body=link.body)
+
+        what = f"{'GET' if link.body is None else 'POST'} {link.path}"
+        return self.session.exchange(_OPERATIONS[kind], what, str(uuid.uuid4()), send)
 
 
 def _object(answer: Answer) -> Mapping[str, Any]:

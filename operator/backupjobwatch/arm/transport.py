@@ -7,7 +7,6 @@ Here a timer shuts down the connection's socket at the request's deadline, which
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 import ssl
 import threading
@@ -23,6 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionErr
 from urllib3.exceptions import ProxyError as Urllib3ProxyError
 from urllib3.exceptions import SSLError as Urllib3SSLError
 
+from backupjobwatch.arm.allowed_requests import is_allowed
 from backupjobwatch.arm.responses import Answer
 from backupjobwatch.errors import AzureUnavailable, SettingsError, UnexpectedResponse
 from backupjobwatch.settings import PREFIX
@@ -34,12 +34,9 @@ if TYPE_CHECKING:
 
 MAX_BODY: Final = 4 * 1024 * 1024
 """Maximum size of a decompressed response in bytes. A job with thousands of tasks has a few hundred thousand."""
-ALLOWED_POSTS: Final = (
-    re.compile(
-        r"/subscriptions/[^/]+/providers/Microsoft\.RecoveryServices/locations/[a-z0-9]+/backupCrrJob", re.ASCII
-    ),
-)
-"""The paths of all POST requests. Each one only reads, so that a repeated request does no harm."""
+
+WRITE_TIMEOUT: Final = 70.0
+"""Seconds. Azure Resource Manager ends a request after 60."""
 
 
 class _Deadline:
@@ -47,6 +44,8 @@ class _Deadline:
 
     def __init__(self) -> None:
         self.passed = False
+        self.is_sent = False
+        """Whether any part of the request may have been sent."""
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
 
@@ -76,8 +75,19 @@ class _Guarded(HTTPConnection):
     """A connection that applies the deadline of the current request to its socket."""
 
     def connect(self) -> None:
-        super().connect()
+        try:
+            super().connect()
+        finally:
+            if (deadline := _deadline.get()) is not None:
+                deadline.is_sent = False  # what a proxy received is not the request
         self._guard()
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        if (deadline := _deadline.get()) is not None:
+            deadline.is_sent = True
+        super().send(data)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         self._guard()  # for a connection that comes from the pool
@@ -108,7 +118,7 @@ class _Adapter(HTTPAdapter):
 
 
 class Transport:
-    """Sends requests to one host from any number of threads. It never follows a redirect."""
+    """Sends requests to one host from any number of threads. It never follows a redirect and never repeats a request."""
 
     def __init__(self, settings: Settings, *, ca_file: str | None = None) -> None:
         self._endpoint = settings.azure_endpoint
@@ -117,17 +127,14 @@ class Transport:
             settings.azure_read_timeout.total_seconds(),
         )
         self._total = settings.azure_total_timeout.total_seconds()
+        self.write_timeout = max(self._total, WRITE_TIMEOUT)
+        """Seconds for a whole write."""
         self._under_way: set[_Deadline] = set()
-        self._session = requests.Session()
-        # Ignore the environment: its proxies would receive the token, and its .netrc would replace it.
-        self._session.trust_env = False
-        self._session.proxies = settings.proxies
-        adapter = _Adapter(pool_maxsize=settings.azure_connections, pool_block=True)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
         _check_ca_file("AZURE_CA_FILE", settings.azure_ca_file)
         _check_ca_file("AZURE_AUTHORITY_CA_FILE", settings.azure_authority_ca_file)
-        self._session.verify = ca_file or settings.azure_ca_file or True
+        self._settings = settings
+        self._verify = ca_file or settings.azure_ca_file or True
+        self._session = _session(settings, self._verify)
 
     def send(
         self,
@@ -138,39 +145,68 @@ class Transport:
         token: str,
         body: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request for *path* (percent-encoded, absolute) to the endpoint: a GET, or with *body* a POST of JSON.
+        """Send a request for *path* (percent-encoded, absolute) that only reads: a GET, or with *body* a POST of JSON.
 
-        Raises AzureUnavailable without a complete response in time, and UnexpectedResponse if it is too long.
+        Raises AzureUnavailable without a complete response in time, and UnexpectedResponse if it is too long, or if
+        the operator does not send such requests.
         """
-        if body is not None and not any(allowed.fullmatch(path) for allowed in ALLOWED_POSTS):
-            raise ValueError("a POST to this path is not allowed")
+        method = "GET" if body is None else "POST"
+        request = requests.Request(method, self._url(path, query), headers=dict(headers), json=body)
+        return self._send(self._session, request, token, timeouts=self._timeouts, total=self._total)
+
+    def write(
+        self, path: str, *, query: str, headers: Mapping[str, str], token: str, body: Mapping[str, Any]
+    ) -> Answer:
+        """Send a POST request with JSON that changes something in Azure. Raises as ``send`` does.
+
+        Azure Resource Manager ends it after 60 s, and its answer is worth the wait.
+        """
+        request = requests.Request("POST", self._url(path, query), headers=dict(headers), json=body)
+        timeouts = (self._timeouts[0], self.write_timeout)
+        # Not a pooled connection: the other end may close it just when it is used.
+        with _session(self._settings, self._verify) as session:
+            return self._send(session, request, token, timeouts=timeouts, total=self.write_timeout)
+
+    def _url(self, path: str, query: str) -> str:
         url = f"{self._endpoint}{path}?{query}"
         if urlsplit(url)[:2] != urlsplit(self._endpoint)[:2]:
             raise ValueError("the path of a request must not change its host")
-        headers = {**headers, "Authorization": f"Bearer {token}"}
-        with self._time_limit() as deadline:
+        return url
+
+    def _send(
+        self,
+        session: requests.Session,
+        request: requests.Request,
+        token: str,
+        *,
+        timeouts: tuple[float, float],
+        total: float,
+    ) -> Answer:
+        """Send *request* once."""
+        if not is_allowed(request.method or "", urlsplit(request.url or "").path):
+            raise UnexpectedResponse("The operator does not send this request to Azure.")
+        request.headers["Authorization"] = f"Bearer {token}"
+        with self._time_limit(total) as deadline:
             try:
-                with self._session.request(
-                    "GET" if body is None else "POST",
-                    url,
-                    headers=headers,
-                    json=body,
-                    timeout=self._timeouts,
+                with session.send(
+                    session.prepare_request(request),
+                    timeout=timeouts,
                     allow_redirects=False,
                     stream=True,
+                    proxies=session.proxies,
+                    verify=session.verify,
                 ) as response:
-                    content = response.raw.read(MAX_BODY + 1, decode_content=True)
+                    body = response.raw.read(MAX_BODY + 1, decode_content=True)
             except (requests.RequestException, HTTPError, OSError) as error:
                 if not deadline.passed:
-                    raise AzureUnavailable(
-                        f"Azure could not be reached: {describe_connection_error(error)}."
-                    ) from error
+                    message = f"Azure could not be reached: {describe_connection_error(error)}."
+                    raise _unavailable(message, deadline) from error
             # Check this last: a response that was cut off can look complete.
             if deadline.passed:
-                raise AzureUnavailable(f"Azure sent no complete response within {self._total:g}s.")
-        if len(content) > MAX_BODY:
+                raise _unavailable(f"Azure sent no complete response within {total:g}s.", deadline)
+        if len(body) > MAX_BODY:
             raise UnexpectedResponse(f"Azure's response is larger than {MAX_BODY // 1024**2} MiB.")
-        return Answer(status=response.status_code, headers=response.headers, body=content)
+        return Answer(status=response.status_code, headers=response.headers, body=body)
 
     def close(self) -> None:
         """Close all connections. Requests in flight end at once: the process would wait for their threads."""
@@ -179,9 +215,9 @@ class Transport:
         self._session.close()
 
     @contextlib.contextmanager
-    def _time_limit(self) -> Iterator[_Deadline]:
+    def _time_limit(self, total: float) -> Iterator[_Deadline]:
         deadline = _Deadline()
-        timer = threading.Timer(self._total, deadline.pass_)
+        timer = threading.Timer(total, deadline.pass_)
         timer.daemon = True
         timer.start()
         token = _deadline.set(deadline)
@@ -192,6 +228,24 @@ class Transport:
             self._under_way.discard(deadline)
             timer.cancel()
             _deadline.reset(token)
+
+
+def _session(settings: Settings, verify: str | bool) -> requests.Session:  # noqa: FBT001 - the type of requests
+    session = requests.Session()
+    # Ignore the environment: its proxies would receive the token, and its .netrc would replace it.
+    session.trust_env = False
+    session.proxies = settings.proxies
+    adapter = _Adapter(pool_maxsize=settings.azure_connections, pool_block=True)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    session.verify = verify
+    return session
+
+
+def _unavailable(message: str, deadline: _Deadline) -> AzureUnavailable:
+    error = AzureUnavailable(message)
+    error.was_sent = deadline.is_sent
+    return error
 
 
 def _check_ca_file(name: str, path: str) -> None:

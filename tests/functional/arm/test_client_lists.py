@@ -78,12 +78,21 @@ async def test_a_link_in_capitals_or_with_escapes_is_followed_as_it_is(
     client: BoundClient, sim: AzureSimulator, vault: Vault
 ) -> None:
     """The client ignores the letter case of the link's host and sends path and query back unchanged."""
-    target = "/Subscriptions/x%2Fy/backupJobs?api-version=2025-02-01&%24skipToken=a%2Bb%3D%3D"
+    path = VAULT_ID.jobs_url_path.replace("/subscriptions/", "/Subscriptions/x%2F")
+    target = f"{path}?api-version=2025-02-01&%24skipToken=a%2Bb%3D%3D"
     sim.faults.add(page(sim.url.upper() + target))
     sim.faults.add(page(None))
     assert (await client.list_jobs(VAULT_ID)).pages == 2
-    assert sim.requests[1].path == "/Subscriptions/x/y/backupJobs"
+    assert sim.requests[1].path == path.replace("%2F", "/")
     assert sim.requests[1].query["$skiptoken"] == "a+b=="
+
+
+async def test_a_link_to_another_path_is_not_followed(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
+    """A nextLink to anything but a list fails, and sends nothing."""
+    sim.faults.add(page(f"{sim.url}{VAULT_ID.url_path}/backupJobs/x/cancel?api-version=2025-02-01"))
+    with pytest.raises(UnexpectedResponse, match="does not send this request"):
+        await client.list_jobs(VAULT_ID)
+    assert len(sim.requests) == 1
 
 
 # ── invalid links and responses ──────────────────────────────────────────────────────────────────────────────────────

@@ -144,7 +144,7 @@ async def test_a_defect_costs_one_result(
 ) -> None:
     """The poller logs an unexpected exception and reports UnexpectedResponse. The next tick retries."""
     polling = open_poller()
-    polling.poller._client._threads.shutdown()  # every request raises RuntimeError
+    polling.poller._client.session._threads.shutdown()  # every request raises RuntimeError
     polling.require("watch", *QUERIES.values())
     for failures in (3, 6):
         await polling.settle()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "backupjobwatch_"
 
-OPERATIONS: Final = ("get_job", "list_jobs", "get_operation", "get_secondary_job", "token")
+OPERATIONS: Final = ("get_job", "list_jobs", "get_operation", "get_secondary_job", "start_backup", "token")
 CODES: Final = (
     *("200", "202", "204", "400", "401", "403", "404", "408", "409", "412", "429"),
     *("500", "502", "503", "504", "none"),

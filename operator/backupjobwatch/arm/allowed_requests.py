@@ -1,0 +1,43 @@
+"""The only requests that the operator sends to Azure Resource Manager. Pure.
+
+A link to the next page of a list comes from Azure, and the names of an item too. Neither can lead to another request.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+
+Method = Literal["GET", "POST"]
+
+_VAULT: Final = r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.RecoveryServices/vaults/[^/]+"
+_BACKUP_VAULT: Final = (
+    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.DataProtection/backupVaults/[^/]+"
+)
+_REGION: Final = r"/subscriptions/[^/]+/providers/Microsoft\.RecoveryServices/locations/[a-z0-9]+"
+_ITEM: Final = r"backupFabrics/Azure/protectionContainers/[^/]+/protectedItems/[^/]+"
+
+ALLOWED_REQUESTS: Final[tuple[tuple[Method, str], ...]] = (
+    ("GET", r"/subscriptions"),
+    ("GET", rf"{_VAULT}/backupJobs(/[^/]+)?"),
+    ("GET", rf"{_VAULT}/backupOperations/[^/]+"),
+    ("GET", rf"{_VAULT}/backupProtectedItems"),
+    ("GET", rf"{_BACKUP_VAULT}/backupJobs(/[^/]+)?"),
+    ("GET", rf"{_BACKUP_VAULT}/operationStatus/[^/]+"),
+    ("GET", rf"{_BACKUP_VAULT}/backupInstances"),
+    ("GET", rf"{_BACKUP_VAULT}/backupPolicies/[^/]+"),
+    ("GET", rf"{_REGION}/backupCrrOperationsStatus/[^/]+"),
+    ("POST", rf"{_REGION}/backupCrrJob"),
+    ("POST", rf"{_VAULT}/{_ITEM}/backup"),
+    ("POST", rf"{_BACKUP_VAULT}/backupInstances/[^/]+/backup"),
+)
+"""Method and path of each request. ``backupCrrJob`` only reads, and the other two POST requests start backups."""
+_PATTERNS: Final = tuple((method, re.compile(path, re.IGNORECASE | re.ASCII)) for method, path in ALLOWED_REQUESTS)
+_DOT_SEGMENT: Final = re.compile(r"(^|/)(\.|%2e){1,2}(/|$)", re.IGNORECASE)
+
+
+def is_allowed(method: str, path: str) -> bool:
+    """Return whether the operator sends a request with *method* to the percent-encoded *path*."""
+    if _DOT_SEGMENT.search(path):  # an HTTP library would resolve it
+        return False
+    return any(method == allowed and pattern.fullmatch(path) for allowed, pattern in _PATTERNS)

@@ -1,0 +1,78 @@
+"""Decide what a response to the request that starts a backup means. Pure.
+
+An answer is definite only if it is certainly Azure Resource Manager's. After any other one, a backup may be running,
+so the request must never be repeated.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from backupjobwatch.arm.responses import parse_json, read_object
+from backupjobwatch.domain.jobs.azure_errors import read_error_body
+from backupjobwatch.domain.jobs.backup_requests import BACKUP_ACTIONS, operation_in
+from backupjobwatch.errors import (
+    AuthorizationFailed,
+    AzureError,
+    InvalidTarget,
+    JobNotFound,
+    RequestUncertain,
+    UnexpectedResponse,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from backupjobwatch.arm.responses import Answer
+    from backupjobwatch.domain.jobs.resource_ids import OperationId, VaultId
+
+_ACCEPTED: Final = (HTTPStatus.OK, HTTPStatus.ACCEPTED)
+_UNCERTAIN: Final = (HTTPStatus.REQUEST_TIMEOUT, 499)
+"""Refusals after which the provider may go on. 499 means that the client closed the connection."""
+
+
+def read_operation_started(answer: Answer, vault: VaultId, *, now: datetime) -> OperationId:
+    """Return the operation that a request for a backup started. Raise the AzureError that any other answer means."""
+    if answer.status in _ACCEPTED:
+        for name in ("Azure-AsyncOperation", "Location"):
+            operation = operation_in(answer.headers.get(name), vault)
+            if operation is not None:
+                return operation
+        raise RequestUncertain(
+            f"Azure answered the request for a backup with {answer.status}, but names no operation.",
+            request_id=answer.request_id,
+        )
+    if not is_refusal(answer):
+        raise RequestUncertain(_uncertain(answer, now), request_id=answer.request_id)
+    raise _refusal(answer, vault, now)
+
+
+def is_refusal(answer: Answer) -> bool:
+    """Return whether *answer* proves that no backup was started: a 4xx with the error body of Azure Resource Manager."""
+    is_client_error = HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    if not (answer.is_from_azure and is_client_error) or answer.status in _UNCERTAIN:
+        return False
+    return any(error.code for error in read_error_body(parse_json(answer.body)))
+
+
+def _refusal(answer: Answer, vault: VaultId, now: datetime) -> AzureError:
+    error = _error_of(answer, now)
+    if isinstance(error, AuthorizationFailed):
+        message = f"{error} To start a backup, the identity needs the permission {BACKUP_ACTIONS[vault.kind]}."
+        return AuthorizationFailed(message, request_id=error.request_id)
+    if isinstance(error, JobNotFound | UnexpectedResponse):
+        return InvalidTarget(str(error), request_id=error.request_id)
+    return error
+
+
+def _uncertain(answer: Answer, now: datetime) -> str:
+    return f"Azure may have started a backup or not. {_error_of(answer, now)}"
+
+
+def _error_of(answer: Answer, now: datetime) -> AzureError:
+    try:
+        read_object(answer, now=now)
+    except AzureError as error:
+        return error
+    return UnexpectedResponse(f"Azure answered {answer.status}.", request_id=answer.request_id)
