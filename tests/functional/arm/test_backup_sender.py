@@ -175,7 +175,7 @@ async def test_a_401_of_a_proxy(sending: Sending, sim: AzureSimulator) -> None:
 
 
 async def test_permission_to_send(sending: Sending) -> None:
-    """Nothing is sent without permission, which is asked for right before each request."""
+    """Nothing is sent without permission, which is checked right before each request."""
     error = await sending.error(may_send=lambda: False)
     assert type(error) is PollDeferred
     assert not error.is_from_request

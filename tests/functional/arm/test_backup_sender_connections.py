@@ -80,7 +80,7 @@ async def test_proxies(open_client: OpenClient, sim: AzureSimulator, vault: Vaul
 
 
 async def test_proxy_that_answers_itself(open_client: OpenClient, sim: AzureSimulator, vault: Vault) -> None:
-    """An answer of a proxy to the request itself is uncertain, and one that is not there is definite."""
+    """A response of a proxy to the request itself is uncertain. A proxy that does not listen is definite."""
     with recording_server() as proxy:
         assert type(await Sending(open_client, sim, vault, azure_proxy=proxy.url).error()) is RequestUncertain
         assert [visit.method for visit in proxy.visits] == ["POST"]
