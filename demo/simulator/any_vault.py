@@ -5,7 +5,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from demo.simulator.clock import SimulatedClock
 from demo.simulator.operations import Operation, OperationState
@@ -49,6 +49,7 @@ class AnyVault(ABC):
         self._lock = threading.Lock()
         self._jobs: dict[str, _LivingJob | Resource] = {}
         self._operations: dict[str, _LivingOperation | Resource] = {}
+        self._secondary: dict[str, Self] = {}
         self.protection = Protection()
         """What the vault protects, and the backups that requests started."""
 
@@ -59,6 +60,12 @@ class AnyVault(ABC):
             f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
             f"/providers/{self.TYPE}/{self.name}"
         )
+
+    def secondary(self, region: str) -> Self:
+        """Return the vault's jobs and operations in a secondary region. Requests to the vault do not find them."""
+        new = type(self)(self.subscription_id, self.resource_group, self.name, clock=self._clock)
+        with self._lock:
+            return self._secondary.setdefault(region, new)
 
     def job_id(self, job_name: str) -> str:
         """Return the resource ID of a job, which does not need to exist."""

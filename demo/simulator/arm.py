@@ -58,8 +58,10 @@ class ResourceManager:
             vault_route(*recovery, f"{item}/operationsStatus/{{operation}}", self._get_operation),
             vault_route(*recovery, "backupProtectedItems", self._list_items),
             vault_route(*recovery, f"{item}/backup", self._start_backup, "writes", method="POST"),
-            secondary_route("backupCrrJob", method="POST", quota="writes"),
-            secondary_route("backupCrrOperationsStatus/{operation}"),
+            secondary_route(Vault, "backupCrrJob", method="POST", quota="writes"),
+            secondary_route(Vault, "backupCrrOperationsStatus/{operation}"),
+            secondary_route(BackupVault, "fetchCrossRegionRestoreJob", method="POST", quota="writes"),
+            secondary_route(BackupVault, "operationStatus/{operation}"),
             vault_route(*protection, "backupJobs/{job}", self._get_job),
             vault_route(*protection, "backupJobs", self._list_jobs),
             vault_route(*protection, "operationStatus/{operation}", self._get_operation),
@@ -128,7 +130,7 @@ class ResourceManager:
         if not self.access.allows(principal, request.path):
             answer = errors.forbidden(principal=principal, action=route.action, scope=request.path)
         elif route.endpoint is None:
-            answer = self._answer_from_secondary(request, names)
+            answer = self._answer_from_secondary(route, request, names)
         else:
             answer = self._answer_from_vault(route, route.endpoint, request, names)
         return answer.with_headers(counted)
@@ -146,24 +148,27 @@ class ResourceManager:
             return errors.resource_not_found(f"{route.vault_kind.TYPE}/{names['vault']}", group)
         return endpoint(request, names, vault)
 
-    def _answer_from_secondary(self, request: ArmRequest, names: Names) -> Answer:
+    def _answer_from_secondary(self, route: Route, request: ArmRequest, names: Names) -> Answer:
         """Answer with an operation, or with the job that the body names together with its vault."""
         subscription, region = names["subscription"].casefold(), names["region"]
         vaults = [vault for vault in self._directory.vaults() if vault.subscription_id.casefold() == subscription]
-        secondaries = [vault.secondary(region) for vault in vaults if isinstance(vault, Vault)]
+        secondaries = [vault.secondary(region) for vault in vaults if isinstance(vault, route.vault_kind)]
         if "operation" in names:
             statuses = (vault.find_operation(names["operation"]) for vault in secondaries)
             status = next(filter(None, statuses), None)
             return errors.operation_not_found() if status is None else _found({**status, "id": request.path})
         asked = json.loads(request.body)
-        jobs = (
-            vault.find_job(asked["jobName"])
-            for vault in secondaries
-            if vault.id.casefold() == asked["resourceId"].casefold()
-        )
+        vault_id, job_name = asked.get("resourceId"), asked.get("jobName")
+        if "group" in names:  # a Backup vault
+            vault_id, job_name = asked.get("sourceBackupVaultId"), asked.get("jobId")
+            if not asked.get("sourceRegion"):
+                return errors.invalid_input()
+        jobs = (vault.find_job(job_name) for vault in secondaries if vault.id.casefold() == vault_id.casefold())
         job = next(filter(None, jobs), None)
-        location = request.path.rpartition("/")[0]
-        return errors.job_not_found() if job is None else _found({**job, "id": f"{location}/backupJobs/{job['name']}"})
+        if job is None:
+            return errors.job_not_found()
+        location = f"{vault_id}" if "group" in names else request.path.rpartition("/")[0]
+        return _found({**job, "id": f"{location}/backupJobs/{job['name']}"})
 
     def _answer_from_region(self, route: Route, endpoint: Endpoint, request: ArmRequest, names: Names) -> Answer:
         subscription, operation = names["subscription"].casefold(), names["operation"]

@@ -52,6 +52,8 @@ class Route:
     def action(self) -> str:
         """The required permission: the resource types without the names, such as ``…/vaults/backupJobs/read``."""
         namespace, *types = self.template[self.template.index("providers") + 1 :]
+        if types[-1] == "fetchCrossRegionRestoreJob":  # as Azure documents it
+            return f"{namespace}/subscriptions/resourceGroups/providers/locations/{types[-1]}/action"
         return "/".join([namespace, *types[::2], "read" if self.method == "GET" else "action"])
 
 
@@ -83,13 +85,16 @@ def region_route(vault_kind: type[AnyVault], versions: tuple[str, ...], path: st
     return Route(template=tuple(below.split("/")), versions=versions, vault_kind=vault_kind, endpoint=endpoint)
 
 
-def secondary_route(path: str, *, method: str = "GET", quota: Kind = "reads") -> Route:
-    """Return the route for a path below a secondary region of a Recovery Services vault."""
-    below = f"subscriptions/{{subscription}}/providers/Microsoft.RecoveryServices/locations/{{region}}/{path}"
+def secondary_route(vault_kind: type[AnyVault], path: str, *, method: str = "GET", quota: Kind = "reads") -> Route:
+    """Return the route for a path below a secondary region. Jobs of Backup vaults have a resource group in it."""
+    is_recovery = vault_kind is Vault
+    group = "" if is_recovery or method == "GET" else "/resourceGroups/{group}"
+    namespace = vault_kind.TYPE.partition("/")[0]
+    below = f"subscriptions/{{subscription}}{group}/providers/{namespace}/locations/{{region}}/{path}"
     return Route(
         template=tuple(below.split("/")),
-        versions=SECONDARY_VERSIONS,
-        vault_kind=Vault,
+        versions=SECONDARY_VERSIONS if is_recovery else DATA_PROTECTION_VERSIONS,
+        vault_kind=vault_kind,
         endpoint=None,
         quota=quota,
         method=method,

@@ -5,7 +5,6 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from demo.simulator.any_vault import AnyVault, Resource
-from demo.simulator.clock import SimulatedClock
 from demo.simulator.formats import parse_timestamp, ticks_of, timespan, timestamp
 from demo.simulator.operations import OperationState
 from demo.simulator.timeline import NO_TIME
@@ -25,16 +24,6 @@ class Vault(AnyVault):
     TYPE: ClassVar[str] = "Microsoft.RecoveryServices/vaults"
     LISTED_TYPE: ClassVar[str] = f"{TYPE}/backupJobs"
     OPERATIONS: ClassVar[str] = "backupOperations"
-
-    def __init__(self, subscription_id: str, resource_group: str, name: str, *, clock: SimulatedClock) -> None:
-        super().__init__(subscription_id, resource_group, name, clock=clock)
-        self._secondary: dict[str, Vault] = {}
-
-    def secondary(self, region: str) -> "Vault":
-        """Return the vault's jobs and operations in a secondary region. Requests to the vault do not find them."""
-        new = Vault(self.subscription_id, self.resource_group, self.name, clock=self._clock)
-        with self._lock:
-            return self._secondary.setdefault(region, new)
 
     def _job_properties(self, properties: dict[str, Any]) -> dict[str, Any]:
         return properties

@@ -40,6 +40,22 @@ def test_sends_payloads_unchanged(sim: AzureSimulator, vault: Vault, name: str) 
     assert requests.get(f"{sim.url}{path}?api-version=2025-02-01", headers=TOKEN, timeout=30).status_code == 404
 
 
+@pytest.mark.parametrize("name", azure.payload_names("dp-crr-job-"))
+def test_sends_payloads_of_backup_vaults(sim: AzureSimulator, name: str) -> None:
+    """A job of a Backup vault has the vault's ID. The path has the vault's group, and the body the vault's region."""
+    payload = azure.payload(name)
+    backup_vault = sim.add_backup_vault(azure.SUBSCRIPTION_ID, azure.RESOURCE_GROUP, "bv-harbour")
+    backup_vault.secondary("westus").set_job(payload["name"], payload)
+    group = f"{azure.SUBSCRIPTION_ID}/resourceGroups/{azure.RESOURCE_GROUP}"
+    url = f"{sim.url}{LOCATION.replace('RecoveryServices', 'DataProtection')}"
+    url = f"{url.replace(azure.SUBSCRIPTION_ID, group)}/fetchCrossRegionRestoreJob?api-version=2025-07-01"
+    vault_id = payload["id"].partition("/backupJobs/")[0]
+    body = {"sourceBackupVaultId": vault_id, "jobId": payload["name"], "sourceRegion": "eastus"}
+    assert requests.post(url, headers=TOKEN, json=body, timeout=30).json() == payload
+    assert requests.post(url, headers=TOKEN, json={**body, "jobId": "x"}, timeout=30).status_code == 404
+    assert requests.post(url, headers=TOKEN, json={**body, "sourceRegion": ""}, timeout=30).status_code == 400
+
+
 def test_sends_operations_unchanged(sim: AzureSimulator, vault: Vault) -> None:
     """An operation is read with a GET, and its ID is the path."""
     payload = azure.payload("crr-opstatus-succeeded-job")

@@ -177,11 +177,19 @@ BAD: Final = (
         for text in ("", "West US", "westUS", "west-us", "1west", "w", "w" * 51, "westus\n", "../x", "we\u017ftus")
     ),
     Bad("secondaryRegion: a number", _vault(secondaryRegion=7), "spec.vault.secondaryRegion", "string"),
+    *(
+        Bad(f"{name}", _vault(**vault), "spec.vault", "must have primaryRegion if")
+        for name, vault in {
+            "a secondary region of a Backup vault alone": {"kind": "BackupVault", "secondaryRegion": "westus"},
+            "a primary region of a Backup vault alone": {"kind": "BackupVault", "primaryRegion": "eastus"},
+            "both regions of a Recovery Services vault": {"secondaryRegion": "westus", "primaryRegion": "eastus"},
+        }.items()
+    ),
     Bad(
-        "a secondary region of a Backup vault",
-        _vault(kind="BackupVault", secondaryRegion="westus"),
-        "spec.vault.secondaryRegion",
-        "must not be set with kind BackupVault",
+        "primaryRegion: a display name",
+        _vault(kind="BackupVault", secondaryRegion="westus", primaryRegion="East US"),
+        "spec.vault.primaryRegion",
+        "such as westus",
     ),
     Bad(
         "the latest of a secondary region",
@@ -263,6 +271,7 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "an operation": {"operationId": JOB, "vault": VAULT},
     "a Backup vault's operation": {"operationId": "bmlnaHRseQ==", "vault": {**VAULT, "kind": "BackupVault"}},
     "a restore in a secondary region": _vault(secondaryRegion="eastus2euap"),
+    "a restore of a Backup vault": _vault(kind="BackupVault", secondaryRegion="westus", primaryRegion="eastus"),
     "an operation in a secondary region": {
         "operationId": "ODk5NDc5ODY2MTgyNDU2ODI5MjtpZA==",
         "vault": {**VAULT, "secondaryRegion": "westus"},

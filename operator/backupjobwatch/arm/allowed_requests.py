@@ -14,7 +14,9 @@ _VAULT: Final = r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\
 _BACKUP_VAULT: Final = (
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.DataProtection/backupVaults/[^/]+"
 )
-_REGION: Final = r"/subscriptions/[^/]+/providers/Microsoft\.RecoveryServices/locations/[a-z0-9]+"
+_SUBSCRIPTION: Final = r"/subscriptions/[^/]+"
+_REGION: Final = rf"{_SUBSCRIPTION}/providers/Microsoft\.RecoveryServices/locations/[a-z0-9]+"
+_DATA_PROTECTION_REGION: Final = r"providers/Microsoft\.DataProtection/locations/[a-z0-9]+"
 _ITEM: Final = r"backupFabrics/Azure/protectionContainers/[^/]+/protectedItems/[^/]+"
 
 ALLOWED_REQUESTS: Final[tuple[tuple[Method, str], ...]] = (
@@ -27,11 +29,13 @@ ALLOWED_REQUESTS: Final[tuple[tuple[Method, str], ...]] = (
     ("GET", rf"{_BACKUP_VAULT}/backupInstances"),
     ("GET", rf"{_BACKUP_VAULT}/backupPolicies/[^/]+"),
     ("GET", rf"{_REGION}/backupCrrOperationsStatus/[^/]+"),
+    ("GET", rf"{_SUBSCRIPTION}/{_DATA_PROTECTION_REGION}/operationStatus/[^/]+"),
     ("POST", rf"{_REGION}/backupCrrJob"),
+    ("POST", rf"{_SUBSCRIPTION}/resourceGroups/[^/]+/{_DATA_PROTECTION_REGION}/fetchCrossRegionRestoreJob"),
     ("POST", rf"{_VAULT}/{_ITEM}/backup"),
     ("POST", rf"{_BACKUP_VAULT}/backupInstances/[^/]+/backup"),
 )
-"""Method and path of each request. ``backupCrrJob`` only reads, and the other two POST requests start backups."""
+"""Method and path of each request. POST requests to regions only read, and the other two start backups."""
 _PATTERNS: Final = tuple((method, re.compile(path, re.IGNORECASE | re.ASCII)) for method, path in ALLOWED_REQUESTS)
 _DOT_SEGMENT: Final = re.compile(r"(^|/)(\.|%2e){1,2}(/|$)", re.IGNORECASE)
 

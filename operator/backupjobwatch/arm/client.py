@@ -54,7 +54,7 @@ _OPERATIONS: Final[Mapping[RequestKind, str]] = {
 """Names of the request kinds in metrics."""
 _SUBSCRIPTIONS_VERSION: Final = "2022-12-01"
 _SECONDARY_QUERY: Final = "api-version=2021-11-15"
-"""As in the Azure CLI. The newer versions of requests to vaults have none to secondary regions."""
+"""For Recovery Services, as in the Azure CLI. Newer versions have no requests to secondary regions."""
 _Value = TypeVar("_Value")
 
 
@@ -111,8 +111,7 @@ class ArmClient:
         """Read one job with a GET in its vault, or with a POST in the secondary region of its vault."""
         link = PageLink(job_id.url_path, self.session.query(job_id.vault))
         if in_secondary_region:
-            body = {"resourceId": str(job_id.vault), "jobName": job_id.name}
-            link = PageLink(job_id.secondary_url_path, _SECONDARY_QUERY, body)
+            link = PageLink(job_id.secondary_url_path, self._secondary_query(job_id.vault), job_id.secondary_body)
         kind: RequestKind = SECONDARY if in_secondary_region else JOB
         return await self._read(
             kind, tokens, link, pauses, lambda answer: read_job(answer, job_id, now=datetime.now(UTC))
@@ -123,7 +122,7 @@ class ArmClient:
     ) -> Reading[tuple[PinnedJob, ...] | Waiting | OperationFailure]:
         """Read the result of an operation: its jobs, its failure, or Waiting."""
         vault = operation_id.vault
-        query = self.session.query(vault) if vault.secondary_region is None else _SECONDARY_QUERY
+        query = self.session.query(vault) if vault.secondary_region is None else self._secondary_query(vault)
         link = PageLink(operation_id.url_path, query)
         return await self._read(OPERATION, tokens, link, pauses, lambda answer: read_operation(_object(answer)))
 
@@ -201,6 +200,9 @@ class ArmClient:
             return Reading(value=parse(answer), remaining=remaining_requests(answer))
 
         return await self.session.run(read)
+
+    def _secondary_query(self, vault: VaultId) -> str:
+        return _SECONDARY_QUERY if vault.kind is VaultKind.RECOVERY_SERVICES else self.session.query(vault)
 
     def _first_page(self, vault: VaultId, filter_: str | None) -> PageLink:
         if filter_ is None or vault.kind is VaultKind.BACKUP_VAULT:

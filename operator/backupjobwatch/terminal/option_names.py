@@ -23,6 +23,7 @@ _NAMES: Final = (
     ("spec.vault.kind", "--vault-kind"),
     ("spec.vault.name", "--vault-name"),
     ("spec.vault.secondaryRegion", "--secondary-region"),
+    ("spec.vault.primaryRegion", "--primary-region"),
     ("spec.vault", "--vault-name"),
     ("spec.operationId", "--operation-id"),
     ("spec.jobName", "JOB"),

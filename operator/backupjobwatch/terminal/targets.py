@@ -209,7 +209,11 @@ def _completed(named: Vault, given: Vault, what: str) -> Vault:
     """Return *named*, the fields in an ID, completed by *given*, the fields in options."""
     _check_conflicts(named, given, what)
     vault = {"kind": VaultKind.RECOVERY_SERVICES.value, **given, **named}
-    missing = [option for field, option in _OPTIONS.items() if field not in vault]
+    is_of_backup_vault = "secondaryRegion" in vault and vault["kind"] == VaultKind.BACKUP_VAULT.value
+    options = {**_OPTIONS, "primaryRegion": "--primary-region"} if is_of_backup_vault else _OPTIONS
+    if "primaryRegion" in vault and not is_of_backup_vault:
+        raise InvalidTarget("--primary-region needs --secondary-region and --vault-kind BackupVault. Remove it.")
+    missing = [option for field, option in options.items() if field not in vault]
     if missing:
         raise NeedsVault(f"{what} does not identify its vault. Add {_listed(missing)}.")
     return vault

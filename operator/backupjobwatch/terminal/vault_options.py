@@ -28,10 +28,12 @@ def vault_options(command: Callable[..., Any]) -> Callable[..., Any]:
         vault_name: str | None,
         vault_kind: str | None,
         secondary_region: str | None,
+        primary_region: str | None,
         **kwargs: Any,
     ) -> Any:
         named = {"--subscription": subscription, "--resource-group": resource_group, "--vault-name": vault_name}
-        return command(*args, vault=_vault(named, vault_kind, secondary_region), **kwargs)
+        regions = {"--secondary-region": secondary_region, "--primary-region": primary_region}
+        return command(*args, vault=_vault(named, vault_kind, regions), **kwargs)
 
     options = (
         click.option(
@@ -52,11 +54,16 @@ def vault_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="NAME",
             help="Secondary region of a cross-region restore, such as westus, if the ID does not name it.",
         ),
+        click.option(
+            "--primary-region",
+            metavar="NAME",
+            help="Region of the vault itself. Required for a cross-region restore of a Backup vault.",
+        ),
     )
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), with_vault)
 
 
-def _vault(named: Mapping[str, str | None], kind: str | None, region: str | None) -> Vault | None:
+def _vault(named: Mapping[str, str | None], kind: str | None, regions: Mapping[str, str | None]) -> Vault | None:
     vault = {"kind": kind} if kind else {}
     for (option, value), (field, is_valid, rule) in zip(named.items(), VAULT_CHECKS, strict=True):
         if value is None:
@@ -64,9 +71,13 @@ def _vault(named: Mapping[str, str | None], kind: str | None, region: str | None
         if not is_valid(value):
             raise click.BadParameter(f"{rule}, got {quoted(value)}", param_hint=option)
         vault[field] = value
-    if region is not None:
-        vault["secondaryRegion"] = region.replace(" ", "").lower()  # also for a display name, such as West US
-        if not is_region(vault["secondaryRegion"]):
-            message = f"must be the name of a region, such as westus, got {quoted(region)}"
-            raise click.BadParameter(message, param_hint="--secondary-region")
+    for (option, value), field in zip(regions.items(), ("secondaryRegion", "primaryRegion"), strict=True):
+        if value is None:
+            continue
+        region = value.replace(" ", "").lower()  # also for a display name, such as West US
+        if not is_region(region):
+            raise click.BadParameter(
+                f"must be the name of a region, such as westus, got {quoted(value)}", param_hint=option
+            )
+        vault[field] = region
     return vault or None

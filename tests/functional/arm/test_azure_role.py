@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
@@ -25,6 +26,8 @@ def action(method: str, path: str) -> str:
     https://learn.microsoft.com/azure/role-based-access-control/resource-provider-operations
     """
     verb = {"GET": "read", "POST": "action"}[method]
+    if path.endswith("/fetchCrossRegionRestoreJob"):
+        return f"Microsoft.DataProtection/subscriptions/resourceGroups/providers/locations/{path.rpartition('/')[2]}/action"
     provider, *types = unquote(path).partition("/providers/")[2].split("/")
     return "/".join([provider, *types[::2], verb])
 
@@ -60,6 +63,13 @@ async def _read_secondary_region(sim: AzureSimulator, client: BoundClient) -> No
         subscription_id=SUBSCRIPTION_ID, resource_group=RESOURCE_GROUP, name="v-role", secondary_region="westus"
     )
     await client.get_secondary_job(JobId(vault=id_, name=body["name"]))
+    backup_vault = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, "v-role").secondary("westus")
+    restore = payload("dp-crr-job-postgres-completed")
+    backup_vault.set_job(restore["name"], restore)
+    backup_vault.add_operation(Operation.succeeding("b3A=", restore["name"], after=0))
+    in_backup_vault = replace(id_, kind=VaultKind.BACKUP_VAULT, primary_region="eastus")
+    await client.get_secondary_job(JobId(vault=in_backup_vault, name=restore["name"]))
+    await client.read_operation(OperationId(vault=in_backup_vault, name="b3A="))
     await client.read_operation(OperationId(vault=id_, name="ODk5NDc5OA=="))
 
 

@@ -141,6 +141,7 @@ def test_a_path_does_not_change_the_host(path: str) -> None:
         f"/subscriptions/{SUBSCRIPTION_ID}/providers/Microsoft.RecoveryServices/locations/westus/backupCrrJobs",
         f"/subscriptions/{SUBSCRIPTION_ID}/providers/Microsoft.RecoveryServices/locations/westus/x/backupCrrJob",
         f"/subscriptions/{SUBSCRIPTION_ID}/providers/Microsoft.RecoveryServices/locations/../backupCrrJob",
+        f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg/providers/Microsoft.DataProtection/locations/westus/backup",
         f"{JOB_ID}/cancel",
         JOB_ID,
     ],

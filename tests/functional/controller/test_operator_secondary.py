@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from demo.simulator import Operation, jobs
-from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
+from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT, payload
 from tests.support.builders import OTHER_JOB_NAME, job_payload, running_payload, standing
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ IN_REGION = {
     "secondaryRegion": "westus",
 }
 SPEC: dict[str, Any] = {"operationId": OPERATION, "vault": IN_REGION, "pollInterval": "10s"}
+RESTORE = payload("dp-crr-job-postgres-completed")
 POST = "/locations/westus/backupCrrJob$"
 
 
@@ -37,6 +38,21 @@ async def test_from_the_operation_to_the_end(
     await operator.advance_to("Succeeded", api)
     assert standing(await api.status(reason="JobCompleted"))["Ready"] == "True"
     assert {record.method for record in sim.requests_to(POST)} == {"POST"}
+
+
+async def test_a_backup_vault(api: KubernetesApi, sim: AzureSimulator, operator: Operator) -> None:
+    """A restore of a Backup vault is followed in the same way. The first request goes to the vault."""
+    backup_vault = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
+    secondary = backup_vault.secondary("westus")
+    secondary.add_operation(Operation.succeeding(OPERATION, RESTORE["name"], after=0))
+    secondary.set_job(RESTORE["name"], payload("dp-crr-job-postgres-inprogress"))
+    api.create({**SPEC, "vault": {**IN_REGION, "kind": "BackupVault", "primaryRegion": "eastus"}})
+    status = await api.status(phase="Running")
+    assert (status["job"]["operation"], status["job"]["operationCategory"]) == ("Restore", "CrossRegionRestore")
+    secondary.set_job(RESTORE["name"], RESTORE)
+    await operator.advance_to("Succeeded", api)
+    (record, *_) = sim.requests_to("/fetchCrossRegionRestoreJob$")
+    assert (record.method, f"/resourceGroups/{RESOURCE_GROUP}/" in record.path) == ("POST", True)
 
 
 async def test_an_edit_of_the_region(api: KubernetesApi, vault: Vault, operator: Operator) -> None:

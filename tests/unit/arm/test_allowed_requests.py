@@ -18,7 +18,10 @@ RSV: Final = VaultId(subscription_id=SUBSCRIPTION_ID, resource_group=RESOURCE_GR
 BACKUP_VAULT: Final = VaultId(
     subscription_id=SUBSCRIPTION_ID, resource_group=RESOURCE_GROUP, name="bv-harbour", kind=VaultKind.BACKUP_VAULT
 )
-SECONDARY: Final = replace(RSV, secondary_region="westus")
+SECONDARY: Final = (
+    replace(RSV, secondary_region="westus"),
+    replace(BACKUP_VAULT, secondary_region="westus", primary_region="eastus"),
+)
 VM: Final = parse_protected_items(payload("items-all-workloads"), RSV)[0]
 DISK: Final = parse_backup_instances(payload("dp-instances"), BACKUP_VAULT)[0]
 READS: Final = (
@@ -27,9 +30,13 @@ READS: Final = (
     *(OperationId(vault=vault, name=OPERATION).url_path for vault in (RSV, BACKUP_VAULT)),
     *(path for vault in (RSV, BACKUP_VAULT) for path in (vault.jobs_url_path, vault.items_url_path)),
     PolicyQuery(BACKUP_VAULT, f"{BACKUP_VAULT}/backupPolicies/daily").url_path,
-    OperationId(vault=SECONDARY, name=OPERATION).url_path,
+    *(OperationId(vault=vault, name=OPERATION).url_path for vault in SECONDARY),
 )
-POSTS: Final = (VM.backup_path, DISK.backup_path, JobId(vault=SECONDARY, name=JOB_NAME).secondary_url_path)
+POSTS: Final = (
+    VM.backup_path,
+    DISK.backup_path,
+    *(JobId(vault=vault, name=JOB_NAME).secondary_url_path for vault in SECONDARY),
+)
 
 
 def test_all_requests() -> None:

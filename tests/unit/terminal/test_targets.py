@@ -122,35 +122,6 @@ def test_an_operation_of_a_region(url: str) -> None:
         read_target(url, endpoint=ARM, vault={"resourceGroup": "rg"})
 
 
-def test_a_cross_region_restore() -> None:
-    """IDs of cross-region restores have the secondary region instead of the vault."""
-    path = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.RecoveryServices/locations/eastus/backupJobs/{JOB_NAME}"
-    given: Vault = {"resourceGroup": RESOURCE_GROUP, "name": VAULT}
-    vault = {**NAMED, "secondaryRegion": "eastus"}
-    job = {"jobName": JOB_NAME, "vault": vault}
-    assert read_target(path, endpoint=ARM, vault=given) == job
-    for collection in ("backupCrrOperationsStatus", "backupCrrOperationResults"):
-        url = f"{ARM}{path.replace('backupJobs', collection).replace(JOB_NAME, BASE64)}{SIGNED}"
-        assert read_target(url, endpoint=ARM, vault=given) == {"operationId": BASE64, "vault": vault}
-    region: Vault = {"secondaryRegion": "eastus"}
-    assert read_target(JOB_ID, endpoint=ARM, vault=region) == job
-    assert read_target(JOB_NAME, endpoint=ARM, vault={**NAMED, **region}) == job
-    assert read_target(BASE64, endpoint=ARM, vault={**NAMED, **region}, operation=True) == {
-        "operationId": BASE64,
-        "vault": vault,
-    }
-    with pytest.raises(NeedsVault, match=r"does not identify its vault\. Add --resource-group and --vault-name\.$"):
-        read_target(path, endpoint=ARM)
-    with pytest.raises(
-        InvalidTarget, match=r"belongs to --secondary-region eastus, got westus\. Remove --secondary-region"
-    ):
-        read_target(path, endpoint=ARM, vault={**given, "secondaryRegion": "westus"})
-    with pytest.raises(
-        InvalidTarget, match=r"^--item must not be set with --secondary-region\. Identify the cross-region"
-    ):
-        read_latest({**NAMED, **region}, {"item": "vm1"})
-
-
 @pytest.mark.parametrize(
     ("given", "words"),
     [

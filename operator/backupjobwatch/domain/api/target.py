@@ -44,6 +44,7 @@ VAULT_CHECKS = (
 _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 _SECONDARY_JOB = ". For a cross-region restore, set spec.jobName, and spec.vault with secondaryRegion"
 _SECONDARY_OPERATION = ". For a cross-region restore, also set spec.vault.secondaryRegion"
+_REGIONS = {"secondaryRegion": "secondary_region", "primaryRegion": "primary_region"}
 _LONGEST_ITEM = 256
 _LONGEST_CONTAINER = 512
 _WITHIN = re.compile(r"(?=[0-9])([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,7}s)?", re.ASCII)
@@ -198,21 +199,25 @@ def _parse_vault(vault: object) -> VaultId:
         raise InvalidSpec(
             f"spec.vault.kind must be RecoveryServices or BackupVault, got {quoted(vault.get('kind'))}"
         ) from None
-    region = _parse_secondary_region(vault.get("secondaryRegion"), kind)
-    return vault_id(vault["subscriptionId"], vault["resourceGroup"], vault["name"], kind, region)
+    return vault_id(vault["subscriptionId"], vault["resourceGroup"], vault["name"], kind, **_parse_regions(vault, kind))
 
 
-def _parse_secondary_region(value: object, kind: VaultKind) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str) or not is_region(value):
+def _parse_regions(vault: Mapping[str, Any], kind: VaultKind) -> dict[str, str]:
+    regions = {name: vault[name] for name in ("secondaryRegion", "primaryRegion") if vault.get(name) is not None}
+    for name, region in regions.items():
+        if not isinstance(region, str) or not is_region(region):
+            raise InvalidSpec(
+                f"spec.vault.{name} must be the name of a region, such as westus, got {quoted(region)}. "
+                "`az account list-locations --query [].name` lists the names"
+            )
+    is_of_backup_vault = "secondaryRegion" in regions and kind is VaultKind.BACKUP_VAULT
+    if is_of_backup_vault and "primaryRegion" not in regions:
         raise InvalidSpec(
-            f"spec.vault.secondaryRegion must be the name of a region, such as westus, got {quoted(value)}. "
-            "`az account list-locations --query [].name` lists the names"
+            "spec.vault.primaryRegion must be set with spec.vault.secondaryRegion and kind BackupVault. Set it to the "
+            "region of the vault"
         )
-    if kind is not VaultKind.RECOVERY_SERVICES:
+    if not is_of_backup_vault and "primaryRegion" in regions:
         raise InvalidSpec(
-            "spec.vault.secondaryRegion must not be set with spec.vault.kind BackupVault, whose cross-region restores the "
-            "operator does not follow. Remove spec.vault.secondaryRegion"
+            "spec.vault.primaryRegion must not be set without spec.vault.secondaryRegion and kind BackupVault. Remove it"
         )
-    return value
+    return {_REGIONS[name]: region for name, region in regions.items()}

@@ -104,11 +104,13 @@ class VaultId:
     name: str = field(compare=False)
     kind: VaultKind = VaultKind.RECOVERY_SERVICES
     secondary_region: str | None = None
+    primary_region: str | None = None
+    """The vault's own region. Set for cross-region restores of Backup vaults, whose requests name it."""
     key: str = field(init=False, repr=False)
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        view = str(self) if self.secondary_region is None else f"{self}@{self.secondary_region}"
+        view = str(self) if self.secondary_region is None else f"{self}@{self.secondary_region}@{self.primary_region}"
         object.__setattr__(self, "key", fold_case(view))
         object.__setattr__(self, "_hash", hash(self.key))  # used several times in each poll
 
@@ -138,14 +140,20 @@ class VaultId:
 
     @property
     def secondary_location(self) -> str:
-        """The ID of the secondary region in the vault's subscription, and the provider in it."""
+        """The ID of the secondary region in the vault's subscription."""
         provider = self.kind.provider.partition("/")[0]
         return f"/subscriptions/{self.subscription_id}/providers/{provider}/locations/{self.secondary_region}"
 
 
 @lru_cache(maxsize=1024)
 def vault_id(
-    subscription_id: str, resource_group: str, name: str, kind: VaultKind, secondary_region: str | None = None
+    subscription_id: str,
+    resource_group: str,
+    name: str,
+    kind: VaultKind,
+    *,
+    secondary_region: str | None = None,
+    primary_region: str | None = None,
 ) -> VaultId:
     """Return the ID of a vault. Equal arguments share one object, because thousands of watches may name one vault."""
     return VaultId(
@@ -154,6 +162,7 @@ def vault_id(
         name=name,
         kind=kind,
         secondary_region=secondary_region,
+        primary_region=primary_region,
     )
 
 
@@ -198,8 +207,22 @@ class JobId:
 
     @property
     def secondary_url_path(self) -> str:
-        """The path of the POST that reads a job in the secondary region. Its body has the IDs of vault and job."""
-        return _encoded(f"{self.vault.secondary_location}/backupCrrJob")
+        """The path of the POST that reads a job in the secondary region."""
+        vault = self.vault
+        if vault.kind is VaultKind.RECOVERY_SERVICES:
+            return _encoded(f"{vault.secondary_location}/backupCrrJob")
+        group = f"/subscriptions/{vault.subscription_id}/resourceGroups/{vault.resource_group}"
+        location = f"{group}/providers/Microsoft.DataProtection/locations/{vault.secondary_region}"
+        return _encoded(f"{location}/fetchCrossRegionRestoreJob")
+
+    @property
+    def secondary_body(self) -> dict[str, str]:
+        """The body of that POST."""
+        vault = self.vault
+        if vault.kind is VaultKind.RECOVERY_SERVICES:
+            return {"resourceId": str(vault), "jobName": self.name}
+        region = vault.primary_region or ""
+        return {"sourceRegion": region, "sourceBackupVaultId": str(vault), "jobId": self.name}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,9 +234,9 @@ class OperationId:
     """Compared with letter case, because it may be base64."""
 
     def __str__(self) -> str:
-        if self.vault.secondary_region is not None:
-            return f"{self.vault.secondary_location}/backupCrrOperationsStatus/{self.name}"
-        return f"{self.vault}/{self._collection}/{self.name}"
+        if self.vault.secondary_region is None:
+            return f"{self.vault}/{self._collection}/{self.name}"
+        return f"{self.vault.secondary_location}/{self._collection}/{self.name}"
 
     @property
     def url_path(self) -> str:
@@ -222,7 +245,9 @@ class OperationId:
 
     @property
     def _collection(self) -> str:
-        return "backupOperations" if self.vault.kind is VaultKind.RECOVERY_SERVICES else "operationStatus"
+        if self.vault.kind is VaultKind.BACKUP_VAULT:
+            return "operationStatus"
+        return "backupOperations" if self.vault.secondary_region is None else "backupCrrOperationsStatus"
 
 
 def _encoded(path: str) -> str:

@@ -15,6 +15,7 @@ from tests.support.builders import JOB_NAME, OPERATION, VAULT_ID, VAULT_REF
 BASE64 = "ODk5NDc5ODY2MTgyNDU2ODI5MjtpZA=="
 IN_REGION = {**VAULT_REF, "secondaryRegion": "westus"}
 LOCATION = f"{VAULT_ID.partition('/resourceGroups')[0]}/providers/Microsoft.RecoveryServices/locations/westus"
+NOT_WITHOUT = "spec.vault.primaryRegion must not be set without spec.vault.secondaryRegion and kind BackupVault"
 ALSO_SET = "For a cross-region restore, also set spec.vault.secondaryRegion"
 
 
@@ -33,6 +34,13 @@ def test_job() -> None:
     assert source.vault.secondary_region == "westus"
 
 
+def test_backup_vault() -> None:
+    """A restore of a Backup vault needs both regions."""
+    vault = {**IN_REGION, "kind": "BackupVault", "primaryRegion": "eastus"}
+    source = parse_source({"jobName": JOB_NAME, "vault": vault})
+    assert (source.vault.primary_region, source.vault.secondary_region) == ("eastus", "westus")
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -46,7 +54,13 @@ def test_job() -> None:
         ),
         (
             {"jobName": JOB_NAME, "vault": {**IN_REGION, "kind": "BackupVault"}},
-            "spec.vault.secondaryRegion must not be set with spec.vault.kind BackupVault",
+            "spec.vault.primaryRegion must be set with spec.vault.secondaryRegion and kind BackupVault",
+        ),
+        ({"jobName": JOB_NAME, "vault": {**IN_REGION, "primaryRegion": "eastus"}}, NOT_WITHOUT),
+        ({"jobName": JOB_NAME, "vault": {**VAULT_REF, "kind": "BackupVault", "primaryRegion": "eastus"}}, NOT_WITHOUT),
+        (
+            {"jobName": JOB_NAME, "vault": {**IN_REGION, "primaryRegion": "East US"}},
+            'spec.vault.primaryRegion must be the name of a region, such as westus, got "East US"',
         ),
         (
             {"latest": {"item": "vm1"}, "vault": IN_REGION},

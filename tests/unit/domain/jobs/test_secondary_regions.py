@@ -12,7 +12,7 @@ LOCATION = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.RecoveryServices/
 
 
 def vault(region: str | None = "westus") -> VaultId:
-    return vault_id(SUBSCRIPTION, RESOURCE_GROUP, VAULT, VaultKind.RECOVERY_SERVICES, region)
+    return vault_id(SUBSCRIPTION, RESOURCE_GROUP, VAULT, VaultKind.RECOVERY_SERVICES, secondary_region=region)
 
 
 @pytest.mark.parametrize("text", ["westus", "westus2", "eastus2euap", "usgovvirginia", "uk"])
@@ -44,4 +44,21 @@ def test_paths() -> None:
     assert (str(vault()), vault().secondary_location) == (str(vault(None)), LOCATION)
     assert job.url_path == JobId(vault=vault(None), name=JOB_NAME).url_path
     assert job.secondary_url_path == f"{LOCATION}/backupCrrJob"
+    assert job.secondary_body == {"resourceId": str(vault(None)), "jobName": JOB_NAME}
     assert operation.url_path == f"{LOCATION}/backupCrrOperationsStatus/{BASE64.replace('=', '%3D')}"
+
+
+def test_backup_vault() -> None:
+    """The requests about a Backup vault are below its resource group, and name its own region."""
+    backup_vault = vault_id(
+        SUBSCRIPTION, RESOURCE_GROUP, VAULT, VaultKind.BACKUP_VAULT, secondary_region="westus", primary_region="eastus"
+    )
+    job, operation = JobId(vault=backup_vault, name=JOB_NAME), OperationId(vault=backup_vault, name="b3A=")
+    location = LOCATION.replace("RecoveryServices", "DataProtection")
+    group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
+
+    assert job.secondary_url_path == location.replace(f"/subscriptions/{SUBSCRIPTION}", group) + (
+        "/fetchCrossRegionRestoreJob"
+    )
+    assert job.secondary_body == {"sourceRegion": "eastus", "sourceBackupVaultId": str(backup_vault), "jobId": JOB_NAME}
+    assert operation.url_path == f"{location}/operationStatus/b3A%3D"

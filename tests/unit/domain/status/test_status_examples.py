@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 DATA: Final = Path(__file__).parents[3] / "data" / "status"
 LATER: Final = NOW + timedelta(minutes=2)
 HARBOUR: Final = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
-_JOBS: Final = (*payload_names("job-"), *payload_names("dp-job-"), *payload_names("crr-job-"))
+_JOBS: Final = tuple(name for kind in ("job-", "dp-job-", "crr-job-", "dp-crr-job-") for name in payload_names(kind))
 HARBOUR_TIME: Final = datetime(2026, 3, 4, 14, 0, 0, tzinfo=UTC)
 """A time after all recorded jobs."""
 
