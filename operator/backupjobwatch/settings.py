@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     """Namespaces whose watches the operator follows, separated by commas. Empty: all namespaces."""
     operator_identity_namespaces: Names = ()
     """Namespaces whose watches may use the operator's own Azure identity, separated by commas. ``*``: all. Empty: none."""
+    on_demand_namespaces: Names = ()
+    """Namespaces whose watches may request backups (``spec.onDemand``), separated by commas. ``*``: all. Empty: none."""
+    on_demand_requests_per_hour: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Maximum number of backups that the watches of one namespace may request within an hour."""
 
     cloud: Annotated[Literal["public", "usgov", "china"], _LOWER] = "public"
     """The Azure cloud: `public`, `usgov` or `china`. It sets the defaults of the next three settings."""
@@ -187,6 +191,10 @@ class Settings(BaseSettings):
     def allows_operator_identity(self, namespace: str) -> bool:
         """Return whether watches in *namespace* may use the operator's own identity."""
         return not {ALL_NAMESPACES, namespace}.isdisjoint(self.operator_identity_namespaces)
+
+    def allows_on_demand(self, namespace: str) -> bool:
+        """Return whether watches in *namespace* may request backups."""
+        return not {ALL_NAMESPACES, namespace}.isdisjoint(self.on_demand_namespaces)
 
     @property
     def scopes(self) -> tuple[str | None, ...]:

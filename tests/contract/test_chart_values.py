@@ -210,6 +210,17 @@ def test_lists_of_namespaces(tmp_path: Path, key: str, name: str) -> None:
     assert f"/{key}/0" in refusal(tmp_path, f"{key}={{A b}}")
 
 
+def test_on_demand(tmp_path: Path) -> None:
+    """No namespace may request backups by default. A single team's operator can allow its own namespace."""
+    name = "BACKUPJOBWATCH_ON_DEMAND_NAMESPACES"
+    assert name not in env_of(render(tmp_path, {}))
+    for values in ({"settings": {name: "a,b"}}, {"onDemandNamespaces": ["a", "b"]}):
+        assert env_of(render(tmp_path, values))[name] == "a,b"
+    assert env_of(render(tmp_path, {"namespaced": True, "onDemandNamespaces": ["*"]}))[name] == "*"
+    assert "not both" in refusal(tmp_path, "onDemandNamespaces={a}", f"settings.{name}=a")
+    assert "/onDemandNamespaces/0" in refusal(tmp_path, "onDemandNamespaces={A b}")
+
+
 def test_refuses_two_identities(tmp_path: Path) -> None:
     """The operator has at most one Azure identity."""
     client = "azure.workloadIdentity.clientId=00000000-0000-0000-0000-000000000000"

@@ -15,6 +15,8 @@ from backupjobwatch.settings import PREFIX, RENAMED, Settings, load_settings, re
 DEFAULTS = {
     "NAMESPACES": "",
     "OPERATOR_IDENTITY_NAMESPACES": "",
+    "ON_DEMAND_NAMESPACES": "",
+    "ON_DEMAND_REQUESTS_PER_HOUR": "10",
     "CLOUD": "public",
     "AZURE_ENDPOINT": "https://management.azure.com",
     "AZURE_SCOPE": "https://management.azure.com/.default",
@@ -66,7 +68,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_defaults() -> None:
-    """The defaults are safe: no namespace may use the operator's identity."""
+    """The defaults are safe: no namespace may use the operator's identity or request backups."""
     settings = load_settings()
     assert settings.describe() == {PREFIX + name: value for name, value in DEFAULTS.items()}
     assert not settings.allows_operator_identity("default")
@@ -77,6 +79,8 @@ def test_defaults() -> None:
     [
         ("NAMESPACES", " team-a, ,team-b,", "namespaces", ("team-a", "team-b"), "team-a,team-b"),
         ("OPERATOR_IDENTITY_NAMESPACES", "*", "operator_identity_namespaces", ("*",), "*"),
+        ("ON_DEMAND_NAMESPACES", "team-a, team-b", "on_demand_namespaces", ("team-a", "team-b"), "team-a,team-b"),
+        ("ON_DEMAND_REQUESTS_PER_HOUR", "1000", "on_demand_requests_per_hour", 1000, "1000"),
         ("CLOUD", "UsGov", "cloud", "usgov", "usgov"),
         ("AZURE_ENDPOINT", "https://arm.local:30024/", "azure_endpoint", "https://arm.local:30024", None),
         ("AZURE_SCOPE", "api://x/.default", "azure_scope", "api://x/.default", "api://x/.default"),

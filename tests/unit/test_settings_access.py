@@ -1,4 +1,4 @@
-"""Which namespaces may use the operator's own identity."""
+"""Which namespaces may use the operator's own identity, and which may request backups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from backupjobwatch.settings import Settings
         ("x,*", "y", True),
     ],
 )
-def test_who_may_use_the_operators_identity(*, allowed: str, namespace: str, answer: bool) -> None:
-    """Namespaces are listed by name, or all of them are allowed."""
-    settings = Settings(operator_identity_namespaces=allowed)  # type: ignore[arg-type]
-    assert settings.allows_operator_identity(namespace) is answer
+def test_allowed_namespaces(*, allowed: str, namespace: str, answer: bool) -> None:
+    """Namespaces are listed by name, or all of them are allowed. The two lists are independent."""
+    identity = Settings(operator_identity_namespaces=allowed)  # type: ignore[arg-type]
+    assert identity.allows_operator_identity(namespace) is answer
+    assert not identity.allows_on_demand(namespace)
+    on_demand = Settings(on_demand_namespaces=allowed)  # type: ignore[arg-type]
+    assert on_demand.allows_on_demand(namespace) is answer
+    assert not on_demand.allows_operator_identity(namespace)

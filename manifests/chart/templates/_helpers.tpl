@@ -105,6 +105,12 @@ of this release: include "backupjobwatch.object" (list $ "base/deployment.yaml")
 {{- with include "backupjobwatch.namespaces" (list . "BACKUPJOBWATCH_NAMESPACES" "watchNamespaces") -}}
 {{- $_ := set $env "BACKUPJOBWATCH_NAMESPACES" (dict "value" .) -}}
 {{- end -}}
+{{- if .Values.onDemandNamespaces -}}
+{{- if index .Values.settings "BACKUPJOBWATCH_ON_DEMAND_NAMESPACES" -}}
+{{- fail "set onDemandNamespaces or settings.BACKUPJOBWATCH_ON_DEMAND_NAMESPACES, not both" -}}
+{{- end -}}
+{{- $_ := set $env "BACKUPJOBWATCH_ON_DEMAND_NAMESPACES" (dict "value" (join "," .Values.onDemandNamespaces)) -}}
+{{- end -}}
 {{- range $name, $value := .Values.settings -}}
 {{- if not (kindIs "invalid" $value) -}}
 {{- if and (kindIs "float64" $value) (eq (floor $value) $value) -}}
