@@ -174,14 +174,9 @@ class JobId:
     name: str = field(compare=False)
     written: str = field(default="", compare=False)
     key: str = field(init=False, repr=False)
-    _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", fold_case(self.name))
-        object.__setattr__(self, "_hash", hash((self.vault, self.key)))  # as in VaultId
-
-    def __hash__(self) -> int:
-        return self._hash
 
     @classmethod
     def parse(cls, text: str) -> JobId:
