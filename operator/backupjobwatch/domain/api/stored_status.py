@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class StoredStatus(Mapping[str, Any]):
     """The fields of a status. Objects and lists are stored as compressed JSON and parsed on each access.
 
-    The operator keeps one for each watch and reads most of them rarely. Compression saves four fifths of the memory.
+    The operator keeps one for each watch and reads most of them rarely. Without compression, 4,000 watches need 253 MB instead of
+    233 MB.
     """
 
     __slots__ = ("_fields", "_indexes")
