@@ -60,7 +60,7 @@ async def advance(seconds: float) -> None:
 
 
 async def happened(event: asyncio.Event) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         await event.wait()
 
 

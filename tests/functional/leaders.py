@@ -59,7 +59,7 @@ def processes(api: KubernetesApi, sim: AzureSimulator, folder: Path) -> Iterator
 async def standby(start: StartOperator, **options: Any) -> AsyncIterator[Operator]:
     """Run a standby while another operator holds the Lease. It may lead later."""
     async with start(watching=False, **ELECTION, **options) as operator:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while await operator.probe("/readyz") != HTTPStatus.OK:  # noqa: ASYNC110 -- no event to await
                 await asyncio.sleep(0.05)
         yield operator
@@ -95,7 +95,7 @@ async def take_over(api: KubernetesApi, operator: Operator) -> None:
 
 async def go_on(api: KubernetesApi, look: Callable[[], object], *operators: Operator) -> None:
     """Advance time by retry periods, with a Lease read of each operator, until *look* returns a true value."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not look():
             before = len(api.traffic.matching(LOOKS))
             for operator in operators:

@@ -67,7 +67,7 @@ async def attempts(operator: Operator, api: KubernetesApi, name: str = "hook") -
         entries = api.get().get("status", {}).get("notifications", ())
         return next((entry for entry in entries if entry["name"] == name and entry["state"] != "Retrying"), None)
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not (found := look()):
             operator.advance(8)
             await asyncio.sleep(0.02)

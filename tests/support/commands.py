@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT: Final = Path(__file__).parents[2]
-_START: Final = 60.0
+_START: Final = 120.0
 
 
 def is_measured() -> bool:

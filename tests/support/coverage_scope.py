@@ -1,4 +1,4 @@
-"""Run contract and property tests without coverage, which doubles their time and adds no covered code."""
+"""Run tests without coverage if other tests cover the same lines, because coverage doubles the CPU time of a test."""
 
 from __future__ import annotations
 
@@ -12,11 +12,49 @@ from tests.support.commands import ROOT, is_measured
 if TYPE_CHECKING:
     from pathlib import Path
 
-_UNMEASURED: Final = (ROOT / "tests" / "contract", ROOT / "tests" / "property")
+UNMEASURED: Final = (
+    "contract",
+    "property",
+    # The most expensive functional tests.
+    "functional/test_faults.py",
+    "functional/arm/test_identities_apart.py",
+    "functional/arm/test_identities_entra.py",
+    "functional/arm/test_identities_life.py",
+    "functional/arm/test_poller_budget.py",
+    "functional/arm/test_poller_fresh.py",
+    "functional/arm/test_poller_lists.py",
+    "functional/arm/test_proxies.py",
+    "functional/controller/test_deadlines_fresh.py",
+    "functional/controller/test_fuzz_objects.py",
+    "functional/controller/test_leaks.py",
+    "functional/controller/test_list_failures.py",
+    "functional/controller/test_many_end_at_once.py",
+    "functional/controller/test_operator_calm.py",
+    "functional/controller/test_operator_job_changes.py",
+    "functional/controller/test_operator_latest.py",
+    "functional/controller/test_operator_lifecycle.py",
+    "functional/controller/test_operator_many.py",
+    "functional/controller/test_operator_queues.py",
+    "functional/controller/test_operator_races.py",
+    "functional/controller/test_operator_requests.py",
+    "functional/controller/test_operator_status.py",
+    "functional/controller/test_operator_turns.py",
+    "functional/controller/test_operator_writes.py",
+    "functional/controller/test_small_bursts.py",
+    "functional/controller/test_tenants_requests.py",
+    "functional/controller/test_throttled_kinds.py",
+    "functional/notify/test_argocd.py",
+    "functional/notify/test_concurrency.py",
+    "functional/notify/test_notifications.py",
+    "functional/observability/test_metrics.py",
+    "functional/observability/test_metrics_endpoint.py",
+    "functional/terminal/test_watch_rules.py",
+)
+"""Folders and files in ``tests``."""
 
 
 class CoverageScope:
-    """Stops or starts coverage only if the kind of folder changes, because that takes milliseconds."""
+    """Stops or starts coverage only if that changes, because that takes milliseconds."""
 
     def __init__(self, coverage: Any) -> None:
         self._coverage = coverage
@@ -33,7 +71,7 @@ class CoverageScope:
 
 def is_wanted(path: Path) -> bool:
     """Return whether coverage measures the tests in this file."""
-    return not any(path.is_relative_to(folder) for folder in _UNMEASURED)
+    return not any(path.is_relative_to(ROOT / "tests" / each) for each in UNMEASURED)
 
 
 def pytest_configure(config: pytest.Config) -> None:

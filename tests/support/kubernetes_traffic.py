@@ -78,12 +78,12 @@ class Hold:
 
     async def arrived(self) -> None:
         """Wait until a request has arrived."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             await self._first.wait()
 
     async def all_arrived(self, count: int, *, settle: float = 0.3) -> None:
         """Wait until *count* requests are held, and check after *settle* seconds that there are no others."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while self.arrivals < count:  # noqa: ASYNC110 -- the event is set only for the first
                 await asyncio.sleep(0.02)
         await asyncio.sleep(settle)

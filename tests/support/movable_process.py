@@ -79,7 +79,7 @@ class MovableOperator:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             answer: dict[str, int] = json.loads(await self.process.stdout.readline())
         return answer
 
@@ -109,7 +109,7 @@ async def running_movable(azure: str, log: Path, **settings: str) -> AsyncIterat
         yield MovableOperator(process)
         assert process.stdin is not None
         process.stdin.close()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             assert await process.wait() == 0
     finally:
         if process.returncode is None:

@@ -70,7 +70,7 @@ class Operator:
 
     async def advance_until(self, look: Callable[[], object]) -> None:
         """Advance the clock by 10 s at a time until *look* returns something."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while not look():
                 self.advance(10)
                 # Without this wait, hours would pass on a busy machine before the operator does anything.

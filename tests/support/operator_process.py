@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from demo.controlplane import Cluster
 
 _FOREIGN = re.compile(r"(BACKUPJOBWATCH|AZURE|KUBERNETES|IDENTITY|MSI)_")
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 
 
 def backupjobwatch(*args: str) -> list[str]:

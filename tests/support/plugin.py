@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 PROGRAMS: Final = ("kubectl-bjw", "kubectl_complete-bjw")
 AGENT: Final = r"^kubectl-bjw/"
-PATIENCE: Final = 60.0
+PATIENCE: Final = 120.0
 _INSTALLED: Final = Path(sys.executable).parent
 
 

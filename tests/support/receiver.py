@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ReconcileResult = int | str | tuple[int, str]
 """The response: a status, one with Retry-After, ``hang``, ``reset``, ``endless``, or the target of a redirect."""
-PATIENCE: Final = 60.0
+PATIENCE: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class Scrape:
     @classmethod
     async def until(cls, operator: Operator, look: Callable[[Self], object]) -> Self:
         """Scrape until *look* returns a truthy value."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while not look(scrape := await cls.of(operator)):  # noqa: ASYNC110 -- no event signals a scrape
                 await asyncio.sleep(0.05)
         return scrape

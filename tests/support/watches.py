@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 THEIRS: Final = "example.com/theirs"
 """A finalizer of another controller."""
-PATIENCE: Final = 60.0
+PATIENCE: Final = 120.0
 """Seconds to wait for a condition, enough for a busy machine."""
 _OK = 400
 _NOT_FOUND = 404

@@ -90,7 +90,7 @@ class Behind:
         await self.advance_until(lambda: all(self._reason(page) == "JobCompleted" for page in self._faults))
 
     async def advance_until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while not condition():
                 self._operator.advance(10)
                 await asyncio.sleep(0.05)

@@ -173,7 +173,7 @@ async def test_a_defect_costs_a_reconcile_and_no_more(
         runtime.controller.on_event(Watch.from_body(api.get("other")))
         await api.status("other", phase="Succeeded")
         for failures in (1, 2, 3):
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 while len(caplog.records) < failures:  # noqa: ASYNC110 -- no event to await
                     await asyncio.sleep(0.01)
             loop.advance(10)

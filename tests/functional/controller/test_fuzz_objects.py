@@ -84,7 +84,7 @@ class World:
     async def _rest(self) -> None:
         """Wait until nothing is queued and no request to Azure is in flight."""
         controller = self._runtime.controller
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while True:
                 await controller.queue.drained()
                 reads = [task for reader in controller._poller._readers.values() for task in reader.tasks]

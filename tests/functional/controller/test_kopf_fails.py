@@ -38,7 +38,7 @@ async def test_what_was_under_way_goes_on(
         await api.status("other", phase="Running")
         failure = api.traffic.fail(LISTS, status=200, times=2, body=ERROR)
         api.cut_streams()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while "The watch stream failed" not in caplog.text:  # noqa: ASYNC110 -- no event to await
                 await asyncio.sleep(0.1)
         failure.end()

@@ -36,7 +36,7 @@ async def test_hundreds_of_watches_stay_within_the_budget(
         for number, name in enumerate(names):
             job_id = vaults[number % 3].set_job(name, running_payload())
             api.create({"jobResourceId": job_id, "pollInterval": "10s"}, f"watch-{number}")
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(120):
             while seen() < WATCHES:
                 await clock.advance(2)
                 assert len(sim.requests) <= BURST + RATE * clock.elapsed
@@ -49,7 +49,7 @@ async def test_hundreds_of_watches_stay_within_the_budget(
         for number, name in enumerate(names):
             vaults[number % 3].set_job(name, job_payload())
         before = clock.elapsed
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(120):
             while ended() < WATCHES:
                 await clock.advance(2)
                 assert len(sim.requests) <= BURST + RATE * clock.elapsed

@@ -98,7 +98,7 @@ async def test_a_stop_sends_no_more_requests(
 async def begin_to_stop(operator: Operator) -> None:
     """Stop the operator, and wait until the stop has begun: the operator is no longer ready then."""
     operator.finish()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while await operator.probe("/readyz") == HTTPStatus.OK:  # noqa: ASYNC110 -- another thread has the event
             await asyncio.sleep(0.02)
 

@@ -172,7 +172,7 @@ async def test_a_list_that_fails_deletes_nothing(
         for resyncs in (1, 2):
             operator.advance(10)
             await api.until(lambda expected=resyncs: refusal.used >= expected)  # type: ignore[misc]
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             for asked in range(len(sim.requests) + 1, len(sim.requests) + 4):
                 while len(sim.requests) < asked:
                     operator.advance(10)  # a tick is lost if the operator is still busy with the previous one

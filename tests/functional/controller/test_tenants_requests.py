@@ -99,6 +99,6 @@ async def test_requests_of_another_namespace(api: KubernetesApi, sim: AzureSimul
             bodies = (api.get(watch_name(number), namespace=QUIET) for number in range(FEW, 2 * FEW))
             return [body["status"].get("lastHandledReconcileAt") for body in bodies]
 
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while handled() != ["one"] * FEW:
                 await tenants.be_loud()

@@ -181,7 +181,7 @@ async def test_a_stop_is_not_held_up(api: KubernetesApi, vault: Vault, start: St
                 await receiver.received()
             await asyncio.sleep(0.5)
             leader.finish()
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 while holder(api) != "":  # noqa: ASYNC110 -- no event to await
                     await asyncio.sleep(0.05)
 

@@ -103,7 +103,7 @@ async def test_a_late_write_is_refused(
     async with standby(start) as other:
         with api.traffic.hold(STATUS_WRITES) as hold:
             api.edit(pollInterval="30s")
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 await hold.arrived()
             hold.let_others_pass()
             process.send(signal.SIGSTOP)

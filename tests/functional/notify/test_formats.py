@@ -111,7 +111,7 @@ async def test_a_routing_key_that_is_fixed(
     caplog.set_level(logging.INFO)
     put_keys(api, receiver, wrong)
     create(api, vault, {"name": "hook", "webhook": {"secretName": SECRET, "format": "PagerDuty"}})
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while words not in caplog.text:  # noqa: ASYNC110 -- a log record signals nothing
             await asyncio.sleep(0.01)
     assert receiver.deliveries == []

@@ -108,7 +108,7 @@ async def test_a_secret_that_is_mended(
     elif wrong == "bad bearer":
         put_secret(api, address_of(receiver), bearer="two\nlines")
     create(api, vault, entry)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while words not in caplog.text:  # noqa: ASYNC110 -- a log record signals nothing
             await asyncio.sleep(0.01)
     assert receiver.deliveries == []

@@ -58,7 +58,7 @@ async def test_flux_kind_that_no_version_serves(
     else:
         api.gitops.plurals.remove(plural)
     create(api, vault, {"name": "hook", "flux": {"kind": "Bucket", "name": "apps"}})
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while f"does not serve {plural}. Install its CRD." not in caplog.text:  # noqa: ASYNC110 -- a log record signals nothing
             await asyncio.sleep(0.01)
     api.gitops.plurals.append(plural)
@@ -109,7 +109,7 @@ async def test_a_trigger_that_is_mended(
         api.traffic.fail(f"^GET /apis/{group}$", status=500)
         words = f"API discovery of {group} failed."
     create(api, vault, {"name": "hook", tool: trigger})
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while words not in caplog.text:  # noqa: ASYNC110 -- a log record signals nothing
             await asyncio.sleep(0.01)
     assert api.gitops.patches == []

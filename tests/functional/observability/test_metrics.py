@@ -208,7 +208,7 @@ async def test_answers_without_a_request_show(
         for number in range(12):
             job_id = vault.set_job(f"00000000-0000-4000-8000-{number:012}", running_payload())
             api.create({"jobResourceId": job_id, "pollInterval": "10s"}, f"watch-{number}")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while not (scrape := await Scrape.of(operator)).value(READS, answer="listed"):
                 operator.advance(2)
     assert scrape.value(REQUESTS, operation="list_jobs", result="success") > 0
