@@ -1,22 +1,34 @@
-"""The custom Azure role has exactly the actions that the operator's requests need."""
+"""The custom Azure roles have exactly the actions that the operator's requests need."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
+import pytest
+
+from backupjobwatch.arm.credentials import StaticToken
+from backupjobwatch.domain.jobs.backup_requests import BACKUP_ACTIONS, instance_backup
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId, VaultKind
-from demo.simulator import Operation
+from backupjobwatch.domain.polling.queries import PolicyQuery
+from demo.simulator import Operation, backup_instance, backup_policy
+from tests.functional.polling import IDENTITY, A
+from tests.functional.sending import INSTANCE, REQUEST_ID, Sending
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, payload
+from tests.support.canary import TOKEN
 
 if TYPE_CHECKING:
-    from demo.simulator import AzureSimulator
+    from demo.simulator import AzureSimulator, Vault
     from tests.functional.bound_client import BoundClient
+    from tests.functional.conftest import OpenClient
 
-ROLE: Final = json.loads((Path(__file__).parents[3] / "manifests" / "azure" / "role.json").read_text(encoding="utf-8"))
+FOLDER: Final = Path(__file__).parents[3] / "manifests" / "azure"
+ROLE, ON_DEMAND_ROLE = (
+    json.loads((FOLDER / name).read_text(encoding="utf-8")) for name in ("role.json", "role-on-demand.json")
+)
 
 
 def action(method: str, path: str) -> str:
@@ -73,8 +85,34 @@ async def _read_secondary_region(sim: AzureSimulator, client: BoundClient) -> No
     await client.read_operation(OperationId(vault=id_, name="ODk5NDc5OA=="))
 
 
-def test_role_grants_nothing_else() -> None:
-    """The role grants nothing else, and its scope is the subscription that the documentation uses."""
-    assert ROLE["NotActions"] == ROLE["DataActions"] == ROLE["NotDataActions"] == []
-    assert len(set(ROLE["Actions"])) == len(ROLE["Actions"])
-    assert ROLE["AssignableScopes"] == ["/subscriptions/00000000-0000-0000-0000-000000000000"]
+async def test_role_for_backups(
+    sim: AzureSimulator, client: BoundClient, open_client: OpenClient, vault: Vault
+) -> None:
+    """The second role has exactly the actions that starting a backup needs in addition, for both kinds of vault."""
+    sending = Sending(open_client, sim, vault)
+    backup_vault = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, "v-role")
+    policy_id = f"{backup_vault.id}/backupPolicies/daily"
+    backup_vault.protection.add_policy("daily", backup_policy("BackupDaily"))
+    backup_vault.protection.add(backup_instance(INSTANCE, policy_id=policy_id))
+    in_backup_vault = VaultId(
+        subscription_id=SUBSCRIPTION_ID, resource_group=RESOURCE_GROUP, name="v-role", kind=VaultKind.BACKUP_VAULT
+    )
+    tokens, arm = StaticToken(TOKEN), client.arm
+    await arm.items_page(tokens, sending.request.item.vault)
+    (instance,) = (await arm.items_page(tokens, in_backup_vault)).value.items
+    (rule,) = (await arm.get_policy(tokens, PolicyQuery(in_backup_vault, policy_id))).value.rules
+    await sending.send()
+    request = instance_backup(instance, rule=rule)
+    await sending.sender.request_backup(A, IDENTITY, request, request_id=REQUEST_ID)
+
+    assert {action(record.method, record.path) for record in sim.requests} == set(ON_DEMAND_ROLE["Actions"])
+    assert set(map(str.lower, BACKUP_ACTIONS.values())) < set(map(str.lower, ON_DEMAND_ROLE["Actions"]))
+    assert not set(ON_DEMAND_ROLE["Actions"]) & set(ROLE["Actions"])
+
+
+@pytest.mark.parametrize("role", [ROLE, ON_DEMAND_ROLE], ids=lambda role: role["Name"])
+def test_roles_grant_nothing_else(role: dict[str, Any]) -> None:
+    """A role grants nothing else, and its scope is the subscription that the documentation uses."""
+    assert role["NotActions"] == role["DataActions"] == role["NotDataActions"] == []
+    assert len(set(role["Actions"])) == len(role["Actions"])
+    assert role["AssignableScopes"] == ["/subscriptions/00000000-0000-0000-0000-000000000000"]
