@@ -15,6 +15,8 @@ _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_VAULT: Final = {"resourceGroup": "resource group name of the vault", "name": "vault name"}
+"""Fields of ``spec.vault``, and the properties of a cross-region restore that have them, in lowercase."""
 _BYTE_ORDER_MARK: Final = "\ufeff"
 _ITEMS: Final = ("entityfriendlyname", "datasourcename", "workloadname")
 """Names of the protected item: in a Recovery Services vault, in a Backup vault, in PowerShell."""
@@ -74,6 +76,20 @@ def item_of(text: str) -> str | None:
     document = _lowercase_keys(value)
     fields = {**document, **_lowercase_keys(document.get("properties"))}
     return next((fields[name] for name in _ITEMS if isinstance(fields.get(name), str) and fields[name]), None)
+
+
+def vault_of(text: str) -> dict[str, str]:
+    """Return the group and the name of the vault in the JSON of a cross-region restore, whose ID does not name them."""
+    try:
+        value = json.loads(_stripped(text))
+    except (ValueError, RecursionError):
+        return {}
+    if isinstance(value, list) and len(value) == 1:
+        (value,) = value
+    for name in ("properties", "extendedinfo", "propertybag"):
+        value = _lowercase_keys(value).get(name)
+    bag = _lowercase_keys(value)
+    return {field: bag[name] for field, name in _VAULT.items() if isinstance(bag.get(name), str)}
 
 
 def _stripped(text: str) -> str:

@@ -21,7 +21,7 @@ from backupjobwatch.domain.jobs.resource_ids import (
 from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.errors import InvalidSpec
-from backupjobwatch.terminal.azure_output import candidates
+from backupjobwatch.terminal.azure_output import candidates, vault_of
 from backupjobwatch.terminal.azure_urls import WrongCloud, resource_path
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ def read_target(
     try:
         for candidate in candidates(text):
             try:
-                return _read(candidate, endpoint, vault or {}, operation=operation)
+                found = vault_of(text) if "/locations/" in candidate.lower() else {}
+                return _read(candidate, endpoint, {**found, **(vault or {})}, operation=operation)
             except InvalidTarget as error:
                 # The error about a missing vault is the most useful one of all parts of the JSON.
                 refused = error if refused is None or isinstance(error, NeedsVault) else refused

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, Vault, read_latest, read_target
+from tests.support.azure import SUBSCRIPTION_ID, payload, payload_names
 from tests.support.builders import JOB_ID, JOB_NAME, RESOURCE_GROUP, SUBSCRIPTION, VAULT
 from tests.support.canary import WORD
 
@@ -55,6 +58,19 @@ def test_incomplete() -> None:
         read_target(PATH, endpoint=ARM)
     with pytest.raises(InvalidTarget, match=r"--secondary-region eastus, got westus\. Remove --secondary-region"):
         read_target(PATH, endpoint=ARM, vault={**GIVEN, "secondaryRegion": "westus"})
+
+
+@pytest.mark.parametrize("name", payload_names("crr-job-"))
+def test_json(name: str) -> None:
+    """The JSON of a job also names its vault, so it needs no options. Options take precedence."""
+    job = payload(name)
+    spec = read_target(json.dumps(job), endpoint=None)
+    vault = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": "rg-harbour-backup", "name": "rsv-harbour"}
+    expected = {**vault, "kind": "RecoveryServices", "secondaryRegion": "westus"}
+    assert spec == {"jobName": job["name"], "vault": expected}
+    assert read_target(json.dumps([job]), endpoint=None, vault={"name": "v2"})["vault"] == {**expected, "name": "v2"}
+    with pytest.raises(NeedsVault, match=r"Add --resource-group and --vault-name\.$"):
+        read_target(json.dumps({"id": job["id"]}), endpoint=None)
 
 
 def test_item() -> None:
