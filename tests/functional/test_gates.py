@@ -135,7 +135,7 @@ EARLY: Final[dict[str, tuple[tuple[str, str], Callable[[Body], bool]]]] = {
 def test_opens_too_early(line: str) -> None:
     """Each expression that the document warns of opens a gate too early."""
     (row, name), opens = EARLY[line]
-    assert any(line in each["line"].replace("`", "") for each in table(read(verdicts.DOCUMENT), "line"))
+    assert any(line in each["setting"].replace("`", "") for each in table(read(verdicts.DOCUMENT), "setting"))
     assert opens(all_states()[row][name])
     assert not any(cell in OPEN for cell in EXPECTED[row].values())
 
