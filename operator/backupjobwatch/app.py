@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import kopf
 
 from backupjobwatch import __version__
+from backupjobwatch.arm.backup_sender import BackupSender
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.identities import ClusterCredentialProvider
 from backupjobwatch.arm.poller import Poller
 from backupjobwatch.constants import CONTROLLER, GROUP, PLURAL
+from backupjobwatch.controller.backup_requester import BackupRequester
+from backupjobwatch.controller.backup_rights import BackupRights
 from backupjobwatch.controller.controller import Controller
 from backupjobwatch.controller.kopf_handlers import REGISTRY, Memo, kopf_settings
 from backupjobwatch.controller.reconciler import Reconciler
 from backupjobwatch.controller.resync import Resync
 from backupjobwatch.controller.ttl import TTLController
+from backupjobwatch.domain.polling.backup_limit import BackupLimit
 from backupjobwatch.errors import KubeError, ObjectNotFound
 from backupjobwatch.kube.client import KubeClient
 from backupjobwatch.kube.events import EventRecorder
@@ -82,16 +86,28 @@ class Runtime:
             metrics = Metrics()
             client = ArmClient(settings, metrics)
             stack.callback(client.close)
-            poller = Poller(settings, client, ClusterCredentialProvider(settings, kube, metrics), metrics)
+            credentials = ClusterCredentialProvider(settings, kube, metrics)
+            poller = Poller(settings, client, credentials, metrics)
             recorder = EventRecorder(kube, on_emitted=metrics.observe_transition, queue_metrics=metrics.queue("events"))
             webhooks = Webhooks(settings)
             stack.push_async_callback(webhooks.close)
+            rights = BackupRights(allows=settings.allows_on_demand)
+            requester = BackupRequester(
+                kube,
+                BackupSender(client.session, credentials),
+                metrics,
+                process=rights.process,
+                limit=BackupLimit(settings.on_demand_requests_per_hour),
+                is_leading=lambda: elector is None or elector.leading,
+                queue_metrics=metrics.queue("backup"),
+            )
             controller = Controller(
-                Reconciler(kube, poller, recorder, metrics),
+                Reconciler(kube, poller, recorder, metrics, rights=rights),
                 poller,
                 recorder,
                 NotificationDispatcher(Receivers(kube, webhooks, Triggers(kube)), metrics),
                 TTLController(kube, recorder, queue_metrics=metrics.queue("ttl")),
+                requester=requester,
                 heartbeat=settings.heartbeat,
                 queue_metrics=metrics.queue("reconcile"),
             )

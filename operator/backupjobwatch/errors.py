@@ -5,14 +5,13 @@
   - NoRequest: no request was sent to Azure
     - PollDeferred
       - NotPolledYet
-    - CredentialsNotFound, CredentialsUnavailable, IdentityNotAllowed
+    - CredentialsNotFound, CredentialsUnavailable, IdentityNotAllowed, BackupLimitReached
   - JobNotFound, VaultNotFound, OperationWithoutJob: Azure answered, but there is no job
   - AuthenticationFailed, AuthorizationFailed, Throttled, AzureUnavailable
   - UnexpectedResponse
     - JobListTooLong
   - InvalidTarget, RequestUncertain: results of the request that starts a backup
-- DeliveryError
-  - DeliveryFailed, DeliveryImpossible, DeliveryRefused
+- DeliveryError, DeliveryFailed, DeliveryImpossible, DeliveryRefused
 - KubeError
   - Conflict, ObjectNotFound, Forbidden, KubeUnavailable
 """
@@ -70,7 +69,6 @@ class AzureError(BackupJobWatchError):
         self.request_id = request_id
         self.answer: int | None = None
         """Number of the response. Several attempts may share one response."""
-
         self.repeated = False
         """Whether this attempt reuses the response of an earlier one."""
 
@@ -101,10 +99,7 @@ class NoRequest(AzureError):
 
 
 class PollDeferred(NoRequest):
-    """The rate limiter or Azure's Retry-After deferred a poll that is due.
-
-    The status does not change, unless its content is *stale*.
-    """
+    """The rate limiter or a Retry-After deferred a due poll. The status changes only if its content is *stale*."""
 
     reason = "Throttled"
 
@@ -120,6 +115,12 @@ class NotPolledYet(PollDeferred):
 
     def __init__(self, message: str = "The operator has not polled Azure for this target yet.") -> None:
         super().__init__(message, stale=True)
+
+
+class BackupLimitReached(NoRequest):
+    """The namespace has requested as many backups as it may in an hour."""
+
+    reason = "BackupLimitReached"
 
 
 class JobNotFound(AzureError):

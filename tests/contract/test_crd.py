@@ -252,8 +252,10 @@ def test_reasons() -> None:
     schema = dict(FIELDS)["status.conditions[].reason"]
     kinds = [kind("x") for kind in KINDS]
     waiting = get_args(get_type_hints(observations.Waiting, localns={"datetime": datetime})["reason"])
+    failed = get_args(get_type_hints(observations.RequestFailure)["reason"])
     reasons = {
         *waiting,
+        *failed,
         "OperationFailed",
         "DeadlineExceeded",
         *verdict._REASONS.values(),

@@ -53,7 +53,7 @@ def test_sample_has_every_field() -> None:
     """The sample with every field has all fields except mutually exclusive ones."""
     (watch,) = load("manifests/samples/backupjobwatch-every-field.yaml")
     schema = spec_schema()
-    assert watch["spec"].keys() == schema["properties"].keys() - {"jobResourceId", "operationId", "latest"}
+    assert watch["spec"].keys() == schema["properties"].keys() - {"jobResourceId", "operationId", "latest", "onDemand"}
     assert watch["spec"]["vault"].keys() == schema["properties"]["vault"]["properties"].keys() - {"primaryRegion"}
 
 
@@ -86,9 +86,12 @@ def test_demo_has_its_jobs() -> None:
 
 
 def test_readme_shows_the_sample() -> None:
-    """The README's watch is the sample."""
+    """The README's watches are the samples."""
     shown = [yaml.safe_load(block) for block in blocks(read("README.md"), "yaml")]
-    assert [each for each in shown if each["kind"] == KIND] == load("manifests/samples/backupjobwatch.yaml")
+    assert [each for each in shown if each["kind"] == KIND] == [
+        *load("manifests/samples/on-demand.yaml"),
+        *load("manifests/samples/backupjobwatch.yaml"),
+    ]
 
 
 # ── the kustomization of the install page ───────────────────────────────────────────────────────────────────────────────────────

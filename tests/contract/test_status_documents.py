@@ -10,7 +10,7 @@ import pytest
 
 from backupjobwatch.constants import GROUP, PLURAL
 from backupjobwatch.domain.jobs.job import Outcome
-from backupjobwatch.domain.jobs.observations import OperationFailure, Waiting
+from backupjobwatch.domain.jobs.observations import OperationFailure, RequestFailure, Waiting
 from backupjobwatch.domain.status import verdict
 from backupjobwatch.errors import (
     AuthenticationFailed,
@@ -24,7 +24,7 @@ from backupjobwatch.errors import (
 )
 from tests.contract.markdown import plain, table
 from tests.contract.project import MODULES, load, read
-from tests.support.azure_errors import KINDS, NO_REQUEST, WHILE_PENDING
+from tests.support.azure_errors import KINDS, NO_REQUEST, OF_REQUESTS, WHILE_PENDING
 from tests.support.builders import JOB_ID, JOB_NAME, NOW, OTHER_JOB_NAME, condition, edit, job, settle, watch_body
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ WAITING: Final[list[Waiting]] = [
     Waiting(reason="Progressing", message="m"),
     Waiting(reason="WaitingForJob", message="m"),
     Waiting(reason="AmbiguousItem", message="m"),
+    Waiting(reason="TriggerUncertain", message="m"),
+]
+REQUEST_FAILURES: Final[list[RequestFailure]] = [
+    RequestFailure(reason="InvalidTarget", message="m"),
+    RequestFailure(reason="NamespaceNotAllowed", message="m"),
+    RequestFailure(reason="TriggerUncertain", message="m"),
 ]
 
 
@@ -85,7 +91,7 @@ def examples() -> dict[str, list[Example]]:
     ]
     return {
         "not yet seen by the operator": [(unseen, unseen)],
-        "resolving the operation, waiting for latest, the job is not visible yet": [
+        "resolving the operation, waiting for latest, requesting a backup, the job is not visible yet": [
             (new, settle(new, JobNotFound("m"), NOW, 1)),
             *((new, settle(new, waiting, NOW)) for waiting in WAITING),
         ],
@@ -105,8 +111,9 @@ def examples() -> dict[str, list[Example]]:
             (running, settle(running, job(), NOW)),
             (new, seen_as("CompletedWithWarnings", completedWithWarnings="Succeeded")),
         ],
-        "Failed, Cancelled, warnings not accepted, deadline or grace passed, operation failed, invalid spec": [
+        "Failed, Cancelled, warnings not accepted, deadline or grace passed, operation failed, backup not requested, invalid spec": [
             (new, settle(new, OperationFailure(message="m"), NOW)),
+            *((new, settle(new, failure, NOW)) for failure in REQUEST_FAILURES),
             *((new, seen_as(status)) for status in ("Failed", "Cancelled", "CompletedWithWarnings")),
             (running, settle(running, job(status="InProgress"), AFTER_DEADLINE)),
             list(steps(new, JobNotFound("m")))[-1],
@@ -217,6 +224,7 @@ def emitted() -> set[str]:
         *(trouble.final_reason for trouble in troubles),
         *("Suspended", "DeadlineExceeded", "InvalidSpec", "OperationFailed"),
         *(waiting.reason for waiting in WAITING),
+        *(failure.reason for failure in REQUEST_FAILURES),
     }
 
 
@@ -227,11 +235,12 @@ def phases() -> dict[str, set[str]]:
     bodies += [settle(both[1], job(status="InProgress"), AFTER_DEADLINE)]
     bodies += [settle(both[0], waiting, NOW) for waiting in WAITING]
     bodies += [settle(both[0], OperationFailure(message="m"), NOW)]
+    bodies += [settle(both[0], failure, NOW) for failure in REQUEST_FAILURES]
     bodies += [settle(watch_body({"jobName": JOB_NAME}), PollDeferred("m"), NOW)]
     for outcome in Outcome:
         for accepted in ("Failed", "Succeeded"):
             bodies.append(seen_as(outcome.value or "Paused", completedWithWarnings=accepted))
-    for kind in KINDS:
+    for kind in set(KINDS) - set(OF_REQUESTS):
         for body in both[:1] if kind in WHILE_PENDING else both:
             bodies += [after for _, after in steps(body, kind("m"))]
     found: dict[str, set[str]] = {}

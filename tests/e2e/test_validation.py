@@ -13,7 +13,7 @@ import pytest
 
 from backupjobwatch.domain.api.spec import TARGET_DEFAULTS, parse_spec
 from backupjobwatch.errors import InvalidSpec
-from tests.support import latest_specs, notify_specs
+from tests.support import latest_specs, notify_specs, on_demand_specs
 from tests.support.kubernetes_client import path_of
 from tests.support.specs import BAD, GOOD, ID, VAULT, Bad
 from tests.support.watches import manifest
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.support.kubernetes_client import Answer, KubernetesClient
 
 DEFAULTS = {**TARGET_DEFAULTS, "pollInterval": "30s", "suspend": False}
-ALL_GOOD = {**GOOD, **latest_specs.GOOD, **notify_specs.GOOD}
+ALL_GOOD = {**GOOD, **latest_specs.GOOD, **notify_specs.GOOD, **on_demand_specs.GOOD}
 TROUBLESHOOTING = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
 DEMO = Path(__file__).parents[2] / "demo"
 
@@ -66,7 +66,7 @@ def judge_bad(bad: Bad, answer: Answer) -> str:
 
 def test_bad(client: KubernetesClient, unfollowed: str) -> None:
     """The API server refuses each bad spec, names the field and says what to write. The operator agrees."""
-    cases = [*BAD, *latest_specs.BAD, *notify_specs.BAD]
+    cases = [*BAD, *latest_specs.BAD, *notify_specs.BAD, *on_demand_specs.BAD]
     answers = create_all(client, unfollowed, [bad.spec for bad in cases])
     faults = {bad.name: judge_bad(bad, answer) for bad, answer in zip(cases, answers, strict=True)}
     assert {name: fault for name, fault in faults.items() if fault} == {}

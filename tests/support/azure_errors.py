@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from backupjobwatch.errors import AzureError, JobListTooLong, NoRequest, NotPolledYet
+from backupjobwatch.errors import AzureError, InvalidTarget, JobListTooLong, NoRequest, NotPolledYet, RequestUncertain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,5 +20,7 @@ def _raised(kind: type[AzureError]) -> Iterator[type[AzureError]]:
 KINDS: Final = tuple(_raised(AzureError))
 NO_REQUEST: Final = tuple(_raised(NoRequest))
 """The kinds that are raised without a request to Azure."""
+OF_REQUESTS: Final = (InvalidTarget, RequestUncertain)
+"""The kinds that the request for a backup raises. The watch reports them as a failure or as waiting."""
 WHILE_PENDING: Final = (JobListTooLong, NotPolledYet)
 """The kinds that occur only until the operator has found the job."""

@@ -20,6 +20,7 @@ AZURE_ERRORS = [
     (errors.CredentialsNotFound, "CredentialsNotFound", "CredentialsNotFound", Grace.UNTIL_SEEN, False),
     (errors.IdentityNotAllowed, "IdentityNotAllowed", "IdentityNotAllowed", Grace.UNTIL_SEEN, False),
     (errors.CredentialsUnavailable, "CredentialsUnavailable", "CredentialsUnavailable", Grace.NEVER, False),
+    (errors.BackupLimitReached, "BackupLimitReached", "BackupLimitReached", Grace.NEVER, False),
     (errors.AuthenticationFailed, "AuthenticationFailed", "AuthenticationFailed", Grace.UNTIL_SEEN, False),
     (errors.AuthorizationFailed, "AuthorizationFailed", "AuthorizationFailed", Grace.UNTIL_SEEN, False),
     (errors.Throttled, "Throttled", "Throttled", Grace.NEVER, False),

@@ -16,6 +16,7 @@ from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.latest import find_latest
 from backupjobwatch.domain.jobs.latest_completed import find_completed_or_next
 from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, UnsupportedItem, Waiting
+from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
 from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
 from backupjobwatch.domain.jobs.text import quoted, sanitize
@@ -116,7 +117,7 @@ def _observe(watch: Watch, spec: WatchSpec, answer: Answer, now: datetime) -> Ob
         if watch.pinned:
             job_id = JobId(vault=source.vault, name=watch.pinned[0].name)
             return Observed(read_job(answer, job_id, now=now), watch.pinned)
-        if isinstance(source, OperationId):
+        if isinstance(source, OperationId | OnDemandBackup):
             found = read_operation(read_object(answer, now=now))
         else:
             jobs, _ = read_job_list(answer, source.vault, now=now)

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from backupjobwatch.arm.poller import Poller
+    from backupjobwatch.controller.backup_requester import BackupRequester
     from backupjobwatch.controller.reconciler import Reconciler
     from backupjobwatch.controller.ttl import TTLController
     from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.polling.backup_plan import RequestResult
     from backupjobwatch.domain.status.notifications import DeliveryResult
     from backupjobwatch.domain.status.summary import Summary
     from backupjobwatch.kube.events import EventRecorder
@@ -50,6 +52,7 @@ class Controller:
         dispatcher: NotificationDispatcher,
         ttl: TTLController,
         *,
+        requester: BackupRequester,
         heartbeat: timedelta,
         queue_metrics: QueueMetrics | None = None,
     ) -> None:
@@ -58,6 +61,7 @@ class Controller:
         self._recorder = recorder
         self._dispatcher = dispatcher
         self._ttl = ttl
+        self._requester = requester
         self._states: dict[str, WatchState] = {}
         self._heartbeat = heartbeat
         self._polled, self._counted_at = 0, NEVER
@@ -65,6 +69,7 @@ class Controller:
         self._workers = Workers(self.queue, self._process, name="reconcile", count=WORKERS)
         poller.on_observation = partial(self.queue.add, priority=HIGH)
         dispatcher.on_delivered = self.record_deliveries
+        requester.on_result = self.record_backup_result
 
     @property
     def uids(self) -> frozenset[str]:
@@ -81,6 +86,7 @@ class Controller:
         self._workers.start()
         self._recorder.start()
         self._ttl.start()
+        self._requester.start()
 
     def resume(self) -> None:
         """Enqueue every watch after kopf failed, because it cancels all tasks, including deliveries."""
@@ -130,6 +136,7 @@ class Controller:
         self._recorder.remove(uid)
         self._dispatcher.remove(uid)
         self._ttl.remove(uid)
+        self._requester.remove(uid)
 
     def record_deliveries(self, watch: Watch, deliveries: tuple[DeliveryResult, ...]) -> None:
         """Enqueue a watch to record the results of its deliveries in its status."""
@@ -138,12 +145,20 @@ class Controller:
             state.deliveries = deliveries
             self.queue.add(watch.uid, HIGH)
 
+    def record_backup_result(self, uid: str, result: RequestResult) -> None:
+        """Enqueue a watch to record the result of its backup request in its status."""
+        state = self._states.get(uid)
+        if state is not None:
+            state.backup_result = result
+            self.queue.add(uid, HIGH)
+
     async def close(self, patience: float) -> None:
         """Stop polling, and give work in flight *patience* seconds. The objects hold all other state."""
         end = _clock() + patience
         self._poller.stop()
         self._ttl.stop()
-        await asyncio.gather(self._dispatcher.close(), self._poller.close(patience))
+        self._requester.stop()
+        await asyncio.gather(self._dispatcher.close(), self._poller.close(patience), self._requester.close(patience))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.queue.drained(), max(end - _clock(), 0.0))
         await self._workers.close()
@@ -191,6 +206,7 @@ class Controller:
             state.handed_over = state.watch.resource_version
             self._dispatcher.sync(state.watch)
             self._ttl.sync(state.watch)
+            self._requester.sync(state.watch, state.backup_request)
 
 
 def _clock() -> float:

@@ -6,9 +6,10 @@ import asyncio
 import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.arm.poller import Requirement
+from backupjobwatch.controller.backup_rights import BackupRights
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.domain.polling.observations import NEVER
@@ -36,15 +37,15 @@ from backupjobwatch.errors import (
 from backupjobwatch.observability.logs import log_transition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from backupjobwatch.arm.poller import Poller
+    from backupjobwatch.controller.protocols import ObjectClient, TransitionRecorder
     from backupjobwatch.controller.watch_state import WatchState
     from backupjobwatch.domain.api.spec import WatchSpec
     from backupjobwatch.domain.polling.observations import Observation
     from backupjobwatch.domain.polling.queries import Query
     from backupjobwatch.domain.polling.requirements import Requirements
-    from backupjobwatch.domain.status.transitions import Transition
     from backupjobwatch.observability.metrics.instruments import Metrics
 
 _log = logging.getLogger(__name__)
@@ -65,23 +66,6 @@ class _Plan:
     """Seconds until the next reconcile, unless something enqueues the watch earlier."""
 
 
-class ObjectClient(Protocol):
-    """A client of the API server."""
-
-    async def read(self, namespace: str, name: str) -> dict[str, Any]:
-        """Read one watch."""
-
-    async def write_status(self, watch: Watch, status: Mapping[str, Any]) -> dict[str, Any]:
-        """Replace the status of *watch*. Raises Conflict if the object changed after this snapshot."""
-
-
-class TransitionRecorder(Protocol):
-    """Emits Events."""
-
-    def record(self, watch: Watch, transitions: Iterable[Transition]) -> None:
-        """Queue an Event for each of *transitions*."""
-
-
 class Reconciler:
     """Reconciles watches. It never waits for Azure, and keeps no state between two reconciles."""
 
@@ -92,9 +76,11 @@ class Reconciler:
         recorder: TransitionRecorder,
         metrics: Metrics,
         *,
+        rights: BackupRights | None = None,
         deadline_wait: timedelta = DEADLINE_WAIT,
     ) -> None:
         self._objects = objects
+        self._rights = rights or BackupRights()
         self._deadline_wait = deadline_wait
         self._poller = poller
         self._recorder = recorder
@@ -152,6 +138,7 @@ class Reconciler:
             heartbeat=heartbeat,
             last_poll=assessed.polled if plan.status else parse_time(watch.status_for_target.get("lastPollTime")),
             request_at=state.request_at if is_requested else NEVER,
+            recheck_at=state.recheck_at,
             deadline_wait=self._deadline_wait,
         )
         return replace(plan, after=after)
@@ -176,8 +163,9 @@ class Reconciler:
         fresh_after = max(state.fresh_after, state.edited_at, state.deadline_since or NEVER, request_at)
         observations = self._poller.observations(watch.uid, spec.identity)
         while True:  # A result may add queries: the jobs of an operation, or the job in a list.
-            required = required_queries(watch, spec, observations, now=now, pinned=state.pinned)
-            state.pinned = required.pinned
+            context = self._rights.context(state, deadline=end)
+            required = required_queries(watch, spec, observations, now=now, pinned=state.pinned, context=context)
+            state.note(required)
             requirement = Requirement(
                 namespace=watch.namespace,
                 identity=spec.identity,
@@ -233,6 +221,7 @@ class Reconciler:
             deliveries=state.deliveries,
             accept_list_entry=assessed.accept_list_entry,
             enforce_deadline=assessed.enforce_deadline,
+            record=state.backup_record,
         )
         is_new = needs_write(watch.status, status, heartbeat=heartbeat)
         if not is_new:

@@ -6,15 +6,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.domain.api.spec import poll_interval
+from backupjobwatch.domain.polling.backup_plan import with_result
 from backupjobwatch.domain.polling.observations import NEVER
 from backupjobwatch.domain.status.assessment import Times
 from backupjobwatch.domain.status.summary import summarize
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
+    from backupjobwatch.domain.api.backup_record import BackupRecord
     from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.jobs.backup_requests import BackupRequest
     from backupjobwatch.domain.jobs.observations import PinnedJob
+    from backupjobwatch.domain.polling.backup_plan import RequestResult
+    from backupjobwatch.domain.polling.requirements import Requirements
     from backupjobwatch.domain.status.notifications import DeliveryResult
     from backupjobwatch.domain.status.summary import Summary
 
@@ -50,6 +55,14 @@ class WatchState:
     """Resolved jobs that are not in the status yet."""
     deliveries: tuple[DeliveryResult, ...] = ()
     """Results of deliveries that are not in the status yet."""
+    backup_record: BackupRecord | None = None
+    """The record of the backup request that is not in the status yet."""
+    backup_request: BackupRequest | None = None
+    """The request to send when that record is written."""
+    recheck_at: datetime | None = None
+    """When the requirements change without an observation."""
+    backup_result: RequestResult | None = None
+    """The latest result of a backup request in this process."""
     unconfirmed: str | None = None
     """The resourceVersion before a write with an unknown outcome."""
     handed_over: str = ""
@@ -75,7 +88,7 @@ class WatchState:
             self.edited_at = now
         self.watch, self.stored_at, self.is_outdated = watch, now, False
         if is_other_target:
-            self.since, self.pinned, self.deadline_since = now, (), None
+            self.since, self.pinned, self.backup_record, self.deadline_since = now, (), None, None
             self.fresh_after = now if watch.is_retargeted else NEVER
         self._note_request(now)
         self._derive()
@@ -84,6 +97,13 @@ class WatchState:
     def suspend(self, now: float) -> None:
         """Ignore the results so far, because the watch is suspended. Only results after its resumption count."""
         self.since, self.deadline_since = now, None
+        self.backup_record = with_result(self.watch.backup_record, self.backup_result)
+
+    def note(self, required: Requirements) -> None:
+        """Keep what *required* resolved until it is in the status."""
+        self.pinned, self.backup_record = required.pinned, required.record
+        self.backup_request = required.request or self.backup_request
+        self.recheck_at = required.recheck_at
 
     def times(self, now: float) -> Times:
         """Return the times that an assessment at *now* needs."""

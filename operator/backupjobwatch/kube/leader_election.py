@@ -78,7 +78,8 @@ class LeaderElector:
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._may_hold = False  # True from the first attempt to write: a response may have been lost.
-        # All times are on the event loop's clock.
+        # All times are on the event loop's clock, which may be read in any thread.
+        self._now = asyncio.get_running_loop().time
         self._attempted = _clock()
         self._renewed = -math.inf
         self._last_read = math.inf
@@ -90,7 +91,7 @@ class LeaderElector:
     @property
     def leading(self) -> bool:
         """Whether this process holds the Lease and has renewed it within the deadline."""
-        return _clock() < self._renewed + self._deadline
+        return self._now() < self._renewed + self._deadline
 
     @property
     def alive(self) -> bool:

@@ -15,7 +15,7 @@ from backupjobwatch.kubectl.cluster import Cluster
 from backupjobwatch.kubectl.errors import Refused
 from backupjobwatch.kubectl.manifest import called, manifest, write
 from backupjobwatch.kubectl.options import DurationType, cluster_options, output_option, runs_async, seconds
-from backupjobwatch.kubectl.sources import latest_source, read_source
+from backupjobwatch.kubectl.sources import latest_source, on_demand_source, read_source
 from backupjobwatch.kubectl.wait import Waiting, timeout_option, warnings_option
 from backupjobwatch.terminal.azure_output import decode
 from backupjobwatch.terminal.latest_options import latest_options
@@ -62,6 +62,11 @@ class _Create(click.Command):
 )
 @vault_options
 @latest_options
+@click.option(
+    "--on-demand",
+    is_flag=True,
+    help="With --item: have the operator request a backup of the item, and follow that. See docs/on-demand.md.",
+)
 @click.option("--operation-id", metavar="ID", help="ID of the operation that started the job, in place of SOURCE.")
 @click.option(
     "--service-account-name",
@@ -107,6 +112,7 @@ async def create(
     source: str | None,
     vault: Vault | None,
     latest: Latest | None,
+    on_demand: bool,
     operation_id: str | None,
     name: str | None,
     dry_run: str,
@@ -121,7 +127,7 @@ async def create(
     SOURCE is the job's resource ID, the URL of its page in the portal, or the URL of the operation that started it
     (Azure-AsyncOperation or Location). An ID alone needs the options of its vault. If SOURCE is - or missing, it is read
     from standard input: one line, or JSON as `az` and `ConvertTo-Json` print it. With --item, the watch follows
-    the item's next job.
+    the item's next job. With --on-demand, the operator requests a backup of the item first.
 
     \b
     Examples:
@@ -136,7 +142,9 @@ async def create(
     if not waits and any(_is_given(ctx, option) for option in ("limit", "warnings_as_errors")):
         raise click.UsageError("--timeout and --warnings-as-errors need --wait. Add --wait.")
     fields = _fields(options)
-    job = _source(source, operation_id, latest, vault)
+    if on_demand and latest is None:
+        raise click.UsageError("--on-demand needs --item. Add --item.")
+    job = _source(source, operation_id, latest, vault, on_demand=on_demand)
     body = manifest(job, name=name, namespace=access.namespace, options=fields)
     try:
         parse_spec(body["spec"])
@@ -166,14 +174,16 @@ async def create(
             ctx.exit(await waiting.run({metadata["name"]: metadata["uid"]}, limit))
 
 
-def _source(text: str | None, operation_id: str | None, latest: Latest | None, vault: Vault | None) -> Source:
+def _source(
+    text: str | None, operation_id: str | None, latest: Latest | None, vault: Vault | None, *, on_demand: bool
+) -> Source:
     given = {"SOURCE": text, "--operation-id": operation_id, "--item": latest}
     named = [option for option, value in given.items() if value is not None]
     if len(named) > 1:
         raise click.UsageError(f"{' and '.join(named)} each identify a job. Use one of them.")
     try:
         if latest is not None:
-            return latest_source(latest, vault)
+            return on_demand_source(latest, vault) if on_demand else latest_source(latest, vault)
         if operation_id is not None:
             return read_source(operation_id, vault, operation=True)
         return read_source(_piped(text) if text in (None, _STDIN) else str(text), vault)

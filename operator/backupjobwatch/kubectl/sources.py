@@ -55,3 +55,19 @@ def read_source(text: str, vault: Vault | None, *, operation: bool = False) -> S
 def latest_source(latest: Latest, vault: Vault | None) -> Source:
     """Read the first job of an item. Raises InvalidTarget."""
     return Source(spec=read_latest(vault, latest), item=latest["item"])
+
+
+def on_demand_source(latest: Latest, vault: Vault | None) -> Source:
+    """Read the item of which the operator requests a backup. Raises InvalidTarget."""
+    others = (
+        ("operation", "--operation"),
+        ("startedAfter", "--started-after"),
+        ("completedWithin", "--completed-within"),
+    )
+    for field, option in others:
+        if field in latest:
+            raise InvalidTarget(
+                f"{option} must not be set with --on-demand, which starts a new backup. Remove one of them"
+            )
+    found = read_latest(vault, latest)
+    return Source(spec={"onDemand": found["latest"], "vault": found["vault"]}, item=latest["item"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.domain.api.target import parse_source
 from backupjobwatch.domain.jobs.durations import format_duration
+from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
 from backupjobwatch.domain.jobs.resource_ids import (
     JOB_ID_FORM,
     JobId,
@@ -131,13 +132,16 @@ def name_of(spec: Mapping[str, Any]) -> str:
     source = parse_source(spec)
     if isinstance(source, JobId):
         return source.name.lower()
-    return f"{'operation' if isinstance(source, OperationId) else 'latest'}-{digits_of(source)}"
+    kind = {OperationId: "operation", OnDemandBackup: "backup"}.get(type(source), "latest")
+    return f"{kind}-{digits_of(source)}"
 
 
 def digits_of(source: JobSource) -> str:
     """Return the first digits of a job's or an operation's GUID, or of a digest if it has none."""
     if isinstance(source, JobId | OperationId):
         text = source.name.lower() if is_guid(source.name) else _digest(source.name)
+    elif isinstance(source, OnDemandBackup):
+        text = _digest("\n".join(fold_case(word or "") for word in (source.vault.key, source.title, source.container)))
     else:
         started = source.started_after and format_time(source.started_after)
         words = [source.vault.key, source.item, source.operation, source.container, started]

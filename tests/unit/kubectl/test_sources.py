@@ -9,7 +9,7 @@ import pytest
 
 from backupjobwatch.domain.api.spec import parse_spec
 from backupjobwatch.domain.jobs.payloads import mapping
-from backupjobwatch.kubectl.sources import latest_source, read_source
+from backupjobwatch.kubectl.sources import latest_source, on_demand_source, read_source
 from backupjobwatch.terminal.targets import InvalidTarget
 from tests.support.azure import payload
 from tests.support.builders import CRD_DEFAULTS, JOB_ID, JOB_NAME, OPERATION, VAULT_ID, VAULT_REF
@@ -163,3 +163,14 @@ def test_names_of_operations() -> None:
     first, second = (read_source(f"{BACKUP_VAULT_ID}/operationStatus/{text}", None).name for text in ("QUI=", "qui="))
     assert first != second
     assert first.startswith("abdemovault-")
+
+
+def test_on_demand() -> None:
+    """The item of a backup to request needs its vault, and excludes options about other jobs."""
+    source = on_demand_source({"item": "vm-1", "container": "c"}, VAULT_REF)
+
+    assert source.spec == {"onDemand": {"item": "vm-1", "container": "c"}, "vault": VAULT}
+    assert source.name.startswith("vm-1-")
+    for field, option in (("operation", "--operation"), ("startedAfter", "--started-after")):
+        with pytest.raises(InvalidTarget, match=f"{option} must not be set with --on-demand"):
+            on_demand_source({"item": "vm-1", field: "x"}, VAULT_REF)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.constants import MAX_REQUESTED_AT, REQUESTED_AT
+from backupjobwatch.domain.api.backup_record import BackupRecord, parse_record
 from backupjobwatch.domain.api.ownership import find_owner
 from backupjobwatch.domain.api.spec import WatchSpec, parse_spec, read_revision, target_digest
 from backupjobwatch.domain.api.stored_status import read_status
@@ -194,6 +195,13 @@ class Watch:
         if self.status_for_target.get("jobsTotal", len(jobs)) != len(jobs):
             return ()
         return tuple(PinnedJob(name=job["name"], error_code=job.get("errorCode")) for job in jobs)
+
+    @cached_property
+    def backup_record(self) -> BackupRecord | None:
+        """The record of the backup request for this revision. It outlives every other edit."""
+        stored = self.status.get("onDemand")
+        record = None if stored is None else parse_record(stored)
+        return record if record is not None and record.revision == self.revision else None
 
     @property
     def observed(self) -> bool:

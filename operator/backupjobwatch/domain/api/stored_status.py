@@ -109,7 +109,7 @@ _FIELDS: Final[Mapping[str, Callable[[object], bool]]] = {
     **dict.fromkeys(("targetEditTime", "watchStartTime", "troubleSince", "completionTime"), _is_time),
     **dict.fromkeys(("lastPollTime", "searchedUntil"), _is_time),
     "detailPending": _is_true,  # The operator never writes false.
-    **dict.fromkeys(("job", "extendedInfo"), _is_object),
+    **dict.fromkeys(("job", "extendedInfo", "onDemand"), _is_object),
     **dict.fromkeys(("errors", "warnings"), _is_list_with()),
     "jobs": _is_list_with("name"),
     "notifications": _is_list_with("name", "id", "phase", "state"),

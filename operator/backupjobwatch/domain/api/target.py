@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backupjobwatch.domain.api.on_demand_spec import parse_on_demand
 from backupjobwatch.domain.jobs.durations import parse_go_duration
 from backupjobwatch.domain.jobs.latest_job import LatestJob
 from backupjobwatch.domain.jobs.latest_window import check_completed_within
+from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
 from backupjobwatch.domain.jobs.payloads import mapping
 from backupjobwatch.domain.jobs.resource_ids import (
     JOB_ID_FORM,
@@ -31,7 +33,7 @@ from backupjobwatch.errors import InvalidSpec
 if TYPE_CHECKING:
     from datetime import timedelta
 
-SOURCES = ("jobResourceId", "jobName", "operationId", "latest")
+SOURCES = ("jobResourceId", "jobName", "operationId", "latest", "onDemand")
 """The fields that identify the job. A spec has exactly one of them."""
 
 VAULT_CHECKS = (
@@ -50,7 +52,7 @@ _LONGEST_CONTAINER = 512
 _WITHIN = re.compile(r"(?=[0-9])([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,7}s)?", re.ASCII)
 
 
-JobSource = JobId | OperationId | LatestJob
+JobSource = JobId | OperationId | LatestJob | OnDemandBackup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +75,8 @@ def parse_source(spec: Mapping[str, Any]) -> JobSource:
     named = [name for name in SOURCES if spec.get(name) is not None]
     if len(named) != 1:
         raise InvalidSpec(
-            "spec must have exactly one of jobResourceId, jobName, operationId or latest, got "
-            f"{', '.join(named) or 'none'}. With jobName, operationId or latest, also set vault"
+            f"spec must have exactly one of {', '.join(SOURCES[:-1])} or {SOURCES[-1]}, got "
+            f"{', '.join(named) or 'none'}. With any but jobResourceId, also set vault"
         )
     field, vault = named[0], spec.get("vault")
     if field == "jobResourceId":
@@ -92,6 +94,8 @@ def parse_source(spec: Mapping[str, Any]) -> JobSource:
         return JobId(vault=parsed, name=_parse_job_name(spec[field]))
     if field == "operationId":
         return OperationId(vault=parsed, name=_parse_operation_id(spec[field], parsed))
+    if field == "onDemand":
+        return parse_on_demand(spec[field], parsed)
     return _parse_latest(spec[field], parsed)
 
 

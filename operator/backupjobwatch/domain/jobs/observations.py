@@ -30,7 +30,7 @@ class PinnedJob:
 class Waiting:
     """Azure answered, but the job is not known yet."""
 
-    reason: Literal["Progressing", "WaitingForJob", "AmbiguousItem"]
+    reason: Literal["Progressing", "WaitingForJob", "AmbiguousItem", "TriggerUncertain"]
     message: str
     searched: bool = False
     """Whether a complete list has no job that matches ``spec.latest``."""
@@ -54,6 +54,14 @@ class OperationFailure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFailure:
+    """The operator cannot request the backup of ``spec.onDemand``, or does not know whether it started."""
+
+    reason: Literal["InvalidTarget", "NamespaceNotAllowed", "TriggerUncertain"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobSet:
     """The jobs of an operation that started more than one."""
 
@@ -71,5 +79,5 @@ def is_from_request(observation: Observation) -> bool:
     return not isinstance(observation, AzureError) or observation.is_from_request
 
 
-Sighting = Job | JobSet | Waiting | UnsupportedItem | OperationFailure
+Sighting = Job | JobSet | Waiting | UnsupportedItem | OperationFailure | RequestFailure
 Observation = Sighting | AzureError

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.domain.jobs.job import Job, Outcome
 from backupjobwatch.domain.jobs.latest import find_latest, needs_history, with_history
 from backupjobwatch.domain.jobs.latest_completed import find_completed_or_next
 from backupjobwatch.domain.jobs.latest_job import LatestJob
-from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, UnsupportedItem, Waiting
+from backupjobwatch.domain.jobs.observations import (
+    OperationFailure,
+    PinnedJob,
+    RequestFailure,
+    UnsupportedItem,
+    Waiting,
+)
+from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
 from backupjobwatch.domain.jobs.resource_ids import JobId
+from backupjobwatch.domain.polling.backup_plan import BackupPlan, RequestContext
 from backupjobwatch.domain.polling.observations import JobList
+from backupjobwatch.domain.polling.on_demand import BackupPlanner
 from backupjobwatch.domain.polling.queries import Query, job_queries, latest_window, workload_history
 from backupjobwatch.errors import AzureError
 
@@ -19,9 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from backupjobwatch.domain.api.backup_record import BackupRecord
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.api.spec import WatchSpec
+    from backupjobwatch.domain.jobs.backup_requests import BackupRequest
     from backupjobwatch.domain.polling.observations import Observation
+
+_NO_REQUESTS: Final = RequestContext()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +44,16 @@ class Requirements:
     queries: frozenset[Query]
     pinned: tuple[PinnedJob, ...] = ()
     """The jobs of the watch, if an operation or a list led to them."""
-    found: Waiting | UnsupportedItem | OperationFailure | AzureError | None = None
+    found: Waiting | UnsupportedItem | OperationFailure | RequestFailure | AzureError | None = None
     """Why the jobs are not known yet. Also None if there is no observation."""
     jobs: tuple[JobId, ...] = ()
     """The queries for the jobs of the watch, once they are known."""
+    record: BackupRecord | None = None
+    """The record of the backup request to write; None without one."""
+    request: BackupRequest | None = None
+    """The request to send when that record is written."""
+    recheck_at: datetime | None = None
+    """When the requirements change without an observation."""
 
 
 def required_queries(
@@ -44,14 +63,30 @@ def required_queries(
     *,
     now: datetime,
     pinned: Sequence[PinnedJob] = (),
+    context: RequestContext = _NO_REQUESTS,
 ) -> Requirements:
-    """Return the queries of an unfinished *watch*. *pinned* are its jobs that are not in its status yet."""
+    """Return what an unfinished *watch* requires.
+
+    *pinned* are its jobs that are not in its status yet. *context* is for ``spec.onDemand``.
+    """
     source = spec.source
     if isinstance(source, JobId):
         return Requirements(queries=frozenset({source}), jobs=(source,))
+    if isinstance(source, OnDemandBackup) and not watch.pinned:
+        planner = BackupPlanner(
+            watch=watch,
+            backup=source,
+            grace=spec.grace,
+            retry=spec.poll_interval,
+            observations=observations,
+            context=context,
+            now=now,
+        )
+        return _of_backup(spec, planner.plan())
     pinned = watch.pinned or tuple(pinned)
     if pinned:
-        return _of_jobs(spec, pinned)
+        return _of_jobs(spec, pinned, watch.backup_record)
+    assert not isinstance(source, OnDemandBackup)  # noqa: S101 -- handled above
     if isinstance(source, LatestJob):
         return _of_latest(watch, spec, source, observations, now)
     known = observations.get(source)
@@ -62,9 +97,19 @@ def required_queries(
     return Requirements(queries=frozenset({source}), found=found)
 
 
-def _of_jobs(spec: WatchSpec, pinned: tuple[PinnedJob, ...]) -> Requirements:
+def _of_jobs(spec: WatchSpec, pinned: tuple[PinnedJob, ...], record: BackupRecord | None = None) -> Requirements:
     jobs = job_queries(spec.source.vault, pinned)
-    return Requirements(queries=frozenset(jobs), pinned=pinned, jobs=jobs)
+    return Requirements(queries=frozenset(jobs), pinned=pinned, jobs=jobs, record=record)
+
+
+def _of_backup(spec: WatchSpec, plan: BackupPlan) -> Requirements:
+    if plan.pinned:
+        # The queries stay until the record is written. Without them, the same plan could not be made again.
+        jobs = _of_jobs(spec, plan.pinned, plan.record)
+        return replace(jobs, queries=plan.queries | jobs.queries)
+    return Requirements(
+        queries=plan.queries, found=plan.found, record=plan.record, request=plan.request, recheck_at=plan.recheck_at
+    )
 
 
 def _of_latest(

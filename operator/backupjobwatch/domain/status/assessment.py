@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from backupjobwatch.domain.api.backup_record import RecordState
 from backupjobwatch.domain.jobs.job import Job, Outcome
 from backupjobwatch.domain.jobs.observations import JobSet, Sighting, Waiting
 from backupjobwatch.domain.polling.observations import NEVER, Observation
@@ -108,10 +109,12 @@ def _combine(
     if failed is not None:
         failures = failed.failures_since(times.since, seen=watch.seen)
         return Assessment(observation=failed.error, consecutive_failures=failures, polled=failed.time)
-    if len(fresh) < len(requirements.queries):
+    if len(fresh) < len(requirements.jobs or requirements.queries):
         return Assessment()
     if requirements.found is not None:
-        return Assessment(observation=requirements.found, polled=polled)
+        record = requirements.record
+        refusals = record.attempt if record is not None and record.state is RecordState.REFUSED else 0
+        return Assessment(observation=requirements.found, consecutive_failures=refusals, polled=polled)
     jobs = [job for query in requirements.jobs if (job := observations[query].job) is not None]
     accept = all(_may_judge(each, times.now) for each in known)
     if len(requirements.pinned) <= 1 and len(jobs) == 1:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from backupjobwatch.domain.api.backup_record import BackupRecord
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.status.notifications import DeliveryResult
 
@@ -49,6 +50,7 @@ def next_status(
     enforce_deadline: bool = True,
     polled: datetime | None = None,
     accept_list_entry: bool = False,
+    record: BackupRecord | None = None,
 ) -> dict[str, Any]:
     """Compute the whole status of *watch* from its snapshot and a later *observation*.
 
@@ -58,6 +60,7 @@ def next_status(
     - *pinned*: the jobs that the operation or ``spec.latest`` resolved to
     - *deliveries*: results of notifications since the last write
     - *polled*: when the request behind *observation* was sent (default: *now*)
+    - *record*: the record of the backup request. Without one, the status keeps the record that it has
     """
     polled = polled or now
     if watch.finished:
@@ -88,7 +91,17 @@ def next_status(
             verdict = replace(verdict, message=f"{verdict.message} {pinned[0].note}")
     status = _write(watch, verdict, observation if is_judged else None, pinned or watch.pinned, polled=polled, now=now)
     notifications = next_notifications(watch, deliveries, phase=verdict.phase)
-    return truncate_status({**status, **present(notifications=notifications)})
+    return truncate_status({**status, **present(onDemand=_record(watch, record, pinned), notifications=notifications)})
+
+
+def _record(watch: Watch, record: BackupRecord | None, pinned: Sequence[PinnedJob]) -> Mapping[str, Any] | None:
+    """Return ``status.onDemand``, with the name of the job once it is known."""
+    if record is None:
+        stored: Mapping[str, Any] | None = watch.status.get("onDemand")
+        return stored
+    if len(pinned) == 1 and pinned[0].error_code is None:
+        record = record.with_job(pinned[0].name)
+    return record.to_status()
 
 
 def _restamped(watch: Watch, notifications: list[dict[str, Any]]) -> dict[str, Any]:

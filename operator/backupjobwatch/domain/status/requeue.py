@@ -25,6 +25,7 @@ def requeue_after(
     heartbeat: timedelta,
     last_poll: datetime | None,
     request_at: float,
+    recheck_at: datetime | None = None,
     deadline_wait: timedelta = DEADLINE_WAIT,
 ) -> float:
     """Return the seconds until an unfinished *watch* must be reconciled without a new observation.
@@ -34,6 +35,7 @@ def requeue_after(
 
     - *last_poll*: ``status.lastPollTime``
     - *request_at*: when a requested poll may be sent, on the monotonic clock
+    - *recheck_at*: when the requirements of the watch change
     """
     interval = spec.poll_interval.total_seconds()
     delays = [STALE.total_seconds() + max(assessed.sent, times.since) - times.now]
@@ -48,6 +50,8 @@ def requeue_after(
         delays.append((end - now).total_seconds())
     if last_poll is not None and last_poll <= now:
         delays.append((last_poll + heartbeat - now).total_seconds())
+    if recheck_at is not None:
+        delays.append((recheck_at - now).total_seconds())
     if request_at > times.now:
         delays.append(request_at - times.now)
     # An event that is already due waits for a poll, so check again after the next one.

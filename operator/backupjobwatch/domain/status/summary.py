@@ -26,6 +26,7 @@ OUTCOMES: Final[Mapping[str, tuple[str, ...]]] = {
         *("JobFailed", "JobCancelled", "JobCompletedWithWarnings", "JobNotFound", "VaultNotFound"),
         *("OperationFailed", "OperationWithoutJob", "DeadlineExceeded", "InvalidSpec"),
         *("CredentialsNotFound", "IdentityNotAllowed", "AuthenticationFailed", "AuthorizationFailed"),
+        *("InvalidTarget", "NamespaceNotAllowed", "TriggerUncertain"),
     ),
 }
 """Reasons of each final phase."""
@@ -33,7 +34,7 @@ REASONS: Final = (
     UNSEEN,
     *("Progressing", "WaitingForJob", "AmbiguousItem", "JobNotVisible", "Suspended"),
     *("JobInProgress", "JobCancelling", "JobStatusUnknown", "Throttled", "AzureUnavailable", "UnexpectedResponse"),
-    *("JobListTooLong", "CredentialsUnavailable"),
+    *("JobListTooLong", "CredentialsUnavailable", "BackupLimitReached"),
     *dict.fromkeys(reason for reasons in OUTCOMES.values() for reason in reasons),
     OTHER,
 )

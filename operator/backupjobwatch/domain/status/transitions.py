@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from backupjobwatch.domain.jobs.payloads import mappings
+from backupjobwatch.domain.api.backup_record import RecordState
+from backupjobwatch.domain.jobs.payloads import mapping, mappings
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.domain.status import notifications
 from backupjobwatch.domain.status.notifications import RETRYING
@@ -23,6 +24,8 @@ BUCKET: Final = 5
 """Percentage points of progress that need a write."""
 NOTIFICATION_REASONS: Final = {RETRYING: "NotificationRetrying", notifications.FAILED: "NotificationFailed"}
 """Reasons of Events about undelivered notifications, by state."""
+REQUESTED: Final = "BackupRequested"
+"""Reason of the Event about an accepted backup request."""
 REPEAT_WITHIN: Final = timedelta(hours=1)
 """Maximum age of a change whose Event is emitted again at start. Kubernetes keeps Events for one hour by default."""
 
@@ -65,6 +68,7 @@ def _significant_fields(status: Mapping[str, Any]) -> dict[str, Any]:
         "troubleSince",
         "lastHandledReconcileAt",
         "notifications",
+        "onDemand",
     )
     return {
         **{name: status.get(name) for name in steady},
@@ -111,7 +115,26 @@ def find_transition(watch: Watch, status: Mapping[str, Any]) -> Transition | Non
 def find_transitions(before: Watch, status: Mapping[str, Any]) -> tuple[Transition, ...]:
     """Return all changes from *before* to *status* that need an Event."""
     transition = find_transition(before, status)
-    return (*((transition,) if transition else ()), *notification_failure_events(before, status))
+    return (
+        *((transition,) if transition else ()),
+        *_request_events(before, status),
+        *notification_failure_events(before, status),
+    )
+
+
+def _request_events(before: Watch, status: Mapping[str, Any]) -> tuple[Transition, ...]:
+    """Return the Event about a backup request that Azure accepted."""
+    known, record = (mapping(each.get("onDemand")) for each in (before.status, status))
+    if record.get("state") != RecordState.ACCEPTED or record.get("operationId") == known.get("operationId"):
+        return ()
+    return (
+        Transition(
+            name=event_name(before, record.get("requestID"), REQUESTED),
+            type="Normal",
+            reason=REQUESTED,
+            message=f"Azure accepted the request for a backup of {record.get('itemName')}. Its ID is {record.get('requestID')}.",
+        ),
+    )
 
 
 def describe(watch: Watch, status: Mapping[str, Any]) -> Transition:

@@ -18,6 +18,7 @@ _LEVELS = ((50, 256), (25, 256), (25, 128), (10, 128), (5, 64), (2, 48))
 """Limits for list items and text characters. Each pair is tried until the status fits."""
 _FULL_TEXTS = frozenset({"resourceId", "name", "id", "target", "revision", "type", "reason", "lastHandledReconcileAt"})
 _FULL_LISTS = frozenset({"conditions", "notifications"})
+_FULL_OBJECTS = frozenset({"onDemand"})
 _NOTE = " Azure's response was truncated."
 
 
@@ -37,7 +38,7 @@ def truncate_status(status: dict[str, Any], *, frozen: Collection[str] = ()) -> 
         if size_of(status) <= MAX_BYTES:
             break
         status = {
-            name: value if name in frozen else _truncate(value, items, characters, name)
+            name: value if name in frozen or name in _FULL_OBJECTS else _truncate(value, items, characters, name)
             for name, value in status.items()
         }
         if "message" not in frozen:

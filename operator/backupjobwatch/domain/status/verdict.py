@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Final
 from backupjobwatch.domain.jobs.azure_errors import describe
 from backupjobwatch.domain.jobs.durations import format_duration
 from backupjobwatch.domain.jobs.job import Job, Outcome
-from backupjobwatch.domain.jobs.observations import JobSet, Observation, OperationFailure, UnsupportedItem, Waiting
+from backupjobwatch.domain.jobs.observations import (
+    JobSet,
+    Observation,
+    OperationFailure,
+    RequestFailure,
+    UnsupportedItem,
+    Waiting,
+)
+from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
+from backupjobwatch.domain.jobs.requested_jobs import failed_by_conflict
 from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.errors import AzureError, Grace, NotPolledYet, PollDeferred
@@ -97,6 +106,8 @@ def judge(
             verdict = Verdict(phase=FAILED, reason="InvalidSpec", message=observation.message)
         case OperationFailure():
             verdict = Verdict(phase=FAILED, reason="OperationFailed", message=observation.message)
+        case RequestFailure():
+            verdict = Verdict(phase=FAILED, reason=observation.reason, message=observation.message)
         case PollDeferred():
             verdict = _keep(watch, observation)
         case _:  # Any other AzureError.
@@ -142,6 +153,8 @@ def _judge_job(job: Job, spec: WatchSpec, *, accept_list_entry: bool) -> Verdict
             message = f"{job.title} completed{took} with warnings, which count as a failure. {_explain(job)} {advice}"
         case Outcome.FAILED:
             phase, message = FAILED, f"{job.title} failed{lasted}. {_explain(job)}"
+            if isinstance(spec.source, OnDemandBackup) and failed_by_conflict(job):
+                message += " To follow a running backup instead, set spec.onDemand.ifRunning to Follow in a new watch."
         case Outcome.CANCELLED:
             # Azure may report a cancelled job as CompletedWithWarnings, which the message must explain.
             words = "" if (job.status or "").lower().startswith("cancel") else f" Azure reports {job.status}."

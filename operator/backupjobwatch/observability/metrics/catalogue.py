@@ -24,7 +24,7 @@ CODES: Final = (
 """HTTP statuses with a label value of their own. ``none`` means no answer."""
 RESULTS: Final = ("success", "throttled", "refused", "failed", "unreachable")
 ANSWERS: Final = ("asked", "listed", "joined", "deferred")
-QUEUES: Final = ("reconcile", "events", "ttl")
+QUEUES: Final = ("reconcile", "events", "ttl", "backup")
 WRITE_REASONS: Final = ("transition", "change", "heartbeat")
 WRITE_RESULTS: Final = ("written", "conflict", "gone", "failed")
 TOKEN_TROUBLE: Final = (
@@ -34,6 +34,7 @@ TOKEN_TROUBLE: Final = (
 OWNERS: Final = ("operator", "namespace")
 CHANNELS: Final = ("webhook", "flux", "argocd", OTHER)
 DELIVERIES: Final = ("delivered", "retried", "failed")
+BACKUP_ANSWERS: Final = ("accepted", "refused", "uncertain", "not_sent")
 LEFT_OUT_KINDS: Final = ("watches", "subscriptions")
 
 
@@ -153,7 +154,7 @@ QUEUE_DEPTH: Final = Metric(
     labels={"queue": QUEUES},
     meaning=(
         "Keys that wait for a worker of a work queue: watches to reconcile (`reconcile`), Events to write (`events`), "
-        "finished watches to delete (`ttl`). Delayed keys do not count."
+        "finished watches to delete (`ttl`), backups to request (`backup`). Delayed keys do not count."
     ),
 )
 QUEUE_WAIT: Final = Metric(
@@ -234,6 +235,16 @@ NOTIFICATIONS: Final = Metric(
     labels={"channel": CHANNELS, "result": DELIVERIES},
     meaning="Attempts to deliver a notification of `spec.notify`. `retried`: the attempt failed, and another follows.",
 )
+BACKUP_REQUESTS: Final = Metric(
+    name=f"{PREFIX}backup_requests_total",
+    kind="counter",
+    labels={"result": BACKUP_ANSWERS},
+    meaning=(
+        "Attempts to request a backup for `spec.onDemand`. `accepted`: Azure named the operation. `refused`: Azure certainly "
+        "started no backup. `uncertain`: the answer was lost. `not_sent`: the operator sent nothing, because the watch changed, "
+        "the namespace reached its limit, or there was no credential."
+    ),
+)
 LOOP_LAG: Final = Metric(
     name=f"{PREFIX}event_loop_lag_seconds",
     kind="histogram",
@@ -244,7 +255,7 @@ LOOP_LAG: Final = Metric(
 ALL: Final = (
     *(BUILD, LEADER, WATCHES, OUTCOMES_TOLD, WATCH, WATCH_START, WATCH_DURATION, WATCH_COMPLETION, WATCH_TROUBLE),
     *(LEFT_OUT, OVERDUE, POLL_LAG, RESYNC, REQUESTS, LATENCY, READS, BUDGET, REMAINING, WAIT, TOKEN_FAILURES, WRITES),
-    *(NOTIFICATIONS, QUEUE_DEPTH, QUEUE_WAIT, QUEUE_RETRIES, LOOP_LAG),
+    *(NOTIFICATIONS, BACKUP_REQUESTS, QUEUE_DEPTH, QUEUE_WAIT, QUEUE_RETRIES, LOOP_LAG),
 )
 
 

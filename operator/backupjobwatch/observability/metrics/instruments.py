@@ -58,7 +58,7 @@ class Metrics:
         self._histograms: dict[str, Histogram] = {}
         for metric in (
             *(catalogue.OUTCOMES_TOLD, catalogue.REQUESTS, catalogue.READS, catalogue.TOKEN_FAILURES),
-            *(catalogue.WRITES, catalogue.NOTIFICATIONS, catalogue.QUEUE_RETRIES),
+            *(catalogue.WRITES, catalogue.NOTIFICATIONS, catalogue.QUEUE_RETRIES, catalogue.BACKUP_REQUESTS),
         ):
             self._counters[metric.name] = Counter(
                 metric.name, metric.meaning, tuple(metric.labels), registry=self.registry
@@ -82,7 +82,10 @@ class Metrics:
             self._histograms[catalogue.LATENCY.name].labels(operation)
         for name in catalogue.QUEUES:
             self.queue(name)
-        for metric in (catalogue.READS, catalogue.TOKEN_FAILURES, catalogue.WRITES, catalogue.NOTIFICATIONS):
+        for metric in (
+            *(catalogue.READS, catalogue.TOKEN_FAILURES, catalogue.WRITES, catalogue.NOTIFICATIONS),
+            catalogue.BACKUP_REQUESTS,
+        ):
             combinations = list(itertools.product(*metric.labels.values()))
             assert len(combinations) <= _MAX_INITIAL_SERIES  # noqa: S101 -- the catalogue is a constant
             for values in combinations:
@@ -126,6 +129,10 @@ class Metrics:
     def observe_notification(self, channel: str, result: str) -> None:
         """Count an attempt to deliver a notification (``catalogue.CHANNELS``, ``catalogue.DELIVERIES``)."""
         self._count(catalogue.NOTIFICATIONS, channel=channel, result=result)
+
+    def observe_backup_request(self, result: str) -> None:
+        """Count an attempt to request a backup (``catalogue.BACKUP_ANSWERS``)."""
+        self._count(catalogue.BACKUP_REQUESTS, result=result)
 
     def queue(self, name: str) -> QueueInstruments:
         """Return the instruments of a work queue (``catalogue.QUEUES``)."""

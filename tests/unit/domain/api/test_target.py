@@ -20,7 +20,7 @@ VAULT_ID = VaultId(subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, 
 BACKUP_VAULT_ID = VaultId(
     subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, name=VAULT, kind=VaultKind.BACKUP_VAULT
 )
-ONE_OF = "spec must have exactly one of jobResourceId, jobName, operationId or latest, got "
+ONE_OF = "spec must have exactly one of jobResourceId, jobName, operationId, latest or onDemand, got "
 OPERATION_ADVICE = (
     "spec.operationId must be the ID of an operation. In an Azure-AsyncOperation URL, it is the part after the last / "
     "and before the ?"

@@ -27,6 +27,7 @@ def after(
     *,
     accept: bool = True,
     request_at: float = NEVER,
+    recheck_at: datetime | None = None,
     last_poll: datetime | None = NOW,
     heartbeat: float = 900,
     **times: Any,
@@ -42,6 +43,7 @@ def after(
         heartbeat=timedelta(seconds=heartbeat),
         last_poll=last_poll,
         request_at=request_at,
+        recheck_at=recheck_at,
     )
 
 
@@ -73,6 +75,7 @@ def test_other_reasons() -> None:
     """The watch is requeued after the wait for the GET of a list entry, or when a requested poll may be sent."""
     assert after(watch_body(), RUNNING, accept=False) == DETAIL_WAIT
     assert after(watch_body(), RUNNING, request_at=CLOCK + 7) == 7
+    assert after(watch_body(), RUNNING, recheck_at=NOW + timedelta(seconds=6)) == 6
 
 
 @pytest.mark.parametrize(("age", "delay"), [(0, 300), (100, 200), (300, 30), (None, STALE), (-60, STALE)])

@@ -1,0 +1,201 @@
+"""Sends the requests for backups that ``status.onDemand`` records, each at most once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import OrderedDict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+from backupjobwatch.domain.api.backup_record import RecordState
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.jobs.durations import format_duration
+from backupjobwatch.domain.jobs.resource_ids import OperationId
+from backupjobwatch.domain.polling.backup_plan import RequestResult, may_send
+from backupjobwatch.errors import (
+    AzureError,
+    BackupLimitReached,
+    InvalidSpec,
+    KubeError,
+    ObjectNotFound,
+    PollDeferred,
+    RequestUncertain,
+)
+from backupjobwatch.kube.work_queue import Workers, WorkQueue
+from backupjobwatch.observability.logs import watch_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backupjobwatch.controller.protocols import ObjectClient
+    from backupjobwatch.domain.api.backup_record import BackupRecord
+    from backupjobwatch.domain.api.target import Identity
+    from backupjobwatch.domain.jobs.backup_requests import BackupRequest
+    from backupjobwatch.domain.polling.backup_limit import BackupLimit
+    from backupjobwatch.kube.work_queue import QueueMetrics
+    from backupjobwatch.observability.metrics.instruments import Metrics
+
+_log = logging.getLogger(__name__)
+
+WORKERS: Final = 4
+"""Maximum number of concurrent requests for backups."""
+REMEMBERED: Final = 10_000
+"""How many sent requests are remembered. A request is sent within a minute of its record, so older ones cannot return."""
+
+
+class BackupSender(Protocol):
+    """A client of Azure."""
+
+    async def request_backup(
+        self,
+        namespace: str,
+        identity: Identity,
+        request: BackupRequest,
+        *,
+        request_id: str,
+        may_send: Callable[[], bool],
+    ) -> OperationId:
+        """Send *request* once, if *may_send* still returns true right before. Raises AzureError."""
+
+
+class BackupRequester:
+    """Sends a recorded request if this process wrote the record, has not sent it, and still leads."""
+
+    def __init__(
+        self,
+        objects: ObjectClient,
+        sender: BackupSender,
+        metrics: Metrics,
+        *,
+        process: str,
+        limit: BackupLimit,
+        is_leading: Callable[[], bool],
+        queue_metrics: QueueMetrics | None = None,
+    ) -> None:
+        self._objects = objects
+        self._sender = sender
+        self._metrics = metrics
+        self._process_id = process
+        self._limit = limit
+        self._is_leading = is_leading
+        self._pending: dict[str, tuple[Watch, BackupRequest | None]] = {}
+        self._results: OrderedDict[tuple[str | None, int], RequestResult | None] = OrderedDict()
+        """The requests that were or will be sent, by key. None until the result is known."""
+        self._queue: WorkQueue[str] = WorkQueue(queue_metrics)
+        self._workers = Workers(self._queue, self._process, name="backup", count=WORKERS)
+        self.on_result: Callable[[str, RequestResult], None] = lambda *_: None
+        """Called with the uid of a watch and the result of its request."""
+
+    def start(self) -> None:
+        """Start the workers."""
+        self._workers.start()
+
+    def sync(self, watch: Watch, request: BackupRequest | None) -> None:
+        """Queue the request that *watch* records, unless it was sent. *request* is what this process resolved."""
+        record, now = watch.backup_record, datetime.now(UTC)
+        if record is None or record.request_id is None:
+            return
+        if record.state is not RecordState.REFUSED:
+            self._limit.note(watch.namespace, record.request_id, record.requested_at, now=now)
+        if record.state is not RecordState.REQUESTED or record.process != self._process_id:
+            return
+        if record.key not in self._results:
+            self._pending[watch.uid] = (watch, request)
+            self._queue.add(watch.uid)
+        elif (result := self._results[record.key]) is not None:
+            self.on_result(watch.uid, result)
+
+    def remove(self, uid: str) -> None:
+        """Drop a watch that no longer exists. A request in flight continues."""
+        self._queue.remove(uid)
+        self._pending.pop(uid, None)
+
+    def stop(self) -> None:
+        """Send no more requests."""
+        self._is_leading = lambda: False
+        self._queue.close()
+
+    async def close(self, patience: float) -> None:
+        """Give requests in flight *patience* seconds. The next leader recovers the others."""
+        self.stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._queue.drained(), patience)
+        await self._workers.close()
+
+    async def _process(self, uid: str) -> None:
+        pending = self._pending.pop(uid, None)
+        if pending is None:
+            return
+        watch, request = pending
+        record = watch.backup_record
+        if record is None or record.key in self._results:
+            return
+        self._remember(record)
+        answer = await self._answer(watch, record, request)
+        result = RequestResult(record=record, answer=answer, received=datetime.now(UTC))
+        self._results[record.key] = result
+        kind = _kind(answer)
+        self._metrics.observe_backup_request(kind)
+        _log.info(
+            "%s/%s: backup request %s: %s", watch.namespace, watch.name, record.request_id, kind,
+            extra={**watch_fields(watch), "client_request_id": record.request_id},
+        )  # fmt: skip
+        self.on_result(uid, result)
+
+    async def _answer(
+        self, watch: Watch, record: BackupRecord, request: BackupRequest | None
+    ) -> OperationId | AzureError:
+        """Send the request of *record*, unless something speaks against it, and return the answer."""
+        fresh = await self._read(watch)
+        if fresh is None or fresh.backup_record != record or request is None or request.item.id != record.item:
+            return PollDeferred("The backup was not requested, because the watch changed.")
+        spec, request_id = fresh.parsed_spec, record.request_id or ""
+        wait = self._limit.wait(watch.namespace, request_id, now=datetime.now(UTC))
+        if wait:
+            return BackupLimitReached(
+                f"Namespace {watch.namespace} has requested {self._limit.per_hour} backups within an hour "
+                f"(BACKUPJOBWATCH_ON_DEMAND_REQUESTS_PER_HOUR). The next one is possible in {format_duration(wait)}.",
+                retry_after=wait,
+            )
+
+        def is_still_ours() -> bool:
+            return self._is_leading() and may_send(fresh, process=self._process_id, now=datetime.now(UTC))
+
+        if isinstance(spec, InvalidSpec) or not is_still_ours():
+            return PollDeferred("The backup was not requested, because the watch changed.")
+        try:
+            return await self._sender.request_backup(
+                watch.namespace, spec.identity, request, request_id=request_id, may_send=is_still_ours
+            )
+        except AzureError as error:
+            return error.with_traceback(None)
+        except Exception:  # noqa: BLE001 -- a defect: the request may have been sent
+            _log.exception("%s/%s: the backup request failed", watch.namespace, watch.name, extra=watch_fields(watch))
+            return RequestUncertain("The request for the backup ended with an unexpected error.")
+
+    async def _read(self, watch: Watch) -> Watch | None:
+        """Read the object again: it may have been suspended, edited or deleted. None if it cannot be read."""
+        try:
+            fresh = Watch.from_body(await self._objects.read(watch.namespace, watch.name))
+        except ObjectNotFound:
+            return None
+        except KubeError as error:
+            _log.warning("%s/%s: not read: %s", watch.namespace, watch.name, error, extra=watch_fields(watch))
+            return None
+        return fresh if fresh.uid == watch.uid else None
+
+    def _remember(self, record: BackupRecord) -> None:
+        self._results[record.key] = None
+        while len(self._results) > REMEMBERED:
+            self._results.popitem(last=False)
+
+
+def _kind(answer: OperationId | AzureError) -> str:
+    """Return the label of the metric for *answer*."""
+    if isinstance(answer, OperationId):
+        return "accepted"
+    if isinstance(answer, RequestUncertain):
+        return "uncertain"
+    return "not_sent" if not answer.is_from_request else "refused"

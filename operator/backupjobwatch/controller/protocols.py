@@ -1,0 +1,28 @@
+"""What the controllers need of the API server, so that the terminal can use them without one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.status.transitions import Transition
+
+
+class ObjectClient(Protocol):
+    """A client of the API server."""
+
+    async def read(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read one watch."""
+
+    async def write_status(self, watch: Watch, status: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace the status of *watch*. Raises Conflict if the object changed after this snapshot."""
+
+
+class TransitionRecorder(Protocol):
+    """Emits Events."""
+
+    def record(self, watch: Watch, transitions: Iterable[Transition]) -> None:
+        """Queue an Event for each of *transitions*."""

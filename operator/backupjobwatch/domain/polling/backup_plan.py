@@ -1,0 +1,103 @@
+"""The values of the state machine of ``spec.onDemand``: what a process knows of a request, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from backupjobwatch.domain.api.backup_record import BackupRecord, RecordState
+from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
+from backupjobwatch.domain.jobs.resource_ids import OperationId
+from backupjobwatch.domain.polling.observations import NEVER
+from backupjobwatch.errors import AzureError, InvalidSpec, RequestUncertain
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.jobs.backup_requests import BackupRequest
+    from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, RequestFailure, Waiting
+    from backupjobwatch.domain.polling.queries import Query
+
+SEND_WITHIN: Final = timedelta(minutes=1)
+"""How long after its record a request may be sent."""
+RECOVER_AFTER: Final = timedelta(minutes=2)
+"""How long after its record a request without an answer counts as lost. The request has ended by then."""
+RETRY: Final = timedelta(seconds=30)
+"""How long a refused request waits at least, unless the watch has another poll interval."""
+LOOK_BACK: Final = timedelta(minutes=5)
+"""How far before the record its job is searched, because the clocks of Azure and the operator differ."""
+LONGEST_BACKUP: Final = timedelta(days=3)
+"""How far back a running backup may have started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestResult:
+    """The result of one attempt to request a backup."""
+
+    record: BackupRecord
+    """The record that the request was sent for."""
+    answer: OperationId | AzureError
+    """Any error except RequestUncertain says that Azure has not started a backup."""
+    received: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestContext:
+    """What this process knows about the backup request of a watch."""
+
+    process: str = ""
+    """Unique ID of this process."""
+    request_id: str = ""
+    """ID for a request that is not recorded yet."""
+    is_allowed: bool = False
+    """Whether the namespace may request backups."""
+    since: float = NEVER
+    """The request may depend only on observations sent at this time or later."""
+    deadline: datetime | None = None
+    """When the watch fails. No backup is requested after it."""
+    result: RequestResult | None = None
+    """The latest result of a request in this process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupPlan:
+    """What a watch with ``spec.onDemand`` requires next."""
+
+    queries: frozenset[Query] = frozenset()
+    found: Waiting | OperationFailure | RequestFailure | AzureError | None = None
+    record: BackupRecord | None = None
+    """The record to write; None if there is none."""
+    request: BackupRequest | None = None
+    """The request to send after *record* is written."""
+    pinned: tuple[PinnedJob, ...] = ()
+    recheck_at: datetime | None = None
+    """When the plan changes without an observation."""
+
+
+def with_result(
+    record: BackupRecord | None, result: RequestResult | None, *, retry: timedelta = RETRY
+) -> BackupRecord | None:
+    """Return *record* after *result*. The result of another request changes nothing."""
+    if record is None or result is None or record.state is not RecordState.REQUESTED or record.key != result.record.key:
+        return record
+    if isinstance(result.answer, OperationId):
+        return replace(record, state=RecordState.ACCEPTED, operation_id=result.answer.name)
+    if isinstance(result.answer, RequestUncertain):
+        return replace(record, state=RecordState.UNCERTAIN)
+    wait = max(result.answer.retry_after or retry, retry)
+    return replace(record, state=RecordState.REFUSED, retry_at=result.received + wait)
+
+
+def may_send(watch: Watch, *, process: str, now: datetime) -> bool:
+    """Return whether *process* may send the recorded request of *watch* now, as far as the object says."""
+    spec, record = watch.parsed_spec, watch.backup_record
+    if isinstance(spec, InvalidSpec) or not isinstance(spec.source, OnDemandBackup) or record is None:
+        return False
+    if watch.deleting or watch.finished or watch.pinned or spec.suspend or not watch.status_for_target:
+        return False
+    if watch.started is None or now >= watch.started + spec.active_deadline:
+        return False
+    is_ours = record.state is RecordState.REQUESTED and record.process == process
+    return is_ours and abs(now - record.requested_at) < SEND_WITHIN

@@ -1,0 +1,171 @@
+"""The requester sends a recorded request only once, and only while this process leads."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backupjobwatch.controller.backup_requester import BackupRequester
+from backupjobwatch.domain.jobs.backup_requests import BackupRequest
+from backupjobwatch.domain.jobs.resource_ids import OperationId
+from backupjobwatch.domain.polling.backup_limit import BackupLimit
+from backupjobwatch.errors import (
+    AuthorizationFailed,
+    AzureError,
+    BackupLimitReached,
+    KubeUnavailable,
+    PollDeferred,
+    RequestUncertain,
+)
+from backupjobwatch.observability.metrics.instruments import Metrics
+from tests.support.builders import OPERATION, watch_body
+from tests.support.on_demand import PROCESS, RSV, on_demand_spec, record, requested_watch, vm
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from backupjobwatch.domain.api.backup_record import BackupRecord
+    from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.polling.backup_plan import RequestResult
+
+REQUEST = BackupRequest(item=vm(), body={})
+
+
+@dataclass(slots=True)
+class Stage:
+    """The API server and Azure, as the requester sees them."""
+
+    body: dict[str, Any] = field(default_factory=dict)
+    answer: AzureError | None = None
+    leads: bool = True
+    is_down: bool = False
+    sent: list[str] = field(default_factory=list)
+    results: asyncio.Queue[RequestResult] = field(default_factory=asyncio.Queue)
+
+    async def read(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read the watch."""
+        if self.is_down:
+            raise KubeUnavailable("503")
+        return self.body
+
+    async def write_status(self, watch: Watch, status: object) -> dict[str, Any]:
+        """Never called."""
+        raise AssertionError(watch, status)
+
+    async def request_backup(
+        self, namespace: str, identity: object, request: BackupRequest, *, request_id: str, may_send: Callable[[], bool]
+    ) -> OperationId:
+        """Send the request, as the client of Azure does."""
+        if not await asyncio.to_thread(may_send):
+            raise PollDeferred("no")
+        self.sent.append(request_id)
+        if self.answer is not None:
+            raise self.answer
+        return OperationId(vault=request.item.vault, name=OPERATION)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+async def requester(stage: Stage) -> AsyncIterator[BackupRequester]:
+    requester = BackupRequester(
+        stage, stage, Metrics(), process=PROCESS, limit=BackupLimit(1), is_leading=lambda: stage.leads
+    )
+    requester.on_result = lambda _, result: stage.results.put_nowait(result)
+    requester.start()
+    yield requester
+    await requester.close(0.0)
+
+
+def written(stage: Stage, known: BackupRecord | None = None) -> Watch:
+    """Store a watch with a record of this moment, and return it."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    snapshot = requested_watch(replace(known or record(), requested_at=now), watchStartTime=f"{now:%Y-%m-%dT%H:%M:%SZ}")
+    stage.body = watch_body(on_demand_spec(), dict(snapshot.status))
+    return snapshot
+
+
+async def result(stage: Stage) -> RequestResult:
+    """Wait for the next result."""
+    async with asyncio.timeout(30):
+        return await stage.results.get()
+
+
+async def test_once(stage: Stage, requester: BackupRequester) -> None:
+    """A record is sent once. Its result is reported each time the record is seen."""
+    snapshot = written(stage)
+    requester.sync(snapshot, REQUEST)
+    assert (await result(stage)).answer == OperationId(vault=RSV, name=OPERATION)
+    requester.sync(snapshot, REQUEST)
+    requester.sync(requested_watch(), None)
+
+    assert (await result(stage)).answer == OperationId(vault=RSV, name=OPERATION)
+    assert len(stage.sent) == 1
+
+
+@pytest.mark.parametrize("case", ["deposed", "other", "edited", "resolved anew", "another item", "gone", "down"])
+async def test_not_sent(stage: Stage, requester: BackupRequester, case: str) -> None:
+    """Nothing is sent by a deposed leader, or if the watch is not what it was."""
+    snapshot, request = written(stage), REQUEST if case != "resolved anew" else None
+    stage.leads, stage.is_down = case != "deposed", case == "down"
+    if case == "edited":
+        stage.body = {**stage.body, "spec": {**stage.body["spec"], "suspend": True}}
+    elif case == "gone":
+        stage.body = {**stage.body, "metadata": {**stage.body["metadata"], "uid": "another"}}
+    elif case == "another item":
+        request = BackupRequest(item=vm("other"), body={})
+    elif case == "other":
+        stage.body = {**stage.body, "status": {**stage.body["status"], "onDemand": record(attempt=2).to_status()}}
+    requester.sync(snapshot, request)
+
+    assert isinstance((await result(stage)).answer, PollDeferred)
+    assert stage.sent == []
+
+
+async def test_records_of_others(stage: Stage, requester: BackupRequester) -> None:
+    """A record of another process is not even queued."""
+    requester.sync(written(stage, record(process="other")), REQUEST)
+    requester.sync(written(stage, record(attempt=2)), REQUEST)
+
+    assert (await result(stage)).record.attempt == 2
+    assert len(stage.sent) == 1
+
+
+async def test_answers(stage: Stage, requester: BackupRequester) -> None:
+    """Errors are results. An unexpected one counts as uncertain."""
+    stage.answer = AuthorizationFailed("403")
+    requester.sync(written(stage), REQUEST)
+    assert (await result(stage)).answer is stage.answer
+    stage.answer = RuntimeError("a defect")  # type: ignore[assignment]
+    requester.sync(written(stage, record(attempt=2)), REQUEST)
+    assert isinstance((await result(stage)).answer, RequestUncertain)
+
+
+async def test_limit(stage: Stage, requester: BackupRequester) -> None:
+    """A namespace that has reached its limit waits."""
+    requester.sync(
+        requested_watch(replace(record(), request_id="x", requested_at=datetime.now(UTC), process="o")), None
+    )
+    requester.sync(written(stage), REQUEST)
+    answer = (await result(stage)).answer
+
+    assert isinstance(answer, BackupLimitReached)
+    assert answer.retry_after is not None
+    assert answer.retry_after > timedelta(minutes=59)
+
+
+async def test_removed_and_closed(stage: Stage, requester: BackupRequester) -> None:
+    """A watch that is gone is dropped, and a closed requester sends nothing."""
+    requester.sync(written(stage), REQUEST)
+    requester.remove(requested_watch().uid)
+    await requester.close(0.0)
+    requester.sync(written(stage, record(attempt=3)), REQUEST)
+
+    assert stage.sent == []
