@@ -14,14 +14,11 @@ import yaml
 from backupjobwatch.domain.api.spec import parse_spec
 from demo.simulator import jobs as demo_jobs
 from tests.contract import markdown
-from tests.contract.kustomizations import COMPONENTS, OVERLAYS, build, env_of, pod_of
+from tests.contract.kustomizations import OVERLAYS, build, env_of, pod_of
 from tests.contract.project import pick
 from tests.support.helm import helm_path
-from tests.support.monitoring_kinds import monitoring_kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from demo.controlplane import Kubectl
     from demo.simulator import AzureSimulator
     from tests.support.operator_process import OperatorProcess
@@ -52,21 +49,13 @@ def test_base(kubectl: Kubectl) -> None:
     kubectl("delete", "clusterrolebinding", "backupjobwatch", "--wait=false")
 
 
-@pytest.fixture(scope="module")
-def _monitoring(kubectl: Kubectl) -> Iterator[None]:
-    with monitoring_kinds(kubectl):
-        yield
-
-
 @pytest.mark.parametrize("overlay", OVERLAYS)
-@pytest.mark.usefixtures("_monitoring")
 def test_overlays(kubectl: Kubectl, namespace: str, tmp_path: Path, overlay: str) -> None:
-    """The API server accepts each overlay in any namespace, alone and with all components."""
-    for components in ((), COMPONENTS):
-        objects = build(tmp_path, overlay, *components, namespace=namespace)
-        applied = kubectl("apply", "--dry-run=server", "-k", str(tmp_path)).stdout.splitlines()
-        assert len(applied) == len(objects)
-        assert all(line.endswith(" (server dry run)") for line in applied), applied
+    """The API server accepts each overlay alone in any namespace. ``test_apply_overlays.py`` adds all components."""
+    objects = build(tmp_path, overlay, namespace=namespace)
+    applied = kubectl("apply", "--dry-run=server", "-k", str(tmp_path)).stdout.splitlines()
+    assert len(applied) == len(objects)
+    assert all(line.endswith(" (server dry run)") for line in applied), applied
 
 
 def test_install_document(kubectl: Kubectl, tmp_path: Path) -> None:
