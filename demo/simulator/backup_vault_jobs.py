@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from demo.simulator.formats import iso8601_duration, timespan
+from demo.simulator.protection import backup_instance, backup_policy
 from demo.simulator.server import AzureSimulator
 from demo.simulator.timeline import Job, State
 from demo.simulator.vaults import BackupVault
@@ -155,8 +156,18 @@ BACKUP_VAULT_JOBS: Final = (AKS_BACKUP, AKS_RESTORE, AKS_FAILED)
 
 
 def add_backup_vault_jobs(simulator: AzureSimulator) -> BackupVault:
-    """Add a Backup vault with these jobs, which start now."""
+    """Add a Backup vault with these jobs, which start now, and an instance whose backup can be started."""
     vault = simulator.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
     for job in BACKUP_VAULT_JOBS:
         vault.add_job(job)
+    vault.protection.add_policy("aks-daily", backup_policy("BackupHourly"))
+    instance = "aks-harbour-daily-a4500001-5e1f-4000-8000-000000000001"
+    vault.protection.add(
+        backup_instance(
+            instance,
+            policy_id=f"{vault.id}/backupPolicies/aks-daily",
+            friendly_name="aks-harbour/daily",
+            source_type="Microsoft.ContainerService/managedClusters",
+        )
+    )
     return vault

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Final, Literal
 
 from demo.simulator.formats import timespan
+from demo.simulator.protection import database, virtual_machine
 from demo.simulator.server import AzureSimulator
 from demo.simulator.timeline import Job, Properties, State, Transfer
 from demo.simulator.vaults import Vault
@@ -282,9 +283,12 @@ DEMO_JOBS: Final = (
 
 
 def add_demo_jobs(simulator: AzureSimulator, *, starts: Literal["now", "when asked"] = "now") -> Vault:
-    """Add the documentation's vault with all jobs of the demo."""
+    """Add the documentation's vault with all jobs of the demo, and items whose backup can be started."""
     vault = simulator.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
     for job in DEMO_JOBS:
         # A job that starts during the demo cannot have the start time of the documentation.
         vault.add_job(job if starts == "now" else replace(job, start_time=None), starts=starts)
+    for number in range(1, 5):
+        vault.protection.add(virtual_machine(f"vm-harbour-{number:02}", group="harbour-apps"))
+    vault.protection.add(database("ledger", server="vm-harbour-sql", group="harbour-apps"))
     return vault
