@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from demo.controlplane import Kubectl
     from tests.support.kubernetes_client import Answer, KubernetesClient
 
-    Namespace = Callable[[str | None], str]
+    Namespace = Callable[..., str]
 
 COMPONENT = Path(__file__).parents[2] / "manifests" / "components" / "validating-admission-policy"
 ANNOTATION = "azurebackup.dev/vault-scopes"
+BACKUP_ANNOTATION = "azurebackup.dev/on-demand-scopes"
 LABEL = "azurebackup.dev/policy-test"
 OTHER = "11111111-2222-4333-8444-555555555555"
 SUBSCRIPTION_SCOPE = f"/subscriptions/{SUBSCRIPTION}"
@@ -37,6 +38,7 @@ BY_NAME = {"jobName": JOB, "vault": VAULT}
 LATEST = {"latest": {"item": "vm1"}, "vault": VAULT}
 OPERATION = {"operationId": JOB, "vault": VAULT}
 IN_BACKUP_VAULT = {"jobName": JOB, "vault": {**VAULT, "kind": "BackupVault"}}
+ON_DEMAND = {"onDemand": {"item": "vm1"}, "vault": VAULT}
 OWN_IDENTITY = {**BY_ID, "identity": {"serviceAccountName": "azure-backup-reader"}}
 
 
@@ -49,9 +51,10 @@ def annotated(kubectl: Kubectl, client: KubernetesClient) -> Iterator[Namespace]
     kubectl("apply", "-f", "-", stdin=json.dumps({**binding, "spec": {**binding["spec"], "matchResources": selector}}))
     made: list[str] = []
 
-    def annotated(scopes: str | None) -> str:
+    def annotated(scopes: str | None, backup_scopes: str | None = None) -> str:
         name = f"e2e-{secrets.token_hex(4)}"
-        annotations = {} if scopes is None else {ANNOTATION: scopes}
+        wanted = {ANNOTATION: scopes, BACKUP_ANNOTATION: backup_scopes}
+        annotations = {key: value for key, value in wanted.items() if value is not None}
         metadata = {"name": name, "labels": {LABEL: "true"}, "annotations": annotations}
         kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
         made.append(name)
@@ -115,6 +118,36 @@ def test_refuses(annotated: Namespace, client: KubernetesClient, scopes: str | N
     assert answer.status == HTTPStatus.FORBIDDEN
     for word in (ANNOTATION, "spec.identity", "Ask an administrator"):
         assert word in answer.body["message"]
+
+
+@pytest.mark.parametrize(
+    ("scopes", "backup_scopes", "spec", "is_allowed"),
+    [
+        (GROUP_SCOPE, VAULT_SCOPE, ON_DEMAND, True),
+        (GROUP_SCOPE, f"/subscriptions/{OTHER}, {GROUP_SCOPE.upper()}", ON_DEMAND, True),
+        (GROUP_SCOPE, None, ON_DEMAND, False),
+        (GROUP_SCOPE, "", ON_DEMAND, False),
+        (GROUP_SCOPE, BACKUP_VAULT_SCOPE, ON_DEMAND, False),
+        (None, VAULT_SCOPE, ON_DEMAND, False),
+        (None, None, {**ON_DEMAND, "identity": OWN_IDENTITY["identity"]}, True),
+        (GROUP_SCOPE, None, LATEST, True),
+    ],
+)
+def test_backups(
+    annotated: Namespace,
+    client: KubernetesClient,
+    *,
+    scopes: str | None,
+    backup_scopes: str | None,
+    spec: dict[str, Any],
+    is_allowed: bool,
+) -> None:
+    """A watch starts backups with the operator's identity only in the scopes of both annotations."""
+    answer = create(client, annotated(scopes, backup_scopes), spec)
+
+    assert answer.status == (HTTPStatus.CREATED if is_allowed else HTTPStatus.FORBIDDEN), answer.body
+    if not is_allowed and scopes is not None:
+        assert BACKUP_ANNOTATION in answer.body["message"]
 
 
 def test_edits(annotated: Namespace, client: KubernetesClient, kubectl: Kubectl) -> None:
