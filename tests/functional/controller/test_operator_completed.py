@@ -117,6 +117,20 @@ async def test_a_backup_that_was_running(
     assert_never_open(api)
 
 
+async def test_a_list_from_before_the_creation(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
+    """A watch may use the list of another one. A backup that ended since then, but too early, does not open the gate."""
+    run(vault, JOB_NAME, -60)
+    other = {"latest": {"item": "vm2", "completedWithin": "10m"}, "pollInterval": "5m"}
+    api.create(spec(**other), name="other")
+    await api.status(name="other", reason="WaitingForJob")
+    put(vault, JOB_NAME, -20)
+    api.create(spec("10m", pollInterval="5m"))
+    await api.status(phase="Pending", reason="WaitingForJob")
+    assert_never_open(api)
+
+
 async def test_a_cancelled_backup_with_warnings(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:

@@ -35,8 +35,9 @@ def find_completed_or_next(
 ) -> PinnedJob | Waiting | UnsupportedItem | str:
     """Return the last job that completed within ``completedWithin`` before *start*, else the next job.
 
-    Some cancelled jobs look completed in the list *jobs*, so a GET must confirm the job. If the job is not in *details*,
-    its name is returned instead. Read it, add it under that name, and call again. *now* is a time after the list was read.
+    Some cancelled jobs look completed in the list *jobs*, so a GET must confirm the job. The list may also be older than
+    *start*, so a later answer must confirm that a job was running then. If the job is not in *details*, its name is
+    returned instead. Read it, add it under that name, and call again. *now* is a time after the list was read.
     """
     listed = [_without_future_end(details.get(fold_case(job.name or ""), job), now) for job in jobs]
     if has_database(listed, latest):
@@ -53,7 +54,7 @@ def find_completed_or_next(
     within = latest.completed_within or timedelta()
     completed = [job for job in succeeded if start - within <= _end(job) <= start]
     if not completed:
-        return following
+        return _unconfirmed(following, listed, start, details) or following
     last = max(completed, key=lambda job: (_end(job), job.name or ""))
     name = fold_case(last.name or "")
     if name not in details:
@@ -65,6 +66,18 @@ def find_completed_or_next(
 def _without_future_end(job: Job, now: datetime) -> Job:
     """Return *job* without an end time in the future, which does not show when it ended."""
     return replace(job, end_time=None) if _end(job) > now + CLOCK_SKEW else job
+
+
+def _unconfirmed(
+    following: PinnedJob | Waiting, listed: Iterable[Job], start: datetime, details: Mapping[str, Job]
+) -> str | None:
+    """Return the name of the *following* job, if only the list shows that it was running at *start*."""
+    if not isinstance(following, PinnedJob) or following.name in details:
+        return None
+    is_open = any(
+        fold_case(job.name or "") == following.name and not job.ended and _start(job) <= start for job in listed
+    )
+    return following.name if is_open else None
 
 
 def _succeeded(job: Job, *, warnings_succeed: bool) -> bool:

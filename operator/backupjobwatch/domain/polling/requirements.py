@@ -17,7 +17,7 @@ from backupjobwatch.domain.jobs.observations import (
     Waiting,
 )
 from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
-from backupjobwatch.domain.jobs.resource_ids import JobId
+from backupjobwatch.domain.jobs.resource_ids import JobId, fold_case
 from backupjobwatch.domain.polling.backup_plan import BackupPlan, RequestContext
 from backupjobwatch.domain.polling.observations import JobList
 from backupjobwatch.domain.polling.on_demand import BackupPlanner
@@ -150,6 +150,7 @@ def _of_completed(
     now: datetime,
 ) -> Requirements:
     details: dict[str, Job] = {}
+    running = {fold_case(job.name or "") for job in jobs if not job.ended}
     while True:
         found = find_completed_or_next(
             jobs, latest, start=start, now=now, warnings_succeed=spec.warnings_succeed, details=details
@@ -161,7 +162,8 @@ def _of_completed(
         query = JobId(vault=latest.vault, name=found)
         queries |= {query}
         known = observations.get(query)
-        detail = _detail(known)
+        detail = _open_job(known, start) if found in running else None
+        detail = detail or _detail(known)
         if detail is None:
             return Requirements(queries=queries, found=_error(known))
         details[found] = detail
@@ -173,6 +175,12 @@ def _detail(known: Observation | None) -> Job | None:
     if not isinstance(job, Job) or not job.ended or (job.partial and job.outcome is not Outcome.COMPLETED):
         return None
     return job
+
+
+def _open_job(known: Observation | None, start: datetime) -> Job | None:
+    """Return the job, if it was still running when it was read after *start*."""
+    job = None if known is None or known.time < start else known.result
+    return job if isinstance(job, Job) and not job.ended else None
 
 
 def _error(observation: Observation | None) -> AzureError | None:

@@ -123,13 +123,39 @@ def test_a_cancelled_job_does_not_count() -> None:
     assert alone.found.queries == {alone.window, alone.job(JOB_NAME)}
 
 
-def test_the_next_job() -> None:
-    """A job that was running when the watch was created is pinned without a GET. Its note is empty."""
-    found = Required(body(), running_job())
+@pytest.mark.parametrize("result", [running_job(), running_job(status="Cancelling")], ids=["running", "cancelling"])
+def test_the_next_job(result: Job) -> None:
+    """A job that was running when the watch was created is pinned after a later answer. Its note is empty."""
+    first = Required(body(), running_job())
+    assert first.found == Requirements(queries=frozenset({first.window, first.job(JOB_NAME)}))
 
+    found = Required(body(), running_job(), results={JOB_NAME: seen(result)})
     assert found.found == Requirements(
         queries=frozenset({found.job(JOB_NAME)}), pinned=(PinnedJob(name=JOB_NAME),), jobs=(found.job(JOB_NAME),)
     )
+
+
+def test_a_job_that_started_later() -> None:
+    """A job that started after the watch was created is pinned without a GET."""
+    found = Required(body(), running_job(startTime=format_time(NOW + timedelta(minutes=1))))
+    assert found.pins() == [JOB_NAME]
+
+
+def test_a_list_from_before_the_start() -> None:
+    """Another watch may have requested the list before the start. A job that ended since then is judged by its end."""
+    stale = observe(None, running_job(), sent=0, time=CREATED - timedelta(seconds=1))
+    found = Required(body(), running_job(), results={JOB_NAME: stale})
+    assert found.found == Requirements(queries=frozenset({found.window, found.job(JOB_NAME)}))
+
+    early = format_time(CREATED - timedelta(hours=3))
+    for ended in (job(endTime=early), job(status="Failed")):
+        found = Required(body(), running_job(), results={JOB_NAME: seen(ended)})
+        assert isinstance(found.found.found, Waiting)
+        assert found.pins() == []
+    recent = Required(body(), running_job(), results={JOB_NAME: seen(job())})
+    assert recent.found.pinned[0].note
+    late = job(endTime=format_time(CREATED + timedelta(minutes=1)), status="Failed")
+    assert Required(body(), running_job(), results={JOB_NAME: seen(late)}).pins() == [JOB_NAME]
 
 
 def test_a_database() -> None:
