@@ -30,7 +30,8 @@ WITH_WATCHES = [path for path in FILES if any(each["kind"] == KIND for each in e
 CUSTOM = {API_VERSION, *(f"{crd['spec']['group']}/{crd['spec']['versions'][0]['name']}" for crd in STAND_INS)}
 EMBEDDED = dict.fromkeys(
     (
-        *("argo-workflows/workflow.yaml", "tekton/task.yaml", "tekton/event-listener.yaml"),
+        *("argo-workflows/workflow.yaml", "argo-workflows/on-demand.yaml"),
+        *("tekton/task.yaml", "tekton/event-listener.yaml"),
         "shell/backup-and-wait.sh",
     ),
     1,
