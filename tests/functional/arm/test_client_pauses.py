@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId
-from backupjobwatch.domain.polling.pauses import JOB, KINDS, LIST, OPERATION, Pauses
+from backupjobwatch.domain.polling.pauses import JOB, KINDS, LIST, OPERATION, SECONDARY, Pauses
 from backupjobwatch.errors import Throttled
 from demo.simulator import AzureSimulator, Fault, Operation
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tests.functional.conftest import OpenClient
 
 VAULT_ID = VaultId(subscription_id=SUBSCRIPTION_ID, resource_group=RESOURCE_GROUP, name=VAULT)
+REGION = "westus"
 FRESH_TOKEN = f"fresh-{TOKEN}"
 RETRY_AFTER = 600
 
@@ -53,6 +55,7 @@ async def test_a_retry_heeds_the_pause_of_its_kind(
     """If the kind of request is paused during a token renewal, the request is not retried after its 401."""
     sim.tokens.add(FRESH_TOKEN, "demo-principal")
     vault.set_job(JOB_NAME, job_payload())
+    vault.secondary(REGION).set_job(JOB_NAME, job_payload())
     vault.add_operation(Operation.succeeding(OPERATION_NAME, JOB_NAME, after=0))
     loop, pauses, tokens = asyncio.get_running_loop(), Pauses(), SlowEntra()
     client = open_client(tokens=tokens).arm
@@ -63,10 +66,14 @@ async def test_a_retry_heeds_the_pause_of_its_kind(
 
     tokens.meanwhile = meanwhile
     sim.faults.add(Fault.claims_challenge(), times=1)
+    elsewhere = replace(VAULT_ID, secondary_region=REGION)
     requests: dict[RequestKind, Callable[[], Awaitable[object]]] = {
         JOB: lambda: client.get_job(tokens, JobId(vault=VAULT_ID, name=JOB_NAME), pauses),
         LIST: lambda: client.list_page(tokens, VAULT_ID, pauses),
         OPERATION: lambda: client.get_operation(tokens, OperationId(vault=VAULT_ID, name=OPERATION_NAME), pauses),
+        SECONDARY: lambda: client.get_job(
+            tokens, JobId(vault=elsewhere, name=JOB_NAME), pauses, in_secondary_region=True
+        ),
     }
     if kind == paused:
         with pytest.raises(Throttled) as caught:
