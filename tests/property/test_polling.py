@@ -149,7 +149,7 @@ def test_released(past: History) -> None:
     past.run(START + TROUBLED)
     demands = past.demands
     for query, demand in list(demands.of.items()):
-        for uid in demand.uids:
+        for uid in tuple(demand.uids):
             demands.release(query, uid, past.now)
     past.clear()
     past.run(past.now + 1000 + work(past))

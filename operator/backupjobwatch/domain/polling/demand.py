@@ -60,10 +60,8 @@ class Demand:
     """The shortest poll interval of the watches that require it, in seconds."""
     since: float
     """When it was first required."""
-    uids: tuple[str, ...] = ()
-    """The watches that require it."""
-    intervals: tuple[float, ...] = ()
-    """The poll interval of each of them."""
+    uids: dict[str, float] = field(default_factory=dict)
+    """The watches that require it, and the poll interval of each of them."""
     observation: Observation | None = None
     reading_since: float | None = None
     """When the request in flight was sent, if there is one."""

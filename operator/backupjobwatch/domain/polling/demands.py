@@ -85,8 +85,7 @@ class Demands:
                 vault.jobs[query] = demand
                 self._load += 1 / interval
                 self._use_entry(query, demand, vault, now)
-        self._remove(uid, demand)
-        demand.uids, demand.intervals = (*demand.uids, uid), (*demand.intervals, interval)
+        demand.uids[uid] = interval
         self._set_interval(demand)
         self.mark_due(query, now)
         return demand
@@ -95,7 +94,7 @@ class Demands:
         """Remove a watch that no longer requires *query*. Without watches, its observation is dropped."""
         self.changed_at = now
         demand = self.of[query]
-        self._remove(uid, demand)
+        demand.uids.pop(uid, None)
         if demand.uids:
             self._set_interval(demand)
             return
@@ -243,14 +242,8 @@ class Demands:
         if not vault.queries and not vault.is_reading:
             del self.vaults[vault_id]
 
-    def _remove(self, uid: str, demand: Demand) -> None:
-        if uid in demand.uids:
-            at = demand.uids.index(uid)
-            demand.uids = demand.uids[:at] + demand.uids[at + 1 :]
-            demand.intervals = demand.intervals[:at] + demand.intervals[at + 1 :]
-
     def _set_interval(self, demand: Demand) -> None:
-        shortest = min(demand.intervals)
+        shortest = min(demand.uids.values())
         if isinstance(demand.query, JobId):
             self._load += 1 / shortest - 1 / demand.interval
         demand.interval = shortest

@@ -268,7 +268,7 @@ def test_scheduled_list_of_a_dropped_vault() -> None:
     """A scheduled list is not read if no query of its vault is required any longer."""
     demands = crowd()
     for query, demand in list(demands.of.items()):
-        for uid in demand.uids:
+        for uid in tuple(demand.uids):
             demands.release(query, uid, START + 1)
 
     assert demands.lists

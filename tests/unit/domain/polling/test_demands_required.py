@@ -43,10 +43,10 @@ def test_shared() -> None:
     """Watches share a query. It is polled at their shortest interval until the last of them is gone."""
     demands = demands_of(ID, interval=30)
     demands.require(ID, "fast", interval=10, now=START + 1)
-    assert (demands.of[ID].uids, demands.of[ID].interval) == (("uid-0", "fast"), 10)
+    assert (tuple(demands.of[ID].uids), demands.of[ID].interval) == (("uid-0", "fast"), 10)
 
     demands.release(ID, "fast", START + 2)
-    assert (demands.of[ID].uids, demands.of[ID].interval) == (("uid-0",), 30)
+    assert (tuple(demands.of[ID].uids), demands.of[ID].interval) == (("uid-0",), 30)
     demands.release(ID, "unknown", START + 3)
     demands.release(ID, "uid-0", START + 4)
     assert demands.of == {}
@@ -58,7 +58,7 @@ def test_another_interval() -> None:
     demands = demands_of(ID, interval=30)
     for interval in (300.0, 10.0):
         demands.require(ID, "uid-0", interval=interval, now=START)
-        assert (demands.of[ID].uids, demands.of[ID].interval) == (("uid-0",), interval)
+        assert (tuple(demands.of[ID].uids), demands.of[ID].interval) == (("uid-0",), interval)
         assert demands._load == pytest.approx(1 / interval)
 
 
