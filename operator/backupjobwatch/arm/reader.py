@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from backupjobwatch.arm.client import ItemPage, JobPage
+from backupjobwatch.arm.regions import VAULT_PAUSED, preferring
 from backupjobwatch.domain.jobs.durations import format_duration
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.domain.polling.demand import NextPage, RunningJobs, VaultList
@@ -169,6 +170,7 @@ class Reader:
 
     async def _fetch(self, credential: Credential, read: Request) -> Callable[..., Iterable[Update]]:
         """Send a request. Return the function that records its result."""
+        pauses = self.demands.pauses
         if isinstance(read, RunningJobs):
             known = self.demands.vaults[read.vault].entries
             listing = await self._list(credential, read.vault, RUNNING_FILTER, known)
@@ -177,17 +179,13 @@ class Reader:
             listing = await self._list(credential, read.vault, read.filter_at(datetime.now(UTC)))
             return partial(self._recorder.record_window, read, listing)
         if isinstance(read, JobId):
-            job = await self._read_job(credential, read)
-            return partial(self._recorder.record, read, job.value)
+            return partial(self._recorder.record, read, (await self._read_job(credential, read)).value)
         if isinstance(read, ProtectedItems):
-            items = await self._list_items(credential, read.vault)
-            return partial(self._recorder.record_items, read, items)
+            return partial(self._recorder.record_items, read, await self._list_items(credential, read.vault))
         if isinstance(read, PolicyQuery):
-            policy = await self._send(LIST, self._client.get_policy(credential.tokens, read, self.demands.pauses))
+            policy = await self._send(LIST, self._client.get_policy(credential.tokens, read, pauses))
             return partial(self._recorder.record, read, policy.value)
-        operation = await self._send(
-            OPERATION, self._client.get_operation(credential.tokens, read, self.demands.pauses)
-        )
+        operation = await self._send(OPERATION, self._client.get_operation(credential.tokens, read, pauses))
         return partial(self._recorder.record, read, operation.value)
 
     async def _read_job(self, credential: Credential, job_id: JobId) -> Reading[Job]:
@@ -196,15 +194,18 @@ class Reader:
         get = partial(self._client.get_job, credential.tokens, job_id, pauses)
         if job_id.vault.secondary_region is None:
             return await self._send(JOB, get())
-        if not (pauses.left(JOB, _clock()) or (demand and demand.is_only_secondary)):
+        trouble: AzureError | None = Throttled(VAULT_PAUSED) if pauses.left(JOB, _clock()) else None
+        if not (trouble or (demand and demand.is_only_secondary)):
             self.demands.bucket.charge(_clock())  # the planner took no token for the GET
             try:
                 return await self._send(JOB, get())
             except AuthenticationFailed:
                 raise
-            except AzureError:
+            except AzureError as error:
+                trouble = error
                 self._on_request()
-        reading = await self._send(SECONDARY, get(in_secondary_region=True))
+        with preferring(trouble):
+            reading = await self._send(SECONDARY, get(in_secondary_region=True))
         if demand is not None:
             demand.is_only_secondary = True
         return reading

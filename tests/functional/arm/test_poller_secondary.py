@@ -125,6 +125,41 @@ async def test_no_job(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
     assert requests(sim) == ["GET"]
 
 
+@pytest.mark.parametrize("refusal", [None, Fault.forbidden()], ids=["unknown", "forbidden"])
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        (Fault.server_error(status=503), errors.AzureUnavailable),
+        (Fault.throttled(retry_after=600), errors.Throttled),
+    ],
+    ids=["unavailable", "throttled"],
+)
+async def test_only_the_vaults_region_has_the_job(
+    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, trouble: Any, refusal: Any
+) -> None:
+    """While the vault's region is down or throttled, a 404 or 403 of the secondary region proves nothing."""
+    vault.set_job(JOB.name, running_payload())
+    polling = await started(open_poller)
+    assert is_running(polling)
+    sim.faults.add(trouble[0], path=GET, times=None)
+    if refusal is not None:
+        sim.faults.add(refusal, path=POST, times=None)
+    for _ in range(4):
+        await polling.tick()
+        found = polling.observation(RESTORE)
+        assert found is not None
+        assert isinstance(found.error, trouble[1])
+        assert (found.failures, found.failures_until_seen) == ((), ())
+
+
+async def test_both_regions_refuse(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+    """If the vault's region refuses the request too, the answer of the secondary region counts."""
+    vault.set_job(JOB.name, running_payload())
+    sim.faults.add(Fault.forbidden(), path=GET, times=None)
+    polling = await started(open_poller)
+    assert isinstance(polling.error(RESTORE), errors.JobNotFound)
+
+
 async def test_another_region(open_poller: OpenPoller, vault: Vault) -> None:
     """A job in another secondary region is not found."""
     vault.secondary("eastus").set_job(JOB.name, running_payload())

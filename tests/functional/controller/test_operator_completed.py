@@ -122,8 +122,8 @@ async def test_a_list_from_before_the_creation(
 ) -> None:
     """A watch may use the list of another one. A backup that ended since then, but too early, does not open the gate."""
     run(vault, JOB_NAME, -60)
-    other = {"latest": {"item": "vm2", "completedWithin": "10m"}, "pollInterval": "5m"}
-    api.create(spec(**other), name="other")
+    other = {**spec(pollInterval="5m"), "latest": {"item": "vm2", "completedWithin": "10m"}}
+    api.create(other, name="other")
     await api.status(name="other", reason="WaitingForJob")
     put(vault, JOB_NAME, -20)
     api.create(spec("10m", pollInterval="5m"))
