@@ -196,7 +196,6 @@ class Reader:
             return await self._send(JOB, get())
         trouble: AzureError | None = Throttled(VAULT_PAUSED) if pauses.left(JOB, _clock()) else None
         if not (trouble or (demand and demand.is_only_secondary)):
-            self.demands.bucket.charge(_clock())  # the planner took no token for the GET
             try:
                 return await self._send(JOB, get())
             except AuthenticationFailed:

@@ -52,7 +52,7 @@ class ReadPlanner:
 
     def next_read(self, now: float) -> Read | None:
         """Return the request to send now, and take its token. None if none can be sent."""
-        secondary = self._next_secondary(now)
+        secondary = self._next_secondary(now, with_get=False)
         if secondary is not None:
             self.demands.secondary_bucket.take(now)
             self._start(secondary, now)
@@ -70,6 +70,8 @@ class ReadPlanner:
             if read is not None:
                 self._slot += 1
                 self.demands.bucket.take(now)
+                if kind_of(read) == SECONDARY:
+                    self.demands.secondary_bucket.take(now)  # a POST may follow the GET
                 self._start(read, now)
                 return read
         return None
@@ -167,18 +169,29 @@ class ReadPlanner:
                 if self.demands.of[query].reading_since is None and not is_blocked:
                     choices.append((since, query))
                     break
+        secondary = self._next_secondary(now, with_get=True)
+        if secondary is not None:
+            choices.append((self.demands.due[SECONDARY][secondary], secondary))
         listed = self._next_list(now)
         if listed is not None:
             choices.append(listed)
         return min(choices, key=lambda choice: choice[0])[1] if choices else None
 
-    def _next_secondary(self, now: float) -> Query | None:
-        """Choose a job in a secondary region, explicit ones first. These reads have a token bucket of their own."""
+    def _next_secondary(self, now: float, *, with_get: bool) -> Query | None:
+        """Choose a job in a secondary region, explicit ones first. These reads have a token bucket of their own.
+
+        With *with_get*, choose one that is first read in the vault's region, for which other reads must leave a token.
+        """
         due = self.demands.due[SECONDARY]
         if not due or self.demands.pauses.left(SECONDARY, now) or self.demands.secondary_bucket.wait(now) > 0:
             return None
+        is_paused = self.demands.pauses.left(JOB, now) > 0
         demands = (self.demands.of[query] for query in islice(due, LOOK_AT))
-        waiting = [demand for demand in demands if demand.reading_since is None]
+        waiting = [
+            demand
+            for demand in demands
+            if demand.reading_since is None and with_get != (is_paused or demand.is_only_secondary)
+        ]
         explicit = (demand for demand in waiting if demand.is_explicit)
         chosen = next(explicit, waiting[0] if waiting else None)
         return None if chosen is None else chosen.query

@@ -51,11 +51,6 @@ class TokenBucket:
         self.tokens -= 1
         return True
 
-    def charge(self, now: float) -> None:
-        """Take one token even if there is none, for a request that does not wait for one."""
-        self._refill(now)
-        self.tokens -= 1
-
     def wait(self, now: float) -> float:
         """Return the seconds until there is a token."""
         self._refill(now)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
-from backupjobwatch.domain.polling.demand import Read, kind_of
+from backupjobwatch.domain.polling.demand import NextPage, Read, RunningJobs, kind_of
 from backupjobwatch.domain.polling.demands import SECONDARY_BURST
 from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION, READS, SECONDARY, Pauses
 from backupjobwatch.domain.polling.read_planner import RETRY, ReadPlanner
-from backupjobwatch.domain.polling.token_bucket import TokenBucket
 from backupjobwatch.errors import Throttled
 from tests.support.polling import START, demands_of, job_id, running, vault_id
 from tests.support.recorded import DOWN, REFUSED, Recorded
@@ -41,8 +40,10 @@ def test_kind() -> None:
 
 
 def test_own_tokens() -> None:
-    """Jobs in a secondary region take no token of other reads, and wait for none."""
+    """Jobs that are read only in a secondary region take no token of other reads, and wait for none."""
     demands = demands_of(*(secondary(number) for number in range(12)), job_id())
+    for number in range(12):
+        demands.of[secondary(number)].is_only_secondary = True
     demands.bucket.tokens = 0
 
     assert reads(demands) == [secondary(number) for number in range(int(SECONDARY_BURST))]
@@ -51,6 +52,33 @@ def test_own_tokens() -> None:
     assert ReadPlanner(demands=demands).wake_at(START + 0.6) == pytest.approx(START + 1)
     assert reads(demands, START + 2) == [secondary(10), secondary(11)]
     assert demands.secondary_bucket.tokens == 0
+
+
+def test_paused_vault() -> None:
+    """While GETs are paused, jobs in a secondary region are read only there, and need no token of other reads."""
+    demands = demands_of(secondary())
+    demands.bucket.tokens = 0
+    assert reads(demands) == []
+    demands.pause(JOB, REFUSED, seconds=60, now=START)
+
+    assert reads(demands) == [secondary()]
+
+
+def test_reads_of_the_vault_share_its_tokens() -> None:
+    """A job that is first read in the vault takes its turn. Many of them do not starve other reads at a low rate."""
+    demands = demands_of(*(secondary(number) for number in range(30)), job_id())
+    demands.bucket.rate, demands.bucket.tokens = 0.5, 0
+    planner, result = ReadPlanner(demands=demands), list[Read]()
+    for second in range(120):
+        demands.due[JOB].setdefault(job_id(), START + second)
+        if (read := planner.next_read(START + second)) is not None and not isinstance(read, RunningJobs | NextPage):
+            result.append(read)
+            demands.of[read].reading_since = None
+            demands.drop(read)
+            demands.due[kind_of(read)].setdefault(read, START + second)
+
+    assert len(result) == pytest.approx(60, abs=2)
+    assert {job_id(), secondary(0), secondary(29)} <= set(result)
 
 
 def test_no_token() -> None:
@@ -155,13 +183,3 @@ def test_release() -> None:
 
     assert not demands.is_waiting
     assert reads(demands) == []
-
-
-def test_charge() -> None:
-    """A request that does not wait for a token delays the next ones."""
-    bucket = TokenBucket(rate=2, burst=1)
-    bucket.charge(START)
-    bucket.charge(START)
-
-    assert (bucket.tokens_at(START), bucket.wait(START)) == (0, 1)
-    assert bucket.take(START + 1)
