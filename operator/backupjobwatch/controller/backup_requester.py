@@ -87,6 +87,8 @@ class BackupRequester:
         self._workers = Workers(self._queue, self._process, name="backup", count=WORKERS)
         self.on_result: Callable[[str, RequestResult], None] = lambda *_: None
         """Called with the uid of a watch and the result of its request."""
+        self.snapshot: Callable[[str], Watch | None] = lambda _: None
+        """Returns the latest snapshot of a watch by its uid. Called in any thread."""
 
     def start(self) -> None:
         """Start the workers."""
@@ -97,9 +99,10 @@ class BackupRequester:
         record, now = watch.backup_record, datetime.now(UTC)
         if record is None or record.request_id is None:
             return
-        if record.state is not RecordState.REFUSED:
+        is_ours = record.state is RecordState.REQUESTED and record.process == self._process_id
+        if record.state is not RecordState.REFUSED and not is_ours:
             self._limit.note(watch.namespace, record.request_id, record.requested_at, now=now)
-        if record.state is not RecordState.REQUESTED or record.process != self._process_id:
+        if not is_ours:
             return
         if record.key not in self._results:
             self._pending[watch.uid] = (watch, request)
@@ -161,15 +164,22 @@ class BackupRequester:
             )
 
         def is_still_ours() -> bool:
-            return self._is_leading() and may_send(fresh, process=self._process_id, now=datetime.now(UTC))
+            latest, now = self.snapshot(watch.uid), datetime.now(UTC)
+            return self._is_leading() and all(
+                each is not None and each.backup_record == record and may_send(each, process=self._process_id, now=now)
+                for each in (fresh, latest)
+            )
 
         if isinstance(spec, InvalidSpec) or not is_still_ours():
             return PollDeferred("The backup was not requested, because the watch changed.")
+        self._limit.note(watch.namespace, request_id, record.requested_at, now=datetime.now(UTC))
         try:
             return await self._sender.request_backup(
                 watch.namespace, spec.identity, request, request_id=request_id, may_send=is_still_ours
             )
         except AzureError as error:
+            if not isinstance(error, RequestUncertain):
+                self._limit.forget(watch.namespace, request_id)
             return error.with_traceback(None)
         except Exception:  # noqa: BLE001 -- a defect: the request may have been sent
             _log.exception("%s/%s: the backup request failed", watch.namespace, watch.name, extra=watch_fields(watch))

@@ -31,4 +31,5 @@ class BackupRights:
             since=state.since,
             deadline=deadline,
             result=state.backup_result,
+            known=state.known_record,
         )

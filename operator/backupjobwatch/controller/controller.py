@@ -70,6 +70,7 @@ class Controller:
         poller.on_observation = partial(self.queue.add, priority=HIGH)
         dispatcher.on_delivered = self.record_deliveries
         requester.on_result = self.record_backup_result
+        requester.snapshot = self.snapshot
 
     @property
     def uids(self) -> frozenset[str]:

@@ -125,7 +125,7 @@ class Reconciler:
             watch = replace(watch, requested_at=None)
         if assessed.observation is None and (watch.is_retargeted or watch.lacks_edit_time):
             assessed = replace(assessed, observation=NotPolledYet())
-        elif assessed.observation is None and state.deliveries and watch.status_for_target:
+        elif assessed.observation is None and (state.deliveries or state.has_result) and watch.status_for_target:
             assessed = replace(assessed, observation=PollDeferred(""))
         self._set_waiting(watch.uid, assessed, is_requested=is_requested)
         plan = self._plan_write(state, watch, assessed, now, heartbeat)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.domain.api.spec import poll_interval
-from backupjobwatch.domain.polling.backup_plan import with_result
+from backupjobwatch.domain.polling.backup_plan import find_record, with_result
 from backupjobwatch.domain.polling.observations import NEVER
 from backupjobwatch.domain.status.assessment import Times
 from backupjobwatch.domain.status.summary import summarize
@@ -61,6 +61,8 @@ class WatchState:
     """The request to send when that record is written."""
     recheck_at: datetime | None = None
     """When the requirements change without an observation."""
+    known_record: BackupRecord | None = None
+    """The latest record seen in the object. It outlives a status that is cleared."""
     backup_result: RequestResult | None = None
     """The latest result of a backup request in this process."""
     unconfirmed: str | None = None
@@ -97,13 +99,21 @@ class WatchState:
     def suspend(self, now: float) -> None:
         """Ignore the results so far, because the watch is suspended. Only results after its resumption count."""
         self.since, self.deadline_since = now, None
-        self.backup_record = with_result(self.watch.backup_record, self.backup_result)
+        self.backup_record = with_result(find_record(self.watch, self.known_record), self.backup_result)
 
     def note(self, required: Requirements) -> None:
         """Keep what *required* resolved until it is in the status."""
         self.pinned, self.backup_record = required.pinned, required.record
         self.backup_request = required.request or self.backup_request
         self.recheck_at = required.recheck_at
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the result of a backup request is not in the status yet."""
+        stored, latest = self.watch.backup_record, self.backup_record
+        if stored is None or latest is None:
+            return False
+        return stored.key == latest.key and stored.state is not latest.state
 
     def times(self, now: float) -> Times:
         """Return the times that an assessment at *now* needs."""
@@ -117,3 +127,4 @@ class WatchState:
     def _derive(self) -> None:
         self.interval = None if self.watch.is_idle else poll_interval(self.watch.spec)
         self.summary = summarize(self.watch)
+        self.known_record = self.watch.backup_record or self.known_record

@@ -40,6 +40,9 @@ class Stage:
     """The API server and Azure, as the requester sees them."""
 
     body: dict[str, Any] = field(default_factory=dict)
+    latest: Watch | None = None
+    """The latest snapshot of any watch without an entry in *snapshots*."""
+    snapshots: dict[str, Watch] = field(default_factory=dict)
     answer: AzureError | None = None
     leads: bool = True
     is_down: bool = False
@@ -50,7 +53,11 @@ class Stage:
         """Read the watch."""
         if self.is_down:
             raise KubeUnavailable("503")
-        return self.body
+        known = self.snapshots.get(name)
+        if known is None:
+            return self.body
+        metadata = {**self.body["metadata"], "name": name, "uid": known.uid}
+        return {**self.body, "metadata": metadata, "status": dict(known.status)}
 
     async def write_status(self, watch: Watch, status: object) -> dict[str, Any]:
         """Never called."""
@@ -79,6 +86,7 @@ async def requester(stage: Stage) -> AsyncIterator[BackupRequester]:
         stage, stage, Metrics(), process=PROCESS, limit=BackupLimit(1), is_leading=lambda: stage.leads
     )
     requester.on_result = lambda _, result: stage.results.put_nowait(result)
+    requester.snapshot = lambda uid: stage.snapshots.get(uid, stage.latest)
     requester.start()
     yield requester
     await requester.close(0.0)
@@ -89,6 +97,7 @@ def written(stage: Stage, known: BackupRecord | None = None) -> Watch:
     now = datetime.now(UTC).replace(microsecond=0)
     snapshot = requested_watch(replace(known or record(), requested_at=now), watchStartTime=f"{now:%Y-%m-%dT%H:%M:%SZ}")
     stage.body = watch_body(on_demand_spec(), dict(snapshot.status))
+    stage.latest = snapshot
     return snapshot
 
 
@@ -110,13 +119,20 @@ async def test_once(stage: Stage, requester: BackupRequester) -> None:
     assert len(stage.sent) == 1
 
 
-@pytest.mark.parametrize("case", ["deposed", "other", "edited", "resolved anew", "another item", "gone", "down"])
+@pytest.mark.parametrize(
+    "case",
+    ["deposed", "other", "edited", "resolved anew", "another item", "gone", "down", "edited since", "gone since"],
+)
 async def test_not_sent(stage: Stage, requester: BackupRequester, case: str) -> None:
     """Nothing is sent by a deposed leader, or if the watch is not what it was."""
     snapshot, request = written(stage), REQUEST if case != "resolved anew" else None
     stage.leads, stage.is_down = case != "deposed", case == "down"
     if case == "edited":
         stage.body = {**stage.body, "spec": {**stage.body["spec"], "suspend": True}}
+    elif case == "edited since":
+        stage.latest = replace(snapshot, spec={**snapshot.spec, "suspend": True})
+    elif case == "gone since":
+        stage.latest = None
     elif case == "gone":
         stage.body = {**stage.body, "metadata": {**stage.body["metadata"], "uid": "another"}}
     elif case == "another item":
@@ -169,3 +185,26 @@ async def test_removed_and_closed(stage: Stage, requester: BackupRequester) -> N
     requester.sync(written(stage, record(attempt=3)), REQUEST)
 
     assert stage.sent == []
+
+
+async def test_limit_of_simultaneous_requests(stage: Stage, requester: BackupRequester) -> None:
+    """Of several requests at the same time, as many are sent as the limit allows."""
+    for name in ("a", "b", "c"):
+        stage.snapshots[name] = replace(written(stage, record(request_id=name)), uid=name, name=name)
+    for snapshot in stage.snapshots.values():
+        requester.sync(snapshot, REQUEST)
+    answers = [type((await result(stage)).answer) for _ in stage.snapshots]
+
+    assert sorted(each.__name__ for each in answers) == ["BackupLimitReached", "BackupLimitReached", "OperationId"]
+    assert len(stage.sent) == 1
+
+
+async def test_limit_after_a_refusal(stage: Stage, requester: BackupRequester) -> None:
+    """A refused request does not count."""
+    stage.answer = AuthorizationFailed("403")
+    requester.sync(written(stage), REQUEST)
+    await result(stage)
+    stage.answer = None
+    requester.sync(written(stage, record(request_id="next")), REQUEST)
+
+    assert (await result(stage)).answer == OperationId(vault=RSV, name=OPERATION)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from backupjobwatch.controller.watch_state import REQUEST_INTERVAL, WatchState
+from backupjobwatch.domain.api.backup_record import RecordState
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.observations import PinnedJob
 from backupjobwatch.domain.polling.observations import NEVER
@@ -14,6 +15,7 @@ from tests.support.builders import (
     JOB_ID,
     JOB_NAME,
     NOW,
+    OPERATION,
     OTHER_JOB_NAME,
     edit,
     job,
@@ -22,6 +24,7 @@ from tests.support.builders import (
     settle,
     watch_body,
 )
+from tests.support.on_demand import on_demand_spec, record
 
 RUNNING = settle(watch_body(), running_job(), NOW)
 OTHER_TARGET = {"jobResourceId": JOB_ID.replace(JOB_NAME, OTHER_JOB_NAME)}
@@ -125,3 +128,23 @@ def test_derived() -> None:
     given.store(at_version(settle(RUNNING, job(), NOW), 11), 200)
     assert given.interval is None
     assert given.summary.phase == "Succeeded"
+
+
+def test_known_record() -> None:
+    """The record of a request outlives a status that a user clears, also in the status of a suspended watch."""
+    body = watch_body(on_demand_spec())
+    given = state({**body, "status": {"onDemand": record().to_status()}})
+    given.store(at_version(body, 11), 200)
+    given.suspend(300)
+
+    assert given.known_record == given.backup_record == record()
+
+
+def test_result_of_a_request() -> None:
+    """A new result of the stored request has to be written, and another request has not."""
+    given = state({**watch_body(on_demand_spec()), "status": {"onDemand": record().to_status()}})
+    assert not given.has_result
+    given.backup_record = record(RecordState.REFUSED, attempt=2)
+    assert not given.has_result
+    given.backup_record = record(RecordState.ACCEPTED, operation_id=OPERATION)
+    assert given.has_result

@@ -28,6 +28,13 @@ class BackupLimit:
         if not known:
             del self._known[namespace]
 
+    def forget(self, namespace: str, request_id: str) -> None:
+        """Drop a request that certainly started no backup."""
+        known = self._known.get(namespace, {})
+        known.pop(request_id, None)
+        if not known:
+            self._known.pop(namespace, None)
+
     def wait(self, namespace: str, request_id: str, *, now: datetime) -> timedelta:
         """Return how long the request must wait for earlier ones of its namespace. Zero if it may be sent."""
         earlier = sorted(

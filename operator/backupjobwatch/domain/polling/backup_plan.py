@@ -59,6 +59,8 @@ class RequestContext:
     """When the watch fails. No backup is requested after it."""
     result: RequestResult | None = None
     """The latest result of a request in this process."""
+    known: BackupRecord | None = None
+    """The latest record that this process has seen in the object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,13 @@ class BackupPlan:
     pinned: tuple[PinnedJob, ...] = ()
     recheck_at: datetime | None = None
     """When the plan changes without an observation."""
+
+
+def find_record(watch: Watch, known: BackupRecord | None) -> BackupRecord | None:
+    """Return the record for the revision of *watch*: the stored one, or the *known* one if the status was cleared."""
+    if watch.backup_record is not None or known is None:
+        return watch.backup_record
+    return known if known.revision == watch.revision else None
 
 
 def with_result(

@@ -23,6 +23,7 @@ from backupjobwatch.domain.polling.backup_plan import (
     RECOVER_AFTER,
     BackupPlan,
     RequestContext,
+    find_record,
     with_result,
 )
 from backupjobwatch.domain.polling.observations import ItemList, JobList, Observation
@@ -52,7 +53,7 @@ class BackupPlanner:
 
     def plan(self) -> BackupPlan:
         """Return what the watch requires, and the record to write."""
-        record = with_result(self.watch.backup_record, self.context.result, retry=self.retry)
+        record = with_result(find_record(self.watch, self.context.known), self.context.result, retry=self.retry)
         if record is None:
             return self._prepare(None)
         if record.job_name is not None:

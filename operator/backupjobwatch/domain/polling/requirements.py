@@ -18,7 +18,7 @@ from backupjobwatch.domain.jobs.observations import (
 )
 from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
 from backupjobwatch.domain.jobs.resource_ids import JobId, fold_case
-from backupjobwatch.domain.polling.backup_plan import BackupPlan, RequestContext
+from backupjobwatch.domain.polling.backup_plan import BackupPlan, RequestContext, find_record
 from backupjobwatch.domain.polling.observations import JobList
 from backupjobwatch.domain.polling.on_demand import BackupPlanner
 from backupjobwatch.domain.polling.queries import Query, job_queries, latest_window, workload_history
@@ -85,7 +85,7 @@ def required_queries(
         return _of_backup(spec, planner.plan())
     pinned = watch.pinned or tuple(pinned)
     if pinned:
-        return _of_jobs(spec, pinned, watch.backup_record)
+        return _of_jobs(spec, pinned, find_record(watch, context.known))
     assert not isinstance(source, OnDemandBackup)  # noqa: S101 -- handled above
     if isinstance(source, LatestJob):
         return _of_latest(watch, spec, source, observations, now)

@@ -42,3 +42,18 @@ def test_old_requests() -> None:
     limit.note("a", "1", NOW, now=NOW)
     limit.note("a", "2", NOW, now=NOW + 2 * HOUR)
     assert limit.wait("a", "3", now=NOW) == NONE
+
+
+def test_refused_requests() -> None:
+    """A request that certainly started no backup does not count."""
+    limit = BackupLimit(per_hour=1)
+    limit.note("a", "1", NOW, now=NOW)
+    limit.forget("a", "1")
+    limit.forget("b", "1")
+    assert limit.wait("a", "2", now=NOW) == NONE
+
+    limit = BackupLimit(per_hour=1)
+    limit.note("a", "1", NOW, now=NOW)
+    limit.note("a", "2", NOW, now=NOW)
+    limit.forget("a", "1")
+    assert limit.wait("a", "3", now=NOW) == HOUR

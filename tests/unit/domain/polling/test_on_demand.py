@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -272,3 +273,24 @@ def test_other_sources() -> None:
     snapshot = requested_watch(record(), {"operationId": OPERATION, "vault": {**BACKUP_VAULT_REF}})
 
     assert VM not in str(required(snapshot))
+
+
+def test_cleared_status() -> None:
+    """If a user clears the status, the record that this process has seen still counts, but only for its revision."""
+    items: dict[Query, Observation] = {ITEMS: seen(ItemList((vm(),)))}
+    cleared = watch({**on_demand_spec(), "revision": "v1"})
+    known = record(revision="v1", request_id="sent")
+
+    found = required(cleared, items, context=replace(OURS, known=known))
+    assert (found.record, found.request) == (known, None)
+
+    found = required(cleared, items, context=replace(OURS, known=replace(known, revision="v0")))
+    assert found.request is not None
+
+
+def test_cleared_record() -> None:
+    """A watch whose jobs are known restores the record that a user has cleared."""
+    known = record(RecordState.ACCEPTED, operation_id=OPERATION)
+    snapshot = requested_watch(jobs=[{"name": JOB_NAME}])
+
+    assert required(snapshot, context=replace(OURS, known=known)).record == known

@@ -1,0 +1,63 @@
+"""The operator's record of a backup request: written early, and restored if a user clears it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from demo.simulator import virtual_machine
+from tests.functional.controller.test_operator_on_demand import ALLOWED, on_demand, posts
+from tests.support.kubernetes import NAME, NAMESPACE
+
+if TYPE_CHECKING:
+    from demo.simulator import AzureSimulator, ProtectedItem, Vault
+    from tests.functional.conftest import StartOperator
+    from tests.support.kubernetes import KubernetesApi
+
+
+@pytest.fixture
+def protected(sim: AzureSimulator, vault: Vault) -> ProtectedItem:
+    """A virtual machine, in a vault that names jobs at once."""
+    vault.protection.names_job_after = 0.0  # the simulator's clock stands still
+    # The operator lists the jobs since its own time.
+    sim.clock.advance((datetime.now(UTC) - sim.clock.now()).total_seconds())
+    item = virtual_machine("vm1")
+    vault.protection.add(item)
+    return item
+
+
+async def test_a_cleared_record(
+    api: KubernetesApi, sim: AzureSimulator, protected: ProtectedItem, start: StartOperator
+) -> None:
+    """If a user clears the record and the jobs, the operator restores them and requests no second backup."""
+    async with start(**ALLOWED) as operator:
+        api.create(on_demand())
+        before = await api.status(phase="Running")
+        body = api.get()
+        for name in ("onDemand", "job", "jobs"):
+            body["status"].pop(name, None)
+        api.objects.put_status((NAMESPACE, NAME), body)
+        api.annotate(announce="now")
+        await api.until(lambda: api.get()["status"].get("jobs"))
+        operator.advance(30)
+        assert (await api.status(phase="Running"))["onDemand"] == before["onDemand"]
+    assert len(posts(sim)) == 1
+
+
+async def test_an_accepted_request_is_recorded_at_once(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, protected: ProtectedItem, start: StartOperator
+) -> None:
+    """The operation is recorded before Azure answers the first poll of it."""
+
+    def accepted() -> dict[str, Any] | None:
+        status: dict[str, Any] = api.get().get("status", {})
+        return status if status.get("onDemand", {}).get("state") == "Accepted" else None
+
+    async with start(**ALLOWED):
+        with sim.hold("/backupOperations/"):
+            api.create(on_demand())
+            status = await api.until(accepted)
+            assert status["reason"] == "Progressing"
+            assert status["onDemand"]["operationId"] == vault.protection.started()[0].operation
