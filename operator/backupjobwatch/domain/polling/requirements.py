@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.domain.jobs.job import Job, Outcome
@@ -179,7 +180,8 @@ def _detail(known: Observation | None) -> Job | None:
 
 def _open_job(known: Observation | None, start: datetime) -> Job | None:
     """Return the job, if it was still running when it was read after *start*."""
-    job = None if known is None or known.time < start else known.result
+    # The time of an edit is rounded up by less than a second.
+    job = None if known is None or known.time <= start - timedelta(seconds=1) else known.result
     return job if isinstance(job, Job) and not job.ended else None
 
 

@@ -146,6 +146,8 @@ def test_a_list_from_before_the_start() -> None:
     stale = observe(None, running_job(), sent=0, time=CREATED - timedelta(seconds=1))
     found = Required(body(), running_job(), results={JOB_NAME: stale})
     assert found.found == Requirements(queries=frozenset({found.window, found.job(JOB_NAME)}))
+    rounded = observe(None, running_job(), sent=0, time=CREATED - timedelta(milliseconds=900))
+    assert Required(body(), running_job(), results={JOB_NAME: rounded}).pins() == [JOB_NAME]
 
     early = format_time(CREATED - timedelta(hours=3))
     for ended in (job(endTime=early), job(status="Failed")):
