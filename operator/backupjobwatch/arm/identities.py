@@ -123,7 +123,14 @@ class ClusterCredentialProvider:
             return kept.credential
         if key not in self._finding:  # a separate task, which outlives the first request
             self._finding[key] = asyncio.create_task(self._look(namespace, identity))
-        return await asyncio.shield(self._finding[key])
+        finding = self._finding[key]
+        try:
+            return await asyncio.shield(finding)
+        except asyncio.CancelledError:
+            # When kopf restarts, it cancels tasks that it does not know. The caller is older, and continues.
+            if not finding.cancelled() or _is_cancelled():
+                raise
+            raise CredentialsUnavailable("The operator interrupted the lookup of the identity.") from None
 
     async def _look(self, namespace: str, identity: Identity) -> Credential:
         try:
@@ -231,6 +238,12 @@ class ClusterCredentialProvider:
                 self._asked.discard(asked)
 
         return get
+
+
+def _is_cancelled() -> bool:
+    """Return whether the current task is being cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _required(values: Mapping[str, str], name: str, complaint: str) -> str:
