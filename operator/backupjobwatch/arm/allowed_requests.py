@@ -37,11 +37,13 @@ ALLOWED_REQUESTS: Final[tuple[tuple[Method, str], ...]] = (
 )
 """Method and path of each request. POST requests to regions only read, and the other two start backups."""
 _PATTERNS: Final = tuple((method, re.compile(path, re.IGNORECASE | re.ASCII)) for method, path in ALLOWED_REQUESTS)
-_DOT_SEGMENT: Final = re.compile(r"(^|/)(\.|%2e){1,2}(/|$)", re.IGNORECASE)
+_SLASH: Final = r"/|\\|%2f|%5c"
+"""What a server may read as a slash."""
+_DOT_SEGMENT: Final = re.compile(rf"(^|{_SLASH})(\.|%2e){{1,2}}({_SLASH}|$)", re.IGNORECASE)
 
 
 def is_allowed(method: str, path: str) -> bool:
     """Return whether the operator sends a request with *method* to the percent-encoded *path*."""
-    if _DOT_SEGMENT.search(path):  # an HTTP library would resolve it
+    if _DOT_SEGMENT.search(path):  # an HTTP library or a server would resolve it
         return False
     return any(method == allowed and pattern.fullmatch(path) for allowed, pattern in _PATTERNS)

@@ -68,6 +68,11 @@ def test_other_methods(method: str) -> None:
         f"{RSV}/backupJobs/..",
         f"{RSV}/backupJobs/%2E%2e",
         f"{RSV}/./backupJobs",
+        f"{RSV}/backupJobs/x%2F..",
+        VM.backup_path.replace("/protectedItems/", "/protectedItems/x%2F..%2F"),
+        DISK.backup_path.replace("/backupInstances/", "/backupInstances/..%2f"),
+        DISK.backup_path.replace("/backupInstances/", "/backupInstances/x%5C%2E.%5c"),
+        DISK.backup_path.replace("/backupInstances/", "/backupInstances/x\\..\\"),
         f"{VM.backup_path}/",
         VM.backup_path.replace("/backup", "/restore"),
         VM.backup_path.removesuffix("/backup"),
@@ -78,6 +83,6 @@ def test_other_methods(method: str) -> None:
     ],
 )
 def test_other_paths(path: str) -> None:
-    """No other path is allowed, and no dot segment, which an HTTP library would resolve."""
+    """No other path is allowed, and no dot segment, which an HTTP library or a server would resolve."""
     assert not is_allowed("GET", path)
     assert not is_allowed("POST", path)
