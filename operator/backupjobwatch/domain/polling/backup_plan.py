@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, RequestFailure, Waiting
     from backupjobwatch.domain.polling.queries import Query
 
-SEND_WITHIN: Final = timedelta(minutes=1)
-"""How long after its record a request may be sent."""
+SEND_WITHIN: Final = timedelta(seconds=45)
+"""How long after its record a request may be sent. With its time limit, it ends before ``RECOVER_AFTER``."""
 RECOVER_AFTER: Final = timedelta(minutes=2)
 """How long after its record a request without an answer counts as lost. The request has ended by then."""
 RETRY: Final = timedelta(seconds=30)
