@@ -71,7 +71,7 @@ async def test_a_crd_that_is_deleted(
         await operator.advance_until(lambda: (api.get("other").get("status") or {}).get("phase") == "Succeeded")
         assert await operator.probe("/readyz") == 200
     ours = [record.getMessage() for record in caplog.records if record.name == "backupjobwatch.app"]
-    assert "The watch stream failed and restarts in 5s: the server could not find the requested resource" in ours
+    assert "The watch stream failed, retrying in 5s: the server could not find the requested resource" in ours
     assert CRD_DELETED in ours
 
 
