@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from demo.simulator import Fault, Operation
+from tests.support.gates import on_demand_scenes as on_demand
 from tests.support.gates.stage import ACCOUNT
 
 if TYPE_CHECKING:
@@ -232,12 +233,14 @@ SCENES: Final = (
     _scene(PENDING, "Pending", "AmbiguousItem", latest(containers=2)),
     _scene(PENDING, "Pending", "JobNotVisible", missed()),
     _scene(PENDING, "Pending", "VaultNotFound", missed(vault=True)),
+    _scene(PENDING, "Pending", "TriggerUncertain", on_demand.answer_lost),
     _scene(IN_PROGRESS, "Running", "JobInProgress", shown(RUNNING)),
     _scene(IN_PROGRESS, "Running", "JobCancelling", shown("job-iaasvm-cancelling")),
     _scene(IN_PROGRESS, "Running", "JobStatusUnknown", shown("job-unknown-type-and-status")),
     *(_scene(RETRYING, "Pending", reason, troubled(fault)) for reason, fault in _TROUBLES.items()),
     *(_scene(RETRYING, "Running", reason, troubled_later(fault)) for reason, fault in _TROUBLES.items()),
     _scene(RETRYING, "Pending", "JobListTooLong", listed_without_end),
+    _scene(RETRYING, "Pending", "BackupLimitReached", on_demand.over_the_limit),
     _scene(RETRYING, "Pending", "CredentialsNotFound", identity(missing, seen=False)),
     _scene(RETRYING, "Running", "CredentialsNotFound", identity(missing, seen=True)),
     _scene(RETRYING, "Pending", "IdentityNotAllowed", identity(forbidden, seen=False)),
@@ -270,6 +273,9 @@ SCENES: Final = (
     _scene(HAS_FAILED, "Failed", "CredentialsNotFound", identity(missing, seen=False, **_NO_GRACE)),
     _scene(HAS_FAILED, "Failed", "IdentityNotAllowed", identity(forbidden, seen=False, **_NO_GRACE)),
     _scene(HAS_FAILED, "Failed", "InvalidSpec", invalid),
+    _scene(HAS_FAILED, "Failed", "InvalidTarget", on_demand.not_protected),
+    _scene(HAS_FAILED, "Failed", "NamespaceNotAllowed", on_demand.not_allowed),
+    _scene(HAS_FAILED, "Failed", "TriggerUncertain", on_demand.lost_for_good),
     _scene(STARTED_OVER, "Pending", "JobNotVisible", another_job(shown(COMPLETED), "Succeeded", "JobCompleted"), 2),
     _scene(
         STARTED_OVER, "Running", "JobInProgress", another_job(shown(FAILED), "Failed", "JobFailed", example=RUNNING), 2

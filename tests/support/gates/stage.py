@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 NAMESPACE: Final = "team-a"
 """A namespace whose watches may use the operator's own identity."""
+ON_DEMAND: Final = ("on-demand-1", "on-demand-2", "on-demand-3")
+"""More of these. Watches in each may request one backup per hour."""
 ACCOUNT: Final = "backup-reader"
 _NAMES: Final = uuid.UUID("6d1f2a3b-4c5d-4e6f-8a7b-9c0d1e2f3a4b")
 _WITHIN: Final = 200.0
@@ -55,15 +57,15 @@ class Watch:
         recorded = payload(example)["properties"]
         self.vault.set_job(self.job, {"properties": {**recorded, **properties}})
 
-    def trouble(self, fault: Fault) -> None:
-        """Apply *fault* to every request for this watch."""
-        self.sim.faults.add(fault, path=self.subscription, times=None)
+    def trouble(self, fault: Fault, path: str = "") -> None:
+        """Apply *fault* to every request for this watch whose path matches."""
+        self.sim.faults.add(fault, path=f"{self.subscription}.*{path}", times=None)
 
-    def create(self, *, checked: bool = True, **spec: Any) -> None:
+    def create(self, *, name: str = "", checked: bool = True, **spec: Any) -> None:
         """Apply the watch, with its own job unless the spec has another source."""
-        source = {} if {"jobName", "operationId", "latest"} & spec.keys() else self.source
+        source = {} if {"jobName", "operationId", "latest", "onDemand"} & spec.keys() else self.source
         fields = {"pollInterval": "10s", **source, **spec}
-        self.api.create(fields, self.name, namespace=self.namespace, checked=checked)
+        self.api.create(fields, name or self.name, namespace=self.namespace, checked=checked)
 
     @property
     def source(self) -> dict[str, str]:
@@ -74,11 +76,11 @@ class Watch:
         """Change fields of the spec."""
         self.api.edit(self.name, namespace=self.namespace, **spec)
 
-    def restore(self) -> None:
+    def restore(self, **status: Any) -> None:
         """Recreate the object with its status, like a cluster restore. The operator has no state for it."""
         body = self.api.get(self.name, namespace=self.namespace)
         self.api.delete(self.name, namespace=self.namespace)
-        self.api.plant(body)
+        self.api.plant({**body, "status": {**body["status"], **status}})
 
     async def until(self, phase: str, reason: str, generation: int = 1) -> dict[str, Any]:
         """Wait for a state, and return the object."""
@@ -138,7 +140,9 @@ async def open_stage() -> AsyncIterator[Stage]:
                 azure_authority_ca_file=str(authority),
                 development=True,
                 development_token=SecretStr("demo-token"),
-                operator_identity_namespaces=(NAMESPACE,),
+                operator_identity_namespaces=(NAMESPACE, *ON_DEMAND),
+                on_demand_namespaces=ON_DEMAND,
+                on_demand_requests_per_hour=1,
                 probe_port=0,
                 metrics_port=0,
             )
