@@ -255,14 +255,15 @@ def running_control_plane(directory: Path | None = None, binaries: Binaries | No
             ready.set()
 
     thread = threading.Thread(target=run, name="control-plane")
-    thread.start()
     try:
+        thread.start()
         ready.wait()
         if failure is None:
             yield cluster
     finally:
         with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(stop.set)
-        thread.join()
+        with contextlib.suppress(RuntimeError):  # a signal interrupted start(): the thread stops by itself
+            thread.join()
     if failure is not None:
         raise failure

@@ -20,3 +20,5 @@ def test_hears_logs_statuses_and_events(own_operators: Operators, watches: Watch
     own_operators.start(NAMESPACES=watches.namespace).wait_ready()
     watches.create("planted", jobResourceId=jobs.completed(WORD))
     watches.until_event("planted", "JobCompleted")
+    watches.delete("planted")
+    assert watches.history("planted")[-1].type == "DELETED"  # nothing is left for the watch stream of later tests

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from backupjobwatch.errors import AzureError, InvalidTarget, JobListTooLong, NoRequest, NotPolledYet, RequestUncertain
+from backupjobwatch.errors import (
+    AzureError,
+    BackupLimitReached,
+    InvalidTarget,
+    JobListTooLong,
+    NoRequest,
+    NotPolledYet,
+    RequestUncertain,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,5 +30,5 @@ NO_REQUEST: Final = tuple(_raised(NoRequest))
 """The kinds that are raised without a request to Azure."""
 OF_REQUESTS: Final = (InvalidTarget, RequestUncertain)
 """The kinds that the request for a backup raises. The watch reports them as a failure or as waiting."""
-WHILE_PENDING: Final = (JobListTooLong, NotPolledYet)
+WHILE_PENDING: Final = (BackupLimitReached, JobListTooLong, NotPolledYet)
 """The kinds that occur only until the operator has found the job."""

@@ -81,11 +81,15 @@ class Hold:
         async with asyncio.timeout(120):
             await self._first.wait()
 
-    async def all_arrived(self, count: int, *, settle: float = 0.3) -> None:
-        """Wait until *count* requests are held, and check after *settle* seconds that there are no others."""
+    async def reached(self, count: int) -> None:
+        """Wait until at least *count* requests have arrived."""
         async with asyncio.timeout(120):
             while self.arrivals < count:  # noqa: ASYNC110 -- the event is set only for the first
                 await asyncio.sleep(0.02)
+
+    async def all_arrived(self, count: int, *, settle: float = 0.3) -> None:
+        """Wait until *count* requests are held, and check after *settle* seconds that there are no others."""
+        await self.reached(count)
         await asyncio.sleep(settle)
         assert self.arrivals == count
 

@@ -179,9 +179,7 @@ async def test_a_stop_while_a_token_is_asked_for(tenants: Tenants, vault: Vault,
         async with tenants.operator() as operator:
             for number in range(namespaces):
                 tenants.add(f"team-{number}").watch(vault.set_job(JOB_NAME, job_payload()))
-            async with asyncio.timeout(120):
-                while hold.arrivals < namespaces:  # noqa: ASYNC110 -- the hold signals only the first arrival
-                    await asyncio.sleep(0.02)
+            await hold.reached(namespaces)
             operator.finish()
             started = time.monotonic()
             await asyncio.sleep(0.1)
