@@ -18,7 +18,6 @@ from backupjobwatch.domain.status.assessment import DEADLINE_WAIT, Assessment, a
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.requeue import requeue_after
 from backupjobwatch.domain.status.transitions import (
-    describe,
     events_to_replay,
     find_transition,
     find_transitions,
@@ -246,10 +245,11 @@ class Reconciler:
             await self._refresh(state)
             if find_transition(state.watch, status) is None:
                 # The write took effect, but its response was lost and the HTTP library sent it again.
+                state.unconfirmed = None
                 self._recorder.record(state.watch, find_transitions(watch, state.watch.status))
             return False
         except KubeUnavailable:
-            state.unconfirmed = None if watch.finished else watch.resource_version
+            state.unconfirmed = watch
             raise
         transitions = find_transitions(watch, status)
         for transition in transitions:
@@ -275,12 +275,10 @@ class Reconciler:
         if state.is_new:
             state.is_new = False
             self._recorder.record(watch, events_to_replay(watch, now=datetime.now(UTC)))
-        if state.unconfirmed not in (None, watch.resource_version) and watch.observed:
+        before = state.unconfirmed
+        if before is not None and before.resource_version != watch.resource_version:
             state.unconfirmed = None
-            # The last transition is counted in metrics, unlike a replayed one. Of two with one name, the later one wins.
-            self._recorder.record(
-                watch, (*events_to_replay(watch, now=datetime.now(UTC)), describe(watch, watch.status))
-            )
+            self._recorder.record(watch, find_transitions(before, watch.status))
 
 
 def _clock() -> float:

@@ -65,8 +65,8 @@ class WatchState:
     """The latest record seen in the object. It outlives a status that is cleared."""
     backup_result: RequestResult | None = None
     """The latest result of a backup request in this process."""
-    unconfirmed: str | None = None
-    """The resourceVersion before a write with an unknown outcome."""
+    unconfirmed: Watch | None = None
+    """The snapshot before a write with an unknown outcome."""
     handed_over: str = ""
     """The resourceVersion that the dispatcher and the TTL controller know."""
     interval: timedelta | None = None

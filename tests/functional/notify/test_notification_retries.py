@@ -114,6 +114,18 @@ async def test_another_failure_is_reported_too(
     assert [reason for reason, _ in warnings(api)] == ["NotificationRetrying"]
 
 
+async def test_a_write_without_a_response_is_reported_too(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+    """If the response to the write of a failure is lost, the operator still emits its Event."""
+    forbid(api)
+    with api.traffic.hold("kustomize.toolkit.fluxcd.io") as hold:
+        create(api, vault, ENTRY)
+        await api.events_told(1)
+        await hold.arrived()
+        api.traffic.fail(STATUS_WRITES, status=503, late=True)
+    await operator.advance_until(lambda: len(api.events()) == 2)
+    assert warnings(api) == [("NotificationRetrying", f"spec.notify[hook]: {FORBIDDEN}")]
+
+
 @pytest.mark.parametrize("given_up", [False, True])
 async def test_a_restart_goes_on(api: KubernetesApi, vault: Vault, start: StartOperator, *, given_up: bool) -> None:
     """After a restart, the operator continues the retries until the delivery succeeds or finally fails."""
