@@ -77,8 +77,8 @@ endif
 
 # Tests spend most of their time waiting, so several processes per core are faster. These tests measure the coverage of
 # commands only, because the other tests cover the operator.
-test-end-to-end: setup  ## Run the tests against real API servers, in 5 processes with one server each
-	MEASURE_COMMANDS=yes $(BIN)/python -m pytest --numprocesses=$(or $(WORKERS),5) --dist=loadfile tests/e2e
+test-end-to-end: setup  ## Run the tests against real API servers, in 3 processes with one server each
+	MEASURE_COMMANDS=yes $(BIN)/python -m pytest --numprocesses=$(or $(WORKERS),3) --dist=loadfile --no-loadscope-reorder tests/e2e
 
 test-in-process: setup  ## Run all other tests, in 5 processes (WORKERS=N changes the number, WORKERS=0 runs them in one)
 	$(BIN)/coverage run -m pytest --numprocesses=$(or $(WORKERS),5) --ignore=tests/e2e

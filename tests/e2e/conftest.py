@@ -47,11 +47,34 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 CRD = HERE.parents[1] / "crds" / "backupjobwatches.azurebackup.dev.yaml"
 DESELECTED = pytest.StashKey[bool]()
+SLOWEST = (
+    "plugin_create",
+    "plugin_wait",
+    "plugin_selection",
+    "plugin_list",
+    "on_demand",
+    "uninstall",
+    "manifests",
+    "trouble_cluster",
+    "plugin_complete",
+    "command_line",
+    "helm_crds",
+    "apply_overlays",
+    "sample_gates",
+    "high_availability",
+    "demo",
+    "notify",
+    "identities",
+    "kills",
+)
+"""The files that take longest. They come first, so that no process works alone at the end."""
 
 
 @pytest.hookimpl(tryfirst=True)  # add the marker before -m deselects tests
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     ours = [item for item in items if item.path.is_relative_to(HERE)]
+    ranks = {f"test_{name}": rank for rank, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
     for item in ours:
         item.add_marker(pytest.mark.e2e)
     if os.environ.get("E2E") == "skip":

@@ -168,14 +168,14 @@ class KubernetesApi:
         return await self.until(look)
 
     async def until(self, look: Callable[[], _T | None], *, within: float = 120.0) -> _T:
-        """Call *look* after every change until it returns something, and return that."""
+        """Call *look* after every change, and ten times a second, until it returns something. Return that."""
         try:
             async with asyncio.timeout(within):
-                while True:
-                    self._happening.clear()
-                    if found := look():
-                        return found
+                while not (found := look()):
+                    asyncio.get_running_loop().call_later(0.1, self._happening.set)
                     await self._happening.wait()
+                    self._happening.clear()
+                return found
         except TimeoutError:
             raise AssertionError(f"it did not come to that: {self._describe()}") from None
 
