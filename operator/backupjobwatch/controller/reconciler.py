@@ -161,8 +161,8 @@ class Reconciler:
         request_at = state.request_at if watch.request_pending and state.request_at <= clock else NEVER
         fresh_after = max(state.fresh_after, state.edited_at, state.deadline_since or NEVER, request_at)
         observations = self._poller.observations(watch.uid, spec.identity)
+        context = self._rights.context(state, deadline=end)
         while True:  # A result may add queries: the jobs of an operation, or the job in a list.
-            context = self._rights.context(state, deadline=end)
             required = required_queries(watch, spec, observations, now=now, pinned=state.pinned, context=context)
             state.note(required)
             requirement = Requirement(

@@ -207,7 +207,7 @@ def _parse_vault(vault: object) -> VaultId:
 
 
 def _parse_regions(vault: Mapping[str, Any], kind: VaultKind) -> dict[str, str]:
-    regions = {name: vault[name] for name in ("secondaryRegion", "primaryRegion") if vault.get(name) is not None}
+    regions = {name: vault[name] for name in _REGIONS if vault.get(name) is not None}
     for name, region in regions.items():
         if not isinstance(region, str) or not is_region(region):
             raise InvalidSpec(

@@ -83,6 +83,14 @@ class Observation:
         return sum(sent >= since for sent in (self.failures if seen else self.failures_until_seen))
 
 
+def operation_result(
+    observation: Observation | None,
+) -> tuple[PinnedJob, ...] | Waiting | OperationFailure | AzureError | None:
+    """Return the last result of the query for an operation: its jobs, or why they are not known yet."""
+    result = None if observation is None else observation.result
+    return result if isinstance(result, tuple | Waiting | OperationFailure | AzureError) else None
+
+
 def observe(previous: Observation | None, result: Result, *, sent: float, time: datetime) -> Observation:
     """Return the observation after a request that was sent at *sent* returned *result*."""
     if isinstance(result, AzureError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from backupjobwatch.domain.api.backup_record import BackupRecord, RecordState
 from backupjobwatch.domain.jobs.backup_policies import BackupPolicy
 from backupjobwatch.domain.jobs.item_resolution import build_request, resolve_item
-from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, RequestFailure, Waiting
+from backupjobwatch.domain.jobs.observations import PinnedJob, RequestFailure, Waiting
 from backupjobwatch.domain.jobs.protected_items import ProtectedItem
 from backupjobwatch.domain.jobs.requested_jobs import find_requested, find_running
 from backupjobwatch.domain.jobs.resource_ids import OperationId, VaultKind
@@ -26,7 +26,7 @@ from backupjobwatch.domain.polling.backup_plan import (
     find_record,
     with_result,
 )
-from backupjobwatch.domain.polling.observations import ItemList, JobList, Observation
+from backupjobwatch.domain.polling.observations import ItemList, JobList, Observation, operation_result
 from backupjobwatch.domain.polling.queries import PolicyQuery, ProtectedItems, Query, window_since
 from backupjobwatch.errors import AzureError, InvalidTarget, PollDeferred
 
@@ -138,12 +138,10 @@ class BackupPlanner:
     def _follow_operation(self, record: BackupRecord) -> BackupPlan:
         """Follow the operation as with ``spec.operationId``."""
         operation = OperationId(vault=self.backup.vault, name=record.operation_id or "")
-        known = self.observations.get(operation)
-        result = None if known is None else known.result
+        result = operation_result(self.observations.get(operation))
         if isinstance(result, tuple):
             return BackupPlan(record=record, queries=frozenset({operation}), pinned=result)
-        found = result if isinstance(result, Waiting | OperationFailure | AzureError) else None
-        return BackupPlan(record=record, queries=frozenset({operation}), found=found)
+        return BackupPlan(record=record, queries=frozenset({operation}), found=result)
 
     def _retry(self, record: BackupRecord) -> BackupPlan:
         """Wait until a refused request may be repeated. A refusal of the item itself is final."""

@@ -20,10 +20,9 @@ from backupjobwatch.domain.jobs.observations import (
 from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
 from backupjobwatch.domain.jobs.resource_ids import JobId, fold_case
 from backupjobwatch.domain.polling.backup_plan import BackupPlan, RequestContext, find_record
-from backupjobwatch.domain.polling.observations import JobList
+from backupjobwatch.domain.polling.observations import JobList, operation_result
 from backupjobwatch.domain.polling.on_demand import BackupPlanner
 from backupjobwatch.domain.polling.queries import Query, job_queries, latest_window, workload_history
-from backupjobwatch.errors import AzureError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.api.spec import WatchSpec
     from backupjobwatch.domain.jobs.backup_requests import BackupRequest
     from backupjobwatch.domain.polling.observations import Observation
+    from backupjobwatch.errors import AzureError
 
 _NO_REQUESTS: Final = RequestContext()
 
@@ -90,12 +90,10 @@ def required_queries(
     assert not isinstance(source, OnDemandBackup)  # noqa: S101 -- handled above
     if isinstance(source, LatestJob):
         return _of_latest(watch, spec, source, observations, now)
-    known = observations.get(source)
-    result = None if known is None else known.result
+    result = operation_result(observations.get(source))
     if isinstance(result, tuple):
         return _of_jobs(spec, result)
-    found = result if isinstance(result, Waiting | OperationFailure | AzureError) else None
-    return Requirements(queries=frozenset({source}), found=found)
+    return Requirements(queries=frozenset({source}), found=result)
 
 
 def _of_jobs(spec: WatchSpec, pinned: tuple[PinnedJob, ...], record: BackupRecord | None = None) -> Requirements:
