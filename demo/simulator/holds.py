@@ -48,12 +48,6 @@ class Hold:
         async with asyncio.timeout(timeout):
             await self._first.opened()
 
-    async def reached(self, count: int, timeout: float = 120.0) -> None:  # noqa: ASYNC109 - as in arrived()
-        """Wait until at least *count* requests have arrived."""
-        async with asyncio.timeout(timeout):
-            while self._arrivals < count:  # noqa: ASYNC110 - the latch opens for the first only
-                await asyncio.sleep(0.02)
-
     def release(self) -> None:
         """Release the held requests, and hold no further ones."""
         self._released.open()

@@ -7,8 +7,19 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
-from demo.simulator import AzureSimulator, BackupVault, ProtectedItem, Vault, database, file_share, virtual_machine
-from tests.contract.vault_client import ask
+from demo.simulator import (
+    AzureSimulator,
+    BackupVault,
+    ProtectedItem,
+    Vault,
+    backup_instance,
+    backup_policy,
+    database,
+    file_share,
+    virtual_machine,
+)
+from tests.contract.vault_client import VAULT, ask
+from tests.support import azure
 
 REQUEST_ID: Final = "0e900001-5e1f-4000-8000-000000000001"
 INSTANCE: Final = "disk-harbour-01-disk-harbour-01-d15c0001-5e1f-4000-8000-000000000001"
@@ -24,6 +35,22 @@ ITEMS: Final = (
     database("ledger"),
     database("systemdb", server="hana-host-1", instance="HXE", hana=True),
 )
+
+
+def add_vault(sim: AzureSimulator) -> Vault:
+    """Add a Recovery Services vault that protects one item of each workload."""
+    vault = sim.add_vault(*VAULT)
+    for item in ITEMS:
+        vault.protection.add(item)
+    return vault
+
+
+def add_backup_vault(sim: AzureSimulator) -> BackupVault:
+    """Add a Backup vault that protects a disk."""
+    vault = sim.add_backup_vault(azure.SUBSCRIPTION_ID, azure.RESOURCE_GROUP, "bv-harbour")
+    vault.protection.add_policy("daily-disks", backup_policy("BackupDaily", tags=("Default", "Weekly")))
+    vault.protection.add(backup_instance(INSTANCE, policy_id=f"{vault.id}/backupPolicies/daily-disks"))
+    return vault
 
 
 def post(

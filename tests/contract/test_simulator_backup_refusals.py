@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -12,41 +12,21 @@ from demo.simulator import (
     AzureSimulator,
     BackupVault,
     Fault,
-    ManualClock,
     Vault,
-    backup_instance,
-    backup_policy,
-    running_simulator,
     virtual_machine,
 )
-from tests.contract.backup_client import BODIES, INSTANCE, ITEMS, back_up, post, rules
-from tests.contract.vault_client import VAULT, ask
-from tests.support import azure
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def sim() -> Iterator[AzureSimulator]:
-    with running_simulator(clock=ManualClock()) as simulator:
-        yield simulator
+from tests.contract.backup_client import BODIES, ITEMS, add_backup_vault, add_vault, back_up, post, rules
+from tests.contract.vault_client import ask
 
 
 @pytest.fixture
 def vault(sim: AzureSimulator) -> Vault:
-    vault = sim.add_vault(*VAULT)
-    for item in ITEMS:
-        vault.protection.add(item)
-    return vault
+    return add_vault(sim)
 
 
 @pytest.fixture
 def backup_vault(sim: AzureSimulator) -> BackupVault:
-    vault = sim.add_backup_vault(azure.SUBSCRIPTION_ID, azure.RESOURCE_GROUP, "bv-harbour")
-    vault.protection.add_policy("daily-disks", backup_policy("BackupDaily", tags=("Default", "Weekly")))
-    vault.protection.add(backup_instance(INSTANCE, policy_id=f"{vault.id}/backupPolicies/daily-disks"))
-    return vault
+    return add_backup_vault(sim)
 
 
 @pytest.mark.parametrize(

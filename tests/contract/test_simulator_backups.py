@@ -8,44 +8,35 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from demo.simulator import (
-    AzureSimulator,
-    BackupVault,
-    ManualClock,
-    ProtectedItem,
-    Vault,
-    backup_instance,
-    backup_policy,
-    running_simulator,
+from tests.contract.backup_client import (
+    ITEMS,
+    REQUEST_ID,
+    add_backup_vault,
+    add_vault,
+    back_up,
+    job_of,
+    post,
+    rules,
 )
-from tests.contract.backup_client import INSTANCE, ITEMS, REQUEST_ID, back_up, job_of, post, rules
-from tests.contract.vault_client import VAULT, ask, follow
-from tests.support import azure
+from tests.contract.vault_client import ask, follow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def sim() -> Iterator[AzureSimulator]:
-    with running_simulator(clock=ManualClock()) as simulator:
-        yield simulator
+    from demo.simulator import (
+        AzureSimulator,
+        BackupVault,
+        ProtectedItem,
+        Vault,
+    )
 
 
 @pytest.fixture
 def vault(sim: AzureSimulator) -> Vault:
-    vault = sim.add_vault(*VAULT)
-    for item in ITEMS:
-        vault.protection.add(item)
-    return vault
+    return add_vault(sim)
 
 
 @pytest.fixture
 def backup_vault(sim: AzureSimulator) -> BackupVault:
-    vault = sim.add_backup_vault(azure.SUBSCRIPTION_ID, azure.RESOURCE_GROUP, "bv-harbour")
-    vault.protection.add_policy("daily-disks", backup_policy("BackupDaily", tags=("Default", "Weekly")))
-    vault.protection.add(backup_instance(INSTANCE, policy_id=f"{vault.id}/backupPolicies/daily-disks"))
-    return vault
+    return add_backup_vault(sim)
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.workload)

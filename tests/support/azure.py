@@ -15,6 +15,8 @@ SUBSCRIPTION_ID: Final = "6d1f2a3b-4c5d-4e6f-8a7b-9c0d1e2f3a4b"
 RESOURCE_GROUP: Final = "rg-harbour-backup"
 VAULT: Final = "rsv-harbour"
 """The location of the jobs in the payloads."""
+IN_VAULT: Final = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
+"""The same as ``spec.vault``."""
 
 
 def payload(name: str) -> dict[str, Any]:

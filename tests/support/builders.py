@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ RESOURCE_GROUP = "Default-RecoveryServices-ResourceGroup-centralindia"
 VAULT = "abdemovault"
 JOB_NAME = "7ddead57-bcb9-4269-ac31-6a1b57588700"
 OTHER_JOB_NAME = "41f3e94b-ae6b-4a20-b422-65abfcaf03e5"
+THIRD_JOB_NAME = "3c0f7d11-8e2a-4b60-9d45-61f2a8b3c703"
 VAULT_ID = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.RecoveryServices/vaults/{VAULT}"
 )
@@ -60,6 +61,11 @@ ABSENT = _Absent.ABSENT
 
 CRD_DEFAULTS = {**TARGET_DEFAULTS, "pollInterval": "30s", "suspend": False}
 _ENVELOPE = ("id", "name", "type")
+
+
+def at(minutes: float) -> str:
+    """Return the time this many minutes from now in the format of Azure and the API server."""
+    return f"{datetime.now(UTC) + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def job_payload(**overrides: Any) -> dict[str, Any]:

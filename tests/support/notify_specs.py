@@ -16,7 +16,7 @@ def _notify(**entry: Any) -> dict[str, Any]:
 BAD: Final = tuple(
     Bad(f"a notification: {name}", spec, path, words, read=False)
     for name, spec, path, words in (
-        ("nobody", _notify(), "spec.notify[0]", "must have exactly one of webhook, flux or argocd"),
+        ("no receiver", _notify(), "spec.notify[0]", "must have exactly one of webhook, flux or argocd"),
         (
             "two receivers",
             _notify(webhook=_HOOK, argocd={"application": "a", "refresh": "hard"}),

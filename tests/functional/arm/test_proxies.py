@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from demo.simulator import Fault, Operation
-from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
+from tests.support.azure import IN_VAULT
 from tests.support.builders import JOB_NAME, OPERATION, job_payload, running_payload, standing
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ RETRIES = {
     "408": (Fault.html(status=408), "AzureUnavailable"),
     "502": (Fault.html(status=502), "AzureUnavailable"),
 }
-IN_VAULT = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
 FIELDS = {"pollInterval": "10s", "graceSeconds": 0}
 
 

@@ -121,11 +121,21 @@ async def test_once(stage: Stage, requester: BackupRequester) -> None:
 
 @pytest.mark.parametrize(
     "case",
-    ["deposed", "other", "edited", "resolved anew", "another item", "gone", "down", "edited since", "gone since"],
+    [
+        "deposed",
+        "other",
+        "edited",
+        "resolved by another process",
+        "another item",
+        "gone",
+        "down",
+        "edited since",
+        "gone since",
+    ],
 )
 async def test_not_sent(stage: Stage, requester: BackupRequester, case: str) -> None:
     """Nothing is sent by a deposed leader, or if the watch is not what it was."""
-    snapshot, request = written(stage), REQUEST if case != "resolved anew" else None
+    snapshot, request = written(stage), REQUEST if case != "resolved by another process" else None
     stage.leads, stage.is_down = case != "deposed", case == "down"
     if case == "edited":
         stage.body = {**stage.body, "spec": {**stage.body["spec"], "suspend": True}}

@@ -20,7 +20,7 @@ from tests.functional.watch_groups import (
     watch_jobs,
     watch_name,
 )
-from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
+from tests.support.azure import IN_VAULT
 from tests.support.clock import OperatorClock
 from tests.support.kubernetes import NAMESPACE
 from tests.support.movable_process import running_movable
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from tests.support.operator import Operator
 
 OPERATION = "cd153561-5e1f-4000-8000-000000000001"
-IN_VAULT = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
 LIST_READS: dict[str, Any] = {"azure_reads_per_second": 0.2, "azure_read_burst": 60, "heartbeat": "1h"}
 """A read budget that makes the operator use lists for thirty watches."""
 OTHERS = 30

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from demo.simulator import Fault
 from tests.functional.watch_groups import LISTS, job_name
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID
+from tests.support.builders import at
 from tests.support.clock import OperatorClock
 
 if TYPE_CHECKING:
@@ -25,10 +26,6 @@ SPEC: dict[str, Any] = {
     "pollInterval": "10s",
     "activeDeadlineSeconds": 3600,
 }
-
-
-def at(minutes: float) -> str:
-    return f"{datetime.now(UTC) + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def fill(sim: AzureSimulator) -> BackupVault:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from demo.simulator import Fault
-from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
+from tests.support.azure import IN_VAULT
 from tests.support.builders import (
     CANCELLED_AFTER_SNAPSHOT,
     JOB_NAME,
     OTHER_JOB_NAME,
+    THIRD_JOB_NAME,
+    at,
     job_payload,
     running_payload,
     standing,
@@ -26,14 +27,7 @@ if TYPE_CHECKING:
     from tests.support.kubernetes import KubernetesApi
     from tests.support.operator import Operator
 
-THIRD_JOB_NAME = "3c0f7d11-8e2a-4b60-9d45-61f2a8b3c703"
-IN_VAULT = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
 LIST = "/backupJobs$"
-
-
-def at(minutes: float) -> str:
-    """Return the time this many minutes from now in the format of Azure and the API server."""
-    return f"{datetime.now(UTC) + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def spec(within: str = "2h", **fields: Any) -> dict[str, Any]:

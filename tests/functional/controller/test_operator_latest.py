@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from demo.simulator import Fault
-from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
-from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, condition, job_payload, running_payload, standing
+from tests.support.azure import IN_VAULT, RESOURCE_GROUP, SUBSCRIPTION_ID
+from tests.support.builders import (
+    JOB_NAME,
+    OTHER_JOB_NAME,
+    THIRD_JOB_NAME,
+    at,
+    condition,
+    job_payload,
+    running_payload,
+    standing,
+)
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator, Vault
@@ -18,14 +27,7 @@ if TYPE_CHECKING:
     from tests.support.kubernetes import KubernetesApi
     from tests.support.operator import Operator
 
-THIRD_JOB_NAME = "3c0f7d11-8e2a-4b60-9d45-61f2a8b3c703"
-IN_VAULT = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
 LIST = "/backupJobs$"
-
-
-def at(minutes: float) -> str:
-    """Return the time this many minutes from now in the format of Azure and the spec."""
-    return f"{datetime.now(UTC) + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def spec(**latest: Any) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from demo.simulator import Job, State
-from tests.functional.controller.test_operator_latest import IN_VAULT, LIST, THIRD_JOB_NAME, at
-from tests.support.builders import JOB_NAME, OTHER_JOB_NAME
+from tests.functional.controller.test_operator_latest import LIST
+from tests.support.azure import IN_VAULT
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, THIRD_JOB_NAME, at
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator, Vault

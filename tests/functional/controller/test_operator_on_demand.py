@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from demo.simulator import Fault, backup_instance, backup_policy, database, file_share, virtual_machine
-from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
-from tests.support.builders import standing
+from tests.support.azure import IN_VAULT, RESOURCE_GROUP, SUBSCRIPTION_ID
+from tests.support.builders import at, standing
 from tests.support.kubernetes import NAMESPACE
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tests.support.kubernetes import KubernetesApi
     from tests.support.operator import Operator
 
-IN_VAULT = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
 BACKUP = "/backup$"
 ALLOWED: dict[str, Any] = {"on_demand_namespaces": (NAMESPACE,)}
 
@@ -270,8 +269,3 @@ async def test_a_record_of_another_process(
         await operator.advance_to("Running", api)
         assert (await api.status())["onDemand"]["state"] == "Recovered"
     assert len(vault.protection.started()) == 1
-
-
-def at(minutes: float) -> str:
-    """Return the time this many minutes from now in the format of the API server."""
-    return f"{datetime.now(UTC) + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}"

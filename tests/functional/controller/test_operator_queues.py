@@ -89,7 +89,7 @@ async def test_a_stop_sends_no_more_requests(
     with sim.hold() as hold:
         async with start(**AMPLE, azure_connections=8, **PATIENT) as operator:
             watch_each(api, vault)
-            await hold.reached(4)  # one identity may use half of the connections
+            await api.until(lambda: hold.arrivals == 4)  # one identity may use half of the connections
             await begin_to_stop(operator)
             asked = hold.arrivals
             hold.release()

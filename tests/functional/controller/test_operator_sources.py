@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from demo.simulator import Operation, backup_vault_jobs, jobs
-from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
-from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload, standing
+from tests.support.azure import IN_VAULT
+from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, THIRD_JOB_NAME, job_payload, running_payload, standing
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator, Vault
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tests.support.operator import Operator
 
 OPERATION = "cd153561-5e1f-4000-8000-000000000001"
-THIRD_JOB_NAME = "3c0f7d11-8e2a-4b60-9d45-61f2a8b3c703"
-IN_VAULT = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
 SPEC: dict[str, Any] = {"operationId": OPERATION, "vault": IN_VAULT, "pollInterval": "10s"}
 IN_BACKUP_VAULT = {
     "subscriptionId": backup_vault_jobs.SUBSCRIPTION_ID,

@@ -20,7 +20,7 @@ from tests.functional.watch_groups import (
     watch_jobs,
     watch_name,
 )
-from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
+from tests.support.azure import IN_VAULT
 from tests.support.builders import CANCELLED_AFTER_SNAPSHOT, standing
 from tests.support.clock import OperatorClock
 from tests.support.movable_process import running_movable
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 OPERATION = "cd153561-5e1f-4000-8000-000000000001"
 OPERATIONS = "/backupOperations/"
-IN_VAULT = {"subscriptionId": SUBSCRIPTION_ID, "resourceGroup": RESOURCE_GROUP, "name": VAULT}
 FAILED: dict[str, Any] = {
     "errorDetails": [
         {
