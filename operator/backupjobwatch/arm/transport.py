@@ -36,7 +36,7 @@ MAX_BODY: Final = 4 * 1024 * 1024
 """Maximum size of a decompressed response in bytes. A job with thousands of tasks has a few hundred thousand."""
 
 WRITE_TIMEOUT: Final = 70.0
-"""Seconds. Azure Resource Manager ends a request after 60."""
+"""Seconds. Azure Resource Manager ends a request after 60. No setting changes it: a longer write could outlast recovery."""
 
 
 class _Deadline:
@@ -127,7 +127,7 @@ class Transport:
             settings.azure_read_timeout.total_seconds(),
         )
         self._total = settings.azure_total_timeout.total_seconds()
-        self.write_timeout = max(self._total, WRITE_TIMEOUT)
+        self.write_timeout = WRITE_TIMEOUT
         """Seconds for a whole write."""
         self._under_way: set[_Deadline] = set()
         _check_ca_file("AZURE_CA_FILE", settings.azure_ca_file)

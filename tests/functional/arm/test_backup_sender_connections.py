@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import socket
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from backupjobwatch.errors import (
-    AzureUnavailable,
-    RequestUncertain,
-)
+from backupjobwatch.domain.polling.backup_plan import RECOVER_AFTER, SEND_WITHIN
+from backupjobwatch.errors import AzureUnavailable, RequestUncertain
 from demo.simulator import AzureSimulator, Fault, Vault
 from tests.functional.sending import Sending
 from tests.support.azure import recording_server
@@ -35,9 +34,11 @@ async def test_timeouts(sending: Sending, sim: AzureSimulator, fault: Fault) -> 
     assert sending.posts == 1
 
 
-async def test_outlasts_the_limit_of_azure(sending: Sending) -> None:
-    """A write waits longer than the 60 seconds after which Azure Resource Manager answers with 504."""
-    assert sending.client.arm.session.transport.write_timeout > 60
+@pytest.mark.parametrize("total", [timedelta(seconds=5), timedelta(minutes=10)])
+async def test_time_limit(open_client: OpenClient, total: timedelta) -> None:
+    """With any settings, a write outlasts the 60 seconds of Azure Resource Manager, and ends before its job is searched."""
+    limit = timedelta(seconds=open_client(azure_total_timeout=total).arm.session.transport.write_timeout)
+    assert timedelta(seconds=60) < limit < RECOVER_AFTER - SEND_WITHIN
 
 
 async def test_nothing_listens(sending: Sending, sim: AzureSimulator) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from backupjobwatch.arm.transport import WRITE_TIMEOUT
 from backupjobwatch.domain.api.backup_record import BackupRecord, RecordState
 from backupjobwatch.domain.jobs.resource_ids import OperationId
-from backupjobwatch.domain.polling.backup_plan import RECOVER_AFTER, SEND_WITHIN, RequestResult, may_send, with_result
+from backupjobwatch.domain.polling.backup_plan import RequestResult, may_send, with_result
 from backupjobwatch.errors import RequestUncertain
 from tests.support.builders import JOB_NAME, NOW, OPERATION, watch
 from tests.support.on_demand import BACKUP_VAULT_REF, PROCESS, RSV, on_demand_spec, record, requested_watch
@@ -57,8 +56,3 @@ def test_may_send() -> None:
     assert not may_send(requested_watch(known), process=PROCESS, now=NOW + MINUTE)
     assert not may_send(requested_watch(known), process=PROCESS, now=NOW - MINUTE)
     assert [each for each in refusals if may_send(each, process=PROCESS, now=NOW)] == []
-
-
-def test_request_ends_before_recovery() -> None:
-    """A request that is sent as late as possible has ended before its job is searched."""
-    assert SEND_WITHIN + timedelta(seconds=WRITE_TIMEOUT) < RECOVER_AFTER
