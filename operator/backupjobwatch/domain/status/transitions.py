@@ -31,6 +31,7 @@ REPEAT_WITHIN: Final = timedelta(hours=1)
 
 _NORMAL = frozenset({"Progressing", "Suspended", "WaitingForJob", "JobNotVisible", "JobInProgress", "JobCancelling"})
 """Reasons of Events of type Normal. Other reasons, except success, are Warnings."""
+_STARTED = (RecordState.ACCEPTED, RecordState.RECOVERED)
 _MAX_NAME = 253
 
 
@@ -117,19 +118,21 @@ def find_transitions(before: Watch, status: Mapping[str, Any]) -> tuple[Transiti
     transition = find_transition(before, status)
     return (
         *((transition,) if transition else ()),
-        *_request_events(before, status),
+        *_request_events(before, status, known=mapping(before.status.get("onDemand"))),
         *notification_failure_events(before, status),
     )
 
 
-def _request_events(before: Watch, status: Mapping[str, Any]) -> tuple[Transition, ...]:
-    """Return the Event about a backup request that Azure accepted."""
-    known, record = (mapping(each.get("onDemand")) for each in (before.status, status))
-    if record.get("state") != RecordState.ACCEPTED or record.get("operationId") == known.get("operationId"):
+def _request_events(watch: Watch, status: Mapping[str, Any], *, known: Mapping[str, Any]) -> tuple[Transition, ...]:
+    """Return the Event about the backup request that Azure accepted, unless the record *known* says so."""
+    record = mapping(status.get("onDemand"))
+    if record.get("state") not in _STARTED:
+        return ()
+    if known.get("state") in _STARTED and known.get("requestID") == record.get("requestID"):
         return ()
     return (
         Transition(
-            name=event_name(before, record.get("requestID"), REQUESTED),
+            name=event_name(watch, record.get("requestID"), REQUESTED),
             type="Normal",
             reason=REQUESTED,
             message=f"Azure accepted the request for a backup of {record.get('itemName')}. Its ID is {record.get('requestID')}.",
@@ -181,8 +184,12 @@ def _outcome(entry: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def events_to_replay(watch: Watch, *, now: datetime) -> tuple[Transition, ...]:
-    """Return the recent final changes of a watch, whose Events an earlier process may not have emitted."""
+    """Return the recent end and backup request of a watch, whose Events an earlier process may not have emitted."""
+    after, record = now - REPEAT_WITHIN, watch.backup_record
     completed = parse_time(watch.status_for_target.get("completionTime"))
-    is_recent = watch.finished and completed is not None and now - completed <= REPEAT_WITHIN
-    ending = (replace(describe(watch, watch.status), repeated=True),) if is_recent else ()
-    return (*ending, *notification_failure_events(watch, watch.status_for_target, after=now - REPEAT_WITHIN))
+    is_recent = watch.finished and completed is not None and completed >= after
+    ending = (describe(watch, watch.status),) if is_recent else ()
+    is_requested = record is not None and record.requested_at >= after
+    request = _request_events(watch, watch.status, known={}) if is_requested else ()
+    repeated = (replace(each, repeated=True) for each in (*ending, *request))
+    return (*repeated, *notification_failure_events(watch, watch.status_for_target, after=after))

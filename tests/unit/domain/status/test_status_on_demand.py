@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from backupjobwatch.domain.api.backup_record import RecordState
+from backupjobwatch.domain.api.backup_record import BackupRecord, RecordState
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.observations import PinnedJob, RequestFailure, Waiting
 from backupjobwatch.domain.jobs.recovery_services import parse_job
 from backupjobwatch.domain.status.next_status import next_status
-from backupjobwatch.domain.status.transitions import find_transitions, needs_write
+from backupjobwatch.domain.status.transitions import Transition, events_to_replay, find_transitions, needs_write
 from backupjobwatch.domain.status.truncation import truncate_status
 from backupjobwatch.errors import AuthorizationFailed, PollDeferred
 from tests.support.builders import JOB_NAME, NOW, OPERATION, edit, job, vast_payload, watch_body
@@ -86,16 +87,37 @@ def test_conflict(code: int, is_advised: bool) -> None:  # noqa: FBT001
     assert ("spec.onDemand.ifRunning to Follow" in message) is is_advised
 
 
-def test_event() -> None:
-    """An Event reports that Azure accepted the request, once."""
+def requests_in(transitions: tuple[Transition, ...]) -> list[Transition]:
+    return [each for each in transitions if each.reason == "BackupRequested"]
+
+
+RECOVERED = record(RecordState.RECOVERED, job_name=JOB_NAME)
+
+
+@pytest.mark.parametrize("known", [ACCEPTED, RECOVERED], ids=lambda known: known.state)
+def test_event(known: BackupRecord) -> None:
+    """An Event reports that Azure accepted the request, once. A new process replays it for an hour."""
     before = requested_watch(record())
-    status = status_of(before, record=ACCEPTED)
+    status = status_of(before, record=known)
     after = Watch.from_body(watch_body(on_demand_spec(), status))
-    (event,) = [each for each in find_transitions(before, status) if each.reason == "BackupRequested"]
+    (event,) = requests_in(find_transitions(before, status))
 
     assert event.type == "Normal"
     assert event.message.startswith("Azure accepted the request for a backup of uttestvmub1.")
-    assert [each for each in find_transitions(after, status) if each.reason == "BackupRequested"] == []
+    assert requests_in(find_transitions(after, status)) == []
+    assert requests_in(events_to_replay(after, now=NOW + timedelta(hours=1))) == [replace(event, repeated=True)]
+    assert requests_in(events_to_replay(after, now=NOW + timedelta(hours=2))) == []
+
+
+@pytest.mark.parametrize(
+    "known",
+    [record(), record(RecordState.UNCERTAIN), record(RecordState.REFUSED), record(RecordState.FOLLOWED, job_name="j")],
+    ids=lambda known: known.state,
+)
+def test_no_event(known: BackupRecord) -> None:
+    """Without a backup of its own, a watch has no Event about a request."""
+    assert requests_in(events_to_replay(requested_watch(known), now=NOW)) == []
+    assert requests_in(find_transitions(requested_watch(), requested_watch(known).status)) == []
 
 
 def test_truncation() -> None:
