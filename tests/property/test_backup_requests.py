@@ -24,9 +24,9 @@ STEPS = st.lists(
         st.tuples(st.just("send"), PROCESSES, st.sampled_from(ANSWERS), st.sampled_from([False, False, True])),
         st.tuples(st.just("follow"), PROCESSES),
         st.tuples(st.just("refresh"), PROCESSES),
-        st.tuples(st.just("restart"), PROCESSES),
+        st.tuples(st.just("restart"), PROCESSES, st.sampled_from([0, 0, 1, -1, 3, -3, 20, -20])),
         st.tuples(st.just("wait"), st.sampled_from([0, 1, 2, 15])),
-        st.tuples(st.sampled_from(["schedule", "complete", "grace", "suspend", "revision"])),
+        st.tuples(st.sampled_from(["schedule", "complete", "grace", "suspend", "revision", "clear", "restore"])),
     ),
     min_size=10,
     max_size=60,
@@ -76,6 +76,45 @@ def test_lost_answer() -> None:
     check(world)
 
 
+def test_cleared() -> None:
+    """A process that knows the record restores it. After a restart, the cleared status requests another backup."""
+    world = World()
+    play(world, "follow", 0)
+    world.clear()
+    play(world, "follow", 0)
+    (post,) = world.posts
+    assert world.body["status"]["onDemand"]["requestID"] == post.request_id
+    world.clear()
+    world.restart(0)
+    play(world, "follow", 0)
+    assert len(world.posts) == 2
+    check(world)
+
+
+def test_restored() -> None:
+    """An object that is restored without its status requests another backup, even from the same process."""
+    world = World()
+    play(world, "follow", 0)
+    world.restore()
+    play(world, "follow", 0)
+    assert len({post.uid for post in world.posts}) == 2
+    check(world)
+
+
+@pytest.mark.parametrize(("skew", "posts"), [(-20, 1), (20, 0)], ids=["behind", "ahead"])
+def test_skew(skew: int, posts: int) -> None:
+    """A process whose clock is ahead fails the watch early, one behind fails it late. Neither sends the request."""
+    world = World()
+    play(world, "reconcile", 0, False)
+    world.restart(1, skew)
+    play(world, "follow", 1)
+    world.send(0, "lost", is_killed=True)
+    world.wait(30)
+    play(world, "follow", 1)
+    assert len(world.posts) == posts
+    check(world)
+
+
 def play(world: World, name: str | object, *arguments: object) -> None:
     """Make one step."""
     index = arguments[0] if arguments and isinstance(arguments[0], int) else 0
@@ -84,10 +123,12 @@ def play(world: World, name: str | object, *arguments: object) -> None:
         "send": lambda: world.send(index, str(arguments[1]), is_killed=bool(arguments[2])),
         "follow": lambda: world.follow(index),
         "refresh": lambda: world.refresh(index),
-        "restart": lambda: world.restart(index),
+        "restart": lambda: world.restart(index, int(str(arguments[1]))),
         "wait": lambda: world.wait(index),
         "schedule": world.schedule,
         "complete": world.complete,
+        "clear": world.clear,
+        "restore": world.restore,
         "grace": lambda: world.edit(graceSeconds=world.body["spec"]["graceSeconds"] + 1),
         "suspend": lambda: world.edit(suspend=not world.body["spec"]["suspend"]),
         "revision": lambda: world.edit(revision=f"v{world.body['metadata']['generation']}"),
@@ -96,10 +137,12 @@ def play(world: World, name: str | object, *arguments: object) -> None:
 
 
 def check(world: World) -> None:
-    """Check the promises."""
-    started = [(request_id, revision) for request_id, revision, may_run in world.posts if may_run]
-    assert max(Counter(request_id for request_id, _ in started).values(), default=0) <= 1
-    assert max(Counter(revision for _, revision in started).values(), default=0) <= 1
+    """Check the promises: a record has one request, and so has a revision, unless its record was cleared."""
+    started = [post for post in world.posts if post.may_run]
+    assert max(Counter(post.request_id for post in started).values(), default=0) <= 1
+    assert max(Counter((post.process, post.uid, post.revision) for post in started).values(), default=0) <= 1
+    for (uid, _), count in Counter((post.uid, post.revision) for post in started).items():
+        assert count <= 1 + world.cleared[uid]
     watch = Watch.from_body(world.body)
     record = watch.backup_record
     for pin in watch.pinned:
