@@ -231,25 +231,6 @@ async def test_the_limit(
     assert len(posts(sim)) == 1
 
 
-@pytest.mark.parametrize("end", ["suspended", "deleted"])
-async def test_a_watch_that_no_longer_wants_the_backup(
-    api: KubernetesApi, sim: AzureSimulator, vm: ProtectedItem, start: StartOperator, end: str
-) -> None:
-    """A watch that is suspended or deleted before the request gets no backup."""
-    async with start(**ALLOWED):
-        with sim.hold("/backupProtectedItems$") as hold:
-            api.create(on_demand())
-            await hold.arrived()
-            if end == "suspended":
-                api.edit(suspend=True)
-                await api.status(reason="Suspended")
-            else:
-                api.delete()
-        api.create({"jobName": "7ddead57-bcb9-4269-ac31-6a1b57588700", "vault": IN_VAULT}, name="other")
-        await api.status("other", reason="JobNotVisible")
-    assert posts(sim) == []
-
-
 async def test_a_record_of_another_process(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, vm: ProtectedItem, start: StartOperator
 ) -> None:
