@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FILE: Final = Path(__file__).parents[2] / "data" / "objects" / "version-0.1.0.yaml"
 WRITTEN: Final = datetime(2025, 6, 28, 22, 0, 30, tzinfo=UTC)
 """The time at which the statuses of the file were written."""
+STARTED: Final = "2025-06-28T21:50:19Z"
+"""The start time of the jobs in it."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 OBJECTS: Final[dict[str, dict[str, Any]]] = {
@@ -43,19 +45,19 @@ def plant(api: KubernetesApi, body: dict[str, Any]) -> None:
     api.objects.plant((NAMESPACE, body["metadata"]["name"]), body, uid=body["metadata"]["uid"])
 
 
-def moved(value: Any) -> Any:
-    """Return *value* with its times shifted, as if it had been written now."""
+def moved(value: Any, *, now: datetime) -> Any:
+    """Return *value* with its times shifted, as if it had been written *now*."""
 
     def later(match: re.Match[str]) -> str:
         time = parse_time(match[0])
         assert time is not None
-        return format_time(datetime.now(UTC) + (time - WRITTEN))
+        return format_time(now + (time - WRITTEN))
 
     match value:
         case dict():
-            return {key: moved(each) for key, each in value.items()}
+            return {key: moved(each, now=now) for key, each in value.items()}
         case list():
-            return [moved(each) for each in value]
+            return [moved(each, now=now) for each in value]
         case str():
             return _TIME.sub(later, value)
         case _:
@@ -86,25 +88,23 @@ async def test_finished_watches(api: KubernetesApi, sim: AzureSimulator, start: 
 
 
 async def test_unfinished_watches(api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator) -> None:
-    """Unfinished watches keep their start time and jobs, and finish with them. A suspended watch does not change."""
-    jobs = {"running-operation": (4, 6), "running-resource-id": (10,)}
+    """While Azure's answers are the same, no watch is written. Running watches finish with their jobs."""
+    jobs, now = {"running-operation": (4, 6), "running-resource-id": (10,)}, datetime.now(UTC)
     for name, numbers in jobs.items():
         for number in numbers:
-            put_job(vault, number, "Completed" if (name, number) == ("running-operation", 4) else "InProgress")
+            is_completed = (name, number) == ("running-operation", 4)
+            put_job(vault, number, "Completed" if is_completed else "InProgress", startTime=moved(STARTED, now=now))
     before = {}
     for name, body in OBJECTS.items():
         if not is_finished(body):
-            metadata, status = moved(body["metadata"]), moved(body["status"])
+            metadata, status = moved(body["metadata"], now=now), moved(body["status"], now=now)
             before[name] = {**copy.deepcopy(body), "metadata": metadata, "status": status}
             plant(api, before[name])
     assert sorted(before) == ["pending-latest", *sorted(jobs), "suspended"]
     async with start() as operator:
         clock = OperatorClock(operator, api, sim)
         await clock.advance_until(lambda: len(sim.requests) > 8, within=120, step=5)
-        for name, body in before.items():
-            status = api.get(name)["status"]
-            for field in ("phase", "reason", "target", "watchStartTime", "jobs"):
-                assert status.get(field) == body["status"].get(field), (name, field)
+        assert [name for name in before if api.writes(name)] == []
         for numbers in jobs.values():
             for number in numbers:
                 put_job(vault, number, "Completed")
