@@ -232,6 +232,7 @@ def test_dry_run(plugin: Plugin, kubectl: Kubectl, control_plane: ControlPlane) 
         (("create", "--item", "vm-1"), "The item vm-1 does not identify its vault. Add --subscription"),
         (("create", "--item", "vm-1", *VAULT, "--started-after", "noon"), "got 'noon'"),
         (("create", JOB_ID, "--operation", "Restore"), "require --item. Add --item."),
+        (("create", JOB_ID, "--on-demand", "--item", "vm-1", *VAULT), "SOURCE and --on-demand each identify a job."),
         (("create", JOB_ID, "--timeout", "4h"), "need --wait. Add --wait."),
     ],
 )

@@ -19,6 +19,7 @@ from backupjobwatch.kubectl.sources import latest_source, on_demand_source, read
 from backupjobwatch.kubectl.wait import Waiting, timeout_option, warnings_option
 from backupjobwatch.terminal.azure_output import decode
 from backupjobwatch.terminal.latest_options import latest_options
+from backupjobwatch.terminal.on_demand_options import on_demand_options
 from backupjobwatch.terminal.targets import InvalidTarget
 from backupjobwatch.terminal.vault_options import vault_options
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from backupjobwatch.kubectl.access import Access
     from backupjobwatch.kubectl.sources import Source
     from backupjobwatch.terminal.latest_options import Latest
+    from backupjobwatch.terminal.on_demand_options import OnDemand
     from backupjobwatch.terminal.targets import Vault
 
 _STDIN: Final = "-"
@@ -61,12 +63,8 @@ class _Create(click.Command):
     "--name", metavar="NAME", help="Name of the watch. Default: the item or the vault, and the first digits of the ID."
 )
 @vault_options
+@on_demand_options
 @latest_options
-@click.option(
-    "--on-demand",
-    is_flag=True,
-    help="With --item: have the operator request a backup of the item, and follow that. See docs/on-demand.md.",
-)
 @click.option("--operation-id", metavar="ID", help="ID of the operation that started the job, in place of SOURCE.")
 @click.option(
     "--service-account-name",
@@ -112,7 +110,7 @@ async def create(
     source: str | None,
     vault: Vault | None,
     latest: Latest | None,
-    on_demand: bool,
+    on_demand: OnDemand | None,
     operation_id: str | None,
     name: str | None,
     dry_run: str,
@@ -142,9 +140,7 @@ async def create(
     if not waits and any(_is_given(ctx, option) for option in ("limit", "warnings_as_errors")):
         raise click.UsageError("--timeout and --warnings-as-errors need --wait. Add --wait.")
     fields = _fields(options)
-    if on_demand and latest is None:
-        raise click.UsageError("--on-demand needs --item. Add --item.")
-    job = _source(source, operation_id, latest, vault, on_demand=on_demand)
+    job = _source(source, operation_id, latest, on_demand, vault)
     body = manifest(job, name=name, namespace=access.namespace, options=fields)
     try:
         parse_spec(body["spec"])
@@ -175,15 +171,21 @@ async def create(
 
 
 def _source(
-    text: str | None, operation_id: str | None, latest: Latest | None, vault: Vault | None, *, on_demand: bool
+    text: str | None,
+    operation_id: str | None,
+    latest: Latest | None,
+    on_demand: OnDemand | None,
+    vault: Vault | None,
 ) -> Source:
-    given = {"SOURCE": text, "--operation-id": operation_id, "--item": latest}
+    given = {"SOURCE": text, "--operation-id": operation_id, "--item": latest, "--on-demand": on_demand}
     named = [option for option, value in given.items() if value is not None]
     if len(named) > 1:
         raise click.UsageError(f"{' and '.join(named)} each identify a job. Use one of them.")
     try:
+        if on_demand is not None:
+            return on_demand_source(on_demand, vault)
         if latest is not None:
-            return on_demand_source(latest, vault) if on_demand else latest_source(latest, vault)
+            return latest_source(latest, vault)
         if operation_id is not None:
             return read_source(operation_id, vault, operation=True)
         return read_source(_piped(text) if text in (None, _STDIN) else str(text), vault)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from backupjobwatch.domain.api.target import parse_source
 from backupjobwatch.domain.jobs.resource_ids import fold_case
 from backupjobwatch.terminal.azure_output import item_of, split_jobs
-from backupjobwatch.terminal.targets import InvalidTarget, digits_of, read_latest, read_target
+from backupjobwatch.terminal.targets import InvalidTarget, digits_of, read_latest, read_on_demand, read_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from backupjobwatch.terminal.latest_options import Latest
+    from backupjobwatch.terminal.on_demand_options import OnDemand
     from backupjobwatch.terminal.targets import Vault
 
 _LONGEST: Final = 40
@@ -57,17 +58,6 @@ def latest_source(latest: Latest, vault: Vault | None) -> Source:
     return Source(spec=read_latest(vault, latest), item=latest["item"])
 
 
-def on_demand_source(latest: Latest, vault: Vault | None) -> Source:
+def on_demand_source(on_demand: OnDemand, vault: Vault | None) -> Source:
     """Read the item of which the operator requests a backup. Raises InvalidTarget."""
-    others = (
-        ("operation", "--operation"),
-        ("startedAfter", "--started-after"),
-        ("completedWithin", "--completed-within"),
-    )
-    for field, option in others:
-        if field in latest:
-            raise InvalidTarget(
-                f"{option} must not be set with --on-demand, which starts a new backup. Remove one of them"
-            )
-    found = read_latest(vault, latest)
-    return Source(spec={"onDemand": found["latest"], "vault": found["vault"]}, item=latest["item"])
+    return Source(spec=read_on_demand(vault, on_demand), item=on_demand.get("item"))

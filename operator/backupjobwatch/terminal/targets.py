@@ -24,6 +24,7 @@ from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.errors import InvalidSpec
 from backupjobwatch.terminal.azure_output import candidates, vault_of
 from backupjobwatch.terminal.azure_urls import WrongCloud, resource_path
+from backupjobwatch.terminal.option_names import with_option_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,6 +122,19 @@ def read_latest(vault: Vault | None, latest: Mapping[str, Any]) -> dict[str, Any
         for field, option in _LATEST_OPTIONS.items():
             message = message.replace(field, option)
         raise InvalidTarget(f"{message}.") from None
+    return spec
+
+
+def read_on_demand(vault: Vault | None, on_demand: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a spec that request a backup. *on_demand* is ``spec.onDemand``. Raises InvalidTarget."""
+    item_id = on_demand.get("protectedItemId")
+    what = _shown(item_id) if item_id else f"The item {_shown(str(on_demand['item']))}"
+    named = _vault_of(item_id) if item_id else {}
+    spec = {"onDemand": dict(on_demand), "vault": _completed(named, vault or {}, what)}
+    try:
+        parse_source(spec)
+    except InvalidSpec as error:
+        raise InvalidTarget(f"{with_option_names(str(error))}.") from None
     return spec
 
 

@@ -166,11 +166,15 @@ def test_names_of_operations() -> None:
 
 
 def test_on_demand() -> None:
-    """The item of a backup to request needs its vault, and excludes options about other jobs."""
+    """The item of a backup to request needs its vault, which its resource ID names."""
     source = on_demand_source({"item": "vm-1", "container": "c"}, VAULT_REF)
+    by_id = on_demand_source({"protectedItemId": f"{BACKUP_VAULT_ID}/backupInstances/i"}, None)
 
     assert source.spec == {"onDemand": {"item": "vm-1", "container": "c"}, "vault": VAULT}
     assert source.name.startswith("vm-1-")
-    for field, option in (("operation", "--operation"), ("startedAfter", "--started-after")):
-        with pytest.raises(InvalidTarget, match=f"{option} must not be set with --on-demand"):
-            on_demand_source({"item": "vm-1", field: "x"}, VAULT_REF)
+    assert by_id.spec == {
+        "onDemand": {"protectedItemId": f"{BACKUP_VAULT_ID}/backupInstances/i"},
+        "vault": BACKUP_VAULT,
+    }
+    with pytest.raises(InvalidTarget, match=r"does not identify its vault\. Add --subscription,"):
+        on_demand_source({"item": "vm-1"}, None)
