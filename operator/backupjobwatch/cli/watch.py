@@ -23,8 +23,9 @@ from backupjobwatch.errors import InvalidSpec
 from backupjobwatch.terminal.azure_output import decode, split_jobs
 from backupjobwatch.terminal.exit_codes import SUCCEEDED, UNCLEAR
 from backupjobwatch.terminal.latest_options import latest_options
+from backupjobwatch.terminal.on_demand_options import on_demand_options
 from backupjobwatch.terminal.option_names import with_option_names
-from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, name_of, read_target
+from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, name_of, read_on_demand, read_target
 from backupjobwatch.terminal.vault_options import vault_options
 from backupjobwatch.terminal.watching import as_text, watch_to_the_end
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.api.target import JobSource
     from backupjobwatch.settings import Settings
     from backupjobwatch.terminal.latest_options import Latest
+    from backupjobwatch.terminal.on_demand_options import OnDemand
     from backupjobwatch.terminal.targets import Vault
 
 _LONGEST: Final = RANGES["activeDeadlineSeconds"][1]
@@ -46,6 +48,7 @@ _EMPTY_INPUT: Final = (
 @click.command()
 @click.argument("jobs", nargs=-1, metavar="[JOB]...")
 @click.option("--operation-id", "operations", multiple=True, help="An operation that started a job. May be repeated.")
+@on_demand_options
 @latest_options
 @vault_options
 @click.option(
@@ -93,6 +96,7 @@ def watch(
     jobs: tuple[str, ...],
     operations: tuple[str, ...],
     latest: Latest | None,
+    on_demand: OnDemand | None,
     vault: Vault | None,
     timeout: int,
     interval: str,
@@ -107,6 +111,8 @@ def watch(
 
     JOB is the resource ID of a job, its GUID together with the options of the vault, or the URL of the operation that
     started it (Azure-AsyncOperation). `-` reads one of these per line from standard input.
+
+    With --on-demand, each run of the command requests a backup of the item, once, and follows it.
 
     The command polls Azure with the settings and rules of the operator. It uses the service principal or workload
     identity of the AZURE_ variables, or else the identity of `az login`.
@@ -125,6 +131,7 @@ def watch(
       backupjobwatch watch "$JOB_ID" --timeout 2h
       backupjobwatch watch -g rg-backup -v rsv-prod -s "$SUBSCRIPTION" 41f3e94b-ae6b-4a20-b422-65abfcaf03e5
       backupjobwatch watch -g rg-backup -v rsv-prod -s "$SUBSCRIPTION" --item vm1 --started-after 2026-03-04T01:00:00Z
+      backupjobwatch watch -g rg-backup -v rsv-prod -s "$SUBSCRIPTION" --on-demand --item vm1 --retain-for 30d
       backupjobwatch watch --output json "$JOB_ID" > job.json
       az backup job list -g rg-backup -v rsv-prod --status InProgress --query '[].id' --output tsv | backupjobwatch watch -
     """  # noqa: D301 -- click's mark for a paragraph that is not wrapped
@@ -141,6 +148,8 @@ def watch(
     bodies = [_body(name_of(spec), {**spec, **common}) for spec in specs]
     if latest is not None:
         bodies.append(_latest(latest, vault, common))
+    if on_demand is not None:
+        bodies.append(_on_demand(on_demand, vault, common))
     if not bodies and "-" not in jobs:
         raise click.UsageError(_NO_JOB)
     if not bodies:
@@ -193,13 +202,27 @@ def _latest(latest: Latest, vault: Vault | None, common: dict[str, Any]) -> dict
     now = datetime.now(UTC)
     start = {} if "completedWithin" in latest else {"startedAfter": format_time(now)}
     latest = {"operation": "Backup", **start, **latest}
-    words = re.sub(r"[^a-z0-9]+", "-", fold_case(f"{latest['item']}-{latest['operation']}"))[:200].strip("-")
-    body = _body(words or "latest", {"vault": vault, "latest": latest, **common})
+    name = _name_of_item(f"{latest['item']}-{latest['operation']}")
+    body = _body(name, {"vault": vault, "latest": latest, **common})
     body["metadata"]["creationTimestamp"] = format_time(now)
     spec = Watch.from_body(body).spec_at(now)
     if isinstance(spec, InvalidSpec):
         raise click.UsageError(f"{with_option_names(str(spec))}.")
     return body
+
+
+def _on_demand(on_demand: OnDemand, vault: Vault | None, common: dict[str, Any]) -> dict[str, Any]:
+    """Return the watch that requests a backup."""
+    try:
+        spec = read_on_demand(vault, on_demand)
+    except InvalidTarget as error:
+        raise click.UsageError(str(error)) from error
+    title = on_demand.get("item") or on_demand["protectedItemId"].rstrip("/").rpartition("/")[2]
+    return _body(_name_of_item(f"{title}-backup"), {**spec, **common})
+
+
+def _name_of_item(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", fold_case(text))[:200].strip("-") or "latest"
 
 
 def _body(name: str, spec: dict[str, Any]) -> dict[str, Any]:

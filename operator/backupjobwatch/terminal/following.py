@@ -7,24 +7,31 @@ import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from backupjobwatch.arm.backup_sender import BackupSender
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import personal_tokens
 from backupjobwatch.arm.identities import Credential
 from backupjobwatch.arm.poller import Poller
+from backupjobwatch.controller.backup_requester import BackupRequester
+from backupjobwatch.controller.backup_rights import BackupRights
 from backupjobwatch.controller.reconciler import Reconciler
 from backupjobwatch.controller.watch_state import WatchState
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import poll_interval
+from backupjobwatch.domain.polling.backup_limit import BackupLimit
 from backupjobwatch.errors import AzureError, CredentialsNotFound
 from backupjobwatch.observability.metrics.instruments import Metrics
+from backupjobwatch.terminal.backup_notes import GuardedSender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from backupjobwatch.arm.credentials import TokenSource
     from backupjobwatch.domain.api.target import Identity
+    from backupjobwatch.domain.polling.backup_plan import RequestResult
     from backupjobwatch.domain.status.transitions import Transition
     from backupjobwatch.settings import Settings
+    from backupjobwatch.terminal.backup_notes import RequestGuard
 
     Body = dict[str, Any]
 
@@ -65,8 +72,9 @@ class _Memory:
         return Watch.from_body(self._stored(uid))
 
     async def read(self, namespace: str, name: str) -> Body:
-        """Raise, because no other program writes these watches, so a conflict is impossible."""
-        raise NotImplementedError(namespace, name)
+        """Return the watch of that name. Each name is unique, and there are no namespaces."""
+        del namespace
+        return self._stored(next(uid for uid, body in self._bodies.items() if body["metadata"]["name"] == name))
 
     async def write_status(self, watch: Watch, status: Mapping[str, Any]) -> Body:
         """Store *status*."""
@@ -88,32 +96,47 @@ class _NoEvents:
         """Do nothing."""
 
 
-async def follow(bodies: Sequence[Body], settings: Settings, *, on_change: Callable[[Body], None]) -> None:
+async def follow(
+    bodies: Sequence[Body], settings: Settings, guard: RequestGuard, *, on_change: Callable[[Body], None]
+) -> None:
     """Follow all *bodies* until they finish, and write their ``status``. Call *on_change* after each write.
 
-    Raises CredentialsNotFound if there is no credential at the start.
+    The record of a backup request is written before *guard* lets the request pass. Raises CredentialsNotFound if there
+    is no credential at the start.
     """
     metrics = Metrics()
     by_uid = {str(number): body for number, body in enumerate(bodies)}
     with contextlib.closing(ArmClient(settings, metrics)) as client:
         tokens = personal_tokens(settings)
         await _require_credential(client, tokens)
-        poller = Poller(settings, client, _PersonalCredentialProvider(tokens), metrics)
+        credentials = _PersonalCredentialProvider(tokens)
+        poller = Poller(settings, client, credentials, metrics)
         memory = _Memory(by_uid, on_change)
-        reconciler = Reconciler(memory, poller, _NoEvents(), metrics, deadline_wait=DEADLINE_WAIT)
-        wake_ups = {uid: asyncio.Event() for uid in by_uid}
-        poller.on_observation = lambda uid: wake_ups[uid].set()
-        tasks = [
-            asyncio.create_task(_follow_one(memory.snapshot(uid), reconciler, poller, wake_up))
-            for uid, wake_up in wake_ups.items()
-        ]
+        rights = BackupRights(allows=lambda _: True)
+        reconciler = Reconciler(memory, poller, _NoEvents(), metrics, rights=rights, deadline_wait=DEADLINE_WAIT)
+        requester = BackupRequester(
+            memory,
+            GuardedSender(BackupSender(client.session, credentials), guard),
+            metrics,
+            process=rights.process,
+            limit=BackupLimit(len(bodies)),
+            is_leading=lambda: True,
+        )
+        watching = {uid: _Watching(memory.snapshot(uid), reconciler, poller, requester) for uid in by_uid}
+        poller.on_observation = lambda uid: watching[uid].wake_up.set()
+        requester.on_result = lambda uid, result: watching[uid].note_result(result)
+        requester.snapshot = memory.snapshot
+        requester.start()
+        tasks = [asyncio.create_task(each.follow()) for each in watching.values()]
         try:
             await asyncio.gather(*tasks)  # not a TaskGroup: callers expect the error itself, not an ExceptionGroup
         finally:
+            requester.stop()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await poller.close()
+            await requester.close(0.0)
 
 
 async def _require_credential(client: ArmClient, tokens: TokenSource) -> None:
@@ -126,24 +149,45 @@ async def _require_credential(client: ArmClient, tokens: TokenSource) -> None:
         return
 
 
-async def _follow_one(watch: Watch, reconciler: Reconciler, poller: Poller, wake_up: asyncio.Event) -> None:
-    clock = asyncio.get_running_loop().time
-    state = WatchState(watch=watch, stored_at=clock(), since=clock())
-    interval = poll_interval(watch.spec).total_seconds()
-    tick = clock() + interval
-    end: float | None = None
-    while end is None or clock() < end:
-        wake_up.clear()
-        after = await reconciler.reconcile(state, heartbeat=timedelta())  # every poll is shown
-        if state.watch.finished:
-            if not state.watch.detail_pending:
-                break
-            end = end or clock() + DETAIL_WAIT
-        poller.waiting.add(watch.uid)
-        with contextlib.suppress(TimeoutError):
-            until = min(tick, clock() + (interval if after is None else after), end or tick)
-            await asyncio.wait_for(wake_up.wait(), max(until - clock(), 0.01))
-        if clock() >= tick:
-            tick += interval
-            poller.mark_due(watch.uid)
-    poller.release(watch.uid)
+class _Watching:
+    """One watch, until it finishes."""
+
+    def __init__(self, watch: Watch, reconciler: Reconciler, poller: Poller, requester: BackupRequester) -> None:
+        now = _clock()
+        self._state = WatchState(watch=watch, stored_at=now, since=now)
+        self._reconciler = reconciler
+        self._poller = poller
+        self._requester = requester
+        self.wake_up = asyncio.Event()
+
+    def note_result(self, result: RequestResult) -> None:
+        """Reconcile the watch with the result of its backup request."""
+        self._state.backup_result = result
+        self.wake_up.set()
+
+    async def follow(self) -> None:
+        """Reconcile the watch until it finishes."""
+        state, uid = self._state, self._state.watch.uid
+        interval = poll_interval(state.watch.spec).total_seconds()
+        tick = _clock() + interval
+        end: float | None = None
+        while end is None or _clock() < end:
+            self.wake_up.clear()
+            after = await self._reconciler.reconcile(state, heartbeat=timedelta())  # every poll is shown
+            if state.watch.finished:
+                if not state.watch.detail_pending:
+                    break
+                end = end or _clock() + DETAIL_WAIT
+            self._requester.sync(state.watch, state.backup_request)
+            self._poller.waiting.add(uid)
+            with contextlib.suppress(TimeoutError):
+                until = min(tick, _clock() + (interval if after is None else after), end or tick)
+                await asyncio.wait_for(self.wake_up.wait(), max(until - _clock(), 0.01))
+            if _clock() >= tick:
+                tick += interval
+                self._poller.mark_due(uid)
+        self._poller.release(uid)
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()

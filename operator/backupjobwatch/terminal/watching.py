@@ -19,6 +19,7 @@ from rich.live import Live
 
 from backupjobwatch.errors import CredentialsNotFound
 from backupjobwatch.terminal import rows
+from backupjobwatch.terminal.backup_notes import BackupNotes, RequestGuard, closing_line
 from backupjobwatch.terminal.exit_codes import INTERRUPTED, TIMED_OUT, UNCLEAR, exit_code, worst
 from backupjobwatch.terminal.following import follow
 from backupjobwatch.terminal.option_names import with_option_names
@@ -49,8 +50,10 @@ def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Outp
     it is interrupted.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    guard = RequestGuard()
+    interruption: int | None = None
     try:
-        asyncio.run(_show(bodies, settings, output, log_interval))
+        asyncio.run(_show(bodies, settings, guard, output, log_interval))
         if output != "text":
             sys.stdout.write(as_text(bodies, output))
             sys.stdout.flush()
@@ -58,14 +61,18 @@ def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Outp
         sys.stderr.write(f"{error.reason}: {error}\n")
         return UNCLEAR
     except KeyboardInterrupt:
-        _leave(INTERRUPTED)
+        interruption = INTERRUPTED
     except SystemExit as stop:
-        _leave(int(stop.code or 0))
+        interruption = int(stop.code or 0)
     except OSError as error:  # the pipe is closed or the disk is full, so the outcome was not reported
+        interruption = UNCLEAR
         if not isinstance(error, BrokenPipeError):
             with contextlib.suppress(OSError):
                 sys.stderr.write(f"The output could not be written: {error}\n")
-        _leave(UNCLEAR)
+    finally:
+        _report_rest(bodies, guard)
+    if interruption is not None:
+        _leave(interruption)
     codes = [exit_code(body) for body in bodies]
     return worst(UNCLEAR if code is None else code for code in codes)
 
@@ -78,18 +85,29 @@ def as_text(bodies: Sequence[Body], output: Output) -> str:
     return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=120)
 
 
-async def _show(bodies: Sequence[Body], settings: Settings, output: Output, log_interval: float) -> None:
+async def _show(
+    bodies: Sequence[Body], settings: Settings, guard: RequestGuard, output: Output, log_interval: float
+) -> None:
     console = Console()
+    notes = BackupNotes()
     if output == "text" and sys.stdout.isatty() and not console.is_dumb_terminal:
 
         def view() -> RenderableType:
             return jobs_view([_row(body, now=datetime.now(UTC)) for body in bodies])
 
         with Live(get_renderable=view, console=console, refresh_per_second=_REFRESH):
-            await follow(bodies, settings, on_change=lambda _: None)
+            await follow(bodies, settings, guard, on_change=lambda body: _report(notes.lines(body)))
         return
     log = _Log(bodies, sys.stdout if output == "text" else sys.stderr, log_interval)
-    tasks = [asyncio.create_task(follow(bodies, settings, on_change=log.show)), asyncio.create_task(log.remind())]
+
+    def show(body: Body) -> None:
+        _report(notes.lines(body))
+        log.show(body)
+
+    tasks = [
+        asyncio.create_task(follow(bodies, settings, guard, on_change=show)),
+        asyncio.create_task(log.remind()),
+    ]
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
@@ -138,6 +156,21 @@ def _row(body: Body, *, now: datetime) -> Row:
     row = Row.from_body(body, now=now)
     phase = rows.TIMED_OUT if exit_code(body) == TIMED_OUT else row.phase
     return replace(row, phase=phase, message=with_option_names(row.message))
+
+
+def _report(lines: Sequence[str]) -> None:
+    """Write *lines* to standard error, which a live view shows above itself. Raises OSError."""
+    if lines:
+        sys.stderr.writelines(f"{line}\n" for line in lines)
+        sys.stderr.flush()
+
+
+def _report_rest(bodies: Sequence[Body], guard: RequestGuard) -> None:
+    """Report the backups that go on although the command ends."""
+    guard.close()
+    lines = [line for body in bodies if (line := closing_line(body, guard)) is not None]
+    with contextlib.suppress(OSError):
+        _report(lines)
 
 
 def _terminate(number: int, _frame: object) -> NoReturn:

@@ -12,13 +12,16 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from backupjobwatch.cli import COMMANDS, main
-from tests.support.builders import JOB_ID, JOB_NAME, RESOURCE_GROUP, SUBSCRIPTION, VAULT
+from tests.support.builders import JOB_ID, JOB_NAME, RESOURCE_GROUP, SUBSCRIPTION, VAULT, VAULT_ID
 from tests.support.canary import WORD
 from tests.support.command import invoke
 from tests.support.commands import ROOT
 from tests.support.operator_process import backupjobwatch, clean_environment
 
 OF_VAULT = ("-s", SUBSCRIPTION, "-g", RESOURCE_GROUP, "-v", VAULT)
+
+ON_DEMAND = ("--on-demand", "--item", "vm1", *OF_VAULT)
+ITEM_ID = f"{VAULT_ID}/backupFabrics/Azure/protectionContainers/c/protectedItems/i"
 
 
 @pytest.mark.parametrize(
@@ -60,6 +63,42 @@ OF_VAULT = ("-s", SUBSCRIPTION, "-g", RESOURCE_GROUP, "-v", VAULT)
             "--started-after must be at most 29 days",
         ),
         (["--item", "", *OF_VAULT], "--item must be the name of a protected item"),
+        (["--on-demand", *OF_VAULT], "--on-demand requires an item. Add --item or --protected-item-id."),
+        (
+            ["--item", "vm1", "--on-demand"],
+            "The item vm1 does not identify its vault. Add --subscription, --resource-g",
+        ),
+        (["--item", "vm1", *OF_VAULT, "--retain-for", "30d"], "Only a requested backup has --retain-for. Add --on-dem"),
+        ([*ON_DEMAND, "--operation", "Backup"], "--operation must not be set with --on-demand, which starts a new"),
+        ([*ON_DEMAND, "--started-after", "2h"], "--started-after must not be set with --on-demand, which starts a"),
+        ([*ON_DEMAND, "--completed-within", "2h"], "--completed-within must not be set with --on-demand, which"),
+        ([*ON_DEMAND, "--protected-item-id", ITEM_ID], "both name the item. Remove one of them."),
+        (
+            ["--on-demand", "--protected-item-id", ITEM_ID, "--container", "c"],
+            "--container must not be set with --protected-item-id, which names it. Remove --container.",
+        ),
+        (
+            ["--on-demand", "--protected-item-id", ITEM_ID, "-v", "other"],
+            "belongs to --vault-name abdemovault, got other.",
+        ),
+        (["--on-demand", "--protected-item-id", "vm1"], "vm1 does not identify its vault. Add --subscription,"),
+        (["--on-demand", "--protected-item-id", "vm1", *OF_VAULT], "--protected-item-id must be the resource ID of an"),
+        ([*ON_DEMAND, "--retain-for", "1h"], '--retain-for must be 1d to 9999d, such as 30d, got "1h".'),
+        ([*ON_DEMAND, "--retain-until", "never"], "--retain-until must be a time such as 2026-12-31T00:00:00Z, got"),
+        (
+            [*ON_DEMAND, "--retain-for", "1d", "--retain-until", "2026-12-31T00:00:00Z"],
+            "--retain-for must not be set with --retain-until. Remove one of them.",
+        ),
+        (
+            [*ON_DEMAND, "--rule-name", "daily"],
+            "--rule-name requires --vault-kind BackupVault, got RecoveryServices. Remove it.",
+        ),
+        (
+            [*ON_DEMAND, "--backup-type", "Full", "--vault-kind", "BackupVault"],
+            "--backup-type requires --vault-kind RecoveryServices, got BackupVault. Set --rule-name.",
+        ),
+        ([*ON_DEMAND, "--secondary-region", "westus"], "--on-demand must not be set with --secondary-region, where"),
+        ([*ON_DEMAND, "--backup-type", "Weekly"], "'Weekly' is not one of 'Full', 'Differential', 'Log'"),
         ([JOB_ID, "--accept-warnings", "--warnings-as-errors"], "exclude each other"),
         ([JOB_ID, "--log-interval", "0s"], "must be a duration from 1s to 24h"),
         ([JOB_ID, "--timeout", "3600"], "must be a duration such as 30s, 5m or 1h30m"),

@@ -1,0 +1,145 @@
+"""What ``watch --on-demand`` reports besides its view: the ID of its request, and what continues without it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from backupjobwatch.domain.api.backup_record import RecordState
+from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
+from backupjobwatch.domain.jobs.resource_ids import JobId, VaultKind
+from backupjobwatch.errors import AzureError, InvalidSpec, RequestUncertain
+from backupjobwatch.terminal.exit_codes import TIMED_OUT, UNCLEAR, exit_code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from backupjobwatch.controller.backup_requester import BackupSender
+    from backupjobwatch.domain.api.backup_record import BackupRecord
+    from backupjobwatch.domain.api.target import Identity
+    from backupjobwatch.domain.jobs.backup_requests import BackupRequest
+    from backupjobwatch.domain.jobs.resource_ids import OperationId, VaultId
+
+_OPEN: Final = (None, TIMED_OUT, UNCLEAR)
+"""Exit codes of a watch whose backup may still run."""
+
+
+class RequestGuard:
+    """Knows whether the request of this command may have reached Azure. After ``close``, none is sent."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self.is_sent = False
+        """Whether a request was sent that Azure has not refused."""
+        self.operation: OperationId | None = None
+        """The operation that Azure named."""
+
+    def begin(self, may_send: Callable[[], bool]) -> bool:
+        """Return whether the request may be sent now. Called in a thread."""
+        with self._lock:
+            if self._is_closed or not may_send():
+                return False
+            self.is_sent = True
+            return True
+
+    def close(self) -> None:
+        """Let no further request be sent."""
+        with self._lock:
+            self._is_closed = True
+
+
+class GuardedSender:
+    """Sends the requests that its guard allows."""
+
+    def __init__(self, sender: BackupSender, guard: RequestGuard) -> None:
+        self._sender = sender
+        self._guard = guard
+
+    async def request_backup(
+        self,
+        namespace: str,
+        identity: Identity,
+        request: BackupRequest,
+        *,
+        request_id: str,
+        may_send: Callable[[], bool],
+    ) -> OperationId:
+        """Send *request* once. Raises AzureError."""
+        guard = self._guard
+        try:
+            guard.operation = await self._sender.request_backup(
+                namespace, identity, request, request_id=request_id, may_send=lambda: guard.begin(may_send)
+            )
+        except AzureError as error:
+            if not isinstance(error, RequestUncertain):
+                guard.is_sent = False
+            raise
+        return guard.operation
+
+
+class BackupNotes:
+    """Returns a line for the ID of the request before it is sent, and one for the job as soon as it is known."""
+
+    def __init__(self) -> None:
+        self._last: list[str] = []
+
+    def lines(self, body: Mapping[str, Any]) -> list[str]:
+        """Return the lines that are new about a watch with ``spec.onDemand``. Empty for any other watch."""
+        watch = Watch.from_body(body)
+        record = watch.backup_record
+        if record is None:
+            return []
+        lines = list(_notes(record, _vault(watch)))
+        new = [line for line in lines if line not in self._last]
+        self._last = lines
+        return new
+
+
+def closing_line(body: Mapping[str, Any], guard: RequestGuard) -> str | None:
+    """Return what is left in Azure after a command that has not seen the end of its backup. None if it has."""
+    watch = Watch.from_body(body)
+    vault, record = _vault(watch), watch.backup_record
+    if vault is None or exit_code(body) not in _OPEN:
+        return None
+    operation = None if guard.operation is None else guard.operation.name
+    job = None if record is None else record.job_name
+    if record is None or (job is None and operation is None and not guard.is_sent):
+        return f"No backup of {_title(watch)} was requested."
+    if job is None and operation is None:
+        return (
+            f"The request for a backup of {record.item_name} was sent, and its answer is not known. A backup may have "
+            f"started. Before you request another one, look for a job with the activity ID {record.request_id} in the "
+            f"vault {vault.name}."
+        )
+    followed = str(JobId(vault=vault, name=job)) if job else f"--operation-id {operation} {_options(vault)}"
+    return (
+        f"The end of this command does not stop the backup of {record.item_name}. To follow the backup: backupjobwatch "
+        f"watch {followed}"
+    )
+
+
+def _notes(record: BackupRecord, vault: VaultId | None) -> Iterator[str]:
+    if record.state is RecordState.FOLLOWED:
+        yield f"A backup of {record.item_name} already runs, and counts instead of a new one."
+    else:
+        yield f"Requesting a backup of {record.item_name}. The activity ID of its job is {record.request_id}."
+    if record.job_name is not None and vault is not None:
+        yield f"The job is {JobId(vault=vault, name=record.job_name)}."
+
+
+def _vault(watch: Watch) -> VaultId | None:
+    """Return the vault of a watch with ``spec.onDemand``."""
+    spec = watch.parsed_spec
+    return spec.source.vault if not isinstance(spec, InvalidSpec) and isinstance(spec.source, OnDemandBackup) else None
+
+
+def _title(watch: Watch) -> str:
+    spec = watch.parsed_spec
+    return spec.source.title if not isinstance(spec, InvalidSpec) and isinstance(spec.source, OnDemandBackup) else ""
+
+
+def _options(vault: VaultId) -> str:
+    kind = "" if vault.kind is VaultKind.RECOVERY_SERVICES else f" --vault-kind {vault.kind.value}"
+    return f"-s {vault.subscription_id} -g {vault.resource_group} -v {vault.name}{kind}"

@@ -1,0 +1,287 @@
+"""``backupjobwatch watch --on-demand`` against the simulator: it requests a backup, at most once, and follows it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from demo.pictures.terminal import PATIENCE
+from demo.simulator import (
+    Fault,
+    ManualClock,
+    backup_instance,
+    backup_policy,
+    database,
+    file_share,
+    running_simulator,
+    virtual_machine,
+)
+from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
+from tests.support.canary import TOKEN
+from tests.support.commands import ROOT
+from tests.support.operator_process import backupjobwatch
+from tests.support.watching import Done, Watching, WatchTerminal, watch_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from demo.simulator import AzureSimulator, Vault
+
+OF_VAULT = ("-s", SUBSCRIPTION_ID, "-g", RESOURCE_GROUP, "-v", VAULT)
+BACKUP_OF_VM = ("--on-demand", "--item", "vm1", *OF_VAULT, "--interval", "10s")
+POST = "/backup$"
+
+
+@pytest.fixture
+def sim() -> Iterator[AzureSimulator]:
+    # The command lists the jobs since its own time.
+    with running_simulator(clock=ManualClock(datetime.now(UTC)), tokens={TOKEN: "somebody"}) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def vault(sim: AzureSimulator) -> Vault:
+    """A vault with vm1. It names jobs at once, and backups take no time."""
+    vault = sim.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
+    vault.protection.names_job_after = 0.0
+    vault.protection.duration = 0.0
+    vault.protection.add(virtual_machine("vm1"))
+    return vault
+
+
+@pytest.fixture
+def watch(sim: AzureSimulator) -> Callable[..., Done]:
+    """Run the command until it exits."""
+    return lambda *arguments: Watching(watch_settings(sim.url), *arguments).wait()
+
+
+def posts(sim: AzureSimulator) -> list[str]:
+    """Return the IDs of the requests for backups."""
+    return [each.client_request_id or "" for each in sim.requests if re.search(POST, each.path)]
+
+
+def wait_for(look: Callable[[], Any]) -> Any:
+    """Wait until *look* returns something."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if found := look():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")
+
+
+def next_line(watching: Watching, text: str) -> str:
+    """Wait for the next line with *text* on standard error."""
+    assert watching.process.stderr is not None
+    return next(line for line in watching.process.stderr if text in line)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--item", "vm1", "--retain-for", "30d"),
+        ("--item", "VM1", "--retain-until", "2099-01-01T00:00:00Z", "--if-running", "Follow"),
+        ("--item", "data", "--container", "stharbour01"),
+        ("--item", "master", "--backup-type", "CopyOnlyFull"),
+    ],
+)
+def test_a_backup(sim: AzureSimulator, vault: Vault, watch: Callable[..., Done], arguments: tuple[str, ...]) -> None:
+    """One request starts a backup, and its job sets the exit code. Both outputs name the ID of the request."""
+    vault.protection.add(file_share("data"))
+    vault.protection.add(database("master"))
+    done = watch("--on-demand", *arguments, *OF_VAULT, "--output", "json")
+    assert done.code == 0, done.err
+    body = json.loads(done.out)
+    (started,) = vault.protection.started()
+    assert posts(sim) == [started.client_request_id] == [body["status"]["onDemand"]["requestID"]]
+    assert body["status"]["job"]["name"] == started.job
+    assert f"The activity ID of its job is {started.client_request_id}." in done.err
+    assert f"The job is {vault.id}/backupJobs/{started.job}." in done.err
+
+
+def test_an_instance_of_a_backup_vault(sim: AzureSimulator, watch: Callable[..., Done]) -> None:
+    """The resource ID of the item names its vault, and the options name the rule."""
+    vault = sim.add_backup_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, "bv1")
+    vault.protection.names_job_after, vault.protection.duration = 0.0, 0.0
+    vault.protection.add_policy("daily", backup_policy("BackupDaily", "BackupWeekly", tags=("Default", "Weekly")))
+    path = vault.protection.add(backup_instance("d-1", policy_id=f"{vault.id}/backupPolicies/daily"))
+    item = ("--on-demand", "--protected-item-id", f"{vault.id}/{path}")
+    assert "Set --rule-name to one of: BackupDaily, BackupWeekly." in watch(*item).out
+    done = watch(*item, "--rule-name", "BackupWeekly", "--retention-tag", "Weekly")
+    assert (done.code, len(vault.protection.started())) == (0, 1), done.err
+    assert re.search(r"  d-1-backup  Succeeded  ", done.out)
+
+
+@pytest.mark.parametrize(("ending", "code"), [("Failed", 1), ("Cancelled", 1), ("CompletedWithWarnings", 2)])
+def test_exit_codes(vault: Vault, watch: Callable[..., Done], ending: str, code: int) -> None:
+    """The exit code is that of the backup's job, and nothing continues after the command."""
+    vault.protection.ends_as = ending
+    done = watch(*BACKUP_OF_VM)
+    assert (done.code, "does not stop" in done.err) == (code, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--item", "vm2"), 'The vault protects no item "vm2". It protects: master, master, vm1.'),
+        (("--item", "master"), "Set --container to one of: "),
+        (("--item", "vm1", "--backup-type", "Full"), "Remove --backup-type."),
+        (
+            ("--item", "vm1", "--retain-until", "2020-01-01T00:00:00Z"),
+            "--retain-until (2020-01-01T00:00:00Z) has passed.",
+        ),
+    ],
+)
+def test_no_such_backup(
+    sim: AzureSimulator, vault: Vault, watch: Callable[..., Done], arguments: tuple[str, ...], message: str
+) -> None:
+    """A wrong item or option is reported with the choices. Nothing is requested."""
+    for server in ("sql-1", "sql-2"):
+        vault.protection.add(database("master", server=server))
+    done = watch("--on-demand", *arguments, *OF_VAULT)
+    assert (done.code, posts(sim)) == (3, [])
+    assert message.replace("master, master", "master") in done.out
+    assert re.fullmatch(r"No backup of \w+ was requested\.\n", done.err)
+
+
+def test_azure_refuses(sim: AzureSimulator, vault: Vault, watch: Callable[..., Done]) -> None:
+    """A refusal of the request is final, and certain."""
+    sim.faults.add(Fault.not_registered(), path=POST, times=None)
+    done = watch(*BACKUP_OF_VM)
+    assert (done.code, len(posts(sim))) == (3, 1)
+    assert "No backup of vm1 was requested." in done.err
+
+
+@pytest.mark.parametrize("fault", [Fault.server_error(status=504, executed=True), Fault.hang_up(executed=True)])
+def test_a_lost_answer(sim: AzureSimulator, vault: Vault, watch: Callable[..., Done], fault: Fault) -> None:
+    """After a lost answer, the job is found by the ID of the request. Nothing is requested again."""
+    sim.faults.add(fault, path=POST, times=1)
+    done = watch(*BACKUP_OF_VM, "-o", "json")
+    (started,) = vault.protection.started()
+    status = json.loads(done.out)["status"]
+    assert (done.code, posts(sim)) == (0, [started.client_request_id])
+    assert (status["onDemand"]["state"], status["job"]["name"]) == ("Recovered", started.job)
+
+
+def test_a_timeout(vault: Vault, watch: Callable[..., Done]) -> None:
+    """After --timeout, the command prints the command that follows the backup."""
+    vault.protection.duration = 600.0
+    done = watch(*BACKUP_OF_VM, "--timeout", "2s")
+    (started,) = vault.protection.started()
+    assert done.code == 124
+    assert done.err.endswith(f" To follow the backup: backupjobwatch watch {vault.id}/backupJobs/{started.job}\n")
+
+
+def test_a_running_backup(sim: AzureSimulator, vault: Vault) -> None:
+    """Without --if-running Follow, a second backup fails with advice. With it, the running one counts."""
+    vault.protection.duration = 600.0
+    first = Watching(watch_settings(sim.url), *BACKUP_OF_VM)
+    next_line(first, "The job is")
+    first.end()
+    follower = Watching(watch_settings(sim.url), *BACKUP_OF_VM, "--if-running", "Follow")
+    assert "already runs, and counts" in next_line(follower, "vm1")
+    (started,) = vault.protection.started()
+    assert started.job in next_line(follower, "The job is")
+    follower.process.send_signal(signal.SIGINT)
+    assert started.job in follower.wait().err
+    second = Watching(watch_settings(sim.url), *BACKUP_OF_VM)
+    next_line(second, "The job is")
+    sim.clock.advance(5)
+    done = second.wait()
+    assert (done.code, len(posts(sim))) == (1, 2)
+    assert "use --if-running Follow" in done.out
+
+
+# ── signals ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+
+
+@SIGNALS
+def test_a_signal_before_the_request(sim: AzureSimulator, vault: Vault, number: signal.Signals, code: int) -> None:
+    """A signal before the request means that there is none, and the command says so."""
+    with sim.hold("/backupProtectedItems$") as hold:
+        watching = Watching(watch_settings(sim.url), *BACKUP_OF_VM)
+        hold.wait_arrived()
+        watching.process.send_signal(number)
+        done = watching.wait()
+    assert (done.code, done.err) == (code, "No backup of vm1 was requested.\n")
+    assert (posts(sim), vault.protection.started()) == ([], ())
+
+
+@SIGNALS
+def test_a_signal_during_the_request(sim: AzureSimulator, vault: Vault, number: signal.Signals, code: int) -> None:
+    """The ID is printed before the request is sent. A signal before the answer leaves the backup uncertain."""
+    with sim.hold(POST) as hold:
+        watching = Watching(watch_settings(sim.url), *BACKUP_OF_VM)
+        hold.wait_arrived()
+        line = next_line(watching, "Requesting a backup of vm1.")
+        watching.process.send_signal(number)
+        done = watching.wait()
+    (request_id,) = posts(sim)
+    assert request_id in line
+    assert done.code == code
+    assert "its answer is not known. A backup may have started." in done.err
+    assert f"look for a job with the activity ID {request_id} in the vault {VAULT}." in done.err
+
+
+@SIGNALS
+def test_a_signal_before_the_job(sim: AzureSimulator, vault: Vault, number: signal.Signals, code: int) -> None:
+    """After the answer, the command says how to follow the operation."""
+    vault.protection.names_job_after = 60.0
+    watching = Watching(watch_settings(sim.url), *BACKUP_OF_VM)
+    wait_for(lambda: any("/backupOperations/" in each.path for each in sim.requests))
+    watching.process.send_signal(number)
+    done = watching.wait()
+    (started,) = vault.protection.started()
+    assert done.code == code
+    command = f"backupjobwatch watch --operation-id {started.operation} {' '.join(OF_VAULT)}"
+    assert done.err.endswith(f"does not stop the backup of vm1. To follow the backup: {command}\n")
+    sim.clock.advance(1000)
+    assert Watching(watch_settings(sim.url), *shlex.split(command)[2:]).wait().code == 0
+
+
+def test_a_killed_command(sim: AzureSimulator, vault: Vault) -> None:
+    """SIGKILL during the request leaves the line with its ID, which is the job's activity ID."""
+    with sim.hold(POST) as hold:
+        watching = Watching(watch_settings(sim.url), *BACKUP_OF_VM)
+        hold.wait_arrived()
+        line = next_line(watching, "Requesting")
+        watching.end()
+    assert str(wait_for(vault.protection.started)[0].client_request_id) in line
+
+
+# ── output ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_terminal(sim: AzureSimulator, vault: Vault) -> None:
+    """The live view leaves the ID of the request above itself."""
+    with WatchTerminal(watch_settings(sim.url), *BACKUP_OF_VM) as terminal:
+        assert terminal.wait() == 0
+        (request_id,) = posts(sim)
+        assert request_id in "".join(terminal.words.split())
+        assert re.search(r"Succeeded +Backup of vm1", terminal.words)
+
+
+def test_an_id_that_cannot_be_printed(sim: AzureSimulator, vault: Vault) -> None:
+    """If the ID of the request cannot be written, nothing is requested."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            backupjobwatch("watch", *BACKUP_OF_VM),
+            cwd=ROOT,
+            env=watch_settings(sim.url),
+            stdout=subprocess.PIPE,
+            stderr=full,
+            check=False,
+            timeout=PATIENCE,
+        )
+    assert (done.returncode, posts(sim)) == (3, [])
