@@ -83,8 +83,9 @@ test-end-to-end: setup  ## Run the tests against real API servers, in 3 processe
 test-in-process: setup  ## Run all other tests, in 5 processes (WORKERS=N changes the number, WORKERS=0 runs them in one)
 	$(BIN)/coverage run -m pytest --numprocesses=$(or $(WORKERS),5) --ignore=tests/e2e
 
-soak: setup  ## Run the long tests: 100 kills, a month of ticks, thousands of invalid responses, objects and examples (one hour)
-	SOAK=yes $(BIN)/python -m pytest -s tests/functional/test_fuzz_answers.py tests/functional/controller/test_fuzz_objects.py tests/functional/controller/test_leaks.py tests/e2e/test_kills.py tests/e2e/test_on_demand.py tests/property/test_answers.py tests/property/test_backup_requests.py tests/property/test_completed_within.py tests/property/test_histories.py tests/property/test_notifying.py tests/property/test_polled_watches.py tests/property/test_polling.py tests/property/test_sanitize.py tests/property/test_several_jobs.py tests/property/test_values.py
+soak: TESTS ?= tests/functional/test_fuzz_answers.py tests/functional/controller/test_fuzz_objects.py tests/functional/controller/test_leaks.py tests/e2e/test_kills.py tests/e2e/test_on_demand.py tests/property/test_answers.py tests/property/test_backup_requests.py tests/property/test_completed_within.py tests/property/test_histories.py tests/property/test_notifying.py tests/property/test_polled_watches.py tests/property/test_polling.py tests/property/test_sanitize.py tests/property/test_several_jobs.py tests/property/test_values.py
+soak: setup  ## Run the long tests: 100 kills, a month of ticks, thousands of invalid responses, objects and examples (one hour; TESTS=FILE runs one)
+	SOAK=yes $(BIN)/python -m pytest -s $(TESTS)
 
 bench: setup  ## Measure CPU, memory and delays, next to kopf alone and a plain operator (40 minutes; ARGS are those of tests.bench)
 	$(UV) sync --quiet --frozen --inexact --group bench

@@ -6,7 +6,7 @@ from .binaries import Binaries, find_binaries
 from .cluster import Cluster, ControlPlane, running_control_plane
 from .errors import ControlPlaneUnavailable
 from .existing import ExistingCluster, find_existing
-from .faults import Fault, Faults
+from .faults import Fault, Faults, Hold
 from .kubectl import Kubectl, KubectlFailed, kubectl_path
 from .traffic import Request, Traffic
 
@@ -18,6 +18,7 @@ __all__ = [
     "ExistingCluster",
     "Fault",
     "Faults",
+    "Hold",
     "Kubectl",
     "KubectlFailed",
     "Request",

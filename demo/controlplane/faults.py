@@ -12,8 +12,10 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+from demo.simulator.latch import Latch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +40,30 @@ REASONS = {
 EVENT_TYPE = re.compile(rb'\{"type":"([A-Z]+)"')
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Hold:
+    """Delays the failures of a fault until the ``with`` block ends."""
+
+    arrived: Latch = field(default_factory=Latch)
+    released: Latch = field(default_factory=Latch)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.released.open()
+
+    def wait_arrived(self, timeout: float = 60.0) -> None:
+        """Block this thread until a request has reached its failure."""
+        if not self.arrived.wait(timeout):
+            raise TimeoutError("no request arrived")
+
+    async def keep(self) -> None:
+        """Hold one request until the release."""
+        self.arrived.open()
+        await self.released.opened()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """The requests that fail, and how."""
@@ -48,6 +74,8 @@ class Fault:
     verb: str = ""
     """The RBAC verb, such as ``watch`` or ``list``. Empty: any verb."""
     agent: str = ""
+    body: str = ""
+    """A regular expression that the body of the request contains."""
     status: int | None = None
     """The status of the response. None: drop the connection without a response."""
     reason: str = ""
@@ -59,13 +87,15 @@ class Fault:
     """The number of requests that fail. None: all requests until the fault is cleared."""
     acted: bool = False
     """Whether the request takes effect first, so that only its response is lost or replaced."""
+    hold: Hold | None = None
 
-    def hits(self, request: Request) -> bool:
+    def hits(self, request: Request, body: bytes) -> bool:
         return (
             self.method in ("", request.method)
             and self.verb in ("", request.verb)
             and re.search(self.path, request.path) is not None
             and re.search(self.agent, request.agent) is not None
+            and re.search(self.body.encode(), body) is not None
         )
 
 
@@ -172,10 +202,10 @@ class Faults:
         with self._lock:
             return self._gone and not (self._spared is not None and re.search(self._spared, agent))
 
-    def strike(self, request: Request) -> Fault | None:
+    def strike(self, request: Request, body: bytes) -> Fault | None:
         """Return the fault that applies to this request, or None."""
         with self._lock:
-            fits = (armed for armed in self._faults if armed.rule.hits(request))
+            fits = (armed for armed in self._faults if armed.rule.hits(request, body))
             return next((armed.rule for armed in fits if armed.strike()), None)
 
     def swallows(self, path: str, event: bytes) -> bool:

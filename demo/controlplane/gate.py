@@ -58,7 +58,7 @@ class Gate:
             with self.faults.exchange(exchange):
                 if self.faults.is_gone(asked.agent):
                     return drop()
-                fault = self.faults.strike(asked)
+                fault = self.faults.strike(asked, await request.read())
                 if fault and not fault.acted:
                     return await failed(request, begin, fault)
                 return await self._answer(request, begin, fault)
@@ -92,6 +92,8 @@ def dropped(request: web.Request) -> web.StreamResponse:
 
 async def failed(request: web.Request, begin: Begin, fault: Fault) -> web.StreamResponse:
     """Respond as *fault* specifies."""
+    if fault.hold is not None:
+        await fault.hold.keep()
     if fault.status is None:
         return dropped(request)
     response = failure(fault.status, fault.reason or REASONS.get(fault.status, "Unknown"), fault.message)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import http.client
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.controlplane import ControlPlane, Fault, Kubectl
+from demo.controlplane import ControlPlane, Fault, Hold, Kubectl
 from tests.support.gadgets import Http, gadget
 from tests.support.watches import until
 
@@ -51,6 +52,18 @@ class TestFaults:
             with pytest.raises((http.client.HTTPException, OSError)):
                 http_("POST", gadgets, gadget("one"))
             assert http_("GET", f"{gadgets}/one")[0] == status
+
+    def test_hold(self, http_: Http, gadgets: str, faults: Faults) -> None:
+        """A held request with a matching body takes effect, and gets its response after the release."""
+        with ThreadPoolExecutor(1) as pool, Hold() as hold:
+            faults.add(Fault(method="POST", path="/gadgets$", body='"two"', status=500, acted=True, hold=hold))
+            assert http_("POST", gadgets, gadget("one"))[0] == 201
+            answer = pool.submit(http_, "POST", gadgets, gadget("two"))
+            hold.wait_arrived()
+            assert http_("GET", f"{gadgets}/two")[0] == 200
+            assert not answer.done()
+            hold.released.open()
+            assert answer.result(60)[0] == 500
 
     def test_cut_watches(self, http_: Http, gadgets: str, faults: Faults, namespace: str) -> None:
         """Matching watch streams end at once, others continue, and a new stream lists all objects."""

@@ -3,42 +3,33 @@
 from __future__ import annotations
 
 import json
-import random
 import sys
-import time
-from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from demo.simulator import ManualClock, running_simulator, virtual_machine
+from tests.support.backup_kills import ANY_MOMENT, POINTS, End, write_table
 from tests.support.canary import TOKEN
 from tests.support.operator_process import Operators
 from tests.support.scale import at_scale
 from tests.support.watches import condition, phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from demo.controlplane import Cluster, Kubectl
+    from demo.controlplane import Cluster, Faults, Kubectl
     from demo.simulator import AzureSimulator, Vault
+    from tests.support.backup_kills import Point
     from tests.support.watches import Body, Watches
 
 SUBSCRIPTION: Final = "6d1f2a3b-4c5d-4e6f-8a7b-9c0d1e2f3a4b"
 VAULT: Final = {"subscriptionId": SUBSCRIPTION, "resourceGroup": "rg-e2e", "name": "rsv-e2e"}
-KILLS: Final = at_scale(6, 100)
-SEED: Final = 20261129
-POINTS: Final[tuple[tuple[str, Literal["release", "arrival"]], ...]] = (
-    ("/backupProtectedItems$", "release"),  # before the record
-    ("/backup$", "release"),  # sent, and executed after the kill
-    ("/backup$", "arrival"),  # executed, without an answer
-    ("/backupOperations/", "release"),  # accepted
-    ("/backupJobs/", "release"),  # the job is known
-    ("", "release"),  # at a random moment
-)
-"""Where Azure holds a request while the operator is killed."""
+KILLS: Final = at_scale(1, 9)
+"""The number of kills at each point."""
+RANDOM_KILLS: Final = at_scale(1, 10)
 
 
 @pytest.fixture
@@ -66,7 +57,7 @@ def starters(own_operators: Operators, cluster: Cluster, sim: AzureSimulator, tm
 
 def create(watches: Watches, name: str, **spec: Any) -> None:
     """Create a watch that requests a backup of the virtual machine of its name."""
-    fields = {"revision": "v1", "pollInterval": "10s", "graceSeconds": 30, **spec}
+    fields = {"revision": "v1", "pollInterval": "10s", "graceSeconds": 10, **spec}
     watches.create(name, onDemand={"item": name}, vault=VAULT, **fields)
 
 
@@ -105,35 +96,50 @@ def test_immutable(kubectl: Kubectl, watches: Watches) -> None:
     watches.edit("vm-1", revision="v2", suspend=True, graceSeconds=7)
 
 
-@pytest.mark.timeout(at_scale(420, 3600))
+@pytest.mark.timeout(at_scale(480, 3600))
 def test_killed_between_record_and_job(
-    starters: Operators, watches: Watches, sim: AzureSimulator, vault: Vault
+    starters: Operators, watches: Watches, sim: AzureSimulator, vault: Vault, faults: Faults
 ) -> None:
-    """No kill leads to a second request, and each gate opens for the job of its own request."""
-    chance = random.Random(SEED)
+    """No kill leads to a second request. Each gate opens only for the job of its own request, and if there is one."""
     settings = {"ON_DEMAND_NAMESPACES": watches.namespace, "ON_DEMAND_REQUESTS_PER_HOUR": "1000"}
-    names = [f"vm-{number}" for number in range(KILLS)]
-    for number, name in enumerate(names):
+    points = {f"vm-{number}": point for number, point in enumerate((*(ANY_MOMENT,) * RANDOM_KILLS, *POINTS * KILLS))}
+    earlier = None
+    for name, point in points.items():
         vault.protection.add(virtual_machine(name))
         operator = starters.start(**settings).wait_ready()
-        path, state_as_of = POINTS[number % len(POINTS)]
-        if path:
-            with sim.hold(path, state_as_of=state_as_of) as hold:
-                create(watches, name)
-                hold.wait_arrived()
-                operator.kill()
-        else:
+        if earlier is not None:
+            watches.until(earlier, is_settled)  # its requests would be held instead
+        with point.hold(name, sim, faults) as wait_arrived:
             create(watches, name)
-            time.sleep(chance.uniform(0.0, 0.5))
+            wait_arrived()
+            if point.is_recorded:
+                watches.until(name, has_operation)
             operator.kill()
+        earlier = name
     starters.start(**settings).wait_ready()
-    bodies = {name: watches.until(name, is_decided, seconds=240) for name in names}
+    for name in points:
+        watches.until(name, is_decided, seconds=240)
     sim.clock.advance(700)
-    running = [name for name, body in bodies.items() if phase(body) == "Running"]
-    for name in running:
-        watches.until_phase(name, "Succeeded")
-    prove_at_most_once(sim, vault, {name: watches.get(name) for name in names})
-    sys.stdout.write(f"{KILLS} kills: {len(running)} backups followed, {KILLS - len(running)} uncertain\n")
+    ends = {name: end_of(watches, name, point, sim) for name, point in points.items()}
+    sys.stdout.write(f"\n{write_table(ends.values())}\n")
+    assert [(name, end) for name, end in ends.items() if not end.is_right] == []
+    jobs = {started.client_request_id: started.job for started in vault.protection.started()}
+    assert len(jobs) == len(vault.protection.started())
+    for name, end in ends.items():
+        prove_own_job(watches, name, jobs)
+        assert (watches.get(name)["status"]["onDemand"]["requestID"] in jobs) is not end.is_uncertain, name
+        assert len(watches.events(name, "BackupRequested")) == (not end.is_uncertain), name
+
+
+def is_settled(body: Body) -> bool:
+    """Return whether the record is written, and the operation has named its job."""
+    record = body.get("status", {}).get("onDemand")
+    return record is not None and (not has_operation(body) or "jobName" in record)
+
+
+def has_operation(body: Body) -> bool:
+    """Return whether the operation of the request is recorded."""
+    return "operationId" in body.get("status", {}).get("onDemand", {})
 
 
 def is_decided(body: Body) -> bool:
@@ -141,15 +147,23 @@ def is_decided(body: Body) -> bool:
     return phase(body) in ("Running", "Failed", "Succeeded")
 
 
-def prove_at_most_once(sim: AzureSimulator, vault: Vault, bodies: dict[str, Body]) -> None:
-    """Prove that each watch has at most one request, and an open gate only with a job of its request."""
-    asked = Counter(record.path for record in sim.requests_to("/backup$"))
-    assert max(asked.values()) == 1, asked
-    jobs = {started.job: started.client_request_id for started in vault.protection.started()}
-    assert len(set(jobs.values())) == len(jobs)
-    for body in bodies.values():
-        status = body["status"]
-        if phase(body) == "Succeeded":
-            assert jobs[status["job"]["name"]] == status["onDemand"]["requestID"]
-        else:
-            assert status["reason"] == "TriggerUncertain"
+def end_of(watches: Watches, name: str, point: Point, sim: AzureSimulator) -> End:
+    """Wait for the end of a watch, and return it."""
+    status = watches.until(name, lambda body: phase(body) in ("Failed", "Succeeded"))["status"]
+    if status["phase"] == "Succeeded":
+        watches.until_event(name, "BackupRequested")
+    return End(
+        point=point,
+        phase=status["phase"],
+        reason=status["reason"],
+        state=status["onDemand"]["state"],
+        requests=len(sim.requests_to(f";{name}/backup$")),
+    )
+
+
+def prove_own_job(watches: Watches, name: str, jobs: Mapping[str | None, str]) -> None:
+    """Prove that the gate was never open without the job of the watch's own request."""
+    for moment in watches.history(name):
+        if condition(moment.body, "Ready").get("status") == "True":
+            status = moment.body["status"]
+            assert status["job"]["name"] == jobs[status["onDemand"]["requestID"]]
