@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.arm.responses import read_job, read_job_list, read_object
+from backupjobwatch.cli.answers import observe
+from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs import data_protection, recovery_services
 from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.domain.jobs.resource_ids import JobId, VaultId, VaultKind
 from backupjobwatch.domain.jobs.times import parse_time
-from backupjobwatch.errors import AzureError, JobNotFound
+from backupjobwatch.errors import AzureError, InvalidSpec, JobNotFound
 from tests.recordings.problems import find_problems
 from tests.recordings.recording import Content, is_data_protection
 from tests.support.builders import OPERATION, RESOURCE_GROUP, SUBSCRIPTION, VAULT, VAULT_REF, edit, settle, watch_body
@@ -96,6 +98,18 @@ def _error(recording: Recording) -> Iterator[Rendered]:
         yield _settled(recording, settle(watch_body(), error, _EPOCH, consecutive_failures=1))
     else:
         raise AssertionError("the answer was not read as an error")
+    yield _refusal(recording)
+
+
+def _refusal(recording: Recording) -> Rendered:
+    """Render an error as the answer to the request for a backup."""
+    body = watch_body({"onDemand": {"item": "vm1"}, "vault": VAULT_REF})
+    watch = Watch.from_body(body)
+    spec = watch.parsed_spec
+    assert not isinstance(spec, InvalidSpec)
+    observed = observe(watch, spec, recording.answer, _EPOCH)
+    settled = settle(body, observed.observation, _EPOCH, consecutive_failures=1, record=observed.record)
+    return replace(_settled(recording, settled), kind=f"{recording.kind} (POST)")
 
 
 def _other(recording: Recording) -> Iterator[Rendered]:

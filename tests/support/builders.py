@@ -17,6 +17,7 @@ from tests.support.azure import payload
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from backupjobwatch.domain.api.backup_record import BackupRecord
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.observations import Observation, PinnedJob
 
@@ -199,6 +200,7 @@ def settle(
     *,
     polled: datetime | None = None,
     accept_list_entry: bool = False,
+    record: BackupRecord | None = None,
 ) -> dict[str, Any]:
     """Return *body* after one assessment, with the new status as the API server stores it."""
     status = next_status(
@@ -209,6 +211,7 @@ def settle(
         pinned=pinned,
         polled=polled,
         accept_list_entry=accept_list_entry,
+        record=record,
     )
     version = str(int(body["metadata"]["resourceVersion"]) + 1)
     return {**body, "metadata": {**body["metadata"], "resourceVersion": version}, "status": copy.deepcopy(status)}

@@ -4,45 +4,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final
 
 import click
 import requests
 import yaml
 
-from backupjobwatch.arm.responses import Answer, read_job, read_job_list, read_object
+from backupjobwatch.arm.responses import Answer
+from backupjobwatch.cli.answers import Observed, observe
 from backupjobwatch.constants import GROUP, KIND
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.jobs.latest import find_latest
-from backupjobwatch.domain.jobs.latest_completed import find_completed_or_next
-from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, UnsupportedItem, Waiting
-from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
-from backupjobwatch.domain.jobs.operations import read_operation
-from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
 from backupjobwatch.domain.jobs.text import quoted, sanitize
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.verdict import MIN_CONSECUTIVE_FAILURES
-from backupjobwatch.errors import AzureError, InvalidSpec, NotPolledYet, PollDeferred
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from backupjobwatch.domain.api.spec import WatchSpec
-    from backupjobwatch.domain.jobs.job import Job
-    from backupjobwatch.domain.jobs.latest_job import LatestJob
-    from backupjobwatch.domain.jobs.observations import Observation
+from backupjobwatch.errors import InvalidSpec, NotPolledYet
 
 _REQUEST_IDS: Final = ("x-ms-request-id", "x-ms-correlation-request-id")
 """Headers that distinguish a response of Azure Resource Manager from one of a proxy."""
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-class Observed(NamedTuple):
-    """The result in a response, and the jobs of the watch that it identifies."""
-
-    observation: Observation
-    pinned: tuple[PinnedJob, ...] = ()
 
 
 @click.command()
@@ -73,6 +53,9 @@ def render(
 ) -> None:
     """Print the BackupJobWatch for one response of Azure. Needs neither a cluster nor Azure.
 
+    The response is that of the job. If the watch does not know its job yet, it is that of the operation, of the list of
+    the vault, or of the request that starts a backup.
+
     A file may have several YAML documents, or a List, if one of the objects is a BackupJobWatch. The grace period is
     judged as if enough such responses had come in a row, since status.troubleSince of the previous object.
 
@@ -95,53 +78,16 @@ def render(
     watch = Watch.from_body(body)
     answer = Answer(status=http_status, headers=_headers(headers), body=response_file.read_bytes())
     spec = watch.spec_at(now)
-    observed = Observed(NotPolledYet()) if isinstance(spec, InvalidSpec) else _observe(watch, spec, answer, now)
+    observed = Observed(NotPolledYet()) if isinstance(spec, InvalidSpec) else observe(watch, spec, answer, now)
     body["status"] = next_status(
-        watch, observed.observation, consecutive_failures=MIN_CONSECUTIVE_FAILURES, now=now, pinned=observed.pinned
+        watch,
+        observed.observation,
+        consecutive_failures=MIN_CONSECUTIVE_FAILURES,
+        now=now,
+        pinned=observed.pinned,
+        record=observed.record,
     )
     click.echo(yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=120), nl=False)
-
-
-def _observe(watch: Watch, spec: WatchSpec, answer: Answer, now: datetime) -> Observed:
-    """Parse *answer* as the job. If the job is not known yet, parse it as the operation or the vault's list."""
-    source = spec.source
-    found: tuple[PinnedJob, ...] | Waiting | UnsupportedItem | OperationFailure
-    try:
-        if isinstance(source, JobId):
-            return Observed(read_job(answer, source, now=now))
-        if len(watch.pinned) > 1 or any(job.error_code for job in watch.pinned):
-            return Observed(
-                PollDeferred("This watch has several jobs, and one response shows only one of them.", stale=True),
-                watch.pinned,
-            )
-        if watch.pinned:
-            job_id = JobId(vault=source.vault, name=watch.pinned[0].name)
-            return Observed(read_job(answer, job_id, now=now), watch.pinned)
-        if isinstance(source, OperationId | OnDemandBackup):
-            found = read_operation(read_object(answer, now=now))
-        else:
-            jobs, _ = read_job_list(answer, source.vault, now=now)
-            latest = _find_latest(watch, source, jobs, now, warnings_succeed=spec.warnings_succeed)
-            found = (latest,) if isinstance(latest, PinnedJob) else latest
-    except AzureError as error:
-        return Observed(error)
-    if not isinstance(found, tuple):
-        return Observed(found)
-    return Observed(
-        PollDeferred("The job was found and is polled next. Render again with the response about the job.", stale=True),
-        found,
-    )
-
-
-def _find_latest(
-    watch: Watch, latest: LatestJob, jobs: Sequence[Job], now: datetime, *, warnings_succeed: bool
-) -> PinnedJob | Waiting | UnsupportedItem:
-    start = watch.search_start or now
-    if latest.completed_within is None:
-        return find_latest(jobs, latest, created=start)
-    start = min(start, now)  # An object that is not stored yet counts as created now.
-    found = find_completed_or_next(jobs, latest, start=start, now=now, warnings_succeed=warnings_succeed, details={})
-    return PinnedJob(name=found) if isinstance(found, str) else found
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -65,8 +65,7 @@ def test_every_kind(tmp_path: Path) -> None:
         ("crr.job", "Failed", "JobFailed"),
         ("dp.job", "Running", "JobInProgress"),
         *[("dp.list", "Succeeded", "JobCompleted")] * len(dp_list["value"]),
-        ("error", "Pending", "UnexpectedResponse"),
-        ("error", "Pending", "UnexpectedResponse"),
+        *[("error", "Pending", "UnexpectedResponse"), ("error (POST)", "Failed", "InvalidTarget")] * 2,
         ("rsv.list", "", "(an empty list)"),
         ("rsv.op", "Pending", "Progressing"),
         ("rsv.opres", "", "(skipped: no reader)"),
@@ -80,7 +79,12 @@ def test_sources(tmp_path: Path) -> None:
     lines = ("file\tkind\tstatus", "a.001.json\trsv.error\t404", "a.002.json\tproxy\t502", "gone.json\tx\t200")
     (tmp_path / "SOURCES.tsv").write_text("\n".join(lines), encoding="utf-8")
 
-    assert rows(tmp_path) == [("rsv.error", "Pending", "JobNotVisible"), ("proxy", "Pending", "AzureUnavailable")]
+    assert rows(tmp_path) == [
+        ("rsv.error", "Pending", "JobNotVisible"),
+        ("rsv.error (POST)", "Failed", "InvalidTarget"),
+        ("proxy", "Pending", "AzureUnavailable"),
+        ("proxy (POST)", "Pending", "TriggerUncertain"),
+    ]
     assert {recording.content for recording in load(tmp_path)} == {Content.ERROR}
 
 

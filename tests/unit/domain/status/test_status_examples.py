@@ -128,7 +128,7 @@ _RECORDED: Final = {
     for recording in load(FIXTURES)
     if recording.content in (Content.ERROR, Content.JOBS)
     for number, result in enumerate(render(recording), start=1)
-    if result.body is not None
+    if result.body is not None and "onDemand" not in result.body["spec"]
 }
 AZURE: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     **{f"azure-{name}-{number}": partial(_of_recording, name, number) for name, number in _RECORDED},

@@ -1,0 +1,185 @@
+"""Parse one response of Azure for a watch, as the operator would parse it next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from backupjobwatch.arm.backup_answers import read_operation_started
+from backupjobwatch.arm.responses import parse_json, read_item_list, read_job, read_job_list, read_object
+from backupjobwatch.domain.api.backup_record import BackupRecord, RecordState
+from backupjobwatch.domain.jobs.latest import find_latest
+from backupjobwatch.domain.jobs.latest_completed import find_completed_or_next
+from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, UnsupportedItem, Waiting
+from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
+from backupjobwatch.domain.jobs.operations import read_operation
+from backupjobwatch.domain.jobs.payloads import mapping
+from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
+from backupjobwatch.domain.polling.backup_plan import RequestContext, RequestResult
+from backupjobwatch.domain.polling.observations import ItemList, JobList
+from backupjobwatch.domain.polling.observations import Observation as Polled
+from backupjobwatch.domain.polling.on_demand import BackupPlanner
+from backupjobwatch.domain.polling.queries import ProtectedItems
+from backupjobwatch.domain.status.verdict import deadline
+from backupjobwatch.errors import AzureError, PollDeferred
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from backupjobwatch.arm.responses import Answer
+    from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.api.spec import WatchSpec
+    from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.domain.jobs.latest_job import LatestJob
+    from backupjobwatch.domain.jobs.observations import Observation
+    from backupjobwatch.domain.polling.backup_plan import BackupPlan
+    from backupjobwatch.domain.polling.observations import Answer as Content
+    from backupjobwatch.domain.polling.queries import Query
+
+_PROCESS: Final = "render"
+"""The process in a record that has no request behind it."""
+_OPERATION_HEADERS: Final = ("Azure-AsyncOperation", "Location")
+
+
+class Observed(NamedTuple):
+    """The result in a response, and what it adds to the status."""
+
+    observation: Observation
+    pinned: tuple[PinnedJob, ...] = ()
+    """The jobs of the watch that the response identifies."""
+    record: BackupRecord | None = None
+    """The record of the backup request after the response. None leaves it unchanged."""
+
+
+def observe(watch: Watch, spec: WatchSpec, answer: Answer, now: datetime) -> Observed:
+    """Parse *answer* as the job. If the job is not known yet, parse it as what leads to the job."""
+    try:
+        return _observe(watch, spec, answer, now)
+    except AzureError as error:
+        return Observed(error)
+
+
+def _observe(watch: Watch, spec: WatchSpec, answer: Answer, now: datetime) -> Observed:
+    source = spec.source
+    if isinstance(source, JobId):
+        return Observed(read_job(answer, source, now=now))
+    if len(watch.pinned) > 1 or any(job.error_code for job in watch.pinned):
+        return Observed(_next("This watch has several jobs, and one response shows only one of them."), watch.pinned)
+    if watch.pinned:
+        job_id = JobId(vault=source.vault, name=watch.pinned[0].name)
+        return Observed(read_job(answer, job_id, now=now), watch.pinned)
+    if isinstance(source, OnDemandBackup):
+        return _observe_backup(watch, spec, source, answer, now)
+    if isinstance(source, OperationId):
+        return _found(read_operation(read_object(answer, now=now)))
+    jobs, _ = read_job_list(answer, source.vault, now=now)
+    latest = _find_latest(watch, source, jobs, now, warnings_succeed=spec.warnings_succeed)
+    return _found((latest,) if isinstance(latest, PinnedJob) else latest)
+
+
+def _found(found: tuple[PinnedJob, ...] | Waiting | UnsupportedItem | OperationFailure) -> Observed:
+    if not isinstance(found, tuple):
+        return Observed(found)
+    return Observed(_next("The job was found and is polled next. Render again with the response about the job."), found)
+
+
+def _next(message: str) -> PollDeferred:
+    return PollDeferred(message, stale=True)
+
+
+def _find_latest(
+    watch: Watch, latest: LatestJob, jobs: Sequence[Job], now: datetime, *, warnings_succeed: bool
+) -> PinnedJob | Waiting | UnsupportedItem:
+    start = watch.search_start or now
+    if latest.completed_within is None:
+        return find_latest(jobs, latest, created=start)
+    start = min(start, now)  # An object that is not stored yet counts as created now.
+    found = find_completed_or_next(jobs, latest, start=start, now=now, warnings_succeed=warnings_succeed, details={})
+    return PinnedJob(name=found) if isinstance(found, str) else found
+
+
+def _observe_backup(watch: Watch, spec: WatchSpec, backup: OnDemandBackup, answer: Answer, now: datetime) -> Observed:
+    """Parse the answer to the request for a backup, or to what the operator reads before or after it."""
+    record = watch.backup_record
+    if record is None or record.state in (RecordState.REQUESTED, RecordState.REFUSED):
+        if answer.status != HTTPStatus.OK or any(name in answer.headers for name in _OPERATION_HEADERS):
+            return _observe_request(watch, spec, backup, answer, now)
+        if isinstance(mapping(parse_json(answer.body)).get("status"), str):
+            return _found(read_operation(read_object(answer, now=now)))
+    plan = _plan(watch, spec, backup, {}, now)
+    if plan.queries:
+        (query,) = plan.queries
+        plan = _plan(watch, spec, backup, {query: Polled(answer=_read(query, answer, now), sent=0.0, time=now)}, now)
+    if plan.pinned:
+        return _found(plan.pinned)._replace(record=plan.record)
+    if plan.found is None:
+        return Observed(_next("The item was found. The operator reads more about it before it requests a backup."))
+    # A request that is only planned has no ID.
+    record = plan.record if plan.request is None or plan.record is None else replace(plan.record, request_id=None)
+    return Observed(plan.found, record=record)
+
+
+def _observe_request(watch: Watch, spec: WatchSpec, backup: OnDemandBackup, answer: Answer, now: datetime) -> Observed:
+    """Parse the answer to the POST that starts a backup."""
+    requested = _requested(watch, backup, answer, now)
+    started: OperationId | AzureError
+    try:
+        started = read_operation_started(answer, backup.vault, now=now)
+    except AzureError as error:
+        started = error
+    result = RequestResult(record=requested, answer=started, received=now)
+    recorded = replace(watch, status={**watch.status, "onDemand": requested.to_status()})
+    plan = _plan(recorded, spec, backup, {}, now, result=result)
+    if isinstance(started, OperationId):
+        started = _next("Azure named the operation, which is polled next. Render again with the response about it.")
+    return Observed(plan.found or started, record=plan.record)
+
+
+def _requested(watch: Watch, backup: OnDemandBackup, answer: Answer, now: datetime) -> BackupRecord:
+    """Return the record of the request behind *answer*: the stored one, its next attempt, or a new one."""
+    record = watch.backup_record
+    if record is None:
+        return BackupRecord(
+            state=RecordState.REQUESTED,
+            revision=watch.revision,
+            requested_at=now,
+            process=_PROCESS,
+            item=backup.item_id or "",
+            item_name=backup.title,
+            request_id=answer.headers.get("x-ms-client-request-id"),
+        )
+    if record.state is RecordState.REFUSED:
+        return replace(record, state=RecordState.REQUESTED, attempt=record.attempt + 1, requested_at=now, retry_at=None)
+    return record
+
+
+def _plan(
+    watch: Watch,
+    spec: WatchSpec,
+    backup: OnDemandBackup,
+    observations: Mapping[Query, Polled],
+    now: datetime,
+    *,
+    result: RequestResult | None = None,
+) -> BackupPlan:
+    context = RequestContext(process=_PROCESS, is_allowed=True, deadline=deadline(watch, spec), result=result)
+    return BackupPlanner(
+        watch=watch,
+        backup=backup,
+        grace=spec.grace,
+        retry=spec.poll_interval,
+        observations=observations,
+        context=context,
+        now=now,
+    ).plan()
+
+
+def _read(query: Query, answer: Answer, now: datetime) -> Content:
+    """Parse *answer* as that of *query*: the operation, the vault's items, or its jobs. Raises AzureError."""
+    if isinstance(query, OperationId):
+        return read_operation(read_object(answer, now=now))
+    if isinstance(query, ProtectedItems):
+        return ItemList(read_item_list(answer, query.vault, now=now)[0])
+    return JobList(tuple(read_job_list(answer, query.vault, now=now)[0]))
