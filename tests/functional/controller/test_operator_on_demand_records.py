@@ -10,8 +10,11 @@ import pytest
 from demo.simulator import virtual_machine
 from tests.functional.controller.test_operator_on_demand import ALLOWED, on_demand, posts
 from tests.support.kubernetes import NAME, NAMESPACE
+from tests.support.movable_process import running_movable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from demo.simulator import AzureSimulator, ProtectedItem, Vault
     from tests.functional.conftest import StartOperator
     from tests.support.kubernetes import KubernetesApi
@@ -61,3 +64,20 @@ async def test_an_accepted_request_is_recorded_at_once(
             status = await api.until(accepted)
             assert status["reason"] == "Progressing"
             assert status["onDemand"]["operationId"] == vault.protection.started()[0].operation
+
+
+async def test_stopped_during_the_request(
+    api: KubernetesApi, sim: AzureSimulator, protected: ProtectedItem, start: StartOperator, tmp_path: Path
+) -> None:
+    """An operator that is stopped before Azure answers ends in seconds. The next one finds the job of the request."""
+    async with start(**ALLOWED) as operator:
+        with sim.hold("/backup$", state_as_of="arrival") as hold:
+            api.create(on_demand())
+            await hold.arrived()
+            await operator.stop()
+    assert api.get()["status"]["onDemand"]["state"] == "Requested"
+    async with running_movable(sim.url, tmp_path / "log", ON_DEMAND_NAMESPACES=NAMESPACE) as later:
+        await later.pass_until(lambda: api.get()["status"]["phase"] == "Running")
+    assert api.get()["status"]["onDemand"]["state"] == "Recovered"
+    assert [event["reason"] for event in api.events()].count("BackupRequested") == 1
+    assert len(posts(sim)) == 1
