@@ -106,7 +106,7 @@ def closing_line(body: Mapping[str, Any], guard: RequestGuard) -> str | None:
     operation = None if guard.operation is None else guard.operation.name
     job = None if record is None else record.job_name
     if record is None or (job is None and operation is None and not guard.is_sent):
-        return f"No backup of {_title(watch)} was requested."
+        return f"This command started no backup of {_title(watch)}."
     if job is None and operation is None:
         return (
             f"The request for a backup of {record.item_name} was sent, and its answer is not known. A backup may have "
