@@ -12,6 +12,7 @@ from demo.simulator import EntraSimulator, Operation, running
 from tests.support.azure import payload
 from tests.support.canary import WORD
 from tests.support.jobs import name_of
+from tests.support.watches import condition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,6 +152,22 @@ def test_completed_within(operator: OperatorProcess, watches: Watches, jobs: Job
     watches.poll_now("fresh")
     body = watches.until_phase("fresh", "Succeeded")
     assert body["status"]["job"]["name"] == newest
+
+
+def test_secondary_region(operator: OperatorProcess, watches: Watches, jobs: Jobs) -> None:
+    """A cross-region restore is followed from its operation to its end in the secondary region."""
+    secondary = jobs.vault.secondary("westus")
+    operation, name = str(uuid.uuid4()), str(uuid.uuid4())
+    secondary.set_job(name, {"properties": payload("crr-job-iaasvm-inprogress")["properties"]})
+    secondary.add_operation(Operation.succeeding(operation, name, after=0.0))
+    watches.create("restore", operationId=operation, vault={**vault_of(jobs), "secondaryRegion": "westus"})
+    body = watches.until_phase("restore", "Running")
+    assert (body["status"]["job"]["name"], body["status"]["job"]["operation"]) == (name, "CrossRegionRestore")
+    assert condition(body, "Ready")["status"] == "Unknown"
+    secondary.set_job(name, {"properties": payload("crr-job-iaasvm-completed")["properties"]})
+    watches.poll_now("restore")
+    body = watches.until_phase("restore", "Succeeded")
+    assert (body["status"]["job"]["name"], condition(body, "Ready")["status"]) == (name, "True")
 
 
 def test_backup_vault(operator: OperatorProcess, watches: Watches, jobs: Jobs, azure: AzureSimulator) -> None:
