@@ -237,6 +237,22 @@ def own_operators(operators: Operators, operator_log: None) -> Iterator[Operator
 
 
 @pytest.fixture
+def sim() -> Iterator[AzureSimulator]:
+    """A simulator whose clock is right, because the operator lists jobs since its own time."""
+    with running_simulator(clock=ManualClock(start=datetime.now(UTC)), tokens={TOKEN: "operator"}) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def starters(own_operators: Operators, cluster: Cluster, sim: AzureSimulator, tmp_path: Path) -> Iterator[Operators]:
+    """Operators that use this simulator."""
+    operators = Operators(cluster, sim.url, tmp_path)
+    yield operators
+    operators.stop()
+    operators.hear_logs()
+
+
+@pytest.fixture
 def watches(namespace: str, client: KubernetesClient, recording: Recording) -> Iterator[Watches]:
     """The watches of the test's namespace. The operator must never add metadata to them."""
     watches = Watches(namespace, client, recording)

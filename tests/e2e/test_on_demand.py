@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from demo.simulator import ManualClock, running_simulator, virtual_machine
+from demo.simulator import virtual_machine
 from tests.support.backup_kills import ANY_MOMENT, POINTS, End, write_table
-from tests.support.canary import TOKEN
-from tests.support.operator_process import Operators
 from tests.support.scale import at_scale
 from tests.support.watches import condition, phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Mapping
 
-    from demo.controlplane import Cluster, Faults, Kubectl
+    from demo.controlplane import Faults, Kubectl
     from demo.simulator import AzureSimulator, Vault
     from tests.support.backup_kills import Point
+    from tests.support.operator_process import Operators
     from tests.support.watches import Body, Watches
 
 SUBSCRIPTION: Final = "6d1f2a3b-4c5d-4e6f-8a7b-9c0d1e2f3a4b"
@@ -33,26 +30,10 @@ RANDOM_KILLS: Final = at_scale(1, 10)
 
 
 @pytest.fixture
-def sim() -> Iterator[AzureSimulator]:
-    """A simulator whose clock is right, because the operator lists jobs since its own time."""
-    with running_simulator(clock=ManualClock(start=datetime.now(UTC)), tokens={TOKEN: "operator"}) as simulator:
-        yield simulator
-
-
-@pytest.fixture
 def vault(sim: AzureSimulator) -> Vault:
     vault = sim.add_vault(SUBSCRIPTION, "rg-e2e", "rsv-e2e")
     vault.protection.names_job_after = 0.0
     return vault
-
-
-@pytest.fixture
-def starters(own_operators: Operators, cluster: Cluster, sim: AzureSimulator, tmp_path: Path) -> Iterator[Operators]:
-    """Operators that use this simulator."""
-    operators = Operators(cluster, sim.url, tmp_path)
-    yield operators
-    operators.stop()
-    operators.hear_logs()
 
 
 def create(watches: Watches, name: str, **spec: Any) -> None:
@@ -70,14 +51,19 @@ def test_one_object(starters: Operators, watches: Watches, sim: AzureSimulator, 
     sim.clock.advance(700)
     watches.until_phase("vm-1", "Succeeded")
     assert watches.until_event("vm-1", "BackupRequested")["type"] == "Normal"
-    watches.edit("vm-1", revision="v2")
-    body = watches.until("vm-1", lambda each: each["status"].get("revision") == "v2")
-    assert condition(body, "Ready")["status"] == "Unknown"
-    second = watches.until_phase("vm-1", "Running")
-    sim.clock.advance(700)
-    watches.until_phase("vm-1", "Succeeded")
+    second = take_next(watches, sim, "vm-1")
     ids = [started.client_request_id for started in vault.protection.started()]
     assert ids == [body["status"]["onDemand"]["requestID"] for body in (first, second)]
+
+
+def take_next(watches: Watches, sim: AzureSimulator, name: str) -> Body:
+    """Edit the revision, which closes the gate until the next backup succeeds. Return the watch after that."""
+    watches.edit(name, revision="v2")
+    body = watches.until(name, lambda each: each["status"].get("revision") == "v2")
+    assert condition(body, "Ready")["status"] == "Unknown"
+    assert condition(watches.until_phase(name, "Running"), "Ready")["status"] == "Unknown"
+    sim.clock.advance(700)
+    return watches.until_phase(name, "Succeeded")
 
 
 def test_immutable(kubectl: Kubectl, watches: Watches) -> None:
@@ -129,6 +115,9 @@ def test_killed_between_record_and_job(
         prove_own_job(watches, name, jobs)
         assert (watches.get(name)["status"]["onDemand"]["requestID"] in jobs) is not end.is_uncertain, name
         assert len(watches.events(name, "BackupRequested")) == (not end.is_uncertain), name
+    recovered = next(name for name, point in points.items() if point.is_executed)
+    after = take_next(watches, sim, recovered)["status"]["onDemand"]
+    assert (ends[recovered].state, after["state"], after["requestID"] in jobs) == ("Recovered", "Accepted", False)
 
 
 def is_settled(body: Body) -> bool:
