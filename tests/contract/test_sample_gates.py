@@ -12,7 +12,7 @@ import pytest
 from backupjobwatch.constants import KIND, REQUESTED_AT
 from tests.contract.project import load
 from tests.contract.schema import field
-from tests.support.samples import FILES, every_object, name_of, objects, pick, sample, scripts, texts
+from tests.support.samples import FILES, RUN_UID, every_object, name_of, objects, pick, sample, scripts, texts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,10 +20,17 @@ if TYPE_CHECKING:
     from tests.contract.project import Manifest
 
 WORKFLOW: Final = sample("argo-workflows/workflow.yaml")
+GATE_STEPS: Final = {WORKFLOW: "wait-for-backup", sample("argo-workflows/on-demand.yaml"): "back-up"}
+"""The Workflows, and the step of each that creates the watch."""
 TASK: Final = sample("tekton/task.yaml")
 PIPELINE_RUN: Final = sample("tekton/pipeline-run.yaml")
+ON_DEMAND_RUN: Final = sample("tekton/on-demand.yaml")
 SYNC_WAVE: Final = sample("argocd/sync-wave.yaml")
 KUSTOMIZATIONS: Final = [sample("flux/kustomization-wait.yaml"), sample("flux/health-check-exprs.yaml")]
+REQUESTING: Final = [
+    path for path in FILES if any("onDemand" in each["spec"] for each in every_object(path) if each["kind"] == KIND)
+]
+"""The samples that take a backup."""
 
 
 def watches(path: Path) -> list[Manifest]:
@@ -38,9 +45,9 @@ def deadline(path: Path) -> int:
     return seconds
 
 
-def templates() -> dict[str, dict[str, Any]]:
-    """Return the templates of the Workflow by name."""
-    return {each["name"]: each for each in pick(WORKFLOW, "Workflow")["spec"]["templates"]}
+def templates(path: Path = WORKFLOW) -> dict[str, dict[str, Any]]:
+    """Return the templates of a Workflow by name."""
+    return {each["name"]: each for each in pick(path, "Workflow")["spec"]["templates"]}
 
 
 def seconds(duration: str) -> float:
@@ -67,6 +74,23 @@ def test_fields_exist(path: Path) -> None:
 def test_samples_have_no_dates(path: Path) -> None:
     """No sample contains a date, because ``startedAfter`` would be too old a month later."""
     assert re.findall(r"20\d\d-\d\d-\d\d", path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("path", REQUESTING, ids=name_of)
+def test_backups_are_bounded(path: Path) -> None:
+    """A sample that takes a backup sets a retention and a deadline, and has a new watch or a revision for each release."""
+    (watch,) = watches(path)
+    assert watch["spec"]["onDemand"].get("retainFor") == "30d"
+    assert watch["spec"]["activeDeadlineSeconds"]
+    assert "docs/on-demand.md" in path.read_text("utf-8")
+    of_a_run = "generateName" in watch["metadata"] or watch["metadata"]["name"].endswith(RUN_UID)
+    assert of_a_run != ("revision" in watch["spec"])
+
+
+def test_each_tool_takes_a_backup() -> None:
+    """A sample of each tool replaces the container with `az`."""
+    tools = {name_of(path).rpartition("/")[0].partition("/")[0] for path in REQUESTING}
+    assert tools == {"", "flux", "argocd", "argo-workflows", "tekton"}
 
 
 # ── Flux ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -98,16 +122,17 @@ def test_flux_waits_longer_than_the_watch(path: Path) -> None:
     assert timeout >= deadline(sample("flux/gate/before-upgrade.yaml")) + 300
 
 
-def test_flux_substitutes_the_revision() -> None:
+@pytest.mark.parametrize("name", ["flux/revision/gate/before-upgrade.yaml", "flux/on-demand/before-upgrade.yaml"])
+def test_flux_substitutes_the_revision(name: str) -> None:
     """Both Kustomizations substitute the same version, and the watch has a fixed name and the version in its revision."""
     gate, app = objects(sample("flux/revision/kustomizations.yaml"))
-    (watch,) = watches(sample("flux/revision/gate/before-upgrade.yaml"))
+    (watch,) = watches(sample(name))
     assert gate["spec"]["postBuild"] == app["spec"]["postBuild"]
     (variable,) = gate["spec"]["postBuild"]["substitute"]
     assert f"${{{variable}}}" in watch["spec"]["revision"]
     assert "$" not in watch["metadata"]["name"]
     timeout = seconds(gate["spec"]["timeout"])
-    assert timeout >= deadline(sample("flux/revision/gate/before-upgrade.yaml")) + 300
+    assert timeout >= deadline(sample(name)) + 300
     others = [each["spec"] for each in objects(KUSTOMIZATIONS[0])]
     assert [{**each["spec"], "postBuild": None} for each in (gate, app)] == [
         {**each, "postBuild": None} for each in others
@@ -156,7 +181,9 @@ def test_argocd_hook_is_new_each_time() -> None:
     assert set(hook["metadata"]["annotations"].values()) == {"PreSync", "HookSucceeded"}
 
 
-@pytest.mark.parametrize("path", [SYNC_WAVE, sample("argocd/revision.yaml")], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [SYNC_WAVE, sample("argocd/revision.yaml"), sample("argocd/on-demand.yaml")], ids=name_of
+)
 def test_argocd_wave_is_earlier(path: Path) -> None:
     """The watch has an earlier sync wave than the Deployment."""
     waves = [each["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"] for each in objects(path)]
@@ -164,15 +191,17 @@ def test_argocd_wave_is_earlier(path: Path) -> None:
     assert all(int(before) < int(after) for before, after in pairwise(waves))
 
 
-def test_workflow_waits_longer_than_the_watch() -> None:
+@pytest.mark.parametrize("path", GATE_STEPS, ids=name_of)
+def test_workflow_waits_longer_than_the_watch(path: Path) -> None:
     """The Workflow step leaves the watch enough time to report that its deadline passed."""
-    assert templates()["wait-for-backup"]["activeDeadlineSeconds"] >= deadline(WORKFLOW) + 300
+    assert templates(path)[GATE_STEPS[path]]["activeDeadlineSeconds"] >= deadline(path) + 300
 
 
-def test_workflow_conditions_are_safe() -> None:
+@pytest.mark.parametrize("path", GATE_STEPS, ids=name_of)
+def test_workflow_conditions_are_safe(path: Path) -> None:
     """Each run creates a new watch, success requires generation 1, and no condition matches a missing value."""
-    resource = templates()["wait-for-backup"]["resource"]
-    (watch,) = watches(WORKFLOW)
+    resource = templates(path)[GATE_STEPS[path]]["resource"]
+    (watch,) = watches(path)
     assert resource["action"] == "create"
     assert "generateName" in watch["metadata"]
     wanted = {"status.phase == Succeeded", "status.observedGeneration == 1", "metadata.generation == 1"}
@@ -186,10 +215,11 @@ def test_workflow_outputs_have_defaults() -> None:
     assert all("default" in each["valueFrom"] for each in outputs)
 
 
-def test_workflow_steps_fit() -> None:
+@pytest.mark.parametrize("path", GATE_STEPS, ids=name_of)
+def test_workflow_steps_fit(path: Path) -> None:
     """Each step refers to a template and passes its parameters."""
-    for (step,) in templates()["upgrade-after-backup"]["steps"]:
-        taken = templates()[step["template"]].get("inputs", {}).get("parameters", [])
+    for (step,) in templates(path)["upgrade-after-backup"]["steps"]:
+        taken = templates(path)[step["template"]].get("inputs", {}).get("parameters", [])
         given = step.get("arguments", {}).get("parameters", [])
         assert [each["name"] for each in given] == [each["name"] for each in taken]
 
@@ -220,6 +250,17 @@ def test_tekton_waits_longer_than_the_watch() -> None:
     timeout = {each["name"]: each["value"] for each in wait["params"]}["timeout"]
     assert seconds(wait["timeout"]) >= int(timeout) + 300
     assert seconds(spec["timeouts"]["pipeline"]) >= seconds(wait["timeout"]) + 3600  # time for the first Task
+
+
+def test_tekton_on_demand_waits_longer_than_the_watch() -> None:
+    """The pipeline outlasts its Task, which outlasts `kubectl wait`, which outlasts the watch's deadline."""
+    spec = pick(ON_DEMAND_RUN, "PipelineRun")["spec"]
+    back_up, upgrade = spec["pipelineSpec"]["tasks"]
+    (waited,) = re.findall(r"--timeout=(\w+h\w*)", back_up["taskSpec"]["steps"][0]["script"])
+    assert upgrade["runAfter"] == [back_up["name"]]
+    assert seconds(waited) >= deadline(ON_DEMAND_RUN) + 300
+    assert seconds(back_up["timeout"]) > seconds(waited)
+    assert seconds(spec["timeouts"]["pipeline"]) >= seconds(back_up["timeout"]) + 3600  # time for the upgrade
 
 
 def test_tekton_tasks_fit() -> None:

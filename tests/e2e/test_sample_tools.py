@@ -31,7 +31,7 @@ CUSTOM = {API_VERSION, *(f"{crd['spec']['group']}/{crd['spec']['versions'][0]['n
 EMBEDDED = dict.fromkeys(
     (
         *("argo-workflows/workflow.yaml", "argo-workflows/on-demand.yaml"),
-        *("tekton/task.yaml", "tekton/event-listener.yaml"),
+        *("tekton/task.yaml", "tekton/on-demand.yaml", "tekton/event-listener.yaml"),
         "shell/backup-and-wait.sh",
     ),
     1,

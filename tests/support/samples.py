@@ -21,6 +21,8 @@ FILES: Final = tuple(
     sorted(path for path in SAMPLES.rglob("*") if path.suffix in (".yaml", ".sh") and SHARDED not in path.parents)
 )
 SHEBANG: Final = "#!/bin/sh\n"
+RUN_UID: Final = "11111111-1111-4111-8111-111111111111"
+"""The UID of the run of a tool, in samples that contain it."""
 
 _HEREDOC: Final = re.compile(r"<<(\w+)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 _BLANK: Final = re.compile(r"\{\{([\w.-]+)\}\}|\$\(([\w.]+)\)|\$(\w+)")
@@ -28,7 +30,7 @@ _BLANKS: Final = {
     **dict.fromkeys(("job", "JOB", "inputs.parameters.job"), JOB_ID),
     **dict.fromkeys(("timeout", "TIMEOUT"), "14400"),
     "RUN": "run-1",
-    **dict.fromkeys(("RUN_UID", "tt.params.uid"), "11111111-1111-4111-8111-111111111111"),
+    **dict.fromkeys(("RUN_UID", "tt.params.uid"), RUN_UID),
 }
 """Example values for the parameters that a run fills in, by their name in the sample."""
 
