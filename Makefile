@@ -94,7 +94,7 @@ bench: setup  ## Measure CPU, memory and delays, next to kopf alone and a plain 
 bench-reads: setup  ## Count the requests to Azure for many watches (15 minutes)
 	$(BIN)/python -m tests.bench.reads
 
-demo: setup  ## Run the demo: API server, Azure simulator, operator, five watches (KEEP=1 keeps it running)
+demo: setup  ## Run the demo: API server, Azure simulator, operator, six watches (KEEP=1 keeps it running)
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 dashboard: setup  ## Draw docs/dashboard.svg from a run of a few minutes with a real Prometheus

@@ -39,6 +39,7 @@ STEPS: Final = 6
 WIDTH: Final = 116
 """Columns of the widest table of ``kubectl get bjw`` in the demo."""
 NARROW: Final = "NAME:.metadata.name,PHASE:.status.phase,REASON:.status.reason"
+NEXT_RELEASE: Final = """patch bjw before-upgrade --type=merge -p '{"spec":{"revision":"v1.4.3"}}'"""
 INTERRUPTED: Final = 130
 """The exit code for Ctrl-C: 128 and the number of SIGINT."""
 OUTPUT: Final = ROOT / "build" / "demo"
@@ -60,11 +61,11 @@ def play(stage: Stage) -> None:
     """Run the steps that need the operator and running jobs."""
     step(
         3,
-        "Create five watches",
-        "Four Azure Backup jobs are running. Each BackupJobWatch follows one of them,",
-        "and one watch names a job that does not exist.",
+        "Create six watches",
+        "Four Azure Backup jobs are running. Each of four watches follows one of them,",
+        "and one watch names a job that does not exist. The sixth one takes a backup.",
     )
-    stage.kubectl("apply -f demo/watches.yaml")
+    stage.kubectl("apply -f demo/watches.yaml -f demo/on-demand.yaml")
     stage.kubectl("wait bjw --all --for=jsonpath={.status.phase} --timeout=60s", quiet=True)
     step(
         4,
@@ -89,6 +90,10 @@ def play(stage: Stage) -> None:
     )
     stage.kubectl("wait bjw/nightly-backup --for=condition=complete --timeout=0")
     stage.kubectl("wait bjw/broken-agent --for=condition=complete --timeout=0", expect=1)
+    print("The operator took the backup of before-upgrade. A new revision closes its gate:", flush=True)
+    stage.kubectl("wait bjw/before-upgrade --for=condition=complete --timeout=0")
+    stage.kubectl(NEXT_RELEASE)
+    stage.kubectl("wait bjw/before-upgrade --for=condition=complete --timeout=0", expect=1)
     print("The API server rejects a watch with a mistake, and says how to fix it:", flush=True)
     stage.kubectl("apply -f demo/refused.yaml", expect=1)
 
@@ -98,8 +103,9 @@ def summarize(stage: Stage, azure: AzureSimulator, seconds: float) -> None:
     phases = stage.read("get bjw -o jsonpath={.items[*].status.phase}").split()
     print(
         f"\n{bold('Summary')}",
-        f"- {len(phases)} watches finished: {phases.count('Succeeded')} succeeded and {phases.count('Failed')} failed, as their jobs did.",
+        f"- {phases.count('Succeeded')} watches succeeded and {phases.count('Failed')} failed, as their jobs did.",
         "- The gate of each failed watch stayed closed.",
+        "- The gate of before-upgrade opened for the backup of v1.4.2. It is closed until that of v1.4.3 has succeeded.",
         f"- The operator sent {len(azure.requests)} requests to the simulated Azure.",
         f"- The demo took {seconds:.0f} s. The log of the operator is {LOG.relative_to(ROOT)}.",
         sep="\n",
@@ -120,10 +126,11 @@ def keep(stage: Stage, azure: AzureSimulator, job_id: str) -> None:
         "Then try, for example:",
         "  kubectl bjw list --watch",
         "  kubectl describe bjw nightly-backup",
+        f"  kubectl {NEXT_RELEASE.replace('v1.4.3', 'v1.4.4')}",
         f"  backupjobwatch watch {job_id}",
         "",
-        "The last command follows a job of two minutes without the cluster. Ctrl-C in this",
-        "terminal stops everything.",
+        "The third command takes another backup. The last one follows a job of two minutes",
+        "without the cluster. Ctrl-C in this terminal stops everything.",
         sep="\n",
         flush=True,
     )

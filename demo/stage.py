@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from demo.controlplane import Kubectl, kubectl_path
 from demo.controlplane.processes import guard
-from demo.simulator import SimulatedClock
+from demo.simulator import SimulatedClock, virtual_machine
 from demo.simulator.jobs import (
     COMPLETED_WITH_WARNINGS,
     DEMO_JOBS,
@@ -52,6 +52,8 @@ _SHORT_RESTORE: Final = replace(
 )
 _REMAINING: Final = ((COMPLETED_WITH_WARNINGS, 15.0), (DOCUMENTED, 8.0), (FAILED, 6.0))
 """Jobs that run when the demo starts besides the restore, and the seconds until each job ends."""
+ON_DEMAND_BACKUP: Final = 8.0
+"""The seconds that a backup takes that the operator requests."""
 _STOP_TIMEOUT: Final = 30.0
 
 
@@ -137,6 +139,7 @@ def running_operator(stage: Stage, azure: str, *, metrics_port: int = 0, log: Pa
         **stage.environment,
         **azure_settings(azure),
         "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES": NAMESPACE,
+        "BACKUPJOBWATCH_ON_DEMAND_NAMESPACES": NAMESPACE,
         "BACKUPJOBWATCH_PROBE_PORT": "0",
         "BACKUPJOBWATCH_METRICS_PORT": str(metrics_port),
     }
@@ -175,6 +178,8 @@ def start_jobs(azure: AzureSimulator, *, restore: float = 17.0) -> Vault:
     *restore* is the number of seconds until the restore ends. The other three end within 15 seconds.
     """
     vault = azure.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
+    vault.protection.add(virtual_machine("vm-harbour-01", group="harbour-apps"))
+    vault.protection.duration = ON_DEMAND_BACKUP
     running = (*_REMAINING, (_SHORT_RESTORE, restore))
     for job, remaining in sorted(running, key=lambda each: _age(*each), reverse=True):
         _advance(azure.clock, datetime.now(UTC) - timedelta(seconds=_age(job, remaining)))
