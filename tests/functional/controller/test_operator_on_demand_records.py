@@ -81,3 +81,49 @@ async def test_stopped_during_the_request(
     assert api.get()["status"]["onDemand"]["state"] == "Recovered"
     assert [event["reason"] for event in api.events()].count("BackupRequested") == 1
     assert len(posts(sim)) == 1
+
+
+async def test_a_restored_object(
+    api: KubernetesApi, sim: AzureSimulator, protected: ProtectedItem, start: StartOperator
+) -> None:
+    """
+    An object that is restored without its status requests a backup again.
+
+    If its namespace is not allowed during the restore, it fails instead. It then requests nothing until its revision is
+    edited.
+    """
+    async with start(**ALLOWED):
+        api.create(on_demand())
+        await api.status(phase="Running")
+        api.delete()
+        api.create(on_demand())
+        await api.until(lambda: len(posts(sim)) == 2)
+        api.delete()
+    async with start():
+        api.create(on_demand())
+        await api.status(phase="Failed", reason="NamespaceNotAllowed")
+    async with start(**ALLOWED) as operator:
+        operator.advance(60)
+        api.create(on_demand(), name="other")
+        await api.until(lambda: len(posts(sim)) == 3)
+        assert (await api.status())["reason"] == "NamespaceNotAllowed"
+        api.edit(revision="v2")
+        await api.until(lambda: len(posts(sim)) == 4)
+
+
+async def test_a_later_deadline(
+    api: KubernetesApi, sim: AzureSimulator, protected: ProtectedItem, start: StartOperator
+) -> None:
+    """A watch whose deadline was too short follows the same backup when the deadline is raised."""
+    async with start(**ALLOWED) as operator:
+        api.create(on_demand())
+        before = await api.status(phase="Running")
+        api.edit(activeDeadlineSeconds=1)
+        await operator.advance_to("Failed", api)
+        assert (await api.status())["reason"] == "DeadlineExceeded"
+        api.edit(activeDeadlineSeconds=86400)
+        sim.clock.advance(700)
+        await operator.advance_to("Succeeded", api)
+        after = await api.status()
+    assert after["onDemand"] == before["onDemand"]
+    assert len(posts(sim)) == 1
