@@ -99,8 +99,7 @@ def test_demo(tmp_path: Path) -> None:
 def test_signals(tmp_path: Path, number: signal.Signals, line: str, programs: tuple[str, ...]) -> None:
     """SIGHUP during the start and SIGTERM later stop every program of the demo, and no files remain."""
     with running_demo(tmp_path, until_line=line, number=number, code=128 + number):
-        running = "\n".join(programs_of(tmp_path))
-        assert all(program in running for program in programs), running
+        until(lambda: all(program in "\n".join(programs_of(tmp_path)) for program in programs), "the programs")
     until(lambda: not programs_of(tmp_path), "the end of all programs")
     assert list(tmp_path.iterdir()) == []
 
