@@ -6,6 +6,7 @@ the command and a socket for its process ID and exit code. :mod:`tests.support.c
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import json
 import os
@@ -13,7 +14,10 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 COMMANDS: Final = {
     "backupjobwatch": ("backupjobwatch.cli", "main"),
@@ -75,7 +79,34 @@ def _is_command(descriptors: list[int]) -> bool:
     os._exit(0)
 
 
+class QuickExit:
+    """Ends a command without the teardown of its modules, which would take longer than most commands.
+
+    Python calls exit handlers in reverse order, so create this before modules that register some are imported.
+    """
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+        atexit.register(self._exit)
+
+    def run(self, command: Callable[[], None]) -> None:
+        """Run *command*, and note its exit code, unless an exception ends it."""
+        try:
+            command()
+            self.code = 0
+        except SystemExit as end:
+            self.code = end.code if isinstance(end.code, int) else None
+            raise
+
+    def _exit(self) -> None:
+        if self.code is not None:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(self.code)
+
+
 def _main() -> None:
+    quick_exit = QuickExit()
     sys.modules["kubernetes_validate"] = None  # type: ignore[assignment] # kubernetes imports it if installed: a test tool
     for module in _MODULES:
         importlib.import_module(module)
@@ -85,7 +116,7 @@ def _main() -> None:
     os.environ.update(request.environment)
     sys.argv = [request.command, *request.arguments]
     module, function = COMMANDS[request.command]
-    getattr(importlib.import_module(module), function)()
+    quick_exit.run(getattr(importlib.import_module(module), function))
 
 
 if __name__ == "__main__":
