@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from demo.controlplane import Kubectl, kubectl_path
 from demo.controlplane.processes import guard
-from demo.simulator import SimulatedClock, virtual_machine
+from demo.simulator import SimulatedClock
 from demo.simulator.jobs import (
     COMPLETED_WITH_WARNINGS,
     DEMO_JOBS,
@@ -25,6 +25,7 @@ from demo.simulator.jobs import (
     RESTORE,
     SUBSCRIPTION_ID,
     VAULT,
+    protect_demo_items,
 )
 from demo.simulator.timeline import Transfer
 
@@ -178,7 +179,7 @@ def start_jobs(azure: AzureSimulator, *, restore: float = 17.0) -> Vault:
     *restore* is the number of seconds until the restore ends. The other three end within 15 seconds.
     """
     vault = azure.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
-    vault.protection.add(virtual_machine("vm-harbour-01", group="harbour-apps"))
+    protect_demo_items(vault)
     vault.protection.duration = ON_DEMAND_BACKUP
     running = (*_REMAINING, (_SHORT_RESTORE, restore))
     for job, remaining in sorted(running, key=lambda each: _age(*each), reverse=True):

@@ -288,7 +288,12 @@ def add_demo_jobs(simulator: AzureSimulator, *, starts: Literal["now", "when ask
     for job in DEMO_JOBS:
         # A job that starts during the demo cannot have the start time of the documentation.
         vault.add_job(job if starts == "now" else replace(job, start_time=None), starts=starts)
+    protect_demo_items(vault)
+    return vault
+
+
+def protect_demo_items(vault: Vault) -> None:
+    """Add items whose backup can be started."""
     for number in range(1, 5):
         vault.protection.add(virtual_machine(f"vm-harbour-{number:02}", group="harbour-apps"))
     vault.protection.add(database("ledger", server="vm-harbour-sql", group="harbour-apps"))
-    return vault
