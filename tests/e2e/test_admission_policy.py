@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from tests.contract.markdown import blocks
+from tests.contract.project import read
+from tests.support.documents import load_documents
 from tests.support.kubernetes_client import path_of
 from tests.support.specs import ID, JOB, SUBSCRIPTION, VAULT
 from tests.support.watches import manifest, until
@@ -148,6 +151,27 @@ def test_backups(
     assert answer.status == (HTTPStatus.CREATED if is_allowed else HTTPStatus.FORBIDDEN), answer.body
     if not is_allowed and scopes is not None:
         assert BACKUP_ANNOTATION in answer.body["message"]
+
+
+def test_retention(client: KubernetesClient, kubectl: Kubectl, namespace: str) -> None:
+    """The policy of docs/on-demand.md limits the retention of on-demand backups, and nothing else."""
+    (block,) = (block for block in blocks(read("docs/on-demand.md"), "yaml") if "Policy" in block)
+    policy, binding = load_documents(block)
+    selector = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+    text = yaml.safe_dump_all([policy, {**binding, "spec": {**binding["spec"], "matchResources": selector}}])
+    kubectl("apply", "-f", "-", stdin=text)
+
+    def answer(**on_demand: str) -> Answer:
+        return create(client, namespace, {"onDemand": {"item": "vm1", **on_demand}, "vault": VAULT})
+
+    until(lambda: answer().status == HTTPStatus.UNPROCESSABLE_ENTITY, "the policy is in force")
+    assert "at most 35d" in answer(retainFor="36d").body["message"]
+    assert answer(retainUntil="2099-01-01T00:00:00Z").status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert answer(retainFor="35d").status == HTTPStatus.CREATED
+    instance = {"onDemand": {"item": "disk1"}, "vault": {**VAULT, "kind": "BackupVault"}}
+    for spec in (LATEST, BY_ID, instance):
+        assert create(client, namespace, spec).status == HTTPStatus.CREATED
+    kubectl("delete", "-f", "-", stdin=text)
 
 
 def test_edits(annotated: Namespace, client: KubernetesClient, kubectl: Kubectl) -> None:
