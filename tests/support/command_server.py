@@ -14,7 +14,10 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
+
+import time_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,12 +41,13 @@ _MODULES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """The arguments of a command, its environment and its working directory."""
+    """The arguments of a command, its environment, its working directory and how far its wall clock is ahead."""
 
     command: str
     arguments: list[str]
     environment: dict[str, str]
     folder: str
+    seconds_ahead: float
 
 
 def serve(requests: socket.socket) -> Request:
@@ -115,6 +119,8 @@ def _main() -> None:
     os.environ.clear()
     os.environ.update(request.environment)
     sys.argv = [request.command, *request.arguments]
+    if request.seconds_ahead:
+        time_machine.travel(datetime.now(UTC) + timedelta(seconds=request.seconds_ahead), tick=True).start()
     module, function = COMMANDS[request.command]
     quick_exit.run(getattr(importlib.import_module(module), function))
 

@@ -53,14 +53,20 @@ class Command:
         output: IO[str] | None = None,
         stdin: bool = False,
         measured: bool | None = None,
+        seconds_ahead: float = 0.0,
     ) -> None:
-        """Start a command with its output in the file *output* or pipes. *stdin* makes its input a pipe."""
+        """
+        Start a command with its output in the file *output* or pipes. *stdin* makes its input a pipe.
+
+        *seconds_ahead* moves the wall clock of the command.
+        """
         measured = are_commands_measured() if measured is None else measured
         request = {
             "command": command,
             "arguments": arguments,
             "environment": dict(environment),
             "folder": str(ROOT),
+            "seconds_ahead": seconds_ahead,
         }
         self.stdin: IO[str] | None = None
         self.stdout: IO[str] | None = None

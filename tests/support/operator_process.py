@@ -55,7 +55,7 @@ def settings_for(cluster: Cluster, azure: str, **settings: str) -> dict[str, str
 class OperatorProcess:
     """``backupjobwatch run``."""
 
-    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], log: Path, seconds_ahead: float = 0.0) -> None:
         self._port = _free_port()
         self._log = log
         self._heard = 0
@@ -70,6 +70,7 @@ class OperatorProcess:
                 },
                 output=output,
                 measured=is_measured(),
+                seconds_ahead=seconds_ahead,
             )
 
     def wait_ready(self) -> Self:
@@ -138,6 +139,8 @@ class Operators:
         self._directory = directory
         self._started: list[OperatorProcess] = []
         self._shared: OperatorProcess | None = None
+        self.seconds_ahead = 0.0
+        """How far the wall clocks of the next operators are ahead."""
 
     def shared(self) -> OperatorProcess:
         """Return the shared operator, which watches all namespaces."""
@@ -153,7 +156,7 @@ class Operators:
     def start_beside(self, **settings: str) -> OperatorProcess:
         """Start an operator with its own *settings* next to the others."""
         log = self._directory / f"operator-{len(self._started)}.log"
-        operator = OperatorProcess(settings_for(self._cluster, self._azure, **settings), log)
+        operator = OperatorProcess(settings_for(self._cluster, self._azure, **settings), log, self.seconds_ahead)
         self._started.append(operator)
         return operator
 
