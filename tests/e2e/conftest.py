@@ -61,6 +61,7 @@ SLOWEST = (
     "helm_crds",
     "apply_overlays",
     "sample_gates",
+    "sample_on_demand",
     "high_availability",
     "demo",
     "notify",
