@@ -7,6 +7,7 @@ the command and a socket for its process ID and exit code. :mod:`tests.support.c
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -21,6 +22,8 @@ import time_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from coverage import Coverage
 
 COMMANDS: Final = {
     "backupjobwatch": ("backupjobwatch.cli", "main"),
@@ -114,6 +117,10 @@ def _main() -> None:
     sys.modules["kubernetes_validate"] = None  # type: ignore[assignment] # kubernetes imports it if installed: a test tool
     for module in _MODULES:
         importlib.import_module(module)
+    measuring = _measuring()
+    if measuring is not None:
+        measuring.save()  # otherwise, each fork would save the lines of these imports again
+    gc.freeze()  # the garbage collector of a fork would copy the memory pages of all modules
     request = serve(socket.socket(fileno=int(sys.argv[1])))
     os.chdir(request.folder)
     os.environ.clear()
@@ -122,7 +129,16 @@ def _main() -> None:
     if request.seconds_ahead:
         time_machine.travel(datetime.now(UTC) + timedelta(seconds=request.seconds_ahead), tick=True).start()
     module, function = COMMANDS[request.command]
-    quick_exit.run(getattr(importlib.import_module(module), function))
+    try:
+        quick_exit.run(getattr(importlib.import_module(module), function))
+    finally:
+        if measuring is not None:
+            measuring.switch_context("")  # saves the lines of the command only, which is faster than save()
+
+
+def _measuring() -> Coverage | None:
+    coverage = sys.modules.get("coverage")
+    return None if coverage is None else coverage.Coverage.current()
 
 
 if __name__ == "__main__":
