@@ -17,6 +17,8 @@ UNMEASURED: Final = (
     "property",
     # The most expensive functional tests.
     "functional/test_faults.py",
+    "functional/test_fuzz_answers.py",
+    "functional/test_gates.py",
     "functional/arm/test_identities_apart.py",
     "functional/arm/test_identities_entra.py",
     "functional/arm/test_identities_life.py",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from demo.simulator import AzureSimulator, Vault
     from tests.support.kubernetes import KubernetesApi
+    from tests.support.movable_process import MovableOperator
 
 TICK: Final = 300.0
 """Seconds: the longest ``pollInterval``, and the heartbeat."""
@@ -66,6 +67,7 @@ async def test_a_month(api: KubernetesApi, sim: AzureSimulator, vault: Vault, tm
                 await operator.pass_time(TICK)
                 await until_polled(sim, before + LASTING)
                 await come_to_rest(api, sim)
+            await until_passed(api, sim, operator)
             days.append(await operator.holdings())
             ticks += DAY
             polls += polls_of_lasting(sim)
@@ -93,6 +95,13 @@ async def until_polled(sim: AzureSimulator, polls: int) -> None:
         if polls_of_lasting(sim) >= polls:
             return
         await asyncio.sleep(0.02)
+
+
+async def until_passed(api: KubernetesApi, sim: AzureSimulator, operator: MovableOperator) -> None:
+    """Wait until the watches that pass are deleted, and kopf's tasks for them have ended."""
+    await operator.pass_until(lambda: len(api.objects.find(None)) == LASTING, step=60.0)
+    await operator.pass_time(60.0)
+    await come_to_rest(api, sim)
 
 
 async def come_to_rest(api: KubernetesApi, sim: AzureSimulator) -> None:
