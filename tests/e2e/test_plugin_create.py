@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -105,14 +104,8 @@ def test_cross_region_restore(plugin: Plugin, written: Written) -> None:
 def test_encodings(plugin: Plugin, encoding: str) -> None:
     """The command reads standard input in the encodings of Windows PowerShell, as JSON and as a line."""
     for text in (f"{JOB_ID}\r\n", json.dumps({"JobId": JOB_ID, "ObjectType": "OperationJobExtendedInfo"})):
-        done = subprocess.run(
-            [*plugin.command("create"), "--dry-run"],
-            env=plugin.environment(),
-            input=text.encode(encoding),
-            capture_output=True,
-            check=False,
-        )
-        assert (done.returncode, done.stdout) == (0, f"{CALLED} created (dry run)\n".encode())
+        done = plugin("create", "--dry-run", stdin=text.encode(encoding))
+        assert (done.returncode, done.stdout) == (0, f"{CALLED} created (dry run)\n")
 
 
 def test_region(plugin: Plugin) -> None:
@@ -268,12 +261,10 @@ def test_wait(
 
 def test_binary_input(plugin: Plugin) -> None:
     """Binary input is refused, because it does not name a job."""
-    done = subprocess.run(
-        plugin.command("create", "-"), env=plugin.environment(), input=b"\xff\xfe\x00", capture_output=True, check=False
-    )
-    assert (done.returncode, done.stdout) == (3, b"")
-    assert b"names no job" in done.stderr
-    assert b"Traceback" not in done.stderr
+    done = plugin("create", "-", stdin=b"\xff\xfe\x00")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "names no job" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_wait_for_a_time(plugin: Plugin, written: Written) -> None:

@@ -1,4 +1,4 @@
-"""`kubectl bjw list` and `tasks` on a real API server. Tests at a terminal use the real kubectl."""
+"""`kubectl bjw list` and `tasks` on a real API server."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_wrong_usage(plugin: Plugin, args: tuple[str, ...], words: str) -> None:
 
 def test_screen(plugin: Plugin, three: Written) -> None:
     """At a terminal, phases have colors, unless NO_COLOR is set."""
-    with Screen(plugin, "list") as screen:
+    with Screen(plugin, "list", by_kubectl=True) as screen:
         assert screen.end() == 0
         assert f"{GREEN}Succeeded" in screen.text
         assert f"{RED}Failed" in screen.text

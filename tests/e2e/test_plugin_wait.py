@@ -1,4 +1,4 @@
-"""Exit codes and output of `kubectl bjw wait` on a real API server. Tests at a terminal use the real kubectl."""
+"""Exit codes and output of `kubectl bjw wait` on a real API server."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ def test_interrupted(plugin: Plugin, written: Written, control_plane: ControlPla
         assert (status, out) == (130, "")
         said += rest
     else:
-        with Screen(plugin, "wait", "nightly") as screen:
+        with Screen(plugin, "wait", "nightly", by_kubectl=True) as screen:
             screen.until("Unseen")
             assert screen.interrupt() == 130
             said = screen.text

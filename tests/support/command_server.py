@@ -77,6 +77,8 @@ def _is_command(descriptors: list[int]) -> bool:
             os.dup2(descriptor, number)
         for descriptor in descriptors:
             os.close(descriptor)
+        if os.isatty(0):
+            os.setsid()  # Ctrl-C interrupts all processes of a terminal
         return True
     for number in (0, 1, 2, *streams):
         os.close(number)  # lets readers of the command's output see its end

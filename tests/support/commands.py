@@ -14,7 +14,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, NamedTuple, Self
+from typing import IO, TYPE_CHECKING, Final, NamedTuple, Self, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,13 +52,15 @@ class Command:
         environment: Mapping[str, str],
         output: IO[str] | None = None,
         stdin: bool = False,
+        terminal: int | None = None,
         measured: bool | None = None,
         seconds_ahead: float = 0.0,
     ) -> None:
         """
-        Start a command with its output in the file *output* or pipes. *stdin* makes its input a pipe.
+        Start a command with its output in the file *output*, or in pipes.
 
-        *seconds_ahead* moves the wall clock of the command.
+        With *stdin*, its input is a pipe too. The descriptor *terminal* replaces all three. The wall clock of the
+        command is *seconds_ahead*.
         """
         measured = are_commands_measured() if measured is None else measured
         request = {
@@ -68,20 +70,22 @@ class Command:
             "folder": str(ROOT),
             "seconds_ahead": seconds_ahead,
         }
-        self.stdin: IO[str] | None = None
+        self.stdin: TextIO | None = None
         self.stdout: IO[str] | None = None
         self.stderr: IO[str] | None = None
         self.returncode: int | None = None
         self._reply, reply = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with contextlib.ExitStack() as theirs:
             theirs.enter_context(reply)
-            source = os.open(os.devnull, os.O_RDONLY)
+            source = os.open(os.devnull, os.O_RDONLY) if terminal is None else os.dup(terminal)
             if stdin:
                 os.close(source)
                 source, ours = os.pipe()
                 self.stdin = os.fdopen(ours, "w")
             theirs.callback(os.close, source)
-            if output is None:
+            if terminal is not None:
+                out = err = terminal
+            elif output is None:
                 (out, own_out), (err, own_err) = (os.pipe()[::-1] for _ in range(2))
                 self.stdout, self.stderr = os.fdopen(own_out), os.fdopen(own_err)
                 theirs.callback(os.close, out)
@@ -114,13 +118,13 @@ class Command:
             self._reply.close()
         return self.returncode
 
-    def communicate(self, words: str | None = None, timeout: float | None = None) -> tuple[str, str]:
+    def communicate(self, words: str | bytes | None = None, timeout: float | None = None) -> tuple[str, str]:
         """Write *words* to the command's input, wait for its end, and return its output and errors."""
         with ThreadPoolExecutor(2) as pool:
             out, err = (pool.submit(stream.read) if stream else None for stream in (self.stdout, self.stderr))
             if self.stdin is not None:
                 with contextlib.suppress(BrokenPipeError), self.stdin:
-                    self.stdin.write(words or "")
+                    self.stdin.buffer.write(words.encode() if isinstance(words, str) else words or b"")
             try:
                 self.wait(timeout)
             except subprocess.TimeoutExpired:

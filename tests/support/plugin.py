@@ -22,7 +22,7 @@ from backupjobwatch.errors import JobNotFound
 from tests.support.azure import payload
 from tests.support.builders import VAULT_ID
 from tests.support.canary import hear
-from tests.support.commands import ROOT, Command, Done, are_commands_measured
+from tests.support.commands import ROOT, Command, Done
 from tests.support.kubernetes_client import path_of
 from tests.support.watches import manifest, until
 
@@ -43,7 +43,7 @@ Completion = tuple[list[str], str]
 
 
 class Plugin:
-    """Runs ``kubectl bjw`` with this environment's programs on PATH, with coverage if enabled."""
+    """Runs ``kubectl bjw`` with this environment's programs on PATH."""
 
     def __init__(self, cluster: Cluster, kubectl: Path, folder: Path, namespace: str = "") -> None:
         self._cluster = cluster
@@ -55,13 +55,6 @@ class Plugin:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         # Users do not have this package installed. The kubernetes library imports it if it exists, which takes 2 s.
         (folder / "sitecustomize.py").write_text("import sys\nsys.modules['kubernetes_validate'] = None\n", "utf-8")
-        if are_commands_measured():
-            for program in PROGRAMS:
-                script = folder / program
-                script.write_text(
-                    f'#!/bin/sh\nexec {sys.executable} -m coverage run {_INSTALLED / program} "$@"\n', "utf-8"
-                )
-                script.chmod(0o755)
 
     def in_namespace(self, namespace: str) -> Plugin:
         """Return a plugin with another default namespace."""
@@ -80,11 +73,12 @@ class Plugin:
         """Return the command line."""
         return [str(self._kubectl), "bjw", *self._placed(*args)]
 
-    def start(self, *args: str, **variables: str) -> Command:
+    def start(self, *args: str, terminal: int | None = None, **variables: str) -> Command:
         """Start a command like kubectl, but without kubectl."""
-        return Command("kubectl-bjw", *self._placed(*args), environment=self.environment(**variables))
+        environment = self.environment(**variables)
+        return Command("kubectl-bjw", *self._placed(*args), environment=environment, terminal=terminal)
 
-    def __call__(self, *args: str, stdin: str = "", **variables: str) -> Done:
+    def __call__(self, *args: str, stdin: str | bytes = "", **variables: str) -> Done:
         """Run a command to its end like kubectl, but without kubectl."""
         environment = self.environment(**variables)
         with Command("kubectl-bjw", *self._placed(*args), environment=environment, stdin=True) as process:
@@ -125,17 +119,22 @@ def _completion(text: str) -> Completion:
 class Screen:
     """A command on its own terminal."""
 
-    def __init__(self, plugin: Plugin, *args: str, **variables: str) -> None:
+    def __init__(self, plugin: Plugin, *args: str, by_kubectl: bool = False, **variables: str) -> None:
+        """Start a command without kubectl, or more slowly with it."""
         self._terminal, its_side = pty.openpty()
-        self._process = subprocess.Popen(
-            plugin.command(*args),
-            env=plugin.environment(TERM="xterm-256color", **variables),
-            cwd=ROOT,
-            stdin=its_side,
-            stdout=its_side,
-            stderr=its_side,
-            start_new_session=True,
-        )
+        variables["TERM"] = "xterm-256color"
+        self._process: Command | subprocess.Popen[bytes]
+        if by_kubectl:
+            self._process = subprocess.Popen(
+                plugin.command(*args),
+                env=plugin.environment(**variables),
+                stdin=its_side,
+                stdout=its_side,
+                stderr=its_side,
+                start_new_session=True,
+            )
+        else:
+            self._process = plugin.start(*args, terminal=its_side, **variables)
         os.close(its_side)
         self.text = ""
         """The complete output."""
@@ -144,8 +143,7 @@ class Screen:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
         self._process.wait()
         os.close(self._terminal)
         hear("a terminal", self.text)
@@ -168,7 +166,7 @@ class Screen:
         while self._process.poll() is None:
             self._read()
         self._read()
-        return self._process.returncode
+        return self._process.wait()
 
     def _read(self) -> None:
         if select.select([self._terminal], [], [], 0.1)[0]:
