@@ -62,8 +62,8 @@ def play(stage: Stage) -> None:
     step(
         3,
         "Create six watches",
-        "Four Azure Backup jobs are running. Each of four watches follows one of them,",
-        "and one watch names a job that does not exist. The sixth one takes a backup.",
+        "Four watches follow Azure Backup jobs that are running. The fifth watch names a",
+        "job that does not exist. For the sixth watch, the operator takes a backup.",
     )
     stage.kubectl("apply -f demo/watches.yaml -f demo/on-demand.yaml")
     stage.kubectl("wait bjw --all --for=jsonpath={.status.phase} --timeout=60s", quiet=True)
@@ -105,7 +105,7 @@ def summarize(stage: Stage, azure: AzureSimulator, seconds: float) -> None:
         f"\n{bold('Summary')}",
         f"- {phases.count('Succeeded')} watches succeeded and {phases.count('Failed')} failed, as their jobs did.",
         "- The gate of each failed watch stayed closed.",
-        "- The gate of before-upgrade opened for the backup of v1.4.2. It is closed until that of v1.4.3 has succeeded.",
+        "- The gate of before-upgrade opened for v1.4.2. It is closed until the backup for v1.4.3 has succeeded.",
         f"- The operator sent {len(azure.requests)} requests to the simulated Azure.",
         f"- The demo took {seconds:.0f} s. The log of the operator is {LOG.relative_to(ROOT)}.",
         sep="\n",
@@ -129,8 +129,8 @@ def keep(stage: Stage, azure: AzureSimulator, job_id: str) -> None:
         f"  kubectl {NEXT_RELEASE.replace('v1.4.3', 'v1.4.4')}",
         f"  backupjobwatch watch {job_id}",
         "",
-        "The third command takes another backup. The last one follows a job of two minutes",
-        "without the cluster. Ctrl-C in this terminal stops everything.",
+        "The third command requests another backup. The last one follows a two-minute job",
+        "without using the cluster. Ctrl-C in this terminal stops everything.",
         sep="\n",
         flush=True,
     )

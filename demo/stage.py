@@ -54,7 +54,7 @@ _SHORT_RESTORE: Final = replace(
 _REMAINING: Final = ((COMPLETED_WITH_WARNINGS, 15.0), (DOCUMENTED, 8.0), (FAILED, 6.0))
 """Jobs that run when the demo starts besides the restore, and the seconds until each job ends."""
 ON_DEMAND_BACKUP: Final = 8.0
-"""The seconds that a backup takes that the operator requests."""
+"""The duration of a backup that the operator requests, in seconds."""
 _STOP_TIMEOUT: Final = 30.0
 
 

@@ -54,7 +54,7 @@ class Hold:
         self.released.open()
 
     def wait_arrived(self, timeout: float = 60.0) -> None:
-        """Block this thread until a request has reached its failure."""
+        """Block this thread until a request is held."""
         if not self.arrived.wait(timeout):
             raise TimeoutError("no request arrived")
 
@@ -75,7 +75,7 @@ class Fault:
     """The RBAC verb, such as ``watch`` or ``list``. Empty: any verb."""
     agent: str = ""
     body: str = ""
-    """A regular expression that the body of the request contains."""
+    """A regular expression, searched in the body of the request. Empty: any body."""
     status: int | None = None
     """The status of the response. None: drop the connection without a response."""
     reason: str = ""

@@ -293,7 +293,7 @@ def add_demo_jobs(simulator: AzureSimulator, *, starts: Literal["now", "when ask
 
 
 def protect_demo_items(vault: Vault) -> None:
-    """Add items whose backup can be started."""
+    """Add protected items, which on-demand backups need."""
     for number in range(1, 5):
         vault.protection.add(virtual_machine(f"vm-harbour-{number:02}", group="harbour-apps"))
     vault.protection.add(database("ledger", server="vm-harbour-sql", group="harbour-apps"))

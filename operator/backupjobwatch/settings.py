@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     azure_read_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=20)
     """Timeout for the next bytes of a response."""
     azure_total_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=30)
-    """Timeout for a whole request. A request for a backup has 70 seconds."""
+    """Timeout for a whole request. A backup request has a fixed timeout of 70 seconds."""
     heartbeat: Annotated[Duration, _at_least(1)] = timedelta(minutes=5)
     """How often an unchanged status is written. With more than 1,500 watches (at `5m`) the interval grows, up to 30 minutes."""
     resync_interval: Annotated[Duration, _at_least(1)] = timedelta(minutes=1)

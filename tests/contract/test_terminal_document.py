@@ -77,7 +77,7 @@ def test_options_are_options() -> None:
 @pytest.mark.parametrize(
     ("status", "example", "told"),
     [
-        ("Completed", 0, "The upgrade may begin.\n"),
+        ("Completed", 0, "The upgrade can start.\n"),
         ("Failed", 0, ""),
         ("Completed", 1, ""),
         ("Completed", 2, "succeeded\n"),
@@ -115,4 +115,4 @@ def test_examples_run(tmp_path: Path, status: str, example: int, told: str) -> N
         assert '"phase": "Failed"' in (tmp_path / "job.json").read_text()
         assert "Failed" in (tmp_path / "progress.log").read_text()
     if example == 0:
-        assert ("may begin" in done.stdout, done.returncode) == ((True, 0) if status == "Completed" else (False, 1))
+        assert ("can start" in done.stdout, done.returncode) == ((True, 0) if status == "Completed" else (False, 1))

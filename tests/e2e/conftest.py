@@ -240,7 +240,7 @@ def own_operators(operators: Operators, operator_log: None) -> Iterator[Operator
 
 @pytest.fixture
 def sim() -> Iterator[AzureSimulator]:
-    """A simulator whose clock is right, because the operator lists jobs since its own time."""
+    """A simulator with the current time, because the operator computes the start of job lists from its own clock."""
     with running_simulator(clock=ManualClock(start=datetime.now(UTC)), tokens={TOKEN: "operator"}) as simulator:
         yield simulator
 

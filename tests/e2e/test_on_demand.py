@@ -28,7 +28,7 @@ KILLS: Final = at_scale(1, 9)
 """The number of kills at each point."""
 RANDOM_KILLS: Final = at_scale(1, 10)
 SECONDS_AHEAD: Final = at_scale(150, 0)
-"""How far the last operator's clock is ahead. Only the soak waits for the two minutes after which it resolves a record."""
+"""How far the last operator's clock is ahead. Recovery starts after two minutes, and only the soak waits for them."""
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_immutable(kubectl: Kubectl, watches: Watches) -> None:
 def test_killed_between_record_and_job(
     starters: Operators, watches: Watches, sim: AzureSimulator, vault: Vault, faults: Faults
 ) -> None:
-    """No kill leads to a second request. Each gate opens only for the job of its own request, and if there is one."""
+    """No kill leads to a second request. Each gate opens only if its own request started a job, and only for that job."""
     settings = {"ON_DEMAND_NAMESPACES": watches.namespace, "ON_DEMAND_REQUESTS_PER_HOUR": "1000"}
     points = {f"vm-{number}": point for number, point in enumerate((*(ANY_MOMENT,) * RANDOM_KILLS, *POINTS * KILLS))}
     earlier = None
@@ -96,7 +96,7 @@ def test_killed_between_record_and_job(
         vault.protection.add(virtual_machine(name))
         operator = starters.start(**settings).wait_ready()
         if earlier is not None:
-            watches.until(earlier, is_settled)  # its requests would be held instead
+            watches.until(earlier, is_settled)  # otherwise, the next point would hold its requests
         with point.hold(name, sim, faults) as wait_arrived:
             create(watches, name)
             wait_arrived()
@@ -155,7 +155,7 @@ def end_of(watches: Watches, name: str, point: Point, sim: AzureSimulator) -> En
 
 
 def prove_own_job(watches: Watches, name: str, jobs: Mapping[str | None, str]) -> None:
-    """Prove that the gate was never open without the job of the watch's own request."""
+    """Prove that the gate was open only for the job of the watch's own request."""
     for moment in watches.history(name):
         if condition(moment.body, "Ready").get("status") == "True":
             status = moment.body["status"]

@@ -53,7 +53,7 @@ class Process:
         self.known = self.view.backup_record
 
     def see(self, watch: Watch) -> None:
-        """Take over a newer object."""
+        """Replace the view with a newer object."""
         if watch.uid != self.view.uid:
             self.result, self.pinned, self.known = None, (), None
         elif watch.target != self.view.target:
@@ -66,7 +66,7 @@ class Post:
     """A request for a backup that Azure received."""
 
     uid: str
-    """The object that it was sent for."""
+    """The UID of the object that it was sent for."""
     revision: str | None
     request_id: str
     process: str

@@ -137,7 +137,7 @@ def play(world: World, name: str | object, *arguments: object) -> None:
 
 
 def check(world: World) -> None:
-    """Check the promises: a record has one request, and so has a revision, unless its record was cleared."""
+    """Check the promises: one request for each record, and one for each revision unless its record was cleared."""
     started = [post for post in world.posts if post.may_run]
     assert max(Counter(post.request_id for post in started).values(), default=0) <= 1
     assert max(Counter((post.process, post.uid, post.revision) for post in started).values(), default=0) <= 1

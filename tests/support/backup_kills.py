@@ -41,7 +41,7 @@ class Point:
 
     @contextlib.contextmanager
     def hold(self, name: str, sim: AzureSimulator, faults: Faults) -> Iterator[Callable[[], None]]:
-        """Stop the operator at this point of the watch *name*. Yield a function that waits for its arrival."""
+        """Hold the operator at this point for the watch *name*. Yield a function that waits until it is held."""
         if self.azure:
             path = self.azure.format(name=name)
             with sim.hold(path, state_as_of="arrival" if self.is_executed else "release") as hold:
@@ -85,7 +85,7 @@ ANY_MOMENT: Final = AnyMoment(name="a random moment", state="")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """What became of a watch whose operator was killed at *point*."""
+    """The result of a watch whose operator was killed at *point*."""
 
     point: Point
     phase: str

@@ -91,7 +91,7 @@ def _is_command(descriptors: list[int]) -> bool:
 class QuickExit:
     """Ends a command without the teardown of its modules, which would take longer than most commands.
 
-    Python calls exit handlers in reverse order, so create this before modules that register some are imported.
+    Python calls exit handlers in reverse order, so create this before importing modules that register their own.
     """
 
     def __init__(self) -> None:

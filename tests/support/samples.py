@@ -22,7 +22,7 @@ FILES: Final = tuple(
 )
 SHEBANG: Final = "#!/bin/sh\n"
 RUN_UID: Final = "11111111-1111-4111-8111-111111111111"
-"""The UID of the run of a tool, in samples that contain it."""
+"""The UID of the TaskRun in samples that contain one."""
 
 _HEREDOC: Final = re.compile(r"<<(\w+)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 _BLANK: Final = re.compile(r"\{\{([\w.-]+)\}\}|\$\(([\w.]+)\)|\$(\w+)")

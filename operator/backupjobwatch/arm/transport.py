@@ -36,7 +36,7 @@ MAX_BODY: Final = 4 * 1024 * 1024
 """Maximum size of a decompressed response in bytes. A job with thousands of tasks has a few hundred thousand."""
 
 WRITE_TIMEOUT: Final = 70.0
-"""Seconds. Azure Resource Manager ends a request after 60. No setting changes it: a longer write could outlast recovery."""
+"""Seconds. Azure Resource Manager ends a request after 60. Not a setting: a longer write could still run during recovery."""
 
 
 class _Deadline:

@@ -1,4 +1,4 @@
-"""Parse one response of Azure for a watch, as the operator would parse it next."""
+"""Parse one response from Azure for a watch, as the operator would."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.polling.queries import Query
 
 _PROCESS: Final = "render"
-"""The process in a record that has no request behind it."""
+"""The process in the records of this module, which sends no request."""
 _OPERATION_HEADERS: Final = ("Azure-AsyncOperation", "Location")
 
 
 class Observed(NamedTuple):
-    """The result in a response, and what it adds to the status."""
+    """The observation in a response, and what it adds to the status."""
 
     observation: Observation
     pinned: tuple[PinnedJob, ...] = ()
@@ -54,7 +54,7 @@ class Observed(NamedTuple):
 
 
 def observe(watch: Watch, spec: WatchSpec, answer: Answer, now: datetime) -> Observed:
-    """Parse *answer* as the job. If the job is not known yet, parse it as what leads to the job."""
+    """Parse *answer* as the job or, if the job is not known yet, as a response that helps to find it."""
     try:
         return _observe(watch, spec, answer, now)
     except AzureError as error:
@@ -82,7 +82,9 @@ def _observe(watch: Watch, spec: WatchSpec, answer: Answer, now: datetime) -> Ob
 def _found(found: tuple[PinnedJob, ...] | Waiting | UnsupportedItem | OperationFailure) -> Observed:
     if not isinstance(found, tuple):
         return Observed(found)
-    return Observed(_next("The job was found and is polled next. Render again with the response about the job."), found)
+    return Observed(
+        _next("The job was found. The operator polls it next. Render again with the job's response."), found
+    )
 
 
 def _next(message: str) -> PollDeferred:
@@ -101,7 +103,7 @@ def _find_latest(
 
 
 def _observe_backup(watch: Watch, spec: WatchSpec, backup: OnDemandBackup, answer: Answer, now: datetime) -> Observed:
-    """Parse the answer to the request for a backup, or to what the operator reads before or after it."""
+    """Parse the response to the backup request, or to a read of the operator before or after it."""
     record = watch.backup_record
     if record is None or record.state in (RecordState.REQUESTED, RecordState.REFUSED):
         if answer.status != HTTPStatus.OK or any(name in answer.headers for name in _OPERATION_HEADERS):
@@ -122,7 +124,7 @@ def _observe_backup(watch: Watch, spec: WatchSpec, backup: OnDemandBackup, answe
 
 
 def _observe_request(watch: Watch, spec: WatchSpec, backup: OnDemandBackup, answer: Answer, now: datetime) -> Observed:
-    """Parse the answer to the POST that starts a backup."""
+    """Parse the response to the POST that starts a backup."""
     requested = _requested(watch, backup, answer, now)
     started: OperationId | AzureError
     try:
@@ -133,7 +135,9 @@ def _observe_request(watch: Watch, spec: WatchSpec, backup: OnDemandBackup, answ
     recorded = replace(watch, status={**watch.status, "onDemand": requested.to_status()})
     plan = _plan(recorded, spec, backup, {}, now, result=result)
     if isinstance(started, OperationId):
-        started = _next("Azure named the operation, which is polled next. Render again with the response about it.")
+        started = _next(
+            "Azure accepted the request. The operator polls its operation next. Render again with that response."
+        )
     return Observed(plan.found or started, record=plan.record)
 
 
@@ -177,7 +181,7 @@ def _plan(
 
 
 def _read(query: Query, answer: Answer, now: datetime) -> Content:
-    """Parse *answer* as that of *query*: the operation, the vault's items, or its jobs. Raises AzureError."""
+    """Parse *answer* as the response to *query*: the operation, the vault's items, or its jobs. Raises AzureError."""
     if isinstance(query, OperationId):
         return read_operation(read_object(answer, now=now))
     if isinstance(query, ProtectedItems):

@@ -51,10 +51,10 @@ def render(
     previous_file: Path | None,
     now_text: str | None,
 ) -> None:
-    """Print the BackupJobWatch for one response of Azure. Needs neither a cluster nor Azure.
+    """Print the BackupJobWatch for one response from Azure. Needs neither a cluster nor Azure.
 
-    The response is that of the job. If the watch does not know its job yet, it is that of the operation, of the list of
-    the vault, or of the request that starts a backup.
+    Pass the response that describes the job. If the watch does not know its job yet, pass that of the operation, of the
+    vault's job list, or of the request that starts a backup.
 
     A file may have several YAML documents, or a List, if one of the objects is a BackupJobWatch. The grace period is
     judged as if enough such responses had come in a row, since status.troubleSince of the previous object.

@@ -112,7 +112,7 @@ def watch(
     JOB is the resource ID of a job, its GUID together with the options of the vault, or the URL of the operation that
     started it (Azure-AsyncOperation). `-` reads one of these per line from standard input.
 
-    With --on-demand, each run of the command requests a backup of the item, once, and follows it.
+    With --on-demand, each run of the command requests one backup of the item and follows it.
 
     The command polls Azure with the settings and rules of the operator. It uses the service principal or workload
     identity of the AZURE_ variables, or else the identity of `az login`.

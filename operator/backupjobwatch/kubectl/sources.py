@@ -59,5 +59,5 @@ def latest_source(latest: Latest, vault: Vault | None) -> Source:
 
 
 def on_demand_source(on_demand: OnDemand, vault: Vault | None) -> Source:
-    """Read the item of which the operator requests a backup. Raises InvalidTarget."""
+    """Read the item that the operator backs up. Raises InvalidTarget."""
     return Source(spec=read_on_demand(vault, on_demand), item=on_demand.get("item"))

@@ -1,4 +1,4 @@
-"""What ``watch --on-demand`` reports besides its view: the ID of its request, and what continues without it."""
+"""Lines of ``watch --on-demand`` outside its view: the ID of its request, and how to follow the backup later."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OPEN: Final = (None, TIMED_OUT, UNCLEAR)
 
 
 class RequestGuard:
-    """Knows whether the request of this command may have reached Azure. After ``close``, none is sent."""
+    """Tracks whether this command's request may have reached Azure. After ``close``, no request is sent."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -45,7 +45,7 @@ class RequestGuard:
             return True
 
     def close(self) -> None:
-        """Let no further request be sent."""
+        """Refuse all further requests."""
         with self._lock:
             self._is_closed = True
 
@@ -98,7 +98,7 @@ class BackupNotes:
 
 
 def closing_line(body: Mapping[str, Any], guard: RequestGuard) -> str | None:
-    """Return what is left in Azure after a command that has not seen the end of its backup. None if it has."""
+    """Return the last line of a command that has not seen the end of its backup. None if it has."""
     watch = Watch.from_body(body)
     vault, record = _vault(watch), watch.backup_record
     if vault is None or exit_code(body) not in _OPEN:
@@ -109,20 +109,19 @@ def closing_line(body: Mapping[str, Any], guard: RequestGuard) -> str | None:
         return f"This command started no backup of {_title(watch)}."
     if job is None and operation is None:
         return (
-            f"The request for a backup of {record.item_name} was sent, and its answer is not known. A backup may have "
+            f"The request for a backup of {record.item_name} was sent, but its response is not known. A backup may have "
             f"started. Before you request another one, look for a job with the activity ID {record.request_id} in the "
             f"vault {vault.name}."
         )
     followed = str(JobId(vault=vault, name=job)) if job else f"--operation-id {operation} {_options(vault)}"
     return (
-        f"The end of this command does not stop the backup of {record.item_name}. To follow the backup: backupjobwatch "
-        f"watch {followed}"
+        f"Exiting does not stop the backup of {record.item_name}. To follow the backup: backupjobwatch watch {followed}"
     )
 
 
 def _notes(record: BackupRecord, vault: VaultId | None) -> Iterator[str]:
     if record.state is RecordState.FOLLOWED:
-        yield f"A backup of {record.item_name} already runs, and counts instead of a new one."
+        yield f"A backup of {record.item_name} is already running. The command follows it and requests no other."
     else:
         yield f"Requesting a backup of {record.item_name}. The activity ID of its job is {record.request_id}."
     if record.job_name is not None and vault is not None:

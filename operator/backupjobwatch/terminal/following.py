@@ -101,7 +101,7 @@ async def follow(
 ) -> None:
     """Follow all *bodies* until they finish, and write their ``status``. Call *on_change* after each write.
 
-    The record of a backup request is written before *guard* lets the request pass. Raises CredentialsNotFound if there
+    The record of a backup request is written before *guard* allows the request. Raises CredentialsNotFound if there
     is no credential at the start.
     """
     metrics = Metrics()
@@ -150,7 +150,7 @@ async def _require_credential(client: ArmClient, tokens: TokenSource) -> None:
 
 
 class _Watching:
-    """One watch, until it finishes."""
+    """Follows one watch until it finishes."""
 
     def __init__(self, watch: Watch, reconciler: Reconciler, poller: Poller, requester: BackupRequester) -> None:
         now = _clock()

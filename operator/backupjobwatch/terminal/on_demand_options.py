@@ -1,4 +1,4 @@
-"""Options of a backup to request (``spec.onDemand``)."""
+"""Options for requesting a backup (``spec.onDemand``)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FIELDS: Final = {
 }
 """Parameters of these options, and the fields that they set."""
 _OF_OTHER_JOBS: Final = ("operation", "started_after", "completed_within")
-"""Parameters of ``latest_options`` that select a job that Azure has or will have."""
+"""Parameters of ``latest_options`` that select an existing or future job."""
 
 
 def on_demand_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,7 +42,7 @@ def on_demand_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if not on_demand:
             if chosen:
                 given = ", ".join(_option(name) for name in _FIELDS if values[name] is not None)
-                raise click.UsageError(f"Only a requested backup has {given}. Add --on-demand.")
+                raise click.UsageError(f"{given} must not be set without --on-demand. Add --on-demand.")
             return command(*args, on_demand=None, item=item, container=container, **kwargs)
         for name in _OF_OTHER_JOBS:
             if kwargs[name] is not None:
@@ -73,13 +73,13 @@ def _option(parameter: str) -> str:
 
 _OPTIONS: Final = (
     click.option(
-        "--on-demand", is_flag=True, help="Request a backup of --item or --protected-item-id, once, and follow it."
+        "--on-demand", is_flag=True, help="Request one backup of --item or --protected-item-id, and follow it."
     ),
     click.option(
         "--protected-item-id",
         metavar="ID",
-        help="With --on-demand: resource ID of the protected item or backup instance, in place of --item. It names the "
-        "vault too.",
+        help="With --on-demand: resource ID of the protected item or backup instance, instead of --item. It also names "
+        "the vault.",
     ),
     click.option(
         "--retain-for",
@@ -89,7 +89,7 @@ _OPTIONS: Final = (
     click.option(
         "--retain-until",
         metavar="TIME",
-        help="With --on-demand: until when to keep the backup, such as 2026-12-31T00:00:00Z. Recovery Services vaults.",
+        help="With --on-demand: when the backup expires, such as 2026-12-31T00:00:00Z. Recovery Services vaults.",
     ),
     click.option(
         "--backup-type",
@@ -109,6 +109,6 @@ _OPTIONS: Final = (
     click.option(
         "--if-running",
         type=click.Choice(["Fail", "Follow"]),
-        help="With --on-demand: follow a backup of the item that already runs, or fail. Default: Fail.",
+        help="With --on-demand: if a backup of the item is already running, fail or follow it. Default: Fail.",
     ),
 )

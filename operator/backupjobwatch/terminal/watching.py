@@ -166,7 +166,7 @@ def _report(lines: Sequence[str]) -> None:
 
 
 def _report_rest(bodies: Sequence[Body], guard: RequestGuard) -> None:
-    """Report the backups that go on although the command ends."""
+    """Report the backups that may still run after the command exits."""
     guard.close()
     lines = [line for body in bodies if (line := closing_line(body, guard)) is not None]
     with contextlib.suppress(OSError):

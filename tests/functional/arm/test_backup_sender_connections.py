@@ -36,7 +36,7 @@ async def test_timeouts(sending: Sending, sim: AzureSimulator, fault: Fault) -> 
 
 @pytest.mark.parametrize("total", [timedelta(seconds=5), timedelta(minutes=10)])
 async def test_time_limit(open_client: OpenClient, total: timedelta) -> None:
-    """With any settings, a write outlasts the 60 seconds of Azure Resource Manager, and ends before its job is searched."""
+    """With any settings, a write may take longer than Azure Resource Manager's 60 s, and times out before recovery."""
     limit = timedelta(seconds=open_client(azure_total_timeout=total).arm.session.transport.write_timeout)
     assert timedelta(seconds=60) < limit < RECOVER_AFTER - SEND_WITHIN
 

@@ -66,14 +66,16 @@ async def test_a_month(api: KubernetesApi, sim: AzureSimulator, vault: Vault, tm
                 before = polls_of_lasting(sim)
                 await operator.pass_time(TICK)
                 await until_polled(sim, before + LASTING)
-                await come_to_rest(api, sim)
-            await until_passed(api, sim, operator)
+                await become_idle(api, sim)
+            await until_deleted(api, sim, operator)
             days.append(await operator.holdings())
             ticks += DAY
             polls += polls_of_lasting(sim)
-            forget_the_past(api, sim)
+            clear_history(api, sim)
     grown = {name: getattr(days[-1], name) - getattr(days[0], name) for name in Holdings.__slots__}
-    sys.stdout.write(f"{ticks} ticks, {polls} polls, {len(receiver.deliveries)} told; {days[0]}, and then {grown}\n")
+    sys.stdout.write(
+        f"{ticks} ticks, {polls} polls, {len(receiver.deliveries)} deliveries; {days[0]}, and then {grown}\n"
+    )
     assert polls >= 0.9 * ticks * LASTING
     assert len(receiver.deliveries) >= ticks // 6 - 8
     assert len(api.objects.find(None)) <= LASTING + 8
@@ -85,26 +87,26 @@ async def test_a_month(api: KubernetesApi, sim: AzureSimulator, vault: Vault, tm
 
 
 def polls_of_lasting(sim: AzureSimulator) -> int:
-    """Return the number of polls of the jobs that last."""
+    """Return the number of polls of the long-running jobs."""
     return len([request for request in sim.requests if LASTING_JOBS in request.path])
 
 
 async def until_polled(sim: AzureSimulator, polls: int) -> None:
-    """Wait for the polls of a tick. Few ticks have none, because the last poll was late: then stop waiting."""
+    """Wait up to 5 s for the polls of a tick. A tick has no polls if the previous ones were late, which is rare."""
     for _ in range(250):
         if polls_of_lasting(sim) >= polls:
             return
         await asyncio.sleep(0.02)
 
 
-async def until_passed(api: KubernetesApi, sim: AzureSimulator, operator: MovableOperator) -> None:
-    """Wait until the watches that pass are deleted, and kopf's tasks for them have ended."""
+async def until_deleted(api: KubernetesApi, sim: AzureSimulator, operator: MovableOperator) -> None:
+    """Wait until the finished watches are deleted and kopf's tasks for them have ended."""
     await operator.pass_until(lambda: len(api.objects.find(None)) == LASTING, step=60.0)
     await operator.pass_time(60.0)
-    await come_to_rest(api, sim)
+    await become_idle(api, sim)
 
 
-async def come_to_rest(api: KubernetesApi, sim: AzureSimulator) -> None:
+async def become_idle(api: KubernetesApi, sim: AzureSimulator) -> None:
     """Wait until no requests arrive. Otherwise the operator's work would seem to take minutes."""
     before = -1
     while before != (now := len(sim.requests) + len(api.traffic.requests)):
@@ -112,7 +114,7 @@ async def come_to_rest(api: KubernetesApi, sim: AzureSimulator) -> None:
         await asyncio.sleep(0.03)
 
 
-def forget_the_past(api: KubernetesApi, sim: AzureSimulator) -> None:
+def clear_history(api: KubernetesApi, sim: AzureSimulator) -> None:
     """Clear the history of the cluster and Azure, which run in this process, so that they stay fast."""
     sim.clear_requests()
     del api.objects.history[:-20]

@@ -28,7 +28,7 @@ FILE: Final = Path(__file__).parents[2] / "data" / "objects" / "version-0.1.0.ya
 WRITTEN: Final = datetime(2025, 6, 28, 22, 0, 30, tzinfo=UTC)
 """The time at which the statuses of the file were written."""
 STARTED: Final = "2025-06-28T21:50:19Z"
-"""The start time of the jobs in it."""
+"""The start time of the jobs in the file."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 OBJECTS: Final[dict[str, dict[str, Any]]] = {
@@ -88,7 +88,7 @@ async def test_finished_watches(api: KubernetesApi, sim: AzureSimulator, start: 
 
 
 async def test_unfinished_watches(api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator) -> None:
-    """While Azure's answers are the same, no watch is written. Running watches finish with their jobs."""
+    """The operator writes no watch while Azure's responses do not change. Running watches finish with their jobs."""
     jobs, now = {"running-operation": (4, 6), "running-resource-id": (10,)}, datetime.now(UTC)
     for name, numbers in jobs.items():
         for number in numbers:

@@ -1,4 +1,4 @@
-"""A watch that is suspended, deleted or past its deadline before its request is sent: it gets no backup."""
+"""The operator requests no backup for a watch that is suspended, deleted or past its deadline by then."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def _protected(vault: Vault) -> None:
 
 @pytest.mark.parametrize("moment", ["before the record", "after the record"])
 @pytest.mark.parametrize("end", ["suspended", "deleted"])
-async def test_a_watch_that_no_longer_wants_the_backup(
+async def test_a_watch_that_ends_before_its_request(
     *, api: KubernetesApi, sim: AzureSimulator, start: StartOperator, moment: str, end: str
 ) -> None:
-    """A watch that is suspended or deleted before the request gets no backup, even if its record is written."""
+    """The operator requests no backup for a suspended or deleted watch, even if its record is written."""
     async with start(**ALLOWED):
         with sim.hold(ITEMS) if moment == "before the record" else api.traffic.hold(READ_AGAIN) as hold:
             api.create(on_demand())
@@ -43,7 +43,7 @@ async def test_a_watch_that_no_longer_wants_the_backup(
                 await api.status(reason="Suspended")
             else:
                 api.delete()
-        await another_is_read(api)
+        await another_is_reconciled(api)
     assert posts(sim) == []
 
 
@@ -68,7 +68,7 @@ async def test_a_deadline_after_the_record(api: KubernetesApi, sim: AzureSimulat
 async def test_a_deadline_before_another_attempt(
     api: KubernetesApi, sim: AzureSimulator, start: StartOperator, path: str
 ) -> None:
-    """If Azure refuses until the deadline, the operator requests no backup afterwards."""
+    """If Azure refuses all requests until the deadline, the operator requests no backup after it."""
     sim.faults.add(Fault.throttled(retry_after=1), path=path, times=None)
     async with start(**ALLOWED) as operator:
         api.create({**on_demand(), "activeDeadlineSeconds": 5})
@@ -82,8 +82,8 @@ async def test_a_deadline_before_another_attempt(
     assert len(posts(sim)) == before
 
 
-async def another_is_read(api: KubernetesApi) -> None:
-    """Wait until the operator has read another watch."""
+async def another_is_reconciled(api: KubernetesApi) -> None:
+    """Wait until the operator has reconciled another watch."""
     spec: dict[str, Any] = {"jobName": "7ddead57-bcb9-4269-ac31-6a1b57588700", "vault": IN_VAULT}
     api.create(spec, name="other")
     await api.status("other", reason="JobNotVisible")

@@ -43,7 +43,7 @@ POST = "/backup$"
 
 @pytest.fixture
 def sim() -> Iterator[AzureSimulator]:
-    # The command lists the jobs since its own time.
+    # The command computes the start of its job list from its own clock.
     with running_simulator(clock=ManualClock(datetime.now(UTC)), tokens={TOKEN: "somebody"}) as simulator:
         yield simulator
 
@@ -76,7 +76,7 @@ def wait_for(look: Callable[[], Any]) -> Any:
         if found := look():
             return found
         time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
+    raise AssertionError("timed out")
 
 
 def next_line(watching: Watching, text: str) -> str:
@@ -123,7 +123,7 @@ def test_an_instance_of_a_backup_vault(sim: AzureSimulator, watch: Callable[...,
 
 @pytest.mark.parametrize(("ending", "code"), [("Failed", 1), ("Cancelled", 1), ("CompletedWithWarnings", 2)])
 def test_exit_codes(vault: Vault, watch: Callable[..., Done], ending: str, code: int) -> None:
-    """The exit code is that of the backup's job, and nothing continues after the command."""
+    """The job of the backup sets the exit code. The command does not say that the backup may still run."""
     vault.protection.ends_as = ending
     done = watch(*BACKUP_OF_VM)
     assert (done.code, "does not stop" in done.err) == (code, False)
@@ -154,7 +154,7 @@ def test_no_such_backup(
 
 
 def test_azure_refuses(sim: AzureSimulator, vault: Vault, watch: Callable[..., Done]) -> None:
-    """A refusal of the request is final, and certain."""
+    """If Azure refuses the request, the command sends no other, and reports that it started no backup."""
     sim.faults.add(Fault.not_registered(), path=POST, times=None)
     done = watch(*BACKUP_OF_VM)
     assert (done.code, len(posts(sim))) == (3, 1)
@@ -163,7 +163,7 @@ def test_azure_refuses(sim: AzureSimulator, vault: Vault, watch: Callable[..., D
 
 @pytest.mark.parametrize("fault", [Fault.server_error(status=504, executed=True), Fault.hang_up(executed=True)])
 def test_a_lost_answer(sim: AzureSimulator, vault: Vault, watch: Callable[..., Done], fault: Fault) -> None:
-    """After a lost answer, the job is found by the ID of the request. Nothing is requested again."""
+    """After a lost response, the command finds the job by the ID of the request, and sends no other request."""
     sim.faults.add(fault, path=POST, times=1)
     done = watch(*BACKUP_OF_VM, "-o", "json")
     (started,) = vault.protection.started()
@@ -182,13 +182,13 @@ def test_a_timeout(vault: Vault, watch: Callable[..., Done]) -> None:
 
 
 def test_a_running_backup(sim: AzureSimulator, vault: Vault) -> None:
-    """Without --if-running Follow, a second backup fails with advice. With it, the running one counts."""
+    """With --if-running Follow, the command follows the running backup. Without it, the second backup fails with advice."""
     vault.protection.duration = 600.0
     first = Watching(watch_settings(sim.url), *BACKUP_OF_VM)
     next_line(first, "The job is")
     first.end()
     follower = Watching(watch_settings(sim.url), *BACKUP_OF_VM, "--if-running", "Follow")
-    assert "already runs, and counts" in next_line(follower, "vm1")
+    assert "is already running" in next_line(follower, "vm1")
     (started,) = vault.protection.started()
     assert started.job in next_line(follower, "The job is")
     follower.process.send_signal(signal.SIGINT)
@@ -208,7 +208,7 @@ SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (si
 
 @SIGNALS
 def test_a_signal_before_the_request(sim: AzureSimulator, vault: Vault, number: signal.Signals, code: int) -> None:
-    """A signal before the request means that there is none, and the command says so."""
+    """After a signal before the request, the command sends none, and says so."""
     with sim.hold("/backupProtectedItems$") as hold:
         watching = Watching(watch_settings(sim.url), *BACKUP_OF_VM)
         hold.wait_arrived()
@@ -220,7 +220,7 @@ def test_a_signal_before_the_request(sim: AzureSimulator, vault: Vault, number: 
 
 @SIGNALS
 def test_a_signal_during_the_request(sim: AzureSimulator, vault: Vault, number: signal.Signals, code: int) -> None:
-    """The ID is printed before the request is sent. A signal before the answer leaves the backup uncertain."""
+    """The command prints the ID before it sends the request. After a signal before the response, the backup is uncertain."""
     with sim.hold(POST) as hold:
         watching = Watching(watch_settings(sim.url), *BACKUP_OF_VM)
         hold.wait_arrived()
@@ -230,13 +230,13 @@ def test_a_signal_during_the_request(sim: AzureSimulator, vault: Vault, number: 
     (request_id,) = posts(sim)
     assert request_id in line
     assert done.code == code
-    assert "its answer is not known. A backup may have started." in done.err
+    assert "its response is not known. A backup may have started." in done.err
     assert f"look for a job with the activity ID {request_id} in the vault {VAULT}." in done.err
 
 
 @SIGNALS
 def test_a_signal_before_the_job(sim: AzureSimulator, vault: Vault, number: signal.Signals, code: int) -> None:
-    """After the answer, the command says how to follow the operation."""
+    """After a signal after the response, the command says how to follow the operation."""
     vault.protection.names_job_after = 60.0
     watching = Watching(watch_settings(sim.url), *BACKUP_OF_VM)
     wait_for(lambda: any("/backupOperations/" in each.path for each in sim.requests))
@@ -251,7 +251,7 @@ def test_a_signal_before_the_job(sim: AzureSimulator, vault: Vault, number: sign
 
 
 def test_a_killed_command(sim: AzureSimulator, vault: Vault) -> None:
-    """SIGKILL during the request leaves the line with its ID, which is the job's activity ID."""
+    """After SIGKILL during the request, the line with its ID remains. The ID is the job's activity ID."""
     with sim.hold(POST) as hold:
         watching = Watching(watch_settings(sim.url), *BACKUP_OF_VM)
         hold.wait_arrived()
@@ -264,7 +264,7 @@ def test_a_killed_command(sim: AzureSimulator, vault: Vault) -> None:
 
 
 def test_a_terminal(sim: AzureSimulator, vault: Vault) -> None:
-    """The live view leaves the ID of the request above itself."""
+    """The ID of the request stays visible above the live view."""
     with WatchTerminal(watch_settings(sim.url), *BACKUP_OF_VM) as terminal:
         assert terminal.wait() == 0
         (request_id,) = posts(sim)
@@ -273,7 +273,7 @@ def test_a_terminal(sim: AzureSimulator, vault: Vault) -> None:
 
 
 def test_an_id_that_cannot_be_printed(sim: AzureSimulator, vault: Vault) -> None:
-    """If the ID of the request cannot be written, nothing is requested."""
+    """If the command cannot print the ID of the request, it requests nothing."""
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             backupjobwatch("watch", *BACKUP_OF_VM),

@@ -1,4 +1,4 @@
-"""``backupjobwatch watch --on-demand`` through hours: refusals are repeated, uncertain requests never are."""
+"""``backupjobwatch watch --on-demand`` over hours: refused requests are repeated, uncertain ones never are."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def posts(sim: AzureSimulator) -> list[str | None]:
 
 
 async def test_throttling(sim: AzureSimulator, vault: Vault, following: Following) -> None:
-    """A 429 is repeated with the same ID after Retry-After."""
+    """After a 429 and its Retry-After, the command repeats the request with the same ID."""
     sim.faults.add(Fault.throttled(retry_after=60), path=POST, times=2)
     assert await following.to_the_end(backup()) == 0
     first, *others = posts(sim)
@@ -51,7 +51,7 @@ async def test_throttling_until_the_deadline(sim: AzureSimulator, vault: Vault, 
 
 
 async def test_a_missing_role(sim: AzureSimulator, vault: Vault, following: Following) -> None:
-    """A 403 is repeated for --grace. The message names the permission."""
+    """After a 403, the command repeats the request for --grace. The message names the permission."""
     sim.faults.add(Fault.forbidden(), path=POST, times=None)
     body = backup(graceSeconds=60)
     assert await following.to_the_end(body) == 3
@@ -61,7 +61,7 @@ async def test_a_missing_role(sim: AzureSimulator, vault: Vault, following: Foll
 
 
 async def test_a_request_that_started_nothing(sim: AzureSimulator, vault: Vault, following: Following) -> None:
-    """After a lost answer without a job, the command ends with the ID and says how to continue."""
+    """If the response is lost and no job appears, the command prints the ID and how to continue."""
     sim.faults.add(Fault.server_error(status=504), path=POST, times=1)
     body = backup(graceSeconds=60)
     assert await following.to_the_end(body) == 3

@@ -131,7 +131,7 @@ def test_a_list_after_a_lost_answer(render: Renderer, activity: str, reason: str
     ],
 )
 def test_the_items_of_the_vault(tmp_path: Path, item: str, phase: str, words: str) -> None:
-    """The list of protected items shows which item is meant, before anything is requested."""
+    """The list of protected items identifies the item before the operator requests anything."""
     status = Renderer(tmp_path, item)(payload("items-all-workloads"))
     assert (status["phase"], words in status["message"]) == (phase, True)
     assert "requestID" not in status.get("onDemand", {})

@@ -68,7 +68,7 @@ ITEM_ID = f"{VAULT_ID}/backupFabrics/Azure/protectionContainers/c/protectedItems
             ["--item", "vm1", "--on-demand"],
             "The item vm1 does not identify its vault. Add --subscription, --resource-g",
         ),
-        (["--item", "vm1", *OF_VAULT, "--retain-for", "30d"], "Only a requested backup has --retain-for. Add --on-dem"),
+        (["--item", "vm1", *OF_VAULT, "--retain-for", "30d"], "--retain-for must not be set without --on-demand. Add"),
         ([*ON_DEMAND, "--operation", "Backup"], "--operation must not be set with --on-demand, which starts a new"),
         ([*ON_DEMAND, "--started-after", "2h"], "--started-after must not be set with --on-demand, which starts a"),
         ([*ON_DEMAND, "--completed-within", "2h"], "--completed-within must not be set with --on-demand, which"),

@@ -166,7 +166,7 @@ def test_names_of_operations() -> None:
 
 
 def test_on_demand() -> None:
-    """The item of a backup to request needs its vault, which its resource ID names."""
+    """An item to back up needs a vault. Its resource ID names the vault, its name does not."""
     source = on_demand_source({"item": "vm-1", "container": "c"}, VAULT_REF)
     by_id = on_demand_source({"protectedItemId": f"{BACKUP_VAULT_ID}/backupInstances/i"}, None)
 

@@ -124,7 +124,7 @@ def find_transitions(before: Watch, status: Mapping[str, Any]) -> tuple[Transiti
 
 
 def _request_events(watch: Watch, status: Mapping[str, Any], *, known: Mapping[str, Any]) -> tuple[Transition, ...]:
-    """Return the Event about the backup request that Azure accepted, unless the record *known* says so."""
+    """Return the Event for a backup request that Azure accepted, unless the record *known* already has it."""
     record = mapping(status.get("onDemand"))
     if record.get("state") not in _STARTED:
         return ()
@@ -184,7 +184,7 @@ def _outcome(entry: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def events_to_replay(watch: Watch, *, now: datetime) -> tuple[Transition, ...]:
-    """Return the recent end and backup request of a watch, whose Events an earlier process may not have emitted."""
+    """Return recent transitions of a watch. An earlier process may not have emitted their Events."""
     after, record = now - REPEAT_WITHIN, watch.backup_record
     completed = parse_time(watch.status_for_target.get("completionTime"))
     is_recent = watch.finished and completed is not None and completed >= after
