@@ -69,7 +69,7 @@ def ready_throughout(operator: OperatorProcess) -> Iterator[None]:
     done = threading.Event()
 
     def ask() -> None:
-        while not done.wait(0.05):
+        while not done.wait(0.2):
             answers.add((operator.probe("healthz"), operator.probe("readyz")))
 
     thread = threading.Thread(target=ask)

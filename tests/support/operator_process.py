@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import re
 import signal
 import socket
 import sys
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
-
-import requests
 
 from tests.support.canary import TOKEN, hear
 from tests.support.commands import Command, is_measured
@@ -76,7 +76,7 @@ class OperatorProcess:
     def wait_ready(self) -> Self:
         """Block until the operator reports that it is ready."""
         deadline = time.monotonic() + _PATIENCE
-        while self.probe("readyz") != requests.codes.ok:
+        while self.probe("readyz") != HTTPStatus.OK:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the operator is not ready ({self._process.returncode}):\n{self.log}")
             time.sleep(0.05)
@@ -84,8 +84,10 @@ class OperatorProcess:
 
     def probe(self, name: str) -> int | None:
         """Return the HTTP status of a probe, or None if the connection is refused."""
-        with contextlib.suppress(requests.RequestException):
-            return requests.get(f"http://127.0.0.1:{self._port}/{name}", timeout=30).status_code
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+            connection.request("GET", f"/{name}")
+            return connection.getresponse().status
         return None
 
     @property
