@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 from typing import TYPE_CHECKING
 
 import pytest
 
 from demo.controlplane import Kubectl, running_control_plane
 from tests.contract.kustomizations import COMPONENTS, IDENTITIES, OVERLAYS, build
-from tests.support.kubernetes_client import KubernetesClient
 from tests.support.monitoring_kinds import monitoring_kinds
 
 if TYPE_CHECKING:
@@ -31,11 +32,12 @@ def kubectl(own: ControlPlane) -> Kubectl:
     return Kubectl(own)
 
 
-@pytest.fixture(scope="module")
-def client(own: ControlPlane) -> Iterator[KubernetesClient]:
-    client = KubernetesClient(own)
-    yield client
-    client.close()
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> str:
+    """A namespace for a single test."""
+    name = f"e2e-{secrets.token_hex(4)}"
+    kubectl("create", "namespace", name)
+    return name
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +51,16 @@ def _monitoring(kubectl: Kubectl) -> Iterator[None]:
 def test_overlays(kubectl: Kubectl, namespace: str, tmp_path: Path, overlay: str) -> None:
     """Applying an overlay with all components again changes nothing."""
     components = [*COMPONENTS, *(name for name in IDENTITIES if name not in overlay)]
-    build(tmp_path, overlay, *components, namespace=namespace)
-    kubectl("apply", "-k", str(tmp_path))
+    objects = build(tmp_path, overlay, *components, namespace=namespace)
+    built = tmp_path / "built.json"  # with -k, each command would build it again
+    built.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}), encoding="utf-8")
+    kubectl("apply", "-f", str(built))
     try:
-        said = kubectl("apply", "-k", str(tmp_path)).stdout.splitlines()
+        said = kubectl("apply", "-f", str(built)).stdout.splitlines()
+        assert len(said) == len(objects)
         changed = [line for line in said if not line.endswith(" unchanged")]
         # kubectl always patches the selector of a PodDisruptionBudget, because it can only replace it as a whole.
         assert [line for line in changed if not line.startswith("poddisruptionbudget.policy/")] == []
-        assert kubectl("diff", "-k", str(tmp_path)).stdout == ""
+        assert kubectl("diff", "-f", str(built)).stdout == ""
     finally:
-        kubectl("delete", "-k", str(tmp_path), "--wait=false", "--ignore-not-found")
+        kubectl("delete", "-f", str(built), "--wait=false", "--ignore-not-found")
