@@ -144,7 +144,7 @@ def watch(
         "graceSeconds": grace,
         "completedWithWarnings": "Succeeded" if accept_warnings else "Failed",
     }
-    specs = _targets(settings, [*_words(jobs)], operations, vault)
+    specs = _targets(settings, [*_words(jobs, allow_empty=allow_empty)], operations, vault)
     bodies = [_body(name_of(spec), {**spec, **common}) for spec in specs]
     if latest is not None:
         bodies.append(_latest(latest, vault, common))
@@ -153,8 +153,6 @@ def watch(
     if not bodies and "-" not in jobs:
         raise click.UsageError(_NO_JOB)
     if not bodies:
-        if not allow_empty:
-            raise click.UsageError(_EMPTY_INPUT)
         click.echo("Standard input names no job.", err=True)
         click.echo("" if output == "text" else as_text([], output), nl=False)
         ctx.exit(SUCCEEDED)
@@ -167,15 +165,18 @@ def watch(
     ctx.exit(code)
 
 
-def _words(jobs: Iterable[str]) -> Iterator[str]:
-    for job in jobs:
-        if job == "-":
-            try:
-                yield from split_jobs(decode(sys.stdin.buffer.read() if sys.stdin else b""))
-            except ValueError as error:
-                raise click.UsageError(f"Standard input: {error}") from error
-        else:
+def _words(jobs: Iterable[str], *, allow_empty: bool) -> Iterator[str]:
+    for job in dict.fromkeys(jobs):  # standard input can be read only once
+        if job != "-":
             yield job
+            continue
+        try:
+            piped = split_jobs(decode(sys.stdin.buffer.read() if sys.stdin else b""))
+        except ValueError as error:
+            raise click.UsageError(f"Standard input: {error}") from error
+        if not piped and not allow_empty:
+            raise click.UsageError(_EMPTY_INPUT)
+        yield from piped
 
 
 def _targets(

@@ -128,7 +128,7 @@ def read_latest(vault: Vault | None, latest: Mapping[str, Any]) -> dict[str, Any
 def read_on_demand(vault: Vault | None, on_demand: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a spec that request a backup. *on_demand* is ``spec.onDemand``. Raises InvalidTarget."""
     item_id = on_demand.get("protectedItemId")
-    what = _shown(item_id) if item_id else f"The item {_shown(str(on_demand['item']))}"
+    what = f"The item {_shown(str(on_demand['item']))}" if item_id is None else _shown(item_id)
     named = _vault_of(item_id) if item_id else {}
     spec = {"onDemand": dict(on_demand), "vault": _completed(named, vault or {}, what)}
     try:
