@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
@@ -113,9 +114,10 @@ def closing_line(body: Mapping[str, Any], guard: RequestGuard) -> str | None:
             f"started. Before you request another one, look for a job with the activity ID {record.request_id} in the "
             f"vault {vault.name}."
         )
-    followed = str(JobId(vault=vault, name=job)) if job else f"--operation-id {operation} {_options(vault)}"
+    followed = [str(JobId(vault=vault, name=job))] if job else ["--operation-id", operation or "", *_options(vault)]
     return (
-        f"Exiting does not stop the backup of {record.item_name}. To follow the backup: backupjobwatch watch {followed}"
+        f"Exiting does not stop the backup of {record.item_name}. To follow the backup: "
+        f"{shlex.join(['backupjobwatch', 'watch', *followed])}"
     )
 
 
@@ -139,6 +141,6 @@ def _title(watch: Watch) -> str:
     return spec.source.title if not isinstance(spec, InvalidSpec) and isinstance(spec.source, OnDemandBackup) else ""
 
 
-def _options(vault: VaultId) -> str:
-    kind = "" if vault.kind is VaultKind.RECOVERY_SERVICES else f" --vault-kind {vault.kind.value}"
-    return f"-s {vault.subscription_id} -g {vault.resource_group} -v {vault.name}{kind}"
+def _options(vault: VaultId) -> list[str]:
+    kind = [] if vault.kind is VaultKind.RECOVERY_SERVICES else ["--vault-kind", vault.kind.value]
+    return ["-s", vault.subscription_id, "-g", vault.resource_group, "-v", vault.name, *kind]
