@@ -38,6 +38,7 @@ class Terminal:
         rows: int = 30,
         columns: int = COLUMNS,
         stdin: IO[str] | None = None,
+        stderr: IO[str] | None = None,
     ) -> None:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -47,7 +48,7 @@ class Terminal:
             cwd=folder,
             stdin=theirs if stdin is None else stdin,
             stdout=theirs,
-            stderr=theirs,
+            stderr=theirs if stderr is None else stderr,
             start_new_session=True,
         )
         os.close(theirs)

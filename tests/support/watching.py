@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from demo.pictures.terminal import PATIENCE, Terminal
 from tests.support.canary import TOKEN, hear
 from tests.support.commands import ROOT, Command
 from tests.support.operator_process import backupjobwatch, clean_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def watch_settings(azure: str, **settings: str) -> dict[str, str]:
@@ -50,10 +55,11 @@ class Watching:
 
 
 class WatchTerminal(Terminal):
-    """The command on its own terminal."""
+    """The command on its own terminal, except for *stderr* if that is a file."""
 
-    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
-        super().__init__(backupjobwatch("watch", *arguments), environment=environment, folder=ROOT)
+    def __init__(self, environment: dict[str, str], *arguments: str, stderr: Path | None = None) -> None:
+        with contextlib.nullcontext() if stderr is None else stderr.open("w") as file:
+            super().__init__(backupjobwatch("watch", *arguments), environment=environment, folder=ROOT, stderr=file)
 
     def __exit__(self, *_: object) -> None:
         super().__exit__(*_)

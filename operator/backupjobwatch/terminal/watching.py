@@ -95,7 +95,9 @@ async def _show(
         def view() -> RenderableType:
             return jobs_view([_row(body, now=datetime.now(UTC)) for body in bodies])
 
-        with Live(get_renderable=view, console=console, refresh_per_second=_REFRESH):
+        # Rich would print what is written to standard error on standard output, even if it is a file.
+        redirects = sys.stderr.isatty()
+        with Live(get_renderable=view, console=console, refresh_per_second=_REFRESH, redirect_stderr=redirects):
             await follow(bodies, settings, guard, on_change=lambda body: _report(notes.lines(body)))
         return
     log = _Log(bodies, sys.stdout if output == "text" else sys.stderr, log_interval)

@@ -172,13 +172,17 @@ def test_a_lost_answer(sim: AzureSimulator, vault: Vault, watch: Callable[..., D
     assert (status["onDemand"]["state"], status["job"]["name"]) == ("Recovered", started.job)
 
 
-def test_a_timeout(vault: Vault, watch: Callable[..., Done]) -> None:
-    """After --timeout, the command prints the command that follows the backup."""
-    vault.protection.duration = 600.0
-    done = watch(*BACKUP_OF_VM, "--timeout", "2s")
+@pytest.mark.parametrize("group", [RESOURCE_GROUP, "rg-(prod)"])
+def test_a_timeout(sim: AzureSimulator, watch: Callable[..., Done], group: str) -> None:
+    """After --timeout, the command prints the command that follows the backup, quoted for a shell."""
+    vault = sim.add_vault(SUBSCRIPTION_ID, group, VAULT)
+    vault.protection.names_job_after, vault.protection.duration = 0.0, 600.0
+    vault.protection.add(virtual_machine("vm1"))
+    done = watch(*BACKUP_OF_VM, "-g", group, "--timeout", "2s")
     (started,) = vault.protection.started()
     assert done.code == 124
-    assert done.err.endswith(f" To follow the backup: backupjobwatch watch {vault.id}/backupJobs/{started.job}\n")
+    command = shlex.join(["backupjobwatch", "watch", f"{vault.id}/backupJobs/{started.job}"])
+    assert done.err.endswith(f" To follow the backup: {command}\n")
 
 
 def test_a_running_backup(sim: AzureSimulator, vault: Vault) -> None:
@@ -270,6 +274,14 @@ def test_a_terminal(sim: AzureSimulator, vault: Vault) -> None:
         (request_id,) = posts(sim)
         assert request_id in "".join(terminal.words.split())
         assert re.search(r"Succeeded +Backup of vm1", terminal.words)
+
+
+def test_a_terminal_and_a_file(sim: AzureSimulator, vault: Vault, tmp_path: Path) -> None:
+    """With a live view, the ID of the request still goes to standard error if that is a file."""
+    with WatchTerminal(watch_settings(sim.url), *BACKUP_OF_VM, stderr=tmp_path / "err") as terminal:
+        assert terminal.wait() == 0
+        (request_id,) = posts(sim)
+        assert f"The activity ID of its job is {request_id}.\n" in (tmp_path / "err").read_text()
 
 
 def test_an_id_that_cannot_be_printed(sim: AzureSimulator, vault: Vault) -> None:
