@@ -20,7 +20,7 @@ from rich.live import Live
 from backupjobwatch.errors import CredentialsNotFound
 from backupjobwatch.terminal import rows
 from backupjobwatch.terminal.backup_notes import BackupNotes, RequestGuard, closing_line
-from backupjobwatch.terminal.exit_codes import INTERRUPTED, TIMED_OUT, UNCLEAR, exit_code, worst
+from backupjobwatch.terminal.exit_codes import TIMED_OUT, UNCLEAR, exit_code, worst
 from backupjobwatch.terminal.following import follow
 from backupjobwatch.terminal.option_names import with_option_names
 from backupjobwatch.terminal.plain import PlainLines, reminder
@@ -50,6 +50,8 @@ def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Outp
     it is interrupted.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell ignores it for background commands
+        signal.signal(signal.SIGINT, _terminate)
     guard = RequestGuard()
     interruption: int | None = None
     try:
@@ -60,8 +62,6 @@ def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Outp
     except CredentialsNotFound as error:
         sys.stderr.write(f"{error.reason}: {error}\n")
         return UNCLEAR
-    except KeyboardInterrupt:
-        interruption = INTERRUPTED
     except SystemExit as stop:
         interruption = int(stop.code or 0)
     except OSError as error:  # the pipe is closed or the disk is full, so the outcome was not reported
@@ -176,6 +176,8 @@ def _report_rest(bodies: Sequence[Body], guard: RequestGuard) -> None:
 
 
 def _terminate(number: int, _frame: object) -> NoReturn:
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: None)  # another signal would prevent the report of what continues
     raise SystemExit(128 + number)
 
 

@@ -239,6 +239,20 @@ def test_a_signal_during_the_request(sim: AzureSimulator, vault: Vault, number: 
 
 
 @SIGNALS
+def test_repeated_signals(sim: AzureSimulator, vault: Vault, number: signal.Signals, code: int) -> None:
+    """Further signals neither delay the end nor prevent the last line."""
+    with sim.hold(POST) as hold:
+        watching = Watching(watch_settings(sim.url), *BACKUP_OF_VM)
+        hold.wait_arrived()
+        end = time.monotonic() + PATIENCE
+        while watching.process.poll() is None and time.monotonic() < end:
+            watching.process.send_signal(number)
+            time.sleep(0.002)
+        done = watching.wait()
+    assert (done.code, "its response is not known" in done.err) == (code, True)
+
+
+@SIGNALS
 def test_a_signal_before_the_job(sim: AzureSimulator, vault: Vault, number: signal.Signals, code: int) -> None:
     """After a signal after the response, the command says how to follow the operation."""
     vault.protection.names_job_after = 60.0
