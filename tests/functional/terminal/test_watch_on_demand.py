@@ -6,10 +6,8 @@ import json
 import re
 import shlex
 import signal
-import subprocess
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,9 +25,7 @@ from demo.simulator import (
 )
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.canary import TOKEN
-from tests.support.commands import ROOT
-from tests.support.operator_process import backupjobwatch
-from tests.support.watching import Done, Watching, WatchTerminal, watch_settings
+from tests.support.watching import Done, Watching, watch_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -276,38 +272,3 @@ def test_a_killed_command(sim: AzureSimulator, vault: Vault) -> None:
         line = next_line(watching, "Requesting")
         watching.end()
     assert str(wait_for(vault.protection.started)[0].client_request_id) in line
-
-
-# ── output ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_terminal(sim: AzureSimulator, vault: Vault) -> None:
-    """The ID of the request stays visible above the live view."""
-    with WatchTerminal(watch_settings(sim.url), *BACKUP_OF_VM) as terminal:
-        assert terminal.wait() == 0
-        (request_id,) = posts(sim)
-        assert request_id in "".join(terminal.words.split())
-        assert re.search(r"Succeeded +Backup of vm1", terminal.words)
-
-
-def test_a_terminal_and_a_file(sim: AzureSimulator, vault: Vault, tmp_path: Path) -> None:
-    """With a live view, the ID of the request still goes to standard error if that is a file."""
-    with WatchTerminal(watch_settings(sim.url), *BACKUP_OF_VM, stderr=tmp_path / "err") as terminal:
-        assert terminal.wait() == 0
-        (request_id,) = posts(sim)
-        assert f"The activity ID of its job is {request_id}.\n" in (tmp_path / "err").read_text()
-
-
-def test_an_id_that_cannot_be_printed(sim: AzureSimulator, vault: Vault) -> None:
-    """If the command cannot print the ID of the request, it requests nothing."""
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            backupjobwatch("watch", *BACKUP_OF_VM),
-            cwd=ROOT,
-            env=watch_settings(sim.url),
-            stdout=subprocess.PIPE,
-            stderr=full,
-            check=False,
-            timeout=PATIENCE,
-        )
-    assert (done.returncode, posts(sim)) == (3, [])

@@ -1,0 +1,74 @@
+"""Where ``backupjobwatch watch --on-demand`` prints the ID of its request."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from demo.pictures.terminal import PATIENCE
+from demo.simulator import ManualClock, running_simulator, virtual_machine
+from tests.functional.terminal.test_watch_on_demand import BACKUP_OF_VM, posts
+from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
+from tests.support.canary import TOKEN
+from tests.support.commands import ROOT
+from tests.support.operator_process import backupjobwatch
+from tests.support.watching import WatchTerminal, watch_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from demo.simulator import AzureSimulator, Vault
+
+
+@pytest.fixture
+def sim() -> Iterator[AzureSimulator]:
+    # The command computes the start of its job list from its own clock.
+    with running_simulator(clock=ManualClock(datetime.now(UTC)), tokens={TOKEN: "somebody"}) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def vault(sim: AzureSimulator) -> Vault:
+    """A vault with vm1. It names jobs at once, and backups take no time."""
+    vault = sim.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
+    vault.protection.names_job_after = 0.0
+    vault.protection.duration = 0.0
+    vault.protection.add(virtual_machine("vm1"))
+    return vault
+
+
+def test_a_terminal(sim: AzureSimulator, vault: Vault) -> None:
+    """The ID of the request stays visible above the live view."""
+    with WatchTerminal(watch_settings(sim.url), *BACKUP_OF_VM) as terminal:
+        assert terminal.wait() == 0
+        (request_id,) = posts(sim)
+        assert request_id in "".join(terminal.words.split())
+        assert re.search(r"Succeeded +Backup of vm1", terminal.words)
+
+
+def test_a_terminal_and_a_file(sim: AzureSimulator, vault: Vault, tmp_path: Path) -> None:
+    """With a live view, the ID of the request still goes to standard error if that is a file."""
+    with WatchTerminal(watch_settings(sim.url), *BACKUP_OF_VM, stderr=tmp_path / "err") as terminal:
+        assert terminal.wait() == 0
+        (request_id,) = posts(sim)
+        assert f"The activity ID of its job is {request_id}.\n" in (tmp_path / "err").read_text()
+
+
+def test_an_id_that_cannot_be_printed(sim: AzureSimulator, vault: Vault) -> None:
+    """If the command cannot print the ID of the request, it requests nothing."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            backupjobwatch("watch", *BACKUP_OF_VM),
+            cwd=ROOT,
+            env=watch_settings(sim.url),
+            stdout=subprocess.PIPE,
+            stderr=full,
+            check=False,
+            timeout=PATIENCE,
+        )
+    assert (done.returncode, posts(sim)) == (3, [])
