@@ -90,22 +90,11 @@ def _declare_timer(name: str, interval: timedelta) -> None:
         when=_wanted(interval),
         registry=REGISTRY,
     )
-    async def poll(uid: str, memo: Memo, patch: kopf.Patch, **_: Any) -> None:
+    async def poll(uid: str, memo: Memo, **_: Any) -> None:
         """Poll the queries of the watch, if their results are old."""
-        _open_circles(patch)
         if not memo.controller.tick(uid):
             # The object is gone, and kopf has not received its deletion. End the timer.
             raise asyncio.CancelledError
-
-
-def _open_circles(patch: kopf.Patch) -> None:
-    """Break the reference cycle of a tick's empty patch.
-
-    Otherwise the garbage collector takes 1.1 s of CPU per 20,000 ticks instead of 0.2 s, and 1,500 watches need 5 MB more.
-    """
-    vars(patch.meta).clear()
-    for view in ("_meta", "_spec", "_status"):
-        vars(patch).pop(view, None)
 
 
 for _name, _interval in POLL_INTERVALS.items():
