@@ -120,7 +120,7 @@ class Screen:
     """A command on its own terminal."""
 
     def __init__(self, plugin: Plugin, *args: str, by_kubectl: bool = False, **variables: str) -> None:
-        """Start a command without kubectl, or more slowly with it."""
+        """Start a command directly, or through kubectl, which is slower."""
         self._terminal, its_side = pty.openpty()
         variables["TERM"] = "xterm-256color"
         self._process: Command | subprocess.Popen[bytes]

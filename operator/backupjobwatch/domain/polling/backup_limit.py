@@ -29,7 +29,7 @@ class BackupLimit:
             del self._known[namespace]
 
     def forget(self, namespace: str, request_id: str) -> None:
-        """Drop a request that certainly started no backup."""
+        """Drop a request for which Azure started no backup."""
         known = self._known.get(namespace, {})
         known.pop(request_id, None)
         if not known:

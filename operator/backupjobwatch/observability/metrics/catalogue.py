@@ -240,8 +240,8 @@ BACKUP_REQUESTS: Final = Metric(
     kind="counter",
     labels={"result": BACKUP_ANSWERS},
     meaning=(
-        "Attempts to request a backup for `spec.onDemand`. `accepted`: Azure named the operation. `refused`: Azure certainly "
-        "started no backup. `uncertain`: the answer was lost. `not_sent`: the operator sent nothing, because the watch changed, "
+        "Attempts to request a backup for `spec.onDemand`. `accepted`: Azure named the operation. `refused`: it is certain that "
+        "Azure started no backup. `uncertain`: the answer was lost. `not_sent`: the operator sent nothing, because the watch changed, "
         "the namespace reached its limit, or there was no credential."
     ),
 )
