@@ -87,6 +87,13 @@ async def ready(operator: Operator) -> bool:
     return (await operator.probe("/healthz"), await operator.probe("/readyz")) == (200, 200)
 
 
+async def until_ready(operator: Operator) -> None:
+    """Wait until the operator is live and ready. A busy machine takes a while after its time has moved."""
+    async with asyncio.timeout(60):
+        while not await ready(operator):  # noqa: ASYNC110 -- no event to await
+            await asyncio.sleep(0.05)
+
+
 async def take_over(api: KubernetesApi, operator: Operator) -> None:
     """Wait until the operator holds the Lease and follows the watches."""
     before = holder(api)

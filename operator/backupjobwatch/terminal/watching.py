@@ -8,9 +8,11 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TextIO
 
 import yaml
@@ -40,6 +42,8 @@ Output = Literal["text", "json", "yaml"]
 
 _REFRESH: Final = 4
 """Refreshes of the live view per second, so that durations advance evenly."""
+_CLEANUP: Final = 5.0
+"""Seconds that the command has to end after a signal."""
 
 
 def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Output, log_interval: float) -> int:
@@ -49,10 +53,11 @@ def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Outp
     If the output is not a terminal, a line is printed at least every *log_interval* seconds. The process ends here if
     it is interrupted.
     """
-    signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell ignores it for background commands
-        signal.signal(signal.SIGINT, _terminate)
     guard = RequestGuard()
+    interrupt = partial(_interrupt, bodies, guard)
+    signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell ignores it for background commands
+        signal.signal(signal.SIGINT, interrupt)
     interruption: int | None = None
     try:
         asyncio.run(_show(bodies, settings, guard, output, log_interval))
@@ -175,10 +180,20 @@ def _report_rest(bodies: Sequence[Body], guard: RequestGuard) -> None:
         _report(lines)
 
 
-def _terminate(number: int, _frame: object) -> NoReturn:
+def _interrupt(bodies: Sequence[Body], guard: RequestGuard, number: int, _frame: object) -> NoReturn:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: None)  # another signal would prevent the report of what continues
+    threading.Thread(target=_give_up, args=(bodies, guard, 128 + number), daemon=True).start()
     raise SystemExit(128 + number)
+
+
+def _give_up(bodies: Sequence[Body], guard: RequestGuard, code: int) -> None:
+    """End the process if it has not ended by itself, for example because its output is a full pipe."""
+    time.sleep(_CLEANUP)
+    report = threading.Thread(target=_report_rest, args=(bodies, guard), daemon=True)
+    report.start()
+    report.join(1.0)
+    _leave(code)
 
 
 def _leave(code: int) -> NoReturn:

@@ -23,6 +23,7 @@ from tests.functional.leaders import (
     ready,
     standby,
     take_over,
+    until_ready,
 )
 from tests.functional.notifying import EVERYBODYS_TURN, SETTINGS, webhook
 from tests.support.builders import JOB_NAME, job_payload, running_payload
@@ -92,8 +93,7 @@ async def test_days_of_standing_by(api: KubernetesApi, start: StartOperator) -> 
         looks = len(api.traffic.matching(LOOKS))
         await api.go_away()
         operator.advance(60)
-        await asyncio.sleep(0.1)
-        assert await ready(operator)
+        await until_ready(operator)
         await api.come_back()
         operator.advance(60)
         await api.until(lambda: len(api.traffic.matching(LOOKS)) > looks)

@@ -13,6 +13,8 @@ from tests.support.work_queues import pass_time, take
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.support.operator import MovableLoop
+
 
 class Measured:
     """Records the metrics of a queue."""
@@ -35,6 +37,13 @@ class Measured:
 @pytest.fixture
 def queue() -> WorkQueue[str]:
     return WorkQueue()
+
+
+@pytest.fixture(autouse=True)
+async def _still_clock() -> None:
+    """Stop the clock between moves, so that a busy machine does not use up the delays."""
+    loop: MovableLoop = asyncio.get_running_loop()  # type: ignore[assignment]
+    loop.freeze()
 
 
 async def test_a_key_is_queued_once(queue: WorkQueue[str]) -> None:

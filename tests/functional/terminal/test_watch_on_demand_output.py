@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import subprocess
 from datetime import UTC, datetime
@@ -12,7 +14,7 @@ import pytest
 
 from demo.pictures.terminal import PATIENCE
 from demo.simulator import ManualClock, running_simulator, virtual_machine
-from tests.functional.terminal.test_watch_on_demand import BACKUP_OF_VM, posts
+from tests.functional.terminal.test_watch_on_demand import BACKUP_OF_VM, posts, wait_for
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.canary import TOKEN
 from tests.support.commands import ROOT
@@ -72,3 +74,30 @@ def test_an_id_that_cannot_be_printed(sim: AzureSimulator, vault: Vault) -> None
             timeout=PATIENCE,
         )
     assert (done.returncode, posts(sim)) == (3, [])
+
+
+def test_a_full_pipe(sim: AzureSimulator, vault: Vault) -> None:
+    """If standard error is a full pipe, the command requests nothing, and a signal still ends it."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, bytes(4096)):
+            pass
+    os.set_blocking(writer, True)
+    with subprocess.Popen(
+        backupjobwatch("watch", *BACKUP_OF_VM),
+        cwd=ROOT,
+        env=watch_settings(sim.url),
+        stdout=subprocess.DEVNULL,
+        stderr=writer,
+    ) as process:
+        try:
+            wait_for(lambda: sim.requests_to("/backupProtectedItems$"))
+            for _ in range(3):
+                process.terminate()
+            assert process.wait(PATIENCE) == 143
+        finally:
+            process.kill()
+            os.close(writer)
+            os.close(reader)
+    assert posts(sim) == []
