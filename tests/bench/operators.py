@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import socket
 import subprocess
 import sys
 from abc import ABC, abstractmethod
@@ -20,6 +19,7 @@ from tests.bench.azure import TOKEN
 from tests.bench.pulse import VARIABLE
 from tests.support.commands import ROOT
 from tests.support.operator_process import clean_environment
+from tests.support.ports import free_port
 from tests.support.scrape import Scrape
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Ours(Operator):
     program = "backupjobwatch.cli.run"
 
     def _variables(self, folder: Path, azure: str) -> dict[str, str]:
-        self._port = _free_port()
+        self._port = free_port()
         settings = {
             "AZURE_ENDPOINT": azure,
             "DEVELOPMENT": "true",
@@ -210,8 +210,3 @@ def _python(folder: Path) -> dict[str, str]:
     environment = clean_environment(PYTHONPATH=str(ROOT), PYTHONPYCACHEPREFIX=str(folder / "bytecode"))
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return environment
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        return int(unused.getsockname()[1])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.support.operator import free_port
 from tests.support.plugin import AGENT, Plugin, Screen, Waited, Written, ended
+from tests.support.ports import free_port
 from tests.support.watches import until
 
 if TYPE_CHECKING:

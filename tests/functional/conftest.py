@@ -30,7 +30,8 @@ from tests.support.canary import TOKEN, hear
 from tests.support.gates import states
 from tests.support.kubernetes import DELETIONS, KubernetesApi
 from tests.support.kubernetes_gitops import PATCHES
-from tests.support.operator import MovableLoop, Operator, azure_threads, free_port, running_operator
+from tests.support.operator import MovableLoop, Operator, azure_threads, running_operator
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +16,7 @@ from tests.contract.project import ENVIRONMENT, ROOT, kustomize
 from tests.image.buildah import Buildah
 from tests.image.container import FILES
 from tests.support.canary import TOKEN
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator
@@ -138,11 +138,6 @@ def test_root_file_system_is_read_only(container: Container) -> None:
     done = container.run("sh", "-c", "for path in / /app /etc /tmp /mnt; do touch $path/new && echo $path; done")
     assert done.stdout == "/tmp\n"
     assert done.stderr.count("Read-only file system") == 4
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        return int(unused.getsockname()[1])
 
 
 def operator_environment(azure: AzureSimulator, namespace: str, port: int) -> dict[str, str]:

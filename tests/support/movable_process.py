@@ -25,8 +25,9 @@ from backupjobwatch.observability.logs import configure_logs
 from backupjobwatch.settings import Settings
 from tests.support.canary import TOKEN, hear
 from tests.support.commands import ROOT
-from tests.support.operator import MovableLoop, free_port
+from tests.support.operator import MovableLoop
 from tests.support.operator_process import clean_environment, prove_calm
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

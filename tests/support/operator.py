@@ -6,8 +6,6 @@ import asyncio
 import concurrent.futures
 import contextlib
 import functools
-import random
-import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -139,15 +137,6 @@ async def running_operator(settings: Settings) -> AsyncIterator[Operator]:
 
 def _asked(sim: AzureSimulator, times: int) -> bool:
     return len(sim.requests) >= times
-
-
-def free_port() -> int:
-    """Return a free port outside the kernel's range of ephemeral ports."""
-    while True:
-        port = random.randrange(10000, 32000)
-        with socket.socket() as sock, contextlib.suppress(OSError):
-            sock.bind(("", port))
-            return port
 
 
 def azure_threads() -> list[Any]:

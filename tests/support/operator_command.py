@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.support.canary import hear
 from tests.support.commands import Command
-from tests.support.operator import free_port
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

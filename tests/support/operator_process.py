@@ -7,7 +7,6 @@ import http.client
 import os
 import re
 import signal
-import socket
 import sys
 import time
 from http import HTTPStatus
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from tests.support.canary import TOKEN, hear
 from tests.support.commands import Command, is_measured
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,7 @@ class OperatorProcess:
     """``backupjobwatch run``."""
 
     def __init__(self, environment: Mapping[str, str], log: Path, seconds_ahead: float = 0.0) -> None:
-        self._port = _free_port()
+        self._port = free_port()
         self._log = log
         self._heard = 0
         with log.open("w") as output:
@@ -125,11 +125,6 @@ class OperatorProcess:
         """Kill the process, like a crash or a lost node."""
         self._process.kill()
         self._process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        return int(unused.getsockname()[1])
 
 
 class Operators:

@@ -14,7 +14,7 @@ from tests.functional.tenants import ACCOUNT, SECRET
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload
 from tests.support.canary import TOKEN, WORD
 from tests.support.command import invoke
-from tests.support.operator import free_port
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

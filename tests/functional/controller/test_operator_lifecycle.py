@@ -17,7 +17,7 @@ from backupjobwatch.settings import Settings
 from tests.functional.leaders import ended
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
 from tests.support.kubernetes import EVENT_POSTS
-from tests.support.operator import free_port
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator, Vault

@@ -14,7 +14,7 @@ from backupjobwatch.observability.listener import open_port
 from backupjobwatch.observability.metrics.instruments import Metrics
 from backupjobwatch.observability.metrics.server import serve_metrics
 from backupjobwatch.observability.probes import serve_probes
-from tests.support.operator import free_port
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
