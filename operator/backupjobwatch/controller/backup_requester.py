@@ -80,6 +80,7 @@ class BackupRequester:
         self._process_id = process
         self._limit = limit
         self._is_leading = is_leading
+        self._is_stopped = False
         self._pending: dict[str, tuple[Watch, BackupRequest | None]] = {}
         self._results: OrderedDict[tuple[str | None, int], RequestResult | None] = OrderedDict()
         """The requests that were or will be sent, by key. None until the result is known."""
@@ -107,6 +108,8 @@ class BackupRequester:
         if record.key not in self._results:
             self._pending[watch.uid] = (watch, request)
             self._queue.add(watch.uid)
+            if self._is_stopped:
+                self._refuse_pending()
         elif (result := self._results[record.key]) is not None:
             self.on_result(watch.uid, result)
 
@@ -116,9 +119,10 @@ class BackupRequester:
         self._pending.pop(uid, None)
 
     def stop(self) -> None:
-        """Send no more requests."""
-        self._is_leading = lambda: False
+        """Send no more requests. Those that were not sent are refused, so that the next leader repeats them."""
+        self._is_stopped = True
         self._queue.close()
+        self._refuse_pending()
 
     async def close(self, patience: float) -> None:
         """Give requests in flight *patience* seconds. The next leader recovers the others."""
@@ -136,16 +140,36 @@ class BackupRequester:
         if record is None or record.key in self._results:
             return
         self._remember(record)
-        answer = await self._answer(watch, record, request)
+        try:
+            answer = await self._answer(watch, record, request)
+        except Exception:  # noqa: BLE001 -- a defect before the request was sent
+            _log.exception(
+                "%s/%s: the backup was not requested", watch.namespace, watch.name, extra=watch_fields(watch)
+            )
+            answer = PollDeferred("The backup was not requested, because of an unexpected error.")
+        self._report(watch, record, answer)
+
+    def _refuse_pending(self) -> None:
+        """Refuse the requests that no worker has taken."""
+        while self._pending:
+            _, (watch, _) = self._pending.popitem()
+            record = watch.backup_record
+            if record is not None and record.key not in self._results:
+                self._remember(record)
+                self._report(watch, record, PollDeferred("The backup was not requested, because the operator stopped."))
+
+    def _report(self, watch: Watch, record: BackupRecord, answer: OperationId | AzureError) -> None:
+        """Keep the result of a request, and pass it on."""
         result = RequestResult(record=record, answer=answer, received=datetime.now(UTC))
         self._results[record.key] = result
         kind = _kind(answer)
         self._metrics.observe_backup_request(kind)
-        _log.info(
-            "%s/%s: backup request %s: %s", watch.namespace, watch.name, record.request_id, kind,
+        _log.log(
+            logging.WARNING if kind == "uncertain" else logging.INFO, "%s/%s: backup request %s: %s%s",
+            watch.namespace, watch.name, record.request_id, kind, f": {answer}" if isinstance(answer, AzureError) else "",
             extra={**watch_fields(watch), "client_request_id": record.request_id},
         )  # fmt: skip
-        self.on_result(uid, result)
+        self.on_result(watch.uid, result)
 
     async def _answer(
         self, watch: Watch, record: BackupRecord, request: BackupRequest | None
@@ -165,9 +189,15 @@ class BackupRequester:
 
         def is_still_ours() -> bool:
             latest, now = self.snapshot(watch.uid), datetime.now(UTC)
-            return self._is_leading() and all(
-                each is not None and each.backup_record == record and may_send(each, process=self._process_id, now=now)
-                for each in (fresh, latest)
+            return (
+                not self._is_stopped
+                and self._is_leading()
+                and all(
+                    each is not None
+                    and each.backup_record == record
+                    and may_send(each, process=self._process_id, now=now)
+                    for each in (fresh, latest)
+                )
             )
 
         if isinstance(spec, InvalidSpec) or not is_still_ours():
@@ -180,6 +210,7 @@ class BackupRequester:
         except AzureError as error:
             if not isinstance(error, RequestUncertain):
                 self._limit.forget(watch.namespace, request_id)
+            error.__cause__ = error.__context__ = None  # their frames hold the token
             return error.with_traceback(None)
         except Exception:  # noqa: BLE001 -- a defect: the request may have been sent
             _log.exception("%s/%s: the backup request failed", watch.namespace, watch.name, extra=watch_fields(watch))

@@ -197,6 +197,25 @@ async def test_removed_and_closed(stage: Stage, requester: BackupRequester) -> N
     assert stage.sent == []
 
 
+async def test_stopped(stage: Stage, requester: BackupRequester) -> None:
+    """After a stop, requests that were not sent are refused, and so are later ones. The next leader repeats them."""
+    requester.sync(written(stage), REQUEST)
+    requester.stop()
+    assert isinstance((await result(stage)).answer, PollDeferred)
+    requester.sync(written(stage, record(attempt=2)), REQUEST)
+    assert isinstance((await result(stage)).answer, PollDeferred)
+    assert stage.sent == []
+
+
+async def test_a_defect_before_the_request(stage: Stage, requester: BackupRequester) -> None:
+    """After an unexpected error before the request, the request is refused, because it was not sent."""
+    snapshot = written(stage)
+    stage.body = {"metadata": None}
+    requester.sync(snapshot, REQUEST)
+    assert isinstance((await result(stage)).answer, PollDeferred)
+    assert stage.sent == []
+
+
 async def test_limit_of_simultaneous_requests(stage: Stage, requester: BackupRequester) -> None:
     """Of several requests at the same time, as many are sent as the limit allows."""
     for name in ("a", "b", "c"):

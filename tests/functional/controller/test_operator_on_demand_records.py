@@ -127,3 +127,34 @@ async def test_a_later_deadline(
         after = await api.status()
     assert after["onDemand"] == before["onDemand"]
     assert len(posts(sim)) == 1
+
+
+async def test_stopped_before_the_requests(
+    api: KubernetesApi,
+    sim: AzureSimulator,
+    vault: Vault,
+    start: StartOperator,
+    tmp_path: Path,
+) -> None:
+    """The next operator repeats the requests that a stopped one has recorded but not sent."""
+    vault.protection.names_job_after = 0.0  # the simulator's clock stands still
+    # The operator lists the jobs since its own time.
+    sim.clock.advance((datetime.now(UTC) - sim.clock.now()).total_seconds())
+    items = [f"vm{number}" for number in range(8)]
+    for item in items:
+        vault.protection.add(virtual_machine(item))
+    async with start(**ALLOWED) as operator:
+        with sim.hold("/backup$", state_as_of="arrival") as hold:
+            for item in items:
+                api.create(on_demand(item), item)
+            await hold.arrived()
+            await api.until(lambda: all("onDemand" in api.get(item).get("status", {}) for item in items))
+            await operator.stop()
+    sent = {each.client_request_id for each in vault.protection.started()}
+    records = {item: api.get(item)["status"]["onDemand"] for item in items}
+    assert {each["state"] for each in records.values() if each["requestID"] not in sent} == {"Refused"}
+    async with running_movable(sim.url, tmp_path / "log", ON_DEMAND_NAMESPACES=NAMESPACE) as later:
+        await later.pass_until(lambda: all(api.get(item)["status"]["phase"] == "Running" for item in items))
+    started = [each.client_request_id for each in vault.protection.started()]
+    assert len(started) == len(items)
+    assert set(started) == {each["requestID"] for each in records.values()}
