@@ -90,11 +90,22 @@ def _declare_timer(name: str, interval: timedelta) -> None:
         when=_wanted(interval),
         registry=REGISTRY,
     )
-    async def poll(uid: str, memo: Memo, **_: Any) -> None:
+    async def poll(uid: str, memo: Memo, patch: kopf.Patch, **_: Any) -> None:
         """Poll the queries of the watch, if their results are old."""
+        _break_cycles(patch)
         if not memo.controller.tick(uid):
             # The object is gone, and kopf has not received its deletion. End the timer.
             raise asyncio.CancelledError
+
+
+def _break_cycles(patch: kopf.Patch) -> None:
+    """Break the reference cycles of a tick's empty patch.
+
+    Without this, the garbage of many ticks waits for the garbage collector: 10,000 watches need 390 MB instead of 330 MB.
+    """
+    vars(patch.meta).clear()
+    for view in ("_meta", "_spec", "_status"):
+        vars(patch).pop(view, None)
 
 
 for _name, _interval in POLL_INTERVALS.items():

@@ -81,24 +81,24 @@ class WorkQueue(Generic[K]):
             since = self._ready[known].pop(key)
         self._ready.setdefault(priority, OrderedDict())[key] = since
 
-    def add_after(self, key: K, delay: float, priority: int = 0) -> None:
+    def add_after(self, key: K, delay: float) -> None:
         """Queue *key* in *delay* seconds, unless it is queued earlier."""
         if delay <= 0:
-            self.add(key, priority)
+            self.add(key)
             return
         due, known = _clock() + delay, self._delayed.get(key)
         if self._closed or self._priority_of(key) is not None or (known is not None and known.when() <= due):
             return
         self._cancel_delay(key)
-        self._delayed[key] = asyncio.get_running_loop().call_at(due, self.add, key, priority)
+        self._delayed[key] = asyncio.get_running_loop().call_at(due, self.add, key)
 
-    def add_rate_limited(self, key: K, priority: int = 0) -> None:
+    def add_rate_limited(self, key: K) -> None:
         """Queue *key* after a delay that doubles with each call, until ``forget``."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         if self._metrics is not None:
             self._metrics.observe_retry()
-        self.add_after(key, min(BASE_DELAY * 2 ** min(failures, 32), MAX_DELAY), priority)
+        self.add_after(key, min(BASE_DELAY * 2 ** min(failures, 32), MAX_DELAY))
 
     def forget(self, key: K) -> None:
         """Reset the delay of ``add_rate_limited`` after a success."""

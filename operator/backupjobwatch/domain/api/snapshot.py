@@ -12,9 +12,9 @@ from backupjobwatch.domain.api.backup_record import BackupRecord, parse_record
 from backupjobwatch.domain.api.ownership import find_owner
 from backupjobwatch.domain.api.spec import WatchSpec, parse_spec, read_revision, target_digest
 from backupjobwatch.domain.api.stored_status import read_status
+from backupjobwatch.domain.jobs.findings import PinnedJob
 from backupjobwatch.domain.jobs.latest_job import LatestJob
 from backupjobwatch.domain.jobs.latest_window import NOT_STORED, check_reach, check_started_after
-from backupjobwatch.domain.jobs.observations import PinnedJob
 from backupjobwatch.domain.jobs.payloads import mapping
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.errors import InvalidSpec
@@ -209,14 +209,9 @@ class Watch:
         return bool(self.status.get("observedGeneration") == self.generation)
 
     @property
-    def handled(self) -> str | None:
-        """The last poll request that the status acknowledges."""
-        return self.status.get("lastHandledReconcileAt")
-
-    @property
     def request_pending(self) -> bool:
         """Whether the annotation requests a poll that the status has not acknowledged."""
-        return self.requested_at is not None and self.requested_at != self.handled
+        return self.requested_at is not None and self.requested_at != self.status.get("lastHandledReconcileAt")
 
     @property
     def is_idle(self) -> bool:
