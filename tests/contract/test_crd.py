@@ -13,8 +13,8 @@ from backupjobwatch.domain.api import notify_spec
 from backupjobwatch.domain.api.snapshot import FINISHED_PHASES
 from backupjobwatch.domain.api.spec import LONGEST_REVISION, POLL_INTERVALS, TARGET_DEFAULTS, parse_spec, target_digest
 from backupjobwatch.domain.api.target import SOURCES
+from backupjobwatch.domain.jobs import findings, payloads
 from backupjobwatch.domain.jobs import job as jobs
-from backupjobwatch.domain.jobs import observations, payloads
 from backupjobwatch.domain.jobs.resource_ids import VaultKind
 from backupjobwatch.domain.status import notifications, verdict
 from backupjobwatch.errors import InvalidSpec
@@ -187,7 +187,7 @@ LIMITS = [
         ("[].recommendations", jobs.MAX_RECOMMENDATIONS),
         ("[].recommendations[]", payloads.LINE),
     )),
-    ("status.jobs", observations.MAX_JOBS),
+    ("status.jobs", findings.MAX_JOBS),
     *((f"status.jobs[].{name}", payloads.WORD) for name in (
         "name", "status", "operation", "entityFriendlyName", "errorCode",
     )),
@@ -251,8 +251,8 @@ def test_reasons() -> None:
     """The CRD accepts every reason in the code."""
     schema = dict(FIELDS)["status.conditions[].reason"]
     kinds = [kind("x") for kind in KINDS]
-    waiting = get_args(get_type_hints(observations.Waiting, localns={"datetime": datetime})["reason"])
-    failed = get_args(get_type_hints(observations.RequestFailure)["reason"])
+    waiting = get_args(get_type_hints(findings.Waiting, localns={"datetime": datetime})["reason"])
+    failed = get_args(get_type_hints(findings.RequestFailure)["reason"])
     reasons = {
         *waiting,
         *failed,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from backupjobwatch.constants import GROUP, PLURAL
+from backupjobwatch.domain.jobs.findings import OperationFailure, RequestFailure, Waiting
 from backupjobwatch.domain.jobs.job import Outcome
-from backupjobwatch.domain.jobs.observations import OperationFailure, RequestFailure, Waiting
 from backupjobwatch.domain.status import verdict
 from backupjobwatch.errors import (
     AuthenticationFailed,

@@ -12,8 +12,8 @@ from backupjobwatch.observability.metrics.instruments import Metrics
 if TYPE_CHECKING:
     from backupjobwatch.arm.client import JobPage, PageLink, Reading
     from backupjobwatch.arm.credentials import TokenSource
+    from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, Waiting
     from backupjobwatch.domain.jobs.job import Job
-    from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
     from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId
     from backupjobwatch.settings import Settings
 

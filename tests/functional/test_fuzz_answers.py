@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from backupjobwatch.arm.client import ArmClient, JobPage
 from backupjobwatch.arm.credentials import StaticToken
+from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, Waiting
 from backupjobwatch.domain.jobs.job import Job
-from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId, VaultKind
 from backupjobwatch.errors import AzureError
 from backupjobwatch.observability.metrics.instruments import Metrics

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from backupjobwatch.domain.jobs.observations import PinnedJob, Waiting
+from backupjobwatch.domain.jobs.findings import PinnedJob, Waiting
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
 from backupjobwatch.domain.polling.demand import RunningJobs
 from backupjobwatch.errors import AuthorizationFailed, AzureError, AzureUnavailable, JobNotFound, Throttled

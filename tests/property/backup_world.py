@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import WatchSpec
-from backupjobwatch.domain.jobs.observations import PinnedJob
+from backupjobwatch.domain.jobs.findings import PinnedJob
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
 from backupjobwatch.domain.polling.backup_plan import RequestContext, RequestResult, find_record, may_send, with_result
 from backupjobwatch.domain.polling.observations import ItemList, JobList, observe
@@ -122,11 +122,11 @@ class World:
                 break
         times = Times(now=now.timestamp(), since=0)
         assessed = assess(watch, spec, required, observations, now=now, times=times, waiting_for="")
-        if assessed.observation is None:
+        if assessed.finding is None:
             return
         status = next_status(
             watch,
-            assessed.observation,
+            assessed.finding,
             consecutive_failures=assessed.consecutive_failures,
             now=now,
             pinned=process.pinned,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from backupjobwatch.controller.watch_state import WatchState
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import WatchSpec
-from backupjobwatch.domain.jobs.observations import PinnedJob, Waiting
+from backupjobwatch.domain.jobs.findings import PinnedJob, Waiting
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.domain.polling.observations import NEVER, Observation, observe
 from backupjobwatch.domain.polling.requirements import required_queries
@@ -180,7 +180,7 @@ class Life:
         found = assess(
             watch, spec, required, self.observations, now=now, times=self.state.times(self.now), waiting_for="Wait."
         )
-        observation = found.observation or (NotPolledYet() if watch.is_retargeted else None)
+        observation = found.finding or (NotPolledYet() if watch.is_retargeted else None)
         if observation is None:
             return False
         status = next_status(

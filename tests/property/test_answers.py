@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from backupjobwatch.arm.responses import Answer, next_path, read_job_list
 from backupjobwatch.domain.api.spec import parse_spec, target_digest
 from backupjobwatch.domain.jobs import data_protection, recovery_services
+from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, Waiting
 from backupjobwatch.domain.jobs.job import MAX_ERRORS, MAX_PROPERTIES, MAX_TASKS
 from backupjobwatch.domain.jobs.latest import find_latest
 from backupjobwatch.domain.jobs.latest_job import LatestJob
 from backupjobwatch.domain.jobs.latest_window import list_filter, list_window
-from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
 from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.domain.jobs.resource_ids import VaultId, VaultKind, is_guid
 from backupjobwatch.errors import AzureError, InvalidSpec

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backupjobwatch.domain.jobs.findings import PinnedJob, UnsupportedItem, Waiting
 from backupjobwatch.domain.jobs.latest_completed import find_completed_or_next
 from backupjobwatch.domain.jobs.latest_job import LatestJob
-from backupjobwatch.domain.jobs.observations import PinnedJob, UnsupportedItem, Waiting
 from backupjobwatch.domain.jobs.resource_ids import VaultId
 from tests.support.builders import (
     ABSENT,

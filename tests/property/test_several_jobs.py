@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.jobs.observations import JobSet, Observation, PinnedJob
+from backupjobwatch.domain.jobs.findings import Finding, JobSet, PinnedJob
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.transitions import needs_write
 from backupjobwatch.errors import AzureError, PollDeferred
@@ -99,8 +99,8 @@ _turns = st.lists(
 )
 
 
-def _observe(watch: Watch, world: World, turn: Turn) -> tuple[Observation, tuple[PinnedJob, ...]]:
-    """Return the observation of the pinned jobs, or else of the jobs that the operation names."""
+def _observe(watch: Watch, world: World, turn: Turn) -> tuple[Finding, tuple[PinnedJob, ...]]:
+    """Return the finding of the pinned jobs, or else of the jobs that the operation names."""
     pins = watch.pinned or world.pins
     if turn.trouble is not None:
         return turn.trouble, pins
@@ -126,15 +126,15 @@ def test_gate(world: World, turns: list[Turn], warnings: str) -> None:
         now += turn.wait
         before = edit(body, suspend=turn.suspend)
         watch = Watch.from_body(before)
-        observation, pins = (PollDeferred("x"), ()) if turn.suspend else _observe(watch, world, turn)
+        finding, pins = (PollDeferred("x"), ()) if turn.suspend else _observe(watch, world, turn)
         accept = turn.accept_list_entry
-        status = next_status(watch, observation, consecutive_failures=0, now=now, pinned=pins, accept_list_entry=accept)
+        status = next_status(watch, finding, consecutive_failures=0, now=now, pinned=pins, accept_list_entry=accept)
         after: dict[str, Any] = {**before, "status": status}
         check_status(after)
 
         again = next_status(
             Watch.from_body(after),
-            observation,
+            finding,
             consecutive_failures=0,
             now=now,
             pinned=pins,

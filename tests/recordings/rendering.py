@@ -21,8 +21,8 @@ from tests.support.builders import OPERATION, RESOURCE_GROUP, SUBSCRIPTION, VAUL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from backupjobwatch.domain.jobs.findings import Finding, PinnedJob
     from backupjobwatch.domain.jobs.job import Job
-    from backupjobwatch.domain.jobs.observations import Observation, PinnedJob
     from tests.recordings.recording import Recording
 
 RUN_TIME: Final = timedelta(minutes=10)
@@ -79,16 +79,16 @@ def _operation(recording: Recording) -> Iterator[Rendered]:
     body = watch_body({"operationId": OPERATION, "vault": {**VAULT_REF, "kind": "RecoveryServices"}})
     now = parse_time(recording.body.get("startTime")) or _EPOCH
     pinned: Sequence[PinnedJob] = ()
-    observation: Observation
+    finding: Finding
     try:
         found = read_operation(read_object(recording.answer, now=now))
         if isinstance(found, tuple):
-            pinned, observation = found, JobNotFound("Azure knows no such job yet.")
+            pinned, finding = found, JobNotFound("Azure knows no such job yet.")
         else:
-            observation = found
+            finding = found
     except AzureError as error:
-        observation = error
-    yield _settled(recording, settle(body, observation, now, consecutive_failures=1, pinned=pinned))
+        finding = error
+    yield _settled(recording, settle(body, finding, now, consecutive_failures=1, pinned=pinned))
 
 
 def _error(recording: Recording) -> Iterator[Rendered]:
@@ -108,7 +108,7 @@ def _refusal(recording: Recording) -> Rendered:
     spec = watch.parsed_spec
     assert not isinstance(spec, InvalidSpec)
     observed = observe(watch, spec, recording.answer, _EPOCH)
-    settled = settle(body, observed.observation, _EPOCH, consecutive_failures=1, record=observed.record)
+    settled = settle(body, observed.finding, _EPOCH, consecutive_failures=1, record=observed.record)
     return replace(_settled(recording, settled), kind=f"{recording.kind} (POST)")
 
 

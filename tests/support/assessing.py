@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from backupjobwatch import errors
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import WatchSpec
-from backupjobwatch.domain.jobs.observations import PinnedJob, Waiting
+from backupjobwatch.domain.jobs.findings import PinnedJob, Waiting
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
 from backupjobwatch.domain.polling.observations import Observation, Result, observe
 from backupjobwatch.domain.polling.requirements import required_queries

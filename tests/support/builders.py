@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from backupjobwatch.domain.api.backup_record import BackupRecord
+    from backupjobwatch.domain.jobs.findings import Finding, PinnedJob
     from backupjobwatch.domain.jobs.job import Job
-    from backupjobwatch.domain.jobs.observations import Observation, PinnedJob
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 RESOURCE_GROUP = "Default-RecoveryServices-ResourceGroup-centralindia"
@@ -193,7 +193,7 @@ def watch(spec: Mapping[str, Any] | None = None, status: Mapping[str, Any] | Non
 
 def settle(
     body: Mapping[str, Any],
-    observation: Observation,
+    finding: Finding,
     now: datetime,
     consecutive_failures: int = 0,
     pinned: Sequence[PinnedJob] = (),
@@ -205,7 +205,7 @@ def settle(
     """Return *body* after one assessment, with the new status as the API server stores it."""
     status = next_status(
         Watch.from_body(body),
-        observation,
+        finding,
         consecutive_failures=consecutive_failures,
         now=now,
         pinned=pinned,

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from backupjobwatch.arm.credentials import TokenSource
     from backupjobwatch.domain.jobs.backup_policies import BackupPolicy
+    from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, Waiting
     from backupjobwatch.domain.jobs.job import Job
-    from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
     from backupjobwatch.domain.jobs.protected_items import ProtectedItem
     from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId
     from backupjobwatch.domain.polling.pauses import Pauses, RequestKind

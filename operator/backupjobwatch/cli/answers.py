@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from backupjobwatch.arm.backup_answers import read_operation_started
 from backupjobwatch.arm.responses import parse_json, read_item_list, read_job, read_job_list, read_object
 from backupjobwatch.domain.api.backup_record import BackupRecord, RecordState
+from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, UnsupportedItem, Waiting
 from backupjobwatch.domain.jobs.latest import find_latest
 from backupjobwatch.domain.jobs.latest_completed import find_completed_or_next
-from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, UnsupportedItem, Waiting
 from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
 from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.domain.jobs.payloads import mapping
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
 from backupjobwatch.domain.polling.backup_plan import RequestContext, RequestResult
-from backupjobwatch.domain.polling.observations import ItemList, JobList
-from backupjobwatch.domain.polling.observations import Observation as Polled
+from backupjobwatch.domain.polling.observations import ItemList, JobList, Observation
 from backupjobwatch.domain.polling.on_demand import BackupPlanner
 from backupjobwatch.domain.polling.queries import ProtectedItems
 from backupjobwatch.domain.status.verdict import deadline
@@ -31,9 +30,9 @@ if TYPE_CHECKING:
     from backupjobwatch.arm.responses import Answer
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.api.spec import WatchSpec
+    from backupjobwatch.domain.jobs.findings import Finding
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.latest_job import LatestJob
-    from backupjobwatch.domain.jobs.observations import Observation
     from backupjobwatch.domain.polling.backup_plan import BackupPlan
     from backupjobwatch.domain.polling.observations import Answer as Content
     from backupjobwatch.domain.polling.queries import Query
@@ -44,9 +43,9 @@ _OPERATION_HEADERS: Final = ("Azure-AsyncOperation", "Location")
 
 
 class Observed(NamedTuple):
-    """The observation in a response, and what it adds to the status."""
+    """The finding in a response, and what it adds to the status."""
 
-    observation: Observation
+    finding: Finding
     pinned: tuple[PinnedJob, ...] = ()
     """The jobs of the watch that the response identifies."""
     record: BackupRecord | None = None
@@ -113,7 +112,9 @@ def _observe_backup(watch: Watch, spec: WatchSpec, backup: OnDemandBackup, answe
     plan = _plan(watch, spec, backup, {}, now)
     if plan.queries:
         (query,) = plan.queries
-        plan = _plan(watch, spec, backup, {query: Polled(answer=_read(query, answer, now), sent=0.0, time=now)}, now)
+        plan = _plan(
+            watch, spec, backup, {query: Observation(answer=_read(query, answer, now), sent=0.0, time=now)}, now
+        )
     if plan.pinned:
         return _found(plan.pinned)._replace(record=plan.record)
     if plan.found is None:
@@ -163,7 +164,7 @@ def _plan(
     watch: Watch,
     spec: WatchSpec,
     backup: OnDemandBackup,
-    observations: Mapping[Query, Polled],
+    observations: Mapping[Query, Observation],
     now: datetime,
     *,
     result: RequestResult | None = None,

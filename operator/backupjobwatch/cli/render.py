@@ -81,7 +81,7 @@ def render(
     observed = Observed(NotPolledYet()) if isinstance(spec, InvalidSpec) else observe(watch, spec, answer, now)
     body["status"] = next_status(
         watch,
-        observed.observation,
+        observed.finding,
         consecutive_failures=MIN_CONSECUTIVE_FAILURES,
         now=now,
         pinned=observed.pinned,

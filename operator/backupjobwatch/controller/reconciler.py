@@ -115,17 +115,17 @@ class Reconciler:
         if isinstance(spec, InvalidSpec) or (spec.suspend and not watch.finished):
             self._poller.release(watch.uid)
             state.suspend(_clock())
-            return self._plan_write(state, watch, Assessment(observation=NotPolledYet()), now, heartbeat)
+            return self._plan_write(state, watch, Assessment(finding=NotPolledYet()), now, heartbeat)
         if watch.finished:
             return self._plan_finished(state, watch, spec, now)
         assessed = self._assess(state, watch, spec, now)
         is_requested = watch.request_pending and assessed.sent < state.request_at
         if is_requested:  # The requested poll has not been made: do not acknowledge it.
             watch = replace(watch, requested_at=None)
-        if assessed.observation is None and (watch.is_retargeted or watch.lacks_edit_time):
-            assessed = replace(assessed, observation=NotPolledYet())
-        elif assessed.observation is None and (state.deliveries or state.has_result) and watch.status_for_target:
-            assessed = replace(assessed, observation=PollDeferred(""))
+        if assessed.finding is None and (watch.is_retargeted or watch.lacks_edit_time):
+            assessed = replace(assessed, finding=NotPolledYet())
+        elif assessed.finding is None and (state.deliveries or state.has_result) and watch.status_for_target:
+            assessed = replace(assessed, finding=PollDeferred(""))
         self._set_waiting(watch.uid, assessed, is_requested=is_requested)
         plan = self._plan_write(state, watch, assessed, now, heartbeat)
         after = requeue_after(
@@ -199,20 +199,20 @@ class Reconciler:
             self._poller.waiting.add(watch.uid)
         else:
             self._poller.release(watch.uid)
-        if assessed.observation is None:
+        if assessed.finding is None:
             if watch.observed and not watch.request_pending and not state.deliveries:
                 return _Plan(watch=watch, status=None, after=None)
-            assessed = replace(assessed, observation=NotPolledYet())
+            assessed = replace(assessed, finding=NotPolledYet())
         return self._plan_write(state, watch, assessed, now, timedelta.max)  # A final status has no heartbeat.
 
     def _plan_write(
         self, state: WatchState, watch: Watch, assessed: Assessment, now: datetime, heartbeat: timedelta
     ) -> _Plan:
-        if assessed.observation is None:
+        if assessed.finding is None:
             return _Plan(watch=watch, status=None, after=None)
         status = next_status(
             watch,
-            assessed.observation,
+            assessed.finding,
             consecutive_failures=assessed.consecutive_failures,
             now=now,
             polled=assessed.polled,
@@ -229,7 +229,7 @@ class Reconciler:
 
     def _set_waiting(self, uid: str, assessed: Assessment, *, is_requested: bool) -> None:
         """Reconcile a watch that waits for a poll after every result, even one without changes."""
-        is_deferred = assessed.observation is None or isinstance(assessed.observation, PollDeferred)
+        is_deferred = assessed.finding is None or isinstance(assessed.finding, PollDeferred)
         if is_deferred or is_requested or not assessed.enforce_deadline:
             self._poller.waiting.add(uid)
         else:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.api.backup_record import BackupRecord
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.jobs.backup_requests import BackupRequest
-    from backupjobwatch.domain.jobs.observations import PinnedJob
+    from backupjobwatch.domain.jobs.findings import PinnedJob
     from backupjobwatch.domain.polling.backup_plan import RequestResult
     from backupjobwatch.domain.polling.requirements import Requirements
     from backupjobwatch.domain.status.notifications import DeliveryResult

@@ -10,7 +10,7 @@ import pytest
 from backupjobwatch.arm.backup_sender import WRITE_BURST
 from backupjobwatch.arm.identities import Credential
 from backupjobwatch.domain.jobs.backup_requests import instance_backup
-from backupjobwatch.domain.jobs.observations import PinnedJob
+from backupjobwatch.domain.jobs.findings import PinnedJob
 from backupjobwatch.domain.jobs.protected_items import parse_backup_instances
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId, VaultKind
 from backupjobwatch.errors import (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, Waiting
 from backupjobwatch.domain.jobs.resource_ids import OperationId, VaultId, VaultKind
 from backupjobwatch.errors import (
     AuthenticationFailed,

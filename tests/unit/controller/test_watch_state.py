@@ -9,7 +9,7 @@ import pytest
 from backupjobwatch.controller.watch_state import REQUEST_INTERVAL, WatchState
 from backupjobwatch.domain.api.backup_record import RecordState
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.jobs.observations import PinnedJob
+from backupjobwatch.domain.jobs.findings import PinnedJob
 from backupjobwatch.domain.polling.observations import NEVER
 from tests.support.builders import (
     JOB_ID,

@@ -13,7 +13,7 @@ from backupjobwatch.domain.jobs.backup_requests import (
     is_supported,
     item_backup,
 )
-from backupjobwatch.domain.jobs.observations import RequestFailure, Waiting
+from backupjobwatch.domain.jobs.findings import RequestFailure, Waiting
 from backupjobwatch.domain.jobs.resource_ids import VaultKind, fold_case
 from backupjobwatch.domain.jobs.times import format_time
 

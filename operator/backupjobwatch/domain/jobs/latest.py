@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.domain.jobs.durations import format_duration
+from backupjobwatch.domain.jobs.findings import PinnedJob, Waiting
 from backupjobwatch.domain.jobs.latest_window import LONGEST_RUN, WORKLOADS
-from backupjobwatch.domain.jobs.observations import PinnedJob, Waiting
 from backupjobwatch.domain.jobs.resource_ids import fold_case, is_guid
 from backupjobwatch.domain.jobs.times import format_time
 

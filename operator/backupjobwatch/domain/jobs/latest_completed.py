@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.domain.jobs.durations import format_duration
+from backupjobwatch.domain.jobs.findings import PinnedJob, UnsupportedItem, Waiting
 from backupjobwatch.domain.jobs.job import Outcome
 from backupjobwatch.domain.jobs.latest import find_latest, has_database, jobs_of_item
-from backupjobwatch.domain.jobs.observations import PinnedJob, UnsupportedItem, Waiting
 from backupjobwatch.domain.jobs.resource_ids import fold_case
 from backupjobwatch.domain.jobs.times import format_time
 

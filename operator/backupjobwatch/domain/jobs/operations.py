@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.domain.jobs.azure_errors import describe, read_errors
-from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, Waiting
 from backupjobwatch.domain.jobs.payloads import Reader, last_segment, mapping
 from backupjobwatch.domain.jobs.resource_ids import is_guid
 from backupjobwatch.domain.jobs.text import sanitize

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.jobs.backup_requests import BackupRequest
-    from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, RequestFailure, Waiting
+    from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, RequestFailure, Waiting
     from backupjobwatch.domain.polling.queries import Query
 
 SEND_WITHIN: Final = timedelta(seconds=45)

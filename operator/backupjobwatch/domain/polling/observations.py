@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.domain.jobs.backup_policies import BackupPolicy
+from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, Waiting
 from backupjobwatch.domain.jobs.job import Job
-from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
 from backupjobwatch.errors import AzureError, Grace
 
 if TYPE_CHECKING:

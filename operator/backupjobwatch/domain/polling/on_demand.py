@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.domain.api.backup_record import BackupRecord, RecordState
 from backupjobwatch.domain.jobs.backup_policies import BackupPolicy
+from backupjobwatch.domain.jobs.findings import PinnedJob, RequestFailure, Waiting
 from backupjobwatch.domain.jobs.item_resolution import build_request, resolve_item
-from backupjobwatch.domain.jobs.observations import PinnedJob, RequestFailure, Waiting
 from backupjobwatch.domain.jobs.protected_items import ProtectedItem
 from backupjobwatch.domain.jobs.requested_jobs import find_requested, find_running
 from backupjobwatch.domain.jobs.resource_ids import OperationId, VaultKind
@@ -64,7 +64,7 @@ class BackupPlanner:
             return self._retry(record)
         lost_at = record.requested_at + RECOVER_AFTER
         if record.state is RecordState.REQUESTED and abs(self.now - record.requested_at) < RECOVER_AFTER:
-            return BackupPlan(record=record, found=_in_flight(record), recheck_at=lost_at)
+            return BackupPlan(record=record, found=self._in_flight(record), recheck_at=lost_at)
         return self._recover(record, give_up_at=lost_at + self.grace)
 
     def _prepare(self, refused: BackupRecord | None) -> BackupPlan:
@@ -114,7 +114,9 @@ class BackupPlanner:
         if refused is not None:
             record = replace(record, request_id=refused.request_id, attempt=refused.attempt + 1)
         lost_at = record.requested_at + RECOVER_AFTER
-        return BackupPlan(record=record, queries=queries, found=_in_flight(record), request=request, recheck_at=lost_at)
+        return BackupPlan(
+            record=record, queries=queries, found=self._in_flight(record), request=request, recheck_at=lost_at
+        )
 
     def _queries(self, item: ProtectedItem) -> Iterator[Query]:
         """Yield what the request for *item* depends on."""
@@ -150,7 +152,8 @@ class BackupPlanner:
         if isinstance(error, InvalidTarget):
             return BackupPlan(record=record, found=RequestFailure(reason="InvalidTarget", message=str(error)))
         if record.retry_at is not None and self.now < record.retry_at:
-            found = error if isinstance(error, AzureError) else PollDeferred("")
+            waits = f"The operator repeats the request for a backup of {record.item_name} at {format_time(record.retry_at)}."
+            found = error if isinstance(error, AzureError) else self._keep_or_report(waits)
             return BackupPlan(record=record, found=found, recheck_at=record.retry_at)
         return self._prepare(record)
 
@@ -185,9 +188,15 @@ class BackupPlanner:
         known = self.observations.get(query)
         return None if known is None or known.sent < self.context.since else known.result
 
+    def _in_flight(self, record: BackupRecord) -> Waiting | AzureError:
+        """Return what to report until the answer arrives. After a refusal, the status keeps reporting it."""
+        message = f"The operator requests a backup of {record.item_name}."
+        if record.attempt > 1:
+            return self._keep_or_report(message)
+        return Waiting(reason="Progressing", message=message)
 
-def _in_flight(record: BackupRecord) -> Waiting | AzureError:
-    """Return what to report until the answer arrives. After a refusal, the status keeps reporting it."""
-    if record.attempt > 1:
-        return PollDeferred("")
-    return Waiting(reason="Progressing", message=f"The operator requests a backup of {record.item_name}.")
+    def _keep_or_report(self, message: str) -> Waiting | AzureError:
+        """Keep what the status reports. After an edit of the target it reports nothing, so report *message*."""
+        if self.watch.status_for_target.get("reason"):
+            return PollDeferred("")
+        return Waiting(reason="Progressing", message=message)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from backupjobwatch.domain.jobs.findings import PinnedJob
     from backupjobwatch.domain.jobs.latest_job import LatestJob
-    from backupjobwatch.domain.jobs.observations import PinnedJob
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from backupjobwatch.domain.jobs.job import Job, Outcome
-from backupjobwatch.domain.jobs.latest import find_latest, needs_history, with_history
-from backupjobwatch.domain.jobs.latest_completed import find_completed_or_next
-from backupjobwatch.domain.jobs.latest_job import LatestJob
-from backupjobwatch.domain.jobs.observations import (
+from backupjobwatch.domain.jobs.findings import (
     OperationFailure,
     PinnedJob,
     RequestFailure,
     UnsupportedItem,
     Waiting,
 )
+from backupjobwatch.domain.jobs.job import Job, Outcome
+from backupjobwatch.domain.jobs.latest import find_latest, needs_history, with_history
+from backupjobwatch.domain.jobs.latest_completed import find_completed_or_next
+from backupjobwatch.domain.jobs.latest_job import LatestJob
 from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
 from backupjobwatch.domain.jobs.resource_ids import JobId, fold_case
 from backupjobwatch.domain.polling.backup_plan import BackupPlan, RequestContext, find_record

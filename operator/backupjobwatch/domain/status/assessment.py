@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.domain.api.backup_record import RecordState
+from backupjobwatch.domain.jobs.findings import Finding, JobSet, Waiting
 from backupjobwatch.domain.jobs.job import Job, Outcome
-from backupjobwatch.domain.jobs.observations import JobSet, Sighting, Waiting
 from backupjobwatch.domain.polling.observations import NEVER, Observation
 from backupjobwatch.domain.status.verdict import STALE, deadline, decides
-from backupjobwatch.errors import AzureError, PollDeferred
+from backupjobwatch.errors import PollDeferred
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,9 +43,9 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """Combined observation of the jobs of a watch."""
+    """The combined finding about the jobs of a watch."""
 
-    observation: Sighting | AzureError | None = None
+    finding: Finding | None = None
     """None if there is nothing to write."""
     consecutive_failures: int = 0
     polled: datetime | None = None
@@ -82,13 +82,13 @@ def assess(
         if times.now >= since + deadline_wait.total_seconds() + 2 * spec.poll_interval.total_seconds():
             error = next((each.error for each in known if each.error is not None), None)
             last_resort = error or PollDeferred(waiting_for, stale=True)
-            return replace(assessed, observation=assessed.observation or last_resort)
+            return replace(assessed, finding=assessed.finding or last_resort)
         has_answers = all(each.error is None or each.error.is_conclusive for each in known)
         if sent >= since and has_answers and _is_conclusive(assessed, spec):
             return assessed
         assessed = replace(assessed, enforce_deadline=False)
-    if _is_open(assessed.observation) and times.now - max(sent, times.since) >= STALE.total_seconds():
-        return replace(assessed, observation=PollDeferred(waiting_for, stale=True))
+    if _is_open(assessed.finding) and times.now - max(sent, times.since) >= STALE.total_seconds():
+        return replace(assessed, finding=PollDeferred(waiting_for, stale=True))
     return assessed
 
 
@@ -108,22 +108,22 @@ def _combine(
     failed = next((each for each in fresh if each.error is not None), None)
     if failed is not None:
         failures = failed.failures_since(times.since, seen=watch.seen)
-        return Assessment(observation=failed.error, consecutive_failures=failures, polled=failed.time)
+        return Assessment(finding=failed.error, consecutive_failures=failures, polled=failed.time)
     if len(fresh) < len(requirements.jobs or requirements.queries):
         return Assessment()
     if requirements.found is not None:
         record = requirements.record
         refusals = record.attempt if record is not None and record.state is RecordState.REFUSED else 0
-        return Assessment(observation=requirements.found, consecutive_failures=refusals, polled=polled)
+        return Assessment(finding=requirements.found, consecutive_failures=refusals, polled=polled)
     jobs = [job for query in requirements.jobs if (job := observations[query].job) is not None]
     accept = all(_may_judge(each, times.now) for each in known)
     if len(requirements.pinned) <= 1 and len(jobs) == 1:
-        return Assessment(observation=jobs[0], polled=polled, accept_list_entry=accept)
+        return Assessment(finding=jobs[0], polled=polled, accept_list_entry=accept)
     if not requirements.pinned:
         return Assessment()
     not_started = tuple(job for job in requirements.pinned if job.error_code is not None)
-    observation = JobSet(jobs=tuple(jobs), not_started=not_started)
-    return Assessment(observation=observation, polled=polled, accept_list_entry=accept)
+    finding = JobSet(jobs=tuple(jobs), not_started=not_started)
+    return Assessment(finding=finding, polled=polled, accept_list_entry=accept)
 
 
 def _says_all(observation: Observation) -> bool:
@@ -134,15 +134,11 @@ def _says_all(observation: Observation) -> bool:
     return job.ended and (not job.partial or job.outcome is Outcome.COMPLETED)
 
 
-def _is_open(observation: Sighting | AzureError | None) -> bool:
-    """Return whether *observation* can become stale, because it does not show the end of the job."""
-    if isinstance(observation, JobSet):
-        return any(not job.ended for job in observation.jobs)
-    return (
-        observation is None
-        or isinstance(observation, Waiting)
-        or (isinstance(observation, Job) and not observation.ended)
-    )
+def _is_open(finding: Finding | None) -> bool:
+    """Return whether *finding* can become stale, because it does not show the end of the job."""
+    if isinstance(finding, JobSet):
+        return any(not job.ended for job in finding.jobs)
+    return finding is None or isinstance(finding, Waiting) or (isinstance(finding, Job) and not finding.ended)
 
 
 def _may_judge(observation: Observation, now: float) -> bool:
@@ -151,10 +147,10 @@ def _may_judge(observation: Observation, now: float) -> bool:
 
 def _is_conclusive(assessed: Assessment, spec: WatchSpec) -> bool:
     """Return whether *assessed*, polled after the deadline, is enough to fail or complete the watch."""
-    observation = assessed.observation
-    if observation is None:
+    finding = assessed.finding
+    if finding is None:
         return False
-    jobs = observation.jobs if isinstance(observation, JobSet) else (observation,)
+    jobs = finding.jobs if isinstance(finding, JobSet) else (finding,)
     return not any(
         isinstance(job, Job)
         and job.partial

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backupjobwatch.domain.jobs.findings import JobSet
 from backupjobwatch.domain.jobs.job import CANCELLED_CODES, Job, Outcome, outcome_of
-from backupjobwatch.domain.jobs.observations import JobSet
 from backupjobwatch.domain.jobs.payloads import mapping, mappings
 from backupjobwatch.domain.status.mirroring import is_mirrored
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from backupjobwatch.domain.api.snapshot import Watch
-    from backupjobwatch.domain.jobs.observations import Observation
+    from backupjobwatch.domain.jobs.findings import Finding
 
 
-def find_detail(watch: Watch, observation: Observation) -> Job | None:
-    """Return the job of *observation* that completes the status of *watch*.
+def find_detail(watch: Watch, finding: Finding) -> Job | None:
+    """Return the job of *finding* that completes the status of *watch*.
 
     None if the detail is not pending, or if Azure's answer contradicts the mirrored end.
     """
     if not watch.detail_pending:
         return None
-    jobs = observation.jobs if isinstance(observation, JobSet) else (observation,)
+    jobs = finding.jobs if isinstance(finding, JobSet) else (finding,)
     status = watch.status_for_target
     for job in jobs:
         if isinstance(job, Job) and not job.partial and job.ended and is_mirrored(job, status):

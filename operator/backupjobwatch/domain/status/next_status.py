@@ -6,16 +6,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from backupjobwatch.domain.jobs.job import Job
-from backupjobwatch.domain.jobs.observations import (
+from backupjobwatch.domain.jobs.findings import (
     MAX_JOBS,
+    Finding,
     JobSet,
-    Observation,
     OperationFailure,
     PinnedJob,
     Waiting,
     is_from_request,
 )
+from backupjobwatch.domain.jobs.job import Job
 from backupjobwatch.domain.jobs.payloads import TEXT
 from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import format_time
@@ -41,7 +41,7 @@ _DETAIL: Final = frozenset({*MIRRORED, "jobs"})
 
 def next_status(
     watch: Watch,
-    observation: Observation,
+    finding: Finding,
     *,
     consecutive_failures: int,
     now: datetime,
@@ -52,21 +52,21 @@ def next_status(
     accept_list_entry: bool = False,
     record: BackupRecord | None = None,
 ) -> dict[str, Any]:
-    """Compute the whole status of *watch* from its snapshot and a later *observation*.
+    """Compute the whole status of *watch* from its snapshot and a later *finding*.
 
     The result is ready to be written. ``transitions.needs_write`` decides whether a write is necessary. Arguments that
     ``judge`` does not describe:
 
     - *pinned*: the jobs that the operation or ``spec.latest`` resolved to
     - *deliveries*: results of notifications since the last write
-    - *polled*: when the request behind *observation* was sent (default: *now*)
+    - *polled*: when the request behind *finding* was sent (default: *now*)
     - *record*: the record of the backup request. Without one, the status keeps the record that it has
     """
     polled = polled or now
     if watch.finished:
         phase = str(watch.status_for_target.get("phase"))
         status = _restamped(watch, next_notifications(watch, deliveries, phase=phase))
-        detail = find_detail(watch, observation)
+        detail = find_detail(watch, finding)
         return status if detail is None else _complete_detail(watch, status, detail, polled=polled, now=now)
     is_judged, spec = False, watch.parsed_spec if pinned else watch.spec_at(now)
     if isinstance(spec, InvalidSpec):
@@ -81,7 +81,7 @@ def next_status(
         verdict = judge(
             watch,
             spec,
-            observation,
+            finding,
             consecutive_failures=consecutive_failures,
             now=now,
             accept_list_entry=accept_list_entry,
@@ -89,7 +89,7 @@ def next_status(
         )
         if verdict.phase == SUCCEEDED and pinned and pinned[0].note:
             verdict = replace(verdict, message=f"{verdict.message} {pinned[0].note}")
-    status = _write(watch, verdict, observation if is_judged else None, pinned or watch.pinned, polled=polled, now=now)
+    status = _write(watch, verdict, finding if is_judged else None, pinned or watch.pinned, polled=polled, now=now)
     notifications = next_notifications(watch, deliveries, phase=verdict.phase)
     return truncate_status({**status, **present(onDemand=_record(watch, record, pinned), notifications=notifications)})
 
@@ -130,17 +130,17 @@ def _complete_detail(
 def _write(
     watch: Watch,
     verdict: Verdict,
-    observation: Observation | None,
+    finding: Finding | None,
     pinned: Sequence[PinnedJob],
     *,
     polled: datetime,
     now: datetime,
 ) -> dict[str, Any]:
     previous = watch.status_for_target
-    was_polled = observation is not None and is_from_request(observation)
+    was_polled = finding is not None and is_from_request(finding)
     note = ""
     mirrored: Mapping[str, Any] = {name: previous.get(name) for name in MIRRORED}
-    job = deciding_job(observation) if isinstance(observation, JobSet) else observation
+    job = deciding_job(finding) if isinstance(finding, JobSet) else finding
     if isinstance(job, Job):
         mirrored = mirror_job(job, previous, now=now)
         if job.truncated:
@@ -149,19 +149,19 @@ def _write(
         mirrored = {**mirrored, "errors": mirror_errors(job.errors)}
     message = sanitize(verdict.message, TEXT - len(note)) + note
     # A deferred request is still pending. Otherwise the annotation has been handled.
-    is_deferred = isinstance(observation, PollDeferred) and not verdict.final
+    is_deferred = isinstance(finding, PollDeferred) and not verdict.final
     times = {
         # The deadline starts with the first poll, so it does not start while the watch is suspended.
         "targetEditTime": _round_up(now) if watch.lacks_edit_time else previous.get("targetEditTime"),
-        "watchStartTime": previous.get("watchStartTime") or (observation is not None and format_time(now)) or None,
+        "watchStartTime": previous.get("watchStartTime") or (finding is not None and format_time(now)) or None,
         "troubleSince": verdict.trouble_since and format_time(verdict.trouble_since),
         "completionTime": format_time(now) if verdict.final else None,
-        "searchedUntil": _searched_until(watch, observation, pinned, polled),
+        "searchedUntil": _searched_until(watch, finding, pinned, polled),
         "lastPollTime": format_time(polled) if was_polled else previous.get("lastPollTime"),
     }
     previous_echo = watch.status.get("lastHandledReconcileAt")
     conditions = write_conditions(
-        _conditions(verdict, message, _reachable(watch, observation)),
+        _conditions(verdict, message, _reachable(watch, finding)),
         previous=watch.status.get("conditions") or (),
         generation=watch.generation,
         now=now,
@@ -174,7 +174,7 @@ def _write(
         target=watch.target,
         revision=watch.revision,
         **mirrored,
-        jobs=_job_list(observation, pinned, previous) if pinned else previous.get("jobs"),
+        jobs=_job_list(finding, pinned, previous) if pinned else previous.get("jobs"),
         jobsTotal=(len(pinned) if len(pinned) > 1 else None) if pinned else previous.get("jobsTotal"),
         **times,
         # A list entry lacks the detail of the job.
@@ -214,38 +214,34 @@ def _conditions(verdict: Verdict, message: str, reachable: Condition) -> Iterato
     yield reachable
 
 
-def _reachable(watch: Watch, observation: Observation | None) -> Condition:
+def _reachable(watch: Watch, finding: Finding | None) -> Condition:
     """Return condition AzureReachable. Without a request it changes only if no request can be sent at all."""
-    if observation is None or isinstance(observation, PollDeferred):
+    if finding is None or isinstance(finding, PollDeferred):
         for condition in watch.status_for_target.get("conditions") or ():
             if condition.get("type") == "AzureReachable":
                 return Condition(*(condition[name] for name in ("type", "status", "reason", "message")))
-        message = "No request was sent to Azure." if observation is None else sanitize(str(observation), TEXT)
+        message = "No request was sent to Azure." if finding is None else sanitize(str(finding), TEXT)
         return Condition("AzureReachable", "Unknown", "NotAsked", message)
-    if isinstance(observation, AzureError) and not observation.answered:
-        return Condition("AzureReachable", "False", observation.reason, sanitize(str(observation), TEXT))
+    if isinstance(finding, AzureError) and not finding.answered:
+        return Condition("AzureReachable", "False", finding.reason, sanitize(str(finding), TEXT))
     return Condition("AzureReachable", "True", "AzureAnswered", "Azure answered the last poll.")
 
 
-def _searched_until(
-    watch: Watch, observation: Observation | None, pinned: Sequence[PinnedJob], polled: datetime
-) -> str | None:
+def _searched_until(watch: Watch, finding: Finding | None, pinned: Sequence[PinnedJob], polled: datetime) -> str | None:
     """Return until when complete lists had no job for ``spec.latest``. None once the job is known."""
-    if isinstance(observation, Waiting) and observation.searched:
+    if isinstance(finding, Waiting) and finding.searched:
         return format_time(polled)
     if pinned or watch.searched_until is not None:
         return None if pinned else watch.searched_until
-    first = observation.first_candidate if isinstance(observation, Waiting) else None
+    first = finding.first_candidate if isinstance(finding, Waiting) else None
     return None if first is None else format_time(first)
 
 
 def _job_list(
-    observation: Observation | None, pinned: Sequence[PinnedJob], previous: Mapping[str, Any]
+    finding: Finding | None, pinned: Sequence[PinnedJob], previous: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Return ``status.jobs``: the pinned jobs with their last known state."""
-    seen = (
-        observation.jobs if isinstance(observation, JobSet) else [observation] if isinstance(observation, Job) else []
-    )
+    seen = finding.jobs if isinstance(finding, JobSet) else [finding] if isinstance(finding, Job) else []
     known = {str(entry.get("name")): entry for entry in previous.get("jobs") or ()}
     for job in seen:
         known[(job.name or "").lower()] = present(

@@ -39,10 +39,10 @@ def requeue_after(
     """
     interval = spec.poll_interval.total_seconds()
     delays = [STALE.total_seconds() + max(assessed.sent, times.since) - times.now]
-    if assessed.observation is not None and not assessed.accept_list_entry:
+    if assessed.finding is not None and not assessed.accept_list_entry:
         delays.append(DETAIL_WAIT)
     end = deadline(watch, spec)
-    if end is None and assessed.observation is not None:  # The first write starts the deadline.
+    if end is None and assessed.finding is not None:  # The first write starts the deadline.
         end = now + spec.active_deadline
     if times.deadline_since is not None:
         delays.append(times.deadline_since + deadline_wait.total_seconds() + 2 * interval - times.now)

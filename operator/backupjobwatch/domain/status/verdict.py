@@ -1,4 +1,4 @@
-"""Judge an observation: map it to phase, reason and message by the table in docs/status.md."""
+"""Judge a finding: map it to phase, reason and message by the table in docs/status.md."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.domain.jobs.azure_errors import describe
 from backupjobwatch.domain.jobs.durations import format_duration
-from backupjobwatch.domain.jobs.job import Job, Outcome
-from backupjobwatch.domain.jobs.observations import (
+from backupjobwatch.domain.jobs.findings import (
+    Finding,
     JobSet,
-    Observation,
     OperationFailure,
     RequestFailure,
     UnsupportedItem,
     Waiting,
 )
+from backupjobwatch.domain.jobs.job import Job, Outcome
 from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
 from backupjobwatch.domain.jobs.requested_jobs import failed_by_conflict
 from backupjobwatch.domain.jobs.text import sanitize
@@ -33,7 +33,7 @@ MIN_CONSECUTIVE_FAILURES: Final = 3
 """Minimum number of consecutive failures before grace can fail a watch. Two polls far apart prove little."""
 
 STALE: Final = timedelta(minutes=10)
-"""Maximum age of an observation before the status reports that polls are delayed."""
+"""Maximum age of a finding before the status reports that polls are delayed."""
 
 _MAX_DETAILS: Final = 300
 """Maximum characters of the dynamic message, which leaves room for the recommendation. ``extendedInfo`` has all of it."""
@@ -72,17 +72,17 @@ class Verdict:
         return self.phase in (SUCCEEDED, FAILED)
 
 
-def counts(watch: Watch, observation: Observation) -> bool:
-    """Return whether *observation* is a failure that counts for the grace of *watch*."""
-    if not isinstance(observation, AzureError):
+def counts(watch: Watch, finding: Finding) -> bool:
+    """Return whether *finding* is a failure that counts for the grace of *watch*."""
+    if not isinstance(finding, AzureError):
         return False
-    return observation.grace is Grace.ALWAYS or (observation.grace is Grace.UNTIL_SEEN and not watch.seen)
+    return finding.grace is Grace.ALWAYS or (finding.grace is Grace.UNTIL_SEEN and not watch.seen)
 
 
 def judge(
     watch: Watch,
     spec: WatchSpec,
-    observation: Observation,
+    finding: Finding,
     *,
     consecutive_failures: int,
     now: datetime,
@@ -91,27 +91,27 @@ def judge(
 ) -> Verdict:
     """Return the verdict on an unfinished, unsuspended *watch*.
 
-    - *consecutive_failures*: consecutive failures that count for grace (``AzureError.grace``), including *observation*
+    - *consecutive_failures*: consecutive failures that count for grace (``AzureError.grace``), including *finding*
     - *enforce_deadline*: whether a passed deadline fails the watch now, although a later poll may show that the job succeeded
     - *accept_list_entry*: whether a list entry other than ``Completed`` is enough. Accepted warnings always need a GET
     """
-    match observation:
+    match finding:
         case Job():
-            verdict = _judge_job(observation, spec, accept_list_entry=accept_list_entry)
+            verdict = _judge_job(finding, spec, accept_list_entry=accept_list_entry)
         case JobSet():
-            verdict = _judge_set(observation, spec, accept_list_entry=accept_list_entry)
+            verdict = _judge_set(finding, spec, accept_list_entry=accept_list_entry)
         case Waiting():
-            verdict = Verdict(phase=PENDING, reason=observation.reason, message=observation.message)
+            verdict = Verdict(phase=PENDING, reason=finding.reason, message=finding.message)
         case UnsupportedItem():
-            verdict = Verdict(phase=FAILED, reason="InvalidSpec", message=observation.message)
+            verdict = Verdict(phase=FAILED, reason="InvalidSpec", message=finding.message)
         case OperationFailure():
-            verdict = Verdict(phase=FAILED, reason="OperationFailed", message=observation.message)
+            verdict = Verdict(phase=FAILED, reason="OperationFailed", message=finding.message)
         case RequestFailure():
-            verdict = Verdict(phase=FAILED, reason=observation.reason, message=observation.message)
+            verdict = Verdict(phase=FAILED, reason=finding.reason, message=finding.message)
         case PollDeferred():
-            verdict = _keep(watch, observation)
+            verdict = _keep(watch, finding)
         case _:  # Any other AzureError.
-            verdict = _judge_trouble(watch, spec, observation, consecutive_failures=consecutive_failures, now=now)
+            verdict = _judge_trouble(watch, spec, finding, consecutive_failures=consecutive_failures, now=now)
     end = deadline(watch, spec)
     if enforce_deadline and not verdict.final and end is not None and now >= end:
         allowed = format_duration(spec.active_deadline)
@@ -119,7 +119,7 @@ def judge(
             f"Azure did not report the end of the job within {allowed} (spec.activeDeadlineSeconds). {verdict.message}"
         )
         return Verdict(phase=FAILED, reason="DeadlineExceeded", message=message)
-    if not verdict.final and counts(watch, observation):
+    if not verdict.final and counts(watch, finding):
         limit = f"{format_duration(spec.grace)} (spec.graceSeconds)"
         return replace(verdict, message=f"{verdict.message} The watch fails if this lasts longer than {limit}.")
     return verdict
@@ -180,18 +180,18 @@ def decides(entry: Job, spec: WatchSpec, *, accept_list_entry: bool) -> bool:
     return accept_list_entry
 
 
-def _judge_set(observation: JobSet, spec: WatchSpec, *, accept_list_entry: bool) -> Verdict:
+def _judge_set(finding: JobSet, spec: WatchSpec, *, accept_list_entry: bool) -> Verdict:
     """Judge a set of jobs. All must succeed. A failed job fails the watch after all jobs have ended."""
-    verdicts = [_judge_job(job, spec, accept_list_entry=accept_list_entry) for job in observation.jobs]
+    verdicts = [_judge_job(job, spec, accept_list_entry=accept_list_entry) for job in finding.jobs]
     running = [verdict for verdict in verdicts if not verdict.final]
     failed = [verdict for verdict in verdicts if verdict.phase == FAILED]
-    count = f"{observation.total} jobs"
+    count = f"{finding.total} jobs"
     if running:
         message = f"{len(running)} of {count} have not ended. {running[0].message}"
         return Verdict(phase=RUNNING, reason=running[0].reason, message=message)
-    if observation.not_started:
-        first = observation.not_started[0]
-        message = f"{len(failed) + len(observation.not_started)} of {count} failed. {first.name}: {first.error_code}."
+    if finding.not_started:
+        first = finding.not_started[0]
+        message = f"{len(failed) + len(finding.not_started)} of {count} failed. {first.name}: {first.error_code}."
         return Verdict(phase=FAILED, reason="JobFailed", message=message)
     if failed:
         message = f"{len(failed)} of {count} failed. {failed[0].message}"
@@ -201,10 +201,10 @@ def _judge_set(observation: JobSet, spec: WatchSpec, *, accept_list_entry: bool)
     return Verdict(phase=SUCCEEDED, reason=deciding.reason, message=f"All {count} completed. {deciding.message}")
 
 
-def deciding_job(observation: JobSet) -> Job | None:
+def deciding_job(finding: JobSet) -> Job | None:
     """Return the job to mirror: the first failed job, else the first running job, else the first job."""
     rank = (Outcome.FAILED, Outcome.CANCELLED, Outcome.COMPLETED_WITH_WARNINGS)
-    jobs = observation.jobs
+    jobs = finding.jobs
     ended = [job for outcome in rank for job in jobs if job.outcome is outcome]
     running = [job for job in jobs if not job.ended]
     return next(iter([*ended, *running, *jobs]), None)
@@ -217,12 +217,12 @@ def _explain(job: Job) -> str:
     return describe(errors[0], details=details) if errors else details or ""
 
 
-def _keep(watch: Watch, observation: PollDeferred) -> Verdict:
+def _keep(watch: Watch, finding: PollDeferred) -> Verdict:
     """Keep the previous verdict, because nothing new is known. If it is stale, report why."""
     status = watch.status_for_target
     phase = str(status.get("phase") or PENDING)
-    if observation.stale or not status.get("reason"):
-        reason, message, retrying = observation.reason, str(observation), not isinstance(observation, NotPolledYet)
+    if finding.stale or not status.get("reason"):
+        reason, message, retrying = finding.reason, str(finding), not isinstance(finding, NotPolledYet)
     else:
         reason, message = str(status.get("reason")), str(status.get("message"))
         retrying = any(condition.get("reason") == "ProgressingWithRetry" for condition in status.get("conditions", ()))

@@ -9,7 +9,7 @@ import pytest
 
 from backupjobwatch import errors
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.jobs.observations import Observation, OperationFailure, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.findings import Finding, OperationFailure, PinnedJob, Waiting
 from tests.property.oracles import check_status
 from tests.support.azure_errors import KINDS
 from tests.support.builders import (
@@ -38,8 +38,8 @@ AMBIGUOUS = Waiting(reason="AmbiguousItem", message="Several containers have an 
 PROGRESSING = Waiting(reason="Progressing", message="The operation has not started a job yet.")
 
 
-def step(body: dict[str, Any], observation: Observation, minutes: float, **more: Any) -> dict[str, Any]:
-    after = settle(body, observation, NOW + minutes * MINUTE, **more)
+def step(body: dict[str, Any], finding: Finding, minutes: float, **more: Any) -> dict[str, Any]:
+    after = settle(body, finding, NOW + minutes * MINUTE, **more)
     check_status(after)
     return after
 
@@ -50,7 +50,7 @@ def pinned(body: dict[str, Any]) -> tuple[PinnedJob, ...]:
 
 @pytest.mark.parametrize("waiting", [WAITING, AMBIGUOUS, PROGRESSING], ids=lambda waiting: waiting.reason)
 def test_waiting(waiting: Waiting) -> None:
-    """Until its job exists, a watch is Pending and reachable, with the observation's reason and message."""
+    """Until its job exists, a watch is Pending and reachable, with the finding's reason and message."""
     status = step(watch_body(BY_LATEST), waiting, 0)["status"]
 
     assert (status["phase"], status["reason"], status["message"]) == ("Pending", waiting.reason, waiting.message)

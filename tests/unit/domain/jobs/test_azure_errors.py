@@ -9,8 +9,8 @@ import pytest
 
 from backupjobwatch.domain.jobs import data_protection, recovery_services
 from backupjobwatch.domain.jobs.azure_errors import describe, read_error_body, read_errors
+from backupjobwatch.domain.jobs.findings import OperationFailure
 from backupjobwatch.domain.jobs.job import MAX_ERRORS
-from backupjobwatch.domain.jobs.observations import OperationFailure
 from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.errors import OperationWithoutJob
 from tests.support.azure import payload

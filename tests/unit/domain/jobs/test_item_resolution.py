@@ -9,8 +9,8 @@ import pytest
 
 from backupjobwatch.domain.jobs.backup_policies import BackupPolicy
 from backupjobwatch.domain.jobs.backup_requests import BackupRequest
+from backupjobwatch.domain.jobs.findings import RequestFailure, Waiting
 from backupjobwatch.domain.jobs.item_resolution import build_request, resolve_item
-from backupjobwatch.domain.jobs.observations import RequestFailure, Waiting
 from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
 from tests.support.builders import NOW
 from tests.support.on_demand import BACKUP_VAULT, RSV, VM, database, disk, vm

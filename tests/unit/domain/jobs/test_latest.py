@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backupjobwatch.domain.jobs.data_protection import parse_job as parse_data_protection
+from backupjobwatch.domain.jobs.findings import PinnedJob, Waiting
 from backupjobwatch.domain.jobs.latest import find_latest
 from backupjobwatch.domain.jobs.latest_job import LatestJob
-from backupjobwatch.domain.jobs.observations import PinnedJob, Waiting
 from backupjobwatch.domain.jobs.resource_ids import VaultId
 from tests.support.azure import payload
 from tests.support.builders import ABSENT, RESOURCE_GROUP, SUBSCRIPTION, VAULT, job

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backupjobwatch.domain.jobs.findings import PinnedJob, UnsupportedItem, Waiting
 from backupjobwatch.domain.jobs.latest_completed import CLOCK_SKEW, find_completed_or_next
 from backupjobwatch.domain.jobs.latest_job import LatestJob
-from backupjobwatch.domain.jobs.observations import PinnedJob, UnsupportedItem, Waiting
 from backupjobwatch.domain.jobs.resource_ids import VaultId
 from tests.support.builders import (
     ABSENT,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backupjobwatch.domain.jobs.findings import PinnedJob, Waiting
 from backupjobwatch.domain.jobs.latest import find_latest, needs_history, with_history
 from backupjobwatch.domain.jobs.latest_job import LatestJob
-from backupjobwatch.domain.jobs.observations import PinnedJob, Waiting
 from backupjobwatch.domain.jobs.resource_ids import VaultId
 from tests.support.builders import ABSENT, RESOURCE_GROUP, SUBSCRIPTION, VAULT, job
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, Waiting
 from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.errors import OperationWithoutJob, UnexpectedResponse
 from tests.support.azure import payload

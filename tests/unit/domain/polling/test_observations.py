@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backupjobwatch import errors
-from backupjobwatch.domain.jobs.observations import PinnedJob, Waiting
+from backupjobwatch.domain.jobs.findings import PinnedJob, Waiting
 from backupjobwatch.domain.polling.observations import (
     FAILURES_KEPT,
     NEVER,

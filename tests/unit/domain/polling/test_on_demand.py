@@ -11,7 +11,7 @@ import pytest
 from backupjobwatch.domain.api.backup_record import BackupRecord, RecordState
 from backupjobwatch.domain.api.spec import WatchSpec
 from backupjobwatch.domain.jobs.backup_policies import BackupPolicy
-from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, RequestFailure, Waiting
+from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, RequestFailure, Waiting
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
 from backupjobwatch.domain.polling.backup_plan import RequestContext, RequestResult
 from backupjobwatch.domain.polling.observations import ItemList, JobList, observe

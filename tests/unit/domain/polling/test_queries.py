@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from backupjobwatch.domain.jobs.findings import PinnedJob
 from backupjobwatch.domain.jobs.latest_job import LatestJob
 from backupjobwatch.domain.jobs.latest_window import WORKLOADS
-from backupjobwatch.domain.jobs.observations import PinnedJob
 from backupjobwatch.domain.jobs.resource_ids import VaultId, VaultKind
 from backupjobwatch.domain.polling.queries import JobWindow, job_queries, latest_window, window_since, workload_history
 from tests.support.builders import NOW, RESOURCE_GROUP, SUBSCRIPTION

@@ -9,8 +9,8 @@ import pytest
 
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import WatchSpec
+from backupjobwatch.domain.jobs.findings import PinnedJob, UnsupportedItem, Waiting
 from backupjobwatch.domain.jobs.latest_job import LatestJob
-from backupjobwatch.domain.jobs.observations import PinnedJob, UnsupportedItem, Waiting
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.domain.polling.observations import JobList, Observation, observe

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backupjobwatch import errors
-from backupjobwatch.domain.jobs.observations import JobSet, OperationFailure, PinnedJob
+from backupjobwatch.domain.jobs.findings import JobSet, OperationFailure, PinnedJob
 from backupjobwatch.domain.status.assessment import DEADLINE_WAIT, DETAIL_WAIT, Assessment
 from tests.support.assessing import (
     BY_OPERATION,
@@ -54,7 +54,7 @@ def test_job() -> None:
     """The job that was seen is the observation, with the time of its request."""
     result = assessed({QUERY: seen(running_job(), sent=CLOCK - 5)})
 
-    assert (result.observation, result.polled, result.sent) == (running_job(), wall(CLOCK - 5), CLOCK - 5)
+    assert (result.finding, result.polled, result.sent) == (running_job(), wall(CLOCK - 5), CLOCK - 5)
     assert (result.consecutive_failures, result.accept_list_entry, result.enforce_deadline) == (0, True, True)
 
 
@@ -63,7 +63,7 @@ def test_result_from_before(age: float, counts: bool) -> None:  # noqa: FBT001
     """A result from before the watch required the query counts if it is at most half an interval older."""
     result = assessed({QUERY: seen(running_job(), sent=CLOCK - age)}, since=CLOCK - 60)
 
-    assert (result.observation is not None) is counts
+    assert (result.finding is not None) is counts
 
 
 @pytest.mark.parametrize("result", [running_job(), DOWN, NOT_THERE, list_entry(status="Failed")], ids=repr)
@@ -71,8 +71,8 @@ def test_result_from_before_an_edit(result: Result) -> None:
     """A result that was requested before an edit to the target does not count."""
     observations: dict[Query, Observation] = {QUERY: seen(result, sent=CLOCK - 5)}
 
-    assert assessed(observations, fresh_after=CLOCK - 4).observation is None
-    assert assessed(observations, fresh_after=CLOCK - 5).observation == result
+    assert assessed(observations, fresh_after=CLOCK - 4).finding is None
+    assert assessed(observations, fresh_after=CLOCK - 5).finding == result
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_end_from_before_an_edit(end: Any) -> None:
     """An end that no later request can change counts regardless of its age."""
     result = assessed({QUERY: seen(end, sent=CLOCK - 500)}, fresh_after=CLOCK)
 
-    assert (result.observation, result.polled, result.sent) == (end, wall(CLOCK - 500), CLOCK)
+    assert (result.finding, result.polled, result.sent) == (end, wall(CLOCK - 500), CLOCK)
 
 
 def test_failures() -> None:
@@ -100,9 +100,9 @@ def test_operation() -> None:
     body = watch_body(BY_OPERATION)
     for found in (WAITING, OperationFailure(message="m")):
         result = assessed({OPERATION_QUERY: seen(found, sent=CLOCK - 5)}, body=body)
-        assert (result.observation, result.sent) == (found, CLOCK - 5)
-    assert assessed({OPERATION_QUERY: seen(DOWN)}, body=body).observation == DOWN
-    assert assessed({OPERATION_QUERY: seen(PINS)}, body=body).observation is None
+        assert (result.finding, result.sent) == (found, CLOCK - 5)
+    assert assessed({OPERATION_QUERY: seen(DOWN)}, body=body).finding == DOWN
+    assert assessed({OPERATION_QUERY: seen(PINS)}, body=body).finding is None
 
 
 def test_set() -> None:
@@ -110,12 +110,12 @@ def test_set() -> None:
     body = watch_body(BY_OPERATION)
     pinned = (*PINS, PinnedJob(name="x", error_code="E"))
     some: dict[Query, Observation] = {QUERY: seen(running_job(), sent=CLOCK - 5)}
-    assert assessed(some, body=body, pinned=pinned).observation is None
+    assert assessed(some, body=body, pinned=pinned).finding is None
 
     result = assessed({**some, OTHER: seen(job(), sent=CLOCK - 9)}, body=body, pinned=pinned)
-    assert isinstance(result.observation, JobSet)
-    assert set(result.observation.jobs) == {running_job(), job()}
-    assert result.observation.not_started == pinned[2:]
+    assert isinstance(result.finding, JobSet)
+    assert set(result.finding.jobs) == {running_job(), job()}
+    assert result.finding.not_started == pinned[2:]
     assert (result.polled, result.sent) == (wall(CLOCK - 5), CLOCK - 5)  # the other job has ended
 
 
@@ -127,13 +127,13 @@ def test_set_with_trouble() -> None:
     }
     result = assessed(observations, body=watch_body(BY_OPERATION), pinned=PINS)
 
-    assert (result.observation, result.consecutive_failures, result.sent) == (NOT_THERE, 1, CLOCK - 3)
+    assert (result.finding, result.consecutive_failures, result.sent) == (NOT_THERE, 1, CLOCK - 3)
 
 
 def test_one_job_of_an_operation() -> None:
     """An operation that started one job is assessed like a watch of that job."""
     body = watch_body(BY_OPERATION)
-    assert assessed({QUERY: seen(job())}, body=body, pinned=PINS[:1]).observation == job()
+    assert assessed({QUERY: seen(job())}, body=body, pinned=PINS[:1]).finding == job()
 
 
 def test_operation_that_started_nothing() -> None:
@@ -141,12 +141,12 @@ def test_operation_that_started_nothing() -> None:
     pinned = (PinnedJob(name=JOB_NAME, error_code="E"), PinnedJob(name=OTHER_JOB_NAME, error_code="E"))
     result = assessed({}, body=watch_body(BY_OPERATION), pinned=pinned)
 
-    assert result.observation == JobSet(jobs=(), not_started=pinned)
+    assert result.finding == JobSet(jobs=(), not_started=pinned)
 
 
 def test_answer_of_another_kind() -> None:
     """A result of another kind is ignored for the query of a job."""
-    assert assessed({QUERY: seen(WAITING)}).observation is None
+    assert assessed({QUERY: seen(WAITING)}).finding is None
 
 
 @pytest.mark.parametrize(("age", "accepts"), [(DETAIL_WAIT - 1, False), (DETAIL_WAIT, True)])
@@ -182,7 +182,7 @@ def test_deadline(result: Result, sent: float, enforced: bool) -> None:  # noqa:
     found = assessed(observations, body=started(), now=NOW + LATE, clock=CLOCK + 5, deadline_since=CLOCK)
 
     assert found.enforce_deadline is enforced
-    assert found.observation == result
+    assert found.finding == result
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_request_after_the_deadline() -> None:
     times = {"clock": CLOCK + 5, "deadline_since": CLOCK, "fresh_after": CLOCK + 2}
     result = assessed(observations, body=started(), now=NOW + LATE, **times)  # type: ignore[arg-type]
 
-    assert (result.observation, result.enforce_deadline) == (None, False)
+    assert (result.finding, result.enforce_deadline) == (None, False)
 
 
 def test_deadline_of_a_set() -> None:
@@ -249,7 +249,7 @@ def test_deadline_of_a_set_with_trouble(other: Result | None, sent: float, enfor
         observations[OTHER] = seen(other, sent=sent)
     result = assessed(observations, body=body, pinned=PINS, **after)  # type: ignore[arg-type]
 
-    assert isinstance(result.observation, errors.AzureError)
+    assert isinstance(result.finding, errors.AzureError)
     assert result.enforce_deadline is enforced
 
 
@@ -279,7 +279,7 @@ def test_end_of_the_wait(observations: dict[Query, Observation], expected: type)
     )
 
     assert over.enforce_deadline
-    assert isinstance(over.observation, expected)
+    assert isinstance(over.finding, expected)
     assert waiting.enforce_deadline is (expected is type(running_job()))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backupjobwatch import errors
-from backupjobwatch.domain.jobs.observations import OperationFailure
+from backupjobwatch.domain.jobs.findings import OperationFailure
 from backupjobwatch.domain.status.verdict import STALE
 from tests.support.assessing import (
     BY_OPERATION,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def is_stale(observations: dict[Query, Observation], **more: Any) -> bool:
-    observation = assessed(observations, clock=CLOCK + STALE.total_seconds(), **more).observation
+    observation = assessed(observations, clock=CLOCK + STALE.total_seconds(), **more).finding
     assert not isinstance(observation, errors.PollDeferred) or (observation.stale and str(observation) == "Wait.")
     return isinstance(observation, errors.PollDeferred)
 

@@ -10,7 +10,7 @@ import pytest
 
 from backupjobwatch import errors
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.jobs.observations import JobSet, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.findings import JobSet, PinnedJob, Waiting
 from backupjobwatch.domain.jobs.recovery_services import parse_job
 from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.domain.status.expiry import expiry
@@ -36,7 +36,7 @@ from tests.support.builders import (
 )
 
 if TYPE_CHECKING:
-    from backupjobwatch.domain.jobs.observations import Observation
+    from backupjobwatch.domain.jobs.findings import Finding
 
 HEARTBEAT = timedelta(minutes=5)
 POLLED = NOW - timedelta(seconds=7)
@@ -72,7 +72,7 @@ def test_pending(status: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("observation", "accept"),
+    ("finding", "accept"),
     [
         (job(), True),
         (job(status="Failed"), True),
@@ -82,13 +82,13 @@ def test_pending(status: str) -> None:
         (errors.Throttled("x"), True),
     ],
 )
-def test_not_pending(observation: Observation, *, accept: bool) -> None:
+def test_not_pending(finding: Finding, *, accept: bool) -> None:
     """``detailPending`` is absent, never false, after a GET and while the watch has not finished."""
-    assert "detailPending" not in settle(watch_body(), observation, NOW, accept_list_entry=accept)["status"]
+    assert "detailPending" not in settle(watch_body(), finding, NOW, accept_list_entry=accept)["status"]
 
 
 @pytest.mark.parametrize(
-    ("observation", "pending"),
+    ("finding", "pending"),
     [
         (list_entry(status="Failed", errorDetails=[ERROR]), True),
         (list_entry(status="InProgress"), False),
@@ -96,10 +96,10 @@ def test_not_pending(observation: Observation, *, accept: bool) -> None:
         (errors.Throttled("x"), False),
     ],
 )
-def test_deadline(observation: Observation, *, pending: bool) -> None:
+def test_deadline(finding: Finding, *, pending: bool) -> None:
     """After the deadline, the detail of a job that ended in a list entry is pending. A running job has none yet."""
     body = settle(watch_body(), list_entry(status="InProgress"), NOW - timedelta(days=3))
-    body = settle(body, observation, NOW)
+    body = settle(body, finding, NOW)
 
     assert body["status"]["reason"] == "DeadlineExceeded"
     assert body["status"].get("detailPending", False) is pending
@@ -137,7 +137,7 @@ def test_worth_a_write() -> None:
 
 
 @pytest.mark.parametrize(
-    "observation",
+    "finding",
     [
         list_entry(),
         list_entry(status="InProgress"),
@@ -155,10 +155,10 @@ def test_worth_a_write() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_no_detail(observation: Observation) -> None:
+def test_no_detail(finding: Finding) -> None:
     """Other entries, other jobs, errors and contradictions change nothing: the detail stays pending."""
     before = _listed()
-    after = settle(before, observation, LATER, accept_list_entry=True)
+    after = settle(before, finding, LATER, accept_list_entry=True)
 
     assert after["status"] == before["status"]
     assert not needs_write(before["status"], after["status"], heartbeat=HEARTBEAT)
@@ -220,9 +220,9 @@ def _set(*jobs: Any) -> JobSet:
     return JobSet(jobs=jobs, not_started=())
 
 
-def _in_set(body: dict[str, Any], observation: Observation, **fields: Any) -> dict[str, Any]:
+def _in_set(body: dict[str, Any], finding: Finding, **fields: Any) -> dict[str, Any]:
     pinned = [PinnedJob(name=name) for name in (OTHER_JOB_NAME, JOB_NAME)]
-    after = settle(body, observation, LATER, pinned=pinned, accept_list_entry=True, **fields)
+    after = settle(body, finding, LATER, pinned=pinned, accept_list_entry=True, **fields)
     check_status(after)
     return after
 
@@ -239,8 +239,8 @@ def test_set() -> None:
     assert not_deciding["status"] == before["status"]
 
     detail = job(status="Failed", errorDetails=[ERROR], operation="Backup (Full)")
-    for observation in (_set(other, detail), detail):
-        status = _in_set(before, observation)["status"]
+    for finding in (_set(other, detail), detail):
+        status = _in_set(before, finding)["status"]
         assert "detailPending" not in status
         assert status["errors"][0]["code"] == "400239"
         assert [each["operation"] for each in status["jobs"]] == ["Backup", "Backup (Full)"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.jobs.observations import MAX_JOBS, JobSet, PinnedJob
+from backupjobwatch.domain.jobs.findings import MAX_JOBS, JobSet, PinnedJob
 from backupjobwatch.domain.status.verdict import deciding_job
 from tests.property.oracles import check_status
 from tests.support.builders import NOW, OPERATION, VAULT_REF, job, settle, standing, watch_body

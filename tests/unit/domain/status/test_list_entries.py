@@ -10,7 +10,7 @@ import pytest
 
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import parse_spec
-from backupjobwatch.domain.jobs.observations import JobSet
+from backupjobwatch.domain.jobs.findings import JobSet
 from backupjobwatch.domain.status.verdict import judge
 from tests.support.builders import (
     CANCELLED_AFTER_SNAPSHOT,

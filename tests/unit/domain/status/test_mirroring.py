@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backupjobwatch.domain.jobs.data_protection import parse_job as parse_data_protection
-from backupjobwatch.domain.jobs.observations import JobSet, PinnedJob
+from backupjobwatch.domain.jobs.findings import JobSet, PinnedJob
 from backupjobwatch.domain.status.mirroring import MIRRORED, mirror_job, present
 from backupjobwatch.domain.status.transitions import needs_write
 from tests.property.oracles import check_status

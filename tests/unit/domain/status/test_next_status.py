@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backupjobwatch import errors
-from backupjobwatch.domain.jobs.observations import Waiting
+from backupjobwatch.domain.jobs.findings import Waiting
 from backupjobwatch.domain.jobs.payloads import TEXT
 from backupjobwatch.domain.jobs.recovery_services import parse_job
 from backupjobwatch.domain.jobs.times import format_time

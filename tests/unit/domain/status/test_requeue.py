@@ -37,7 +37,7 @@ def after(
     return requeue_after(
         watch,
         parse_spec(watch.spec),
-        Assessment(observation=observation, sent=CLOCK, accept_list_entry=accept),  # type: ignore[arg-type]
+        Assessment(finding=observation, sent=CLOCK, accept_list_entry=accept),  # type: ignore[arg-type]
         times=Times(now=CLOCK, since=CLOCK, **times),
         now=NOW,
         heartbeat=timedelta(seconds=heartbeat),

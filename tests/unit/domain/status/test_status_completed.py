@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.jobs.observations import PinnedJob, UnsupportedItem, Waiting
+from backupjobwatch.domain.jobs.findings import PinnedJob, UnsupportedItem, Waiting
 from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.errors import InvalidSpec, PollDeferred
 from tests.support.builders import JOB_NAME, NOW, VAULT_REF, job, list_entry, running_job, settle, standing, watch_body

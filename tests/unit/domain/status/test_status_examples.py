@@ -15,7 +15,7 @@ import yaml
 
 from backupjobwatch import errors
 from backupjobwatch.domain.jobs import data_protection
-from backupjobwatch.domain.jobs.observations import JobSet
+from backupjobwatch.domain.jobs.findings import JobSet
 from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.domain.jobs.recovery_services import parse_job
 from tests.property.oracles import check_status

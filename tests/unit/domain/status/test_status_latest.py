@@ -10,7 +10,7 @@ import pytest
 from backupjobwatch import errors
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import WatchSpec
-from backupjobwatch.domain.jobs.observations import OperationFailure, PinnedJob, Waiting
+from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, Waiting
 from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.errors import InvalidSpec
 from tests.support.azure_errors import KINDS, NO_REQUEST
@@ -30,7 +30,7 @@ from tests.support.builders import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from backupjobwatch.domain.jobs.observations import Observation
+    from backupjobwatch.domain.jobs.findings import Finding
 
 DAY = timedelta(days=1)
 LATER = NOW + timedelta(minutes=1)
@@ -74,8 +74,8 @@ def test_searched_until() -> None:
     """searchedUntil advances with each list without a match, else stays, and goes when the job is resolved."""
     first = settle(body(), NOTHING, NOW)
     assert first["status"]["searchedUntil"] == format_time(NOW)
-    for observation in (errors.AzureUnavailable("m"), errors.PollDeferred("m"), AMBIGUOUS):
-        assert settle(first, observation, LATER)["status"]["searchedUntil"] == format_time(NOW)
+    for finding in (errors.AzureUnavailable("m"), errors.PollDeferred("m"), AMBIGUOUS):
+        assert settle(first, finding, LATER)["status"]["searchedUntil"] == format_time(NOW)
     assert settle(first, NOTHING, LATER)["status"]["searchedUntil"] == format_time(LATER)
     found = settle(first, running_job(), LATER, pinned=PINS)
     assert "searchedUntil" not in found["status"]
@@ -93,11 +93,11 @@ def test_searched_until() -> None:
         ([(12, NOTHING), (20, errors.AzureUnavailable("m")), (30, NOTHING)], "InvalidSpec"),
     ],
 )
-def test_a_search_that_was_interrupted(steps: list[tuple[int, Observation]], reason: str) -> None:
+def test_a_search_that_was_interrupted(steps: list[tuple[int, Finding]], reason: str) -> None:
     """If a job may have left the list unseen, the watch fails instead of picking a later job."""
     watched = body()
-    for days, observation in steps:
-        watched = settle(watched, observation, NOW + days * DAY)
+    for days, finding in steps:
+        watched = settle(watched, finding, NOW + days * DAY)
 
     assert watched["status"]["reason"] == reason
 
@@ -115,7 +115,7 @@ def _without_searched_until(status: dict[str, Any]) -> dict[str, Any]:
         (40, NOTHING, "InvalidSpec"),
     ],
 )
-def test_a_status_of_an_earlier_version(days: int, waited: Observation, reason: str) -> None:
+def test_a_status_of_an_earlier_version(days: int, waited: Finding, reason: str) -> None:
     """Without searchedUntil, a waiting watch counts as searched until lastPollTime, and the status keeps that."""
     polled = settle(settle(body(), NOTHING, NOW), waited, NOW + 12 * DAY)
     polled["status"] = _without_searched_until(polled["status"])
@@ -198,5 +198,5 @@ def test_what_is_decided_without_a_request(fields: dict[str, Any]) -> None:
 
 def test_an_operation_is_not_searched_for() -> None:
     """Only a list of jobs counts as a search."""
-    for observation in (Waiting(reason="Progressing", message="m"), OperationFailure(message="m")):
-        assert "searchedUntil" not in settle(body(), observation, NOW)["status"]
+    for finding in (Waiting(reason="Progressing", message="m"), OperationFailure(message="m")):
+        assert "searchedUntil" not in settle(body(), finding, NOW)["status"]

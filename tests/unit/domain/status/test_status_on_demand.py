@@ -10,7 +10,7 @@ import pytest
 
 from backupjobwatch.domain.api.backup_record import BackupRecord, RecordState
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.jobs.observations import PinnedJob, RequestFailure, Waiting
+from backupjobwatch.domain.jobs.findings import PinnedJob, RequestFailure, Waiting
 from backupjobwatch.domain.jobs.recovery_services import parse_job
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.transitions import Transition, events_to_replay, find_transitions, needs_write

@@ -9,7 +9,7 @@ import pytest
 
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import WatchSpec
-from backupjobwatch.domain.jobs.observations import PinnedJob, Waiting
+from backupjobwatch.domain.jobs.findings import PinnedJob, Waiting
 from backupjobwatch.domain.jobs.times import format_time, parse_time
 from backupjobwatch.domain.status.transitions import needs_write
 from backupjobwatch.errors import AzureUnavailable, NotPolledYet, PollDeferred

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.jobs.observations import Waiting
+from backupjobwatch.domain.jobs.findings import Waiting
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.summary import OTHER, UNSEEN, summarize
 from backupjobwatch.errors import AuthorizationFailed, AzureUnavailable, JobNotFound

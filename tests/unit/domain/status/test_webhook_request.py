@@ -20,16 +20,16 @@ from tests.support.receiver_schemas import SCHEMAS, accepted
 from tests.unit.notifying import LATER
 
 if TYPE_CHECKING:
-    from backupjobwatch.domain.jobs.observations import Observation
+    from backupjobwatch.domain.jobs.findings import Finding
 
 KEY = "0123456789abcdef0123456789abcdef"
 CHATS = ("Slack", "Teams")
 EACH_FORMAT = pytest.mark.parametrize("form", SCHEMAS)
 
 
-def body_of(observation: Observation, **spec: Any) -> dict[str, Any]:
+def body_of(finding: Finding, **spec: Any) -> dict[str, Any]:
     notify = [{"name": "n", "webhook": {"secretName": "s"}, "phases": ["Running", "Succeeded", "Failed"]}]
-    return settle(watch_body({"jobResourceId": JOB_ID, "notify": notify, **spec}), observation, NOW)
+    return settle(watch_body({"jobResourceId": JOB_ID, "notify": notify, **spec}), finding, NOW)
 
 
 def notice_of(body: dict[str, Any]) -> tuple[Watch, Notification]:

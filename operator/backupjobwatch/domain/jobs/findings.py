@@ -1,4 +1,4 @@
-"""Results of polling Azure for the job or jobs of a watch."""
+"""What the observations say about the job or jobs of a watch: the input of ``next_status``."""
 
 from __future__ import annotations
 
@@ -74,10 +74,9 @@ class JobSet:
         return len(self.jobs) + len(self.not_started)
 
 
-def is_from_request(observation: Observation) -> bool:
-    """Return whether a request was sent for *observation*."""
-    return not isinstance(observation, AzureError) or observation.is_from_request
+def is_from_request(finding: Finding) -> bool:
+    """Return whether a request was sent for *finding*."""
+    return not isinstance(finding, AzureError) or finding.is_from_request
 
 
-Sighting = Job | JobSet | Waiting | UnsupportedItem | OperationFailure | RequestFailure
-Observation = Sighting | AzureError
+Finding = Job | JobSet | Waiting | UnsupportedItem | OperationFailure | RequestFailure | AzureError
