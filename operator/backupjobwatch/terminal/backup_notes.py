@@ -92,7 +92,7 @@ class BackupNotes:
         record = watch.backup_record
         if record is None:
             return []
-        lines = list(_notes(record, _vault(watch)))
+        lines = list(_notes(record, _backup_of(watch)))
         new = [line for line in lines if line not in self._last]
         self._last = lines
         return new
@@ -101,13 +101,14 @@ class BackupNotes:
 def closing_line(body: Mapping[str, Any], guard: RequestGuard) -> str | None:
     """Return the last line of a command that has not seen the end of its backup. None if it has."""
     watch = Watch.from_body(body)
-    vault, record = _vault(watch), watch.backup_record
-    if vault is None or exit_code(body) not in _OPEN:
+    backup, record = _backup_of(watch), watch.backup_record
+    if backup is None or exit_code(body) not in _OPEN:
         return None
+    vault = backup.vault
     operation = None if guard.operation is None else guard.operation.name
     job = None if record is None else record.job_name
     if record is None or (job is None and operation is None and not guard.is_sent):
-        return f"This command started no backup of {_title(watch)}."
+        return f"This command started no backup of {backup.title}."
     if job is None and operation is None:
         return (
             f"The request for a backup of {record.item_name} was sent, but its response is not known. A backup may have "
@@ -121,24 +122,19 @@ def closing_line(body: Mapping[str, Any], guard: RequestGuard) -> str | None:
     )
 
 
-def _notes(record: BackupRecord, vault: VaultId | None) -> Iterator[str]:
+def _notes(record: BackupRecord, backup: OnDemandBackup | None) -> Iterator[str]:
     if record.state is RecordState.FOLLOWED:
         yield f"A backup of {record.item_name} is already running. The command follows it and requests no other."
     else:
         yield f"Requesting a backup of {record.item_name}. The activity ID of its job is {record.request_id}."
-    if record.job_name is not None and vault is not None:
-        yield f"The job is {JobId(vault=vault, name=record.job_name)}."
+    if record.job_name is not None and backup is not None:
+        yield f"The job is {JobId(vault=backup.vault, name=record.job_name)}."
 
 
-def _vault(watch: Watch) -> VaultId | None:
-    """Return the vault of a watch with ``spec.onDemand``."""
+def _backup_of(watch: Watch) -> OnDemandBackup | None:
+    """Return the backup that a watch requests. None for a watch of another job."""
     spec = watch.parsed_spec
-    return spec.source.vault if not isinstance(spec, InvalidSpec) and isinstance(spec.source, OnDemandBackup) else None
-
-
-def _title(watch: Watch) -> str:
-    spec = watch.parsed_spec
-    return spec.source.title if not isinstance(spec, InvalidSpec) and isinstance(spec.source, OnDemandBackup) else ""
+    return spec.source if not isinstance(spec, InvalidSpec) and isinstance(spec.source, OnDemandBackup) else None
 
 
 def _options(vault: VaultId) -> list[str]:
