@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import re
+from datetime import UTC, datetime
 from http.client import OK
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,16 @@ async def sim() -> AsyncIterator[AzureSimulator]:
 @pytest.fixture
 def vault(sim: AzureSimulator) -> Vault:
     return sim.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
+
+
+@pytest.fixture
+def at_once(sim: AzureSimulator, vault: Vault) -> None:
+    """Let the vault name the job of an operation at once, because the simulator's clock stands still.
+
+    That clock shows the time of the operator, which lists the jobs since its own time.
+    """
+    vault.protection.names_job_after = 0.0
+    sim.clock.advance((datetime.now(UTC) - sim.clock.now()).total_seconds())
 
 
 @pytest.fixture

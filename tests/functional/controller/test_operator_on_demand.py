@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,19 +19,14 @@ if TYPE_CHECKING:
     from tests.support.operator import Operator
 
 BACKUP = "/backup$"
+pytestmark = pytest.mark.usefixtures("at_once")
+
 ALLOWED: dict[str, Any] = {"on_demand_namespaces": (NAMESPACE,)}
 
 
 def on_demand(item: str = "vm1", **fields: Any) -> dict[str, Any]:
     """Return a spec that requests a backup, with a short poll interval."""
     return {"onDemand": {"item": item, **fields}, "vault": IN_VAULT, "revision": "v1", "pollInterval": "10s"}
-
-
-@pytest.fixture(autouse=True)
-def _at_once(sim: AzureSimulator, vault: Vault) -> None:
-    vault.protection.names_job_after = 0.0  # the simulator's clock stands still
-    # The operator lists the jobs since its own time.
-    sim.clock.advance((datetime.now(UTC) - sim.clock.now()).total_seconds())
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,12 +19,11 @@ if TYPE_CHECKING:
     from tests.support.kubernetes import KubernetesApi
 
 
+pytestmark = pytest.mark.usefixtures("at_once")
+
+
 @pytest.fixture
-def protected(sim: AzureSimulator, vault: Vault) -> ProtectedItem:
-    """A virtual machine, in a vault that names jobs at once."""
-    vault.protection.names_job_after = 0.0  # the simulator's clock stands still
-    # The operator lists the jobs since its own time.
-    sim.clock.advance((datetime.now(UTC) - sim.clock.now()).total_seconds())
+def protected(vault: Vault) -> ProtectedItem:
     item = virtual_machine("vm1")
     vault.protection.add(item)
     return item
@@ -137,9 +135,6 @@ async def test_stopped_before_the_requests(
     tmp_path: Path,
 ) -> None:
     """The next operator repeats the requests that a stopped one has recorded but not sent."""
-    vault.protection.names_job_after = 0.0  # the simulator's clock stands still
-    # The operator lists the jobs since its own time.
-    sim.clock.advance((datetime.now(UTC) - sim.clock.now()).total_seconds())
     items = [f"vm{number}" for number in range(8)]
     for item in items:
         vault.protection.add(virtual_machine(item))

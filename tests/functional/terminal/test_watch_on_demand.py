@@ -7,24 +7,21 @@ import re
 import shlex
 import signal
 import time
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from demo.pictures.terminal import PATIENCE
 from demo.simulator import (
     Fault,
-    ManualClock,
     backup_instance,
     backup_policy,
     database,
     file_share,
-    running_simulator,
     virtual_machine,
 )
+from tests.functional.terminal.backups import BACKUP_OF_VM, OF_VAULT, POST, add_vault, posts, running_azure, wait_for
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
-from tests.support.canary import TOKEN
 from tests.support.watching import Done, Watching, watch_settings
 
 if TYPE_CHECKING:
@@ -32,47 +29,22 @@ if TYPE_CHECKING:
 
     from demo.simulator import AzureSimulator, Vault
 
-OF_VAULT = ("-s", SUBSCRIPTION_ID, "-g", RESOURCE_GROUP, "-v", VAULT)
-BACKUP_OF_VM = ("--on-demand", "--item", "vm1", *OF_VAULT, "--interval", "10s", "--timeout", "3m")
-POST = "/backup$"
-
 
 @pytest.fixture
 def sim() -> Iterator[AzureSimulator]:
-    # The command computes the start of its job list from its own clock.
-    with running_simulator(clock=ManualClock(datetime.now(UTC)), tokens={TOKEN: "somebody"}) as simulator:
+    with running_azure() as simulator:
         yield simulator
 
 
 @pytest.fixture
 def vault(sim: AzureSimulator) -> Vault:
-    """A vault with vm1. It names jobs at once, and backups take no time."""
-    vault = sim.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
-    vault.protection.names_job_after = 0.0
-    vault.protection.duration = 0.0
-    vault.protection.add(virtual_machine("vm1"))
-    return vault
+    return add_vault(sim)
 
 
 @pytest.fixture
 def watch(sim: AzureSimulator) -> Callable[..., Done]:
     """Run the command until it exits."""
     return lambda *arguments: Watching(watch_settings(sim.url), *arguments).wait()
-
-
-def posts(sim: AzureSimulator) -> list[str]:
-    """Return the IDs of the requests for backups."""
-    return [each.client_request_id or "" for each in sim.requests if re.search(POST, each.path)]
-
-
-def wait_for(look: Callable[[], Any]) -> Any:
-    """Wait until *look* returns something."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if found := look():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("timed out")
 
 
 def next_line(watching: Watching, text: str) -> str:

@@ -6,17 +6,13 @@ import contextlib
 import os
 import re
 import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from demo.pictures.terminal import PATIENCE
-from demo.simulator import ManualClock, running_simulator, virtual_machine
-from tests.functional.terminal.test_watch_on_demand import BACKUP_OF_VM, posts, wait_for
-from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
-from tests.support.canary import TOKEN
+from tests.functional.terminal.backups import BACKUP_OF_VM, add_vault, posts, running_azure, wait_for
 from tests.support.commands import ROOT
 from tests.support.operator_process import backupjobwatch
 from tests.support.watching import WatchTerminal, watch_settings
@@ -29,19 +25,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def sim() -> Iterator[AzureSimulator]:
-    # The command computes the start of its job list from its own clock.
-    with running_simulator(clock=ManualClock(datetime.now(UTC)), tokens={TOKEN: "somebody"}) as simulator:
+    with running_azure() as simulator:
         yield simulator
 
 
 @pytest.fixture
 def vault(sim: AzureSimulator) -> Vault:
-    """A vault with vm1. It names jobs at once, and backups take no time."""
-    vault = sim.add_vault(SUBSCRIPTION_ID, RESOURCE_GROUP, VAULT)
-    vault.protection.names_job_after = 0.0
-    vault.protection.duration = 0.0
-    vault.protection.add(virtual_machine("vm1"))
-    return vault
+    return add_vault(sim)
 
 
 def test_a_terminal(sim: AzureSimulator, vault: Vault) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,10 +17,9 @@ POST = "/backup$"
 
 
 @pytest.fixture
-def following(sim: AzureSimulator, vault: Vault) -> Following:
-    vault.protection.names_job_after = 0.0
+def following(sim: AzureSimulator, vault: Vault, at_once: None) -> Following:
+    del at_once
     vault.protection.add(virtual_machine("vm1"))
-    sim.clock.advance((datetime.now(UTC) - sim.clock.now()).total_seconds())
     return Following(sim)
 
 
