@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 from backupjobwatch.arm.reader import Reader
 from backupjobwatch.arm.slots import Slots
+from backupjobwatch.clock import loop_time
 from backupjobwatch.domain.jobs.resource_ids import JobId, fold_case
 from backupjobwatch.domain.polling.observations import NEVER
 from backupjobwatch.domain.polling.token_bucket import TokenBucket
@@ -76,7 +77,7 @@ class Poller:
     @property
     def budgets(self) -> list[Budget]:
         """The budgets of all principals and subscriptions."""
-        now = _clock()
+        now = loop_time()
         return [
             Budget(
                 subscription=subscription,
@@ -90,7 +91,7 @@ class Poller:
     @property
     def overdue(self) -> float:
         """Seconds by which the most overdue poll is late."""
-        now = _clock()
+        now = loop_time()
         dues = (
             demand.due
             for reader in self._readers.values()
@@ -104,7 +105,7 @@ class Poller:
         known = self._required.get(uid)
         if known is not None and known.requirement == requirement:
             return
-        now = _clock()
+        now = loop_time()
         reader = self._reader_for(requirement)
         same = known.requirement if known is not None and known.reader is reader else None
         required = frozenset() if same is None or same.interval != requirement.interval else same.queries
@@ -125,7 +126,7 @@ class Poller:
         known = self._required.pop(uid, None)
         if known is not None:
             for query in known.requirement.queries:
-                known.reader.demands.release(query, uid, _clock())
+                known.reader.demands.release(query, uid, loop_time())
 
     def observations(self, uid: str, identity: Identity) -> Mapping[Query, Observation]:
         """Return the observations of the queries that a watch requires, if they were made with *identity*."""
@@ -141,7 +142,7 @@ class Poller:
         known = self._required.get(uid)
         if known is None:
             return
-        now = _clock()
+        now = loop_time()
         for query in known.requirement.queries:
             demand = known.reader.demands.of[query]
             if known.reader.demands.mark_due(query, now):
@@ -155,7 +156,7 @@ class Poller:
         known = self._required.get(uid)
         if known is None:
             return False
-        now = _clock()
+        now = loop_time()
         demands = (known.reader.demands.of[query] for query in known.requirement.queries)
         return any(not demand.is_final and now > demand.due + demand.interval for demand in demands)
 
@@ -207,7 +208,7 @@ class Poller:
 
     def _drop_idle(self) -> None:
         """Drop the readers that have been without demand for ``IDLE`` seconds."""
-        now = _clock()
+        now = loop_time()
         for key, reader in list(self._readers.items()):
             if not reader.demands.of and not reader.tasks and now - reader.demands.changed_at > IDLE:
                 reader.stop()
@@ -234,7 +235,3 @@ async def _finish(readers: Iterable[Reader], patience: float) -> None:
         task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.gather(*late, return_exceptions=True)
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from backupjobwatch.arm.client import ItemPage, JobPage
 from backupjobwatch.arm.regions import VAULT_PAUSED, preferring
+from backupjobwatch.clock import loop_time
 from backupjobwatch.domain.jobs.durations import format_duration
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.domain.polling.demand import NextPage, RunningJobs, VaultList
@@ -87,7 +88,7 @@ class Reader:
 
     def pump(self) -> None:
         """Send the requests that are possible now, and set a timer for the next ones."""
-        now = _clock()
+        now = loop_time()
         while not self._is_closing and self._slots.is_free:
             read = self._planner.next_read(now)
             if read is None:
@@ -117,7 +118,7 @@ class Reader:
     def waiting_for(self, vault: VaultId) -> str:
         """Explain why nothing was read for a watch of *vault*."""
         kinds = READS if vault.secondary_region is None else (SECONDARY,)
-        left = self.demands.pauses.longest(_clock(), kinds)
+        left = self.demands.pauses.longest(loop_time(), kinds)
         if left:
             return f"Azure throttles requests. The operator sends the next one in {format_duration(timedelta(seconds=left))}."
         return "Other watches have used up the read budget. The operator polls this watch when the budget allows it."
@@ -142,13 +143,13 @@ class Reader:
         self.tasks.discard(task)
         self._slots.put_back()
         if task.cancelled():  # kopf cancels all tasks when it fails, even those that have not started
-            self._recorder.abort(read, now=_clock())
+            self._recorder.abort(read, now=loop_time())
         else:
             self._on_update(task.result())
         self._slots.pump()
 
     async def _read(self, read: Request) -> list[Update]:
-        sent, time = _clock(), datetime.now(UTC)
+        sent, time = loop_time(), datetime.now(UTC)
         self._on_request()
         credential: Credential | None = None
         record: Callable[..., Iterable[Update]]
@@ -164,9 +165,9 @@ class Reader:
             message = "The operator could not read Azure's response. See the operator's log."
             record = self._failure(read, UnexpectedResponse(message))
         if credential is not None and credential.key != self._credential_key:  # replaced meanwhile
-            self._recorder.abort(read, now=_clock())
+            self._recorder.abort(read, now=loop_time())
             return []
-        return list(record(sent=sent, time=time, now=_clock()))
+        return list(record(sent=sent, time=time, now=loop_time()))
 
     async def _fetch(self, credential: Credential, read: Request) -> Callable[..., Iterable[Update]]:
         """Send a request. Return the function that records its result."""
@@ -194,7 +195,7 @@ class Reader:
         get = partial(self._client.get_job, credential.tokens, job_id, pauses)
         if job_id.vault.secondary_region is None:
             return await self._send(JOB, get())
-        trouble: AzureError | None = Throttled(VAULT_PAUSED) if pauses.left(JOB, _clock()) else None
+        trouble: AzureError | None = Throttled(VAULT_PAUSED) if pauses.left(JOB, loop_time()) else None
         if not (trouble or (demand and demand.is_only_secondary)):
             try:
                 return await self._send(JOB, get())
@@ -287,13 +288,9 @@ class Reader:
             reading = await request
         except AzureError as error:
             if error.retry_after:
-                self.demands.pause(kind, error, seconds=error.retry_after.total_seconds(), now=_clock())
+                self.demands.pause(kind, error, seconds=error.retry_after.total_seconds(), now=loop_time())
                 _log.warning("Paused requests of kind %s for %s: %s", kind, format_duration(error.retry_after), error)
             raise
         if reading.remaining is not None and kind != SECONDARY:
-            self.demands.bucket.learn(kind, reading.remaining, _clock())
+            self.demands.bucket.learn(kind, reading.remaining, loop_time())
         return reading
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()

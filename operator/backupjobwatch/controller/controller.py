@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from backupjobwatch.clock import loop_time
 from backupjobwatch.controller.watch_state import WatchState
 from backupjobwatch.domain.polling import schedule
 from backupjobwatch.domain.polling.observations import NEVER
@@ -107,7 +108,7 @@ class Controller:
             state = self._add(watch)
             self.queue.add(watch.uid)
             self._reconciler.require(state)  # poll even if all workers wait for the API server
-        elif state.store(watch, _clock(), is_read=not state.watch.spec):  # without a spec: added by a resync
+        elif state.store(watch, loop_time(), is_read=not state.watch.spec):  # without a spec: added by a resync
             self.queue.add(watch.uid, HIGH)
         return state.interval
 
@@ -155,29 +156,29 @@ class Controller:
 
     async def close(self, patience: float) -> None:
         """Stop polling, and give work in flight *patience* seconds. The objects hold all other state."""
-        end = _clock() + patience
+        end = loop_time() + patience
         self._poller.stop()
         self._ttl.stop()
         self._requester.stop()
         await asyncio.gather(self._dispatcher.close(), self._poller.close(patience), self._requester.close(patience))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.queue.drained(), max(end - _clock(), 0.0))
+            await asyncio.wait_for(self.queue.drained(), max(end - loop_time(), 0.0))
         await self._workers.close()
-        await self._recorder.close(max(end - _clock(), 0.0))
+        await self._recorder.close(max(end - loop_time(), 0.0))
         await self._ttl.close()
         for uid in self.uids:
             self.remove(uid)
 
     def _add(self, watch: Watch) -> WatchState:
-        now = _clock()
+        now = loop_time()
         state = self._states[watch.uid] = WatchState(watch=watch, stored_at=now, since=now)
         return state
 
     def _heartbeat_of(self, uid: str) -> timedelta:
         """Return after how long an unchanged status is written again. It grows with the number of polled watches."""
-        if _clock() >= self._counted_at + COUNT_EVERY:  # most watches have ended and do not count
+        if loop_time() >= self._counted_at + COUNT_EVERY:  # most watches have ended and do not count
             self._polled = sum(state.interval is not None for state in self._states.values())
-            self._counted_at = _clock()
+            self._counted_at = loop_time()
         return schedule.heartbeat(self._heartbeat, self._polled, seed=uid)
 
     async def _process(self, uid: str) -> None:
@@ -208,7 +209,3 @@ class Controller:
             self._dispatcher.sync(state.watch)
             self._ttl.sync(state.watch)
             self._requester.sync(state.watch, state.backup_request)
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()

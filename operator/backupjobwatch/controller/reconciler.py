@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.arm.poller import Requirement
+from backupjobwatch.clock import loop_time
 from backupjobwatch.controller.backup_rights import BackupRights
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.times import parse_time
@@ -114,7 +114,7 @@ class Reconciler:
         spec = watch.parsed_spec if watch.pinned or state.pinned else watch.spec_at(now)
         if isinstance(spec, InvalidSpec) or (spec.suspend and not watch.finished):
             self._poller.release(watch.uid)
-            state.suspend(_clock())
+            state.suspend(loop_time())
             return self._plan_write(state, watch, Assessment(finding=NotPolledYet()), now, heartbeat)
         if watch.finished:
             return self._plan_finished(state, watch, spec, now)
@@ -132,7 +132,7 @@ class Reconciler:
             watch,
             spec,
             assessed,
-            times=state.times(_clock()),
+            times=state.times(loop_time()),
             now=now,
             heartbeat=heartbeat,
             last_poll=assessed.polled if plan.status else parse_time(watch.status_for_target.get("lastPollTime")),
@@ -153,7 +153,7 @@ class Reconciler:
         self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime
     ) -> tuple[Requirements, Mapping[Query, Observation]]:
         """Require the queries of the watch. Return them and their observations."""
-        clock, end = _clock(), deadline(watch, spec)
+        clock, end = loop_time(), deadline(watch, spec)
         if end is None or now < end:
             state.deadline_since = None
         elif state.deadline_since is None:
@@ -186,7 +186,7 @@ class Reconciler:
             required,
             observations,
             now=now,
-            times=state.times(_clock()),
+            times=state.times(loop_time()),
             waiting_for=self._poller.waiting_for(watch.uid),
             deadline_wait=self._deadline_wait,
         )
@@ -254,7 +254,7 @@ class Reconciler:
         transitions = find_transitions(watch, status)
         for transition in transitions:
             log_transition(_log, watch, transition)
-        state.store(Watch.from_body(written, earlier=state.watch), _clock(), is_read=True)
+        state.store(Watch.from_body(written, earlier=state.watch), loop_time(), is_read=True)
         state.unconfirmed = None
         if state.deliveries is deliveries:  # and nothing else was delivered meanwhile
             state.deliveries = ()
@@ -267,7 +267,7 @@ class Reconciler:
         fresh = Watch.from_body(await self._objects.read(watch.namespace, watch.name), earlier=watch)
         if fresh.uid != watch.uid:
             raise ObjectNotFound(f"{watch.namespace}/{watch.name} was recreated")
-        state.store(fresh, _clock(), is_read=True)
+        state.store(fresh, loop_time(), is_read=True)
 
     def _replay_events(self, state: WatchState) -> None:
         """Emit Events that may be missing after a restart or after a write with an unknown outcome."""
@@ -279,7 +279,3 @@ class Reconciler:
         if before is not None and before.resource_version != watch.resource_version:
             state.unconfirmed = None
             self._recorder.record(watch, find_transitions(before, watch.status))
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()

@@ -11,6 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from backupjobwatch.clock import loop_time
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.polling.schedule import resync_pause
 from backupjobwatch.errors import KubeError
@@ -59,7 +60,7 @@ class Resync:
 
     async def once(self) -> None:
         """List all watches, enqueue those that differ, and remove those that no longer exist. Raises KubeError."""
-        followed, began = self._controller.uids, asyncio.get_running_loop().time()
+        followed, began = self._controller.uids, loop_time()
         present = {metadata.uid: metadata for namespace in self._scopes async for metadata in self._list(namespace)}
         self._metrics.observe_resync(time.time())
         for uid in followed - present.keys():

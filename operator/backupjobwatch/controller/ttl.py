@@ -5,11 +5,11 @@ The expiry times are computed from the objects, so a restart loses nothing.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from backupjobwatch.clock import loop_time
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.status.expiry import expiry, ttl_skipped_event
 from backupjobwatch.domain.status.transitions import REPEAT_WITHIN
@@ -130,7 +130,7 @@ class TTLController:
 
     def _remember(self, uid: str) -> None:
         self.remove(uid)
-        now = asyncio.get_running_loop().time()
+        now = loop_time()
         while self._deleted and now - self._deleted[oldest := next(iter(self._deleted))] > REMEMBER:
             del self._deleted[oldest]
         self._deleted[uid] = now

@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from backupjobwatch.clock import loop_time
 from backupjobwatch.errors import Conflict, KubeError, LeaseLost, ObjectNotFound, SettingsError
 from backupjobwatch.settings import PREFIX
 
@@ -80,7 +81,7 @@ class LeaderElector:
         self._may_hold = False  # True from the first attempt to write: a response may have been lost.
         # All times are on the event loop's clock, which may be read in any thread.
         self._now = asyncio.get_running_loop().time
-        self._attempted = _clock()
+        self._attempted = loop_time()
         self._renewed = -math.inf
         self._last_read = math.inf
         self._observed: Mapping[str, Any] = {}
@@ -96,7 +97,7 @@ class LeaderElector:
     @property
     def alive(self) -> bool:
         """Whether attempts continue. Failed attempts count, because a restart does not fix an API server."""
-        return self._task is None or _clock() - self._attempted < self._duration + 2 * self._deadline
+        return self._task is None or loop_time() - self._attempted < self._duration + 2 * self._deadline
 
     def start(self, when_lost: Callable[[], Awaitable[None]]) -> None:
         """Start the election. *when_lost* must stop all work that only the leader may do."""
@@ -142,7 +143,7 @@ class LeaderElector:
         An expired Lease does not shorten the pause, because several standbys may be retrying.
         """
         pause = self._retry * random.uniform(1 - JITTER, 1.0)  # noqa: S311 -- not a secret
-        left = self._expiry - _clock()
+        left = self._expiry - loop_time()
         return min(pause, left) if left > 0 else pause
 
     async def _renew(self) -> None:
@@ -166,7 +167,7 @@ class LeaderElector:
 
     async def _attempt(self) -> bool:
         """Acquire or renew the Lease. Return False if that failed, or if another process holds it."""
-        self._attempted = _clock()
+        self._attempted = loop_time()
         try:
             is_held = await self._acquire_or_renew()
         except Conflict:  # Another process wrote first, or a response was lost. The next attempt reads the Lease.
@@ -191,10 +192,10 @@ class LeaderElector:
         if holder not in ("", self.identity):
             if self.elected.is_set():
                 raise LeaseLost(f"the Lease {self} is held by {holder} now")
-            if _clock() < self._expiry:
+            if loop_time() < self._expiry:
                 self._become_standby(holder)
                 return False
-        renewed = _clock()
+        renewed = loop_time()
         self._may_hold = True
         await self._write(lease, holder=self.identity, seconds=math.ceil(self._duration))
         self._renewed = renewed
@@ -212,7 +213,7 @@ class LeaderElector:
         A renewal counts from the previous read, which it followed, so that a takeover is not late by one read interval.
         It counts from at most one retry period ago, because reads may have been delayed.
         """
-        now = _clock()
+        now = loop_time()
         if spec != self._observed:
             self._observed = spec
             self._expiry = max(min(self._last_read, now), now - self._retry) + (
@@ -249,7 +250,3 @@ class LeaderElector:
         """Limit *request* to half the renew deadline, so that a request that hangs leaves time for a second one."""
         async with asyncio.timeout(self._deadline / 2):
             return await request
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()

@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from backupjobwatch.clock import loop_time
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -71,7 +73,7 @@ class WorkQueue(Generic[K]):
         if key in self._processing:
             self._dirty[key] = max(priority, self._dirty.get(key, priority))
             return
-        since, known = _clock(), self._priority_of(key)
+        since, known = loop_time(), self._priority_of(key)
         if known is None:
             self._available.release()
             self._idle.clear()
@@ -86,7 +88,7 @@ class WorkQueue(Generic[K]):
         if delay <= 0:
             self.add(key)
             return
-        due, known = _clock() + delay, self._delayed.get(key)
+        due, known = loop_time() + delay, self._delayed.get(key)
         if self._closed or self._priority_of(key) is not None or (known is not None and known.when() <= due):
             return
         self._cancel_delay(key)
@@ -157,7 +159,7 @@ class WorkQueue(Generic[K]):
                 key, since = self._ready[priority].popitem(last=False)
                 self._processing.add(key)
                 if self._metrics is not None:
-                    self._metrics.observe_wait(_clock() - since)
+                    self._metrics.observe_wait(loop_time() - since)
                 return key
         return None
 
@@ -205,7 +207,3 @@ class Workers(Generic[K]):
                 self._queue.add_rate_limited(key)
             finally:
                 self._queue.done(key)
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()
