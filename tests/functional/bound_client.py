@@ -10,7 +10,7 @@ from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.observability.metrics.instruments import Metrics
 
 if TYPE_CHECKING:
-    from backupjobwatch.arm.client import JobPage, PageLink, Reading
+    from backupjobwatch.arm.client import Page, PageLink, Reading
     from backupjobwatch.arm.credentials import TokenSource
     from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, Waiting
     from backupjobwatch.domain.jobs.job import Job
@@ -54,7 +54,7 @@ class BoundClient:
         link: PageLink | None = None
         for pages in itertools.count(1):
             reading = await self.list_page(vault, filter_=filter_, link=link)
-            jobs += reading.value.jobs
+            jobs += reading.value.items
             link = reading.value.next
             if link is None:
                 return WholeList(value=tuple(jobs), pages=pages, remaining=reading.remaining)
@@ -62,7 +62,7 @@ class BoundClient:
 
     async def list_page(
         self, vault: VaultId, *, filter_: str | None = None, link: PageLink | None = None
-    ) -> Reading[JobPage]:
+    ) -> Reading[Page[Job]]:
         return await self.arm.list_page(self._tokens, vault, filter_=filter_, link=link)
 
     async def get_token(self) -> None:

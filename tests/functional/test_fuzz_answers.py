@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backupjobwatch.arm.client import ArmClient, JobPage
+from backupjobwatch.arm.client import ArmClient, Page
 from backupjobwatch.arm.credentials import StaticToken
 from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, Waiting
 from backupjobwatch.domain.jobs.job import Job
@@ -122,7 +122,7 @@ class Asker:
             reading: Reading[Any] = self._runner.run(asked)
         except AzureError as error:
             return error
-        return reading.value.jobs if isinstance(reading.value, JobPage) else reading.value
+        return reading.value.items if isinstance(reading.value, Page) else reading.value
 
     def close(self) -> None:
         self._client.close()

@@ -10,11 +10,12 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
-from backupjobwatch.domain.polling.demand import NextPage, RunningJobs, kind_of
+from backupjobwatch.domain.polling.demand import NextPage, kind_of
 from backupjobwatch.domain.polling.demands import Demands
+from backupjobwatch.domain.polling.observations import JobList
 from backupjobwatch.domain.polling.pauses import KINDS, LIST
 from backupjobwatch.domain.polling.read_planner import ReadPlanner
-from backupjobwatch.domain.polling.recording import Listing, ObservationRecorder
+from backupjobwatch.domain.polling.recording import ObservationRecorder
 from backupjobwatch.domain.polling.token_bucket import TokenBucket
 from backupjobwatch.errors import AzureError, AzureUnavailable, Throttled
 from tests.support.polling import START, wall
@@ -218,17 +219,14 @@ class History:
                 reading.failures += not isinstance(error, Throttled)
                 can_retry = isinstance(error, Throttled | AzureUnavailable) and reading.failures < PAGE_ATTEMPTS
                 if not reading.read or not can_retry:
-                    self._record(self.recorder.record_failed_list(read, error, **times))
+                    self._record(self.recorder.record(read, error, **times))
                     return
             else:
                 reading.read += 1
                 pages = self.azure.pages(reading.entries)
                 if reading.read >= pages:
-                    listing = Listing(jobs=tuple(reading.entries), pages=pages)
-                    record = (
-                        self.recorder.record_running if isinstance(read, RunningJobs) else self.recorder.record_window
-                    )
-                    self._record(record(read, listing, **times))
+                    listed = JobList(tuple(reading.entries), pages)
+                    self._record(self.recorder.record(read, listed, **times))
                     return
             self.demands.pages[read.vault] = None
 

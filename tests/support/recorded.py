@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from backupjobwatch import errors
 from backupjobwatch.domain.polling.demand import RunningJobs
+from backupjobwatch.domain.polling.observations import JobList
 from backupjobwatch.domain.polling.queries import JobWindow
-from backupjobwatch.domain.polling.recording import Listing, ObservationRecorder, Update
+from backupjobwatch.domain.polling.recording import ObservationRecorder, Update
 from tests.support.polling import START, demands_of, job_id, running, vault_id, wall
 
 if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.job import Job
+    from backupjobwatch.domain.polling.demand import Request
     from backupjobwatch.domain.polling.demands import Demands
     from backupjobwatch.domain.polling.observations import Observation, Result
     from backupjobwatch.domain.polling.pauses import RequestKind
@@ -32,9 +34,9 @@ class Recorded:
         self.demands: Demands = demands_of(*queries, **more)
         self.recorder = ObservationRecorder(demands=self.demands, heartbeat=HEARTBEAT)
 
-    def record(self, query: Query, result: Result, sent: float = START, now: float | None = None) -> list[Update]:
+    def record(self, read: Request, result: Result, sent: float = START, now: float | None = None) -> list[Update]:
         now = sent + 1 if now is None else now
-        return list(self.recorder.record(query, result, sent=sent, time=wall(sent), now=now))
+        return list(self.recorder.record(read, result, sent=sent, time=wall(sent), now=now))
 
     def observed(self, query: Query) -> Observation:
         observation = self.demands.of[query].observation
@@ -42,15 +44,10 @@ class Recorded:
         return observation
 
     def running(self, *jobs: Job, sent: float = START, pages: int = 1) -> list[Update]:
-        listing = Listing(jobs=jobs, pages=pages)
-        return list(self.recorder.record_running(RUNNING, listing, sent=sent, time=wall(sent), now=sent + 1))
+        return self.record(RUNNING, JobList(jobs, pages), sent)
 
     def window(self, *jobs: Job, sent: float = START, pages: int = 1, window: JobWindow = WINDOW) -> list[Update]:
-        listing = Listing(jobs=jobs, pages=pages)
-        return list(self.recorder.record_window(window, listing, sent=sent, time=wall(sent), now=sent + 1))
-
-    def failed(self, read: RunningJobs | JobWindow, error: errors.AzureError, sent: float = START) -> list[Update]:
-        return list(self.recorder.record_failed_list(read, error, sent=sent, time=wall(sent), now=sent + 1))
+        return self.record(window, JobList(jobs, pages), sent)
 
     def wait_for_list(self, *job_ids: Any, now: float = START) -> None:
         for each in job_ids:

@@ -78,19 +78,10 @@ class PageLink:
 
 
 @dataclass(frozen=True, slots=True)
-class JobPage:
-    """One page of a vault's job list."""
+class Page(Generic[_Value]):
+    """One page of a list."""
 
-    jobs: tuple[Job, ...]
-    next: PageLink | None
-    """The next page; None on the last page."""
-
-
-@dataclass(frozen=True, slots=True)
-class ItemPage:
-    """One page of the list of a vault's protected items."""
-
-    items: tuple[ProtectedItem, ...]
+    items: tuple[_Value, ...]
     next: PageLink | None
     """The next page; None on the last page."""
 
@@ -135,27 +126,27 @@ class ArmClient:
         filter_: str | None = None,
         link: PageLink | None = None,
         known: Mapping[str, Job] | None = None,
-    ) -> Reading[JobPage]:
+    ) -> Reading[Page[Job]]:
         """Read the first page of a vault's job list, or the page at *link*, which already has the filter.
 
         Lists of Backup vaults have no filter. The caller limits the number of pages and detects cycles. *known* are the
         jobs of the last list, by name in lowercase.
         """
 
-        def read(answer: Answer) -> JobPage:
+        def read(answer: Answer) -> Page[Job]:
             jobs, url = read_job_list(answer, vault, now=datetime.now(UTC), known=known)
-            return JobPage(tuple(jobs), self._next_page(url))
+            return Page(tuple(jobs), self._next_page(url))
 
         return await self._read(LIST, tokens, link or self._first_page(vault, filter_), pauses, read)
 
     async def items_page(
         self, tokens: TokenSource, vault: VaultId, pauses: Pauses | None = None, *, link: PageLink | None = None
-    ) -> Reading[ItemPage]:
+    ) -> Reading[Page[ProtectedItem]]:
         """Read the first page of the list of a vault's protected items, or the page at *link*."""
 
-        def read(answer: Answer) -> ItemPage:
+        def read(answer: Answer) -> Page[ProtectedItem]:
             items, url = read_item_list(answer, vault, now=datetime.now(UTC))
-            return ItemPage(items, self._next_page(url))
+            return Page(items, self._next_page(url))
 
         first = PageLink(vault.items_url_path, self.session.query(vault))
         return await self._read(LIST, tokens, link or first, pauses, read)

@@ -6,20 +6,18 @@ import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from backupjobwatch.arm.client import ItemPage, JobPage
-from backupjobwatch.arm.regions import VAULT_PAUSED, preferring
 from backupjobwatch.clock import loop_time
 from backupjobwatch.domain.jobs.durations import format_duration
-from backupjobwatch.domain.jobs.resource_ids import JobId
-from backupjobwatch.domain.polling.demand import NextPage, RunningJobs, VaultList
+from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
+from backupjobwatch.domain.polling.demand import NextPage, RunningJobs
 from backupjobwatch.domain.polling.demands import Demands
-from backupjobwatch.domain.polling.observations import ItemList
+from backupjobwatch.domain.polling.observations import ItemList, JobList
 from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION, READS, SECONDARY
 from backupjobwatch.domain.polling.queries import JobWindow, PolicyQuery, ProtectedItems
 from backupjobwatch.domain.polling.read_planner import ReadPlanner
-from backupjobwatch.domain.polling.recording import Listing, ObservationRecorder
+from backupjobwatch.domain.polling.recording import ObservationRecorder
 from backupjobwatch.errors import (
     AuthenticationFailed,
     AzureError,
@@ -31,27 +29,33 @@ from backupjobwatch.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable
 
-    from backupjobwatch.arm.client import ArmClient, PageLink, Reading
+    from backupjobwatch.arm.client import ArmClient, Page, PageLink, Reading
+    from backupjobwatch.arm.credentials import TokenSource
     from backupjobwatch.arm.identities import Credential, CredentialProvider
     from backupjobwatch.arm.slots import Slots
     from backupjobwatch.domain.api.target import Identity
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.resource_ids import VaultId
     from backupjobwatch.domain.polling.demand import Request
+    from backupjobwatch.domain.polling.observations import Answer, Result
     from backupjobwatch.domain.polling.pauses import RequestKind
     from backupjobwatch.domain.polling.recording import Update
     from backupjobwatch.domain.polling.token_bucket import TokenBucket
 
 _log = logging.getLogger(__name__)
-_Page = TypeVar("_Page", JobPage, ItemPage)
+_T = TypeVar("_T")
 
 RUNNING_FILTER: Final = "status eq 'InProgress'"
 MAX_PAGES: Final = 500
 """Maximum number of pages of a list. Azure's pages have 20 to a few hundred jobs."""
 PAGE_ATTEMPTS: Final = 3
 """Failed requests for later pages at which a list fails. A retry resumes at the failed page."""
+VAULT_PAUSED: Final = (
+    "Azure throttles requests to the vault's region, and the secondary region does not return the job."
+)
+"""Message if the vault's region received no request."""
 
 
 class Reader:
@@ -152,47 +156,54 @@ class Reader:
         sent, time = loop_time(), datetime.now(UTC)
         self._on_request()
         credential: Credential | None = None
-        record: Callable[..., Iterable[Update]]
+        result: Result
         try:
             credential = await self._find_credential()
-            record = await self._fetch(credential, read)
+            result = await self._fetch(credential.tokens, read)
         except AzureError as error:
             if isinstance(error, AuthenticationFailed | CredentialsNotFound) and not error.repeated:
                 self._credentials.drop(self._namespace, self._identity)
-            record = self._failure(read, error)
+            result = error
         except Exception:  # noqa: BLE001 -- a defect: the query must not stay in flight forever
             _log.exception("Failed to read from Azure: %s", read)
-            message = "The operator could not read Azure's response. See the operator's log."
-            record = self._failure(read, UnexpectedResponse(message))
+            result = UnexpectedResponse("The operator could not read Azure's response. See the operator's log.")
         if credential is not None and credential.key != self._credential_key:  # replaced meanwhile
             self._recorder.abort(read, now=loop_time())
             return []
-        return list(record(sent=sent, time=time, now=loop_time()))
+        return list(self._recorder.record(read, result, sent=sent, time=time, now=loop_time()))
 
-    async def _fetch(self, credential: Credential, read: Request) -> Callable[..., Iterable[Update]]:
-        """Send a request. Return the function that records its result."""
-        pauses = self.demands.pauses
-        if isinstance(read, RunningJobs):
-            known = self.demands.vaults[read.vault].entries
-            listing = await self._list(credential, read.vault, RUNNING_FILTER, known)
-            return partial(self._recorder.record_running, read, listing)
-        if isinstance(read, JobWindow):
-            listing = await self._list(credential, read.vault, read.filter_at(datetime.now(UTC)))
-            return partial(self._recorder.record_window, read, listing)
-        if isinstance(read, JobId):
-            return partial(self._recorder.record, read, (await self._read_job(credential, read)).value)
-        if isinstance(read, ProtectedItems):
-            return partial(self._recorder.record_items, read, await self._list_items(credential, read.vault))
-        if isinstance(read, PolicyQuery):
-            policy = await self._send(LIST, self._client.get_policy(credential.tokens, read, pauses))
-            return partial(self._recorder.record, read, policy.value)
-        operation = await self._send(OPERATION, self._client.get_operation(credential.tokens, read, pauses))
-        return partial(self._recorder.record, read, operation.value)
+    async def _find_credential(self) -> Credential:
+        credential = await self._credentials.find(self._namespace, self._identity)
+        if self._credential_key not in (None, credential.key):
+            self.demands.forget_results()
+        self._credential_key = credential.key
+        return credential
 
-    async def _read_job(self, credential: Credential, job_id: JobId) -> Reading[Job]:
+    async def _fetch(self, tokens: TokenSource, read: Request) -> Answer:
+        """Send the requests of *read*: one, or one for each page of a list."""
+        client, pauses = self._client, self.demands.pauses
+        match read:
+            case JobId():
+                return await self._read_job(tokens, read)
+            case OperationId():
+                return await self._send(OPERATION, client.get_operation(tokens, read, pauses))
+            case PolicyQuery():
+                return await self._send(LIST, client.get_policy(tokens, read, pauses))
+            case ProtectedItems():
+                items = await self._pages(read.vault, partial(client.items_page, tokens, read.vault, pauses))
+                return ItemList(tuple(item for page in items for item in page.items))
+            case JobWindow():
+                list_page = partial(client.list_page, filter_=read.filter_at(datetime.now(UTC)))
+            case RunningJobs():
+                entries = self.demands.vaults[read.vault].entries
+                list_page = partial(client.list_page, filter_=RUNNING_FILTER, known=entries)
+        jobs = await self._pages(read.vault, partial(list_page, tokens, read.vault, pauses))
+        return JobList(tuple(job for page in jobs for job in page.items), pages=len(jobs))
+
+    async def _read_job(self, tokens: TokenSource, job_id: JobId) -> Job:
         """Read a job, first in the vault's region. A POST in the secondary region follows, even if the vault's is down."""
         pauses, demand = self.demands.pauses, self.demands.of.get(job_id)
-        get = partial(self._client.get_job, credential.tokens, job_id, pauses)
+        get = partial(self._client.get_job, tokens, job_id, pauses)
         if job_id.vault.secondary_region is None:
             return await self._send(JOB, get())
         trouble: AzureError | None = Throttled(VAULT_PAUSED) if pauses.left(JOB, loop_time()) else None
@@ -204,51 +215,26 @@ class Reader:
             except AzureError as error:
                 trouble = error
                 self._on_request()
-        with preferring(trouble):
-            reading = await self._send(SECONDARY, get(in_secondary_region=True))
+        try:
+            job = await self._send(SECONDARY, get(in_secondary_region=True))
+        except AzureError as error:
+            # The vault's region may know the job. While it is down or throttled, a 404 of the other region proves nothing.
+            if trouble is None or trouble.is_conclusive or not error.is_conclusive:
+                raise
+            raise trouble from None
         if demand is not None:
             demand.is_only_secondary = True
-        return reading
+        return job
 
-    def _failure(self, read: Request, error: AzureError) -> Callable[..., Iterable[Update]]:
-        if isinstance(read, VaultList):
-            return partial(self._recorder.record_failed_list, read, error)
-        return partial(self._recorder.record, read, error)
-
-    async def _find_credential(self) -> Credential:
-        credential = await self._credentials.find(self._namespace, self._identity)
-        if self._credential_key not in (None, credential.key):
-            self.demands.forget_results()
-        self._credential_key = credential.key
-        return credential
-
-    async def _list(
-        self, credential: Credential, vault: VaultId, filter_: str | None, known: Mapping[str, Job] | None = None
-    ) -> Listing:
-        def request(link: PageLink | None) -> Awaitable[Reading[JobPage]]:
-            pauses = self.demands.pauses
-            return self._client.list_page(credential.tokens, vault, pauses, filter_=filter_, link=link, known=known)
-
-        pages = await self._pages(vault, request)
-        return Listing(jobs=tuple(job for page in pages for job in page.jobs), pages=len(pages))
-
-    async def _list_items(self, credential: Credential, vault: VaultId) -> ItemList:
-        def request(link: PageLink | None) -> Awaitable[Reading[ItemPage]]:
-            return self._client.items_page(credential.tokens, vault, self.demands.pauses, link=link)
-
-        return ItemList(tuple(item for page in await self._pages(vault, request) for item in page.items))
-
-    async def _pages(
-        self, vault: VaultId, request: Callable[[PageLink | None], Awaitable[Reading[_Page]]]
-    ) -> list[_Page]:
+    async def _pages(self, vault: VaultId, request: Callable[..., Awaitable[Reading[Page[_T]]]]) -> list[Page[_T]]:
         """Read all pages of a list. Each page takes one token from the bucket."""
-        pages: list[_Page] = []
+        pages: list[Page[_T]] = []
         link: PageLink | None = None
         visited: set[PageLink] = set()
         failures = 0
         while True:
             try:
-                page = (await self._send(LIST, request(link))).value
+                page = await self._send(LIST, request(link=link))
             except (Throttled, AzureUnavailable) as error:
                 failures += not isinstance(error, Throttled)
                 if not visited or failures >= PAGE_ATTEMPTS:
@@ -282,7 +268,7 @@ class Reader:
             raise
         self._on_request()
 
-    async def _send(self, kind: RequestKind, request: Awaitable[Reading[Any]]) -> Reading[Any]:
+    async def _send(self, kind: RequestKind, request: Awaitable[Reading[_T]]) -> _T:
         """Await *request*, and apply Azure's limits to further requests of its kind."""
         try:
             reading = await request
@@ -293,4 +279,4 @@ class Reader:
             raise
         if reading.remaining is not None and kind != SECONDARY:
             self.demands.bucket.learn(kind, reading.remaining, loop_time())
-        return reading
+        return reading.value

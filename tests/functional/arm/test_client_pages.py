@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backupjobwatch.arm.client import JobPage, PageLink
+from backupjobwatch.arm.client import Page, PageLink
 from backupjobwatch.domain.jobs.resource_ids import VaultId, VaultKind
 from backupjobwatch.errors import Throttled, UnexpectedResponse
 from demo.simulator import AzureSimulator, Bucket, Fault
@@ -49,7 +49,7 @@ async def test_one_page(client: BoundClient, sim: AzureSimulator, vault: Vault) 
     for number in range(3):
         reading = await client.list_page(VAULT_ID, filter_=filter_ if link is None else None, link=link)
         assert (reading.remaining, len(sim.requests)) == (39 - number, number + 1)
-        jobs += reading.value.jobs
+        jobs += reading.value.items
         link = reading.value.next
         assert (link is None) == (number == 2)
     assert sorted(job.name or "" for job in jobs) == names
@@ -61,7 +61,7 @@ async def test_a_page_without_filter(client: BoundClient, sim: AzureSimulator, v
     """Without a filter, the list includes jobs that have ended."""
     vault.set_job(JOB_NAME, job_payload())
     page_ = (await client.list_page(VAULT_ID)).value
-    assert ([(job.name, job.ended) for job in page_.jobs], page_.next) == ([(JOB_NAME, True)], None)
+    assert ([(job.name, job.ended) for job in page_.items], page_.next) == ([(JOB_NAME, True)], None)
     assert sim.requests[0].query == {"api-version": "2025-02-01"}
 
 
@@ -73,7 +73,7 @@ async def test_a_page_of_a_backup_vault(client: BoundClient, sim: AzureSimulator
     sim.lists.page_size = 1
     first = (await client.list_page(BACKUP_VAULT_ID, filter_="status eq 'InProgress'")).value
     last = (await client.list_page(BACKUP_VAULT_ID, link=first.next)).value
-    assert [job.name for job in (*first.jobs, *last.jobs)] == [name_of(0), name_of(1)]
+    assert [job.name for job in (*first.items, *last.items)] == [name_of(0), name_of(1)]
     assert [sorted(request.query) for request in sim.requests] == [["api-version"], ["$skiptoken", "api-version"]]
 
 
@@ -84,7 +84,7 @@ async def test_a_page_may_follow_any_number_of_pages(client: BoundClient, sim: A
     link = None
     for number in range(PAGES):
         page_ = (await client.list_page(VAULT_ID, link=link)).value
-        assert page_ == JobPage((), PageLink(path, f"api-version=2025-02-01&$skipToken={number + 1}"))
+        assert page_ == Page((), PageLink(path, f"api-version=2025-02-01&$skipToken={number + 1}"))
         link = page_.next
     sim.faults.add(Fault.next_link(to=sim.url), times=2)
     circle = await client.list_page(VAULT_ID)
@@ -115,4 +115,4 @@ async def test_a_page_that_is_refused(
     error = caught.value
     assert (error.retry_after, error.is_subscription_wide) == (timedelta(seconds=9), wide)
     last = (await client.list_page(VAULT_ID, link=first.next)).value
-    assert ([job.name for job in (*first.jobs, *last.jobs)], last.next) == (names, None)
+    assert ([job.name for job in (*first.items, *last.items)], last.next) == (names, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.domain.jobs.backup_policies import BackupPolicy
@@ -22,9 +22,11 @@ NEVER: Final = float("-inf")
 
 @dataclass(frozen=True, slots=True)
 class JobList:
-    """The jobs of a window."""
+    """The jobs in a list of a vault."""
 
     jobs: tuple[Job, ...]
+    pages: int = field(default=1, compare=False)
+    """How many pages the list had."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ import pytest
 
 from backupjobwatch.domain.polling.demand import RunningJobs
 from backupjobwatch.domain.polling.demands import CROWDED, ROOMY, Demands
-from backupjobwatch.domain.polling.observations import NEVER, observe
+from backupjobwatch.domain.polling.observations import NEVER, JobList, observe
 from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
 from backupjobwatch.domain.polling.queries import JobWindow
 from backupjobwatch.domain.polling.read_planner import ReadPlanner
-from backupjobwatch.domain.polling.recording import Listing, ObservationRecorder
+from backupjobwatch.domain.polling.recording import ObservationRecorder
 from backupjobwatch.errors import AzureUnavailable, Throttled
 from tests.support.polling import START, demands_of, entry, job_id, operation_id, running, vault_id, wall
 
@@ -46,9 +46,12 @@ def test_tick_after_a_list(jobs: int, is_due: bool) -> None:  # noqa: FBT001
     """A list for another watch does not replace a GET while there are tokens for a GET of each job at each tick."""
     demands = crowd(jobs, burst=250)
     recorder = ObservationRecorder(demands=demands, heartbeat=300)
-    listing = Listing(jobs=(entry(ID),), pages=1)
     list(recorder.record(ID, running(ID), sent=START, time=wall(START), now=START))
-    list(recorder.record_window(JobWindow(VAULT, None), listing, sent=START + 29, time=wall(START), now=START + 29))
+    list(
+        recorder.record(
+            JobWindow(VAULT, None), JobList((entry(ID),)), sent=START + 29, time=wall(START), now=START + 29
+        )
+    )
     demands.mark_due(ID, START + 30)
 
     assert (ID in demands.due[JOB]) is is_due
@@ -212,8 +215,8 @@ def test_new_watch_of_a_listed_job(age: float, is_used: bool) -> None:  # noqa: 
     planner, recorder = ReadPlanner(demands=demands), ObservationRecorder(demands=demands, heartbeat=300)
     read = planner.next_read(START)
     assert isinstance(read, RunningJobs)
-    listing = Listing(jobs=(entry(job_id(99)),), pages=1)
-    list(recorder.record_running(read, listing, sent=START, time=wall(START), now=START + 1))
+    listed = JobList((entry(job_id(99)),))
+    list(recorder.record(read, listed, sent=START, time=wall(START), now=START + 1))
     demand = demands.require(job_id(99), "new", interval=30, now=START + age)
 
     assert (demand.sent, demand.job) == ((START, entry(job_id(99))) if is_used else (NEVER, None))
@@ -226,11 +229,7 @@ def test_entries_are_as_old_as_their_list() -> None:
     planner, recorder = ReadPlanner(demands=demands), ObservationRecorder(demands=demands, heartbeat=300)
     read = planner.next_read(START)
     assert isinstance(read, RunningJobs)
-    list(
-        recorder.record_running(
-            read, Listing(jobs=(entry(job_id(99)),), pages=1), sent=START, time=wall(START), now=START
-        )
-    )
+    list(recorder.record(read, JobList((entry(job_id(99)),)), sent=START, time=wall(START), now=START))
     demands.vaults[VAULT].began = START + 30  # the next list
     demand = demands.require(job_id(99), "new", interval=30, now=START + 30)
 

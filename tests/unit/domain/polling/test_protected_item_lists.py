@@ -8,7 +8,7 @@ from backupjobwatch.domain.polling.observations import ItemList
 from backupjobwatch.domain.polling.pauses import LIST
 from backupjobwatch.domain.polling.queries import PolicyQuery, ProtectedItems
 from backupjobwatch.domain.polling.read_planner import ReadPlanner
-from tests.support.polling import START, vault_id, wall
+from tests.support.polling import START, vault_id
 from tests.support.recorded import DOWN, Recorded
 
 VAULT = vault_id()
@@ -47,7 +47,7 @@ def test_result() -> None:
     """A list of items is the answer of its query, and the next list of the vault can start."""
     given = Recorded(ITEMS, POLICY)
     given.demands.vaults[VAULT].is_reading = True
-    (update,) = given.recorder.record_items(ITEMS, ItemList(()), sent=START, time=wall(START), now=START + 1)
+    (update,) = given.record(ITEMS, ItemList(()))
     given.record(POLICY, BackupPolicy(rules=("BackupDaily",)))
 
     assert update.is_news
@@ -61,7 +61,7 @@ def test_failure() -> None:
     """A failed list of items is the error of its query, and of no job."""
     given = Recorded(ITEMS)
     given.demands.vaults[VAULT].is_reading = True
-    list(given.recorder.record_failed_list(ITEMS, DOWN, sent=START, time=wall(START), now=START + 1))
+    given.record(ITEMS, DOWN)
 
     assert given.observed(ITEMS).error == DOWN
     assert not given.demands.vaults[VAULT].is_reading

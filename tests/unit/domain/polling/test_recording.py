@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backupjobwatch import errors
-from backupjobwatch.domain.polling.demand import NextPage
 from backupjobwatch.domain.polling.observations import NEVER
 from backupjobwatch.domain.polling.pauses import JOB, OPERATION
 from tests.support.polling import START, entry, operation_id, running
@@ -180,7 +179,7 @@ def test_abandoned_list() -> None:
 def test_abandoned_requests_that_nobody_requires() -> None:
     """Abandoned requests leave no state if no watch requires them."""
     given = Recorded()
-    for read in (ID, WINDOW, RUNNING, NextPage(VAULT)):
+    for read in (ID, WINDOW, RUNNING):
         given.recorder.abort(read, now=START)
 
     assert not given.demands.is_waiting

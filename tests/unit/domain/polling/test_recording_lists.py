@@ -186,7 +186,7 @@ def test_refused_list(error: errors.AzureError) -> None:
     given = Recorded(ID)
     given.wait_for_list(ID)
 
-    assert given.failed(RUNNING, error) == []
+    assert given.record(RUNNING, error) == []
     assert list(given.demands.due[JOB]) == [ID]
     assert given.demands.vaults[VAULT].held_until == START + 1 + HEARTBEAT
     assert not given.demands.prefers_list(VAULT, START + HEARTBEAT)
@@ -198,7 +198,7 @@ def test_failed_list() -> None:
     given.known(ID)
     given.wait_for_list(ID)
     given.demands.vaults[VAULT].is_reading = True
-    (update,) = given.failed(RUNNING, DOWN)
+    (update,) = given.record(RUNNING, DOWN)
 
     assert (update.demand.query, update.is_news) == (ID, True)
     assert given.observed(ID).error == DOWN
@@ -211,7 +211,7 @@ def test_failed_list_and_a_job_that_must_be_fresh() -> None:
     given = Recorded(ID)
     given.wait_for_list(ID)
     given.demands.request(ID, "a", fresh_after=START + 1)
-    given.failed(RUNNING, DOWN, sent=START)
+    given.record(RUNNING, DOWN, sent=START)
 
     assert list(given.demands.explicit["a"]) == [ID]
 
@@ -221,7 +221,7 @@ def test_throttled_list() -> None:
     given = Recorded(ID)
     given.wait_for_list(ID)
     given.demands.vaults[VAULT].is_reading = True
-    assert given.failed(RUNNING, REFUSED) == []
+    assert given.record(RUNNING, REFUSED) == []
     assert list(given.demands.vaults[VAULT].awaiting) == [ID]
 
     paused(given, LIST)
@@ -233,7 +233,7 @@ def test_failed_window() -> None:
     given = Recorded(WINDOW, ID)
     given.wait_for_list(ID)
     given.demands.vaults[VAULT].is_reading = True
-    (update,) = given.failed(WINDOW, errors.AuthorizationFailed("403"))
+    (update,) = given.record(WINDOW, errors.AuthorizationFailed("403"))
 
     assert update.demand.query == WINDOW
     assert list(given.demands.vaults[VAULT].awaiting) == [ID]
