@@ -110,12 +110,12 @@ class History:
                 self.at(self.now + interval, tick)
 
         def require() -> None:
-            self.demands.require(query, uid, interval=interval, now=self.now)
+            self.demands.add(query, uid, interval=interval, now=self.now)
             self.at(self.now + self._random.uniform(0, interval), tick)
 
         self.at(since, require)
         if until < float("inf"):
-            self.at(until, lambda: self.demands.release(query, uid, self.now))
+            self.at(until, lambda: self.demands.remove(query, uid, self.now))
 
     def clear(self) -> None:
         """Drop all scheduled events except responses to requests in flight."""
@@ -126,7 +126,7 @@ class History:
         """Request a fresh result of *query* as a user."""
 
         def ask() -> None:
-            if query in self.demands.of:
+            if query in self.demands.by_query:
                 self.demands.request(query, namespace, fresh_after=self.now)
 
         self.at(time, ask)
@@ -177,7 +177,7 @@ class History:
     def _could_read_due(self) -> bool:
         demands = self.demands
         return any(
-            demands.of[query].reading_since is None
+            demands.by_query[query].reading_since is None
             for kind, queries in demands.due.items()
             if kind != LIST and not demands.pauses.left(kind, self.now)
             for query in queries
@@ -253,7 +253,7 @@ class History:
     def check(self) -> None:
         """Assert that the planner's collections are consistent."""
         demands = self.demands
-        of = demands.of
+        of = demands.by_query
         explicit = [query for queries in demands.explicit.values() for query in queries]
         assert all(demands.explicit.values())
         assert set(explicit) == {query for query, demand in of.items() if demand.is_explicit}
@@ -264,14 +264,12 @@ class History:
         jobs: dict[JobId, Any] = {query: demand for query, demand in of.items() if isinstance(query, JobId)}
         assert {job_id for vault in demands.vaults.values() for job_id in vault.jobs} == jobs.keys()
         assert {job_id for vault in demands.vaults.values() for job_id in vault.changed} == demands.changed.keys()
-        scheduled = {(at, vault) for at, _, vault in demands.lists}
+        assert demands.lists.keys() <= demands.vaults.keys()
         for vault_id, vault in demands.vaults.items():
             assert vault.awaiting.keys() <= vault.jobs.keys()
             assert vault.window_tried.keys() <= vault.jobs.keys()
             if vault.awaiting:
-                assert vault.is_reading or (vault.scheduled, vault_id) in scheduled, (
-                    "jobs wait for a list that never comes"
-                )
+                assert vault.is_reading or vault_id in demands.lists, "jobs wait for a list that never comes"
         assert abs(demands._load - sum(1 / demand.interval for demand in jobs.values())) < 1e-6
         if not of and not any(vault.is_reading for vault in demands.vaults.values()):
             assert not demands.is_waiting

@@ -104,7 +104,7 @@ def work(past: History) -> float:
     """Return an upper bound of the seconds in which all required queries can be read twice."""
     azure, demands = past.azure, past.demands
     pages = sum(-(-len(azure.jobs) // azure.page_size) for _ in demands.vaults)
-    return 12 * (len(demands.of) + 2 * pages + 5) / past.rate + LATENCY[1] * 4 * pages
+    return 12 * (len(demands.by_query) + 2 * pages + 5) / past.rate + LATENCY[1] * 4 * pages
 
 
 @MODERATE
@@ -120,7 +120,7 @@ def test_nothing_waits_for_ever(past: History) -> None:
 
     check_rate(past)
     demands = past.demands
-    for query, demand in demands.of.items():
+    for query, demand in demands.by_query.items():
         assert demand.is_final or demand.sent > calm, f"{query} is not read"
         assert not demand.is_explicit or demand.fresh_after > calm
         model = past.azure.jobs.get(query) if isinstance(query, JobId) else None
@@ -148,13 +148,13 @@ def test_released(past: History) -> None:
     """After all watches are gone, nothing is left to read and no timer is set."""
     past.run(START + TROUBLED)
     demands = past.demands
-    for query, demand in list(demands.of.items()):
+    for query, demand in list(demands.by_query.items()):
         for uid in tuple(demand.uids):
-            demands.release(query, uid, past.now)
+            demands.remove(query, uid, past.now)
     past.clear()
     past.run(past.now + 1000 + work(past))
 
-    assert not demands.of
+    assert not demands.by_query
     assert not demands.is_waiting
     assert past.planner.next_read(past.now) is None
     assert past.planner.wake_at(past.now) is None
@@ -199,7 +199,7 @@ def test_explicit_requests_take_half(rate: float, burst: int, watches: int, requ
         past.watch(f"uid-{number}", operation_id(number), interval=10)
     asked = [operation_id(1000 + number, 1) for number in range(requested)]
     for number, query in enumerate(asked):
-        past.demands.require(query, f"asked-{number}", interval=300, now=START - 200)
+        past.demands.add(query, f"asked-{number}", interval=300, now=START - 200)
         past.demands.drop(query)
         past.request(START + 1, query, "many" if number else "single")
     past.run(START + 60 + 4 * (watches + requested) / rate)
@@ -224,7 +224,7 @@ def test_fresh_results(past: History) -> None:
     azure, demands = past.azure, past.demands
 
     def check() -> None:
-        for query, demand in demands.of.items():
+        for query, demand in demands.by_query.items():
             assert demand.is_explicit or demand.sent >= demand.fresh_after or demand.is_final
             if isinstance(query, JobId) and demand.job is not None and demand.observation.error is None:  # type: ignore[union-attr]
                 model = azure.jobs[query]

@@ -45,7 +45,7 @@ def demands_of(
     """Return demands for queries that one watch each has required since *now*."""
     demands = Demands(bucket=TokenBucket(rate=rate, burst=burst))
     for number, query in enumerate(queries):
-        demands.require(query, f"uid-{number}", interval=interval, now=now)
+        demands.add(query, f"uid-{number}", interval=interval, now=now)
     return demands
 
 

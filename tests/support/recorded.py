@@ -39,7 +39,7 @@ class Recorded:
         return list(self.recorder.record(read, result, sent=sent, time=wall(sent), now=now))
 
     def observed(self, query: Query) -> Observation:
-        observation = self.demands.of[query].observation
+        observation = self.demands.by_query[query].observation
         assert observation is not None
         return observation
 

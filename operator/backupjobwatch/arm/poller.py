@@ -95,7 +95,7 @@ class Poller:
         dues = (
             demand.due
             for reader in self._readers.values()
-            for demand in reader.demands.of.values()
+            for demand in reader.demands.by_query.values()
             if not demand.is_final
         )
         return max(now - min(dues, default=now), 0.0)
@@ -110,10 +110,10 @@ class Poller:
         same = known.requirement if known is not None and known.reader is reader else None
         required = frozenset() if same is None or same.interval != requirement.interval else same.queries
         for query in requirement.queries - required:
-            self._count_joined(reader.demands.require(query, uid, interval=requirement.interval, now=now))
+            self._count_joined(reader.demands.add(query, uid, interval=requirement.interval, now=now))
         if known is not None:  # last: a vault without queries loses its state
             for query in known.requirement.queries - (frozenset() if same is None else requirement.queries):
-                known.reader.demands.release(query, uid, now)
+                known.reader.demands.remove(query, uid, now)
         if requirement.fresh_after > NEVER:
             for query in requirement.queries:
                 reader.demands.request(query, requirement.namespace, fresh_after=requirement.fresh_after)
@@ -126,14 +126,14 @@ class Poller:
         known = self._required.pop(uid, None)
         if known is not None:
             for query in known.requirement.queries:
-                known.reader.demands.release(query, uid, loop_time())
+                known.reader.demands.remove(query, uid, loop_time())
 
     def observations(self, uid: str, identity: Identity) -> Mapping[Query, Observation]:
         """Return the observations of the queries that a watch requires, if they were made with *identity*."""
         known = self._required.get(uid)
         if known is None or known.requirement.identity != identity:
             return {}
-        demands = known.reader.demands.of
+        demands = known.reader.demands.by_query
         found = ((query, demands[query].observation) for query in known.requirement.queries)
         return {query: observation for query, observation in found if observation is not None}
 
@@ -144,7 +144,7 @@ class Poller:
             return
         now = loop_time()
         for query in known.requirement.queries:
-            demand = known.reader.demands.of[query]
+            demand = known.reader.demands.by_query[query]
             if known.reader.demands.mark_due(query, now):
                 self._metrics.observe_read("deferred")
             else:
@@ -157,7 +157,7 @@ class Poller:
         if known is None:
             return False
         now = loop_time()
-        demands = (known.reader.demands.of[query] for query in known.requirement.queries)
+        demands = (known.reader.demands.by_query[query] for query in known.requirement.queries)
         return any(not demand.is_final and now > demand.due + demand.interval for demand in demands)
 
     def waiting_for(self, uid: str) -> str:
@@ -210,7 +210,7 @@ class Poller:
         """Drop the readers that have been without demand for ``IDLE`` seconds."""
         now = loop_time()
         for key, reader in list(self._readers.items()):
-            if not reader.demands.of and not reader.tasks and now - reader.demands.changed_at > IDLE:
+            if not reader.demands.by_query and not reader.tasks and now - reader.demands.changed_at > IDLE:
                 reader.stop()
                 del self._readers[key]
 

@@ -202,7 +202,7 @@ class Reader:
 
     async def _read_job(self, tokens: TokenSource, job_id: JobId) -> Job:
         """Read a job, first in the vault's region. A POST in the secondary region follows, even if the vault's is down."""
-        pauses, demand = self.demands.pauses, self.demands.of.get(job_id)
+        pauses, demand = self.demands.pauses, self.demands.by_query.get(job_id)
         get = partial(self._client.get_job, tokens, job_id, pauses)
         if job_id.vault.secondary_region is None:
             return await self._send(JOB, get())

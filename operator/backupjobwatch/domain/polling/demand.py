@@ -139,8 +139,6 @@ class VaultState:
     """No list is requested before this time, because the last one was refused. Jobs in a secondary region have no list."""
     awaiting: dict[JobId, None] = field(default_factory=dict)
     """Jobs that are due and wait for the next list."""
-    scheduled: float | None = None
-    """When the next list is due."""
     changed: dict[JobId, None] = field(default_factory=dict)
     """Jobs that a list showed as changed, ended or missing."""
     window_tried: dict[JobId, float] = field(default_factory=dict)

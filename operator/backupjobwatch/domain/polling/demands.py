@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass, field
-from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +38,7 @@ class Demands:
     )
     """For jobs in secondary regions."""
     pauses: Pauses = field(default_factory=Pauses, init=False)
-    of: dict[Query, Demand] = field(default_factory=dict, init=False)
+    by_query: dict[Query, Demand] = field(default_factory=dict, init=False)
     vaults: dict[VaultId, VaultState] = field(default_factory=dict, init=False)
     due: dict[RequestKind, dict[Query, float]] = field(default_factory=dict, init=False)
     """By kind of request: the queries that are due, and since when, the most overdue first."""
@@ -54,14 +52,13 @@ class Demands:
     """Unchanged jobs whose detail is old."""
     pages: dict[VaultId, None] = field(default_factory=dict, init=False)
     """Vaults whose list is being read and has another page."""
-    lists: list[tuple[float, int, VaultId]] = field(default_factory=list, init=False)
-    """A heap of scheduled lists. An entry counts only if it matches ``VaultState.scheduled``."""
+    lists: dict[VaultId, float] = field(default_factory=dict, init=False)
+    """Vaults whose running jobs are listed next, and when."""
     changed_at: float = field(default=NEVER, init=False)
     """When something was last required or released."""
     _is_crowded: bool = field(default=False, init=False)
     _load: float = field(default=0.0, init=False)
     """Reads per second that a GET for each job at each tick would take."""
-    _order: count[int] = field(default_factory=count, init=False)
 
     def __post_init__(self) -> None:
         self.due = {kind: {} for kind in KINDS}
@@ -72,14 +69,14 @@ class Demands:
         others = (self.explicit, self.changed, self.missing_details, self.old_details, self.pages)
         return any(others) or any(self.due.values())
 
-    def require(self, query: Query, uid: str, *, interval: float, now: float) -> Demand:
+    def add(self, query: Query, uid: str, *, interval: float, now: float) -> Demand:
         """Add a watch that requires *query* every *interval* seconds. It is due now, unless a result is recent."""
         self.changed_at = now
         has_lists = query.vault.secondary_region is None
         vault = self.vaults.setdefault(query.vault, VaultState(held_until=NEVER if has_lists else inf))
-        demand = self.of.get(query)
+        demand = self.by_query.get(query)
         if demand is None:
-            demand = self.of[query] = Demand(query=query, interval=interval, since=now)
+            demand = self.by_query[query] = Demand(query=query, interval=interval, since=now)
             vault.queries += 1
             if isinstance(query, JobId):
                 vault.jobs[query] = demand
@@ -90,15 +87,15 @@ class Demands:
         self.mark_due(query, now)
         return demand
 
-    def release(self, query: Query, uid: str, now: float) -> None:
+    def remove(self, query: Query, uid: str, now: float) -> None:
         """Remove a watch that no longer requires *query*. Without watches, its observation is dropped."""
         self.changed_at = now
-        demand = self.of[query]
+        demand = self.by_query[query]
         demand.uids.pop(uid, None)
         if demand.uids:
             self._set_interval(demand)
             return
-        del self.of[query]
+        del self.by_query[query]
         self.drop(query)
         self.drop_explicit(demand)
         vault = self.vaults[query.vault]
@@ -112,7 +109,7 @@ class Demands:
 
     def mark_due(self, query: Query, now: float) -> bool:
         """Mark *query* as due if its result is older than half its interval. Return whether it was due."""
-        demand = self.of[query]
+        demand = self.by_query[query]
         if demand.is_final or demand.reading_since is not None or now < demand.not_before:
             return False
         prefers_list = isinstance(query, JobId) and self.prefers_list(query.vault, now)
@@ -136,7 +133,7 @@ class Demands:
 
     def request(self, query: Query, namespace: str, *, fresh_after: float) -> None:
         """Require a result of *query* that is requested at *fresh_after* or later, before other reads."""
-        demand = self.of[query]
+        demand = self.by_query[query]
         demand.fresh_after = max(demand.fresh_after, fresh_after)
         if not demand.is_fresh:
             demand.is_explicit = True
@@ -175,7 +172,7 @@ class Demands:
 
     def forget_results(self) -> None:
         """Drop all observations, because their credential was replaced."""
-        for demand in self.of.values():
+        for demand in self.by_query.values():
             demand.observation = None
         for vault in self.vaults.values():
             vault.entries = {}
@@ -189,8 +186,8 @@ class Demands:
         else:
             self.pauses.extend(kind, until=now + seconds)
         if self.pauses.left(LIST, now):
-            for vault in self.vaults.values():
-                self.read_one_by_one(vault, now)
+            for vault_id in self.vaults:
+                self.read_one_by_one(vault_id, now)
         elif self.pauses.left(JOB, now):
             for query in list(self.due[JOB]):
                 if isinstance(query, JobId) and self.prefers_list(query.vault, now):
@@ -218,7 +215,7 @@ class Demands:
         vault = self.vaults[job_id.vault]
         vault.awaiting.setdefault(job_id)
         if not vault.is_reading:
-            self._schedule_list(job_id.vault, self.of[job_id].interval, now)
+            self._schedule_list(job_id.vault, self.by_query[job_id].interval, now)
 
     def end_list(self, vault_id: VaultId, now: float) -> None:
         """Schedule the next list of a vault after one has ended, if jobs wait for it."""
@@ -226,21 +223,23 @@ class Demands:
         vault.is_reading = False
         self.pages.pop(vault_id, None)
         if vault.awaiting:
-            self._schedule_list(vault_id, min(self.of[job_id].interval for job_id in vault.awaiting), now)
+            self._schedule_list(vault_id, min(self.by_query[job_id].interval for job_id in vault.awaiting), now)
         self._drop_unused(vault_id)
 
-    def read_one_by_one(self, vault: VaultState, now: float) -> None:
+    def read_one_by_one(self, vault_id: VaultId, now: float) -> None:
         """Read each job that waits for a list with a GET instead."""
+        vault = self.vaults[vault_id]
         for job_id in vault.awaiting:
             self.due[JOB].setdefault(job_id, now)
         vault.awaiting = {}
-        vault.scheduled = None
+        self.lists.pop(vault_id, None)
 
     def _drop_unused(self, vault_id: VaultId) -> None:
         """Drop the state of a vault without required queries and without a list in flight."""
         vault = self.vaults[vault_id]
         if not vault.queries and not vault.is_reading:
             del self.vaults[vault_id]
+            self.lists.pop(vault_id, None)
 
     def _set_interval(self, demand: Demand) -> None:
         shortest = min(demand.uids.values())
@@ -249,11 +248,8 @@ class Demands:
         demand.interval = shortest
 
     def _schedule_list(self, vault_id: VaultId, interval: float, now: float) -> None:
-        vault = self.vaults[vault_id]
-        at = max(now, vault.began + interval)
-        if vault.scheduled is None or at < vault.scheduled:
-            vault.scheduled = at
-            heapq.heappush(self.lists, (at, next(self._order), vault_id))
+        at = max(now, self.vaults[vault_id].began + interval)
+        self.lists[vault_id] = min(at, self.lists.get(vault_id, at))
 
     def _use_entry(self, job_id: JobId, demand: Demand, vault: VaultState, now: float) -> None:
         """Use the job in the latest list of its vault, if that list is recent."""

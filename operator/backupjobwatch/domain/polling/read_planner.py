@@ -8,7 +8,6 @@ So the cost grows with vaults and changes, not with watches.
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -83,7 +82,7 @@ class ReadPlanner:
         if self.demands.due[SECONDARY]:
             times.append(now + (self.demands.secondary_bucket.wait(now) or RETRY))
         if self.demands.lists:
-            at = self.demands.lists[0][0]
+            at = min(self.demands.lists.values())
             times.append(at if at > now else ready)  # an overdue list waits for a token
         return min(times, default=None)
 
@@ -95,8 +94,9 @@ class ReadPlanner:
             vault = self.demands.vaults[read.vault]
             vault.is_reading = True
             if isinstance(read, RunningJobs):
-                vault.began, vault.scheduled = now, None
-        if not isinstance(read, RunningJobs) and (demand := self.demands.of.get(read)) is not None:
+                vault.began = now
+                self.demands.lists.pop(read.vault, None)
+        if not isinstance(read, RunningJobs) and (demand := self.demands.by_query.get(read)) is not None:
             demand.reading_since = now
 
     def _next_explicit(self, now: float) -> Read | None:
@@ -104,7 +104,7 @@ class ReadPlanner:
         for namespace in list(self.demands.explicit):
             queries = self.demands.explicit[namespace]
             for query in islice(queries, LOOK_AT):
-                read = self._fresh_read(self.demands.of[query], now)
+                read = self._fresh_read(self.demands.by_query[query], now)
                 if read is not None:
                     del self.demands.explicit[namespace]
                     self.demands.explicit[namespace] = queries  # move to the end
@@ -130,7 +130,7 @@ class ReadPlanner:
         if self.demands.pauses.left(JOB, now):
             return None
         for job_id in islice(self.demands.changed, LOOK_AT):
-            if self.demands.of[job_id].reading_since is None:
+            if self.demands.by_query[job_id].reading_since is None:
                 return job_id
         return None
 
@@ -166,7 +166,7 @@ class ReadPlanner:
                 continue
             for query, since in islice(queries.items(), LOOK_AT):
                 is_blocked = kind == LIST and self.demands.vaults[query.vault].is_reading
-                if self.demands.of[query].reading_since is None and not is_blocked:
+                if self.demands.by_query[query].reading_since is None and not is_blocked:
                     choices.append((since, query))
                     break
         secondary = self._next_secondary(now, with_get=True)
@@ -186,7 +186,7 @@ class ReadPlanner:
         if not due or self.demands.pauses.left(SECONDARY, now) or self.demands.secondary_bucket.wait(now) > 0:
             return None
         is_paused = self.demands.pauses.left(JOB, now) > 0
-        demands = (self.demands.of[query] for query in islice(due, LOOK_AT))
+        demands = (self.demands.by_query[query] for query in islice(due, LOOK_AT))
         waiting = [
             demand
             for demand in demands
@@ -207,18 +207,14 @@ class ReadPlanner:
             self.demands.await_list(query, now)
 
     def _next_list(self, now: float) -> tuple[float, Read] | None:
-        while self.demands.lists and self.demands.lists[0][0] <= now:
-            at, _, vault_id = self.demands.lists[0]
-            vault = self.demands.vaults.get(vault_id)
-            if vault is None or vault.scheduled != at:
-                heapq.heappop(self.demands.lists)
-                continue
+        due = [(at, vault_id) for vault_id, at in self.demands.lists.items() if at <= now]
+        for at, vault_id in sorted(due, key=lambda each: each[0]):
+            vault = self.demands.vaults[vault_id]
             if vault.awaiting and not vault.is_reading and self.demands.may_list(vault, now):
                 return at, RunningJobs(vault_id)
-            heapq.heappop(self.demands.lists)
-            vault.scheduled = None
+            del self.demands.lists[vault_id]
             if not vault.is_reading:
-                self.demands.read_one_by_one(vault, now)
+                self.demands.read_one_by_one(vault_id, now)
         return None
 
     def _next_detail_read(self, now: float) -> Read | None:
@@ -229,7 +225,7 @@ class ReadPlanner:
             if is_limited and now < self._next_detail:
                 return None
             for job_id in islice(waiting, LOOK_AT):
-                if self.demands.of[job_id].reading_since is None:
+                if self.demands.by_query[job_id].reading_since is None:
                     if is_limited:
                         self._next_detail = now + 1 / (DETAIL_SHARE * self.demands.bucket.rate_at(now))
                     return job_id

@@ -56,7 +56,7 @@ class ObservationRecorder:
         """Record the *result* of *read*. The request was sent at *sent*, *time* on the wall clock."""
         at = _Times(sent, time, now)
         if isinstance(read, RunningJobs):
-            yield from self._record_running(self.demands.vaults[read.vault], result, at)
+            yield from self._record_running(read, result, at)
         else:
             if isinstance(read, JobWindow) and isinstance(result, JobList):
                 yield from self._record_window(read, result, at)
@@ -68,12 +68,12 @@ class ObservationRecorder:
         """Record an aborted request. Its query is read again."""
         if isinstance(read, VaultList) and read.vault in self.demands.vaults:
             self.demands.end_list(read.vault, now)
-        demand = None if isinstance(read, RunningJobs) else self.demands.of.get(read)
+        demand = None if isinstance(read, RunningJobs) else self.demands.by_query.get(read)
         if demand is not None:
             demand.reading_since = None
 
     def _record_query(self, query: Query, result: Result, at: _Times) -> Iterator[Update]:
-        demand = self.demands.of.get(query)
+        demand = self.demands.by_query.get(query)
         if demand is None:  # no watch requires it now
             return
         demand.reading_since = None
@@ -88,15 +88,16 @@ class ObservationRecorder:
             self.demands.drop(query)
         self._settle(demand, at.now, is_answered=not is_paused)
 
-    def _record_running(self, vault: VaultState, result: Result, at: _Times) -> Iterator[Update]:
+    def _record_running(self, read: RunningJobs, result: Result, at: _Times) -> Iterator[Update]:
         """Record a list of the running jobs of a vault. Queue a read of each job that is missing from it.
 
         After an error that the next list would return again, each job is read with a GET for a while. Any other error
         counts for the jobs that waited for the list, and the list is repeated after the interval.
         """
+        vault = self.demands.vaults[read.vault]
         if isinstance(result, HOLDS):
             vault.held_until = at.now + self.heartbeat
-            self.demands.read_one_by_one(vault, at.now)
+            self.demands.read_one_by_one(read.vault, at.now)
         elif isinstance(result, AzureError) and not isinstance(result, Throttled):
             for job_id in list(vault.awaiting):
                 yield from self._record_query(job_id, result, at)

@@ -21,7 +21,7 @@ REFUSED = Throttled("429")
 
 def answer(demands: Demands, query: object, result: object, sent: float) -> None:
     """Set the observation of *query* without other effects."""
-    demands.of[query].observation = observe(None, result, sent=sent, time=wall(sent))  # type: ignore[index, arg-type]
+    demands.by_query[query].observation = observe(None, result, sent=sent, time=wall(sent))  # type: ignore[index, arg-type]
 
 
 def crowd(count: int = 60, *, interval: float = 30, burst: float = 20) -> Demands:
@@ -80,10 +80,10 @@ def test_request() -> None:
     demands.request(ID, "b", fresh_after=START)
     demands.request(OTHER, "b", fresh_after=START)
     assert demands.explicit == {"a": {ID: None}, "b": {ID: None, OTHER: None}}
-    assert demands.of[ID].fresh_after == START + 1
+    assert demands.by_query[ID].fresh_after == START + 1
 
-    demands.drop_explicit(demands.of[ID])
-    demands.drop_explicit(demands.of[ID])
+    demands.drop_explicit(demands.by_query[ID])
+    demands.drop_explicit(demands.by_query[ID])
     assert demands.explicit == {"b": {OTHER: None}}
 
 
@@ -93,17 +93,17 @@ def test_crowded() -> None:
     high, low = int(CROWDED * 2 * 30) - 1, int(ROOMY * 2 * 30)
     ids = [job_id(number) for number in range(high + 2)]
     for each in ids[:high]:
-        demands.require(each, "uid", interval=30, now=START)
+        demands.add(each, "uid", interval=30, now=START)
     assert not demands.prefers_list(VAULT, START)
 
     for each in ids[high:]:
-        demands.require(each, "uid", interval=30, now=START)
+        demands.add(each, "uid", interval=30, now=START)
     assert demands.prefers_list(VAULT, START)
     for each in ids[low + 1 :]:
         assert demands.prefers_list(VAULT, START)
-        demands.release(each, "uid", START)
+        demands.remove(each, "uid", START)
     for each in ids[low - 1 : low + 1]:
-        demands.release(each, "uid", START)
+        demands.remove(each, "uid", START)
     assert not demands.prefers_list(VAULT, START)
 
 
@@ -116,7 +116,7 @@ def test_more_jobs_are_due_than_the_bucket_has_tokens() -> None:
 def test_one_job_in_a_vault() -> None:
     """A list with as many pages as there are jobs saves nothing."""
     demands = crowd()
-    demands.require(job_id(0, 1), "other", interval=30, now=START)
+    demands.add(job_id(0, 1), "other", interval=30, now=START)
     assert not demands.prefers_list(vault_id(1), START)
 
     demands.vaults[VAULT].pages = 60
@@ -140,7 +140,7 @@ def test_pause_of_lists() -> None:
     demands.pause(LIST, REFUSED, seconds=600, now=START)
 
     assert len(demands.due[JOB]) == 60
-    assert (demands.vaults[VAULT].awaiting, demands.vaults[VAULT].scheduled) == ({}, None)
+    assert (demands.vaults[VAULT].awaiting, demands.lists) == ({}, {})
     assert not demands.prefers_list(VAULT, START + 599)
     assert demands.prefers_list(VAULT, START + 600)
 
@@ -177,12 +177,12 @@ def test_lists_are_one_interval_apart() -> None:
     demands = demands_of(interval=30)
     vault_began = START - 10
     for number, interval in enumerate((300.0, 30.0, 60.0)):
-        demands.require(job_id(number), "uid", interval=interval, now=START)
+        demands.add(job_id(number), "uid", interval=interval, now=START)
     demands.vaults[VAULT].began = vault_began
     for number in range(3):
         demands.await_list(job_id(number), START)
 
-    assert demands.vaults[VAULT].scheduled == vault_began + 30
+    assert demands.lists == {VAULT: vault_began + 30}
 
 
 def test_list_in_flight() -> None:
@@ -192,11 +192,11 @@ def test_list_in_flight() -> None:
     vault.is_reading, vault.began = True, START
     demands.pages[VAULT] = None
     demands.await_list(ID, START + 1)
-    assert vault.scheduled is None
+    assert demands.lists == {}
 
     demands.end_list(VAULT, START + 2)
     assert not vault.is_reading
-    assert vault.scheduled == START + 30
+    assert demands.lists == {VAULT: START + 30}
     assert demands.pages == {}
 
 
@@ -205,7 +205,7 @@ def test_end_of_a_list_without_demand() -> None:
     demands = demands_of(ID)
     demands.end_list(VAULT, START)
 
-    assert (demands.vaults[VAULT].scheduled, demands.lists) == (None, [])
+    assert demands.lists == {}
 
 
 @pytest.mark.parametrize(("age", "is_used"), [(30, True), (31, False)])
@@ -217,7 +217,7 @@ def test_new_watch_of_a_listed_job(age: float, is_used: bool) -> None:  # noqa: 
     assert isinstance(read, RunningJobs)
     listed = JobList((entry(job_id(99)),))
     list(recorder.record(read, listed, sent=START, time=wall(START), now=START + 1))
-    demand = demands.require(job_id(99), "new", interval=30, now=START + age)
+    demand = demands.add(job_id(99), "new", interval=30, now=START + age)
 
     assert (demand.sent, demand.job) == ((START, entry(job_id(99))) if is_used else (NEVER, None))
     assert (job_id(99) in demands.old_details) is is_used
@@ -231,7 +231,7 @@ def test_entries_are_as_old_as_their_list() -> None:
     assert isinstance(read, RunningJobs)
     list(recorder.record(read, JobList((entry(job_id(99)),)), sent=START, time=wall(START), now=START))
     demands.vaults[VAULT].began = START + 30  # the next list
-    demand = demands.require(job_id(99), "new", interval=30, now=START + 30)
+    demand = demands.add(job_id(99), "new", interval=30, now=START + 30)
 
     assert demand.sent == START
     assert demand.observation is not None
@@ -245,7 +245,7 @@ def test_replaced_credential() -> None:
     demands.vaults[VAULT].entries[OTHER.key] = entry(OTHER)
     demands.forget_results()
 
-    assert demands.of[ID].observation is None
+    assert demands.by_query[ID].observation is None
     assert demands.vaults[VAULT].entries == {}
 
 
@@ -253,11 +253,11 @@ def test_vaults_are_dropped() -> None:
     """The state of a vault is dropped with its last query, or at the end of a list that is being read."""
     operation = operation_id()
     demands = demands_of(ID, operation)
-    demands.release(ID, "uid-0", START + 1)
+    demands.remove(ID, "uid-0", START + 1)
     assert set(demands.vaults) == {VAULT}
 
     demands.vaults[VAULT].is_reading = True
-    demands.release(operation, "uid-1", START + 2)
+    demands.remove(operation, "uid-1", START + 2)
     assert set(demands.vaults) == {VAULT}
     demands.end_list(VAULT, START + 3)
     assert not demands.vaults
@@ -266,10 +266,9 @@ def test_vaults_are_dropped() -> None:
 def test_scheduled_list_of_a_dropped_vault() -> None:
     """A scheduled list is not read if no query of its vault is required any longer."""
     demands = crowd()
-    for query, demand in list(demands.of.items()):
+    for query, demand in list(demands.by_query.items()):
         for uid in tuple(demand.uids):
-            demands.release(query, uid, START + 1)
+            demands.remove(query, uid, START + 1)
 
-    assert demands.lists
-    assert ReadPlanner(demands=demands).next_read(START + 60) is None
     assert not demands.lists
+    assert ReadPlanner(demands=demands).next_read(START + 60) is None

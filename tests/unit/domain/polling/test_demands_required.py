@@ -20,7 +20,7 @@ VAULT = vault_id()
 
 def answer(demands: Demands, query: object, result: object, sent: float) -> None:
     """Set the observation of *query* without other effects."""
-    demands.of[query].observation = observe(None, result, sent=sent, time=wall(sent))  # type: ignore[index, arg-type]
+    demands.by_query[query].observation = observe(None, result, sent=sent, time=wall(sent))  # type: ignore[index, arg-type]
 
 
 def crowd(count: int = 60, *, interval: float = 30, burst: float = 20) -> Demands:
@@ -34,7 +34,7 @@ def test_required() -> None:
     demands = demands_of(ID, operation, window)
 
     assert demands.due == {JOB: {ID: START}, OPERATION: {operation: START}, LIST: {window: START}, SECONDARY: {}}
-    assert demands.vaults[VAULT].jobs == {ID: demands.of[ID]}
+    assert demands.vaults[VAULT].jobs == {ID: demands.by_query[ID]}
     assert demands.is_waiting
     assert demands.changed_at == START
 
@@ -42,14 +42,14 @@ def test_required() -> None:
 def test_shared() -> None:
     """Watches share a query. It is polled at their shortest interval until the last of them is gone."""
     demands = demands_of(ID, interval=30)
-    demands.require(ID, "fast", interval=10, now=START + 1)
-    assert (tuple(demands.of[ID].uids), demands.of[ID].interval) == (("uid-0", "fast"), 10)
+    demands.add(ID, "fast", interval=10, now=START + 1)
+    assert (tuple(demands.by_query[ID].uids), demands.by_query[ID].interval) == (("uid-0", "fast"), 10)
 
-    demands.release(ID, "fast", START + 2)
-    assert (tuple(demands.of[ID].uids), demands.of[ID].interval) == (("uid-0",), 30)
-    demands.release(ID, "unknown", START + 3)
-    demands.release(ID, "uid-0", START + 4)
-    assert demands.of == {}
+    demands.remove(ID, "fast", START + 2)
+    assert (tuple(demands.by_query[ID].uids), demands.by_query[ID].interval) == (("uid-0",), 30)
+    demands.remove(ID, "unknown", START + 3)
+    demands.remove(ID, "uid-0", START + 4)
+    assert demands.by_query == {}
     assert demands.changed_at == START + 4
 
 
@@ -57,8 +57,8 @@ def test_another_interval() -> None:
     """Editing a watch changes the interval of its queries."""
     demands = demands_of(ID, interval=30)
     for interval in (300.0, 10.0):
-        demands.require(ID, "uid-0", interval=interval, now=START)
-        assert (tuple(demands.of[ID].uids), demands.of[ID].interval) == (("uid-0",), interval)
+        demands.add(ID, "uid-0", interval=interval, now=START)
+        assert (tuple(demands.by_query[ID].uids), demands.by_query[ID].interval) == (("uid-0",), interval)
         assert demands._load == pytest.approx(1 / interval)
 
 
@@ -72,7 +72,7 @@ def test_released(query: object) -> None:
         demands.old_details[ID] = None
         demands.vaults[VAULT].window_tried[ID] = START
         demands.vaults[VAULT].entries[OTHER.key] = entry(OTHER)
-    demands.release(query, "uid-0", START + 1)  # type: ignore[arg-type]
+    demands.remove(query, "uid-0", START + 1)  # type: ignore[arg-type]
 
     assert not demands.is_waiting
     assert not demands.vaults
@@ -83,7 +83,7 @@ def test_entries_are_kept_for_others() -> None:
     """The entries of a list are kept while a job of the vault is required."""
     demands = demands_of(ID, OTHER)
     demands.vaults[VAULT].entries[ID.key] = entry(ID)
-    demands.release(ID, "uid-0", START)
+    demands.remove(ID, "uid-0", START)
 
     assert demands.vaults[VAULT].entries
 
@@ -92,9 +92,9 @@ def test_ticks_of_what_needs_no_read() -> None:
     """A query is not due if its job is final, it is in flight or it is backing off."""
     demands = demands_of(ID, OTHER, operation_id())
     answer(demands, ID, ended(ID), START - 900)
-    demands.of[OTHER].reading_since = START
-    demands.of[operation_id()].not_before = START + 200
-    for query in demands.of:
+    demands.by_query[OTHER].reading_since = START
+    demands.by_query[operation_id()].not_before = START + 200
+    for query in demands.by_query:
         demands.drop(query)
         assert not demands.mark_due(query, START + 100)
 

@@ -37,7 +37,7 @@ def reads(demands: Demands, now: float = START, *, limit: int = 500) -> list[Rea
 def know(demands: Demands, *job_ids: JobId) -> None:
     """Set up jobs that are known to be running, with nothing due."""
     for each in job_ids:
-        demands.of[each].observation = observe(None, running(each), sent=START, time=wall(START))
+        demands.by_query[each].observation = observe(None, running(each), sent=START, time=wall(START))
         demands.drop(each)
 
 
@@ -46,7 +46,7 @@ def test_each_due_query_is_read_once() -> None:
     demands = demands_of(ID, operation_id(), WINDOW)
 
     assert set(reads(demands)) == {ID, operation_id(), WINDOW}
-    assert {demand.reading_since for demand in demands.of.values()} == {START}
+    assert {demand.reading_since for demand in demands.by_query.values()} == {START}
     assert demands.bucket.tokens == 17
 
 
@@ -54,7 +54,7 @@ def test_most_overdue_first() -> None:
     """Of all kinds of queries, the most overdue is read first."""
     demands, queries = demands_of(), list[Query]([operation_id(), ID, WINDOW, OTHER])
     for number, query in enumerate(queries):
-        demands.require(query, "uid", interval=30, now=START - 10 + number)
+        demands.add(query, "uid", interval=30, now=START - 10 + number)
 
     assert reads(demands) == queries
 
@@ -88,7 +88,7 @@ def test_a_list_replaces_many_gets() -> None:
     assert RunningJobs(VAULT) in first
     assert len(first) < 25
     assert demands.due[JOB] == {}
-    assert (demands.vaults[VAULT].began, demands.vaults[VAULT].scheduled) == (START, None)
+    assert (demands.vaults[VAULT].began, demands.lists) == (START, {})
     demands.end_list(VAULT, START + 1)
     assert reads(demands, START + 29) == []
     assert ReadPlanner(demands=demands).wake_at(START + 29) == START + 30
@@ -108,7 +108,7 @@ def test_gets_turn_into_a_list() -> None:
 def test_next_page(is_paused: bool) -> None:  # noqa: FBT001
     """The next page of a list costs a token, and waits while lists are paused."""
     demands = demands_of()
-    demands.require(operation_id(), "uid", interval=30, now=START)
+    demands.add(operation_id(), "uid", interval=30, now=START)
     demands.pages[VAULT] = None
     if is_paused:
         demands.pauses.extend(LIST, until=START + 60)
@@ -136,7 +136,7 @@ def test_explicit_requests_get_every_second_token() -> None:
     demands = demands_of(*due)
     requested = [operation_id(100 + number) for number in range(6)]
     for number, each in enumerate(requested):
-        demands.require(each, "uid", interval=30, now=START)
+        demands.add(each, "uid", interval=30, now=START)
         demands.drop(each)
         demands.request(each, "single" if number == 5 else "many", fresh_after=START)
     first = reads(demands, limit=6)
@@ -215,7 +215,7 @@ def test_window_is_tried_once() -> None:
     assert reads(demands)[0] == SINCE
     demands.vaults[VAULT].is_reading = False
     for each in MANY[:5]:
-        demands.of[each].reading_since = None
+        demands.by_query[each].reading_since = None
 
     assert reads(demands, START + 1) == MANY[:5]
 
@@ -239,7 +239,7 @@ def test_jobs_without_a_start() -> None:
     """A window can only find jobs whose start time is known."""
     demands = changed(5)
     for each in MANY[1:5]:
-        demands.of[each].observation = None
+        demands.by_query[each].observation = None
 
     assert reads(demands) == MANY[:5]
 
@@ -255,7 +255,7 @@ def test_changed_jobs_in_a_pause_of_gets() -> None:
     assert reads(demands, START + 29) == []
     assert reads(demands, START + 30) == [SINCE]
     vault.is_reading = False
-    demands.of[ID].observation = observe(None, entry(ID, "Failed"), sent=START + 30, time=NOW)
+    demands.by_query[ID].observation = observe(None, entry(ID, "Failed"), sent=START + 30, time=NOW)
     assert reads(demands, START + 90) == []
     assert reads(demands, START + 600) == [ID]
 
@@ -282,7 +282,7 @@ def test_blocked_queries_hide_no_others() -> None:
     blocked = [operation_id(number) for number in range(LOOK_AT + 50)]
     demands = demands_of(*blocked, ID, interval=300)
     for each in blocked[:LOOK_AT]:
-        demands.of[each].reading_since = START
+        demands.by_query[each].reading_since = START
 
     assert reads(demands) == [ID]
 
@@ -292,7 +292,7 @@ def test_vault_without_demand() -> None:
     demands = demands_of(ID)
     demands.drop(ID)
     demands.await_list(ID, START)
-    demands.release(ID, "uid-0", START)
+    demands.remove(ID, "uid-0", START)
 
     assert reads(demands) == []
     assert ReadPlanner(demands=demands).wake_at(START) is None

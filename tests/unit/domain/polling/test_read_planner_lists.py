@@ -31,7 +31,7 @@ def reads(demands: Demands, now: float = START, *, limit: int = 500) -> list[Rea
 def know(demands: Demands, *job_ids: JobId) -> None:
     """Set up jobs that are known to be running, with nothing due."""
     for each in job_ids:
-        demands.of[each].observation = observe(None, running(each), sent=START, time=wall(START))
+        demands.by_query[each].observation = observe(None, running(each), sent=START, time=wall(START))
         demands.drop(each)
 
 
@@ -55,7 +55,7 @@ def test_a_list_is_not_requested_twice() -> None:
     demands.vaults[VAULT].is_reading = True
 
     assert reads(demands) == []
-    assert demands.vaults[VAULT].scheduled is None
+    assert demands.lists == {}
     demands.end_list(VAULT, START)
     assert reads(demands) == [RunningJobs(VAULT)]
 
@@ -75,8 +75,8 @@ def test_a_list_that_no_job_waits_for() -> None:
 def test_an_earlier_list_replaces_a_later_one() -> None:
     """A list that was rescheduled is requested once."""
     demands = demands_of()
-    demands.require(ID, "slow", interval=300, now=START)
-    demands.require(OTHER, "fast", interval=30, now=START)
+    demands.add(ID, "slow", interval=300, now=START)
+    demands.add(OTHER, "fast", interval=30, now=START)
     demands.vaults[VAULT].began = START
     for each in (ID, OTHER):
         demands.drop(each)
@@ -86,4 +86,4 @@ def test_an_earlier_list_replaces_a_later_one() -> None:
     demands.vaults[VAULT].awaiting.clear()
     demands.end_list(VAULT, START + 31)
     assert reads(demands, START + 300) == []
-    assert demands.lists == []
+    assert demands.lists == {}

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 def test_answer() -> None:
     """A result becomes the observation of its query, and nothing is left to read."""
     given = Recorded(ID)
-    given.demands.of[ID].reading_since = START
+    given.demands.by_query[ID].reading_since = START
     (update,) = given.record(ID, running(ID), sent=START, now=START + 2)
 
-    demand = given.demands.of[ID]
+    demand = given.demands.by_query[ID]
     assert (update.demand, update.is_news, update.lag) == (demand, True, -28)
     assert (demand.job, demand.sent, demand.reading_since) == (running(ID), START, None)
     assert not given.demands.is_waiting
@@ -50,7 +50,7 @@ def test_answer_that_a_list_has_overtaken() -> None:
     given.window(entry(ID, "Failed"), sent=START + 1)
 
     assert given.record(ID, running(ID), sent=START, now=START + 3) == []
-    assert given.demands.of[ID].sent == START + 1
+    assert given.demands.by_query[ID].sent == START + 1
 
 
 def test_answer_after_a_change() -> None:
@@ -69,17 +69,17 @@ def test_fresh_answer() -> None:
     given = Recorded(ID)
     given.demands.request(ID, "a", fresh_after=START + 5)
     given.record(ID, running(ID), sent=START)
-    assert given.demands.of[ID].is_explicit
+    assert given.demands.by_query[ID].is_explicit
 
     given.record(ID, DOWN, sent=START + 5)
-    assert not given.demands.of[ID].is_explicit
+    assert not given.demands.by_query[ID].is_explicit
     assert given.demands.explicit == {}
 
 
 def test_backoff() -> None:
     """After the first consecutive failures, ticks are skipped. The first result ends the backoff."""
     given = Recorded(operation_id())
-    demand = given.demands.of[operation_id()]
+    demand = given.demands.by_query[operation_id()]
     for number in range(3):
         given.record(operation_id(), DOWN, sent=START + number)
         assert demand.not_before == NEVER
@@ -156,7 +156,7 @@ def test_refused_job_that_has_changed(queue: str) -> None:
 def test_abandoned_request(query: Query) -> None:
     """A query whose request was abandoned is read again."""
     given = Recorded(query)
-    demand, vault = given.demands.of[query], given.demands.vaults[VAULT]
+    demand, vault = given.demands.by_query[query], given.demands.vaults[VAULT]
     demand.reading_since, vault.is_reading = START, query == WINDOW
     given.recorder.abort(query, now=START + 1)
 
@@ -173,7 +173,7 @@ def test_abandoned_list() -> None:
     given.wait_for_list(ID)
     given.recorder.abort(RUNNING, now=START + 1)
 
-    assert (vault.is_reading, vault.scheduled) == (False, START + 1)
+    assert (vault.is_reading, given.demands.lists) == (False, {VAULT: START + 1})
 
 
 def test_abandoned_requests_that_nobody_requires() -> None:

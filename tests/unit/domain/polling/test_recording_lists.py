@@ -34,7 +34,7 @@ def test_running_jobs() -> None:
     assert vault.entries.keys() == {ID.key, OTHER.key, job_id(2).key}
     assert not given.demands.is_waiting
     assert vault.awaiting == {}
-    assert given.demands.of[ID].job == running(ID)
+    assert given.demands.by_query[ID].job == running(ID)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_missing_job() -> None:
     assert given.running() == []
     assert given.demands.changed == {ID: START + 1}
     assert given.demands.vaults[VAULT].awaiting == {}
-    assert given.demands.of[ID].job == running(ID)
+    assert given.demands.by_query[ID].job == running(ID)
 
 
 def test_missing_job_that_completed() -> None:
@@ -107,13 +107,13 @@ def test_missing_jobs_about_which_the_list_says_nothing() -> None:
     given = Recorded(ID, OTHER)
     given.record(ID, ended(ID), sent=START - 60)
     given.record(OTHER, running(OTHER), sent=START + 1)
-    given.demands.require(job_id(2), "new", interval=30, now=START + 1)
+    given.demands.add(job_id(2), "new", interval=30, now=START + 1)
     given.wait_for_list(job_id(2))
     given.running(sent=START)
 
     assert given.demands.changed == {}
     assert list(given.demands.vaults[VAULT].awaiting) == [job_id(2)]
-    assert given.demands.vaults[VAULT].scheduled is not None
+    assert VAULT in given.demands.lists
 
 
 def test_entries_that_say_nothing_new() -> None:
@@ -123,7 +123,7 @@ def test_entries_that_say_nothing_new() -> None:
     given.record(OTHER, ended(OTHER, "Failed"), sent=START + 1)
 
     assert given.running(entry(ID), entry(OTHER)) == []
-    assert given.demands.of[OTHER].job == ended(OTHER, "Failed")
+    assert given.demands.by_query[OTHER].job == ended(OTHER, "Failed")
 
 
 def test_entry_without_a_name() -> None:
@@ -137,7 +137,7 @@ def test_list_of_a_vault_without_demand() -> None:
     """A list whose watches are gone leaves no state."""
     given = Recorded(ID)
     given.demands.vaults[VAULT].is_reading = True
-    given.demands.release(ID, "uid-0", START)
+    given.demands.remove(ID, "uid-0", START)
 
     assert given.running(entry(ID)) == []
     assert given.demands.vaults == {}

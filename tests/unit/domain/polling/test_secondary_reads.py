@@ -43,7 +43,7 @@ def test_own_tokens() -> None:
     """Jobs that are read only in a secondary region take no token of other reads, and wait for none."""
     demands = demands_of(*(secondary(number) for number in range(12)), job_id())
     for number in range(12):
-        demands.of[secondary(number)].is_only_secondary = True
+        demands.by_query[secondary(number)].is_only_secondary = True
     demands.bucket.tokens = 0
 
     assert reads(demands) == [secondary(number) for number in range(int(SECONDARY_BURST))]
@@ -73,7 +73,7 @@ def test_reads_of_the_vault_share_its_tokens() -> None:
         demands.due[JOB].setdefault(job_id(), START + second)
         if (read := planner.next_read(START + second)) is not None and not isinstance(read, RunningJobs | NextPage):
             result.append(read)
-            demands.of[read].reading_since = None
+            demands.by_query[read].reading_since = None
             demands.drop(read)
             demands.due[kind_of(read)].setdefault(read, START + second)
 
@@ -147,10 +147,10 @@ def test_explicit_during_a_request() -> None:
     given.demands.request(secondary(), "team-a", fresh_after=START + 1)
     given.record(secondary(), running(secondary()), sent=START)
 
-    assert given.demands.of[secondary()].is_explicit
+    assert given.demands.by_query[secondary()].is_explicit
     assert reads(given.demands, START + 2) == [secondary()]
     given.record(secondary(), running(secondary()), sent=START + 2)
-    assert not given.demands.of[secondary()].is_explicit
+    assert not given.demands.by_query[secondary()].is_explicit
     assert not given.demands.is_waiting
 
 
@@ -168,18 +168,18 @@ def test_refused() -> None:
 def test_memory() -> None:
     """After an error, the vault's region is read first again."""
     given = Recorded(secondary())
-    given.demands.of[secondary()].is_only_secondary = True
+    given.demands.by_query[secondary()].is_only_secondary = True
     given.record(secondary(), running(secondary()), sent=START)
-    assert given.demands.of[secondary()].is_only_secondary
+    assert given.demands.by_query[secondary()].is_only_secondary
     given.record(secondary(), DOWN, sent=START + 30)
-    assert not given.demands.of[secondary()].is_only_secondary
+    assert not given.demands.by_query[secondary()].is_only_secondary
 
 
 def test_release() -> None:
     """A job that no watch requires is not read."""
     demands = demands_of(secondary())
     demands.request(secondary(), "team-a", fresh_after=START)
-    demands.release(secondary(), "uid-0", START)
+    demands.remove(secondary(), "uid-0", START)
 
     assert not demands.is_waiting
     assert reads(demands) == []

@@ -19,7 +19,7 @@ def crowded_planner(last_list: float = NEVER) -> ReadPlanner:
     vault = VaultId(subscription_id=SUBSCRIPTION, resource_group=RESOURCE_GROUP, name="vault")
     planner.demands.vaults[vault] = VaultState(began=last_list)
     for number in range(40):
-        planner.demands.require(JobId(vault=vault, name=f"job-{number}"), f"uid-{number}", interval=INTERVAL, now=0.0)
+        planner.demands.add(JobId(vault=vault, name=f"job-{number}"), f"uid-{number}", interval=INTERVAL, now=0.0)
     return planner
 
 
