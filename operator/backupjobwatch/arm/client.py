@@ -25,11 +25,7 @@ from backupjobwatch.domain.jobs.backup_policies import parse_policy
 from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.domain.jobs.resource_ids import VaultKind
 from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION, SECONDARY
-from backupjobwatch.errors import (
-    JobNotFound,
-    Throttled,
-    VaultNotFound,
-)
+from backupjobwatch.errors import JobNotFound, Throttled, VaultNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -137,7 +133,9 @@ class ArmClient:
             jobs, url = read_job_list(answer, vault, now=datetime.now(UTC), known=known)
             return Page(tuple(jobs), self._next_page(url))
 
-        return await self._read(LIST, tokens, link or self._first_page(vault, filter_), pauses, read)
+        query = {} if filter_ is None or vault.kind is VaultKind.BACKUP_VAULT else {"$filter": filter_}
+        first = PageLink(vault.jobs_url_path, self.session.query(vault, **query))
+        return await self._read(LIST, tokens, link or first, pauses, read)
 
     async def items_page(
         self, tokens: TokenSource, vault: VaultId, pauses: Pauses | None = None, *, link: PageLink | None = None
@@ -181,13 +179,17 @@ class ArmClient:
         parse: Callable[[Answer], _Value],
     ) -> Reading[_Value]:
         """Send a request and parse the response, both in a thread."""
-        loop = asyncio.get_running_loop()
-
-        def pause_left() -> float:
-            return 0.0 if pauses is None else pauses.left(kind, loop.time())
+        clock = asyncio.get_running_loop().time
 
         def read() -> Reading[_Value]:
-            answer = self._get(kind, tokens, link, pause_left)
+            answer = self._send(kind, link, self.session.token(tokens))
+            if answer.status == HTTPStatus.UNAUTHORIZED and answer.is_from_azure:  # retry only once
+                token = self.session.token(tokens, refused=answer)
+                left = 0.0 if pauses is None else pauses.left(kind, clock())
+                if left:  # a pause that began after this request was sent
+                    wait = timedelta(seconds=left)
+                    raise Throttled("Azure refuses requests until its Retry-After has passed.", retry_after=wait)
+                answer = self._send(kind, link, token)
             return Reading(value=parse(answer), remaining=remaining_requests(answer))
 
         return await self.session.run(read)
@@ -195,23 +197,8 @@ class ArmClient:
     def _secondary_query(self, vault: VaultId) -> str:
         return _SECONDARY_QUERY if vault.kind is VaultKind.RECOVERY_SERVICES else self.session.query(vault)
 
-    def _first_page(self, vault: VaultId, filter_: str | None) -> PageLink:
-        if filter_ is None or vault.kind is VaultKind.BACKUP_VAULT:
-            return PageLink(vault.jobs_url_path, self.session.query(vault))
-        return PageLink(vault.jobs_url_path, self.session.query(vault, **{"$filter": filter_}))
-
     def _next_page(self, url: str | None) -> PageLink | None:
         return None if url is None else PageLink(*next_path(url, self._endpoint))
-
-    def _get(self, kind: RequestKind, tokens: TokenSource, link: PageLink, pause_left: Callable[[], float]) -> Answer:
-        answer = self._send(kind, link, self.session.token(tokens))
-        if answer.status == HTTPStatus.UNAUTHORIZED and answer.is_from_azure:  # retry only once
-            token = self.session.token(tokens, refused=answer)
-            if left := pause_left():  # a pause that began after this request was sent
-                wait = timedelta(seconds=left)
-                raise Throttled("Azure refuses requests until its Retry-After has passed.", retry_after=wait)
-            answer = self._send(kind, link, token)
-        return answer
 
     def _send(self, kind: RequestKind, link: PageLink, token: str) -> Answer:
         def send(headers: Mapping[str, str]) -> Answer:

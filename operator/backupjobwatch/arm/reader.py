@@ -108,7 +108,10 @@ class Reader:
             task = asyncio.create_task(self._read(read), name="azure-read")
             self.tasks.add(task)
             task.add_done_callback(partial(self._on_done, read))
-        self._set_timer(now)
+        self._cancel_timer()
+        at = None if self._is_closing else self._planner.wake_at(now)
+        if at is not None:
+            self._timer = asyncio.get_running_loop().call_at(at, self.pump)
 
     def stop(self) -> None:
         """Send no more requests. Those in flight continue."""
@@ -127,21 +130,9 @@ class Reader:
             return f"Azure throttles requests. The operator sends the next one in {format_duration(timedelta(seconds=left))}."
         return "Other watches have used up the read budget. The operator polls this watch when the budget allows it."
 
-    def _set_timer(self, now: float) -> None:
-        at = None if self._is_closing else self._planner.wake_at(now)
-        if self._timer is not None and (at is None or self._timer.when() > at):
-            self._cancel_timer()
-        if at is not None and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_at(at, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        self.pump()
-
     def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
 
     def _on_done(self, read: Request, task: asyncio.Task[list[Update]]) -> None:
         self.tasks.discard(task)

@@ -40,7 +40,7 @@ class Demands:
     pauses: Pauses = field(default_factory=Pauses, init=False)
     by_query: dict[Query, Demand] = field(default_factory=dict, init=False)
     vaults: dict[VaultId, VaultState] = field(default_factory=dict, init=False)
-    due: dict[RequestKind, dict[Query, float]] = field(default_factory=dict, init=False)
+    due: dict[RequestKind, dict[Query, float]] = field(default_factory=lambda: {kind: {} for kind in KINDS}, init=False)
     """By kind of request: the queries that are due, and since when, the most overdue first."""
     explicit: dict[str, dict[Query, None]] = field(default_factory=dict, init=False)
     """By namespace: queries that need a fresh result after a request, an edit or a passed deadline."""
@@ -59,9 +59,6 @@ class Demands:
     _is_crowded: bool = field(default=False, init=False)
     _load: float = field(default=0.0, init=False)
     """Reads per second that a GET for each job at each tick would take."""
-
-    def __post_init__(self) -> None:
-        self.due = {kind: {} for kind in KINDS}
 
     @property
     def is_waiting(self) -> bool:

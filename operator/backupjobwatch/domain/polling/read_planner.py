@@ -19,7 +19,7 @@ from backupjobwatch.domain.polling.pauses import JOB, LIST, SECONDARY
 from backupjobwatch.domain.polling.queries import JobWindow, window_since
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from backupjobwatch.domain.jobs.resource_ids import VaultId
     from backupjobwatch.domain.polling.demand import Demand, Read, VaultState
@@ -129,10 +129,7 @@ class ReadPlanner:
                 return window
         if self.demands.pauses.left(JOB, now):
             return None
-        for job_id in islice(self.demands.changed, LOOK_AT):
-            if self.demands.by_query[job_id].reading_since is None:
-                return job_id
-        return None
+        return self._first_idle(self.demands.changed)
 
     def _window_for_changed(self, vault_id: VaultId, vault: VaultState, now: float) -> JobWindow | None:
         """Return a list of all jobs since the first changed job began, if it costs less than GETs."""
@@ -221,12 +218,15 @@ class ReadPlanner:
         """Choose a job whose detail is missing or old."""
         if self.demands.pauses.left(JOB, now):
             return None
-        for waiting, is_limited in ((self.demands.missing_details, False), (self.demands.old_details, True)):
-            if is_limited and now < self._next_detail:
-                return None
-            for job_id in islice(waiting, LOOK_AT):
-                if self.demands.by_query[job_id].reading_since is None:
-                    if is_limited:
-                        self._next_detail = now + 1 / (DETAIL_SHARE * self.demands.bucket.rate_at(now))
-                    return job_id
-        return None
+        missing = self._first_idle(self.demands.missing_details)
+        if missing is not None or now < self._next_detail:
+            return missing
+        old = self._first_idle(self.demands.old_details)
+        if old is not None:
+            self._next_detail = now + 1 / (DETAIL_SHARE * self.demands.bucket.rate_at(now))
+        return old
+
+    def _first_idle(self, queries: Iterable[Query]) -> Query | None:
+        """Return the first of *queries* without a request in flight."""
+        candidates = islice(queries, LOOK_AT)
+        return next((query for query in candidates if self.demands.by_query[query].reading_since is None), None)
