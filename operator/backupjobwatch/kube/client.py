@@ -19,7 +19,7 @@ from backupjobwatch.constants import API_VERSION, CONTROLLER, GROUP, KIND, PLURA
 from backupjobwatch.domain.jobs.payloads import mapping, mappings
 from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import format_time
-from backupjobwatch.errors import Conflict, Forbidden, KubeUnavailable, ObjectNotFound
+from backupjobwatch.errors import Conflict, Forbidden, KubeError, KubeUnavailable, ObjectNotFound
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -32,10 +32,14 @@ TIMEOUT: Final = 15.0
 PAGE: Final = 500
 LEASE_API: Final = "coordination.k8s.io/v1"
 
-_ROOT = f"/apis/{API_VERSION}"
 _MANAGER: Final = {"fieldManager": CONTROLLER}
 _MERGE: Final = "application/merge-patch+json"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_ERRORS: Final[Mapping[int, type[KubeError]]] = {
+    HTTPStatus.CONFLICT: Conflict,
+    HTTPStatus.NOT_FOUND: ObjectNotFound,
+    HTTPStatus.FORBIDDEN: Forbidden,
+}
 
 
 class KubeClient:
@@ -126,7 +130,7 @@ class KubeClient:
 
     async def annotate(self, api: str, namespace: str, plural: str, name: str, annotations: Mapping[str, str]) -> None:
         """Set annotations of any object."""
-        path = f"{api}/namespaces/{quote(namespace, safe='')}/{plural}/{quote(name, safe='')}"
+        path = _path(namespace, name, api=api, plural=plural)
         body = {"metadata": {"annotations": dict(annotations)}}
         await self._request("PATCH", path, query=_MANAGER, body=body, content_type=_MERGE)
 
@@ -170,18 +174,18 @@ class KubeClient:
             "reportingInstance": "",
         }
         try:
-            await self._request("POST", f"/api/v1/namespaces/{quote(watch.namespace, safe='')}/events", body=body)
+            await self._request("POST", _path(watch.namespace, api="v1", plural="events"), body=body)
         except Conflict:
             return False
         return True
 
     async def read_service_account(self, namespace: str, name: str) -> dict[str, Any]:
         """Read a ServiceAccount."""
-        return await self._request("GET", _core_path(namespace, "serviceaccounts", name))
+        return await self._request("GET", _path(namespace, name, api="v1", plural="serviceaccounts"))
 
     async def read_secret(self, namespace: str, name: str) -> dict[str, Any]:
         """Read a Secret."""
-        return await self._request("GET", _core_path(namespace, "secrets", name))
+        return await self._request("GET", _path(namespace, name, api="v1", plural="secrets"))
 
     async def request_token(self, namespace: str, service_account: str, *, audience: str) -> str:
         """Request a token of a ServiceAccount that is valid for ten minutes."""
@@ -190,13 +194,13 @@ class KubeClient:
             "kind": "TokenRequest",
             "spec": {"audiences": [audience], "expirationSeconds": 600},
         }
-        path = f"{_core_path(namespace, 'serviceaccounts', service_account)}/token"
+        path = f"{_path(namespace, service_account, api='v1', plural='serviceaccounts')}/token"
         answer = await self._request("POST", path, body=body)
         return str(answer.get("status", {}).get("token", ""))
 
     async def read_lease(self, namespace: str, name: str) -> dict[str, Any]:
         """Read a Lease."""
-        return await self._request("GET", f"{_leases_path(namespace)}/{quote(name, safe='')}")
+        return await self._request("GET", _path(namespace, name, api=LEASE_API, plural="leases"))
 
     async def write_lease(self, metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
         """Replace a Lease, or create it if *metadata* has no resourceVersion.
@@ -204,11 +208,9 @@ class KubeClient:
         Raise Conflict if another client has changed or created it.
         """
         body = {"apiVersion": LEASE_API, "kind": "Lease", "metadata": metadata, "spec": spec}
-        path = _leases_path(metadata["namespace"])
-        if "resourceVersion" in metadata:
-            await self._request("PUT", f"{path}/{quote(metadata['name'], safe='')}", query=_MANAGER, body=body)
-        else:
-            await self._request("POST", path, query=_MANAGER, body=body)
+        method, name = ("PUT", metadata["name"]) if "resourceVersion" in metadata else ("POST", None)
+        path = _path(metadata["namespace"], name, api=LEASE_API, plural="leases")
+        await self._request(method, path, query=_MANAGER, body=body)
 
     async def _request(
         self,
@@ -237,13 +239,7 @@ class KubeClient:
                 raise KubeUnavailable(f"{method} {path}: the response is not a JSON object")
             return answer
         message = f"{method} {path}: {response.status} {(_object(text) or {}).get('message', '')}"
-        if response.status == HTTPStatus.CONFLICT:
-            raise Conflict(message)
-        if response.status == HTTPStatus.NOT_FOUND:
-            raise ObjectNotFound(message)
-        if response.status == HTTPStatus.FORBIDDEN:
-            raise Forbidden(message)
-        raise KubeUnavailable(message)
+        raise _ERRORS.get(response.status, KubeUnavailable)(message)
 
 
 def secret_data(secret: Mapping[str, Any]) -> dict[str, bytes]:
@@ -260,17 +256,12 @@ def _explain_kubeconfig(error: Exception) -> str:
     return f'the kubeconfig {paths} is not usable ({problem}). Check it with "kubectl config view".'
 
 
-def _path(namespace: str | None, name: str | None = None) -> str:
-    path = f"{_ROOT}/namespaces/{quote(namespace, safe='')}/{PLURAL}" if namespace else f"{_ROOT}/{PLURAL}"
-    return f"{path}/{quote(name, safe='')}" if name else path
-
-
-def _core_path(namespace: str, plural: str, name: str) -> str:
-    return f"/api/v1/namespaces/{quote(namespace, safe='')}/{plural}/{quote(name, safe='')}"
-
-
-def _leases_path(namespace: str) -> str:
-    return f"/apis/{LEASE_API}/namespaces/{quote(namespace, safe='')}/leases"
+def _path(namespace: str | None, name: str | None = None, *, api: str = API_VERSION, plural: str = PLURAL) -> str:
+    """Return the path of an object, or without *name* that of all objects. The default is that of watches."""
+    parts = ["api" if api == "v1" else "apis", api]
+    if namespace:
+        parts += ["namespaces", quote(namespace, safe="")]
+    return "/" + "/".join([*parts, plural, *([quote(name, safe="")] if name else [])])
 
 
 def _object(text: bytes) -> dict[str, Any] | None:

@@ -46,7 +46,7 @@ class Triggers:
         if version is None:
             raise DeliveryFailed(f"The cluster does not serve {plural}.{group}. Install its CRD.")
         try:
-            await self._kube.annotate(f"/apis/{group}/{version}", namespace, plural, name, annotations)
+            await self._kube.annotate(f"{group}/{version}", namespace, plural, name, annotations)
         except ObjectNotFound:
             raise DeliveryFailed(f"{what} does not exist in this namespace.") from None
         except Forbidden:
