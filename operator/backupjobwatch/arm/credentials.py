@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from azure.identity import (
     AzureCliCredential,
-    CertificateCredential,
-    ClientAssertionCredential,
-    ClientSecretCredential,
     EnvironmentCredential,
     ManagedIdentityCredential,
     WorkloadIdentityCredential,
@@ -84,11 +81,11 @@ class IdentityTokenSource:
         self,
         settings: Settings,
         whose: str,
-        make: Callable[[dict[str, Any]], TokenCredential],
+        make: Callable[..., TokenCredential],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """*whose* names the identity in messages. *make* creates its credential from azure-identity's options."""
+        """*whose* names the identity in messages. *make* creates its credential with azure-identity's options."""
         self._scope = settings.azure_scope
         self._options = _options(settings)
         self._whose = whose
@@ -128,7 +125,7 @@ class IdentityTokenSource:
 
     def _current(self, *, renewed: bool) -> TokenCredential:
         if self._credential is None or renewed:  # a new credential has an empty cache
-            self._credential = self._make(dict(self._options))
+            self._credential = self._make(**self._options)
         return self._credential
 
     def _keep(self, failure: AzureError) -> None:
@@ -154,48 +151,6 @@ def personal_tokens(settings: Settings) -> TokenSource:
     return StaticToken(static) if static else IdentityTokenSource(settings, _PERSON, _of_person)
 
 
-def federated_tokens(
-    settings: Settings,
-    whose: str,
-    *,
-    tenant_id: str,
-    client_id: str,
-    assertion: Callable[[], str],
-    clock: Callable[[], float],
-) -> TokenSource:
-    """Return a token source that exchanges a Kubernetes token (*assertion*, which may block)."""
-    return IdentityTokenSource(
-        settings,
-        whose,
-        lambda options: ClientAssertionCredential(tenant_id, client_id, assertion, **options),
-        clock=clock,
-    )
-
-
-def secret_tokens(
-    settings: Settings, whose: str, *, tenant_id: str, client_id: str, client_secret: str, clock: Callable[[], float]
-) -> TokenSource:
-    """Return the token source of a service principal with a client secret."""
-    return IdentityTokenSource(
-        settings,
-        whose,
-        lambda options: ClientSecretCredential(tenant_id, client_id, client_secret, **options),
-        clock=clock,
-    )
-
-
-def certificate_tokens(
-    settings: Settings, whose: str, *, tenant_id: str, client_id: str, certificate: bytes, clock: Callable[[], float]
-) -> TokenSource:
-    """Return the token source of a service principal with a certificate (PEM with the private key)."""
-    return IdentityTokenSource(
-        settings,
-        whose,
-        lambda options: CertificateCredential(tenant_id, client_id, certificate_data=certificate, **options),
-        clock=clock,
-    )
-
-
 def _options(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "authority": settings.azure_authority,
@@ -216,7 +171,7 @@ def _options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def _of_environment(options: dict[str, Any]) -> TokenCredential:
+def _of_environment(**options: Any) -> TokenCredential:
     """Create the credential that the environment variables select.
 
     There is no fallback: in a chain of credentials, a later failure would hide the first one.
@@ -232,11 +187,11 @@ def _of_environment(options: dict[str, Any]) -> TokenCredential:
     return ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"), **options)
 
 
-def _of_person(options: dict[str, Any]) -> TokenCredential:
+def _of_person(**options: Any) -> TokenCredential:
     """Create the credential of a user or a pipeline, without waiting for a metadata service."""
     if _has_service_principal() and not _has_federated_token():
-        return _of_environment(options)
-    return renewing(_of_environment(options) if _has_federated_token() else _SignedIn(), options)
+        return _of_environment(**options)
+    return renewing(_of_environment(**options) if _has_federated_token() else _SignedIn(), options)
 
 
 class _SignedIn:

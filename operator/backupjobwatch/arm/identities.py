@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from backupjobwatch.arm.credentials import certificate_tokens, federated_tokens, operator_tokens, secret_tokens
+from azure.identity import CertificateCredential, ClientAssertionCredential, ClientSecretCredential
+
+from backupjobwatch.arm.credentials import IdentityTokenSource, operator_tokens
 from backupjobwatch.constants import GROUP
 from backupjobwatch.errors import (
     AzureError,
@@ -28,6 +31,8 @@ from backupjobwatch.settings import PREFIX
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Future
+
+    from azure.core.credentials import TokenCredential
 
     from backupjobwatch.arm.credentials import TokenSource
     from backupjobwatch.domain.api.target import Identity
@@ -133,27 +138,24 @@ class ClusterCredentialProvider:
             raise CredentialsUnavailable("The operator interrupted the lookup of the identity.") from None
 
     async def _look(self, namespace: str, identity: Identity) -> Credential:
-        try:
-            return await self._read_credential(namespace, identity)
-        finally:  # not in a callback, which runs later: the next request would join a finished task
-            del self._finding[namespace, identity]
-
-    async def _read_credential(self, namespace: str, identity: Identity) -> Credential:
         key = (namespace, identity)
-        source = await self._read(namespace, identity)
-        kept, now = self._kept.get(key), self._clock()
-        metadata = source.get("metadata") or {}
-        version = f"{metadata.get('uid')}/{metadata.get('resourceVersion')}"
-        if kept is None or kept.version != version:
-            credential = Credential(
-                key=f"{namespace}/{identity}/{version}",
-                tokens=self._tokens(namespace, identity, source),
-                principal=f"{namespace}/{identity}",
-            )
-            self._kept = {known: each for known, each in self._kept.items() if now - each.checked < IDLE}
-            kept = self._kept[key] = _Kept(credential, version, now)
-        kept.checked = now
-        return kept.credential
+        try:
+            source = await self._read(namespace, identity)
+            kept, now = self._kept.get(key), self._clock()
+            metadata = source.get("metadata") or {}
+            version = f"{metadata.get('uid')}/{metadata.get('resourceVersion')}"
+            if kept is None or kept.version != version:
+                credential = Credential(
+                    key=f"{namespace}/{identity}/{version}",
+                    tokens=self._tokens(namespace, identity, source),
+                    principal=f"{namespace}/{identity}",
+                )
+                self._kept = {known: each for known, each in self._kept.items() if now - each.checked < IDLE}
+                kept = self._kept[key] = _Kept(credential, version, now)
+            kept.checked = now
+            return kept.credential
+        finally:  # not in a callback, which runs later: the next request would join a finished task
+            del self._finding[key]
 
     def close(self) -> None:
         """Cancel all lookups of identities and tokens, because no caller waits for them."""
@@ -185,30 +187,29 @@ class ClusterCredentialProvider:
             raise CredentialsUnavailable(f"The API server did not return {what}.") from error
 
     def _tokens(self, namespace: str, identity: Identity, source: Mapping[str, Any]) -> TokenSource:
+        """Return the tokens of a ServiceAccount, whose own token Entra exchanges, or of a service principal in a Secret."""
         metadata = source.get("metadata") or {}
+        make: Callable[..., TokenCredential]
         if identity.service_account_name is not None:
             whose = f"ServiceAccount {namespace}/{identity.service_account_name}"
             annotations = metadata.get("annotations") or {}
-            return federated_tokens(
-                self._settings,
-                whose,
-                tenant_id=_required(annotations, TENANT_ID, f"{whose} has no annotation"),
-                client_id=_required(annotations, CLIENT_ID, f"{whose} has no annotation"),
-                assertion=self._assertion(namespace, identity.service_account_name),
-                clock=self._clock,
-            )
+            tenant_id = _required(annotations, TENANT_ID, f"{whose} has no annotation")
+            client_id = _required(annotations, CLIENT_ID, f"{whose} has no annotation")
+            assertion = self._assertion(namespace, identity.service_account_name)
+            make = partial(ClientAssertionCredential, tenant_id, client_id, assertion)
+            return IdentityTokenSource(self._settings, whose, make, clock=self._clock)
         whose = f"Secret {namespace}/{identity.secret_name}"
         if (metadata.get("labels") or {}).get(CREDENTIAL_LABEL) != "true":
             raise CredentialsNotFound(f'{whose} has no label {CREDENTIAL_LABEL}: "true". Add it to allow its use.')
         data = {name: value.decode(errors="replace") for name, value in secret_data(source).items()}
-        ids = {
-            "tenant_id": _required(data, "AZURE_TENANT_ID", f"{whose} has no key"),
-            "client_id": _required(data, "AZURE_CLIENT_ID", f"{whose} has no key"),
-        }
-        if certificate := data.get("AZURE_CLIENT_CERTIFICATE"):
-            return certificate_tokens(self._settings, whose, certificate=certificate.encode(), clock=self._clock, **ids)
-        secret = _required(data, "AZURE_CLIENT_SECRET", f"{whose} has neither AZURE_CLIENT_CERTIFICATE nor")
-        return secret_tokens(self._settings, whose, client_secret=secret, clock=self._clock, **ids)
+        tenant_id = _required(data, "AZURE_TENANT_ID", f"{whose} has no key")
+        client_id = _required(data, "AZURE_CLIENT_ID", f"{whose} has no key")
+        if certificate := data.get("AZURE_CLIENT_CERTIFICATE"):  # PEM with the private key
+            make = partial(CertificateCredential, tenant_id, client_id, certificate_data=certificate.encode())
+        else:
+            secret = _required(data, "AZURE_CLIENT_SECRET", f"{whose} has neither AZURE_CLIENT_CERTIFICATE nor")
+            make = partial(ClientSecretCredential, tenant_id, client_id, secret)
+        return IdentityTokenSource(self._settings, whose, make, clock=self._clock)
 
     def _assertion(self, namespace: str, service_account: str) -> Callable[[], str]:
         """Return a function that requests a token of the ServiceAccount. azure-identity calls it in a thread."""
