@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import kopf
 from kopf._cogs.clients import watching
 
+from backupjobwatch.clock import loop_time
 from backupjobwatch.constants import GROUP, PLURAL, VERSION
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import POLL_INTERVALS
@@ -22,7 +23,7 @@ from backupjobwatch.domain.polling.schedule import jitter
 from backupjobwatch.kube.client import PAGE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from datetime import timedelta
 
     from backupjobwatch.controller.controller import Controller
@@ -66,28 +67,14 @@ async def on_event(event: kopf.RawEvent, uid: str, memo: Memo, **_: Any) -> None
             del body[part]
 
 
-def _first_tick(interval: timedelta) -> Callable[..., float]:
-    def delay(uid: str, **_: Any) -> float:
-        return jitter(uid, interval).total_seconds()
-
-    return delay
-
-
-def _wanted(interval: timedelta) -> Callable[..., bool]:
-    def matches(memo: Memo, **_: Any) -> bool:
-        return memo.interval == interval
-
-    return matches
-
-
 def _declare_timer(name: str, interval: timedelta) -> None:
     @kopf.timer(
         *RESOURCE,
         id=f"poll-{name}",
         interval=interval.total_seconds(),
         sharp=True,
-        initial_delay=_first_tick(interval),
-        when=_wanted(interval),
+        initial_delay=lambda uid, **_: jitter(uid, interval).total_seconds(),
+        when=lambda memo, **_: memo.interval == interval,
         registry=REGISTRY,
     )
     async def poll(uid: str, memo: Memo, patch: kopf.Patch, **_: Any) -> None:
@@ -135,12 +122,11 @@ def _pace_streams() -> None:
     watch_objs = watching.watch_objs
 
     async def paced(**arguments: Any) -> AsyncIterator[Any]:
-        clock = asyncio.get_running_loop().time
-        earliest = clock() + RECONNECT_EVERY
+        earliest = loop_time() + RECONNECT_EVERY
         async with contextlib.aclosing(cast("Any", watch_objs(**arguments))) as events:
             async for event in events:
                 yield event
-        await asyncio.sleep(max(earliest - clock(), 0.0))
+        await asyncio.sleep(max(earliest - loop_time(), 0.0))
 
     watching.watch_objs = paced
 

@@ -17,8 +17,6 @@ from backupjobwatch.domain.polling.schedule import resync_pause
 from backupjobwatch.errors import KubeError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from backupjobwatch.controller.controller import Controller
     from backupjobwatch.kube.client import KubeClient
     from backupjobwatch.observability.metrics.instruments import Metrics
@@ -61,14 +59,14 @@ class Resync:
     async def once(self) -> None:
         """List all watches, enqueue those that differ, and remove those that no longer exist. Raises KubeError."""
         followed, began = self._controller.uids, loop_time()
-        present = {metadata.uid: metadata for namespace in self._scopes async for metadata in self._list(namespace)}
+        present: dict[str, Watch] = {}
+        for namespace in self._scopes:
+            async for metadata in self._kube.list_metadata(namespace):
+                watch = Watch.from_body({"metadata": metadata})
+                present[watch.uid] = watch
         self._metrics.observe_resync(time.time())
         for uid in followed - present.keys():
             _log.info("Removed a watch after a missed deletion event: uid %s", uid, extra={"watch": {"uid": uid}})
             self._controller.remove(uid)
-        for metadata in present.values():
-            self._controller.resync(metadata, listed_since=began)
-
-    async def _list(self, namespace: str | None) -> AsyncIterator[Watch]:
-        async for metadata in self._kube.list_metadata(namespace):
-            yield Watch.from_body({"metadata": metadata})
+        for watch in present.values():
+            self._controller.resync(watch, listed_since=began)

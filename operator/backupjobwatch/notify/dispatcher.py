@@ -6,7 +6,6 @@ The objects determine what is due, so no state outlives the process. No reconcil
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from backupjobwatch.errors import DeliveryError, DeliveryRefused
 from backupjobwatch.observability.logs import watch_fields
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.notify.receivers import Receivers
@@ -139,7 +138,10 @@ class NotificationDispatcher:
         while True:
             attempt += 1
             try:
-                async with self._limits(watch.namespace):
+                async with (
+                    self._namespace_limits.setdefault(watch.namespace, asyncio.Semaphore(AT_ONCE_EACH)),
+                    self._limit,
+                ):
                     await self._receivers.deliver(watch, notification)
             except DeliveryError as error:
                 failure = error
@@ -160,11 +162,6 @@ class NotificationDispatcher:
             _log.log(level, "%s: attempt %d failed: %s", whose, attempt, failure, extra=about)
             self._metrics.observe_notification(channel, "retried")
             await asyncio.sleep(delay.total_seconds())
-
-    @contextlib.asynccontextmanager
-    async def _limits(self, namespace: str) -> AsyncIterator[None]:
-        async with self._namespace_limits.setdefault(namespace, asyncio.Semaphore(AT_ONCE_EACH)), self._limit:
-            yield
 
 
 def _cancel_outdated(batch: _Batch, notifications: Mapping[str, Notification]) -> bool:
