@@ -134,39 +134,12 @@ def _pace_streams() -> None:
 _pace_streams()
 
 
-class NoProgressStorage(kopf.ProgressStorage):
-    """Stores no progress, because kopf would write an annotation when a timer's filter changes during a tick."""
-
-    def fetch(self, **_: Any) -> None:
-        """Return nothing."""
-
-    def store(self, **_: Any) -> None:
-        """Store nothing."""
-
-    def purge(self, **_: Any) -> None:
-        """Purge nothing."""
-
-    def touch(self, **_: Any) -> None:
-        """Do nothing."""
-
-    def clear(self, *, essence: Any) -> Any:
-        """Return the essence as it is."""
-        return essence
-
-
-class NoDiffBaseStorage(kopf.DiffBaseStorage):
+class NoDiffBaseStorage(kopf.MultiDiffBaseStorage):
     """Computes no differences, because kopf would copy each object at each event, for handlers that do not exist."""
 
     def build(self, **_: Any) -> kopf.BodyEssence:
         """Return nothing."""
         return cast("kopf.BodyEssence", {})
-
-    def fetch(self, **_: Any) -> kopf.BodyEssence:
-        """Return nothing."""
-        return cast("kopf.BodyEssence", {})
-
-    def store(self, **_: Any) -> None:
-        """Store nothing."""
 
 
 class _Backoffs:
@@ -182,8 +155,9 @@ def kopf_settings() -> kopf.OperatorSettings:
     """Configure kopf: no annotations on objects, no Events of its own, and no watch stream that hangs."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
-    settings.persistence.progress_storage = NoProgressStorage()
-    settings.persistence.diffbase_storage = NoDiffBaseStorage()
+    # Store no progress. kopf would write an annotation when a timer's filter changes during a tick.
+    settings.persistence.progress_storage = kopf.MultiProgressStorage([])
+    settings.persistence.diffbase_storage = NoDiffBaseStorage([])
     settings.peering.standalone = True
     settings.scanning.disabled = True
     # End kopf's task of an idle object soon: it needs as much memory as all other data of the object.
