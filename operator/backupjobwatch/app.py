@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import kopf
@@ -19,7 +20,7 @@ from backupjobwatch.arm.poller import Poller
 from backupjobwatch.constants import CONTROLLER, GROUP, PLURAL
 from backupjobwatch.controller.backup_requester import BackupRequester
 from backupjobwatch.controller.backup_rights import BackupRights
-from backupjobwatch.controller.controller import Controller
+from backupjobwatch.controller.controller import HIGH, Controller
 from backupjobwatch.controller.kopf_handlers import REGISTRY, Memo, kopf_settings
 from backupjobwatch.controller.reconciler import Reconciler
 from backupjobwatch.controller.resync import Resync
@@ -29,6 +30,7 @@ from backupjobwatch.errors import KubeError, ObjectNotFound
 from backupjobwatch.kube.client import KubeClient
 from backupjobwatch.kube.events import EventRecorder
 from backupjobwatch.kube.leader_election import LeaderElector
+from backupjobwatch.kube.work_queue import WorkQueue
 from backupjobwatch.notify.dispatcher import NotificationDispatcher
 from backupjobwatch.notify.gitops import Triggers
 from backupjobwatch.notify.receivers import Receivers
@@ -87,7 +89,9 @@ class Runtime:
             client = ArmClient(settings, metrics)
             stack.callback(client.close)
             credentials = ClusterCredentialProvider(settings, kube, metrics)
-            poller = Poller(settings, client, credentials, metrics)
+            queue = WorkQueue[str](metrics.queue("reconcile"))
+            on_observation = partial(queue.add, priority=HIGH)
+            poller = Poller(settings, client, credentials, metrics, on_observation=on_observation)
             recorder = EventRecorder(kube, on_emitted=metrics.observe_transition, queue_metrics=metrics.queue("events"))
             webhooks = Webhooks(settings)
             stack.push_async_callback(webhooks.close)
@@ -99,21 +103,23 @@ class Runtime:
                 process=rights.process,
                 limit=BackupLimit(settings.on_demand_requests_per_hour),
                 is_leading=lambda: elector is None or elector.leading,
-                queue_metrics=metrics.queue("backup"),
             )
             controller = Controller(
-                Reconciler(kube, poller, recorder, metrics, rights=rights),
+                queue,
+                Reconciler(kube, poller, metrics, record_events=recorder.record, rights=rights),
                 poller,
                 recorder,
-                NotificationDispatcher(Receivers(kube, webhooks, Triggers(kube)), metrics),
-                TTLController(kube, recorder, queue_metrics=metrics.queue("ttl")),
+                dispatcher=NotificationDispatcher(Receivers(kube, webhooks, Triggers(kube)), metrics),
+                ttl=TTLController(kube, recorder, metrics),
                 requester=requester,
                 heartbeat=settings.heartbeat,
-                queue_metrics=metrics.queue("reconcile"),
             )
             controller.start()
             stack.push_async_callback(controller.close, DRAIN_TIMEOUT)
-            metrics.registry.register(StateCollector(controller, poller, watch_limit=settings.metrics_watch_limit))
+            state = StateCollector(
+                controller.summaries, poller.budgets, poller.overdue, watch_limit=settings.metrics_watch_limit
+            )
+            metrics.registry.register(state)
             resync = Resync(settings, kube, controller, metrics)
             yield cls(
                 settings=settings, kube=kube, controller=controller, resync=resync, metrics=metrics, elector=elector

@@ -138,11 +138,11 @@ async def open_poller(sim: AzureSimulator) -> AsyncIterator[OpenPoller]:
     def open_poller(**options: Any) -> Polling:
         loop.freeze()
         settings = Settings(azure_endpoint=sim.url, development=True, **options)
-        client, credentials = ArmClient(settings, Metrics()), Credentials()
-        poller = Poller(settings, client, credentials, Metrics())
+        client, credentials, news = ArmClient(settings, Metrics()), Credentials(), list[str]()
+        poller = Poller(settings, client, credentials, Metrics(), on_observation=news.append)
         clients.append(client)
         pollers.append(poller)
-        return Polling(poller, credentials)
+        return Polling(poller, credentials, news)
 
     yield open_poller
     for poller in pollers:

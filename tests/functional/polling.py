@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from backupjobwatch.arm.credentials import StaticToken
 from backupjobwatch.arm.identities import Credential
-from backupjobwatch.arm.poller import Requirement
+from backupjobwatch.arm.poller import Polls
 from backupjobwatch.domain.api.target import Identity
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId
 from backupjobwatch.domain.polling.observations import NEVER
@@ -103,19 +103,16 @@ class Polling:
 
     poller: Poller
     credentials: Credentials
-    news: list[str] = field(default_factory=list)
+    news: list[str]
     """The watches that have a new observation, in order."""
-    _required: dict[str, Requirement] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.poller.on_observation = self.news.append
+    _required: dict[str, Polls] = field(default_factory=dict)
 
     def require(
         self, uid: str, *queries: Query, namespace: str = A, interval: float = 10, fresh_after: float = NEVER
     ) -> None:
         """Make a watch require *queries*."""
         (vault,) = {query.vault for query in queries}
-        self._required[uid] = Requirement(
+        self._required[uid] = Polls(
             namespace=namespace,
             identity=IDENTITY,
             vault=vault,
@@ -175,7 +172,7 @@ class Polling:
     def observations(self, uid: str = "watch") -> Mapping[Query, Observation]:
         """Return the observations of a watch."""
         return (
-            self.poller.observations(uid, self.poller._required[uid].requirement.identity)
+            self.poller.observations(uid, self.poller._required[uid].polls.identity)
             if uid in self.poller._required
             else {}
         )

@@ -36,8 +36,8 @@ IDLE = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Requirement:
-    """The queries that one watch requires."""
+class Polls:
+    """What one watch requires: its queries, with which identity and how often."""
 
     namespace: str
     identity: Identity
@@ -51,16 +51,27 @@ class Requirement:
 
 @dataclass(slots=True)
 class _Required:
-    requirement: Requirement
+    polls: Polls
     reader: Reader
+
+    @property
+    def demands(self) -> list[Demand]:
+        return [self.reader.demands.by_query[query] for query in self.polls.queries]
 
 
 class Poller:
     """Keeps the latest observation of each query that a watch requires."""
 
     def __init__(
-        self, settings: Settings, client: ArmClient, credentials: CredentialProvider, metrics: Metrics
+        self,
+        settings: Settings,
+        client: ArmClient,
+        credentials: CredentialProvider,
+        metrics: Metrics,
+        *,
+        on_observation: Callable[[str], None],
     ) -> None:
+        """*on_observation* is called with the uid of a watch that has a new observation."""
         self._settings = settings
         self._client = client
         self._credentials = credentials
@@ -71,12 +82,10 @@ class Poller:
         self._required: dict[str, _Required] = {}
         self.waiting: set[str] = set()
         """Watches to reconcile after every observation, even one without changes."""
-        self.on_observation: Callable[[str], None] = lambda _: None
-        """Called with the uid of a watch that has a new observation."""
+        self._on_observation = on_observation
 
-    @property
     def budgets(self) -> list[Budget]:
-        """The budgets of all principals and subscriptions."""
+        """Return the budgets of all principals and subscriptions."""
         now = loop_time()
         return [
             Budget(
@@ -88,9 +97,8 @@ class Poller:
             for (_, subscription), reader in self._readers.items()
         ]
 
-    @property
     def overdue(self) -> float:
-        """Seconds by which the most overdue poll is late."""
+        """Return the seconds by which the most overdue poll is late."""
         now = loop_time()
         dues = (
             demand.due
@@ -100,24 +108,24 @@ class Poller:
         )
         return max(now - min(dues, default=now), 0.0)
 
-    def require(self, uid: str, requirement: Requirement) -> None:
+    def require(self, uid: str, polls: Polls) -> None:
         """Replace what a watch requires. New queries are polled as soon as the token bucket allows it."""
         known = self._required.get(uid)
-        if known is not None and known.requirement == requirement:
+        if known is not None and known.polls == polls:
             return
-        now = loop_time()
-        reader = self._reader_for(requirement)
-        same = known.requirement if known is not None and known.reader is reader else None
-        required = frozenset() if same is None or same.interval != requirement.interval else same.queries
-        for query in requirement.queries - required:
-            self._count_joined(reader.demands.add(query, uid, interval=requirement.interval, now=now))
+        now, queries, interval = loop_time(), polls.queries, polls.interval
+        reader = self._reader_for(polls)
+        kept = queries & known.polls.queries if known is not None and known.reader is reader else frozenset()
+        has_new_interval = known is not None and known.polls.interval != interval
+        for query in queries if has_new_interval else queries - kept:
+            self._count_joined(reader.demands.add(query, uid, interval=interval, now=now))
         if known is not None:  # last: a vault without queries loses its state
-            for query in known.requirement.queries - (frozenset() if same is None else requirement.queries):
+            for query in known.polls.queries - kept:
                 known.reader.demands.remove(query, uid, now)
-        if requirement.fresh_after > NEVER:
-            for query in requirement.queries:
-                reader.demands.request(query, requirement.namespace, fresh_after=requirement.fresh_after)
-        self._required[uid] = _Required(requirement, reader)
+        if polls.fresh_after > NEVER:
+            for query in queries:
+                reader.demands.request(query, polls.namespace, fresh_after=polls.fresh_after)
+        self._required[uid] = _Required(polls, reader)
         reader.pump()
 
     def release(self, uid: str) -> None:
@@ -125,17 +133,15 @@ class Poller:
         self.waiting.discard(uid)
         known = self._required.pop(uid, None)
         if known is not None:
-            for query in known.requirement.queries:
+            for query in known.polls.queries:
                 known.reader.demands.remove(query, uid, loop_time())
 
     def observations(self, uid: str, identity: Identity) -> Mapping[Query, Observation]:
         """Return the observations of the queries that a watch requires, if they were made with *identity*."""
         known = self._required.get(uid)
-        if known is None or known.requirement.identity != identity:
+        if known is None or known.polls.identity != identity:
             return {}
-        demands = known.reader.demands.by_query
-        found = ((query, demands[query].observation) for query in known.requirement.queries)
-        return {query: observation for query, observation in found if observation is not None}
+        return {each.query: each.observation for each in known.demands if each.observation is not None}
 
     def mark_due(self, uid: str) -> None:
         """Poll what a watch requires, if its results are older than half of its interval."""
@@ -143,9 +149,8 @@ class Poller:
         if known is None:
             return
         now = loop_time()
-        for query in known.requirement.queries:
-            demand = known.reader.demands.by_query[query]
-            if known.reader.demands.mark_due(query, now):
+        for demand in known.demands:
+            if known.reader.demands.mark_due(demand.query, now):
                 self._metrics.observe_read("deferred")
             else:
                 self._count_joined(demand)
@@ -153,11 +158,8 @@ class Poller:
 
     def is_overdue(self, uid: str) -> bool:
         """Return whether ticks of a watch were lost: a poll is overdue by an interval."""
-        known = self._required.get(uid)
-        if known is None:
-            return False
-        now = loop_time()
-        demands = (known.reader.demands.by_query[query] for query in known.requirement.queries)
+        known, now = self._required.get(uid), loop_time()
+        demands = [] if known is None else known.demands
         return any(not demand.is_final and now > demand.due + demand.interval for demand in demands)
 
     def waiting_for(self, uid: str) -> str:
@@ -165,7 +167,7 @@ class Poller:
         known = self._required.get(uid)
         if known is None:
             return "The operator has not polled Azure yet."
-        return known.reader.waiting_for(known.requirement.vault)
+        return known.reader.waiting_for(known.polls.vault)
 
     def stop(self) -> None:
         """Send no more requests."""
@@ -175,14 +177,20 @@ class Poller:
     async def close(self, patience: float = 0.0) -> None:
         """Send no more requests, and wait up to *patience* seconds for those in flight."""
         self.stop()
-        await _finish(self._readers.values(), patience)
+        tasks = [task for reader in self._readers.values() for task in reader.tasks]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=patience)
+            for task in late:
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(*late, return_exceptions=True)
         self._credentials.close()
 
-    def _reader_for(self, requirement: Requirement) -> Reader:
-        namespace, identity = requirement.namespace, requirement.identity
+    def _reader_for(self, polls: Polls) -> Reader:
+        namespace, identity = polls.namespace, polls.identity
         is_operators = identity.is_operators and self._settings.allows_operator_identity(namespace)
         principal = OPERATOR if is_operators else f"{namespace}/{identity}"
-        key = (principal, fold_case(requirement.vault.subscription_id))
+        key = (principal, fold_case(polls.vault.subscription_id))
         reader = self._readers.get(key)
         if reader is None:
             self._drop_idle()
@@ -222,16 +230,4 @@ class Poller:
                 self._metrics.observe_read("listed")
             for uid in update.demand.uids:
                 if update.is_news or uid in self.waiting:
-                    self.on_observation(uid)
-
-
-async def _finish(readers: Iterable[Reader], patience: float) -> None:
-    """Wait *patience* seconds for the requests in flight, then cancel them."""
-    tasks = [task for reader in readers for task in reader.tasks]
-    if not tasks:
-        return
-    _, late = await asyncio.wait(tasks, timeout=patience)
-    for task in late:
-        task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.gather(*late, return_exceptions=True)
+                    self._on_observation(uid)

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.api.target import Identity
     from backupjobwatch.domain.jobs.backup_requests import BackupRequest
     from backupjobwatch.domain.polling.backup_limit import BackupLimit
-    from backupjobwatch.kube.work_queue import QueueMetrics
     from backupjobwatch.observability.metrics.instruments import Metrics
 
 _log = logging.getLogger(__name__)
@@ -72,7 +71,6 @@ class BackupRequester:
         process: str,
         limit: BackupLimit,
         is_leading: Callable[[], bool],
-        queue_metrics: QueueMetrics | None = None,
     ) -> None:
         self._objects = objects
         self._sender = sender
@@ -84,7 +82,7 @@ class BackupRequester:
         self._pending: dict[str, tuple[Watch, BackupRequest | None]] = {}
         self._results: OrderedDict[tuple[str | None, int], RequestResult | None] = OrderedDict()
         """The requests that were or will be sent, by key. None until the result is known."""
-        self._queue: WorkQueue[str] = WorkQueue(queue_metrics)
+        self._queue: WorkQueue[str] = WorkQueue(metrics.queue("backup"))
         self._workers = Workers(self._queue, self._process, name="backup", count=WORKERS)
         self.on_result: Callable[[str, RequestResult], None] = lambda *_: None
         """Called with the uid of a watch and the result of its request."""

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.clock import loop_time
@@ -14,7 +13,7 @@ from backupjobwatch.controller.watch_state import WatchState
 from backupjobwatch.domain.polling import schedule
 from backupjobwatch.domain.polling.observations import NEVER
 from backupjobwatch.errors import KubeError
-from backupjobwatch.kube.work_queue import Workers, WorkQueue
+from backupjobwatch.kube.work_queue import Workers
 from backupjobwatch.observability.logs import watch_fields
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.status.notifications import DeliveryResult
     from backupjobwatch.domain.status.summary import Summary
     from backupjobwatch.kube.events import EventRecorder
-    from backupjobwatch.kube.work_queue import QueueMetrics
+    from backupjobwatch.kube.work_queue import WorkQueue
     from backupjobwatch.notify.dispatcher import NotificationDispatcher
 
 _log = logging.getLogger(__name__)
@@ -47,16 +46,17 @@ class Controller:
 
     def __init__(
         self,
+        queue: WorkQueue[str],
         reconciler: Reconciler,
         poller: Poller,
         recorder: EventRecorder,
+        *,
         dispatcher: NotificationDispatcher,
         ttl: TTLController,
-        *,
         requester: BackupRequester,
         heartbeat: timedelta,
-        queue_metrics: QueueMetrics | None = None,
     ) -> None:
+        self.queue = queue
         self._reconciler = reconciler
         self._poller = poller
         self._recorder = recorder
@@ -66,9 +66,7 @@ class Controller:
         self._states: dict[str, WatchState] = {}
         self._heartbeat = heartbeat
         self._polled, self._counted_at = 0, NEVER
-        self.queue: WorkQueue[str] = WorkQueue(queue_metrics)
         self._workers = Workers(self.queue, self._process, name="reconcile", count=WORKERS)
-        poller.on_observation = partial(self.queue.add, priority=HIGH)
         dispatcher.on_delivered = self.record_deliveries
         requester.on_result = self.record_backup_result
         requester.snapshot = self.snapshot
@@ -78,9 +76,8 @@ class Controller:
         """The uids of all watches."""
         return frozenset(self._states)
 
-    @property
     def summaries(self) -> list[Summary]:
-        """Summaries of all watches, for the metrics."""
+        """Return summaries of all watches, for the metrics."""
         return [state.summary for state in self._states.values()]
 
     def start(self) -> None:
@@ -107,7 +104,7 @@ class Controller:
         if state is None:
             state = self._add(watch)
             self.queue.add(watch.uid)
-            self._reconciler.require(state)  # poll even if all workers wait for the API server
+            self._reconciler.start_polls(state)  # poll even if all workers wait for the API server
         elif state.store(watch, loop_time(), is_read=not state.watch.spec):  # without a spec: added by a resync
             self.queue.add(watch.uid, HIGH)
         return state.interval
@@ -183,28 +180,24 @@ class Controller:
 
     async def _process(self, uid: str) -> None:
         state = self._states.get(uid)
-        if state is not None:
-            await self._reconcile(state)
-            if uid not in self._states:  # It was removed meanwhile, but the reconcile required its queries again.
-                self.remove(uid)
-
-    async def _reconcile(self, state: WatchState) -> None:
-        uid, watch = state.watch.uid, state.watch
+        if state is None:
+            return
+        whose, fields = f"{state.watch.namespace}/{state.watch.name}", watch_fields(state.watch)
         try:
             after = await self._reconciler.reconcile(state, heartbeat=self._heartbeat_of(uid))
         except KubeError as error:
-            _log.warning(
-                "%s/%s: failed to write the status: %s", watch.namespace, watch.name, error, extra=watch_fields(watch)
-            )
+            _log.warning("%s: failed to write the status: %s", whose, error, extra=fields)
             self.queue.add_rate_limited(uid)
         except Exception:  # noqa: BLE001 -- a defect of one watch must not stop the others
-            _log.exception("%s/%s: failed to reconcile", watch.namespace, watch.name, extra=watch_fields(watch))
+            _log.exception("%s: failed to reconcile", whose, extra=fields)
             self.queue.add_rate_limited(uid)
         else:
             self.queue.forget(uid)
             if after is not None:
                 self.queue.add_after(uid, after)
-        if uid in self._states and state.handed_over != state.watch.resource_version and not state.is_outdated:
+        if uid not in self._states:  # It was removed meanwhile, but the reconcile required its queries again.
+            self.remove(uid)
+        elif state.handed_over != state.watch.resource_version and not state.is_outdated:
             state.handed_over = state.watch.resource_version
             self._dispatcher.sync(state.watch)
             self._ttl.sync(state.watch)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from backupjobwatch.domain.api.snapshot import Watch
-    from backupjobwatch.domain.status.transitions import Transition
 
 
 class ObjectClient(Protocol):
@@ -19,10 +18,3 @@ class ObjectClient(Protocol):
 
     async def write_status(self, watch: Watch, status: Mapping[str, Any]) -> dict[str, Any]:
         """Replace the status of *watch*. Raises Conflict if the object changed after this snapshot."""
-
-
-class TransitionRecorder(Protocol):
-    """Emits Events."""
-
-    def record(self, watch: Watch, transitions: Iterable[Transition]) -> None:
-        """Queue an Event for each of *transitions*."""

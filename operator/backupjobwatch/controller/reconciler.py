@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from backupjobwatch.arm.poller import Requirement
+from backupjobwatch.arm.poller import Polls
 from backupjobwatch.clock import loop_time
-from backupjobwatch.controller.backup_rights import BackupRights
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.domain.polling.observations import NEVER
@@ -36,15 +35,17 @@ from backupjobwatch.errors import (
 from backupjobwatch.observability.logs import log_transition
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from backupjobwatch.arm.poller import Poller
-    from backupjobwatch.controller.protocols import ObjectClient, TransitionRecorder
+    from backupjobwatch.controller.backup_rights import BackupRights
+    from backupjobwatch.controller.protocols import ObjectClient
     from backupjobwatch.controller.watch_state import WatchState
     from backupjobwatch.domain.api.spec import WatchSpec
     from backupjobwatch.domain.polling.observations import Observation
     from backupjobwatch.domain.polling.queries import Query
     from backupjobwatch.domain.polling.requirements import Requirements
+    from backupjobwatch.domain.status.transitions import Transition
     from backupjobwatch.observability.metrics.instruments import Metrics
 
 _log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ ATTEMPTS: Final = 5
 """Maximum number of writes in one reconcile, if the object is edited during each of them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Plan:
     """The status that one reconcile writes, and the delay until the next one."""
 
@@ -61,7 +62,7 @@ class _Plan:
     """The snapshot that the status was computed from."""
     status: Mapping[str, Any] | None
     """The status to write; None if there is nothing new to write."""
-    after: float | None
+    after: float | None = None
     """Seconds until the next reconcile, unless something enqueues the watch earlier."""
 
 
@@ -72,41 +73,45 @@ class Reconciler:
         self,
         objects: ObjectClient,
         poller: Poller,
-        recorder: TransitionRecorder,
         metrics: Metrics,
         *,
-        rights: BackupRights | None = None,
+        record_events: Callable[[Watch, Iterable[Transition]], None],
+        rights: BackupRights,
         deadline_wait: timedelta = DEADLINE_WAIT,
     ) -> None:
         self._objects = objects
-        self._rights = rights or BackupRights()
-        self._deadline_wait = deadline_wait
         self._poller = poller
-        self._recorder = recorder
         self._metrics = metrics
+        self._record_events = record_events
+        self._rights = rights
+        self._deadline_wait = deadline_wait
 
     async def reconcile(self, state: WatchState, *, heartbeat: timedelta) -> float | None:
         """Reconcile one watch. Return the requeue delay in seconds. Raises KubeError if the write failed."""
         try:
-            return await self._reconcile(state, heartbeat)
+            if state.is_outdated:
+                await self._refresh(state)
+            if state.watch.deleting:
+                self._poller.release(state.watch.uid)
+                return None
+            for _ in range(ATTEMPTS):
+                self._replay_events(state)
+                plan = self._plan(state, heartbeat)
+                if plan.status is None:
+                    return plan.after
+                is_written = await self._write(state, plan.watch, plan.status)
+                if is_written and not state.watch.finished:
+                    return plan.after
         except ObjectNotFound:  # An event or the resync reports the deletion.
             return None
-
-    async def _reconcile(self, state: WatchState, heartbeat: timedelta) -> float | None:
-        if state.is_outdated:
-            await self._refresh(state)
-        if state.watch.deleting:
-            self._poller.release(state.watch.uid)
-            return None
-        for _ in range(ATTEMPTS):
-            self._replay_events(state)
-            plan = self._plan(state, heartbeat)
-            if plan.status is None:
-                return plan.after
-            is_written = await self._write(state, plan.watch, plan.status)
-            if is_written and not state.watch.finished:
-                return plan.after
         raise KubeUnavailable(f"the object was edited during each of {ATTEMPTS} writes")
+
+    def start_polls(self, state: WatchState) -> None:
+        """Start the polls of an unfinished watch. A worker reconciles it later."""
+        watch, now = state.watch, datetime.now(UTC)
+        spec = watch.spec_at(now)
+        if not (isinstance(spec, InvalidSpec) or spec.suspend or watch.finished or watch.deleting):
+            self._observe(state, watch, spec, now)
 
     def _plan(self, state: WatchState, heartbeat: timedelta) -> _Plan:
         """Require the queries of the watch, and compute its status from their observations."""
@@ -115,9 +120,10 @@ class Reconciler:
         if isinstance(spec, InvalidSpec) or (spec.suspend and not watch.finished):
             self._poller.release(watch.uid)
             state.suspend(loop_time())
-            return self._plan_write(state, watch, Assessment(finding=NotPolledYet()), now, heartbeat)
+            return _Plan(watch, self._status(state, watch, Assessment(finding=NotPolledYet()), now, heartbeat))
         if watch.finished:
-            return self._plan_finished(state, watch, spec, now)
+            assessed = self._assess_finished(state, watch, spec, now)
+            return _Plan(watch, self._status(state, watch, assessed, now, timedelta.max))  # without a heartbeat
         assessed = self._assess(state, watch, spec, now)
         is_requested = watch.request_pending and assessed.sent < state.request_at
         if is_requested:  # The requested poll has not been made: do not acknowledge it.
@@ -127,7 +133,7 @@ class Reconciler:
         elif assessed.finding is None and (state.deliveries or state.has_result) and watch.status_for_target:
             assessed = replace(assessed, finding=PollDeferred(""))
         self._set_waiting(watch.uid, assessed, is_requested=is_requested)
-        plan = self._plan_write(state, watch, assessed, now, heartbeat)
+        status = self._status(state, watch, assessed, now, heartbeat)
         after = requeue_after(
             watch,
             spec,
@@ -135,21 +141,14 @@ class Reconciler:
             times=state.times(loop_time()),
             now=now,
             heartbeat=heartbeat,
-            last_poll=assessed.polled if plan.status else parse_time(watch.status_for_target.get("lastPollTime")),
+            last_poll=assessed.polled if status else parse_time(watch.status_for_target.get("lastPollTime")),
             request_at=state.request_at if is_requested else NEVER,
             recheck_at=state.recheck_at,
             deadline_wait=self._deadline_wait,
         )
-        return replace(plan, after=after)
+        return _Plan(watch, status, after)
 
-    def require(self, state: WatchState) -> None:
-        """Start the polls of an unfinished watch. A worker reconciles it later."""
-        watch, now = state.watch, datetime.now(UTC)
-        spec = watch.spec_at(now)
-        if not (isinstance(spec, InvalidSpec) or spec.suspend or watch.finished or watch.deleting):
-            self._require(state, watch, spec, now)
-
-    def _require(
+    def _observe(
         self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime
     ) -> tuple[Requirements, Mapping[Query, Observation]]:
         """Require the queries of the watch. Return them and their observations."""
@@ -165,7 +164,7 @@ class Reconciler:
         while True:  # A result may add queries: the jobs of an operation, or the job in a list.
             required = required_queries(watch, spec, observations, now=now, pinned=state.pinned, context=context)
             state.note(required)
-            requirement = Requirement(
+            polls = Polls(
                 namespace=watch.namespace,
                 identity=spec.identity,
                 vault=spec.source.vault,
@@ -173,13 +172,13 @@ class Reconciler:
                 queries=required.queries,
                 fresh_after=fresh_after,
             )
-            self._poller.require(watch.uid, requirement)
+            self._poller.require(watch.uid, polls)
             known, observations = observations, self._poller.observations(watch.uid, spec.identity)
             if observations.keys() == known.keys():
                 return required, observations
 
     def _assess(self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime) -> Assessment:
-        required, observations = self._require(state, watch, spec, now)
+        required, observations = self._observe(state, watch, spec, now)
         return assess(
             watch,
             spec,
@@ -191,7 +190,7 @@ class Reconciler:
             deadline_wait=self._deadline_wait,
         )
 
-    def _plan_finished(self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime) -> _Plan:
+    def _assess_finished(self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime) -> Assessment:
         """Acknowledge edits and requests, and complete the detail of a job whose end came from a list."""
         assessed = Assessment()
         if watch.awaits_detail(now) and not spec.suspend:
@@ -199,17 +198,16 @@ class Reconciler:
             self._poller.waiting.add(watch.uid)
         else:
             self._poller.release(watch.uid)
-        if assessed.finding is None:
-            if watch.observed and not watch.request_pending and not state.deliveries:
-                return _Plan(watch=watch, status=None, after=None)
+        if assessed.finding is None and (not watch.observed or watch.request_pending or state.deliveries):
             assessed = replace(assessed, finding=NotPolledYet())
-        return self._plan_write(state, watch, assessed, now, timedelta.max)  # A final status has no heartbeat.
+        return assessed
 
-    def _plan_write(
+    def _status(
         self, state: WatchState, watch: Watch, assessed: Assessment, now: datetime, heartbeat: timedelta
-    ) -> _Plan:
+    ) -> dict[str, Any] | None:
+        """Return the status to write. None if there is nothing new to write."""
         if assessed.finding is None:
-            return _Plan(watch=watch, status=None, after=None)
+            return None
         status = next_status(
             watch,
             assessed.finding,
@@ -222,10 +220,10 @@ class Reconciler:
             enforce_deadline=assessed.enforce_deadline,
             record=state.backup_record,
         )
-        is_new = needs_write(watch.status, status, heartbeat=heartbeat)
-        if not is_new:
-            state.deliveries = ()
-        return _Plan(watch=watch, status=status if is_new else None, after=None)
+        if needs_write(watch.status, status, heartbeat=heartbeat):
+            return status
+        state.deliveries = ()
+        return None
 
     def _set_waiting(self, uid: str, assessed: Assessment, *, is_requested: bool) -> None:
         """Reconcile a watch that waits for a poll after every result, even one without changes."""
@@ -246,7 +244,7 @@ class Reconciler:
             if find_transition(state.watch, status) is None:
                 # The write took effect, but its response was lost and the HTTP library sent it again.
                 state.unconfirmed = None
-                self._recorder.record(state.watch, find_transitions(watch, state.watch.status))
+                self._record_events(state.watch, find_transitions(watch, state.watch.status))
             return False
         except KubeUnavailable:
             state.unconfirmed = watch
@@ -258,7 +256,7 @@ class Reconciler:
         state.unconfirmed = None
         if state.deliveries is deliveries:  # and nothing else was delivered meanwhile
             state.deliveries = ()
-        self._recorder.record(state.watch, transitions)
+        self._record_events(state.watch, transitions)
         return True
 
     async def _refresh(self, state: WatchState) -> None:
@@ -274,8 +272,8 @@ class Reconciler:
         watch = state.watch
         if state.is_new:
             state.is_new = False
-            self._recorder.record(watch, events_to_replay(watch, now=datetime.now(UTC)))
+            self._record_events(watch, events_to_replay(watch, now=datetime.now(UTC)))
         before = state.unconfirmed
         if before is not None and before.resource_version != watch.resource_version:
             state.unconfirmed = None
-            self._recorder.record(watch, find_transitions(before, watch.status))
+            self._record_events(watch, find_transitions(before, watch.status))

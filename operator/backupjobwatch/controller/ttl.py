@@ -20,7 +20,7 @@ from backupjobwatch.observability.logs import watch_fields
 if TYPE_CHECKING:
     from backupjobwatch.kube.client import KubeClient
     from backupjobwatch.kube.events import EventRecorder
-    from backupjobwatch.kube.work_queue import QueueMetrics
+    from backupjobwatch.observability.metrics.instruments import Metrics
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +37,11 @@ REMEMBER: Final = 600.0
 class TTLController:
     """Queues each finished watch with a time to live until it expires."""
 
-    def __init__(self, kube: KubeClient, recorder: EventRecorder, *, queue_metrics: QueueMetrics | None = None) -> None:
+    def __init__(self, kube: KubeClient, recorder: EventRecorder, metrics: Metrics) -> None:
         self._kube = kube
         self._recorder = recorder
         self._watches: dict[str, Watch] = {}
-        self._queue: WorkQueue[str] = WorkQueue(queue_metrics)
+        self._queue: WorkQueue[str] = WorkQueue(metrics.queue("ttl"))
         self._workers = Workers(self._queue, self._process, name="ttl", count=WORKERS)
         self._deleted: dict[str, float] = {}
         """When each watch was deleted, by uid, oldest first."""
@@ -52,8 +52,7 @@ class TTLController:
 
     def sync(self, watch: Watch) -> None:
         """Queue *watch* until its expiry. Ignore late snapshots of a watch that was deleted."""
-        self._queue.remove(watch.uid)
-        self._watches.pop(watch.uid, None)
+        self.remove(watch.uid)
         left = _left(watch)
         if left is None or watch.uid in self._deleted:
             return
@@ -76,44 +75,36 @@ class TTLController:
 
     async def _process(self, uid: str) -> None:
         watch = self._watches.get(uid)
-        if watch is not None:
-            await self._expire(watch)
-
-    async def _expire(self, watch: Watch) -> None:
+        if watch is None:
+            return
         left = _left(watch)
         if left is not None and left > 0:  # the delay was bounded, or the clock was set
-            self._queue.add_after(watch.uid, min(left, RECHECK))
+            self._queue.add_after(uid, min(left, RECHECK))
         elif watch.owner is not None:
             self._recorder.record(watch, (ttl_skipped_event(watch, watch.owner),))
-        elif self._recorder.has_pending(watch.uid):
-            self._queue.add_after(watch.uid, EVENTS_RETRY)
+        elif self._recorder.has_pending(uid):
+            self._queue.add_after(uid, EVENTS_RETRY)
         else:
             try:
                 await self._delete(watch)
             except KubeError as error:
-                _log.warning(
-                    "%s/%s: failed to delete the finished watch: %s",
-                    watch.namespace,
-                    watch.name,
-                    error,
-                    extra=watch_fields(watch),
-                )
-                self._queue.add_rate_limited(watch.uid)
+                whose = f"{watch.namespace}/{watch.name}"
+                _log.warning("%s: failed to delete the finished watch: %s", whose, error, extra=watch_fields(watch))
+                self._queue.add_rate_limited(uid)
 
     async def _delete(self, watch: Watch) -> None:
         """Delete *watch* if it is unchanged."""
         try:
             await self._kube.delete(watch)
         except ObjectNotFound:
-            self._remember(watch.uid)
-            return
+            pass
         except Conflict:
             await self._sync_fresh(watch)
             return
+        else:
+            whose = f"{watch.namespace}/{watch.name}"
+            _log.info("%s: deleted by spec.ttlSecondsAfterFinished", whose, extra=watch_fields(watch))
         self._remember(watch.uid)
-        _log.info(
-            "%s/%s: deleted by spec.ttlSecondsAfterFinished", watch.namespace, watch.name, extra=watch_fields(watch)
-        )
 
     async def _sync_fresh(self, watch: Watch) -> None:
         """Read a watch again after a Conflict. If the watch is unchanged, retry the deletion with backoff."""

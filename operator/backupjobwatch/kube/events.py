@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.status.transitions import Transition
     from backupjobwatch.kube.client import KubeClient
-    from backupjobwatch.kube.work_queue import QueueMetrics
+    from backupjobwatch.observability.metrics.instruments import QueueInstruments
 
 _log = logging.getLogger(__name__)
 
@@ -35,14 +35,14 @@ class EventRecorder:
         kube: KubeClient,
         *,
         on_emitted: Callable[[Transition], None],
-        queue_metrics: QueueMetrics | None = None,
+        queue_metrics: QueueInstruments | None = None,
     ) -> None:
         """*on_emitted* is called with each transition whose Event is new to the API server."""
         self._kube = kube
         self._on_emitted = on_emitted
-        self._queue: WorkQueue[str] = WorkQueue(queue_metrics)
-        self._pending: dict[str, tuple[Watch, Transition]] = {}
-        self._of_watch: dict[str, set[str]] = {}
+        self._queue: WorkQueue[tuple[str, str]] = WorkQueue(queue_metrics)
+        self._pending: dict[str, dict[str, tuple[Watch, Transition]]] = {}
+        """By uid of the watch and name of the Event."""
         self._workers = Workers(self._queue, self._process, name="events", count=WORKERS)
         self._idle = asyncio.Event()
         self._idle.set()
@@ -54,20 +54,18 @@ class EventRecorder:
     def record(self, watch: Watch, transitions: Iterable[Transition]) -> None:
         """Queue an Event for each of *transitions*."""
         for transition in transitions:
-            self._pending[transition.name] = (watch, transition)
-            self._of_watch.setdefault(watch.uid, set()).add(transition.name)
-            self._queue.add(transition.name)
+            self._pending.setdefault(watch.uid, {})[transition.name] = (watch, transition)
+            self._queue.add((watch.uid, transition.name))
             self._idle.clear()
 
     def has_pending(self, uid: str) -> bool:
         """Return whether an Event of this watch is still unwritten."""
-        return uid in self._of_watch
+        return uid in self._pending
 
     def remove(self, uid: str) -> None:
         """Drop the pending Events of a watch that no longer exists."""
-        for name in self._of_watch.pop(uid, ()):
-            del self._pending[name]
-            self._queue.remove(name)
+        for name in self._pending.pop(uid, ()):
+            self._queue.remove((uid, name))
         self._note_idle()
 
     async def close(self, patience: float) -> None:
@@ -76,44 +74,34 @@ class EventRecorder:
             await asyncio.wait_for(self._idle.wait(), patience)
         await self._workers.close()
 
-    async def _process(self, name: str) -> None:
-        try:
-            await self._emit(name)
-        except Exception:  # noqa: BLE001 -- a defect: it would fail again at each attempt
-            _log.exception("Failed to write an Event: %s", name)
-            self._drop(name)
-
-    async def _emit(self, name: str) -> None:
-        if name not in self._pending:
+    async def _process(self, key: tuple[str, str]) -> None:
+        uid, name = key
+        event = self._pending.get(uid, {}).get(name)
+        if event is None:
             return
-        watch, transition = self._pending[name]
+        watch, transition = event
         try:
             is_new = await self._kube.create_event(watch, transition)
+            if is_new:
+                self._on_emitted(transition)
         except ObjectNotFound:  # the namespace no longer exists
-            is_new = False
+            pass
         except KubeError as error:
             _log.warning(
                 "%s/%s: failed to write the Event %s: %s", watch.namespace, watch.name, transition.reason, error
             )
-            if name in self._pending:  # otherwise the watch was deleted
-                self._queue.add_rate_limited(name)
+            if name in self._pending.get(uid, {}):  # otherwise the watch was deleted
+                self._queue.add_rate_limited(key)
             return
-        if self._pending.get(name) == (watch, transition):  # otherwise it was recorded and queued again
-            self._drop(name)
-        if is_new:
-            self._on_emitted(transition)
-
-    def _drop(self, name: str) -> None:
-        """Drop an Event that was written, or that can never be written."""
-        if name not in self._pending:
-            return
-        watch, _ = self._pending.pop(name)
-        names = self._of_watch[watch.uid]
-        names.discard(name)
-        if not names:
-            del self._of_watch[watch.uid]
-        self._queue.forget(name)
-        self._note_idle()
+        except Exception:  # noqa: BLE001 -- a defect: it would fail again at each attempt
+            _log.exception("Failed to write an Event: %s", name)
+        pending = self._pending.get(uid, {})
+        if pending.get(name) == event:  # otherwise it was recorded and queued again
+            del pending[name]
+            if not pending:
+                del self._pending[uid]
+            self._queue.forget(key)
+            self._note_idle()
 
     def _note_idle(self) -> None:
         if not self._pending:

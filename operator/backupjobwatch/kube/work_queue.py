@@ -10,12 +10,14 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from backupjobwatch.clock import loop_time
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from backupjobwatch.observability.metrics.instruments import QueueInstruments
 
 _log = logging.getLogger(__name__)
 
@@ -30,23 +32,10 @@ class QueueClosed(Exception):
     """The queue was closed: the worker ends."""
 
 
-class QueueMetrics(Protocol):
-    """Receives what the queue measures."""
-
-    def track_depth(self, depth: Callable[[], int]) -> None:
-        """Report *depth* at each scrape from now on."""
-
-    def observe_wait(self, seconds: float) -> None:
-        """Record how long a key was ready before a worker took it."""
-
-    def observe_retry(self) -> None:
-        """Count a rate-limited retry."""
-
-
 class WorkQueue(Generic[K]):
     """Decides which key is processed next, and when. All times are seconds on the event loop's clock."""
 
-    def __init__(self, metrics: QueueMetrics | None = None) -> None:
+    def __init__(self, metrics: QueueInstruments | None = None) -> None:
         self._metrics = metrics
         self._ready: dict[int, OrderedDict[K, float]] = {}
         """By priority: the keys in their order, and since when each of them is ready."""

@@ -24,12 +24,11 @@ from backupjobwatch.observability.metrics.instruments import Metrics
 from backupjobwatch.terminal.backup_notes import GuardedSender
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from backupjobwatch.arm.credentials import TokenSource
     from backupjobwatch.domain.api.target import Identity
     from backupjobwatch.domain.polling.backup_plan import RequestResult
-    from backupjobwatch.domain.status.transitions import Transition
     from backupjobwatch.settings import Settings
     from backupjobwatch.terminal.backup_notes import RequestGuard
 
@@ -89,13 +88,6 @@ class _Memory:
         return {**body, "metadata": {**body["metadata"], "uid": uid, "resourceVersion": str(self._versions)}}
 
 
-class _NoEvents:
-    """Records no Events, because the views show transitions."""
-
-    def record(self, watch: Watch, transitions: Iterable[Transition]) -> None:
-        """Do nothing."""
-
-
 async def follow(
     bodies: Sequence[Body], settings: Settings, guard: RequestGuard, *, on_change: Callable[[Body], None]
 ) -> None:
@@ -110,10 +102,18 @@ async def follow(
         tokens = personal_tokens(settings)
         await _require_credential(client, tokens)
         credentials = _PersonalCredentialProvider(tokens)
-        poller = Poller(settings, client, credentials, metrics)
+        watching: dict[str, _Watching] = {}
+        poller = Poller(settings, client, credentials, metrics, on_observation=lambda uid: watching[uid].wake_up.set())
         memory = _Memory(by_uid, on_change)
         rights = BackupRights(allows=lambda _: True)
-        reconciler = Reconciler(memory, poller, _NoEvents(), metrics, rights=rights, deadline_wait=DEADLINE_WAIT)
+        reconciler = Reconciler(
+            memory,
+            poller,
+            metrics,
+            record_events=lambda *_: None,  # the views show transitions
+            rights=rights,
+            deadline_wait=DEADLINE_WAIT,
+        )
         requester = BackupRequester(
             memory,
             GuardedSender(BackupSender(client.session, credentials), guard),
@@ -122,8 +122,8 @@ async def follow(
             limit=BackupLimit(len(bodies)),
             is_leading=lambda: True,
         )
-        watching = {uid: _Watching(memory.snapshot(uid), reconciler, poller, requester) for uid in by_uid}
-        poller.on_observation = lambda uid: watching[uid].wake_up.set()
+        for uid in by_uid:
+            watching[uid] = _Watching(memory.snapshot(uid), reconciler, poller, requester)
         requester.on_result = lambda uid, result: watching[uid].note_result(result)
         requester.snapshot = memory.snapshot
         requester.start()

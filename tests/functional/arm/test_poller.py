@@ -211,12 +211,12 @@ async def test_overdue_polls_are_known(open_poller: OpenPoller, sim: AzureSimula
     polling.require("watch", JOB)
     await polling.settle()
     pass_time(19)
-    assert polling.poller.overdue == pytest.approx(9.0)
+    assert polling.poller.overdue() == pytest.approx(9.0)
     assert not polling.poller.is_overdue("watch")
     pass_time(2)
     assert polling.poller.is_overdue("watch")
     await polling.tick(0)
     assert not polling.poller.is_overdue("watch")
-    assert polling.poller.overdue == 0.0
+    assert polling.poller.overdue() == 0.0
     assert not polling.poller.is_overdue("unknown")
     assert len(sim.requests) == 2

@@ -166,11 +166,11 @@ async def test_idle_readers_are_dropped(open_poller: OpenPoller, sim: AzureSimul
     polling.release([job_id])
     pass_time(IDLE - 1)
     polling.require_each([job_id], namespace=B)
-    assert len(polling.poller.budgets) == 2
+    assert len(polling.poller.budgets()) == 2
     pass_time(2)
     polling.require_each(elsewhere, namespace=B)
     await polling.settle()
-    assert len(polling.poller.budgets) == 2
+    assert len(polling.poller.budgets()) == 2
     polling.require_each([job_id])
     await polling.settle()
     assert polling.job(job_id) is not None

@@ -8,30 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backupjobwatch.kube.work_queue import BASE_DELAY, MAX_DELAY, QueueClosed, WorkQueue
+from backupjobwatch.observability.metrics.instruments import Metrics
 from tests.support.work_queues import pass_time, take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.support.operator import MovableLoop
 
 
-class Measured:
-    """Records the metrics of a queue."""
-
-    def __init__(self) -> None:
-        self.waits: list[float] = []
-        self.retries = 0
-        self.depth: Callable[[], int] = lambda: 0
-
-    def track_depth(self, depth: Callable[[], int]) -> None:
-        self.depth = depth
-
-    def observe_wait(self, seconds: float) -> None:
-        self.waits.append(seconds)
-
-    def observe_retry(self) -> None:
-        self.retries += 1
+def value(metrics: Metrics, name: str) -> float | None:
+    return metrics.registry.get_sample_value(f"backupjobwatch_workqueue_{name}", {"queue": "ttl"})
 
 
 @pytest.fixture
@@ -134,8 +119,8 @@ async def test_a_delay_that_ends_while_the_key_is_processed(queue: WorkQueue[str
 
 async def test_retries_back_off() -> None:
     """Each retry of a key doubles its delay, up to a limit. ``forget`` resets the delay."""
-    measured = Measured()
-    queue: WorkQueue[str] = WorkQueue(measured)
+    metrics = Metrics()
+    queue: WorkQueue[str] = WorkQueue(metrics.queue("ttl"))
     for delay in (BASE_DELAY, 2 * BASE_DELAY, 4 * BASE_DELAY):
         queue.add_rate_limited("a")
         await pass_time(delay - 0.1)
@@ -151,7 +136,7 @@ async def test_retries_back_off() -> None:
         queue.remove("c")
     await pass_time(MAX_DELAY)
     assert await take(queue) == "b"
-    assert measured.retries == 104
+    assert value(metrics, "retries_total") == 104
 
 
 async def test_a_removed_key_does_not_come() -> None:
@@ -173,16 +158,17 @@ async def test_a_removed_key_does_not_come() -> None:
 
 async def test_waits_are_measured() -> None:
     """The wait of a key starts when it is ready and ends when a worker takes it. The depth counts only ready keys."""
-    measured = Measured()
-    queue: WorkQueue[str] = WorkQueue(measured)
+    metrics = Metrics()
+    queue: WorkQueue[str] = WorkQueue(metrics.queue("ttl"))
     queue.add_after("a", 10)
-    assert measured.depth() == 0
+    assert value(metrics, "depth") == 0
     await pass_time(10)
     await pass_time(3)
-    assert measured.depth() == 1
+    assert value(metrics, "depth") == 1
     assert await take(queue) == "a"
-    assert measured.depth() == 0
-    assert measured.waits == [pytest.approx(3, abs=0.5)]
+    assert value(metrics, "depth") == 0
+    assert value(metrics, "queue_duration_seconds_count") == 1
+    assert value(metrics, "queue_duration_seconds_sum") == pytest.approx(3, abs=0.5)
 
 
 async def test_many_workers_share_the_keys() -> None:

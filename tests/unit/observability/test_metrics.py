@@ -51,7 +51,10 @@ class World:
 
     def registry(self, *, watch_limit: int = 1000) -> CollectorRegistry:
         registry = CollectorRegistry()
-        registry.register(StateCollector(self, self, watch_limit=watch_limit))
+        collector = StateCollector(
+            lambda: self.summaries, lambda: self.budgets, lambda: self.overdue, watch_limit=watch_limit
+        )
+        registry.register(collector)
         return registry
 
 

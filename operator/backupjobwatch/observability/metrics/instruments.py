@@ -39,7 +39,7 @@ class QueueInstruments:
         self._depth.set_function(depth)
 
     def observe_wait(self, seconds: float) -> None:
-        """Record how long a key waited for a worker."""
+        """Record how long a key was ready before a worker took it."""
         self._wait.observe(seconds)
 
     def observe_retry(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from backupjobwatch.observability.metrics import catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from backupjobwatch.domain.status.summary import Summary
@@ -38,35 +38,21 @@ class Budget:
     """Seconds until Azure accepts requests again."""
 
 
-class WatchSource(Protocol):
-    """The source of the watches."""
-
-    @property
-    def summaries(self) -> Iterable[Summary]:
-        """Summaries of the existing watches."""
-        ...
-
-
-class Polls(Protocol):
-    """The poller."""
-
-    @property
-    def overdue(self) -> float:
-        """Delay of the most overdue poll in seconds."""
-        ...
-
-    @property
-    def budgets(self) -> Iterable[Budget]:
-        """The budgets of all principals and subscriptions."""
-        ...
-
-
 class StateCollector(Collector):
     """Collector of the current state. Call it in the event loop, where the state changes."""
 
-    def __init__(self, watches: WatchSource, polls: Polls, *, watch_limit: int) -> None:
-        self._watch_source = watches
-        self._polls = polls
+    def __init__(
+        self,
+        summaries: Callable[[], Iterable[Summary]],
+        budgets: Callable[[], Iterable[Budget]],
+        overdue: Callable[[], float],
+        *,
+        watch_limit: int,
+    ) -> None:
+        """The functions return the existing watches, the read budgets, and the delay of the most overdue poll in seconds."""
+        self._summaries = summaries
+        self._budgets = budgets
+        self._overdue = overdue
         self._watch_limit = watch_limit
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
@@ -82,14 +68,14 @@ class StateCollector(Collector):
 
     def _watches(self, left_out: GaugeMetricFamily) -> Iterator[GaugeMetricFamily]:
         newest: dict[tuple[str, str], Summary] = {}
-        for each in self._watch_source.summaries:  # A deleted watch may still be known while a new one has its name.
+        for each in self._summaries():  # A deleted watch may still be known while a new one has its name.
             known = newest.setdefault((each.namespace, each.name), each)
             if known.created < each.created:
                 newest[each.namespace, each.name] = each
         families = {metric.name: _family(metric) for metric in _OF_WATCHES}
         for (phase, reason), count in Counter((each.phase, each.reason) for each in newest.values()).items():
             families[catalogue.WATCHES.name].add_metric([phase, reason], count)
-        families[catalogue.OVERDUE.name].add_metric([], self._polls.overdue)
+        families[catalogue.OVERDUE.name].add_metric([], self._overdue())
         for each in heapq.nlargest(self._watch_limit, newest.values(), key=_interest):
             key = [each.namespace, each.name]
             families[catalogue.WATCH.name].add_metric([*key, each.phase, each.reason], 1)
@@ -106,7 +92,7 @@ class StateCollector(Collector):
 
     def _subscriptions(self, left_out: GaugeMetricFamily) -> Iterator[GaugeMetricFamily]:
         budgets: dict[str, list[Budget]] = {}
-        for budget in self._polls.budgets:
+        for budget in self._budgets():
             budgets.setdefault(budget.subscription, []).append(budget)
         states = [
             (
