@@ -1,4 +1,4 @@
-"""``make demo``: watches follow Azure Backup jobs on this machine, in six steps.
+"""``make demo``: six watches follow simulated Azure Backup jobs.
 
 A real Kubernetes API server, kubectl and the operator run here. Only Azure is simulated. ``--keep`` keeps everything running
 until Ctrl-C.

@@ -92,7 +92,7 @@ class Stage:
             stdout=subprocess.DEVNULL if quiet else None,
         )
         if done.returncode != expect:
-            sys.exit(f"kubectl {command}: exit code {done.returncode}, not {expect}")
+            sys.exit(f"kubectl {command}: exit code {done.returncode}, expected {expect}")
         if not quiet and expect:
             print(f"(exit code {expect})", flush=True)
 
@@ -165,7 +165,7 @@ def running_operator(stage: Stage, azure: str, *, metrics_port: int = 0, log: Pa
                 process.kill()
                 process.wait()
             if process.returncode not in (0, -signal.SIGTERM):  # SIGTERM: it had not started yet
-                sys.exit(f"the operator ended with exit code {process.returncode}" + (f": see {log}" if log else ""))
+                sys.exit(f"The operator exited with code {process.returncode}" + (f": see {log}" if log else ""))
 
 
 def demo_clock() -> SimulatedClock:

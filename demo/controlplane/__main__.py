@@ -34,12 +34,12 @@ async def run(directory: Path | None, command: list[str]) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m demo.controlplane", description=__doc__)
-    parser.add_argument("--directory", type=Path, help="keep the objects here (default: they are gone at the end)")
-    parser.add_argument("--build-only", action="store_true", help=f"only see to it that the programs are in {cache()}")
-    parser.add_argument("--mirror", help="the Debian mirror to build from (default: the one in /etc/apt)")
+    parser.add_argument("--directory", type=Path, help="directory that keeps the objects (default: a temporary one)")
     parser.add_argument(
-        "command", nargs="*", help="run this with KUBECONFIG set, then stop (default: run until Ctrl-C)"
+        "--build-only", action="store_true", help=f"build the programs in {cache()} if necessary, and exit"
     )
+    parser.add_argument("--mirror", help="Debian mirror to build from (default: that of /etc/apt)")
+    parser.add_argument("command", nargs="*", help="command to run with KUBECONFIG set (default: none, until Ctrl-C)")
     options = parser.parse_args()
     try:
         if options.mirror:

@@ -87,16 +87,16 @@ def check_machine() -> None:
     """Raise ControlPlaneUnavailable if this machine lacks something that the build needs."""
     if missing := [tool for tool in TOOLS if not shutil.which(tool)]:
         raise ControlPlaneUnavailable(
-            f"Building an API server from Debian's archive needs {' and '.join(missing)}, not found here: this is not a Debian system"
+            f"Building an API server from Debian's archive requires {' and '.join(missing)} on PATH, which only Debian and its derivatives have"
         )
     if not KEYRING.exists():
         raise ControlPlaneUnavailable(
-            f"Building an API server from Debian's archive needs {KEYRING} (package debian-archive-keyring), not found here"
+            f"Building an API server from Debian's archive requires {KEYRING}. Install the package debian-archive-keyring"
         )
     cache().mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(cache()).free) < NEEDED_SPACE:
         raise ControlPlaneUnavailable(
-            f"Building an API server needs {NEEDED_SPACE / 1e9:.0f} GB for a while, and {cache()} has {free / 1e9:.1f}"
+            f"Building an API server requires {NEEDED_SPACE / 1e9:.0f} GB of free disk space, but {cache()} has only {free / 1e9:.1f} GB"
         )
 
 

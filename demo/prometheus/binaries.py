@@ -75,10 +75,12 @@ def _fetch() -> Path:
         return ready
     if missing := [tool for tool in TOOLS if not shutil.which(tool)]:
         raise PrometheusUnavailable(
-            f"Fetching Prometheus from Debian's archive needs {' and '.join(missing)}, not found here"
+            f"Fetching Prometheus from Debian's archive requires {' and '.join(missing)} on PATH"
         )
     if not KEYRING.exists():
-        raise PrometheusUnavailable(f"Fetching Prometheus from Debian's archive needs {KEYRING}, not found here")
+        raise PrometheusUnavailable(
+            f"Fetching Prometheus from Debian's archive requires {KEYRING}. Install the package debian-archive-keyring"
+        )
     _cache().mkdir(parents=True, exist_ok=True)
     with locked(_cache() / "lock"):
         if ready.exists():  # by the process that held the lock

@@ -23,7 +23,7 @@ async def serve(options: argparse.Namespace) -> None:
     )
     vault = add_demo_jobs(simulator, starts=options.starts.replace("-", " "))
     async with simulator:
-        print(f"Azure simulator at {simulator.url}, {options.speed:g} times as fast as the clock", flush=True)
+        print(f"Azure simulator at {simulator.url}, {options.speed:g} times as fast as real time", flush=True)
         for job in DEMO_JOBS:
             print(f"  {vault.job_id(job.name)}", flush=True)
         if simulator.ca_pem:
@@ -35,15 +35,17 @@ def main() -> None:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser(prog="python -m demo.simulator", description="A simulator of Azure Backup's jobs.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8081, help="0 picks a free one (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=8081, help="port to listen on, 0 for a free one (default: %(default)s)"
+    )
     parser.add_argument("--speed", type=float, default=60.0, help="simulated seconds per second (default: %(default)g)")
     parser.add_argument("--token", default="demo-token", help="bearer token to accept (default: %(default)s)")
-    parser.add_argument("--tls", action="store_true", help="serve https, and print the CA's certificate")
+    parser.add_argument("--tls", action="store_true", help="serve HTTPS, and print the CA certificate")
     parser.add_argument(
         "--starts",
         choices=("now", "when-asked"),
         default="when-asked",
-        help="when a job begins its life: now, or when it is first asked for (default: %(default)s)",
+        help="when each job starts: now, or at the first request for it (default: %(default)s)",
     )
     asyncio.run(serve(parser.parse_args()))
 

@@ -102,7 +102,7 @@ AKS_RESTORE: Final = Job(
                             "target": "",
                             "isRetryable": False,
                             "isUserError": True,
-                            "recommendedAction": ["Map the storage class.", "Restore the volume again."],
+                            "recommendedAction": ["Map the storage class.", "Retry the restore."],
                             "properties": None,
                             "details": None,
                             "innerError": None,
@@ -128,16 +128,16 @@ AKS_FAILED: Final = Job(
                 "errorDetails": [
                     {
                         "code": "UserErrorKubernetesBackupExtensionHasErrors",
-                        "message": "The backup extension in the cluster reports errors.",
+                        "message": "The Backup extension installed in the cluster has some internal errors.",
                         "target": "",
                         "isRetryable": True,
                         "isUserError": True,
-                        "recommendedAction": ["Look at the extension's pods.", "Back up again."],
+                        "recommendedAction": ["Delete the extension, and then install the extension again."],
                         "properties": {"ActivityId": "b4fd9157"},
                         "details": None,
                         "innerError": {
                             "code": "ExtensionUnhealthy",
-                            "additionalInfo": {"DetailedNonLocalisedMessage": "a pod is waiting for its volume"},
+                            "additionalInfo": {"DetailedNonLocalisedMessage": "A pod of the extension is pending."},
                             "embeddedInnerError": {
                                 "code": "PodPending",
                                 "additionalInfo": None,

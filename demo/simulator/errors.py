@@ -78,7 +78,8 @@ def insufficient_claims(encoded_claims: str) -> Answer:
     return gateway_error(
         401,
         "InvalidAuthenticationToken",
-        "Continuous access evaluation asked for a newer token.",
+        "Continuous access evaluation resulted in claims challenge with result: InteractionRequired and code: "
+        "TokenIssuedBeforeRevocationTimestamp",
         {
             "WWW-Authenticate": f'Bearer realm="", authorization_uri="{AUTHORITY}common/oauth2/authorize", '
             f'error="insufficient_claims", claims="{encoded_claims}"'
@@ -130,7 +131,7 @@ def job_not_found() -> Answer:
     return service_error(
         404,
         "BMSUserErrorDataSourceObjectNotFound",
-        "The job was not found.\r\nIt may be too old to be kept. Please check the job's name and the vault.",
+        "The job was not found.\r\nIt might be too old. Please check the name of the job and the vault.",
     )
 
 
@@ -139,7 +140,7 @@ def operation_not_found() -> Answer:
     return service_error(
         404,
         "BMSUserErrorDataSourceObjectNotFound",
-        "The operation was not found.\r\nPlease check the operation's name and the vault.",
+        "The operation was not found.\r\nPlease check the name of the operation and the vault.",
     )
 
 
@@ -148,7 +149,7 @@ def item_not_found() -> Answer:
     return service_error(
         404,
         "BMSUserErrorDataSourceObjectNotFound",
-        "Item not found.\r\nSelected item might have been deleted. Please refresh and try again.",
+        "Item not found.\r\nSelected item might have been deleted. Please check if item is registered to the vault.",
     )
 
 
@@ -171,7 +172,7 @@ def invalid_input() -> Answer:
     return service_error(
         400,
         "BMSUserErrorInvalidInput",
-        "The input of the call is invalid.\r\nPlease look at what the call needs.",
+        "Input provided for the call is invalid\r\nPlease check the required inputs",
     )
 
 
@@ -230,11 +231,15 @@ def server_error(status: int) -> Answer:
         return service_error(
             500,
             "CloudInternalError",
-            "The Backup service met an internal error.\r\nPlease wait for some minutes and try again.",
+            "Microsoft Azure Backup encountered an internal error.\r\nWait for a few minutes and then try the operation again. "
+            "If the issue persists, please contact Microsoft support.",
         )
     code, message = {
-        502: ("BadGateway", "The service behind the gateway gave no valid answer."),
-        503: ("ServerUnavailable", "The service cannot be reached at the moment. Please try again later."),
-        504: ("GatewayTimeout", "The gateway did not receive an answer from the service in time."),
-    }.get(status, ("InternalServerError", "Something went wrong. Please try again later."))
+        502: ("BadGateway", "The gateway received an invalid response from 'Microsoft.RecoveryServices'."),
+        503: ("ServerUnavailable", "The service is temporarily unavailable. Please try again later."),
+        504: (
+            "GatewayTimeout",
+            "The gateway did not receive a response from 'Microsoft.RecoveryServices' within the specified time period.",
+        ),
+    }.get(status, ("InternalServerError", "Encountered internal server error."))
     return gateway_error(status, code, message)

@@ -1,8 +1,10 @@
 """
 The jobs of the demo, all in the vault of Azure's documentation page.
 
-The first job ends with the exact values of the example on that page. The other jobs are fictional.
-Source: https://learn.microsoft.com/azure/backup/backup-azure-arm-userestapi-managejobs.
+The first job ends with the exact values of the example on that page. The other jobs are fictional. The failed job
+has Azure's error. The text of the warning is invented.
+Sources: https://learn.microsoft.com/azure/backup/backup-azure-arm-userestapi-managejobs and
+https://learn.microsoft.com/azure/backup/backup-azure-vms-troubleshoot.
 """
 
 from dataclasses import replace
@@ -122,8 +124,11 @@ FAILED: Final = Job(
                     {
                         "errorCode": 400239,
                         "errorTitle": "UserErrorGuestAgentStatusUnavailable",
-                        "errorString": "The backup service got no word from the agent inside the VM.",
-                        "recommendations": ["See that the VM agent runs and may reach the network.", "Back up again."],
+                        "errorString": "VM agent is unable to communicate with the Azure Backup Service.",
+                        "recommendations": [
+                            "Ensure the VM has network connectivity and the VM agent is latest and running.",
+                            "For more information, refer to http://go.microsoft.com/fwlink/?LinkId=800034",
+                        ],
                     },
                     {"errorCode": 0, "errorString": None, "recommendations": None},
                 ],
@@ -155,13 +160,13 @@ COMPLETED_WITH_WARNINGS: Final = Job(
                     {
                         "errorCode": 400600,
                         "errorTitle": "ExtensionSnapshotConsistencyDowngraded",
-                        "errorString": "The snapshot is consistent for the file system, but not for applications.",
-                        "recommendations": ["Look at the VM's snapshot extension.", "Back up again."],
+                        "errorString": "The snapshot is file-system consistent, but not application consistent.",
+                        "recommendations": ["Check the VM snapshot extension.", "Retry the backup."],
                     }
                 ],
                 "extendedInfo": {
                     **_backup_info("CompletedWithWarnings", "Completed", **{"VM Name": "vm-harbour-04"}),
-                    "dynamicErrorMessage": "A writer inside the VM took too long.",
+                    "dynamicErrorMessage": "A VSS writer in the VM timed out.",
                 },
             },
         ),
@@ -270,16 +275,7 @@ UNKNOWN: Final = Job(
 )
 """A job with an unknown type and an unknown status."""
 
-DEMO_JOBS: Final = (
-    DOCUMENTED,
-    RESTORE,
-    FAILED,
-    COMPLETED_WITH_WARNINGS,
-    SQL_FULL_BACKUP,
-    CANCELLED,
-    LATE,
-    UNKNOWN,
-)
+DEMO_JOBS: Final = (DOCUMENTED, RESTORE, FAILED, COMPLETED_WITH_WARNINGS, SQL_FULL_BACKUP, CANCELLED, LATE, UNKNOWN)
 
 
 def add_demo_jobs(simulator: AzureSimulator, *, starts: Literal["now", "when asked"] = "now") -> Vault:

@@ -82,7 +82,7 @@ class Operation:
         *,
         after: float = 5.0,
         code: str = "UserErrorBackupOperationInProgress",
-        message: str = "Another operation is already running for this item.",
+        message: str = "Unable to initiate backup as another backup operation is currently in progress.",
         status: str = "Failed",
     ) -> "Operation":
         """End with an error. *status* can also be ``Canceled`` or ``Invalid``."""

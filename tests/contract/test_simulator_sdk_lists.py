@@ -142,7 +142,7 @@ def test_reads_a_backup_vault(sim: AzureSimulator) -> None:
     assert info.target_recover_point.recovery_point_time == datetime(2026, 3, 4, 1, 3, 8, 316631, tzinfo=UTC)
     info = restore.extended_info
     assert [task.task_progress for task in info.sub_tasks] == ["100%", "100%"]
-    assert info.warning_details[0].warning.recommended_action == ["Map the storage class.", "Restore the volume again."]
+    assert info.warning_details[0].warning.recommended_action == ["Map the storage class.", "Retry the restore."]
     error = failed.error_details[0]
     assert (error.code, error.is_retryable) == ("UserErrorKubernetesBackupExtensionHasErrors", True)
     assert error.inner_error.embedded_inner_error.code == "PodPending"

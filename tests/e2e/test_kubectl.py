@@ -114,8 +114,9 @@ def test_wide(stage: Shown) -> None:
     assert rows["done"]["STARTED"].endswith(("y", "d"))  # the job is from 2018
     assert rows["restore"]["STARTED"].endswith(("m", "s", "h"))
     assert rows["broken"]["MESSAGE"] == (
-        "Backup of vm-harbour-03 failed after 15m3s. 400239 UserErrorGuestAgentStatusUnavailable: The backup service "
-        "got no word from the agent inside the VM. See that the VM agent runs and may reach the network."
+        "Backup of vm-harbour-03 failed after 15m3s. 400239 UserErrorGuestAgentStatusUnavailable: VM agent is "
+        "unable to communicate with the Azure Backup Service. Ensure the VM has network connectivity and the VM agent is "
+        "latest and running."
     )
     assert rows["restore"]["MESSAGE"] == "Restore of vm-harbour-02 is in progress."
 
@@ -146,7 +147,7 @@ def test_describe(stage: Shown) -> None:
 def test_describe_of_a_failure(stage: Shown) -> None:
     """`kubectl describe` shows Azure's error and recommendation for a failed watch, and a warning Event."""
     text = stage("describe", "bjw", "broken").stdout
-    for words in ("400239", "UserErrorGuestAgentStatusUnavailable", "Back up again.", "Skipped"):
+    for words in ("400239", "UserErrorGuestAgentStatusUnavailable", "For more information", "Skipped"):
         assert words in text
     assert "Warning  JobFailed" in text
 

@@ -139,7 +139,7 @@ async def test_an_operation_that_failed(
         sim.clock.advance(after)
         await operator.advance_to("Failed", api)
     status = await api.status(phase="Failed", reason="OperationFailed")
-    assert f"ended as {ending}. UserErrorBackupOperationInProgress: Another operation" in status["message"]
+    assert f"ended as {ending}. UserErrorBackupOperationInProgress: Unable to initiate backup" in status["message"]
     assert [error["code"] for error in status["errors"]] == ["UserErrorBackupOperationInProgress"]
     assert after or len(sim.requests) == 1
 

@@ -171,7 +171,7 @@ class TestPytest:
         """The tests fail if the named cluster may not be changed."""
         done = self.run(E2E_KUBECONFIG=str(tmp_path))
         assert done.returncode == 1
-        assert "say that they may with E2E_CLUSTER_MAY_BE_CHANGED=yes" in done.stdout
+        assert "To allow this, set E2E_CLUSTER_MAY_BE_CHANGED=yes" in done.stdout
 
     def test_left_out(self) -> None:
         """With E2E=skip the tests are skipped, and the summary says so."""

@@ -43,5 +43,5 @@ def test_a_machine_without_apt_is_told(tmp_path: Path, monkeypatch: pytest.Monke
     """Without a cache and apt there is an error, and no test is skipped."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(PrometheusUnavailable, match="needs apt-get and dpkg-deb, not found here"):
+    with pytest.raises(PrometheusUnavailable, match="requires apt-get and dpkg-deb on PATH"):
         find_binaries()

@@ -135,7 +135,8 @@ def test_names_that_are_no_guids(properties: dict[str, Any]) -> None:
             "opstatus-failed",
             (
                 "The operation ended as Failed. "
-                "UserErrorBackupOperationInProgress: Another operation of this item has not ended yet."
+                "UserErrorBackupOperationInProgress: Unable to initiate backup as another backup operation is currently in "
+                "progress."
             ),
         ),
         (
