@@ -100,15 +100,15 @@ class Settings(BaseSettings):
     azure_reads_per_second: Annotated[float, Field(gt=0, le=25)] = 2.0
     """Initial number of reads per second for all watches of one identity in one subscription. Azure's responses adjust it."""
     azure_read_burst: Annotated[int, Field(ge=5, le=250)] = 20
-    """Number of reads that the operator may send at once after a pause, for the same watches."""
+    """Number of reads that the operator may send at once after a pause, per identity and subscription."""
     azure_proxy: Annotated[str, Field(repr=False)] = ""
     """URL of an HTTP proxy for Azure and Entra. The operator ignores the usual variables, such as ``HTTPS_PROXY``."""
     azure_connections: Annotated[int, Field(ge=1, le=100)] = 8
     """Maximum number of requests to Azure at the same time. One identity gets at most half of them."""
     azure_connect_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=5)
-    """Timeout for a connection to Azure."""
+    """Timeout for connecting to Azure."""
     azure_read_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=20)
-    """Timeout for the next bytes of a response."""
+    """Timeout while Azure sends no data."""
     azure_total_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=30)
     """Timeout for a whole request. A backup request has a fixed timeout of 70 seconds."""
     heartbeat: Annotated[Duration, _at_least(1)] = timedelta(minutes=5)
