@@ -51,7 +51,7 @@ def _ask(ctx: click.Context, question: Callable[[Cluster], Awaitable[list[str]]]
     import_module("kubernetes.aio.config")
 
     async def answer() -> list[str]:
-        async with asyncio.timeout(PATIENCE), await Cluster.connect(_access(ctx)) as cluster:
+        async with asyncio.timeout(PATIENCE), Cluster.connect(_access(ctx)) as cluster:
             return await question(cluster)
 
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -72,20 +73,18 @@ class Cluster:
         """The default namespace."""
 
     @classmethod
-    async def connect(cls, access: Access) -> Self:
-        """Find the API server for *access*. No request is sent yet."""
-        api, namespace = await _open(access)
-        return cls(access, api, namespace)
+    @asynccontextmanager
+    async def connect(cls, access: Access) -> AsyncGenerator[Self]:
+        """Find the API server for *access*, without a request. Close the connections at the end."""
+        cluster = cls(access, *await _open(access))
+        try:
+            yield cluster
+        finally:
+            await cluster.close()
 
     async def close(self) -> None:
         """Close the connections."""
         await self._api.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
     async def read(self, namespace: str, name: str) -> Body:
         """Read one watch."""
@@ -162,13 +161,12 @@ class Cluster:
         limits: aiohttp.ClientTimeout = _TIMEOUT,
     ) -> aiohttp.ClientResponse:
         """Return a successful response whose body is not read yet."""
-        api = self._api
-        response = await _call(api, method, f"{path}?{urlencode(query)}" if query else path, body, limits)
+        api, target = self._api, f"{path}?{urlencode(query)}" if query else path
+        response = await _call(api, method, target, body, limits)
         if response.status == HTTPStatus.UNAUTHORIZED:
             # A wait may last longer than a token: get a new one.
             response.close()
-            api = await self._renew(api)
-            response = await _call(api, method, f"{path}?{urlencode(query)}" if query else path, body, limits)
+            response = await _call(await self._renew(api), method, target, body, limits)
         if response.status < HTTPStatus.BAD_REQUEST:
             return response
         try:

@@ -152,7 +152,7 @@ async def create(
     if dry_run == "client":
         _say(body, output, " (dry run)")
         return
-    async with await Cluster.connect(access) as cluster:
+    async with Cluster.connect(access) as cluster:
         try:
             created = await cluster.create(cluster.namespace, body, dry_run=dry_run == "server")
         except Refused as error:

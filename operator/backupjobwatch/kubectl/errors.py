@@ -11,10 +11,8 @@ _PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.GONE, HTTPSt
 class PluginError(Exception):
     """The message explains the problem and, if known, the fix."""
 
-    @property
-    def passing(self) -> bool:
-        """Whether a retry may help."""
-        return False
+    passing = False
+    """Whether a retry may help."""
 
 
 class NoAccess(PluginError):
@@ -24,10 +22,7 @@ class NoAccess(PluginError):
 class NoAnswer(PluginError):
     """The API server cannot be reached, or its response is unusable."""
 
-    @property
-    def passing(self) -> bool:
-        """The API server may be reachable again soon."""
-        return True
+    passing = True
 
 
 class NothingSelected(PluginError):
@@ -35,14 +30,13 @@ class NothingSelected(PluginError):
 
 
 class Refused(PluginError):
-    """The API server refused the request."""
+    """The API server refused the request.
+
+    A retry may help if the API server is busy or failing, or if the version of a stream has expired.
+    """
 
     def __init__(self, message: str, *, code: int) -> None:
         super().__init__(message)
         self.code = code
         """The HTTP status."""
-
-    @property
-    def passing(self) -> bool:
-        """Whether the error is temporary: the API server is busy or failing, or the version of a stream has expired."""
-        return self.code in _PASSING or self.code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        self.passing = code in _PASSING or code >= HTTPStatus.INTERNAL_SERVER_ERROR

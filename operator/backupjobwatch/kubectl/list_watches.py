@@ -55,7 +55,7 @@ async def list_watches(
     """  # noqa: D301 -- \b keeps click from wrapping the paragraph
     if watch and output:
         raise click.UsageError("--watch shows a table. Remove --output or --watch.")
-    async with await Cluster.connect(access) as cluster:
+    async with Cluster.connect(access) as cluster:
         scope = Scope(namespace=None if all_namespaces else cluster.namespace, selector=selector)
         if watch:
             await _watch(cluster, scope)

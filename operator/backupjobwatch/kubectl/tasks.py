@@ -47,7 +47,7 @@ async def tasks(ctx: click.Context, /, *, access: Access, selection: Selection) 
       kubectl bjw tasks restore --namespace payroll
       kubectl bjw tasks --selector team=payroll
     """  # noqa: D301 -- \b keeps click from wrapping the paragraph
-    async with await Cluster.connect(access) as cluster:
+    async with Cluster.connect(access) as cluster:
         bodies, missing = await _read(cluster, selection)
     _show(bodies, now=datetime.now(UTC))
     for message in missing:

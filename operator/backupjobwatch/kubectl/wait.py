@@ -98,7 +98,7 @@ async def wait(
         raise click.UsageError(
             "--wait-for-creation needs names: how many watches a selector will match is unknown. Pass NAME."
         )
-    async with await Cluster.connect(access) as cluster:
+    async with Cluster.connect(access) as cluster:
         waiting = Waiting(cluster, warnings_as_errors=warnings_as_errors, wait_for_creation=wait_for_creation)
         if selection.names:
             ctx.exit(await waiting.run(dict.fromkeys(selection.names), limit))
