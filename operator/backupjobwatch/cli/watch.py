@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 import traceback
 from datetime import UTC, datetime
@@ -12,21 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from backupjobwatch.cli.settings import read_settings
-from backupjobwatch.cli.watch_options import Duration
 from backupjobwatch.constants import API_VERSION, KIND
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import POLL_INTERVALS, RANGES
 from backupjobwatch.domain.api.target import parse_source
-from backupjobwatch.domain.jobs.resource_ids import fold_case
+from backupjobwatch.domain.jobs.durations import parse_go_duration, whole_seconds
+from backupjobwatch.domain.jobs.payloads import last_segment
 from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.errors import InvalidSpec
 from backupjobwatch.terminal.azure_output import decode, split_jobs
 from backupjobwatch.terminal.exit_codes import SUCCEEDED, UNCLEAR
-from backupjobwatch.terminal.latest_options import latest_options
-from backupjobwatch.terminal.on_demand_options import on_demand_options
+from backupjobwatch.terminal.option_groups import item_options, vault_options
 from backupjobwatch.terminal.option_names import with_option_names
-from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, name_of, read_on_demand, read_target
-from backupjobwatch.terminal.vault_options import vault_options
+from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, name_of, read_item, read_target, slug
 from backupjobwatch.terminal.watching import as_text, watch_to_the_end
 
 if TYPE_CHECKING:
@@ -34,26 +31,43 @@ if TYPE_CHECKING:
 
     from backupjobwatch.domain.api.target import JobSource
     from backupjobwatch.settings import Settings
-    from backupjobwatch.terminal.latest_options import Latest
-    from backupjobwatch.terminal.on_demand_options import OnDemand
-    from backupjobwatch.terminal.targets import Vault
+    from backupjobwatch.terminal.targets import Item, Vault
 
 _LONGEST: Final = RANGES["activeDeadlineSeconds"][1]
+_LONGEST_NAME: Final = 200
 _NO_JOB: Final = "Name at least one job: a resource ID, a URL, a GUID with the options of its vault, or --item."
 _EMPTY_INPUT: Final = (
     "Standard input names no job. The command before the pipe may have failed. Add --allow-empty to accept that."
 )
 
 
+class _Duration(click.ParamType[int]):
+    """Whole seconds within a range that ends at a full hour, written as a Go duration."""
+
+    name = "duration"
+
+    def __init__(self, least: int, most: int) -> None:
+        self._least, self._most = least, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the seconds."""
+        try:
+            seconds = whole_seconds(parse_go_duration(str(value)))
+        except ValueError as error:
+            self.fail(f"{error}, got {value!r}", param, ctx)
+        if not self._least <= seconds <= self._most:
+            self.fail(f"must be a duration from {self._least}s to {self._most // 3600}h, got {value!r}", param, ctx)
+        return seconds
+
+
 @click.command()
 @click.argument("jobs", nargs=-1, metavar="[JOB]...")
 @click.option("--operation-id", "operations", multiple=True, help="An operation that started a job. May be repeated.")
-@on_demand_options
-@latest_options
+@item_options
 @vault_options
 @click.option(
     "--timeout",
-    type=Duration.of_field("activeDeadlineSeconds"),
+    type=_Duration(*RANGES["activeDeadlineSeconds"]),
     default=f"{_LONGEST}s",
     help="Stop waiting after this time, such as 2h30m, with exit code 124. Default: one year.",
 )
@@ -66,7 +80,7 @@ _EMPTY_INPUT: Final = (
 )
 @click.option(
     "--grace",
-    type=Duration.of_field("graceSeconds"),
+    type=_Duration(*RANGES["graceSeconds"]),
     default="10m",
     show_default=True,
     help="How long a missing job or a refused identity is tolerated, for at least three polls.",
@@ -76,7 +90,7 @@ _EMPTY_INPUT: Final = (
 @click.option("--allow-empty", is_flag=True, help="Exit with 0 instead of 3 if standard input names no job.")
 @click.option(
     "--log-interval",
-    type=Duration(1, 86400),
+    type=_Duration(1, 86400),
     default="5m",
     show_default=True,
     help="Print a line at least this often if the output is not a terminal.",
@@ -95,8 +109,7 @@ def watch(
     *,
     jobs: tuple[str, ...],
     operations: tuple[str, ...],
-    latest: Latest | None,
-    on_demand: OnDemand | None,
+    item: Item | None,
     vault: Vault | None,
     timeout: int,
     interval: str,
@@ -146,10 +159,8 @@ def watch(
     }
     specs = _targets(settings, [*_words(jobs, allow_empty=allow_empty)], operations, vault)
     bodies = [_body(name_of(spec), {**spec, **common}) for spec in specs]
-    if latest is not None:
-        bodies.append(_latest(latest, vault, common))
-    if on_demand is not None:
-        bodies.append(_on_demand(on_demand, vault, common))
+    if item is not None:
+        bodies.append(_on_demand(item, vault, common) if "onDemand" in item else _latest(item, vault, common))
     if not bodies and "-" not in jobs:
         raise click.UsageError(_NO_JOB)
     if not bodies:
@@ -196,15 +207,15 @@ def _targets(
     return list(specs.values())
 
 
-def _latest(latest: Latest, vault: Vault | None, common: dict[str, Any]) -> dict[str, Any]:
+def _latest(item: Item, vault: Vault | None, common: dict[str, Any]) -> dict[str, Any]:
     """Return the watch of the first job of an item."""
     if vault is None:
         raise click.UsageError("--item requires --vault-name, --resource-group and --subscription.")
     now = datetime.now(UTC)
-    start = {} if "completedWithin" in latest else {"startedAfter": format_time(now)}
-    latest = {"operation": "Backup", **start, **latest}
-    name = _name_of_item(f"{latest['item']}-{latest['operation']}")
-    body = _body(name, {"vault": vault, "latest": latest, **common})
+    start = {} if "completedWithin" in item["latest"] else {"startedAfter": format_time(now)}
+    latest = {"operation": "Backup", **start, **item["latest"]}
+    name = slug(f"{latest['item']}-{latest['operation']}", _LONGEST_NAME)
+    body = _body(name or "latest", {"vault": vault, "latest": latest, **common})
     body["metadata"]["creationTimestamp"] = format_time(now)
     spec = Watch.from_body(body).spec_at(now)
     if isinstance(spec, InvalidSpec):
@@ -212,18 +223,15 @@ def _latest(latest: Latest, vault: Vault | None, common: dict[str, Any]) -> dict
     return body
 
 
-def _on_demand(on_demand: OnDemand, vault: Vault | None, common: dict[str, Any]) -> dict[str, Any]:
+def _on_demand(item: Item, vault: Vault | None, common: dict[str, Any]) -> dict[str, Any]:
     """Return the watch that requests a backup."""
     try:
-        spec = read_on_demand(vault, on_demand)
+        spec = read_item(item, vault)
     except InvalidTarget as error:
         raise click.UsageError(str(error)) from error
-    title = on_demand.get("item") or on_demand["protectedItemId"].rstrip("/").rpartition("/")[2]
-    return _body(_name_of_item(f"{title}-backup"), {**spec, **common})
-
-
-def _name_of_item(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", fold_case(text))[:200].strip("-") or "latest"
+    fields = item["onDemand"]
+    title = fields.get("item") or last_segment(fields["protectedItemId"])
+    return _body(slug(f"{title}-backup", _LONGEST_NAME), {**spec, **common})
 
 
 def _body(name: str, spec: dict[str, Any]) -> dict[str, Any]:

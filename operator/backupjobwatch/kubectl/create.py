@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -14,33 +15,24 @@ from backupjobwatch.errors import InvalidSpec
 from backupjobwatch.kubectl.cluster import Cluster
 from backupjobwatch.kubectl.errors import Refused
 from backupjobwatch.kubectl.manifest import called, manifest, write
-from backupjobwatch.kubectl.options import DurationType, cluster_options, output_option, runs_async, seconds
-from backupjobwatch.kubectl.sources import latest_source, on_demand_source, read_source
+from backupjobwatch.kubectl.options import DurationType, cluster_options, output_option, runs_async
+from backupjobwatch.kubectl.sources import item_source, read_source
 from backupjobwatch.kubectl.wait import Waiting, timeout_option, warnings_option
 from backupjobwatch.terminal.azure_output import decode
-from backupjobwatch.terminal.latest_options import latest_options
-from backupjobwatch.terminal.on_demand_options import on_demand_options
+from backupjobwatch.terminal.option_groups import item_options, vault_options
+from backupjobwatch.terminal.option_names import with_option_names
 from backupjobwatch.terminal.targets import InvalidTarget
-from backupjobwatch.terminal.vault_options import vault_options
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from backupjobwatch.kubectl.access import Access
     from backupjobwatch.kubectl.sources import Source
-    from backupjobwatch.terminal.latest_options import Latest
-    from backupjobwatch.terminal.on_demand_options import OnDemand
-    from backupjobwatch.terminal.targets import Vault
+    from backupjobwatch.terminal.targets import Item, Vault
 
 _STDIN: Final = "-"
 _MOST: Final = 1 << 20
 """Maximum number of bytes read from standard input. The JSON of one job has a few kilobytes."""
-_OPTIONS: Final = {
-    "spec.revision": "--revision",
-    "spec.latest.startedAfter": "--started-after",
-    "spec.identity.serviceAccountName": "--service-account-name",
-    "spec.identity.secretName": "--secret-name",
-}
 _DRY_RUNS: Final = ("none", "client", "server")
 
 
@@ -63,8 +55,7 @@ class _Create(click.Command):
     "--name", metavar="NAME", help="Name of the watch. Default: the item or the vault, and the first digits of the ID."
 )
 @vault_options
-@on_demand_options
-@latest_options
+@item_options
 @click.option("--operation-id", metavar="ID", help="ID of the operation that started the job, in place of SOURCE.")
 @click.option(
     "--service-account-name",
@@ -95,7 +86,7 @@ class _Create(click.Command):
     help="client: only print the watch. server: have the API server validate it, and do not store it. Without a value: "
     "client.",
 )
-@output_option()
+@output_option
 @click.option("--wait", "waits", is_flag=True, help="Wait for the job to end, like `kubectl bjw wait`.")
 @timeout_option
 @warnings_option
@@ -109,8 +100,7 @@ async def create(
     access: Access,
     source: str | None,
     vault: Vault | None,
-    latest: Latest | None,
-    on_demand: OnDemand | None,
+    item: Item | None,
     operation_id: str | None,
     name: str | None,
     dry_run: str,
@@ -137,18 +127,16 @@ async def create(
     """  # noqa: D301 -- \b keeps click from wrapping the paragraph
     if waits and dry_run != "none":
         raise click.UsageError("--wait needs a watch that exists. Remove --dry-run or --wait.")
-    if not waits and any(_is_given(ctx, option) for option in ("limit", "warnings_as_errors")):
+    sources = {ctx.get_parameter_source(option) for option in ("limit", "warnings_as_errors")}
+    if not waits and click.core.ParameterSource.COMMANDLINE in sources:
         raise click.UsageError("--timeout and --warnings-as-errors need --wait. Add --wait.")
     fields = _fields(options)
-    job = _source(source, operation_id, latest, on_demand, vault)
+    job = _source(source, operation_id, item, vault)
     body = manifest(job, name=name, namespace=access.namespace, options=fields)
     try:
         parse_spec(body["spec"])
     except InvalidSpec as error:
-        message = str(error)
-        for field, option in _OPTIONS.items():
-            message = message.replace(field, option)
-        raise click.UsageError(f"{message}.") from error
+        raise click.UsageError(f"{with_option_names(str(error))}.") from error
     if dry_run == "client":
         _say(body, output, " (dry run)")
         return
@@ -170,22 +158,15 @@ async def create(
             ctx.exit(await waiting.run({metadata["name"]: metadata["uid"]}, limit))
 
 
-def _source(
-    text: str | None,
-    operation_id: str | None,
-    latest: Latest | None,
-    on_demand: OnDemand | None,
-    vault: Vault | None,
-) -> Source:
-    given = {"SOURCE": text, "--operation-id": operation_id, "--item": latest, "--on-demand": on_demand}
+def _source(text: str | None, operation_id: str | None, item: Item | None, vault: Vault | None) -> Source:
+    item_option = "--on-demand" if item is not None and "onDemand" in item else "--item"
+    given = {"SOURCE": text, "--operation-id": operation_id, item_option: item}
     named = [option for option, value in given.items() if value is not None]
     if len(named) > 1:
         raise click.UsageError(f"{' and '.join(named)} each identify a job. Use one of them.")
     try:
-        if on_demand is not None:
-            return on_demand_source(on_demand, vault)
-        if latest is not None:
-            return latest_source(latest, vault)
+        if item is not None:
+            return item_source(item, vault)
         if operation_id is not None:
             return read_source(operation_id, vault, operation=True)
         return read_source(_piped(text) if text in (None, _STDIN) else str(text), vault)
@@ -212,20 +193,17 @@ def _fields(options: dict[str, Any]) -> dict[str, Any]:
     if len(chosen) > 1:
         raise click.UsageError("--service-account-name and --secret-name exclude each other. Remove one of them.")
     deadline = options["active_deadline"]
+    seconds = None if deadline is None else math.ceil(deadline.total_seconds())
     least, most = RANGES["activeDeadlineSeconds"]
-    if deadline is not None and not least <= seconds(deadline) <= most:
+    if seconds is not None and not least <= seconds <= most:
         raise click.UsageError(f"--active-deadline must be from {least}s to {most // 3600}h.")
     return {
         "identity": chosen or None,
         "revision": options["revision"],
         "completedWithWarnings": options["completed_with_warnings"],
-        "activeDeadlineSeconds": None if deadline is None else seconds(deadline),
+        "activeDeadlineSeconds": seconds,
         "pollInterval": options["poll_interval"],
     }
-
-
-def _is_given(ctx: click.Context, option: str) -> bool:
-    return ctx.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE
 
 
 def _say(body: dict[str, Any], output: str | None, how: str) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("-A", "--all-namespaces", is_flag=True, help="List the watches of all namespaces.")
 @click.option("-l", "--selector", help="Select watches by their labels: team=payroll,stage!=test.")
 @click.option("-w", "--watch", is_flag=True, help="Show changes until Ctrl-C.")
-@output_option()
+@output_option
 @cluster_options
 @runs_async
 async def list_watches(

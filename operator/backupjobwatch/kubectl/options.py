@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import math
+from dataclasses import fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
@@ -14,6 +14,7 @@ from backupjobwatch.domain.jobs.durations import parse_go_duration
 from backupjobwatch.kubectl.access import Access
 from backupjobwatch.kubectl.candidates import contexts, namespaces
 from backupjobwatch.kubectl.manifest import FORMATS
+from backupjobwatch.terminal.option_groups import option_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -40,34 +41,19 @@ class DurationType(click.ParamType[timedelta]):
         return duration if duration >= timedelta() else WEEK
 
 
-def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that select the cluster and the namespace. The command gets them as ``access``."""
-
-    @functools.wraps(command)
-    def with_access(*args: Any, kubeconfig: str | None, context: str | None, namespace: str | None, **kw: Any) -> Any:
-        return command(*args, access=Access(kubeconfig=kubeconfig, context=context, namespace=namespace), **kw)
-
-    options = (
-        click.option(
-            "-n",
-            "--namespace",
-            metavar="NAME",
-            shell_complete=namespaces,
-            help="Namespace. Default: that of the context.",
-        ),
-        click.option(
-            "--context", shell_complete=contexts, help="Context of the kubeconfig. Default: the current context."
-        ),
-        click.option(
-            "--kubeconfig", type=click.Path(), help="Kubeconfig file. Default: KUBECONFIG, or ~/.kube/config."
-        ),
-    )
-    return functools.reduce(lambda wrapped, option: option(wrapped), options, with_access)
+cluster_options: Final = option_group(
+    "access",
+    lambda values: Access(**{each.name: values.pop(each.name) for each in fields(Access)}),
+    click.option("--kubeconfig", type=click.Path(), help="Kubeconfig file. Default: KUBECONFIG, or ~/.kube/config."),
+    click.option("--context", shell_complete=contexts, help="Context of the kubeconfig. Default: the current context."),
+    click.option(
+        "-n", "--namespace", metavar="NAME", shell_complete=namespaces, help="Namespace. Default: that of the context."
+    ),
+)
+"""Options that select the cluster and the namespace. The command gets them as ``access``."""
 
 
-def output_option(*, default: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add ``--output``."""
-    return click.option("-o", "--output", type=click.Choice(FORMATS), default=default, help="Output format.")
+output_option: Final = click.option("-o", "--output", type=click.Choice(FORMATS), help="Output format.")
 
 
 def runs_async(command: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T]:
@@ -78,8 +64,3 @@ def runs_async(command: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _
         return asyncio.run(command(*args, **kwargs))
 
     return run
-
-
-def seconds(duration: timedelta) -> int:
-    """Return whole seconds, rounded up."""
-    return math.ceil(duration.total_seconds())

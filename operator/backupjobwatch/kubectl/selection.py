@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -13,9 +12,10 @@ from backupjobwatch.constants import API_VERSION, GROUP, KIND, PLURAL
 from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.kubectl.candidates import watches
 from backupjobwatch.kubectl.cluster import Scope
+from backupjobwatch.terminal.option_groups import option_group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 _STDIN: Final = "-"
 _MOST: Final = 1 << 20
@@ -47,23 +47,9 @@ class Selection:
         return f"no watch {which} in the namespace {namespace}. Check with `kubectl get bjw --namespace {namespace}`."
 
 
-def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the argument NAME… and the options ``--selector`` and ``--all``. The command gets them as ``selection``."""
-
-    @functools.wraps(command)
-    def with_selection(*args: Any, names: Sequence[str], selector: str | None, every: bool, **kwargs: Any) -> Any:
-        return command(*args, selection=_selection(names, selector, every=every), **kwargs)
-
-    options = (
-        click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=watches),
-        click.option("-l", "--selector", help="Select watches by their labels: team=payroll,stage!=test."),
-        click.option("--all", "every", is_flag=True, help="Select all watches of the namespace."),
-    )
-    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), with_selection)
-
-
-def _selection(names: Sequence[str], selector: str | None, *, every: bool) -> Selection:
-    given = [bool(names), selector is not None, every]
+def _read_selection(values: dict[str, Any]) -> Selection:
+    names, selector = values.pop("names"), values.pop("selector")
+    given = [bool(names), selector is not None, values.pop("every")]
     if sum(given) > 1:
         raise click.UsageError("NAME, --selector and --all exclude each other. Use one of them.")
     if not any(given):
@@ -71,6 +57,16 @@ def _selection(names: Sequence[str], selector: str | None, *, every: bool) -> Se
     if selector is not None and not selector.strip():
         raise click.UsageError("--selector is empty. Write a label, such as team=payroll, or use --all.")
     return Selection(names=tuple(dict.fromkeys(_names(names))), selector=selector)
+
+
+selection_options: Final = option_group(
+    "selection",
+    _read_selection,
+    click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=watches),
+    click.option("-l", "--selector", help="Select watches by their labels: team=payroll,stage!=test."),
+    click.option("--all", "every", is_flag=True, help="Select all watches of the namespace."),
+)
+"""The argument NAME… and the options ``--selector`` and ``--all``. The command gets them as ``selection``."""
 
 
 def _names(words: Sequence[str]) -> Iterator[str]:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.domain.api.target import parse_source
-from backupjobwatch.domain.jobs.resource_ids import fold_case
 from backupjobwatch.terminal.azure_output import item_of, split_jobs
-from backupjobwatch.terminal.targets import InvalidTarget, digits_of, read_latest, read_on_demand, read_target
+from backupjobwatch.terminal.targets import InvalidTarget, digits_of, read_item, read_target, slug
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backupjobwatch.terminal.latest_options import Latest
-    from backupjobwatch.terminal.on_demand_options import OnDemand
-    from backupjobwatch.terminal.targets import Vault
+    from backupjobwatch.terminal.targets import Item, Vault
 
 _LONGEST: Final = 40
 
@@ -34,8 +30,7 @@ class Source:
     def name(self) -> str:
         """A name for the watch: the item or the vault, and the first digits of the ID. Deterministic."""
         source = parse_source(self.spec)
-        words = re.sub(r"[^a-z0-9]+", "-", fold_case(self.item or source.vault.name))[:_LONGEST].strip("-")
-        return f"{words or 'job'}-{digits_of(source)}"
+        return f"{slug(self.item or source.vault.name, _LONGEST) or 'job'}-{digits_of(source)}"
 
 
 def read_source(text: str, vault: Vault | None, *, operation: bool = False) -> Source:
@@ -53,11 +48,7 @@ def read_source(text: str, vault: Vault | None, *, operation: bool = False) -> S
     return Source(spec=read_target(job, endpoint=None, vault=vault, operation=operation), item=item_of(job))
 
 
-def latest_source(latest: Latest, vault: Vault | None) -> Source:
-    """Read the first job of an item. Raises InvalidTarget."""
-    return Source(spec=read_latest(vault, latest), item=latest["item"])
-
-
-def on_demand_source(on_demand: OnDemand, vault: Vault | None) -> Source:
-    """Read the item that the operator backs up. Raises InvalidTarget."""
-    return Source(spec=read_on_demand(vault, on_demand), item=on_demand.get("item"))
+def item_source(item: Item, vault: Vault | None) -> Source:
+    """Read the first job of an item, or the item that the operator backs up. Raises InvalidTarget."""
+    (fields,) = item.values()
+    return Source(spec=read_item(item, vault), item=fields.get("item"))

@@ -33,18 +33,10 @@ if TYPE_CHECKING:
 
 Vault = dict[str, str]
 """``spec.vault``, or the fields of it that options or an ID provide."""
+Item = dict[str, dict[str, str]]
+"""``latest`` or ``onDemand``, with its fields."""
 
-_OPTIONS: Final = {"subscriptionId": "--subscription", "resourceGroup": "--resource-group", "name": "--vault-name"}
-_LATEST_OPTIONS: Final = {
-    "spec.latest.item": "--item",
-    "spec.latest.operation": "--operation",
-    "spec.latest.container": "--container",
-    "spec.latest.startedAfter": "--started-after",
-    "spec.latest.completedWithin": "--completed-within",
-    "spec.vault.secondaryRegion": "--secondary-region",
-    "spec.latest must": "--item must",
-    "spec.jobName or spec.operationId": "its ID or the URL of its operation",
-}
+_OF_VAULT: Final = ("subscriptionId", "resourceGroup", "name")
 _OPERATIONS: Final = frozenset(
     {
         "backupoperations",
@@ -109,64 +101,50 @@ def read_target(
     raise refused or InvalidTarget("This JSON names no job. Pass JSON that has the job's ID as id or jobId.")
 
 
-def read_latest(vault: Vault | None, latest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a spec that identify the first job of an item. *latest* is ``spec.latest``.
-
-    Raises InvalidTarget.
-    """
-    spec = {"latest": dict(latest), "vault": _completed({}, vault or {}, f"The item {_shown(str(latest['item']))}")}
+def read_item(item: Item, vault: Vault | None) -> dict[str, Any]:
+    """Return the fields of a spec that identify the first job of an item, or request a backup. Raises InvalidTarget."""
+    (fields,) = item.values()
+    item_id = fields.get("protectedItemId")
+    what = f"The item {_shown(fields['item'])}" if item_id is None else _shown(item_id)
+    spec = {**item, "vault": _completed(_vault_of(item_id or ""), vault or {}, what)}
     try:
         parse_source(spec)
     except InvalidSpec as error:
-        message = str(error)
-        for field, option in _LATEST_OPTIONS.items():
-            message = message.replace(field, option)
-        raise InvalidTarget(f"{message}.") from None
-    return spec
-
-
-def read_on_demand(vault: Vault | None, on_demand: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a spec that request a backup. *on_demand* is ``spec.onDemand``. Raises InvalidTarget."""
-    item_id = on_demand.get("protectedItemId")
-    what = f"The item {_shown(str(on_demand['item']))}" if item_id is None else _shown(item_id)
-    named = _vault_of(item_id) if item_id else {}
-    spec = {"onDemand": dict(on_demand), "vault": _completed(named, vault or {}, what)}
-    try:
-        parse_source(spec)
-    except InvalidSpec as error:
-        raise InvalidTarget(f"{with_option_names(str(error))}.") from None
+        message = str(error).replace("spec.jobName or spec.operationId", "its ID or the URL of its operation")
+        raise InvalidTarget(f"{with_option_names(message)}.") from None
     return spec
 
 
 def name_of(spec: Mapping[str, Any]) -> str:
-    """Return the name of an object with this *spec*: the job's GUID, or one with the first digits of a digest.
+    """Return the name of an object that follows a job, which is the job's GUID, or an operation.
 
     The operation IDs of Backup vaults are base64, which is not a valid object name.
     """
     source = parse_source(spec)
-    if isinstance(source, JobId):
-        return source.name.lower()
-    kind = {OperationId: "operation", OnDemandBackup: "backup"}.get(type(source), "latest")
-    return f"{kind}-{digits_of(source)}"
+    return source.name.lower() if isinstance(source, JobId) else f"operation-{digits_of(source)}"
 
 
 def digits_of(source: JobSource) -> str:
     """Return the first digits of a job's or an operation's GUID, or of a digest if it has none."""
     if isinstance(source, JobId | OperationId):
-        text = source.name.lower() if is_guid(source.name) else _digest(source.name)
-    elif isinstance(source, OnDemandBackup):
-        text = _digest("\n".join(fold_case(word or "") for word in (source.vault.key, source.title, source.container)))
+        return source.name[:_DIGITS].lower() if is_guid(source.name) else _digest(source.name)
+    if isinstance(source, OnDemandBackup):
+        words = [source.vault.key, source.title, source.container]
     else:
-        started = source.started_after and format_time(source.started_after)
-        words = [source.vault.key, source.item, source.operation, source.container, started]
+        words = [source.vault.key, source.item, source.operation, source.container]
+        words.append(None if source.started_after is None else format_time(source.started_after))
         if source.completed_within is not None:
             words.append(format_duration(source.completed_within))
-        text = _digest("\n".join(fold_case(word or "") for word in words))
-    return text[:_DIGITS]
+    return _digest("\n".join(fold_case(word or "") for word in words))
+
+
+def slug(text: str, longest: int) -> str:
+    """Return *text* as part of an object name, with at most *longest* characters. It may be empty."""
+    return re.sub(r"[^a-z0-9]+", "-", fold_case(text))[:longest].strip("-")
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:_DIGITS]
 
 
 def _read(text: str, endpoint: str | None, vault: Vault, *, operation: bool) -> dict[str, Any]:
@@ -211,7 +189,7 @@ def _path(text: str, endpoint: str | None) -> str:
 def _vault_of(path: str) -> Vault:
     """Return the fields of ``spec.vault`` in a resource ID: all, or only the subscription and the kind."""
     if (found := _VAULT.fullmatch(path)) is not None and found["provider"].lower() in _KINDS:
-        named = {field: found[field] for field in _OPTIONS}
+        named = {field: found[field] for field in _OF_VAULT}
         return {**named, "kind": _KINDS[found["provider"].lower()]}
     if (found := _REGION.fullmatch(path)) is not None:
         kinds = [kind for provider, kind in _KINDS.items() if provider.startswith(f"{found['provider'].lower()}/")]
@@ -229,21 +207,26 @@ def _completed(named: Vault, given: Vault, what: str) -> Vault:
     _check_conflicts(named, given, what)
     vault = {"kind": VaultKind.RECOVERY_SERVICES.value, **given, **named}
     is_of_backup_vault = "secondaryRegion" in vault and vault["kind"] == VaultKind.BACKUP_VAULT.value
-    options = {**_OPTIONS, "primaryRegion": "--primary-region"} if is_of_backup_vault else _OPTIONS
+    required = (*_OF_VAULT, "primaryRegion") if is_of_backup_vault else _OF_VAULT
     if "primaryRegion" in vault and not is_of_backup_vault:
         raise InvalidTarget("--primary-region needs --secondary-region and --vault-kind BackupVault. Remove it.")
-    missing = [option for field, option in options.items() if field not in vault]
+    missing = [_option(field) for field in required if field not in vault]
     if missing:
         raise NeedsVault(f"{what} does not identify its vault. Add {_listed(missing)}.")
     return vault
 
 
 def _check_conflicts(named: Vault, given: Vault, what: str) -> None:
-    for field, option in (*_OPTIONS.items(), ("kind", "--vault-kind"), ("secondaryRegion", "--secondary-region")):
+    for field in (*_OF_VAULT, "kind", "secondaryRegion"):
         if field in named and fold_case(given.get(field, named[field])) != fold_case(named[field]):
+            option = _option(field)
             raise InvalidTarget(
                 f"{_shown(what)} belongs to {option} {_shown(named[field])}, got {_shown(given[field])}. Remove {option}."
             )
+
+
+def _option(field: str) -> str:
+    return with_option_names(f"spec.vault.{field}")
 
 
 def _is_encoded_guid(text: str) -> bool:

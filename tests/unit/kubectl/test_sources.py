@@ -9,7 +9,7 @@ import pytest
 
 from backupjobwatch.domain.api.spec import parse_spec
 from backupjobwatch.domain.jobs.payloads import mapping
-from backupjobwatch.kubectl.sources import latest_source, on_demand_source, read_source
+from backupjobwatch.kubectl.sources import item_source, read_source
 from backupjobwatch.terminal.targets import InvalidTarget
 from tests.support.azure import payload
 from tests.support.builders import CRD_DEFAULTS, JOB_ID, JOB_NAME, OPERATION, VAULT_ID, VAULT_REF
@@ -153,7 +153,7 @@ def test_names(item: str | None, name: str) -> None:
 
 def test_names_of_items() -> None:
     """A watch of an item's first job is named after the item."""
-    source = latest_source({"item": "VM 1"}, VAULT)
+    source = item_source({"latest": {"item": "VM 1"}}, VAULT)
     assert source.spec == {"latest": {"item": "VM 1"}, "vault": VAULT}
     assert re.fullmatch("vm-1-[0-9a-f]{8}", source.name)
 
@@ -167,8 +167,8 @@ def test_names_of_operations() -> None:
 
 def test_on_demand() -> None:
     """An item to back up needs a vault. Its resource ID names the vault, its name does not."""
-    source = on_demand_source({"item": "vm-1", "container": "c"}, VAULT_REF)
-    by_id = on_demand_source({"protectedItemId": f"{BACKUP_VAULT_ID}/backupInstances/i"}, None)
+    source = item_source({"onDemand": {"item": "vm-1", "container": "c"}}, VAULT_REF)
+    by_id = item_source({"onDemand": {"protectedItemId": f"{BACKUP_VAULT_ID}/backupInstances/i"}}, None)
 
     assert source.spec == {"onDemand": {"item": "vm-1", "container": "c"}, "vault": VAULT}
     assert source.name.startswith("vm-1-")
@@ -177,4 +177,4 @@ def test_on_demand() -> None:
         "vault": BACKUP_VAULT,
     }
     with pytest.raises(InvalidTarget, match=r"does not identify its vault\. Add --subscription,"):
-        on_demand_source({"item": "vm-1"}, None)
+        item_source({"onDemand": {"item": "vm-1"}}, None)

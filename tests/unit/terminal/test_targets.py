@@ -9,7 +9,8 @@ from urllib.parse import quote
 import pytest
 
 from backupjobwatch.domain.api.spec import parse_spec
-from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, Vault, name_of, read_latest, read_target
+from backupjobwatch.domain.api.target import parse_source
+from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, Vault, digits_of, name_of, read_item, read_target
 from tests.support.builders import JOB_ID, JOB_NAME, OPERATION, RESOURCE_GROUP, SUBSCRIPTION, VAULT, VAULT_ID
 from tests.support.canary import WORD
 
@@ -213,15 +214,17 @@ LATEST = {"item": "vm-1", "operation": "Restore", "startedAfter": "2026-03-04T01
 
 def test_the_first_job_of_an_item() -> None:
     """Item options are combined with vault options. Equal sources get equal names."""
-    spec = read_latest(NAMED, LATEST)
+
+    def digits(**latest: str) -> str:
+        return digits_of(parse_source(read_item({"latest": latest}, NAMED)))
+
+    spec = read_item({"latest": LATEST}, NAMED)
     assert spec == {"latest": LATEST, "vault": NAMED}
     parse_spec(spec)
-    assert name_of(spec) == name_of(read_latest(NAMED, {**LATEST, "item": "VM-1"}))
-    assert name_of(spec) != name_of(read_latest(NAMED, {"item": "vm-1", "operation": "Restore"}))
-    assert re.fullmatch("latest-[0-9a-f]{8}", name_of(spec))
-    within = [
-        name_of(read_latest(NAMED, {"item": "vm-1", "completedWithin": value})) for value in ("24h", "1440m", "12h")
-    ]
+    assert digits(**LATEST) == digits(**{**LATEST, "item": "VM-1"})
+    assert digits(**LATEST) != digits(item="vm-1", operation="Restore")
+    assert re.fullmatch("[0-9a-f]{8}", digits(**LATEST))
+    within = [digits(item="vm-1", completedWithin=value) for value in ("24h", "1440m", "12h")]
     assert within[0] == within[1] != within[2]
 
 
@@ -244,7 +247,7 @@ def test_the_first_job_of_an_item() -> None:
 def test_incomplete_items(vault: Vault | None, latest: dict[str, str], words: str) -> None:
     """The message names the invalid option."""
     with pytest.raises(InvalidTarget, match=re.escape(words)):
-        read_latest(vault, latest)
+        read_item({"latest": latest}, vault)
 
 
 def test_no_complaint_tells_a_signature() -> None:

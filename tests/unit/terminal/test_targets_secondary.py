@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, Vault, read_latest, read_target
+from backupjobwatch.terminal.targets import InvalidTarget, NeedsVault, Vault, read_item, read_target
 from tests.support.azure import SUBSCRIPTION_ID, payload, payload_names
 from tests.support.builders import JOB_ID, JOB_NAME, RESOURCE_GROUP, SUBSCRIPTION, VAULT
 from tests.support.canary import WORD
@@ -79,4 +79,4 @@ def test_item() -> None:
         r"^--item must not be set with --secondary-region\. Identify the cross-region restore with its ID or the URL"
     )
     with pytest.raises(InvalidTarget, match=message):
-        read_latest(IN_REGION, {"item": "vm1"})
+        read_item({"latest": {"item": "vm1"}}, IN_REGION)
