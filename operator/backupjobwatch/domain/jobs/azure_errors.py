@@ -44,7 +44,6 @@ def read_errors(value: object) -> tuple[JobError, ...]:
         # Backup vaults repeat the error with its recommendations in additionalInfo.
         own = JobError(
             code=own.code or same[0].code,
-            title=None,
             message=own.message or same[0].message,
             recommendations=own.recommendations or same[0].recommendations,
             target=own.target or same[0].target,
@@ -66,7 +65,6 @@ def read_error(read: Reader, error: Mapping[str, Any]) -> JobError:
     text = read_message(read, message)
     return JobError(
         code=code,
-        title=None,
         message=text and text.removeprefix(f"{code}: "),
         recommendations=read.recommendations(fields.get("recommendedaction") or fields.get("recommendations")),
         target=read.word(fields.get("target")),

@@ -6,28 +6,17 @@ https://learn.microsoft.com/rest/api/dataprotection/jobs/get
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.domain.jobs.azure_errors import read_error
-from backupjobwatch.domain.jobs.job import (
-    MAX_ERRORS,
-    MAX_PROPERTIES,
-    MAX_TASKS,
-    Job,
-    JobError,
-    RecoveryPoint,
-    Task,
-    any_error_is_cancelled,
-    any_task_is_cancelled,
-)
+from backupjobwatch.domain.jobs.job import RecoveryPoint, Task
 from backupjobwatch.domain.jobs.payloads import (
     LINE,
     STATUS_WORD,
     Reader,
-    boolean,
     cancellable,
     count,
-    job_duration,
     last_segment,
     mapping,
     mappings,
@@ -38,43 +27,27 @@ from backupjobwatch.domain.jobs.times import parse_time
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from backupjobwatch.domain.jobs.job import Job, JobError
+
 
 def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
     """Parse a job from a GET. With *partial*, parse an entry of a list, where ``extendedInfo`` is null."""
     read = Reader()
     properties = mapping(payload.get("properties"))
     extended = mapping(properties.get("extendedInfo"))
-    resource_id = read.name(payload.get("id"), LINE)
-    start_time, end_time = (parse_time(properties.get(name)) for name in ("startTime", "endTime"))
     instance, source = (read.name(properties.get(name)) for name in ("backupInstanceFriendlyName", "dataSourceName"))
-    details = read.properties(extended.get("additionalDetails"))
-    # Parse all items: a cancelled job may be recognizable only by an item beyond the limits.
-    tasks, errors = tuple(_tasks(read, extended.get("subTasks"))), tuple(_errors(read, properties.get("errorDetails")))
-    warnings = tuple(_warnings(read, extended.get("warningDetails")))
-    return Job(
-        resource_id=resource_id,
-        name=read.name(payload.get("name")) or read.name(last_segment(resource_id)),
+    tasks = tuple(_tasks(read, extended.get("subTasks")))
+    return read.job(
+        payload,
+        partial=partial,
+        tasks=tasks,
+        errors=tuple(_errors(read, properties.get("errorDetails"))),
+        warnings=tuple(_warnings(read, extended.get("warningDetails"))),
+        bag=extended.get("additionalDetails"),
         job_type=read.term(properties.get("dataSourceType")),
-        status=read.term(properties.get("status")),
-        operation=read.term(properties.get("operation")),
-        backup_management_type=None,
-        workload_type=None,
         entity_friendly_name=instance or source,
         activity_id=read.word(properties.get("activityID")),
-        start_time=start_time,
-        end_time=end_time,
-        duration=job_duration(properties.get("duration"), start_time, end_time),
         cancellable=cancellable(properties.get("supportedActions")),
-        user_triggered=boolean(properties.get("isUserTriggered")),
-        progress_percent=None,
-        estimated_remaining=None,
-        dynamic_error_message=None,
-        tasks=read.first(MAX_TASKS, "tasks", tasks),
-        properties=dict(read.first(MAX_PROPERTIES, "properties", details)),
-        errors=read.first(MAX_ERRORS, "errors", errors),
-        warnings=read.first(MAX_ERRORS, "warnings", warnings),
-        has_cancelled_error=any_error_is_cancelled((*errors, *warnings)),
-        has_cancelled_task=any_task_is_cancelled(tasks),
         data_transferred=_data_transferred(extended, tasks),
         source_recovery_point=_recovery_point(read, extended.get("sourceRecoverPoint")),
         target_recovery_point=_recovery_point(read, extended.get("targetRecoverPoint")),
@@ -85,8 +58,6 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
         source_data_store_type=read.term(properties.get("sourceDataStoreType")),
         recovery_destination=read.name(extended.get("recoveryDestination"), LINE),
         container=last_segment(read.name(properties.get("backupInstanceId"), LINE)),
-        truncated=tuple(sorted(read.truncated)),
-        partial=partial,
     )
 
 
@@ -95,9 +66,6 @@ def _tasks(read: Reader, value: object) -> Iterator[Task]:
         yield Task(
             task_id=read.word(item.get("taskName")) or read.word(item.get("taskId")),
             status=read.word(item.get("taskStatus"), STATUS_WORD),
-            start_time=None,
-            end_time=None,
-            duration=None,
             progress_percent=percent(item.get("taskProgress")),
             data_transferred=count(mapping(item.get("additionalDetails")).get("DataTransferredInBytes")),
         )
@@ -124,15 +92,7 @@ def _warnings(read: Reader, value: object) -> Iterator[JobError]:
     for item in mappings(value):
         for warning in _errors(read, [item.get("warning")]):
             resource = read.word(item.get("resourceName"))
-            yield JobError(
-                code=warning.code,
-                title=None,
-                message=warning.message,
-                recommendations=warning.recommendations,
-                target=warning.target or resource,
-                cause=warning.cause,
-                retryable=warning.retryable,
-            )
+            yield replace(warning, target=warning.target or resource)
 
 
 def _recovery_point(read: Reader, value: object) -> RecoveryPoint | None:

@@ -62,9 +62,9 @@ class Task:
 
     task_id: str | None
     status: str | None
-    start_time: datetime | None
-    end_time: datetime | None
-    duration: timedelta | None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    duration: timedelta | None = None
     progress_percent: int | None
     execution_details: str | None = None
     """Progress of a restore in Azure's words, such as ``63.5 GBs / 127 GBs Transferred``."""
@@ -77,7 +77,7 @@ class JobError:
     """An error of a job. Each field is missing in some job types."""
 
     code: str | None
-    title: str | None
+    title: str | None = None
     message: str | None
     recommendations: tuple[str, ...]
     target: str | None = None
@@ -114,8 +114,8 @@ class Job:
     job_type: str | None
     status: str | None
     operation: str | None
-    backup_management_type: str | None
-    workload_type: str | None
+    backup_management_type: str | None = None
+    workload_type: str | None = None
     entity_friendly_name: str | None
     activity_id: str | None
     start_time: datetime | None
@@ -123,9 +123,9 @@ class Job:
     duration: timedelta | None
     cancellable: bool | None
     user_triggered: bool | None
-    progress_percent: int | None
-    estimated_remaining: str | None
-    dynamic_error_message: str | None
+    progress_percent: int | None = None
+    estimated_remaining: str | None = None
+    dynamic_error_message: str | None = None
     tasks: tuple[Task, ...]
     properties: Mapping[str, str] = field(hash=False)
     errors: tuple[JobError, ...]

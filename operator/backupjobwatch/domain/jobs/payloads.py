@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final, TypeVar
 
 from backupjobwatch.domain.jobs.durations import format_duration, parse_duration
-from backupjobwatch.domain.jobs.job import MAX_RECOMMENDATIONS
+from backupjobwatch.domain.jobs.job import (
+    MAX_ERRORS,
+    MAX_PROPERTIES,
+    MAX_RECOMMENDATIONS,
+    MAX_TASKS,
+    Job,
+    JobError,
+    Task,
+    any_error_is_cancelled,
+    any_task_is_cancelled,
+)
 from backupjobwatch.domain.jobs.text import ELLIPSIS, sanitize
+from backupjobwatch.domain.jobs.times import parse_time
 
 WORD: Final = 256
 """Maximum characters of a name or another short value."""
@@ -67,6 +78,43 @@ class Reader:
             self.truncated.add(part)
         return kept[:limit]
 
+    def job(
+        self,
+        payload: Mapping[str, Any],
+        *,
+        tasks: Sequence[Task],
+        errors: Sequence[JobError],
+        warnings: Sequence[JobError] = (),
+        bag: object,
+        **fields: Any,
+    ) -> Job:
+        """Return the job in *payload*: what both kinds of vault describe alike, and more *fields* of the job.
+
+        Pass all *tasks*, *errors* and *warnings*: a cancelled job may be recognizable only by one beyond the limits.
+        *bag* is the property bag.
+        """
+        own = mapping(payload.get("properties"))
+        resource_id = self.name(payload.get("id"), LINE)
+        start_time, end_time = (parse_time(own.get(name)) for name in ("startTime", "endTime"))
+        return Job(
+            resource_id=resource_id,
+            name=self.name(payload.get("name")) or self.name(last_segment(resource_id)),
+            status=self.term(own.get("status")),
+            operation=self.term(own.get("operation")),
+            start_time=start_time,
+            end_time=end_time,
+            duration=_duration(own.get("duration"), start_time, end_time),
+            user_triggered=boolean(own.get("isUserTriggered")),
+            tasks=self.first(MAX_TASKS, "tasks", tasks),
+            properties=dict(self.first(MAX_PROPERTIES, "properties", self.properties(bag))),
+            errors=self.first(MAX_ERRORS, "errors", errors),
+            warnings=self.first(MAX_ERRORS, "warnings", warnings),
+            has_cancelled_error=any_error_is_cancelled((*errors, *warnings)),
+            has_cancelled_task=any_task_is_cancelled(tasks),
+            truncated=tuple(sorted(self.truncated)),
+            **fields,
+        )
+
     def properties(self, value: object) -> Iterator[tuple[str, str]]:
         """Yield the names and values of a property bag."""
         for name, text in mapping(value).items():
@@ -83,7 +131,7 @@ class Reader:
         return self.word(value, STATUS_WORD) if duration is None else format_duration(duration)
 
 
-def job_duration(value: object, start_time: datetime | None, end_time: datetime | None) -> timedelta | None:
+def _duration(value: object, start_time: datetime | None, end_time: datetime | None) -> timedelta | None:
     """Return a job's duration, or the time between start and end if Azure sends none or zero."""
     duration = parse_duration(value)
     if duration or not (start_time and end_time):

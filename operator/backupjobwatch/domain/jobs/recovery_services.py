@@ -10,33 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.domain.jobs.azure_errors import read_message
 from backupjobwatch.domain.jobs.durations import parse_duration
-from backupjobwatch.domain.jobs.job import (
-    MAX_ERRORS,
-    MAX_PROPERTIES,
-    MAX_TASKS,
-    Job,
-    JobError,
-    Task,
-    any_error_is_cancelled,
-    any_task_is_cancelled,
-)
-from backupjobwatch.domain.jobs.payloads import (
-    LINE,
-    STATUS_WORD,
-    TEXT,
-    Reader,
-    boolean,
-    cancellable,
-    job_duration,
-    last_segment,
-    mapping,
-    mappings,
-    percent,
-)
+from backupjobwatch.domain.jobs.job import JobError, Task
+from backupjobwatch.domain.jobs.payloads import STATUS_WORD, TEXT, Reader, cancellable, mapping, mappings, percent
 from backupjobwatch.domain.jobs.times import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from backupjobwatch.domain.jobs.job import Job
 
 
 def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
@@ -44,46 +25,32 @@ def parse_job(payload: Mapping[str, Any], *, partial: bool = False) -> Job:
     read = Reader()
     properties = mapping(payload.get("properties"))
     extended = mapping(properties.get("extendedInfo"))
-    resource_id = read.name(payload.get("id"), LINE)
     # Item names are not unique: two storage accounts can have a file share "data", two servers a disk "D:".
     containers = [
         read.name(properties.get(name))
         for name in ("containerName", "storageAccountName", "mabServerName", "dpmServerName")
     ]
-    start_time, end_time = (parse_time(properties.get(name)) for name in ("startTime", "endTime"))
-    # Parse all items: a cancelled job may be recognizable only by an item beyond the limits.
-    tasks, errors = tuple(_tasks(read, extended.get("tasksList"))), tuple(_errors(read, properties.get("errorDetails")))
-    return Job(
-        resource_id=resource_id,
-        name=read.name(payload.get("name")) or read.name(last_segment(resource_id)),
+    return read.job(
+        payload,
+        partial=partial,
+        tasks=tuple(_tasks(read, extended.get("tasksList"))),
+        errors=tuple(_errors(read, properties.get("errorDetails"))),
+        bag=extended.get("propertyBag"),
         job_type=read.term(properties.get("jobType")),
-        status=read.term(properties.get("status")),
-        operation=read.term(properties.get("operation")),
         backup_management_type=read.term(properties.get("backupManagementType")),
         workload_type=read.term(properties.get("workloadType")),
         entity_friendly_name=read.name(properties.get("entityFriendlyName")),
         activity_id=read.word(properties.get("activityId")),
-        start_time=start_time,
-        end_time=end_time,
-        duration=job_duration(properties.get("duration"), start_time, end_time),
         cancellable=cancellable(properties.get("actionsInfo")),
-        user_triggered=boolean(properties.get("isUserTriggered")),
         progress_percent=percent(extended.get("progressPercentage")),
         estimated_remaining=read.remaining(extended.get("estimatedRemainingDuration")),
         dynamic_error_message=read_message(read, extended.get("dynamicErrorMessage")),
-        tasks=read.first(MAX_TASKS, "tasks", tasks),
-        properties=dict(read.first(MAX_PROPERTIES, "properties", read.properties(extended.get("propertyBag")))),
-        errors=read.first(MAX_ERRORS, "errors", errors),
-        has_cancelled_error=any_error_is_cancelled(errors),
-        has_cancelled_task=any_task_is_cancelled(tasks),
         container=next(filter(None, containers), None),
         container_name=containers[0],
         storage_account_name=containers[1],
         mab_server_name=containers[2],
         dpm_server_name=containers[3],
         restore_location_type=read.term(mapping(extended.get("internalPropertyBag")).get("restoreLocationType")),
-        truncated=tuple(sorted(read.truncated)),
-        partial=partial,
     )
 
 
