@@ -33,11 +33,13 @@ def open_port(port: int) -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def listening(runner: web.AppRunner, port: int, *, setting: str) -> AsyncIterator[int]:
-    """Serve *runner* on *port* while entered. Yield the port, which is another one if *port* is 0.
+async def listening(app: web.Application, port: int, *, setting: str) -> AsyncIterator[int]:
+    """Serve *app* on *port* while entered. Yield the port, which is another one if *port* is 0.
 
     Raises SettingsError, with the name of the *setting*, if the port is not available.
     """
+    # No keep-alive: each connection is a task, and while kopf stops it waits for tasks that it does not know.
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=0)
     await runner.setup()
     try:
         try:

@@ -30,7 +30,6 @@ async def serve_probes(port: int, *, alive: Callable[[], bool], ready: Callable[
     app = web.Application()
     app.router.add_get("/healthz", handler(alive))  # type: ignore[arg-type]
     app.router.add_get("/readyz", handler(ready))  # type: ignore[arg-type]
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=0)  # No keep-alive, as in metrics/server.py.
-    async with listening(runner, port, setting="BACKUPJOBWATCH_PROBE_PORT") as number:
+    async with listening(app, port, setting="BACKUPJOBWATCH_PROBE_PORT") as number:
         _log.info("Started the probe server: port %d", number)
         yield

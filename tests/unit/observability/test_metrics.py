@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from backupjobwatch.domain.status.summary import OTHER, OUTCOMES, Summary
+from backupjobwatch.domain.status.transitions import Transition
 from backupjobwatch.errors import Conflict, KubeUnavailable, ObjectNotFound
 from backupjobwatch.observability.metrics import catalogue
 from backupjobwatch.observability.metrics.instruments import Metrics
@@ -77,7 +78,9 @@ def test_labels_are_bounded() -> None:
     metrics = Metrics()
     for number in range(100, 1000):
         metrics.observe_request("get_job", number, 0.1)
-        metrics.observe_outcome("Failed", f"Reason{number}")
+        metrics.observe_transition(
+            Transition(name="", type="Warning", reason=f"Reason{number}", message="", phase="Failed")
+        )
         metrics.observe_token_failure("operator", f"Reason{number}")
         metrics.observe_notification(f"channel-{number}", f"result-{number}")
     for family in metrics.registry.collect():

@@ -7,6 +7,7 @@ The registry, docs/metrics.md and the tests use it. A label with listed values h
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from backupjobwatch.domain.status.summary import OTHER, OUTCOMES, PHASES, REASONS
@@ -62,133 +63,117 @@ class Metric:
         return value if not values or value in values else OTHER
 
 
+_counter: Final = partial(Metric, kind="counter")
+_gauge: Final = partial(Metric, kind="gauge")
+_histogram: Final = partial(Metric, kind="histogram")
 _WATCH: Final[Mapping[str, tuple[str, ...]]] = {"namespace": (), "name": ()}
 
-BUILD: Final = Metric(
+BUILD: Final = _gauge(
     name=f"{PREFIX}build_info",
-    kind="gauge",
     labels={"version": (), "python": ()},
     meaning="Always 1. The labels contain the versions of the operator and of Python.",
 )
-LEADER: Final = Metric(
+LEADER: Final = _gauge(
     name=f"{PREFIX}leader",
-    kind="gauge",
     meaning="1 in the process that follows the watches, 0 in a standby. Only the former exports series of watches.",
 )
-WATCHES: Final = Metric(
+WATCHES: Final = _gauge(
     name=f"{PREFIX}watches",
-    kind="gauge",
     labels={"phase": PHASES, "reason": REASONS},
     meaning="Existing watches by phase and reason.",
 )
-OUTCOMES_TOLD: Final = Metric(
+OUTCOMES_TOLD: Final = _counter(
     name=f"{PREFIX}outcomes_total",
-    kind="counter",
     labels={"phase": tuple(OUTCOMES), "reason": (*dict.fromkeys(sum(OUTCOMES.values(), ())), OTHER)},
     meaning=(
         "Watches that finished while this process ran. The operator counts a watch when it creates the Event for the outcome, "
         "so restarts and replicas do not count it twice. If the response to that request is lost, the watch is not counted."
     ),
 )
-WATCH: Final = Metric(
+WATCH: Final = _gauge(
     name=f"{PREFIX}watch_info",
-    kind="gauge",
     labels={**_WATCH, "phase": PHASES, "reason": REASONS},
     meaning="1 for each watch, with its current phase and reason.",
 )
-WATCH_START: Final = Metric(
+WATCH_START: Final = _gauge(
     name=f"{PREFIX}watch_job_start_timestamp_seconds",
-    kind="gauge",
     labels=_WATCH,
     meaning="When the job of the watch started, as reported by Azure.",
 )
-WATCH_DURATION: Final = Metric(
+WATCH_DURATION: Final = _gauge(
     name=f"{PREFIX}watch_job_duration_seconds",
-    kind="gauge",
     labels=_WATCH,
     meaning="Duration of the job, as of the last write of the status.",
 )
-WATCH_COMPLETION: Final = Metric(
+WATCH_COMPLETION: Final = _gauge(
     name=f"{PREFIX}watch_completion_timestamp_seconds",
-    kind="gauge",
     labels=_WATCH,
     meaning="When the watch finished, on success or failure.",
 )
-WATCH_TROUBLE: Final = Metric(
+WATCH_TROUBLE: Final = _gauge(
     name=f"{PREFIX}watch_trouble_timestamp_seconds",
-    kind="gauge",
     labels=_WATCH,
     meaning=(
         "When the job of the watch became unreadable or was reported as missing. Absent for readable jobs and "
         "for finished watches."
     ),
 )
-LEFT_OUT: Final = Metric(
+LEFT_OUT: Final = _gauge(
     name=f"{PREFIX}left_out",
-    kind="gauge",
     labels={"what": LEFT_OUT_KINDS},
     meaning=(
         "Number of watches beyond `BACKUPJOBWATCH_METRICS_WATCH_LIMIT`, and of subscriptions beyond 50. They have no series of "
         "their own."
     ),
 )
-OVERDUE: Final = Metric(
+OVERDUE: Final = _gauge(
     name=f"{PREFIX}poll_overdue_seconds",
-    kind="gauge",
     meaning="Delay of the most overdue poll of any watch.",
 )
-POLL_LAG: Final = Metric(
+POLL_LAG: Final = _histogram(
     name=f"{PREFIX}poll_lag_seconds",
-    kind="histogram",
     buckets=(0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800),
     meaning="Time from when a poll was due until Azure responded.",
 )
-RESYNC: Final = Metric(
+RESYNC: Final = _gauge(
     name=f"{PREFIX}last_resync_timestamp_seconds",
-    kind="gauge",
     meaning="When the last resync listed all watches. 0 before the first one.",
 )
-QUEUE_DEPTH: Final = Metric(
+QUEUE_DEPTH: Final = _gauge(
     name=f"{PREFIX}workqueue_depth",
-    kind="gauge",
     labels={"queue": QUEUES},
     meaning=(
         "Keys that wait for a worker of a work queue: watches to reconcile (`reconcile`), Events to write (`events`), "
         "finished watches to delete (`ttl`), backups to request (`backup`). Delayed keys do not count."
     ),
 )
-QUEUE_WAIT: Final = Metric(
+QUEUE_WAIT: Final = _histogram(
     name=f"{PREFIX}workqueue_queue_duration_seconds",
-    kind="histogram",
     labels={"queue": QUEUES},
     buckets=(0.001, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60),
     meaning="How long a key waits in a work queue until a worker takes it.",
 )
-QUEUE_RETRIES: Final = Metric(
+QUEUE_RETRIES: Final = _counter(
     name=f"{PREFIX}workqueue_retries_total",
-    kind="counter",
     labels={"queue": QUEUES},
     meaning="Keys that were queued again with backoff, after their processing failed.",
 )
-REQUESTS: Final = Metric(
+REQUESTS: Final = _counter(
     name=f"{PREFIX}azure_requests_total",
-    kind="counter",
     labels={"operation": OPERATIONS, "result": RESULTS, "code": (*CODES, OTHER)},
     meaning=(
         "HTTP requests to Azure Resource Manager. Each page of a list counts. `token` requests go to Entra or the metadata "
         "service."
     ),
 )
-LATENCY: Final = Metric(
+LATENCY: Final = _histogram(
     name=f"{PREFIX}azure_request_duration_seconds",
-    kind="histogram",
     labels={"operation": OPERATIONS},
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
     meaning="Duration of these requests until the end of the response or the timeout.",
 )
-READS: Final = Metric(
+READS: Final = _counter(
     name=f"{PREFIX}azure_reads_total",
-    kind="counter",
     labels={"answer": ANSWERS},
     meaning=(
         "Reads of Azure. `asked`: the operator sent a request for a job, an operation or a page of a list. `listed`: a list "
@@ -196,48 +181,41 @@ READS: Final = Metric(
         "was due while the previous one still waited for the read budget or for the end of a pause."
     ),
 )
-BUDGET: Final = Metric(
+BUDGET: Final = _gauge(
     name=f"{PREFIX}azure_budget_reads",
-    kind="gauge",
     labels={"subscription": ()},
     meaning="Tokens in the read budget of a subscription. With several identities, the lowest value.",
 )
-REMAINING: Final = Metric(
+REMAINING: Final = _gauge(
     name=f"{PREFIX}azure_remaining_requests",
-    kind="gauge",
     labels={"subscription": ()},
     meaning="Azure's latest count of remaining requests, if a response of the last five minutes contained one. With several counts, the lowest.",
 )
-WAIT: Final = Metric(
+WAIT: Final = _gauge(
     name=f"{PREFIX}azure_wait_seconds",
-    kind="gauge",
     labels={"subscription": ()},
     meaning="Time until the operator may send requests of every kind again after a 429 or a `Retry-After`. 0 without a pause.",
 )
-TOKEN_FAILURES: Final = Metric(
+TOKEN_FAILURES: Final = _counter(
     name=f"{PREFIX}token_failures_total",
-    kind="counter",
     labels={"owner": OWNERS, "reason": TOKEN_TROUBLE},
     meaning="Failed attempts to get a token, for the identity of the operator or of a namespace.",
 )
-WRITES: Final = Metric(
+WRITES: Final = _counter(
     name=f"{PREFIX}status_writes_total",
-    kind="counter",
     labels={"reason": WRITE_REASONS, "result": WRITE_RESULTS},
     meaning=(
         "Status writes because of a `transition` of phase or reason, another `change`, or the `heartbeat`. `conflict`: the "
         "object was edited, and the operator retries. `gone`: the object was deleted."
     ),
 )
-NOTIFICATIONS: Final = Metric(
+NOTIFICATIONS: Final = _counter(
     name=f"{PREFIX}notifications_total",
-    kind="counter",
     labels={"channel": CHANNELS, "result": DELIVERIES},
     meaning="Attempts to deliver a notification of `spec.notify`. `retried`: the attempt failed, and another follows.",
 )
-BACKUP_REQUESTS: Final = Metric(
+BACKUP_REQUESTS: Final = _counter(
     name=f"{PREFIX}backup_requests_total",
-    kind="counter",
     labels={"result": BACKUP_ANSWERS},
     meaning=(
         "Attempts to request a backup for `spec.onDemand`. `accepted`: Azure named the operation. `refused`: it is certain that "
@@ -245,9 +223,8 @@ BACKUP_REQUESTS: Final = Metric(
         "the namespace reached its limit, or there was no credential."
     ),
 )
-LOOP_LAG: Final = Metric(
+LOOP_LAG: Final = _histogram(
     name=f"{PREFIX}event_loop_lag_seconds",
-    kind="histogram",
     buckets=(0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30),
     meaning="Delay with which the event loop resumes a task that slept for one second.",
 )

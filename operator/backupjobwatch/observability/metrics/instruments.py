@@ -52,23 +52,23 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._counters: dict[str, Counter] = {}
+        self._counters = {
+            metric.name: Counter(metric.name, metric.meaning, tuple(metric.labels), registry=self.registry)
+            for metric in catalogue.ALL
+            if metric.kind == "counter"
+        }
         self._series: dict[tuple[str, ...], Counter] = {}
-        self._gauges: dict[str, Gauge] = {}
-        self._histograms: dict[str, Histogram] = {}
-        for metric in (
-            *(catalogue.OUTCOMES_TOLD, catalogue.REQUESTS, catalogue.READS, catalogue.TOKEN_FAILURES),
-            *(catalogue.WRITES, catalogue.NOTIFICATIONS, catalogue.QUEUE_RETRIES, catalogue.BACKUP_REQUESTS),
-        ):
-            self._counters[metric.name] = Counter(
-                metric.name, metric.meaning, tuple(metric.labels), registry=self.registry
-            )
-        for metric in (catalogue.BUILD, catalogue.LEADER, catalogue.RESYNC, catalogue.QUEUE_DEPTH):
-            self._gauges[metric.name] = Gauge(metric.name, metric.meaning, tuple(metric.labels), registry=self.registry)
-        for metric in (catalogue.POLL_LAG, catalogue.LATENCY, catalogue.LOOP_LAG, catalogue.QUEUE_WAIT):
-            self._histograms[metric.name] = Histogram(
+        self._gauges = {
+            metric.name: Gauge(metric.name, metric.meaning, tuple(metric.labels), registry=self.registry)
+            for metric in (catalogue.BUILD, catalogue.LEADER, catalogue.RESYNC, catalogue.QUEUE_DEPTH)
+        }
+        self._histograms = {
+            metric.name: Histogram(
                 metric.name, metric.meaning, tuple(metric.labels), buckets=metric.buckets, registry=self.registry
             )
+            for metric in catalogue.ALL
+            if metric.kind == "histogram"
+        }
         ProcessCollector(registry=self.registry)
         self._initialize_series()
 
@@ -95,14 +95,10 @@ class Metrics:
         """Report at each scrape whether this process is the leader."""
         self._gauges[catalogue.LEADER.name].set_function(leading)
 
-    def observe_outcome(self, phase: str, reason: str) -> None:
-        """Count the outcome of a watch. Call this once per watch."""
-        self._count(catalogue.OUTCOMES_TOLD, phase=phase, reason=reason)
-
     def observe_transition(self, transition: Transition) -> None:
         """Count *transition* if it ended a watch. Call this only if its Event is new."""
         if transition.phase in OUTCOMES and not transition.repeated:
-            self.observe_outcome(transition.phase, transition.reason)
+            self._count(catalogue.OUTCOMES_TOLD, phase=transition.phase, reason=transition.reason)
 
     def observe_poll_lag(self, seconds: float) -> None:
         """Record the time between the due time of a poll and its response."""

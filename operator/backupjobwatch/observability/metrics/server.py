@@ -29,11 +29,9 @@ async def serve_metrics(port: int, metrics: Metrics) -> AsyncIterator[None]:
     """Serve /metrics on *port* in the format that the scraper accepts, and measure the event loop's lag."""
     app = web.Application()
     app.router.add_get("/metrics", make_aiohttp_handler(metrics.registry))
-    # No keep-alive: each connection is a task, and while kopf stops it waits for tasks that it does not know.
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=0)
     lag = asyncio.create_task(_measure_lag(metrics), name="event-loop-lag")
     try:
-        async with listening(runner, port, setting="BACKUPJOBWATCH_METRICS_PORT") as number:
+        async with listening(app, port, setting="BACKUPJOBWATCH_METRICS_PORT") as number:
             _log.info("Started the metrics server: port %d", number)
             yield
     finally:
