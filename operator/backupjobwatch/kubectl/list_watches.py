@@ -16,7 +16,7 @@ from backupjobwatch.kubectl.cluster import Cluster, Scope
 from backupjobwatch.kubectl.follow import follow
 from backupjobwatch.kubectl.manifest import write
 from backupjobwatch.kubectl.options import cluster_options, output_option, runs_async
-from backupjobwatch.kubectl.table import WatchTable, cells, in_order, plain, titles
+from backupjobwatch.kubectl.table import WatchTable, in_order, plain
 from backupjobwatch.terminal.plain import PlainLines
 from backupjobwatch.terminal.rows import Row
 
@@ -75,12 +75,11 @@ def nothing(scope: Scope) -> str:
 
 
 def _show(bodies: Iterable[Mapping[str, Any]], *, namespaces: bool) -> None:
-    now, console = datetime.now(UTC), Console()
+    console, table = Console(), WatchTable(bodies, now=datetime.now(UTC), namespaces=namespaces)
     if console.is_terminal:
-        console.print(WatchTable(bodies, now=now, namespaces=namespaces))
+        console.print(table)
     else:
-        rows = [cells(body, now=now, namespaces=namespaces) for body in bodies]
-        click.echo(plain(titles(namespaces=namespaces), rows), nl=False)
+        click.echo(plain(table.heads, table.rows), nl=False)
 
 
 async def _watch(cluster: Cluster, scope: Scope) -> None:

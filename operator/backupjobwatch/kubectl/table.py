@@ -43,20 +43,20 @@ class WatchTable:
     """Watches in columns that fit the terminal's width, with their phases in color."""
 
     def __init__(self, bodies: Iterable[Mapping[str, Any]], *, now: datetime, namespaces: bool) -> None:
-        self._heads = titles(namespaces=namespaces)
-        self._rows = [cells(body, now=now, namespaces=namespaces) for body in bodies]
+        self.heads = titles(namespaces=namespaces)
+        self.rows = [cells(body, now=now, namespaces=namespaces) for body in bodies]
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the lines."""
-        widths, gap = fit(self._heads, self._rows, options.max_width)
-        phase = self._heads.index("PHASE")
-        for row in [self._heads, *self._rows]:
-            line = Text(no_wrap=True, overflow="crop", style="bold" if row is self._heads else "")
+        widths, gap = fit(self.heads, self.rows, options.max_width)
+        phase = self.heads.index("PHASE")
+        for row in [self.heads, *self.rows]:
+            line = Text(no_wrap=True, overflow="crop", style="bold" if row is self.heads else "")
             for index, (cell, width) in enumerate(zip(row, widths, strict=True)):
                 if width == 0:
                     continue
                 shown = _cut(cell, width)
-                line.append(phase_text(shown) if index == phase and row is not self._heads else shown)
+                line.append(phase_text(shown) if index == phase and row is not self.heads else shown)
                 line.append(" " * (width - cell_len(shown) + gap))
             line.rstrip()
             yield line
@@ -129,15 +129,12 @@ def in_order(bodies: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def task_rows(body: Mapping[str, Any], *, now: datetime) -> list[list[str]]:
     """Return a row for the job and, indented, one for each of its tasks, under TASK_TITLES."""
-    job = Row.from_body(body, now=now)
-    what = " of ".join(filter(None, (job.operation, job.item)))
-    return [
-        [job.name, job.phase, _percent(job.percent), job.elapsed, what],
-        *(
-            [f"{_INDENT}{task.name}", task.status, _percent(task.percent), task.duration, task.details]
-            for task in job.tasks
-        ),
-    ]
+    row = Row.from_body(body, now=now)
+    tasks = (
+        [f"{_INDENT}{task.name}", task.status, _percent(task.percent), task.duration, task.details]
+        for task in row.tasks
+    )
+    return [[row.name, row.phase, _percent(row.percent), row.elapsed, row.job], *tasks]
 
 
 def _percent(value: int | None) -> str:

@@ -196,10 +196,11 @@ class Waiting:
             return UNCLEAR
         self._uids[name] = watch.uid
         code = exit_code(body, warnings_as_errors=self._warnings_as_errors)
-        if code is not None:
-            _conclude(watch)
-        else:
+        if code is None:
             self._tell(body, watch)
+        else:
+            status = watch.status_for_target
+            click.echo(sanitize(f"{called(name)}: {status.get('phase')}: {status.get('message')}", _LINE))
         return code
 
     def _missing(self, name: str, uid: str | None) -> int | None:
@@ -230,11 +231,6 @@ class Waiting:
         if message not in self._troubles:
             self._troubles.add(message)
             click.echo(message, err=True)
-
-
-def _conclude(watch: Watch) -> None:
-    status = watch.status_for_target
-    click.echo(sanitize(f"{called(watch.name)}: {status.get('phase')}: {status.get('message')}", _LINE))
 
 
 def _words(limit: timedelta) -> str:

@@ -61,11 +61,9 @@ def reminder(rows: Sequence[Row], *, now: datetime) -> list[str]:
 
 def _watch_text(row: Row) -> str:
     """Return the line of the watch as a whole, without durations that still grow."""
-    what = " of ".join(filter(None, (row.operation, row.item)))
-    if row.message.startswith(f"{what} "):  # such as "Backup of vm1 failed."
-        what = ""
+    is_in_message = row.message.startswith(f"{row.job} ")  # such as "Backup of vm1 failed."
     more = row.message or (row.elapsed if row.finished else "")
-    return "  ".join(filter(None, (row.phase, what, more)))
+    return "  ".join(filter(None, (row.phase, "" if is_in_message else row.job, more)))
 
 
 def _task_text(task: Task) -> str:

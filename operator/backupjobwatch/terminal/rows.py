@@ -55,8 +55,6 @@ class Row:
     reason: str
     operation: str
     item: str
-    azure_status: str
-    """The job's status in Azure's words."""
     elapsed: str
     """How long the job took or has run."""
     waited: str
@@ -84,7 +82,6 @@ class Row:
             reason=reason,
             operation=_word(job.get("operation")),
             item=_word(job.get("entityFriendlyName")),
-            azure_status=_word(job.get("status")),
             elapsed=_elapsed(watch, now),
             waited="" if watch.finished or job else _since(status.get("watchStartTime"), now),
             percent=_percent(extended.get("progressPercent")),
@@ -103,11 +100,15 @@ class Row:
         )
 
     @property
+    def job(self) -> str:
+        """Operation and item, such as ``Backup of vm1``, as far as they are known."""
+        return " of ".join(filter(None, (self.operation, self.item)))
+
+    @property
     def title(self) -> str:
         """Operation, item and name, such as ``Backup of vm1 (2f6b1c9e)``, or only the object's name."""
         name = self.name[:_SHORT] if is_guid(self.name) else self.name
-        what = " of ".join(filter(None, (self.operation, self.item)))
-        return f"{what} ({name})" if what else name
+        return f"{self.job} ({name})" if self.job else name
 
 
 def _word(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Group
@@ -48,13 +48,18 @@ _GAP: Final = 2
 class _Line:
     """One line of the view: a job, one of its tasks, or the details of a task."""
 
-    phase: Text
+    phase: Text = field(default_factory=Text)
     name: Text
-    state: Text
+    state: Text = field(default_factory=Text)
     """How long a job takes, or a task's status."""
-    percent: int | None
-    words: str
-    """The text next to the bar."""
+    percent: int | None = None
+    time: str = ""
+    """How long the rest of a job takes, or how long a task took."""
+
+    @property
+    def words(self) -> str:
+        """The text next to the bar."""
+        return " ".join(filter(None, ("" if self.percent is None else f"{self.percent} %", self.time)))
 
     @property
     def progress_width(self) -> int:
@@ -84,31 +89,23 @@ def phase_text(phase: str) -> Text:
 
 def _lines(row: Row) -> Iterator[_Line]:
     """Yield the job itself, then its tasks with their details."""
-    remaining = f"{row.remaining} left" if row.remaining else ""
     yield _Line(
         phase=phase_text(row.phase),
         name=Text(row.title, style="bold"),
         state=Text(row.elapsed or row.waited),
         percent=row.percent,
-        words=_words(row.percent, remaining),
+        time=f"{row.remaining} left" if row.remaining else "",
     )
     for task in row.tasks:
         yield _Line(
-            phase=Text(),
             name=Text(f"  {task.name}"),
             state=Text(task.status, style=_TASK_STYLES.get(outcome_of(task.status), "dim")),
             percent=task.percent,
-            words=_words(task.percent, task.duration),
+            time=task.duration,
         )
-        if (
-            task.details
-        ):  # on a separate line, because it would leave too little space for the names on a narrow terminal
-            details = Text(f"    {task.details}", style="dim")
-            yield _Line(phase=Text(), name=details, state=Text(), percent=None, words="")
-
-
-def _words(percent: int | None, more: str) -> str:
-    return " ".join(filter(None, ("" if percent is None else f"{percent} %", more)))
+        if task.details:
+            # On a separate line: on a narrow terminal, it would leave too little space for the names.
+            yield _Line(name=Text(f"    {task.details}", style="dim"))
 
 
 def _grid(lines: Iterable[_Line], *, phase: int, state: int, progress: int) -> Table:
