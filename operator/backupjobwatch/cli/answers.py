@@ -18,8 +18,8 @@ from backupjobwatch.domain.jobs.payloads import mapping
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
 from backupjobwatch.domain.polling.backup_plan import RequestContext, RequestResult
 from backupjobwatch.domain.polling.observations import ItemList, JobList, Observation
-from backupjobwatch.domain.polling.on_demand import BackupPlanner
 from backupjobwatch.domain.polling.queries import ProtectedItems
+from backupjobwatch.domain.polling.requirements import required_queries
 from backupjobwatch.domain.status.verdict import deadline
 from backupjobwatch.errors import AzureError, PollDeferred
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.findings import Finding
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.latest_job import LatestJob
-    from backupjobwatch.domain.polling.backup_plan import BackupPlan
     from backupjobwatch.domain.polling.observations import Answer as Content
     from backupjobwatch.domain.polling.queries import Query
+    from backupjobwatch.domain.polling.requirements import Requirements
 
 _PROCESS: Final = "render"
 """The process in the records of this module, which sends no request."""
@@ -109,12 +109,10 @@ def _observe_backup(watch: Watch, spec: WatchSpec, backup: OnDemandBackup, answe
             return _observe_request(watch, spec, backup, answer, now)
         if isinstance(mapping(parse_json(answer.body)).get("status"), str):
             return _found(read_operation(read_object(answer, now=now)))
-    plan = _plan(watch, spec, backup, {}, now)
-    if plan.queries:
+    plan = _plan(watch, spec, {}, now)
+    if plan.queries and not plan.pinned:
         (query,) = plan.queries
-        plan = _plan(
-            watch, spec, backup, {query: Observation(answer=_read(query, answer, now), sent=0.0, time=now)}, now
-        )
+        plan = _plan(watch, spec, {query: Observation(answer=_read(query, answer, now), sent=0.0, time=now)}, now)
     if plan.pinned:
         return _found(plan.pinned)._replace(record=plan.record)
     if plan.found is None:
@@ -134,7 +132,7 @@ def _observe_request(watch: Watch, spec: WatchSpec, backup: OnDemandBackup, answ
         started = error
     result = RequestResult(record=requested, answer=started, received=now)
     recorded = replace(watch, status={**watch.status, "onDemand": requested.to_status()})
-    plan = _plan(recorded, spec, backup, {}, now, result=result)
+    plan = _plan(recorded, spec, {}, now, result)
     if isinstance(started, OperationId):
         started = _next(
             "Azure accepted the request. The operator polls its operation next. Render again with that response."
@@ -163,22 +161,12 @@ def _requested(watch: Watch, backup: OnDemandBackup, answer: Answer, now: dateti
 def _plan(
     watch: Watch,
     spec: WatchSpec,
-    backup: OnDemandBackup,
     observations: Mapping[Query, Observation],
     now: datetime,
-    *,
     result: RequestResult | None = None,
-) -> BackupPlan:
+) -> Requirements:
     context = RequestContext(process=_PROCESS, is_allowed=True, deadline=deadline(watch, spec), result=result)
-    return BackupPlanner(
-        watch=watch,
-        backup=backup,
-        grace=spec.grace,
-        retry=spec.poll_interval,
-        observations=observations,
-        context=context,
-        now=now,
-    ).plan()
+    return required_queries(watch, spec, observations, now=now, context=context)
 
 
 def _read(query: Query, answer: Answer, now: datetime) -> Content:

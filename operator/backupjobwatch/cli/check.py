@@ -37,12 +37,9 @@ class _IdentityType(click.ParamType[Identity]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Identity:
         """Return the identity."""
         kind, _, name = str(value).partition("/")
-        field = _KINDS.get(kind.lower())
-        if field is None:
-            self.fail(f"must be serviceaccount/NAME or secret/NAME, got {value!r}", param, ctx)
         try:
-            return parse_identity({field: name})
-        except InvalidSpec:
+            return parse_identity({_KINDS[kind.lower()]: name})
+        except (KeyError, InvalidSpec):
             self.fail(f"must be serviceaccount/NAME or secret/NAME, got {value!r}", param, ctx)
 
 

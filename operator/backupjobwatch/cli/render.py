@@ -97,17 +97,16 @@ def _load(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{path} is neither YAML nor JSON: {error}") from error
     objects = [each for document in documents for each in _objects(document)]
-    watches = [each for each in objects if each.get("kind") == KIND and _group(each) == GROUP]
+    watches = [
+        each for each in objects if each.get("kind") == KIND and str(each.get("apiVersion")).partition("/")[0] == GROUP
+    ]
     if len(watches) == 1 and isinstance(watches[0].get("spec", {}), dict):
         return watches[0]
     if watches:
         problem = "has no valid spec" if len(watches) == 1 else f"has {len(watches)} {KIND} objects. Keep one"
         raise click.ClickException(f"{path} {problem}.")
-    kinds = (
-        ", ".join(dict.fromkeys(sanitize(str(each.get("kind") or "an object without kind"), 63) for each in objects))
-        or "no objects"
-    )
-    raise click.ClickException(f"{path} has no {KIND} of {GROUP}, only {kinds}.")
+    kinds = dict.fromkeys(sanitize(str(each.get("kind") or "an object without kind"), 63) for each in objects)
+    raise click.ClickException(f"{path} has no {KIND} of {GROUP}, only {', '.join(kinds) or 'no objects'}.")
 
 
 def _objects(document: object) -> list[dict[str, Any]]:
@@ -118,10 +117,6 @@ def _objects(document: object) -> list[dict[str, Any]]:
     if str(document.get("kind", "")).endswith("List") and isinstance(items, list):
         return [item for item in items if isinstance(item, dict)]
     return [document]
-
-
-def _group(body: dict[str, Any]) -> str:
-    return str(body.get("apiVersion", "")).partition("/")[0]
 
 
 def _headers(lines: tuple[str, ...]) -> requests.structures.CaseInsensitiveDict[str]:

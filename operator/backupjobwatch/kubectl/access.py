@@ -78,8 +78,9 @@ async def load(access: Access) -> tuple[client.Configuration, str]:
 
     configuration = client.Configuration()
     kubeconfig = Kubeconfig.find(access.kubeconfig)
+    is_in_pod = not kubeconfig.files and not access.context
     try:
-        if not kubeconfig.files and not access.context:
+        if is_in_pod:
             config.load_incluster_config(client_configuration=configuration)
             return configuration, access.namespace or _POD_NAMESPACE.read_text("utf-8").strip()
         context = kubeconfig.choose(access.context)
@@ -90,7 +91,7 @@ async def load(access: Access) -> tuple[client.Configuration, str]:
             persist_config=False,
         )
     except (config.ConfigException, OSError, LookupError, TypeError, ValueError) as error:
-        if not kubeconfig.files and not access.context:
+        if is_in_pod:
             raise NoAccess(
                 f"there is no kubeconfig, and this is not a pod. Set KUBECONFIG, or create {_USUAL}."
             ) from error

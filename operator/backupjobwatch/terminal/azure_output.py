@@ -53,9 +53,7 @@ def candidates(text: str) -> Iterator[str]:
     if text[:1] not in ("{", "["):
         yield text
         return
-    value = _parse(text)
-    if isinstance(value, list) and len(value) == 1:
-        (value,) = value
+    value = _only(_parse(text))
     if isinstance(value, str):
         yield value
     document = _lowercase_keys(value)
@@ -68,12 +66,9 @@ def candidates(text: str) -> Iterator[str]:
 def item_of(text: str) -> str | None:
     """Return the name of the protected item, if *text* is the JSON of one job. None for any other text."""
     try:
-        value = json.loads(_stripped(text))
+        document = _lowercase_keys(_only(_parse(_stripped(text))))
     except ValueError:
         return None
-    if isinstance(value, list) and len(value) == 1:
-        (value,) = value
-    document = _lowercase_keys(value)
     fields = {**document, **_lowercase_keys(document.get("properties"))}
     return next((fields[name] for name in _ITEMS if isinstance(fields.get(name), str) and fields[name]), None)
 
@@ -81,11 +76,9 @@ def item_of(text: str) -> str | None:
 def vault_of(text: str) -> dict[str, str]:
     """Return the group and the name of the vault in the JSON of a cross-region restore, whose ID does not name them."""
     try:
-        value = json.loads(_stripped(text))
-    except (ValueError, RecursionError):
+        value = _only(_parse(_stripped(text)))
+    except ValueError:
         return {}
-    if isinstance(value, list) and len(value) == 1:
-        (value,) = value
     for name in ("properties", "extendedinfo", "propertybag"):
         value = _lowercase_keys(value).get(name)
     bag = _lowercase_keys(value)
@@ -104,6 +97,11 @@ def _parse(text: str) -> Any:
             "The text starts like JSON, but it is not valid JSON. Pass the whole output of `az … --output json` or "
             "`… | ConvertTo-Json`."
         ) from None
+
+
+def _only(value: Any) -> Any:
+    """Return the element of a list that has only one, and any other *value* as it is."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _lowercase_keys(value: object) -> dict[str, Any]:
