@@ -5,7 +5,7 @@ The record is written before the request is sent. It alone decides, after a cras
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -61,10 +61,6 @@ class BackupRecord:
         """What identifies one request on the wire."""
         return self.request_id, self.attempt
 
-    def with_job(self, name: str) -> BackupRecord:
-        """Return the record with the name of the job."""
-        return replace(self, job_name=name)
-
     def to_status(self) -> dict[str, Any]:
         """Return the value of ``status.onDemand``."""
         fields = {
@@ -88,12 +84,8 @@ def parse_record(stored: Mapping[str, Any]) -> BackupRecord:
     texts = {name: value for name, value in stored.items() if isinstance(value, str)}
     attempt, state = stored.get("attempt"), texts.get("state", "")
     operation, job = texts.get("operationId"), texts.get("jobName")
-    is_known = state in [*RecordState]
-    is_complete = {
-        RecordState.ACCEPTED.value: operation is not None,
-        RecordState.FOLLOWED.value: job is not None,
-        RecordState.RECOVERED.value: job is not None,
-    }.get(state, is_known)
+    required = {RecordState.ACCEPTED: operation, RecordState.FOLLOWED: job, RecordState.RECOVERED: job}
+    is_complete = state in [*RecordState] and required.get(RecordState(state), "") is not None
     return BackupRecord(
         state=RecordState(state) if is_complete else RecordState.UNCERTAIN,
         revision=texts.get("revision"),

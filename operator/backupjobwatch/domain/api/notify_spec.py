@@ -164,11 +164,8 @@ def _parse_receiver(entry: Mapping[str, Any]) -> Receiver:
 
 
 def _parse_webhook(fields: Mapping[str, Any]) -> Webhook:
-    url, secret_name, form = (
-        fields.get("url"),
-        fields.get("secretName"),
-        fields.get("format") or WebhookFormat.STRUCTURED,
-    )
+    url, secret_name = fields.get("url"), fields.get("secretName")
+    form = fields.get("format") or WebhookFormat.STRUCTURED
     if (url is None) == (secret_name is None):
         raise InvalidSpec(
             f".webhook must have exactly one of url or secretName, got {'none' if url is None else 'both'}"

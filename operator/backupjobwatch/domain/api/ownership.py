@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from backupjobwatch.domain.jobs.payloads import mapping, mappings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MARKERS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -28,13 +32,11 @@ https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/
 def find_owner(metadata: Mapping[str, Any]) -> str | None:
     """Return the owner of an object and the label, annotation or reference that shows it. None without an owner."""
     for kind in ("labels", "annotations"):
-        values = metadata.get(kind)
-        if isinstance(values, Mapping):
-            for name, owner in MARKERS.items():
-                if name in values:
-                    return f"{owner} ({kind.removesuffix('s')} {name})"
-    references = metadata.get("ownerReferences")
-    for reference in references if isinstance(references, list) else ():
-        if isinstance(reference, Mapping) and reference.get("controller") is True:
+        values = mapping(metadata.get(kind))
+        for name, owner in MARKERS.items():
+            if name in values:
+                return f"{owner} ({kind.removesuffix('s')} {name})"
+    for reference in mappings(metadata.get("ownerReferences")):
+        if reference.get("controller") is True:
             return f"{str(reference.get('kind'))[:63]} {str(reference.get('name'))[:253]} (controller)"
     return None

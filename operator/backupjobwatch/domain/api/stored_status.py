@@ -62,25 +62,17 @@ def _compress(field: object) -> object:
     return field
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+def _is_a(kind: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, kind)
 
 
 def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_true(value: object) -> bool:
-    return value is True
-
-
 def _is_time(value: object) -> bool:
     time = parse_time(value)
     return time is not None and format_time(time) == value
-
-
-def _is_object(value: object) -> bool:
-    return isinstance(value, dict)
 
 
 def _is_list_with(*fields: str) -> Callable[[object], bool]:
@@ -103,13 +95,13 @@ def _is_conditions(value: object) -> bool:
 
 _FIELDS: Final[Mapping[str, Callable[[object], bool]]] = {
     **dict.fromkeys(
-        ("phase", "reason", "message", "target", "revision", "duration", "lastHandledReconcileAt"), _is_text
+        ("phase", "reason", "message", "target", "revision", "duration", "lastHandledReconcileAt"), _is_a(str)
     ),
     **dict.fromkeys(("observedGeneration", "jobsTotal", "durationSeconds"), _is_integer),
     **dict.fromkeys(("targetEditTime", "watchStartTime", "troubleSince", "completionTime"), _is_time),
     **dict.fromkeys(("lastPollTime", "searchedUntil"), _is_time),
-    "detailPending": _is_true,  # The operator never writes false.
-    **dict.fromkeys(("job", "extendedInfo", "onDemand"), _is_object),
+    "detailPending": lambda value: value is True,  # The operator never writes false.
+    **dict.fromkeys(("job", "extendedInfo", "onDemand"), _is_a(dict)),
     **dict.fromkeys(("errors", "warnings"), _is_list_with()),
     "jobs": _is_list_with("name"),
     "notifications": _is_list_with("name", "id", "phase", "state"),

@@ -146,24 +146,9 @@ class VaultId:
 
 
 @lru_cache(maxsize=1024)
-def vault_id(
-    subscription_id: str,
-    resource_group: str,
-    name: str,
-    kind: VaultKind,
-    *,
-    secondary_region: str | None = None,
-    primary_region: str | None = None,
-) -> VaultId:
+def vault_id(subscription_id: str, resource_group: str, name: str, kind: VaultKind, **regions: str | None) -> VaultId:
     """Return the ID of a vault. Equal arguments share one object, because thousands of watches may name one vault."""
-    return VaultId(
-        subscription_id=subscription_id,
-        resource_group=resource_group,
-        name=name,
-        kind=kind,
-        secondary_region=secondary_region,
-        primary_region=primary_region,
-    )
+    return VaultId(subscription_id=subscription_id, resource_group=resource_group, name=name, kind=kind, **regions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,9 +21,7 @@ def expiry(watch: Watch) -> datetime | None:
     """Return when *watch* expires. None if it never does, has not finished, or has pending notifications."""
     seconds = watch.spec.get("ttlSecondsAfterFinished")
     completed = parse_time(watch.status_for_target.get("completionTime"))
-    if watch.deleting or not (watch.observed and watch.finished) or completed is None:
-        return None
-    if due(watch):
+    if watch.deleting or not (watch.observed and watch.finished) or completed is None or due(watch):
         return None
     if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds < 0:
         return None

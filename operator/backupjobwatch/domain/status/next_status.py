@@ -100,7 +100,7 @@ def _record(watch: Watch, record: BackupRecord | None, pinned: Sequence[PinnedJo
         stored: Mapping[str, Any] | None = watch.status.get("onDemand")
         return stored
     if len(pinned) == 1 and pinned[0].error_code is None:
-        record = record.with_job(pinned[0].name)
+        record = replace(record, job_name=pinned[0].name)
     return record.to_status()
 
 

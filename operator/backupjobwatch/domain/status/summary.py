@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from backupjobwatch.domain.jobs.payloads import mapping, mappings
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.domain.status.verdict import FAILED, PENDING, RUNNING, SUCCEEDED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from backupjobwatch.domain.api.snapshot import Watch
@@ -67,7 +68,7 @@ def summarize(watch: Watch) -> Summary:
     """Summarize *watch*. A malformed object does not raise."""
     status = watch.status_for_target
     phase, reason = (str(status.get(name, UNSEEN)) for name in ("phase", "reason"))
-    job, duration = status.get("job"), status.get("durationSeconds")
+    duration = status.get("durationSeconds")
     idle = phase in OUTCOMES or reason == "Suspended"
     return Summary(
         namespace=watch.namespace,
@@ -75,7 +76,7 @@ def summarize(watch: Watch) -> Summary:
         phase=phase if phase in PHASES else OTHER,
         reason=reason if reason in REASONS else OTHER,
         created=watch.created,
-        job_start=parse_time(job.get("startTime")) if isinstance(job, Mapping) else None,
+        job_start=parse_time(mapping(status.get("job")).get("startTime")),
         job_duration=duration if isinstance(duration, int) else None,
         completed=parse_time(status.get("completionTime")),
         trouble_since=None if idle else _trouble_since(status),
@@ -83,12 +84,10 @@ def summarize(watch: Watch) -> Summary:
 
 
 def _trouble_since(status: Mapping[str, Any]) -> datetime | None:
-    conditions = status.get("conditions")
     times = [parse_time(status.get("troubleSince"))]
     times += [
         parse_time(condition.get("lastTransitionTime"))
-        for condition in (conditions if isinstance(conditions, list) else ())
-        if isinstance(condition, Mapping)
-        and (condition.get("type"), condition.get("status")) == ("AzureReachable", "False")
+        for condition in mappings(status.get("conditions"))
+        if (condition.get("type"), condition.get("status")) == ("AzureReachable", "False")
     ]
     return min(filter(None, times), default=None)

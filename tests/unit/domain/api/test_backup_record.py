@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -51,8 +50,3 @@ def test_it_outlives_every_edit_except_that_of_the_revision() -> None:
     assert Watch.from_body(edit(body, graceSeconds=7)).backup_record == record(revision="v1")
     assert Watch.from_body(edit(body, revision="v2")).backup_record is None
     assert requested_watch().backup_record is None
-
-
-def test_job() -> None:
-    """The name of the job is added to the record."""
-    assert record().with_job(JOB_NAME) == replace(record(), job_name=JOB_NAME)
