@@ -127,9 +127,8 @@ def in_order(bodies: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(bodies, key=key_of)
 
 
-def task_rows(body: Mapping[str, Any], *, now: datetime) -> list[list[str]]:
+def task_rows(row: Row) -> list[list[str]]:
     """Return a row for the job and, indented, one for each of its tasks, under TASK_TITLES."""
-    row = Row.from_body(body, now=now)
     tasks = (
         [f"{_INDENT}{task.name}", task.status, _percent(task.percent), task.duration, task.details]
         for task in row.tasks

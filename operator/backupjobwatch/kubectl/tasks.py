@@ -76,18 +76,18 @@ async def _read(cluster: Cluster, selection: Selection) -> tuple[list[Mapping[st
 
 
 def _show(bodies: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
-    console = Console()
+    console, rows = Console(), [Row.from_body(body, now=now) for body in bodies]
     if console.is_terminal:
-        console.print(jobs_view([Row.from_body(body, now=now) for body in bodies]))
+        console.print(jobs_view(rows))
     elif bodies:
-        rows = [row for body in bodies for row in table.task_rows(body, now=now)]
-        click.echo(table.plain(table.TASK_TITLES, rows), nl=False)
-    for body in bodies:
+        lines = [line for row in rows for line in table.task_rows(row)]
+        click.echo(table.plain(table.TASK_TITLES, lines), nl=False)
+    for body, row in zip(bodies, rows, strict=True):
         watch = Watch.from_body(body)
         prefix = f"{called(watch.name)}: " if len(bodies) > 1 else ""
         for line in table.trouble(body):
             click.echo(f"{prefix}{line}")
-        if not Row.from_body(body, now=now).tasks:
+        if not row.tasks:
             click.echo(sanitize(f"{prefix}{_why_none(watch)}", _LINE), err=True)
 
 

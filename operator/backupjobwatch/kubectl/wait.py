@@ -113,8 +113,7 @@ class Waiting:
         self._warnings_as_errors = warnings_as_errors
         self._wait_for_creation = wait_for_creation
         self._lines = PlainLines()
-        self._troubles: set[str] = set()
-        self._suspended: set[str] = set()
+        self._printed: set[str] = set()
         self._codes: dict[str, int] = {}
         """Exit codes of the watches that have ended, by name."""
         self._uids: dict[str, str | None] = {}
@@ -218,18 +217,15 @@ class Waiting:
         now = datetime.now(UTC)
         for line in self._lines.changes(Row.from_body(body, now=now), now=now):
             click.echo(line, err=True)
-        if watch.spec.get("suspend") is True and watch.uid not in self._suspended:
-            self._suspended.add(watch.uid)
-            click.echo(
-                f"{called(watch.name)}: is suspended. It does not end until spec.suspend is set to false.", err=True
-            )
+        if watch.spec.get("suspend") is True:
+            self._once(f"{called(watch.name)}: is suspended. It does not end until spec.suspend is set to false.")
 
     def _trouble(self, error: PluginError) -> None:
         self._once(f"{error}; retrying")
 
     def _once(self, message: str) -> None:
-        if message not in self._troubles:
-            self._troubles.add(message)
+        if message not in self._printed:
+            self._printed.add(message)
             click.echo(message, err=True)
 
 

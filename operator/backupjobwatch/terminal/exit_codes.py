@@ -55,5 +55,4 @@ def worst(codes: Iterable[int]) -> int:
     A failure comes first, because a script that waits again after 124 must not miss it. Then come an unknown outcome,
     a timeout, and warnings.
     """
-    found = set(codes)
-    return next((code for code in _WORST_FIRST if code in found), UNCLEAR)
+    return min(codes, key=_WORST_FIRST.index, default=UNCLEAR)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from backupjobwatch.errors import JobNotFound
 from backupjobwatch.kubectl import table
+from backupjobwatch.terminal.rows import Row
 from tests.support.builders import JOB_ID, NOW, job, settle, watch_body
 from tests.support.builders import running_job as running
 
@@ -58,7 +59,7 @@ def test_a_job_that_does_not_exist_has_no_duration() -> None:
     duration = table.TITLES.index("DURATION")
     assert gone["status"]["phase"] == "Failed"
     assert [table.cells(body, now=later, namespaces=False)[duration] for body in (waiting, gone)] == ["", ""]
-    assert table.task_rows(gone, now=later)[0][3] == ""
+    assert table.task_rows(Row.from_body(gone, now=later))[0][3] == ""
 
 
 def test_plain() -> None:
@@ -129,12 +130,12 @@ def test_wide_characters() -> None:
 def test_task_rows() -> None:
     """The job comes first. Its tasks are indented below it, in Azure's words."""
     body = settle(watch_body(), running(), NOW)
-    assert [row[:2] for row in table.task_rows(body, now=NOW)] == [
+    assert [row[:2] for row in table.task_rows(Row.from_body(body, now=NOW))] == [
         ["nightly", "Running"],
         ["  Take Snapshot", "Completed"],
         ["  Transfer data to vault", "Completed"],
     ]
-    assert table.task_rows(body, now=NOW)[0][-1] == "Backup of uttestvmub1"
+    assert table.task_rows(Row.from_body(body, now=NOW))[0][-1] == "Backup of uttestvmub1"
 
 
 @pytest.mark.parametrize(
@@ -156,8 +157,8 @@ def test_task_details(task: dict[str, Any], details: str) -> None:
     body = settle(watch_body(), running(), NOW)
     body["status"]["extendedInfo"]["tasks"] = [{"taskId": "Transfer", **task}]
 
-    assert table.task_rows(body, now=NOW)[1:] == [["  Transfer", "", "", "", details]]
-    assert len(table.task_rows(body, now=NOW)[0]) == len(table.TASK_TITLES)
+    assert table.task_rows(Row.from_body(body, now=NOW))[1:] == [["  Transfer", "", "", "", details]]
+    assert len(table.task_rows(Row.from_body(body, now=NOW))[0]) == len(table.TASK_TITLES)
 
 
 @pytest.mark.parametrize("accepted", ["Succeeded", "Failed"])
