@@ -74,7 +74,7 @@ def _observe(watch: Watch, spec: WatchSpec, answer: Answer, now: datetime) -> Ob
     if isinstance(source, OperationId):
         return _found(read_operation(read_object(answer, now=now)))
     jobs, _ = read_job_list(answer, source.vault, now=now)
-    latest = _find_latest(watch, source, jobs, now, warnings_succeed=spec.warnings_succeed)
+    latest = _find_latest(watch, spec, source, jobs, now)
     return _found((latest,) if isinstance(latest, PinnedJob) else latest)
 
 
@@ -91,13 +91,15 @@ def _next(message: str) -> PollDeferred:
 
 
 def _find_latest(
-    watch: Watch, latest: LatestJob, jobs: Sequence[Job], now: datetime, *, warnings_succeed: bool
+    watch: Watch, spec: WatchSpec, latest: LatestJob, jobs: Sequence[Job], now: datetime
 ) -> PinnedJob | Waiting | UnsupportedItem:
     start = watch.search_start or now
     if latest.completed_within is None:
         return find_latest(jobs, latest, created=start)
     start = min(start, now)  # An object that is not stored yet counts as created now.
-    found = find_completed_or_next(jobs, latest, start=start, now=now, warnings_succeed=warnings_succeed, details={})
+    found = find_completed_or_next(
+        jobs, latest, start=start, now=now, warnings_succeed=spec.warnings_succeed, details={}
+    )
     return PinnedJob(name=found) if isinstance(found, str) else found
 
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
+
+from backupjobwatch.domain.jobs.payloads import lowercase_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BYTE_ORDER_MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 _VAULT: Final = {"resourceGroup": "resource group name of the vault", "name": "vault name"}
 """Fields of ``spec.vault``, and the properties of a cross-region restore that have them, in lowercase."""
 _BYTE_ORDER_MARK: Final = "\ufeff"
@@ -24,12 +20,11 @@ _ITEMS: Final = ("entityfriendlyname", "datasourcename", "workloadname")
 
 def decode(data: bytes) -> str:
     """Decode standard input: UTF-8, or UTF-16 as ``>`` and ``Out-File`` of Windows PowerShell 5.1 write it."""
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, errors="replace")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace")
     if len(data) > 1 and 0 in data[:2]:  # UTF-16 without a byte order mark: an ASCII character has one zero byte
         return data.decode("utf-16-be" if data[0] == 0 else "utf-16-le", errors="replace")
-    return data.decode(errors="replace")
+    return data.decode("utf-8-sig", errors="replace")
 
 
 def split_jobs(text: str) -> list[str]:
@@ -56,8 +51,8 @@ def candidates(text: str) -> Iterator[str]:
     value = _only(_parse(text))
     if isinstance(value, str):
         yield value
-    document = _lowercase_keys(value)
-    properties = _lowercase_keys(document.get("properties"))
+    document = lowercase_names(value)
+    properties = lowercase_names(document.get("properties"))
     for found in (properties.get("jobid"), document.get("jobid"), document.get("id")):
         if isinstance(found, str):
             yield found
@@ -66,10 +61,10 @@ def candidates(text: str) -> Iterator[str]:
 def item_of(text: str) -> str | None:
     """Return the name of the protected item, if *text* is the JSON of one job. None for any other text."""
     try:
-        document = _lowercase_keys(_only(_parse(_stripped(text))))
+        document = lowercase_names(_only(_parse(_stripped(text))))
     except ValueError:
         return None
-    fields = {**document, **_lowercase_keys(document.get("properties"))}
+    fields = {**document, **lowercase_names(document.get("properties"))}
     return next((fields[name] for name in _ITEMS if isinstance(fields.get(name), str) and fields[name]), None)
 
 
@@ -80,8 +75,8 @@ def vault_of(text: str) -> dict[str, str]:
     except ValueError:
         return {}
     for name in ("properties", "extendedinfo", "propertybag"):
-        value = _lowercase_keys(value).get(name)
-    bag = _lowercase_keys(value)
+        value = lowercase_names(value).get(name)
+    bag = lowercase_names(value)
     return {field: bag[name] for field, name in _VAULT.items() if isinstance(bag.get(name), str)}
 
 
@@ -102,8 +97,3 @@ def _parse(text: str) -> Any:
 def _only(value: Any) -> Any:
     """Return the element of a list that has only one, and any other *value* as it is."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
-
-
-def _lowercase_keys(value: object) -> dict[str, Any]:
-    """Return a mapping with its keys in lowercase: the CLI prints ``jobId``, PowerShell ``JobId``."""
-    return {str(key).lower(): part for key, part in value.items()} if isinstance(value, Mapping) else {}

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.domain.jobs.job import MAX_ERRORS, JobError
-from backupjobwatch.domain.jobs.payloads import LINE, TEXT, Reader, boolean, mapping, mappings
+from backupjobwatch.domain.jobs.payloads import LINE, TEXT, Reader, boolean, lowercase_names, mapping, mappings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def read_errors(value: object) -> tuple[JobError, ...]:
     """Parse an error object and its nested errors, outermost first."""
     read, error = Reader(), mapping(value)
     own = read_error(read, error)
-    contained = [each for each in _contained(read, error, depth=0) if _has_text(each)]
+    contained = [each for each in _contained(read, error, depth=0) if not each.is_empty]
     same = [each for each in contained if own.code is None or each.code == own.code]
     if same:
         # Backup vaults repeat the error with its recommendations in additionalInfo.
@@ -51,16 +51,16 @@ def read_errors(value: object) -> tuple[JobError, ...]:
             retryable=same[0].retryable if own.retryable is None else own.retryable,
         )
         contained.remove(same[0])
-    found = dict.fromkeys(each for each in (own, *contained) if _has_text(each))
+    found = dict.fromkeys(each for each in (own, *contained) if not each.is_empty)
     return tuple(islice(found, MAX_ERRORS))
 
 
 def read_error(read: Reader, error: Mapping[str, Any]) -> JobError:
     """Parse one error object without its nested errors."""
-    fields = _lowercase(error)
+    fields = lowercase_names(error)
     message = fields.get("message")
     if isinstance(message, Mapping):
-        message = _lowercase(message).get("value")
+        message = lowercase_names(message).get("value")
     code = read.word(fields.get("code")) or read.word(fields.get("errorcode"))
     text = read_message(read, message)
     return JobError(
@@ -93,8 +93,8 @@ def describe(error: JobError, *, details: str | None = None) -> str:
 
 def _contained(read: Reader, error: Mapping[str, Any], *, depth: int) -> Iterator[JobError]:
     """Yield the errors in ``additionalInfo[].info`` and ``details[]``; an item may be wrapped in ``error``."""
-    fields = _lowercase(error)
-    infos = (mapping(_lowercase(item).get("info")) for item in mappings(fields.get("additionalinfo")))
+    fields = lowercase_names(error)
+    infos = (mapping(lowercase_names(item).get("info")) for item in mappings(fields.get("additionalinfo")))
     details = (mapping(item.get("error")) or item for item in mappings(fields.get("details")))
     for each in (*infos, *details):
         yield read_error(read, each)
@@ -105,8 +105,8 @@ def _contained(read: Reader, error: Mapping[str, Any], *, depth: int) -> Iterato
 def _causes(read: Reader, value: object) -> Iterator[str]:
     """Yield codes and details of the inner errors, the outermost first."""
     for _ in range(_DEPTH):
-        inner = _lowercase(mapping(value))
-        fields = {**inner, **_lowercase(mapping(inner.get("additionalinfo")))}
+        inner = lowercase_names(value)
+        fields = {**inner, **lowercase_names(inner.get("additionalinfo"))}
         details = next(filter(None, (read.word(fields.get(name), LINE) for name in _DETAILS)), None)
         code = read.word(inner.get("code"))
         text = ": ".join(filter(None, (None if code and code.lower() == _NO_ERROR else code, details)))
@@ -124,15 +124,6 @@ def _embedded(text: object) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return payload
-
-
-def _lowercase(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *fields* with lowercase names, because the services do not agree on letter case."""
-    return {str(name).lower(): value for name, value in fields.items()}
-
-
-def _has_text(error: JobError) -> bool:
-    return bool(error.code or error.message or error.recommendations)
 
 
 def _contains(text: str, details: str) -> bool:

@@ -84,7 +84,7 @@ def _data_transferred(extended: Mapping[str, Any], tasks: Iterable[Task]) -> int
 def _errors(read: Reader, value: object) -> Iterator[JobError]:
     for item in mappings(value):
         error = read_error(read, item)
-        if error.code or error.message or error.recommendations:
+        if not error.is_empty:
             yield error
 
 

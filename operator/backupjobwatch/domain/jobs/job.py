@@ -86,6 +86,11 @@ class JobError:
     """Inner errors, the outermost first. Reported by Backup vaults only."""
     retryable: bool | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no text. Azure sends errors whose fields are null."""
+        return not (self.code or self.title or self.message or self.recommendations)
+
 
 def any_error_is_cancelled(errors: Iterable[JobError]) -> bool:
     """Return whether one of *errors* has the code or title of a cancelled job."""

@@ -178,6 +178,11 @@ def mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def lowercase_names(value: object) -> dict[str, Any]:
+    """Return an object with lowercase names, because Azure's services and tools do not agree on letter case."""
+    return {str(name).lower(): part for name, part in mapping(value).items()}
+
+
 def mappings(value: object) -> Iterator[Mapping[str, Any]]:
     """Yield the objects of a list."""
     return (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else iter(())

@@ -77,5 +77,5 @@ def _errors(read: Reader, value: object) -> Iterator[JobError]:
             recommendations=read.recommendations(item.get("recommendations")),
             cause=read.word(item.get("additionalDetails"), TEXT),  # Workload jobs, since api-version 2023-02-01.
         )
-        if error.code or error.title or error.message or error.recommendations:
+        if not error.is_empty:
             yield error
