@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from backupjobwatch.domain.api.on_demand_spec import BACKUP_TYPES
-from backupjobwatch.domain.api.target import VAULT_CHECKS
+from backupjobwatch.domain.api.target import REGION_RULE, VAULT_CHECKS
 from backupjobwatch.domain.jobs.durations import parse_go_duration
 from backupjobwatch.domain.jobs.resource_ids import VaultKind, is_region
 from backupjobwatch.domain.jobs.text import quoted
@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     Command = Callable[..., Any]
     Decorator = Callable[[Command], Command]
 
-_REGION_RULE: Final = "must be the name of a region, such as westus"
 _VAULT_CHECKS: Final = (
     *VAULT_CHECKS,
-    ("secondaryRegion", is_region, _REGION_RULE),
-    ("primaryRegion", is_region, _REGION_RULE),
+    ("secondaryRegion", is_region, REGION_RULE),
+    ("primaryRegion", is_region, REGION_RULE),
 )
 _LATEST: Final = ("item", "operation", "container", "startedAfter", "completedWithin")
 _ON_DEMAND: Final = (

@@ -43,6 +43,8 @@ VAULT_CHECKS = (
 )
 """The fields of ``vault`` in the order of its resource ID, each with its check and rule."""
 
+REGION_RULE = "must be the name of a region, such as westus"
+
 _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 _SECONDARY_JOB = ". For a cross-region restore, set spec.jobName, and spec.vault with secondaryRegion"
 _SECONDARY_OPERATION = ". For a cross-region restore, also set spec.vault.secondaryRegion"
@@ -211,8 +213,8 @@ def _parse_regions(vault: Mapping[str, Any], kind: VaultKind) -> dict[str, str]:
     for name, region in regions.items():
         if not isinstance(region, str) or not is_region(region):
             raise InvalidSpec(
-                f"spec.vault.{name} must be the name of a region, such as westus, got {quoted(region)}. "
-                "`az account list-locations --query [].name` lists the names"
+                f"spec.vault.{name} {REGION_RULE}, got {quoted(region)}. `az account list-locations --query [].name` "
+                "lists the names"
             )
     is_of_backup_vault = "secondaryRegion" in regions and kind is VaultKind.BACKUP_VAULT
     if is_of_backup_vault and "primaryRegion" not in regions:
