@@ -126,7 +126,7 @@ class VaultId:
     @property
     def url_path(self) -> str:
         """The ID with percent-encoded segments, to append to the endpoint of Azure Resource Manager."""
-        return _encoded(str(self))
+        return quote(str(self))
 
     @property
     def jobs_url_path(self) -> str:
@@ -190,10 +190,10 @@ class JobId:
         """The path of the POST that reads a job in the secondary region."""
         vault = self.vault
         if vault.kind is VaultKind.RECOVERY_SERVICES:
-            return _encoded(f"{vault.secondary_location}/backupCrrJob")
+            return quote(f"{vault.secondary_location}/backupCrrJob")
         group = f"/subscriptions/{vault.subscription_id}/resourceGroups/{vault.resource_group}"
         location = f"{group}/providers/Microsoft.DataProtection/locations/{vault.secondary_region}"
-        return _encoded(f"{location}/fetchCrossRegionRestoreJob")
+        return quote(f"{location}/fetchCrossRegionRestoreJob")
 
     @property
     def secondary_body(self) -> dict[str, str]:
@@ -221,14 +221,10 @@ class OperationId:
     @property
     def url_path(self) -> str:
         """The ID with percent-encoded segments, to append to the endpoint of Azure Resource Manager."""
-        return _encoded(str(self))
+        return quote(str(self))
 
     @property
     def _collection(self) -> str:
         if self.vault.kind is VaultKind.BACKUP_VAULT:
             return "operationStatus"
         return "backupOperations" if self.vault.secondary_region is None else "backupCrrOperationsStatus"
-
-
-def _encoded(path: str) -> str:
-    return "/".join(quote(segment, safe="") for segment in path.split("/"))
