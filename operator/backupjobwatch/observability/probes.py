@@ -11,7 +11,7 @@ from aiohttp import web
 from backupjobwatch.observability.listener import listening
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 async def serve_probes(port: int, *, alive: Callable[[], bool], ready: Callable[[], bool]) -> AsyncIterator[None]:
     """Serve /healthz and /readyz on *port* with 200 or 503."""
 
-    def handler(check: Callable[[], bool]) -> Callable[[web.Request], object]:
+    def handler(check: Callable[[], bool]) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(_: web.Request) -> web.Response:
             is_ok = check()
             return web.Response(text="ok\n" if is_ok else "not now\n", status=200 if is_ok else 503)
@@ -28,8 +28,8 @@ async def serve_probes(port: int, *, alive: Callable[[], bool], ready: Callable[
         return handle
 
     app = web.Application()
-    app.router.add_get("/healthz", handler(alive))  # type: ignore[arg-type]
-    app.router.add_get("/readyz", handler(ready))  # type: ignore[arg-type]
+    app.router.add_get("/healthz", handler(alive))
+    app.router.add_get("/readyz", handler(ready))
     async with listening(app, port, setting="BACKUPJOBWATCH_PROBE_PORT") as number:
         _log.info("Started the probe server: port %d", number)
         yield
