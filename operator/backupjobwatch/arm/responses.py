@@ -68,6 +68,11 @@ _PORTS: Final[Mapping[str, str]] = {"https": ":443", "http": ":80"}
 _COUNT = re.compile(r"-?[0-9]{1,9}")
 """Azure sends -1 if no requests remain."""
 _SUBSCRIPTION_WIDE = "subscriptionrequeststhrottled"
+"""Code of a 429 of ARM's token bucket for all requests in the subscription, in lowercase.
+
+The resource provider's own limits have other codes, and apply to one kind of request.
+https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling
+"""
 _EXCERPT = 300
 _PAGE = 4096
 """Bytes of a page that are searched for its title."""
@@ -176,7 +181,8 @@ def _refusal(answer: Answer, payload: Mapping[str, Any], now: datetime) -> Azure
     message = f"Azure answered {_status_line(answer)}: {_error_text(payload) or 'no error code'}{_reference(answer)}"
     error = kind(message, retry_after=_retry_after(answer, kind, now), request_id=answer.request_id)
     if isinstance(error, Throttled):
-        error.is_subscription_wide = is_subscription_wide(answer)
+        errors = read_error_body(payload)
+        error.is_subscription_wide = bool(errors) and (errors[0].code or "").lower() == _SUBSCRIPTION_WIDE
     return error
 
 
@@ -200,18 +206,6 @@ def _not_from_azure(answer: Answer, payload: object, now: datetime) -> AzureErro
     message = f"{what} {describe_body(answer.body, payload)}{_reference(answer)}{advice}"
     retry_after = None if kind is UnexpectedResponse else _retry_after(answer, kind, now)
     return kind(message, retry_after=retry_after, request_id=answer.request_id)
-
-
-def is_subscription_wide(answer: Answer) -> bool:
-    """Return whether *answer* is a 429 of ARM's token bucket for all requests in the subscription.
-
-    The resource provider's own limits have other codes, and apply to one kind of request.
-    https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling
-    """
-    if answer.status != HTTPStatus.TOO_MANY_REQUESTS or not answer.is_from_azure:
-        return False
-    errors = read_error_body(parse_json(answer.body))
-    return bool(errors) and (errors[0].code or "").lower() == _SUBSCRIPTION_WIDE
 
 
 def _is_server_error(answer: Answer) -> bool:

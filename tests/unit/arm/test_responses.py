@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backupjobwatch.arm.responses import DEFAULT_WAIT, LONGEST_WAIT, is_subscription_wide, read_job
+from backupjobwatch.arm.responses import DEFAULT_WAIT, LONGEST_WAIT, read_job
 from backupjobwatch.domain.jobs.job import Outcome
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.errors import (
@@ -100,7 +100,7 @@ def test_scope_of_a_429(body: Any, wide: bool) -> None:  # noqa: FBT001
     proxy = trouble(foreign(429, body))
     assert isinstance(proxy, Throttled)
     assert not proxy.is_subscription_wide
-    assert not is_subscription_wide(answer(503, body))
+    assert not isinstance(trouble(answer(503, body)), Throttled)
 
 
 @pytest.mark.parametrize(
