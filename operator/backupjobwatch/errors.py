@@ -67,15 +67,15 @@ class AzureError(BackupJobWatchError):
         super().__init__(message)
         self.retry_after = retry_after
         self.request_id = request_id
-        self.answer: int | None = None
-        """Number of the response. Several attempts may share one response."""
+        self.response_number: int | None = None
+        """Equal in all attempts that share one response."""
         self.repeated = False
         """Whether this attempt reuses the response of an earlier one."""
 
     def repeat(self) -> Self:
         """Return a copy of this error for an attempt that shares its response."""
         error = type(self)(str(self), retry_after=self.retry_after, request_id=self.request_id)
-        error.answer, error.repeated = self.answer, True
+        error.response_number, error.repeated = self.response_number, True
         return error
 
     @property

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_answers = itertools.count(1)
+_response_numbers = itertools.count(1)
 _OPERATOR: Final = "the operator's identity"
 _PERSON: Final = "you (`az login`, or the variables of a service principal)"
 _SPARE: Final = 300
@@ -133,7 +133,7 @@ class IdentityTokenSource:
         # Drop MSAL's cache: it would repeat the failed response for up to a minute, without its HTTP status.
         self._credential = None
         wait = retry_after()
-        failure.answer = next(_answers)
+        failure.response_number = next(_response_numbers)
         self._failure = failure.repeat()  # without the traceback
         self._kept_until = self._clock() + max(_KEPT, wait.total_seconds() if wait else 0.0)
         _log.warning("%s", failure, extra={"reason": failure.reason})

@@ -63,7 +63,7 @@ class Observation:
     unanswered: int = 0
     """Consecutive attempts without a response from Azure."""
     counted: int | None = None
-    """The last distinct response of Entra that was counted (``AzureError.answer``)."""
+    """The last distinct response of Entra that was counted (``AzureError.response_number``)."""
 
     @property
     def result(self) -> Result | None:
@@ -105,7 +105,9 @@ def observe(previous: Observation | None, result: Result, *, sent: float, time: 
 def _observe_failure(previous: Observation | None, error: AzureError, *, sent: float, time: datetime) -> Observation:
     error = error.with_traceback(None)  # The traceback would keep the frames of the request alive.
     failed = replace(previous or Observation(sent=sent, time=time), error=error, sent=sent, time=time)
-    if error.answer is not None and error.answer == failed.counted:  # several attempts share one response
+    if (
+        error.response_number is not None and error.response_number == failed.counted
+    ):  # several attempts share one response
         return failed
     always = error.grace is Grace.ALWAYS
     until_seen = always or error.grace is Grace.UNTIL_SEEN
@@ -114,7 +116,7 @@ def _observe_failure(previous: Observation | None, error: AzureError, *, sent: f
         failures=(*failed.failures, sent)[-FAILURES_KEPT:] if always else (),
         failures_until_seen=(*failed.failures_until_seen, sent)[-FAILURES_KEPT:] if until_seen else (),
         unanswered=0 if error.answered else failed.unanswered + 1,
-        counted=error.answer,
+        counted=error.response_number,
     )
 
 

@@ -39,7 +39,7 @@ def seen(*results: Result, first: float = 1.0) -> Observation:
 
 def refusal(answer: int | None) -> errors.AzureError:
     error = errors.AuthenticationFailed("x")
-    error.answer = answer
+    error.response_number = answer
     return error
 
 
