@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.support.session_findings", "tests.support.coverage_scope"]
 
-os.environ.pop("COVERAGE_PROCESS_START", None)  # only for this process: commands under test start coverage themselves
-
 KUBECONFIG: Final = Path(tempfile.mkdtemp(prefix="backupjobwatch-tests-")) / "kubeconfig"
 """The kubeconfig of the test clusters. The kubernetes library reads the variable only once, at import."""
 
@@ -40,9 +38,15 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(variable)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish() -> None:
-    gc.freeze()  # otherwise each full garbage collection would visit thousands of collected tests
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage now, and never visit the thousands of collected tests again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_unconfigure() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import json
 import os
 import select
@@ -12,14 +11,17 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, NamedTuple, Self, TextIO
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT: Final = Path(__file__).parents[2]
+SERVER: Final = "COMMAND_SERVER"
+"""The variable with the name of the command server's socket, which child processes inherit."""
 _START: Final = 120.0
 
 
@@ -51,6 +53,7 @@ class Command:
         *arguments: str,
         environment: Mapping[str, str],
         output: IO[str] | None = None,
+        errors: IO[str] | None = None,
         stdin: bool = False,
         terminal: int | None = None,
         measured: bool | None = None,
@@ -59,41 +62,40 @@ class Command:
         """
         Start a command with its output in the file *output*, or in pipes.
 
-        With *stdin*, its input is a pipe too. The descriptor *terminal* replaces all three. The wall clock of the
-        command is *seconds_ahead*.
+        With *stdin*, its input is a pipe too. The descriptor *terminal* replaces all three. The file *errors* replaces
+        only standard error. The wall clock of the command is *seconds_ahead*.
         """
-        measured = are_commands_measured() if measured is None else measured
         request = {
             "command": command,
             "arguments": arguments,
             "environment": dict(environment),
             "folder": str(ROOT),
+            "measured": are_commands_measured() if measured is None else measured,
             "seconds_ahead": seconds_ahead,
         }
         self.stdin: TextIO | None = None
         self.stdout: IO[str] | None = None
         self.stderr: IO[str] | None = None
         self.returncode: int | None = None
-        self._reply, reply = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with contextlib.ExitStack() as theirs:
-            theirs.enter_context(reply)
             source = os.open(os.devnull, os.O_RDONLY) if terminal is None else os.dup(terminal)
             if stdin:
                 os.close(source)
                 source, ours = os.pipe()
                 self.stdin = os.fdopen(ours, "w")
             theirs.callback(os.close, source)
-            if terminal is not None:
-                out = err = terminal
-            elif output is None:
-                (out, own_out), (err, own_err) = (os.pipe()[::-1] for _ in range(2))
-                self.stdout, self.stderr = os.fdopen(own_out), os.fdopen(own_err)
+            out = err = terminal if output is None else output.fileno()
+            if errors is not None:
+                err = errors.fileno()
+            if out is None:
+                ours, out = os.pipe()
+                self.stdout = os.fdopen(ours)
                 theirs.callback(os.close, out)
+            if err is None:
+                ours, err = os.pipe()
+                self.stderr = os.fdopen(ours)
                 theirs.callback(os.close, err)
-            else:
-                out = err = output.fileno()
-            server = _server(environment.get("KUBECONFIG", ""), measured=measured)
-            socket.send_fds(server, [json.dumps(request).encode()], [source, out, err, reply.fileno()])
+            self._reply = send(request, [source, out, err])
         self.pid = int(self._read(_START))
 
     def __enter__(self) -> Self:
@@ -154,23 +156,70 @@ class Command:
         return self._reply.recv(64).decode()
 
 
-@functools.cache
-def _server(kubeconfig: str, *, measured: bool) -> socket.socket:
-    """Return the server's socket. Each KUBECONFIG needs a server, because kubernetes reads it on import."""
+def send(request: Mapping[str, Any], streams: list[int]) -> socket.socket:
+    """Start a command with these standard streams. The result receives its process ID, and finally its exit code."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    measuring = ("-m", "coverage", "run") if measured else ()
-    with theirs:
+    with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sending:
+        sending.connect(f"\0{server()}")
+        socket.send_fds(sending, [json.dumps(request).encode()], [*streams, theirs.fileno()])
+    return ours
+
+
+def server() -> str:
+    """Return the name of the command server's socket. The server ends with the process that called this first."""
+    if SERVER not in os.environ:
+        os.environ[SERVER] = _start_server()
+    return os.environ[SERVER]
+
+
+def _start_server() -> str:
+    name = f"commands-{uuid.uuid4()}"
+    measuring = ("-m", "coverage", "run") if are_commands_measured() else ()
+    reader, lifeline = os.pipe()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as requests:
+        requests.bind(f"\0{name}")  # Linux keeps such a name without a file
+        descriptors = (requests.fileno(), reader)
         process = subprocess.Popen(
-            [sys.executable, *measuring, "-m", "tests.support.command_server", str(theirs.fileno())],
-            env={**os.environ, "KUBECONFIG": kubeconfig},
+            [sys.executable, *measuring, "-m", "tests.support.command_server", *map(str, descriptors)],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
+            pass_fds=descriptors,
         )
+    os.close(reader)
 
     def stop() -> None:
-        ours.close()
+        os.close(lifeline)
         process.wait()
 
     atexit.register(stop)
-    return ours
+    return name
+
+
+def install(command: str, folder: Path) -> None:
+    """Put a program into *folder* that runs a command like its installed program, for scripts."""
+    server()
+    program = folder / command
+    lines = (
+        f"#!{sys.executable} -IS",
+        "import sys",
+        f"sys.path.insert(0, {str(ROOT)!r})",
+        "from tests.support.commands import forward",
+        f"sys.exit(forward({command!r}))",
+    )
+    program.write_text("\n".join(lines) + "\n", "utf-8")
+    program.chmod(0o755)
+
+
+def forward(command: str) -> int:
+    """Run a command with the arguments, streams and environment of this process, and return its exit code."""
+    request = {
+        "command": command,
+        "arguments": sys.argv[1:],
+        "environment": dict(os.environ),
+        "folder": str(Path.cwd()),
+        "measured": False,
+        "seconds_ahead": 0.0,
+    }
+    with send(request, [0, 1, 2]) as reply:
+        reply.recv(64)  # the process ID
+        return int(reply.recv(64))

@@ -1,4 +1,9 @@
-"""Run tests without coverage if other tests cover the same lines, because coverage doubles the CPU time of a test."""
+"""
+Run tests without coverage if other tests cover the same lines, because coverage doubles the CPU time of a test.
+
+A worker of pytest-xdist starts coverage only for its first measured test. The command server imports the whole package, and
+so measures the lines that run at import.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from tests.support.commands import ROOT, is_measured
 if TYPE_CHECKING:
     from pathlib import Path
 
+_MEASURED: Final = "measured"
 UNMEASURED: Final = (
     "contract",
     "property",
@@ -63,17 +69,24 @@ UNMEASURED: Final = (
 class CoverageScope:
     """Stops or starts coverage only if that changes, because that takes milliseconds."""
 
-    def __init__(self, coverage: Any) -> None:
+    def __init__(self, coverage: Any, *, on: bool) -> None:
         self._coverage = coverage
-        self._on = True
+        self._on = on
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
         """Switch coverage if *item* requires it."""
-        wanted = is_wanted(item.path)
-        if wanted != self._on:
-            (self._coverage.start if wanted else self._coverage.stop)()
-            self._on = wanted
+        self._switch(on=is_wanted(item.path))
+
+    def pytest_sessionfinish(self) -> None:
+        """Save the data. In a worker of pytest-xdist, nothing else does that."""
+        self._switch(on=False)
+        self._coverage.save()
+
+    def _switch(self, *, on: bool) -> None:
+        if on != self._on:
+            (self._coverage.start if on else self._coverage.stop)()
+            self._on = on
 
 
 def is_wanted(path: Path) -> bool:
@@ -81,7 +94,17 @@ def is_wanted(path: Path) -> bool:
     return not any(path.is_relative_to(ROOT / "tests" / each) for each in UNMEASURED)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist whether it is measured."""
+    node.workerinput[_MEASURED] = is_measured()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Control the coverage of this process if it is measured."""
     if is_measured():
-        config.pluginmanager.register(CoverageScope(sys.modules["coverage"].Coverage.current()))
+        config.pluginmanager.register(CoverageScope(sys.modules["coverage"].Coverage.current(), on=True))
+    elif getattr(config, "workerinput", {}).get(_MEASURED):
+        from coverage import Coverage
+
+        config.pluginmanager.register(CoverageScope(Coverage(config_file=str(ROOT / "pyproject.toml")), on=False))

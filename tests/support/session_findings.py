@@ -6,14 +6,13 @@ them, prints the complaints, and fails the session.
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from tests.support.canary import LISTENER, describe
-from tests.support.commands import ROOT, is_measured
+from tests.support.commands import server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,9 +72,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes() -> None:
-    """Let coverage.py measure the workers too. ``tests/conftest.py`` removes the variable."""
-    if is_measured():
-        os.environ["COVERAGE_PROCESS_START"] = str(ROOT / "pyproject.toml")
+    """Start one command server for all workers."""
+    server()
 
 
 @pytest.hookimpl(optionalhook=True)
