@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from backupjobwatch.kube.client import KubeClient
 from backupjobwatch.kube.leader_election import LeaderElector
 from backupjobwatch.settings import Settings
-from tests.support.operator import MovableLoop
+from tests.support.movable_loop import MovableLoop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

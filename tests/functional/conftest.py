@@ -31,7 +31,8 @@ from tests.support.canary import TOKEN, hear
 from tests.support.gates import states
 from tests.support.kubernetes import DELETIONS, KubernetesApi
 from tests.support.kubernetes_gitops import PATCHES
-from tests.support.operator import MovableLoop, Operator, azure_threads, running_operator
+from tests.support.movable_loop import MovableLoop
+from tests.support.operator import Operator, azure_threads, running_operator
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from backupjobwatch.domain.polling.queries import JobWindow
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.builders import running_payload
 from tests.support.canary import TOKEN
-from tests.support.operator import MovableLoop
+from tests.support.movable_loop import MovableLoop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,6 +1,6 @@
 """The operator in a separate process, whose clocks a test moves with orders on standard input.
 
-``python -m tests.support.movable_process`` does the same as ``backupjobwatch run``, with the settings of its environment.
+The command ``movable`` of the command server does the same as ``backupjobwatch run``.
 ``MovableLoop`` provides the event loop's clock. ``time_machine`` moves the wall clock, as if an administrator set it.
 """
 
@@ -24,8 +24,8 @@ from backupjobwatch.app import run
 from backupjobwatch.observability.logs import configure_logs
 from backupjobwatch.settings import Settings
 from tests.support.canary import TOKEN, hear
-from tests.support.commands import ROOT
-from tests.support.operator import MovableLoop
+from tests.support.commands import Command
+from tests.support.movable_loop import MovableLoop
 from tests.support.operator_process import clean_environment, prove_calm
 from tests.support.ports import free_port
 
@@ -52,8 +52,8 @@ class Holdings:
 class MovableOperator:
     """The test's control of such a process."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
+    def __init__(self, process: Command) -> None:
+        self._process = process
 
     async def pass_time(self, seconds: float) -> None:
         """Advance all clocks of the process."""
@@ -77,11 +77,12 @@ class MovableOperator:
         raise AssertionError(f"not within {steps * step:g} s")
 
     async def _tell(self, **order: float) -> dict[str, int]:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(order).encode() + b"\n")
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
         async with asyncio.timeout(120):
-            answer: dict[str, int] = json.loads(await self.process.stdout.readline())
+            answer: dict[str, int] = json.loads(await asyncio.to_thread(self._process.stdout.readline))
         return answer
 
 
@@ -97,25 +98,17 @@ async def running_movable(azure: str, log: Path, **settings: str) -> AsyncIterat
         "METRICS_PORT": str(free_port()),
         **settings,
     }
-    with log.open("w") as output:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.support.movable_process"),
-            env=clean_environment(**{f"BACKUPJOBWATCH_{name}": value for name, value in usual.items()}),
-            cwd=ROOT,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=output,
-        )
+    environment = clean_environment(**{f"BACKUPJOBWATCH_{name}": value for name, value in usual.items()})
+    with log.open("w") as errors:
+        process = Command("movable", environment=environment, stdin=True, errors=errors, measured=False)
     try:
         yield MovableOperator(process)
         assert process.stdin is not None
         process.stdin.close()
-        async with asyncio.timeout(120):
-            assert await process.wait() == 0
+        assert await asyncio.to_thread(process.wait, 120) == 0
     finally:
-        if process.returncode is None:
+        with process:
             process.kill()
-            await process.wait()
         said = await asyncio.to_thread(log.read_text)
         hear("the log of a process", said)
         prove_calm(said)
@@ -155,8 +148,9 @@ async def _main(settings: Settings) -> None:
     await obeying
 
 
-if __name__ == "__main__":
-    _settings = Settings()
-    configure_logs(_settings)
-    with asyncio.Runner(loop_factory=MovableLoop) as _runner:
-        _runner.run(_main(_settings))
+def main() -> None:
+    """Run the operator until standard input is closed."""
+    settings = Settings()
+    configure_logs(settings)
+    with asyncio.Runner(loop_factory=MovableLoop) as runner:
+        runner.run(_main(settings))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from backupjobwatch.kube.work_queue import WorkQueue
-    from tests.support.operator import MovableLoop
+    from tests.support.movable_loop import MovableLoop
 
 
 async def pass_time(seconds: float) -> None:

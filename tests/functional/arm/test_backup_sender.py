@@ -29,7 +29,7 @@ from tests.functional.arm.test_client_tokens import RenewedTokens
 from tests.functional.polling import IDENTITY, TOKEN_A, A, B, pass_time
 from tests.functional.sending import INSTANCE, ITEM, REQUEST_ID, Sending
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID
-from tests.support.operator import MovableLoop
+from tests.support.movable_loop import MovableLoop
 
 if TYPE_CHECKING:
     from tests.functional.conftest import OpenClient

@@ -16,7 +16,7 @@ from tests.functional.notifying import webhook
 from tests.support.builders import JOB_NAME, job_payload, running_payload
 from tests.support.canary import TOKEN
 from tests.support.kubernetes import DELETIONS, STATUS_WRITES
-from tests.support.operator import MovableLoop
+from tests.support.movable_loop import MovableLoop
 from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from tests.property.oracles import check_schema
 from tests.support.builders import JOB_NAME, RESOURCE_GROUP, SUBSCRIPTION, VAULT, job_payload
 from tests.support.canary import TOKEN
 from tests.support.kubernetes import NAME, NAMESPACE, KubernetesApi
-from tests.support.operator import MovableLoop
+from tests.support.movable_loop import MovableLoop
 from tests.support.scale import at_scale
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.support.kubernetes import KubernetesApi
     from tests.support.kubernetes_traffic import Rule
-    from tests.support.operator import MovableLoop
+    from tests.support.movable_loop import MovableLoop
 
 WATCH = Watch.from_body({"metadata": {"namespace": NAMESPACE, "name": "nightly", "uid": "u-1"}})
 

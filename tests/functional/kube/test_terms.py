@@ -25,7 +25,7 @@ from tests.functional.candidates import (
     spec,
     stand_by,
 )
-from tests.support.operator import MovableLoop
+from tests.support.movable_loop import MovableLoop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

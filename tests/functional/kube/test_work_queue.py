@@ -12,7 +12,7 @@ from backupjobwatch.observability.metrics.instruments import Metrics
 from tests.support.work_queues import pass_time, take
 
 if TYPE_CHECKING:
-    from tests.support.operator import MovableLoop
+    from tests.support.movable_loop import MovableLoop
 
 
 def value(metrics: Metrics, name: str) -> float | None:

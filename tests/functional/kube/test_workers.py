@@ -10,7 +10,7 @@ import pytest
 from backupjobwatch.kube.work_queue import BASE_DELAY, QueueClosed, Workers, WorkQueue
 
 if TYPE_CHECKING:
-    from tests.support.operator import MovableLoop
+    from tests.support.movable_loop import MovableLoop
 
 COUNT = 3
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.support.operator import MovableLoop
+    from tests.support.movable_loop import MovableLoop
 
 KEY = f"signing-key-{WORD}".encode()
 HEADERS = {"Content-Type": "application/json"}
