@@ -16,7 +16,7 @@ from typing import Final
 
 from demo.controlplane import kubectl_path, running_control_plane
 from demo.pictures.drawing import draw
-from demo.pictures.terminal import Terminal
+from demo.pictures.terminal import Terminal, program
 from demo.simulator import SimulatedClock, running_simulator
 from demo.simulator.jobs import COMPLETED_WITH_WARNINGS, FAILED, RESTORE
 from demo.stage import demo_clock, exit_on_signals, running_operator, staged, start_jobs
@@ -44,7 +44,7 @@ def watch() -> str:
         words.write("\n".join(ids[1:] + ids[:1]))
         words.seek(0)
         command = [str(Path(sys.executable).with_name("backupjobwatch")), *prompt.split()[1:3]]
-        with Terminal(command, environment=_environment(azure.url), folder=ROOT, stdin=words) as terminal:
+        with Terminal(program(command, environment=_environment(azure.url), folder=ROOT, stdin=words)) as terminal:
             terminal.until(lambda seen: "Transfer data from vault" in seen and "UserErrorGuestAgent" in seen)
             terminal.send(signal.SIGINT)
             terminal.wait()
@@ -82,7 +82,7 @@ def _plugin() -> dict[tuple[str, int], str]:
                 stage.kubectl(f"wait {name} --for=condition=finished --timeout=180s", quiet=True)
                 prompt, columns = each
                 command = [str(kubectl_path()), *prompt.split()[1:]]
-                with Terminal(command, environment=environment, folder=ROOT, columns=columns) as terminal:
+                with Terminal(program(command, environment=environment, folder=ROOT), columns=columns) as terminal:
                     terminal.wait()
                     shown[each] = terminal.frames[-1]
     return shown

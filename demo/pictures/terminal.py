@@ -11,7 +11,7 @@ import struct
 import subprocess
 import termios
 import time
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 if TYPE_CHECKING:
     import signal
@@ -26,31 +26,41 @@ _REDRAWN: Final = re.compile(r"\r?\x1b\[2K(?:\x1b\[1A\x1b\[2K)*")
 """Rich writes this before it redraws a live view: it returns to the first line and clears each line."""
 
 
+class Process(Protocol):
+    """What a terminal uses of ``subprocess.Popen``."""
+
+    def send_signal(self, sig: int, /) -> None: ...
+    def kill(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+def program(
+    command: Sequence[str], *, environment: Mapping[str, str], folder: Path, stdin: IO[str] | None = None
+) -> Callable[[int], Process]:
+    """Return a function that starts a program on a terminal, except for *stdin* if that is a file."""
+
+    def start(terminal: int) -> Process:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=terminal if stdin is None else stdin,
+            stdout=terminal,
+            stderr=terminal,
+            start_new_session=True,
+        )
+
+    return start
+
+
 class Terminal:
     """A terminal that runs a program until the block ends."""
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        *,
-        environment: Mapping[str, str],
-        folder: Path,
-        rows: int = 30,
-        columns: int = COLUMNS,
-        stdin: IO[str] | None = None,
-        stderr: IO[str] | None = None,
-    ) -> None:
+    def __init__(self, start: Callable[[int], Process], *, rows: int = 30, columns: int = COLUMNS) -> None:
+        """Create a terminal, and *start* the program with its descriptor."""
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self._process = subprocess.Popen(
-            command,
-            env={name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")},
-            cwd=folder,
-            stdin=theirs if stdin is None else stdin,
-            stdout=theirs,
-            stderr=theirs if stderr is None else stderr,
-            start_new_session=True,
-        )
+        self._process = start(theirs)
         os.close(theirs)
         self.seen = ""
         """The output so far."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 import pytest
@@ -20,7 +18,11 @@ from tests.support.az import Az
 from tests.support.azure import SUBSCRIPTION_ID
 from tests.support.builders import job_payload
 from tests.support.canary import TOKEN, hear
+from tests.support.commands import install
 from tests.support.watching import watch_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DOCUMENT: Final = read("docs/terminal.md")
 EXAMPLES: Final = blocks(DOCUMENT.partition("## Examples")[2].partition("## Shell completion")[0], "sh")
@@ -28,27 +30,16 @@ JOB: Final = "41f3e94b-ae6b-4a20-b422-65abfcaf03e5"
 ROWS: Final = table(DOCUMENT, "when")
 
 
-@pytest.fixture(scope="module")
-def collected() -> frozenset[str]:
-    """The pytest IDs of the tests for this command."""
-    files = sorted({plain(row["test"]).partition("::")[0] for row in ROWS})
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", *files],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=100,
-    )
-    names = [line for line in done.stdout.splitlines() if "::" in line]
-    return frozenset([*names, *(name.partition("[")[0] for name in names)])
-
-
-def test_each_row_beside_az_has_its_test(collected: frozenset[str]) -> None:
+def test_each_row_beside_az_has_its_test(request: pytest.FixtureRequest) -> None:
     """All cells are filled, each row has a different test, and pytest collects each test."""
     named = [plain(row["test"]) for row in ROWS]
     assert all(cell for row in ROWS for cell in row.values())
     assert len(set(named)) == len(named) > 15
+    collected: set[str] = set()
+    for file in {name.partition("::")[0] for name in named}:
+        module = pytest.Module.from_parent(request.session, path=ROOT / file)
+        names = [item.nodeid for item in request.session.genitems(module)]
+        collected |= {*names, *(name.partition("[")[0] for name in names)}
     assert set(named) <= collected
 
 
@@ -92,7 +83,7 @@ def test_examples_run(tmp_path: Path, status: str, example: int, told: str) -> N
     assert len(EXAMPLES) == 5
     home = tmp_path / "bin"
     home.mkdir()
-    (home / "backupjobwatch").symlink_to(Path(sys.executable).with_name("backupjobwatch"))
+    install("backupjobwatch", home)
     az = Az(home)
     with running_simulator(clock=ManualClock(), tokens={TOKEN: "somebody"}) as sim:
         job = sim.add_vault(SUBSCRIPTION_ID, "rg-backup", "rsv-prod").set_job(JOB, job_payload(status=status))

@@ -7,7 +7,6 @@ import http.client
 import os
 import re
 import signal
-import sys
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
@@ -24,12 +23,6 @@ if TYPE_CHECKING:
 
 _FOREIGN = re.compile(r"(BACKUPJOBWATCH|AZURE|KUBERNETES|IDENTITY|MSI)_")
 _PATIENCE = 120.0
-
-
-def backupjobwatch(*args: str) -> list[str]:
-    """Return the command line of ``backupjobwatch``, with coverage if this process has it."""
-    measured = ("-m", "coverage", "run") if is_measured() else ()
-    return [sys.executable, *measured, "-m", "backupjobwatch", *args]
 
 
 def clean_environment(**variables: str) -> dict[str, str]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from demo.pictures.terminal import PATIENCE, Terminal
 from tests.support.canary import TOKEN, hear
-from tests.support.commands import ROOT, Command
-from tests.support.operator_process import backupjobwatch, clean_environment
+from tests.support.commands import Command
+from tests.support.operator_process import clean_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,8 +58,13 @@ class WatchTerminal(Terminal):
     """The command on its own terminal, except for *stderr* if that is a file."""
 
     def __init__(self, environment: dict[str, str], *arguments: str, stderr: Path | None = None) -> None:
+        shown = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
         with contextlib.nullcontext() if stderr is None else stderr.open("w") as file:
-            super().__init__(backupjobwatch("watch", *arguments), environment=environment, folder=ROOT, stderr=file)
+            super().__init__(
+                lambda terminal: Command(
+                    "backupjobwatch", "watch", *arguments, environment=shown, terminal=terminal, errors=file
+                )
+            )
 
     def __exit__(self, *_: object) -> None:
         super().__exit__(*_)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,7 @@ import pytest
 
 from demo.pictures.terminal import PATIENCE
 from tests.functional.terminal.backups import BACKUP_OF_VM, add_vault, posts, running_azure, wait_for
-from tests.support.commands import ROOT
-from tests.support.operator_process import backupjobwatch
+from tests.support.commands import Command
 from tests.support.watching import WatchTerminal, watch_settings
 
 if TYPE_CHECKING:
@@ -54,16 +52,9 @@ def test_a_terminal_and_a_file(sim: AzureSimulator, vault: Vault, tmp_path: Path
 def test_an_id_that_cannot_be_printed(sim: AzureSimulator, vault: Vault) -> None:
     """If the command cannot print the ID of the request, it requests nothing."""
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            backupjobwatch("watch", *BACKUP_OF_VM),
-            cwd=ROOT,
-            env=watch_settings(sim.url),
-            stdout=subprocess.PIPE,
-            stderr=full,
-            check=False,
-            timeout=PATIENCE,
-        )
-    assert (done.returncode, posts(sim)) == (3, [])
+        process = Command("backupjobwatch", "watch", *BACKUP_OF_VM, environment=watch_settings(sim.url), errors=full)
+    process.communicate(timeout=PATIENCE)
+    assert (process.returncode, posts(sim)) == (3, [])
 
 
 def test_a_full_pipe(sim: AzureSimulator, vault: Vault) -> None:
@@ -74,20 +65,14 @@ def test_a_full_pipe(sim: AzureSimulator, vault: Vault) -> None:
         while os.write(writer, bytes(4096)):
             pass
     os.set_blocking(writer, True)
-    with subprocess.Popen(
-        backupjobwatch("watch", *BACKUP_OF_VM),
-        cwd=ROOT,
-        env=watch_settings(sim.url),
-        stdout=subprocess.DEVNULL,
-        stderr=writer,
-    ) as process:
-        try:
-            wait_for(lambda: sim.requests_to("/backupProtectedItems$"))
-            for _ in range(3):
-                process.terminate()
-            assert process.wait(PATIENCE) == 143
-        finally:
-            process.kill()
-            os.close(writer)
-            os.close(reader)
+    with os.fdopen(reader), os.fdopen(writer, "w") as full:
+        process = Command("backupjobwatch", "watch", *BACKUP_OF_VM, environment=watch_settings(sim.url), errors=full)
+        with process:
+            try:
+                wait_for(lambda: sim.requests_to("/backupProtectedItems$"))
+                for _ in range(3):
+                    process.terminate()
+                assert process.wait(PATIENCE) == 143
+            finally:
+                process.kill()
     assert posts(sim) == []

@@ -19,8 +19,8 @@ from demo.simulator import ManualClock, running_simulator
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT, payload
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
 from tests.support.canary import TOKEN
-from tests.support.commands import ROOT
-from tests.support.operator_process import backupjobwatch, clean_environment
+from tests.support.commands import ROOT, Command
+from tests.support.operator_process import clean_environment
 from tests.support.watching import Watching, WatchTerminal, watch_settings
 
 if TYPE_CHECKING:
@@ -139,15 +139,20 @@ def test_a_reader_who_goes(sim: AzureSimulator, vault: Vault) -> None:
 
 
 @pytest.mark.parametrize("output", ["text", "json"])
-def test_a_disk_that_is_full(sim: AzureSimulator, vault: Vault, output: str) -> None:
+def test_a_disk_that_is_full(sim: AzureSimulator, vault: Vault, tmp_path: Path, output: str) -> None:
     """If the output cannot be written, the command exits with 3, even if the job succeeded."""
-    command = backupjobwatch("watch", vault.set_job(JOB_NAME, job_payload()), "--output", output)
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            command, cwd=ROOT, env=watch_settings(sim.url), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+    job = vault.set_job(JOB_NAME, job_payload())
+    with Path("/dev/full").open("w") as full, (tmp_path / "err").open("w") as errors:
+        process = Command(
+            *("backupjobwatch", "watch", job, "--output", output),
+            environment=watch_settings(sim.url),
+            output=full,
+            errors=errors,
         )
-    assert done.returncode == 3
-    assert done.stderr.splitlines()[-1] == "The output could not be written: [Errno 28] No space left on device"
+    with process:
+        assert process.wait(PATIENCE) == 3
+    said = (tmp_path / "err").read_text().splitlines()
+    assert said[-1] == "The output could not be written: [Errno 28] No space left on device"
 
 
 def test_the_operator_does_without() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import pytest
@@ -15,8 +14,11 @@ from backupjobwatch.cli import COMMANDS, main
 from tests.support.builders import JOB_ID, JOB_NAME, RESOURCE_GROUP, SUBSCRIPTION, VAULT, VAULT_ID
 from tests.support.canary import WORD
 from tests.support.command import invoke
-from tests.support.commands import ROOT
-from tests.support.operator_process import backupjobwatch, clean_environment
+from tests.support.commands import Command, install
+from tests.support.operator_process import clean_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OF_VAULT = ("-s", SUBSCRIPTION, "-g", RESOURCE_GROUP, "-v", VAULT)
 
@@ -152,11 +154,10 @@ def test_every_option_is_explained() -> None:
 def test_completion_comes_as_a_script(shell: str) -> None:
     """The command prints a completion script for each shell."""
     environment = clean_environment(_BACKUPJOBWATCH_COMPLETE=f"{shell}_source")
-    done = subprocess.run(
-        backupjobwatch(), cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"_BACKUPJOBWATCH_COMPLETE={shell}_complete" in done.stdout
+    process = Command("backupjobwatch", environment=environment)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert f"_BACKUPJOBWATCH_COMPLETE={shell}_complete" in out
 
 
 def completed(*words: str, incomplete: str = "") -> list[str]:
@@ -176,7 +177,7 @@ def test_completion_knows_commands_options_and_choices() -> None:
 
 def test_bash_completes(tmp_path: Path) -> None:
     """In bash, Tab after `watch --interval 1` offers the values that start with 1."""
-    (tmp_path / "backupjobwatch").symlink_to(Path(sys.executable).with_name("backupjobwatch"))
+    install("backupjobwatch", tmp_path)
     script = (
         "source <(_BACKUPJOBWATCH_COMPLETE=bash_source backupjobwatch); COMP_WORDS=(backupjobwatch watch --interval 1); "
         'COMP_CWORD=3; _backupjobwatch_completion backupjobwatch; echo "${COMPREPLY[@]}"'
