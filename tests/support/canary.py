@@ -36,7 +36,10 @@ def _in_base64(text: str) -> Iterator[str]:
         yield letters[-(-before * 8 // 6) : (before + len(text)) * 8 // 6]
 
 
-_SECRET: Final = re.compile("|".join([WORD, *_in_base64(WORD), _KEY, *_in_base64(_KEY), _JWT]))
+_WORDS: Final = (WORD, *_in_base64(WORD), _KEY, *_in_base64(_KEY))
+_SECRET: Final = re.compile("|".join([*_WORDS, _JWT]))
+_HINTS: Final = (*_WORDS, "eyJ")
+"""Each secret contains one of these. The search for them is much faster than that of the regular expression."""
 
 
 class Listener(logging.Handler):
@@ -52,7 +55,7 @@ class Listener(logging.Handler):
 
     def hear(self, where: str, text: str) -> None:
         """Scan *text* from *where*, in any thread."""
-        found = _SECRET.search(text)
+        found = _SECRET.search(text) if any(hint in text for hint in _HINTS) else None
         if found is not None and len(self._findings) < _ENOUGH:
             start, end = max(found.start() - _AROUND, 0), found.end() + _AROUND
             self._findings.append(f"{where}: …{text[start:end]}…")

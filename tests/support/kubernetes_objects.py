@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import copy
+import bisect
 import functools
+import pickle
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import jsonschema
 
@@ -19,9 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CRD: Final = Path(__file__).parents[2] / "crds" / "backupjobwatches.azurebackup.dev.yaml"
+_T = TypeVar("_T")
 Key = tuple[str, str]
 """Namespace and name."""
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
+
+
+def copied(value: _T) -> _T:
+    """Return a deep copy, several times faster than ``copy.deepcopy``."""
+    found: _T = pickle.loads(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+    return found
 
 
 class Refused(Exception):
@@ -85,7 +93,7 @@ def _fill_in(schema: Mapping[str, Any], value: Any) -> None:
     if isinstance(value, dict):
         for name, part in schema.get("properties", {}).items():
             if "default" in part and name not in value:
-                value[name] = copy.deepcopy(part["default"])
+                value[name] = copied(part["default"])
             if name in value:
                 _fill_in(part, value[name])
     elif isinstance(value, list):
@@ -134,13 +142,13 @@ class Objects:
     def get(self, key: Key) -> dict[str, Any]:
         """Return a watch, or refuse with 404."""
         try:
-            return copy.deepcopy(self._watches[key])
+            return copied(self._watches[key])
         except KeyError:
             raise Refused(404, "NotFound", f'backupjobwatches "{key[1]}" not found') from None
 
     def find(self, namespace: str | None) -> list[dict[str, Any]]:
         """Return the watches, sorted by key."""
-        return [copy.deepcopy(self._watches[key]) for key in sorted(self._watches) if namespace in (None, key[0])]
+        return [copied(self._watches[key]) for key in sorted(self._watches) if namespace in (None, key[0])]
 
     def find_page(self, namespace: str | None, query: Mapping[str, str]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Return a page of the list and the list's metadata, or refuse with 410."""
@@ -152,7 +160,7 @@ class Objects:
         end = start + min(int(query.get("limit", 0)) or len(keys), self.page or len(keys))
         metadata = {"resourceVersion": str(self.version)}
         items = [
-            copy.deepcopy(self._watches[key]) for key in keys[start:end]
+            copied(self._watches[key]) for key in keys[start:end]
         ]  # excludes other pages, because tests have thousands
         return items, metadata | ({"continue": str(end)} if end < len(keys) else {})
 
@@ -171,7 +179,7 @@ class Objects:
                 "generation": 1,
                 "creationTimestamp": _now(),
             },
-            "spec": copy.deepcopy(dict(spec)),
+            "spec": copied(dict(spec)),
         }
         self._schema.fill_in(body)
         if checked:
@@ -181,14 +189,14 @@ class Objects:
     def plant(self, key: Key, body: Mapping[str, Any], *, uid: str = "") -> str:
         """Store any object unchanged, with this UID or a new one, and return the UID."""
         uid = uid or str(uuid.uuid4())
-        planted = {**copy.deepcopy(dict(body)), "metadata": {**body["metadata"], "uid": uid}}
+        planted = {**copied(dict(body)), "metadata": {**body["metadata"], "uid": uid}}
         self._kube(key, "ADDED", None, planted, part="object")
         return uid
 
     def edit(self, key: Key, spec: Mapping[str, Any], annotations: Mapping[str, str | None]) -> None:
         """Merge fields into the spec and annotations. None removes a field."""
         before = self.get(key)
-        after = copy.deepcopy(before)
+        after = copied(before)
         after["spec"] = _merged(before["spec"], spec)
         after["metadata"]["annotations"] = _merged(before["metadata"].get("annotations", {}), annotations)
         self._schema.fill_in(after)
@@ -206,7 +214,7 @@ class Objects:
             raise Refused(422, "Invalid", "metadata.resourceVersion: must be specified for an update")
         if asked["resourceVersion"] != before["metadata"]["resourceVersion"]:
             raise Refused(409, "Conflict", "the object has been modified; please apply your changes to the latest")
-        after = {**copy.deepcopy(before), "status": copy.deepcopy(body.get("status"))}
+        after = {**copied(before), "status": copied(body.get("status"))}
         self._schema.fill_in(after)
         # Previously accepted fields do not block a status update, because the API server uses ratcheting validation.
         self._schema.check({**after, "spec": {}})
@@ -236,12 +244,13 @@ class Objects:
         key = (namespace, str(body["metadata"]["name"]))
         if key in self.events:
             raise Refused(409, "AlreadyExists", f'events "{key[1]}" already exists')
-        self.events[key] = copy.deepcopy(dict(body))
+        self.events[key] = copied(dict(body))
         return self.events[key]
 
     def changes(self, *, since: int) -> list[Change]:
         """Return the history after a version."""
-        return [change for change in self.history if change.version > since]
+        first = bisect.bisect_right(self.history, since, key=lambda change: change.version)
+        return self.history[first:]
 
     def _kube(
         self,
@@ -255,7 +264,7 @@ class Objects:
         if before == after:  # an update without changes creates no version
             return
         self._note(event, before, after, part=part)
-        self._watches[key] = copy.deepcopy(dict(self.history[-1].after))
+        self._watches[key] = copied(dict(self.history[-1].after))
 
     def _note(
         self,
@@ -266,7 +275,7 @@ class Objects:
         part: Literal["object", "status"],
     ) -> None:
         self.version += 1
-        after = copy.deepcopy(after)
+        after = copied(after)
         after["metadata"]["resourceVersion"] = str(self.version)
         self.history.append(Change(version=self.version, type=event, before=before, after=after, part=part))
 
