@@ -80,10 +80,13 @@ endif
 test-end-to-end: setup  ## Run the tests against real API servers, in 3 processes with one server each
 	MEASURE_COMMANDS=yes $(BIN)/python -m pytest --numprocesses=$(or $(WORKERS),3) --dist=loadfile --no-loadscope-reorder tests/e2e
 
-test-in-process: setup  ## Run all other tests, in 8 processes (WORKERS=N changes the number, WORKERS=0 runs them in one)
-	@# pytest compiles each test module here once, not in every process.
-	@$(BIN)/python -m pytest --collect-only -qq --ignore=tests/e2e >build/collection.log || { cat build/collection.log; exit 1; }
+test-in-process: setup build/collection.log  ## Run all other tests, in 8 processes (WORKERS=N changes the number, WORKERS=0 runs them in one)
 	$(BIN)/coverage run -m pytest --numprocesses=$(or $(WORKERS),8) --ignore=tests/e2e
+
+# pytest compiles each test module here once, not in every process.
+build/collection.log: $(shell find tests -name '*.py') | setup
+	@mkdir -p build
+	@$(BIN)/python -m pytest --collect-only -qq --ignore=tests/e2e >$@ || { cat $@; rm $@; exit 1; }
 
 soak: TESTS ?= tests/functional/test_fuzz_answers.py tests/functional/controller/test_fuzz_objects.py tests/functional/controller/test_leaks.py tests/e2e/test_kills.py tests/e2e/test_on_demand.py tests/property/test_answers.py tests/property/test_backup_requests.py tests/property/test_completed_within.py tests/property/test_histories.py tests/property/test_notifying.py tests/property/test_polled_watches.py tests/property/test_polling.py tests/property/test_sanitize.py tests/property/test_several_jobs.py tests/property/test_values.py
 soak: setup  ## Run the long tests: 100 kills, a month of ticks, thousands of invalid responses, objects and examples (one hour; TESTS=FILE runs one)

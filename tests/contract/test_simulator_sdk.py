@@ -1,10 +1,13 @@
-"""Azure's own SDK parses the simulator's responses, which independently confirms their format."""
+"""Azure's own SDK parses the simulator's responses, which independently confirms their format.
+
+These tests import the SDK themselves: its import takes long, and every process imports this module.
+"""
+
+from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from azure.core.credentials import AccessToken
@@ -18,12 +21,16 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
-from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
-from azure.mgmt.recoveryservicesbackup.models import JobResource
 
 from demo.simulator import AzureSimulator, Fault, ManualClock, Vault, running_simulator
 from demo.simulator.jobs import DEMO_JOBS, RESOURCE_GROUP, RESTORE, SUBSCRIPTION_ID, VAULT, add_demo_jobs
 from tests.support import azure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from azure.mgmt.recoveryservicesbackup.models import JobResource
 
 API_VERSION: Final = "2025-02-01"
 MODELS: Final = {  # the SDK's class for each jobType, or the base class for an unknown one
@@ -64,6 +71,8 @@ def vault(sim: AzureSimulator) -> Vault:
 def get(
     sim: AzureSimulator, vault: Vault, job_name: str, credential: StaticCredential | None = None, **options: Any
 ) -> JobResource:
+    from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
+
     with RecoveryServicesBackupClient(
         credential or StaticCredential("demo-token"),
         vault.subscription_id,

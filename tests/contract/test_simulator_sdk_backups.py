@@ -8,16 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.mgmt.dataprotection import DataProtectionMgmtClient
-from azure.mgmt.dataprotection.models import AdHocBackupRuleOptions, AdhocBackupTriggerOption, TriggerBackupRequest
-from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
-from azure.mgmt.recoveryservicesbackup.models import (
-    AzureFileShareBackupRequest,
-    AzureWorkloadBackupRequest,
-    BackupRequest,
-    BackupRequestResource,
-    IaasVMBackupRequest,
-)
 
 from backupjobwatch.domain.jobs.backup_policies import parse_policy
 from backupjobwatch.domain.jobs.backup_requests import database_backup, instance_backup, item_backup
@@ -40,6 +30,9 @@ from tests.support import azure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from azure.mgmt.dataprotection import DataProtectionMgmtClient
+    from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient, models
 
     from backupjobwatch.domain.jobs.protected_items import ProtectedItem
 
@@ -78,6 +71,8 @@ def backup_vault(sim: AzureSimulator) -> BackupVault:
 
 @pytest.fixture
 def recovery(sim: AzureSimulator) -> Iterator[RecoveryServicesBackupClient]:
+    from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
+
     with RecoveryServicesBackupClient(
         StaticCredential("demo-token"), azure.SUBSCRIPTION_ID, base_url=sim.url, api_version="2025-02-01", retry_total=0
     ) as client:
@@ -86,6 +81,8 @@ def recovery(sim: AzureSimulator) -> Iterator[RecoveryServicesBackupClient]:
 
 @pytest.fixture
 def protection(sim: AzureSimulator) -> Iterator[DataProtectionMgmtClient]:
+    from azure.mgmt.dataprotection import DataProtectionMgmtClient
+
     with DataProtectionMgmtClient(
         StaticCredential("demo-token"), azure.SUBSCRIPTION_ID, base_url=sim.url, api_version="2025-07-01", retry_total=0
     ) as client:
@@ -98,7 +95,11 @@ def listed(vault: Vault) -> tuple[ProtectedItem, ...]:
     return parse_protected_items({"value": entries}, vault_id(VaultKind.RECOVERY_SERVICES))
 
 
-def trigger(client: RecoveryServicesBackupClient, item: ProtectedItem, request: BackupRequest, **options: Any) -> None:
+def trigger(
+    client: RecoveryServicesBackupClient, item: ProtectedItem, request: models.BackupRequest, **options: Any
+) -> None:
+    from azure.mgmt.recoveryservicesbackup.models import BackupRequestResource
+
     container, _, name = item.id.rsplit("/", 3)[1:]
     body = BackupRequestResource(properties=request)
     client.backups.trigger(azure.VAULT, GROUP, "Azure", container, name, body, **IDENTIFIED, **options)
@@ -114,13 +115,18 @@ def without_decimals(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def test_starts_backups(sim: AzureSimulator, vault: Vault, recovery: RecoveryServicesBackupClient) -> None:
     """The SDK sends the same path and body as the operator for each workload, and its job has the request's ID."""
+    from azure.mgmt.recoveryservicesbackup import models
+
     vm, share, sql, _ = listed(vault)
-    pairs: list[tuple[Any, BackupRequest]] = [
-        (item_backup(vm), IaasVMBackupRequest()),
-        (item_backup(share, retain_until=UNTIL), AzureFileShareBackupRequest(recovery_point_expiry_time_in_utc=UNTIL)),
+    pairs: list[tuple[Any, models.BackupRequest]] = [
+        (item_backup(vm), models.IaasVMBackupRequest()),
+        (
+            item_backup(share, retain_until=UNTIL),
+            models.AzureFileShareBackupRequest(recovery_point_expiry_time_in_utc=UNTIL),
+        ),
         (
             database_backup(sql, backup_type="CopyOnlyFull", retain_until=UNTIL),
-            AzureWorkloadBackupRequest(
+            models.AzureWorkloadBackupRequest(
                 backup_type="CopyOnlyFull", enable_compression=False, recovery_point_expiry_time_in_utc=UNTIL
             ),
         ),
@@ -139,14 +145,16 @@ def test_starts_backups(sim: AzureSimulator, vault: Vault, recovery: RecoverySer
 
 def test_reads_our_bodies(vault: Vault) -> None:
     """The SDK's models recognize the operator's bodies."""
+    from azure.mgmt.recoveryservicesbackup import models
+
     vm, share, sql, hana = listed(vault)
     for request, model in (
-        (item_backup(vm, retain_until=UNTIL), IaasVMBackupRequest),
-        (item_backup(share), AzureFileShareBackupRequest),
-        (database_backup(sql), AzureWorkloadBackupRequest),
-        (database_backup(hana, retain_until=UNTIL), AzureWorkloadBackupRequest),
+        (item_backup(vm, retain_until=UNTIL), models.IaasVMBackupRequest),
+        (item_backup(share), models.AzureFileShareBackupRequest),
+        (database_backup(sql), models.AzureWorkloadBackupRequest),
+        (database_backup(hana, retain_until=UNTIL), models.AzureWorkloadBackupRequest),
     ):
-        read = BackupRequestResource(dict(request.body))
+        read = models.BackupRequestResource(dict(request.body))
         assert type(read.properties) is model
         expiry = read.properties.recovery_point_expiry_time_in_utc
         assert expiry == (UNTIL if "recoveryPointExpiryTimeInUTC" in request.body["properties"] else None)
@@ -171,6 +179,8 @@ def test_backs_up_instances(
     sim: AzureSimulator, backup_vault: BackupVault, protection: DataProtectionMgmtClient
 ) -> None:
     """The SDK finds an instance and the rule of its policy, starts a backup, and follows the operation to the job."""
+    from azure.mgmt.dataprotection.models import AdHocBackupRuleOptions, AdhocBackupTriggerOption, TriggerBackupRequest
+
     (found,) = protection.backup_instances.list(GROUP, BACKUP_VAULT, enforce_https=False)
     entry: Any = found.as_dict()
     (instance,) = parse_backup_instances({"value": [entry]}, vault_id(VaultKind.BACKUP_VAULT))
@@ -206,14 +216,17 @@ def test_raises_on_refusals(
     protection: DataProtectionMgmtClient,
 ) -> None:  # fmt: skip
     """The SDK reads the code of each refusal."""
+    from azure.mgmt.dataprotection.models import AdHocBackupRuleOptions, AdhocBackupTriggerOption, TriggerBackupRequest
+    from azure.mgmt.recoveryservicesbackup import models
+
     vm = listed(vault)[0]
     with pytest.raises(HttpResponseError) as caught:
-        trigger(recovery, vm, AzureFileShareBackupRequest())
+        trigger(recovery, vm, models.AzureFileShareBackupRequest())
     assert caught.value.error is not None
     assert (caught.value.status_code, caught.value.error.code) == (400, "BMSUserErrorInvalidInput")
     vault.protection.remove(ITEMS[0].path)
     with pytest.raises(ResourceNotFoundError):
-        trigger(recovery, vm, IaasVMBackupRequest())
+        trigger(recovery, vm, models.IaasVMBackupRequest())
     backup_vault.protection.change(f"backupInstances/{INSTANCE}", currentProtectionState="ProtectionStopped")
     options = AdHocBackupRuleOptions(rule_name="BackupDaily", trigger_option=AdhocBackupTriggerOption())
     with pytest.raises(HttpResponseError, match="UserErrorInvalidBackupInstanceOperation"):
@@ -224,7 +237,9 @@ def test_raises_on_refusals(
 
 def test_repeats_a_lost_request(sim: AzureSimulator, vault: Vault, recovery: RecoveryServicesBackupClient) -> None:
     """The SDK's default policy repeats a POST after a 504, which starts a second backup. The operator never does."""
+    from azure.mgmt.recoveryservicesbackup import models
+
     sim.faults.add(Fault.server_error(status=504, executed=True), path="/backup$")
-    trigger(recovery, listed(vault)[0], IaasVMBackupRequest(), retry_total=1, retry_backoff_factor=0)
+    trigger(recovery, listed(vault)[0], models.IaasVMBackupRequest(), retry_total=1, retry_backoff_factor=0)
 
     assert len(vault.protection.started()) == 2

@@ -1,20 +1,25 @@
 """Azure's SDKs follow the simulator's lists and parse its operations for both kinds of vault."""
 
+from __future__ import annotations
+
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError
-from azure.mgmt.dataprotection import DataProtectionMgmtClient
-from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
 
 from demo.simulator import AzureSimulator, Bucket, ManualClock, Operation, running_simulator
 from demo.simulator.backup_vault_jobs import AKS_BACKUP, AKS_FAILED, AKS_RESTORE, add_backup_vault_jobs
 from tests.contract.vault_client import VAULT, vm_job
 from tests.support import azure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from azure.mgmt.dataprotection import DataProtectionMgmtClient
+    from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
 
 CLOCK: Final = "%Y-%m-%d %I:%M:%S %p"
 """The time format that azure-cli uses in filters."""
@@ -33,6 +38,8 @@ def sim() -> Iterator[AzureSimulator]:
 
 @pytest.fixture
 def recovery(sim: AzureSimulator) -> Iterator[RecoveryServicesBackupClient]:
+    from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
+
     with RecoveryServicesBackupClient(
         Credential(), VAULT[0], base_url=sim.url, api_version="2025-02-01", retry_total=0
     ) as client:
@@ -40,6 +47,8 @@ def recovery(sim: AzureSimulator) -> Iterator[RecoveryServicesBackupClient]:
 
 
 def protection(sim: AzureSimulator, subscription_id: str) -> DataProtectionMgmtClient:
+    from azure.mgmt.dataprotection import DataProtectionMgmtClient
+
     return DataProtectionMgmtClient(
         Credential(), subscription_id, base_url=sim.url, api_version="2025-07-01", retry_total=0
     )
@@ -167,6 +176,8 @@ def test_reads_backup_vaults_operations(sim: AzureSimulator) -> None:
 
 def test_waits_as_it_is_told(sim: AzureSimulator) -> None:
     """The SDK's retries wait as long as Retry-After says, so they are never too early for the quota."""
+    from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
+
     sim.add_vault(*VAULT)
     sim.quotas.enable(reads=Bucket(1, 1.0), jobs=Bucket(1, 1.0))
     with RecoveryServicesBackupClient(

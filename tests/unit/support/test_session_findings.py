@@ -67,10 +67,11 @@ def run_two_workers(
 
 
 def test_nothing_to_complain_about(tmp_path: Path) -> None:
-    """A session of two workers without findings passes, with pytest's usual summary line."""
-    done = run_two_workers(tmp_path, "findings.complete, findings.unused = True, []")
+    """A session of two workers passes with pytest's usual summary line. It mentions skipped tests once."""
+    done = run_two_workers(tmp_path, "findings.complete, findings.unused, findings.skipped = True, [], 7")
     assert done.returncode == 0, done.stdout
     assert re.search(r"=+ 2 passed in .*=+$", done.stdout.strip())
+    assert done.stdout.count("E2E=skip skipped all 7 tests") == 1
 
 
 def test_a_secret_after_the_last_test_of_a_worker(tmp_path: Path) -> None:
@@ -88,42 +89,27 @@ def test_a_secret_after_the_last_test_of_a_worker(tmp_path: Path) -> None:
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
 
 
-def test_a_request_that_no_role_grants(tmp_path: Path) -> None:
-    """An ungranted request in one worker fails the session."""
-    body = "findings.ungranted = ['list secrets in the cluster'] if first else []"
-    done = run_two_workers(tmp_path, body)
+FIRST = "['get a', 'get b'], ['list secrets in the cluster']"
+UNUSED = (
+    f"findings.complete = True; findings.unused, findings.ungranted = ({FIRST}) if first else (['get b', 'get c'], [])"
+)
+
+
+def test_grants(tmp_path: Path) -> None:
+    """The session fails if a worker sent an ungranted request, or if no worker used a grant."""
+    done = run_two_workers(tmp_path, UNUSED)
     assert "2 passed" in done.stdout
     assert done.stdout.count("No role grants: list secrets in the cluster") == 1
-    assert done.returncode == pytest.ExitCode.TESTS_FAILED
-
-
-UNUSED = "findings.complete, findings.unused = True, ['get a', 'get b'] if first else ['get b', 'get c']"
-
-
-def test_a_grant_that_no_test_needs(tmp_path: Path) -> None:
-    """A grant is unused if no worker used it."""
-    done = run_two_workers(tmp_path, UNUSED)
     assert re.findall("No test needs: (.*)", done.stdout) == ["get b"]
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
 
 
-def test_a_grant_that_a_failed_test_may_need(tmp_path: Path) -> None:
-    """If a test failed in any worker, unused grants are not reported."""
-    done = run_two_workers(tmp_path, UNUSED, failing=True)
+def test_a_failed_test_and_a_worker_without_api_server(tmp_path: Path) -> None:
+    """A failed test may need the unused grants. The summary has the reason if only one worker has no API server."""
+    body = f"{UNUSED}; findings.unavailable = '' if first else 'No Debian here.'"
+    done = run_two_workers(tmp_path, body, failing=True)
     assert "1 failed, 2 passed" in done.stdout
     assert "No test needs" not in done.stdout
-
-
-def test_skipped_tests_are_mentioned_once(tmp_path: Path) -> None:
-    """Skipped tests are counted once, although each worker collects all tests."""
-    done = run_two_workers(tmp_path, "findings.skipped = 7")
-    assert done.stdout.count("E2E=skip skipped all 7 tests") == 1
-    assert done.returncode == 0
-
-
-def test_no_api_server_for_one_worker(tmp_path: Path) -> None:
-    """The summary has the reason if only one worker has no API server."""
-    done = run_two_workers(tmp_path, "findings.unavailable = '' if first else 'No Debian here.'")
     assert "END-TO-END TESTS COULD NOT RUN" in done.stdout
     assert "No Debian here." in done.stdout
 
