@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import sys
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -31,7 +30,13 @@ from demo.simulator import ManualClock, running_simulator
 from tests.support.canary import TOKEN, hear
 from tests.support.gadgets import GADGET_CRD, Http
 from tests.support.jobs import Jobs
-from tests.support.kubernetes_client import WATCHES, KubernetesClient, Recording, path_of
+from tests.support.kubernetes_client import (
+    WATCHES,
+    KubernetesClient,
+    Recording,
+    create_namespace,
+    drop_namespace,
+)
 from tests.support.operator_process import OperatorProcess, Operators, prove_calm
 from tests.support.plugin import Plugin, Written
 from tests.support.rbac import OURS, missing, read_grants, unused
@@ -150,12 +155,9 @@ def kubectl(cluster: Cluster) -> Kubectl:
 @pytest.fixture
 def namespace(client: KubernetesClient, cluster: Cluster) -> Iterator[str]:
     """A namespace for a single test."""
-    name = f"e2e-{secrets.token_hex(4)}"
-    created = client("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
-    assert created.status == HTTPStatus.CREATED, created
+    name = create_namespace(client)
     yield name
-    # The embedded control plane ends soon, and its deletion of a namespace would empty every kind, which takes 80 ms.
-    client("DELETE", path_of(name) if isinstance(cluster, ControlPlane) else f"/api/v1/namespaces/{name}")
+    drop_namespace(client, cluster, name)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,14 @@ import yaml
 from tests.contract.markdown import blocks
 from tests.contract.project import read
 from tests.support.documents import load_documents
-from tests.support.kubernetes_client import path_of
+from tests.support.kubernetes_client import create_namespace, drop_namespace, path_of
 from tests.support.specs import ID, JOB, SUBSCRIPTION, VAULT
 from tests.support.watches import manifest, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from demo.controlplane import Kubectl
+    from demo.controlplane import Cluster, Kubectl
     from tests.support.kubernetes_client import Answer, KubernetesClient
 
     Namespace = Callable[..., str]
@@ -46,7 +45,7 @@ OWN_IDENTITY = {**BY_ID, "identity": {"serviceAccountName": "azure-backup-reader
 
 
 @pytest.fixture(scope="module")
-def annotated(kubectl: Kubectl, client: KubernetesClient) -> Iterator[Namespace]:
+def annotated(kubectl: Kubectl, client: KubernetesClient, cluster: Cluster) -> Iterator[Namespace]:
     """Create namespaces with the given scopes annotation. The policy is bound to these namespaces only."""
     policy, binding = (yaml.safe_load((COMPONENT / name).read_text()) for name in ("policy.yaml", "binding.yaml"))
     selector = {"namespaceSelector": {"matchLabels": {LABEL: "true"}}}
@@ -55,19 +54,17 @@ def annotated(kubectl: Kubectl, client: KubernetesClient) -> Iterator[Namespace]
     made: list[str] = []
 
     def annotated(scopes: str | None, backup_scopes: str | None = None) -> str:
-        name = f"e2e-{secrets.token_hex(4)}"
         wanted = {ANNOTATION: scopes, BACKUP_ANNOTATION: backup_scopes}
         annotations = {key: value for key, value in wanted.items() if value is not None}
-        metadata = {"name": name, "labels": {LABEL: "true"}, "annotations": annotations}
-        kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
-        made.append(name)
-        return name
+        made.append(create_namespace(client, labels={LABEL: "true"}, annotations=annotations))
+        return made[-1]
 
     bare = annotated(None)
     until(lambda: create(client, bare, BY_ID).status == HTTPStatus.FORBIDDEN, "the policy is in force")
     yield annotated
     kubectl("delete", "-f", str(COMPONENT / "binding.yaml"), "-f", str(COMPONENT / "policy.yaml"))
-    kubectl("delete", "namespace", "--wait=false", *made)
+    for name in made:
+        drop_namespace(client, cluster, name)
 
 
 def create(client: KubernetesClient, namespace: str, spec: dict[str, Any]) -> Answer:
@@ -174,13 +171,15 @@ def test_retention(client: KubernetesClient, kubectl: Kubectl, namespace: str) -
     kubectl("delete", "-f", "-", stdin=text)
 
 
-def test_edits(annotated: Namespace, client: KubernetesClient, kubectl: Kubectl) -> None:
+def test_edits(annotated: Namespace, client: KubernetesClient) -> None:
     """An admitted watch stays editable after its scope is removed. Only its target cannot change."""
     namespace = annotated(VAULT_SCOPE)
-    kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(manifest("w", BY_ID)))
-    kubectl("annotate", "namespace", namespace, f"{ANNOTATION}-")
-    until(lambda: create(client, namespace, BY_ID).status == HTTPStatus.FORBIDDEN, "the annotation is gone")
     merge = "application/merge-patch+json"
+    created = client("POST", path_of(namespace), manifest("w", BY_ID))
+    assert created.status == HTTPStatus.CREATED, created.body
+    unscoped = {"metadata": {"annotations": {ANNOTATION: None}}}
+    client("PATCH", f"/api/v1/namespaces/{namespace}", unscoped, content_type=merge)
+    until(lambda: create(client, namespace, BY_ID).status == HTTPStatus.FORBIDDEN, "the annotation is gone")
     labelled = client("PATCH", path_of(namespace, "w"), {"metadata": {"labels": {"a": "b"}}}, content_type=merge)
     assert labelled.status == HTTPStatus.OK, labelled.body
     other = {"spec": {"jobResourceId": ID.replace("/v1/", "/v2/")}}

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from demo.simulator import jobs as demo_jobs
+from tests.support.kubernetes_client import create_namespace, drop_namespace
 from tests.support.watches import Watches
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
-    from demo.controlplane import Kubectl
+    from demo.controlplane import Cluster, Kubectl
     from demo.simulator import AzureSimulator
     from tests.support.kubernetes_client import KubernetesClient, Recording
     from tests.support.operator_process import Operators
@@ -45,11 +45,16 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def stage(
-    kubectl: Kubectl, client: KubernetesClient, recording: Recording, azure: AzureSimulator, operators: Operators
+    *,
+    kubectl: Kubectl,
+    client: KubernetesClient,
+    cluster: Cluster,
+    recording: Recording,
+    azure: AzureSimulator,
+    operators: Operators,
 ) -> Iterator[Shown]:
     """Watches of demo jobs: completed, failed, a running restore, without a job, without a Secret."""
-    namespace = f"e2e-{secrets.token_hex(4)}"
-    kubectl("create", "namespace", namespace)
+    namespace = create_namespace(client)
     operators.shared()
     watches = Watches(namespace, client, recording)
     vault = azure.add_vault(demo_jobs.SUBSCRIPTION_ID, demo_jobs.RESOURCE_GROUP, demo_jobs.VAULT)
@@ -72,7 +77,7 @@ def stage(
         watches.until_event(name, reason)
     yield Shown(kubectl, namespace)
     watches.prove_honest("done", completed={demo_jobs.DOCUMENTED.name})
-    kubectl("delete", "namespace", namespace, "--wait=false")
+    drop_namespace(client, cluster, namespace)
 
 
 def test_columns(stage: Shown) -> None:

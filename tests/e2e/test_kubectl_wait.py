@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import itertools
 import re
-import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -22,13 +21,13 @@ from tests.contract.project import load
 from tests.support.builders import VAULT_REF
 from tests.support.gates import verdicts
 from tests.support.gates.states import NO_STATUS, all_states
-from tests.support.kubernetes_client import path_of
+from tests.support.kubernetes_client import create_namespace, drop_namespace, path_of
 from tests.support.watches import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from demo.controlplane import Kubectl
+    from demo.controlplane import Cluster, Kubectl
     from tests.support.gates.kstatus import Body
     from tests.support.kubernetes_client import KubernetesClient
     from tests.support.operator_process import Operators
@@ -42,6 +41,20 @@ WITHOUT_DEFAULT: Final = f"without-default.{GROUP}"
 """The group of a copy of the CRD that has no default for the status."""
 PROMPT: Final = 15.0
 """Seconds within which kubectl returns on a busy machine if it need not wait."""
+
+
+class Run(NamedTuple):
+    """What one `kubectl wait` has in common for its objects."""
+
+    group: str
+    condition: str
+    limit: str
+
+    @classmethod
+    def of(cls, row: str, condition: str) -> Run:
+        """Return the run for a condition of a row's watches."""
+        group = WITHOUT_DEFAULT if row == NO_STATUS else GROUP
+        return cls(group, condition, "60s" if is_met(row, condition) else "0")
 
 
 class Waited(NamedTuple):
@@ -91,12 +104,12 @@ class States:
         assert ("deletionTimestamp" in now["metadata"]) == deleting
         self.bodies.setdefault(row, []).append(now)
 
-    def wait(self, group: str, names: Sequence[str], condition: str, *, limit: str) -> list[Waited]:
-        """Run one `kubectl wait` for a condition of several objects."""
+    def wait(self, run: Run, names: Sequence[str]) -> list[Waited]:
+        """Run one `kubectl wait` for several objects."""
         started = time.monotonic()
         done = self._kubectl(
-            *("wait", *(f"{PLURAL}.{group}/{name}" for name in names), "-n", self.namespace),
-            *(f"--for=condition={condition}", f"--timeout={limit}"),
+            *("wait", *(f"{PLURAL}.{run.group}/{name}" for name in names), "-n", self.namespace),
+            *(f"--for=condition={run.condition}", f"--timeout={run.limit}"),
             ok=False,
             timeout=90,
         )
@@ -125,11 +138,17 @@ def is_met(row: str, condition: str) -> bool:
     return condition in EXPECTED[row][verdicts.KUBECTL].split(", ")
 
 
-def looked_at(body: Body) -> tuple[object, ...]:
+def looked_at(body: Body) -> tuple[tuple[str, str, bool], ...]:
     """Return what `kubectl wait` evaluates: the conditions, and whether each is of this generation."""
     generation = body["metadata"]["generation"]
     conditions = body.get("status", {}).get("conditions", [])
     return tuple((each["type"], each["status"], each.get("observedGeneration") == generation) for each in conditions)
+
+
+def decides(body: Body, condition: str) -> tuple[object, ...]:
+    """Return what decides a `kubectl wait` for one condition."""
+    found = [state for state in looked_at(body) if state[0].lower() == condition]
+    return ("deletionTimestamp" in body["metadata"], "status" in body, *found)
 
 
 def _valid(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,10 +164,9 @@ def _is_served(client: KubernetesClient, path: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def states(kubectl: Kubectl, client: KubernetesClient, operators: Operators) -> Iterator[States]:
+def states(kubectl: Kubectl, client: KubernetesClient, cluster: Cluster, operators: Operators) -> Iterator[States]:
     operators.stop()
-    namespace = f"e2e-{secrets.token_hex(4)}"
-    kubectl("create", "namespace", namespace)
+    namespace = create_namespace(client)
     (crd,) = load(f"crds/{PLURAL}.{GROUP}.yaml")
     crd["metadata"]["name"] = f"{PLURAL}.{WITHOUT_DEFAULT}"
     crd["spec"]["group"] = WITHOUT_DEFAULT
@@ -166,33 +184,34 @@ def states(kubectl: Kubectl, client: KubernetesClient, operators: Operators) -> 
     yield states
     states.clear()
     kubectl("delete", "crd", crd["metadata"]["name"], "--wait=false")
-    kubectl("delete", "namespace", namespace, "--wait=false")
+    drop_namespace(client, cluster, namespace)
 
 
 @pytest.fixture(scope="module")
 def waited(states: States) -> dict[tuple[str, str], list[Waited]]:
-    """How kubectl exited, by row and condition. The timeout is 60 s for met conditions, otherwise 0."""
-    groups: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    """How kubectl exited, by row and condition. The timeout is 60 s for met conditions, otherwise 0.
+
+    Of all watches for which the same decides, only one is waited for.
+    """
+    groups: dict[Run, dict[tuple[object, ...], str]] = {}
     for row, condition in itertools.product(EXPECTED, CONDITIONS):
-        group, limit = WITHOUT_DEFAULT if row == NO_STATUS else GROUP, "60s" if is_met(row, condition) else "0"
-        objects = groups.setdefault((group, condition, limit), [])
-        objects += [(row, body["metadata"]["name"]) for body in states.bodies[row]]
-    runs = [
-        (key, objects[first : first + PART])
-        for key, objects in groups.items()
-        for first in range(0, len(objects), PART)
+        for body in states.bodies[row]:
+            names = groups.setdefault(Run.of(row, condition), {})
+            names.setdefault(decides(body, condition), body["metadata"]["name"])
+    parts = [
+        (run, [*names.values()][first : first + PART])
+        for run, names in groups.items()
+        for first in range(0, len(names), PART)
     ]
-
-    def run(key: tuple[str, str, str], objects: Sequence[tuple[str, str]]) -> list[Waited]:
-        group, condition, limit = key
-        return states.wait(group, [name for _, name in objects], condition, limit=limit)
-
-    found: dict[tuple[str, str], list[Waited]] = {}
+    found: dict[tuple[Run, str], Waited] = {}
     with ThreadPoolExecutor(2) as pool:
-        for ((_, condition, _), objects), ended in zip(runs, pool.map(lambda each: run(*each), runs), strict=True):
-            for (row, _), one in zip(objects, ended, strict=True):
-                found.setdefault((row, condition), []).append(one)
-    return found
+        for (run, part), ended in zip(parts, pool.map(lambda each: states.wait(*each), parts), strict=True):
+            found |= {(run, name): one for name, one in zip(part, ended, strict=True)}
+    return {
+        (row, condition): [found[run, groups[run][decides(body, condition)]] for body in states.bodies[row]]
+        for row, condition in itertools.product(EXPECTED, CONDITIONS)
+        for run in [Run.of(row, condition)]
+    }
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)

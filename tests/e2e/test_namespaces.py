@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.kubernetes_client import create_namespace, drop_namespace
 from tests.support.watches import condition, phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from demo.controlplane import ControlPlane, Kubectl
+    from demo.controlplane import Cluster, ControlPlane, Kubectl
     from tests.support.jobs import Jobs
+    from tests.support.kubernetes_client import KubernetesClient
     from tests.support.operator_process import Operators
     from tests.support.watches import Watches
 
@@ -21,12 +22,11 @@ SETTING = "BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES"
 
 
 @pytest.fixture
-def other_watches(kubectl: Kubectl, watches: Watches) -> Iterator[Watches]:
+def other_watches(client: KubernetesClient, cluster: Cluster, watches: Watches) -> Iterator[Watches]:
     """The watches of a second namespace."""
-    name = f"e2e-{secrets.token_hex(4)}"
-    kubectl("create", "namespace", name)
+    name = create_namespace(client)
     yield watches.in_namespace(name)
-    kubectl("delete", "namespace", name, "--wait=false")
+    drop_namespace(client, cluster, name)
 
 
 def test_identity(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from demo.controlplane import Kubectl
     from tests.support.jobs import Jobs
+    from tests.support.kubernetes_client import KubernetesClient
     from tests.support.operator_process import OperatorProcess, Operators
     from tests.support.watches import Watches
 
@@ -61,19 +61,11 @@ def start(request: pytest.FixtureRequest, shell: Shell, tmp_path: Path) -> Start
     return from_shell if request.param == "shell" else from_tekton
 
 
-def made(kubectl: Kubectl, watches: Watches) -> list[str]:
-    """Return the names of the watches that the gate created."""
-    listed = kubectl("get", "bjw", "-n", watches.namespace, "-o", "name").stdout.split()
-    return [each.partition("/")[2] for each in listed]
-
-
-def test_opens(
-    *, operator: OperatorProcess, start: Start, kubectl: Kubectl, watches: Watches, jobs: Jobs, tmp_path: Path
-) -> None:
+def test_opens(operator: OperatorProcess, start: Start, watches: Watches, jobs: Jobs, tmp_path: Path) -> None:
     """The gate is closed while the job runs, and opens when it succeeds."""
     job = jobs.start()
     process = start(job)
-    (name,) = until(lambda: made(kubectl, watches), "the watch")
+    (name,) = until(watches.names, "the watch")
     watches.until_phase(name, "Running")
     assert process.poll() is None
     jobs.complete(job)
@@ -115,22 +107,22 @@ def test_stays_shut_without_an_operator(own_operators: Operators, start: Start, 
     assert status == 1
 
 
-def test_stays_shut_for_no_job(start: Start, kubectl: Kubectl, watches: Watches) -> None:
+def test_stays_shut_for_no_job(start: Start, watches: Watches) -> None:
     """If the job ID is invalid, the gate fails and leaves no watch."""
     status, said = ended(start("cd153561-20d3-467a-b911-cc1de47d4763"))
     assert status == 1
     assert "cd153561-20d3-467a-b911-cc1de47d4763" in said
-    assert made(kubectl, watches) == []
+    assert watches.names() == []
 
 
-def test_stays_shut_when_az_fails(shell: Shell, kubectl: Kubectl, watches: Watches) -> None:
+def test_stays_shut_when_az_fails(shell: Shell, watches: Watches) -> None:
     """If `az` fails, the shell script passes on its exit status and output, and creates no watch."""
     shell.az.answer(status=3)
     status, said = shell.run(SCRIPT, *ARGUMENTS)
     assert (status, said) == (3, "ERROR: AuthorizationFailed\n")
     (call,) = shell.az.calls()
     assert [option(call, name) for name in ("--resource-group", "--vault-name", "--item-name")] == list(ARGUMENTS)
-    assert made(kubectl, watches) == []
+    assert watches.names() == []
 
 
 def test_says_how_it_is_used(shell: Shell) -> None:
@@ -152,7 +144,7 @@ def template() -> dict[str, Any]:
     return dict(found)
 
 
-def holds(kubectl: Kubectl, namespace: str, condition: str, body: dict[str, Any]) -> bool:
+def holds(client: KubernetesClient, namespace: str, condition: str, body: dict[str, Any]) -> bool:
     """
     Return whether an object meets a condition of a resource template.
 
@@ -163,13 +155,21 @@ def holds(kubectl: Kubectl, namespace: str, condition: str, body: dict[str, Any]
     labels = {f"status.{name}": str(status[name]) for name in ("phase", "observedGeneration") if name in status}
     labels = {name: value for name, value in labels.items() if value != "-1"}  # not a valid label value
     labels["metadata.generation"] = str(body["metadata"]["generation"])
-    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fields", "labels": labels}}
-    kubectl("replace", "--force", "-n", namespace, "-f", "-", stdin=json.dumps(config))
-    return bool(kubectl("get", "configmap", "-n", namespace, "-l", condition, "-o", "name").stdout)
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    created = client("POST", path, {"metadata": {"generateName": "fields-", "labels": labels}}).body["metadata"]["name"]
+    selected = client("GET", path, labelSelector=condition).body["items"]
+    client("DELETE", f"{path}/{created}")
+    return bool(selected)
 
 
 def test_workflow(
-    *, operator: OperatorProcess, kubectl: Kubectl, watches: Watches, jobs: Jobs, template: dict[str, Any]
+    *,
+    operator: OperatorProcess,
+    kubectl: Kubectl,
+    client: KubernetesClient,
+    watches: Watches,
+    jobs: Jobs,
+    template: dict[str, Any],
 ) -> None:
     """The Workflow step succeeds or fails with the job. It never ends on the status of an edited watch."""
     resource = template["resource"]
@@ -181,7 +181,7 @@ def test_workflow(
     def verdict(name: str) -> tuple[bool, bool]:
         body = watches.get(name.partition("/")[2])
         conditions = (resource["failureCondition"], resource["successCondition"])
-        failed, succeeded = (holds(kubectl, watches.namespace, each, body) for each in conditions)
+        failed, succeeded = (holds(client, watches.namespace, each, body) for each in conditions)
         return failed, succeeded
 
     running, failed, done = (create(job) for job in (jobs.start(), jobs.failed(), jobs.completed()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import subprocess
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from demo.controlplane import Fault as ClusterFault
 from demo.simulator import AzureSimulator, Fault
 from demo.simulator import jobs as demo_jobs
 from tests.support.jobs import Jobs, name_of
+from tests.support.kubernetes_client import create_namespace, drop_namespace
 from tests.support.watches import THEIRS, Watches, condition, phase, until
 
 if TYPE_CHECKING:
@@ -243,9 +243,7 @@ def endings(
 ) -> Iterator[dict[str, Future[None]]]:
     """The result of each scenario, by name. The scenarios start together and may still run."""
     operators.shared()
-    namespaces = [f"e2e-{secrets.token_hex(4)}" for _ in STORIES]
-    for name in namespaces:
-        kubectl("create", "namespace", name)
+    namespaces = [create_namespace(client) for _ in STORIES]
 
     def live(story: Callable[[Place], None], namespace: str) -> None:
         watches = Watches(namespace, client, recording)
@@ -255,7 +253,7 @@ def endings(
     with ThreadPoolExecutor(len(STORIES)) as pool:
         yield {story.__name__: pool.submit(live, story, name) for story, name in zip(STORIES, namespaces, strict=True)}
     for name in namespaces:
-        kubectl("delete", "namespace", name, "--wait=false")
+        drop_namespace(client, cluster, name)
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)

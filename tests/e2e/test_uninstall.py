@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
 
-from demo.controlplane import Kubectl, running_control_plane
 from tests.contract import markdown
 from tests.contract.kustomizations import MANIFESTS
 from tests.contract.project import ROOT, kustomize, read
-from tests.support.installations import CRD, KEPT, OF_THE_CLUSTER, SYSTEM, block, left, run, watch, watches
+from tests.support.installations import KEPT, Site, block, running_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +25,17 @@ INSTALL: Final = read("docs/install.md")
 
 
 @pytest.fixture(scope="module")
-def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
-    """kubectl, on a separate control plane because these tests delete the CRD."""
+def cluster_site(control_plane: ControlPlane) -> Iterator[Site]:
     del control_plane  # skips these tests if there is no embedded control plane
-    with running_control_plane() as own:
-        kubectl = Kubectl(own)
-        kubectl("create", "namespace", "team-a")
-        yield kubectl
+    with running_site() as site:
+        yield site
+
+
+@pytest.fixture
+def site(cluster_site: Site) -> Iterator[Site]:
+    """A cluster that the tests of this file share. After each test, it has no CRD and no operator."""
+    yield cluster_site
+    cluster_site.clear()
 
 
 @pytest.fixture
@@ -42,15 +44,6 @@ def folder(tmp_path: Path) -> Path:
     for name in ("crds", "manifests"):
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
     return tmp_path
-
-
-@pytest.fixture(autouse=True)
-def _clean(kubectl: Kubectl) -> Iterator[None]:
-    """Delete everything that a test created."""
-    yield
-    for kind in (CRD, f"namespace/{SYSTEM}"):
-        kubectl("delete", kind, "--ignore-not-found")
-    kubectl("delete", OF_THE_CLUSTER, "-l", "app.kubernetes.io/part-of=backupjobwatch")
 
 
 def write(folder: Path, resources: list[str], **more: Any) -> None:
@@ -64,32 +57,32 @@ FOLDERS: Final = ("overlays/ha", "overlays/namespaced", "samples/sharded")
 
 
 @pytest.mark.parametrize("path", FOLDERS)
-def test_deleting_an_overlay_keeps_the_watches(kubectl: Kubectl, folder: Path, path: str) -> None:
+def test_deleting_an_overlay_keeps_the_watches(site: Site, folder: Path, path: str) -> None:
     """The documented uninstall of an overlay keeps the watches, removes the rest, and allows a new install."""
     install = block(INSTALL, "-k crds")
     write(folder, [f"manifests/{path}"], **({"namespace": "team-a"} if path.endswith("/namespaced") else {}))
-    run(kubectl, folder, install)
-    watch(kubectl)
-    assert left(kubectl)
-    run(kubectl, folder, block(UNINSTALL, "kubectl delete -k ."))
-    assert watches(kubectl) == KEPT
-    assert left(kubectl) == []
-    run(kubectl, folder, install)
-    assert watches(kubectl) == KEPT
-    run(kubectl, folder, "kubectl delete -k .")
+    site.run(folder, install)
+    site.create_watch()
+    assert site.left()
+    site.run(folder, block(UNINSTALL, "kubectl delete -k ."))
+    assert site.watches() == KEPT
+    assert site.left() == []
+    site.run(folder, install)
+    assert site.watches() == KEPT
+    site.run(folder, "kubectl delete -k .")
 
 
-def test_deleting_the_watches(kubectl: Kubectl, folder: Path) -> None:
+def test_deleting_the_watches(site: Site, folder: Path) -> None:
     """The documented commands list the watches, and delete them with the CRD."""
     write(folder, ["manifests/overlays/default"])
-    run(kubectl, folder, block(INSTALL, "-k crds"))
-    watch(kubectl)
-    run(kubectl, folder, block(UNINSTALL, "kubectl delete -k ."))
-    shown = run(kubectl, folder, block(UNINSTALL, "kubectl delete customresourcedefinition"))
+    site.run(folder, block(INSTALL, "-k crds"))
+    site.create_watch()
+    site.run(folder, block(UNINSTALL, "kubectl delete -k ."))
+    shown = site.run(folder, block(UNINSTALL, "kubectl delete customresourcedefinition"))
     assert "team-a" in shown.splitlines()[1]
     assert "deleted" in shown
-    assert watches(kubectl) == []
-    assert kubectl("get", CRD, ok=False).returncode == 1
+    assert site.watches() == []
+    assert not site.has_crd()
 
 
 def old_overlay(folder: Path) -> None:
@@ -102,44 +95,44 @@ def old_overlay(folder: Path) -> None:
     write(folder / "manifests" / "overlays" / "default", ["../../../crds", "../../base"])
 
 
-def test_old_overlay(kubectl: Kubectl, folder: Path) -> None:
+def test_old_overlay(site: Site, folder: Path) -> None:
     """Deleting an old overlay deletes the watches. The documented check shows this, and the patch prevents it."""
     old_overlay(folder)
     write(folder, ["manifests/overlays/default"])
-    run(kubectl, folder, "kubectl apply -k .")
-    watch(kubectl)
+    site.run(folder, "kubectl apply -k .")
+    site.create_watch()
     check, _ = block(UNINSTALL, "kubectl delete -k .").splitlines()
-    assert "kind: CustomResourceDefinition" in run(kubectl, folder, check)
+    assert "kind: CustomResourceDefinition" in site.run(folder, check)
     (patched,) = (each for each in markdown.blocks(UPGRADING, "yaml") if "$patch: delete" in each)
     (folder / "kustomization.yaml").write_text(patched, encoding="utf-8")
-    run(kubectl, folder, block(UNINSTALL, "kubectl delete -k ."))
-    assert (watches(kubectl), left(kubectl)) == (KEPT, [])
+    site.run(folder, block(UNINSTALL, "kubectl delete -k ."))
+    assert (site.watches(), site.left()) == (KEPT, [])
     write(folder, ["manifests/overlays/default"])
-    run(kubectl, folder, "kubectl delete --ignore-not-found -k .")
-    assert watches(kubectl) == []
+    site.run(folder, "kubectl delete --ignore-not-found -k .")
+    assert site.watches() == []
 
 
-def test_upgrade_from_an_old_overlay(kubectl: Kubectl, folder: Path) -> None:
+def test_upgrade_from_an_old_overlay(site: Site, folder: Path) -> None:
     """The documented upgrade from an old overlay updates the CRD and keeps the watches."""
     old_overlay(folder)
     write(folder, ["manifests/overlays/default"])
-    run(kubectl, folder, "kubectl apply -k .")
-    watch(kubectl)
+    site.run(folder, "kubectl apply -k .")
+    site.create_watch()
     shutil.rmtree(folder / "crds")
     shutil.rmtree(folder / "manifests")
     for name in ("crds", "manifests"):
         shutil.copytree(ROOT / name, folder / name, symlinks=True)
-    run(kubectl, folder, block(INSTALL, "-k crds"))
-    crd = json.loads(kubectl("get", CRD, "-o", "json").stdout)
+    site.run(folder, block(INSTALL, "-k crds"))
+    crd = site.crd()
     assert "categories" not in crd["spec"]["names"]
     assert crd["metadata"]["annotations"]["kustomize.toolkit.fluxcd.io/prune"] == "disabled"
-    assert watches(kubectl) == KEPT
-    run(kubectl, folder, "kubectl delete -k .")
-    assert watches(kubectl) == KEPT
+    assert site.watches() == KEPT
+    site.run(folder, "kubectl delete -k .")
+    assert site.watches() == KEPT
 
 
 @pytest.mark.parametrize("install", ["create", "apply --server-side --field-manager=kustomize-controller"])
-def test_upgrade_of_a_crd_of_another_field_manager(kubectl: Kubectl, folder: Path, install: str) -> None:
+def test_upgrade_of_a_crd_of_another_field_manager(site: Site, folder: Path, install: str) -> None:
     """The documented commands take over the CRD, remove its categories, and keep the watches."""
     path = folder / "crds" / "backupjobwatches.azurebackup.dev.yaml"
     new = path.read_text("utf-8")
@@ -148,23 +141,23 @@ def test_upgrade_of_a_crd_of_another_field_manager(kubectl: Kubectl, folder: Pat
     old["spec"]["names"]["categories"] = ["azure", "backup"]
     old["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"] = "An older version."
     path.write_text(yaml.safe_dump(old), "utf-8")
-    run(kubectl, folder, f"kubectl {install} -f crds/{path.name}")
-    watch(kubectl)
+    site.run(folder, f"kubectl {install} -f crds/{path.name}")
+    site.create_watch()
     path.write_text(new, "utf-8")
     usual = ("apply", "--server-side", "-k", str(folder / "crds"))
-    refused = kubectl(*usual, ok=False)
+    refused = site.kubectl(*usual, ok=False)
     assert (refused.returncode, "conflict" in refused.stderr) == (1, True)
     check = block(UPGRADING, "jsonpath='{.spec.names.categories}'")
-    assert run(kubectl, folder, check) == '["azure","backup"]'
+    assert site.run(folder, check) == '["azure","backup"]'
     take_over = block(UPGRADING, "--force-conflicts -k crds")
-    run(kubectl, folder, take_over.splitlines()[0])
-    assert run(kubectl, folder, check) == '["azure","backup"]'
-    run(kubectl, folder, take_over.splitlines()[1])
-    assert run(kubectl, folder, check) == ""
-    schema = json.loads(kubectl("get", CRD, "-o", "json").stdout)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    site.run(folder, take_over.splitlines()[0])
+    assert site.run(folder, check) == '["azure","backup"]'
+    site.run(folder, take_over.splitlines()[1])
+    assert site.run(folder, check) == ""
+    schema = site.crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     assert schema["description"] != "An older version."
-    kubectl(*usual)
-    assert watches(kubectl) == KEPT
+    site.kubectl(*usual)
+    assert site.watches() == KEPT
 
 
 def test_kustomization_for_gitops_tools(folder: Path) -> None:
@@ -177,11 +170,12 @@ def test_kustomization_for_gitops_tools(folder: Path) -> None:
     )
 
 
-def test_entries_of_argocd_cm(kubectl: Kubectl, folder: Path) -> None:
+def test_entries_of_argocd_cm(site: Site, folder: Path) -> None:
     """The documented command removes our entries from `argocd-cm`, and no others."""
-    kubectl("create", "namespace", "argocd")
-    kubectl("create", "configmap", "argocd-cm", "-n", "argocd", "--from-literal=url=https://argocd.example.com")
-    kubectl("apply", "--server-side", "-k", str(MANIFESTS / "argocd"))
-    run(kubectl, folder, block(UNINSTALL, "argocd-cm"))
-    data = json.loads(kubectl("get", "configmap", "argocd-cm", "-n", "argocd", "-o", "json").stdout)["data"]
-    assert data == {"url": "https://argocd.example.com"}
+    site.create("/api/v1/namespaces", {"metadata": {"name": "argocd"}})
+    data = {"url": "https://argocd.example.com"}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm"}, "data": data}
+    site.create("/api/v1/namespaces/argocd/configmaps", config)
+    site.kubectl("apply", "--server-side", "-k", str(MANIFESTS / "argocd"))
+    site.run(folder, block(UNINSTALL, "argocd-cm"))
+    assert site.get("/api/v1/namespaces/argocd/configmaps/argocd-cm")["data"] == data

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import yaml
 
 from tests.support.az import Az
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from demo.controlplane import Kubectl
 
 
@@ -20,8 +21,10 @@ class Shell:
     def __init__(self, kubectl: Kubectl, namespace: str, folder: Path) -> None:
         binaries, kubeconfig = folder / "bin", folder / "kubeconfig"
         binaries.mkdir()
-        kubeconfig.write_text(kubectl("config", "view", "--raw", "--minify").stdout, "utf-8")
-        kubectl("config", "set-context", "--current", f"--namespace={namespace}", f"--kubeconfig={kubeconfig}")
+        config = yaml.safe_load(Path(kubectl.environment["KUBECONFIG"]).read_text("utf-8"))
+        (context,) = (each for each in config["contexts"] if each["name"] == config["current-context"])
+        context["context"]["namespace"] = namespace
+        kubeconfig.write_text(yaml.safe_dump(config), "utf-8")
         self.az = Az(binaries)
         self._folder = folder
         self._environment = {

@@ -88,6 +88,10 @@ class Watches:
         """Return a watch."""
         return self._done("GET", path_of(self.namespace, name))
 
+    def names(self) -> list[str]:
+        """Return the names of all watches."""
+        return [item["metadata"]["name"] for item in self._done("GET", path_of(self.namespace))["items"]]
+
     def exists(self, name: str) -> bool:
         """Return whether a watch with this name exists."""
         return self._client("GET", path_of(self.namespace, name)).status != _NOT_FOUND
@@ -98,19 +102,16 @@ class Watches:
         assert not self.exists(name)
 
     def until(self, name: str, seen: Callable[[Body], bool], seconds: float = PATIENCE) -> Body:
-        """Wait until a watch satisfies *seen*, and return it."""
-        body: Body = {}
-
-        def found() -> bool:
-            body.clear()
-            body.update(self.get(name))
-            return seen(body)
-
-        try:
-            until(found, seconds=seconds)
-        except TimeoutError:
-            raise TimeoutError(f"{name} is still {body.get('status')}") from None
-        return body
+        """Wait until a watch satisfies *seen*, and return it. Look after each change, and once a second."""
+        deadline = time.monotonic() + seconds
+        while True:
+            known = len(self._recording.moments(self.namespace, name))
+            body = self.get(name)
+            if seen(body):
+                return body
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{name} is still {body.get('status')}")
+            self._recording.wait_more(self.namespace, name, known, 1.0)
 
     def until_phase(self, name: str, wanted: str) -> Body:
         """Wait for a phase in the current generation."""
