@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 import yaml
-from kubernetes_validate.utils import ValidationError, validate
 
 from backupjobwatch.constants import GROUP
+from tests.contract.kubernetes_schemas import ValidationError, validate
 from tests.contract.kustomizations import (
     COMPONENTS,
     IDENTITIES,

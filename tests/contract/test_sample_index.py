@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from kubernetes_validate.utils import ValidationError, latest_version, validate
 
 from backupjobwatch.constants import API_VERSION, KIND
+from tests.contract.kubernetes_schemas import ValidationError, latest_version, validate
 from tests.contract.markdown import links, tables
 from tests.support.samples import FILES, SAMPLES, every_object, name_of, objects
 

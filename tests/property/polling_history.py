@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import heapq
+import pickle
 import random
 from dataclasses import dataclass, field
 from itertools import count
@@ -171,7 +171,7 @@ class History:
 
     def _check_idle(self, wake: float) -> None:
         """Assert that nothing can be read before *wake* without another event."""
-        planner = copy.deepcopy(self.planner)
+        planner: ReadPlanner = pickle.loads(pickle.dumps(self.planner))  # faster than a deep copy
         assert planner.next_read(min(wake - 0.01, self.now + 1e5)) is None, "the reader would sleep too long"
 
     def _could_read_due(self) -> bool:
