@@ -191,14 +191,16 @@ class Reconciler:
         )
 
     def _assess_finished(self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime) -> Assessment:
-        """Acknowledge edits and requests, and complete the detail of a job whose end came from a list."""
+        """Acknowledge edits and requests, and add what is known later: the detail of a job, or the answer to a request."""
         assessed = Assessment()
         if watch.awaits_detail(now) and not spec.suspend:
             assessed = self._assess(state, watch, spec, now)
             self._poller.waiting.add(watch.uid)
         else:
             self._poller.release(watch.uid)
-        if assessed.finding is None and (not watch.observed or watch.request_pending or state.deliveries):
+        state.note_result()
+        is_new = not watch.observed or watch.request_pending or state.deliveries or state.has_result
+        if assessed.finding is None and is_new:
             assessed = replace(assessed, finding=NotPolledYet())
         return assessed
 

@@ -99,6 +99,10 @@ class WatchState:
     def suspend(self, now: float) -> None:
         """Ignore the results so far, because the watch is suspended. Only results after its resumption count."""
         self.since, self.deadline_since = now, None
+        self.note_result()
+
+    def note_result(self) -> None:
+        """Note the result of the backup request of a watch that no longer requires anything."""
         self.backup_record = with_result(find_record(self.watch, self.known_record), self.backup_result)
 
     def note(self, required: Requirements) -> None:

@@ -64,6 +64,31 @@ async def test_a_deadline_after_the_record(api: KubernetesApi, sim: AzureSimulat
     assert posts(sim) == []
 
 
+@pytest.mark.usefixtures("at_once")
+async def test_a_deadline_during_the_request(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+) -> None:
+    """If the deadline passes before Azure answers, the watch fails, but its record gets the operation.
+
+    A later deadline then restarts the watch, which follows that backup.
+    """
+    async with start(**ALLOWED) as operator:
+        with sim.hold("/backup$", state_as_of="arrival") as hold:
+            api.create({**on_demand(), "activeDeadlineSeconds": 2})
+            await hold.arrived()
+            await deadline_passed(api)
+            await operator.advance_until(lambda: phase(api) in FINISHED)
+            assert api.get()["status"]["onDemand"]["state"] == "Requested"
+        await api.until(lambda: api.get()["status"]["onDemand"]["state"] == "Accepted")
+        status = api.get()["status"]
+        assert (status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded")
+        assert status["onDemand"]["operationId"] == vault.protection.started()[0].operation
+        await api.until(lambda: "BackupRequested" in [event["reason"] for event in api.events()])
+        api.edit(activeDeadlineSeconds=86400)
+        await operator.advance_to("Running", api)
+    assert len(posts(sim)) == 1
+
+
 @pytest.mark.parametrize("path", [ITEMS, "/backup$"], ids=["items", "request"])
 async def test_a_deadline_before_another_attempt(
     api: KubernetesApi, sim: AzureSimulator, start: StartOperator, path: str

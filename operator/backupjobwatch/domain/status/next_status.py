@@ -65,7 +65,7 @@ def next_status(
     polled = polled or now
     if watch.finished:
         phase = str(watch.status_for_target.get("phase"))
-        status = _restamped(watch, next_notifications(watch, deliveries, phase=phase))
+        status = _restamped(watch, next_notifications(watch, deliveries, phase=phase), record)
         detail = find_detail(watch, finding)
         return status if detail is None else _complete_detail(watch, status, detail, polled=polled, now=now)
     is_judged, spec = False, watch.parsed_spec if pinned else watch.spec_at(now)
@@ -104,11 +104,11 @@ def _record(watch: Watch, record: BackupRecord | None, pinned: Sequence[PinnedJo
     return record.to_status()
 
 
-def _restamped(watch: Watch, notifications: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the final status, in which only the generation, the echo of the request and notifications may change."""
+def _restamped(watch: Watch, notifications: list[dict[str, Any]], record: BackupRecord | None) -> dict[str, Any]:
+    """Return the final status, in which only the generation, the echo, the notifications and the record may change."""
     status = {**watch.status, "observedGeneration": watch.generation}
     status.pop("notifications", None)
-    status.update(present(notifications=notifications))
+    status.update(present(onDemand=record and record.to_status(), notifications=notifications))
     status["conditions"] = [
         {**condition, "observedGeneration": watch.generation} for condition in watch.status.get("conditions", ())
     ]

@@ -15,7 +15,7 @@ from backupjobwatch.domain.jobs.recovery_services import parse_job
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.transitions import Transition, events_to_replay, find_transitions, needs_write
 from backupjobwatch.domain.status.truncation import truncate_status
-from backupjobwatch.errors import AuthorizationFailed, PollDeferred
+from backupjobwatch.errors import AuthorizationFailed, NotPolledYet, PollDeferred
 from tests.support.builders import JOB_NAME, NOW, OPERATION, edit, job, vast_payload, watch_body
 from tests.support.on_demand import on_demand_spec, record, requested_watch
 
@@ -57,6 +57,16 @@ def test_the_job() -> None:
     assert status_of(finished)["onDemand"] == status["onDemand"]
     not_started = [PinnedJob(name=JOB_NAME, error_code="1")]
     assert "jobName" not in status_of(requested_watch(ACCEPTED), WAITS, record=ACCEPTED, pinned=not_started)["onDemand"]
+
+
+def test_a_late_answer() -> None:
+    """An answer that arrives after the end of the watch changes the record only."""
+    failed = requested_watch(record(), phase="Failed", reason="DeadlineExceeded")
+
+    assert status_of(failed, NotPolledYet(), record=ACCEPTED) == {
+        **status_of(failed, NotPolledYet()),
+        "onDemand": ACCEPTED.to_status(),
+    }
 
 
 @pytest.mark.parametrize("reason", ["InvalidTarget", "TriggerUncertain", "NamespaceNotAllowed"])
