@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import kopf
 
 from backupjobwatch import __version__
+from backupjobwatch.arm.backup_rates import BackupRates
 from backupjobwatch.arm.backup_sender import BackupSender
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.identities import ClusterCredentialProvider
 from backupjobwatch.arm.poller import Poller
 from backupjobwatch.constants import CONTROLLER, GROUP, PLURAL
+from backupjobwatch.controller.backup_admission import BackupAdmission
 from backupjobwatch.controller.backup_requester import BackupRequester
 from backupjobwatch.controller.backup_rights import BackupRights
 from backupjobwatch.controller.controller import HIGH, Controller
@@ -95,13 +97,15 @@ class Runtime:
             recorder = EventRecorder(kube, on_emitted=metrics.observe_transition, queue_metrics=metrics.queue("events"))
             webhooks = Webhooks(settings)
             stack.push_async_callback(webhooks.close)
-            rights = BackupRights(allows=settings.allows_on_demand)
+            rates = BackupRates()
+            admission = BackupAdmission(BackupLimit(settings.on_demand_requests_per_hour), rates)
+            rights = BackupRights(allows=settings.allows_on_demand, admit=admission.admit)
             requester = BackupRequester(
                 kube,
-                BackupSender(client.session, credentials),
+                BackupSender(client.session, credentials, rates),
                 metrics,
                 process=rights.process,
-                limit=BackupLimit(settings.on_demand_requests_per_hour),
+                admission=admission,
                 is_leading=lambda: elector is None or elector.leading,
             )
             controller = Controller(

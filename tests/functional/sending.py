@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from backupjobwatch.arm.backup_rates import BackupRates
 from backupjobwatch.arm.backup_sender import BackupSender
 from backupjobwatch.arm.credentials import StaticToken
 from backupjobwatch.domain.jobs.backup_requests import item_backup
@@ -38,7 +39,8 @@ class Sending:
         self.sim, self.vault = sim, vault
         self.client = open_client(tokens=StaticToken(TOKEN_A), **options)
         self.credentials = Credentials()
-        self.sender = BackupSender(self.client.arm.session, self.credentials)
+        self.rates = BackupRates()
+        self.sender = BackupSender(self.client.arm.session, self.credentials, self.rates)
 
     @property
     def request(self) -> BackupRequest:

@@ -12,7 +12,14 @@ from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import WatchSpec
 from backupjobwatch.domain.jobs.findings import PinnedJob
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
-from backupjobwatch.domain.polling.backup_plan import RequestContext, RequestResult, find_record, may_send, with_result
+from backupjobwatch.domain.polling.backup_plan import (
+    Admission,
+    RequestContext,
+    RequestResult,
+    find_record,
+    may_send,
+    with_result,
+)
 from backupjobwatch.domain.polling.observations import ItemList, JobList, observe
 from backupjobwatch.domain.polling.queries import JobWindow, ProtectedItems
 from backupjobwatch.domain.polling.requirements import required_queries
@@ -86,6 +93,8 @@ class World:
     """When each job started."""
     operations: dict[str, str] = field(default_factory=dict)
     posts: list[Post] = field(default_factory=list)
+    is_busy: bool = False
+    """Whether no request may be sent, for example because Azure throttles them."""
     cleared: Counter[str] = field(default_factory=Counter)
     """How often the status of each object was cleared, by uid."""
     processes: list[Process] = field(default_factory=list)
@@ -109,7 +118,7 @@ class World:
         for _ in range(5):
             context = RequestContext(
                 process=process.name,
-                request_id=str(uuid.uuid4()),
+                admission=Admission() if self.is_busy else Admission(request_id=str(uuid.uuid4())),
                 is_allowed=True,
                 deadline=deadline(watch, spec),
                 result=process.result,
@@ -196,6 +205,10 @@ class World:
         """Delete the object, and create it again without its status, as Velero does."""
         self.clear()
         self.body["metadata"]["uid"] = str(uuid.uuid4())
+
+    def occupy(self) -> None:
+        """Admit no requests, or admit them again."""
+        self.is_busy = not self.is_busy
 
     def complete(self) -> None:
         """End every job."""

@@ -26,7 +26,9 @@ STEPS = st.lists(
         st.tuples(st.just("refresh"), PROCESSES),
         st.tuples(st.just("restart"), PROCESSES, st.sampled_from([0, 0, 1, -1, 3, -3, 20, -20])),
         st.tuples(st.just("wait"), st.sampled_from([0, 1, 2, 15])),
-        st.tuples(st.sampled_from(["schedule", "complete", "grace", "suspend", "revision", "clear", "restore"])),
+        st.tuples(
+            st.sampled_from(["schedule", "complete", "busy", "grace", "suspend", "revision", "clear", "restore"])
+        ),
     ),
     min_size=10,
     max_size=60,
@@ -127,6 +129,7 @@ def play(world: World, name: str | object, *arguments: object) -> None:
         "wait": lambda: world.wait(index),
         "schedule": world.schedule,
         "complete": world.complete,
+        "busy": world.occupy,
         "clear": world.clear,
         "restore": world.restore,
         "grace": lambda: world.edit(graceSeconds=world.body["spec"]["graceSeconds"] + 1),

@@ -16,7 +16,7 @@ from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
 from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.domain.jobs.payloads import mapping
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
-from backupjobwatch.domain.polling.backup_plan import RequestContext, RequestResult
+from backupjobwatch.domain.polling.backup_plan import Admission, RequestContext, RequestResult
 from backupjobwatch.domain.polling.observations import ItemList, JobList, Observation
 from backupjobwatch.domain.polling.queries import ProtectedItems
 from backupjobwatch.domain.polling.requirements import required_queries
@@ -167,7 +167,8 @@ def _plan(
     now: datetime,
     result: RequestResult | None = None,
 ) -> Requirements:
-    context = RequestContext(process=_PROCESS, is_allowed=True, deadline=deadline(watch, spec), result=result)
+    admission, end = Admission(request_id=""), deadline(watch, spec)
+    context = RequestContext(process=_PROCESS, is_allowed=True, admission=admission, deadline=end, result=result)
     return required_queries(watch, spec, observations, now=now, context=context)
 
 

@@ -9,14 +9,13 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
+from backupjobwatch.controller.backup_admission import WORKERS
 from backupjobwatch.domain.api.backup_record import RecordState
 from backupjobwatch.domain.api.snapshot import Watch
-from backupjobwatch.domain.jobs.durations import format_duration
 from backupjobwatch.domain.jobs.resource_ids import OperationId
 from backupjobwatch.domain.polling.backup_plan import RequestResult, may_send
 from backupjobwatch.errors import (
     AzureError,
-    BackupLimitReached,
     InvalidSpec,
     KubeError,
     ObjectNotFound,
@@ -29,17 +28,15 @@ from backupjobwatch.observability.logs import watch_fields
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from backupjobwatch.controller.backup_admission import BackupAdmission
     from backupjobwatch.controller.protocols import ObjectClient
     from backupjobwatch.domain.api.backup_record import BackupRecord
     from backupjobwatch.domain.api.target import Identity
     from backupjobwatch.domain.jobs.backup_requests import BackupRequest
-    from backupjobwatch.domain.polling.backup_limit import BackupLimit
     from backupjobwatch.observability.metrics.instruments import Metrics
 
 _log = logging.getLogger(__name__)
 
-WORKERS: Final = 4
-"""Maximum number of concurrent requests for backups."""
 REMEMBERED: Final = 10_000
 """How many sent requests are remembered. A request is sent within a minute of its record, so older ones cannot return."""
 
@@ -69,14 +66,14 @@ class BackupRequester:
         metrics: Metrics,
         *,
         process: str,
-        limit: BackupLimit,
+        admission: BackupAdmission,
         is_leading: Callable[[], bool],
     ) -> None:
         self._objects = objects
         self._sender = sender
         self._metrics = metrics
         self._process_id = process
-        self._limit = limit
+        self._admission = admission
         self._is_leading = is_leading
         self._is_stopped = False
         self._pending: dict[str, tuple[Watch, BackupRequest | None]] = {}
@@ -95,15 +92,15 @@ class BackupRequester:
 
     def sync(self, watch: Watch, request: BackupRequest | None) -> None:
         """Queue the request that *watch* records, unless it was sent. *request* is what this process resolved."""
-        record, now = watch.backup_record, datetime.now(UTC)
+        record = watch.backup_record
         if record is None or record.request_id is None:
             return
-        is_ours = record.state is RecordState.REQUESTED and record.process == self._process_id
-        if record.state is not RecordState.REFUSED and not is_ours:
-            self._limit.note(watch.namespace, record.request_id, record.requested_at, now=now)
-        if not is_ours:
+        if record.state is not RecordState.REQUESTED or record.process != self._process_id:
+            if record.state is not RecordState.REFUSED:
+                self._admission.note(watch, record)
             return
         if record.key not in self._results:
+            self._admission.begin(watch, record)
             self._pending[watch.uid] = (watch, request)
             self._queue.add(watch.uid)
             if self._is_stopped:
@@ -114,7 +111,9 @@ class BackupRequester:
     def remove(self, uid: str) -> None:
         """Drop a watch that no longer exists. A request in flight continues."""
         self._queue.remove(uid)
-        self._pending.pop(uid, None)
+        watch, _ = self._pending.pop(uid, (None, None))
+        if watch is not None and watch.backup_record is not None:
+            self._admission.end(watch, watch.backup_record, is_refused=True)
 
     def stop(self) -> None:
         """Send no more requests. Those that were not sent are refused, so that the next leader repeats them."""
@@ -160,6 +159,8 @@ class BackupRequester:
         """Keep the result of a request, and pass it on."""
         result = RequestResult(record=record, answer=answer, received=datetime.now(UTC))
         self._results[record.key] = result
+        is_refused = isinstance(answer, AzureError) and not isinstance(answer, RequestUncertain)
+        self._admission.end(watch, record, is_refused=is_refused)
         kind = _kind(answer)
         self._metrics.observe_backup_request(kind)
         _log.log(
@@ -177,13 +178,6 @@ class BackupRequester:
         if fresh is None or fresh.backup_record != record or request is None or request.item.id != record.item:
             return PollDeferred("The backup was not requested, because the watch changed.")
         spec, request_id = fresh.parsed_spec, record.request_id or ""
-        wait = self._limit.wait(watch.namespace, request_id, now=datetime.now(UTC))
-        if wait:
-            return BackupLimitReached(
-                f"Namespace {watch.namespace} has requested {self._limit.per_hour} backups within an hour "
-                f"(BACKUPJOBWATCH_ON_DEMAND_REQUESTS_PER_HOUR). The next one is possible in {format_duration(wait)}.",
-                retry_after=wait,
-            )
 
         def is_still_ours() -> bool:
             latest, now = self.snapshot(watch.uid), datetime.now(UTC)
@@ -200,14 +194,11 @@ class BackupRequester:
 
         if isinstance(spec, InvalidSpec) or not is_still_ours():
             return PollDeferred("The backup was not requested, because the watch changed.")
-        self._limit.note(watch.namespace, request_id, record.requested_at, now=datetime.now(UTC))
         try:
             return await self._sender.request_backup(
                 watch.namespace, spec.identity, request, request_id=request_id, may_send=is_still_ours
             )
         except AzureError as error:
-            if not isinstance(error, RequestUncertain):
-                self._limit.forget(watch.namespace, request_id)
             error.__cause__ = error.__context__ = None  # their frames hold the token
             return error.with_traceback(None)
         except Exception:  # noqa: BLE001 -- a defect: the request may have been sent

@@ -1,4 +1,4 @@
-"""What this process may decide about requests for backups."""
+"""What this process decides about requests for backups."""
 
 from __future__ import annotations
 
@@ -6,27 +6,31 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from backupjobwatch.domain.polling.backup_plan import RequestContext
+from backupjobwatch.domain.polling.backup_plan import Admission, RequestContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from backupjobwatch.controller.watch_state import WatchState
+    from backupjobwatch.domain.api.backup_record import BackupRecord
+    from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.api.target import Identity
+    from backupjobwatch.domain.jobs.backup_requests import BackupRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupRights:
-    """The identity of this process, and the namespaces that may request backups."""
+    """The identity of this process, the namespaces that may request backups, and when they may."""
 
     allows: Callable[[str], bool] = lambda _: False
+    admit: Callable[[Watch, Identity, BackupRequest, BackupRecord | None], Admission] = lambda *_: Admission()
     process: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def context(self, state: WatchState, *, deadline: datetime | None) -> RequestContext:
         """Return what the domain needs to know about the request of a watch."""
         return RequestContext(
             process=self.process,
-            request_id=str(uuid.uuid4()),
             is_allowed=self.allows(state.watch.namespace),
             since=state.since,
             deadline=deadline,

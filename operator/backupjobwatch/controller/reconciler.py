@@ -174,8 +174,12 @@ class Reconciler:
             )
             self._poller.require(watch.uid, polls)
             known, observations = observations, self._poller.observations(watch.uid, spec.identity)
-            if observations.keys() == known.keys():
+            if observations.keys() != known.keys():
+                continue
+            if required.request is None or context.admission is not None:
                 return required, observations
+            admission = self._rights.admit(watch, spec.identity, required.request, required.record)
+            context = replace(context, admission=admission)
 
     def _assess(self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime) -> Assessment:
         required, observations = self._observe(state, watch, spec, now)

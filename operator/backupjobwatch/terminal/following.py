@@ -7,11 +7,13 @@ import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from backupjobwatch.arm.backup_rates import BackupRates
 from backupjobwatch.arm.backup_sender import BackupSender
 from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import personal_tokens
 from backupjobwatch.arm.identities import Credential
 from backupjobwatch.arm.poller import Poller
+from backupjobwatch.controller.backup_admission import BackupAdmission
 from backupjobwatch.controller.backup_requester import BackupRequester
 from backupjobwatch.controller.backup_rights import BackupRights
 from backupjobwatch.controller.reconciler import Reconciler
@@ -105,7 +107,9 @@ async def follow(
         watching: dict[str, _Watching] = {}
         poller = Poller(settings, client, credentials, metrics, on_observation=lambda uid: watching[uid].wake_up.set())
         memory = _Memory(by_uid, on_change)
-        rights = BackupRights(allows=lambda _: True)
+        rates = BackupRates()
+        admission = BackupAdmission(BackupLimit(len(bodies)), rates)
+        rights = BackupRights(allows=lambda _: True, admit=admission.admit)
         reconciler = Reconciler(
             memory,
             poller,
@@ -116,10 +120,10 @@ async def follow(
         )
         requester = BackupRequester(
             memory,
-            GuardedSender(BackupSender(client.session, credentials), guard),
+            GuardedSender(BackupSender(client.session, credentials, rates), guard),
             metrics,
             process=rights.process,
-            limit=BackupLimit(len(bodies)),
+            admission=admission,
             is_leading=lambda: True,
         )
         for uid in by_uid:

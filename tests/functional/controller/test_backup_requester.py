@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backupjobwatch.arm.backup_rates import BackupRates
+from backupjobwatch.controller.backup_admission import BackupAdmission
 from backupjobwatch.controller.backup_requester import BackupRequester
 from backupjobwatch.domain.jobs.backup_requests import BackupRequest
 from backupjobwatch.domain.jobs.resource_ids import OperationId
@@ -16,7 +18,6 @@ from backupjobwatch.domain.polling.backup_limit import BackupLimit
 from backupjobwatch.errors import (
     AuthorizationFailed,
     AzureError,
-    BackupLimitReached,
     KubeUnavailable,
     PollDeferred,
     RequestUncertain,
@@ -82,8 +83,9 @@ def stage() -> Stage:
 
 @pytest.fixture
 async def requester(stage: Stage) -> AsyncIterator[BackupRequester]:
+    admission = BackupAdmission(BackupLimit(1), BackupRates())
     requester = BackupRequester(
-        stage, stage, Metrics(), process=PROCESS, limit=BackupLimit(1), is_leading=lambda: stage.leads
+        stage, stage, Metrics(), process=PROCESS, admission=admission, is_leading=lambda: stage.leads
     )
     requester.on_result = lambda _, result: stage.results.put_nowait(result)
     requester.snapshot = lambda uid: stage.snapshots.get(uid, stage.latest)
@@ -174,19 +176,6 @@ async def test_answers(stage: Stage, requester: BackupRequester) -> None:
     assert isinstance((await result(stage)).answer, RequestUncertain)
 
 
-async def test_limit(stage: Stage, requester: BackupRequester) -> None:
-    """A namespace that has reached its limit waits."""
-    requester.sync(
-        requested_watch(replace(record(), request_id="x", requested_at=datetime.now(UTC), process="o")), None
-    )
-    requester.sync(written(stage), REQUEST)
-    answer = (await result(stage)).answer
-
-    assert isinstance(answer, BackupLimitReached)
-    assert answer.retry_after is not None
-    assert answer.retry_after > timedelta(minutes=59)
-
-
 async def test_removed_and_closed(stage: Stage, requester: BackupRequester) -> None:
     """A watch that is gone is dropped, and a closed requester sends nothing."""
     requester.sync(written(stage), REQUEST)
@@ -214,26 +203,3 @@ async def test_a_defect_before_the_request(stage: Stage, requester: BackupReques
     requester.sync(snapshot, REQUEST)
     assert isinstance((await result(stage)).answer, PollDeferred)
     assert stage.sent == []
-
-
-async def test_limit_of_simultaneous_requests(stage: Stage, requester: BackupRequester) -> None:
-    """Of several requests at the same time, as many are sent as the limit allows."""
-    for name in ("a", "b", "c"):
-        stage.snapshots[name] = replace(written(stage, record(request_id=name)), uid=name, name=name)
-    for snapshot in stage.snapshots.values():
-        requester.sync(snapshot, REQUEST)
-    answers = [type((await result(stage)).answer) for _ in stage.snapshots]
-
-    assert sorted(each.__name__ for each in answers) == ["BackupLimitReached", "BackupLimitReached", "OperationId"]
-    assert len(stage.sent) == 1
-
-
-async def test_limit_after_a_refusal(stage: Stage, requester: BackupRequester) -> None:
-    """A refused request does not count."""
-    stage.answer = AuthorizationFailed("403")
-    requester.sync(written(stage), REQUEST)
-    await result(stage)
-    stage.answer = None
-    requester.sync(written(stage, record(request_id="next")), REQUEST)
-
-    assert (await result(stage)).answer == OperationId(vault=RSV, name=OPERATION)

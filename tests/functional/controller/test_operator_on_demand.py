@@ -222,6 +222,7 @@ async def test_the_limit(
         api.create(on_demand(), name="second")
         status = await api.status("second", reason="BackupLimitReached")
         assert status["phase"] == "Pending"
+        assert "onDemand" not in status
     assert len(posts(sim)) == 1
 
 

@@ -44,13 +44,25 @@ class RequestResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Whether a request can be sent as soon as it is recorded."""
+
+    request_id: str | None = None
+    """ID of the request. None if it must wait."""
+    error: AzureError | None = None
+    """What the status reports until then. None if only the operator's own rate delays the request."""
+    wait: timedelta = timedelta()
+    """When to decide again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestContext:
     """What this process knows about the backup request of a watch."""
 
     process: str = ""
     """Unique ID of this process."""
-    request_id: str = ""
-    """ID for a request that is not recorded yet."""
+    admission: Admission | None = None
+    """The decision about a request that is not recorded yet. None until one is planned."""
     is_allowed: bool = False
     """Whether the namespace may request backups."""
     since: float = NEVER
@@ -72,7 +84,7 @@ class BackupPlan:
     record: BackupRecord | None = None
     """The record to write; None if there is none."""
     request: BackupRequest | None = None
-    """The request to send after *record* is written."""
+    """The request to send after *record* is written. Without an admission, *record* does not contain it yet."""
     pinned: tuple[PinnedJob, ...] = ()
     recheck_at: datetime | None = None
     """When the plan changes without an observation."""

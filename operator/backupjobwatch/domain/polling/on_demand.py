@@ -110,7 +110,15 @@ class BackupPlanner:
         if running is not None:
             record = self._record(item, state=RecordState.FOLLOWED, job_name=running)
             return BackupPlan(record=record, queries=queries, pinned=(PinnedJob(name=running),))
-        record = self._record(item, state=RecordState.REQUESTED, request_id=self.context.request_id)
+        admission = self.context.admission
+        if admission is None:
+            return BackupPlan(record=refused, queries=queries, request=request)
+        if admission.request_id is None:
+            waits = f"The operator requests a backup of {item.name} as soon as the rate of its requests allows it."
+            found = admission.error or self._keep_or_report(waits)
+            recheck_at = self.now + admission.wait
+            return BackupPlan(record=refused, queries=queries, request=request, found=found, recheck_at=recheck_at)
+        record = self._record(item, state=RecordState.REQUESTED, request_id=admission.request_id)
         if refused is not None:
             record = replace(record, request_id=refused.request_id, attempt=refused.attempt + 1)
         lost_at = record.requested_at + RECOVER_AFTER

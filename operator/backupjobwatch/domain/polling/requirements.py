@@ -52,7 +52,7 @@ class Requirements:
     record: BackupRecord | None = None
     """The record of the backup request to write; None without one."""
     request: BackupRequest | None = None
-    """The request to send when that record is written."""
+    """The request to send when that record is written. Without an admission, the record does not contain it yet."""
     recheck_at: datetime | None = None
     """When the requirements change without an observation."""
 

@@ -51,6 +51,12 @@ class TokenBucket:
         self.tokens -= 1
         return True
 
+    def reserve(self, now: float) -> float:
+        """Take the next token, which may not exist yet. Return the seconds until it does."""
+        self._refill(now)
+        self.tokens -= 1
+        return max(-self.tokens, 0.0) / self.rate_at(now)
+
     def wait(self, now: float) -> float:
         """Return the seconds until there is a token."""
         self._refill(now)

@@ -220,7 +220,7 @@ BACKUP_REQUESTS: Final = _counter(
     meaning=(
         "Attempts to request a backup for `spec.onDemand`. `accepted`: Azure named the operation. `refused`: it is certain that "
         "Azure started no backup. `uncertain`: the answer was lost. `not_sent`: the operator sent nothing, because the watch changed, "
-        "the namespace reached its limit, or there was no credential."
+        "or there was no credential."
     ),
 )
 LOOP_LAG: Final = _histogram(

@@ -13,7 +13,7 @@ from backupjobwatch.domain.api.spec import WatchSpec
 from backupjobwatch.domain.jobs.backup_policies import BackupPolicy
 from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, RequestFailure, Waiting
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
-from backupjobwatch.domain.polling.backup_plan import RequestContext, RequestResult
+from backupjobwatch.domain.polling.backup_plan import Admission, RequestContext, RequestResult
 from backupjobwatch.domain.polling.observations import ItemList, JobList, observe
 from backupjobwatch.domain.polling.queries import PolicyQuery, ProtectedItems, window_since
 from backupjobwatch.domain.polling.requirements import Requirements, required_queries
@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.polling.observations import Observation, Result
     from backupjobwatch.domain.polling.queries import Query
 
-OURS = RequestContext(process=PROCESS, request_id=REQUEST_ID, is_allowed=True)
+ADMITTED = Admission(request_id=REQUEST_ID)
+OURS = RequestContext(process=PROCESS, admission=ADMITTED, is_allowed=True)
 ITEMS = ProtectedItems(RSV)
 MINUTE = timedelta(minutes=1)
 PINS = (PinnedJob(name=JOB_NAME),)
@@ -73,7 +74,7 @@ def required(
 
 def result_of(known: BackupRecord, answer: Any) -> RequestContext:
     result = RequestResult(record=known, answer=answer, received=NOW)
-    return RequestContext(process=PROCESS, request_id="other", is_allowed=True, result=result)
+    return RequestContext(process=PROCESS, admission=Admission(request_id="other"), is_allowed=True, result=result)
 
 
 def failure(found: object) -> RequestFailure:
@@ -98,9 +99,29 @@ def test_request() -> None:
     assert found.recheck_at == NOW + 2 * MINUTE
 
 
+@pytest.mark.parametrize("refused", [None, record(RecordState.REFUSED)])
+def test_waiting_for_admission(refused: BackupRecord | None) -> None:
+    """A request is recorded only when it can be sent. Until then, the status reports why it cannot."""
+    items: dict[Query, Observation] = {ITEMS: seen(ItemList((vm(),)))}
+    error = Throttled("429")
+
+    def waiting(snapshot: Watch, admission: Admission | None) -> Requirements:
+        found = required(snapshot, items, context=replace(OURS, admission=admission))
+        assert (found.record, found.queries) == (refused, {ITEMS})
+        assert found.request is not None
+        return found
+
+    for snapshot in (requested_watch(refused), requested_watch(refused, target="edited")):
+        assert waiting(snapshot, None).found is None
+        denied = waiting(snapshot, Admission(error=error, wait=MINUTE))
+        assert (denied.found, denied.recheck_at) == (error, NOW + MINUTE)
+    assert isinstance(waiting(requested_watch(refused), Admission(wait=MINUTE)).found, PollDeferred)
+    assert isinstance(waiting(requested_watch(refused, target="edited"), Admission(wait=MINUTE)).found, Waiting)
+
+
 def test_stale_items() -> None:
     """Items that were listed before this process saw the target do not count, and neither do errors."""
-    context = RequestContext(process=PROCESS, request_id=REQUEST_ID, is_allowed=True, since=5)
+    context = RequestContext(process=PROCESS, admission=ADMITTED, is_allowed=True, since=5)
 
     for observation in (seen(ItemList((vm(),)), sent=4), seen(AzureUnavailable("503"), sent=6)):
         assert required(watch(on_demand_spec()), {ITEMS: observation}, context=context).record is None
@@ -126,7 +147,7 @@ def test_not_allowed() -> None:
 
 def test_past_the_deadline() -> None:
     """No backup is requested after the deadline."""
-    context = RequestContext(process=PROCESS, request_id=REQUEST_ID, is_allowed=True, deadline=NOW)
+    context = RequestContext(process=PROCESS, admission=ADMITTED, is_allowed=True, deadline=NOW)
 
     assert required(watch(on_demand_spec()), {ITEMS: seen(ItemList((vm(),)))}, context=context).record is None
 

@@ -191,3 +191,12 @@ def test_clock_that_stands_still() -> None:
 
     assert not bucket.take(99)
     assert drain(bucket, 101) in (2, 4)
+
+
+def test_reserved_tokens() -> None:
+    """Reserved tokens become valid one after the other, at the rate of the bucket."""
+    bucket = TokenBucket(rate=2.0, burst=1.0)
+
+    assert [bucket.reserve(0.0) for _ in range(3)] == [0.0, 0.5, 1.0]
+    assert not bucket.take(1.0)
+    assert bucket.reserve(2.0) == 0.0

@@ -1,0 +1,122 @@
+"""Decides when a backup may be requested, before the request is recorded.
+
+If the process is killed, a recorded request counts as lost, even if it was not sent. So a request is recorded only when
+it can be sent at once: its namespace is below the limit, its identity has a token, and a worker is free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from backupjobwatch.domain.jobs.durations import format_duration
+from backupjobwatch.domain.polling.backup_plan import Admission
+from backupjobwatch.errors import BackupLimitReached
+
+if TYPE_CHECKING:
+    from backupjobwatch.arm.backup_rates import BackupRates
+    from backupjobwatch.domain.api.backup_record import BackupRecord
+    from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.api.target import Identity
+    from backupjobwatch.domain.jobs.backup_requests import BackupRequest
+    from backupjobwatch.domain.polling.backup_limit import BackupLimit
+
+WORKERS: Final = 4
+"""Maximum number of concurrent requests for backups."""
+HOLD: Final = 10.0
+"""Seconds for which a token and a worker are kept for a request that is not recorded."""
+BUSY: Final = 1.0
+"""Seconds between two decisions while all workers are busy."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """The turn of a request that is not recorded yet."""
+
+    namespace: str
+    request_id: str
+    at: float
+    """When its token is valid, on the event loop's clock."""
+    is_admitted: bool = False
+
+
+class BackupAdmission:
+    """The limits, tokens and workers for the requests of all watches."""
+
+    def __init__(self, limit: BackupLimit, rates: BackupRates) -> None:
+        self._limit = limit
+        self._rates = rates
+        self._turns: dict[str, _Turn] = {}
+        """By the uid of the watch."""
+        self._sending: set[str] = set()
+        """The watches whose request is recorded, and not answered yet."""
+
+    def admit(
+        self, watch: Watch, identity: Identity, request: BackupRequest, refused: BackupRecord | None
+    ) -> Admission:
+        """Decide whether *watch* may record *request* now. *refused* is the record of an earlier attempt."""
+        now, key = _clock(), (watch.namespace, identity, request)
+        self._drop_expired(now)
+        turn = self._turns.get(watch.uid)
+        request_id = str(uuid.uuid4()) if turn is None else turn.request_id
+        if refused is not None and refused.request_id is not None:
+            request_id = refused.request_id
+        error = self._limit_of(watch.namespace, request_id) or self._rates.pause_of(*key)
+        if error is not None:
+            return Admission(error=error, wait=error.retry_after or timedelta(seconds=BUSY))
+        if turn is None:
+            turn = _Turn(watch.namespace, request_id, at=now + self._rates.reserve(*key))
+            self._turns[watch.uid] = turn
+        if turn.at <= now and not self._has_worker(watch.uid):
+            turn.at = now + BUSY
+        if turn.at > now:
+            return Admission(wait=timedelta(seconds=turn.at - now + 0.001))  # rounding must not make it zero
+        turn.request_id, turn.is_admitted = request_id, True
+        self._limit.note(watch.namespace, request_id, datetime.now(UTC), now=datetime.now(UTC))
+        return Admission(request_id=request_id)
+
+    def note(self, watch: Watch, record: BackupRecord) -> None:
+        """Count the recorded request of *watch* towards the limit, also if another process sent it."""
+        if record.request_id is not None:
+            self._limit.note(watch.namespace, record.request_id, record.requested_at, now=datetime.now(UTC))
+
+    def begin(self, watch: Watch, record: BackupRecord) -> None:
+        """Occupy a worker, because the request of *watch* is recorded."""
+        self._turns.pop(watch.uid, None)
+        self._sending.add(watch.uid)
+        self.note(watch, record)
+
+    def end(self, watch: Watch, record: BackupRecord, *, is_refused: bool) -> None:
+        """Release the worker. If the request *is_refused*, Azure has started no backup."""
+        self._sending.discard(watch.uid)
+        if is_refused:
+            self._limit.forget(watch.namespace, record.request_id or "")
+
+    def _limit_of(self, namespace: str, request_id: str) -> BackupLimitReached | None:
+        wait = self._limit.wait(namespace, request_id, now=datetime.now(UTC))
+        if not wait:
+            return None
+        return BackupLimitReached(
+            f"Namespace {namespace} has requested {self._limit.per_hour} backups within an hour "
+            f"(BACKUPJOBWATCH_ON_DEMAND_REQUESTS_PER_HOUR). The next one is possible in {format_duration(wait)}.",
+            retry_after=wait,
+        )
+
+    def _has_worker(self, uid: str) -> bool:
+        busy = self._sending | {each for each, turn in self._turns.items() if turn.is_admitted and each != uid}
+        return uid not in self._sending and len(busy) < WORKERS
+
+    def _drop_expired(self, now: float) -> None:
+        """Drop the turns of watches that have not recorded their request, for example because they were suspended."""
+        for uid, turn in list(self._turns.items()):
+            if now >= turn.at + HOLD:
+                del self._turns[uid]
+                if turn.is_admitted:
+                    self._limit.forget(turn.namespace, turn.request_id)
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()

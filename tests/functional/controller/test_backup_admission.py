@@ -1,0 +1,120 @@
+"""A request is admitted only when it can be sent at once, and counts towards the limit of its namespace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from backupjobwatch.arm.backup_rates import WRITE_BURST, BackupRates
+from backupjobwatch.controller.backup_admission import HOLD, WORKERS, BackupAdmission
+from backupjobwatch.domain.api.backup_record import RecordState
+from backupjobwatch.domain.api.target import Identity
+from backupjobwatch.domain.jobs.backup_requests import BackupRequest
+from backupjobwatch.domain.polling.backup_limit import BackupLimit
+from backupjobwatch.errors import BackupLimitReached, PollDeferred, Throttled
+from tests.functional.polling import A, B, pass_time
+from tests.support.on_demand import REQUEST_ID, record, requested_watch, vm
+
+if TYPE_CHECKING:
+    from backupjobwatch.domain.api.backup_record import BackupRecord
+    from backupjobwatch.domain.polling.backup_plan import Admission
+
+REQUEST = BackupRequest(item=vm(), body={})
+OPERATORS = Identity()
+
+
+class Requests:
+    """Watches of some namespaces, which request backups with the operator's identity."""
+
+    def __init__(self, limit: int = 100) -> None:
+        self.rates = BackupRates()
+        self.admission = BackupAdmission(BackupLimit(limit), self.rates)
+
+    def admit(self, name: str, namespace: str = A, refused: BackupRecord | None = None) -> Admission:
+        watch = replace(requested_watch(), uid=name, namespace=namespace)
+        return self.admission.admit(watch, OPERATORS, REQUEST, refused)
+
+    def begin(self, name: str, namespace: str = A) -> BackupRecord:
+        """Record an admitted request."""
+        known = record(request_id=self.admit(name, namespace).request_id)
+        self.admission.begin(replace(requested_watch(known), uid=name, namespace=namespace), known)
+        return known
+
+    def end(self, name: str, known: BackupRecord, *, is_refused: bool = False) -> None:
+        self.admission.end(replace(requested_watch(known), uid=name, namespace=A), known, is_refused=is_refused)
+
+
+async def test_rate() -> None:
+    """After a burst, requests wait for a token in their order, without a record."""
+    requests = Requests()
+    for number in range(int(WRITE_BURST)):
+        requests.end(f"{number}", requests.begin(f"{number}"))
+    waits = [requests.admit(name) for name in ("first", "second")]
+    assert [round(each.wait.total_seconds()) for each in waits] == [1, 2]
+    assert {(each.request_id, each.error) for each in waits} == {(None, None)}
+    pass_time(1.01)
+    admitted = requests.admit("first")
+    assert admitted.request_id is not None
+    assert requests.admit("first") == admitted
+    assert requests.admit("second").request_id is None
+
+
+async def test_workers() -> None:
+    """No request is admitted while all workers are busy, or while the watch has a request in flight."""
+    requests = Requests()
+    known = [requests.begin(f"{number}") for number in range(WORKERS)]
+    assert requests.admit("other").request_id is None
+    requests.end("0", known[0])
+    pass_time(1.01)
+    assert requests.admit("1").request_id is None
+    assert requests.admit("other").request_id is not None
+    assert requests.admit("another").request_id is None
+
+
+async def test_limit() -> None:
+    """A namespace that has reached its limit waits, before anything is recorded. A refused request does not count."""
+    requests = Requests(limit=1)
+    assert requests.admit("first").request_id is not None
+    denied = requests.admit("second")
+    assert isinstance(denied.error, BackupLimitReached)
+    assert denied.wait > timedelta(minutes=59)
+    assert requests.admit("third", B).request_id is not None
+    requests.end("first", requests.begin("first"), is_refused=True)
+    assert requests.admit("second").request_id is not None
+
+
+async def test_requests_of_an_earlier_process() -> None:
+    """The records of an earlier process count towards the limit."""
+    requests = Requests(limit=1)
+    requests.admission.note(replace(requested_watch(), namespace=A), record(requested_at=datetime.now(UTC)))
+    assert isinstance(requests.admit("first").error, BackupLimitReached)
+
+
+async def test_not_recorded() -> None:
+    """A request that is admitted but not recorded loses its token, and no longer counts."""
+    requests = Requests(limit=WORKERS)
+    for number in range(WORKERS):
+        requests.admit(f"{number}")
+    pass_time(HOLD + 0.01)
+    admitted = [requests.admit(f"other-{number}").request_id for number in range(WORKERS)]
+    assert None not in admitted
+
+
+async def test_pause() -> None:
+    """While Azure throttles the requests of an identity, each of its watches reports the text of the 429."""
+    requests = Requests()
+    requests.rates.pause(A, OPERATORS, REQUEST, Throttled("Azure answered 429.", retry_after=timedelta(minutes=1)))
+    denied = requests.admit("first", B)
+    assert isinstance(denied.error, PollDeferred)
+    assert denied.error.stale
+    assert "Azure answered 429." in str(denied.error)
+    other = Identity(service_account_name="other")
+    assert requests.rates.pause_of(A, other, REQUEST) is None
+    pass_time(61)
+    assert requests.admit("first", B).request_id is not None
+
+
+async def test_another_attempt() -> None:
+    """Another attempt has the ID of the refused one."""
+    assert Requests().admit("first", refused=record(RecordState.REFUSED)).request_id == REQUEST_ID
