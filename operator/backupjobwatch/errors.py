@@ -10,7 +10,7 @@
   - AuthenticationFailed, AuthorizationFailed, Throttled, AzureUnavailable
   - UnexpectedResponse
     - JobListTooLong
-  - InvalidTarget, RequestUncertain: results of the request that starts a backup
+  - InvalidTarget, BackupConflict, RequestUncertain: results of the request that starts a backup
 - DeliveryError, DeliveryFailed, DeliveryImpossible, DeliveryRefused
 - KubeError
   - Conflict, ObjectNotFound, Forbidden, KubeUnavailable
@@ -196,18 +196,8 @@ class Throttled(AzureError):
     """Azure throttled the request. ``retry_after`` is None if the response has no Retry-After."""
 
     reason = "Throttled"
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        retry_after: timedelta | None = None,
-        request_id: str | None = None,
-        is_subscription_wide: bool = False,
-    ) -> None:
-        super().__init__(message, retry_after=retry_after, request_id=request_id)
-        self.is_subscription_wide = is_subscription_wide
-        """Whether Azure throttles all requests of the principal in the subscription, not only this kind of request."""
+    is_subscription_wide = False
+    """Whether Azure throttles all requests of the principal in the subscription, not only this kind of request."""
 
     def repeat(self) -> Self:
         """Return a copy of this error for an attempt that shares its response."""
@@ -240,8 +230,13 @@ class InvalidTarget(AzureError):
     """Azure refused to start a backup: the item is unknown or unsupported, or is not in a suitable state."""
 
     reason = "InvalidTarget"
-    is_conclusive = True
     answered = True
+
+
+class BackupConflict(AzureError):
+    """Azure started no backup, because of another operation or a lock. A later request may succeed."""
+
+    reason = "BackupConflict"
 
 
 class RequestUncertain(AzureError):

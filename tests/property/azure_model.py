@@ -64,7 +64,9 @@ class Trouble:
     def error(self) -> AzureError:
         if self.status == 429:
             wait = timedelta(seconds=self.retry_after)
-            return Throttled("429", retry_after=wait, is_subscription_wide=self.is_subscription_wide)
+            error = Throttled("429", retry_after=wait)
+            error.is_subscription_wide = self.is_subscription_wide
+            return error
         return AzureUnavailable("503") if self.status == 503 else AuthorizationFailed("403")
 
 

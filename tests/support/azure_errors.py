@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.errors import (
     AzureError,
+    BackupConflict,
     BackupLimitReached,
     InvalidTarget,
     JobListTooLong,
@@ -30,5 +31,5 @@ NO_REQUEST: Final = tuple(_raised(NoRequest))
 """The kinds that are raised without a request to Azure."""
 OF_REQUESTS: Final = (InvalidTarget, RequestUncertain)
 """The kinds that the request for a backup raises. The watch reports them as a failure or as waiting."""
-WHILE_PENDING: Final = (BackupLimitReached, JobListTooLong, NotPolledYet)
+WHILE_PENDING: Final = (BackupConflict, BackupLimitReached, JobListTooLong, NotPolledYet)
 """The kinds that occur only until the operator has found the job."""

@@ -28,6 +28,7 @@ AZURE_ERRORS = [
     (errors.UnexpectedResponse, "UnexpectedResponse", "UnexpectedResponse", Grace.NEVER, False),
     (errors.JobListTooLong, "JobListTooLong", "JobListTooLong", Grace.NEVER, False),
     (errors.InvalidTarget, "InvalidTarget", "InvalidTarget", Grace.NEVER, True),
+    (errors.BackupConflict, "BackupConflict", "BackupConflict", Grace.NEVER, False),
     (errors.RequestUncertain, "TriggerUncertain", "TriggerUncertain", Grace.NEVER, False),
 ]
 
@@ -66,8 +67,10 @@ def test_details() -> None:
 
 def test_scope_of_a_throttle() -> None:
     """A repeated error keeps the scope of the 429."""
-    assert not errors.Throttled("Wait.").repeat().is_subscription_wide
-    assert errors.Throttled("Wait.", is_subscription_wide=True).repeat().is_subscription_wide
+    error = errors.Throttled("Wait.")
+    assert not error.repeat().is_subscription_wide
+    error.is_subscription_wide = True
+    assert error.repeat().is_subscription_wide
 
 
 def test_one_root() -> None:

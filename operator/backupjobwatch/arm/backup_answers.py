@@ -6,6 +6,7 @@ so the request must never be repeated.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ from backupjobwatch.domain.jobs.backup_requests import BACKUP_ACTIONS, operation
 from backupjobwatch.errors import (
     AuthorizationFailed,
     AzureError,
+    BackupConflict,
     InvalidTarget,
     JobNotFound,
     RequestUncertain,
@@ -30,6 +32,13 @@ if TYPE_CHECKING:
 _ACCEPTED: Final = (HTTPStatus.OK, HTTPStatus.ACCEPTED)
 _UNCERTAIN: Final = (HTTPStatus.REQUEST_TIMEOUT, 499)
 """Refusals after which the provider may go on. 499 means that the client closed the connection."""
+_CONFLICTS: Final = (HTTPStatus.CONFLICT, HTTPStatus.LOCKED)
+_PASSING_CODES: Final = frozenset({"bmsusererrorobjectlocked", "bmsusererrorconflictingprotectionoperation"})
+"""Another operation uses the item. Microsoft does not document the HTTP status of these codes."""
+_LASTING_CODES: Final = frozenset({"missingsubscriptionregistration"})
+"""Conflicts that do not end on their own."""
+CONFLICT_WAIT: Final = timedelta(minutes=2)
+"""How long to wait after a conflict without a ``Retry-After``. Another operation takes minutes to hours."""
 
 
 def read_operation_started(answer: Answer, vault: VaultId, *, now: datetime) -> OperationId:
@@ -58,12 +67,24 @@ def is_refusal(answer: Answer) -> bool:
 
 def _refusal(answer: Answer, vault: VaultId, now: datetime) -> AzureError:
     error = _error_of(answer, now)
+    if _is_conflict(answer):
+        return BackupConflict(
+            f"{error} The operator repeats the request until the deadline.",
+            retry_after=error.retry_after or CONFLICT_WAIT,
+            request_id=error.request_id,
+        )
     if isinstance(error, AuthorizationFailed):
         message = f"{error} To start a backup, the identity needs the permission {BACKUP_ACTIONS[vault.kind]}."
         return AuthorizationFailed(message, request_id=error.request_id)
     if isinstance(error, JobNotFound | UnexpectedResponse):
         return InvalidTarget(str(error), request_id=error.request_id)
     return error
+
+
+def _is_conflict(answer: Answer) -> bool:
+    """Return whether the reason of a refusal may pass: another operation, or a lock on the vault."""
+    codes = {(error.code or "").lower() for error in read_error_body(parse_json(answer.body))}
+    return bool(codes & _PASSING_CODES) or (answer.status in _CONFLICTS and not codes & _LASTING_CODES)
 
 
 def _uncertain(answer: Answer, now: datetime) -> str:

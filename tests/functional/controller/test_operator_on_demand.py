@@ -155,6 +155,23 @@ async def test_throttling(
     assert len(vault.protection.started()) == 1
 
 
+async def test_a_conflict(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, vm: ProtectedItem, start: StartOperator
+) -> None:
+    """A request that conflicts with another operation, or with a lock, is repeated until it is accepted."""
+    body = '{"error": {"code": "Conflict", "message": "Another operation is in progress."}}'
+    fault = Fault.answer(status=409, body=body, headers={"Retry-After": "1"}, official=True)
+    sim.faults.add(fault, path=BACKUP, times=1)
+    async with start(**ALLOWED) as operator:
+        api.create(on_demand())
+        seen = await api.status(reason="BackupConflict")
+        assert (seen["phase"], seen["onDemand"]["state"]) == ("Pending", "Refused")
+        assert "Conflict: Another operation is in progress" in seen["message"]
+        await operator.advance_to("Running", api)
+        assert (await api.status())["onDemand"]["attempt"] == 2
+    assert len(vault.protection.started()) == 1
+
+
 @pytest.mark.parametrize("fault", [Fault.server_error(status=504, executed=True), Fault.hang_up(executed=True)])
 async def test_a_lost_answer(  # noqa: PLR0917 -- fixtures
     api: KubernetesApi,

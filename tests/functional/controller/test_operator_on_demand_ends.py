@@ -64,6 +64,20 @@ async def test_a_deadline_after_the_record(api: KubernetesApi, sim: AzureSimulat
     assert posts(sim) == []
 
 
+async def test_a_conflict_until_the_deadline(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
+    """A conflict that lasts until the deadline fails the watch then, with Azure's message."""
+    body = '{"error": {"code": "ScopeLocked", "message": "The vault is locked."}}'
+    sim.faults.add(Fault.answer(status=409, body=body, official=True), path="/backup$", times=None)
+    async with start(**ALLOWED) as operator:
+        api.create({**on_demand(), "activeDeadlineSeconds": 2})
+        await api.status(reason="BackupConflict")
+        await deadline_passed(api)
+        await operator.advance_until(lambda: phase(api) in FINISHED)
+        status = api.get()["status"]
+    assert (status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded")
+    assert "ScopeLocked: The vault is locked" in status["message"]
+
+
 @pytest.mark.usefixtures("at_once")
 async def test_a_deadline_during_the_request(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator

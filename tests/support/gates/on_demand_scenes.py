@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.support.gates.stage import Watch
 
 _ITEM = "vm-harbour-01"
-_FIRST, _SECOND, _THIRD = ON_DEMAND
+_FIRST, _SECOND, _THIRD, _FOURTH = ON_DEMAND
 
 
 async def not_allowed(watch: Watch) -> None:
@@ -37,6 +37,13 @@ async def lost_for_good(watch: Watch) -> None:
     body = await watch.until("Pending", "TriggerUncertain")
     long_ago = f"{datetime.now(UTC) - timedelta(minutes=30):%Y-%m-%dT%H:%M:%SZ}"
     watch.restore(onDemand={**body["status"]["onDemand"], "requestedAt": long_ago})
+
+
+async def conflict(watch: Watch) -> None:
+    """Azure refuses the request, because another operation uses the item."""
+    body = '{"error": {"code": "Conflict", "message": "Another operation is in progress."}}'
+    watch.trouble(Fault.answer(status=409, body=body, official=True), path="/backup$")
+    _create(watch, _ITEM, _FOURTH)
 
 
 async def over_the_limit(watch: Watch) -> None:

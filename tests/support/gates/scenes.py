@@ -241,6 +241,7 @@ SCENES: Final = (
     *(_scene(RETRYING, "Running", reason, troubled_later(fault)) for reason, fault in _TROUBLES.items()),
     _scene(RETRYING, "Pending", "JobListTooLong", listed_without_end),
     _scene(RETRYING, "Pending", "BackupLimitReached", on_demand.over_the_limit),
+    _scene(RETRYING, "Pending", "BackupConflict", on_demand.conflict),
     _scene(RETRYING, "Pending", "CredentialsNotFound", identity(missing, seen=False)),
     _scene(RETRYING, "Running", "CredentialsNotFound", identity(missing, seen=True)),
     _scene(RETRYING, "Pending", "IdentityNotAllowed", identity(forbidden, seen=False)),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NAMESPACE: Final = "team-a"
 """A namespace whose watches may use the operator's own identity."""
-ON_DEMAND: Final = ("on-demand-1", "on-demand-2", "on-demand-3")
+ON_DEMAND: Final = ("on-demand-1", "on-demand-2", "on-demand-3", "on-demand-4")
 """More of these. Watches in each may request one backup per hour."""
 ACCOUNT: Final = "backup-reader"
 _NAMES: Final = uuid.UUID("6d1f2a3b-4c5d-4e6f-8a7b-9c0d1e2f3a4b")

@@ -16,6 +16,7 @@ from backupjobwatch.errors import (
     AuthenticationFailed,
     AuthorizationFailed,
     AzureError,
+    BackupConflict,
     InvalidTarget,
     RequestUncertain,
     Throttled,
@@ -71,8 +72,8 @@ def test_without_a_url(status: int) -> None:
         (403, AuthorizationFailed),
         (404, InvalidTarget),
         (405, InvalidTarget),
-        (409, InvalidTarget),
-        (423, InvalidTarget),
+        (409, BackupConflict),
+        (423, BackupConflict),
         (429, Throttled),
     ],
 )
@@ -84,6 +85,28 @@ def test_definite(status: int, kind: type[AzureError]) -> None:
     assert "Code: Message" in str(error)
     assert error.request_id == REQUEST_ID
     assert is_refusal(answer(status, REFUSED))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (409, "ScopeLocked", BackupConflict),
+        (409, "AnotherOperationInProgress", BackupConflict),
+        (400, "BMSUserErrorObjectLocked", BackupConflict),
+        (400, "BMSUserErrorConflictingProtectionOperation", BackupConflict),
+        (409, "MissingSubscriptionRegistration", InvalidTarget),
+        (400, "BMSUserErrorInvalidInput", InvalidTarget),
+    ],
+)
+def test_conflicts(status: int, code: str, kind: type[AzureError]) -> None:
+    """A conflict with another operation or a lock may pass. A missing registration does not."""
+    assert type(error_of(answer(status, {"error": {"code": code, "message": "Message."}}))) is kind
+
+
+def test_wait_after_a_conflict() -> None:
+    """A conflict is tried again after Azure's Retry-After, or after two minutes."""
+    assert error_of(answer(409, REFUSED, Retry_After="17")).retry_after == timedelta(seconds=17)
+    assert error_of(answer(423, REFUSED)).retry_after == timedelta(minutes=2)
 
 
 def test_missing_vault() -> None:

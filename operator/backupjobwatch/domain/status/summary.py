@@ -35,7 +35,7 @@ REASONS: Final = (
     UNSEEN,
     *("Progressing", "WaitingForJob", "AmbiguousItem", "JobNotVisible", "Suspended"),
     *("JobInProgress", "JobCancelling", "JobStatusUnknown", "Throttled", "AzureUnavailable", "UnexpectedResponse"),
-    *("JobListTooLong", "CredentialsUnavailable", "BackupLimitReached"),
+    *("JobListTooLong", "CredentialsUnavailable", "BackupLimitReached", "BackupConflict"),
     *dict.fromkeys(reason for reasons in OUTCOMES.values() for reason in reasons),
     OTHER,
 )

@@ -167,7 +167,9 @@ def test_pause_after_an_outage() -> None:
 def test_pause_of_everything() -> None:
     """When everything is paused, jobs wait for the end of the pause."""
     demands = demands_of(ID)
-    demands.pause(JOB, Throttled("429", is_subscription_wide=True), seconds=600, now=START)
+    error = Throttled("429")
+    error.is_subscription_wide = True
+    demands.pause(JOB, error, seconds=600, now=START)
 
     assert list(demands.due[JOB]) == [ID]
 
