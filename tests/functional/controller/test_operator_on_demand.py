@@ -194,6 +194,23 @@ async def test_a_lost_answer(  # noqa: PLR0917 -- fixtures
     assert status["job"]["name"] == started.job
 
 
+async def test_a_lost_operation(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, vm: ProtectedItem, start: StartOperator
+) -> None:
+    """If Azure no longer knows the operation of an accepted request, the job is found by the ID of the request."""
+    sim.faults.add(Fault.job_not_found(), path="/backupOperations/", times=None)
+    async with start(**ALLOWED) as operator:
+        api.create(on_demand())
+        await operator.advance_to("Running", api)
+        status = await api.status()
+        sim.clock.advance(700)
+        await operator.advance_to("Succeeded", api)
+    (started,) = vault.protection.started()
+    assert (status["job"]["name"], status["onDemand"]["jobName"]) == (started.job, started.job)
+    assert status["onDemand"]["state"] == "Accepted"
+    assert len(posts(sim)) == 1
+
+
 async def test_a_request_that_started_nothing(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, vm: ProtectedItem, start: StartOperator
 ) -> None:

@@ -27,8 +27,8 @@ from backupjobwatch.domain.polling.backup_plan import (
     with_result,
 )
 from backupjobwatch.domain.polling.observations import ItemList, JobList, Observation, operation_result
-from backupjobwatch.domain.polling.queries import PolicyQuery, ProtectedItems, Query, window_since
-from backupjobwatch.errors import AzureError, InvalidTarget, PollDeferred
+from backupjobwatch.domain.polling.queries import JobWindow, PolicyQuery, ProtectedItems, Query, window_since
+from backupjobwatch.errors import AzureError, InvalidTarget, JobNotFound, OperationWithoutJob, PollDeferred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -146,12 +146,19 @@ class BackupPlanner:
         )
 
     def _follow_operation(self, record: BackupRecord) -> BackupPlan:
-        """Follow the operation as with ``spec.operationId``."""
+        """Follow the operation as with ``spec.operationId``. If it leads to no job, search for the job too."""
         operation = OperationId(vault=self.backup.vault, name=record.operation_id or "")
         result = operation_result(self.observations.get(operation))
         if isinstance(result, tuple):
             return BackupPlan(record=record, queries=frozenset({operation}), pinned=result)
-        return BackupPlan(record=record, queries=frozenset({operation}), found=result)
+        if not isinstance(result, JobNotFound | OperationWithoutJob):
+            return BackupPlan(record=record, queries=frozenset({operation}), found=result)
+        window = self._window(record)
+        job = self._find_requested(record, self.observations.get(window))
+        queries: frozenset[Query] = frozenset({operation, window})
+        if job is None:
+            return BackupPlan(record=record, queries=queries, found=result)
+        return BackupPlan(record=replace(record, job_name=job), queries=queries, pinned=(PinnedJob(name=job),))
 
     def _retry(self, record: BackupRecord) -> BackupPlan:
         """Wait until a refused request may be repeated. A refusal of the item itself is final."""
@@ -167,12 +174,12 @@ class BackupPlanner:
 
     def _recover(self, record: BackupRecord, *, give_up_at: datetime) -> BackupPlan:
         """Search for the job of a request without a known answer."""
-        window = window_since(self.backup.vault, record.requested_at - LOOK_BACK)
+        window = self._window(record)
         queries: frozenset[Query] = frozenset({window})
         listed = self.observations.get(window)
         if listed is None or not isinstance(listed.result, JobList):
             return BackupPlan(record=record, queries=queries, found=None if listed is None else listed.error)
-        job = find_requested(listed.result.jobs, request_id=record.request_id, item_name=record.item_name)
+        job = self._find_requested(record, listed)
         if job is not None:
             recovered = replace(record, state=RecordState.RECOVERED, job_name=job)
             return BackupPlan(record=recovered, queries=queries, pinned=(PinnedJob(name=job),))
@@ -190,6 +197,14 @@ class BackupPlanner:
         )
         found = RequestFailure(reason="TriggerUncertain", message=message)
         return BackupPlan(record=record, queries=queries, found=found)
+
+    def _window(self, record: BackupRecord) -> JobWindow:
+        return window_since(self.backup.vault, record.requested_at - LOOK_BACK)
+
+    def _find_requested(self, record: BackupRecord, listed: Observation | None) -> str | None:
+        """Return the name of the job with the ID of the request."""
+        jobs = listed.result.jobs if listed is not None and isinstance(listed.result, JobList) else ()
+        return find_requested(jobs, request_id=record.request_id, item_name=record.item_name)
 
     def _fresh(self, query: Query) -> object:
         """Return the last result of *query*, if its request was sent after this process first saw the target."""

@@ -99,26 +99,6 @@ def test_request() -> None:
     assert found.recheck_at == NOW + 2 * MINUTE
 
 
-@pytest.mark.parametrize("refused", [None, record(RecordState.REFUSED)])
-def test_waiting_for_admission(refused: BackupRecord | None) -> None:
-    """A request is recorded only when it can be sent. Until then, the status reports why it cannot."""
-    items: dict[Query, Observation] = {ITEMS: seen(ItemList((vm(),)))}
-    error = Throttled("429")
-
-    def waiting(snapshot: Watch, admission: Admission | None) -> Requirements:
-        found = required(snapshot, items, context=replace(OURS, admission=admission))
-        assert (found.record, found.queries) == (refused, {ITEMS})
-        assert found.request is not None
-        return found
-
-    for snapshot in (requested_watch(refused), requested_watch(refused, target="edited")):
-        assert waiting(snapshot, None).found is None
-        denied = waiting(snapshot, Admission(error=error, wait=MINUTE))
-        assert (denied.found, denied.recheck_at) == (error, NOW + MINUTE)
-    assert isinstance(waiting(requested_watch(refused), Admission(wait=MINUTE)).found, PollDeferred)
-    assert isinstance(waiting(requested_watch(refused, target="edited"), Admission(wait=MINUTE)).found, Waiting)
-
-
 def test_stale_items() -> None:
     """Items that were listed before this process saw the target do not count, and neither do errors."""
     context = RequestContext(process=PROCESS, admission=ADMITTED, is_allowed=True, since=5)
