@@ -98,7 +98,8 @@ class Runtime:
             webhooks = Webhooks(settings)
             stack.push_async_callback(webhooks.close)
             rates = BackupRates()
-            admission = BackupAdmission(BackupLimit(settings.on_demand_requests_per_hour), rates)
+            limit = BackupLimit(settings.on_demand_requests_per_hour)
+            admission = BackupAdmission(limit, rates, slots_of=poller.slots_of)
             rights = BackupRights(allows=settings.allows_on_demand, admit=admission.admit)
             requester = BackupRequester(
                 kube,

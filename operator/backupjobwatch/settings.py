@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     azure_proxy: Annotated[str, Field(repr=False)] = ""
     """URL of an HTTP proxy for Azure and Entra. The operator ignores the usual variables, such as ``HTTPS_PROXY``."""
     azure_connections: Annotated[int, Field(ge=1, le=100)] = 8
-    """Maximum number of requests to Azure at the same time. One identity gets at most half of them."""
+    """Maximum number of requests to Azure at the same time, including backup requests. One identity gets at most half of them."""
     azure_connect_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=5)
     """Timeout for connecting to Azure."""
     azure_read_timeout: Annotated[Duration, _at_least(0.1)] = timedelta(seconds=20)

@@ -169,6 +169,11 @@ class Poller:
             return "The operator has not polled Azure yet."
         return known.reader.waiting_for(known.polls.vault)
 
+    def slots_of(self, namespace: str, identity: Identity) -> Slots:
+        """Return the slots of the principal behind *identity*."""
+        principal, limit = self._principal(namespace, identity), max(self._settings.azure_connections // 2, 1)
+        return self._slots.setdefault(principal, Slots(limit))
+
     def stop(self) -> None:
         """Send no more requests."""
         for reader in self._readers.values():
@@ -188,19 +193,16 @@ class Poller:
 
     def _reader_for(self, polls: Polls) -> Reader:
         namespace, identity = polls.namespace, polls.identity
-        is_operators = identity.is_operators and self._settings.allows_operator_identity(namespace)
-        principal = OPERATOR if is_operators else f"{namespace}/{identity}"
-        key = (principal, fold_case(polls.vault.subscription_id))
+        key = (self._principal(namespace, identity), fold_case(polls.vault.subscription_id))
         reader = self._readers.get(key)
         if reader is None:
             self._drop_idle()
             settings = self._settings
-            slots = self._slots.setdefault(principal, Slots(max(settings.azure_connections // 2, 1)))
             reader = self._readers[key] = Reader(
                 self._client,
                 self._credentials,
                 TokenBucket(rate=settings.azure_reads_per_second, burst=settings.azure_read_burst),
-                slots,
+                self.slots_of(namespace, identity),
                 namespace=namespace,
                 identity=identity,
                 heartbeat=settings.heartbeat.total_seconds(),
@@ -208,6 +210,10 @@ class Poller:
                 on_request=lambda: self._metrics.observe_read("asked"),
             )
         return reader
+
+    def _principal(self, namespace: str, identity: Identity) -> str:
+        is_operators = identity.is_operators and self._settings.allows_operator_identity(namespace)
+        return OPERATOR if is_operators else f"{namespace}/{identity}"
 
     def _count_joined(self, demand: Demand) -> None:
         """Count a poll that joins a request in flight."""

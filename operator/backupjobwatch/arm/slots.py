@@ -9,21 +9,50 @@ if TYPE_CHECKING:
 
 
 class Slots:
-    """Slots for requests in flight. The readers of one principal (one per subscription) share them."""
+    """Slots for requests in flight. The readers of one principal (one per subscription) and its backups share them."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._taken = 0
+        self._backups: set[str] = set()
+        """The watches whose backup requests have a slot."""
+        self._waiting: set[str] = set()
+        """The watches whose backup requests get the next slots."""
         self.readers: list[Reader] = []
 
     @property
     def is_free(self) -> bool:
-        """Whether another request may be sent."""
-        return self._taken < self._limit
+        """Whether another read may be sent."""
+        return self._taken + len(self._waiting) < self._limit
 
     def take(self) -> None:
         """Take a slot for a request."""
         self._taken += 1
+
+    def take_for_backup(self, uid: str) -> bool:
+        """Take a slot for the backup request of a watch. If none is free, return False, and keep the next one for it.
+
+        One slot is left for reads, because the request for a backup may take a minute.
+        """
+        if uid in self._backups:
+            return True
+        if len(self._backups) >= max(self._limit - 1, 1):
+            return False
+        if self._taken >= self._limit:
+            self._waiting.add(uid)
+            return False
+        self._waiting.discard(uid)
+        self._backups.add(uid)
+        self.take()
+        return True
+
+    def end_backup(self, uid: str) -> None:
+        """Put back the slot of a watch, or drop its claim to the next one."""
+        self._waiting.discard(uid)
+        if uid in self._backups:
+            self._backups.remove(uid)
+            self.put_back()
+        self.pump()
 
     def put_back(self) -> None:
         """Put a slot back."""

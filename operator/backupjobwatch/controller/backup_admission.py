@@ -1,7 +1,7 @@
 """Decides when a backup may be requested, before the request is recorded.
 
 If the process is killed, a recorded request counts as lost, even if it was not sent. So a request is recorded only when
-it can be sent at once: its namespace is below the limit, its identity has a token, and a worker is free.
+it can be sent at once. For that, its namespace must be below the limit, and a token, a connection and a worker must be free.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from backupjobwatch.clock import loop_time
 from backupjobwatch.domain.jobs.durations import format_duration
 from backupjobwatch.domain.polling.backup_plan import Admission
 from backupjobwatch.errors import BackupLimitReached
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backupjobwatch.arm.backup_rates import BackupRates
+    from backupjobwatch.arm.slots import Slots
     from backupjobwatch.domain.api.backup_record import BackupRecord
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.api.target import Identity
@@ -27,9 +31,9 @@ if TYPE_CHECKING:
 WORKERS: Final = 4
 """Maximum number of concurrent requests for backups."""
 HOLD: Final = 10.0
-"""Seconds for which a token and a worker are kept for a request that is not recorded."""
+"""Seconds for which a token, a connection and a worker are kept for a request that is not recorded."""
 BUSY: Final = 1.0
-"""Seconds between two decisions while all workers are busy."""
+"""Seconds between two decisions while all workers or connections are busy."""
 
 
 @dataclass(slots=True)
@@ -38,7 +42,8 @@ class _Turn:
 
     namespace: str
     request_id: str
-    at: float
+    slots: Slots
+    at: float = 0.0
     """When its token is valid, on the event loop's clock."""
     is_admitted: bool = False
 
@@ -46,20 +51,21 @@ class _Turn:
 class BackupAdmission:
     """The limits, tokens and workers for the requests of all watches."""
 
-    def __init__(self, limit: BackupLimit, rates: BackupRates) -> None:
+    def __init__(self, limit: BackupLimit, rates: BackupRates, *, slots_of: Callable[[str, Identity], Slots]) -> None:
+        """*slots_of* returns the slots for requests in flight of an identity in a namespace."""
         self._limit = limit
         self._rates = rates
+        self._slots_of = slots_of
         self._turns: dict[str, _Turn] = {}
         """By the uid of the watch."""
-        self._sending: set[str] = set()
-        """The watches whose request is recorded, and not answered yet."""
+        self._sending: dict[str, Slots | None] = {}
+        """The watches whose request is recorded and not answered yet, with the slots that it occupies."""
 
     def admit(
         self, watch: Watch, identity: Identity, request: BackupRequest, refused: BackupRecord | None
     ) -> Admission:
         """Decide whether *watch* may record *request* now. *refused* is the record of an earlier attempt."""
-        now, key = _clock(), (watch.namespace, identity, request)
-        self._drop_expired(now)
+        now, key = loop_time(), (watch.namespace, identity, request)
         turn = self._turns.get(watch.uid)
         request_id = str(uuid.uuid4()) if turn is None else turn.request_id
         if refused is not None and refused.request_id is not None:
@@ -68,10 +74,11 @@ class BackupAdmission:
         if error is not None:
             return Admission(error=error, wait=error.retry_after or timedelta(seconds=BUSY))
         if turn is None:
-            turn = _Turn(watch.namespace, request_id, at=now + self._rates.reserve(*key))
-            self._turns[watch.uid] = turn
-        if turn.at <= now and not self._has_worker(watch.uid):
-            turn.at = now + BUSY
+            slots = self._slots_of(watch.namespace, identity)
+            turn = self._turns[watch.uid] = _Turn(watch.namespace, request_id, slots)
+            self._delay(turn, until=now + self._rates.reserve(*key))
+        if turn.at <= now and not (self._has_worker(watch.uid) and turn.slots.take_for_backup(watch.uid)):
+            self._delay(turn, until=now + BUSY)
         if turn.at > now:
             return Admission(wait=timedelta(seconds=turn.at - now + 0.001))  # rounding must not make it zero
         turn.request_id, turn.is_admitted = request_id, True
@@ -85,13 +92,15 @@ class BackupAdmission:
 
     def begin(self, watch: Watch, record: BackupRecord) -> None:
         """Occupy a worker, because the request of *watch* is recorded."""
-        self._turns.pop(watch.uid, None)
-        self._sending.add(watch.uid)
+        turn = self._turns.pop(watch.uid, None)
+        self._sending[watch.uid] = self._sending.get(watch.uid) if turn is None else turn.slots
         self.note(watch, record)
 
     def end(self, watch: Watch, record: BackupRecord, *, is_refused: bool) -> None:
-        """Release the worker. If the request *is_refused*, Azure has started no backup."""
-        self._sending.discard(watch.uid)
+        """Release worker and connection. If the request *is_refused*, Azure has started no backup."""
+        slots = self._sending.pop(watch.uid, None)
+        if slots is not None:
+            slots.end_backup(watch.uid)
         if is_refused:
             self._limit.forget(watch.namespace, record.request_id or "")
 
@@ -106,17 +115,19 @@ class BackupAdmission:
         )
 
     def _has_worker(self, uid: str) -> bool:
-        busy = self._sending | {each for each, turn in self._turns.items() if turn.is_admitted and each != uid}
+        busy = self._sending.keys() | {each for each, turn in self._turns.items() if turn.is_admitted and each != uid}
         return uid not in self._sending and len(busy) < WORKERS
 
-    def _drop_expired(self, now: float) -> None:
+    def _delay(self, turn: _Turn, *, until: float) -> None:
+        turn.at = until
+        asyncio.get_running_loop().call_at(turn.at + HOLD, self._drop_expired)
+
+    def _drop_expired(self) -> None:
         """Drop the turns of watches that have not recorded their request, for example because they were suspended."""
         for uid, turn in list(self._turns.items()):
-            if now >= turn.at + HOLD:
+            if loop_time() >= turn.at + HOLD:
                 del self._turns[uid]
+                if uid not in self._sending:
+                    turn.slots.end_backup(uid)
                 if turn.is_admitted:
                     self._limit.forget(turn.namespace, turn.request_id)
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()

@@ -108,7 +108,7 @@ async def follow(
         poller = Poller(settings, client, credentials, metrics, on_observation=lambda uid: watching[uid].wake_up.set())
         memory = _Memory(by_uid, on_change)
         rates = BackupRates()
-        admission = BackupAdmission(BackupLimit(len(bodies)), rates)
+        admission = BackupAdmission(BackupLimit(len(bodies)), rates, slots_of=poller.slots_of)
         rights = BackupRights(allows=lambda _: True, admit=admission.admit)
         reconciler = Reconciler(
             memory,

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from backupjobwatch.arm.backup_rates import WRITE_BURST, BackupRates
-from backupjobwatch.controller.backup_admission import HOLD, WORKERS, BackupAdmission
+from backupjobwatch.arm.slots import Slots
+from backupjobwatch.controller.backup_admission import BUSY, HOLD, WORKERS, BackupAdmission
 from backupjobwatch.domain.api.backup_record import RecordState
 from backupjobwatch.domain.api.target import Identity
 from backupjobwatch.domain.jobs.backup_requests import BackupRequest
 from backupjobwatch.domain.polling.backup_limit import BackupLimit
 from backupjobwatch.errors import BackupLimitReached, PollDeferred, Throttled
-from tests.functional.polling import A, B, pass_time
+from tests.functional.polling import A, B, pass_time, turns
 from tests.support.on_demand import REQUEST_ID, record, requested_watch, vm
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ OPERATORS = Identity()
 class Requests:
     """Watches of some namespaces, which request backups with the operator's identity."""
 
-    def __init__(self, limit: int = 100) -> None:
-        self.rates = BackupRates()
-        self.admission = BackupAdmission(BackupLimit(limit), self.rates)
+    def __init__(self, limit: int = 100, slots: int = 100) -> None:
+        self.rates, self.slots = BackupRates(), Slots(slots)
+        self.admission = BackupAdmission(BackupLimit(limit), self.rates, slots_of=lambda *_: self.slots)
 
     def admit(self, name: str, namespace: str = A, refused: BackupRecord | None = None) -> Admission:
         watch = replace(requested_watch(), uid=name, namespace=namespace)
@@ -45,6 +46,12 @@ class Requests:
         self.admission.end(replace(requested_watch(known), uid=name, namespace=A), known, is_refused=is_refused)
 
 
+async def later(seconds: float) -> None:
+    """Let a bit more time than *seconds* pass, and the timers that are due fire."""
+    pass_time(seconds + 0.01)
+    await turns()
+
+
 async def test_rate() -> None:
     """After a burst, requests wait for a token in their order, without a record."""
     requests = Requests()
@@ -53,7 +60,7 @@ async def test_rate() -> None:
     waits = [requests.admit(name) for name in ("first", "second")]
     assert [round(each.wait.total_seconds()) for each in waits] == [1, 2]
     assert {(each.request_id, each.error) for each in waits} == {(None, None)}
-    pass_time(1.01)
+    await later(BUSY)
     admitted = requests.admit("first")
     assert admitted.request_id is not None
     assert requests.admit("first") == admitted
@@ -66,7 +73,7 @@ async def test_workers() -> None:
     known = [requests.begin(f"{number}") for number in range(WORKERS)]
     assert requests.admit("other").request_id is None
     requests.end("0", known[0])
-    pass_time(1.01)
+    await later(BUSY)
     assert requests.admit("1").request_id is None
     assert requests.admit("other").request_id is not None
     assert requests.admit("another").request_id is None
@@ -96,7 +103,7 @@ async def test_not_recorded() -> None:
     requests = Requests(limit=WORKERS)
     for number in range(WORKERS):
         requests.admit(f"{number}")
-    pass_time(HOLD + 0.01)
+    await later(HOLD)
     admitted = [requests.admit(f"other-{number}").request_id for number in range(WORKERS)]
     assert None not in admitted
 
@@ -111,10 +118,44 @@ async def test_pause() -> None:
     assert "Azure answered 429." in str(denied.error)
     other = Identity(service_account_name="other")
     assert requests.rates.pause_of(A, other, REQUEST) is None
-    pass_time(61)
+    await later(60)
     assert requests.admit("first", B).request_id is not None
 
 
 async def test_another_attempt() -> None:
     """Another attempt has the ID of the refused one."""
     assert Requests().admit("first", refused=record(RecordState.REFUSED)).request_id == REQUEST_ID
+
+
+async def test_connections() -> None:
+    """A request counts towards the connections of its principal. It gets the next free one, and leaves one for reads."""
+    requests = Requests(slots=2)
+    for _ in range(2):
+        requests.slots.take()
+    assert requests.admit("first").request_id is None
+    requests.slots.put_back()
+    assert not requests.slots.is_free
+    await later(BUSY)
+    known = requests.begin("first")
+    requests.slots.put_back()
+    assert requests.slots.is_free
+    assert requests.admit("second").request_id is None
+    requests.slots.take()
+    assert not requests.slots.is_free
+    requests.end("first", known)
+    await later(BUSY)
+    assert requests.admit("second").request_id is not None
+    assert not requests.slots.is_free
+    await later(HOLD)
+    assert requests.admit("third").request_id is not None
+
+
+async def test_a_connection_that_is_not_needed() -> None:
+    """If a watch that waits for a connection goes away, reads get the connection."""
+    requests = Requests(slots=1)
+    requests.slots.take()
+    assert requests.admit("first").request_id is None
+    requests.slots.put_back()
+    assert not requests.slots.is_free
+    await later(BUSY + HOLD)
+    assert requests.slots.is_free

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backupjobwatch.arm.backup_rates import BackupRates
-from backupjobwatch.controller.backup_admission import BackupAdmission
+from backupjobwatch.arm.slots import Slots
+from backupjobwatch.controller.backup_admission import WORKERS, BackupAdmission
 from backupjobwatch.controller.backup_requester import BackupRequester
 from backupjobwatch.domain.jobs.backup_requests import BackupRequest
 from backupjobwatch.domain.jobs.resource_ids import OperationId
@@ -83,7 +84,7 @@ def stage() -> Stage:
 
 @pytest.fixture
 async def requester(stage: Stage) -> AsyncIterator[BackupRequester]:
-    admission = BackupAdmission(BackupLimit(1), BackupRates())
+    admission = BackupAdmission(BackupLimit(1), BackupRates(), slots_of=lambda *_: Slots(WORKERS))
     requester = BackupRequester(
         stage, stage, Metrics(), process=PROCESS, admission=admission, is_leading=lambda: stage.leads
     )
