@@ -155,6 +155,21 @@ async def test_throttling(
     assert len(vault.protection.started()) == 1
 
 
+async def test_throttling_of_another_watch(
+    api: KubernetesApi, sim: AzureSimulator, vm: ProtectedItem, start: StartOperator
+) -> None:
+    """After a 429 to one watch, another one reports it while it waits, and records no request."""
+    sim.faults.add(Fault.throttled(retry_after=300), path=BACKUP, times=1)
+    async with start(**ALLOWED):
+        api.create(on_demand(), name="first")
+        await api.status("first", reason="Throttled")
+        api.create(on_demand(), name="second")
+        status = await api.status("second", reason="Throttled")
+    assert "SubscriptionRequestsThrottled" in status["message"]
+    assert "onDemand" not in status
+    assert len(posts(sim)) == 1
+
+
 async def test_a_conflict(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, vm: ProtectedItem, start: StartOperator
 ) -> None:
@@ -220,6 +235,7 @@ async def test_a_request_that_started_nothing(
         api.create({**on_demand(), "graceSeconds": 0})
         status = await api.status(reason="TriggerUncertain")
         assert (status["phase"], status["onDemand"]["state"]) == ("Pending", "Uncertain")
+        assert "Azure answered 504 Gateway Timeout" in status["message"]
         assert len(posts(sim)) == 1
         api.edit(suspend=True)
         await api.status(reason="Suspended")

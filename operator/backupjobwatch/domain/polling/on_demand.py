@@ -162,13 +162,12 @@ class BackupPlanner:
 
     def _retry(self, record: BackupRecord) -> BackupPlan:
         """Wait until a refused request may be repeated. A refusal of the item itself is final."""
-        result = self.context.result
-        error = result.answer if result is not None and result.record.key == record.key else None
+        error = self._error_of(record)
         if isinstance(error, InvalidTarget):
             return BackupPlan(record=record, found=RequestFailure(reason="InvalidTarget", message=str(error)))
         if record.retry_at is not None and self.now < record.retry_at:
             waits = f"The operator repeats the request for a backup of {record.item_name} at {format_time(record.retry_at)}."
-            found = error if isinstance(error, AzureError) else self._keep_or_report(waits)
+            found = error or self._keep_or_report(waits)
             return BackupPlan(record=record, found=found, recheck_at=record.retry_at)
         return self._prepare(record)
 
@@ -183,20 +182,29 @@ class BackupPlanner:
         if job is not None:
             recovered = replace(record, state=RecordState.RECOVERED, job_name=job)
             return BackupPlan(record=recovered, queries=queries, pinned=(PinnedJob(name=job),))
-        lost = f"The answer to the request for a backup of {record.item_name} at {format_time(record.requested_at)} is unknown"
+        lost = f"The answer to the request for a backup of {record.item_name} at {format_time(record.requested_at)} is unknown."
+        error = self._error_of(record)
+        if error is not None:  # only the process that sent the request knows it
+            lost = f"{lost} {error}"
         if listed.time < give_up_at:
             message = (
-                f"{lost}. The operator never repeats the request. It looks for a job with the activity ID "
+                f"{lost} The operator never repeats the request. It looks for a job with the activity ID "
                 f"{record.request_id} until {format_time(give_up_at)}."
             )
             found: Waiting | RequestFailure = Waiting(reason="TriggerUncertain", message=message)
             return BackupPlan(record=record, queries=queries, found=found, recheck_at=give_up_at)
         message = (
-            f"{lost}, and Azure lists no job with the activity ID {record.request_id}. Check the jobs of the vault. To "
+            f"{lost} Azure lists no job with the activity ID {record.request_id}. Check the jobs of the vault. To "
             "request another backup, edit spec.revision."
         )
         found = RequestFailure(reason="TriggerUncertain", message=message)
         return BackupPlan(record=record, queries=queries, found=found)
+
+    def _error_of(self, record: BackupRecord) -> AzureError | None:
+        """Return the error of the latest attempt, if this process made it."""
+        result = self.context.result
+        error = result.answer if result is not None and result.record.key == record.key else None
+        return error if isinstance(error, AzureError) else None
 
     def _window(self, record: BackupRecord) -> JobWindow:
         return window_since(self.backup.vault, record.requested_at - LOOK_BACK)
