@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from backupjobwatch.domain.api.backup_record import RecordState
 from backupjobwatch.domain.api.spec import poll_interval
 from backupjobwatch.domain.polling.backup_plan import find_record, with_result
 from backupjobwatch.domain.polling.observations import NEVER
@@ -92,6 +93,9 @@ class WatchState:
         if is_other_target:
             self.since, self.pinned, self.backup_record, self.deadline_since = now, (), None, None
             self.fresh_after = now if watch.is_retargeted else NEVER
+            record = watch.backup_record
+            if record is not None and record.state is RecordState.REFUSED:
+                self.backup_result = None  # an edit repeats the request, even if Azure had refused the item
         self._note_request(now)
         self._derive()
         return True

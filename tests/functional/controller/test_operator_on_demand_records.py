@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backupjobwatch.controller.backup_admission import WORKERS
-from demo.simulator import virtual_machine
+from demo.simulator import Fault, virtual_machine
 from tests.functional.controller.test_operator_on_demand import ALLOWED, on_demand, posts
 from tests.support.kubernetes import NAME, NAMESPACE
 from tests.support.movable_process import running_movable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from demo.simulator import AzureSimulator, ProtectedItem, Vault
     from tests.functional.conftest import StartOperator
     from tests.support.kubernetes import KubernetesApi
+    from tests.support.operator import Operator
 
 
 pytestmark = pytest.mark.usefixtures("at_once")
@@ -108,6 +109,31 @@ async def test_a_restored_object(
         assert (await api.status())["reason"] == "NamespaceNotAllowed"
         api.edit(revision="v2")
         await api.until(lambda: len(posts(sim)) == 4)
+
+
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["same process", "another process"])
+async def test_an_edit_after_a_refusal(
+    *, api: KubernetesApi, sim: AzureSimulator, protected: ProtectedItem, start: StartOperator, is_restarted: bool
+) -> None:
+    """After Azure refused the item, an edit that restarts the watch repeats the request with its ID."""
+
+    async def edit(operator: Operator) -> dict[str, Any]:
+        api.edit(graceSeconds=7)
+        await operator.advance_to("Running", api)
+        record: dict[str, Any] = (await api.status())["onDemand"]
+        return record
+
+    sim.faults.add(Fault.job_not_found(), path="/backup$", times=1)
+    async with start(**ALLOWED) as operator:
+        api.create(on_demand())
+        refused = (await api.status(phase="Failed", reason="InvalidTarget"))["onDemand"]
+        if not is_restarted:
+            after = await edit(operator)
+    if is_restarted:
+        async with start(**ALLOWED) as operator:
+            after = await edit(operator)
+    assert (after["requestID"], after["attempt"]) == (refused["requestID"], 2)
+    assert len(posts(sim)) == 2
 
 
 async def test_a_later_deadline(
