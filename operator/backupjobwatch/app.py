@@ -21,7 +21,6 @@ from backupjobwatch.arm.poller import Poller
 from backupjobwatch.constants import CONTROLLER, GROUP, PLURAL
 from backupjobwatch.controller.backup_admission import BackupAdmission
 from backupjobwatch.controller.backup_requester import BackupRequester
-from backupjobwatch.controller.backup_rights import BackupRights
 from backupjobwatch.controller.controller import HIGH, Controller
 from backupjobwatch.controller.kopf_handlers import REGISTRY, Memo, kopf_settings
 from backupjobwatch.controller.reconciler import Reconciler
@@ -99,19 +98,18 @@ class Runtime:
             stack.push_async_callback(webhooks.close)
             rates = BackupRates()
             limit = BackupLimit(settings.on_demand_requests_per_hour)
-            admission = BackupAdmission(limit, rates, slots_of=poller.slots_of)
-            rights = BackupRights(allows=settings.allows_on_demand, admit=admission.admit)
+            admission = BackupAdmission(limit, rates, allows=settings.allows_on_demand, slots_of=poller.slots_of)
             requester = BackupRequester(
                 kube,
                 BackupSender(client.session, credentials, rates),
                 metrics,
-                process=rights.process,
+                process=admission.process,
                 admission=admission,
                 is_leading=lambda: elector is None or elector.leading,
             )
             controller = Controller(
                 queue,
-                Reconciler(kube, poller, metrics, record_events=recorder.record, rights=rights),
+                Reconciler(kube, poller, metrics, record_events=recorder.record, admission=admission),
                 poller,
                 recorder,
                 dispatcher=NotificationDispatcher(Receivers(kube, webhooks, Triggers(kube)), metrics),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.clock import loop_time
 from backupjobwatch.domain.jobs.durations import format_duration
-from backupjobwatch.domain.polling.backup_plan import Admission
+from backupjobwatch.domain.polling.backup_plan import Admission, RequestContext
 from backupjobwatch.errors import BackupLimitReached
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from backupjobwatch.arm.backup_rates import BackupRates
     from backupjobwatch.arm.slots import Slots
+    from backupjobwatch.controller.watch_state import WatchState
     from backupjobwatch.domain.api.backup_record import BackupRecord
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.api.target import Identity
@@ -51,15 +52,39 @@ class _Turn:
 class BackupAdmission:
     """The limits, tokens and workers for the requests of all watches."""
 
-    def __init__(self, limit: BackupLimit, rates: BackupRates, *, slots_of: Callable[[str, Identity], Slots]) -> None:
-        """*slots_of* returns the slots for requests in flight of an identity in a namespace."""
+    def __init__(
+        self,
+        limit: BackupLimit,
+        rates: BackupRates,
+        *,
+        allows: Callable[[str], bool],
+        slots_of: Callable[[str, Identity], Slots],
+    ) -> None:
+        """*allows* returns whether a namespace may request backups.
+
+        *slots_of* returns the slots for requests in flight of an identity in a namespace.
+        """
+        self.process = str(uuid.uuid4())
+        """Unique ID of this process."""
         self._limit = limit
+        self._allows = allows
         self._rates = rates
         self._slots_of = slots_of
         self._turns: dict[str, _Turn] = {}
         """By the uid of the watch."""
         self._sending: dict[str, Slots | None] = {}
         """The watches whose request is recorded and not answered yet, with the slots that it occupies."""
+
+    def context(self, state: WatchState, *, deadline: datetime | None) -> RequestContext:
+        """Return what the domain needs to know about the request of a watch."""
+        return RequestContext(
+            process=self.process,
+            is_allowed=self._allows(state.watch.namespace),
+            since=state.since,
+            deadline=deadline,
+            result=state.backup_result,
+            known=state.known_record,
+        )
 
     def admit(
         self, watch: Watch, identity: Identity, request: BackupRequest, refused: BackupRecord | None

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from backupjobwatch.arm.poller import Poller
-    from backupjobwatch.controller.backup_rights import BackupRights
+    from backupjobwatch.controller.backup_admission import BackupAdmission
     from backupjobwatch.controller.protocols import ObjectClient
     from backupjobwatch.controller.watch_state import WatchState
     from backupjobwatch.domain.api.spec import WatchSpec
@@ -76,14 +76,14 @@ class Reconciler:
         metrics: Metrics,
         *,
         record_events: Callable[[Watch, Iterable[Transition]], None],
-        rights: BackupRights,
+        admission: BackupAdmission,
         deadline_wait: timedelta = DEADLINE_WAIT,
     ) -> None:
         self._objects = objects
         self._poller = poller
         self._metrics = metrics
         self._record_events = record_events
-        self._rights = rights
+        self._admission = admission
         self._deadline_wait = deadline_wait
 
     async def reconcile(self, state: WatchState, *, heartbeat: timedelta) -> float | None:
@@ -160,7 +160,7 @@ class Reconciler:
         request_at = state.request_at if watch.request_pending and state.request_at <= clock else NEVER
         fresh_after = max(state.fresh_after, state.edited_at, state.deadline_since or NEVER, request_at)
         observations = self._poller.observations(watch.uid, spec.identity)
-        context = self._rights.context(state, deadline=end)
+        context = self._admission.context(state, deadline=end)
         while True:  # A result may add queries: the jobs of an operation, or the job in a list.
             required = required_queries(watch, spec, observations, now=now, pinned=state.pinned, context=context)
             state.note(required)
@@ -178,7 +178,7 @@ class Reconciler:
                 continue
             if required.request is None or context.admission is not None:
                 return required, observations
-            admission = self._rights.admit(watch, spec.identity, required.request, required.record)
+            admission = self._admission.admit(watch, spec.identity, required.request, required.record)
             context = replace(context, admission=admission)
 
     def _assess(self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime) -> Assessment:

@@ -13,9 +13,9 @@ from backupjobwatch.arm.client import ArmClient
 from backupjobwatch.arm.credentials import personal_tokens
 from backupjobwatch.arm.identities import Credential
 from backupjobwatch.arm.poller import Poller
+from backupjobwatch.clock import loop_time
 from backupjobwatch.controller.backup_admission import BackupAdmission
 from backupjobwatch.controller.backup_requester import BackupRequester
-from backupjobwatch.controller.backup_rights import BackupRights
 from backupjobwatch.controller.reconciler import Reconciler
 from backupjobwatch.controller.watch_state import WatchState
 from backupjobwatch.domain.api.snapshot import Watch
@@ -108,21 +108,21 @@ async def follow(
         poller = Poller(settings, client, credentials, metrics, on_observation=lambda uid: watching[uid].wake_up.set())
         memory = _Memory(by_uid, on_change)
         rates = BackupRates()
-        admission = BackupAdmission(BackupLimit(len(bodies)), rates, slots_of=poller.slots_of)
-        rights = BackupRights(allows=lambda _: True, admit=admission.admit)
+        limit = BackupLimit(len(bodies))
+        admission = BackupAdmission(limit, rates, allows=lambda _: True, slots_of=poller.slots_of)
         reconciler = Reconciler(
             memory,
             poller,
             metrics,
             record_events=lambda *_: None,  # the views show transitions
-            rights=rights,
+            admission=admission,
             deadline_wait=DEADLINE_WAIT,
         )
         requester = BackupRequester(
             memory,
             GuardedSender(BackupSender(client.session, credentials, rates), guard),
             metrics,
-            process=rights.process,
+            process=admission.process,
             admission=admission,
             is_leading=lambda: True,
         )
@@ -157,7 +157,7 @@ class _Watching:
     """Follows one watch until it finishes."""
 
     def __init__(self, watch: Watch, reconciler: Reconciler, poller: Poller, requester: BackupRequester) -> None:
-        now = _clock()
+        now = loop_time()
         self._state = WatchState(watch=watch, stored_at=now, since=now)
         self._reconciler = reconciler
         self._poller = poller
@@ -173,25 +173,21 @@ class _Watching:
         """Reconcile the watch until it finishes."""
         state, uid = self._state, self._state.watch.uid
         interval = poll_interval(state.watch.spec).total_seconds()
-        tick = _clock() + interval
+        tick = loop_time() + interval
         end: float | None = None
-        while end is None or _clock() < end:
+        while end is None or loop_time() < end:
             self.wake_up.clear()
             after = await self._reconciler.reconcile(state, heartbeat=timedelta())  # every poll is shown
             if state.watch.finished:
                 if not state.watch.detail_pending:
                     break
-                end = end or _clock() + DETAIL_WAIT
+                end = end or loop_time() + DETAIL_WAIT
             self._requester.sync(state.watch, state.backup_request)
             self._poller.waiting.add(uid)
             with contextlib.suppress(TimeoutError):
-                until = min(tick, _clock() + (interval if after is None else after), end or tick)
-                await asyncio.wait_for(self.wake_up.wait(), max(until - _clock(), 0.01))
-            if _clock() >= tick:
+                until = min(tick, loop_time() + (interval if after is None else after), end or tick)
+                await asyncio.wait_for(self.wake_up.wait(), max(until - loop_time(), 0.01))
+            if loop_time() >= tick:
                 tick += interval
                 self._poller.mark_due(uid)
         self._poller.release(uid)
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()

@@ -30,7 +30,9 @@ class Requests:
 
     def __init__(self, limit: int = 100, slots: int = 100) -> None:
         self.rates, self.slots = BackupRates(), Slots(slots)
-        self.admission = BackupAdmission(BackupLimit(limit), self.rates, slots_of=lambda *_: self.slots)
+        self.admission = BackupAdmission(
+            BackupLimit(limit), self.rates, allows=lambda _: True, slots_of=lambda *_: self.slots
+        )
 
     def admit(self, name: str, namespace: str = A, refused: BackupRecord | None = None) -> Admission:
         watch = replace(requested_watch(), uid=name, namespace=namespace)

@@ -84,7 +84,9 @@ def stage() -> Stage:
 
 @pytest.fixture
 async def requester(stage: Stage) -> AsyncIterator[BackupRequester]:
-    admission = BackupAdmission(BackupLimit(1), BackupRates(), slots_of=lambda *_: Slots(WORKERS))
+    admission = BackupAdmission(
+        BackupLimit(1), BackupRates(), allows=lambda _: True, slots_of=lambda *_: Slots(WORKERS)
+    )
     requester = BackupRequester(
         stage, stage, Metrics(), process=PROCESS, admission=admission, is_leading=lambda: stage.leads
     )
