@@ -186,7 +186,8 @@ class _Watching:
             self._poller.waiting.add(uid)
             with contextlib.suppress(TimeoutError):
                 until = min(tick, loop_time() + (interval if after is None else after), end or tick)
-                await asyncio.wait_for(self.wake_up.wait(), max(until - loop_time(), 0.01))
+                async with asyncio.timeout(max(until - loop_time(), 0.01)):  # wait_for() may swallow a cancellation
+                    await self.wake_up.wait()
             if loop_time() >= tick:
                 tick += interval
                 self._poller.mark_due(uid)

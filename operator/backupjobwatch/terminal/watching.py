@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import signal
 import sys
-import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 import yaml
 from rich.console import Console
@@ -24,6 +21,7 @@ from backupjobwatch.terminal import rows
 from backupjobwatch.terminal.backup_notes import BackupNotes, RequestGuard, closing_line
 from backupjobwatch.terminal.exit_codes import TIMED_OUT, UNCLEAR, exit_code, worst
 from backupjobwatch.terminal.following import follow
+from backupjobwatch.terminal.interruption import Interruption, leave
 from backupjobwatch.terminal.option_names import with_option_names
 from backupjobwatch.terminal.plain import PlainLines, reminder
 from backupjobwatch.terminal.rows import Row
@@ -42,8 +40,6 @@ Output = Literal["text", "json", "yaml"]
 
 _REFRESH: Final = 4
 """Refreshes of the live view per second, so that durations advance evenly."""
-_CLEANUP: Final = 5.0
-"""Seconds that the command has to end after a signal."""
 
 
 def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Output, log_interval: float) -> int:
@@ -54,30 +50,28 @@ def watch_to_the_end(bodies: Sequence[Body], settings: Settings, *, output: Outp
     it is interrupted.
     """
     guard = RequestGuard()
-    interrupt = partial(_interrupt, bodies, guard)
-    signal.signal(signal.SIGTERM, interrupt)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell ignores it for background commands
-        signal.signal(signal.SIGINT, interrupt)
-    interruption: int | None = None
+    interruption = Interruption(partial(_report_rest, bodies, guard))
+    interruption.install()
+    failure: int | None = None
     try:
-        asyncio.run(_show(bodies, settings, guard, output, log_interval))
+        asyncio.run(interruption.run(_show(bodies, settings, guard, output, log_interval)))
         if output != "text":
             sys.stdout.write(as_text(bodies, output))
             sys.stdout.flush()
     except CredentialsNotFound as error:
         sys.stderr.write(f"{error.reason}: {error}\n")
         return UNCLEAR
-    except SystemExit as stop:
-        interruption = int(stop.code or 0)
+    except asyncio.CancelledError:  # after a signal
+        pass
     except OSError as error:  # the pipe is closed or the disk is full, so the outcome was not reported
-        interruption = UNCLEAR
+        failure = UNCLEAR
         if not isinstance(error, BrokenPipeError):
             with contextlib.suppress(OSError):
                 sys.stderr.write(f"The output could not be written: {error}\n")
     finally:
         _report_rest(bodies, guard)
-    if interruption is not None:
-        _leave(interruption)
+    if (end := interruption.code or failure) is not None:
+        leave(end)
     codes = [exit_code(body) for body in bodies]
     return worst(UNCLEAR if code is None else code for code in codes)
 
@@ -178,24 +172,3 @@ def _report_rest(bodies: Sequence[Body], guard: RequestGuard) -> None:
     lines = [line for body in bodies if (line := closing_line(body, guard)) is not None]
     with contextlib.suppress(OSError):
         _report(lines)
-
-
-def _interrupt(bodies: Sequence[Body], guard: RequestGuard, number: int, _frame: object) -> NoReturn:
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda *_: None)  # another signal would prevent the report of what continues
-    threading.Thread(target=_give_up, args=(bodies, guard, 128 + number), daemon=True).start()
-    raise SystemExit(128 + number)
-
-
-def _give_up(bodies: Sequence[Body], guard: RequestGuard, code: int) -> None:
-    """End the process if it has not ended by itself, for example because its output is a full pipe."""
-    time.sleep(_CLEANUP)
-    report = threading.Thread(target=_report_rest, args=(bodies, guard), daemon=True)
-    report.start()
-    report.join(1.0)
-    _leave(code)
-
-
-def _leave(code: int) -> NoReturn:
-    """End at once. Python would wait for requests in flight, for up to 30 s if Azure is silent."""
-    os._exit(code)

@@ -1,0 +1,74 @@
+"""A signal may arrive between any two instructions. Each test runs a process that signals itself at a chosen one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from textwrap import dedent
+
+PRELUDE = """
+    import asyncio, os, signal, threading
+    from backupjobwatch.terminal.interruption import Interruption
+
+    interruption = Interruption(lambda: print("report", flush=True))
+    interruption.install()
+"""
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", dedent(PRELUDE) + dedent(code)], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_a_signal_releases_locks() -> None:
+    """A signal between the acquisition of a lock and the statement that releases it does not leave it acquired."""
+    done = run("""
+        class Lock:
+            def __init__(self):
+                self.lock = threading.Lock()
+
+            def __enter__(self):
+                self.lock.acquire()
+                signal.raise_signal(signal.SIGTERM)
+
+            def __exit__(self, *_):
+                self.lock.release()
+
+        lock = Lock()
+
+        async def work():
+            with lock:
+                pass
+            await asyncio.Event().wait()
+
+        try:
+            asyncio.run(interruption.run(work()))
+        except asyncio.CancelledError:
+            print(interruption.code, lock.lock.locked())
+    """)
+    assert (done.stdout, done.stderr) == ("143 False\n", "")
+
+
+def test_a_signal_before_the_work() -> None:
+    """Work that has not begun does not begin."""
+    done = run("""
+        async def work():
+            print("begun")
+
+        signal.raise_signal(signal.SIGINT)
+        try:
+            asyncio.run(interruption.run(work()))
+        except asyncio.CancelledError:
+            print(interruption.code)
+    """)
+    assert (done.stdout, done.stderr) == ("130\n", "")
+
+
+def test_work_that_ignores_the_signal() -> None:
+    """If the main thread is stuck, the process reports and exits on its own."""
+    done = run("""
+        signal.raise_signal(signal.SIGTERM)
+        threading.Event().wait()
+    """)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "report\n", "")
