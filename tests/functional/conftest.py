@@ -177,7 +177,7 @@ def start(api: KubernetesApi, sim: AzureSimulator, caplog: pytest.LogCaptureFixt
         before = api.watched
         async with running_operator(Settings(**{**values, **options})) as operator:
             if watching:
-                await api.until(lambda: api.watched > before)  # it may have to list hundreds of watches first
+                await api.until(lambda: api.watched > before, within=600)  # it may list hundreds of watches first
             yield operator
         assert operator.leftovers == []
 

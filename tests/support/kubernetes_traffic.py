@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
+
+from backupjobwatch.kube.client import TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,6 +71,7 @@ class Hold:
     line: re.Pattern[str]
     arrivals: int = 0
     _first: asyncio.Event = field(default_factory=asyncio.Event)
+    _first_at: float = 0.0
     _released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __enter__(self) -> Self:
@@ -88,10 +92,14 @@ class Hold:
                 await asyncio.sleep(0.02)
 
     async def all_arrived(self, count: int, *, settle: float = 0.3) -> None:
-        """Wait until *count* requests are held, and check after *settle* seconds that there are no others."""
+        """Wait until *count* requests are held, and check after *settle* seconds that there are no others.
+
+        On a busy machine, held requests may time out before that. Each of them is followed by another.
+        """
         await self.reached(count)
         await asyncio.sleep(settle)
-        assert self.arrivals == count
+        timeouts = int((time.monotonic() - self._first_at) / TIMEOUT)
+        assert count <= self.arrivals <= count * (1 + timeouts)
 
     def let_others_pass(self) -> None:
         """Hold no further requests."""
@@ -105,7 +113,9 @@ class Hold:
         """Hold *request* if it matches."""
         if not self._released.is_set() and self.line.search(request.line):
             self.arrivals += 1
-            self._first.set()
+            if not self._first.is_set():
+                self._first_at = time.monotonic()
+                self._first.set()
             await self._released.wait()
 
 

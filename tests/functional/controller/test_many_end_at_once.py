@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from backupjobwatch.domain.api.spec import target_digest
 from tests.functional.watch_groups import all_running, job_name, phases, put_job, watch_jobs, watch_name
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID
@@ -29,6 +31,7 @@ def plant_copy(api: KubernetesApi, template: dict[str, Any], number: int, job_id
     api.objects.plant((NAMESPACE, watch_name(number)), body)
 
 
+@pytest.mark.timeout(900)
 async def test_hundreds_of_jobs_end_at_once(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
     """All gates open within 60 seconds, because a few lists replace hundreds of GETs. The budget covers 140 of them."""
     sim.lists.page_size = 400

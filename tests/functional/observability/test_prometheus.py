@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.support.kubernetes import KubernetesApi
     from tests.support.operator import Operator
 
-SCRAPED: Final = 0.5
+SCRAPED: Final = 3.0
 """Scrape interval in seconds."""
 DONE: Final = "00000000-0000-4000-8000-000000000001"
 ELSEWHERE: Final = "11111111-5e1f-4000-8000-000000000000"
