@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backupjobwatch.arm.responses import Answer, next_path, read_job_list
+from backupjobwatch.arm.responses import Response, next_path, read_job_list
 from backupjobwatch.domain.api.spec import parse_spec, target_digest
 from backupjobwatch.domain.jobs import data_protection, recovery_services
 from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, Waiting
@@ -102,7 +102,7 @@ def test_any_operation(answer: dict[str, Any]) -> None:
 @given(pages, st.sampled_from(VAULTS), texts)
 def test_any_list(page: dict[str, Any], vault: VaultId, item: str) -> None:
     """Any JSON object is a page of a list or an error. A job that is found in it has a name."""
-    answer = Answer(status=200, headers={"x-ms-request-id": "r1"}, body=json.dumps(page).encode())
+    answer = Response(status=200, headers={"x-ms-request-id": "r1"}, body=json.dumps(page).encode())
     try:
         jobs, link = read_job_list(answer, vault, now=NOW)
     except AzureError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from backupjobwatch.arm.responses import Answer
+from backupjobwatch.arm.responses import Response
 from backupjobwatch.domain.jobs.resource_ids import VaultKind
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Recording:
     name: str
     kind: str
     """The kind in the table, from SOURCES.tsv or else from the file name."""
-    answer: Answer
+    answer: Response
     body: Any
     """The JSON value in the body, or None."""
 
@@ -107,7 +107,7 @@ def _read(path: Path, source: Mapping[str, str]) -> Recording:
     return Recording(
         name=path.name,
         kind=kind,
-        answer=Answer(status=int(status or _guess_status(path.stem, body)), headers=headers, body=raw),
+        answer=Response(status=int(status or _guess_status(path.stem, body)), headers=headers, body=raw),
         body=body,
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from backupjobwatch.arm.responses import Answer, read_job
+from backupjobwatch.arm.responses import Response, read_job
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.errors import AzureError
 from tests.support.builders import JOB_ID
@@ -19,18 +19,18 @@ ASKED_FOR = JobId.parse(JOB_ID)
 GATEWAY = {"x-ms-failure-cause": "gateway"}
 
 
-def foreign(status: int = 200, body: Any = b"", **headers: str) -> Answer:
+def foreign(status: int = 200, body: Any = b"", **headers: str) -> Response:
     """Return a response without a request ID. Header names match in any letter case, as in ``requests``."""
     named = requests.structures.CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()})
-    return Answer(status=status, headers=named, body=body if isinstance(body, bytes) else json.dumps(body).encode())
+    return Response(status=status, headers=named, body=body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
-def answer(status: int = 200, body: Any = b"{}", **headers: str) -> Answer:
+def answer(status: int = 200, body: Any = b"{}", **headers: str) -> Response:
     """Return a response from Azure Resource Manager."""
     return foreign(status, body, **{"x_ms_request_id": "r1", **headers})
 
 
-def trouble(given: Answer) -> AzureError:
+def trouble(given: Response) -> AzureError:
     """Return the error for a response to a GET of a job."""
     with pytest.raises(AzureError) as caught:
         read_job(given, ASKED_FOR, now=NOW)

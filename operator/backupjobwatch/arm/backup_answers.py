@@ -26,7 +26,7 @@ from backupjobwatch.errors import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from backupjobwatch.arm.responses import Answer
+    from backupjobwatch.arm.responses import Response
     from backupjobwatch.domain.jobs.resource_ids import OperationId, VaultId
 
 _ACCEPTED: Final = (HTTPStatus.OK, HTTPStatus.ACCEPTED)
@@ -41,33 +41,33 @@ CONFLICT_WAIT: Final = timedelta(minutes=2)
 """How long to wait after a conflict without a ``Retry-After``. Another operation takes minutes to hours."""
 
 
-def read_operation_started(answer: Answer, vault: VaultId, *, now: datetime) -> OperationId:
+def read_operation_started(response: Response, vault: VaultId, *, now: datetime) -> OperationId:
     """Return the operation that a request for a backup started. Raise the AzureError that any other answer means."""
-    if answer.status in _ACCEPTED:
+    if response.status in _ACCEPTED:
         for name in ("Azure-AsyncOperation", "Location"):
-            operation = operation_in(answer.headers.get(name), vault)
+            operation = operation_in(response.headers.get(name), vault)
             if operation is not None:
                 return operation
         raise RequestUncertain(
-            f"Azure answered the request for a backup with {answer.status}, but names no operation.",
-            request_id=answer.request_id,
+            f"Azure answered the request for a backup with {response.status}, but names no operation.",
+            request_id=response.request_id,
         )
-    if not is_refusal(answer):
-        raise RequestUncertain(_uncertain(answer, now), request_id=answer.request_id)
-    raise _refusal(answer, vault, now)
+    if not is_refusal(response):
+        raise RequestUncertain(_uncertain(response, now), request_id=response.request_id)
+    raise _refusal(response, vault, now)
 
 
-def is_refusal(answer: Answer) -> bool:
-    """Return whether *answer* proves that no backup was started: a 4xx with the error body of Azure Resource Manager."""
-    is_client_error = HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
-    if not (answer.is_from_azure and is_client_error) or answer.status in _UNCERTAIN:
+def is_refusal(response: Response) -> bool:
+    """Return whether *response* proves that no backup was started: a 4xx with the error body of Azure Resource Manager."""
+    is_client_error = HTTPStatus.BAD_REQUEST <= response.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    if not (response.is_from_azure and is_client_error) or response.status in _UNCERTAIN:
         return False
-    return any(error.code for error in read_error_body(parse_json(answer.body)))
+    return any(error.code for error in read_error_body(parse_json(response.body)))
 
 
-def _refusal(answer: Answer, vault: VaultId, now: datetime) -> AzureError:
-    error = _error_of(answer, now)
-    if _is_conflict(answer):
+def _refusal(response: Response, vault: VaultId, now: datetime) -> AzureError:
+    error = _error_of(response, now)
+    if _is_conflict(response):
         return BackupConflict(
             f"{error} The operator repeats the request until the deadline.",
             retry_after=error.retry_after or CONFLICT_WAIT,
@@ -81,19 +81,19 @@ def _refusal(answer: Answer, vault: VaultId, now: datetime) -> AzureError:
     return error
 
 
-def _is_conflict(answer: Answer) -> bool:
+def _is_conflict(response: Response) -> bool:
     """Return whether the reason of a refusal may pass: another operation, or a lock on the vault."""
-    codes = {(error.code or "").lower() for error in read_error_body(parse_json(answer.body))}
-    return bool(codes & _PASSING_CODES) or (answer.status in _CONFLICTS and not codes & _LASTING_CODES)
+    codes = {(error.code or "").lower() for error in read_error_body(parse_json(response.body))}
+    return bool(codes & _PASSING_CODES) or (response.status in _CONFLICTS and not codes & _LASTING_CODES)
 
 
-def _uncertain(answer: Answer, now: datetime) -> str:
-    return f"Azure may have started a backup or not. {_error_of(answer, now)}"
+def _uncertain(response: Response, now: datetime) -> str:
+    return f"Azure may have started a backup or not. {_error_of(response, now)}"
 
 
-def _error_of(answer: Answer, now: datetime) -> AzureError:
+def _error_of(response: Response, now: datetime) -> AzureError:
     try:
-        read_object(answer, now=now)
+        read_object(response, now=now)
     except AzureError as error:
         return error
-    return UnexpectedResponse(f"Azure answered {answer.status}.", request_id=answer.request_id)
+    return UnexpectedResponse(f"Azure answered {response.status}.", request_id=response.request_id)

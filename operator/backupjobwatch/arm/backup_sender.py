@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from backupjobwatch.arm.backup_rates import BackupRates
     from backupjobwatch.arm.identities import CredentialProvider
-    from backupjobwatch.arm.responses import Answer
+    from backupjobwatch.arm.responses import Response
     from backupjobwatch.arm.session import ArmSession
     from backupjobwatch.domain.api.target import Identity
     from backupjobwatch.domain.jobs.backup_requests import BackupRequest
@@ -56,16 +56,16 @@ class BackupSender:
             raise paused
         credential = await self._credentials.find(namespace, identity)
 
-        def send(token: str) -> Answer:
+        def send(token: str) -> Response:
             if not may_send():
                 raise PollDeferred("The backup was not requested, because the watch changed.")
             return self._send(request, token, request_id)
 
         def start() -> OperationId:
-            answer = send(self._session.token(credential.tokens))
-            if answer.status == HTTPStatus.UNAUTHORIZED and is_refusal(answer):  # retry only once
-                answer = send(self._session.token(credential.tokens, refused=answer))
-            return read_operation_started(answer, request.item.vault, now=datetime.now(UTC))
+            response = send(self._session.token(credential.tokens))
+            if response.status == HTTPStatus.UNAUTHORIZED and is_refusal(response):  # retry only once
+                response = send(self._session.token(credential.tokens, refused=response))
+            return read_operation_started(response, request.item.vault, now=datetime.now(UTC))
 
         try:
             return await self._session.run(start)
@@ -77,10 +77,10 @@ class BackupSender:
                 self._credentials.drop(namespace, identity)
             raise
 
-    def _send(self, request: BackupRequest, token: str, request_id: str) -> Answer:
+    def _send(self, request: BackupRequest, token: str, request_id: str) -> Response:
         path, query = request.item.backup_path, self._session.query(request.item.vault)
 
-        def send(headers: Mapping[str, str]) -> Answer:
+        def send(headers: Mapping[str, str]) -> Response:
             return self._session.transport.write(path, query=query, headers=headers, token=token, body=request.body)
 
         try:

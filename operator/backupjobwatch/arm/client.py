@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
 from backupjobwatch.arm.responses import (
-    Answer,
+    Response,
     next_path,
     read_item_list,
     read_job,
@@ -101,7 +101,7 @@ class ArmClient:
             link = PageLink(job_id.secondary_url_path, self._secondary_query(job_id.vault), job_id.secondary_body)
         kind: RequestKind = SECONDARY if in_secondary_region else JOB
         return await self._read(
-            kind, tokens, link, pauses, lambda answer: read_job(answer, job_id, now=datetime.now(UTC))
+            kind, tokens, link, pauses, lambda response: read_job(response, job_id, now=datetime.now(UTC))
         )
 
     async def get_operation(
@@ -111,7 +111,7 @@ class ArmClient:
         vault = operation_id.vault
         query = self.session.query(vault) if vault.secondary_region is None else self._secondary_query(vault)
         link = PageLink(operation_id.url_path, query)
-        return await self._read(OPERATION, tokens, link, pauses, lambda answer: read_operation(_object(answer)))
+        return await self._read(OPERATION, tokens, link, pauses, lambda response: read_operation(_object(response)))
 
     async def list_page(
         self,
@@ -129,8 +129,8 @@ class ArmClient:
         jobs of the last list, by name in lowercase.
         """
 
-        def read(answer: Answer) -> Page[Job]:
-            jobs, url = read_job_list(answer, vault, now=datetime.now(UTC), known=known)
+        def read(response: Response) -> Page[Job]:
+            jobs, url = read_job_list(response, vault, now=datetime.now(UTC), known=known)
             return Page(tuple(jobs), self._next_page(url))
 
         query = {} if filter_ is None or vault.kind is VaultKind.BACKUP_VAULT else {"$filter": filter_}
@@ -142,8 +142,8 @@ class ArmClient:
     ) -> Reading[Page[ProtectedItem]]:
         """Read the first page of the list of a vault's protected items, or the page at *link*."""
 
-        def read(answer: Answer) -> Page[ProtectedItem]:
-            items, url = read_item_list(answer, vault, now=datetime.now(UTC))
+        def read(response: Response) -> Page[ProtectedItem]:
+            items, url = read_item_list(response, vault, now=datetime.now(UTC))
             return Page(items, self._next_page(url))
 
         first = PageLink(vault.items_url_path, self.session.query(vault))
@@ -154,7 +154,7 @@ class ArmClient:
     ) -> Reading[BackupPolicy]:
         """Read a policy of a Backup vault."""
         link = PageLink(policy.url_path, self.session.query(policy.vault))
-        return await self._read(LIST, tokens, link, pauses, lambda answer: parse_policy(_object(answer)))
+        return await self._read(LIST, tokens, link, pauses, lambda response: parse_policy(_object(response)))
 
     async def get_token(self, tokens: TokenSource) -> None:
         """Get a token, or raise AzureError."""
@@ -176,21 +176,21 @@ class ArmClient:
         tokens: TokenSource,
         link: PageLink,
         pauses: Pauses | None,
-        parse: Callable[[Answer], _Value],
+        parse: Callable[[Response], _Value],
     ) -> Reading[_Value]:
         """Send a request and parse the response, both in a thread."""
         clock = asyncio.get_running_loop().time
 
         def read() -> Reading[_Value]:
-            answer = self._send(kind, link, self.session.token(tokens))
-            if answer.status == HTTPStatus.UNAUTHORIZED and answer.is_from_azure:  # retry only once
-                token = self.session.token(tokens, refused=answer)
+            response = self._send(kind, link, self.session.token(tokens))
+            if response.status == HTTPStatus.UNAUTHORIZED and response.is_from_azure:  # retry only once
+                token = self.session.token(tokens, refused=response)
                 left = 0.0 if pauses is None else pauses.left(kind, clock())
                 if left:  # a pause that began after this request was sent
                     wait = timedelta(seconds=left)
                     raise Throttled("Azure refuses requests until its Retry-After has passed.", retry_after=wait)
-                answer = self._send(kind, link, token)
-            return Reading(value=parse(answer), remaining=remaining_requests(answer))
+                response = self._send(kind, link, token)
+            return Reading(value=parse(response), remaining=remaining_requests(response))
 
         return await self.session.run(read)
 
@@ -200,8 +200,8 @@ class ArmClient:
     def _next_page(self, url: str | None) -> PageLink | None:
         return None if url is None else PageLink(*next_path(url, self._endpoint))
 
-    def _send(self, kind: RequestKind, link: PageLink, token: str) -> Answer:
-        def send(headers: Mapping[str, str]) -> Answer:
+    def _send(self, kind: RequestKind, link: PageLink, token: str) -> Response:
+        def send(headers: Mapping[str, str]) -> Response:
             transport = self.session.transport
             return transport.send(link.path, query=link.query, headers=headers, token=token, body=link.body)
 
@@ -209,5 +209,5 @@ class ArmClient:
         return self.session.exchange(_OPERATIONS[kind], what, str(uuid.uuid4()), send)
 
 
-def _object(answer: Answer) -> Mapping[str, Any]:
-    return read_object(answer, now=datetime.now(UTC))
+def _object(response: Response) -> Mapping[str, Any]:
+    return read_object(response, now=datetime.now(UTC))

@@ -82,7 +82,7 @@ _JSON_STARTS = ("{", "[", '"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Response:
     """An HTTP response."""
 
     status: int
@@ -101,46 +101,48 @@ class Answer:
         return self.request_id is not None and isinstance(parse_json(self.body), Mapping)
 
 
-def read_object(answer: Answer, *, now: datetime) -> Mapping[str, Any]:
-    """Return the JSON object in *answer*, or raise the AzureError for it."""
-    payload = parse_json(answer.body)
-    if not isinstance(payload, Mapping) or answer.request_id is None:
-        raise _not_from_azure(answer, payload, now)
-    if answer.status != HTTPStatus.OK:
-        raise _refusal(answer, payload, now)
+def read_object(response: Response, *, now: datetime) -> Mapping[str, Any]:
+    """Return the JSON object in *response*, or raise the AzureError for it."""
+    payload = parse_json(response.body)
+    if not isinstance(payload, Mapping) or response.request_id is None:
+        raise _not_from_azure(response, payload, now)
+    if response.status != HTTPStatus.OK:
+        raise _refusal(response, payload, now)
     return payload
 
 
-def read_job(answer: Answer, job_id: JobId, *, now: datetime) -> Job:
-    """Return the job in *answer*, or raise the AzureError for it."""
-    job = _PARSERS[job_id.vault.kind](read_object(answer, now=now))
+def read_job(response: Response, job_id: JobId, *, now: datetime) -> Job:
+    """Return the job in *response*, or raise the AzureError for it."""
+    job = _PARSERS[job_id.vault.kind](read_object(response, now=now))
     # A proxy or a cache may return another job. The end of that job must never open a gate.
     if job.name is None or fold_case(job.name) != fold_case(job_id.name):
-        raise _unexpected(answer, f"a response about {job.name or 'no job'} instead of {job_id.name}")
+        raise _unexpected(response, f"a response about {job.name or 'no job'} instead of {job_id.name}")
     return job
 
 
 def read_job_list(
-    answer: Answer, vault: VaultId, *, now: datetime, known: Mapping[str, Job] | None = None
+    response: Response, vault: VaultId, *, now: datetime, known: Mapping[str, Job] | None = None
 ) -> tuple[list[Job], str | None]:
     """Return the jobs on one page of a vault's list, and the link to the next page.
 
     *known* are the jobs of the last list, by name in lowercase. Those without changes are returned as they are.
     """
-    payload = read_object(answer, now=now)
+    payload = read_object(response, now=now)
     items, link = payload.get("value"), payload.get("nextLink")
     if not isinstance(items, list) or not (link is None or isinstance(link, str)):
-        raise _unexpected(answer, "an invalid list of jobs")
+        raise _unexpected(response, "an invalid list of jobs")
     parse = _PARSERS[vault.kind]
     return [parse_entry(item, parse, known) for item in items if isinstance(item, Mapping)], link or None
 
 
-def read_item_list(answer: Answer, vault: VaultId, *, now: datetime) -> tuple[tuple[ProtectedItem, ...], str | None]:
+def read_item_list(
+    response: Response, vault: VaultId, *, now: datetime
+) -> tuple[tuple[ProtectedItem, ...], str | None]:
     """Return the protected items on one page of a vault's list, and the link to the next page."""
-    payload = read_object(answer, now=now)
+    payload = read_object(response, now=now)
     link = payload.get("nextLink")
     if not (link is None or isinstance(link, str)):
-        raise _unexpected(answer, "an invalid list of protected items")
+        raise _unexpected(response, "an invalid list of protected items")
     return _ITEM_PARSERS[vault.kind](payload, vault), link or None
 
 
@@ -164,74 +166,74 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.removesuffix(_PORTS.get(parts.scheme, ""))
 
 
-def remaining_requests(answer: Answer) -> int | None:
+def remaining_requests(response: Response) -> int | None:
     """Return the smallest count of remaining requests that Azure reports, never below zero."""
-    values = (answer.headers.get(name, "").strip() for name in _REMAINING)
+    values = (response.headers.get(name, "").strip() for name in _REMAINING)
     return min((max(int(value), 0) for value in values if _COUNT.fullmatch(value)), default=None)
 
 
-def _refusal(answer: Answer, payload: Mapping[str, Any], now: datetime) -> AzureError:
+def _refusal(response: Response, payload: Mapping[str, Any], now: datetime) -> AzureError:
     """Return the error for a response from Azure Resource Manager."""
-    kind = _KINDS.get(answer.status)
+    kind = _KINDS.get(response.status)
     if kind is None:
-        kind = AzureUnavailable if _is_server_error(answer) else UnexpectedResponse
+        kind = AzureUnavailable if _is_server_error(response) else UnexpectedResponse
     # ARM's gateway marks its own 404, which means that the vault is missing. Any other 404 is from the backup service.
-    if kind is JobNotFound and answer.headers.get("x-ms-failure-cause", "").lower() == "gateway":
+    if kind is JobNotFound and response.headers.get("x-ms-failure-cause", "").lower() == "gateway":
         kind = VaultNotFound
-    message = f"Azure answered {_status_line(answer)}: {_error_text(payload) or 'no error code'}{_reference(answer)}"
-    error = kind(message, retry_after=_retry_after(answer, kind, now), request_id=answer.request_id)
+    message = (
+        f"Azure answered {_status_line(response)}: {_error_text(payload) or 'no error code'}{_reference(response)}"
+    )
+    error = kind(message, retry_after=_retry_after(response, kind, now), request_id=response.request_id)
     if isinstance(error, Throttled):
         errors = read_error_body(payload)
         error.is_subscription_wide = bool(errors) and (errors[0].code or "").lower() == _SUBSCRIPTION_WIDE
     return error
 
 
-def _not_from_azure(answer: Answer, payload: object, now: datetime) -> AzureError:
+def _not_from_azure(response: Response, payload: object, now: datetime) -> AzureError:
     """Return the error for a response that Azure Resource Manager did not send, or that lost its body.
 
     A 408, 429 or 5xx of any server is retried. Everything else is unexpected, including 401, 403 and 404.
     """
     kind: type[AzureError] = UnexpectedResponse
-    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
         kind = Throttled
-    elif _is_server_error(answer) or answer.status == HTTPStatus.REQUEST_TIMEOUT:
+    elif _is_server_error(response) or response.status == HTTPStatus.REQUEST_TIMEOUT:
         kind = AzureUnavailable
-    if answer.request_id is None:
-        what = (
-            f"The response {_status_line(answer)} is not from Azure Resource Manager: it has no x-ms-request-id header."
-        )
+    if response.request_id is None:
+        what = f"The response {_status_line(response)} is not from Azure Resource Manager: it has no x-ms-request-id header."
         advice = " Check the proxy and BACKUPJOBWATCH_AZURE_ENDPOINT."
     else:
-        what, advice = f"Azure answered {_status_line(answer)} with a body that is not a JSON object.", ""
-    message = f"{what} {describe_body(answer.body, payload)}{_reference(answer)}{advice}"
-    retry_after = None if kind is UnexpectedResponse else _retry_after(answer, kind, now)
-    return kind(message, retry_after=retry_after, request_id=answer.request_id)
+        what, advice = f"Azure answered {_status_line(response)} with a body that is not a JSON object.", ""
+    message = f"{what} {describe_body(response.body, payload)}{_reference(response)}{advice}"
+    retry_after = None if kind is UnexpectedResponse else _retry_after(response, kind, now)
+    return kind(message, retry_after=retry_after, request_id=response.request_id)
 
 
-def _is_server_error(answer: Answer) -> bool:
-    return answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+def _is_server_error(response: Response) -> bool:
+    return response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def _retry_after(answer: Answer, kind: type[AzureError], now: datetime) -> timedelta | None:
-    retry_after = parse_retry_after(answer.headers.get("Retry-After"), now=now, limit=LONGEST_WAIT)
+def _retry_after(response: Response, kind: type[AzureError], now: datetime) -> timedelta | None:
+    retry_after = parse_retry_after(response.headers.get("Retry-After"), now=now, limit=LONGEST_WAIT)
     return retry_after or DEFAULT_WAIT if kind is Throttled else retry_after
 
 
-def _unexpected(answer: Answer, what: str) -> UnexpectedResponse:
+def _unexpected(response: Response, what: str) -> UnexpectedResponse:
     return UnexpectedResponse(
-        f"Azure answered {_status_line(answer)} with {what}{_reference(answer)}", request_id=answer.request_id
+        f"Azure answered {_status_line(response)} with {what}{_reference(response)}", request_id=response.request_id
     )
 
 
-def _status_line(answer: Answer) -> str:
+def _status_line(response: Response) -> str:
     try:
-        return f"{answer.status} {HTTPStatus(answer.status).phrase}"
+        return f"{response.status} {HTTPStatus(response.status).phrase}"
     except ValueError:
-        return str(answer.status)
+        return str(response.status)
 
 
-def _reference(answer: Answer) -> str:
-    return f" (request {sanitize(answer.request_id, 64)})." if answer.request_id else "."
+def _reference(response: Response) -> str:
+    return f" (request {sanitize(response.request_id, 64)})." if response.request_id else "."
 
 
 def _error_text(payload: Mapping[str, Any]) -> str:

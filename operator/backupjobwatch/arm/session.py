@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from backupjobwatch.arm.credentials import TokenSource
-    from backupjobwatch.arm.responses import Answer
+    from backupjobwatch.arm.responses import Response
     from backupjobwatch.domain.jobs.resource_ids import VaultId
     from backupjobwatch.observability.metrics.instruments import Metrics
     from backupjobwatch.settings import Settings
@@ -49,7 +49,7 @@ class ArmSession:
         """Return the query of a request for *vault*, with the API version of its kind."""
         return urlencode({**self._queries[vault.kind], **more}, quote_via=quote)
 
-    def token(self, tokens: TokenSource, *, refused: Answer | None = None) -> str:
+    def token(self, tokens: TokenSource, *, refused: Response | None = None) -> str:
         """Return a token, or raise AzureError. May block.
 
         After a 401 (*refused*), the token has expired by Azure's clock, was revoked, or must meet a claims challenge.
@@ -69,8 +69,8 @@ class ArmSession:
                     self._metrics.observe_request("token", status(), time.monotonic() - started)
 
     def exchange(
-        self, operation: str, what: str, client_request_id: str, send: Callable[[Mapping[str, str]], Answer]
-    ) -> Answer:
+        self, operation: str, what: str, client_request_id: str, send: Callable[[Mapping[str, str]], Response]
+    ) -> Response:
         """Call *send* with the headers of a request. *operation* names it in metrics, *what* in the log."""
         headers = {
             "Accept": "application/json",
@@ -79,20 +79,20 @@ class ArmSession:
             "x-ms-return-client-request-id": "true",
         }
         started = time.monotonic()
-        answer: Answer | None = None
+        response: Response | None = None
         try:
-            answer = send(headers)
-            return answer
+            response = send(headers)
+            return response
         finally:
             seconds = time.monotonic() - started
-            self._metrics.observe_request(operation, answer.status if answer else None, seconds)
+            self._metrics.observe_request(operation, response.status if response else None, seconds)
             _log.debug(
                 "%s: %s",
                 what,
-                answer.status if answer else "no answer",
+                response.status if response else "no answer",
                 extra={
                     "client_request_id": client_request_id,
-                    "request_id": answer.request_id if answer else None,
+                    "request_id": response.request_id if response else None,
                     "seconds": round(seconds, 3),
                 },
             )

@@ -23,7 +23,7 @@ from urllib3.exceptions import ProxyError as Urllib3ProxyError
 from urllib3.exceptions import SSLError as Urllib3SSLError
 
 from backupjobwatch.arm.allowed_requests import is_allowed
-from backupjobwatch.arm.responses import Answer
+from backupjobwatch.arm.responses import Response
 from backupjobwatch.errors import AzureUnavailable, SettingsError, UnexpectedResponse
 from backupjobwatch.settings import PREFIX
 
@@ -144,7 +144,7 @@ class Transport:
         headers: Mapping[str, str],
         token: str,
         body: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Send a request for *path* (percent-encoded, absolute) that only reads: a GET, or with *body* a POST of JSON.
 
         Raises AzureUnavailable without a complete response in time, and UnexpectedResponse if it is too long, or if
@@ -156,7 +156,7 @@ class Transport:
 
     def write(
         self, path: str, *, query: str, headers: Mapping[str, str], token: str, body: Mapping[str, Any]
-    ) -> Answer:
+    ) -> Response:
         """Send a POST request with JSON that changes something in Azure. Raises as ``send`` does.
 
         Azure Resource Manager ends it after 60 s, and its answer is worth the wait.
@@ -181,7 +181,7 @@ class Transport:
         *,
         timeouts: tuple[float, float],
         total: float,
-    ) -> Answer:
+    ) -> Response:
         """Send *request* once."""
         if not is_allowed(request.method or "", urlsplit(request.url or "").path):
             raise UnexpectedResponse("The operator does not send this request to Azure.")
@@ -206,7 +206,7 @@ class Transport:
                 raise _unavailable(f"Azure sent no complete response within {total:g}s.", deadline)
         if len(body) > MAX_BODY:
             raise UnexpectedResponse(f"Azure's response is larger than {MAX_BODY // 1024**2} MiB.")
-        return Answer(status=response.status_code, headers=response.headers, body=body)
+        return Response(status=response.status_code, headers=response.headers, body=body)
 
     def close(self) -> None:
         """Close all connections. Requests in flight end at once: the process would wait for their threads."""

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from backupjobwatch.arm.responses import Answer
+    from backupjobwatch.arm.responses import Response
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.api.spec import WatchSpec
     from backupjobwatch.domain.jobs.findings import Finding
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.latest_job import LatestJob
-    from backupjobwatch.domain.polling.observations import Answer as Content
+    from backupjobwatch.domain.polling.observations import Answer
     from backupjobwatch.domain.polling.queries import Query
     from backupjobwatch.domain.polling.requirements import Requirements
 
@@ -52,28 +52,28 @@ class Observed(NamedTuple):
     """The record of the backup request after the response. None leaves it unchanged."""
 
 
-def observe(watch: Watch, spec: WatchSpec, answer: Answer, now: datetime) -> Observed:
-    """Parse *answer* as the job or, if the job is not known yet, as a response that helps to find it."""
+def observe(watch: Watch, spec: WatchSpec, response: Response, now: datetime) -> Observed:
+    """Parse *response* as the job or, if the job is not known yet, as a response that helps to find it."""
     try:
-        return _observe(watch, spec, answer, now)
+        return _observe(watch, spec, response, now)
     except AzureError as error:
         return Observed(error)
 
 
-def _observe(watch: Watch, spec: WatchSpec, answer: Answer, now: datetime) -> Observed:
+def _observe(watch: Watch, spec: WatchSpec, response: Response, now: datetime) -> Observed:
     source = spec.source
     if isinstance(source, JobId):
-        return Observed(read_job(answer, source, now=now))
+        return Observed(read_job(response, source, now=now))
     if len(watch.pinned) > 1 or any(job.error_code for job in watch.pinned):
         return Observed(_next("This watch has several jobs, and one response shows only one of them."), watch.pinned)
     if watch.pinned:
         job_id = JobId(vault=source.vault, name=watch.pinned[0].name)
-        return Observed(read_job(answer, job_id, now=now), watch.pinned)
+        return Observed(read_job(response, job_id, now=now), watch.pinned)
     if isinstance(source, OnDemandBackup):
-        return _observe_backup(watch, spec, source, answer, now)
+        return _observe_backup(watch, spec, source, response, now)
     if isinstance(source, OperationId):
-        return _found(read_operation(read_object(answer, now=now)))
-    jobs, _ = read_job_list(answer, source.vault, now=now)
+        return _found(read_operation(read_object(response, now=now)))
+    jobs, _ = read_job_list(response, source.vault, now=now)
     latest = _find_latest(watch, spec, source, jobs, now)
     return _found((latest,) if isinstance(latest, PinnedJob) else latest)
 
@@ -103,18 +103,20 @@ def _find_latest(
     return PinnedJob(name=found) if isinstance(found, str) else found
 
 
-def _observe_backup(watch: Watch, spec: WatchSpec, backup: OnDemandBackup, answer: Answer, now: datetime) -> Observed:
+def _observe_backup(
+    watch: Watch, spec: WatchSpec, backup: OnDemandBackup, response: Response, now: datetime
+) -> Observed:
     """Parse the response to the backup request, or to a read of the operator before or after it."""
     record = watch.backup_record
     if record is None or record.state in (RecordState.REQUESTED, RecordState.REFUSED):
-        if answer.status != HTTPStatus.OK or any(name in answer.headers for name in _OPERATION_HEADERS):
-            return _observe_request(watch, spec, backup, answer, now)
-        if isinstance(mapping(parse_json(answer.body)).get("status"), str):
-            return _found(read_operation(read_object(answer, now=now)))
+        if response.status != HTTPStatus.OK or any(name in response.headers for name in _OPERATION_HEADERS):
+            return _observe_request(watch, spec, backup, response, now)
+        if isinstance(mapping(parse_json(response.body)).get("status"), str):
+            return _found(read_operation(read_object(response, now=now)))
     plan = _plan(watch, spec, {}, now)
     if plan.queries and not plan.pinned:
         (query,) = plan.queries
-        plan = _plan(watch, spec, {query: Observation(answer=_read(query, answer, now), sent=0.0, time=now)}, now)
+        plan = _plan(watch, spec, {query: Observation(answer=_read(query, response, now), sent=0.0, time=now)}, now)
     if plan.pinned:
         return _found(plan.pinned)._replace(record=plan.record)
     if plan.found is None:
@@ -124,12 +126,14 @@ def _observe_backup(watch: Watch, spec: WatchSpec, backup: OnDemandBackup, answe
     return Observed(plan.found, record=record)
 
 
-def _observe_request(watch: Watch, spec: WatchSpec, backup: OnDemandBackup, answer: Answer, now: datetime) -> Observed:
+def _observe_request(
+    watch: Watch, spec: WatchSpec, backup: OnDemandBackup, response: Response, now: datetime
+) -> Observed:
     """Parse the response to the POST that starts a backup."""
-    requested = _requested(watch, backup, answer, now)
+    requested = _requested(watch, backup, response, now)
     started: OperationId | AzureError
     try:
-        started = read_operation_started(answer, backup.vault, now=now)
+        started = read_operation_started(response, backup.vault, now=now)
     except AzureError as error:
         started = error
     result = RequestResult(record=requested, answer=started, received=now)
@@ -142,8 +146,8 @@ def _observe_request(watch: Watch, spec: WatchSpec, backup: OnDemandBackup, answ
     return Observed(plan.found or started, record=plan.record)
 
 
-def _requested(watch: Watch, backup: OnDemandBackup, answer: Answer, now: datetime) -> BackupRecord:
-    """Return the record of the request behind *answer*: the stored one, its next attempt, or a new one."""
+def _requested(watch: Watch, backup: OnDemandBackup, response: Response, now: datetime) -> BackupRecord:
+    """Return the record of the request behind *response*: the stored one, its next attempt, or a new one."""
     record = watch.backup_record
     if record is None:
         return BackupRecord(
@@ -153,7 +157,7 @@ def _requested(watch: Watch, backup: OnDemandBackup, answer: Answer, now: dateti
             process=_PROCESS,
             item=backup.item_id or "",
             item_name=backup.title,
-            request_id=answer.headers.get("x-ms-client-request-id"),
+            request_id=response.headers.get("x-ms-client-request-id"),
         )
     if record.state is RecordState.REFUSED:
         return replace(record, state=RecordState.REQUESTED, attempt=record.attempt + 1, requested_at=now, retry_at=None)
@@ -172,10 +176,10 @@ def _plan(
     return required_queries(watch, spec, observations, now=now, context=context)
 
 
-def _read(query: Query, answer: Answer, now: datetime) -> Content:
-    """Parse *answer* as the response to *query*: the operation, the vault's items, or its jobs. Raises AzureError."""
+def _read(query: Query, response: Response, now: datetime) -> Answer:
+    """Parse *response*, which is the one to *query*: the operation, the vault's items, or its jobs. Raises AzureError."""
     if isinstance(query, OperationId):
-        return read_operation(read_object(answer, now=now))
+        return read_operation(read_object(response, now=now))
     if isinstance(query, ProtectedItems):
-        return ItemList(read_item_list(answer, query.vault, now=now)[0])
-    return JobList(tuple(read_job_list(answer, query.vault, now=now)[0]))
+        return ItemList(read_item_list(response, query.vault, now=now)[0])
+    return JobList(tuple(read_job_list(response, query.vault, now=now)[0]))

@@ -10,7 +10,7 @@ import click
 import requests
 import yaml
 
-from backupjobwatch.arm.responses import Answer
+from backupjobwatch.arm.responses import Response
 from backupjobwatch.cli.answers import Observed, observe
 from backupjobwatch.constants import GROUP, KIND
 from backupjobwatch.domain.api.snapshot import Watch
@@ -76,9 +76,9 @@ def render(
     body = _load(watch_file)
     body["status"] = _load(previous_file).get("status") if previous_file else body.get("status")
     watch = Watch.from_body(body)
-    answer = Answer(status=http_status, headers=_headers(headers), body=response_file.read_bytes())
+    response = Response(status=http_status, headers=_headers(headers), body=response_file.read_bytes())
     spec = watch.spec_at(now)
-    observed = Observed(NotPolledYet()) if isinstance(spec, InvalidSpec) else observe(watch, spec, answer, now)
+    observed = Observed(NotPolledYet()) if isinstance(spec, InvalidSpec) else observe(watch, spec, response, now)
     body["status"] = next_status(
         watch,
         observed.finding,

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from backupjobwatch.arm.backup_answers import is_refusal, read_operation_started
-from backupjobwatch.arm.responses import Answer
+from backupjobwatch.arm.responses import Response
 from backupjobwatch.domain.jobs.resource_ids import OperationId
 from backupjobwatch.errors import (
     AuthenticationFailed,
@@ -32,14 +32,14 @@ OPERATION: Final = "09e70001-5e1f-4000-8000-000000000001"
 REFUSED: Final = {"error": {"code": "Code", "message": "Message."}}
 
 
-def answer(status: int, body: Any = b"", *, request_id: str | None = REQUEST_ID, **headers: str) -> Answer:
+def answer(status: int, body: Any = b"", *, request_id: str | None = REQUEST_ID, **headers: str) -> Response:
     every = {**headers, **({} if request_id is None else {"x-ms-request-id": request_id})}
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     names = requests.structures.CaseInsensitiveDict({name.replace("_", "-"): value for name, value in every.items()})
-    return Answer(status=status, headers=names, body=content)
+    return Response(status=status, headers=names, body=content)
 
 
-def error_of(given: Answer, vault: Any = RSV) -> AzureError:
+def error_of(given: Response, vault: Any = RSV) -> AzureError:
     with pytest.raises(AzureError) as caught:
         read_operation_started(given, vault, now=NOW)
     return caught.value

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from backupjobwatch.arm.responses import (
-    Answer,
+    Response,
     next_path,
     read_item_list,
     read_job,
@@ -33,8 +33,8 @@ RECOVERY_SERVICES, BACKUP_VAULT = (
 )
 
 
-def answer(body: Any = None, status: int = 200) -> Answer:
-    return Answer(
+def answer(body: Any = None, status: int = 200) -> Response:
+    return Response(
         status=status,
         headers={"x-ms-request-id": "r1"},
         body=body if isinstance(body, bytes) else json.dumps(body).encode(),
@@ -225,6 +225,6 @@ def test_remaining(headers: dict[str, str], remaining: int | None) -> None:
     """The smallest count that Azure reports is used, -1 means that nothing is left, and other strings are ignored."""
     prefix = "X-Ms-Ratelimit-Remaining-Subscription-"
     named = {prefix + name.replace("_", "-"): value for name, value in headers.items()}
-    given = Answer(status=200, headers=requests.structures.CaseInsensitiveDict(named), body=b"{}")
+    given = Response(status=200, headers=requests.structures.CaseInsensitiveDict(named), body=b"{}")
 
     assert remaining_requests(given) == remaining
