@@ -78,8 +78,11 @@ class Site:
         until(lambda: self._created() in created, "the CRD is served")
 
     def watches(self) -> list[str]:
-        """Return the names of the cluster's watches, or an empty list without a CRD."""
-        return self._names(WATCHES) if self.has_crd() else []
+        """Return the names of the cluster's watches, or an empty list without a CRD. The CRD must not be in deletion."""
+        if not self.has_crd():
+            return []
+        assert "deletionTimestamp" not in self.crd()["metadata"]
+        return self._names(WATCHES)
 
     def has_crd(self) -> bool:
         """Return whether the CRD exists."""
