@@ -23,20 +23,18 @@ class Slots:
     @property
     def is_free(self) -> bool:
         """Whether another read may be sent."""
-        return self._taken + len(self._waiting) < self._limit
+        claims = min(len(self._waiting), self._most_backups - len(self._backups))
+        return self._taken + claims < self._limit
 
     def take(self) -> None:
         """Take a slot for a request."""
         self._taken += 1
 
     def take_for_backup(self, uid: str) -> bool:
-        """Take a slot for the backup request of a watch. If none is free, return False, and keep the next one for it.
-
-        One slot is left for reads, because the request for a backup may take a minute.
-        """
+        """Take a slot for the backup request of a watch. If none is free, return False, and keep the next one for it."""
         if uid in self._backups:
             return True
-        if len(self._backups) >= max(self._limit - 1, 1):
+        if len(self._backups) >= self._most_backups:
             return False
         if self._taken >= self._limit:
             self._waiting.add(uid)
@@ -51,6 +49,7 @@ class Slots:
         self._waiting.discard(uid)
         if uid in self._backups:
             self._backups.remove(uid)
+            self._waiting.clear()  # with a single slot, reads get it before the next backup
             self.put_back()
         self.pump()
 
@@ -63,3 +62,8 @@ class Slots:
         self.readers = [*self.readers[1:], *self.readers[:1]]
         for reader in self.readers:
             reader.pump()
+
+    @property
+    def _most_backups(self) -> int:
+        """One slot is left for reads, because the request for a backup may take a minute."""
+        return max(self._limit - 1, 1)

@@ -152,6 +152,34 @@ async def test_connections() -> None:
     assert requests.admit("third").request_id is not None
 
 
+async def test_many_wait_for_a_connection() -> None:
+    """However many backups wait for a connection, one connection is left for reads."""
+    requests = Requests(slots=2)
+    for _ in range(2):
+        requests.slots.take()
+    for number in range(int(WRITE_BURST)):
+        assert requests.admit(f"{number}").request_id is None
+    for _ in range(2):
+        requests.slots.put_back()
+    await later(BUSY)
+    requests.begin("0")
+    assert requests.slots.is_free
+
+
+async def test_a_single_connection() -> None:
+    """With one connection, reads get it after each backup, even if other backups wait for it."""
+    requests = Requests(slots=1)
+    requests.slots.take()
+    waits = [requests.admit(name) for name in ("first", "second")]
+    assert {each.request_id for each in waits} == {None}
+    requests.slots.put_back()
+    await later(BUSY)
+    known = requests.begin("first")
+    assert not requests.slots.is_free
+    requests.end("first", known)
+    assert requests.slots.is_free
+
+
 async def test_a_connection_that_is_not_needed() -> None:
     """If a watch that waits for a connection goes away, reads get the connection."""
     requests = Requests(slots=1)
