@@ -43,7 +43,10 @@ class _Turn:
 
     namespace: str
     request_id: str
+    """ID of the request. It counts towards the limit of the namespace."""
     slots: Slots
+    repeated: str | None
+    """The ID, if the request repeats a refused one."""
     at: float = 0.0
     """When its token is valid, on the event loop's clock."""
     is_admitted: bool = False
@@ -91,23 +94,26 @@ class BackupAdmission:
     ) -> Admission:
         """Decide whether *watch* may record *request* now. *refused* is the record of an earlier attempt."""
         now, key = loop_time(), (watch.namespace, identity, request)
+        repeated = None if refused is None else refused.request_id
         turn = self._turns.get(watch.uid)
-        request_id = str(uuid.uuid4()) if turn is None else turn.request_id
-        if refused is not None and refused.request_id is not None:
-            request_id = refused.request_id
+        if turn is not None and turn.repeated != repeated:  # the revision was edited
+            self._drop(watch.uid)
+            turn = None
+        request_id = repeated or str(uuid.uuid4()) if turn is None else turn.request_id
         error = self._limit_of(watch.namespace, request_id) or self._rates.pause_of(*key)
         if error is not None:
             return Admission(error=error, wait=error.retry_after or timedelta(seconds=BUSY))
         if turn is None:
             slots = self._slots_of(watch.namespace, identity)
-            turn = self._turns[watch.uid] = _Turn(watch.namespace, request_id, slots)
+            turn = self._turns[watch.uid] = _Turn(watch.namespace, request_id, slots, repeated)
+            self._count(turn)  # before its token is valid, so that no namespace reserves more tokens than its limit
             self._delay(turn, until=now + self._rates.reserve(*key))
         if turn.at <= now and not (self._has_worker(watch.uid) and turn.slots.take_for_backup(watch.uid)):
             self._delay(turn, until=now + BUSY)
         if turn.at > now:
             return Admission(wait=timedelta(seconds=turn.at - now + 0.001))  # rounding must not make it zero
-        turn.request_id, turn.is_admitted = request_id, True
-        self._limit.note(watch.namespace, request_id, datetime.now(UTC), now=datetime.now(UTC))
+        turn.is_admitted = True
+        self._count(turn)
         return Admission(request_id=request_id)
 
     def note(self, watch: Watch, record: BackupRecord) -> None:
@@ -117,6 +123,9 @@ class BackupAdmission:
 
     def begin(self, watch: Watch, record: BackupRecord) -> None:
         """Occupy a worker, because the request of *watch* is recorded."""
+        turn = self._turns.get(watch.uid)
+        if turn is not None and turn.request_id != record.request_id:  # an earlier write took effect after all
+            self._drop(watch.uid)
         turn = self._turns.pop(watch.uid, None)
         self._sending[watch.uid] = self._sending.get(watch.uid) if turn is None else turn.slots
         self.note(watch, record)
@@ -143,6 +152,12 @@ class BackupAdmission:
         busy = self._sending.keys() | {each for each, turn in self._turns.items() if turn.is_admitted and each != uid}
         return uid not in self._sending and len(busy) < WORKERS
 
+    def _count(self, turn: _Turn) -> None:
+        """Count the request of *turn* towards the limit, from now on."""
+        now = datetime.now(UTC)
+        self._limit.forget(turn.namespace, turn.request_id)
+        self._limit.note(turn.namespace, turn.request_id, now, now=now)
+
     def _delay(self, turn: _Turn, *, until: float) -> None:
         turn.at = until
         asyncio.get_running_loop().call_at(turn.at + HOLD, self._drop_expired)
@@ -151,8 +166,11 @@ class BackupAdmission:
         """Drop the turns of watches that have not recorded their request, for example because they were suspended."""
         for uid, turn in list(self._turns.items()):
             if loop_time() >= turn.at + HOLD:
-                del self._turns[uid]
-                if uid not in self._sending:
-                    turn.slots.end_backup(uid)
-                if turn.is_admitted:
-                    self._limit.forget(turn.namespace, turn.request_id)
+                self._drop(uid)
+
+    def _drop(self, uid: str) -> None:
+        """Drop the turn of a watch, with its connection and its count."""
+        turn = self._turns.pop(uid)
+        if uid not in self._sending:
+            turn.slots.end_backup(uid)
+        self._limit.forget(turn.namespace, turn.request_id)

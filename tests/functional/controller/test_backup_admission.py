@@ -93,6 +93,34 @@ async def test_limit() -> None:
     assert requests.admit("second").request_id is not None
 
 
+async def test_many_watches_of_a_namespace() -> None:
+    """Watches beyond the limit of their namespace take no tokens, so other namespaces do not wait for them."""
+    requests = Requests(limit=10)
+    denied = [requests.admit(f"{number}").error for number in range(300)]
+    assert sum(error is not None for error in denied) == 290
+    assert requests.admit("other", B).wait < timedelta(seconds=10)
+
+
+async def test_another_revision() -> None:
+    """If the revision is edited before another attempt is recorded, the next request has an ID and a count of its own."""
+    requests = Requests(limit=2)
+    assert requests.admit("first", refused=record(RecordState.REFUSED)).request_id == REQUEST_ID
+    assert requests.admit("first").request_id not in (None, REQUEST_ID)
+    assert requests.admit("second").error is None
+
+
+async def test_a_late_record() -> None:
+    """If a write took effect after its turn has expired, only the recorded request counts."""
+    requests = Requests(limit=2)
+    late = record(request_id=requests.admit("first").request_id, requested_at=datetime.now(UTC))
+    await later(HOLD)
+    assert requests.admit("first").request_id not in (None, late.request_id)
+    requests.admission.begin(replace(requested_watch(late), uid="first", namespace=A), late)
+    requests.end("first", late)
+    assert requests.admit("second").request_id is not None
+    assert isinstance(requests.admit("third").error, BackupLimitReached)
+
+
 async def test_requests_of_an_earlier_process() -> None:
     """The records of an earlier process count towards the limit."""
     requests = Requests(limit=1)
