@@ -138,6 +138,11 @@ class BackupAdmission:
         if is_refused:
             self._limit.forget(watch.namespace, record.request_id or "")
 
+    def remove(self, uid: str) -> None:
+        """Drop the turn of a watch that no longer exists."""
+        if uid in self._turns:
+            self._drop(uid)
+
     def _limit_of(self, namespace: str, request_id: str) -> BackupLimitReached | None:
         wait = self._limit.wait(namespace, request_id, now=datetime.now(UTC))
         if not wait:

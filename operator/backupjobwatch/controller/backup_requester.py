@@ -111,6 +111,7 @@ class BackupRequester:
     def remove(self, uid: str) -> None:
         """Drop a watch that no longer exists. A request in flight continues."""
         self._queue.remove(uid)
+        self._admission.remove(uid)
         watch, _ = self._pending.pop(uid, (None, None))
         if watch is not None and watch.backup_record is not None:
             self._admission.end(watch, watch.backup_record, is_refused=True)

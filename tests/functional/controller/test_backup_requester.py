@@ -13,6 +13,7 @@ from backupjobwatch.arm.backup_rates import BackupRates
 from backupjobwatch.arm.slots import Slots
 from backupjobwatch.controller.backup_admission import WORKERS, BackupAdmission
 from backupjobwatch.controller.backup_requester import BackupRequester
+from backupjobwatch.domain.api.target import Identity
 from backupjobwatch.domain.jobs.backup_requests import BackupRequest
 from backupjobwatch.domain.jobs.resource_ids import OperationId
 from backupjobwatch.domain.polling.backup_limit import BackupLimit
@@ -187,6 +188,19 @@ async def test_removed_and_closed(stage: Stage, requester: BackupRequester) -> N
     requester.sync(written(stage, record(attempt=3)), REQUEST)
 
     assert stage.sent == []
+
+
+async def test_removed_before_its_record() -> None:
+    """If a watch is deleted before its request is recorded, another watch may request a backup at once."""
+    slots = Slots(WORKERS)
+    admission = BackupAdmission(BackupLimit(1), BackupRates(), allows=lambda _: True, slots_of=lambda *_: slots)
+    stage = Stage()
+    requester = BackupRequester(stage, stage, Metrics(), process=PROCESS, admission=admission, is_leading=lambda: True)
+    first, second = (replace(requested_watch(), uid=uid) for uid in ("first", "second"))
+    assert admission.admit(first, Identity(), REQUEST, None).request_id is not None
+    assert admission.admit(second, Identity(), REQUEST, None).request_id is None
+    requester.remove("first")
+    assert admission.admit(second, Identity(), REQUEST, None).request_id is not None
 
 
 async def test_stopped(stage: Stage, requester: BackupRequester) -> None:
