@@ -77,6 +77,7 @@ class BackupAdmission:
         """By the uid of the watch."""
         self._sending: dict[str, Slots | None] = {}
         """The watches whose request is recorded and not answered yet, with the slots that it occupies."""
+        self._is_stopped = False
 
     def context(self, state: WatchState, *, deadline: datetime | None) -> RequestContext:
         """Return what the domain needs to know about the request of a watch."""
@@ -115,6 +116,10 @@ class BackupAdmission:
         turn.is_admitted = True
         self._count(turn)
         return Admission(request_id=request_id)
+
+    def stop(self) -> None:
+        """Admit no more requests."""
+        self._is_stopped = True
 
     def note(self, watch: Watch, record: BackupRecord) -> None:
         """Count the recorded request of *watch* towards the limit, also if another process sent it."""
@@ -155,7 +160,7 @@ class BackupAdmission:
 
     def _has_worker(self, uid: str) -> bool:
         busy = self._sending.keys() | {each for each, turn in self._turns.items() if turn.is_admitted and each != uid}
-        return uid not in self._sending and len(busy) < WORKERS
+        return not self._is_stopped and uid not in self._sending and len(busy) < WORKERS
 
     def _count(self, turn: _Turn) -> None:
         """Count the request of *turn* towards the limit, from now on."""

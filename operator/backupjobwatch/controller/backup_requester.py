@@ -119,6 +119,7 @@ class BackupRequester:
     def stop(self) -> None:
         """Send no more requests. Those that were not sent are refused, so that the next leader repeats them."""
         self._is_stopped = True
+        self._admission.stop()
         self._queue.close()
         self._refuse_pending()
 
