@@ -62,7 +62,8 @@ async def test_an_hour(
         await operator.pass_until(
             lambda: not any(each["metadata"]["name"] == "going-away" for each in api.objects.find(None)), step=60
         )
-    assert len(receiver.deliveries) == 1
+    # A delivery that takes minutes of the operator's time is repeated with the same ID.
+    assert len({delivery.id for delivery in receiver.deliveries}) == 1
     told = [(event["involvedObject"]["name"], event["reason"]) for event in api.events()]
     assert len(set(told)) == len(told)
     assert {(NAME, "JobCompleted"), ("going-away", "JobCompleted")} <= set(told)
