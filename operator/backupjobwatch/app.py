@@ -96,7 +96,7 @@ class Runtime:
             recorder = EventRecorder(kube, on_emitted=metrics.observe_transition, queue_metrics=metrics.queue("events"))
             webhooks = Webhooks(settings)
             stack.push_async_callback(webhooks.close)
-            rates = BackupRates()
+            rates = BackupRates(settings)
             limit = BackupLimit(settings.on_demand_requests_per_hour)
             admission = BackupAdmission(limit, rates, allows=settings.allows_on_demand, slots_of=poller.slots_of)
             requester = BackupRequester(

@@ -78,7 +78,7 @@ class Credentials:
     def rotate(self, namespace: str, token: str) -> None:
         """Replace the credential of a namespace."""
         key = f"{namespace}/{next(self._versions)}"
-        self.of[namespace] = Credential(key=key, principal=namespace, tokens=StaticToken(token))
+        self.of[namespace] = Credential(key=key, tokens=StaticToken(token))
 
     async def find(self, namespace: str, identity: Identity) -> Credential:
         """Return the credential of a namespace."""

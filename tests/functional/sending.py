@@ -15,6 +15,7 @@ from backupjobwatch.domain.jobs.resource_ids import OperationId, VaultId
 from backupjobwatch.errors import (
     AzureError,
 )
+from backupjobwatch.settings import Settings
 from demo.simulator import AzureSimulator, Vault, virtual_machine
 from tests.functional.polling import IDENTITY, TOKEN_A, TOKEN_B, A, Credentials
 
@@ -39,7 +40,7 @@ class Sending:
         self.sim, self.vault = sim, vault
         self.client = open_client(tokens=StaticToken(TOKEN_A), **options)
         self.credentials = Credentials()
-        self.rates = BackupRates()
+        self.rates = BackupRates(Settings(operator_identity_namespaces=("*",)))
         self.sender = BackupSender(self.client.arm.session, self.credentials, self.rates)
 
     @property

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from backupjobwatch.arm.identities import principal_of
 from backupjobwatch.clock import loop_time
 from backupjobwatch.domain.jobs.durations import format_duration
 from backupjobwatch.domain.jobs.resource_ids import fold_case
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.api.target import Identity
     from backupjobwatch.domain.jobs.backup_requests import BackupRequest
     from backupjobwatch.errors import Throttled
+    from backupjobwatch.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +41,8 @@ class _Rate:
 class BackupRates:
     """The tokens and the pauses of all principals."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._rates: OrderedDict[tuple[str, str], _Rate] = OrderedDict()
 
     def reserve(self, namespace: str, identity: Identity, request: BackupRequest) -> float:
@@ -64,8 +67,7 @@ class BackupRates:
         return error
 
     def _rate(self, namespace: str, identity: Identity, request: BackupRequest) -> _Rate:
-        principal = "" if identity.is_operators else f"{namespace}/{identity}"
-        key = (principal, fold_case(request.item.vault.subscription_id))
+        key = (principal_of(namespace, identity, self._settings), fold_case(request.item.vault.subscription_id))
         rate = self._rates.setdefault(key, _Rate())
         self._rates.move_to_end(key)
         while len(self._rates) > REMEMBERED:

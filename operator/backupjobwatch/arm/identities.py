@@ -61,9 +61,13 @@ class Credential:
 
     key: str
     """Unique to the identity and the version of its credentials."""
-    principal: str
-    """The identity that Azure throttles. It does not change with the credentials."""
     tokens: TokenSource = field(compare=False)
+
+
+def principal_of(namespace: str, identity: Identity, settings: Settings) -> str:
+    """Return the principal behind *identity*, which Azure throttles: the operator, or an identity of one namespace."""
+    is_operators = identity.is_operators and settings.allows_operator_identity(namespace)
+    return "operator" if is_operators else f"{namespace}/{identity}"
 
 
 class CredentialProvider(Protocol):
@@ -97,9 +101,7 @@ class ClusterCredentialProvider:
         self._clock = asyncio.get_running_loop().time
         self._settings = settings
         self._kube = kube
-        self._operators = Credential(
-            key="operator", principal="operator", tokens=operator_tokens(settings, clock=self._clock)
-        )
+        self._operators = Credential(key="operator", tokens=operator_tokens(settings, clock=self._clock))
         self._kept: dict[tuple[str, Identity], _Kept] = {}
         self._finding: dict[tuple[str, Identity], asyncio.Task[Credential]] = {}
         self._asked: set[Future[str]] = set()
@@ -146,9 +148,7 @@ class ClusterCredentialProvider:
             version = f"{metadata.get('uid')}/{metadata.get('resourceVersion')}"
             if kept is None or kept.version != version:
                 credential = Credential(
-                    key=f"{namespace}/{identity}/{version}",
-                    tokens=self._tokens(namespace, identity, source),
-                    principal=f"{namespace}/{identity}",
+                    key=f"{namespace}/{identity}/{version}", tokens=self._tokens(namespace, identity, source)
                 )
                 self._kept = {known: each for known, each in self._kept.items() if now - each.checked < IDLE}
                 kept = self._kept[key] = _Kept(credential, version, now)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from backupjobwatch.arm.identities import principal_of
 from backupjobwatch.arm.reader import Reader
 from backupjobwatch.arm.slots import Slots
 from backupjobwatch.clock import loop_time
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from backupjobwatch.observability.metrics.instruments import Metrics
     from backupjobwatch.settings import Settings
 
-OPERATOR = "operator"
 IDLE = 3600.0
 """Seconds for which a reader without demand is kept, because its token bucket and pauses still apply."""
 
@@ -171,7 +171,10 @@ class Poller:
 
     def slots_of(self, namespace: str, identity: Identity) -> Slots:
         """Return the slots of the principal behind *identity*."""
-        principal, limit = self._principal(namespace, identity), max(self._settings.azure_connections // 2, 1)
+        principal, limit = (
+            principal_of(namespace, identity, self._settings),
+            max(self._settings.azure_connections // 2, 1),
+        )
         return self._slots.setdefault(principal, Slots(limit))
 
     def stop(self) -> None:
@@ -193,7 +196,7 @@ class Poller:
 
     def _reader_for(self, polls: Polls) -> Reader:
         namespace, identity = polls.namespace, polls.identity
-        key = (self._principal(namespace, identity), fold_case(polls.vault.subscription_id))
+        key = (principal_of(namespace, identity, self._settings), fold_case(polls.vault.subscription_id))
         reader = self._readers.get(key)
         if reader is None:
             self._drop_idle()
@@ -210,10 +213,6 @@ class Poller:
                 on_request=lambda: self._metrics.observe_read("asked"),
             )
         return reader
-
-    def _principal(self, namespace: str, identity: Identity) -> str:
-        is_operators = identity.is_operators and self._settings.allows_operator_identity(namespace)
-        return OPERATOR if is_operators else f"{namespace}/{identity}"
 
     def _count_joined(self, demand: Demand) -> None:
         """Count a poll that joins a request in flight."""

@@ -46,7 +46,7 @@ class _PersonalCredentialProvider:
     """Uses the credential of the user who runs the command, for every watch."""
 
     def __init__(self, tokens: TokenSource) -> None:
-        self._credential = Credential(key="terminal", principal="terminal", tokens=tokens)
+        self._credential = Credential(key="terminal", tokens=tokens)
 
     async def find(self, namespace: str, identity: Identity) -> Credential:
         """Return the credential of the user."""
@@ -107,7 +107,7 @@ async def follow(
         watching: dict[str, _Watching] = {}
         poller = Poller(settings, client, credentials, metrics, on_observation=lambda uid: watching[uid].wake_up.set())
         memory = _Memory(by_uid, on_change)
-        rates = BackupRates()
+        rates = BackupRates(settings)
         limit = BackupLimit(len(bodies))
         admission = BackupAdmission(limit, rates, allows=lambda _: True, slots_of=poller.slots_of)
         reconciler = Reconciler(

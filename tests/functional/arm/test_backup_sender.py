@@ -151,7 +151,7 @@ async def test_uncertain_answers(sending: Sending, sim: AzureSimulator, fault: F
 async def test_refused_token(sending: Sending, sim: AzureSimulator) -> None:
     """After a 401, which is definite, the request is repeated once with a new token and the same ID."""
     tokens = RenewedTokens("old-token", TOKEN_A, "newer-token")
-    sending.credentials.of[A] = Credential(key="a", principal=A, tokens=tokens)
+    sending.credentials.of[A] = Credential(key="a", tokens=tokens)
     await sending.send()
 
     assert tokens.asked == [(None, False), (None, True)]
@@ -177,7 +177,7 @@ async def test_permission_to_send(sending: Sending) -> None:
     assert type(error) is PollDeferred
     assert not error.is_from_request
     assert sending.posts == 0
-    sending.credentials.of[A] = Credential(key="a", principal=A, tokens=RenewedTokens("old-token", TOKEN_A))
+    sending.credentials.of[A] = Credential(key="a", tokens=RenewedTokens("old-token", TOKEN_A))
     answers = iter([True, False])
     assert type(await sending.error(may_send=lambda: next(answers))) is PollDeferred
     assert (sending.posts, sending.vault.protection.started()) == (1, ())

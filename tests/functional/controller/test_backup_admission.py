@@ -14,6 +14,7 @@ from backupjobwatch.domain.api.target import Identity
 from backupjobwatch.domain.jobs.backup_requests import BackupRequest
 from backupjobwatch.domain.polling.backup_limit import BackupLimit
 from backupjobwatch.errors import BackupLimitReached, PollDeferred, Throttled
+from backupjobwatch.settings import Settings
 from tests.functional.polling import A, B, pass_time, turns
 from tests.support.on_demand import REQUEST_ID, record, requested_watch, vm
 
@@ -29,7 +30,7 @@ class Requests:
     """Watches of some namespaces, which request backups with the operator's identity."""
 
     def __init__(self, limit: int = 100, slots: int = 100) -> None:
-        self.rates, self.slots = BackupRates(), Slots(slots)
+        self.rates, self.slots = BackupRates(Settings(operator_identity_namespaces=("*",))), Slots(slots)
         self.admission = BackupAdmission(
             BackupLimit(limit), self.rates, allows=lambda _: True, slots_of=lambda *_: self.slots
         )

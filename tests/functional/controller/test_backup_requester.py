@@ -25,6 +25,7 @@ from backupjobwatch.errors import (
     RequestUncertain,
 )
 from backupjobwatch.observability.metrics.instruments import Metrics
+from backupjobwatch.settings import Settings
 from tests.support.builders import OPERATION, watch_body
 from tests.support.on_demand import PROCESS, RSV, on_demand_spec, record, requested_watch, vm
 
@@ -86,7 +87,10 @@ def stage() -> Stage:
 @pytest.fixture
 async def requester(stage: Stage) -> AsyncIterator[BackupRequester]:
     admission = BackupAdmission(
-        BackupLimit(1), BackupRates(), allows=lambda _: True, slots_of=lambda *_: Slots(WORKERS)
+        BackupLimit(1),
+        BackupRates(Settings(operator_identity_namespaces=("*",))),
+        allows=lambda _: True,
+        slots_of=lambda *_: Slots(WORKERS),
     )
     requester = BackupRequester(
         stage, stage, Metrics(), process=PROCESS, admission=admission, is_leading=lambda: stage.leads
@@ -193,7 +197,12 @@ async def test_removed_and_closed(stage: Stage, requester: BackupRequester) -> N
 async def test_removed_before_its_record() -> None:
     """If a watch is deleted before its request is recorded, another watch may request a backup at once."""
     slots = Slots(WORKERS)
-    admission = BackupAdmission(BackupLimit(1), BackupRates(), allows=lambda _: True, slots_of=lambda *_: slots)
+    admission = BackupAdmission(
+        BackupLimit(1),
+        BackupRates(Settings(operator_identity_namespaces=("*",))),
+        allows=lambda _: True,
+        slots_of=lambda *_: slots,
+    )
     stage = Stage()
     requester = BackupRequester(stage, stage, Metrics(), process=PROCESS, admission=admission, is_leading=lambda: True)
     first, second = (replace(requested_watch(), uid=uid) for uid in ("first", "second"))
