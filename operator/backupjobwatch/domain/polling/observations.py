@@ -105,10 +105,8 @@ def observe(previous: Observation | None, result: Result, *, sent: float, time: 
 def _observe_failure(previous: Observation | None, error: AzureError, *, sent: float, time: datetime) -> Observation:
     error = error.with_traceback(None)  # The traceback would keep the frames of the request alive.
     failed = replace(previous or Observation(sent=sent, time=time), error=error, sent=sent, time=time)
-    if (
-        error.response_number is not None and error.response_number == failed.counted
-    ):  # several attempts share one response
-        return failed
+    if error.response_number is not None and error.response_number == failed.counted:
+        return failed  # several attempts share one response
     always = error.grace is Grace.ALWAYS
     until_seen = always or error.grace is Grace.UNTIL_SEEN
     return replace(
