@@ -10,34 +10,17 @@ import pytest
 
 from tests.contract.project import ROOT, read
 from tests.support.helm import CHART, CRD_CHART
-from tests.support.installations import CRD, KEPT, SYSTEM, Site, block, running_site
+from tests.support.installations import CRD, KEPT, SYSTEM, Site, block
 from tests.support.watches import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-    from demo.controlplane import ControlPlane
 
 UNINSTALL: Final = read("docs/uninstall.md")
 UPGRADING: Final = read("docs/upgrading.md")
 INSTALL: Final = read("docs/install.md")
 OLD_CHART: Final = ROOT / "tests" / "data" / "chart-0.1.0"
 VALUES: Final = "replicaCount: 2\noperatorIdentityNamespaces: [team-a]\n"
-
-
-@pytest.fixture(scope="module")
-def cluster_site(control_plane: ControlPlane) -> Iterator[Site]:
-    del control_plane  # skips these tests if there is no embedded control plane
-    with running_site() as site:
-        yield site
-
-
-@pytest.fixture
-def site(cluster_site: Site) -> Iterator[Site]:
-    """A cluster that the tests of this file share. After each test, it has no CRD and no operator."""
-    yield cluster_site
-    cluster_site.clear()
 
 
 def local(script: str) -> str:

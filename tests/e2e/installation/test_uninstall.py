@@ -11,31 +11,14 @@ import yaml
 from tests.contract import markdown
 from tests.contract.kustomizations import MANIFESTS
 from tests.contract.project import ROOT, kustomize, read
-from tests.support.installations import KEPT, Site, block, running_site
+from tests.support.installations import KEPT, Site, block
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-    from demo.controlplane import ControlPlane
 
 UNINSTALL: Final = read("docs/uninstall.md")
 UPGRADING: Final = read("docs/upgrading.md")
 INSTALL: Final = read("docs/install.md")
-
-
-@pytest.fixture(scope="module")
-def cluster_site(control_plane: ControlPlane) -> Iterator[Site]:
-    del control_plane  # skips these tests if there is no embedded control plane
-    with running_site() as site:
-        yield site
-
-
-@pytest.fixture
-def site(cluster_site: Site) -> Iterator[Site]:
-    """A cluster that the tests of this file share. After each test, it has no CRD and no operator."""
-    yield cluster_site
-    cluster_site.clear()
 
 
 @pytest.fixture
