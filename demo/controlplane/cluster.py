@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, Self
 import aiohttp
 from aiohttp import web
 
+from demo.ports import reserved_port
+
 from . import certificates
 from .binaries import Binaries, find_binaries
 from .errors import ControlPlaneUnavailable
@@ -118,8 +120,7 @@ class ControlPlane(Cluster):
     async def _start(self, binaries: Binaries, stack: contextlib.AsyncExitStack) -> None:
         listener = socket.create_server((LOOPBACK, 0))
         stack.callback(listener.close)
-        with socket.create_server((LOOPBACK, 0)) as unused:
-            port = unused.getsockname()[1]
+        port = stack.enter_context(reserved_port())
         server_tls, client_tls = certificates.issue(self.directory)
         key = SigningKey()
         key.write(self.directory / certificates.SIGNING_KEY)

@@ -21,8 +21,8 @@ from backupjobwatch import __version__
 from backupjobwatch.constants import API_VERSION, KIND
 from demo.controlplane import Cluster, ControlPlaneUnavailable, Kubectl, running_control_plane
 from demo.dashboard.drawing import Span, draw
+from demo.ports import reserved_port
 from demo.prometheus import Prometheus, PrometheusUnavailable, running_prometheus
-from demo.prometheus.server import free_port
 from demo.simulator import AzureSimulator, Fault, SimulatedClock, running_simulator
 from demo.simulator.jobs import CANCELLED, COMPLETED_WITH_WARNINGS, DOCUMENTED, FAILED, RESTORE, SQL_FULL_BACKUP
 from demo.stage import NAMESPACE, ROOT, TOKEN, exit_on_signals, running_operator, staged
@@ -106,8 +106,8 @@ def record(cluster: Cluster) -> str:
     clock = SimulatedClock(speed=SPEED, start=datetime.now(UTC) - timedelta(hours=2))
     with running_simulator(clock=clock, tokens={TOKEN: "demo"}) as azure:
         stage = staged(cluster)
-        port = free_port()
         with (
+            reserved_port() as port,
             running_operator(stage, azure.url, metrics_port=port),
             running_prometheus(f"127.0.0.1:{port}") as prometheus,
         ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import tempfile
 import time
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import requests
 import yaml
+
+from demo.ports import reserved_port
 
 from .binaries import PrometheusUnavailable, find_binaries
 
@@ -95,8 +96,8 @@ def _series(found: Mapping[str, Any], values: list[list[Any]]) -> Series:
 def running_prometheus(target: str, *, rules: str = "", interval: float = 1.0) -> Iterator[Prometheus]:
     """Run a Prometheus that scrapes *target* (host:port) every *interval* seconds and evaluates *rules*."""
     binaries = find_binaries()
-    with tempfile.TemporaryDirectory(prefix="prometheus-") as folder:
-        root, port = Path(folder), free_port()
+    with tempfile.TemporaryDirectory(prefix="prometheus-") as folder, reserved_port() as port:
+        root = Path(folder)
         (root / "rules.yaml").write_text(rules or "groups: []\n", encoding="utf-8")
         scrape = {
             "job_name": "backupjobwatch",
@@ -130,9 +131,3 @@ def running_prometheus(target: str, *, rules: str = "", interval: float = 1.0) -
         finally:
             process.kill()
             process.wait()
-
-
-def free_port() -> int:
-    """Return a free TCP port."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        return int(unused.getsockname()[1])

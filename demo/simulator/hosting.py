@@ -11,6 +11,7 @@ from typing import Self, TypeVar
 
 from aiohttp import web
 
+from demo.ports import reserved_port
 from demo.simulator import wire
 from demo.simulator.fault_responses import TrueAnswer
 from demo.simulator.fault_rules import FaultRules
@@ -33,6 +34,7 @@ class HostedServer(ABC):
         self._host, self._port = host, port
         self._bound: int | None = None
         self._runner: web.ServerRunner | None = None
+        self._reservation = contextlib.ExitStack()
         self._tls: ssl.SSLContext | None = None
         self.ca_pem = ""
         """The certificate of the CA if TLS is enabled. No other program trusts it."""
@@ -40,6 +42,8 @@ class HostedServer(ABC):
             self._tls, self.ca_pem = _tls(host)
 
     async def __aenter__(self) -> Self:
+        if not self._port:
+            self._port = self._reservation.enter_context(reserved_port())
         await self.start()
         return self
 
@@ -47,6 +51,7 @@ class HostedServer(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.stop()
+        self._reservation.close()
 
     async def start(self) -> None:
         """Start to listen. After a stop, the server uses the same port."""

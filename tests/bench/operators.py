@@ -15,11 +15,11 @@ import aiohttp
 
 from backupjobwatch.observability.metrics import catalogue
 from backupjobwatch.settings import Settings
+from demo.ports import reserved_port
 from tests.bench.azure import TOKEN
 from tests.bench.pulse import VARIABLE
 from tests.support.commands import ROOT
 from tests.support.operator_process import clean_environment
-from tests.support.ports import free_port
 from tests.support.scrape import Scrape
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ class Ours(Operator):
     program = "backupjobwatch.cli.run"
 
     def _variables(self, folder: Path, azure: str) -> dict[str, str]:
-        self._port = free_port()
+        self._reservation = contextlib.ExitStack()
+        self._port = self._reservation.enter_context(reserved_port())
         settings = {
             "AZURE_ENDPOINT": azure,
             "DEVELOPMENT": "true",
@@ -129,6 +130,10 @@ class Ours(Operator):
         }
         # The image sets MALLOC_ARENA_MAX too.
         return {f"BACKUPJOBWATCH_{name}": value for name, value in settings.items()} | {"MALLOC_ARENA_MAX": "2"}
+
+    def stop(self) -> None:
+        super().stop()
+        self._reservation.close()
 
     async def progress(self) -> Progress:
         async with (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 from typing import Any, Final
 
 import pytest
@@ -15,6 +14,7 @@ from backupjobwatch.cli import COMMANDS
 from backupjobwatch.constants import GROUP, PLURAL
 from backupjobwatch.observability.probes import serve_probes
 from backupjobwatch.settings import PREFIX, Settings, load_settings
+from demo.ports import reserved_port
 from tests.contract.pod_security import RESTRICTED, values
 from tests.contract.project import ROOT, Manifest, kustomize, load, pick, relative
 
@@ -212,15 +212,14 @@ async def test_probes_are_answered(monkeypatch: pytest.MonkeyPatch, container: d
     """The liveness and readiness probes reach the matching checks of the operator's server."""
     settings = configure(monkeypatch, container)
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        free = unused.getsockname()[1]
     answers = {"livenessProbe": False, "readinessProbe": False}
     alive, ready = (lambda: answers["livenessProbe"]), (lambda: answers["readinessProbe"])
-    async with serve_probes(free, alive=alive, ready=ready):
-        for probe in answers:
-            asked = container[probe]["httpGet"]
-            assert ports[asked["port"]] == settings.probe_port
-            for answer, status in ((True, 200), (False, 503)):
-                answers[probe] = answer
-                url = f"http://127.0.0.1:{free}{asked['path']}"
-                assert (await asyncio.to_thread(requests.get, url, timeout=60)).status_code == status
+    with reserved_port() as free:
+        async with serve_probes(free, alive=alive, ready=ready):
+            for probe in answers:
+                asked = container[probe]["httpGet"]
+                assert ports[asked["port"]] == settings.probe_port
+                for answer, status in ((True, 200), (False, 503)):
+                    answers[probe] = answer
+                    url = f"http://127.0.0.1:{free}{asked['path']}"
+                    assert (await asyncio.to_thread(requests.get, url, timeout=60)).status_code == status

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from demo.ports import reserved_port
 from tests.support.canary import WORD
 from tests.support.jobs import name_of
 from tests.support.receiver import Receiver, flux_accepts, github_accepts, running_receiver
@@ -153,29 +153,28 @@ def test_killed_between_end_and_telling(
     own_operators: Operators, watches: Watches, jobs: Jobs, kubectl: Kubectl, *, arrived: bool
 ) -> None:
     """If an operator is killed before it has notified, the next operator notifies with the same ID."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    with running_receiver("hang", port=0 if arrived else port) as receiver:
-        entry = put_secret(kubectl, watches.namespace, receiver)
-        if arrived:
+    with reserved_port() as port:
+        with running_receiver("hang", port=port) as receiver:
+            entry = put_secret(kubectl, watches.namespace, receiver)
+            if arrived:
+                operator = start(own_operators, watches)
+                watches.create("w", jobResourceId=jobs.completed(), notify=[entry])
+                until(lambda: receiver.deliveries, "the webhook")
+                operator.kill()
+        if not arrived:  # the port of the webhook is closed
             operator = start(own_operators, watches)
             watches.create("w", jobResourceId=jobs.completed(), notify=[entry])
-            until(lambda: receiver.deliveries, "the webhook")
+            until(lambda: "attempt 1 failed" in operator.log, "an attempt")
             operator.kill()
-    if not arrived:  # the port of the webhook is closed
-        operator = start(own_operators, watches)
-        watches.create("w", jobResourceId=jobs.completed(), notify=[entry])
-        until(lambda: "attempt 1 failed" in operator.log, "an attempt")
-        operator.kill()
-    watches.until_phase("w", "Succeeded")
-    assert not delivered(watches, "w")
-    with running_receiver(port=receiver.port) as after:
-        start(own_operators, watches)
-        watches.until("w", lambda _: bool(delivered(watches, "w")))
-        ids = [delivery.id for delivery in (*receiver.deliveries, *after.deliveries)]
-    assert entries(watches, "w")["hook"]["state"] == "Delivered"
-    assert set(ids) == {entries(watches, "w")["hook"]["id"]}
-    assert len(ids) == (2 if arrived else 1)
+        watches.until_phase("w", "Succeeded")
+        assert not delivered(watches, "w")
+        with running_receiver(port=port) as after:
+            start(own_operators, watches)
+            watches.until("w", lambda _: bool(delivered(watches, "w")))
+            ids = [delivery.id for delivery in (*receiver.deliveries, *after.deliveries)]
+        assert entries(watches, "w")["hook"]["state"] == "Delivered"
+        assert set(ids) == {entries(watches, "w")["hook"]["id"]}
+        assert len(ids) == (2 if arrived else 1)
 
 
 def test_time_to_live(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from demo.ports import reserved_port
 from tests.support.plugin import AGENT, Plugin, Screen, Waited, Written, ended
-from tests.support.ports import free_port
 from tests.support.watches import until
 
 if TYPE_CHECKING:
@@ -85,11 +85,12 @@ def test_wrong_timeout(plugin: Plugin) -> None:
 def test_a_look_that_nobody_answers(plugin: Plugin, control_plane: ControlPlane, tmp_path: Path) -> None:
     """A check without an API server exits with 3, not 124: after a timeout, a script may wait again."""
     config = yaml.safe_load(control_plane.kubeconfig.read_text(encoding="utf-8"))
-    for each in config["clusters"]:
-        each["cluster"]["server"] = f"https://127.0.0.1:{free_port()}"
     path = tmp_path / "kubeconfig"
-    path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    done = plugin("wait", "nightly", "--timeout", "0", "--kubeconfig", str(path))
+    with reserved_port() as closed:
+        for each in config["clusters"]:
+            each["cluster"]["server"] = f"https://127.0.0.1:{closed}"
+        path.write_text(yaml.safe_dump(config), encoding="utf-8")
+        done = plugin("wait", "nightly", "--timeout", "0", "--kubeconfig", str(path))
     assert (done.returncode, done.stdout) == (3, "")
     assert "no answer within 15 s" in done.stderr
 

@@ -21,6 +21,7 @@ from backupjobwatch.domain.api.spec import parse_spec, target_digest
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.observability.metrics.instruments import Metrics
 from backupjobwatch.settings import Settings
+from demo.ports import reserved_port
 from demo.simulator import AzureSimulator, EntraSimulator, ManualClock, Vault
 from tests.functional.bound_client import BoundClient
 from tests.functional.polling import TOKEN_A, TOKEN_B, Credentials, Polling
@@ -33,7 +34,6 @@ from tests.support.kubernetes import DELETIONS, KubernetesApi
 from tests.support.kubernetes_gitops import PATCHES
 from tests.support.movable_loop import MovableLoop
 from tests.support.operator import Operator, azure_threads, running_operator
-from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -171,14 +171,15 @@ def start(api: KubernetesApi, sim: AzureSimulator, caplog: pytest.LogCaptureFixt
             "development": True,
             "development_token": TOKEN,
             "operator_identity_namespaces": "*",
-            "probe_port": free_port(),
-            "metrics_port": free_port(),
         }
         before = api.watched
-        async with running_operator(Settings(**{**values, **options})) as operator:
-            if watching:
-                await api.until(lambda: api.watched > before, within=600)  # it may list hundreds of watches first
-            yield operator
+        with reserved_port() as probes, reserved_port() as metrics:
+            settings = Settings(**{"probe_port": probes, "metrics_port": metrics, **values, **options})
+            async with running_operator(settings) as operator:
+                if watching:  # the operator may list hundreds of watches first
+                    await api.until(lambda: api.watched > before or operator.ended, within=240)
+                    assert not operator.ended, "the operator ended during its start"
+                yield operator
         assert operator.leftovers == []
 
     yield start

@@ -48,7 +48,7 @@ def processes(api: KubernetesApi, sim: AzureSimulator, folder: Path) -> Iterator
                 BACKUPJOBWATCH_LEASE_NAMESPACE=LEASE[0],
             )
             process = OperatorProcess(environment, folder / "operator.log")
-            stack.callback(lambda: process.kill() if process.running else None)
+            stack.callback(process.kill)
             await api.until(lambda: api.watched, within=40)
             return process
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from backupjobwatch import __version__
+from demo.ports import reserved_port
 from tests.contract.kustomizations import pod_of
 from tests.contract.project import ENVIRONMENT, ROOT, kustomize
 from tests.image.buildah import Buildah
 from tests.image.container import FILES
 from tests.support.canary import TOKEN
-from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator
@@ -159,9 +159,10 @@ def test_follows_a_watch_to_its_end(
     container: Container, azure: AzureSimulator, jobs: Jobs, watches: Watches, tmp_path: Path
 ) -> None:
     """As unprivileged process 1, the entry point follows jobs to success and failure, and exits on SIGTERM."""
-    port = free_port()
-    environment = operator_environment(azure, watches.namespace, port)
-    with container.running(environment, tmp_path / "log") as operator:
+    with (
+        reserved_port() as port,
+        container.running(operator_environment(azure, watches.namespace, port), tmp_path / "log") as operator,
+    ):
         operator.wait_ready(port)
         status = operator.status()
         assert status["Uid"].split() == status["Gid"].split() == ["65532"] * 4

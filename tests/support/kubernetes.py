@@ -8,6 +8,7 @@ Tests can inject faults into every request.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -16,6 +17,7 @@ import yaml
 from aiohttp import web
 
 from backupjobwatch.constants import API_VERSION, KIND, PLURAL
+from demo.ports import reserved_port
 from tests.support.canary import WORD
 from tests.support.kubernetes_discovery import discovery
 from tests.support.kubernetes_gitops import GitopsObjects
@@ -58,25 +60,19 @@ class KubernetesApi:
         self._kubeconfig = kubeconfig
         self._port = 0
         self._runner: web.ServerRunner | None = None
+        self._reservation = contextlib.ExitStack()
         self.streams = Streams(self.objects)
         self._happening = asyncio.Event()
 
     async def __aenter__(self) -> Self:
+        self._port = self._reservation.enter_context(reserved_port())
         await self.come_back()
-        cluster = {"server": f"http://127.0.0.1:{self._port}"}
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "test",
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-            "clusters": [{"name": "test", "cluster": cluster}],
-            "users": [{"name": "test", "user": {"token": TOKEN}}],
-        }
-        self._kubeconfig.write_text(yaml.safe_dump(config), encoding="utf-8")
+        self._kubeconfig.write_text(_kubeconfig(f"http://127.0.0.1:{self._port}"), encoding="utf-8")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.go_away()
+        self._reservation.close()
         self._kubeconfig.unlink(missing_ok=True)
 
     # ── availability ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -86,7 +82,7 @@ class KubernetesApi:
         runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.05)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", self._port).start()
-        self._runner, self._port = runner, runner.addresses[0][1]
+        self._runner = runner
 
     async def go_away(self) -> None:
         """Drop all connections, and refuse new ones."""
@@ -196,8 +192,7 @@ class KubernetesApi:
         return await self.until(lambda: self.events() if len(self.events()) == count else None)
 
     def _describe(self) -> str:
-        bodies = self.objects.find(None)[:_DESCRIBED]
-        statuses = {body["metadata"]["name"]: body.get("status") for body in bodies}
+        statuses = {body["metadata"]["name"]: body.get("status") for body in self.objects.find(None)[:_DESCRIBED]}
         lines = [f"{request.line} {request.status}" for request in self.traffic.requests[-10:]]
         return json.dumps({"statuses": statuses, "requests": lines}, indent=1)
 
@@ -247,7 +242,6 @@ class KubernetesApi:
             return web.Response()
         if rule.body is not None:
             request.status = rule.status
-            self._happening.set()
             return web.Response(status=rule.status, text=rule.body)
         return self._refuse(request, Refused(rule.status, "MadeToFail", rule.message))
 
@@ -293,6 +287,12 @@ class KubernetesApi:
     def _announce(self) -> None:
         self.streams.tell()
         self._happening.set()
+
+
+def _kubeconfig(server: str) -> str:
+    parts = {"cluster": {"server": server}, "user": {"token": TOKEN}, "context": {"cluster": "test", "user": "test"}}
+    lists = {f"{kind}s": [{"name": "test", kind: part}] for kind, part in parts.items()}
+    return yaml.safe_dump({"apiVersion": "v1", "kind": "Config", "current-context": "test", **lists})
 
 
 def _authenticate(http: web.BaseRequest) -> None:

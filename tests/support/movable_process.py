@@ -27,7 +27,6 @@ from tests.support.canary import TOKEN, hear
 from tests.support.commands import Command
 from tests.support.movable_loop import MovableLoop
 from tests.support.operator_process import clean_environment, prove_calm
-from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -94,8 +93,8 @@ async def running_movable(azure: str, log: Path, **settings: str) -> AsyncIterat
         "DEVELOPMENT": "true",
         "DEVELOPMENT_TOKEN": TOKEN,
         "OPERATOR_IDENTITY_NAMESPACES": "*",
-        "PROBE_PORT": str(free_port()),
-        "METRICS_PORT": str(free_port()),
+        "PROBE_PORT": "0",
+        "METRICS_PORT": "0",
         **settings,
     }
     environment = clean_environment(**{f"BACKUPJOBWATCH_{name}": value for name, value in usual.items()})

@@ -58,6 +58,11 @@ class Operator:
         for asked in range(len(sim.requests) + 1, len(sim.requests) + times + 1):
             await self.advance_until(functools.partial(_asked, sim, asked))
 
+    @property
+    def ended(self) -> bool:
+        """Whether the operator has stopped or failed."""
+        return not self._thread.is_alive()
+
     def finish(self) -> None:
         """Request a stop."""
         with contextlib.suppress(RuntimeError):  # the operator has already stopped

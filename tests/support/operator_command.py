@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from tests.support.canary import hear
 from tests.support.commands import Command
-from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +21,7 @@ async def running_command(**variables: str) -> AsyncIterator[Command]:
         "PATH": os.environ["PATH"],
         "HOME": "/nonexistent",
         "KUBECONFIG": os.environ["KUBECONFIG"],
-        "BACKUPJOBWATCH_PROBE_PORT": str(free_port()),
+        "BACKUPJOBWATCH_PROBE_PORT": "0",
         "BACKUPJOBWATCH_METRICS_PORT": "0",
         **variables,
     }

@@ -11,9 +11,9 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
 
+from demo.ports import reserved_port
 from tests.support.canary import TOKEN, hear
 from tests.support.commands import Command, is_measured
-from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +49,8 @@ class OperatorProcess:
     """``backupjobwatch run``."""
 
     def __init__(self, environment: Mapping[str, str], log: Path, seconds_ahead: float = 0.0) -> None:
-        self._port = free_port()
+        self._reservation = contextlib.ExitStack()
+        self._port = self._reservation.enter_context(reserved_port())
         self._log = log
         self._heard = 0
         with log.open("w") as output:
@@ -106,7 +107,9 @@ class OperatorProcess:
 
     def wait(self, seconds: float = _PATIENCE) -> int:
         """Wait for the process to end, and return its exit code."""
-        return self._process.wait(seconds)
+        code = self._process.wait(seconds)
+        self._reservation.close()
+        return code
 
     def stop(self) -> None:
         """Stop the process like Kubernetes does, and wait for its end."""
@@ -117,7 +120,7 @@ class OperatorProcess:
     def kill(self) -> None:
         """Kill the process, like a crash or a lost node."""
         self._process.kill()
-        self._process.wait()
+        self.wait()
 
 
 class Operators:
@@ -160,6 +163,8 @@ class Operators:
         for operator in self._started:
             if operator.running:
                 operator.stop()
+            else:
+                operator.wait()
 
     def logs(self) -> list[str]:
         """Return the output of each operator, oldest first."""

@@ -14,7 +14,6 @@ from tests.functional.tenants import ACCOUNT, SECRET
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload
 from tests.support.canary import TOKEN, WORD
 from tests.support.command import invoke
-from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +34,7 @@ def _development(sim: AzureSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKUPJOBWATCH_DEVELOPMENT", "true")
     monkeypatch.setenv("BACKUPJOBWATCH_DEVELOPMENT_TOKEN", TOKEN)
     monkeypatch.setenv("BACKUPJOBWATCH_OPERATOR_IDENTITY_NAMESPACES", "*")
-    monkeypatch.setenv("BACKUPJOBWATCH_PROBE_PORT", str(free_port()))
+    monkeypatch.setenv("BACKUPJOBWATCH_PROBE_PORT", "0")
 
 
 async def command(name: str, *options: str) -> Result:

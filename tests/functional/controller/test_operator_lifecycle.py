@@ -17,7 +17,6 @@ from backupjobwatch.settings import Settings
 from tests.functional.leaders import ended
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
 from tests.support.kubernetes import EVENT_POSTS
-from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator, Vault
@@ -163,7 +162,7 @@ async def test_may_be_stopped_while_it_waits(api: KubernetesApi, start: StartOpe
 async def test_without_a_way_to_an_api_server_it_fails(sim: AzureSimulator) -> None:
     """Without a kubeconfig and a ServiceAccount, the operator exits with the reason."""
     with pytest.raises(KubeUnavailable, match="no access to a Kubernetes API server"):
-        await run(Settings(probe_port=free_port(), metrics_port=0))
+        await run(Settings(probe_port=0, metrics_port=0))
 
 
 async def test_follows_only_the_namespaces_that_are_listed(

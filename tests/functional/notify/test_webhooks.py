@@ -20,6 +20,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from backupjobwatch.errors import DeliveryFailed, DeliveryRefused, SettingsError
 from backupjobwatch.notify.webhook import Endpoint, Webhooks
 from backupjobwatch.settings import Settings
+from demo.ports import reserved_port
 from tests.support.canary import WORD
 from tests.support.receiver import Receiver, ReconcileResult, flux_accepts, github_accepts
 
@@ -153,11 +154,9 @@ async def test_no_answer() -> None:
 
 async def test_nobody_there() -> None:
     """A closed port and an unknown host name are temporary errors."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
     async with webhooks(notify_http_hosts="127.0.0.1,no-such-host.invalid") as sender:
-        with pytest.raises(DeliveryFailed, match="could not be reached"):
-            await sender.post(Endpoint(f"http://127.0.0.1:{port}/{WORD}"), HEADERS, BODY)
+        with reserved_port() as closed, pytest.raises(DeliveryFailed, match="could not be reached"):
+            await sender.post(Endpoint(f"http://127.0.0.1:{closed}/{WORD}"), HEADERS, BODY)
         with pytest.raises(DeliveryFailed, match="host name could not be resolved"):
             await sender.post(Endpoint(f"http://no-such-host.invalid/{WORD}"), HEADERS, BODY)
 

@@ -14,7 +14,7 @@ from backupjobwatch.observability.listener import open_port
 from backupjobwatch.observability.metrics.instruments import Metrics
 from backupjobwatch.observability.metrics.server import serve_metrics
 from backupjobwatch.observability.probes import serve_probes
-from tests.support.ports import free_port
+from demo.ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,12 +42,13 @@ async def test_one_port_for_both(caplog: pytest.LogCaptureFixture, name: str, *,
     """The port in the log answers over IPv4 and IPv6."""
     caplog.set_level("INFO")
     path, serve = SERVERS[name]
-    port = free_port() if chosen else 0
-    async with serve(port):
-        (logged,) = re.findall(r"port (\d+)", caplog.text)
-        assert int(logged) == port or not chosen
-        for address in ADDRESSES:
-            assert (await request(address, int(logged), path)).startswith("HTTP/1.1 200")
+    with reserved_port() as free:
+        port = free if chosen else 0
+        async with serve(port):
+            (logged,) = re.findall(r"port (\d+)", caplog.text)
+            assert int(logged) == port or not chosen
+            for address in ADDRESSES:
+                assert (await request(address, int(logged), path)).startswith("HTTP/1.1 200")
     for address in ADDRESSES:
         with pytest.raises(ConnectionRefusedError):
             await request(address, int(logged), path)
