@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PERIODS = 10
 STANDBYS = 20
+LONG = 1000
+"""A retry period whose jitter is much longer than the test, in seconds."""
 
 
 @pytest.fixture
@@ -52,12 +54,12 @@ async def test_standbys_do_not_retry_together(api: KubernetesApi, stand: Stand) 
     api.leases.put(LEASE, **SOMEBODY)
     rule = api.traffic.fail(READS, status=503, times=None)
     for _ in range(STANDBYS):
-        await stand()
+        await stand(lease_retry_period=f"{LONG}s", lease_renew_deadline=f"{2 * LONG}s", lease_duration=f"{4 * LONG}s")
     await api.until(lambda: rule.used == STANDBYS)
     await asyncio.sleep(0.05)
     before = rule.used
-    await advance(RETRY * (1 - JITTER) * 0.8)
+    await advance(LONG * (1 - JITTER) * 0.8)
     assert rule.used == before
-    await advance(RETRY * (1 - JITTER) * 0.2 + RETRY * JITTER / 2)
+    await advance(LONG * (1 - JITTER) * 0.2 + LONG * JITTER / 2)
     assert before < rule.used < before + STANDBYS
     rule.end()
