@@ -53,7 +53,7 @@ def watch() -> str:
 
 
 def bjw_list() -> str:
-    """Draw ``kubectl bjw list`` with the watches of ``make demo``, some of them finished."""
+    """Draw ``kubectl bjw list`` with the watches of ``make demo`` except the on-demand one, some of them finished."""
     prompt, columns = LIST
     return draw("bjw-list", "kubectl bjw list", prompt, _plugin()[LIST], columns=columns)
 
