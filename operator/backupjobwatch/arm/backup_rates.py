@@ -49,6 +49,10 @@ class BackupRates:
         """Take the next token for *request*. Return the seconds until it is valid."""
         return self._rate(namespace, identity, request).bucket.reserve(loop_time())
 
+    def put_back(self, namespace: str, identity: Identity, request: BackupRequest) -> None:
+        """Put back the token of *request*, which was not sent."""
+        self._rate(namespace, identity, request).bucket.put_back()
+
     def pause(self, namespace: str, identity: Identity, request: BackupRequest, error: Throttled) -> None:
         """Pause the principal of *request* until the Retry-After of *error* is over."""
         rate, wait = self._rate(namespace, identity, request), error.retry_after or timedelta()

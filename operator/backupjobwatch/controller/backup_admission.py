@@ -41,7 +41,8 @@ BUSY: Final = 1.0
 class _Turn:
     """The turn of a request that is not recorded yet."""
 
-    namespace: str
+    key: tuple[str, Identity, BackupRequest]
+    """Namespace, identity and request, which determine the token."""
     request_id: str
     """ID of the request. It counts towards the limit of the namespace."""
     slots: Slots
@@ -50,6 +51,10 @@ class _Turn:
     at: float = 0.0
     """When its token is valid, on the event loop's clock."""
     is_admitted: bool = False
+
+    @property
+    def namespace(self) -> str:
+        return self.key[0]
 
 
 class BackupAdmission:
@@ -106,7 +111,7 @@ class BackupAdmission:
             return Admission(error=error, wait=error.retry_after or timedelta(seconds=BUSY))
         if turn is None:
             slots = self._slots_of(watch.namespace, identity)
-            turn = self._turns[watch.uid] = _Turn(watch.namespace, request_id, slots, repeated)
+            turn = self._turns[watch.uid] = _Turn(key, request_id, slots, repeated)
             self._count(turn)  # before its token is valid, so that no namespace reserves more tokens than its limit
             self._delay(turn, until=now + self._rates.reserve(*key))
         if turn.at <= now and not (self._has_worker(watch.uid) and turn.slots.take_for_backup(watch.uid)):
@@ -179,8 +184,9 @@ class BackupAdmission:
                 self._drop(uid)
 
     def _drop(self, uid: str) -> None:
-        """Drop the turn of a watch, with its connection and its count."""
+        """Drop the turn of a watch, with its token, its connection and its count."""
         turn = self._turns.pop(uid)
+        self._rates.put_back(*turn.key)
         if uid not in self._sending:
             turn.slots.end_backup(uid)
         self._limit.forget(turn.namespace, turn.request_id)

@@ -102,6 +102,15 @@ async def test_many_watches_of_a_namespace() -> None:
     assert requests.admit("other", B).wait < timedelta(seconds=10)
 
 
+async def test_watches_that_are_deleted_while_they_wait() -> None:
+    """A watch that is deleted before its request is recorded gives its token back, so other namespaces do not wait."""
+    requests = Requests(limit=10)
+    for number in range(300):
+        requests.admit(f"{number}")
+        requests.admission.remove(f"{number}")
+    assert requests.admit("other", B).request_id is not None
+
+
 async def test_another_revision() -> None:
     """If the revision is edited before another attempt is recorded, the next request has an ID and a count of its own."""
     requests = Requests(limit=2)

@@ -57,6 +57,10 @@ class TokenBucket:
         self.tokens -= 1
         return max(-self.tokens, 0.0) / self.rate_at(now)
 
+    def put_back(self) -> None:
+        """Put back a reserved token that was not used."""
+        self.tokens = min(self.burst, self.tokens + 1)
+
     def wait(self, now: float) -> float:
         """Return the seconds until there is a token."""
         self._refill(now)
