@@ -89,7 +89,7 @@ class BackupAdmission:
         return RequestContext(
             process=self.process,
             is_allowed=self._allows(state.watch.namespace),
-            since=state.since,
+            since=max(state.since, state.checked_after),
             deadline=deadline,
             result=state.backup_result,
             known=state.known_record,

@@ -158,7 +158,9 @@ class Reconciler:
         elif state.deadline_since is None:
             state.deadline_since = clock
         request_at = state.request_at if watch.request_pending and state.request_at <= clock else NEVER
-        fresh_after = max(state.fresh_after, state.edited_at, state.deadline_since or NEVER, request_at)
+        fresh_after = max(
+            state.fresh_after, state.edited_at, state.checked_after, state.deadline_since or NEVER, request_at
+        )
         observations = self._poller.observations(watch.uid, spec.identity)
         context = self._admission.context(state, deadline=end)
         while True:  # A result may add queries: the jobs of an operation, or the job in a list.
@@ -179,6 +181,13 @@ class Reconciler:
             if required.request is None or context.admission is not None:
                 return required, observations
             admission = self._admission.admit(watch, spec.identity, required.request, required.record)
+            if admission.request_id is not None and state.is_admission_denied:
+                # The results are from before the wait. Another backup may be running by now.
+                self._admission.remove(watch.uid)
+                state.is_admission_denied, state.checked_after = False, clock
+                fresh_after, context = clock, self._admission.context(state, deadline=end)
+                continue
+            state.is_admission_denied |= admission.error is not None
             context = replace(context, admission=admission)
 
     def _assess(self, state: WatchState, watch: Watch, spec: WatchSpec, now: datetime) -> Assessment:

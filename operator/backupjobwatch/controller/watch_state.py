@@ -64,6 +64,10 @@ class WatchState:
     """When the requirements change without an observation."""
     known_record: BackupRecord | None = None
     """The latest record seen in the object. It outlives a status that is cleared."""
+    is_admission_denied: bool = False
+    """Whether a limit or a pause has delayed the backup request."""
+    checked_after: float = NEVER
+    """The backup request may depend only on results of requests sent at this time or later."""
     backup_result: RequestResult | None = None
     """The latest result of a backup request in this process."""
     unconfirmed: Watch | None = None
