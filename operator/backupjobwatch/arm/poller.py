@@ -171,11 +171,8 @@ class Poller:
 
     def slots_of(self, namespace: str, identity: Identity) -> Slots:
         """Return the slots of the principal behind *identity*."""
-        principal, limit = (
-            principal_of(namespace, identity, self._settings),
-            max(self._settings.azure_connections // 2, 1),
-        )
-        return self._slots.setdefault(principal, Slots(limit))
+        limit = max(self._settings.azure_connections // 2, 1)
+        return self._slots.setdefault(principal_of(namespace, identity, self._settings), Slots(limit))
 
     def stop(self) -> None:
         """Send no more requests."""
