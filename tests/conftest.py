@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.support.canary import LISTENER, describe, hear
+from tests.support.canary import SCANNER, describe, scan
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -70,15 +70,16 @@ def logging_restored() -> Iterator[None]:
 
 # ── the canary: see tests/support/canary.py ──────────────────────────────────────────────────────────────────────────
 
-_HEARD: Final = pytest.StashKey[list[str]]()
+_FOUND: Final = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "plants(*places): tells a secret on purpose; the claim is that it is heard in each of these places"
+        "markers",
+        "plants(*places): leaks a secret on purpose; the test fails if the scan does not find it in each of these places",
     )
     root = logging.getLogger()
-    root.addHandler(LISTENER)
+    root.addHandler(SCANNER)
     root.setLevel(logging.DEBUG)
 
 
@@ -90,7 +91,7 @@ def pytest_runtest_makereport(
     report = yield
     for name, text in report.sections:
         if name.endswith(call.when):
-            hear(name, text)
+            scan(name, text)
     complaint = _complaint(item, call.when)
     if complaint and report.failed:
         report.sections.append(("The canary", complaint))
@@ -100,11 +101,11 @@ def pytest_runtest_makereport(
 
 
 def _complaint(item: pytest.Item, when: str) -> str:
-    findings = LISTENER.take()
+    findings = SCANNER.take()
     marker = item.get_closest_marker("plants")
     if marker is None:
         return describe(findings)
-    heard = item.stash.setdefault(_HEARD, [])
-    heard += findings
-    missed = [place for place in marker.args if not any(finding.startswith(place) for finding in heard)]
-    return f"What was planted is not heard in {missed}, but in {heard}." if missed and when == "teardown" else ""
+    found = item.stash.setdefault(_FOUND, [])
+    found += findings
+    missed = [place for place in marker.args if not any(finding.startswith(place) for finding in found)]
+    return f"The planted secret is not in {missed}, but in {found}." if missed and when == "teardown" else ""

@@ -56,7 +56,7 @@ def parse_filter(text: str) -> Wanted:
         raise InvalidFilter(text)
     job_name = wanted.pop("jobId", None)
 
-    def is_wanted(job: Mapping[str, Any]) -> bool:
+    def is_selected(job: Mapping[str, Any]) -> bool:
         properties, start = job["properties"], start_of(job["properties"])
         return (
             (job_name is None or job["name"].casefold() == job_name.casefold())
@@ -65,7 +65,7 @@ def parse_filter(text: str) -> Wanted:
             and all(properties.get(name) == value for name, value in wanted.items())
         )
 
-    return is_wanted
+    return is_selected
 
 
 def _bound(text: str | None) -> int | None:

@@ -65,7 +65,7 @@ def _plan(kind: type[Operator], watches: int, folder: Path, objects: Path, optio
     return Plan(watches=watches, minutes=minutes, folder=folder, objects=objects, profile=profile)
 
 
-def _reckoned(results: Sequence[Result], sizes: Sequence[int]) -> list[Result]:
+def _extrapolated(results: Sequence[Result], sizes: Sequence[int]) -> list[Result]:
     """Extrapolate two measurements of the peer to the sizes above its limit."""
     peers = [result for result in results if result.operator == Peer.name]
     if len(peers) < 2:
@@ -116,7 +116,7 @@ def main() -> None:
         asyncio.run(run(options, results))
     finally:
         if results:
-            results += _reckoned(results, options.sizes)
+            results += _extrapolated(results, options.sizes)
             _write(about, results, publish=options.publish)
 
 

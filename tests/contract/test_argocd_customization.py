@@ -218,7 +218,7 @@ def argo(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("namespaced", ["outside", "within"])
-def test_component_adds_to_what_is_there(argo: Path, namespaced: str) -> None:
+def test_component_adds_its_entries(argo: Path, namespaced: str) -> None:
     """The component adds its three entries to the ConfigMap, regardless of how its namespace is set."""
     inner = {"resources": ["cm.yaml"], **({"namespace": "argocd"} if namespaced == "within" else {})}
     outer = {"resources": ["inner"], "components": ["component"], "namespace": "argocd"}

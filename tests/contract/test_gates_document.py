@@ -27,7 +27,7 @@ def seconds(text: str) -> float:
 
 
 @pytest.mark.parametrize("tool", TIMES)
-def test_the_watch_gives_up_first(tool: str) -> None:
+def test_the_watch_times_out_first(tool: str) -> None:
     """The timeout of every tool is longer than the watch's deadline."""
     assert seconds(TIMES[tool]) >= line("spec", "activeDeadlineSeconds") + MARGIN
 
@@ -53,7 +53,7 @@ def test_the_watch_has_one_name() -> None:
     assert set(re.findall(r"bjw/([\w-]+)", read(DOCUMENT))) == {dependency["name"]}
 
 
-def test_the_component_is_there() -> None:
+def test_the_component_exists() -> None:
     """The component in the snippet exists."""
     (component,) = line("components")
     assert "kind: Component" in (ROOT / component / "kustomization.yaml").read_text(encoding="utf-8")

@@ -73,7 +73,7 @@ def test_validator_is_strict() -> None:
             validate({**deployment, "spec": {**deployment["spec"], **wrong}}, "1.31", strict=True)
 
 
-def test_all_that_is_promised_is_there() -> None:
+def test_documents_list_all_overlays() -> None:
     """The documents list exactly the existing overlays and components."""
     assert OVERLAYS == ["default", "ha", "ha-workload-identity", "namespaced", "service-principal", "workload-identity"]
     assert COMPONENTS == ["monitoring", "network-policy", "service-monitor", "validating-admission-policy"]

@@ -51,7 +51,7 @@ def test_the_report_is_of_all_operators_side_by_side() -> None:
     assert f"`{RESULTS['command']}`" in REPORT
 
 
-def test_the_plots_are_there() -> None:
+def test_the_plots_exist() -> None:
     """The pictures of the report are published with it."""
     shown = re.findall(r"!\[[^]]*\]\((\w+\.svg)\)", REPORT)
 

@@ -32,12 +32,12 @@ def test_each_row_has_its_test(row: dict[str, str]) -> None:
     assert name in functions_in(path)
 
 
-def test_each_fault_is_told_once() -> None:
+def test_each_fault_is_listed_once() -> None:
     """Each row has a different fault and a different test."""
     assert len({row["fault"] for row in ROWS}) == len({row["test"] for row in ROWS}) == len(ROWS) > 20
 
 
-def test_the_faults_of_replicas_are_told() -> None:
+def test_the_faults_of_replicas_are_listed() -> None:
     """Each test module about leaders and standbys has a fault in the tables."""
     paths = {plain(row["test"]).partition("::")[0] for row in ROWS}
     modules = [*(ROOT / "tests").rglob("test_leaders*.py"), *(ROOT / "tests" / "e2e").glob("test_high_availability.py")]

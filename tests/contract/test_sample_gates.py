@@ -57,7 +57,7 @@ def seconds(duration: str) -> float:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_nobody_waits_for_a_phase(path: Path) -> None:
+def test_no_sample_waits_for_a_phase(path: Path) -> None:
     """No sample waits for a phase by JSONPath, because that would accept a stale status."""
     assert not [text for text in (*scripts(path), *texts(objects(path))) if "--for=jsonpath" in text]
 
@@ -224,7 +224,7 @@ def test_workflow_steps_fit(path: Path) -> None:
         assert [each["name"] for each in given] == [each["name"] for each in taken]
 
 
-def test_sensor_hears_the_event_source() -> None:
+def test_sensor_depends_on_the_event_source() -> None:
     """The Sensor depends on the source's event, which filters by an existing phase."""
     source = pick(sample("argo-events/event-source.yaml"), "EventSource")
     spec = pick(sample("argo-events/sensor.yaml"), "Sensor")["spec"]

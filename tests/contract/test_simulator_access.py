@@ -23,7 +23,7 @@ def vault(sim: AzureSimulator) -> Vault:
     return vault
 
 
-def test_everybody_reads_at_first(sim: AzureSimulator, vault: Vault) -> None:
+def test_all_principals_can_read_by_default(sim: AzureSimulator, vault: Vault) -> None:
     """Without grants, every principal can read everything. A grant to one principal does not affect the others."""
     sim.access.grant("other", f"{vault.id}-none")
     assert ask(sim, vault.job_id("job")).status_code == 200
@@ -55,7 +55,7 @@ def test_refuses_in_the_recorded_form(sim: AzureSimulator, vault: Vault) -> None
     assert "Microsoft.RecoveryServices/vaults/backupOperations/read" in ask(sim, vault.operation_id("op")).text
 
 
-def test_says_nothing_of_what_is_there(sim: AzureSimulator, vault: Vault) -> None:
+def test_refusals_do_not_reveal_existence(sim: AzureSimulator, vault: Vault) -> None:
     """Without permission, the refusal is the same whether the job, vault or group exists or not."""
     sim.access.revoke("reader")
     paths = [

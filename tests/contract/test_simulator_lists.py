@@ -51,7 +51,7 @@ def test_orders_by_time_not_by_text(sim: AzureSimulator, vault: Vault) -> None:
 
 
 @pytest.mark.parametrize("name", azure.payload_names("job-"))
-def test_leaves_out_details(sim: AzureSimulator, name: str) -> None:
+def test_entries_omit_details(sim: AzureSimulator, name: str) -> None:
     """An entry is the job without extendedInfo, with its ID in the request's letter case, as in recorded lists."""
     vault, payload = sim.add_vault(*VAULT), azure.payload(name)
     vault.set_job(payload["name"], payload)

@@ -191,7 +191,7 @@ def test_raises_on_broken_answers(sim: AzureSimulator, vault: Vault, fault: Faul
         get(sim, vault, "job-1")
 
 
-def test_misses_what_is_not_there(sim: AzureSimulator, vault: Vault) -> None:
+def test_raises_for_missing_resources(sim: AzureSimulator, vault: Vault) -> None:
     """The SDK raises the same exception for a missing job, vault and group, with different error codes."""
     elsewhere = Vault(vault.subscription_id, vault.resource_group, "rsv-elsewhere", clock=sim.clock)
     nowhere = Vault(vault.subscription_id, "rg-nowhere", vault.name, clock=sim.clock)
@@ -231,7 +231,7 @@ def test_recognises_a_missing_registration(tmp_path: Path) -> None:
     ]
 
 
-def test_nobody_listens(sim: AzureSimulator, vault: Vault) -> None:
+def test_a_stopped_simulator(sim: AzureSimulator, vault: Vault) -> None:
     """A stopped simulator refuses connections."""
     with running_simulator() as other:
         pass

@@ -174,7 +174,7 @@ def test_reads_backup_vaults_operations(sim: AzureSimulator) -> None:
     assert ended.properties.job_id == vault.job_id(AKS_BACKUP.name)
 
 
-def test_waits_as_it_is_told(sim: AzureSimulator) -> None:
+def test_waits_for_retry_after(sim: AzureSimulator) -> None:
     """The SDK's retries wait as long as Retry-After says, so they are never too early for the quota."""
     from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
 

@@ -17,7 +17,7 @@ from tests.contract.project import ROOT, read
 from tests.support.az import Az
 from tests.support.azure import SUBSCRIPTION_ID
 from tests.support.builders import job_payload
-from tests.support.canary import TOKEN, hear
+from tests.support.canary import TOKEN, scan
 from tests.support.commands import install
 from tests.support.watching import watch_settings
 
@@ -98,7 +98,7 @@ def test_examples_run(tmp_path: Path, status: str, example: int, told: str) -> N
             check=False,
             timeout=100,
         )
-    hear("an example", done.stdout + done.stderr)
+    scan("an example", done.stdout + done.stderr)
     assert "Usage" not in done.stderr, done.stderr
     assert len(sim.requests) == 1
     assert done.stdout.endswith(told)

@@ -27,7 +27,7 @@ from demo.controlplane import (
     running_control_plane,
 )
 from demo.simulator import ManualClock, running_simulator
-from tests.support.canary import TOKEN, hear
+from tests.support.canary import TOKEN, scan
 from tests.support.gadgets import GADGET_CRD, Http
 from tests.support.jobs import Jobs
 from tests.support.kubernetes_client import (
@@ -213,7 +213,7 @@ def operators(cluster: Cluster, azure: AzureSimulator, tmp_path_factory: pytest.
     operators = Operators(cluster, azure.url, tmp_path_factory.mktemp("operators"))
     yield operators
     operators.stop()
-    operators.hear_logs()
+    operators.scan_logs()
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def operator_log(operators: Operators) -> Iterator[None]:
     before = operators.logs()
     yield
     after = operators.logs()
-    operators.hear_logs()
+    operators.scan_logs()
     said = [log.removeprefix(known) for log, known in zip_longest(after, before, fillvalue="")]
     sys.stdout.write("\n".join(said))
     prove_calm("".join(said))
@@ -255,7 +255,7 @@ def starters(own_operators: Operators, cluster: Cluster, sim: AzureSimulator, tm
     operators = Operators(cluster, sim.url, tmp_path)
     yield operators
     operators.stop()
-    operators.hear_logs()
+    operators.scan_logs()
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def watches(namespace: str, client: KubernetesClient, recording: Recording) -> I
     watches = Watches(namespace, client, recording)
     yield watches
     watches.prove_unmarked()
-    hear("the Events", str(watches.events()))
+    scan("the Events", str(watches.events()))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from demo.controlplane import Kubectl
 
 
-def test_server_side_apply_adds_to_what_is_there(kubectl: Kubectl, namespace: str) -> None:
+def test_server_side_apply_keeps_other_entries(kubectl: Kubectl, namespace: str) -> None:
     """The documented command adds our entries, keeps the others, and can be run again."""
     kubectl("create", "configmap", "argocd-cm", "-n", namespace, "--from-literal=url=https://argocd.example.com")
     (ours,) = kustomize(ROOT / "manifests" / "argocd")

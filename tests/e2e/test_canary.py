@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.plants("the log of an operator", "the watch stream", "the Events")
-def test_hears_logs_statuses_and_events(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
+def test_scans_logs_statuses_and_events(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
     """A canary in the name of an item, which is not a secret, appears in logs, statuses and Events."""
     own_operators.start(NAMESPACES=watches.namespace).wait_ready()
     watches.create("planted", jobResourceId=jobs.completed(WORD))

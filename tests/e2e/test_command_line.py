@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.canary import WORD, hear
+from tests.support.canary import WORD, scan
 from tests.support.commands import Command, Done
 from tests.support.operator_process import clean_environment, settings_for
 
@@ -21,7 +21,7 @@ def run(command: str, environment: dict[str, str]) -> Done:
     """Run a command of the operator and wait for it to exit."""
     with Command("backupjobwatch", command, environment=environment) as process:
         out, err = process.communicate(timeout=60)
-    hear(f"backupjobwatch {command}", out + err)
+    scan(f"backupjobwatch {command}", out + err)
     return Done(process.wait(), out, err)
 
 
@@ -43,7 +43,7 @@ def test_check(cluster: Cluster, azure: AzureSimulator) -> None:
 
 
 @pytest.mark.plants("backupjobwatch check")
-def test_check_is_heard(cluster: Cluster, azure: AzureSimulator) -> None:
+def test_check_output_is_scanned(cluster: Cluster, azure: AzureSimulator) -> None:
     """The search for secrets covers the output of `check`: it finds the canary in a setting that is not secret."""
     run("check", settings_for(cluster, azure.url, NAMESPACES=WORD))
 

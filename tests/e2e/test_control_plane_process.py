@@ -69,7 +69,7 @@ class TestProcess:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((address.hostname, address.port))
 
-    def test_start_failure_is_told(self, tmp_path: Path) -> None:
+    def test_start_failure_is_reported(self, tmp_path: Path) -> None:
         """The error of an API server that does not start includes its output."""
         for name, script in (("etcd", "exec sleep 9"), ("apiextensions-apiserver", "echo no luck; exit 3")):
             (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")

@@ -109,14 +109,14 @@ def test_killed_at_random(own_operators: Operators, watches: Watches, jobs: Jobs
         bodies = {name: watches.until_phase(name, expected) for name, expected in course.expected.items()}
         ended = {name: body for name, body in bodies.items() if phase(body) in ENDS}
         for name in ended:
-            watches.until(name, is_told)
+            watches.until(name, is_delivered)
         own_operators.current.stop()
         deliveries = list(receiver.deliveries)
     for name, body in bodies.items():
         assert body["status"]["job"]["name"] == name_of(course.job_of[name])
         watches.prove_honest(name, completed=course.completed)
         prove_ended_once(watches, name)
-    prove_told_once(watches, bodies)
+    prove_events_are_unique(watches, bodies)
     twice = prove_same(deliveries)
     assert {notification_id(watches.get(name)) for name in ended} <= {delivery.id for delivery in deliveries}
     sys.stdout.write(
@@ -124,7 +124,7 @@ def test_killed_at_random(own_operators: Operators, watches: Watches, jobs: Jobs
     )
 
 
-def is_told(body: Body) -> bool:
+def is_delivered(body: Body) -> bool:
     """Return whether the status records a delivered notification."""
     return [entry["state"] for entry in body["status"].get("notifications", ())] == ["Delivered"]
 
@@ -146,7 +146,7 @@ def prove_ended_once(watches: Watches, name: str) -> None:
     assert {len(times) for times in ends.values()} <= {1}
 
 
-def prove_told_once(watches: Watches, names: Iterable[str]) -> None:
+def prove_events_are_unique(watches: Watches, names: Iterable[str]) -> None:
     """Prove that each finished watch has its Event, and that no Event is a duplicate or wrong."""
     told = Counter(event["metadata"]["name"] for event in watches.events())
     worth_telling = set()

@@ -132,7 +132,7 @@ def test_operation_id(plugin: Plugin, written: Written) -> None:
 
 
 @pytest.mark.parametrize("piped", [False, True])
-def test_signature_is_left_out(plugin: Plugin, written: Written, *, piped: bool) -> None:
+def test_signature_is_removed(plugin: Plugin, written: Written, *, piped: bool) -> None:
     """The command neither stores nor prints the signature of a URL."""
     done = plugin("create", "-", "-o", "yaml", stdin=SIGNED) if piped else plugin("create", SIGNED, "-o", "yaml")
     assert done.returncode == 0
@@ -145,7 +145,7 @@ def test_signature_is_left_out(plugin: Plugin, written: Written, *, piped: bool)
 
 
 @pytest.mark.plants("kubectl bjw")
-def test_what_is_printed_is_heard(plugin: Plugin, written: Written) -> None:
+def test_output_is_scanned(plugin: Plugin, written: Written) -> None:
     """The search for secrets covers the output of the command: it finds the canary in a name."""
     assert plugin("create", JOB_ID, "--name", WORD, "--dry-run", "client").returncode == 0
 

@@ -82,7 +82,7 @@ def test_wrong_timeout(plugin: Plugin) -> None:
     assert "must be a duration such as 30s, 5m or 1h30m" in done.stderr
 
 
-def test_a_look_that_nobody_answers(plugin: Plugin, control_plane: ControlPlane, tmp_path: Path) -> None:
+def test_an_unreachable_api_server(plugin: Plugin, control_plane: ControlPlane, tmp_path: Path) -> None:
     """A check without an API server exits with 3, not 124: after a timeout, a script may wait again."""
     config = yaml.safe_load(control_plane.kubeconfig.read_text(encoding="utf-8"))
     path = tmp_path / "kubeconfig"

@@ -21,7 +21,7 @@ def start(operators: Operators, watches: Watches) -> OperatorProcess:
     return operators.start(NAMESPACES=watches.namespace).wait_ready()
 
 
-def prove_told_once(watches: Watches, name: str, reason: str) -> None:
+def prove_one_event(watches: Watches, name: str, reason: str) -> None:
     """Prove that the operators emitted the Event for the end of a watch exactly once."""
     event = watches.until_event(name, reason)
     assert len(watches.events(name, reason)) == event["count"] == 1
@@ -48,7 +48,7 @@ def test_in_the_middle(own_operators: Operators, watches: Watches, jobs: Jobs) -
     assert watches.get("done") == finished
     assert len(jobs.requests(done)) == len(jobs.requests(refused)) == 1
     for name, reason in (("going", "JobCompleted"), ("done", "JobCompleted"), ("failed", "JobFailed")):
-        prove_told_once(watches, name, reason)
+        prove_one_event(watches, name, reason)
     watches.prove_honest("going", completed={name_of(going)})
 
 
@@ -96,7 +96,7 @@ def test_killed_between_status_and_event(
     faults.clear()
     start(own_operators, watches)
     until(lambda: len(control_plane.requests.where(method="POST", path=events)) > attempts, "another attempt")
-    prove_told_once(watches, "w", "JobCompleted")
+    prove_one_event(watches, "w", "JobCompleted")
 
 
 def test_killed_during_the_write(
@@ -115,6 +115,6 @@ def test_killed_during_the_write(
     faults.clear()
     assert not watches.events("w")
     start(own_operators, watches)
-    prove_told_once(watches, "w", "JobCompleted")
+    prove_one_event(watches, "w", "JobCompleted")
     assert len(jobs.requests(job)) == 1
     watches.prove_honest("w", completed={name_of(job)})

@@ -85,7 +85,7 @@ def test_opens(operator: OperatorProcess, start: Start, watches: Watches, jobs: 
         ("job-iaasvm-completedwithwarnings", "JobCompletedWithWarnings"),
     ],
 )
-def test_stays_shut(
+def test_stays_closed(
     operator: OperatorProcess, start: Start, watches: Watches, jobs: Jobs, *, example: str, reason: str
 ) -> None:
     """If the job ends in any other way, the gate fails at once and prints the reason."""
@@ -95,19 +95,19 @@ def test_stays_shut(
     assert time.monotonic() - started < 30
 
 
-def test_stays_shut_in_time(operator: OperatorProcess, start: Start, watches: Watches, jobs: Jobs) -> None:
+def test_stays_closed_at_the_timeout(operator: OperatorProcess, start: Start, watches: Watches, jobs: Jobs) -> None:
     """The gate fails if the job does not end before the timeout."""
     status, said = ended(start(jobs.start(), timeout=3))
     assert (status, "JobInProgress" in said or "DeadlineExceeded" in said) == (1, True), said
 
 
-def test_stays_shut_without_an_operator(own_operators: Operators, start: Start, watches: Watches, jobs: Jobs) -> None:
+def test_stays_closed_without_an_operator(own_operators: Operators, start: Start, watches: Watches, jobs: Jobs) -> None:
     """Without an operator the gate fails, even if the job has succeeded."""
     status, _ = ended(start(jobs.completed(), timeout=3))
     assert status == 1
 
 
-def test_stays_shut_for_no_job(start: Start, watches: Watches) -> None:
+def test_stays_closed_for_an_invalid_id(start: Start, watches: Watches) -> None:
     """If the job ID is invalid, the gate fails and leaves no watch."""
     status, said = ended(start("cd153561-20d3-467a-b911-cc1de47d4763"))
     assert status == 1
@@ -115,7 +115,7 @@ def test_stays_shut_for_no_job(start: Start, watches: Watches) -> None:
     assert watches.names() == []
 
 
-def test_stays_shut_when_az_fails(shell: Shell, watches: Watches) -> None:
+def test_stays_closed_when_az_fails(shell: Shell, watches: Watches) -> None:
     """If `az` fails, the shell script passes on its exit status and output, and creates no watch."""
     shell.az.answer(status=3)
     status, said = shell.run(SCRIPT, *ARGUMENTS)

@@ -151,7 +151,7 @@ def throttled(place: Place) -> None:
     for name, job in (("hit", hit), ("quiet", quiet)):
         watches.create(name, jobResourceId=job)
         watches.until_phase(name, "Running")
-    jobs.trouble(Fault.throttled(retry_after=30))
+    jobs.add_fault(Fault.throttled(retry_after=30))
     watches.poll_now("hit")
     until(lambda: condition(watches.get("hit"), "AzureReachable").get("status") == "False", "the throttling")
     refused, asked = time.monotonic(), len(jobs.requests())

@@ -62,13 +62,13 @@ def test_refused(
 ) -> None:
     """No Azure error fails a watch at once. The status reports the error until it is over."""
     job = jobs.completed()
-    rule = jobs.trouble(fault, times=None)
+    rule = jobs.add_fault(fault, times=None)
     watches.create("w", jobResourceId=job)
     body = watches.until_reason("w", reason)
     assert phase(body) == "Pending"
     assert condition(body, "AzureReachable")["status"] == reachable
     assert condition(body, "Finished")["status"] == "False"
-    jobs.mend(rule)
+    jobs.clear_fault(rule)
     watches.poll_now("w")
     done = watches.until_phase("w", "Succeeded")
     assert reason not in str(done["status"])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.support.kubernetes import KubernetesApi
 
-    Stand = Callable[..., Awaitable[LeaderElector]]
+    StartCandidate = Callable[..., Awaitable[LeaderElector]]
 
 LEASE: Final = ("operators", "backupjobwatch")
 READS: Final = "^GET .*/leases/backupjobwatch$"
@@ -32,11 +32,11 @@ SOMEBODY: Final[dict[str, Any]] = {
 
 
 @contextlib.asynccontextmanager
-async def candidates() -> AsyncIterator[Stand]:
+async def candidates() -> AsyncIterator[StartCandidate]:
     """Yield a function that starts candidates, and close them at the end."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def stand(**options: Any) -> LeaderElector:
+        async def start_candidate(**options: Any) -> LeaderElector:
             kube = await KubeClient.connect()
             stack.push_async_callback(kube.close)
             elector = LeaderElector(Settings(lease_namespace=LEASE[0], **options), kube)
@@ -44,7 +44,7 @@ async def candidates() -> AsyncIterator[Stand]:
             stack.push_async_callback(elector.close)
             return elector
 
-        yield stand
+        yield start_candidate
 
 
 async def nothing() -> None:
@@ -78,10 +78,10 @@ def spec(api: KubernetesApi) -> dict[str, Any]:
     return found
 
 
-async def stand_by(api: KubernetesApi, stand: Stand) -> LeaderElector:
+async def start_standby(api: KubernetesApi, start_candidate: StartCandidate) -> LeaderElector:
     """Return a standby that has seen the Lease of another holder."""
     api.leases.put(LEASE, **SOMEBODY)
-    elector = await stand()
+    elector = await start_candidate()
     await happened(elector.is_standby)
     await asyncio.sleep(0.02)
     return elector

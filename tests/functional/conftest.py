@@ -28,7 +28,7 @@ from tests.functional.polling import TOKEN_A, TOKEN_B, Credentials, Polling
 from tests.functional.tenants import Tenants
 from tests.support.azure import RESOURCE_GROUP, SUBSCRIPTION_ID, VAULT
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload, running_payload
-from tests.support.canary import TOKEN, hear
+from tests.support.canary import TOKEN, scan
 from tests.support.gates import states
 from tests.support.kubernetes import DELETIONS, KubernetesApi
 from tests.support.kubernetes_gitops import PATCHES
@@ -199,7 +199,7 @@ async def operator(start: StartOperator) -> AsyncIterator[Operator]:
 def assert_promises_kept(api: KubernetesApi) -> None:
     """Verify the invariants that hold in every test."""
     for request in api.traffic.requests:
-        hear(request.line, str(request))
+        scan(request.line, str(request))
         assert request.user_agent, request.line
         if "/leases" in request.path:  # tests/functional/kube/test_terms.py covers the Lease
             continue

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     f"PUT /apis/azurebackup.dev/v1alpha1/namespaces/{NAMESPACE}/backupjobwatches/{NAME}/status",
     f"POST /api/v1/namespaces/{NAMESPACE}/events",
 )
-async def test_hears_logs_statuses_and_events(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+async def test_scans_logs_statuses_and_events(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
     """A canary planted as an item name, which is not secret, appears in the log, the status and an Event."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(entityFriendlyName=WORD))})
     await api.status(phase="Succeeded")

@@ -57,7 +57,7 @@ def test_open_gates_are_bold() -> None:
     assert {name for name, cell in EXPECTED[hook].items() if cell in OPEN} == {"Argo CD", "hook, wave"}
 
 
-def test_all_that_the_operator_can_write_is_there() -> None:
+def test_the_scenes_cover_every_reason() -> None:
     """The scenes cover every phase and reason of docs/troubleshooting.md."""
     documented = set()
     for row in REASONS:
@@ -96,7 +96,7 @@ def test_ready_alone_is_as_good(row: str) -> None:
         assert goes_on == (EXPECTED[row]["ResourceSet"] == "continues" or row == NO_STATUS)
 
 
-def test_reasons_of_a_wait_are_told() -> None:
+def test_reasons_of_a_wait_are_shown() -> None:
     """A hook or wave that waits shows the operator's own message."""
     for scene in SCENES:
         body = written()[scene.name]
@@ -140,7 +140,7 @@ def test_opens_too_early(line: str) -> None:
     assert not any(cell in OPEN for cell in EXPECTED[row].values())
 
 
-def test_shut_for_good() -> None:
+def test_closed_by_a_missing_field() -> None:
     """A missing field meets the failureCondition that the document warns of, so the workflow fails."""
     condition = "status.phase != Running"
     assert f"failureCondition: {condition}" in code(read(verdicts.DOCUMENT))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 
-from tests.support.canary import hear
+from tests.support.canary import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,7 +60,7 @@ class Container:
             timeout=PATIENCE,
             check=False,
         )
-        hear("a command in the image", done.stdout + done.stderr)
+        scan("a command in the image", done.stdout + done.stderr)
         return done
 
     @contextlib.contextmanager
@@ -74,7 +74,7 @@ class Container:
         finally:
             process.kill()
             process.wait()
-            hear("the log of the image", log.read_text("utf-8"))
+            scan("the log of the image", log.read_text("utf-8"))
 
 
 class Running:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from demo.controlplane import ControlPlane, Kubectl, find_binaries, kubectl_path, running_control_plane
-from tests.support.canary import hear
+from tests.support.canary import scan
 from tests.support.commands import ROOT
 from tests.support.kubernetes_client import WATCHES, KubernetesClient
 from tests.support.plugin import PROGRAMS, Written
@@ -82,7 +82,7 @@ class BareMachine:
         variables = ("PATH=/bin", "HOME=/home", "KUBECONFIG=/home/kubeconfig", "LC_ALL=C.UTF-8", "COLUMNS=200")
         enter = ("env", "-i", *variables, str(shutil.which("chroot")), "--userspec=65532:65532", str(self._root))
         done = subprocess.run([*enter, *command], input=stdin, capture_output=True, text=True, timeout=120, check=False)
-        hear(f"{command[0]} as one file", done.stdout + done.stderr)
+        scan(f"{command[0]} as one file", done.stdout + done.stderr)
         return done
 
 

@@ -2,7 +2,7 @@
 
 Tokens, client secrets, passwords and signatures contain the word. Secrets without room for a word are detected by their
 format: JSON web tokens and private keys. ``tests/conftest.py`` scans all logs and all output, and fails the test that leaked
-a secret. Fixtures use :func:`hear` to scan requests to API servers and the output of the operator's processes.
+a secret. Fixtures use :func:`scan` to scan requests to API servers and the output of the operator's processes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _HINTS: Final = (*_WORDS, "eyJ")
 """Each secret contains one of these. The search for them is much faster than that of the regular expression."""
 
 
-class Listener(logging.Handler):
+class SecretScanner(logging.Handler):
     """Scans text for secrets, and stores only the findings."""
 
     def __init__(self) -> None:
@@ -51,9 +51,9 @@ class Listener(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Scan a log record: its line, traceback and extra fields."""
-        self.hear(f"the log of {record.name}", f"{self.format(record)}\n{vars(record)}")
+        self.scan(f"the log of {record.name}", f"{self.format(record)}\n{vars(record)}")
 
-    def hear(self, where: str, text: str) -> None:
+    def scan(self, where: str, text: str) -> None:
         """Scan *text* from *where*, in any thread."""
         found = _SECRET.search(text) if any(hint in text for hint in _HINTS) else None
         if found is not None and len(self._findings) < _ENOUGH:
@@ -66,10 +66,10 @@ class Listener(logging.Handler):
         return findings
 
 
-LISTENER: Final = Listener()
-hear: Final = LISTENER.hear
+SCANNER: Final = SecretScanner()
+scan: Final = SCANNER.scan
 
 
 def describe(findings: list[str]) -> str:
     """Describe the findings, or return an empty string if there are none."""
-    return "\n".join(["A secret was told:", *findings]) if findings else ""
+    return "\n".join(["A secret leaked:", *findings]) if findings else ""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from click.testing import CliRunner, Result
 
 from backupjobwatch.cli import main
-from tests.support.canary import hear
+from tests.support.canary import scan
 
 
 def invoke(*arguments: str) -> Result:
     """Run a command to its end."""
     result = CliRunner().invoke(main, arguments)
-    hear(f"backupjobwatch {' '.join(arguments[:1])}", result.output)
+    scan(f"backupjobwatch {' '.join(arguments[:1])}", result.output)
     return result

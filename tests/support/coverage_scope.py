@@ -65,7 +65,7 @@ class CoverageScope:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
         """Switch coverage if *item* requires it."""
-        self._switch(on=is_wanted(item.path))
+        self._switch(on=is_in_scope(item.path))
 
     def pytest_sessionfinish(self) -> None:
         """Save the data. In a worker of pytest-xdist, nothing else does that."""
@@ -78,7 +78,7 @@ class CoverageScope:
             self._on = on
 
 
-def is_wanted(path: Path) -> bool:
+def is_in_scope(path: Path) -> bool:
     """Return whether coverage measures the tests in this file."""
     return any(path.is_relative_to(ROOT / "tests" / each) for each in MEASURED)
 

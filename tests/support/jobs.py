@@ -56,11 +56,11 @@ class Jobs:
         """Delay Azure's responses for a job until the hold is released."""
         return self._azure.hold(f"/backupJobs/{name_of(job_id)}$")
 
-    def trouble(self, fault: Fault, *, times: int | None = 1) -> FaultRule:
+    def add_fault(self, fault: Fault, *, times: int | None = 1) -> FaultRule:
         """Apply *fault* to the next requests for any of the jobs."""
         return self._azure.faults.add(fault, path=self.subscription, times=times)
 
-    def mend(self, rule: FaultRule) -> None:
+    def clear_fault(self, rule: FaultRule) -> None:
         """Remove a fault."""
         self._azure.faults.remove(rule)
 

@@ -18,7 +18,7 @@ import requests
 from kubernetes import client, config
 
 from demo.controlplane import ControlPlane
-from tests.support.canary import hear
+from tests.support.canary import scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,7 +192,7 @@ class Recording:
             if response.status != requests.codes.ok:  # the API server does not serve a changed CRD for a moment
                 raise _Expired if response.status == requests.codes.gone else ConnectionError(response.reason)
             for line in response:
-                hear("the watch stream", line.decode())
+                scan("the watch stream", line.decode())
                 event = json.loads(line)
                 if event["type"] == "ERROR":
                     raise _Expired

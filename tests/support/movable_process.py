@@ -23,7 +23,7 @@ import time_machine
 from backupjobwatch.app import run
 from backupjobwatch.observability.logs import configure_logs
 from backupjobwatch.settings import Settings
-from tests.support.canary import TOKEN, hear
+from tests.support.canary import TOKEN, scan
 from tests.support.commands import Command
 from tests.support.movable_loop import MovableLoop
 from tests.support.operator_process import clean_environment, prove_calm
@@ -109,7 +109,7 @@ async def running_movable(azure: str, log: Path, **settings: str) -> AsyncIterat
         with process:
             process.kill()
         said = await asyncio.to_thread(log.read_text)
-        hear("the log of a process", said)
+        scan("the log of a process", said)
         prove_calm(said)
 
 

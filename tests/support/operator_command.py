@@ -7,7 +7,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from tests.support.canary import hear
+from tests.support.canary import scan
 from tests.support.commands import Command
 
 if TYPE_CHECKING:
@@ -36,5 +36,5 @@ async def log_of(process: Command) -> str:
     """Wait for the end of the process and return its whole output."""
     output, errors = await asyncio.to_thread(process.communicate, None, 60)
     log = output + errors
-    hear("the log of a process", log)
+    scan("the log of a process", log)
     return log

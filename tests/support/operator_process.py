@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
 
 from demo.ports import reserved_port
-from tests.support.canary import TOKEN, hear
+from tests.support.canary import TOKEN, scan
 from tests.support.commands import Command, is_measured
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class OperatorProcess:
         self._reservation = contextlib.ExitStack()
         self._port = self._reservation.enter_context(reserved_port())
         self._log = log
-        self._heard = 0
+        self._scanned = 0
         with log.open("w") as output:
             self._process = Command(
                 "backupjobwatch",
@@ -89,12 +89,12 @@ class OperatorProcess:
         """The complete output."""
         return self._log.read_text()
 
-    def hear_log(self) -> None:
+    def scan_log(self) -> None:
         """Scan the new output for secrets."""
         with self._log.open() as log:
-            log.seek(self._heard)
-            hear("the log of an operator", log.read())
-            self._heard = log.tell()
+            log.seek(self._scanned)
+            scan("the log of an operator", log.read())
+            self._scanned = log.tell()
 
     @property
     def running(self) -> bool:
@@ -170,10 +170,10 @@ class Operators:
         """Return the output of each operator, oldest first."""
         return [operator.log for operator in self._started]
 
-    def hear_logs(self) -> None:
+    def scan_logs(self) -> None:
         """Scan the new output of all operators for secrets."""
         for operator in self._started:
-            operator.hear_log()
+            operator.scan_log()
 
 
 def prove_calm(log: str) -> None:

@@ -21,7 +21,7 @@ from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.errors import JobNotFound
 from tests.support.azure import payload
 from tests.support.builders import VAULT_ID
-from tests.support.canary import hear
+from tests.support.canary import scan
 from tests.support.commands import ROOT, Command, Done
 from tests.support.kubernetes_client import path_of
 from tests.support.watches import manifest, until
@@ -83,7 +83,7 @@ class Plugin:
         environment = self.environment(**variables)
         with Command("kubectl-bjw", *self._placed(*args), environment=environment, stdin=True) as process:
             out, err = process.communicate(stdin, PATIENCE)
-        hear(f"kubectl bjw {args[:1]}", out + err)
+        scan(f"kubectl bjw {args[:1]}", out + err)
         return Done(process.wait(), out, err)
 
     def complete(self, *words: str) -> Completion:
@@ -146,7 +146,7 @@ class Screen:
         self._process.kill()
         self._process.wait()
         os.close(self._terminal)
-        hear("a terminal", self.text)
+        scan("a terminal", self.text)
 
     def until(self, pattern: str, *, after: int = 0) -> int:
         """Wait for a match of a regular expression after a position in the output, and return its end."""
@@ -239,7 +239,7 @@ def ended(process: Command) -> tuple[int, str, str]:
         out, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
-    hear("kubectl bjw", out + err)
+    scan("kubectl bjw", out + err)
     return process.wait(), out, err
 
 

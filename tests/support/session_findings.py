@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.support.canary import LISTENER, describe
+from tests.support.canary import SCANNER, describe
 from tests.support.commands import server
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Send the findings to the controller, or fail the session because of them."""
     config = session.config
     own = config.stash[FINDINGS]
-    own.secrets = [secret.encode("utf-8", "backslashreplace").decode() for secret in LISTENER.take()]
+    own.secrets = [secret.encode("utf-8", "backslashreplace").decode() for secret in SCANNER.take()]
     if hasattr(config, "workeroutput"):
         config.workeroutput["findings"] = asdict(own)
         return

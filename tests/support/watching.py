@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from demo.pictures.terminal import PATIENCE, Terminal
-from tests.support.canary import TOKEN, hear
+from tests.support.canary import TOKEN, scan
 from tests.support.commands import Command
 from tests.support.operator_process import clean_environment
 
@@ -45,7 +45,7 @@ class Watching:
             out, err = self.process.communicate(self._words, timeout=PATIENCE)
         finally:
             self.end()
-        hear("backupjobwatch watch", out + err)
+        scan("backupjobwatch watch", out + err)
         return Done(self.process.wait(), out, err)
 
     def end(self) -> None:
@@ -68,4 +68,4 @@ class WatchTerminal(Terminal):
 
     def __exit__(self, *_: object) -> None:
         super().__exit__(*_)
-        hear("backupjobwatch watch", self.seen)
+        scan("backupjobwatch watch", self.seen)

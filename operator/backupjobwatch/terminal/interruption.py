@@ -34,7 +34,7 @@ class Interruption:
 
     def install(self) -> None:
         """Handle the first signal, and ignore further ones: they would prevent the report."""
-        threading.Thread(target=self._give_up, daemon=True).start()
+        threading.Thread(target=self._force_exit, daemon=True).start()
         signal.signal(signal.SIGTERM, self._on_signal)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell ignores it for background commands
             signal.signal(signal.SIGINT, self._on_signal)
@@ -57,7 +57,7 @@ class Interruption:
             if self._cancel is not None:
                 self._cancel()
 
-    def _give_up(self) -> None:
+    def _force_exit(self) -> None:
         """End the process if it does not end by itself, for example because its output is a full pipe."""
         code = self._codes.get()
         time.sleep(_CLEANUP)

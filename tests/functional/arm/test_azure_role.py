@@ -44,7 +44,7 @@ def action(method: str, path: str) -> str:
     return "/".join([provider, *types[::2], verb])
 
 
-async def test_role_is_what_is_asked(sim: AzureSimulator, client: BoundClient) -> None:
+async def test_role_matches_the_requests(sim: AzureSimulator, client: BoundClient) -> None:
     """The actions of the role are exactly those of all requests of the client, for both kinds of vault."""
     for kind, job in (
         (VaultKind.RECOVERY_SERVICES, "job-iaasvm-completed"),

@@ -22,7 +22,7 @@ from backupjobwatch.errors import (
 from demo.simulator import AzureSimulator, Fault
 from tests.support.azure import SUBSCRIPTION_ID
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, job_payload
-from tests.support.canary import hear
+from tests.support.canary import scan
 
 if TYPE_CHECKING:
     from demo.simulator import Vault
@@ -178,7 +178,7 @@ async def test_names_the_request(client: BoundClient, sim: AzureSimulator, job_i
     assert caught.value.request_id in str(caught.value)
 
 
-async def test_a_resource_that_is_not_there(client: BoundClient, vault: Vault) -> None:
+async def test_a_missing_resource(client: BoundClient, vault: Vault) -> None:
     """A missing job and a missing vault, group or subscription raise different errors."""
     with pytest.raises(JobNotFound):
         await client.get_job(JobId.parse(vault.job_id(OTHER_JOB_NAME)))
@@ -187,7 +187,7 @@ async def test_a_resource_that_is_not_there(client: BoundClient, vault: Vault) -
             await client.get_job(JobId.parse(vault.job_id(OTHER_JOB_NAME).replace(before, after)))
 
 
-async def test_tokens_are_told_to_nobody(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
+async def test_errors_contain_no_token(open_client: OpenClient, sim: AzureSimulator, job_id: JobId) -> None:
     """No error or cause contains the token, even if Azure refuses or echoes it."""
     secret = "eyJ0eXAiOiJKV1QiLCJhbGciOiJub25lIn0.eyJzdWIiOiJ0ZXN0In0.c2lnbmF0dXJl"
     sim.tokens.add(secret, "demo-principal")
@@ -201,5 +201,5 @@ async def test_tokens_are_told_to_nobody(open_client: OpenClient, sim: AzureSimu
             await client.get_job(job_id)
         error: BaseException | None = caught.value
         while error is not None:
-            hear("an error", f"{error!r}{error}")
+            scan("an error", f"{error!r}{error}")
             error = error.__cause__ or error.__context__

@@ -90,7 +90,7 @@ async def test_a_proxy_that_is_set_is_used(open_client: OpenClient, job_id: JobI
         assert len(proxy.visits) == 1
 
 
-async def test_a_proxy_that_is_not_there(open_client: OpenClient, job_id: JobId) -> None:
+async def test_an_unreachable_proxy(open_client: OpenClient, job_id: JobId) -> None:
     """If the proxy is unreachable, the error names the proxy as the cause."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))

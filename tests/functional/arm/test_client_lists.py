@@ -163,7 +163,7 @@ async def test_what_is_no_list(client: BoundClient, sim: AzureSimulator, vault: 
         await client.list_jobs(VAULT_ID)
 
 
-async def test_entries_that_are_none_are_left_out(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
+async def test_entries_that_are_not_jobs_are_skipped(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
     """The client skips entries that are not jobs, and an empty link ends the list."""
     sim.faults.add(page("", None, 7, "x", running_payload()))
     reading = await client.list_jobs(VAULT_ID)

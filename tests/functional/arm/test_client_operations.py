@@ -149,14 +149,14 @@ async def test_names_the_kind_of_trouble(
     assert (await client.read_operation(operation_id)).value == (PinnedJob(name=JOB_NAME),)
 
 
-async def test_an_operation_that_is_not_there(client: BoundClient, home: AnyVault, operation_id: OperationId) -> None:
+async def test_a_missing_operation(client: BoundClient, home: AnyVault, operation_id: OperationId) -> None:
     """A missing operation raises JobNotFound, because Azure may create the operation later."""
     with pytest.raises(JobNotFound, match=r"404 Not Found: .*The operation was not found"):
         await client.read_operation(operation_id)
 
 
 @pytest.mark.usefixtures("started")
-async def test_is_told_how_long_to_wait(client: BoundClient, sim: AzureSimulator, operation_id: OperationId) -> None:
+async def test_errors_have_retry_after(client: BoundClient, sim: AzureSimulator, operation_id: OperationId) -> None:
     """The error of a 429 has Azure's Retry-After. A reading has the number of remaining requests."""
     sim.faults.add(Fault.throttled(retry_after=17))
     with pytest.raises(Throttled) as caught:

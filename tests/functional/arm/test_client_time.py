@@ -32,7 +32,7 @@ DRIPS = [Fault.drip_body(interval=0.02), Fault.drip_headers(interval=0.02)]
 
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize("fault", DRIPS, ids=lambda fault: fault.kind)
-async def test_a_request_ends_when_its_time_is_over(*, fault: Fault, tls: bool, tmp_path: Path) -> None:
+async def test_a_request_ends_at_its_timeout(*, fault: Fault, tls: bool, tmp_path: Path) -> None:
     """The total timeout also ends requests to a server that sends one byte at a time."""
     async with AzureSimulator(tls=tls, tokens={TOKEN: "demo-principal"}) as sim:
         vault = sim.add_vault(SUBSCRIPTION_ID, "rg", "vault")
@@ -83,7 +83,7 @@ async def test_threads_are_freed(open_client: OpenClient, sim: AzureSimulator, j
         await asyncio.gather(*(until_answered() for _ in range(6)))
 
 
-async def test_a_host_that_nobody_is_at(open_client: OpenClient, job_id: JobId) -> None:
+async def test_a_refused_connection(open_client: OpenClient, job_id: JobId) -> None:
     """A refused connection raises AzureUnavailable, and the message contains no address."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))

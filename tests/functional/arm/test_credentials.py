@@ -97,7 +97,7 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
 
 
 @pytest.fixture
-def nobody() -> Iterator[str]:
+def closed_address() -> Iterator[str]:
     """The address of a local port that refuses connections."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -171,9 +171,9 @@ def test_no_identity_at_all(metadata: Stub) -> None:
         operator_tokens(Settings()).get()
 
 
-def test_a_metadata_service_that_is_not_there(monkeypatch: pytest.MonkeyPatch, nobody: str) -> None:
+def test_an_unreachable_metadata_service(monkeypatch: pytest.MonkeyPatch, closed_address: str) -> None:
     """An unreachable metadata service is a temporary error, not missing credentials."""
-    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://{nobody}")
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://{closed_address}")
     with pytest.raises(AzureUnavailable, match=r"^No token: Entra or the metadata service"):
         operator_tokens(Settings()).get()
 
@@ -229,9 +229,9 @@ async def test_one_identity_for_many_threads(metadata: Stub) -> None:
 
 
 @pytest.mark.usefixtures("federated")
-def test_an_authority_that_is_not_there(nobody: str) -> None:
+def test_an_unreachable_authority(closed_address: str) -> None:
     """If Entra is unreachable, the error is temporary. (The proxy keeps the attempt on this machine.)"""
-    settings = Settings(azure_authority=f"https://{nobody}", azure_proxy=f"http://{nobody}")
+    settings = Settings(azure_authority=f"https://{closed_address}", azure_proxy=f"http://{closed_address}")
     with pytest.raises(AzureUnavailable, match="Entra or the metadata service could not be reached") as caught:
         operator_tokens(settings).get()
     assert ASSERTION not in str(caught.value)
@@ -251,7 +251,7 @@ def test_an_authority_that_is_not_trusted() -> None:
         assert all(target.startswith("CONNECT ") for target in proxy.targets)
 
 
-def test_a_federated_token_file_that_is_not_there(federated: Path) -> None:
+def test_a_missing_federated_token_file(federated: Path) -> None:
     """A missing token file raises CredentialsNotFound."""
     federated.unlink()
     with pytest.raises(CredentialsNotFound, match="No such file or directory"):

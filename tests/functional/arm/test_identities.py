@@ -202,7 +202,7 @@ TROUBLE |= {("secretName", name): case for name, case in SECRETS.items()}
 
 
 @pytest.mark.parametrize(("field", "name"), TROUBLE)
-async def test_a_wrong_identity_is_told_at_once_and_heals(
+async def test_a_wrong_identity_is_reported_at_once_and_recovers(
     tenants: Tenants, vault: Vault, sim: AzureSimulator, field: str, name: str
 ) -> None:
     """The first status explains the identity error before any request to Azure. The fix needs no restart."""

@@ -75,7 +75,7 @@ async def test_the_operators_own_identity_is_apart_too(tenants: Tenants, sim: Az
 
 
 @pytest.mark.parametrize("field", ["serviceAccountName", "secretName"])
-async def test_another_namespaces_objects_are_out_of_reach(
+async def test_another_namespaces_objects_are_not_used(
     tenants: Tenants, sim: AzureSimulator, vault: Vault, field: str
 ) -> None:
     """A watch cannot use another namespace's ServiceAccount or Secret of the same name."""

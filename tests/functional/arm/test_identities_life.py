@@ -56,7 +56,7 @@ async def test_grace_ends_a_watch_whose_identity_never_worked(
 
 
 @pytest.mark.parametrize("what", ["object", "right", "trust"])
-async def test_an_identity_that_is_taken_away_is_noticed(
+async def test_a_watch_survives_a_revoked_identity(
     tenants: Tenants, sim: AzureSimulator, vault: Vault, what: str
 ) -> None:
     """If access is revoked while a job runs, the watch stays Running and resumes when access is back."""
@@ -172,7 +172,7 @@ async def test_short_tokens(tenants: Tenants, sim: AzureSimulator, vault: Vault)
 
 
 @pytest.mark.parametrize("namespaces", [1, 3])
-async def test_a_stop_while_a_token_is_asked_for(tenants: Tenants, vault: Vault, namespaces: int) -> None:
+async def test_a_stop_during_a_token_request(tenants: Tenants, vault: Vault, namespaces: int) -> None:
     """Pending TokenRequests do not delay the operator's shutdown."""
     api = tenants.api
     with api.traffic.hold("/token$") as hold:

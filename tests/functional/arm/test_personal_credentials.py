@@ -37,7 +37,7 @@ def answer(az: Az, token: str = TOKEN, *, lifetime: int = 3600) -> None:
     az.answer(json.dumps({"accessToken": token, "expires_on": int(time.time()) + lifetime}))
 
 
-async def test_az_is_asked_once(az: Az) -> None:
+async def test_az_runs_once(az: Az) -> None:
     """Threads share a valid token of az, so that az runs once."""
     answer(az)
     tokens = personal_tokens(Settings())
@@ -64,14 +64,14 @@ def test_a_renewed_token(az: Az) -> None:
     assert tokens.get(renewed=True) == f"another-{TOKEN}"
 
 
-def test_nobody_is_signed_in(az: Az) -> None:
+def test_az_fails(az: Az) -> None:
     """If az fails, the command reports a refusal without the token output of az."""
     az.answer(status=1)
     with pytest.raises(AuthenticationFailed, match=r"^Entra refused you \(`az login`, or .*AuthorizationFailed"):
         personal_tokens(Settings()).get()
 
 
-def test_az_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_az_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without az and environment, there are no credentials. The command does not try the metadata service."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CredentialsNotFound, match=r"^There are no credentials for you .*Azure CLI not found on path"):

@@ -142,7 +142,7 @@ async def test_a_watch_that_comes_back_during_a_request(
 
 
 @pytest.mark.parametrize("kind", QUERIES)
-async def test_trouble_is_told_to_each_watch(open_poller: OpenPoller, sim: AzureSimulator, kind: str) -> None:
+async def test_an_error_is_reported_to_each_watch(open_poller: OpenPoller, sim: AzureSimulator, kind: str) -> None:
     """All watches of a query get its error and keep the last answer. The next tick retries."""
     polling, query = open_poller(), QUERIES[kind]
     for uid in "ab":
@@ -162,7 +162,7 @@ async def test_trouble_is_told_to_each_watch(open_poller: OpenPoller, sim: Azure
     assert len(sim.requests) == 3
 
 
-async def test_only_news_is_reported(open_poller: OpenPoller, vault: Vault) -> None:
+async def test_only_changes_are_reported(open_poller: OpenPoller, vault: Vault) -> None:
     """The poller reports an unchanged answer only to watches that wait for a poll."""
     polling = open_poller()
     for uid in "ab":

@@ -134,7 +134,7 @@ async def test_no_cluster() -> None:
         assert result.exception is None or isinstance(result.exception, SystemExit)
 
 
-async def test_azure_is_asked(api: KubernetesApi, sim: AzureSimulator, vault: Vault) -> None:
+async def test_azure_is_queried(api: KubernetesApi, sim: AzureSimulator, vault: Vault) -> None:
     """`check` sends Azure a request that needs no permission. With --job, it reads that job."""
     result = await command("check")
     assert (result.exit_code, [request.path for request in sim.requests]) == (0, ["/subscriptions"])

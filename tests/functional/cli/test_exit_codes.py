@@ -12,7 +12,7 @@ import yaml
 
 from demo.simulator import Fault
 from tests.support.builders import JOB_ID, job_payload
-from tests.support.canary import TOKEN, hear
+from tests.support.canary import TOKEN, scan
 from tests.support.commands import Command, Done
 from tests.support.operator_process import clean_environment
 
@@ -31,7 +31,7 @@ async def run(*arguments: str, **variables: str) -> Done:
     def wait() -> Done:
         with Command("backupjobwatch", *arguments, environment=clean_environment(**variables)) as process:
             out, err = process.communicate(timeout=100)
-        hear(f"backupjobwatch {arguments[0]}", out + err)
+        scan(f"backupjobwatch {arguments[0]}", out + err)
         return Done(process.wait(), out, err)
 
     return await asyncio.to_thread(wait)

@@ -69,7 +69,7 @@ async def test_what_does_not_end_is_ended(
     assert "phase" not in await api.status()
 
 
-async def test_nothing_goes_on_after_its_end(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
+async def test_closing_cancels_deliveries_and_deletions(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
     """Closing the controller cancels deliveries and deletions, because another operator may act afterwards."""
     settings = settings.model_copy(update={"notify_http_hosts": ("127.0.0.1",)})
     others = asyncio.all_tasks()
@@ -150,7 +150,7 @@ async def test_lost_ticks_are_made_up_for(
         assert len(sim.requests) == 2
 
 
-async def test_a_defect_costs_a_reconcile_and_no_more(
+async def test_a_defect_is_logged_and_retried(
     api: KubernetesApi, vault: Vault, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An unexpected error is logged with its traceback, and the watch is reconciled again after a backoff."""

@@ -25,7 +25,7 @@ ERROR = (
 LISTS = "^GET .*/backupjobwatches$"
 
 
-async def test_what_was_under_way_goes_on(
+async def test_work_in_progress_resumes(
     api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After the restart, the operator retries a pending delivery and follows a job to its end in the same process."""

@@ -38,7 +38,7 @@ async def watch_each(api: KubernetesApi, sim: AzureSimulator, vault: Vault) -> N
 
 
 @pytest.mark.parametrize("news", [{}, {"status": "Cancelling"}])
-async def test_news_is_heard_at_once(
+async def test_a_change_is_reported_at_once(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator, news: dict[str, str]
 ) -> None:
     """A list that one watch triggers reports the change of another watch's job, minutes before that watch's tick."""
@@ -57,7 +57,7 @@ async def test_news_is_heard_at_once(
         assert sum(others) <= len(others) + 2  # the response to a GET is dropped if a later list was faster
 
 
-async def test_news_is_for_those_who_want_it(
+async def test_a_suspended_watch_ignores_lists(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
     """A suspended watch ignores the lists and requests nothing."""

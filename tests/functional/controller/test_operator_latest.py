@@ -70,7 +70,7 @@ async def test_waits_finds_pins_and_never_switches(
 
 
 @pytest.mark.parametrize("by", ["request", "edit"])
-async def test_a_poll_out_of_turn_lists_anew(
+async def test_an_explicit_request_lists_again(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, by: str
 ) -> None:
     """A reconcile request or an edit lists the jobs again, even if the last list is only seconds old."""

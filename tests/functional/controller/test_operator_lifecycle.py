@@ -29,7 +29,7 @@ LISTS = "^GET .*/backupjobwatches$"
 # ── restarts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_new_process_goes_on_where_the_old_one_stopped(
+async def test_a_new_process_resumes_and_repeats_nothing(
     api: KubernetesApi, vault: Vault, start: StartOperator
 ) -> None:
     """After a restart, the new process catches up from the objects and repeats nothing that is done."""
@@ -68,7 +68,7 @@ async def test_an_unchanged_watch_is_polled_soon_after_a_restart(
     assert len(api.writes()) == 1
 
 
-async def test_an_end_that_was_not_told_is_told_at_the_next_start(
+async def test_a_missing_event_is_emitted_at_the_next_start(
     api: KubernetesApi, vault: Vault, start: StartOperator
 ) -> None:
     """If a process ends between a status write and its Event, the next process emits the Event once."""

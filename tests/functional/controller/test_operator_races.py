@@ -114,7 +114,7 @@ async def test_another_field_edited_during_a_poll(
 
 @pytest.mark.parametrize("missed", [False, True], ids=["seen", "missed"])
 @pytest.mark.parametrize("line", [None, STATUS_WRITES, READS_OF_ONE], ids=["poll", "write", "read"])
-async def test_an_object_made_anew_under_its_name(
+async def test_an_object_recreated_under_its_name(
     *,
     api: KubernetesApi,
     sim: AzureSimulator,
@@ -200,7 +200,7 @@ async def test_an_event_that_could_not_be_posted_is_posted_later(
 
 
 @pytest.mark.parametrize("status", [404, 409])
-async def test_an_event_that_cannot_be_posted_is_let_go(
+async def test_an_event_that_cannot_be_posted_is_dropped(
     api: KubernetesApi, operator: Operator, done: str, status: int
 ) -> None:
     """An Event is dropped if its namespace is gone or if it already exists."""
@@ -232,7 +232,7 @@ async def test_an_api_server_that_is_gone_for_a_while(
     assert await operator.probe("/healthz") == 200
 
 
-async def test_somebody_who_edits_all_the_time(api: KubernetesApi, operator: Operator, done: str) -> None:
+async def test_repeated_conflicts(api: KubernetesApi, operator: Operator, done: str) -> None:
     """After five conflicts in a row, a reconcile stops and the next one writes the status."""
     with api.traffic.hold(STATUS_WRITES) as hold:
         api.create({"jobResourceId": done, "pollInterval": "10s"})

@@ -83,7 +83,7 @@ async def test_an_empty_request_is_none(
 
 
 @pytest.mark.parametrize("moment", ["being told", "told"])
-async def test_a_request_on_a_finished_watch_is_acknowledged_and_no_more(
+async def test_a_request_on_a_finished_watch_is_only_acknowledged(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, moment: str
 ) -> None:
     """A finished watch echoes the request immediately, even before its Event is posted, and Azure gets no request."""

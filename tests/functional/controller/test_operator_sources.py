@@ -171,16 +171,14 @@ async def test_an_operation_that_names_its_job_late(
     await operator.advance_to("Succeeded", api)
 
 
-async def test_an_operation_that_is_not_there(
-    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
-) -> None:
+async def test_a_missing_operation(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
     """Repeated 404s fail the watch if graceSeconds is 0."""
     api.create({**SPEC, "graceSeconds": 0})
     await operator.advance_until(lambda: api.get()["status"].get("phase") == "Failed")
     assert (await api.status())["reason"] == "JobNotFound"
 
 
-async def test_a_restart_goes_on_with_the_jobs_that_were_found(
+async def test_a_restart_resumes_with_the_pinned_jobs(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
     """A new process polls the pinned jobs and does not request the operation again."""

@@ -169,7 +169,7 @@ async def test_a_spec_that_slipped_through_stalls(
     await api.status(phase="Succeeded", observedGeneration=2)
 
 
-async def test_a_job_that_is_not_there_fails_when_grace_is_over(
+async def test_a_missing_job_fails_after_the_grace_period(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """If graceSeconds is 0, three polls in a row that find no job fail the watch."""
@@ -240,7 +240,7 @@ async def test_throttling_stops_a_subscription_and_leaves_phases_alone(
     await api.status(phase="Running", reason="JobInProgress")
 
 
-async def test_neither_token_nor_signature_is_told_to_anybody(
+async def test_tokens_and_signatures_are_redacted(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """Tokens and signatures in Azure's responses never reach a status or an Event. Both contain the canary."""

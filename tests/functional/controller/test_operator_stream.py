@@ -135,7 +135,7 @@ async def test_a_list_of_many_pages(api: KubernetesApi, start: StartOperator, do
     assert sum(len(api.writes(f"watch-{number}")) for number in range(7)) == 7
 
 
-async def test_nobody_is_asked_for_all_at_once(api: KubernetesApi, start: StartOperator, done: str) -> None:
+async def test_every_list_is_paged(api: KubernetesApi, start: StartOperator, done: str) -> None:
     """Every list is paged, because a list of ten thousand watches would take tens of megabytes."""
     api.create({"jobResourceId": done})
     async with start():

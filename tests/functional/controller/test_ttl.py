@@ -111,7 +111,7 @@ async def test_a_watch_that_runs_is_not_deleted(api: KubernetesApi, vault: Vault
     assert api.writes()[-1]["phase"] == "Failed"
 
 
-async def test_the_time_goes_on_while_no_operator_runs(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+async def test_the_ttl_continues_while_no_operator_runs(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
     """A new process rebuilds the timers from the objects, including edits."""
     async with start():
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
@@ -121,7 +121,7 @@ async def test_the_time_goes_on_while_no_operator_runs(api: KubernetesApi, vault
         await api.until(lambda: gone(api))
 
 
-async def test_it_is_told_of_before_it_is_gone(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+async def test_the_event_precedes_the_deletion(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
     """The Event of the end is posted before the deletion, even if the TTL is 0."""
     with api.traffic.hold(EVENT_POSTS) as hold:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})

@@ -24,26 +24,26 @@ from tests.functional.candidates import (
     looks,
     nothing,
     spec,
-    stand_by,
+    start_standby,
 )
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.functional.candidates import Stand
+    from tests.functional.candidates import StartCandidate
     from tests.support.kubernetes import KubernetesApi
 
 
 @pytest.fixture
-async def stand(api: KubernetesApi) -> AsyncIterator[Stand]:
-    async with candidates() as stand:
-        yield stand
+async def start_candidate(api: KubernetesApi) -> AsyncIterator[StartCandidate]:
+    async with candidates() as start_candidate:
+        yield start_candidate
 
 
-async def test_the_first_makes_the_lease(api: KubernetesApi, stand: Stand) -> None:
+async def test_the_first_makes_the_lease(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """If no Lease exists, a candidate creates and holds it, with the fields that client-go writes."""
-    elector = await stand()
+    elector = await start_candidate()
     await happened(elector.elected)
     found = spec(api)
     assert found["holderIdentity"] == elector.identity
@@ -53,9 +53,9 @@ async def test_the_first_makes_the_lease(api: KubernetesApi, stand: Stand) -> No
     assert not elector.is_standby.is_set()
 
 
-async def test_of_two_one_leads(api: KubernetesApi, stand: Stand) -> None:
+async def test_of_two_one_leads(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """One of two candidates is elected. The other stays standby while the leader renews the Lease."""
-    candidates = [await stand(), await stand()]
+    candidates = [await start_candidate(), await start_candidate()]
     await looks(api, 20)
     leader, other = sorted(candidates, key=lambda each: not each.leading)
     assert (leader.leading, other.leading, other.elected.is_set()) == (True, False, False)
@@ -64,21 +64,21 @@ async def test_of_two_one_leads(api: KubernetesApi, stand: Stand) -> None:
     assert len(api.leases.history) > 10
 
 
-async def test_a_released_lease_is_taken_at_once(api: KubernetesApi, stand: Stand) -> None:
+async def test_a_released_lease_is_taken_at_once(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """A candidate acquires a released Lease immediately and increments its leaseTransitions."""
     api.leases.put(LEASE, **{**SOMEBODY, "holderIdentity": ""})
-    elector = await stand()
+    elector = await start_candidate()
     await happened(elector.elected)
     assert spec(api)["leaseTransitions"] == 4
     assert spec(api)["acquireTime"] > SOMEBODY["acquireTime"]
 
 
 @pytest.mark.parametrize("year", ["1970", "2020", "2199"])
-async def test_clocks_are_not_compared(api: KubernetesApi, stand: Stand, year: str) -> None:
+async def test_clocks_are_not_compared(api: KubernetesApi, start_candidate: StartCandidate, year: str) -> None:
     """A candidate respects the Lease for exactly its duration, however wrong the holder's clock is."""
     times = dict.fromkeys(("acquireTime", "renewTime"), f"{year}-03-04T01:00:00.000000Z")
     api.leases.put(LEASE, **{**SOMEBODY, **times})
-    elector = await stand()
+    elector = await start_candidate()
     await happened(elector.is_standby)
     await advance(DURATION - 0.5)
     assert not elector.elected.is_set()
@@ -86,9 +86,9 @@ async def test_clocks_are_not_compared(api: KubernetesApi, stand: Stand, year: s
     await happened(elector.elected)
 
 
-async def test_a_renewal_is_seen_whatever_it_says(api: KubernetesApi, stand: Stand) -> None:
+async def test_a_renewal_is_seen_whatever_it_says(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """Every change of the Lease counts as a renewal, even if its renewTime goes backwards."""
-    elector = await stand_by(api, stand)
+    elector = await start_standby(api, start_candidate)
     for minute in range(59, 40, -1):
         api.leases.put(LEASE, **{**SOMEBODY, "renewTime": f"2026-03-04T01:{minute}:00.000000Z"})
         await looks(api)
@@ -97,9 +97,9 @@ async def test_a_renewal_is_seen_whatever_it_says(api: KubernetesApi, stand: Sta
     await happened(elector.elected)
 
 
-async def test_a_crash_is_noticed_within_the_duration(api: KubernetesApi, stand: Stand) -> None:
+async def test_a_crash_is_noticed_within_the_duration(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """If the holder crashes right after a renewal, a standby acquires the Lease within the lease duration."""
-    elector = await stand_by(api, stand)
+    elector = await start_standby(api, start_candidate)
     await looks(api, 3)
     await advance(RETRY - 0.2)
     api.leases.put(LEASE, **{**SOMEBODY, "renewTime": "2026-03-04T01:10:00.000000Z"})
@@ -108,9 +108,11 @@ async def test_a_crash_is_noticed_within_the_duration(api: KubernetesApi, stand:
     await happened(elector.elected)
 
 
-async def test_no_lease_is_taken_before_its_holder_has_stopped(api: KubernetesApi, stand: Stand) -> None:
+async def test_no_lease_is_taken_before_its_holder_has_stopped(
+    api: KubernetesApi, start_candidate: StartCandidate
+) -> None:
     """After failed reads, a standby waits the full lease duration from the first renewal that it reads."""
-    elector = await stand_by(api, stand)
+    elector = await start_standby(api, start_candidate)
     refusal = api.traffic.fail(READS, status=503, times=None)
     await advance(DURATION - 1)
     api.leases.put(LEASE, **{**SOMEBODY, "renewTime": "2026-03-04T01:10:00.000000Z"})
@@ -122,10 +124,10 @@ async def test_no_lease_is_taken_before_its_holder_has_stopped(api: KubernetesAp
     await happened(elector.elected)
 
 
-async def test_the_holders_duration_counts(api: KubernetesApi, stand: Stand) -> None:
+async def test_the_holders_duration_counts(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """A candidate waits for the duration in the holder's Lease, even if its own setting differs (during an update)."""
     api.leases.put(LEASE, **{**SOMEBODY, "leaseDurationSeconds": 60})
-    elector = await stand()
+    elector = await start_candidate()
     await happened(elector.is_standby)
     await advance(58)
     assert not elector.elected.is_set()
@@ -135,16 +137,18 @@ async def test_the_holders_duration_counts(api: KubernetesApi, stand: Stand) -> 
 
 
 @pytest.mark.parametrize("left", [{}, {"holderIdentity": None}, {"leaseTransitions": None}], ids=str)
-async def test_an_empty_lease_is_taken(api: KubernetesApi, stand: Stand, left: dict[str, Any]) -> None:
+async def test_an_empty_lease_is_taken(
+    api: KubernetesApi, start_candidate: StartCandidate, left: dict[str, Any]
+) -> None:
     """A candidate acquires a Lease without a holder, for example one that a user created empty."""
     api.leases.put(LEASE, **left)
-    await happened((await stand()).elected)
+    await happened((await start_candidate()).elected)
 
 
-async def test_a_lease_without_a_duration_is_waited_for(api: KubernetesApi, stand: Stand) -> None:
+async def test_a_lease_without_a_duration_is_waited_for(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """If the Lease has no duration, a candidate waits for its own lease duration."""
     api.leases.put(LEASE, holderIdentity="somebody")
-    elector = await stand()
+    elector = await start_candidate()
     await happened(elector.is_standby)
     await advance(DURATION - 0.5)
     assert not elector.elected.is_set()
@@ -153,31 +157,31 @@ async def test_a_lease_without_a_duration_is_waited_for(api: KubernetesApi, stan
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["made", "taken"])
-async def test_an_answer_that_is_lost(api: KubernetesApi, stand: Stand, *, there: bool) -> None:
+async def test_an_answer_that_is_lost(api: KubernetesApi, start_candidate: StartCandidate, *, there: bool) -> None:
     """If the response to an acquisition is lost, the next read finds it. The transition counts once."""
     if there:
         api.leases.put(LEASE, **{**SOMEBODY, "holderIdentity": ""})
     api.traffic.fail(WRITES, status=None, late=True)
-    elector = await stand()
+    elector = await start_candidate()
     await looks(api)
     await happened(elector.elected)
     assert spec(api)["leaseTransitions"] == (4 if there else 0)
 
 
-async def test_what_others_put_on_the_lease_stays(api: KubernetesApi, stand: Stand) -> None:
+async def test_what_others_put_on_the_lease_stays(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """The operator keeps the labels and annotations of the Lease."""
     api.leases.put(LEASE, **{**SOMEBODY, "holderIdentity": ""})
     api.leases._objects[LEASE]["metadata"]["annotations"] = {"example.com/theirs": "x"}
-    await happened((await stand()).elected)
+    await happened((await start_candidate()).elected)
     assert api.leases.get(LEASE)["metadata"]["annotations"] == {"example.com/theirs": "x"}
 
 
-async def test_without_the_right_to_it_nobody_leads(
-    api: KubernetesApi, stand: Stand, caplog: pytest.LogCaptureFixture
+async def test_without_permission_no_candidate_leads(
+    api: KubernetesApi, start_candidate: StartCandidate, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The candidate logs the refusal once and keeps retrying."""
     refusal = api.traffic.fail(WRITES, status=403, times=None, message="cannot create resource leases")
-    elector = await stand()
+    elector = await start_candidate()
     await looks(api, 10)
     assert caplog.text.count("Failed to acquire or renew the Lease operators/backupjobwatch") == 1
     assert "cannot create resource leases" in caplog.text
@@ -187,7 +191,7 @@ async def test_without_the_right_to_it_nobody_leads(
     await happened(elector.elected)
 
 
-async def test_who_leads_is_told(api: KubernetesApi) -> None:
+async def test_runtime_reports_leadership(api: KubernetesApi) -> None:
     """Without leader election, the operator always leads. With it, the operator leads while it holds the Lease."""
     async with Runtime.open(Settings()) as runtime:
         assert (runtime.leading, runtime.alive) == (True, True)

@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backupjobwatch.kube.leader_election import JITTER
-from tests.functional.candidates import DURATION, LEASE, READS, RETRY, SOMEBODY, WRITES, advance, candidates, stand_by
+from tests.functional.candidates import (
+    DURATION,
+    LEASE,
+    READS,
+    RETRY,
+    SOMEBODY,
+    WRITES,
+    advance,
+    candidates,
+    start_standby,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.functional.candidates import Stand
+    from tests.functional.candidates import StartCandidate
     from tests.support.kubernetes import KubernetesApi
 
 PERIODS = 10
@@ -23,9 +33,9 @@ LONG = 1000
 
 
 @pytest.fixture
-async def stand(api: KubernetesApi) -> AsyncIterator[Stand]:
-    async with candidates() as stand:
-        yield stand
+async def start_candidate(api: KubernetesApi) -> AsyncIterator[StartCandidate]:
+    async with candidates() as start_candidate:
+        yield start_candidate
 
 
 @pytest.mark.parametrize(
@@ -33,10 +43,10 @@ async def stand(api: KubernetesApi) -> AsyncIterator[Stand]:
     [(READS, 503), (READS, 403), (READS, None), (WRITES, 500), (WRITES, 403), (WRITES, 409), (WRITES, None)],
 )
 async def test_an_expired_lease_is_retried_once_per_period(
-    *, api: KubernetesApi, stand: Stand, line: str, status: int | None
+    *, api: KubernetesApi, start_candidate: StartCandidate, line: str, status: int | None
 ) -> None:
     """A standby that cannot take an expired Lease makes one attempt per retry period."""
-    await stand_by(api, stand)
+    await start_standby(api, start_candidate)
     rule = api.traffic.fail(line, status=status, times=None)
     await advance(DURATION)
     await api.until(lambda: rule.used)
@@ -49,12 +59,14 @@ async def test_an_expired_lease_is_retried_once_per_period(
     rule.end()
 
 
-async def test_standbys_do_not_retry_together(api: KubernetesApi, stand: Stand) -> None:
+async def test_standbys_do_not_retry_together(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """The attempts of several standbys spread over the last part of the retry period."""
     api.leases.put(LEASE, **SOMEBODY)
     rule = api.traffic.fail(READS, status=503, times=None)
     for _ in range(STANDBYS):
-        await stand(lease_retry_period=f"{LONG}s", lease_renew_deadline=f"{2 * LONG}s", lease_duration=f"{4 * LONG}s")
+        await start_candidate(
+            lease_retry_period=f"{LONG}s", lease_renew_deadline=f"{2 * LONG}s", lease_duration=f"{4 * LONG}s"
+        )
     await api.until(lambda: rule.used == STANDBYS)
     await asyncio.sleep(0.05)
     before = rule.used

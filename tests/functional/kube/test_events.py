@@ -156,7 +156,7 @@ async def test_a_watch_that_is_deleted_while_its_event_is_refused(api: Kubernete
     assert [event["metadata"]["name"] for event in api.events()] == ["nightly.b"]
 
 
-async def test_an_event_that_is_recorded_anew_while_it_is_written(
+async def test_an_event_that_is_recorded_again_during_its_write(
     api: KubernetesApi, recorder: EventRecorder, emitted: list[Transition]
 ) -> None:
     """An Event that is recorded again during its write is written again."""

@@ -99,7 +99,7 @@ async def test_days_of_standing_by(api: KubernetesApi, start: StartOperator) -> 
         await api.until(lambda: len(api.traffic.matching(LOOKS)) > looks)
 
 
-async def test_nobody_is_ready_without_the_crd(api: KubernetesApi, start: StartOperator) -> None:
+async def test_not_ready_without_the_crd(api: KubernetesApi, start: StartOperator) -> None:
     """An operator without the CRD never requests the Lease and is not ready, so that a rolling update stops."""
     api.crd_installed = False
     async with start(watching=False, **ELECTION) as operator:
@@ -109,7 +109,7 @@ async def test_nobody_is_ready_without_the_crd(api: KubernetesApi, start: StartO
         assert api.traffic.matching("/leases") == []
 
 
-async def test_nobody_is_ready_without_the_right_to_the_lease(api: KubernetesApi, start: StartOperator) -> None:
+async def test_not_ready_without_permission_for_the_lease(api: KubernetesApi, start: StartOperator) -> None:
     """An operator that may not read or write the Lease is live but not ready."""
     refusal = api.traffic.fail("/leases", status=403, times=None)
     async with start(watching=False, **ELECTION) as operator:
@@ -202,7 +202,7 @@ async def test_slow_writes_do_not_cost_the_lease(api: KubernetesApi, vault: Vaul
             hold.release()
 
 
-async def test_the_lease_is_released_when_nothing_goes_on_any_more(
+async def test_the_lease_is_released_after_the_last_write(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
     """A stopping leader holds the Lease until it has written the result of its last reconcile."""

@@ -23,21 +23,21 @@ from tests.functional.candidates import (
     happened,
     looks,
     spec,
-    stand_by,
+    start_standby,
 )
 from tests.support.movable_loop import MovableLoop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.functional.candidates import Stand
+    from tests.functional.candidates import StartCandidate
     from tests.support.kubernetes import KubernetesApi
 
 
 @pytest.fixture
-async def stand(api: KubernetesApi) -> AsyncIterator[Stand]:
-    async with candidates() as stand:
-        yield stand
+async def start_candidate(api: KubernetesApi) -> AsyncIterator[StartCandidate]:
+    async with candidates() as start_candidate:
+        yield start_candidate
 
 
 # ── renewal ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -52,9 +52,9 @@ async def why_lost(elector: LeaderElector) -> str:
     return str(elector.failure)
 
 
-async def test_the_term_goes_on_for_as_long_as_it_is_renewed(api: KubernetesApi, stand: Stand) -> None:
+async def test_a_renewal_changes_only_the_renew_time(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """Each renewal changes only renewTime."""
-    elector = await stand()
+    elector = await start_candidate()
     await happened(elector.elected)
     first = spec(api)
     await looks(api, 30)
@@ -64,9 +64,11 @@ async def test_the_term_goes_on_for_as_long_as_it_is_renewed(api: KubernetesApi,
 
 
 @pytest.mark.parametrize("line", [READS, WRITES])
-async def test_a_request_that_hangs_is_not_the_end(api: KubernetesApi, stand: Stand, line: str) -> None:
+async def test_a_request_that_hangs_is_not_the_end(
+    api: KubernetesApi, start_candidate: StartCandidate, line: str
+) -> None:
     """A Lease request that hangs times out early enough for a retry."""
-    elector = await stand()
+    elector = await start_candidate()
     await happened(elector.elected)
     with api.traffic.hold(line) as hold:
         await advance(RETRY)
@@ -79,9 +81,11 @@ async def test_a_request_that_hangs_is_not_the_end(api: KubernetesApi, stand: St
 
 @pytest.mark.parametrize("line", [READS, WRITES])
 @pytest.mark.parametrize("how", ["hangs", "fails"])
-async def test_a_term_ends_with_the_deadline(api: KubernetesApi, stand: Stand, line: str, how: str) -> None:
+async def test_a_term_ends_with_the_deadline(
+    api: KubernetesApi, start_candidate: StartCandidate, line: str, how: str
+) -> None:
     """A leader that cannot renew stops one renew deadline after it sent its last successful renewal."""
-    elector = await stand()
+    elector = await start_candidate()
     await happened(elector.elected)
     with api.traffic.hold(line if how == "hangs" else "(?!)"):
         api.traffic.fail(line, status=500, times=None if how == "fails" else 0)
@@ -92,9 +96,9 @@ async def test_a_term_ends_with_the_deadline(api: KubernetesApi, stand: Stand, l
     assert spec(api)["holderIdentity"] == elector.identity
 
 
-async def test_a_lease_that_somebody_took_is_lost_at_once(api: KubernetesApi, stand: Stand) -> None:
+async def test_a_lease_with_another_holder_is_lost_at_once(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """A leader that finds another holder on the Lease stops immediately and leaves the Lease unchanged."""
-    elector = await stand()
+    elector = await start_candidate()
     await happened(elector.elected)
     api.leases.put(LEASE, **SOMEBODY)
     await looks(api)
@@ -104,9 +108,11 @@ async def test_a_lease_that_somebody_took_is_lost_at_once(api: KubernetesApi, st
 
 
 @pytest.mark.parametrize("harm", ["deleted", "emptied"])
-async def test_a_lease_that_goes_away_is_made_again(api: KubernetesApi, stand: Stand, harm: str) -> None:
+async def test_a_lease_that_goes_away_is_made_again(
+    api: KubernetesApi, start_candidate: StartCandidate, harm: str
+) -> None:
     """If a user deletes the Lease or clears its holder, the leader restores it."""
-    elector = await stand()
+    elector = await start_candidate()
     await happened(elector.elected)
     if harm == "deleted":
         api.leases.delete(LEASE)
@@ -117,9 +123,9 @@ async def test_a_lease_that_goes_away_is_made_again(api: KubernetesApi, stand: S
     assert elector.leading
 
 
-async def test_a_renewal_whose_answer_is_lost(api: KubernetesApi, stand: Stand) -> None:
+async def test_a_renewal_whose_answer_is_lost(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """If the response to a renewal is lost, the leader reads its own name from the Lease and continues."""
-    elector = await stand()
+    elector = await start_candidate()
     await happened(elector.elected)
     api.traffic.fail(WRITES, status=None, late=True)
     await looks(api, 8)
@@ -129,11 +135,11 @@ async def test_a_renewal_whose_answer_is_lost(api: KubernetesApi, stand: Stand) 
 # ── release ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_leader_that_ends_releases_it(api: KubernetesApi, stand: Stand) -> None:
+async def test_a_leader_that_ends_releases_it(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """A released Lease has no holder, and a standby acquires it at its next read."""
-    leader = await stand()
+    leader = await start_candidate()
     await happened(leader.elected)
-    other = await stand()
+    other = await start_candidate()
     await happened(other.is_standby)
     await leader.close()
     assert spec(api)["holderIdentity"] == ""
@@ -143,19 +149,19 @@ async def test_a_leader_that_ends_releases_it(api: KubernetesApi, stand: Stand) 
     assert spec(api)["leaseTransitions"] == 1
 
 
-async def test_who_stands_by_leaves_it_alone(api: KubernetesApi, stand: Stand) -> None:
+async def test_a_closed_standby_leaves_the_lease_alone(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """A standby that is closed ends immediately and sends no request."""
-    elector = await stand_by(api, stand)
+    elector = await start_standby(api, start_candidate)
     asked = len(api.traffic.requests)
     await elector.close()
     assert spec(api) == SOMEBODY
     assert len(api.traffic.requests) == asked
 
 
-async def test_an_end_during_the_take_over(api: KubernetesApi, stand: Stand) -> None:
+async def test_an_end_during_the_take_over(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """A candidate that is closed while it acquires the Lease releases it."""
     with api.traffic.hold(WRITES) as hold:
-        elector = await stand()
+        elector = await start_candidate()
         await hold.arrived()
         closing = asyncio.create_task(elector.close())
         await asyncio.sleep(0.02)
@@ -163,18 +169,22 @@ async def test_an_end_during_the_take_over(api: KubernetesApi, stand: Stand) -> 
     assert spec(api)["holderIdentity"] == ""
 
 
-async def test_an_end_without_a_lease(api: KubernetesApi, stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_end_without_a_lease(
+    api: KubernetesApi, start_candidate: StartCandidate, caplog: pytest.LogCaptureFixture
+) -> None:
     """A Lease that was deleted needs no release."""
-    elector = await stand()
+    elector = await start_candidate()
     await happened(elector.elected)
     api.leases.delete(LEASE)
     await elector.close()
     assert "could not be released" not in caplog.text
 
 
-async def test_a_release_that_fails_is_said(api: KubernetesApi, stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_release_that_fails_is_said(
+    api: KubernetesApi, start_candidate: StartCandidate, caplog: pytest.LogCaptureFixture
+) -> None:
     """A leader ends even if the release fails, and logs the failure. The Lease then expires."""
-    elector = await stand()
+    elector = await start_candidate()
     await happened(elector.elected)
     api.traffic.fail(WRITES, status=500, times=None)
     await elector.close()
@@ -184,11 +194,13 @@ async def test_a_release_that_fails_is_said(api: KubernetesApi, stand: Stand, ca
 # ── liveness ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_candidate_is_alive_whatever_the_api_server_does(api: KubernetesApi, stand: Stand) -> None:
+async def test_a_candidate_is_alive_whatever_the_api_server_does(
+    api: KubernetesApi, start_candidate: StartCandidate
+) -> None:
     """A candidate is live even if all its attempts fail."""
-    elector = await stand()
+    elector = await start_candidate()
     await happened(elector.elected)
-    other = await stand()
+    other = await start_candidate()
     await happened(other.is_standby)
     await elector.close()
     await api.go_away()
@@ -198,9 +210,11 @@ async def test_a_candidate_is_alive_whatever_the_api_server_does(api: Kubernetes
     await api.come_back()
 
 
-async def test_a_candidate_that_makes_no_attempts_is_not_alive(api: KubernetesApi, stand: Stand) -> None:
+async def test_a_candidate_that_makes_no_attempts_is_not_alive(
+    api: KubernetesApi, start_candidate: StartCandidate
+) -> None:
     """The liveness probe fails if the elector is stuck."""
-    elector = await stand_by(api, stand)
+    elector = await start_standby(api, start_candidate)
     stuck = asyncio.get_running_loop()
     assert isinstance(stuck, MovableLoop)
     stuck._advance(60)  # no task has run since

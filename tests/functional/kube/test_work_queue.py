@@ -40,7 +40,7 @@ async def test_a_key_is_queued_once(queue: WorkQueue[str]) -> None:
     assert len(queue) == 0
 
 
-async def test_a_key_added_while_it_is_processed_comes_again(queue: WorkQueue[str]) -> None:
+async def test_a_key_added_while_it_is_processed_is_requeued(queue: WorkQueue[str]) -> None:
     """A key added during its processing goes to no second worker. ``done`` requeues it once."""
     queue.add("a")
     key = await queue.get()

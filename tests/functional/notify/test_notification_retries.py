@@ -127,7 +127,9 @@ async def test_a_write_without_a_response_is_reported_too(api: KubernetesApi, va
 
 
 @pytest.mark.parametrize("given_up", [False, True])
-async def test_a_restart_goes_on(api: KubernetesApi, vault: Vault, start: StartOperator, *, given_up: bool) -> None:
+async def test_a_restart_continues_the_retries(
+    api: KubernetesApi, vault: Vault, start: StartOperator, *, given_up: bool
+) -> None:
     """After a restart, the operator continues the retries until the delivery succeeds or finally fails."""
     forbid(api)
     async with start():

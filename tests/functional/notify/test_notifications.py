@@ -35,7 +35,9 @@ async def operator(start: StartOperator) -> AsyncIterator[Operator]:
         yield operator
 
 
-async def test_an_end_is_told(api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver) -> None:
+async def test_an_end_sends_a_notification(
+    api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
+) -> None:
     """The operator writes the end and then the delivery. The notification matches the status."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [webhook(receiver.url)]})
     (entry,) = (await settled(api, "hook")).values()
@@ -47,7 +49,7 @@ async def test_an_end_is_told(api: KubernetesApi, vault: Vault, operator: Operat
     assert told == {**end, "notifications": [entry]}
 
 
-async def test_each_phase_is_told_to_those_who_want_it(
+async def test_each_entry_gets_the_phases_that_it_selects(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
     """Each entry gets the phases that it selects, each with a unique ID and without extra polls."""
@@ -215,7 +217,7 @@ async def test_deletion_cancels(api: KubernetesApi, vault: Vault, operator: Oper
     assert len(receiver.deliveries) == 1
 
 
-async def test_a_new_entry_of_a_finished_watch_is_told(
+async def test_a_new_entry_of_a_finished_watch_is_delivered(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
     """An entry that is added after the end is delivered once, without a request to Azure."""
@@ -228,7 +230,7 @@ async def test_a_new_entry_of_a_finished_watch_is_told(
     assert (len(receiver.deliveries), len(sim.requests)) == (2, 1)
 
 
-async def test_a_mended_entry_is_told_at_once(
+async def test_a_fixed_entry_is_delivered_at_once(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
     """An entry that is edited during its retries is delivered as edited. A removed entry is not retried."""
@@ -245,7 +247,7 @@ async def test_a_mended_entry_is_told_at_once(
         assert len(other.deliveries) == 2
 
 
-async def test_an_entry_that_is_taken_out_keeps_nobody_waiting(
+async def test_a_removed_entry_does_not_delay_the_others(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
     """When the last pending entry is removed from the spec, the operator records the others."""

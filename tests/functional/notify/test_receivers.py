@@ -80,7 +80,7 @@ async def test_keys_are_optional(api: KubernetesApi, vault: Vault, operator: Ope
         ("broken", "failed to return Secret hooks"),
     ],
 )
-async def test_a_secret_that_is_mended(
+async def test_a_fixed_secret(
     *,
     api: KubernetesApi,
     vault: Vault,
@@ -118,7 +118,7 @@ async def test_a_secret_that_is_mended(
 
 
 @pytest.mark.parametrize(("status", "most"), [(500, DeliveryFailed.attempts), (404, DeliveryRefused.attempts)])
-async def test_given_up(
+async def test_failure_after_the_last_attempt(
     *, api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver, status: int, most: int
 ) -> None:
     """After the last attempt, the operator writes the failure and emits an Event."""
@@ -134,7 +134,9 @@ async def test_given_up(
     assert (event["type"], event["message"]) == ("Warning", f"spec.notify[hook]: {entry['message']}")
 
 
-async def test_retry_after_is_heard(api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver) -> None:
+async def test_retry_after_is_respected(
+    api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
+) -> None:
     """The operator respects a receiver's Retry-After."""
     receiver.answer((429, "300"))
     create(api, vault, webhook(receiver.url))
@@ -149,7 +151,7 @@ async def test_retry_after_is_heard(api: KubernetesApi, vault: Vault, operator: 
     assert (await attempts(operator, api))["state"] == "Delivered"
 
 
-async def test_a_failure_is_told_after_a_restart(
+async def test_a_failure_is_reported_after_a_restart(
     api: KubernetesApi, vault: Vault, start: StartOperator, receiver: Receiver
 ) -> None:
     """If the operator could not emit the Event of a failure, the next one emits it."""

@@ -77,7 +77,7 @@ async def test_argocd(api: KubernetesApi, vault: Vault, operator: Operator, refr
 
 @pytest.mark.parametrize("wrong", ["missing", "forbidden", "not installed", "elsewhere", "failing", "unknown"])
 @pytest.mark.parametrize("tool", ["flux", "argocd"])
-async def test_a_trigger_that_is_mended(
+async def test_a_fixed_trigger(
     *,
     api: KubernetesApi,
     vault: Vault,

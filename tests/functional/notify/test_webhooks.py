@@ -152,7 +152,7 @@ async def test_no_answer() -> None:
             await attempt
 
 
-async def test_nobody_there() -> None:
+async def test_an_unreachable_receiver() -> None:
     """A closed port and an unknown host name are temporary errors."""
     async with webhooks(notify_http_hosts="127.0.0.1,no-such-host.invalid") as sender:
         with reserved_port() as closed, pytest.raises(DeliveryFailed, match="could not be reached"):

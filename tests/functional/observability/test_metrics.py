@@ -238,7 +238,7 @@ async def test_tokens_are_counted_where_they_are_fetched(tenants: Tenants, vault
     assert scrape.value(REQUESTS, operation="token", result="refused") >= 1
 
 
-async def test_an_identity_that_is_not_there_is_counted(tenants: Tenants, vault: Vault) -> None:
+async def test_a_missing_identity_is_counted(tenants: Tenants, vault: Vault) -> None:
     """A missing or forbidden identity counts as a token failure, although no token was requested."""
     tenants.add()
     job_id = vault.set_job(JOB_NAME, running_payload())

@@ -44,7 +44,7 @@ async def test_both_formats(operator: Operator) -> None:
     assert (await asyncio.to_thread(requests.get, url.replace("/metrics", "/healthz"), timeout=60)).status_code == 404
 
 
-async def test_everything_that_is_told_is_in_the_list(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+async def test_every_metric_is_in_the_catalogue(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
     """The scrape has exactly the families of the catalogue, with their types, help texts and labels."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
     await api.events_told(1)
@@ -102,7 +102,7 @@ async def test_watches_beyond_the_limit_are_only_counted(
     assert scrape.value("backupjobwatch_left_out", what="watches") == 3
 
 
-async def test_subscriptions_beyond_the_limit_are_left_out(
+async def test_subscriptions_beyond_the_limit_are_omitted(
     api: KubernetesApi, sim: AzureSimulator, start: StartOperator
 ) -> None:
     """Sixty subscriptions get at most fifty series. The metrics count the omitted ones."""
@@ -132,7 +132,7 @@ async def test_odd_codes_are_one(api: KubernetesApi, sim: AzureSimulator, vault:
     assert codes == {"200", "Other"}
 
 
-async def test_a_status_that_somebody_made_up(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+async def test_an_unknown_status_adds_no_label(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
     """A phase or reason that a user writes into a status creates no new label value."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())})
     before = await api.status(phase="Running")

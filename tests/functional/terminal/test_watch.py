@@ -107,7 +107,7 @@ def test_a_job_that_takes_too_long(vault: Vault, watch: Watch) -> None:
     assert re.search(r"  TimedOut  .*--timeout[^\n]*$", done.err.rstrip()), done.err
 
 
-def test_nobody_is_signed_in(sim: AzureSimulator, vault: Vault, watch: Watch, tmp_path: Path) -> None:
+def test_no_credentials(sim: AzureSimulator, vault: Vault, watch: Watch, tmp_path: Path) -> None:
     """Without credentials, the command explains the fix and exits with 3 at once, without a request."""
     done = Watching(
         {**watch_settings(sim.url, DEVELOPMENT_TOKEN=""), "PATH": str(tmp_path)}, vault.set_job(JOB_NAME, job_payload())
@@ -116,7 +116,7 @@ def test_nobody_is_signed_in(sim: AzureSimulator, vault: Vault, watch: Watch, tm
     assert done.err.startswith("CredentialsNotFound: There are no credentials for you (`az login`, or ")
 
 
-def test_whoever_az_login_says(sim: AzureSimulator, vault: Vault, tmp_path: Path) -> None:
+def test_uses_the_account_of_az_login(sim: AzureSimulator, vault: Vault, tmp_path: Path) -> None:
     """The command uses the account of `az login` and runs az once for all jobs."""
     az = Az(tmp_path)
     az.answer(json.dumps({"accessToken": TOKEN, "expires_on": int(time.time()) + 3600, "tokenType": "Bearer"}))
@@ -257,7 +257,7 @@ def test_a_job_that_runs_first(slow: dict[str, Watching]) -> None:
 
 
 @pytest.mark.parametrize(("name", "reason"), [("refused", "AuthenticationFailed"), ("not there", "JobNotFound")])
-def test_nobody_can_tell(slow: dict[str, Watching], name: str, reason: str) -> None:
+def test_the_result_is_unknown(slow: dict[str, Watching], name: str, reason: str) -> None:
     """After the grace period, the command exits with 3, because the job's result is unknown."""
     done = slow[name].wait()
     assert (done.code, json.loads(done.out)["status"]["reason"]) == (3, reason)

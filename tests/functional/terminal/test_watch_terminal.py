@@ -64,7 +64,7 @@ def test_a_terminal_has_a_live_view(sim: AzureSimulator, vault: Vault, going: st
         assert re.search(r"Succeeded +Restore of uttestvmub1", terminal.words)
 
 
-def test_no_colour_where_that_is_asked_for(sim: AzureSimulator, vault: Vault) -> None:
+def test_no_color_disables_colors(sim: AzureSimulator, vault: Vault) -> None:
     """NO_COLOR removes the colors but not the text."""
     job = vault.set_job(JOB_NAME, job_payload())
     with WatchTerminal({**watch_settings(sim.url), "NO_COLOR": "1"}, job) as terminal:
@@ -95,7 +95,7 @@ def test_a_signal_leaves_the_terminal_clean(sim: AzureSimulator, going: str, num
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_waits_for_nobody(sim: AzureSimulator, going: str, number: signal.Signals, code: int) -> None:
+def test_a_signal_ends_the_command_at_once(sim: AzureSimulator, going: str, number: signal.Signals, code: int) -> None:
     """While a request hangs, a signal ends the command at once, without output."""
     sim.hold()
     watching = Watching(watch_settings(sim.url), going, "--output", "json")

@@ -31,7 +31,7 @@ async def answer_lost(watch: Watch, namespace: str = _FIRST) -> None:
     _create(watch, _ITEM, namespace)
 
 
-async def lost_for_good(watch: Watch) -> None:
+async def lost_long_ago(watch: Watch) -> None:
     """The answer was lost half an hour ago, and no job has the ID of the request."""
     await answer_lost(watch, _SECOND)
     body = await watch.until("Pending", "TriggerUncertain")

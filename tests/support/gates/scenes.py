@@ -276,7 +276,7 @@ SCENES: Final = (
     _scene(HAS_FAILED, "Failed", "InvalidSpec", invalid),
     _scene(HAS_FAILED, "Failed", "InvalidTarget", on_demand.not_protected),
     _scene(HAS_FAILED, "Failed", "NamespaceNotAllowed", on_demand.not_allowed),
-    _scene(HAS_FAILED, "Failed", "TriggerUncertain", on_demand.lost_for_good),
+    _scene(HAS_FAILED, "Failed", "TriggerUncertain", on_demand.lost_long_ago),
     _scene(STARTED_OVER, "Pending", "JobNotVisible", another_job(shown(COMPLETED), "Succeeded", "JobCompleted"), 2),
     _scene(
         STARTED_OVER, "Running", "JobInProgress", another_job(shown(FAILED), "Failed", "JobFailed", example=RUNNING), 2

@@ -223,7 +223,7 @@ def test_a_byte_order_mark_is_no_json() -> None:
         ({}, "no error code"),
     ],
 )  # fmt: skip
-def test_tells_what_azure_says(body: Any, words: str) -> None:
+def test_message_has_azures_error(body: Any, words: str) -> None:
     """A message has code, text and recommendation on one printable line, without raw JSON."""
     assert str(trouble(answer(400, body))) == f"Azure answered 400 Bad Request: {words} (request r1)."
     assert f" {words.removeprefix('no ')}. Check the proxy" in str(trouble(foreign(400, body)))

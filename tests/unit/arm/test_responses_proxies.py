@@ -84,7 +84,7 @@ def test_retry_after_of_a_proxy(status: int, wait: int | None) -> None:
         (b"7", "Its body is incomplete or unexpected JSON"),
     ],
 )
-def test_tells_what_a_page_says(body: bytes, words: str) -> None:
+def test_message_has_the_text_of_a_page(body: bytes, words: str) -> None:
     """The message has the title or the text of a page, without markup."""
     for status, phrase in ((403, "403 Forbidden"), (502, "502 Bad Gateway")):
         assert str(trouble(foreign(status, body))) == (

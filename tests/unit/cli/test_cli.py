@@ -181,7 +181,7 @@ def test_now_is_the_default(files: Files) -> None:
         ("spec: {}", ("--previous", "/nowhere.yaml"), 2, "does not exist"),
     ],
 )
-def test_bad_input_is_told(
+def test_invalid_input_is_reported(
     files: Files, watch: str | bytes, arguments: tuple[str, ...], exit_code: int, words: str
 ) -> None:
     """Invalid input ends with an exit code and one sentence, without a traceback."""
@@ -233,7 +233,7 @@ def test_runs_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 @pytest.mark.usefixtures("logging_restored")
 @pytest.mark.parametrize("command", ["run", "check"])
-def test_wrong_settings_are_told(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_settings_are_reported(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An invalid setting ends every command that reads settings with code 2, and the message says how to fix it."""
     monkeypatch.setenv("BACKUPJOBWATCH_HEARTBEAT", "soon")
     monkeypatch.setenv("BACKUPJOBWATCH_HEARTBEET", "5m")

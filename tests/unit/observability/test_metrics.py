@@ -141,7 +141,7 @@ def test_operators_share_nothing() -> None:
     assert (value(one, "backupjobwatch_leader"), value(other, "backupjobwatch_leader")) == (1, 0)
 
 
-def test_the_leader_is_asked_at_each_scrape() -> None:
+def test_the_leader_is_evaluated_at_each_scrape() -> None:
     """The leader metric is evaluated at each scrape, so the loss of leadership is visible without an update."""
     metrics, leading = Metrics(), [True, False]
     metrics.track_leader(lambda: leading.pop(0))
@@ -204,7 +204,7 @@ def budget(subscription: str, tokens: float = 20, *, remaining: int | None = Non
     return Budget(subscription=subscription, tokens=tokens, remaining=remaining, pause=pause)
 
 
-def test_the_tightest_budget_of_a_subscription_is_told() -> None:
+def test_the_lowest_budget_of_a_subscription_is_reported() -> None:
     """If several principals use one subscription, each of the three metrics has its lowest budget."""
     budgets = [budget("s", remaining=40, pause=60), budget("s", 5), budget("s", remaining=90), budget("t", 9)]
     registry = World(budgets=budgets).registry()
@@ -216,7 +216,7 @@ def test_the_tightest_budget_of_a_subscription_is_told() -> None:
     assert (told("budget_reads", "t"), told("remaining_requests", "t"), told("wait_seconds", "t")) == (9, None, 0)
 
 
-def test_throttled_subscriptions_are_never_left_out() -> None:
+def test_throttled_subscriptions_are_never_omitted() -> None:
     """If there are too many subscriptions, those that Azure throttles are always included."""
     budgets = [budget(f"s-{number:03}", pause=60 if number >= 150 else 0) for number in range(200)]
     registry = World(budgets=budgets).registry()
@@ -226,7 +226,7 @@ def test_throttled_subscriptions_are_never_left_out() -> None:
     assert registry.get_sample_value("backupjobwatch_left_out", {"what": "subscriptions"}) == 150
 
 
-def test_an_object_without_a_time_can_be_told() -> None:
+def test_an_object_without_a_creation_time_is_counted() -> None:
     """A watch that was never stored has the maximum creation time and can still be sorted."""
     world = World([summary(created=datetime.max.replace(tzinfo=UTC))])
 

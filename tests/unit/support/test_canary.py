@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.canary import TOKEN, WORD, Listener
+from tests.support.canary import TOKEN, WORD, SecretScanner
 from tests.support.command import invoke
 from tests.support.commands import ROOT
 from tests.support.identities import ServiceAccountIssuer, new_certificate
@@ -40,27 +40,27 @@ SECRETS = {
 @pytest.mark.parametrize("name", SECRETS)
 def test_knows_a_secret(name: str) -> None:
     """A secret is found in every form. It is reported once, with its place and the text around it."""
-    listener = Listener()
-    listener.hear("an Event", f"It is said that {SECRETS[name]}.")
-    (finding,) = listener.take()
+    scanner = SecretScanner()
+    scanner.scan("an Event", f"It is said that {SECRETS[name]}.")
+    (finding,) = scanner.take()
     assert re.match("an Event: …It is said that ", finding)
-    assert listener.take() == []
+    assert scanner.take() == []
 
 
 @pytest.mark.parametrize("text", ["", "eyJhbGciOiJub25lIn0", "[token]", "sig=[…]", WORD[:-1], new_certificate()[1]])
 def test_knows_what_is_none(text: str) -> None:
     """Redacted remains of a secret and a certificate without its key are allowed."""
-    listener = Listener()
-    listener.hear("an Event", text)
-    assert listener.take() == []
+    scanner = SecretScanner()
+    scanner.scan("an Event", text)
+    assert scanner.take() == []
 
 
 def test_a_leak_in_a_loop_takes_no_memory() -> None:
     """Only some findings of a repeated secret are kept."""
-    listener = Listener()
+    scanner = SecretScanner()
     for _ in range(1000):
-        listener.hear("an Event", "x" * 10_000 + WORD + "x" * 10_000)
-    findings = listener.take()
+        scanner.scan("an Event", "x" * 10_000 + WORD + "x" * 10_000)
+    findings = scanner.take()
     assert 1 < len(findings) < 100
     assert max(map(len, findings)) < 1000
 
@@ -70,19 +70,19 @@ def test_a_leak_in_a_loop_takes_no_memory() -> None:
 
 @pytest.mark.plants("the log of anybody")
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.ERROR])
-def test_hears_a_message(level: int) -> None:
+def test_scans_messages(level: int) -> None:
     """A secret in a log message is found, for any logger and level."""
     logging.getLogger("anybody").log(level, "a token: %s", TOKEN)
 
 
 @pytest.mark.plants("the log of anybody")
-def test_hears_what_is_beside_the_message() -> None:
+def test_scans_extra_fields() -> None:
     """A secret in the extra fields of a record is found, because JSON logs contain them."""
     logging.getLogger("anybody").debug("asked", extra={"headers": {"Authorization": TOKEN}})
 
 
 @pytest.mark.plants("the log of anybody")
-def test_hears_a_traceback() -> None:
+def test_scans_tracebacks() -> None:
     """A secret in the cause of a logged exception is found."""
     try:
         int(TOKEN)
@@ -93,14 +93,14 @@ def test_hears_a_traceback() -> None:
 
 
 @pytest.mark.plants("Captured stdout call", "Captured stderr call")
-def test_hears_what_is_printed() -> None:
+def test_scans_printed_output() -> None:
     """A secret in the output of this process or a subprocess is found."""
     sys.stdout.write(f"{WORD}\n")
     subprocess.run(["sh", "-c", f"echo {WORD} >&2"], check=True)
 
 
 @pytest.mark.plants("backupjobwatch check")
-def test_hears_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scans_the_output_of_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret in the output of `backupjobwatch check` is found. Here it is the name of an unknown variable."""
     monkeypatch.setenv(f"BACKUPJOBWATCH_{WORD}", "1")
     assert invoke("check").exit_code == 2
@@ -110,23 +110,23 @@ def test_hears_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
 
 PLANTED = """
 import logging, pytest
-from tests.support.canary import WORD, hear
+from tests.support.canary import WORD, scan
 
 def test_innocent(): logging.getLogger("x").error("nothing")
 def test_log(): logging.getLogger("x").debug(WORD)
 def test_failing():
-    hear("an Event", WORD)
+    scan("an Event", WORD)
     assert False
 
 @pytest.fixture
 def cleanup():
     yield
-    hear("a status", WORD)
+    scan("a status", WORD)
 
 def test_cleanup(cleanup): pass
 
 @pytest.mark.plants("the log of y")
-def test_not_heard(): hear("the log of x", WORD)
+def test_not_found(): scan("the log of x", WORD)
 """
 LATE = """
 import logging, pytest
@@ -150,7 +150,7 @@ def run_pytest(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_secret_fails_the_test_that_told_it(tmp_path: Path) -> None:
+def test_a_secret_fails_the_test_that_leaked_it(tmp_path: Path) -> None:
     """A secret fails its test, even during cleanup, and the summary shows the place. A planted one must be found."""
     done = run_pytest(tmp_path, PLANTED)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
@@ -159,7 +159,7 @@ def test_a_secret_fails_the_test_that_told_it(tmp_path: Path) -> None:
         f"the log of x: …{WORD}",
         f"an Event: …{WORD}",
         f"a status: …{WORD}",
-        "What was planted is not heard in ['the log of y']",
+        "The planted secret is not in ['the log of y']",
     ):
         assert line in done.stdout
 
@@ -168,5 +168,5 @@ def test_a_secret_after_the_last_test_fails_the_run(tmp_path: Path) -> None:
     """A secret after the last test makes the exit code that of failed tests."""
     done = run_pytest(tmp_path, LATE)
     assert "1 passed" in done.stdout
-    assert f"A secret was told:\nthe log of late: …{WORD}" in done.stdout
+    assert f"A secret leaked:\nthe log of late: …{WORD}" in done.stdout
     assert done.returncode == pytest.ExitCode.TESTS_FAILED

@@ -173,7 +173,7 @@ class TestPytest:
         assert done.returncode == 1
         assert "To allow this, set E2E_CLUSTER_MAY_BE_CHANGED=yes" in done.stdout
 
-    def test_left_out(self) -> None:
+    def test_skipped(self) -> None:
         """With E2E=skip the tests are skipped, and the summary says so."""
         done = self.run(E2E="skip")
         assert done.returncode == 0

@@ -39,7 +39,7 @@ def test_a_folder_without_them_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         find_binaries()
 
 
-def test_a_machine_without_apt_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_apt_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a cache and apt there is an error, and no test is skipped."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

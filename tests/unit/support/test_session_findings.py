@@ -85,7 +85,7 @@ def test_a_secret_after_the_last_test_of_a_worker(tmp_path: Path) -> None:
     )
     done = run_two_workers(tmp_path, "if first: request.config.pluginmanager.register(Late())", late=late)
     assert "2 passed" in done.stdout
-    assert "A secret was told:\nthe log of late: …" in done.stdout
+    assert "A secret leaked:\nthe log of late: …" in done.stdout
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
 
 
@@ -130,7 +130,7 @@ def test_a_failed_test_and_a_worker_without_api_server(tmp_path: Path) -> None:
             False,
             ["No role grants: a", "No role grants: b"],
         ),
-        ([Findings(secrets=["x: …"]), Findings(secrets=["y: …"])], False, ["A secret was told:\nx: …\ny: …"]),
+        ([Findings(secrets=["x: …"]), Findings(secrets=["y: …"])], False, ["A secret leaked:\nx: …\ny: …"]),
     ],
 )
 def test_merged(parts: list[Findings], passed: bool, expected: list[str]) -> None:  # noqa: FBT001

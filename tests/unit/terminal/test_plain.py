@@ -61,7 +61,7 @@ def test_the_verdict_comes_last() -> None:
     assert not any(line.endswith("%") for line in lines)
 
 
-def test_trouble_is_told_and_its_end_too() -> None:
+def test_trouble_and_recovery_are_printed() -> None:
     """An error has a line with its message. The recovery from it is a change too."""
     lines, body = PlainLines(), settle(watch_body(), running_job(), NOW)
     before = lines.changes(row(body), now=NOW)
@@ -71,7 +71,7 @@ def test_trouble_is_told_and_its_end_too() -> None:
     assert lines.changes(row(settle(body, running_job(), NOW)), now=NOW) == before[:1]
 
 
-def test_progress_is_told_in_steps() -> None:
+def test_progress_is_printed_in_steps() -> None:
     """Progress of 1 % adds no line, progress of 5 % does."""
     lines, told = PlainLines(), []
     for percent in (0, 3, 4.9, 5, 9, 10, 99, 100):
@@ -95,7 +95,7 @@ def test_a_task_has_its_details() -> None:
     assert reminder([row(body)], now=NOW)[1] == first.replace("47.6", "60.1")
 
 
-def test_a_reminder_leaves_out_what_has_ended() -> None:
+def test_a_reminder_omits_ended_jobs() -> None:
     """A reminder shows the running jobs and tasks. It only counts jobs if there are many."""
     running = settle(watch_body(name="running"), parse_job(payload(RESTORE)), NOW)
     ended = settle(watch_body(name="ended"), job(), NOW)
@@ -107,7 +107,7 @@ def test_a_reminder_leaves_out_what_has_ended() -> None:
     assert reminder([row(ended)], now=NOW) == []
 
 
-def test_two_watches_are_told_apart() -> None:
+def test_two_watches_are_tracked_separately() -> None:
     """Changes are tracked separately for each watch."""
     lines, body = PlainLines(), settle(watch_body(), running_job(), NOW)
     assert lines.changes(row(body), now=NOW, key="team-a/nightly") != []
@@ -169,7 +169,7 @@ def test_the_longest_job() -> None:
         watch_body(name="\x1b[2J"),
     ],
 )
-def test_an_object_that_nobody_looked_at(body: dict[str, Any]) -> None:
+def test_an_object_without_a_status(body: dict[str, Any]) -> None:
     """Without a valid status the phase is Unseen. The line is always printable."""
     (line,) = PlainLines().changes(row(body), now=NOW)
     assert "Unseen" in line

@@ -68,7 +68,7 @@ def test_task_colours(status: str, colour: str) -> None:
     assert f"\x1b[{colour}m{status}" in drawn(body, force_terminal=True, color_system="standard")
 
 
-def test_what_went_wrong_is_told_in_full() -> None:
+def test_a_failure_is_shown_in_full() -> None:
     """The whole message of a failure is shown."""
     body = settle(watch_body(), parse_job(payload("job-iaasvm-failed")), NOW)
     words = " ".join(drawn(body).split())

@@ -60,7 +60,7 @@ def test_waiting(waiting: Waiting) -> None:
 
 
 @pytest.mark.parametrize("waiting", [WAITING, AMBIGUOUS, PROGRESSING], ids=lambda waiting: waiting.reason)
-def test_waiting_is_borne_until_the_deadline(waiting: Waiting) -> None:
+def test_waiting_is_tolerated_until_the_deadline(waiting: Waiting) -> None:
     """Waiting is not trouble: only the deadline ends it, not the grace period."""
     body = watch_body({**BY_LATEST, "graceSeconds": 60, "activeDeadlineSeconds": 3600})
     for minute in range(60):

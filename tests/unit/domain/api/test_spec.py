@@ -223,7 +223,7 @@ def test_order_of_fields() -> None:
     assert target_digest(dict(reversed(BY_NAME.items()))) == target_digest(BY_NAME)
 
 
-def test_mending() -> None:
+def test_fixes_change_the_digest() -> None:
     """Any edit that fixes an invalid spec changes the digest, even of a field outside the target."""
     assert target_digest({**BY_ID, "pollInterval": "15s"}) != target_digest({**BY_ID, "pollInterval": "10s"})
 

@@ -11,7 +11,7 @@ from tests.support.builders import ABSENT, NOW, job, running_job
 
 
 @pytest.mark.parametrize("duration", [ABSENT, None, "", "P1Y", "soon", "9" * 5000 + ":00:00"])
-def test_reckoned_duration(duration: Any) -> None:
+def test_computed_duration(duration: Any) -> None:
     """Without a valid duration, the duration of an ended job is the time from start to end."""
     read = job(duration=duration, startTime="2018-05-21T08:00:00Z", endTime="2018-05-21T08:20:23.5")
 

@@ -58,7 +58,7 @@ def test_equal_start_times() -> None:
     assert find(entry(TWO), entry(ONE)) == find(entry(ONE), entry(TWO)) == PinnedJob(name=ONE)
 
 
-def test_names_are_pinned_in_small_letters() -> None:
+def test_names_are_pinned_in_lowercase() -> None:
     """Job names are pinned in lowercase, because the letter case of lists and statuses can differ."""
     assert find(entry(ONE.upper())) == PinnedJob(name=ONE)
 

@@ -199,14 +199,14 @@ def test_differs(change: dict[str, Any], is_different: bool) -> None:  # noqa: F
         ([JobList(())], JobList((job(),)), True),
     ],
 )
-def test_news(before: list[Result], after: Result, expected: bool) -> None:  # noqa: FBT001
+def test_changed_observation(before: list[Result], after: Result, expected: bool) -> None:  # noqa: FBT001
     """An observation is a change if it adds something to the last one. Errors always are."""
     previous = seen(*before) if before else None
 
     assert is_news(previous, observe(previous, after, sent=9, time=NOW + timedelta(seconds=9))) is expected
 
 
-def test_news_after_the_clock_was_set_back() -> None:
+def test_change_after_the_clock_was_set_back() -> None:
     """If the wall clock was set back, the same result counts as a change, because the status has a future time."""
     previous = seen(running_job())
 

@@ -39,7 +39,7 @@ def test_same_answer() -> None:
     assert (update.is_news, update.lag) == (False, 11)
 
 
-def test_answer_that_nobody_requires() -> None:
+def test_answer_to_a_released_query() -> None:
     """A result of a query that was released meanwhile is dropped."""
     assert Recorded().record(ID, running(ID)) == []
 
@@ -176,7 +176,7 @@ def test_abandoned_list() -> None:
     assert (vault.is_reading, given.demands.lists) == (False, {VAULT: START + 1})
 
 
-def test_abandoned_requests_that_nobody_requires() -> None:
+def test_abandoned_requests_of_released_queries() -> None:
     """Abandoned requests leave no state if no watch requires them."""
     given = Recorded()
     for read in (ID, WINDOW, RUNNING):

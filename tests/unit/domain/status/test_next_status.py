@@ -94,7 +94,7 @@ def test_errors() -> None:
     assert error["title"] == "UserErrorGuestAgentStatusUnavailable"
 
 
-def test_zeros_are_told() -> None:
+def test_zero_values_are_reported() -> None:
     """Zero and false are kept in the status."""
     status = _status(duration="PT0S", endTime=ABSENT, isUserTriggered=False, extendedInfo={"progressPercentage": 0})
 

@@ -167,7 +167,7 @@ def test_final_status_has_room() -> None:
     check_schema(final["status"])
 
 
-def test_failures_are_told_once() -> None:
+def test_failures_emit_one_event() -> None:
     """A failed notification emits one Event when it is written. Only a replay within the hour repeats it."""
     done = settle(notifying_body(entry_named("a"), entry_named("b")), job(), NOW)
     after = written(done, *settled_of(done, "a", failure="No."), *settled_of(done, "b"))

@@ -122,7 +122,7 @@ def test_new_target_knows_nothing_of_azure() -> None:
     assert standing(status)["AzureReachable"] == "Unknown"
 
 
-def test_new_target_judged_anew() -> None:
+def test_new_target_gets_its_own_verdict() -> None:
     """A new target gets its own verdict, by the edited spec."""
     body = settle(_running(), job(status="CompletedWithWarnings"), NOW)
     body = settle(edit(body, completedWithWarnings="Succeeded"), job(status="CompletedWithWarnings"), LATER)
@@ -202,7 +202,7 @@ def test_invalid_spec() -> None:
 
 
 @pytest.mark.parametrize("mended", [{"pollInterval": "30s"}, {"pollInterval": "30s", "suspend": True}], ids=repr)
-def test_mended_spec(mended: dict[str, Any]) -> None:
+def test_fixed_spec(mended: dict[str, Any]) -> None:
     """Any edit that fixes the spec starts the watch."""
     body = settle(watch_body({"jobResourceId": JOB_ID, "pollInterval": "7s"}), running_job(), NOW)
     assert body["status"]["reason"] == "InvalidSpec"
@@ -246,7 +246,7 @@ def test_request_waits_for_the_poll() -> None:
 @pytest.mark.parametrize(
     "spec", [{"jobResourceId": JOB_ID, "suspend": True}, {"jobResourceId": "x"}], ids=["suspended", "invalid"]
 )
-def test_request_in_vain(spec: dict[str, Any]) -> None:
+def test_request_without_a_poll(spec: dict[str, Any]) -> None:
     """A watch that sends no requests acknowledges at once, because no poll will follow."""
     body = settle(request(watch_body(spec), "now"), errors.PollDeferred("x"), NOW)
 
@@ -261,7 +261,7 @@ def test_request_when_finished() -> None:
     assert after["status"] == {**before["status"], "lastHandledReconcileAt": "now"}
 
 
-def test_request_taken_away() -> None:
+def test_removed_request() -> None:
     """The acknowledgement stays when the annotation is removed or the target changes."""
     body = settle(request(_running(), "now"), running_job(), NOW)
     del body["metadata"]["annotations"]

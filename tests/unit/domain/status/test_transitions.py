@@ -74,7 +74,7 @@ def test_no_transition(observation: Job | AzureError) -> None:
     assert _told(_running(), observation) is None
 
 
-def test_new_target_is_told() -> None:
+def test_new_target_emits_an_event() -> None:
     """A new target emits an Event, even if its phase and reason are those of the old one."""
     transition = _told(edit(_running(), jobResourceId=JOB_ID[:-36] + OTHER_JOB_NAME), running_job())
 
@@ -118,7 +118,7 @@ def test_types(observation: Job | AzureError, kind: str) -> None:
     assert transition.type == kind
 
 
-def test_suspension_is_told_calmly() -> None:
+def test_suspension_emits_a_normal_event() -> None:
     """Suspension emits a Normal Event, because a user asked for it."""
     transition = _told(edit(_running(), suspend=True), errors.PollDeferred("x"))
 

@@ -144,7 +144,7 @@ def test_slack() -> None:
     assert context["elements"][0]["text"] == "`kubectl describe backupjobwatch nightly --namespace team-a`"
 
 
-def test_slack_mentions_nobody() -> None:
+def test_slack_mentions_are_escaped() -> None:
     """A name in a message can neither mention a channel nor become a link."""
     body = body_of(job(entityFriendlyName="<!channel> & <https://evil.test|vm> @here"))
     message = sent(body, "Slack")
