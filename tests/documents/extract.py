@@ -1,4 +1,4 @@
-"""Extract the prose of a file with line numbers: Markdown, docstrings, comments, messages and descriptions."""
+"""Extract the prose of a file with line numbers: Markdown, docstrings, comments, messages, names and descriptions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PAIR: Final = re.compile(r"[\w./-]+: *[\[{\"'\w-]")
 
 @dataclass(frozen=True, slots=True)
 class Prose:
-    """A block of prose: a paragraph, a table cell, a docstring's paragraph, a comment or a message."""
+    """A block of prose: a paragraph, a table cell, a docstring's paragraph, a comment, a message or the words of a name."""
 
     line: int
     text: str
@@ -72,7 +72,7 @@ def markdown(text: str) -> Iterator[Prose]:
 
 
 def python(text: str, *, with_messages: bool) -> Iterator[Prose]:
-    """Yield the comments, docstrings and messages of a module."""
+    """Yield the comments, docstrings and messages of a module, and the words of its function and class names."""
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     yield from _joined(
         (token.start[0], re.sub(r" *# noqa.*", "", token.string.lstrip("# ")))
@@ -82,10 +82,17 @@ def python(text: str, *, with_messages: bool) -> Iterator[Prose]:
     nodes = list(ast.walk(ast.parse(text)))
     docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield Prose(node.lineno, _words(node.name))
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             continue
         if id(node) in docstrings or (with_messages and len(node.value.split()) >= _MESSAGE_WORDS):
             yield from _paragraphs(node.lineno, node.value)
+
+
+def _words(name: str) -> str:
+    """Return the words of a name in snake_case or CamelCase."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").strip()
 
 
 def comments(text: str) -> Iterator[Prose]:

@@ -31,6 +31,9 @@ def found(folder: Path, name: str, text: str) -> list[tuple[int, str]]:
         ("a.py", '"""Begin anew."""\n', 1),
         ("a.py", "x = 1\n# Begin\n# anew.\n", 2),
         ("a.py", 'raise ValueError("the watch was begun anew")\n', 1),
+        ("a.py", "x = 1\ndef begins_anew(): ...\n", 2),
+        ("a.py", "class A:\n    async def test_begun_anew_(self): ...\n", 2),
+        ("a.py", "class BegunAnew: ...\n", 1),
         ("a.yaml", "spec:\n  description: begun anew\n", 2),
         ("a.yaml", "a: 1  # begun anew\n", 1),
         ("a.json", '{"panels": [{"title": "begun anew"}]}\n', 1),
@@ -41,7 +44,7 @@ def test_finds_phrases(tmp_path: Path, name: str, text: str, line: int) -> None:
     """A phrase is found in each kind of file, even across lines, and reported with the line of its block."""
     ((number, problem),) = found(tmp_path, name, text)
     assert number == line
-    assert problem == '"anew": again, restart, recreate, start over'
+    assert problem.lower() == '"anew": again, restart, recreate, start over'
 
 
 @pytest.mark.parametrize(
@@ -49,12 +52,13 @@ def test_finds_phrases(tmp_path: Path, name: str, text: str, line: int) -> None:
     [
         ("a.md", "```sh\n# begun anew\n```\n\nRun `begin anew`, see [this](anew.md).\n"),
         ("a.py", 'anew = {"anew": 1}\n'),
+        ("a.py", "def begin(anew=1): return module.begin_anew(anew)\n"),
         ("a.yaml", "anew: anew\n"),
         ("a.json", '{"anew": "anew"}\n'),
     ],
 )
 def test_ignores_code(tmp_path: Path, name: str, text: str) -> None:
-    """Code, addresses, keys and short values are not prose."""
+    """Code, addresses, variables, keys and short values are not prose."""
     assert found(tmp_path, name, text) == []
 
 
