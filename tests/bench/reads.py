@@ -86,7 +86,7 @@ async def count(watches: int, vaults: int) -> Count:
             job_id = vault.set_job(name, running_payload())
             api.create({"jobResourceId": job_id, "pollInterval": "30s"}, f"watch-{number}")
         async with running_operator(settings) as operator:
-            clock = OperatorClock(operator, api, sim)
+            clock = OperatorClock(operator)
             ended = 0
             while clock.elapsed < MINUTES * 60:
                 await clock.advance(STRIDE)

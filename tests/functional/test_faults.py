@@ -30,7 +30,7 @@ async def test_an_hour_of_throttling(
         api.create({"jobResourceId": going, "pollInterval": "10s"}, name)
         await api.status(name, phase="Running")
     sim.faults.add(Fault.throttled(retry_after=60), times=None)
-    clock = OperatorClock(operator, api, sim)
+    clock = OperatorClock(operator)
     asked, until = len(sim.requests), clock.elapsed + HOUR
     while clock.elapsed < until:
         await clock.advance(10)
@@ -73,7 +73,7 @@ async def test_an_hour_without_azure(
     """While Azure is unreachable for an hour, the phase stays Running. Afterwards the operator sees the end."""
     api.create({"jobResourceId": going, "pollInterval": "10s"})
     await api.status(phase="Running")
-    clock = OperatorClock(operator, api, sim)
+    clock = OperatorClock(operator)
     await sim.stop()
     until = clock.elapsed + HOUR
     while clock.elapsed < until:
@@ -114,7 +114,7 @@ async def test_half_an_hour_without_an_api_server(
     api.create({"jobResourceId": going, "pollInterval": "10s"})
     api.create({"jobResourceId": going, "pollInterval": "10s"}, "unwanted")
     await api.events_told(2)
-    clock = OperatorClock(operator, api, sim)
+    clock = OperatorClock(operator)
     await api.go_away()
     vault.set_job(OTHER_JOB_NAME, job_payload())
     api.delete("unwanted")

@@ -7,21 +7,19 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from tests.support.idleness import until_idle
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from demo.simulator import AzureSimulator
-    from tests.support.kubernetes import KubernetesApi
     from tests.support.operator import Operator
 
 
 class OperatorClock:
     """The operator's time: the real time plus the advanced time."""
 
-    def __init__(self, operator: Operator, api: KubernetesApi, sim: AzureSimulator) -> None:
+    def __init__(self, operator: Operator) -> None:
         self._operator = operator
-        self._api = api
-        self._sim = sim
         self._started = time.monotonic()
         self._moved = 0.0
         self._frozen: float | None = None
@@ -34,6 +32,9 @@ class OperatorClock:
     @contextlib.asynccontextmanager
     async def frozen(self) -> AsyncIterator[None]:
         """Let only ``advance`` move the clock, so that time does not pass on a busy machine."""
+        if self._frozen is not None:
+            yield
+            return
         await self._in_loop(self._operator._loop.freeze)
         self._frozen = time.monotonic()
         try:
@@ -44,15 +45,12 @@ class OperatorClock:
             await self._in_loop(self._operator._loop.thaw)
 
     async def advance(self, seconds: float, *, rounds: int = 1) -> None:
-        """Advance the clock, and wait until the operator sends nothing for *rounds* of at least 20 ms each."""
-        self._operator.advance(seconds)
-        self._moved += seconds
-        before, quiet = -1, 0
-        while quiet < rounds:
-            now = len(self._sim.requests) + self._api.objects.version
-            before, quiet = now, quiet + 1 if now == before else 0
-            await self._in_loop(lambda: None)
-            await asyncio.sleep(0.02)
+        """Advance the clock, and stop it until the operator was idle *rounds* times."""
+        async with self.frozen():
+            self._operator.advance(seconds)
+            self._moved += seconds
+            for _ in range(rounds):
+                await until_idle(self._operator._loop)
 
     async def advance_until(self, found: Callable[[], object], *, within: float, step: float = 1.0) -> float:
         """Advance until *found* returns something, for at most *within* seconds. Return the elapsed seconds."""

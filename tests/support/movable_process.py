@@ -25,11 +25,14 @@ from backupjobwatch.observability.logs import configure_logs
 from backupjobwatch.settings import Settings
 from tests.support.canary import TOKEN, scan
 from tests.support.commands import Command
+from tests.support.idleness import until_idle
 from tests.support.movable_loop import MovableLoop
 from tests.support.operator_process import clean_environment, prove_calm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from demo.simulator import AzureSimulator
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -55,7 +58,7 @@ class MovableOperator:
         self._process = process
 
     async def pass_time(self, seconds: float) -> None:
-        """Advance all clocks of the process."""
+        """Advance all clocks of the process when it is idle, and wait until it is idle again."""
         await self._tell(monotonic=seconds, wall=seconds)
 
     async def holdings(self) -> Holdings:
@@ -72,8 +75,13 @@ class MovableOperator:
             if look():
                 return
             await self.pass_time(step)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)  # for the servers in this event loop
         raise AssertionError(f"not within {steps * step:g} s")
+
+    async def poll(self, sim: AzureSimulator) -> None:
+        """Advance the clocks until Azure has received a further request."""
+        asked = len(sim.requests)
+        await self.pass_until(lambda: len(sim.requests) > asked)
 
     async def _tell(self, **order: float) -> dict[str, int]:
         assert self._process.stdin is not None
@@ -133,10 +141,18 @@ async def _obey() -> None:
     with time_machine.travel(datetime.now(UTC), tick=True) as wall, contextlib.closing(pipe):
         while line := await lines.readline():
             order = json.loads(line)
+            if "monotonic" in order:
+                await _until_idle(loop)
             wall.shift(order.get("wall", 0))
             loop._advance(order.get("monotonic", 0))
+            if "monotonic" in order:
+                await _until_idle(loop)
             sys.stdout.write(json.dumps(asdict(_holdings()) if "look" in order else {}) + "\n")
             sys.stdout.flush()
+
+
+async def _until_idle(loop: MovableLoop) -> None:
+    await asyncio.to_thread(asyncio.run, until_idle(loop))  # in a thread, because each wait is work for its loop
 
 
 async def _main(settings: Settings) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
 from backupjobwatch.app import run
+from tests.support.idleness import until_idle
 from tests.support.kubernetes import NAME
 from tests.support.movable_loop import MovableLoop
 
@@ -39,15 +39,12 @@ class Operator:
         self._loop.advance(seconds)
 
     async def advance_until(self, look: Callable[[], object]) -> None:
-        """Advance the clock by 10 s at a time until *look* returns something."""
+        """Advance the clock by 10 s whenever the operator is idle, until *look* returns something."""
         async with asyncio.timeout(120):
             while not look():
                 self.advance(10)
-                # Without this wait, hours would pass on a busy machine before the operator does anything.
-                moved = concurrent.futures.Future[None]()
-                self._loop.call_soon_threadsafe(moved.set_result, None)
-                await asyncio.wait([asyncio.wrap_future(moved)], timeout=5)
-                await asyncio.sleep(0.05)
+                await until_idle(self._loop)
+                await asyncio.sleep(0.03)
 
     async def advance_to(self, phase: str, api: KubernetesApi, name: str = NAME) -> None:
         """Advance the clock until a watch has that phase."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,30 +68,26 @@ class Behind:
     async def poll(self, times: int) -> None:
         """Advance the clock until each job was polled *times* more."""
         wanted = {job: len(self._sim.requests_to(job)) + times for job in self._jobs.values()}
-        await self.advance_until(lambda: all(len(self._sim.requests_to(job)) >= count for job, count in wanted.items()))
+        await self._operator.advance_until(
+            lambda: all(len(self._sim.requests_to(job)) >= count for job, count in wanted.items())
+        )
 
     async def until_running(self) -> None:
         """Wait until all jobs were seen, without advancing the clock, so that no write times out."""
         names = [watch_name(page) for page in self._faults]
-        await self._api.until(lambda: all("job" in self._api.get(name)["status"] for name in names), within=60)
+        await self._api.until(lambda: all("job" in self._api.get(name)["status"] for name in names))
 
     async def statuses(self) -> dict[str, dict[str, Any]]:
         """Advance the clock until all watches report their error, and return the statuses by page."""
         expected = {page: reason for page, (_, reason) in RETRIES.items()}
-        await self.advance_until(
+        await self._operator.advance_until(
             lambda: all(self._reason(page) == expected.get(page, "UnexpectedResponse") for page in self._faults)
         )
         return {page: self._api.get(watch_name(page))["status"] for page in self._faults}
 
     async def succeed(self) -> None:
         """Advance the clock until all watches have succeeded."""
-        await self.advance_until(lambda: all(self._reason(page) == "JobCompleted" for page in self._faults))
-
-    async def advance_until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(120):
-            while not condition():
-                self._operator.advance(10)
-                await asyncio.sleep(0.05)
+        await self._operator.advance_until(lambda: all(self._reason(page) == "JobCompleted" for page in self._faults))
 
     def _reason(self, page: str) -> object:
         return self._api.get(watch_name(page))["status"].get("reason")

@@ -24,7 +24,7 @@ async def test_a_job_ends_during_a_write(
     """The watch is reconciled right after the write, not at its next tick five minutes later."""
     name = watch_name(CHANGED)
     async with start(**LIST_READS) as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         watch_jobs(api, [vault], OFTEN, pollInterval="10s")
         watch_jobs(api, [vault], RARELY, pollInterval="5m")
         await all_running(api, len(OFTEN) + len(RARELY))

@@ -28,7 +28,7 @@ async def test_one_list_fails(
 ) -> None:
     """After a failed list, the next interval lists again. Ends show within two intervals and the GETs that follow."""
     async with start(**LIST_READS) as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         watch_jobs(api, [vault], range(WATCHES), pollInterval="30s")
         await all_running(api, WATCHES)
         for _ in range(12):
@@ -52,7 +52,7 @@ async def test_three_unusable_answers(
     *, api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, fault: Fault
 ) -> None:
     """The operator retries a GET one interval after each unusable response, even after a long outage."""
-    clock = OperatorClock(operator, api, sim)
+    clock = OperatorClock(operator)
     watch_jobs(api, [vault], [0], pollInterval="30s")
     await all_running(api, 1)
     outage = sim.faults.add(Fault.server_error(status=503), path=GETS, times=6)

@@ -64,7 +64,7 @@ async def test_a_list_of_51_pages(api: KubernetesApi, sim: AzureSimulator, start
     """The list continues as the budget refills, and requests each page once."""
     fill(sim)
     async with start(**BUDGET) as operator:
-        await find(api, sim, OperatorClock(operator, api, sim), within=60)
+        await find(api, sim, OperatorClock(operator), within=60)
     assert pages(sim) == Counter(dict.fromkeys(pages(sim), 1))
     assert len(pages(sim)) == PAGES
 
@@ -74,7 +74,7 @@ async def test_a_page_in_the_middle_is_refused(api: KubernetesApi, sim: AzureSim
     fill(sim)
     rule = sim.faults.add(Fault.throttled(retry_after=20), path=LISTS, skip=30)
     async with start(**BUDGET) as operator:
-        await find(api, sim, OperatorClock(operator, api, sim), within=90)
+        await find(api, sim, OperatorClock(operator), within=90)
     assert rule.used == 1
     assert sorted(pages(sim).values()) == [1] * (PAGES - 1) + [2]
     assert pages(sim)[""] == 1
@@ -86,7 +86,7 @@ async def test_the_job_ends_while_the_next_list_is_read(
     """After the watch has found the job, it reads only that job and succeeds when the job ends."""
     vault = fill(sim)
     async with start(**BUDGET) as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         await find(api, sim, clock, within=60)
         read = sum(pages(sim).values())
         job = vault.find_job(job_name(JOBS - 1))

@@ -44,7 +44,7 @@ async def test_hundreds_of_jobs_end_at_once(api: KubernetesApi, sim: AzureSimula
     for number in range(1, WATCHES):  # saves the wait for hundreds of first statuses
         plant_copy(api, template, number, put_job(vaults[number % VAULTS], number))
     async with start() as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         async with clock.frozen():
             for _ in range(18):
                 await clock.advance(5, rounds=3)

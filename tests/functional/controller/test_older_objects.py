@@ -78,7 +78,7 @@ async def test_finished_watches(api: KubernetesApi, sim: AzureSimulator, start: 
                 entry["webhook"]["url"] = receiver.url
             plant(api, body)
         async with start(**SETTINGS) as operator:
-            clock = OperatorClock(operator, api, sim)
+            clock = OperatorClock(operator)
             for _ in range(60):
                 await clock.advance(60)
         assert receiver.deliveries == []
@@ -102,7 +102,7 @@ async def test_unfinished_watches(api: KubernetesApi, sim: AzureSimulator, vault
             plant(api, before[name])
     assert sorted(before) == ["pending-latest", *sorted(jobs), "suspended"]
     async with start() as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         await clock.advance_until(lambda: len(sim.requests) > 8, within=120, step=5)
         assert [name for name in before if api.writes(name)] == []
         for numbers in jobs.values():

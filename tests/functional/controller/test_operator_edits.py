@@ -73,7 +73,7 @@ async def test_another_interval_is_followed_at_once(
     api.edit(**_FOLLOWED)
     after = await api.status(observedGeneration=2)
     assert (after["target"], after["watchStartTime"]) == (before["target"], before["watchStartTime"])
-    clock, asked = OperatorClock(operator, api, sim), len(sim.requests)
+    clock, asked = OperatorClock(operator), len(sim.requests)
     async with clock.frozen():
         await clock.advance_until(lambda: len(sim.requests) >= asked + 2, within=40, step=10)
 

@@ -43,7 +43,7 @@ async def test_a_change_is_reported_at_once(
 ) -> None:
     """A list that one watch triggers reports the change of another watch's job, minutes before that watch's tick."""
     async with start(**CROWDED) as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         await watch_each(api, sim, vault)
         await clock.advance_until(lambda: sim.requests_to("/backupJobs$"), within=300)
         payload = running_payload(**news) if news else job_payload()
@@ -62,7 +62,7 @@ async def test_a_suspended_watch_ignores_lists(
 ) -> None:
     """A suspended watch ignores the lists and requests nothing."""
     async with start(**CROWDED) as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         await watch_each(api, sim, vault)
         await clock.advance_until(lambda: sim.requests_to("/backupJobs$"), within=300)
         api.edit(name(7), suspend=True)
@@ -82,7 +82,7 @@ async def test_many_ends_are_listed(
 ) -> None:
     """If more jobs end than the budget covers, a list of all jobs shows their ends soon, without a GET for each."""
     async with start(**CROWDED | {"azure_read_burst": 40}) as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         await watch_each(api, sim, vault)
         await clock.advance_until(lambda: sim.requests_to("/backupJobs$"), within=300)
         for number in range(1, 21):

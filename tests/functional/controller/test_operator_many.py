@@ -32,7 +32,7 @@ async def test_hundreds_of_watches_stay_within_the_budget(
 
     sim.arm.remaining_requests = None  # a high count of remaining requests would raise the rate
     async with start(azure_reads_per_second=RATE, azure_read_burst=BURST, heartbeat="1h") as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         for number, name in enumerate(names):
             job_id = vaults[number % 3].set_job(name, running_payload())
             api.create({"jobResourceId": job_id, "pollInterval": "10s"}, f"watch-{number}")

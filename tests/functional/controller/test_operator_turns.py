@@ -70,7 +70,7 @@ async def deferred(api: KubernetesApi, sim: AzureSimulator) -> list[str]:
 async def test_their_turns_come_soon(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
     """All watches are polled as fast as the budget allows, each once, and not again before the next tick."""
     async with start(**TIGHT) as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         watch_each(api, sim)
         await deferred(api, sim)
         while clock.elapsed < SOON:
@@ -89,7 +89,7 @@ async def test_a_turn_that_comes_during_a_step_is_not_lost(
 ) -> None:
     """A watch whose last Event is still being posted is polled soon afterwards, not at its next tick."""
     async with start(**TIGHT) as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         with api.traffic.hold(EVENT_POSTS) as hold:
             watch_each(api, sim)
             await deferred(api, sim)
@@ -104,7 +104,7 @@ async def test_a_turn_that_comes_during_a_step_is_not_lost(
 async def test_a_watch_that_is_gone_has_no_turn(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
     """The operator sends no request for watches that are deleted while they wait. The others are polled."""
     async with start(**TIGHT) as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         async with clock.frozen():
             watch_each(api, sim)
             gone = (await deferred(api, sim))[::2]
@@ -135,7 +135,7 @@ async def test_a_turn_for_what_people_ask(
 ) -> None:
     """If the budget is spent, a request or an edit is still handled soon, however recent the last poll is."""
     async with start(**TIGHT) as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         api.create({"jobResourceId": vault.set_job(job_name(99), running_payload()), "pollInterval": "5m"})
         await api.status(phase="Running")
         watch_each(api, sim)
@@ -157,7 +157,7 @@ async def test_many_in_one_vault_have_their_turns_at_once(
 ) -> None:
     """If more watches wait than the budget covers, one list serves all of them instead of a GET each."""
     async with start(**TIGHT) as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         watch_all(api, [vault] * MANY)
         waiting = [f"watch-{number}" for number in range(MANY)]
         while any("job" not in api.get(name)["status"] for name in waiting):

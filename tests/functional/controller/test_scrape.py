@@ -51,7 +51,7 @@ async def test_scrapes_make_no_summaries(
 ) -> None:
     """A scrape computes no summary: for ten thousand watches, that would block the event loop for half a second."""
     async with start() as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         async with clock.frozen():
             watch_jobs(api, [vault], range(WATCHES), pollInterval="5m")
             await clock.advance_until(lambda: api.writes(watch_name(WATCHES - 1)), within=120)

@@ -25,7 +25,7 @@ async def test_every_jobs_detail_is_refreshed(
 ) -> None:
     """Lists contain no progress. Each status still shows it, although the budget does not cover a GET per interval."""
     async with start(azure_reads_per_second=0.5, azure_read_burst=burst) as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         async with clock.frozen():
             watch_jobs(api, [vault], range(WATCHES), pollInterval="30s")
             await clock.advance_until(

@@ -56,7 +56,7 @@ class TwoTenants:
 async def two_tenants(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> AsyncIterator[TwoTenants]:
     """Run an operator with watches of both namespaces, all Running."""
     async with start(azure_reads_per_second=1.0, azure_read_burst=10) as operator:
-        clock = OperatorClock(operator, api, sim)
+        clock = OperatorClock(operator)
         async with clock.frozen():
             tenants = TwoTenants(api, sim, clock)
             tenants.create(LOUD, tenants.loud, range(MANY), "5m")

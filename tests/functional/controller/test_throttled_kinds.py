@@ -62,7 +62,7 @@ async def test_gets_are_refused_and_the_jobs_have_completed(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, count: int
 ) -> None:
     """A list opens the gates. Later, one GET and one write per watch add the detail and change nothing else."""
-    clock = OperatorClock(operator, api, sim)
+    clock = OperatorClock(operator)
     watch_jobs(api, [vault], range(count), pollInterval="10s")
     await all_running(api, count)
     refuse(sim, GETS)
@@ -98,7 +98,7 @@ async def test_detail_that_is_pending_survives_a_restart(
 ) -> None:
     """A new process reads ``status.detailPending`` and sends the GET, although the watch has finished."""
     async with running_movable(sim.url, tmp_path / "first.log") as operator:
-        await api.until(lambda: api.watched, within=40)
+        await api.until(lambda: api.watched)
         watch_jobs(api, [vault], [0], pollInterval="10s")
         await all_running(api, 1)
         refuse(sim, GETS)
@@ -117,7 +117,7 @@ async def test_gets_are_refused_and_the_job_has_failed(
 ) -> None:
     """The watch waits five minutes for the GET. Then the errors in the list's entry decide."""
     async with running_movable(sim.url, tmp_path / "log") as operator:
-        await api.until(lambda: api.watched, within=40)
+        await api.until(lambda: api.watched)
         watch_jobs(api, [vault], [0], pollInterval="10s")
         await all_running(api, 1)
         refuse(sim, GETS, seconds=3600)
@@ -138,7 +138,7 @@ async def test_gets_are_refused_and_a_list_says_completed_with_warnings(
     """Without errors in the list's entry, only the GET decides: the job may have been cancelled after its snapshot."""
     sim.lists.omits_errors = True
     async with running_movable(sim.url, tmp_path / "log") as operator:
-        await api.until(lambda: api.watched, within=40)
+        await api.until(lambda: api.watched)
         watch_jobs(api, [vault], [0], pollInterval="10s", completedWithWarnings="Succeeded")
         watch_jobs(api, [vault], [1], pollInterval="10s")
         await all_running(api, 2)
@@ -156,7 +156,7 @@ async def test_gets_are_refused_and_a_list_says_completed_with_warnings(
 
 async def test_lists_are_refused(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
     """While the provider refuses lists for five minutes, GETs of single jobs continue."""
-    clock = OperatorClock(operator, api, sim)
+    clock = OperatorClock(operator)
     waiting_watch(api)
     await api.status("waiting", reason="WaitingForJob")
     watch_jobs(api, [vault], [0], pollInterval="10s")
@@ -173,7 +173,7 @@ async def test_azure_refuses_all_reads(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """SubscriptionRequestsThrottled in response to a GET pauses all requests of the identity in that subscription."""
-    clock = OperatorClock(operator, api, sim)
+    clock = OperatorClock(operator)
     waiting_watch(api)
     await api.status("waiting", reason="WaitingForJob")
     watch_jobs(api, [vault], [0], pollInterval="10s")
@@ -194,7 +194,7 @@ async def test_a_second_kind_is_refused(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """If two kinds of request are refused, the third kind (GETs of operations) pauses too."""
-    clock = OperatorClock(operator, api, sim)
+    clock = OperatorClock(operator)
     vault.add_operation(Operation.succeeding(OPERATION, "job", after=24 * 3600))
     api.create({"operationId": OPERATION, "vault": IN_VAULT, "pollInterval": "10s"}, "operation")
     waiting_watch(api)
