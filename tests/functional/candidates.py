@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.kube.client import KubeClient
@@ -52,11 +53,13 @@ async def nothing() -> None:
 
 
 async def advance(seconds: float) -> None:
-    """Advance the clock, and let the candidates react."""
+    """Advance the clock, and let the candidates react while the clock stands still."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
+    loop.freeze()
     loop._advance(seconds)
-    await asyncio.sleep(0.05)
+    await asyncio.to_thread(time.sleep, 0.05)
+    loop.thaw()
 
 
 async def happened(event: asyncio.Event) -> None:

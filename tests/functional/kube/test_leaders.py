@@ -27,6 +27,7 @@ from tests.functional.leaders import (
 )
 from tests.functional.notifying import EVERYBODYS_TURN, SETTINGS, webhook
 from tests.support.builders import JOB_NAME, job_payload, running_payload
+from tests.support.clock import OperatorClock
 from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
 from tests.support.receiver import Receiver
 from tests.support.scrape import Scrape
@@ -228,11 +229,12 @@ async def test_a_crash_hands_over_within_the_duration(
     await api.events_told(1)
     async with standby(start) as other:
         dead = holder(api)
-        process.kill()
-        vault.set_job(JOB_NAME, job_payload())
-        other.advance(DURATION - RETRY - 1)
-        await asyncio.sleep(0.2)
-        assert (holder(api), api.watched) == (dead, 0)
+        async with OperatorClock(other).frozen():
+            process.kill()
+            vault.set_job(JOB_NAME, job_payload())
+            other.advance(DURATION - RETRY - 1)
+            await asyncio.sleep(0.2)
+            assert (holder(api), api.watched) == (dead, 0)
         await take_over(api, other)
         await go_on(api, lambda: api.get()["status"]["phase"] == "Succeeded", other)
         assert [event["reason"] for event in await api.events_told(2)] == ["JobInProgress", "JobCompleted"]

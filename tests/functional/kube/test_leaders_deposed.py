@@ -26,6 +26,7 @@ from tests.functional.leaders import (
     take_over,
 )
 from tests.support.builders import JOB_NAME, job_payload, running_payload
+from tests.support.clock import OperatorClock
 from tests.support.kubernetes import STATUS_WRITES
 
 if TYPE_CHECKING:
@@ -54,11 +55,11 @@ async def test_a_leader_that_cannot_renew_stops_before_another_may_begin(
             other = await stack.enter_async_context(standby(start))
             leads = holder(api)
             refusal = api.traffic.fail(RENEWALS, status=500, times=None)
-            # Real time passes too. Half the deadline is a margin for a busy machine.
-            for operator in (leader, other):
-                operator.advance(DEADLINE / 2)
-            await api.until(lambda: refusal.used)
-            assert await ready(leader)
+            other.advance(DEADLINE / 2)
+            async with OperatorClock(leader).frozen():
+                leader.advance(DEADLINE / 2)
+                await api.until(lambda: refusal.used)
+                assert await ready(leader)
             leader.advance(DEADLINE / 2)
             await ended(leader)
         assert holder(api) == leads
