@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.canary import SCANNER, describe, scan
+from tests.support.scale import SOAK
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -26,6 +28,10 @@ KUBECONFIG: Final = Path(tempfile.mkdtemp(prefix="backupjobwatch-tests-")) / "ku
 
 os.environ["KUBECONFIG"] = str(KUBECONFIG)
 os.environ.setdefault("GOGC", "400")  # garbage collection took a third of the CPU time of API servers, kubectl and helm
+
+# A busy machine is slow. Only `make soak` tries other examples in each run, because a commit should pass or fail each time.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=not SOAK)
+settings.load_profile("tests")
 
 _FOREIGN: Final = ("AZURE_", "BACKUPJOBWATCH_", "IDENTITY_", "MSI_", "IMDS_", "KUBERNETES_SERVICE_")
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
