@@ -130,6 +130,7 @@ def test_other_fields_of_a_running_watch(operator: OperatorProcess, watches: Wat
     assert after["observedGeneration"] == 2
     for name in ("target", "watchStartTime", "job", "phase", "reason"):
         assert after[name] == before[name]
+    watches.until_event("w", "JobInProgress")
     assert len(watches.events("w")) == 1
 
 
@@ -148,6 +149,7 @@ def test_other_fields_of_a_finished_watch(operator: OperatorProcess, watches: Wa
     assert _without_generation(after) == stamped
     assert {each["observedGeneration"] for each in after["conditions"]} == {after["observedGeneration"]} == {3}
     assert len(jobs.requests(job)) == 1
+    watches.until_event("w", "JobCompleted")
     assert len(watches.events("w")) == 1
 
 
@@ -193,7 +195,8 @@ def test_two_watches_of_one_job(operator: OperatorProcess, watches: Watches, job
         watches.create("one", jobResourceId=job)
         hold.wait_arrived()
         watches.create("two", jobResourceId=job.upper())
-        time.sleep(1)
+        watches.create("last", jobResourceId=jobs.start())  # the operator knows the others before it
+        watches.until_phase("last", "Running")
         assert hold.arrivals == 1
     for name in ("one", "two"):
         watches.until_phase(name, "Succeeded")

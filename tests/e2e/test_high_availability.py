@@ -91,9 +91,11 @@ def test_standby(pair: Pair, watches: Watches, jobs: Jobs, kubectl: Kubectl, con
     job = jobs.start()
     watches.create("w", jobResourceId=job)
     watches.until_phase("w", "Running")
+    began, asked = time.monotonic(), len(jobs.requests(job))
     with ready_throughout(first), ready_throughout(second):
         time.sleep(2 * INTERVAL + 1)
-    assert len(jobs.requests(job)) in (2, 3, 4)  # two active operators would send five or more
+    polls, intervals = len(jobs.requests(job)) - asked, (time.monotonic() - began) / INTERVAL
+    assert 1 <= polls <= intervals + 1  # two active operators would send at least four
     pair.prove_one_acts(control_plane, 1)
     shown = kubectl("get", "lease", "backupjobwatch", "-n", watches.namespace).stdout.splitlines()
     assert [line.split()[:2] for line in shown] == [["NAME", "HOLDER"], ["backupjobwatch", leader]]
@@ -140,7 +142,8 @@ def test_end(pair: Pair, watches: Watches, jobs: Jobs, control_plane: ControlPla
         acted = time.monotonic() - told
     assert first.wait() == 0
     sys.stdout.write(f"\nSIGTERM: the Lease passed on after {held:.1f} s, and the next acted after {acted:.1f} s\n")
-    assert held < 15  # less than the Lease duration, because the leader releases the Lease
+    assert "Released the Lease" in first.log  # so the standby does not wait for its end
+    assert held < 45  # on a busy machine
     assert acted < 60
     assert len(watches.events("w")) == 1
     pair.prove_one_acts(control_plane, 2)

@@ -7,6 +7,7 @@ import subprocess
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,7 @@ def one_poll_at_a_time(place: Place) -> None:
         time.sleep(TICK)
         assert hold.arrivals == 1
     watches.until_phase("w", "Running")
+    watches.until_event("w", "JobInProgress")
     watches.prove_honest("w")
     assert len(watches.history("w")) == 2  # created, and written once
     assert len(watches.events("w")) == 1
@@ -154,7 +156,8 @@ def throttled(place: Place) -> None:
     jobs.add_fault(Fault.throttled(retry_after=30))
     watches.poll_now("hit")
     until(lambda: condition(watches.get("hit"), "AzureReachable").get("status") == "False", "the throttling")
-    refused, asked = time.monotonic(), len(jobs.requests())
+    refused, asked = jobs.requests()[-1].time, len(jobs.requests())
+    end = refused + timedelta(seconds=29)  # a busy machine may need longer for what follows
     body = watches.get("hit")
     assert (phase(body), body["status"]["reason"]) == ("Running", "Throttled")
     assert condition(body, "Ready")["status"] == "Unknown"
@@ -165,9 +168,9 @@ def throttled(place: Place) -> None:
         watches.poll_now(name)
     watches.create("elsewhere", jobResourceId=jobs.elsewhere().completed())
     watches.until_phase("elsewhere", "Succeeded")
-    assert phase(watches.until("quiet", lambda body: phase(body) is not None)) == "Running"
-    time.sleep(max(refused + 4 - time.monotonic(), 0))
-    assert len(jobs.requests()) == asked
+    assert phase(watches.until("quiet", lambda body: phase(body) is not None)) == "Running" or datetime.now(UTC) > end
+    time.sleep(max((refused - datetime.now(UTC)).total_seconds() + 4, 0))
+    assert [request for request in jobs.requests()[asked:] if request.time < end] == []
     for name, job in (("hit", hit), ("quiet", quiet)):
         body = watches.until_phase(name, "Succeeded")
         assert condition(body, "AzureReachable")["status"] == "True"
@@ -259,4 +262,4 @@ def endings(
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
 def test_story(endings: dict[str, Future[None]], operator_log: None, story: Callable[[Place], None]) -> None:
     """Each scenario succeeds. Its docstring states the claim."""
-    endings[story.__name__].result(timeout=100)
+    endings[story.__name__].result(timeout=280)

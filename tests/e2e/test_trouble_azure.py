@@ -39,6 +39,7 @@ def test_outage(own_operators: Operators, watches: Watches) -> None:
         watches.poll_now("w")
         watches.until_phase("w", "Succeeded")
         watches.until_phase("late", "Succeeded")
+    watches.until_event("w", "JobCompleted")
     reasons = sorted(event["reason"] for event in watches.events("w"))
     assert reasons == ["AzureUnavailable", "JobCompleted", "JobInProgress"]
     watches.prove_honest("w", completed={name_of(job)})

@@ -211,8 +211,7 @@ async def test_a_stop_leaves_nothing_behind(
             await operator.poll(sim)
         assert operator.leftovers == []
         await asyncio.sleep(0.1)
-    assert _threads() <= threads
-    assert _open_files() <= files
+    await api.until(lambda: _threads() <= threads and _open_files() <= files)
 
 
 async def test_two_operators_do_not_contradict_each_other(

@@ -11,6 +11,7 @@ import pytest
 from demo.simulator import Fault, jobs
 from tests.support.builders import JOB_NAME, OTHER_JOB_NAME, condition, job_payload, running_payload, standing
 from tests.support.canary import WORD
+from tests.support.scrape import Scrape
 
 if TYPE_CHECKING:
     from demo.simulator import AzureSimulator, Job, Vault
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tests.support.kubernetes import KubernetesApi
     from tests.support.operator import Operator
 
+READS = "backupjobwatch_azure_reads_total"
 OPEN = {"Ready": "True", "Succeeded": "True", "Finished": "True", "Complete": "True", "AzureReachable": "True"}
 SHUT = {"Ready": "False", "Succeeded": "False", "Finished": "True", "Failed": "True", "Stalled": "True"}
 
@@ -135,7 +137,7 @@ async def test_two_watches_of_one_job_ask_once(
         await hold.arrived()
         api.create({"jobResourceId": job_id.upper()}, "two")
         api.create({"jobResourceId": job_id}, "three", namespace="team-b")
-        await asyncio.sleep(0.5)  # No signal shows that a watch joined the request in flight.
+        await Scrape.until(operator, lambda each: each.value(READS, answer="joined") == 2)
     for name, namespace in (("one", "team-a"), ("two", "team-a"), ("three", "team-b")):
         await api.status(name, namespace=namespace, phase="Succeeded")
     assert len(sim.requests) == 1
