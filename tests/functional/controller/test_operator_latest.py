@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -209,9 +208,10 @@ async def test_waiting_ends_with_the_deadline(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """If no job starts before the deadline, the deadline fails the watch, not graceSeconds."""
-    api.create({**spec(), "graceSeconds": 0, "activeDeadlineSeconds": 10})
+    api.create({**spec(), "graceSeconds": 0})
     await api.status(phase="Pending", reason="WaitingForJob")
     await operator.poll(sim, 4)
+    api.edit(activeDeadlineSeconds=1)
     await operator.advance_to("Failed", api)
     assert (await api.status())["reason"] == "DeadlineExceeded"
 
@@ -220,13 +220,15 @@ async def test_watches_of_many_items_share_a_list(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """Watches that wait for jobs of one vault share one list, of several pages, for all items."""
-    sim.lists.page_size = 4
+    sim.lists.page_size = 5
     with sim.hold(LIST) as hold:
         for number in range(8):
             api.create(spec(item=f"vm{number}", startedAfter=at(-10)), f"watch-{number}")
             put(vault, f"{number:08}-8e2a-4b60-9d45-61f2a8b3c703", -3, entityFriendlyName=f"vm{number}")
         await hold.arrived()
-        await asyncio.sleep(0.5)
+        put(vault, JOB_NAME, -3, entityFriendlyName="another")
+        api.create({"jobResourceId": vault.job_id(JOB_NAME)}, "last")  # the operator knows the others before it
+        await api.status("last", phase="Running")
     for number in range(8):
         status = await api.status(f"watch-{number}", phase="Running")
         assert status["job"]["entityFriendlyName"] == f"vm{number}"

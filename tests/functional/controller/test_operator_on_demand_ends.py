@@ -69,7 +69,7 @@ async def test_a_conflict_until_the_deadline(api: KubernetesApi, sim: AzureSimul
     body = '{"error": {"code": "ScopeLocked", "message": "The vault is locked."}}'
     sim.faults.add(Fault.answer(status=409, body=body, official=True), path="/backup$", times=None)
     async with start(**ALLOWED) as operator:
-        api.create({**on_demand(), "activeDeadlineSeconds": 2})
+        api.create({**on_demand(), "activeDeadlineSeconds": 5})
         await api.status(reason="BackupConflict")
         await deadline_passed(api)
         await operator.advance_until(lambda: phase(api) in FINISHED)
@@ -88,8 +88,9 @@ async def test_a_deadline_during_the_request(
     """
     async with start(**ALLOWED) as operator:
         with sim.hold("/backup$", state_as_of="arrival") as hold:
-            api.create({**on_demand(), "activeDeadlineSeconds": 2})
+            api.create(on_demand())
             await hold.arrived()
+            api.edit(activeDeadlineSeconds=1)
             await deadline_passed(api)
             await operator.advance_until(lambda: phase(api) in FINISHED)
             assert api.get()["status"]["onDemand"]["state"] == "Requested"
@@ -110,8 +111,9 @@ async def test_a_deadline_before_another_attempt(
     """If Azure refuses all requests until the deadline, the operator requests no backup after it."""
     sim.faults.add(Fault.throttled(retry_after=1), path=path, times=None)
     async with start(**ALLOWED) as operator:
-        api.create({**on_demand(), "activeDeadlineSeconds": 5})
+        api.create(on_demand())
         await api.status(reason="Throttled")
+        api.edit(activeDeadlineSeconds=1)
         await deadline_passed(api)
         sim.faults.clear()
         before = len(posts(sim))
