@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from .faults import Faults
     from .traffic import Traffic
 
-START_TIMEOUT = 60
+START_TIMEOUT = 180
 LOOPBACK = "127.0.0.1"
 UNUSED_ADMISSION = "MutatingAdmissionWebhook,MutatingAdmissionPolicy,ValidatingAdmissionWebhook"
 """NamespaceLifecycle and ValidatingAdmissionPolicy stay enabled. Objects for the other plugins are never created."""

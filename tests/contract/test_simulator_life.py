@@ -66,7 +66,7 @@ def test_stops_cleanly() -> None:
         for what in ("delayed", "dripped"):
             assert isinstance(asked[what].exception(timeout=60), requests.ConnectionError)
     assert time.monotonic() - began < 20
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
 
 
 def test_says_what_hinders_it() -> None:
@@ -76,7 +76,7 @@ def test_says_what_hinders_it() -> None:
         taken = running_simulator(port=int(sim.url.rpartition(":")[2]))
         with pytest.raises(OSError, match="address already in use"):
             taken.__enter__()
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
     with pytest.raises(RuntimeError, match="not started"):
         AzureSimulator().url  # noqa: B018 - it raises
 

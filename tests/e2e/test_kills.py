@@ -86,7 +86,7 @@ class Course:
             self.jobs.fail(job)
 
 
-@pytest.mark.timeout(at_scale(240, 3600))
+@pytest.mark.timeout(at_scale(300, 3600))
 def test_killed_at_random(own_operators: Operators, watches: Watches, jobs: Jobs) -> None:
     """Every watch ends in the right phase, with one Event. Repeated webhook deliveries share one ID."""
     chance = random.Random(SEED)

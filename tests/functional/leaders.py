@@ -49,7 +49,7 @@ def processes(api: KubernetesApi, sim: AzureSimulator, folder: Path) -> Iterator
             )
             process = OperatorProcess(environment, folder / "operator.log")
             stack.callback(process.kill)
-            await api.until(lambda: api.watched, within=40)
+            await api.until(lambda: api.watched)
             return process
 
         yield start_process

@@ -7,8 +7,6 @@ import contextlib
 import math
 from typing import TYPE_CHECKING, Final
 
-import pytest
-
 from demo.prometheus import Prometheus, running_prometheus
 from demo.simulator import AzureSimulator, Fault
 from tests.contract.markdown import blocks
@@ -41,7 +39,6 @@ async def prometheus_of(operator: Operator) -> AsyncIterator[Prometheus]:
         yield prometheus
 
 
-@pytest.mark.timeout(180)
 async def test_every_query_has_an_answer(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
