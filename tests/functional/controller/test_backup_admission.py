@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from backupjobwatch.arm.backup_rates import WRITE_BURST, BackupRates
 from backupjobwatch.arm.slots import Slots
-from backupjobwatch.controller.backup_admission import BUSY, HOLD, WORKERS, BackupAdmission
+from backupjobwatch.controller.backup_admission import BUSY, DECISIONS, HOLD, WORKERS, BackupAdmission
 from backupjobwatch.domain.api.backup_record import RecordState
 from backupjobwatch.domain.api.target import Identity
 from backupjobwatch.domain.jobs.backup_requests import BackupRequest
@@ -80,6 +80,20 @@ async def test_workers() -> None:
     assert requests.admit("1").request_id is None
     assert requests.admit("other").request_id is not None
     assert requests.admit("another").request_id is None
+
+
+async def test_many_wait_for_a_worker() -> None:
+    """However many watches wait for a worker, the operator decides about only some of them in each second."""
+    requests = Requests(limit=10)
+    for number in range(WORKERS):
+        requests.begin(f"busy-{number}")
+    waits = dict.fromkeys((f"{number}" for number in range(120)), 0.0)
+    for _ in range(130):
+        await later(1)
+        for name, wait in waits.items():
+            waits[name] = wait - 1 if wait > 1 else requests.admit(name, f"team-{name[:-1]}").wait.total_seconds()
+    assert len(requests.admission._turns) == 120
+    assert sum(1 / max(wait, 1) for wait in waits.values()) <= 2 * DECISIONS
 
 
 async def test_limit() -> None:
