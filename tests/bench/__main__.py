@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.bench.azure import VAULTS
 from tests.bench.cluster import make_objects
 from tests.bench.costs import machine
-from tests.bench.measure import INTERVAL, Plan, measure, tell
+from tests.bench.measure import INTERVAL, Plan, log, measure
 from tests.bench.operators import OPERATORS, READS_PER_SECOND, Ours, Peer
 from tests.bench.report import write_report
 from tests.bench.result import Result, as_json, extrapolate
@@ -49,7 +49,7 @@ async def run(options: argparse.Namespace, results: list[Result]) -> None:
             measured = [kind for kind in kinds if kind is not Peer or watches <= PEER_LIMIT]
             objects = folder / f"objects-{watches}"
             took = await make_objects(objects, watches, f"{INTERVAL}s")
-            tell(f"{watches} watches were made in {took:.0f} s")
+            log(f"{watches} watches were made in {took:.0f} s")
             for kind in measured:
                 try:
                     results.append(await measure(kind, _plan(kind, watches, folder, objects, options)))

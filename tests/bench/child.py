@@ -45,7 +45,7 @@ class Child:
         child.hello = await child._answer()
         return child
 
-    async def ask(self, command: str, **arguments: Any) -> Any:
+    async def request(self, command: str, **arguments: Any) -> Any:
         """Send a command, and return the reply."""
         async with self._turn:
             assert self._process.stdin is not None

@@ -33,7 +33,7 @@ _TOO_MANY: Final = 429
 
 
 @dataclass(slots=True)
-class Sights:
+class WatchTimes:
     """The Unix times of changes in the watch stream, by job number."""
 
     polled: dict[int, float] = field(default_factory=dict)
@@ -117,11 +117,11 @@ class Cluster:
 
     async def clear(self) -> None:
         """Restart the count of requests at zero."""
-        await self._child.ask("clear")
+        await self._child.request("clear")
 
     async def count(self) -> dict[str, int]:
         """Return the operator's requests since the last clear."""
-        counts: dict[str, int] = await self._child.ask("count")
+        counts: dict[str, int] = await self._child.request("count")
         return counts
 
     async def fill(self, watches: int, interval: str) -> None:
@@ -145,25 +145,25 @@ class Cluster:
         await asyncio.gather(*(create() for _ in range(_CONNECTIONS)))
 
     @contextlib.asynccontextmanager
-    async def seen(self) -> AsyncIterator[Sights]:
+    async def seen(self) -> AsyncIterator[WatchTimes]:
         """Observe the watches until the context exits."""
-        sights = Sights()
+        times = WatchTimes()
         found = await self._call("GET", f"{_WATCHES}/backupjobwatches?limit=1")
-        following = asyncio.create_task(self._follow(sights, found["metadata"]["resourceVersion"]))
+        following = asyncio.create_task(self._follow(times, found["metadata"]["resourceVersion"]))
 
         def note_failure(task: asyncio.Task[None]) -> None:
-            sights.failure = None if task.cancelled() else task.exception()
+            times.failure = None if task.cancelled() else task.exception()
 
         following.add_done_callback(note_failure)
         try:
-            await asyncio.wait_for(sights.streaming.wait(), 30)
-            yield sights
+            await asyncio.wait_for(times.streaming.wait(), 30)
+            yield times
         finally:
             following.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await following
 
-    async def _follow(self, sights: Sights, version: str) -> None:
+    async def _follow(self, times: WatchTimes, version: str) -> None:
         while True:  # the API server ends streams from time to time
             parameters = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "3600"}
             async with self._http.get(f"{_WATCHES}/backupjobwatches", params=parameters) as response:
@@ -171,7 +171,7 @@ class Cluster:
                     await asyncio.sleep(0.1)
                     continue
                 response.raise_for_status()
-                sights.streaming.set()
+                times.streaming.set()
                 begun = b""
                 async for data in response.content.iter_any():
                     now = time.time()
@@ -179,7 +179,7 @@ class Cluster:
                     for line in lines:
                         body = json.loads(line)["object"]
                         version = body["metadata"]["resourceVersion"]
-                        sights.see(body, now)
+                        times.see(body, now)
 
     async def _call(self, method: str, path: str, body: Any = None, *, may_fail: bool = False) -> Any:
         async with self._http.request(method, path, json=body) as response:

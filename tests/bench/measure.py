@@ -22,7 +22,7 @@ from tests.bench.result import Result, loop_lag, quantile
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from tests.bench.cluster import Sights
+    from tests.bench.cluster import WatchTimes
     from tests.bench.operators import Operator, Progress
 
 INTERVAL: Final = 30
@@ -39,7 +39,7 @@ COLLECT_EVERY: Final = 30.0
 """The interval between samples of the operator's metrics: that of a Prometheus scrape."""
 
 
-def tell(words: str) -> None:
+def log(words: str) -> None:
     """Log the progress of the benchmark."""
     print(f"{time.strftime('%H:%M:%S')} {words}", file=sys.stderr, flush=True)
 
@@ -62,7 +62,7 @@ class _Stage:
     operator: Operator
     cluster: Cluster
     azure: Child
-    sights: Sights
+    times: WatchTimes
 
     @property
     def pids(self) -> dict[str, int]:
@@ -72,7 +72,7 @@ class _Stage:
         return {name: cpu_seconds(pid) for name, pid in self.pids.items()}
 
     async def until_open(self, numbers: Collection[int], seconds: float) -> bool:
-        return await _until(lambda: self.sights.opened.keys() >= set(numbers), seconds)
+        return await _until(lambda: self.times.opened.keys() >= set(numbers), seconds)
 
 
 async def measure(kind: type[Operator], plan: Plan) -> Result:
@@ -82,16 +82,16 @@ async def measure(kind: type[Operator], plan: Plan) -> Result:
     await asyncio.to_thread(kind.compile, plan.folder)
     azure = await Child.start("tests.bench.azure", str(plan.watches))
     try:
-        async with Cluster.running(directory) as cluster, cluster.seen() as sights:
-            tell(f"{name}: start")
+        async with Cluster.running(directory) as cluster, cluster.seen() as times:
+            log(f"{name}: start")
             started = time.time()
             operator = kind(plan.folder, cluster.environment, azure.hello["url"])
             try:
-                stage = _Stage(operator, cluster, azure, sights)
+                stage = _Stage(operator, cluster, azure, times)
                 before = stage.cpu()
                 start_up = await _start_up(stage, started, plan.watches)
                 used = {name: seconds - before[name] for name, seconds in stage.cpu().items()}
-                tell(f"{name}: {f'all polled after {start_up:.1f} s' if start_up else 'not all polled'}")
+                log(f"{name}: {f'all polled after {start_up:.1f} s' if start_up else 'not all polled'}")
                 await asyncio.sleep(WARM_UP)
                 return replace(await _window(stage, plan, start_up), start_up_cpu=used)
             finally:
@@ -101,45 +101,45 @@ async def measure(kind: type[Operator], plan: Plan) -> Result:
 
 
 async def _start_up(stage: _Stage, started: float, watches: int) -> float | None:
-    while (polled := await stage.operator.polled(stage.sights)) < watches:
+    while (polled := await stage.operator.polled(stage.times)) < watches:
         if stage.operator.failure:
             raise RuntimeError(stage.operator.failure)
-        if stage.sights.failure is not None:
-            raise stage.sights.failure
+        if stage.times.failure is not None:
+            raise stage.times.failure
         if time.time() - started > PATIENCE:
-            tell(f"only {polled} of {watches} were polled within {PATIENCE:g} s")
+            log(f"only {polled} of {watches} were polled within {PATIENCE:g} s")
             return None
         await asyncio.sleep(0.2)
-    if stage.operator.asks:
-        return max(stage.sights.polled.values()) - started
+    if stage.operator.polls:
+        return max(stage.times.polled.values()) - started
     return time.time() - started
 
 
 async def _window(stage: _Stage, plan: Plan, start_up: float | None) -> Result:
     seconds = plan.minutes * 60
-    changing = range(max(int(plan.watches * CHANGES), 10)) if stage.operator.asks else range(0)
-    await stage.azure.ask("clear")
+    changing = range(max(int(plan.watches * CHANGES), 10)) if stage.operator.polls else range(0)
+    await stage.azure.request("clear")
     await stage.cluster.clear()
     cleared = time.monotonic()
     before, cpu_before, began = await stage.operator.progress(), stage.cpu(), time.monotonic()
-    looks: list[Progress] = []
+    samples: list[Progress] = []
     with _profiled(stage.operator.pid, plan.profile, seconds):
-        looking = asyncio.create_task(_look(stage.operator, looks))
+        sampling = asyncio.create_task(_collect_samples(stage.operator, samples))
         changed = await _change(stage, changing, seconds - AFTERWARDS)
         await asyncio.sleep(max(began + seconds - time.monotonic(), 0))
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+        sampling.cancel()
+        await asyncio.gather(sampling, return_exceptions=True)
     cpu_after, lasted, held = stage.cpu(), time.monotonic() - began, memory(stage.operator.pid)
     after = await stage.operator.progress()
     ticked, ended = time.monotonic() - began, time.time()  # scrapes take time, so ticks have their own window
-    reads, writes = await stage.azure.ask("count", seconds=seconds), await stage.cluster.count()
+    reads, writes = await stage.azure.request("count", seconds=seconds), await stage.cluster.count()
     written = time.monotonic() - cleared
     await stage.until_open(changing, PATIENCE)
-    lags = [stage.sights.opened[number] - at for number, at in changed.items() if number in stage.sights.opened]
-    spared = sum(max(ended - at, 0) for at in stage.sights.opened.values())
+    lags = [stage.times.opened[number] - at for number, at in changed.items() if number in stage.times.opened]
+    spared = sum(max(ended - at, 0) for at in stage.times.opened.values())
     minutes = lasted / 60
     costs = {pid: (cpu_after[pid] - cpu_before[pid]) / minutes for pid in cpu_after}
-    tell(
+    log(
         f"  {costs['operator']:.2f} CPU seconds a minute, {held.now:.0f} MB, {reads} in {seconds:.0f} s, {writes} in {written:.0f} s; "
         f"servers: {', '.join(f'{pid} {cost:.1f}' for pid, cost in costs.items() if pid != 'operator')}"
     )
@@ -158,7 +158,7 @@ async def _window(stage: _Stage, plan: Plan, start_up: float | None) -> Result:
         start_up=start_up,
         ticks=after.ticks - before.ticks,
         ticks_due=(plan.watches * ticked - spared) / INTERVAL,
-        overdue=max((look.overdue for look in (*looks, after) if look.overdue is not None), default=None),
+        overdue=max((sample.overdue for sample in (*samples, after) if sample.overdue is not None), default=None),
         changes=len(changed),
         changes_unseen=len(changed) - len(lags),
         lag_p50=quantile(lags, 0.5),
@@ -179,27 +179,27 @@ async def _change(stage: _Stage, numbers: range, seconds: float) -> dict[int, fl
     began, changed = time.monotonic(), {}
     for count, number in enumerate(numbers):
         await asyncio.sleep(max(began + seconds * (count + 0.5) / len(numbers) - time.monotonic(), 0))
-        changed[number] = await stage.azure.ask("end", numbers=[number])
+        changed[number] = await stage.azure.request("end", numbers=[number])
     return changed
 
 
 async def _crowd(stage: _Stage, watches: int, ended: int) -> tuple[int, float | None]:
-    if not stage.operator.asks:
+    if not stage.operator.polls:
         return 0, None
     numbers = range(ended, min(ended + CROWD, watches))
-    began = await stage.azure.ask("end", numbers=list(numbers))
+    began = await stage.azure.request("end", numbers=list(numbers))
     if not await stage.until_open(numbers, PATIENCE):
-        tell(f"  {len(numbers)} jobs ended at once: not all gates open within {PATIENCE:g} s")
+        log(f"  {len(numbers)} jobs ended at once: not all gates open within {PATIENCE:g} s")
         return len(numbers), None
-    lasted = max(stage.sights.opened[number] for number in numbers) - began
-    tell(f"  {len(numbers)} jobs ended at once: the last gate was open after {lasted:.1f} s")
+    lasted = max(stage.times.opened[number] for number in numbers) - began
+    log(f"  {len(numbers)} jobs ended at once: the last gate was open after {lasted:.1f} s")
     return len(numbers), lasted
 
 
-async def _look(operator: Operator, looks: list[Progress]) -> None:
+async def _collect_samples(operator: Operator, samples: list[Progress]) -> None:
     while True:
         await asyncio.sleep(COLLECT_EVERY)
-        looks.append(await operator.progress())
+        samples.append(await operator.progress())
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tests.bench.cluster import Sights
+    from tests.bench.cluster import WatchTimes
 
 READS_PER_SECOND: Final[float] = Settings.model_fields["azure_reads_per_second"].default
 """The operator's default."""
@@ -51,7 +51,7 @@ class Operator(ABC):
     """An operator that the benchmark can start, observe and stop."""
 
     name: ClassVar[str]
-    asks: ClassVar[bool] = True
+    polls: ClassVar[bool] = True
     """Whether the operator sends requests to Azure."""
     modules: ClassVar[Sequence[str]]
     """The module to run and its arguments."""
@@ -101,9 +101,9 @@ class Operator(ABC):
     async def progress(self) -> Progress:
         """Return the current counters."""
 
-    async def polled(self, sights: Sights) -> int:
+    async def polled(self, times: WatchTimes) -> int:
         """Return the number of watches that have been polled at least once."""
-        return len(sights.polled)
+        return len(times.polled)
 
     @abstractmethod
     def _variables(self, folder: Path, azure: str) -> dict[str, str]:
@@ -186,11 +186,11 @@ class Floor(_Pulsing):
     """A kopf operator whose timers do nothing."""
 
     name = "floor"
-    asks = False
+    polls = False
     modules = ("tests.bench.floor",)
     program = "tests.bench.floor"
 
-    async def polled(self, sights: Sights) -> int:
+    async def polled(self, times: WatchTimes) -> int:
         beats = self.beats()
         return beats[-1]["ticked"] if beats else 0
 

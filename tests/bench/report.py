@@ -94,25 +94,25 @@ def _windows(results: Sequence[Result]) -> str:
 
 def _cells(result: Result) -> list[str]:
     mark = "\\*" if result.extrapolated else ""
-    asks = result.operator != "floor"
+    polls = result.operator != "floor"
 
     def cell(value: float | None, form: str = ",.0f") -> str:
         return NOTHING if value is None or math.isnan(value) else format(value, form) + mark
 
-    def asked(value: float | None, form: str = ",.0f") -> str:
-        return cell(value, form) if asks else NOTHING
+    def if_polling(value: float | None, form: str = ",.0f") -> str:
+        return cell(value, form) if polls else NOTHING
 
-    crowd = asked(result.crowd_seconds, ".1f")
+    crowd = if_polling(result.crowd_seconds, ".1f")
     return [
         f"{result.watches:,}",
         OPERATORS[result.operator],
         cell(result.cpu_per_minute, ".2f"),
         cell(result.memory),
-        asked(result.reads_per_minute),
-        asked(result.list_pages_per_minute),
-        asked(result.status_writes_per_minute),
-        asked(result.lag_p50, ".1f"),
-        asked(result.lag_p99, ".1f") + (f" ({result.changes_unseen} not seen)" if result.changes_unseen else ""),
+        if_polling(result.reads_per_minute),
+        if_polling(result.list_pages_per_minute),
+        if_polling(result.status_writes_per_minute),
+        if_polling(result.lag_p50, ".1f"),
+        if_polling(result.lag_p99, ".1f") + (f" ({result.changes_unseen} not seen)" if result.changes_unseen else ""),
         cell(result.start_up, ".1f"),
         cell(result.loop_lag_p99, "g"),
         f"{crowd} ({result.crowd})" if result.crowd not in (0, 1000) else crowd,

@@ -18,7 +18,7 @@ from demo.simulator import (
     file_share,
     virtual_machine,
 )
-from tests.contract.vault_client import VAULT, ask
+from tests.contract.vault_client import VAULT, send
 from tests.support import azure
 
 REQUEST_ID: Final = "0e900001-5e1f-4000-8000-000000000001"
@@ -76,8 +76,8 @@ def job_of(sim: AzureSimulator, vault: Vault | BackupVault, answer: requests.Res
     """Follow the operation of a response to its job."""
     assert answer.status_code == 202, answer.text
     sim.clock.advance(2)
-    operation = ask(sim, urlsplit(answer.headers["Azure-AsyncOperation"]).path).json()
-    job = ask(sim, vault.job_id(operation["properties"]["jobId"].rsplit("/", 1)[-1]))
+    operation = send(sim, urlsplit(answer.headers["Azure-AsyncOperation"]).path).json()
+    job = send(sim, vault.job_id(operation["properties"]["jobId"].rsplit("/", 1)[-1]))
     assert job.status_code == 200, job.text
     found: dict[str, Any] = job.json()
     return found

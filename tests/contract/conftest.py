@@ -36,7 +36,7 @@ def get(sim: AzureSimulator, vault: Vault) -> Iterator[Get]:
     with requests.Session() as session:
         session.trust_env = False
 
-        def ask(
+        def send(
             path: str = vault.job_id(JOB), *, version: str | None = "2025-02-01", **options: Any
         ) -> requests.Response:
             asked: dict[str, Any] = {
@@ -47,7 +47,7 @@ def get(sim: AzureSimulator, vault: Vault) -> Iterator[Get]:
             } | options
             return session.request(url=sim.url + path, params={"api-version": version} if version else None, **asked)
 
-        yield ask
+        yield send
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ def example(*path: str) -> dict[str, Any]:
 # ── scripts: https://github.com/argoproj/argo-cd/tree/master/util/lua ────────────────────────────────────────────────
 
 
-def test_stands_where_argo_cd_looks() -> None:
+def test_path_matches_group_and_kind() -> None:
     """The folder path contains the group and kind, and each offered action has a script."""
     assert CUSTOMIZATION.relative_to(COMPONENT).parts == ("resource_customizations", GROUP, KIND)
     actions = {path.parent.name for path in CUSTOMIZATION.glob("actions/*/action.lua")}

@@ -186,7 +186,7 @@ def test_generated_files_are_current() -> None:
         assert read(name) == text, f"run `make chart-docs`: {name}"
 
 
-def test_notes_tell_the_next_step(tmp_path: Path) -> None:
+def test_notes_show_the_next_step(tmp_path: Path) -> None:
     """After an install, the notes say that no namespace may use the identity unless one is allowed."""
     command = ["install", "backupjobwatch", str(CHART), "-n", NAMESPACE, "--dry-run=client"]
     told = "No namespace may use the operator's Azure identity yet"
@@ -196,7 +196,7 @@ def test_notes_tell_the_next_step(tmp_path: Path) -> None:
     assert told not in run_helm(tmp_path, *command, "--set", "operatorIdentityNamespaces={team-a}").stdout
 
 
-def test_notes_tell_the_label_of_the_namespace(tmp_path: Path) -> None:
+def test_notes_show_the_label_of_the_namespace(tmp_path: Path) -> None:
     """The notes and the document show the command that sets the label of kustomize's namespace."""
     labels = pick(load("manifests/base/namespace.yaml"), "Namespace")["metadata"]["labels"]
     label = "pod-security.kubernetes.io/enforce"

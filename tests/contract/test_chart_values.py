@@ -140,7 +140,7 @@ def test_several_pods_elect(tmp_path: Path, replicas: int) -> None:
     assert spec["strategy"]["type"] == ("RollingUpdate" if elects else "Recreate")
 
 
-def test_runbooks_are_where_it_is_said(tmp_path: Path) -> None:
+def test_alerts_link_to_the_runbook_url(tmp_path: Path) -> None:
     """Alerts link to the runbook URL from the values."""
     url = "https://wiki.example.com/runbooks"
     rule = pick(render(tmp_path, {"monitoring": {"enabled": True, "runbookUrl": url}}), "PrometheusRule")

@@ -49,7 +49,7 @@ def test_kstatus(body: Body, verdict: str) -> None:
     assert kstatus.verdict(body) == verdict
 
 
-def test_kstatus_wants_numbers() -> None:
+def test_kstatus_requires_numbers() -> None:
     """A generation that is a string raises a TypeError."""
     with pytest.raises(TypeError):
         kstatus.verdict(watch("2", Ready="True"))

@@ -150,7 +150,7 @@ def test_context_is_what_is_copied() -> None:
     assert all((ROOT / source).exists() for source in SOURCES)
 
 
-def test_says_what_the_image_test_needs(tmp_path: Path) -> None:
+def test_the_image_test_requires_buildah(tmp_path: Path) -> None:
     """Without buildah, `make image-test` fails and prints the install command. `make test` skips those tests."""
     environment = {**ENVIRONMENT, "PATH": str(tmp_path)}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]

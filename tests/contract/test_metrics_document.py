@@ -53,12 +53,12 @@ def test_reasons_are_those_that_are_explained() -> None:
     assert {UNSEEN, PENDING, RUNNING, SUCCEEDED, FAILED, OTHER} == set(PHASES)
 
 
-def test_token_trouble_is_of_azure_errors() -> None:
+def test_token_failures_are_azure_errors() -> None:
     """The reasons of token failures are reasons of AzureErrors."""
     assert set(catalogue.TOKEN_TROUBLE) - {OTHER} <= {kind.reason for kind in KINDS}
 
 
-def test_queries_name_what_there_is() -> None:
+def test_queries_use_existing_metrics() -> None:
     """Every metric in the document's queries is in the catalogue."""
     named = {name for query in blocks(DOCUMENT, "promql") for name in metrics_in(query)}
     assert named

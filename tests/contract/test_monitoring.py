@@ -130,7 +130,7 @@ def test_each_release_is_missed(tmp_path: Path) -> None:
 
 
 @EACH_ALERT
-def test_alerts_ask_for_what_there_is(alert: str) -> None:
+def test_alerts_use_existing_metrics(alert: str) -> None:
     """Every metric of an alert is in the catalogue, with existing label values."""
     query = ALERTS[alert]["expr"]
     assert metrics_in(query)
@@ -163,7 +163,7 @@ def test_runbooks_are_those_of_the_alerts() -> None:
 # ── dashboard ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_dashboard_asks_for_what_there_is() -> None:
+def test_dashboard_uses_existing_metrics() -> None:
     """The dashboard covers the catalogue except four metrics, and uses only existing label values."""
     shown: set[str] = set()
     for title, query in dashboard_queries("5m"):

@@ -59,7 +59,7 @@ def test_event_is_what_is_sent() -> None:
     assert json.loads(shown) == json.loads(cloud_event(watch, notice).structured()[1])
 
 
-def test_names_what_there_is() -> None:
+def test_lists_all_kinds_and_limits() -> None:
     """The document lists each kind, each event type and the limits."""
     prose = " ".join(DOCUMENT.split())
     for word in (

@@ -48,7 +48,7 @@ def examples() -> dict[str, list[list[str]]]:
 EXAMPLES: Final = examples()
 
 
-def test_there_are_examples() -> None:
+def test_every_command_has_examples() -> None:
     """Every command has examples in its help text and in the document."""
     assert {f"{name} --help" for name in ("bjw", *bjw.commands)} <= EXAMPLES.keys()
     assert {call[0] for call in EXAMPLES[DOCUMENT] if call} >= bjw.commands.keys()

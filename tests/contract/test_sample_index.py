@@ -68,7 +68,7 @@ def test_index_has_them_all() -> None:
     assert sorted(links(INDEX.replace("`", ""))) == [name_of(path) for path in FILES]
 
 
-def test_index_says_what_was_tried() -> None:
+def test_index_states_how_samples_are_tested() -> None:
     """The index states how each tool's sample is tested, and which samples no tool has run."""
     assert TRIED.keys() == {name_of(path) for path in FILES if path.parent != SAMPLES}
     assert all(TRIED.values())

@@ -77,7 +77,7 @@ def test_shellcheck_is_content(script: str) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_there_are_scripts() -> None:
+def test_scripts_are_found() -> None:
     """The tests find the scripts for the shell, Argo Workflows, Tekton and Azure Monitor."""
     found = {name_of(path).partition("/")[0] for path in FILES if scripts(path)}
     assert found == {"shell", "argo-workflows", "tekton", "azure-monitor"}

@@ -35,7 +35,7 @@ def test_lists_the_settings_with_their_defaults() -> None:
     assert len(VARIABLES) == len(listed)
 
 
-def test_says_what_the_code_says() -> None:
+def test_table_matches_the_code() -> None:
     """The table explains each setting as the code does."""
     explained = {plain(row["variable"]): plain(row["meaning"]) for row in VARIABLES}
     assert explained == {PREFIX + name.upper(): plain(text) for name, text in docstrings().items()}

@@ -16,7 +16,7 @@ from demo.simulator import (
     virtual_machine,
 )
 from tests.contract.backup_client import BODIES, ITEMS, add_backup_vault, add_vault, back_up, post, rules
-from tests.contract.vault_client import ask
+from tests.contract.vault_client import send
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_roles(sim: AzureSimulator, vault: Vault) -> None:
     assert answer.status_code == 403
     action = "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/backup/action"
     assert f"'{action}'" in answer.json()["error"]["message"]
-    refused = ask(sim, quote(f"{vault.id}/{ITEMS[0].path}/backup"))
+    refused = send(sim, quote(f"{vault.id}/{ITEMS[0].path}/backup"))
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
 
 

@@ -18,7 +18,7 @@ from tests.contract.backup_client import (
     post,
     rules,
 )
-from tests.contract.vault_client import ask, follow
+from tests.contract.vault_client import follow, send
 
 if TYPE_CHECKING:
     from demo.simulator import (
@@ -55,7 +55,7 @@ def test_backup(sim: AzureSimulator, vault: Vault, item: ProtectedItem) -> None:
     assert (properties["activityId"], properties["status"]) == (REQUEST_ID, "InProgress")
     assert (properties["operation"], properties["entityFriendlyName"]) == ("Backup", item.friendly_name)
     sim.clock.advance(600)
-    properties = ask(sim, vault.job_id(vault.protection.started()[0].job)).json()["properties"]
+    properties = send(sim, vault.job_id(vault.protection.started()[0].job)).json()["properties"]
     assert (properties["activityId"], properties["status"]) == (REQUEST_ID, "Completed")
     listed = [job for page in follow(sim, f"{vault.id}/backupJobs") for job in page]
     assert [job["properties"]["activityId"] for job in listed] == [REQUEST_ID]
@@ -65,7 +65,7 @@ def test_names_of_a_database(sim: AzureSimulator, vault: Vault) -> None:
     """The server and the type of a database backup appear at its end."""
     name = job_of(sim, vault, back_up(sim, vault, ITEMS[2]))["name"]
     sim.clock.advance(600)
-    properties = ask(sim, vault.job_id(name)).json()["properties"]
+    properties = send(sim, vault.job_id(name)).json()["properties"]
 
     assert (properties["entityFriendlyName"], properties["operation"]) == ("ledger [sql-host-1]", "Backup (Full)")
     assert properties["isUserTriggered"] is True
@@ -79,14 +79,14 @@ def test_backup_of_an_instance(sim: AzureSimulator, backup_vault: BackupVault) -
 
     assert (answer.status_code, answer.content, answer.headers["Retry-After"]) == (202, b"", "30")
     assert urlsplit(answer.headers["Azure-AsyncOperation"]).path == f"{backup_vault.id}/operationStatus/{operation}"
-    assert ask(sim, urlsplit(answer.headers["Location"]).path).status_code == 202
+    assert send(sim, urlsplit(answer.headers["Location"]).path).status_code == 202
     job = job_of(sim, backup_vault, answer)
-    result = ask(sim, urlsplit(answer.headers["Location"]).path).json()
+    result = send(sim, urlsplit(answer.headers["Location"]).path).json()
     assert result == {"objectType": "OperationJobExtendedInfo", "jobId": backup_vault.job_id(job["name"])}
     assert job["properties"]["activityID"] == REQUEST_ID
     assert job["properties"]["backupInstanceId"] == f"{backup_vault.id}/{item.path}"
     sim.clock.advance(600)
-    properties = ask(sim, backup_vault.job_id(job["name"])).json()["properties"]
+    properties = send(sim, backup_vault.job_id(job["name"])).json()["properties"]
     assert properties["status"] == "Completed"
     assert properties["extendedInfo"]["additionalDetails"] == {"RetentionTag": "Weekly"}
 
@@ -113,9 +113,9 @@ def test_conflict_of_databases(sim: AzureSimulator, vault: Vault) -> None:
     other = job_of(sim, vault, back_up(sim, vault, ITEMS[3]))
     sim.clock.advance(180)
 
-    properties = ask(sim, vault.job_id(second["name"])).json()["properties"]
+    properties = send(sim, vault.job_id(second["name"])).json()["properties"]
     assert (properties["status"], properties["errorDetails"][0]["errorCode"]) == ("Failed", 510008)
-    assert ask(sim, vault.job_id(other["name"])).json()["properties"]["status"] == "InProgress"
+    assert send(sim, vault.job_id(other["name"])).json()["properties"]["status"] == "InProgress"
 
 
 def test_conflict_in_a_backup_vault(sim: AzureSimulator, backup_vault: BackupVault) -> None:
@@ -143,20 +143,20 @@ def test_lists(sim: AzureSimulator, vault: Vault, backup_vault: BackupVault) -> 
     assert first["type"] == "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems"
     filtered = follow(sim, path, filter="backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'")
     assert [item["name"] for item in filtered[0]] == [ITEMS[0].name]
-    assert ask(sim, path, filter="nonsense").status_code == 400
-    (instance,) = ask(sim, f"{backup_vault.id}/backupInstances").json()["value"]
+    assert send(sim, path, filter="nonsense").status_code == 400
+    (instance,) = send(sim, f"{backup_vault.id}/backupInstances").json()["value"]
     assert instance["type"] == "Microsoft.DataProtection/backupVaults/backupInstances"
 
 
 def test_policies(sim: AzureSimulator, backup_vault: BackupVault) -> None:
     """A policy has its rules. An unknown one is 404."""
-    policy = ask(sim, f"{backup_vault.id}/backupPolicies/daily-disks").json()
+    policy = send(sim, f"{backup_vault.id}/backupPolicies/daily-disks").json()
 
     assert [(rule["name"], rule["objectType"]) for rule in policy["properties"]["policyRules"]] == [
         ("BackupDaily", "AzureBackupRule"), ("Default", "AzureRetentionRule"), ("Weekly", "AzureRetentionRule"),
     ]  # fmt: skip
     assert policy["type"] == "Microsoft.DataProtection/backupVaults/backupPolicies"
-    assert ask(sim, f"{backup_vault.id}/backupPolicies/none").status_code == 404
+    assert send(sim, f"{backup_vault.id}/backupPolicies/none").status_code == 404
 
 
 def test_control(sim: AzureSimulator, vault: Vault) -> None:
@@ -173,4 +173,4 @@ def test_control(sim: AzureSimulator, vault: Vault) -> None:
 def test_unknown_results(sim: AzureSimulator, backup_vault: BackupVault) -> None:
     """The result of an unknown operation is 404."""
     location = f"/subscriptions/{backup_vault.subscription_id}/providers/Microsoft.DataProtection/locations/westeurope"
-    assert ask(sim, f"{location}/operationResults/none").status_code == 404
+    assert send(sim, f"{location}/operationResults/none").status_code == 404

@@ -17,7 +17,7 @@ from azure.identity import (
 
 from demo.simulator import AzureSimulator, EntraSimulator, Fault, ManualClock, running, running_simulator
 from demo.simulator.applications import Application
-from tests.contract.vault_client import VAULT, ask
+from tests.contract.vault_client import VAULT, send
 from tests.support.identities import ServiceAccountIssuer, new_certificate
 
 CLIENT: Final = "c11e0000-5e1f-4000-8000-000000000001"
@@ -82,7 +82,7 @@ def test_signs_in(world: World, kind: str) -> None:
     vault = world.sim.add_vault(*VAULT)
     vault.set_job("job", {"properties": {"status": "S"}})
 
-    assert ask(world.sim, vault.job_id("job"), token=token).status_code == 200
+    assert send(world.sim, vault.job_id("job"), token=token).status_code == 200
 
     assert world.sim.requests[-1].principal == CLIENT
     (sign_in,) = world.entra.sign_ins
@@ -106,8 +106,8 @@ def test_tokens_differ_and_end(world: World) -> None:
     world.entra.lifetime = 0
     second = world.secret().get_token(SCOPE).token
     assert first != second
-    assert ask(world.sim, vault.job_id("none"), token=first).status_code == 404
-    refused = ask(world.sim, vault.job_id("none"), token=second)
+    assert send(world.sim, vault.job_id("none"), token=first).status_code == 404
+    refused = send(world.sim, vault.job_id("none"), token=second)
     assert (refused.status_code, refused.json()["error"]["code"]) == (401, "ExpiredAuthenticationToken")
 
 
@@ -193,7 +193,7 @@ def test_discovery(world: World) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.server_error(status=503), Fault.reset(), Fault.html()], ids=lambda f: f.kind)
-def test_fails_when_told(world: World, fault: Fault) -> None:
+def test_fails_for_one_application(world: World, fault: Fault) -> None:
     """Entra can fail for a single application, and still records the sign-in attempt."""
     world.entra.faults.add(fault, path="/token$", principal=CLIENT, times=None)
     with pytest.raises((ClientAuthenticationError, HttpResponseError)):

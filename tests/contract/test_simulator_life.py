@@ -69,7 +69,7 @@ def test_stops_cleanly() -> None:
     assert threading.active_count() <= threads
 
 
-def test_says_what_hinders_it() -> None:
+def test_port_in_use() -> None:
     """If its port is in use, the simulator raises an error and releases everything."""
     threads = threading.active_count()
     with running_simulator() as sim:

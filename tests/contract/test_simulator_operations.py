@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from demo.simulator import AzureSimulator, ManualClock, Operation, OperationState, Vault, running_simulator
-from tests.contract.vault_client import VAULT, ask, vm_job
+from tests.contract.vault_client import VAULT, send, vm_job
 from tests.support import azure
 
 OPERATION: Final = "0b0b0001-5e1f-4000-8000-000000000001"
@@ -30,7 +30,7 @@ def status(sim: AzureSimulator, vault: Vault, operation: Operation, *, at: float
     """Add an operation, and request it some seconds later."""
     path = vault.add_operation(operation)
     sim.clock.advance(at)
-    answer = ask(sim, path)
+    answer = send(sim, path)
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
     return body
@@ -97,24 +97,24 @@ def test_starts_a_job_that_shows_later(sim: AzureSimulator, vault: Vault) -> Non
     job = replace(vm_job(JOB, start_time="2026-03-04T01:00:01Z"), visible_after=45.0)
     path = vault.add_operation(Operation.succeeding(OPERATION, JOB), job)
     sim.clock.advance(10)
-    assert ask(sim, path).json()["properties"]["jobId"] == JOB
-    assert ask(sim, vault.job_id(JOB)).status_code == 404
-    assert ask(sim, f"{vault.id}/backupJobs").json() == {"value": []}
+    assert send(sim, path).json()["properties"]["jobId"] == JOB
+    assert send(sim, vault.job_id(JOB)).status_code == 404
+    assert send(sim, f"{vault.id}/backupJobs").json() == {"value": []}
     sim.clock.advance(35)
-    assert ask(sim, vault.job_id(JOB)).json()["properties"]["status"] == "InProgress"
+    assert send(sim, vault.job_id(JOB)).json()["properties"]["status"] == "InProgress"
 
 
-def test_begins_when_asked(sim: AzureSimulator, vault: Vault) -> None:
+def test_starts_with_its_first_get(sim: AzureSimulator, vault: Vault) -> None:
     """An operation and its jobs can start with the operation's first GET."""
     path = vault.add_operation(
         Operation.succeeding(OPERATION, JOB), vm_job(JOB, start_time="2026-03-04T01:00:01Z"), starts="when asked"
     )
     sim.clock.advance(3600)
-    assert ask(sim, vault.job_id(JOB)).status_code == 404
-    assert ask(sim, path).json()["status"] == "InProgress"
-    assert ask(sim, vault.job_id(JOB)).status_code == 200
+    assert send(sim, vault.job_id(JOB)).status_code == 404
+    assert send(sim, path).json()["status"] == "InProgress"
+    assert send(sim, vault.job_id(JOB)).status_code == 200
     sim.clock.advance(5)
-    assert ask(sim, path).json()["status"] == "Succeeded"
+    assert send(sim, path).json()["status"] == "Succeeded"
 
 
 @pytest.mark.parametrize("name", azure.payload_names("opstatus-"))
@@ -122,9 +122,9 @@ def test_sends_payloads_unchanged(sim: AzureSimulator, vault: Vault, name: str) 
     """The simulator returns a custom status unchanged, at the paths of the vault and the protected item."""
     payload = azure.payload(name)
     path = vault.set_operation(payload["name"], payload)
-    assert ask(sim, path).json() == payload
+    assert send(sim, path).json() == payload
     item = "backupFabrics/Azure/protectionContainers/IaasVMContainer;c;g;v/protectedItems/VM;c;g;v"
-    assert ask(sim, f"{vault.id}/{item}/operationsStatus/{payload['name']}").json() == payload
+    assert send(sim, f"{vault.id}/{item}/operationsStatus/{payload['name']}").json() == payload
 
 
 def test_misses_operations(sim: AzureSimulator, vault: Vault) -> None:
@@ -134,10 +134,10 @@ def test_misses_operations(sim: AzureSimulator, vault: Vault) -> None:
     end = OperationState(status="Succeeded")
     paths.append(vault.add_operation(Operation(name="late", timeline=(end,), visible_after=1.0)))
     for path in paths:
-        answer = ask(sim, path)
+        answer = send(sim, path)
         assert (answer.status_code, "x-ms-failure-cause" in answer.headers) == (404, False)
     sim.clock.advance(1)
-    assert ask(sim, paths[-1]).json()["status"] == "Succeeded"
+    assert send(sim, paths[-1]).json()["status"] == "Succeeded"
 
 
 def test_timelines_go_forward() -> None:

@@ -12,7 +12,7 @@ from tests.contract.simulator_client import Get, job_path, refusal
 from tests.support import azure
 
 
-def test_wants_an_api_version(get: Get) -> None:
+def test_requires_an_api_version(get: Get) -> None:
     """The simulator refuses a missing or unknown api-version before it checks the token."""
     assert refusal(get(version=None, headers={})) == (400, "MissingApiVersionParameter", True)
     assert refusal(get(version="2010-01-01")) == (400, "InvalidApiVersionParameter", True)
@@ -20,7 +20,7 @@ def test_wants_an_api_version(get: Get) -> None:
     assert get(version="2017-07-01").status_code == 200
 
 
-def test_wants_a_token(sim: AzureSimulator, get: Get) -> None:
+def test_requires_a_token(sim: AzureSimulator, get: Get) -> None:
     """Each kind of invalid token has its own 401."""
     assert refusal(get(headers={})) == (401, "AuthenticationFailed", True)
     assert refusal(get(headers={"Authorization": "Bearer other"})) == (401, "InvalidAuthenticationToken", True)

@@ -139,7 +139,7 @@ def test_a_database_gets_its_host_at_the_end(sim: AzureSimulator, get: Get) -> N
     assert shown() == ["ledger [vm-harbour-sql]", "Backup (Full)", "SQLDataBase"]
 
 
-def test_failed_job_says_why(sim: AzureSimulator, get: Get) -> None:
+def test_failed_job_has_error_fields(sim: AzureSimulator, get: Get) -> None:
     """A failed job has the fields of a failed payload, with the same types."""
     path = jobs.add_demo_jobs(sim).job_id(jobs.FAILED.name)
     sim.clock.advance(1000)

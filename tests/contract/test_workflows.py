@@ -130,7 +130,7 @@ def run_step(script: str, checkout: Path, **environment: str) -> int:
 @pytest.mark.parametrize(
     ("tag", "changes", "ends"), [(f"v{__version__}", "", 0), ("v0.0.1", "", 1), (f"v{__version__}", "# Changelog", 1)]
 )
-def test_releases_what_the_tag_says(checkout: Path, tag: str, changes: str, ends: int) -> None:
+def test_tag_matches_version_and_changelog(checkout: Path, tag: str, changes: str, ends: int) -> None:
     """A tag must match the project's version and a changelog section. Image and chart names are lowercase."""
     script = step("The tag is the version of the project, and the changelog has it")
     if changes:

@@ -12,7 +12,7 @@ VAULT: Final = (azure.SUBSCRIPTION_ID, azure.RESOURCE_GROUP, azure.VAULT)
 VERSIONS: Final = {"microsoft.recoveryservices": "2025-02-01", "microsoft.dataprotection": "2025-07-01"}
 
 
-def ask(
+def send(
     sim: AzureSimulator, path: str, *, token: str = "demo-token", version: str | None = None, **query: str
 ) -> requests.Response:
     """Request a path; *query* may have ``filter`` and ``skip_token``."""
@@ -24,7 +24,7 @@ def ask(
 
 def follow(sim: AzureSimulator, path: str, **query: str) -> list[list[dict[str, Any]]]:
     """Request a list and follow its links to the end. Return one list per page."""
-    answer = ask(sim, path, **query)
+    answer = send(sim, path, **query)
     pages = [answer.json()["value"]]
     while link := answer.json().get("nextLink"):
         answer = requests.get(link, headers=TOKEN, timeout=60)

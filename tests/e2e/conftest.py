@@ -37,7 +37,7 @@ from tests.support.kubernetes_client import (
     create_namespace,
     drop_namespace,
 )
-from tests.support.operator_process import OperatorProcess, Operators, prove_calm
+from tests.support.operator_process import OperatorProcess, Operators, prove_no_traceback
 from tests.support.plugin import Plugin, Written
 from tests.support.rbac import OURS, missing, read_grants, unused
 from tests.support.session_findings import FINDINGS
@@ -225,7 +225,7 @@ def operator_log(operators: Operators) -> Iterator[None]:
     operators.scan_logs()
     said = [log.removeprefix(known) for log, known in zip_longest(after, before, fillvalue="")]
     sys.stdout.write("\n".join(said))
-    prove_calm("".join(said))
+    prove_no_traceback("".join(said))
 
 
 @pytest.fixture

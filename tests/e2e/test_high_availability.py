@@ -68,11 +68,11 @@ def ready_throughout(operator: OperatorProcess) -> Iterator[None]:
     answers: set[tuple[int | None, int | None]] = set()
     done = threading.Event()
 
-    def ask() -> None:
+    def probe() -> None:
         while not done.wait(0.2):
             answers.add((operator.probe("healthz"), operator.probe("readyz")))
 
-    thread = threading.Thread(target=ask)
+    thread = threading.Thread(target=probe)
     thread.start()
     try:
         yield

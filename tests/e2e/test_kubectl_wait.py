@@ -138,7 +138,7 @@ def is_met(row: str, condition: str) -> bool:
     return condition in EXPECTED[row][verdicts.KUBECTL].split(", ")
 
 
-def looked_at(body: Body) -> tuple[tuple[str, str, bool], ...]:
+def evaluated(body: Body) -> tuple[tuple[str, str, bool], ...]:
     """Return what `kubectl wait` evaluates: the conditions, and whether each is of this generation."""
     generation = body["metadata"]["generation"]
     conditions = body.get("status", {}).get("conditions", [])
@@ -147,7 +147,7 @@ def looked_at(body: Body) -> tuple[tuple[str, str, bool], ...]:
 
 def decides(body: Body, condition: str) -> tuple[object, ...]:
     """Return what decides a `kubectl wait` for one condition."""
-    found = [state for state in looked_at(body) if state[0].lower() == condition]
+    found = [state for state in evaluated(body) if state[0].lower() == condition]
     return ("deletionTimestamp" in body["metadata"], "status" in body, *found)
 
 
@@ -177,7 +177,7 @@ def states(kubectl: Kubectl, client: KubernetesClient, cluster: Cluster, operato
     until(lambda: _is_served(client, served))
     states = States(kubectl, client, namespace)
     for row, bodies in all_states().items():
-        for name, body in {looked_at(body): (name, body) for name, body in bodies.items()}.values():
+        for name, body in {evaluated(body): (name, body) for name, body in bodies.items()}.values():
             renamed = copy.deepcopy(dict(body))
             renamed["metadata"]["name"] = name
             states.put(row, renamed)

@@ -149,7 +149,7 @@ def test_story(own_operators: Operators, watches: Watches, jobs: Jobs, kubectl: 
 
 
 @pytest.mark.parametrize("arrived", [False, True], ids=["before it arrived", "before it was acknowledged"])
-def test_killed_between_end_and_telling(
+def test_killed_between_end_and_notification(
     own_operators: Operators, watches: Watches, jobs: Jobs, kubectl: Kubectl, *, arrived: bool
 ) -> None:
     """If an operator is killed before it has notified, the next operator notifies with the same ID."""

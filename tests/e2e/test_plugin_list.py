@@ -126,7 +126,7 @@ def test_user_agent(plugin: Plugin, written: Written, control_plane: ControlPlan
         (None, "no response from https://"),
     ],
 )
-def test_trouble(plugin: Plugin, faults: Faults, status: int | None, words: str) -> None:
+def test_failed_list(plugin: Plugin, faults: Faults, status: int | None, words: str) -> None:
     """A failed list prints one line and exits with 3."""
     from demo.controlplane import Fault
 

@@ -166,7 +166,7 @@ def test_outage(plugin: Plugin, written: Written, faults: Faults) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_passing_trouble(plugin: Plugin, written: Written, faults: Faults, status: int) -> None:
+def test_temporary_refusals(plugin: Plugin, written: Written, faults: Faults, status: int) -> None:
     """The command retries after temporary refusals."""
     from demo.controlplane import Fault
 

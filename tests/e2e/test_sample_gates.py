@@ -125,7 +125,7 @@ def test_stays_closed_when_az_fails(shell: Shell, watches: Watches) -> None:
     assert watches.names() == []
 
 
-def test_says_how_it_is_used(shell: Shell) -> None:
+def test_prints_its_usage(shell: Shell) -> None:
     """The shell script starts no backup if the VM argument is missing."""
     status, said = shell.run(SCRIPT, "rg-backup", "rsv-prod")
     assert status == 2

@@ -54,7 +54,7 @@ def test_kubectl_creates_a_token(control_plane: ControlPlane, kubectl: Kubectl, 
     assert claims["kubernetes.io"] == {"namespace": namespace, "serviceaccount": {"name": account, "uid": uid}}
 
 
-def test_asks_in_json(control_plane: ControlPlane, kubectl: Kubectl, namespace: str, account: str) -> None:
+def test_json_token_request(control_plane: ControlPlane, kubectl: Kubectl, namespace: str, account: str) -> None:
     """A TokenRequest in JSON is answered with its spec and a token. The default audience is the cluster."""
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
     asked = '{"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": {}}'
@@ -80,7 +80,7 @@ def test_refuses(kubectl: Kubectl, namespace: str, account: str) -> None:
     assert "may not specify a duration less than 10 minutes" in short.stderr
 
 
-def test_fails_when_told(faults: Faults, kubectl: Kubectl, namespace: str, account: str) -> None:
+def test_fault_replaces_the_response(faults: Faults, kubectl: Kubectl, namespace: str, account: str) -> None:
     """A fault can replace the response to a token request."""
     faults.add(Fault(path="/token$", status=403, message="you shall not"))
     assert "you shall not" in kubectl("create", "token", account, "-n", namespace, ok=False).stderr

@@ -67,7 +67,7 @@ async def happened(event: asyncio.Event) -> None:
         await event.wait()
 
 
-async def looks(api: KubernetesApi, times: int = 1) -> None:
+async def lease_reads(api: KubernetesApi, times: int = 1) -> None:
     """Wait for this many further reads of the Lease, one per retry period."""
     for _ in range(times):
         before = len(api.traffic.matching(READS))

@@ -25,4 +25,4 @@ async def test_scans_logs_statuses_and_events(api: KubernetesApi, vault: Vault, 
     """A canary planted as an item name, which is not secret, appears in the log, the status and an Event."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(entityFriendlyName=WORD))})
     await api.status(phase="Succeeded")
-    await api.events_told(1)
+    await api.events_emitted(1)

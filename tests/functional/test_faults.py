@@ -41,7 +41,7 @@ async def test_an_hour_of_throttling(
     vault.set_job(OTHER_JOB_NAME, job_payload())
     for name in names:
         await operator.advance_to("Succeeded", api, name)
-    told = [(event["involvedObject"]["name"], event["reason"]) for event in await api.events_told(15)]
+    told = [(event["involvedObject"]["name"], event["reason"]) for event in await api.events_emitted(15)]
     assert len(set(told)) == 15
 
 
@@ -82,7 +82,7 @@ async def test_an_hour_without_azure(
     vault.set_job(OTHER_JOB_NAME, job_payload())
     await sim.start()
     await operator.advance_to("Succeeded", api)
-    assert sorted(event["reason"] for event in await api.events_told(3)) == [
+    assert sorted(event["reason"] for event in await api.events_emitted(3)) == [
         "AzureUnavailable",
         "JobCompleted",
         "JobInProgress",
@@ -113,7 +113,7 @@ async def test_half_an_hour_without_an_api_server(
     """After a 30-minute outage, the API server has lost its history. The operator catches up and repeats no Event."""
     api.create({"jobResourceId": going, "pollInterval": "10s"})
     api.create({"jobResourceId": going, "pollInterval": "10s"}, "unwanted")
-    await api.events_told(2)
+    await api.events_emitted(2)
     clock = OperatorClock(operator)
     await api.go_away()
     vault.set_job(OTHER_JOB_NAME, job_payload())

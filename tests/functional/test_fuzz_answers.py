@@ -95,7 +95,7 @@ statuses: Final = st.one_of(
 )
 
 
-class Asker:
+class FuzzClient:
     """Sends requests to the simulator, which returns the response of the test."""
 
     def __init__(self, simulator: AzureSimulator) -> None:
@@ -106,20 +106,20 @@ class Asker:
             Metrics(),
         )
 
-    def ask(self, what: str, vault: VaultId, answer: Answer) -> Any:
+    def read(self, what: str, vault: VaultId, answer: Answer) -> Any:
         """Return the result of *answer*, or the error that it causes."""
         self._simulator.faults.clear()
         self._simulator.faults.add(Fault(kind="fuzz", respond=lambda _true, _request: answer), times=None)
         tokens = StaticToken(TOKEN)
-        asked: Coroutine[Any, Any, Reading[Any]]
+        request: Coroutine[Any, Any, Reading[Any]]
         if what == "job":
-            asked = self._client.get_job(tokens, JobId(vault=vault, name=JOB_NAME))
+            request = self._client.get_job(tokens, JobId(vault=vault, name=JOB_NAME))
         elif what == "list":
-            asked = self._client.list_page(tokens, vault, filter_="status eq 'InProgress'")
+            request = self._client.list_page(tokens, vault, filter_="status eq 'InProgress'")
         else:
-            asked = self._client.get_operation(tokens, OperationId(vault=vault, name=OPERATION))
+            request = self._client.get_operation(tokens, OperationId(vault=vault, name=OPERATION))
         try:
-            reading: Reading[Any] = self._runner.run(asked)
+            reading: Reading[Any] = self._runner.run(request)
         except AzureError as error:
             return error
         return reading.value.items if isinstance(reading.value, Page) else reading.value
@@ -130,11 +130,11 @@ class Asker:
 
 
 @pytest.fixture(scope="module")
-def asker() -> Iterator[Asker]:
+def client() -> Iterator[FuzzClient]:
     with running_simulator(tokens={TOKEN: "operator"}) as simulator:
-        asker = Asker(simulator)
-        yield asker
-        asker.close()
+        client = FuzzClient(simulator)
+        yield client
+        client.close()
 
 
 @settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
@@ -147,12 +147,12 @@ def asker() -> Iterator[Asker]:
     fields=headers,
 )
 def test_any_bytes(
-    *, asker: Asker, what: str, vault: VaultId, status: int, body: bytes, coding: Any, fields: dict[str, str]
+    *, client: FuzzClient, what: str, vault: VaultId, status: int, body: bytes, coding: Any, fields: dict[str, str]
 ) -> None:
     """Through the real transport, any response yields the requested type or an error that maps to a valid status."""
     name, pack = coding
     answer = Answer(status, pack(body), {**fields, **({"Content-Encoding": name} if name else {})})
-    found = asker.ask(what, vault, answer)
+    found = client.read(what, vault, answer)
     if isinstance(found, AzureError | Job | Waiting | OperationFailure):
         check_status(settle(watch_body(), found, NOW, consecutive_failures=1))
     else:

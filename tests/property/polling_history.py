@@ -125,11 +125,11 @@ class History:
     def request(self, time: float, query: Query, namespace: str) -> None:
         """Request a fresh result of *query* as a user."""
 
-        def ask() -> None:
+        def request() -> None:
             if query in self.demands.by_query:
                 self.demands.request(query, namespace, fresh_after=self.now)
 
-        self.at(time, ask)
+        self.at(time, request)
 
     # Actions of the reader.
 

@@ -30,7 +30,7 @@ def answer(status: int = 200, body: Any = b"{}", **headers: str) -> Response:
     return foreign(status, body, **{"x_ms_request_id": "r1", **headers})
 
 
-def trouble(given: Response) -> AzureError:
+def error_of(given: Response) -> AzureError:
     """Return the error for a response to a GET of a job."""
     with pytest.raises(AzureError) as caught:
         read_job(given, ASKED_FOR, now=NOW)

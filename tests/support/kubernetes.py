@@ -187,7 +187,7 @@ class KubernetesApi:
         """Return the Events, oldest first."""
         return list(self.objects.events.values())
 
-    async def events_told(self, count: int) -> list[dict[str, Any]]:
+    async def events_emitted(self, count: int) -> list[dict[str, Any]]:
         """Wait for this number of Events, and return them."""
         return await self.until(lambda: self.events() if len(self.events()) == count else None)
 
@@ -285,7 +285,7 @@ class KubernetesApi:
         return {"kind": f"{KIND}List", "apiVersion": API_VERSION, "metadata": metadata, "items": items}
 
     def _announce(self) -> None:
-        self.streams.tell()
+        self.streams.send_changes()
         self._happening.set()
 
 

@@ -25,7 +25,7 @@ class Streams:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._open: set[_Stream] = set()
-        self._told = objects.version
+        self._sent = objects.version
         self._swallowed: deque[tuple[str, str]] = deque()
         self.ending = False
         """Whether each new stream ends immediately, without an event."""
@@ -47,15 +47,15 @@ class Streams:
         for stream in self._open:
             stream.send(event, body)
 
-    def tell(self) -> None:
+    def send_changes(self) -> None:
         """Send the new changes of the history."""
-        for change in self._objects.changes(since=self._told):
+        for change in self._objects.changes(since=self._sent):
             if self._swallowed and self._swallowed[0] == (change.type, change.name):
                 self._swallowed.popleft()
                 continue
             for stream in self._open:
-                stream.tell(change)
-        self._told = self._objects.version
+                stream.send_change(change)
+        self._sent = self._objects.version
 
     async def serve(self, http: web.BaseRequest, namespace: str | None) -> web.StreamResponse:
         """Serve a watch stream until its timeout or the end of its connection."""
@@ -69,7 +69,7 @@ class Streams:
             stream.end()
         else:
             for change in self._objects.changes(since=since):
-                stream.tell(change)
+                stream.send_change(change)
         self._open.add(stream)
         try:
             return await stream.run(float(http.query["timeoutSeconds"]), self._objects)
@@ -87,7 +87,7 @@ class _Stream:
     def alive(self) -> bool:
         return self._http.transport is not None and not self._http.transport.is_closing()
 
-    def tell(self, change: Change) -> None:
+    def send_change(self, change: Change) -> None:
         if self._namespace in (None, change.namespace):
             self.send(change.type, change.after)
 

@@ -27,7 +27,7 @@ from tests.support.canary import TOKEN, scan
 from tests.support.commands import Command
 from tests.support.idleness import until_idle
 from tests.support.movable_loop import MovableLoop
-from tests.support.operator_process import clean_environment, prove_calm
+from tests.support.operator_process import clean_environment, prove_no_traceback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -118,7 +118,7 @@ async def running_movable(azure: str, log: Path, **settings: str) -> AsyncIterat
             process.kill()
         said = await asyncio.to_thread(log.read_text)
         scan("the log of a process", said)
-        prove_calm(said)
+        prove_no_traceback(said)
 
 
 def _holdings() -> Holdings:

@@ -176,6 +176,6 @@ class Operators:
             operator.scan_log()
 
 
-def prove_calm(log: str) -> None:
+def prove_no_traceback(log: str) -> None:
     """Check that a log has no traceback."""
     assert "Traceback" not in log, log

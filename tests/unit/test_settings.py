@@ -211,7 +211,7 @@ def test_each_refusal_names_the_variable_and_what_to_write(
     assert len(text.splitlines()) == 1
 
 
-def test_all_that_is_wrong_is_said_at_once(refusal: Any) -> None:
+def test_all_errors_are_reported_together(refusal: Any) -> None:
     """All invalid variables are reported together."""
     text = refusal(HEARTBEAT="soon", LOG_LEVEL="loud", PROBE_PORT="-1", HEARTBEET="5m")
     assert [line.partition(":")[0].removeprefix(PREFIX) for line in sorted(text.splitlines())] == [

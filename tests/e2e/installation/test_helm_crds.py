@@ -121,7 +121,7 @@ def test_upgrade_from_the_older_chart(site: Site, tmp_path: Path, take_over: str
     assert (site.watches(), site.left()) == (KEPT, [])
 
 
-def test_upgrade_says_what_to_do(site: Site, tmp_path: Path) -> None:
+def test_upgrade_prints_the_missing_command(site: Site, tmp_path: Path) -> None:
     """Without the documented steps, an upgrade changes nothing and prints the missing command."""
     old_release(site, tmp_path)
     failed = site.run(tmp_path, f"helm upgrade backupjobwatch {CHART} --namespace {SYSTEM} 2>&1 || true")

@@ -102,7 +102,7 @@ TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
 
 
 @pytest.mark.parametrize("name", TROUBLE)
-async def test_names_the_kind_of_trouble(client: BoundClient, sim: AzureSimulator, job_id: JobId, name: str) -> None:
+async def test_raises_the_right_error(client: BoundClient, sim: AzureSimulator, job_id: JobId, name: str) -> None:
     """Each fault raises the right error with a one-line message. The next request succeeds."""
     fault, kind, message = TROUBLE[name]
     sim.faults.add(fault)
@@ -157,9 +157,7 @@ async def test_reads_how_long_to_wait(
     assert caught.value.retry_after == timedelta(seconds=30 if wait is None else wait)
 
 
-async def test_a_failing_server_may_say_how_long_to_wait(
-    client: BoundClient, sim: AzureSimulator, job_id: JobId
-) -> None:
+async def test_a_failing_server_may_send_retry_after(client: BoundClient, sim: AzureSimulator, job_id: JobId) -> None:
     """The client reads the Retry-After of a 503, too."""
     in_a_minute = datetime.now(UTC) + timedelta(seconds=60)
     sim.faults.add(Fault.server_error(status=503, retry_after=in_a_minute))

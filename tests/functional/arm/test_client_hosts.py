@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.functional.conftest import OpenClient
 
 
-async def test_sends_what_azure_wants_to_know(client: BoundClient, sim: AzureSimulator, job_id: JobId) -> None:
+async def test_request_has_version_and_headers(client: BoundClient, sim: AzureSimulator, job_id: JobId) -> None:
     """A request is a GET with the api-version, a unique client request ID and the operator's user agent."""
     await client.get_job(job_id)
     await client.get_job(job_id)

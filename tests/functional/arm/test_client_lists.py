@@ -62,7 +62,7 @@ async def test_an_empty_list(client: BoundClient, vault: Vault) -> None:
     assert (reading.value, reading.pages) == ((), 1)
 
 
-async def test_the_window_is_written_as_azure_wants_it(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
+async def test_the_filter_has_times_in_azures_format(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
     """The filter has times in UTC on a 12-hour clock, the only format that the simulator accepts."""
     vault.set_job(JOB_NAME, running_payload(startTime="2026-03-04T00:00:00.5Z"))
     start = datetime(2026, 3, 4, tzinfo=UTC)
@@ -173,7 +173,7 @@ async def test_entries_that_are_not_jobs_are_skipped(client: BoundClient, sim: A
 @pytest.mark.parametrize(
     ("fault", "kind"), [(Fault.throttled(retry_after=9), Throttled), (Fault.forbidden(), AuthorizationFailed)]
 )
-async def test_trouble_on_a_later_page_is_trouble_with_the_list(
+async def test_an_error_on_a_later_page_fails_the_list(
     client: BoundClient, sim: AzureSimulator, vault: Vault, fault: Fault, kind: type[Exception]
 ) -> None:
     """An error on a later page fails the whole list."""
@@ -224,7 +224,7 @@ async def test_what_remains_is_read(client: BoundClient, sim: AzureSimulator, va
     assert (reading.remaining, reading.pages) == (40 - reading.pages, 2)
 
 
-async def test_nothing_is_said_of_what_remains(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
+async def test_remaining_requests_are_unknown(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
     """If Azure's count is missing or unusable, the remaining requests are unknown."""
     body = json.dumps(job_payload())
     job_id = JobId.parse(vault.set_job(JOB_NAME, job_payload()))

@@ -137,7 +137,7 @@ TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
 
 @pytest.mark.usefixtures("started")
 @pytest.mark.parametrize("name", TROUBLE)
-async def test_names_the_kind_of_trouble(
+async def test_raises_the_right_error(
     client: BoundClient, sim: AzureSimulator, operation_id: OperationId, name: str
 ) -> None:
     """Each fault raises the right error with a helpful message. The next request succeeds."""
@@ -181,7 +181,7 @@ async def test_a_job_that_is_no_guid(
 
 
 @pytest.mark.usefixtures("started")
-async def test_asks_where_the_kind_of_vault_has_its_operations(
+async def test_path_depends_on_the_kind_of_vault(
     client: BoundClient, sim: AzureSimulator, operation_id: OperationId, kind: VaultKind
 ) -> None:
     """The path and API version of a request depend on the kind of vault."""

@@ -154,7 +154,7 @@ def test_a_renewed_token_was_not_handed_out_before(metadata: Stub) -> None:
     assert tokens.get() == f"another-{MANAGED_TOKEN}"
 
 
-def test_the_metadata_service_is_not_asked_by_proxy(metadata: Stub) -> None:
+def test_the_metadata_service_bypasses_the_proxy(metadata: Stub) -> None:
     """Requests to the local metadata service bypass the proxy, which is only for Azure and Entra."""
     with stub_server() as proxy:
         assert operator_tokens(Settings(azure_proxy=proxy.url)).get() == MANAGED_TOKEN
@@ -193,7 +193,7 @@ def test_a_metadata_service_that_refuses(metadata: Stub) -> None:
     assert type(caught.value) in (AuthenticationFailed, CredentialsNotFound)
 
 
-async def test_the_client_passes_trouble_on(metadata: Stub) -> None:
+async def test_the_client_raises_credential_errors(metadata: Stub) -> None:
     """Without a credential, requests fail at once. The client retries the credential after 5 s."""
     metadata.status, metadata.answer = 400, {"error": "invalid_request"}
     settings, now = Settings(), 0.0

@@ -50,7 +50,7 @@ async def test_an_identity_of_the_namespaces_own(
     assert {request.principal for request in sim.requests} == {tenant.client_id}
 
 
-async def test_the_token_request_asks_for_what_entra_wants(tenants: Tenants, vault: Vault) -> None:
+async def test_the_token_request_has_entras_audience(tenants: Tenants, vault: Vault) -> None:
     """The operator requests a short-lived token whose only audience is Entra's token exchange."""
     tenants.add().watch(vault.set_job(JOB_NAME, job_payload()))
     async with tenants.operator():

@@ -48,7 +48,7 @@ REFUSAL = Fault.answer(
 
 @pytest.mark.parametrize("field", ["serviceAccountName", "secretName"])
 @pytest.mark.parametrize("trouble", ENTRA_TROUBLE)
-async def test_trouble_with_entra_is_a_matter_of_time(
+async def test_errors_of_entra_do_not_count_for_grace(
     tenants: Tenants, sim: AzureSimulator, vault: Vault, trouble: str, field: str
 ) -> None:
     """Errors of Entra do not count for graceSeconds, and the watch recovers without a restart."""
@@ -112,7 +112,7 @@ async def test_one_refusal_counts_once(tenants: Tenants, vault: Vault) -> None:
     assert {status["reason"] for status in tenants.api.writes()} == {"AuthenticationFailed", "JobCompleted"}
 
 
-async def test_entra_is_not_asked_before_its_retry_after(tenants: Tenants, vault: Vault) -> None:
+async def test_no_token_request_before_entras_retry_after(tenants: Tenants, vault: Vault) -> None:
     """After a 429 from Entra, the operator requests no token before Retry-After has passed."""
     tenant = tenants.add()
     tenant.put_client_secret()

@@ -135,7 +135,7 @@ async def test_explicit_requests_come_first(open_poller: OpenPoller, sim: AzureS
 # ── Azure's remaining requests ───────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_small_remainder_slows_down_before_azure_says_no(
+async def test_few_remaining_requests_slow_the_poller_down(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
 ) -> None:
     """The poller slows down while Azure's remaining requests fall, so that Azure refuses none."""

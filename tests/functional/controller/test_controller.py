@@ -100,7 +100,7 @@ async def test_nothing_begins_after_its_end(
         for name in ("telling", "expiring"):
             runtime.controller.on_event(Watch.from_body(api.get(name)))
             await api.status(name, phase="Succeeded")
-        await api.events_told(2)
+        await api.events_emitted(2)
         await runtime.controller.close(0.0)
         before = len(api.traffic.requests), len(sim.requests)
         added: dict[str, dict[str, Any]] = {

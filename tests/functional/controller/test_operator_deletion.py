@@ -98,7 +98,7 @@ async def test_an_object_of_the_same_name_is_another_object(
     async with start():
         for told in (1, 2):
             api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
-            await api.events_told(told)
+            await api.events_emitted(told)
             api.delete()
     assert len(sim.requests) == 2
     assert len({event["involvedObject"]["uid"] for event in api.events()}) == 2

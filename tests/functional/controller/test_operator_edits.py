@@ -78,7 +78,7 @@ async def test_another_interval_is_followed_at_once(
         await clock.advance_until(lambda: len(sim.requests) >= asked + 2, within=40, step=10)
 
 
-async def test_a_suspended_watch_asks_nothing(
+async def test_a_suspended_watch_sends_no_requests(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """Suspending keeps the phase and stops polling. Resuming polls immediately."""

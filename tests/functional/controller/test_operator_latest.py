@@ -102,7 +102,7 @@ async def test_a_restart_keeps_the_job_that_was_found(
     assert len(sim.requests_to(LIST)) == listed
 
 
-async def test_a_job_that_was_found_and_is_then_not_there_stays_the_watchs(
+async def test_a_found_job_stays_pinned_after_a_404(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """The job in the list is pinned even if its own GET returns 404."""

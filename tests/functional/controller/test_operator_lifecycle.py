@@ -39,7 +39,7 @@ async def test_a_new_process_resumes_and_repeats_nothing(
         api.create({"jobResourceId": going})
         api.create({"jobResourceId": done}, "done")
         before = await api.status(phase="Running")
-        await api.events_told(2)
+        await api.events_emitted(2)
     api.create({"jobResourceId": done}, "new")
     api.edit(pollInterval="10s")
     vault.set_job(JOB_NAME, job_payload())
@@ -47,7 +47,7 @@ async def test_a_new_process_resumes_and_repeats_nothing(
         await api.status("new", phase="Succeeded")
         await operator.advance_to("Succeeded", api)
         assert (await api.status())["watchStartTime"] == before["watchStartTime"]
-        await api.events_told(4)
+        await api.events_emitted(4)
     assert len(api.writes("done")) == 1
 
 
@@ -207,7 +207,7 @@ async def test_a_stop_leaves_nothing_behind(
         async with start() as operator:
             for number in range(5):
                 api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())}, f"{round_}-{number}")
-            await api.events_told(5 * (round_ + 1))
+            await api.events_emitted(5 * (round_ + 1))
             await operator.poll(sim)
         assert operator.leftovers == []
         await asyncio.sleep(0.1)
@@ -223,7 +223,7 @@ async def test_two_operators_do_not_contradict_each_other(
         names = [f"watch-{number}" for number in range(5)]
         for name in names:
             api.create(spec, name)
-        await api.events_told(5)
+        await api.events_emitted(5)
         vault.set_job(JOB_NAME, job_payload())
         one.advance(10)
         await other.advance_until(lambda: len(api.events()) == 10)

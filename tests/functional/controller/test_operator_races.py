@@ -218,7 +218,7 @@ async def test_an_api_server_that_is_gone_for_a_while(
     """After an outage of the API server, the operator finds an ended job, a deletion and a new watch."""
     api.create({"jobResourceId": going, "pollInterval": "10s"})
     api.create({"jobResourceId": going, "pollInterval": "10s"}, "unwanted")
-    await api.events_told(2)
+    await api.events_emitted(2)
     await api.go_away()
     vault.set_job(OTHER_JOB_NAME, job_payload())
     api.delete("unwanted")

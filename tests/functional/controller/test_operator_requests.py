@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FOLLOWED = {"pollInterval": "10s"}
 
 
-async def test_a_request_is_acknowledged_after_the_poll_that_it_asks_for(
+async def test_a_request_is_acknowledged_after_the_poll_that_it_triggers(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """requestedAt triggers a poll immediately, however recent the last one is. Its echo comes with the result."""
@@ -102,7 +102,7 @@ async def test_a_request_on_a_finished_watch_is_only_acknowledged(
     assert (len(sim.requests), len(api.writes())) == (1, 2)
 
 
-async def test_a_request_on_a_suspended_watch_is_acknowledged_and_asks_nothing(
+async def test_a_request_on_a_suspended_watch_is_only_acknowledged(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """A suspended watch echoes the request without polling."""

@@ -54,16 +54,16 @@ async def test_a_job_that_did_not_succeed_keeps_the_gate_shut(
     assert status["errors"][0]["message"] in status["message"]
 
 
-async def test_tells_each_transition_once(
+async def test_each_transition_emits_one_event(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """Each phase emits one Event about the object. Only failures emit warnings."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())})
-    await api.events_told(1)
+    await api.events_emitted(1)
     await operator.poll(sim, 3)
     vault.set_job(JOB_NAME, job_payload(status="Failed"))
     await operator.poll(sim)
-    started, ended = await api.events_told(2)
+    started, ended = await api.events_emitted(2)
     assert [(event["type"], event["reason"]) for event in (started, ended)] == [
         ("Normal", "JobInProgress"),
         ("Warning", "JobFailed"),
@@ -114,7 +114,7 @@ async def test_progress_is_written_in_steps(
     assert task["taskExecutionDetails"].endswith(" GBs / 24.8 GBs Transferred")
 
 
-async def test_an_ended_job_is_never_asked_about_again(
+async def test_an_ended_job_is_never_polled_again(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """A finished watch causes no request to Azure and no write, not even by resyncs."""
@@ -127,7 +127,7 @@ async def test_an_ended_job_is_never_asked_about_again(
     assert (await api.status())["phase"] == "Succeeded"
 
 
-async def test_two_watches_of_one_job_ask_once(
+async def test_two_watches_of_one_job_share_a_request(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """Watches of one job share a request, regardless of the letter case of the job ID."""

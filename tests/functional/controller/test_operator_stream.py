@@ -59,7 +59,7 @@ async def test_the_resync_lists_a_watch_before_its_event(
     api.create({"jobResourceId": done}, "finished")
     async with start():
         await api.status("finished", phase="Succeeded")
-        await api.events_told(1)
+        await api.events_emitted(1)
     api.create({"jobResourceId": going, "pollInterval": "10s"})
     refusal = api.traffic.fail(LISTS, status=500, times=None, agent="^kopf")
     async with start(watching=False) as operator:
@@ -107,7 +107,7 @@ async def test_watch_streams_that_are_cut(
     """The operator finds what happened between two streams, even if the server has lost the history."""
     api.create({"jobResourceId": going, "pollInterval": "10s"}, "doomed")
     api.create({"jobResourceId": going, "pollInterval": "10s"})
-    await api.events_told(2)
+    await api.events_emitted(2)
     for round_ in range(3):
         api.cut_streams()
         await api.until(lambda: not api.watched)

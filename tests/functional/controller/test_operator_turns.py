@@ -67,7 +67,7 @@ async def deferred(api: KubernetesApi, sim: AzureSimulator) -> list[str]:
     return found
 
 
-async def test_their_turns_come_soon(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
+async def test_all_watches_are_polled_soon(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
     """All watches are polled as fast as the budget allows, each once, and not again before the next tick."""
     async with start(**TIGHT) as operator:
         clock = OperatorClock(operator)
@@ -84,7 +84,7 @@ async def test_their_turns_come_soon(api: KubernetesApi, sim: AzureSimulator, st
         assert max(polls(sim).values()) == 1
 
 
-async def test_a_turn_that_comes_during_a_step_is_not_lost(
+async def test_a_poll_due_during_a_reconcile_is_not_lost(
     api: KubernetesApi, sim: AzureSimulator, start: StartOperator
 ) -> None:
     """A watch whose last Event is still being posted is polled soon afterwards, not at its next tick."""
@@ -101,7 +101,7 @@ async def test_a_turn_that_comes_during_a_step_is_not_lost(
         assert polls(sim) == Counter(job_name(number) for number in range(WATCHES))
 
 
-async def test_a_watch_that_is_gone_has_no_turn(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
+async def test_a_deleted_watch_is_not_polled(api: KubernetesApi, sim: AzureSimulator, start: StartOperator) -> None:
     """The operator sends no request for watches that are deleted while they wait. The others are polled."""
     async with start(**TIGHT) as operator:
         clock = OperatorClock(operator)
@@ -130,7 +130,7 @@ async def test_a_stop_while_they_wait(api: KubernetesApi, sim: AzureSimulator, s
 
 
 @pytest.mark.parametrize("what", ["request", "edit"])
-async def test_a_turn_for_what_people_ask(
+async def test_explicit_requests_are_handled_soon(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator, what: str
 ) -> None:
     """If the budget is spent, a request or an edit is still handled soon, however recent the last poll is."""
@@ -152,7 +152,7 @@ async def test_a_turn_for_what_people_ask(
             assert clock.elapsed < before + SOON
 
 
-async def test_many_in_one_vault_have_their_turns_at_once(
+async def test_one_list_serves_many_waiting_watches(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
     """If more watches wait than the budget covers, one list serves all of them instead of a GET each."""

@@ -42,7 +42,7 @@ def failed(caplog: pytest.LogCaptureFixture) -> set[str]:
     return {match[1] for match in found if match}
 
 
-async def test_what_waits_for_its_turn_does_not_time_out(
+async def test_queued_writes_do_not_time_out(
     api: KubernetesApi, vault: Vault, start: StartOperator, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Of many status writes, only those that were sent and got no response in time fail."""
@@ -61,7 +61,7 @@ async def test_what_waits_for_its_turn_does_not_time_out(
             assert failed(caplog) == sent
 
 
-async def test_statuses_do_not_take_the_turns_of_events(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+async def test_status_writes_do_not_delay_events(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
     """While status writes hang, the Events of earlier writes are posted."""
     async with start(**AMPLE):
         api.create({"jobResourceId": vault.set_job("00000000-0000-4000-8000-0000000000ff", job_payload())})
@@ -71,7 +71,7 @@ async def test_statuses_do_not_take_the_turns_of_events(api: KubernetesApi, vaul
                 watch_each(api, vault)
                 await statuses.all_arrived(WORKERS)
                 posts.release()
-                await api.events_told(1)
+                await api.events_emitted(1)
                 statuses.release()
             await api.until(lambda: len(finished(api)) == WATCHES)
 

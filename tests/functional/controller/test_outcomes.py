@@ -54,7 +54,7 @@ async def test_two_operators_count_an_outcome_once(api: KubernetesApi, vault: Va
     """If two operators follow one watch, one of them counts its end."""
     async with start() as one, start() as other:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
-        await api.events_told(1)
+        await api.events_emitted(1)
         await asyncio.sleep(0.3)
         scrapes = [await Scrape.of(each) for each in (one, other)]
     assert sum(scrape.value(OUTCOMES) for scrape in scrapes) == 1
@@ -94,4 +94,4 @@ async def test_cancelled_after_its_snapshot(
         scrape = await Scrape.until(operator, lambda each: each.value(OUTCOMES))
     assert (status["reason"], status["job"]["status"]) == ("JobCancelled", "CompletedWithWarnings")
     assert scrape.value(OUTCOMES, phase="Failed", reason="JobCancelled") == 1
-    assert [(event["type"], event["reason"]) for event in await api.events_told(1)] == [("Warning", "JobCancelled")]
+    assert [(event["type"], event["reason"]) for event in await api.events_emitted(1)] == [("Warning", "JobCancelled")]

@@ -233,7 +233,7 @@ async def test_what_others_own_is_not_deleted(api: KubernetesApi, vault: Vault, 
     api.create(spec, labels={"kustomize.toolkit.fluxcd.io/name": "apps"})
     controller = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "c", "uid": "u", "controller": True}
     api.create(spec, "owned", ownerReferences=[controller])
-    await api.events_told(4)
+    await api.events_emitted(4)
     assert [event["reason"] for event in api.events()].count("TTLSkipped") == 2
     assert "a Flux Kustomization" in str(api.events())
     assert "CronJob c (controller)" in str(api.events())

@@ -21,7 +21,7 @@ from tests.functional.candidates import (
     advance,
     candidates,
     happened,
-    looks,
+    lease_reads,
     nothing,
     spec,
     start_standby,
@@ -56,7 +56,7 @@ async def test_the_first_makes_the_lease(api: KubernetesApi, start_candidate: St
 async def test_of_two_one_leads(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """One of two candidates is elected. The other stays standby while the leader renews the Lease."""
     candidates = [await start_candidate(), await start_candidate()]
-    await looks(api, 20)
+    await lease_reads(api, 20)
     leader, other = sorted(candidates, key=lambda each: not each.leading)
     assert (leader.leading, other.leading, other.elected.is_set()) == (True, False, False)
     assert other.is_standby.is_set()
@@ -86,12 +86,12 @@ async def test_clocks_are_not_compared(api: KubernetesApi, start_candidate: Star
     await happened(elector.elected)
 
 
-async def test_a_renewal_is_seen_whatever_it_says(api: KubernetesApi, start_candidate: StartCandidate) -> None:
+async def test_any_change_counts_as_a_renewal(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """Every change of the Lease counts as a renewal, even if its renewTime goes backwards."""
     elector = await start_standby(api, start_candidate)
     for minute in range(59, 40, -1):
         api.leases.put(LEASE, **{**SOMEBODY, "renewTime": f"2026-03-04T01:{minute}:00.000000Z"})
-        await looks(api)
+        await lease_reads(api)
     assert not elector.elected.is_set()
     await advance(DURATION)
     await happened(elector.elected)
@@ -100,10 +100,10 @@ async def test_a_renewal_is_seen_whatever_it_says(api: KubernetesApi, start_cand
 async def test_a_crash_is_noticed_within_the_duration(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """If the holder crashes right after a renewal, a standby acquires the Lease within the lease duration."""
     elector = await start_standby(api, start_candidate)
-    await looks(api, 3)
+    await lease_reads(api, 3)
     await advance(RETRY - 0.2)
     api.leases.put(LEASE, **{**SOMEBODY, "renewTime": "2026-03-04T01:10:00.000000Z"})
-    await looks(api)
+    await lease_reads(api)
     await advance(DURATION - RETRY)
     await happened(elector.elected)
 
@@ -117,7 +117,7 @@ async def test_no_lease_is_taken_before_its_holder_has_stopped(
     await advance(DURATION - 1)
     api.leases.put(LEASE, **{**SOMEBODY, "renewTime": "2026-03-04T01:10:00.000000Z"})
     refusal.end()
-    await looks(api)
+    await lease_reads(api)
     await advance(DEADLINE)
     assert not elector.elected.is_set()
     await advance(DURATION - DEADLINE)
@@ -163,7 +163,7 @@ async def test_an_answer_that_is_lost(api: KubernetesApi, start_candidate: Start
         api.leases.put(LEASE, **{**SOMEBODY, "holderIdentity": ""})
     api.traffic.fail(WRITES, status=None, late=True)
     elector = await start_candidate()
-    await looks(api)
+    await lease_reads(api)
     await happened(elector.elected)
     assert spec(api)["leaseTransitions"] == (4 if there else 0)
 
@@ -182,12 +182,12 @@ async def test_without_permission_no_candidate_leads(
     """The candidate logs the refusal once and keeps retrying."""
     refusal = api.traffic.fail(WRITES, status=403, times=None, message="cannot create resource leases")
     elector = await start_candidate()
-    await looks(api, 10)
+    await lease_reads(api, 10)
     assert caplog.text.count("Failed to acquire or renew the Lease operators/backupjobwatch") == 1
     assert "cannot create resource leases" in caplog.text
     assert (elector.alive, elector.elected.is_set(), elector.is_standby.is_set()) == (True, False, False)
     refusal.end()
-    await looks(api)
+    await lease_reads(api)
     await happened(elector.elected)
 
 

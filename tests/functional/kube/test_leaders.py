@@ -58,7 +58,7 @@ async def test_one_acts_and_both_are_ready(
     async with start(**ELECTION) as leader, standby(start) as other:
         leads = holder(api)
         api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
-        await api.events_told(1)
+        await api.events_emitted(1)
         asked, looks = len(sim.requests), len(api.traffic.matching(LOOKS))
         await go_on(api, lambda: len(sim.requests) >= asked + 5, leader, other)
         assert len(api.traffic.matching(LOOKS)) > looks + 20
@@ -69,13 +69,13 @@ async def test_one_acts_and_both_are_ready(
         assert await ready(other)
 
 
-async def test_metrics_tell_who_leads(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+async def test_metrics_show_the_leader(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
     """A standby serves metrics too, but without watches. The leader metric moves with the Lease."""
     async with contextlib.AsyncExitStack() as stack:
         async with start(**ELECTION) as leader:
             other = await stack.enter_async_context(standby(start))
             api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload())})
-            await api.events_told(1)
+            await api.events_emitted(1)
             scrapes = [await Scrape.of(each) for each in (leader, other)]
             for name in ("backupjobwatch_leader", "backupjobwatch_watches"):
                 assert [scrape.value(name) for scrape in scrapes] == [1, 0]
@@ -134,7 +134,7 @@ async def test_shards_act_side_by_side(api: KubernetesApi, vault: Vault, start: 
         for namespace in ("team-a", "team-b"):
             api.create({"jobResourceId": job_id}, namespace=namespace)
             await api.status(namespace=namespace, phase="Succeeded")
-        await api.events_told(2)
+        await api.events_emitted(2)
     leases = {request.path for request in api.traffic.matching("^POST .*/leases$|^PUT .*/leases/")}
     assert {path.rpartition("/")[2] for path in leases} == {"leases", "backupjobwatch-a", "backupjobwatch-b"}
 
@@ -157,14 +157,14 @@ async def test_a_graceful_stop_hands_over_at_once(api: KubernetesApi, vault: Vau
             other = await stack.enter_async_context(standby(start))
             api.create({"jobResourceId": job_id, "pollInterval": "10s"})
             before = await api.status(phase="Running")
-            await api.events_told(1)
+            await api.events_emitted(1)
         assert holder(api) == ""
         vault.set_job(JOB_NAME, job_payload())
         await take_over(api, other)
         assert await ready(other)
         await go_on(api, lambda: api.get()["status"]["phase"] == "Succeeded", other)
         assert (await api.status())["watchStartTime"] == before["watchStartTime"]
-        assert [event["reason"] for event in await api.events_told(2)] == ["JobInProgress", "JobCompleted"]
+        assert [event["reason"] for event in await api.events_emitted(2)] == ["JobInProgress", "JobCompleted"]
     assert api.leases.get(LEASE)["spec"]["leaseTransitions"] == 1
 
 
@@ -226,7 +226,7 @@ async def test_a_crash_hands_over_within_the_duration(
     """After SIGKILL, no operator acts until the Lease expires. Then the standby leads. Each Event appears once."""
     process = await start_process()
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
-    await api.events_told(1)
+    await api.events_emitted(1)
     async with standby(start) as other:
         dead = holder(api)
         async with OperatorClock(other).frozen():
@@ -237,7 +237,7 @@ async def test_a_crash_hands_over_within_the_duration(
             assert (holder(api), api.watched) == (dead, 0)
         await take_over(api, other)
         await go_on(api, lambda: api.get()["status"]["phase"] == "Succeeded", other)
-        assert [event["reason"] for event in await api.events_told(2)] == ["JobInProgress", "JobCompleted"]
+        assert [event["reason"] for event in await api.events_emitted(2)] == ["JobInProgress", "JobCompleted"]
 
 
 async def test_killed_between_the_write_and_its_event(
@@ -251,6 +251,6 @@ async def test_killed_between_the_write_and_its_event(
             await hold.arrived()
             process.kill()
         await take_over(api, other)
-        assert [event["reason"] for event in await api.events_told(1)] == ["JobCompleted"]
+        assert [event["reason"] for event in await api.events_emitted(1)] == ["JobCompleted"]
         await asyncio.sleep(0.2)
     assert (len(api.events()), len(api.writes())) == (1, 1)

@@ -67,7 +67,7 @@ async def test_a_leader_that_cannot_renew_stops_before_another_may_begin(
         await take_over(api, other)
 
 
-async def test_a_leader_whose_api_server_is_gone_ends(api: KubernetesApi, start: StartOperator) -> None:
+async def test_a_leader_without_an_api_server_ends(api: KubernetesApi, start: StartOperator) -> None:
     """A leader that cannot reach the API server stops at its deadline. Its successor waits before it leads."""
     async with deposed(start(**ELECTION)) as leader:
         await api.go_away()
@@ -100,7 +100,7 @@ async def test_a_late_write_is_refused(
     """If a leader hangs during a write and another takes over, the late write fails with 409."""
     process = await start_process()
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
-    await api.events_told(1)
+    await api.events_emitted(1)
     async with standby(start) as other:
         with api.traffic.hold(STATUS_WRITES) as hold:
             api.edit(pollInterval="30s")
@@ -118,4 +118,4 @@ async def test_a_late_write_is_refused(
         assert "is held by" in process.log
         assert "Traceback" not in process.log
         assert await api.status() == written
-        assert [event["reason"] for event in await api.events_told(2)] == ["JobInProgress", "JobCompleted"]
+        assert [event["reason"] for event in await api.events_emitted(2)] == ["JobInProgress", "JobCompleted"]

@@ -21,7 +21,7 @@ from tests.functional.candidates import (
     advance,
     candidates,
     happened,
-    looks,
+    lease_reads,
     spec,
     start_standby,
 )
@@ -57,7 +57,7 @@ async def test_a_renewal_changes_only_the_renew_time(api: KubernetesApi, start_c
     elector = await start_candidate()
     await happened(elector.elected)
     first = spec(api)
-    await looks(api, 30)
+    await lease_reads(api, 30)
     assert elector.leading
     assert spec(api) == {**first, "renewTime": spec(api)["renewTime"]}
     assert spec(api)["renewTime"] > first["renewTime"]
@@ -75,7 +75,7 @@ async def test_a_request_that_hangs_is_not_the_end(
         await hold.arrived()
         hold.let_others_pass()
         await advance(DEADLINE / 2)
-        await looks(api, 5)
+        await lease_reads(api, 5)
         assert (elector.leading, elector.failure) == (True, None)
 
 
@@ -101,7 +101,7 @@ async def test_a_lease_with_another_holder_is_lost_at_once(api: KubernetesApi, s
     elector = await start_candidate()
     await happened(elector.elected)
     api.leases.put(LEASE, **SOMEBODY)
-    await looks(api)
+    await lease_reads(api)
     assert await why_lost(elector) == "the Lease operators/backupjobwatch is held by somebody now"
     await elector.close()
     assert spec(api) == SOMEBODY
@@ -118,7 +118,7 @@ async def test_a_lease_that_goes_away_is_made_again(
         api.leases.delete(LEASE)
     else:
         api.leases.put(LEASE)
-    await looks(api)
+    await lease_reads(api)
     await api.until(lambda: spec(api).get("holderIdentity") == elector.identity)
     assert elector.leading
 
@@ -128,7 +128,7 @@ async def test_a_renewal_whose_answer_is_lost(api: KubernetesApi, start_candidat
     elector = await start_candidate()
     await happened(elector.elected)
     api.traffic.fail(WRITES, status=None, late=True)
-    await looks(api, 8)
+    await lease_reads(api, 8)
     assert elector.leading
 
 
@@ -144,7 +144,7 @@ async def test_a_leader_that_ends_releases_it(api: KubernetesApi, start_candidat
     await leader.close()
     assert spec(api)["holderIdentity"] == ""
     assert not leader.leading
-    await looks(api)
+    await lease_reads(api)
     await happened(other.elected)
     assert spec(api)["leaseTransitions"] == 1
 
@@ -180,7 +180,7 @@ async def test_an_end_without_a_lease(
     assert "could not be released" not in caplog.text
 
 
-async def test_a_release_that_fails_is_said(
+async def test_a_failed_release_is_logged(
     api: KubernetesApi, start_candidate: StartCandidate, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A leader ends even if the release fails, and logs the failure. The Lease then expires."""

@@ -118,7 +118,7 @@ def test_no_others() -> None:
 # ── the operator's behavior ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_refresh_asks_for_a_poll(
+async def test_refresh_triggers_a_poll(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """The refresh action triggers a poll at once, which finds the job's end."""

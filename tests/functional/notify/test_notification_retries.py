@@ -76,7 +76,7 @@ async def test_a_failed_attempt_is_reported_at_once(
         api.gitops.plurals.remove(PLURAL)
     create(api, vault, ENTRY)
     entry = await retrying(api, message)
-    await api.events_told(2)
+    await api.events_emitted(2)
     assert warnings(api) == [("NotificationRetrying", f"spec.notify[hook]: {message}")]
     tried = len(api.traffic.matching("^GET /apis/kustomize.toolkit.fluxcd.io$"))
     await operator.advance_until(
@@ -119,7 +119,7 @@ async def test_a_write_without_a_response_is_reported_too(api: KubernetesApi, va
     forbid(api)
     with api.traffic.hold("kustomize.toolkit.fluxcd.io") as hold:
         create(api, vault, ENTRY)
-        await api.events_told(1)
+        await api.events_emitted(1)
         await hold.arrived()
         api.traffic.fail(STATUS_WRITES, status=503, late=True)
     await operator.advance_until(lambda: len(api.events()) == 2)
@@ -135,7 +135,7 @@ async def test_a_restart_continues_the_retries(
     async with start():
         create(api, vault, ENTRY)
         entry = await retrying(api, FORBIDDEN)
-        await api.events_told(2)
+        await api.events_emitted(2)
     before, tried = len(api.traffic.matching(STATUS_WRITES)), len(api.traffic.matching(PATCHES))
     async with start() as operator:
         await operator.advance_until(lambda: len(api.traffic.matching(PATCHES)) >= tried + 2)
@@ -162,7 +162,7 @@ async def test_an_event_that_was_not_posted_is_posted_after_a_restart(
         await retrying(api, FORBIDDEN)
     refusal.end()
     async with start():
-        await api.events_told(2)
+        await api.events_emitted(2)
     assert [reason for reason, _ in warnings(api)] == ["NotificationRetrying"]
 
 

@@ -67,7 +67,7 @@ async def test_each_entry_gets_the_phases_that_it_selects(
     assert len({delivery.id for delivery in receiver.deliveries}) == 2
 
 
-async def test_a_phase_that_has_passed_is_not_told(
+async def test_a_past_phase_is_not_retried(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
     """The operator stops retrying the Running phase when the job has ended."""
@@ -263,7 +263,7 @@ async def test_a_removed_entry_does_not_delay_the_others(
     assert len(receiver.deliveries) == 1
 
 
-async def test_a_suspended_watch_notes_what_it_told(
+async def test_a_suspended_watch_records_its_delivery(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
     """If a watch is suspended during a delivery, the operator records the delivery at once."""
@@ -279,7 +279,7 @@ async def test_a_suspended_watch_notes_what_it_told(
     assert standing(status)["Finished"] == "False"
 
 
-async def test_time_to_live_waits_for_the_telling(
+async def test_ttl_waits_for_the_last_delivery(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
     """The TTL of a finished watch takes effect after the last delivery."""

@@ -162,7 +162,7 @@ async def test_a_failure_is_reported_after_a_restart(
     assert api.events() == []
     api.traffic._rules.clear()
     async with start(**SETTINGS):
-        await api.events_told(2)
+        await api.events_emitted(2)
     assert {event["reason"] for event in api.events()} == {"JobCompleted", "NotificationFailed"}
 
 

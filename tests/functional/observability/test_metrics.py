@@ -38,7 +38,7 @@ async def test_a_watch_from_start_to_success(api: KubernetesApi, vault: Vault, o
     """The metrics of a watch show its phase, its times, and one outcome when it has succeeded."""
     job_id = vault.set_job(JOB_NAME, running_payload())
     api.create({"jobResourceId": job_id, "pollInterval": "10s"})
-    await api.events_told(1)
+    await api.events_emitted(1)
     scrape = await Scrape.until(operator, lambda each: each.value(WATCHES, phase="Running", reason="JobInProgress"))
     assert scrape.series(INFO) == [{**ONE, "phase": "Running", "reason": "JobInProgress"}]
     assert scrape.value("backupjobwatch_watch_job_start_timestamp_seconds", **ONE) == 1526891740
@@ -46,7 +46,7 @@ async def test_a_watch_from_start_to_success(api: KubernetesApi, vault: Vault, o
     assert scrape.value(OUTCOMES) == 0
     vault.set_job(JOB_NAME, job_payload())
     await operator.advance_to("Succeeded", api)
-    await api.events_told(2)
+    await api.events_emitted(2)
     scrape = await Scrape.until(operator, lambda each: each.value(OUTCOMES))
     assert scrape.value(WATCHES, phase="Succeeded", reason="JobCompleted") == scrape.value(WATCHES) == 1
     assert scrape.series(INFO) == [{**ONE, "phase": "Succeeded", "reason": "JobCompleted"}]
@@ -64,7 +64,7 @@ async def test_a_watch_from_start_to_success(api: KubernetesApi, vault: Vault, o
 async def test_a_failed_job_is_an_outcome(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
     """A failed job counts as one failed watch and one failed outcome."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(status="Failed"))})
-    await api.events_told(1)
+    await api.events_emitted(1)
     scrape = await Scrape.until(operator, lambda each: each.value(OUTCOMES))
     assert scrape.value(OUTCOMES, phase="Failed", reason="JobFailed") == scrape.value(OUTCOMES) == 1
     assert scrape.value(WATCHES, phase="Failed", reason="JobFailed") == scrape.value(WATCHES) == 1
@@ -89,7 +89,7 @@ async def test_series_vanish_with_the_object(api: KubernetesApi, vault: Vault, o
     """A deleted watch loses its series, but its outcome remains counted."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
     api.create({"jobResourceId": vault.set_job(OTHER_JOB_NAME, running_payload())}, "other")
-    await api.events_told(2)
+    await api.events_emitted(2)
     await Scrape.until(operator, lambda each: each.value(WATCHES) == 2 and each.value(OUTCOMES))
     api.delete()
     scrape = await Scrape.until(operator, lambda each: each.value(WATCHES) == 1)
@@ -148,7 +148,9 @@ async def test_remaining_requests_show(
     assert scrape.value("backupjobwatch_azure_wait_seconds", subscription=SUBSCRIPTION_ID) == 0
 
 
-async def test_trouble_ends(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
+async def test_trouble_ends_after_recovery(
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+) -> None:
     """While Azure is down, the metrics show failed requests and trouble. After recovery, the trouble ends."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
     await api.status(phase="Running")
@@ -195,7 +197,7 @@ async def test_joined_questions_are_no_requests(
         await hold.arrived()
         api.create({"jobResourceId": job_id}, "other")
         await Scrape.until(operator, lambda each: each.value(READS, answer="joined") == 1)
-    await api.events_told(2)
+    await api.events_emitted(2)
     scrape = await Scrape.of(operator)
     assert (scrape.value(READS, answer="asked"), scrape.value(REQUESTS)) == (1, 1)
 

@@ -47,7 +47,7 @@ async def test_both_formats(operator: Operator) -> None:
 async def test_every_metric_is_in_the_catalogue(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
     """The scrape has exactly the families of the catalogue, with their types, help texts and labels."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
-    await api.events_told(1)
+    await api.events_emitted(1)
     scrape = await Scrape.until(operator, lambda each: each.value(WATCHES) and each.value(OUTCOMES))
     told = {family.name: family for family in scrape.families if not family.name.endswith("_created")}
     listed = {metric.name.removesuffix("_total"): metric for metric in catalogue.ALL}
@@ -61,7 +61,7 @@ async def test_every_metric_is_in_the_catalogue(api: KubernetesApi, vault: Vault
                 assert not values or sample.labels[label] in values
 
 
-async def test_it_says_who_it_is(operator: Operator) -> None:
+async def test_metrics_have_version_and_leadership(operator: Operator) -> None:
     """The metrics have the version, the leadership and the event loop lag."""
     scrape = await Scrape.until(operator, lambda each: each.value("backupjobwatch_event_loop_lag_seconds_count"))
     assert [each["version"] for each in scrape.series("backupjobwatch_build_info")] == [__version__]
@@ -95,7 +95,7 @@ async def test_watches_beyond_the_limit_are_only_counted(
             api.create({"jobResourceId": done}, f"done-{number}")
         for number in range(2):
             api.create({"jobResourceId": going}, f"going-{number}")
-        await api.events_told(5)
+        await api.events_emitted(5)
         scrape = await Scrape.until(operator, lambda each: each.value(WATCHES, phase="Succeeded") == 3)
     assert {each["name"] for each in scrape.series(INFO)} == {"going-0", "going-1"}
     assert scrape.value(WATCHES) == 5
@@ -111,7 +111,7 @@ async def test_subscriptions_beyond_the_limit_are_omitted(
             subscription = f"00000000-5e1f-4000-8000-{number:012}"
             job_id = sim.add_vault(subscription, "rg", "rsv").set_job(JOB_NAME, job_payload())
             api.create({"jobResourceId": job_id}, f"watch-{number}")
-        await api.events_told(60)
+        await api.events_emitted(60)
         scrape = await Scrape.of(operator)
     assert len(scrape.series("backupjobwatch_azure_budget_reads")) == 50
     assert scrape.value("backupjobwatch_left_out", what="subscriptions") == 10

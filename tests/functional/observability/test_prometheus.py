@@ -53,7 +53,7 @@ async def test_every_query_has_an_answer(
             ("waits", throttled),
         ):
             api.create({"jobResourceId": job_id, "pollInterval": "10s"}, name)
-        await api.events_told(3)
+        await api.events_emitted(3)
         sim.faults.add(Fault.throttled(retry_after=1800), path=ELSEWHERE)
         vault.set_job(JOB_NAME, job_payload(status="Failed"))
         api.create({"jobResourceId": vault.set_job(DONE, job_payload())}, "done")

@@ -125,7 +125,7 @@ def test_interrupted_before_it_begins(sim: AzureSimulator) -> None:
     assert (done.out, done.err.strip()) == ("", "")
 
 
-def test_a_reader_who_goes(sim: AzureSimulator, vault: Vault) -> None:
+def test_a_closed_pipe(sim: AzureSimulator, vault: Vault) -> None:
     """If the reader closes the pipe early, the command exits with 3 and without a traceback."""
     watching = Watching(watch_settings(sim.url), vault.set_job(JOB_NAME, running_payload()), "--interval", "10s")
     assert watching.process.stdout is not None

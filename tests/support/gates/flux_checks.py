@@ -53,7 +53,7 @@ class _Seen:
         return self.status("Ready") == "True"
 
 
-def _ready_does_not_tell_the_worst(seen: _Seen) -> bool:
+def _ready_hides_the_worst(seen: _Seen) -> bool:
     worst = next((seen.conditions[kind] for kind in NEGATIVE if kind in seen.conditions), None)
     if seen.ready or worst is None or worst["type"] in ("Reconciling", "Stalled"):
         return False
@@ -72,7 +72,7 @@ _CHECKS: Final[dict[str, Callable[[_Seen], bool]]] = {
     "FAIL0009": lambda seen: seen.ready and any(number != seen.observed for number in seen.generations()),
     "FAIL0011": lambda seen: seen.status("Ready") == "Unknown" and seen.status("Reconciling") != "True",
     "WARN0001": lambda seen: seen.ready and any(kind in seen.conditions for kind in NEGATIVE),
-    "WARN0002": _ready_does_not_tell_the_worst,
+    "WARN0002": _ready_hides_the_worst,
     "WARN0003": lambda seen: seen.status("Reconciling") == "False",
     "WARN0004": lambda seen: seen.status("Stalled") == "False",
     "WARN0005": lambda seen: any(number < 1 for number in seen.generations()),

@@ -67,7 +67,7 @@ def missed(*, vault: bool = False, **spec: Any) -> Play:
     return play
 
 
-def troubled(fault: Fault, **spec: Any) -> Play:
+def failing(fault: Fault, **spec: Any) -> Play:
     """All requests fail."""
 
     async def play(watch: Watch) -> None:
@@ -77,7 +77,7 @@ def troubled(fault: Fault, **spec: Any) -> Play:
     return play
 
 
-def troubled_later(fault: Fault) -> Play:
+def failing_later(fault: Fault) -> Play:
     """Requests fail after the operator has found the job."""
 
     async def play(watch: Watch) -> None:
@@ -237,8 +237,8 @@ SCENES: Final = (
     _scene(IN_PROGRESS, "Running", "JobInProgress", shown(RUNNING)),
     _scene(IN_PROGRESS, "Running", "JobCancelling", shown("job-iaasvm-cancelling")),
     _scene(IN_PROGRESS, "Running", "JobStatusUnknown", shown("job-unknown-type-and-status")),
-    *(_scene(RETRYING, "Pending", reason, troubled(fault)) for reason, fault in _TROUBLES.items()),
-    *(_scene(RETRYING, "Running", reason, troubled_later(fault)) for reason, fault in _TROUBLES.items()),
+    *(_scene(RETRYING, "Pending", reason, failing(fault)) for reason, fault in _TROUBLES.items()),
+    *(_scene(RETRYING, "Running", reason, failing_later(fault)) for reason, fault in _TROUBLES.items()),
     _scene(RETRYING, "Pending", "JobListTooLong", listed_without_end),
     _scene(RETRYING, "Pending", "BackupLimitReached", on_demand.over_the_limit),
     _scene(RETRYING, "Pending", "BackupConflict", on_demand.conflict),
@@ -248,8 +248,8 @@ SCENES: Final = (
     _scene(RETRYING, "Running", "IdentityNotAllowed", identity(forbidden, seen=True)),
     _scene(RETRYING, "Pending", "CredentialsUnavailable", identity(unavailable, seen=False)),
     _scene(RETRYING, "Running", "CredentialsUnavailable", identity(unavailable, seen=True)),
-    _scene(RETRYING, "Running", "JobNotVisible", troubled_later(Fault.job_not_found())),
-    _scene(RETRYING, "Running", "VaultNotFound", troubled_later(Fault.vault_not_found())),
+    _scene(RETRYING, "Running", "JobNotVisible", failing_later(Fault.job_not_found())),
+    _scene(RETRYING, "Running", "VaultNotFound", failing_later(Fault.vault_not_found())),
     _scene(RETRYING, "Running", "OperationWithoutJob", forgets_its_jobs),
     _scene(SUSPENDED, "Pending", "Suspended", shown(RUNNING, suspend=True)),
     _scene(
@@ -269,8 +269,8 @@ SCENES: Final = (
     _scene(HAS_FAILED, "Failed", "VaultNotFound", missed(vault=True, **_NO_GRACE)),
     _scene(HAS_FAILED, "Failed", "OperationFailed", started_by(ends="Failed")),
     _scene(HAS_FAILED, "Failed", "OperationWithoutJob", started_by(ends="Succeeded", **_NO_GRACE)),
-    _scene(HAS_FAILED, "Failed", "AuthenticationFailed", troubled(Fault.unauthorized(), **_NO_GRACE)),
-    _scene(HAS_FAILED, "Failed", "AuthorizationFailed", troubled(Fault.forbidden(), **_NO_GRACE)),
+    _scene(HAS_FAILED, "Failed", "AuthenticationFailed", failing(Fault.unauthorized(), **_NO_GRACE)),
+    _scene(HAS_FAILED, "Failed", "AuthorizationFailed", failing(Fault.forbidden(), **_NO_GRACE)),
     _scene(HAS_FAILED, "Failed", "CredentialsNotFound", identity(missing, seen=False, **_NO_GRACE)),
     _scene(HAS_FAILED, "Failed", "IdentityNotAllowed", identity(forbidden, seen=False, **_NO_GRACE)),
     _scene(HAS_FAILED, "Failed", "InvalidSpec", invalid),

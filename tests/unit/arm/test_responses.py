@@ -22,7 +22,7 @@ from backupjobwatch.errors import (
     UnexpectedResponse,
     VaultNotFound,
 )
-from tests.support.answers import ASKED_FOR, GATEWAY, NOW, answer, foreign, trouble
+from tests.support.answers import ASKED_FOR, GATEWAY, NOW, answer, error_of, foreign
 from tests.support.azure import payload, payload_names
 from tests.support.builders import JOB_ID, JOB_NAME, OTHER_JOB_NAME, job_payload
 
@@ -56,10 +56,10 @@ def test_reads_azures_errors(name: str, status: int, headers: dict[str, str], ki
     """Every recorded error has its kind, and its message contains Azure's code."""
     body = payload(name)
     body = body.get("body", body)
-    error = trouble(answer(status, body, **headers))
+    error = error_of(answer(status, body, **headers))
     assert type(error) is kind
     assert body["error"]["code"] in str(error)
-    assert type(trouble(foreign(status, body, **headers))) in (UnexpectedResponse, Throttled, AzureUnavailable)
+    assert type(error_of(foreign(status, body, **headers))) in (UnexpectedResponse, Throttled, AzureUnavailable)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_reads_azures_errors(name: str, status: int, headers: dict[str, str], ki
 )  # fmt: skip
 def test_each_status_has_a_kind(status: int, kind: type[AzureError]) -> None:
     """Only the status decides. A job in the body counts only with 200."""
-    assert type(trouble(answer(status, job_payload()))) is kind
+    assert type(error_of(answer(status, job_payload()))) is kind
 
 
 @pytest.mark.parametrize(
@@ -94,13 +94,13 @@ def test_each_status_has_a_kind(status: int, kind: type[AzureError]) -> None:
 )
 def test_scope_of_a_429(body: Any, wide: bool) -> None:  # noqa: FBT001
     """Only ARM's code for the subscription's token bucket means that all kinds of requests are refused."""
-    error = trouble(answer(429, body))
+    error = error_of(answer(429, body))
     assert isinstance(error, Throttled)
     assert error.is_subscription_wide is wide
-    proxy = trouble(foreign(429, body))
+    proxy = error_of(foreign(429, body))
     assert isinstance(proxy, Throttled)
     assert not proxy.is_subscription_wide
-    assert not isinstance(trouble(answer(503, body)), Throttled)
+    assert not isinstance(error_of(answer(503, body)), Throttled)
 
 
 @pytest.mark.parametrize(
@@ -114,34 +114,34 @@ def test_scope_of_a_429(body: Any, wide: bool) -> None:  # noqa: FBT001
 )  # fmt: skip
 def test_reads_retry_after(text: str, wait: float) -> None:
     """Retry-After is in seconds or a date, and at most an hour."""
-    assert trouble(answer(429, **{"Retry-After": text})).retry_after == timedelta(seconds=wait)
-    assert trouble(answer(503, retry_after=text)).retry_after == timedelta(seconds=wait)
+    assert error_of(answer(429, **{"Retry-After": text})).retry_after == timedelta(seconds=wait)
+    assert error_of(answer(503, retry_after=text)).retry_after == timedelta(seconds=wait)
 
 
 @pytest.mark.parametrize("text", ["0", "-7", "Wed, 04 Mar 2026 00:00:00 GMT"])
 def test_a_retry_after_that_is_over(text: str) -> None:
     """A 429 without a wait still pauses requests. Otherwise the operator would repeat them at once."""
-    assert trouble(answer(429, **{"Retry-After": text})).retry_after == DEFAULT_WAIT
-    assert trouble(answer(503, **{"Retry-After": text})).retry_after == timedelta()
+    assert error_of(answer(429, **{"Retry-After": text})).retry_after == DEFAULT_WAIT
+    assert error_of(answer(503, **{"Retry-After": text})).retry_after == timedelta()
 
 
 @pytest.mark.parametrize("text", ["", "soon", "nan", "Wed, 99 Mar 2026 01:00:42 GMT", "\u0661", "7s", "\ud800"])
 def test_a_retry_after_that_makes_no_sense_is_none(text: str) -> None:
     """If Retry-After is invalid, a 429 has the default wait and a 503 has none."""
-    assert trouble(answer(429, **{"Retry-After": text})).retry_after in (DEFAULT_WAIT, timedelta(seconds=1))
-    assert trouble(answer(503, **{"Retry-After": text})).retry_after in (None, timedelta(seconds=1))
+    assert error_of(answer(429, **{"Retry-After": text})).retry_after in (DEFAULT_WAIT, timedelta(seconds=1))
+    assert error_of(answer(503, **{"Retry-After": text})).retry_after in (None, timedelta(seconds=1))
 
 
 @pytest.mark.parametrize("text", ["inf", "1e300", "-inf"])
 def test_for_ever_is_not_believed(text: str) -> None:
     """An infinite Retry-After is limited or ignored."""
-    assert trouble(answer(429, **{"Retry-After": text})).retry_after in (LONGEST_WAIT, DEFAULT_WAIT)
+    assert error_of(answer(429, **{"Retry-After": text})).retry_after in (LONGEST_WAIT, DEFAULT_WAIT)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
 def test_no_retry_after_is_no_wait(status: int) -> None:
     """Without a Retry-After only a 429 has a wait."""
-    assert trouble(answer(status)).retry_after is None
+    assert error_of(answer(status)).retry_after is None
 
 
 # ── bodies ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -157,7 +157,7 @@ def test_no_retry_after_is_no_wait(status: int) -> None:
 )  # fmt: skip
 def test_a_body_that_is_no_object(body: bytes) -> None:
     """A body that is not a JSON object is rejected at any depth. The message never quotes raw JSON."""
-    error = trouble(answer(200, body))
+    error = error_of(answer(200, body))
     assert type(error) is UnexpectedResponse
     assert str(error).startswith("Azure answered 200 OK with a body that is not a JSON object. It")
     assert not {"{", "[", "<"} & set(str(error))
@@ -176,7 +176,7 @@ def test_a_body_that_is_no_object(body: bytes) -> None:
 )
 def test_an_answer_about_another_job(overrides: dict[str, Any], words: str) -> None:
     """A response about another job is rejected, so that its end never completes the watch."""
-    error = trouble(answer(body=job_payload(**overrides)))
+    error = error_of(answer(body=job_payload(**overrides)))
     assert type(error) is UnexpectedResponse
     assert words in str(error)
 
@@ -225,14 +225,14 @@ def test_a_byte_order_mark_is_no_json() -> None:
 )  # fmt: skip
 def test_message_has_azures_error(body: Any, words: str) -> None:
     """A message has code, text and recommendation on one printable line, without raw JSON."""
-    assert str(trouble(answer(400, body))) == f"Azure answered 400 Bad Request: {words} (request r1)."
-    assert f" {words.removeprefix('no ')}. Check the proxy" in str(trouble(foreign(400, body)))
+    assert str(error_of(answer(400, body))) == f"Azure answered 400 Bad Request: {words} (request r1)."
+    assert f" {words.removeprefix('no ')}. Check the proxy" in str(error_of(foreign(400, body)))
 
 
 def test_a_message_is_bounded() -> None:
     """A long page of a proxy is truncated in the message."""
     for body in (b"x" * 10**6, {"error": {"code": "c" * 10**6, "message": "m" * 10**6}}):
-        error = trouble(answer(502, body))
+        error = error_of(answer(502, body))
         assert len(str(error)) < 500
         assert "…" in str(error)
 
@@ -242,7 +242,7 @@ def test_a_message_has_no_secrets() -> None:
     token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ0ZXN0In0.c2lnbmF0dXJl"
     text = f"Bearer {token} at https://x.blob.core.windows.net/c?sv=2024&sig=abc%2Fdef"
     for body in ({"error": {"code": "Bad", "message": text}}, text.encode()):
-        for error in (trouble(answer(400, body, x_ms_request_id=token)), trouble(foreign(400, body))):
+        for error in (error_of(answer(400, body, x_ms_request_id=token)), error_of(foreign(400, body))):
             assert token not in str(error)
             assert "sig=" not in str(error)
 
@@ -261,7 +261,7 @@ def test_a_message_has_no_secrets() -> None:
 def test_names_the_request(named: dict[str, str], request_id: str | None) -> None:
     """Each message has the request ID. An answer without one is not from Azure Resource Manager."""
     for given in (foreign(500, b"", **named), foreign(200, b"[]", **named), foreign(200, {"name": "x"}, **named)):
-        error = trouble(given)
+        error = error_of(given)
         assert error.request_id == request_id
         assert f"(request {request_id})." in str(error) or request_id is None
         assert ("is not from Azure" in str(error)) == (request_id is None)
@@ -270,4 +270,4 @@ def test_names_the_request(named: dict[str, str], request_id: str | None) -> Non
 
 def test_an_unknown_status_has_no_phrase() -> None:
     """An unknown status is reported by its number."""
-    assert str(trouble(answer(299))) == "Azure answered 299: no error code (request r1)."
+    assert str(error_of(answer(299))) == "Azure answered 299: no error code (request r1)."

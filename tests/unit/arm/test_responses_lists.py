@@ -54,7 +54,7 @@ def test_no_object(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(("status", "kind"), [(403, AuthorizationFailed), (404, JobNotFound), (429, Throttled)])
-def test_trouble(status: int, kind: type[AzureError]) -> None:
+def test_error_responses(status: int, kind: type[AzureError]) -> None:
     """A response without an object is the same error for operations and lists as for jobs."""
     error = {"error": {"code": "Code", "message": "Message"}}
     with pytest.raises(kind, match="Code: Message"):

@@ -9,7 +9,7 @@ import pytest
 
 from backupjobwatch.arm.responses import DEFAULT_WAIT
 from backupjobwatch.errors import AzureUnavailable, Grace, JobNotFound, Throttled, UnexpectedResponse, VaultNotFound
-from tests.support.answers import GATEWAY, answer, foreign, trouble
+from tests.support.answers import GATEWAY, answer, error_of, foreign
 from tests.support.builders import job_payload
 
 if TYPE_CHECKING:
@@ -23,16 +23,16 @@ TRANSIENT = {408: AzureUnavailable, 429: Throttled}
 def test_an_answer_that_is_not_azures(status: int, body: bytes) -> None:
     """A response without a request ID or a JSON object is a transient or unexpected error, which never ends a watch."""
     kind = TRANSIENT.get(status, AzureUnavailable if status >= 500 else UnexpectedResponse)
-    assert type(trouble(foreign(status, body))) is kind
+    assert type(error_of(foreign(status, body))) is kind
     assert kind.grace is Grace.NEVER
     assert not kind.answered
     if not body.startswith(b"{"):
-        assert type(trouble(answer(status, body))) is kind
+        assert type(error_of(answer(status, body))) is kind
 
 
 def test_a_job_that_is_not_azures() -> None:
     """A watch never completes on a cached or invented response of a proxy, even if that is complete."""
-    error = trouble(foreign(200, job_payload()))
+    error = error_of(foreign(200, job_payload()))
     assert type(error) is UnexpectedResponse
     assert "is not from Azure Resource Manager" in str(error)
 
@@ -40,8 +40,8 @@ def test_a_job_that_is_not_azures() -> None:
 @pytest.mark.parametrize(("gateway", "kind"), [({}, JobNotFound), (GATEWAY, VaultNotFound)])
 def test_an_empty_object_is_an_answer(gateway: dict[str, str], kind: type[AzureError]) -> None:
     """A 404 with an empty object is a valid response of Azure."""
-    assert type(trouble(answer(404, {}, **gateway))) is kind
-    assert type(trouble(answer(404, b"", **gateway))) is UnexpectedResponse
+    assert type(error_of(answer(404, {}, **gateway))) is kind
+    assert type(error_of(answer(404, b"", **gateway))) is UnexpectedResponse
 
 
 def test_is_from_azure() -> None:
@@ -55,9 +55,9 @@ def test_is_from_azure() -> None:
 def test_retry_after_of_a_proxy(status: int, wait: int | None) -> None:
     """A Retry-After from a proxy counts only with 429 and 5xx, so that it does not pause the identity otherwise."""
     expected = None if wait is None else timedelta(seconds=wait)
-    assert trouble(foreign(status, b"<html>", retry_after="7")).retry_after == expected
-    assert trouble(foreign(429, b"<html>")).retry_after == DEFAULT_WAIT
-    assert trouble(foreign(503, b"<html>")).retry_after is None
+    assert error_of(foreign(status, b"<html>", retry_after="7")).retry_after == expected
+    assert error_of(foreign(429, b"<html>")).retry_after == DEFAULT_WAIT
+    assert error_of(foreign(503, b"<html>")).retry_after is None
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,10 @@ def test_retry_after_of_a_proxy(status: int, wait: int | None) -> None:
 def test_message_has_the_text_of_a_page(body: bytes, words: str) -> None:
     """The message has the title or the text of a page, without markup."""
     for status, phrase in ((403, "403 Forbidden"), (502, "502 Bad Gateway")):
-        assert str(trouble(foreign(status, body))) == (
+        assert str(error_of(foreign(status, body))) == (
             f"The response {phrase} is not from Azure Resource Manager: it has no x-ms-request-id header. {words}. "
             "Check the proxy and BACKUPJOBWATCH_AZURE_ENDPOINT."
         )
-        assert str(trouble(answer(status, body))) == (
+        assert str(error_of(answer(status, body))) == (
             f"Azure answered {phrase} with a body that is not a JSON object. {words} (request r1)."
         )

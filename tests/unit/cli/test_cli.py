@@ -87,7 +87,7 @@ def test_renders_a_job_that_succeeded(files: Files) -> None:
         (500, "AzureUnavailable", ("x-ms-request-id: one", "x-ms-correlation-request-id:two")),
     ],
 )
-def test_renders_trouble(files: Files, status: int, reason: str, headers: tuple[str, ...]) -> None:
+def test_renders_errors(files: Files, status: int, reason: str, headers: tuple[str, ...]) -> None:
     """A response without a job gives a pending watch with the reason."""
     arguments = [argument for header in headers for argument in ("--header", header)]
     error = {"error": {"code": "Code", "message": "Message"}}

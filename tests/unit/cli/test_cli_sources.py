@@ -78,7 +78,7 @@ def test_found_and_rendered_again(render: Any, spec: dict[str, Any], answer: Any
     assert status["jobs"][0]["status"] == "Completed"
 
 
-def test_trouble(render: Any) -> None:
+def test_unknown_operation(render: Any) -> None:
     """An operation that Azure does not know is reported as not visible yet."""
     status = render(watch_body(BY_OPERATION), {"error": {"code": "X", "message": "Y"}}, "--status", "404")
 

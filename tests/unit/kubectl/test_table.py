@@ -171,7 +171,7 @@ def test_warnings(accepted: str) -> None:
     assert list(table.trouble(body)) == ["Warning 1: AgentOld: Update it."]
 
 
-def test_trouble() -> None:
+def test_errors_with_recommendations() -> None:
     """Each error is followed by its recommendations, one per line, all printable."""
     error = {
         "errorCode": 400239,

@@ -51,7 +51,7 @@ class TestBinaries:
         assert found.apiserver == tmp_path / "assets" / "kube-apiserver"
         assert found.complete
 
-    def test_named_but_not_there(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_named_but_missing(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """If KUBEBUILDER_ASSETS lacks the programs, that is an error. Nothing else is used instead."""
         monkeypatch.setenv("KUBEBUILDER_ASSETS", str(programs(tmp_path / "assets", "etcd")))
         with pytest.raises(ControlPlaneUnavailable, match=r"assets/kube-apiserver does not exist"):
@@ -105,7 +105,7 @@ class TestBinaries:
 
 
 class TestExistingCluster:
-    def test_needs_saying_twice(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_requires_explicit_consent(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """A user's cluster needs E2E_KUBECONFIG and explicit consent. KUBECONFIG is not enough."""
         kubeconfig = tmp_path / "kubeconfig"
         kubeconfig.touch()

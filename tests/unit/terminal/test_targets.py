@@ -250,7 +250,7 @@ def test_incomplete_items(vault: Vault | None, latest: dict[str, str], words: st
         read_item({"latest": latest}, vault)
 
 
-def test_no_complaint_tells_a_signature() -> None:
+def test_error_messages_contain_no_signature() -> None:
     """No message about an invalid URL contains its signature."""
     for text in (f"{ARM}{VAULT_ID}{SIGNED}", f"{VAULT_ID}{SIGNED}", f"https://u:{WORD}@host{JOB_ID}{SIGNED}"):
         with pytest.raises(InvalidTarget) as caught:

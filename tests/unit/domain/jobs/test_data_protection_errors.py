@@ -66,7 +66,7 @@ def test_recommendations(action: Any, recommendations: tuple[str, ...]) -> None:
     assert error.recommendations == recommendations
 
 
-def test_errors_that_say_nothing() -> None:
+def test_empty_errors() -> None:
     """An error without a code, message or recommendation is ignored."""
     nothing = [{}, None, "text", {"target": "x", "isRetryable": True}, {"code": "", "message": None}]
 
@@ -106,7 +106,7 @@ def test_warnings(target: str | None, resource: str | None, expected: str | None
 
 
 @pytest.mark.parametrize("warning", [None, {}, "text", {"warning": None}, {"resourceName": "x", "warning": {}}])
-def test_warnings_that_say_nothing(warning: Any) -> None:
+def test_empty_warnings(warning: Any) -> None:
     """A warning without text is ignored."""
     assert extended(warningDetails=[warning]).warnings == ()
 

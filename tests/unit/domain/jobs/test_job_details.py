@@ -145,7 +145,7 @@ def test_errors_by_presence(detail: dict[str, Any], error: JobError) -> None:
         [{}, {"errorCode": None}, {"errorCode": "0"}, {"errorString": " "}, {"recommendations": [None, {}]}],
     ],
 )
-def test_errors_that_say_nothing(details: Any) -> None:
+def test_empty_errors(details: Any) -> None:
     """Errors in which every field is null are ignored."""
     assert job(errorDetails=details).errors == ()
 

@@ -79,7 +79,7 @@ def test_filter_in_other_locales(monkeypatch: pytest.MonkeyPatch) -> None:
     assert wanted.endswith("01:00:00 PM'")
 
 
-def test_filter_does_not_ask_the_locale() -> None:
+def test_filter_is_independent_of_the_locale() -> None:
     """The filter does not use the strftime directive for AM and PM, which depends on the locale."""
 
     class Time(datetime):

@@ -95,7 +95,7 @@ def test_a_list_replaces_many_gets() -> None:
     assert reads(demands, START + 30) == [RunningJobs(VAULT)]
 
 
-def test_gets_turn_into_a_list() -> None:
+def test_a_list_replaces_paused_gets() -> None:
     """Due jobs wait for a list if GETs of jobs are paused meanwhile."""
     demands = demands_of(ID, OTHER)
     demands.pauses.extend(JOB, until=START + 600)

@@ -35,7 +35,7 @@ def know(demands: Demands, *job_ids: JobId) -> None:
         demands.drop(each)
 
 
-def test_a_refused_list_turns_into_gets() -> None:
+def test_gets_replace_a_refused_list() -> None:
     """If the list of waiting jobs is not allowed, each job has a GET."""
     demands = demands_of(ID, OTHER)
     for each in (ID, OTHER):

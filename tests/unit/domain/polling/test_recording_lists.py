@@ -102,7 +102,7 @@ def test_missing_job_that_completed() -> None:
     assert (given.demands.changed, list(given.demands.missing_details)) == ({}, [ID])
 
 
-def test_missing_jobs_about_which_the_list_says_nothing() -> None:
+def test_missing_jobs_that_the_list_does_not_affect() -> None:
     """The list does not affect jobs that are final, that were read later or that were required later."""
     given = Recorded(ID, OTHER)
     given.record(ID, ended(ID), sent=START - 60)
@@ -116,7 +116,7 @@ def test_missing_jobs_about_which_the_list_says_nothing() -> None:
     assert VAULT in given.demands.lists
 
 
-def test_entries_that_say_nothing_new() -> None:
+def test_entries_that_change_nothing() -> None:
     """An entry changes neither a final job nor the result of a later request."""
     given = Recorded(ID, OTHER)
     given.record(ID, ended(ID), sent=START - 60)

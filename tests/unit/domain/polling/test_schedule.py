@@ -66,7 +66,7 @@ def test_apart() -> None:
     assert backoff(7, 30, "uid") != backoff(8, 30, "uid")
 
 
-def test_never_faster_than_asked() -> None:
+def test_maximum_backoff() -> None:
     """The maximum backoff equals the longest poll interval."""
     assert max(POLL_INTERVALS.values()) == MAX_BACKOFF
 
@@ -80,7 +80,7 @@ def test_deliveries_are_retried_for_an_hour() -> None:
         assert FIRST_RETRY * 2**number <= delay < FIRST_RETRY * 2**number * 1.1
 
 
-def test_receiver_that_asks_to_wait() -> None:
+def test_receiver_that_requests_a_longer_wait() -> None:
     """A longer wait that the receiver requests is used."""
     assert retry_delay(1, "uid", timedelta(minutes=5)) == timedelta(minutes=5)
     assert retry_delay(4, "uid", timedelta(seconds=1)) == retry_delay(4, "uid", None)

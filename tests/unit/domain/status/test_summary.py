@@ -77,7 +77,7 @@ def test_a_suspended_watch_is_not_in_trouble() -> None:
 
 
 @pytest.mark.parametrize("odd", [None, 7, "x" * 99, [], {}, [{}], {"a": 1}, [7], True])
-def test_whatever_the_object_says(odd: Any) -> None:
+def test_unknown_and_invalid_values(odd: Any) -> None:
     """An unknown string becomes ``Other``. Values of another type are ignored."""
     body = watch_body(SPEC)
     names = ("phase", "reason", "job", "durationSeconds", "completionTime", "troubleSince", "conditions")

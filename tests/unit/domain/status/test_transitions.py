@@ -43,7 +43,7 @@ def _running() -> dict[str, Any]:
     return settle(watch_body(), running_job(), NOW)
 
 
-def _told(before: dict[str, Any], observation: Job | AzureError, run: int = 1) -> Transition | None:
+def _transition(before: dict[str, Any], observation: Job | AzureError, run: int = 1) -> Transition | None:
     return find_transition(
         Watch.from_body(before), settle(before, observation, SOON, consecutive_failures=run)["status"]
     )
@@ -51,7 +51,7 @@ def _told(before: dict[str, Any], observation: Job | AzureError, run: int = 1) -
 
 def test_transition() -> None:
     """A change of phase or reason emits an Event with the reason and message of the status."""
-    transition = _told(_running(), job())
+    transition = _transition(_running(), job())
 
     assert transition is not None
     assert re.fullmatch(r"nightly\.[0-9a-f]{16}", transition.name)
@@ -71,21 +71,21 @@ def test_transition() -> None:
 )
 def test_no_transition(observation: Job | AzureError) -> None:
     """Progress, changed letter case and a deferred poll emit no Event."""
-    assert _told(_running(), observation) is None
+    assert _transition(_running(), observation) is None
 
 
 def test_new_target_emits_an_event() -> None:
     """A new target emits an Event, even if its phase and reason are those of the old one."""
-    transition = _told(edit(_running(), jobResourceId=JOB_ID[:-36] + OTHER_JOB_NAME), running_job())
+    transition = _transition(edit(_running(), jobResourceId=JOB_ID[:-36] + OTHER_JOB_NAME), running_job())
 
     assert transition is not None
     assert transition.reason == "JobInProgress"
 
 
-def test_restamp_is_not_told() -> None:
+def test_restamp_emits_no_event() -> None:
     """An edit outside the target emits no Event, for running and for finished watches."""
     for body in (_running(), settle(_running(), job(), NOW)):
-        assert _told(edit(body, pollInterval="5m"), errors.PollDeferred("x")) is None
+        assert _transition(edit(body, pollInterval="5m"), errors.PollDeferred("x")) is None
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_restamp_is_not_told() -> None:
 )
 def test_types(observation: Job | AzureError, kind: str) -> None:
     """Trouble and failure emit Warning Events. Progress, success and waiting emit Normal ones."""
-    transition = _told(watch_body(), observation)
+    transition = _transition(watch_body(), observation)
 
     assert transition is not None
     assert transition.type == kind
@@ -120,7 +120,7 @@ def test_types(observation: Job | AzureError, kind: str) -> None:
 
 def test_suspension_emits_a_normal_event() -> None:
     """Suspension emits a Normal Event, because a user asked for it."""
-    transition = _told(edit(_running(), suspend=True), errors.PollDeferred("x"))
+    transition = _transition(edit(_running(), suspend=True), errors.PollDeferred("x"))
 
     assert transition is not None
     assert (transition.type, transition.reason) == ("Normal", "Suspended")
@@ -128,7 +128,7 @@ def test_suspension_emits_a_normal_event() -> None:
 
 def test_accepted_warnings_are_normal() -> None:
     """Accepted warnings emit a Normal Event."""
-    transition = _told(edit(watch_body(), completedWithWarnings="Succeeded"), job(status="CompletedWithWarnings"))
+    transition = _transition(edit(watch_body(), completedWithWarnings="Succeeded"), job(status="CompletedWithWarnings"))
 
     assert transition is not None
     assert transition.type == "Normal"
@@ -141,7 +141,7 @@ def test_name_is_steady() -> None:
     names = {describe(Watch.from_body(each), each["status"]).name for each in (body, later, copy.deepcopy(body))}
 
     assert len(names) == 1
-    assert _told(_running(), job()) == describe(Watch.from_body(body), body["status"])
+    assert _transition(_running(), job()) == describe(Watch.from_body(body), body["status"])
 
 
 def test_names_apart() -> None:

@@ -174,7 +174,7 @@ def test_trouble_after_seen(error: AzureError) -> None:
     assert (verdict.phase, verdict.reason, verdict.retrying) == ("Running", error.reason, True)
 
 
-def test_not_asked() -> None:
+def test_deferred_poll() -> None:
     """A deferred poll keeps the last known verdict."""
     body = settle(watch_body(), running_job(), NOW - STALE + timedelta(seconds=1))
     verdict = _judge(errors.PollDeferred("Azure asked to wait."), Watch.from_body(body))
@@ -184,7 +184,7 @@ def test_not_asked() -> None:
     )
 
 
-def test_not_asked_keeps_trouble() -> None:
+def test_deferred_poll_keeps_trouble() -> None:
     """A deferred poll also keeps the trouble and its start time."""
     body = settle(
         watch_body(), errors.AuthorizationFailed("No access."), NOW - timedelta(minutes=2), consecutive_failures=1

@@ -99,7 +99,7 @@ def test_own_outcome(status: str, phase: str, reason: str) -> None:
     ],
     ids=repr,
 )
-def test_no_end_in_sight(observation: Job | AzureError) -> None:
+def test_deadline_after_any_other_result(observation: Job | AzureError) -> None:
     """Any other result of the last poll fails the watch at the deadline, even a deferred poll."""
     status = settle(_running(), observation, NOW + DEADLINE, consecutive_failures=1)["status"]
 

@@ -138,7 +138,7 @@ def test_broken_by_the_job() -> None:
     assert statuses[3]["troubleSince"] == "2018-05-21T09:15:00Z"
 
 
-def test_unbroken_by_not_asking() -> None:
+def test_deferred_polls_reset_nothing() -> None:
     """A deferred poll resets nothing."""
     kinds: list[type[AzureError] | Job] = [
         errors.JobNotFound, errors.PollDeferred, errors.JobNotFound, errors.PollDeferred, errors.JobNotFound,
@@ -203,6 +203,6 @@ def test_counts(kind: type[AzureError]) -> None:
     assert counts(Watch.from_body(_seen()), kind("x")) is (kind in NOT_THERE)
 
 
-def test_a_job_is_no_trouble() -> None:
+def test_a_job_is_never_a_failure() -> None:
     """An observed job never counts as a failure, whatever its status."""
     assert not counts(watch(), running_job(status="Paused"))
