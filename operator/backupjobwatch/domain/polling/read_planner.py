@@ -136,8 +136,6 @@ class ReadPlanner:
         if vault.is_reading or not self.demands.may_list(vault, now):
             return None
         are_gets_paused = self.demands.pauses.left(JOB, now)
-        if not are_gets_paused and len(vault.changed) <= WORTH_A_WINDOW * vault.window_pages:
-            return None
         starts = {}
         for job_id in vault.changed:
             demand = vault.jobs[job_id]
