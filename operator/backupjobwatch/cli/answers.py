@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.latest_job import LatestJob
     from backupjobwatch.domain.polling.observations import Answer
-    from backupjobwatch.domain.polling.queries import Query
-    from backupjobwatch.domain.polling.requirements import Requirements
+    from backupjobwatch.domain.polling.queries import Query, Requirements
 
 _PROCESS: Final = "render"
 """The process in the records of this module, which sends no request."""

@@ -43,8 +43,7 @@ if TYPE_CHECKING:
     from backupjobwatch.controller.watch_state import WatchState
     from backupjobwatch.domain.api.spec import WatchSpec
     from backupjobwatch.domain.polling.observations import Observation
-    from backupjobwatch.domain.polling.queries import Query
-    from backupjobwatch.domain.polling.requirements import Requirements
+    from backupjobwatch.domain.polling.queries import Query, Requirements
     from backupjobwatch.domain.status.transitions import Transition
     from backupjobwatch.observability.metrics.instruments import Metrics
 

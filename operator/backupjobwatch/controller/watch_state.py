@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.backup_requests import BackupRequest
     from backupjobwatch.domain.jobs.findings import PinnedJob
     from backupjobwatch.domain.polling.backup_plan import RequestResult
-    from backupjobwatch.domain.polling.requirements import Requirements
+    from backupjobwatch.domain.polling.queries import Requirements
     from backupjobwatch.domain.status.notifications import DeliveryResult
     from backupjobwatch.domain.status.summary import Summary
 

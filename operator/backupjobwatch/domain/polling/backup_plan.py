@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backupjobwatch.domain.api.snapshot import Watch
-    from backupjobwatch.domain.jobs.backup_requests import BackupRequest
-    from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, RequestFailure, Waiting
-    from backupjobwatch.domain.polling.queries import Query
 
 SEND_WITHIN: Final = timedelta(seconds=45)
 """How long after its record a request may be sent. With its time limit, it ends before ``RECOVER_AFTER``."""
@@ -73,21 +70,6 @@ class RequestContext:
     """The latest result of a request in this process."""
     known: BackupRecord | None = None
     """The latest record that this process has seen in the object."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackupPlan:
-    """What a watch with ``spec.onDemand`` requires next."""
-
-    queries: frozenset[Query] = frozenset()
-    found: Waiting | OperationFailure | RequestFailure | AzureError | None = None
-    record: BackupRecord | None = None
-    """The record to write; None if there is none."""
-    request: BackupRequest | None = None
-    """The request to send after *record* is written. Without an admission, *record* does not contain it yet."""
-    pinned: tuple[PinnedJob, ...] = ()
-    recheck_at: datetime | None = None
-    """When the plan changes without an observation."""
 
 
 def find_record(watch: Watch, known: BackupRecord | None) -> BackupRecord | None:

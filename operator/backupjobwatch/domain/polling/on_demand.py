@@ -21,13 +21,19 @@ from backupjobwatch.domain.polling.backup_plan import (
     LONGEST_BACKUP,
     LOOK_BACK,
     RECOVER_AFTER,
-    BackupPlan,
     RequestContext,
     find_record,
     with_result,
 )
 from backupjobwatch.domain.polling.observations import ItemList, JobList, Observation, operation_result
-from backupjobwatch.domain.polling.queries import JobWindow, PolicyQuery, ProtectedItems, Query, window_since
+from backupjobwatch.domain.polling.queries import (
+    JobWindow,
+    PolicyQuery,
+    ProtectedItems,
+    Query,
+    Requirements,
+    window_since,
+)
 from backupjobwatch.errors import AzureError, InvalidTarget, JobNotFound, OperationWithoutJob, PollDeferred
 
 if TYPE_CHECKING:
@@ -51,34 +57,34 @@ class BackupPlanner:
     context: RequestContext
     now: datetime
 
-    def plan(self) -> BackupPlan:
+    def plan(self) -> Requirements:
         """Return what the watch requires, and the record to write."""
         record = with_result(find_record(self.watch, self.context.known), self.context.result, retry=self.retry)
         if record is None:
             return self._prepare(None)
         if record.job_name is not None:
-            return BackupPlan(record=record, pinned=(PinnedJob(name=record.job_name),))
+            return Requirements(record=record, pinned=(PinnedJob(name=record.job_name),))
         if record.state is RecordState.ACCEPTED:
             return self._follow_operation(record)
         if record.state is RecordState.REFUSED:
             return self._retry(record)
         lost_at = record.requested_at + RECOVER_AFTER
         if record.state is RecordState.REQUESTED and abs(self.now - record.requested_at) < RECOVER_AFTER:
-            return BackupPlan(record=record, found=self._in_flight(record), recheck_at=lost_at)
+            return Requirements(record=record, found=self._in_flight(record), recheck_at=lost_at)
         return self._recover(record, give_up_at=lost_at + self.grace)
 
-    def _prepare(self, refused: BackupRecord | None) -> BackupPlan:
+    def _prepare(self, refused: BackupRecord | None) -> Requirements:
         """Record a new request, or another attempt after the *refused* one."""
         refusal = self._refusal()
         if refusal is not None:
-            return BackupPlan(record=refused, found=refusal)
+            return Requirements(record=refused, found=refusal)
         listing = ProtectedItems(self.backup.vault)
         items = self._fresh(listing)
         if not isinstance(items, ItemList):
-            return BackupPlan(record=refused, queries=frozenset({listing}))
+            return Requirements(record=refused, queries=frozenset({listing}))
         item = resolve_item(self.backup, items.items)
         if not isinstance(item, ProtectedItem):
-            return BackupPlan(record=refused, queries=frozenset({listing}), found=item)
+            return Requirements(record=refused, queries=frozenset({listing}), found=item)
         return self._prepare_item(item, items.items, refused)
 
     def _refusal(self) -> Waiting | RequestFailure | None:
@@ -95,34 +101,34 @@ class BackupPlanner:
 
     def _prepare_item(
         self, item: ProtectedItem, items: Sequence[ProtectedItem], refused: BackupRecord | None
-    ) -> BackupPlan:
+    ) -> Requirements:
         # The queries stay until the record is written. Without them, the same plan could not be made again.
         queries = frozenset(self._queries(item))
         results = [self._fresh(query) for query in queries]
         if any(result is None or isinstance(result, AzureError) for result in results):
-            return BackupPlan(record=refused, queries=queries)
+            return Requirements(record=refused, queries=queries)
         policy = next((result for result in results if isinstance(result, BackupPolicy)), None)
         request = build_request(self.backup, item, policy, now=self.now)
         if isinstance(request, RequestFailure):
-            return BackupPlan(record=refused, queries=queries, found=request)
+            return Requirements(record=refused, queries=queries, found=request)
         jobs = next((result.jobs for result in results if isinstance(result, JobList)), ())
         running = find_running(jobs, item, items)
         if running is not None:
             record = self._record(item, state=RecordState.FOLLOWED, job_name=running)
-            return BackupPlan(record=record, queries=queries, pinned=(PinnedJob(name=running),))
+            return Requirements(record=record, queries=queries, pinned=(PinnedJob(name=running),))
         admission = self.context.admission
         if admission is None:
-            return BackupPlan(record=refused, queries=queries, request=request)
+            return Requirements(record=refused, queries=queries, request=request)
         if admission.request_id is None:
             waits = f"The operator requests a backup of {item.name} as soon as the rate of its requests allows it."
             found = admission.error or self._keep_or_report(waits)
             recheck_at = self.now + admission.wait
-            return BackupPlan(record=refused, queries=queries, request=request, found=found, recheck_at=recheck_at)
+            return Requirements(record=refused, queries=queries, request=request, found=found, recheck_at=recheck_at)
         record = self._record(item, state=RecordState.REQUESTED, request_id=admission.request_id)
         if refused is not None:
             record = replace(record, request_id=refused.request_id, attempt=refused.attempt + 1)
         lost_at = record.requested_at + RECOVER_AFTER
-        return BackupPlan(
+        return Requirements(
             record=record, queries=queries, found=self._in_flight(record), request=request, recheck_at=lost_at
         )
 
@@ -145,43 +151,43 @@ class BackupPlanner:
             **fields,
         )
 
-    def _follow_operation(self, record: BackupRecord) -> BackupPlan:
+    def _follow_operation(self, record: BackupRecord) -> Requirements:
         """Follow the operation as with ``spec.operationId``. If it leads to no job, search for the job too."""
         operation = OperationId(vault=self.backup.vault, name=record.operation_id or "")
         result = operation_result(self.observations.get(operation))
         if isinstance(result, tuple):
-            return BackupPlan(record=record, queries=frozenset({operation}), pinned=result)
+            return Requirements(record=record, queries=frozenset({operation}), pinned=result)
         if not isinstance(result, JobNotFound | OperationWithoutJob):
-            return BackupPlan(record=record, queries=frozenset({operation}), found=result)
+            return Requirements(record=record, queries=frozenset({operation}), found=result)
         window = self._window(record)
         job = self._find_requested(record, self.observations.get(window))
         queries: frozenset[Query] = frozenset({operation, window})
         if job is None:
-            return BackupPlan(record=record, queries=queries, found=result)
-        return BackupPlan(record=replace(record, job_name=job), queries=queries, pinned=(PinnedJob(name=job),))
+            return Requirements(record=record, queries=queries, found=result)
+        return Requirements(record=replace(record, job_name=job), queries=queries, pinned=(PinnedJob(name=job),))
 
-    def _retry(self, record: BackupRecord) -> BackupPlan:
+    def _retry(self, record: BackupRecord) -> Requirements:
         """Wait until a refused request may be repeated. A refusal of the item itself is final."""
         error = self._error_of(record)
         if isinstance(error, InvalidTarget):
-            return BackupPlan(record=record, found=RequestFailure(reason="InvalidTarget", message=str(error)))
+            return Requirements(record=record, found=RequestFailure(reason="InvalidTarget", message=str(error)))
         if record.retry_at is not None and self.now < record.retry_at:
             waits = f"The operator repeats the request for a backup of {record.item_name} at {format_time(record.retry_at)}."
             found = error or self._keep_or_report(waits)
-            return BackupPlan(record=record, found=found, recheck_at=record.retry_at)
+            return Requirements(record=record, found=found, recheck_at=record.retry_at)
         return self._prepare(record)
 
-    def _recover(self, record: BackupRecord, *, give_up_at: datetime) -> BackupPlan:
+    def _recover(self, record: BackupRecord, *, give_up_at: datetime) -> Requirements:
         """Search for the job of a request without a known answer."""
         window = self._window(record)
         queries: frozenset[Query] = frozenset({window})
         listed = self.observations.get(window)
         if listed is None or not isinstance(listed.result, JobList):
-            return BackupPlan(record=record, queries=queries, found=None if listed is None else listed.error)
+            return Requirements(record=record, queries=queries, found=None if listed is None else listed.error)
         job = self._find_requested(record, listed)
         if job is not None:
             recovered = replace(record, state=RecordState.RECOVERED, job_name=job)
-            return BackupPlan(record=recovered, queries=queries, pinned=(PinnedJob(name=job),))
+            return Requirements(record=recovered, queries=queries, pinned=(PinnedJob(name=job),))
         lost = f"The answer to the request for a backup of {record.item_name} at {format_time(record.requested_at)} is unknown."
         error = self._error_of(record)
         if error is not None:  # only the process that sent the request knows it
@@ -192,13 +198,13 @@ class BackupPlanner:
                 f"{record.request_id} until {format_time(give_up_at)}."
             )
             found: Waiting | RequestFailure = Waiting(reason="TriggerUncertain", message=message)
-            return BackupPlan(record=record, queries=queries, found=found, recheck_at=give_up_at)
+            return Requirements(record=record, queries=queries, found=found, recheck_at=give_up_at)
         message = (
             f"{lost} Azure lists no job with the activity ID {record.request_id}. Check the jobs of the vault. To "
             "request another backup, edit spec.revision."
         )
         found = RequestFailure(reason="TriggerUncertain", message=message)
-        return BackupPlan(record=record, queries=queries, found=found)
+        return Requirements(record=record, queries=queries, found=found)
 
     def _error_of(self, record: BackupRecord) -> AzureError | None:
         """Return the error of the latest attempt, if this process made it."""

@@ -21,8 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from backupjobwatch.domain.jobs.findings import PinnedJob
+    from backupjobwatch.domain.api.backup_record import BackupRecord
+    from backupjobwatch.domain.jobs.backup_requests import BackupRequest
+    from backupjobwatch.domain.jobs.findings import (
+        OperationFailure,
+        PinnedJob,
+        RequestFailure,
+        UnsupportedItem,
+        Waiting,
+    )
     from backupjobwatch.domain.jobs.latest_job import LatestJob
+    from backupjobwatch.errors import AzureError
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,25 @@ class PolicyQuery:
 
 
 Query = JobId | OperationId | JobWindow | ProtectedItems | PolicyQuery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """The queries of a watch, and what their results show so far."""
+
+    queries: frozenset[Query] = frozenset()
+    pinned: tuple[PinnedJob, ...] = ()
+    """The jobs of the watch, if an operation, a list or a backup request led to them."""
+    found: Waiting | UnsupportedItem | OperationFailure | RequestFailure | AzureError | None = None
+    """Why the jobs are not known yet. Also None if there is no observation."""
+    jobs: tuple[JobId, ...] = ()
+    """The queries for the jobs of the watch, once they are known."""
+    record: BackupRecord | None = None
+    """The record of the backup request to write; None without one."""
+    request: BackupRequest | None = None
+    """The request to send when that record is written. Without an admission, the record does not contain it yet."""
+    recheck_at: datetime | None = None
+    """When the requirements change without an observation."""
 
 
 def latest_window(latest: LatestJob, *, created: datetime, now: datetime, is_searched: bool = False) -> JobWindow:

@@ -35,9 +35,9 @@ LOOK_AT: Final = 100
 RETRY: Final = 1.0
 """Seconds until the next attempt, if reads wait although a token is available."""
 EXPLICIT, CHANGED, DUE, DETAIL = range(4)
-SLOTS: Final = (EXPLICIT, CHANGED, EXPLICIT, DUE, EXPLICIT, CHANGED, EXPLICIT, DUE, EXPLICIT, DETAIL)
-"""The class of reads for each token in turn. No class can starve another. Explicit requests get half of the tokens."""
-UNUSED_SLOT: Final = (CHANGED, DUE, DETAIL, EXPLICIT)
+CLASSES: Final = (EXPLICIT, CHANGED, EXPLICIT, DUE, EXPLICIT, CHANGED, EXPLICIT, DUE, EXPLICIT, DETAIL)
+"""The class of reads that gets each token, in turn. No class starves another. Explicit requests get half of the tokens."""
+FALLBACK: Final = (CHANGED, DUE, DETAIL, EXPLICIT)
 """The order in which classes get a token that its own class does not need."""
 
 
@@ -46,7 +46,8 @@ class ReadPlanner:
     """Chooses reads, and sends no request itself. All times are seconds on one monotonic clock."""
 
     demands: Demands
-    _slot: int = field(default=0, init=False)
+    _taken: int = field(default=0, init=False)
+    """The number of tokens taken."""
     _next_detail: float = field(default=NEVER, init=False)
 
     def next_read(self, now: float) -> Read | None:
@@ -64,10 +65,10 @@ class ReadPlanner:
             DUE: self._next_due,
             DETAIL: self._next_detail_read,
         }
-        for each in (SLOTS[self._slot % len(SLOTS)], *UNUSED_SLOT):
+        for each in (CLASSES[self._taken % len(CLASSES)], *FALLBACK):
             read = choose[each](now)
             if read is not None:
-                self._slot += 1
+                self._taken += 1
                 self.demands.bucket.take(now)
                 if kind_of(read) == SECONDARY:
                     self.demands.secondary_bucket.take(now)  # a POST may follow the GET

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from backupjobwatch.domain.jobs.findings import (
-    OperationFailure,
-    PinnedJob,
-    RequestFailure,
-    UnsupportedItem,
-    Waiting,
-)
+from backupjobwatch.domain.jobs.findings import PinnedJob
 from backupjobwatch.domain.jobs.job import Job, Outcome
 from backupjobwatch.domain.jobs.latest import find_latest, needs_history, with_history
 from backupjobwatch.domain.jobs.latest_completed import find_completed_or_next
 from backupjobwatch.domain.jobs.latest_job import LatestJob
 from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
 from backupjobwatch.domain.jobs.resource_ids import JobId, fold_case
-from backupjobwatch.domain.polling.backup_plan import BackupPlan, RequestContext, find_record
+from backupjobwatch.domain.polling.backup_plan import RequestContext, find_record
 from backupjobwatch.domain.polling.observations import JobList, operation_result
 from backupjobwatch.domain.polling.on_demand import BackupPlanner
-from backupjobwatch.domain.polling.queries import Query, job_queries, latest_window, workload_history
+from backupjobwatch.domain.polling.queries import Query, Requirements, job_queries, latest_window, workload_history
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,30 +25,10 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.api.backup_record import BackupRecord
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.api.spec import WatchSpec
-    from backupjobwatch.domain.jobs.backup_requests import BackupRequest
     from backupjobwatch.domain.polling.observations import Observation
     from backupjobwatch.errors import AzureError
 
 _NO_REQUESTS: Final = RequestContext()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requirements:
-    """The queries of a watch, and their results so far."""
-
-    queries: frozenset[Query]
-    pinned: tuple[PinnedJob, ...] = ()
-    """The jobs of the watch, if an operation or a list led to them."""
-    found: Waiting | UnsupportedItem | OperationFailure | RequestFailure | AzureError | None = None
-    """Why the jobs are not known yet. Also None if there is no observation."""
-    jobs: tuple[JobId, ...] = ()
-    """The queries for the jobs of the watch, once they are known."""
-    record: BackupRecord | None = None
-    """The record of the backup request to write; None without one."""
-    request: BackupRequest | None = None
-    """The request to send when that record is written. Without an admission, the record does not contain it yet."""
-    recheck_at: datetime | None = None
-    """When the requirements change without an observation."""
 
 
 def required_queries(
@@ -83,7 +57,10 @@ def required_queries(
             context=context,
             now=now,
         )
-        return _of_backup(spec, planner.plan())
+        plan = planner.plan()
+        # The queries stay until the record is written. Without them, the same plan could not be made again.
+        jobs = job_queries(source.vault, plan.pinned)
+        return replace(plan, queries=plan.queries.union(jobs), jobs=jobs)
     pinned = watch.pinned or tuple(pinned)
     if pinned:
         return _of_jobs(spec, pinned, find_record(watch, context.known))
@@ -99,16 +76,6 @@ def required_queries(
 def _of_jobs(spec: WatchSpec, pinned: tuple[PinnedJob, ...], record: BackupRecord | None = None) -> Requirements:
     jobs = job_queries(spec.source.vault, pinned)
     return Requirements(queries=frozenset(jobs), pinned=pinned, jobs=jobs, record=record)
-
-
-def _of_backup(spec: WatchSpec, plan: BackupPlan) -> Requirements:
-    if plan.pinned:
-        # The queries stay until the record is written. Without them, the same plan could not be made again.
-        jobs = _of_jobs(spec, plan.pinned, plan.record)
-        return replace(jobs, queries=plan.queries | jobs.queries)
-    return Requirements(
-        queries=plan.queries, found=plan.found, record=plan.record, request=plan.request, recheck_at=plan.recheck_at
-    )
 
 
 def _of_latest(

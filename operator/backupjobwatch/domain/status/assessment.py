@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.api.spec import WatchSpec
-    from backupjobwatch.domain.polling.queries import Query
-    from backupjobwatch.domain.polling.requirements import Requirements
+    from backupjobwatch.domain.polling.queries import Query, Requirements
 
 DEADLINE_WAIT: Final = timedelta(hours=1)
 """How long after its deadline a watch waits for a poll that may still show that its job succeeded."""

@@ -15,8 +15,8 @@ from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, Req
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
 from backupjobwatch.domain.polling.backup_plan import Admission, RequestContext, RequestResult
 from backupjobwatch.domain.polling.observations import ItemList, JobList, observe
-from backupjobwatch.domain.polling.queries import PolicyQuery, ProtectedItems, window_since
-from backupjobwatch.domain.polling.requirements import Requirements, required_queries
+from backupjobwatch.domain.polling.queries import PolicyQuery, ProtectedItems, Requirements, window_since
+from backupjobwatch.domain.polling.requirements import required_queries
 from backupjobwatch.errors import (
     AuthorizationFailed,
     AzureUnavailable,

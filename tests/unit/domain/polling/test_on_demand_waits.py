@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.api.backup_record import BackupRecord
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.polling.observations import Observation
-    from backupjobwatch.domain.polling.queries import Query
-    from backupjobwatch.domain.polling.requirements import Requirements
+    from backupjobwatch.domain.polling.queries import Query, Requirements
     from backupjobwatch.errors import AzureError
 
 

@@ -14,8 +14,8 @@ from backupjobwatch.domain.jobs.latest_job import LatestJob
 from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
 from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.domain.polling.observations import JobList, Observation, Result, observe
-from backupjobwatch.domain.polling.queries import latest_window, workload_history
-from backupjobwatch.domain.polling.requirements import Requirements, required_queries
+from backupjobwatch.domain.polling.queries import Requirements, latest_window, workload_history
+from backupjobwatch.domain.polling.requirements import required_queries
 from backupjobwatch.errors import AzureUnavailable, NotPolledYet
 from tests.support.builders import (
     JOB_ID,

@@ -14,8 +14,8 @@ from backupjobwatch.domain.jobs.latest_job import LatestJob
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.domain.jobs.times import format_time
 from backupjobwatch.domain.polling.observations import JobList, Observation, observe
-from backupjobwatch.domain.polling.queries import latest_window
-from backupjobwatch.domain.polling.requirements import Requirements, required_queries
+from backupjobwatch.domain.polling.queries import Requirements, latest_window
+from backupjobwatch.domain.polling.requirements import required_queries
 from backupjobwatch.errors import AzureUnavailable, NotPolledYet
 from tests.support.builders import (
     CANCELLED_AFTER_SNAPSHOT,
