@@ -96,8 +96,8 @@ async def until_ready(operator: Operator) -> None:
 
 async def take_over(api: KubernetesApi, operator: Operator) -> None:
     """Wait until the operator holds the Lease and follows the watches."""
-    before = holder(api)
-    await go_on(api, lambda: holder(api) not in ("", before) and api.watched, operator)
+    first = api.leases.history[0]["holderIdentity"]  # the current holder may already be the operator
+    await go_on(api, lambda: holder(api) not in ("", first) and api.watched, operator)
 
 
 async def go_on(api: KubernetesApi, look: Callable[[], object], *operators: Operator) -> None:
