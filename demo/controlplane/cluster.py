@@ -93,7 +93,7 @@ class ControlPlane(Cluster):
                 async with asyncio.timeout(START_TIMEOUT):
                     await self._start(binaries, stack)
             except TimeoutError as error:
-                words = self.processes.last_words()
+                words = self.processes.recent_output()
                 raise ControlPlaneUnavailable(
                     f"the API server was not ready in {START_TIMEOUT} s:\n{words}\n"
                 ) from error
@@ -152,8 +152,8 @@ class ControlPlane(Cluster):
                 status, _ = await upstream.call("GET", path)
                 if status == OK:
                     return
-            if obituary := self.processes.obituary():
-                raise ControlPlaneUnavailable(obituary)
+            if exit_report := self.processes.exit_report():
+                raise ControlPlaneUnavailable(exit_report)
             await asyncio.sleep(0.05)
 
 

@@ -127,7 +127,7 @@ class Armed(Generic[Rule]):
     rule: Rule
     left: int | None
 
-    def strike(self) -> bool:
+    def use(self) -> bool:
         if self.left is None:
             return True
         self.left -= 1
@@ -202,11 +202,11 @@ class Faults:
         with self._lock:
             return self._gone and not (self._spared is not None and re.search(self._spared, agent))
 
-    def strike(self, request: Request, body: bytes) -> Fault | None:
+    def find(self, request: Request, body: bytes) -> Fault | None:
         """Return the fault that applies to this request, or None."""
         with self._lock:
             fits = (armed for armed in self._faults if armed.rule.hits(request, body))
-            return next((armed.rule for armed in fits if armed.strike()), None)
+            return next((armed.rule for armed in fits if armed.use()), None)
 
     def swallows(self, path: str, event: bytes) -> bool:
         """Return whether a watch of *path* misses this *event*, which is one line of JSON."""
@@ -218,7 +218,7 @@ class Faults:
                 match[1].decode() in armed.rule.types
                 and armed.rule.holding in event
                 and re.search(armed.rule.path, path)
-                and armed.strike()
+                and armed.use()
                 for armed in self._swallows
                 if match
             )

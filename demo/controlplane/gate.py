@@ -58,7 +58,7 @@ class Gate:
             with self.faults.exchange(exchange):
                 if self.faults.is_gone(asked.agent):
                     return drop()
-                fault = self.faults.strike(asked, await request.read())
+                fault = self.faults.find(asked, await request.read())
                 if fault and not fault.acted:
                     return await failed(request, begin, fault)
                 return await self._answer(request, begin, fault)

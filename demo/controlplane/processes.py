@@ -42,14 +42,14 @@ class Processes:
                 start_new_session=True,  # Ctrl-C reaches only this process, which stops the program
             )
 
-    def obituary(self) -> str:
+    def exit_report(self) -> str:
         """Return the name and the last output of a program that exited by itself, or an empty string."""
         for name, process in self._running.items():
             if process.poll() is not None:
-                return f"{name} ended with exit status {process.returncode}:\n{self.last_words(name)}"
+                return f"{name} ended with exit status {process.returncode}:\n{self.recent_output(name)}"
         return ""
 
-    def last_words(self, *names: str) -> str:
+    def recent_output(self, *names: str) -> str:
         logs = [self._log(name) for name in names or self._running]
         return "\n".join(log.read_text(errors="replace")[-LOG_TAIL:].strip() for log in logs if log.exists())
 

@@ -83,10 +83,10 @@ class Terminal:
         """The frames of a live view, with colors."""
         return _REDRAWN.split(self.seen)
 
-    def until(self, look: Callable[[str], object]) -> None:
-        """Read until *look* returns true for the output without escape sequences."""
+    def until(self, condition: Callable[[str], object]) -> None:
+        """Read until *condition* returns true for the output without escape sequences."""
         deadline = time.monotonic() + PATIENCE
-        while not look(self.words):
+        while not condition(self.words):
             if not self._read() or time.monotonic() > deadline:
                 raise AssertionError(self.words)
 

@@ -109,7 +109,7 @@ def test_action_keeps_annotations() -> None:
         ({"status": {"observedGeneration": 1, "conditions": [{"type": "Ready", "status": "False"}]}}, "Progressing"),
     ],
 )
-def test_shut_when_in_doubt(where: dict[str, Any], status: str) -> None:
+def test_incomplete_statuses_open_no_gate(where: dict[str, Any], status: str) -> None:
     """With an incomplete status, the script opens no gate and does not fail."""
     body = {**copy.deepcopy(example("testdata/healthy.yaml")), **where}
     health = argo_cd.health(HEALTH_SCRIPT, body)
@@ -170,7 +170,7 @@ def test_deleted_hook(file: str, metadata: dict[str, Any], status: str) -> None:
         (2, None, "Progressing"),
     ],
 )
-def test_hook_that_finished_near_its_deletion(generation: int, completed: str | None, status: str) -> None:
+def test_hook_finished_before_its_deletion(generation: int, completed: str | None, status: str) -> None:
     """A status of the previous generation counts only if the watch finished before its deletion."""
     body = example("testdata/healthy.yaml")
     body["metadata"] |= {"generation": generation, "finalizers": [HOOK], "deletionTimestamp": DELETED}
@@ -190,7 +190,7 @@ def test_normalizer_case() -> None:
     assert "actions/action_test.yaml" in (COMPONENT / "kustomization.yaml").read_text(encoding="utf-8")
 
 
-def test_scripts_get_no_more_than_argo_cd_gives_them() -> None:
+def test_scripts_run_in_argo_cds_sandbox() -> None:
     """The Lua sandbox has base, table and the time functions of ``require('os')``, and stops endless loops."""
     names = ("string", "math", "io", "os", "debug", "coroutine", "python", "table", "ipairs", "require")
     kinds = lua.run(f"return {{ {', '.join(f'{name} = type({name})' for name in names)} }}", {})

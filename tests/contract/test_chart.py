@@ -71,7 +71,7 @@ def comparable(objects: list[Manifest]) -> dict[tuple[str, str], Manifest]:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_installs_what_the_overlay_does(tmp_path: Path, overlay: str) -> None:
+def test_chart_matches_the_overlays(tmp_path: Path, overlay: str) -> None:
     """With the ``ci`` values of the same name, the chart renders the objects of an overlay."""
     ours = comparable(render(tmp_path, overlay))
     assert ours == comparable(kustomize(ROOT / "manifests" / "overlays" / overlay))

@@ -71,7 +71,7 @@ def test_values_reach_the_pod(tmp_path: Path) -> None:
     assert violations(template["spec"]) == []
 
 
-def test_an_account_of_your_own(tmp_path: Path) -> None:
+def test_an_existing_service_account(tmp_path: Path) -> None:
     """The pods and the bindings use an existing ServiceAccount, and the chart creates none."""
     objects = render(tmp_path, {"serviceAccount": {"create": False, "name": "mine"}, "replicaCount": 2})
     assert "ServiceAccount" not in {each["kind"] for each in objects}

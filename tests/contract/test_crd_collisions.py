@@ -205,7 +205,7 @@ def test_short_name_is_checked() -> None:
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-def test_no_collision(name: str) -> None:
+def test_names_of_other_operators(name: str) -> None:
     """No name, short name or category of the CRD belongs to a common operator."""
     assert not ours() & OPERATORS[name].words
 

@@ -39,7 +39,7 @@ def test_hostile_labels_stay_text() -> None:
     assert "<script>" not in svg
 
 
-def test_gaps_stay_gaps() -> None:
+def test_missing_samples_leave_gaps() -> None:
     """Missing samples leave gaps in a line, and the picture states how much it omits."""
     panel = next(panel for panel in DASHBOARD["panels"] if panel["title"] == "Memory")
     points = [(0.0, 1.0), (3.0, 1.0), (6.0, float("nan")), (9.0, 1.0), (60.0, 1.0), (63.0, 1.0)]

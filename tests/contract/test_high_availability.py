@@ -74,7 +74,7 @@ def test_ha_may_use_its_lease(ha: list[Manifest]) -> None:
     assert {each["metadata"]["namespace"] for each in (role, binding)} == {NAMESPACE}
 
 
-def test_updates_and_drains_go_on(ha: list[Manifest]) -> None:
+def test_updates_and_drains_do_not_hang(ha: list[Manifest]) -> None:
     """Rolling updates and node drains cannot hang, and each leaves one pod running."""
     strategy = pick(ha, "Deployment")["spec"]["strategy"]
     assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}}

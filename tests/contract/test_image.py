@@ -72,7 +72,7 @@ SOURCES: Final = {source for each in BUILD if each.word == "COPY" for source in 
 # ── the instructions ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_has_a_stage_to_build_and_one_to_run() -> None:
+def test_has_a_build_and_a_run_stage() -> None:
     """Both stages start from the same supported Python on a named Debian, and the environment links to it."""
     image, alias, name = texts(BUILD, "FROM")[0].split()
     assert alias == "AS"

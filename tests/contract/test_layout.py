@@ -61,7 +61,7 @@ def test_modules_are_short(path: Path) -> None:
 
 
 @EACH_MODULE
-def test_public_things_are_documented(path: Path) -> None:
+def test_public_names_have_docstrings(path: Path) -> None:
     """Every public module, class, function and method has a docstring."""
     module = ast.parse(path.read_text(encoding="utf-8"))
     assert [name for name, node in public(module) if not ast.get_docstring(node)] == []

@@ -93,7 +93,7 @@ def test_each_alert_is_tried(tmp_path: Path, alert: str) -> None:
     assert alert in done.stdout + done.stderr
 
 
-def test_each_shard_is_missed(tmp_path: Path) -> None:
+def test_missing_shards_are_reported(tmp_path: Path) -> None:
     """With the sample of shards and its component, an alert reports a missing shard while the others run."""
     folder = tmp_path.resolve()
     sharded = os.path.relpath(ROOT / "manifests" / "samples" / "sharded", folder)
@@ -108,7 +108,7 @@ def test_each_shard_is_missed(tmp_path: Path) -> None:
         assert silence(folder, pick(objects, "PrometheusRule"), gone, *{*instances} - {gone}) == ""
 
 
-def test_a_teams_own_operator_is_missed(tmp_path: Path) -> None:
+def test_a_missing_operator_of_a_namespace_is_reported(tmp_path: Path) -> None:
     """The documented patch and the chart both report a missing operator of a single namespace."""
     (text,) = (each for each in blocks(read("docs/metrics.md"), "yaml") if "team-a" in each)
     patched = build(tmp_path.resolve(), "namespaced", "monitoring", namespace="team-a", **yaml.safe_load(text))
@@ -120,7 +120,7 @@ def test_a_teams_own_operator_is_missed(tmp_path: Path) -> None:
     assert silence(tmp_path, rule, gone, other) == ""
 
 
-def test_each_release_is_missed(tmp_path: Path) -> None:
+def test_missing_releases_are_reported(tmp_path: Path) -> None:
     """Each release of the chart reports its own missing operator while another release runs in the namespace."""
     releases = {name: f'app_kubernetes_io_instance="{name}",namespace="n"' for name in ("shard-a", "shard-b")}
     for name, gone in releases.items():

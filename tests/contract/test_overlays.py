@@ -186,7 +186,7 @@ def test_network_policy(tmp_path: Path) -> None:
     assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 443, 6443}
 
 
-def test_what_to_add_to_the_network_policy(tmp_path: Path) -> None:
+def test_the_documented_network_policy(tmp_path: Path) -> None:
     """The documented policy is valid, selects the same pods, and also opens the metadata service."""
     (text,) = (each for each in blocks(read("docs/azure-access.md"), "yaml") if "NetworkPolicy" in each)
     more, ours = yaml.safe_load(text), pick(build(tmp_path, "default", "network-policy"), "NetworkPolicy")

@@ -78,7 +78,7 @@ def test_pictures_fetch_nothing() -> None:
         assert len(svg) < 100_000
 
 
-def test_what_is_shown_stays_text() -> None:
+def test_output_is_drawn_as_text() -> None:
     """The picture draws any program output as text, in its own colors."""
     svg = draw("one", "title", "echo", "\x1b[31m</text><script>&\r\nnext\x1b[0m")
     assert "<script>" not in svg

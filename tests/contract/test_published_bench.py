@@ -39,7 +39,7 @@ def test_the_readme_has_the_figures(operator: str, figure: str, sentence: str) -
     assert float(told.replace(",", "")) == pytest.approx(figures(operator)[figure], rel=0.1)
 
 
-def test_the_report_is_of_all_operators_side_by_side() -> None:
+def test_the_report_compares_all_operators() -> None:
     """One run measured the baseline, the peer and the operator at each number of watches, except the peer at 10,000."""
     measured = {(each["operator"], each["watches"]) for each in RESULTS["results"] if not each["extrapolated"]}
 

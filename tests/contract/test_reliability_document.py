@@ -45,7 +45,7 @@ def test_the_faults_of_replicas_are_listed() -> None:
     assert {str(path.relative_to(ROOT)) for path in modules} <= paths
 
 
-def test_the_soak_runs_what_has_two_sizes() -> None:
+def test_the_soak_runs_the_scalable_tests() -> None:
     """``make soak`` runs exactly the test modules that have a larger size for it."""
     larger = {
         str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py") if "at_scale(" in path.read_text()

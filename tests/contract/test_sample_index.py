@@ -63,7 +63,7 @@ def references(value: Any) -> Iterator[tuple[str, str]]:
             yield from references(each)
 
 
-def test_index_has_them_all() -> None:
+def test_index_lists_all_samples() -> None:
     """The index lists exactly the samples, each once."""
     assert sorted(links(INDEX.replace("`", ""))) == [name_of(path) for path in FILES]
 

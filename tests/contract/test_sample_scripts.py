@@ -70,7 +70,7 @@ def az(tmp_path: Path) -> Az:
 
 
 @pytest.mark.parametrize("script", EVERY_SCRIPT)
-def test_shellcheck_is_content(script: str) -> None:
+def test_shellcheck_has_no_findings(script: str) -> None:
     """shellcheck has no findings in any script under the rules of a POSIX shell."""
     command = [SHELLCHECK, "--norc", "--shell=sh", "--severity=style", "-"]
     done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=60, check=False)

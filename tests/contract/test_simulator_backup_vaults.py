@@ -43,7 +43,7 @@ def test_has_every_recorded_field(sim: AzureSimulator) -> None:
     assert {name for name, value in properties.items() if value is None} >= {"endTime", "errorDetails", "restoreType"}
 
 
-def test_lives_on_the_clock(sim: AzureSimulator) -> None:
+def test_jobs_follow_their_timelines(sim: AzureSimulator) -> None:
     """Jobs pass through the same states as those of Recovery Services vaults, with sub-tasks, warnings and errors."""
     vault = add_backup_vault_jobs(sim)
     sim.clock.advance(41.12)
@@ -88,7 +88,7 @@ def test_lists_in_no_order(sim: AzureSimulator) -> None:
     assert send(sim, vault.job_id(AKS_RESTORE.name)).json()["properties"]["duration"] == "PT0S"
 
 
-def test_spells_its_type_in_two_ways(sim: AzureSimulator) -> None:
+def test_letter_case_of_the_job_type(sim: AzureSimulator) -> None:
     """The job type starts with a lowercase b in a GET and an uppercase B in a list."""
     vault = add_backup_vault_jobs(sim)
     item = send(sim, f"{vault.id}/backupJobs").json()["value"][0]
@@ -97,7 +97,7 @@ def test_spells_its_type_in_two_ways(sim: AzureSimulator) -> None:
     assert item["type"] == "Microsoft.DataProtection/BackupVaults/backupJobs"
 
 
-def test_knows_no_filter(sim: AzureSimulator) -> None:
+def test_ignores_all_filters(sim: AzureSimulator) -> None:
     """A Backup vault's list ignores filters, even those that a Recovery Services vault would refuse."""
     vault = add_backup_vault_jobs(sim)
     for text in ("status eq 'Failed'", "nonsense"):

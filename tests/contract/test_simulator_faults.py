@@ -147,7 +147,7 @@ def test_faults_flood(sim: AzureSimulator, get: Get) -> None:
         assert answer.json()["properties"]["status"] == "InProgress"
 
 
-def test_a_flood_ends_with_its_reader(sim: AzureSimulator, get: Get) -> None:
+def test_a_flood_ends_when_the_client_closes(sim: AzureSimulator, get: Get) -> None:
     """If the client closes a 50 MiB response early, the simulator stops sending it and keeps running."""
     sim.faults.add(Fault.huge())
     with get(stream=True) as answer:

@@ -20,7 +20,7 @@ from tests.contract.simulator_client import JOB, TOKEN, Get, job_path
 from tests.support import azure
 
 
-async def test_lives_in_an_event_loop() -> None:
+async def test_runs_in_the_event_loop_of_its_client() -> None:
     """The simulator holds, records and answers requests in its client's event loop without blocking."""
     async with AzureSimulator(clock=ManualClock()) as sim, aiohttp.ClientSession(sim.url, headers=TOKEN) as client:
         path = sim.add_vault(azure.SUBSCRIPTION_ID, "g", "v").set_job("j", {"properties": {"status": "S"}})

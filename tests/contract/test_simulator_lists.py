@@ -177,7 +177,7 @@ def test_lists_only_what_can_be_seen(sim: AzureSimulator) -> None:
     assert listed(sim, vault, "jobId eq 'late'") == ["late"]
 
 
-def test_links_can_lead_astray(sim: AzureSimulator, vault: Vault) -> None:
+def test_faulty_links(sim: AzureSimulator, vault: Vault) -> None:
     """A fault points nextLink to another host, or to the same page forever."""
     sim.faults.add(Fault.next_link(to="https://elsewhere.example"))
     sim.faults.add(Fault.next_link(to=sim.url))

@@ -39,7 +39,7 @@ def left(answer: requests.Response) -> tuple[int, str | None, str | None]:
     return answer.status_code, answer.headers.get(RESOURCE), answer.headers.get(READS)
 
 
-def test_is_off_at_first(sim: AzureSimulator, vault: Vault) -> None:
+def test_quotas_are_disabled_by_default(sim: AzureSimulator, vault: Vault) -> None:
     """While quotas are disabled, the simulator neither throttles requests nor counts down the header."""
     answers = [send(sim, vault.job_id("job")) for _ in range(3)]
     assert [left(answer) for answer in answers] == [(200, "249", None)] * 3

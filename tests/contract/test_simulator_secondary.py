@@ -75,7 +75,7 @@ def test_refuses(sim: AzureSimulator, vault: Vault) -> None:
     assert "'Microsoft.RecoveryServices/locations/backupCrrJob/action'" in refused.json()["error"]["message"]
 
 
-def test_counts_writes(sim: AzureSimulator, vault: Vault) -> None:
+def test_posts_count_as_writes(sim: AzureSimulator, vault: Vault) -> None:
     """A POST counts as a write, a GET as a read."""
     sim.quotas.enable(writes=Bucket(1, 0.001))
     vault.secondary("westus").add_operation(Operation.succeeding("op"))

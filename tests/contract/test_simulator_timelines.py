@@ -151,7 +151,7 @@ def test_failed_job_has_error_fields(sim: AzureSimulator, get: Get) -> None:
     assert job["duration"] == payload["duration"]
 
 
-def test_jobs_may_wait_for_the_first_question(sim: AzureSimulator, get: Get, vault: Vault) -> None:
+def test_jobs_can_start_with_their_first_get(sim: AzureSimulator, get: Get, vault: Vault) -> None:
     """A job can start with its first GET, and tests can restart it."""
     job = Job(name="j", timeline=(State(status="InProgress"), State(status="Completed", after=60, ended=True)))
     path = vault.add_job(job, starts="when asked")
@@ -164,7 +164,7 @@ def test_jobs_may_wait_for_the_first_question(sim: AzureSimulator, get: Get, vau
 
 
 @pytest.mark.parametrize("moments", [(), (1.0,), (0.0, 2.0, 1.0)])
-def test_time_lines_go_forward(moments: tuple[float, ...]) -> None:
+def test_timelines_have_increasing_times(moments: tuple[float, ...]) -> None:
     """A timeline without a start, or with decreasing times, raises an error."""
     with pytest.raises(ValueError, match="timeline of job j"):
         Job(name="j", timeline=tuple(State(status="InProgress", after=after) for after in moments))

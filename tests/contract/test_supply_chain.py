@@ -79,14 +79,14 @@ def test_vulnerability_fails(tmp_path: Path) -> None:
     assert said == "kopf 1.2.2: PYSEC-2026-1, fixed in 1.2.3: https://osv.dev/PYSEC-2026-1\n"
 
 
-def test_nothing_known_passes(tmp_path: Path) -> None:
+def test_no_vulnerabilities_pass(tmp_path: Path) -> None:
     """Without vulnerabilities, the audit prints the number of checked packages."""
     with osv({}) as url:
         assert audit(tmp_path, url) == (0, "No known vulnerabilities in 2 packages\n")
 
 
 @pytest.mark.parametrize(("options", "status"), [((), 0), (("--strict",), 2)])
-def test_silence_is_loud(tmp_path: Path, options: tuple[str, ...], status: int) -> None:
+def test_an_unreachable_service_is_reported(tmp_path: Path, options: tuple[str, ...], status: int) -> None:
     """If the service is unreachable or broken, the audit reports that and never claims success."""
     with osv({}, status=503) as broken:
         answers = [audit(tmp_path, broken, *options), audit(tmp_path, "http://127.0.0.1:9/", *options)]

@@ -31,7 +31,7 @@ class TestCluster:
         assert "NotFound" in kubectl("get", "ns", "x", ok=False).stderr
         assert "bot" not in kubectl("get", "sa", "-A").stdout
 
-    def test_nothing_enters_a_namespace_that_is_being_deleted(self, kubectl: Kubectl) -> None:
+    def test_a_terminating_namespace_accepts_no_objects(self, kubectl: Kubectl) -> None:
         """A namespace whose deletion waits for a finalizer accepts no new objects."""
         kubectl("create", "ns", "leaving")
         held = {

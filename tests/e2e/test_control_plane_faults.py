@@ -101,7 +101,7 @@ class TestFaults:
             faults.cut_watches()
         assert watching.events == [("ADDED", "two"), ("DELETED", "one")]
 
-    def test_gone_and_back(self, kubectl: Kubectl, http_: Http, gadgets: str, faults: Faults, namespace: str) -> None:
+    def test_server_outage(self, kubectl: Kubectl, http_: Http, gadgets: str, faults: Faults, namespace: str) -> None:
         """While the server is gone, only spared clients get answers. Afterwards all clients get them again."""
         http_("POST", gadgets, gadget("one"))
         with http_.watching(gadgets) as watching:

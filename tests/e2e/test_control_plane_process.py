@@ -44,7 +44,7 @@ class TestProcess:
         for name in ("kubeconfig", "admin.pem", "server.pem", "service-account.pem"):
             assert (control_plane.directory / name).stat().st_mode & 0o077 == 0
 
-    def test_persistence_and_two_at_once(self, kubectl: Kubectl, tmp_path: Path) -> None:
+    def test_persistence_and_isolation(self, kubectl: Kubectl, tmp_path: Path) -> None:
         """A directory keeps the objects for the next run. Two control planes share nothing."""
         directory = tmp_path / ("x" * 80)  # longer than the path of a socket may be
         with running_control_plane(directory) as first:

@@ -160,7 +160,7 @@ def test_name_that_is_taken(plugin: Plugin, written: Written) -> None:
     assert written.get(NAME) == before
 
 
-def test_what_the_server_refuses(plugin: Plugin, written: Written) -> None:
+def test_refusal_of_the_api_server(plugin: Plugin, written: Written) -> None:
     """The command prints a refusal of the API server field by field."""
     done = plugin("create", JOB_ID, "--name", "Bad_Name")
     assert (done.returncode, done.stdout) == (3, "")

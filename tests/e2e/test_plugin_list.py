@@ -168,7 +168,7 @@ def test_screen(plugin: Plugin, three: Written) -> None:
         assert "\x1b[1;32m" not in screen.text
 
 
-def test_live(plugin: Plugin, written: Written, faults: Faults) -> None:
+def test_watch_updates_the_table(plugin: Plugin, written: Written, faults: Faults) -> None:
     """`--watch` updates the table in place on every change, also after its stream was cut."""
     written.create("nightly")
     written.become("nightly", "job-iaasvm-inprogress")
@@ -291,7 +291,7 @@ def test_credential_plugin(plugin: Plugin, three: Written, kubectl: Kubectl, tmp
     assert "log in" in done.stderr
 
 
-def test_reader_that_leaves(plugin: Plugin, three: Written) -> None:
+def test_closed_pipe(plugin: Plugin, three: Written) -> None:
     """The command exits silently when the reader of its output closes the pipe."""
     script = f"{' '.join(plugin.command('list'))} | true"
     done = subprocess.run(

@@ -224,7 +224,7 @@ def test_several(plugin: Plugin, written: Written) -> None:
         assert plugin("wait", *names, "--timeout", "2s").returncode == code
 
 
-def test_reader_that_left(plugin: Plugin, written: Written) -> None:
+def test_closed_pipe(plugin: Plugin, written: Written) -> None:
     """If the reader closes the pipe, the exit code is 3, because the job did not fail."""
     written.create("nightly")
     written.become("nightly", DONE)

@@ -107,7 +107,7 @@ def test_watches_are_ready_to_be_followed(kubectl: Kubectl, namespace: str, path
         assert each["status"] == {"observedGeneration": -1}
 
 
-def test_stand_ins_refuse_what_is_misspelt(flux_system: Path, kubectl: Kubectl, namespace: str) -> None:
+def test_stand_ins_refuse_unknown_fields(flux_system: Path, kubectl: Kubectl, namespace: str) -> None:
     """A stand-in CRD refuses a field or value that the tool does not have."""
     gate, app = objects(sample("flux/kustomization-wait.yaml"))
     app["spec"]["dependOn"] = app["spec"].pop("dependsOn")

@@ -86,7 +86,7 @@ def test_fault_replaces_the_response(faults: Faults, kubectl: Kubectl, namespace
     assert "you shall not" in kubectl("create", "token", account, "-n", namespace, ok=False).stderr
 
 
-def test_entra_takes_it(
+def test_entra_accepts_the_token(
     control_plane: ControlPlane, kubectl: Kubectl, namespace: str, account: str, tmp_path: Path
 ) -> None:
     """The credential of azure-identity exchanges a ServiceAccount token for an Entra token."""

@@ -141,7 +141,7 @@ def test_edit(client: KubernetesClient, namespace: str) -> None:
     client("DELETE", path_of(namespace, "w"))
 
 
-def test_as_a_person_sees_it(kubectl: Kubectl, namespace: str) -> None:
+def test_kubectl_reports_each_mistake(kubectl: Kubectl, namespace: str) -> None:
     """`kubectl apply` reports each mistake with its field, and exits with 1."""
     refused = kubectl("apply", "-n", namespace, "-f", str(DEMO / "refused.yaml"), ok=False)
     assert refused.returncode == 1

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     StartProcess = Callable[[], Awaitable[OperatorProcess]]
 
 LEASE: Final = ("operators", "backupjobwatch")
-LOOKS: Final = "^GET .*/leases/backupjobwatch$"
+LEASE_READS: Final = "^GET .*/leases/backupjobwatch$"
 RENEWALS: Final = "^PUT .*/leases/backupjobwatch$"
 DURATION, DEADLINE, RETRY = 14, 10, 2
 ELECTION: Final[dict[str, Any]] = {"leader_election": True, "lease_namespace": LEASE[0]}
@@ -97,17 +97,17 @@ async def until_ready(operator: Operator) -> None:
 async def take_over(api: KubernetesApi, operator: Operator) -> None:
     """Wait until the operator holds the Lease and follows the watches."""
     first = api.leases.history[0]["holderIdentity"]  # the current holder may already be the operator
-    await go_on(api, lambda: holder(api) not in ("", first) and api.watched, operator)
+    await advance_until(api, lambda: holder(api) not in ("", first) and api.watched, operator)
 
 
-async def go_on(api: KubernetesApi, look: Callable[[], object], *operators: Operator) -> None:
-    """Advance time by retry periods, with a Lease read of each operator, until *look* returns a true value."""
+async def advance_until(api: KubernetesApi, condition: Callable[[], object], *operators: Operator) -> None:
+    """Advance time by retry periods, with a Lease read of each operator, until *condition* returns a true value."""
     async with asyncio.timeout(120):
-        while not look():
-            before = len(api.traffic.matching(LOOKS))
+        while not condition():
+            before = len(api.traffic.matching(LEASE_READS))
             for operator in operators:
                 operator.advance(RETRY)
             # Without this wait, a stalled machine would advance too far, and a leader would miss its deadline.
-            while len(api.traffic.matching(LOOKS)) < before + len(operators) and not look():  # noqa: ASYNC110 -- no event to await
+            while len(api.traffic.matching(LEASE_READS)) < before + len(operators) and not condition():  # noqa: ASYNC110 -- no event to await
                 await asyncio.sleep(0.05)
             await asyncio.sleep(0.05)

@@ -45,12 +45,12 @@ def notifications(api: KubernetesApi, name: str = NAME) -> dict[str, dict[str, A
 async def settled(api: KubernetesApi, *names: str, watch: str = NAME) -> dict[str, dict[str, Any]]:
     """Wait until these entries are settled for the current phase."""
 
-    def look() -> dict[str, dict[str, Any]] | None:
+    def find() -> dict[str, dict[str, Any]] | None:
         found = notifications(api, watch)
         phase = api.get(watch)["status"].get("phase")
         return found if all(is_settled(found.get(name, {}), phase) for name in names) else None
 
-    return await api.until(look)
+    return await api.until(find)
 
 
 def is_settled(entry: dict[str, Any], phase: object) -> bool:
@@ -64,12 +64,12 @@ def create(api: KubernetesApi, vault: Vault, *entries: dict[str, Any]) -> None:
 async def attempts(operator: Operator, api: KubernetesApi, name: str = "hook") -> dict[str, Any]:
     """Advance time in small steps until an entry is settled."""
 
-    def look() -> dict[str, Any] | None:
+    def find() -> dict[str, Any] | None:
         entries = api.get().get("status", {}).get("notifications", ())
         return next((entry for entry in entries if entry["name"] == name and entry["state"] != "Retrying"), None)
 
     async with asyncio.timeout(120):
-        while not (found := look()):
+        while not (found := find()):
             operator.advance(8)
             await until_idle(operator._loop)
     return found

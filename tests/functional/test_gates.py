@@ -81,7 +81,7 @@ def test_flux_checks(scene: scenes.Scene) -> None:
     assert complaints(written()[scene.name]) == deviations
 
 
-def test_never_both() -> None:
+def test_never_reconciling_and_stalled() -> None:
     """No watch has both Reconciling and Stalled, because kstatus uses only the first of them."""
     for scene in SCENES:
         types = {condition["type"] for condition in written()[scene.name]["status"]["conditions"]}
@@ -89,7 +89,7 @@ def test_never_both() -> None:
 
 
 @pytest.mark.parametrize("row", EXPECTED)
-def test_ready_alone_is_as_good(row: str) -> None:
+def test_ready_alone_has_the_same_result(row: str) -> None:
     """In a ResourceSet, ``ready: true`` alone has the same result, except for a CRD without its default."""
     for body in all_states()[row].values():
         goes_on = flux.ready({"ready": True}, body)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 JOB: Final = f"{VAULT_ID}/backupJobs/41f3e94b-ae6b-4a20-b422-65abfcaf03e5"
 
 
-def test_machine_has_no_python(machine: BareMachine) -> None:
+def test_machine_without_python(machine: BareMachine) -> None:
     """Without the file, the machine can run neither Python nor a shell."""
     assert machine.run("python3", "--version").returncode == 127
     assert machine.run("sh", "-c", "true").returncode == 127

@@ -73,7 +73,7 @@ def test_any_job_of_a_backup_vault(answer: dict[str, Any]) -> None:
 @QUICK
 @example(answer={"name": None, "id": "x" * 257})
 @given(st.one_of(payloads, dp_payloads))
-def test_the_other_kinds_job(answer: dict[str, Any]) -> None:
+def test_a_job_of_the_other_vault_kind(answer: dict[str, Any]) -> None:
     """A job that is parsed as one of the other vault kind still gives a valid status."""
     for parse in (data_protection.parse_job, recovery_services.parse_job):
         check_status(settle(watch_body(), parse(answer), NOW))

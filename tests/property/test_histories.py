@@ -56,7 +56,7 @@ def test_gate(history: list[Act]) -> None:
 
 @MODERATE
 @given(st.one_of(histories, endings))
-def test_end_is_the_end(history: list[Act]) -> None:
+def test_finished_watches_are_final(history: list[Act]) -> None:
     """The phase of a finished watch is final. Only acknowledgements change, and the detail of the job once."""
     for moment in replay(history):
         before, after = moment.before["status"], moment.after["status"]

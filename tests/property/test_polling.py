@@ -109,7 +109,7 @@ def work(past: History) -> float:
 
 @MODERATE
 @given(histories)
-def test_nothing_waits_for_ever(past: History) -> None:
+def test_every_query_is_read_in_time(past: History) -> None:
     """After the errors, every query is read, every request gets a result and every end is seen, within a limit."""
     past.run(START + TROUBLED)
     past.aborts = 0.0

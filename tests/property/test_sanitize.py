@@ -19,12 +19,12 @@ _lines = st.one_of(texts, st.text(st.characters()), st.lists(st.one_of(_pieces, 
 
 @settings(deadline=None, max_examples=at_scale(200, 5000))
 @given(_lines, st.integers(1, 300))
-def test_clean_takes_no_shorter_way(text: str, limit: int) -> None:
+def test_shortcuts_give_the_same_text(text: str, limit: int) -> None:
     """Sanitizing with shortcuts gives the same text as applying every step."""
-    assert sanitize(text, limit) == _thoroughly_clean(text, limit)
+    assert sanitize(text, limit) == _sanitize_in_steps(text, limit)
 
 
-def _thoroughly_clean(text: str, limit: int) -> str:
+def _sanitize_in_steps(text: str, limit: int) -> str:
     enough = 4 * limit + 4096
     kept = text[:enough]
     for pattern, replacement in module._SECRETS:

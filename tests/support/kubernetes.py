@@ -157,17 +157,17 @@ class KubernetesApi:
     async def status(self, name: str = NAME, *, namespace: str = NAMESPACE, **expected: Any) -> dict[str, Any]:
         """Wait until the status of a watch has these values, and return it."""
 
-        def look() -> dict[str, Any] | None:
+        def find() -> dict[str, Any] | None:
             status: dict[str, Any] = self.objects.get((namespace, name)).get("status", {})
             return status if all(status.get(field) == value for field, value in expected.items()) else None
 
-        return await self.until(look)
+        return await self.until(find)
 
-    async def until(self, look: Callable[[], _T | None], *, within: float = 120.0) -> _T:
-        """Call *look* after every change, and ten times a second, until it returns something. Return that."""
+    async def until(self, find: Callable[[], _T | None], *, within: float = 120.0) -> _T:
+        """Call *find* after every change, and ten times a second, until it returns something. Return that."""
         try:
             async with asyncio.timeout(within):
-                while not (found := look()):
+                while not (found := find()):
                     asyncio.get_running_loop().call_later(0.1, self._happening.set)
                     await self._happening.wait()
                     self._happening.clear()

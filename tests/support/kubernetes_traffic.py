@@ -101,7 +101,7 @@ class Hold:
         timeouts = int((time.monotonic() - self._first_at) / TIMEOUT)
         assert count <= self.arrivals <= count * (1 + timeouts)
 
-    def let_others_pass(self) -> None:
+    def stop_holding(self) -> None:
         """Hold no further requests."""
         self.line = re.compile("(?!)")
 

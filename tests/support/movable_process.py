@@ -59,20 +59,20 @@ class MovableOperator:
 
     async def pass_time(self, seconds: float) -> None:
         """Advance all clocks of the process when it is idle, and wait until it is idle again."""
-        await self._tell(monotonic=seconds, wall=seconds)
+        await self._send_order(monotonic=seconds, wall=seconds)
 
     async def holdings(self) -> Holdings:
         """Collect garbage, and return the resources in use."""
-        return Holdings(**await self._tell(look=True))
+        return Holdings(**await self._send_order(holdings=True))
 
     async def set_wall_clock(self, seconds: float) -> None:
         """Move the wall clock forward, or back if *seconds* is negative, without the other clocks."""
-        await self._tell(wall=seconds)
+        await self._send_order(wall=seconds)
 
-    async def pass_until(self, look: Callable[[], object], *, step: float = 10.0, steps: int = 200) -> None:
-        """Advance the clocks by *step* seconds at a time until *look* returns something."""
+    async def pass_until(self, condition: Callable[[], object], *, step: float = 10.0, steps: int = 200) -> None:
+        """Advance the clocks by *step* seconds at a time until *condition* returns something."""
         for _ in range(steps):
-            if look():
+            if condition():
                 return
             await self.pass_time(step)
             await asyncio.sleep(0.02)  # for the servers in this event loop
@@ -83,7 +83,7 @@ class MovableOperator:
         asked = len(sim.requests)
         await self.pass_until(lambda: len(sim.requests) > asked)
 
-    async def _tell(self, **order: float) -> dict[str, int]:
+    async def _send_order(self, **order: float) -> dict[str, int]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(order) + "\n")
@@ -132,7 +132,7 @@ def _holdings() -> Holdings:
     )
 
 
-async def _obey() -> None:
+async def _execute_orders() -> None:
     """Execute the order on each input line, and answer each."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
@@ -147,7 +147,7 @@ async def _obey() -> None:
             loop._advance(order.get("monotonic", 0))
             if "monotonic" in order:
                 await _until_idle(loop)
-            sys.stdout.write(json.dumps(asdict(_holdings()) if "look" in order else {}) + "\n")
+            sys.stdout.write(json.dumps(asdict(_holdings()) if "holdings" in order else {}) + "\n")
             sys.stdout.flush()
 
 
@@ -157,10 +157,10 @@ async def _until_idle(loop: MovableLoop) -> None:
 
 async def _main(settings: Settings) -> None:
     stop = asyncio.Event()
-    obeying = asyncio.create_task(_obey())
-    obeying.add_done_callback(lambda _: stop.set())  # even if the test process has ended
+    executing = asyncio.create_task(_execute_orders())
+    executing.add_done_callback(lambda _: stop.set())  # even if the test process has ended
     await run(settings, stop=stop)
-    await obeying
+    await executing
 
 
 def main() -> None:

@@ -38,10 +38,10 @@ class Operator:
         """Advance the operator's clock."""
         self._loop.advance(seconds)
 
-    async def advance_until(self, look: Callable[[], object]) -> None:
-        """Advance the clock by 10 s whenever the operator is idle, until *look* returns something."""
+    async def advance_until(self, condition: Callable[[], object]) -> None:
+        """Advance the clock by 10 s whenever the operator is idle, until *condition* returns something."""
         async with asyncio.timeout(120):
-            while not look():
+            while not condition():
                 self.advance(10)
                 await until_idle(self._loop)
                 await asyncio.sleep(0.03)
@@ -53,7 +53,7 @@ class Operator:
     async def poll(self, sim: AzureSimulator, times: int = 1) -> None:
         """Advance the clock until Azure has received this number of further requests, one at a time."""
         for asked in range(len(sim.requests) + 1, len(sim.requests) + times + 1):
-            await self.advance_until(functools.partial(_asked, sim, asked))
+            await self.advance_until(functools.partial(_has_requests, sim, asked))
 
     @property
     def ended(self) -> bool:
@@ -109,7 +109,7 @@ async def running_operator(settings: Settings) -> AsyncIterator[Operator]:
         await operator.stop()
 
 
-def _asked(sim: AzureSimulator, times: int) -> bool:
+def _has_requests(sim: AzureSimulator, times: int) -> bool:
     return len(sim.requests) >= times
 
 

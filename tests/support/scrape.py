@@ -31,10 +31,10 @@ class Scrape:
         return cls(answer.text)
 
     @classmethod
-    async def until(cls, operator: Operator, look: Callable[[Self], object]) -> Self:
-        """Scrape until *look* returns a truthy value."""
+    async def until(cls, operator: Operator, condition: Callable[[Self], object]) -> Self:
+        """Scrape until *condition* returns a truthy value."""
         async with asyncio.timeout(120):
-            while not look(scrape := await cls.of(operator)):  # noqa: ASYNC110 -- no event signals a scrape
+            while not condition(scrape := await cls.of(operator)):  # noqa: ASYNC110 -- no event signals a scrape
                 await asyncio.sleep(0.05)
         return scrape
 

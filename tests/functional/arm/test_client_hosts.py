@@ -157,7 +157,7 @@ def test_only_known_posts(path: str) -> None:
         assert server.visits == ()
 
 
-async def test_speaks_tls_with_those_it_trusts_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_token_for_an_untrusted_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client sends no token to a server with an untrusted certificate."""
     async with AzureSimulator(tls=True, tokens={TOKEN: "demo-principal"}) as sim:
         vault = sim.add_vault(SUBSCRIPTION_ID, "rg", "vault")

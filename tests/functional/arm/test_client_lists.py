@@ -74,9 +74,7 @@ async def test_the_filter_has_times_in_azures_format(client: BoundClient, sim: A
     assert later.value == ()
 
 
-async def test_a_link_in_capitals_or_with_escapes_is_followed_as_it_is(
-    client: BoundClient, sim: AzureSimulator, vault: Vault
-) -> None:
+async def test_links_are_followed_unchanged(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
     """The client ignores the letter case of the link's host and sends path and query back unchanged."""
     path = VAULT_ID.jobs_url_path.replace("/subscriptions/", "/Subscriptions/x%2F")
     target = f"{path}?api-version=2025-02-01&%24skipToken=a%2Bb%3D%3D"
@@ -156,7 +154,7 @@ async def test_odd_links_are_refused(client: BoundClient, sim: AzureSimulator, v
 @pytest.mark.parametrize(
     "body", [{}, {"value": None}, {"value": {}}, {"value": [], "nextLink": 7}, {"value": [], "nextLink": {}}], ids=str
 )
-async def test_what_is_no_list(client: BoundClient, sim: AzureSimulator, vault: Vault, body: Any) -> None:
+async def test_a_malformed_list(client: BoundClient, sim: AzureSimulator, vault: Vault, body: Any) -> None:
     """A malformed list is an error. If it counted as empty, all jobs would seem to have ended."""
     sim.faults.add(Fault.answer(body=json.dumps(body), official=True))
     with pytest.raises(UnexpectedResponse, match="an invalid list of jobs"):
@@ -213,7 +211,7 @@ async def test_a_backup_vaults_job(open_client: Any, sim: AzureSimulator) -> Non
     assert sim.requests[0].query == {"api-version": "2024-04-01"}
 
 
-async def test_what_remains_is_read(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
+async def test_remaining_requests_are_read(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
     """A reading has the remaining requests that Azure reported last for its kind of request."""
     job_id = JobId.parse(vault.set_job(JOB_NAME, job_payload()))
     add_jobs(vault, 4)

@@ -91,7 +91,7 @@ async def test_a_page_may_follow_any_number_of_pages(client: BoundClient, sim: A
     assert (await client.list_page(VAULT_ID, link=circle.value.next)).value == circle.value
 
 
-async def test_a_page_that_leads_to_another_host(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
+async def test_a_page_with_a_link_to_another_host(client: BoundClient, sim: AzureSimulator, vault: Vault) -> None:
     """A page that links to another host fails, so that no caller can follow the link."""
     add_jobs(vault, 1)
     with recording_server() as elsewhere:

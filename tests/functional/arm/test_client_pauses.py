@@ -49,7 +49,7 @@ class SlowEntra:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("paused", [None, *KINDS])
-async def test_a_retry_heeds_the_pause_of_its_kind(
+async def test_a_retry_respects_the_pause_of_its_kind(
     open_client: OpenClient, sim: AzureSimulator, vault: Vault, kind: RequestKind, paused: RequestKind | None
 ) -> None:
     """If the kind of request is paused during a token renewal, the request is not retried after its 401."""

@@ -62,7 +62,7 @@ async def test_a_request_ends_at_its_timeout(*, fault: Fault, tls: bool, tmp_pat
             client.close()
 
 
-async def test_a_silent_server_is_waited_for_as_long_as_is_set(
+async def test_a_silent_server_ends_at_the_read_timeout(
     open_client: OpenClient, sim: AzureSimulator, job_id: JobId
 ) -> None:
     """A request to a silent server ends after the read timeout."""

@@ -56,7 +56,7 @@ async def test_a_claims_challenge_is_answered(open_client: OpenClient, sim: Azur
 
 
 @pytest.mark.parametrize("challenge", ['Bearer claims="!!!"', 'Bearer claims="gICA"', "Bearer"])
-async def test_a_challenge_that_makes_no_sense_is_a_plain_refusal(
+async def test_an_unreadable_claims_challenge(
     open_client: OpenClient, sim: AzureSimulator, job_id: JobId, challenge: str
 ) -> None:
     """If the claims are unreadable, the client renews the token without them."""

@@ -138,7 +138,7 @@ def test_a_managed_identity(metadata: Stub) -> None:
     assert "client_id" not in target
 
 
-def test_a_managed_identity_of_ones_own(metadata: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_assigned_managed_identity(metadata: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     """AZURE_CLIENT_ID selects one of several managed identities."""
     monkeypatch.setenv("AZURE_CLIENT_ID", CLIENT)
     operator_tokens(Settings()).get()

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("moment", ["together", "the one that may first", "the other first"])
-async def test_one_namespace_never_sees_what_another_may_read(
-    tenants: Tenants, sim: AzureSimulator, vault: Vault, moment: str
-) -> None:
+async def test_namespaces_share_no_results(tenants: Tenants, sim: AzureSimulator, vault: Vault, moment: str) -> None:
     """Two watches of one job get the result of their own identity, whichever starts first."""
     a, b, api = tenants.add("team-a"), tenants.add("team-b"), tenants.api
     sim.access.revoke(b.client_id)
@@ -97,7 +95,7 @@ async def test_another_namespaces_objects_are_not_used(
 
 @pytest.mark.parametrize("field", ["serviceAccountName", "secretName"])
 @pytest.mark.parametrize("name", ["../../team-b/secrets/backup-credential", "team-b/backup-reader", "..", "a%2Fb", "A"])
-async def test_a_name_is_a_name(tenants: Tenants, vault: Vault, field: str, name: str) -> None:
+async def test_invalid_object_names_are_rejected(tenants: Tenants, vault: Vault, field: str, name: str) -> None:
     """The operator rejects an invalid object name that the CRD did not catch before it reads anything."""
     job_id = vault.set_job(JOB_NAME, running_payload())
     async with tenants.operator():

@@ -128,7 +128,7 @@ async def test_no_token_request_before_entras_retry_after(tenants: Tenants, vaul
     assert len(tenants.entra.sign_ins) == 2
 
 
-async def test_entra_goes_and_comes_back(tenants: Tenants, vault: Vault) -> None:
+async def test_an_outage_of_entra(tenants: Tenants, vault: Vault) -> None:
     """If Entra is unreachable, the status says so. The watch recovers when Entra is back."""
     tenant = tenants.add()
     await tenants.entra.stop()

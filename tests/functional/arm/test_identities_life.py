@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.functional.tenants import Tenant, Tenants
 
 
-async def test_an_api_server_that_fails_is_a_matter_of_time(tenants: Tenants, vault: Vault) -> None:
+async def test_api_server_errors_do_not_count_for_grace(tenants: Tenants, vault: Vault) -> None:
     """If the API server cannot return the object or the token, graceSeconds does not count."""
     tenant, api = tenants.add(), tenants.api
     rules = [api.traffic.fail(f"{ACCOUNT}{end}$", status=503, times=None) for end in ("", "/token")]
@@ -189,7 +189,7 @@ async def test_a_stop_during_a_token_request(tenants: Tenants, vault: Vault, nam
 
 @pytest.mark.parametrize("form", ["//{host}", "@{host}", "x@{host}/", "..//{host}", "\\\\{host}", "x?@{host}/", "x#"])
 @pytest.mark.parametrize("field", ["serviceAccountName", "secretName"])
-async def test_a_tenant_id_leads_to_no_other_host(
+async def test_a_tenant_id_cannot_change_the_host(
     tenants: Tenants, sim: AzureSimulator, vault: Vault, form: str, field: str
 ) -> None:
     """A malicious tenant ID in an annotation or Secret does not redirect the credential to another host."""

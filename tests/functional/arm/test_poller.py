@@ -90,7 +90,7 @@ async def test_the_shortest_interval_counts(open_poller: OpenPoller, sim: AzureS
     assert len(sim.requests) == 5
 
 
-async def test_a_watch_that_leaves_takes_no_answer_along(open_poller: OpenPoller, sim: AzureSimulator) -> None:
+async def test_a_watch_released_during_a_request_gets_no_result(open_poller: OpenPoller, sim: AzureSimulator) -> None:
     """A watch that is released during a request gets no result. The other watch of the query does."""
     polling = open_poller()
     with sim.hold() as hold:
@@ -190,7 +190,7 @@ async def test_an_ended_job_is_not_polled_again(open_poller: OpenPoller, sim: Az
     assert not polling.poller.is_overdue("watch")
 
 
-async def test_what_is_required_instead(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+async def test_an_edit_replaces_the_query(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
     """After an edit, the poller requests only the new target of the watch."""
     polling, elsewhere = open_poller(), job_ids(sim.add_vault(OTHER_SUBSCRIPTION, "rg", "vault"), 1)[0]
     first, second = job_ids(vault, 2)
@@ -205,7 +205,7 @@ async def test_what_is_required_instead(open_poller: OpenPoller, sim: AzureSimul
         assert [request.path.split("/")[-1] for request in sim.requests] == [query.name]
 
 
-async def test_overdue_polls_are_known(open_poller: OpenPoller, sim: AzureSimulator) -> None:
+async def test_overdue_polls_are_found(open_poller: OpenPoller, sim: AzureSimulator) -> None:
     """A watch without ticks becomes overdue after two intervals, so that the resync can poll it."""
     polling = open_poller()
     polling.require("watch", JOB)

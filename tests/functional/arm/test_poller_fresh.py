@@ -106,7 +106,7 @@ async def test_a_fresh_result_from_a_list_while_gets_are_paused(
 @pytest.mark.parametrize(
     "fault", [Fault.forbidden(), Fault.job_not_found(), Fault.truncated(), Fault.not_an_object()], ids=lambda x: x.kind
 )
-async def test_a_vault_that_cannot_be_listed_holds_no_job_back(
+async def test_a_failed_list_does_not_delay_jobs(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, fault: Fault
 ) -> None:
     """If a list fails, the poller reads each job within the budget and retries the list after a heartbeat."""
@@ -146,7 +146,7 @@ async def test_an_outage_of_lists_is_over_with_the_next_interval(
     assert {polling.error(job_id, uid_of(job_id)) for job_id in jobs} == {None}
 
 
-async def test_a_429_to_a_list_lets_gets_go_on(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+async def test_a_429_to_a_list_does_not_pause_gets(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
     """While lists are paused, the poller reads each job. After the pause it uses lists again."""
     polling, jobs = open_poller(**TIGHT), job_ids(vault, 60)
     await crowd(polling, jobs)

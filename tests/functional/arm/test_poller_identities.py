@@ -107,7 +107,7 @@ async def test_a_refused_credential_is_read_again(open_poller: OpenPoller, sim: 
     assert polling.error(JOB) is None
 
 
-async def test_another_credential_inherits_nothing(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+async def test_a_new_credential_drops_observations(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
     """If a namespace changes its credential, the poller drops its observations: access may be lost."""
     polling, (job_id, other) = open_poller(), job_ids(vault, 2)
     polling.require_each([job_id, other])

@@ -72,7 +72,7 @@ async def test_a_close_lets_requests_finish(open_poller: OpenPoller, sim: AzureS
     assert len(sim.requests) == 4
 
 
-async def test_a_close_abandons_what_takes_too_long(open_poller: OpenPoller, sim: AzureSimulator) -> None:
+async def test_a_close_abandons_slow_requests(open_poller: OpenPoller, sim: AzureSimulator) -> None:
     """A close abandons requests that exceed its timeout and reports nothing for them."""
     polling = open_poller()
     with sim.hold() as hold:

@@ -47,7 +47,7 @@ async def crowd(polling: Polling, jobs: Sequence[JobId]) -> None:
     await polling.run(3)
 
 
-async def test_a_crowd_is_answered_from_a_list(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+async def test_one_list_serves_many_due_polls(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
     """If more polls are due than the budget covers, one list per interval answers them all."""
     polling, jobs = open_poller(**TIGHT), job_ids(vault, 60)
     await crowd(polling, jobs)
@@ -161,9 +161,7 @@ async def test_a_filter_that_azure_ignores_does_no_harm(
     assert (last.status, last.partial) == ("Failed", False)
 
 
-async def test_when_the_crowd_has_gone_gets_come_back(
-    open_poller: OpenPoller, sim: AzureSimulator, vault: Vault
-) -> None:
+async def test_gets_resume_for_few_jobs(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
     """When few jobs remain, the poller reads each of them in full again."""
     polling, jobs = open_poller(**TIGHT), job_ids(vault, 40)
     await crowd(polling, jobs)

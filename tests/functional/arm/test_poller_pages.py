@@ -145,7 +145,7 @@ async def test_a_list_without_an_end(
     assert len(sim.requests) == 5
 
 
-async def test_a_list_that_goes_round_in_a_circle(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+async def test_a_page_that_links_to_itself(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
     """A page that links to itself fails the list."""
     polling = open_poller()
     job_ids(vault, 2)
@@ -160,7 +160,7 @@ async def test_a_list_that_goes_round_in_a_circle(open_poller: OpenPoller, sim: 
     assert len(sim.requests) == 2
 
 
-async def test_a_list_that_leads_back_to_its_start(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
+async def test_a_page_that_links_to_the_first_page(open_poller: OpenPoller, sim: AzureSimulator, vault: Vault) -> None:
     """A list that links to its first page fails when that page repeats."""
     polling = open_poller()
     job_ids(vault, 3)
@@ -186,7 +186,7 @@ UNAVAILABLE = Fault.server_error(status=503, retry_after=60)
         ("job", UNAVAILABLE, True),
     ],
 )
-async def test_a_further_page_heeds_the_pause_of_lists(
+async def test_a_further_page_respects_the_pause_of_lists(
     open_poller: OpenPoller, sim: AzureSimulator, vault: Vault, kind: str, fault: Fault, *, goes_on: bool
 ) -> None:
     """A Retry-After that arrives during the first page delays the second one if it applies to lists."""

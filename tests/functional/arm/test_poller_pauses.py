@@ -170,7 +170,7 @@ async def test_a_retry_after_of_nothing(open_poller: OpenPoller, sim: AzureSimul
     assert polling.error(JOB) is None
 
 
-async def test_a_429_to_a_renewed_token_is_heeded(open_poller: OpenPoller, sim: AzureSimulator) -> None:
+async def test_a_429_to_a_renewed_token_is_respected(open_poller: OpenPoller, sim: AzureSimulator) -> None:
     """The poller respects the Retry-After of a 429 that follows a token renewal."""
     polling = open_poller()
     sim.faults.add(Fault.claims_challenge(), times=1)

@@ -43,7 +43,7 @@ async def command(name: str, *options: str) -> Result:
     return await asyncio.to_thread(invoke, name, *options)
 
 
-async def test_all_is_well(api: KubernetesApi, sim: AzureSimulator) -> None:
+async def test_all_checks_succeed(api: KubernetesApi, sim: AzureSimulator) -> None:
     """If everything works, `check` prints the settings and the results, and exits with 0."""
     result = await command("check")
     assert result.exit_code == 0, result.output
@@ -254,7 +254,7 @@ async def test_wrong_options(options: tuple[str, ...], advice: str) -> None:
     assert (result.exit_code, result.stdout, advice in result.stderr) == (2, "", True)
 
 
-async def test_a_kubeconfig_that_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_an_invalid_kubeconfig(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A file that is not a kubeconfig is reported in one line, with its path."""
     for number, text in enumerate(("a: [b", "just text", "contexts: []")):
         (tmp_path / str(number)).write_text(text)

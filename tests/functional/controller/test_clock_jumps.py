@@ -69,7 +69,7 @@ async def test_an_hour(
     assert {(NAME, "JobCompleted"), ("going-away", "JobCompleted")} <= set(told)
 
 
-async def test_heartbeats_go_on_after_a_clock_was_ahead(
+async def test_heartbeats_continue_after_a_clock_was_ahead(
     *, api: KubernetesApi, sim: AzureSimulator, going: str, tmp_path: Path
 ) -> None:
     """The next poll replaces a lastPollTime in the future, and heartbeats continue as usual."""

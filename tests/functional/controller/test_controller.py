@@ -50,7 +50,7 @@ async def test_polls_in_flight_are_finished(
 
 
 @pytest.mark.parametrize("what", ["polls", "writes"])
-async def test_what_does_not_end_is_ended(
+async def test_the_shutdown_has_a_timeout(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, settings: Settings, what: str
 ) -> None:
     """The shutdown has a timeout. A request that hangs is left to the next process."""
@@ -89,7 +89,7 @@ async def test_closing_cancels_deliveries_and_deletions(api: KubernetesApi, vaul
             assert not [task for task in left if "_deliver" in task or "_expire" in task]
 
 
-async def test_nothing_begins_after_its_end(
+async def test_a_closed_controller_starts_nothing(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, settings: Settings
 ) -> None:
     """Events, ticks and resyncs that reach a closed controller start no poll, delivery or deletion."""
@@ -118,7 +118,7 @@ async def test_nothing_begins_after_its_end(
         assert (len(api.traffic.requests), len(sim.requests), receiver.deliveries) == (*before, [])
 
 
-async def test_a_watch_that_is_not_known_has_no_ticks(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
+async def test_an_unknown_watch_has_no_ticks(api: KubernetesApi, vault: Vault, settings: Settings) -> None:
     """``tick`` returns False for a removed watch. Removing a watch twice is harmless."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
     watch = Watch.from_body(api.get())
@@ -130,7 +130,7 @@ async def test_a_watch_that_is_not_known_has_no_ticks(api: KubernetesApi, vault:
         assert not runtime.controller.tick(watch.uid)
 
 
-async def test_lost_ticks_are_made_up_for(
+async def test_the_resync_replaces_lost_ticks(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, settings: Settings
 ) -> None:
     """kopf can lose a timer. The resync polls a watch that is overdue by an interval."""

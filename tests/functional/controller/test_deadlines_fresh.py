@@ -59,7 +59,7 @@ async def test_all_jobs_of_an_operation_complete_before_the_deadline(
     assert (status["phase"], status["reason"]) == ("Succeeded", "JobCompleted"), status["message"]
 
 
-async def test_a_list_under_way_fails_at_the_deadline(
+async def test_a_list_in_flight_at_the_deadline(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
     """A watch whose deadline has passed sends its own request. It ignores the error of another watch's list."""

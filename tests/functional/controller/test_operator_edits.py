@@ -19,7 +19,7 @@ _FOLLOWED = {"pollInterval": "10s"}
 
 
 @pytest.mark.parametrize("first", ["InProgress", "Completed", "Failed"])
-async def test_a_new_target_starts_the_watch_over(
+async def test_a_new_target_restarts_the_watch(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, first: str
 ) -> None:
     """Another job in the spec of a running or finished watch removes everything about the old job from the status."""

@@ -40,9 +40,7 @@ def put(vault: Vault, name: str, minutes: float, *, ended: bool = False, **prope
     vault.set_job(name, make(**{"startTime": at(minutes), "entityFriendlyName": "vm1", **properties}))
 
 
-async def test_waits_finds_pins_and_never_switches(
-    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
-) -> None:
+async def test_pins_the_first_job(api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator) -> None:
     """Waiting for a job is not a failure. The watch pins the first job after startedAfter, whatever starts later."""
     put(vault, THIRD_JOB_NAME, -60, ended=True)
     put(vault, "11111111-8e2a-4b60-9d45-61f2a8b3c703", -5, entityFriendlyName="vm10")

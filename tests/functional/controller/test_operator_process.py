@@ -82,7 +82,7 @@ async def test_a_taken_port_ends_it_with_the_setting(api: KubernetesApi, sim: Az
     assert "Traceback" not in log
 
 
-async def test_no_api_server_ends_it_with_the_reason() -> None:
+async def test_no_api_server_is_a_startup_error() -> None:
     """`backupjobwatch run` without access to an API server exits with code 1 and without a traceback."""
     async with _process(None) as process:
         log = await log_of(process)

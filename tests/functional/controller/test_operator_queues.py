@@ -69,7 +69,7 @@ async def test_a_stop_finishes_what_began(api: KubernetesApi, vault: Vault, star
         async with start(**AMPLE) as operator:
             watch_each(api, vault)
             await hold.all_arrived(WORKERS)
-            await begin_to_stop(operator)
+            await start_stopping(operator)
             hold.release()
             await operator.stop()
     assert finished(api) >= WORKERS
@@ -85,14 +85,14 @@ async def test_a_stop_sends_no_more_requests(
         async with start(**AMPLE, azure_connections=8, **PATIENT) as operator:
             watch_each(api, vault)
             await api.until(lambda: hold.arrivals == 4)  # one identity may use half of the connections
-            await begin_to_stop(operator)
+            await start_stopping(operator)
             asked = hold.arrivals
             hold.release()
             await operator.stop()
     assert (len(sim.requests), finished(api) > 0) == (asked, True)
 
 
-async def begin_to_stop(operator: Operator) -> None:
+async def start_stopping(operator: Operator) -> None:
     """Stop the operator, and wait until the stop has begun: the operator is no longer ready then."""
     operator.finish()
     async with asyncio.timeout(120):

@@ -144,7 +144,7 @@ async def test_an_object_recreated_under_its_name(
     assert {write["job"]["name"] for write in api.writes()} == {OTHER_JOB_NAME}
 
 
-async def test_one_step_at_a_time(
+async def test_polls_of_a_watch_do_not_overlap(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str
 ) -> None:
     """During a poll, no timer, edit or request starts a second poll of the same watch."""
@@ -165,7 +165,7 @@ async def test_one_step_at_a_time(
 
 
 @pytest.mark.parametrize("status", [403, 409, 422, 429, 500, 503, None])
-async def test_a_refused_write_is_made_up_for(
+async def test_a_refused_write_is_repeated(
     api: KubernetesApi, operator: Operator, done: str, status: int | None
 ) -> None:
     """The end of a job is written and its Event emitted as soon as writes succeed again."""
@@ -178,9 +178,7 @@ async def test_a_refused_write_is_made_up_for(
     await api.until(api.events)
 
 
-async def test_a_write_that_was_made_though_its_answer_was_lost(
-    api: KubernetesApi, operator: Operator, done: str
-) -> None:
+async def test_a_write_whose_response_was_lost(api: KubernetesApi, operator: Operator, done: str) -> None:
     """If the connection breaks after the write, neither the status nor its Event is lost."""
     api.traffic.fail(STATUS_WRITES, status=None, late=True)
     api.create({"jobResourceId": done, "pollInterval": "10s"})
@@ -212,7 +210,7 @@ async def test_an_event_that_cannot_be_posted_is_dropped(
     assert refusal.used == 1
 
 
-async def test_an_api_server_that_is_gone_for_a_while(
+async def test_an_outage_of_the_api_server(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, going: str
 ) -> None:
     """After an outage of the API server, the operator finds an ended job, a deletion and a new watch."""

@@ -34,7 +34,7 @@ async def test_a_request_is_acknowledged_after_the_poll_that_it_triggers(
     assert len(sim.requests) == 2
 
 
-async def test_requests_are_granted_every_ten_seconds_at_most(
+async def test_requests_are_limited_to_one_in_ten_seconds(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """Anyone who may annotate an object can request polls. The operator grants one request every ten seconds."""
@@ -49,7 +49,7 @@ async def test_requests_are_granted_every_ten_seconds_at_most(
     await operator.advance_until(lambda: api.get()["status"].get("lastHandledReconcileAt") == "3.49")
 
 
-async def test_requests_are_no_more_frequent_while_the_status_cannot_be_written(
+async def test_requests_are_limited_while_status_writes_fail(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """Azure gets one request every ten seconds at most, even while no status write succeeds."""

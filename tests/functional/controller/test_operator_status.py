@@ -42,7 +42,7 @@ async def test_mirrors_the_documented_job(
 
 
 @pytest.mark.parametrize("job", [jobs.FAILED, jobs.CANCELLED, jobs.COMPLETED_WITH_WARNINGS], ids=lambda job: job.name)
-async def test_a_job_that_did_not_succeed_keeps_the_gate_shut(
+async def test_a_job_that_did_not_succeed_keeps_the_gate_closed(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, job: Job
 ) -> None:
     """A job that failed, was cancelled or ended with warnings fails the watch, and the message gives the reason."""
@@ -158,7 +158,7 @@ async def test_a_namespace_that_is_not_listed_may_not_use_the_operators_identity
         assert (standing(status)["Ready"], len(sim.requests)) == ("Unknown", 1)
 
 
-async def test_a_spec_that_slipped_through_stalls(
+async def test_a_spec_from_an_older_crd_stalls(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """A spec that an older CRD accepted fails with the name of the field and without a request. An edit fixes it."""
@@ -194,7 +194,7 @@ async def test_a_late_job_is_waited_for(
     assert "troubleSince" not in await api.status(phase="Running")
 
 
-async def test_the_deadline_fails_a_watch_that_azure_leaves_without_an_answer(
+async def test_the_deadline_fails_a_watch_without_responses(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """The deadline fails the watch in time, even while requests fail and back off."""
@@ -221,7 +221,7 @@ async def test_an_outage_of_azure_ends_for_all_watches(
     await operator.advance_to("Succeeded", api)
 
 
-async def test_throttling_stops_a_subscription_and_leaves_phases_alone(
+async def test_throttling_pauses_a_subscription_and_keeps_phases(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """A 429 keeps the phase and pauses requests for Retry-After. A watch that was never polled is not written."""

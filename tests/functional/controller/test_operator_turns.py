@@ -54,7 +54,7 @@ def polls(sim: AzureSimulator) -> Counter[str]:
 async def deferred(api: KubernetesApi, sim: AzureSimulator) -> list[str]:
     """Wait until the budget is spent, and return the watches that were not polled. Their statuses are not written."""
 
-    def look() -> list[str] | None:
+    def find() -> list[str] | None:
         statuses = {name: api.get(name)["status"] for name in (f"watch-{number}" for number in range(WATCHES))}
         polled = [name for name, status in statuses.items() if "job" in status]
         if len(polled) < BURST:
@@ -62,7 +62,7 @@ async def deferred(api: KubernetesApi, sim: AzureSimulator) -> list[str]:
         assert all("phase" not in status for name, status in statuses.items() if name not in polled)
         return [name for name in statuses if name not in polled]
 
-    found = await api.until(look)
+    found = await api.until(find)
     assert len(found) >= WATCHES - len(sim.requests) > 0
     return found
 

@@ -76,7 +76,7 @@ async def test_status_writes_do_not_delay_events(api: KubernetesApi, vault: Vaul
             await api.until(lambda: len(finished(api)) == WATCHES)
 
 
-async def test_a_verdict_is_of_when_it_was_seen(
+async def test_a_result_from_before_the_deadline_is_polled_again(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
     """A result seen before the deadline but written after it does not fail the watch: Azure is polled again."""
@@ -99,7 +99,7 @@ async def test_a_verdict_is_of_when_it_was_seen(
     assert api.get("late")["status"]["reason"] == "JobCompleted"
 
 
-async def test_events_do_not_hold_up_polls(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+async def test_events_do_not_delay_polls(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
     """A watch whose Event is stuck in the queue is still polled and written."""
     async with start(**AMPLE) as operator:
         with api.traffic.hold(EVENT_POSTS) as hold:

@@ -61,7 +61,7 @@ async def test_two_operators_count_an_outcome_once(api: KubernetesApi, vault: Va
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_a_write_that_fails_after_the_end_is_no_second_one(
+async def test_a_failed_write_after_the_end_is_not_counted_twice(
     api: KubernetesApi, vault: Vault, start: StartOperator, *, late: bool
 ) -> None:
     """A failed status write after the end does not count the outcome again, even if the Event has expired."""

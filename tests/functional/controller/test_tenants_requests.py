@@ -43,7 +43,7 @@ class TwoTenants:
         bodies = (self.api.get(watch_name(number), namespace=namespace) for number in numbers)
         return {body["status"].get("phase") for body in bodies}
 
-    async def be_loud(self) -> None:
+    async def request_polls(self) -> None:
         """Request a poll of each watch of the loud namespace, and advance the clock by ten seconds."""
         for number in range(MANY):
             self._requests += 1
@@ -74,11 +74,11 @@ async def test_polls_of_another_namespace(api: KubernetesApi, sim: AzureSimulato
     """Requests get at most half of the budget, so the operator sees other jobs end within two intervals."""
     async with two_tenants(api, sim, start) as tenants:
         for _ in range(3):
-            await tenants.be_loud()
+            await tenants.request_polls()
         for number in range(FEW):
             put_job(tenants.quiet, number, "Completed")
         for _ in range(6):
-            await tenants.be_loud()
+            await tenants.request_polls()
         assert tenants.phases(QUIET, range(FEW)) == {"Succeeded"}
         handled = [
             api.get(watch_name(number), namespace=LOUD)["status"].get("lastHandledReconcileAt")
@@ -91,7 +91,7 @@ async def test_requests_of_another_namespace(api: KubernetesApi, sim: AzureSimul
     """Namespaces are served round-robin: a few requests do not queue behind hundreds of another namespace."""
     async with two_tenants(api, sim, start) as tenants:
         for _ in range(3):
-            await tenants.be_loud()
+            await tenants.request_polls()
         for number in range(FEW, 2 * FEW):
             api.annotate(watch_name(number), namespace=QUIET, reconcile_fluxcd_io__requestedAt="one")
 
@@ -101,4 +101,4 @@ async def test_requests_of_another_namespace(api: KubernetesApi, sim: AzureSimul
 
         async with asyncio.timeout(120):
             while handled() != ["one"] * FEW:
-                await tenants.be_loud()
+                await tenants.request_polls()

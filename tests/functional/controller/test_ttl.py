@@ -141,7 +141,7 @@ async def test_an_event_that_is_refused_does_not_keep_it(api: KubernetesApi, vau
     await operator.advance_until(lambda: gone(api))
 
 
-async def test_a_deletion_that_fails_is_tried_again(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+async def test_a_failed_deletion_is_retried(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
     """API server errors only delay a deletion."""
     trouble = api.traffic.fail(DELETIONS, status=500, times=2)
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
@@ -227,7 +227,7 @@ async def test_a_restamp_does_not_save_a_watch(api: KubernetesApi, vault: Vault,
     assert [request.status for request in api.traffic.matching(DELETIONS)] == [409, 200]
 
 
-async def test_what_others_own_is_not_deleted(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+async def test_owned_watches_are_not_deleted(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
     """A watch that a GitOps tool or controller would recreate is not deleted. One Event gives the reason."""
     spec = {"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0}
     api.create(spec, labels={"kustomize.toolkit.fluxcd.io/name": "apps"})
@@ -245,7 +245,7 @@ async def test_what_others_own_is_not_deleted(api: KubernetesApi, vault: Vault, 
     assert len(api.events()) == 4
 
 
-async def test_what_is_given_free_meanwhile_is_deleted(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
+async def test_a_watch_without_its_owner_is_deleted(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
     """If the owner's mark is removed while the Event about it is being posted, the watch is still deleted."""
     spec = {"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0}
     nobodys: dict[str, Any] = {"argocd_argoproj_io__tracking-id": None}

@@ -41,7 +41,7 @@ async def start_candidate(api: KubernetesApi) -> AsyncIterator[StartCandidate]:
         yield start_candidate
 
 
-async def test_the_first_makes_the_lease(api: KubernetesApi, start_candidate: StartCandidate) -> None:
+async def test_the_first_candidate_creates_the_lease(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """If no Lease exists, a candidate creates and holds it, with the fields that client-go writes."""
     elector = await start_candidate()
     await happened(elector.elected)
@@ -53,7 +53,7 @@ async def test_the_first_makes_the_lease(api: KubernetesApi, start_candidate: St
     assert not elector.is_standby.is_set()
 
 
-async def test_of_two_one_leads(api: KubernetesApi, start_candidate: StartCandidate) -> None:
+async def test_one_of_two_candidates_leads(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """One of two candidates is elected. The other stays standby while the leader renews the Lease."""
     candidates = [await start_candidate(), await start_candidate()]
     await lease_reads(api, 20)
@@ -168,7 +168,7 @@ async def test_an_answer_that_is_lost(api: KubernetesApi, start_candidate: Start
     assert spec(api)["leaseTransitions"] == (4 if there else 0)
 
 
-async def test_what_others_put_on_the_lease_stays(api: KubernetesApi, start_candidate: StartCandidate) -> None:
+async def test_labels_of_the_lease_are_kept(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """The operator keeps the labels and annotations of the Lease."""
     api.leases.put(LEASE, **{**SOMEBODY, "holderIdentity": ""})
     api.leases._objects[LEASE]["metadata"]["annotations"] = {"example.com/theirs": "x"}

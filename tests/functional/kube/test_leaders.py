@@ -14,10 +14,10 @@ from tests.functional.leaders import (
     DURATION,
     ELECTION,
     LEASE,
-    LOOKS,
+    LEASE_READS,
     RENEWALS,
     RETRY,
-    go_on,
+    advance_until,
     holder,
     processes,
     ready,
@@ -51,7 +51,7 @@ def start_process(api: KubernetesApi, sim: AzureSimulator, tmp_path: Path) -> It
 # ── leader and standby ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_one_acts_and_both_are_ready(
+async def test_one_leads_and_both_are_ready(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
     """A standby is live and ready. It follows no watch, sends Azure no request, and reads only the Lease."""
@@ -59,9 +59,9 @@ async def test_one_acts_and_both_are_ready(
         leads = holder(api)
         api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "10s"})
         await api.events_emitted(1)
-        asked, looks = len(sim.requests), len(api.traffic.matching(LOOKS))
-        await go_on(api, lambda: len(sim.requests) >= asked + 5, leader, other)
-        assert len(api.traffic.matching(LOOKS)) > looks + 20
+        asked, reads = len(sim.requests), len(api.traffic.matching(LEASE_READS))
+        await advance_until(api, lambda: len(sim.requests) >= asked + 5, leader, other)
+        assert len(api.traffic.matching(LEASE_READS)) > reads + 20
         assert len(api.traffic.matching("^GET .*/backupjobwatches$")) < 8  # of the leader only, including its resyncs
         assert api.watched == 1
         assert holder(api) == leads
@@ -84,20 +84,20 @@ async def test_metrics_show_the_leader(api: KubernetesApi, vault: Vault, start: 
         assert scrape.value("backupjobwatch_leader") == 1
 
 
-async def test_days_of_standing_by(api: KubernetesApi, start: StartOperator) -> None:
+async def test_days_as_standby(api: KubernetesApi, start: StartOperator) -> None:
     """A standby stays live and ready after days, and after an outage of the API server."""
     api.leases.put(LEASE, holderIdentity="somebody", leaseDurationSeconds=10**6)
     async with standby(start) as operator:
         for _ in range(100):
             operator.advance(3600)
             await asyncio.sleep(0.01)
-        looks = len(api.traffic.matching(LOOKS))
+        reads = len(api.traffic.matching(LEASE_READS))
         await api.go_away()
         operator.advance(60)
         await until_ready(operator)
         await api.come_back()
         operator.advance(60)
-        await api.until(lambda: len(api.traffic.matching(LOOKS)) > looks)
+        await api.until(lambda: len(api.traffic.matching(LEASE_READS)) > reads)
 
 
 async def test_not_ready_without_the_crd(api: KubernetesApi, start: StartOperator) -> None:
@@ -162,14 +162,14 @@ async def test_a_graceful_stop_hands_over_at_once(api: KubernetesApi, vault: Vau
         vault.set_job(JOB_NAME, job_payload())
         await take_over(api, other)
         assert await ready(other)
-        await go_on(api, lambda: api.get()["status"]["phase"] == "Succeeded", other)
+        await advance_until(api, lambda: api.get()["status"]["phase"] == "Succeeded", other)
         assert (await api.status())["watchStartTime"] == before["watchStartTime"]
         assert [event["reason"] for event in await api.events_emitted(2)] == ["JobInProgress", "JobCompleted"]
     assert api.leases.get(LEASE)["spec"]["leaseTransitions"] == 1
 
 
 @pytest.mark.parametrize("meanwhile", ["nothing", "a scrape on a kept connection", "a delivery to be tried again"])
-async def test_a_stop_is_not_held_up(api: KubernetesApi, vault: Vault, start: StartOperator, meanwhile: str) -> None:
+async def test_a_stop_is_not_delayed(api: KubernetesApi, vault: Vault, start: StartOperator, meanwhile: str) -> None:
     """Open scrape connections and pending deliveries do not trigger kopf's 5 s wait for unknown tasks."""
     with requests.Session() as session:
         async with Receiver() as receiver, start(**ELECTION, **SETTINGS) as leader:
@@ -187,7 +187,7 @@ async def test_a_stop_is_not_held_up(api: KubernetesApi, vault: Vault, start: St
                     await asyncio.sleep(0.05)
 
 
-async def test_slow_writes_do_not_cost_the_lease(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+async def test_slow_writes_do_not_delay_renewals(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
     """The leader renews the Lease even while all its concurrent status writes hang."""
     job_id = vault.set_job(JOB_NAME, running_payload())
     patient = {"lease_renew_deadline": "60s", "lease_duration": "90s"}  # a busy machine may need longer than usual
@@ -198,7 +198,7 @@ async def test_slow_writes_do_not_cost_the_lease(api: KubernetesApi, vault: Vaul
             await hold.arrived()
             await asyncio.sleep(0.5)
             before = len(api.traffic.matching(RENEWALS))
-            await go_on(api, lambda: len(api.traffic.matching(RENEWALS)) >= before + 3, leader)
+            await advance_until(api, lambda: len(api.traffic.matching(RENEWALS)) >= before + 3, leader)
             assert await ready(leader)
             hold.release()
 
@@ -236,7 +236,7 @@ async def test_a_crash_hands_over_within_the_duration(
             await asyncio.sleep(0.2)
             assert (holder(api), api.watched) == (dead, 0)
         await take_over(api, other)
-        await go_on(api, lambda: api.get()["status"]["phase"] == "Succeeded", other)
+        await advance_until(api, lambda: api.get()["status"]["phase"] == "Succeeded", other)
         assert [event["reason"] for event in await api.events_emitted(2)] == ["JobInProgress", "JobCompleted"]
 
 

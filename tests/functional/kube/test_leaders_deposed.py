@@ -16,9 +16,9 @@ from tests.functional.leaders import (
     LEASE,
     RENEWALS,
     RETRY,
+    advance_until,
     deposed,
     ended,
-    go_on,
     holder,
     processes,
     ready,
@@ -78,7 +78,7 @@ async def test_a_leader_without_an_api_server_ends(api: KubernetesApi, start: St
         await take_over(api, again)
 
 
-async def test_steps_end_with_the_term(
+async def test_polls_end_with_the_term(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
 ) -> None:
     """When the Lease is lost, the operator cancels a poll in flight and never writes its result."""
@@ -106,11 +106,11 @@ async def test_a_late_write_is_refused(
             api.edit(pollInterval="30s")
             async with asyncio.timeout(120):
                 await hold.arrived()
-            hold.let_others_pass()
+            hold.stop_holding()
             process.send(signal.SIGSTOP)
             vault.set_job(JOB_NAME, job_payload())
             await take_over(api, other)
-            await go_on(api, lambda: api.get()["status"]["phase"] == "Succeeded", other)
+            await advance_until(api, lambda: api.get()["status"]["phase"] == "Succeeded", other)
             written = await api.status()
         await api.until(lambda: [each.status for each in api.traffic.matching(STATUS_WRITES)].count(409) == 1)
         process.send(signal.SIGCONT)

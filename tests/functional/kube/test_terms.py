@@ -73,7 +73,7 @@ async def test_a_request_that_hangs_is_not_the_end(
     with api.traffic.hold(line) as hold:
         await advance(RETRY)
         await hold.arrived()
-        hold.let_others_pass()
+        hold.stop_holding()
         await advance(DEADLINE / 2)
         await lease_reads(api, 5)
         assert (elector.leading, elector.failure) == (True, None)
@@ -108,9 +108,7 @@ async def test_a_lease_with_another_holder_is_lost_at_once(api: KubernetesApi, s
 
 
 @pytest.mark.parametrize("harm", ["deleted", "emptied"])
-async def test_a_lease_that_goes_away_is_made_again(
-    api: KubernetesApi, start_candidate: StartCandidate, harm: str
-) -> None:
+async def test_a_deleted_lease_is_recreated(api: KubernetesApi, start_candidate: StartCandidate, harm: str) -> None:
     """If a user deletes the Lease or clears its holder, the leader restores it."""
     elector = await start_candidate()
     await happened(elector.elected)
@@ -158,7 +156,7 @@ async def test_a_closed_standby_leaves_the_lease_alone(api: KubernetesApi, start
     assert len(api.traffic.requests) == asked
 
 
-async def test_an_end_during_the_take_over(api: KubernetesApi, start_candidate: StartCandidate) -> None:
+async def test_a_close_while_acquiring_the_lease(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """A candidate that is closed while it acquires the Lease releases it."""
     with api.traffic.hold(WRITES) as hold:
         elector = await start_candidate()

@@ -46,11 +46,11 @@ def forbid(api: KubernetesApi) -> dict[str, str]:
 async def retrying(api: KubernetesApi, message: str) -> dict[str, Any]:
     """Wait for a Retrying entry with that message, and return it."""
 
-    def look() -> dict[str, Any] | None:
+    def find() -> dict[str, Any] | None:
         entry = notifications(api).get("hook", {})
         return entry if (entry.get("state"), entry.get("message")) == ("Retrying", message) else None
 
-    return await api.until(look)
+    return await api.until(find)
 
 
 def warnings(api: KubernetesApi) -> list[tuple[str, str]]:
@@ -191,7 +191,7 @@ async def test_a_running_watch_reports_with_its_next_poll(
     assert notifications(api) == {}
 
 
-async def test_a_running_phase_gives_way_to_the_end(
+async def test_the_end_replaces_a_running_phase(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """The end is delivered under its own ID although the start is still being retried."""

@@ -117,7 +117,7 @@ async def test_a_dead_receiver_delays_no_gate(
         assert len(dead.deliveries) < 60  # the concurrency limit holds back the rest
 
 
-async def test_a_hundred_end_at_once(
+async def test_a_hundred_jobs_end_at_once(
     api: KubernetesApi, vault: Vault, start: StartOperator, receiver: Receiver
 ) -> None:
     """Each of many watches is delivered once and recorded in one write."""
@@ -140,7 +140,7 @@ def noted(api: KubernetesApi) -> list[str]:
 
 
 @pytest.mark.parametrize("killed", ["before it arrived", "before it was written down"])
-async def test_a_restart_loses_nothing(
+async def test_a_restart_repeats_an_unrecorded_delivery(
     api: KubernetesApi, vault: Vault, start: StartOperator, receiver: Receiver, killed: str
 ) -> None:
     """If the operator stops before it records a delivery, the next one repeats it under the same ID."""
@@ -163,7 +163,7 @@ async def test_a_restart_loses_nothing(
     assert len(receiver.deliveries) == 2
 
 
-async def test_a_note_that_cannot_be_written_is_written_later(
+async def test_a_failed_record_of_a_delivery_is_written_later(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
     """If the status write fails after a delivery, the resync writes it without a second delivery."""

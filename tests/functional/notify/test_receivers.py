@@ -185,7 +185,7 @@ async def test_this_machine_is_refused(
     assert receiver.deliveries == []
 
 
-async def test_an_entry_that_makes_no_sense_fails_alone(
+async def test_an_invalid_entry_fails_alone(
     api: KubernetesApi, vault: Vault, operator: Operator, receiver: Receiver
 ) -> None:
     """An invalid entry from an older CRD fails at once and affects no other entry."""

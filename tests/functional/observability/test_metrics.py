@@ -98,9 +98,7 @@ async def test_series_vanish_with_the_object(api: KubernetesApi, vault: Vault, o
     assert scrape.value(OUTCOMES) == 1
 
 
-async def test_of_two_by_one_name_the_later_has_the_series(
-    api: KubernetesApi, vault: Vault, operator: Operator
-) -> None:
+async def test_a_recreated_watch_replaces_the_series(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
     """A watch that was recreated while its deletion was missed has only the series of the new object."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(status="Failed"))})
     await api.status(phase="Failed")
@@ -187,7 +185,7 @@ async def test_reads_have_documented_answers(api: KubernetesApi, vault: Vault, o
     assert {each["answer"] for each in scrape.series(READS)} == set(ANSWERS)
 
 
-async def test_joined_questions_are_no_requests(
+async def test_shared_queries_count_as_one_request(
     api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
 ) -> None:
     """Two watches of one job that are polled at the same time cost one request."""

@@ -75,7 +75,7 @@ async def test_the_resync_is_reported(start: StartOperator) -> None:
     assert scrape.value("backupjobwatch_last_resync_timestamp_seconds") > 1.7e9
 
 
-async def test_no_way_to_listen_is_an_end(start: StartOperator, operator: Operator) -> None:
+async def test_a_port_in_use_ends_the_operator(start: StartOperator, operator: Operator) -> None:
     """If the metrics port is in use, the operator exits instead of running without metrics."""
     with pytest.raises(SettingsError, match=r"BACKUPJOBWATCH_METRICS_PORT: port \d+ is not available"):
         async with start(metrics_port=operator.settings.metrics_port):

@@ -54,7 +54,7 @@ async def test_one_port_for_both(caplog: pytest.LogCaptureFixture, name: str, *,
             await request(address, int(logged), path)
 
 
-async def test_both_at_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_two_servers_with_port_0(caplog: pytest.LogCaptureFixture) -> None:
     """Two servers with port 0 get different ports."""
     caplog.set_level("INFO")
     async with contextlib.AsyncExitStack() as stack:

@@ -85,7 +85,7 @@ async def test_every_query_has_an_answer(
         assert alert["annotations"]["summary"] == "team-a/ends failed: JobFailed."
 
 
-async def test_what_was_deleted_is_stale_at_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
+async def test_a_deletion_ends_the_series_at_once(api: KubernetesApi, vault: Vault, start: StartOperator) -> None:
     """After a deletion, the series of the watch end with the next scrape."""
     async with start() as operator, prometheus_of(operator) as prometheus:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload(status="Failed"))})

@@ -44,11 +44,11 @@ def posts(sim: AzureSimulator) -> list[str]:
     return [each.client_request_id or "" for each in sim.requests if re.search(POST, each.path)]
 
 
-def wait_for(look: Callable[[], Any]) -> Any:
-    """Wait until *look* returns something."""
+def wait_for(find: Callable[[], Any]) -> Any:
+    """Wait until *find* returns something."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        if found := look():
+        if found := find():
             return found
         time.sleep(0.05)
     raise AssertionError("timed out")

@@ -94,7 +94,7 @@ def test_cancelled_after_its_snapshot(vault: Vault, watch: Watch, flags: tuple[s
     assert json.loads(done.out)["status"]["reason"] == "JobCancelled"
 
 
-def test_a_job_that_takes_too_long(vault: Vault, watch: Watch) -> None:
+def test_a_timeout(vault: Vault, watch: Watch) -> None:
     """After --timeout, the command exits with 124 at once. The last line is TimedOut, the object has DeadlineExceeded."""
     begun = time.monotonic()
     going = vault.set_job(JOB_NAME, running_payload())
@@ -127,7 +127,7 @@ def test_uses_the_account_of_az_login(sim: AzureSimulator, vault: Vault, tmp_pat
     assert call[:2] == ["account", "get-access-token"]
 
 
-def test_the_worst_of_several(vault: Vault, watch: Watch) -> None:
+def test_the_worst_result_of_several_jobs(vault: Vault, watch: Watch) -> None:
     """With several jobs, the worst result sets the exit code. The output is a List in argument order."""
     done = watch(
         vault.set_job(OTHER_JOB_NAME, job_payload()),
@@ -204,7 +204,7 @@ def test_jobs_from_standard_input(vault: Vault, watch: Watch) -> None:
 
 
 @pytest.mark.parametrize(("output", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])
-def test_scripts_get_the_object_alone(vault: Vault, watch: Watch, output: str, load: Callable[[str], Any]) -> None:
+def test_standard_output_is_the_object(vault: Vault, watch: Watch, output: str, load: Callable[[str], Any]) -> None:
     """Standard output is only the object, valid against the CRD. Progress goes to standard error."""
     done = watch(vault.set_job(JOB_NAME, job_payload(entityFriendlyName="vm-häfen")), "--output", output)
     body = load(done.out)

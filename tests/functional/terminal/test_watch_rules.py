@@ -95,7 +95,7 @@ FAULTS = (
 
 @pytest.mark.parametrize("seen", [False, True], ids=["at first", "later on"])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.kind)
-async def test_no_answer_ends_it(
+async def test_errors_do_not_end_the_command(
     sim: AzureSimulator, minute: dict[str, Any], following: Following, *, fault: Fault, seen: bool
 ) -> None:
     """Three errors in a row, at the start or later, do not end the command before the job ends."""
@@ -114,7 +114,7 @@ async def test_no_unknown_status_ends_it(vault: Vault, following: Following) -> 
     assert following.states == [("Running", "JobStatusUnknown"), ("Failed", "JobFailed")]
 
 
-async def test_cancelling_is_no_end(vault: Vault, following: Following) -> None:
+async def test_a_job_being_cancelled_is_running(vault: Vault, following: Following) -> None:
     """A job that is being cancelled is still running. The letter case of its status does not matter."""
     body = living(vault, State(status="CANCELLING"), State(status="Cancelled", after=60, ended=True))
     assert await following.to_the_end(body) == 1

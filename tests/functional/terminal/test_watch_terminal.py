@@ -74,7 +74,7 @@ def test_no_color_disables_colors(sim: AzureSimulator, vault: Vault) -> None:
         assert "\x1b[36m" not in terminal.seen
 
 
-def test_a_terminal_that_can_do_nothing(sim: AzureSimulator, vault: Vault) -> None:
+def test_a_dumb_terminal(sim: AzureSimulator, vault: Vault) -> None:
     """A dumb terminal gets plain lines."""
     job = vault.set_job(JOB_NAME, job_payload())
     with WatchTerminal({**watch_settings(sim.url), "TERM": "dumb"}, job) as terminal:
@@ -155,7 +155,7 @@ def test_a_disk_that_is_full(sim: AzureSimulator, vault: Vault, tmp_path: Path, 
     assert said[-1] == "The output could not be written: [Errno 28] No space left on device"
 
 
-def test_the_operator_does_without() -> None:
+def test_the_operator_does_not_import_the_terminal() -> None:
     """The operator does not import the terminal modules."""
     code = (
         "import sys; from backupjobwatch.cli import main; main(['run', '--help'], standalone_mode=False); "

@@ -129,7 +129,7 @@ def started_by(*, ends: str = "", jobs: int = 0, **spec: Any) -> Play:
     return play
 
 
-async def forgets_its_jobs(watch: Watch) -> None:
+async def no_longer_lists_its_jobs(watch: Watch) -> None:
     """An operation no longer lists its many jobs, and a restarted operator has only the status."""
     names = [watch.guid(f"job {number}") for number in range(_FEW)]
     watch.job = names[0]
@@ -250,7 +250,7 @@ SCENES: Final = (
     _scene(RETRYING, "Running", "CredentialsUnavailable", identity(unavailable, seen=True)),
     _scene(RETRYING, "Running", "JobNotVisible", failing_later(Fault.job_not_found())),
     _scene(RETRYING, "Running", "VaultNotFound", failing_later(Fault.vault_not_found())),
-    _scene(RETRYING, "Running", "OperationWithoutJob", forgets_its_jobs),
+    _scene(RETRYING, "Running", "OperationWithoutJob", no_longer_lists_its_jobs),
     _scene(SUSPENDED, "Pending", "Suspended", shown(RUNNING, suspend=True)),
     _scene(
         SUSPENDED,

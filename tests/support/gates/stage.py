@@ -89,12 +89,12 @@ class Watch:
         """Wait for a state, and return the object."""
         expected = {"phase": phase, "reason": reason, "observedGeneration": generation}
 
-        def look() -> dict[str, Any] | None:
+        def find() -> dict[str, Any] | None:
             body = self.api.get(self.name, namespace=self.namespace)
             return body if expected.items() <= body.get("status", {}).items() else None
 
         try:
-            return await self.api.until(look, within=_WITHIN)
+            return await self.api.until(find, within=_WITHIN)
         except AssertionError:
             status = self.api.get(self.name, namespace=self.namespace).get("status")
             raise AssertionError(f"{self.name} did not come to {expected}: {status}") from None

@@ -162,7 +162,7 @@ def test_answers_of_others(status: int, body: Any, request_id: str | None) -> No
     assert not is_refusal(given)
 
 
-def test_strange_success() -> None:
+def test_unexpected_success_status() -> None:
     """Azure's body with another status is uncertain."""
     assert type(error_of(answer(201, {"value": []}))) is RequestUncertain
 

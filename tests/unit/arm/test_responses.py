@@ -133,7 +133,7 @@ def test_a_retry_after_that_makes_no_sense_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["inf", "1e300", "-inf"])
-def test_for_ever_is_not_believed(text: str) -> None:
+def test_infinite_retry_after(text: str) -> None:
     """An infinite Retry-After is limited or ignored."""
     assert error_of(answer(429, **{"Retry-After": text})).retry_after in (LONGEST_WAIT, DEFAULT_WAIT)
 

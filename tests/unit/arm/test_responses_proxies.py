@@ -30,7 +30,7 @@ def test_an_answer_that_is_not_azures(status: int, body: bytes) -> None:
         assert type(error_of(answer(status, body))) is kind
 
 
-def test_a_job_that_is_not_azures() -> None:
+def test_a_job_from_a_proxy() -> None:
     """A watch never completes on a cached or invented response of a proxy, even if that is complete."""
     error = error_of(foreign(200, job_payload()))
     assert type(error) is UnexpectedResponse

@@ -41,7 +41,7 @@ def note(status: int, body: bytes) -> None:
     ],
 )
 @pytest.mark.parametrize(("status", "kind"), [(403, UnexpectedResponse), (502, AzureUnavailable)])
-def test_pages_in_place_of_entra(body: bytes, words: str, status: int, kind: type[AzureError]) -> None:
+def test_pages_of_a_proxy(body: bytes, words: str, status: int, kind: type[AzureError]) -> None:
     """The message has the title or text of a page, without markup and internal addresses."""
     note(status, body)
     error = kind_of(ClientAuthenticationError(f"Unexpected response: {body!r}"), WHOSE)

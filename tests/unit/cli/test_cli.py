@@ -105,7 +105,7 @@ def test_renders_the_answer_of_a_proxy(files: Files, status: int) -> None:
     assert "is not from Azure Resource Manager" in body["status"]["message"]
 
 
-def test_builds_upon_the_object_as_it_was(files: Files) -> None:
+def test_keeps_times_of_the_previous_status(files: Files) -> None:
     """The times of the previous status are kept, so that grace and deadline take effect."""
     before = files.rendered(manifest(graceSeconds=60), {}, "--status", "404")
     previous = files.write("previous.yaml", before)
@@ -117,7 +117,7 @@ def test_builds_upon_the_object_as_it_was(files: Files) -> None:
     assert after["watchStartTime"] == before["status"]["watchStartTime"]
 
 
-def test_the_status_in_the_watch_file_is_built_upon(files: Files) -> None:
+def test_the_status_in_the_watch_file_is_kept(files: Files) -> None:
     """The output of ``kubectl get -o yaml`` is accepted as input, and a final status stays unchanged."""
     before = files.rendered(manifest(), job_payload())
     after = files.rendered(before, running_payload())
@@ -135,7 +135,7 @@ def test_notifications_that_are_retried_are_kept(files: Files) -> None:
     assert "notifications" not in files.rendered(before, job_payload())["status"]
 
 
-def test_another_previous_target_is_not_built_upon(files: Files) -> None:
+def test_status_of_another_target_is_not_kept(files: Files) -> None:
     """From a status about another target, only the times of the conditions are kept."""
     before = files.rendered(manifest(completedWithWarnings="Succeeded"), job_payload())
     after = files.rendered(manifest(), running_payload(), "--previous", files.write("previous.yaml", before))

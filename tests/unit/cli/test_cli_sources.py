@@ -65,7 +65,7 @@ def test_no_job_yet(render: Any, spec: dict[str, Any], answer: Any, phase: str, 
 @pytest.mark.parametrize(
     ("spec", "answer"), [(BY_OPERATION, STARTED), (BY_LATEST, {"value": [job_payload(startTime=STARTED_AT)]})]
 )
-def test_found_and_rendered_again(render: Any, spec: dict[str, Any], answer: Any) -> None:
+def test_a_pinned_job_is_rendered_again(render: Any, spec: dict[str, Any], answer: Any) -> None:
     """A job that is found is pinned. Rendering the result again with the job's response gives the job's status."""
     body = watch_body(spec)
     body["status"] = render(body, answer)

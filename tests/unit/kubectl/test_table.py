@@ -110,7 +110,7 @@ def test_widths(width: int, shown: set[str], cut: Sequence[str], namespaces: boo
     assert words.isdisjoint(cut)
 
 
-def test_gap() -> None:
+def test_columns_never_touch() -> None:
     """Columns never touch, even if a cell is as wide as its column."""
     for width in range(40, 130):
         heads, row, _ = drawn(width)

@@ -78,7 +78,7 @@ def test_libraries_are_quiet(capsys: pytest.CaptureFixture[str], name: str) -> N
     assert "news" in err
 
 
-def test_libraries_are_as_quiet_as_we_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_level_applies_to_libraries(capsys: pytest.CaptureFixture[str]) -> None:
     """If only errors are logged, warnings of libraries are dropped too."""
     configure_logs(Settings(log_level="error"))
     logging.getLogger("kopf.objects").warning("news")
@@ -278,7 +278,7 @@ def test_errors_of_libraries_have_one_line(capsys: pytest.CaptureFixture[str], l
         assert len(err.splitlines()) == (0 if library.startswith("msal") else 1)
 
 
-def test_what_nothing_catches_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+def test_uncaught_exceptions_are_logged(capsys: pytest.CaptureFixture[str]) -> None:
     """Warnings and uncaught exceptions of the process and its threads are logged too."""
     configure_logs(Settings(log_format="json"))
     log_uncaught()

@@ -160,7 +160,7 @@ def test_lags_are_never_negative() -> None:
 # ── state ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_an_empty_world() -> None:
+async def test_no_watches() -> None:
     """Without watches nothing is overdue or omitted, and there are no series of watches."""
     registry = World().registry()
     assert registry.get_sample_value("backupjobwatch_poll_overdue_seconds") == 0

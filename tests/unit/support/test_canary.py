@@ -38,7 +38,7 @@ SECRETS = {
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_knows_a_secret(name: str) -> None:
+def test_finds_secrets(name: str) -> None:
     """A secret is found in every form. It is reported once, with its place and the text around it."""
     scanner = SecretScanner()
     scanner.scan("an Event", f"It is said that {SECRETS[name]}.")
@@ -48,7 +48,7 @@ def test_knows_a_secret(name: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "eyJhbGciOiJub25lIn0", "[token]", "sig=[…]", WORD[:-1], new_certificate()[1]])
-def test_knows_what_is_none(text: str) -> None:
+def test_ignores_redacted_text(text: str) -> None:
     """Redacted remains of a secret and a certificate without its key are allowed."""
     scanner = SecretScanner()
     scanner.scan("an Event", text)

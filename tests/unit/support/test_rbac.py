@@ -20,7 +20,7 @@ def request(method: str, path: str, query: str = "") -> Request:
 ONE = request("GET", f"{WATCHES}/namespaces/a/backupjobwatches/w")
 
 
-def test_all_is_used_and_nothing_is_missing() -> None:
+def test_exact_grants() -> None:
     """A grant that a request needs is neither missing nor unused."""
     assert (missing([ONE], [GRANT]), unused([ONE], [GRANT])) == (set(), set())
 
@@ -36,12 +36,12 @@ def test_all_is_used_and_nothing_is_missing() -> None:
     ],
     ids=["another verb", "another subresource", "another group", "across namespaces", "without a name"],
 )
-def test_what_is_missing_is_noticed(asked: Request, grant: Grant) -> None:
+def test_missing_grants_are_found(asked: Request, grant: Grant) -> None:
     """A request that differs from the grant in one attribute is not granted, and the grant is unused."""
     assert len(missing([asked], [grant])) == len(unused([asked], [grant])) == 1
 
 
-def test_discovery_is_everybodys() -> None:
+def test_discovery_needs_no_grant() -> None:
     """A request without a resource needs no grant."""
     assert missing([request("GET", "/apis")], []) == set()
 

@@ -66,7 +66,7 @@ def run_two_workers(
     )
 
 
-def test_nothing_to_complain_about(tmp_path: Path) -> None:
+def test_a_session_without_findings(tmp_path: Path) -> None:
     """A session of two workers passes with pytest's usual summary line. It mentions skipped tests once."""
     done = run_two_workers(tmp_path, "findings.complete, findings.unused, findings.skipped = True, [], 7")
     assert done.returncode == 0, done.stdout

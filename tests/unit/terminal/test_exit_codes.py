@@ -71,7 +71,7 @@ def test_no_verdict_has_no_code(going: dict[str, Any]) -> None:
     assert exit_code(going) is None
 
 
-def test_what_the_core_decides() -> None:
+def test_code_of_the_verdict() -> None:
     """A job has no code while it runs, and then the code of the operator's verdict."""
     life = settle(watch_body(), running_job(), NOW)
     assert exit_code(life) is None
@@ -79,7 +79,7 @@ def test_what_the_core_decides() -> None:
     assert exit_code(life) == SUCCEEDED
 
 
-def test_the_worst_of_several() -> None:
+def test_the_worst_result() -> None:
     """In any order, a failure takes precedence, then an unclear result, a timeout and warnings."""
     ordered = (FAILED, UNCLEAR, TIMED_OUT, WARNINGS, SUCCEEDED)
     for first in range(len(ordered)):
@@ -87,6 +87,6 @@ def test_the_worst_of_several() -> None:
             assert worst(codes) == ordered[first]
 
 
-def test_of_no_job_nothing_is_known() -> None:
+def test_no_jobs_are_no_success() -> None:
     """An empty list of codes is not a success."""
     assert worst([]) == UNCLEAR

@@ -166,7 +166,7 @@ def test_an_id_alone_needs_its_vault(*, operation: bool) -> None:
     ],
 )
 @pytest.mark.parametrize("vault", [None, NAMED])
-def test_what_names_no_job(text: str, vault: Vault | None) -> None:
+def test_invalid_jobs(text: str, vault: Vault | None) -> None:
     """The message says what to write, with and without vault options, and is one printable line."""
     if vault is not None and "mine" in text:
         vault = None
@@ -194,7 +194,7 @@ def test_other_resources(text: str, words: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["nightly", "x" * 300, f"{VAULT_ID}/backupOperations/nightly"])
-def test_what_names_no_operation(text: str) -> None:
+def test_invalid_operations(text: str) -> None:
     """If an operation is expected, the message is about operations."""
     with pytest.raises(InvalidTarget, match=r"names no operation\. Use the URL of the Azure-AsyncOperation header"):
         read_target(text, endpoint=ARM, vault=NAMED, operation=True)

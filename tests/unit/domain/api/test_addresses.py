@@ -38,7 +38,7 @@ def test_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize("form", [form for address in [*METADATA, *THIS_HOST, *OTHERS] for form in _forms(address)])
-def test_refused_in_disguise(form: str) -> None:
+def test_refused_ipv6_forms(form: str) -> None:
     """IPv6 forms of the refused IPv4 addresses are refused too."""
     assert is_refused(form)
 

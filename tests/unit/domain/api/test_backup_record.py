@@ -41,7 +41,7 @@ def test_damaged(damage: dict[str, Any]) -> None:
     assert parse_record({**record().to_status(), "attempt": 0}).attempt == 1
 
 
-def test_it_outlives_every_edit_except_that_of_the_revision() -> None:
+def test_record_survives_edits_of_other_fields() -> None:
     """The record of a revision stays valid when other fields are edited."""
     body = watch_body({**on_demand_spec(), "revision": "v1"})
     body["status"] = {"onDemand": record(revision="v1").to_status()}

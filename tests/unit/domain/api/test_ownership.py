@@ -38,6 +38,6 @@ def test_controller() -> None:
     ],
     ids=repr,
 )
-def test_nobodys(metadata: dict[str, Any]) -> None:
+def test_no_owner(metadata: dict[str, Any]) -> None:
     """An object without a marker or a controller has no owner. Malformed metadata is ignored."""
     assert find_owner(metadata) is None

@@ -86,7 +86,7 @@ def _read(snapshot: Watch) -> tuple[str, str]:
         watch(),
     ],
 )
-def test_what_was_read_before_makes_no_difference(body: dict[str, Any], earlier: Watch) -> None:
+def test_reuse_does_not_change_the_snapshot(body: dict[str, Any], earlier: Watch) -> None:
     """A snapshot has the same content with and without an earlier snapshot to reuse."""
     _read(earlier)
     alone, after = Watch.from_body(body), Watch.from_body(body, earlier=earlier)
@@ -97,7 +97,7 @@ def test_what_was_read_before_makes_no_difference(body: dict[str, Any], earlier:
     assert _read(after) == _read(alone)
 
 
-def test_what_is_wrong_with_a_spec_keeps_no_snapshot() -> None:
+def test_cached_errors_keep_no_snapshot() -> None:
     """A cached InvalidSpec has no traceback, so it does not keep the first snapshot and its status alive."""
     wrong = watch({"jobResourceId": "x"}).parsed_spec
 
@@ -105,7 +105,7 @@ def test_what_is_wrong_with_a_spec_keeps_no_snapshot() -> None:
     assert wrong.__traceback__ is None
 
 
-def test_what_has_not_changed_is_read_once() -> None:
+def test_unchanged_objects_are_read_once() -> None:
     """An unchanged object is not read again. If only the status changed, the spec is not parsed again."""
     first = Watch.from_body(_later())
     _read(first)
@@ -222,7 +222,7 @@ def test_awaits_detail(age: int, *, awaits: bool) -> None:
 
 
 @pytest.mark.parametrize("status", [{"phase": "Succeeded"}, {"phase": "Running", "reason": "Suspended"}])
-def test_unsettled_by_request(status: dict[str, Any]) -> None:
+def test_not_idle_during_a_request(status: dict[str, Any]) -> None:
     """A finished or suspended watch is not idle until it acknowledges the request."""
     assert not _watch("now", **status).is_idle
     assert _watch("now", lastHandledReconcileAt="now", **status).is_idle

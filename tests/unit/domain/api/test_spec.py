@@ -39,7 +39,7 @@ def test_defaults() -> None:
     assert spec == parse_spec({**CRD_DEFAULTS, **BY_ID})
 
 
-def test_everything_written() -> None:
+def test_all_fields() -> None:
     """Every field is read."""
     spec = parse_spec(
         {

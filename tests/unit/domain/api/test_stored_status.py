@@ -16,7 +16,7 @@ WRITTEN = settle(watch_body(), job(), NOW)["status"]
 LISTED = settle(watch_body(), list_entry(), NOW)["status"]
 
 
-def test_our_own_is_read_whole() -> None:
+def test_own_status_is_read_unchanged() -> None:
     """A status that the operator wrote is read back unchanged."""
     assert read_status(WRITTEN) == WRITTEN
     assert read_status(LISTED) == LISTED
@@ -28,7 +28,7 @@ def test_every_field_is_known() -> None:
 
 
 @pytest.mark.parametrize("value", [None, 5, "Succeeded", [], [{"phase": "Succeeded"}]])
-def test_what_is_no_object_is_no_status(value: Any) -> None:
+def test_status_that_is_no_object(value: Any) -> None:
     """A status that is not an object is read as empty."""
     assert read_status(value) == {}
 
@@ -55,27 +55,27 @@ def test_what_is_no_object_is_no_status(value: Any) -> None:
         ("somethingElse", "x"),
     ],
 )
-def test_what_is_not_ours_is_absent(field: str, value: Any) -> None:
+def test_invalid_fields_are_dropped(field: str, value: Any) -> None:
     """A field with an invalid type or format is dropped, and the other fields stay."""
     rest = {name: each for name, each in WRITTEN.items() if name != field}
     assert read_status({**WRITTEN, field: value}) == rest
 
 
-def test_some_of_several_jobs_are_none() -> None:
+def test_unreadable_jobs_pin_nothing() -> None:
     """If one job of the list is unreadable, none is pinned: the readable ones alone must not open the gate."""
     jobs = [{"name": "41f3e94b-ae6b-4a20-b422-65abfcaf03e5"}, {"status": "Failed"}]
     body = watch_body(status={**WRITTEN, "jobs": jobs})
     assert Watch.from_body(body).pinned == ()
 
 
-def test_what_is_no_json_is_read() -> None:
+def test_values_that_are_not_json() -> None:
     """Values that are not JSON are read as text, for example an unquoted time in a YAML file."""
     status = read_status({**WRITTEN, "job": {"startTime": NOW}})
 
     assert status["job"] == {"startTime": str(NOW)}
 
 
-def test_it_is_a_mapping_like_any() -> None:
+def test_behaves_like_a_mapping() -> None:
     """A compressed status behaves like a plain mapping: lookup, membership, length and copy."""
     status = read_status(WRITTEN)
 

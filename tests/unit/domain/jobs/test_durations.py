@@ -145,7 +145,7 @@ def test_go_durations_are_read(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "30", "half an hour", "PT5M", "99999999999999h"])
-def test_what_is_no_go_duration(text: str) -> None:
+def test_invalid_go_durations(text: str) -> None:
     """Any other text is rejected, and the message shows a valid example."""
     with pytest.raises(ValueError, match="must be a duration such as 30s, 5m or 1h30m"):
         parse_go_duration(text)

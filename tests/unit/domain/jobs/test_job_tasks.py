@@ -41,7 +41,7 @@ def test_task() -> None:
         {"startTime": "0001-01-01T00:00:00", "endTime": "2001-01-01T00:00:00Z", "duration": "soon"},
     ],
 )  # fmt: skip
-def test_task_that_says_nothing(task: dict[str, Any]) -> None:
+def test_task_with_invalid_fields(task: dict[str, Any]) -> None:
     """A task with invalid fields is still listed."""
     assert _extended(tasksList=[task]).tasks == (
         Task(task_id=None, status=None, start_time=None, end_time=None, duration=None, progress_percent=None),

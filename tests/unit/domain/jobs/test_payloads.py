@@ -60,7 +60,7 @@ def test_long_words(length: int, cut: set[str]) -> None:
     assert read.truncated == cut
 
 
-def test_azures_own_ellipsis() -> None:
+def test_ellipsis_of_azure() -> None:
     """An ellipsis in Azure's text does not count as truncation."""
     read = Reader()
 

@@ -62,7 +62,7 @@ def test_cut(text: str, limit: int, cut: str) -> None:
     assert sanitize(text, limit) == cut
 
 
-def test_cut_behind_space() -> None:
+def test_truncated_white_space() -> None:
     """A truncated text ends in an ellipsis, even if all of its truncated part is white space."""
     assert sanitize(f"begin{' ' * 9000}end", 256).endswith(("end", ELLIPSIS))
 

@@ -87,7 +87,7 @@ def test_request() -> None:
     assert demands.explicit == {"b": {OTHER: None}}
 
 
-def test_crowded() -> None:
+def test_jobs_wait_for_a_list() -> None:
     """If GETs would exceed their share of the rate, jobs wait for a list. GETs resume well below that share."""
     demands = Demands(bucket=demands_of(rate=2.0, burst=250).bucket)
     high, low = int(CROWDED * 2 * 30) - 1, int(ROOMY * 2 * 30)

@@ -79,7 +79,7 @@ def test_released(query: object) -> None:
     assert demands._load == pytest.approx(0)
 
 
-def test_entries_are_kept_for_others() -> None:
+def test_entries_are_kept_for_other_jobs() -> None:
     """The entries of a list are kept while a job of the vault is required."""
     demands = demands_of(ID, OTHER)
     demands.vaults[VAULT].entries[ID.key] = entry(ID)
@@ -88,7 +88,7 @@ def test_entries_are_kept_for_others() -> None:
     assert demands.vaults[VAULT].entries
 
 
-def test_ticks_of_what_needs_no_read() -> None:
+def test_ticks_of_queries_that_need_no_read() -> None:
     """A query is not due if its job is final, it is in flight or it is backing off."""
     demands = demands_of(ID, OTHER, operation_id())
     answer(demands, ID, ended(ID), START - 900)

@@ -244,7 +244,7 @@ def test_jobs_without_a_start() -> None:
     assert reads(demands) == MANY[:5]
 
 
-def test_changed_jobs_in_a_pause_of_gets() -> None:
+def test_changed_jobs_while_gets_are_paused() -> None:
     """While GETs are paused, a window shows even a single job. It repeats once per interval until the job has ended."""
     demands = changed(1)
     demands.pauses.extend(JOB, until=START + 600)
@@ -277,7 +277,7 @@ def test_details() -> None:
     assert planner.next_read(START + 60) == MANY[4]
 
 
-def test_blocked_queries_hide_no_others() -> None:
+def test_blocked_queries_do_not_hide_others() -> None:
     """Of thousands of blocked queries only some are examined. Other kinds are not affected."""
     blocked = [operation_id(number) for number in range(LOOK_AT + 50)]
     demands = demands_of(*blocked, ID, interval=300)

@@ -94,7 +94,7 @@ def test_a_job_that_completed() -> None:
     [seen(list_entry(**WARNED)), seen(running_job()), seen(TROUBLE), seen(TROUBLE, previous=seen(job()))],
     ids=["entry with warnings", "running", "error", "later error"],
 )
-def test_a_job_that_is_not_known_well_enough(result: Observation) -> None:
+def test_a_job_without_its_get(result: Observation) -> None:
     """Until a GET shows the end of the job, nothing is decided."""
     found = Required(
         body(completedWithWarnings="Succeeded"), list_entry(**WARNED), list_entry(**OLDER), results={JOB_NAME: result}

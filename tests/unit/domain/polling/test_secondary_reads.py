@@ -165,7 +165,7 @@ def test_refused() -> None:
     assert reads(given.demands, START + 61) == [secondary()]
 
 
-def test_memory() -> None:
+def test_error_restores_the_order() -> None:
     """After an error, the vault's region is read first again."""
     given = Recorded(secondary())
     given.demands.by_query[secondary()].is_only_secondary = True

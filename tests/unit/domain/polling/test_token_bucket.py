@@ -83,7 +83,7 @@ def test_learns_by_kind() -> None:
     assert bucket.rate_at(1) == pytest.approx(2.0 * GROWTH)
 
 
-def test_forgets() -> None:
+def test_ignores_old_counts() -> None:
     """An old count is ignored."""
     bucket = make()
     bucket.learn("job", 0, 100)
@@ -92,7 +92,7 @@ def test_forgets() -> None:
     assert bucket.rate_at(100 + STALE) == 2.0
 
 
-def test_memory() -> None:
+def test_keeps_the_newest_count() -> None:
     """Only the newest count of each kind is kept."""
     bucket = make()
     for number in range(1000):

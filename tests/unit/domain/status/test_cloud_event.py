@@ -57,7 +57,7 @@ def test_read_by_others(form: str, status: str) -> None:
     assert data["durationSeconds"] == 1223
 
 
-def test_time_is_of_what_happened() -> None:
+def test_event_time() -> None:
     """The event time is the completion time of the watch, or the start of a running job if it is known."""
     assert _read(_event(_body(job())), "structured").get_time() == NOW
     began = datetime(2018, 5, 21, 8, 35, 40, tzinfo=UTC)
@@ -66,7 +66,7 @@ def test_time_is_of_what_happened() -> None:
     assert _read(_event(unseen), "structured").get_time() == NOW
 
 
-def test_same_again() -> None:
+def test_same_status_same_event() -> None:
     """The same status always gives the same event, byte for byte."""
     body = _body(job())
 

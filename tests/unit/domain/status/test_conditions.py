@@ -63,7 +63,7 @@ def test_no_flip(condition: Condition) -> None:
 
 
 @pytest.mark.parametrize("status", ["True", "False"])
-def test_flip(status: Any) -> None:
+def test_transition_time(status: Any) -> None:
     """A new status changes lastTransitionTime."""
     written = _write(Condition("Ready", status, READY.reason, READY.message), previous=[_previous()])
 

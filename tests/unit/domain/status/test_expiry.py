@@ -58,7 +58,7 @@ def test_beyond_the_calendar() -> None:
     assert expiry(Watch.from_body(body)) == datetime.max.replace(tzinfo=UTC)
 
 
-def test_reprieve() -> None:
+def test_event_names_the_owner() -> None:
     """The Event names the owner of the object. Repeated calls return the same Event."""
     watch = Watch.from_body(_finished(labels={"kustomize.toolkit.fluxcd.io/name": "apps"}))
     assert watch.owner is not None

@@ -183,7 +183,7 @@ def test_many(total: int) -> None:
     assert status["jobsTotal"] == total
 
 
-def test_many_are_not_pinned_by_halves() -> None:
+def test_incomplete_lists_pin_nothing() -> None:
     """A status that lists only some of the jobs pins none: the operator reads the operation again."""
     body = watch_body(SPEC)
     body["status"] = seen(jobs_of(*["InProgress"] * (MAX_JOBS + 1)), body)
@@ -192,7 +192,7 @@ def test_many_are_not_pinned_by_halves() -> None:
 
 
 @pytest.mark.parametrize("letter", ["x", "資", "<"])
-def test_long_names_are_not_pinned_by_halves(letter: str) -> None:
+def test_truncated_lists_pin_nothing(letter: str) -> None:
     """A job list that was truncated to fit pins no jobs. A watch that lost a job could succeed without it."""
     observation = jobs_of(*["InProgress"] * MAX_JOBS)
     long = tuple(job(name=name_of(n), status="InProgress", entityFriendlyName=letter * 256) for n in range(MAX_JOBS))

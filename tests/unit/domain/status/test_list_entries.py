@@ -47,7 +47,7 @@ def _judge(observation: Job | JobSet, *, accept: bool = False, of: Watch | None 
 
 @pytest.mark.parametrize("accept", [False, True])
 @pytest.mark.parametrize("status", ["Completed", "InProgress", "Cancelling", "Paused"])
-def test_same_as_a_get(status: str, *, accept: bool) -> None:
+def test_same_verdict_as_a_get(status: str, *, accept: bool) -> None:
     """A list entry of a completed or running job has the same verdict as a GET."""
     entry = list_entry(status=status)
 

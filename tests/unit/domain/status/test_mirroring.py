@@ -30,7 +30,7 @@ def test_present() -> None:
     assert present(**fields) == {"d": False, "e": 0, "f": "", "g": [0]}
 
 
-def test_all_is_mirrored() -> None:
+def test_all_fields_are_mirrored() -> None:
     """A job from a GET sets exactly the fields in ``MIRRORED``."""
     assert set(mirror_job(job(), {}, now=NOW)) == set(MIRRORED)
 

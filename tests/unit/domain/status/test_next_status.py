@@ -103,7 +103,7 @@ def test_zero_values_are_reported() -> None:
     assert status["job"]["userTriggered"] is False
 
 
-def test_silence_is_absent() -> None:
+def test_omitted_fields_are_absent() -> None:
     """Fields that Azure omits are absent."""
     status = next_status(
         watch(), parse_job({"id": JOB_ID, "properties": {"status": "InProgress"}}), consecutive_failures=0, now=NOW
@@ -179,7 +179,7 @@ def test_long_message(error: errors.AzureError) -> None:
     assert {len(each["message"]) for each in status["conditions"]} <= {TEXT, len("The watch has not finished.")}
 
 
-def test_note_of_a_cut() -> None:
+def test_message_names_truncated_parts() -> None:
     """The message names the truncated parts of Azure's answer."""
     status = _status(extendedInfo={"tasksList": [{}] * 60, "propertyBag": {str(number): "v" for number in range(60)}})
 
@@ -196,7 +196,7 @@ def test_note_of_a_cut_behind_a_long_message() -> None:
     assert "tasks" in status["message"]
 
 
-def test_reachable_keeps_its_word() -> None:
+def test_deferred_poll_keeps_azure_reachable() -> None:
     """A deferred poll leaves the AzureReachable condition unchanged."""
     body = settle(watch_body(), errors.AzureUnavailable("No route."), NOW)
     before = condition(body["status"], "AzureReachable")
@@ -207,7 +207,7 @@ def test_reachable_keeps_its_word() -> None:
     assert (before["status"], before["reason"], before["message"]) == ("False", "AzureUnavailable", "No route.")
 
 
-def test_reachable_without_a_word() -> None:
+def test_deferred_poll_restores_azure_reachable() -> None:
     """If the AzureReachable condition was removed, a deferred poll writes it as Unknown."""
     body = settle(watch_body(), running_job(), NOW)
     body["status"]["conditions"] = [each for each in body["status"]["conditions"] if each["type"] != "AzureReachable"]
@@ -217,7 +217,7 @@ def test_reachable_without_a_word() -> None:
     assert (reachable["status"], reachable["reason"], reachable["message"]) == ("Unknown", "NotAsked", "Wait.")
 
 
-def test_snapshot_is_left_alone() -> None:
+def test_snapshot_is_not_modified() -> None:
     """Computing the next status does not modify the object."""
     body = settle(watch_body(), running_job(), NOW)
     copy = settle(watch_body(), running_job(), NOW)

@@ -83,7 +83,7 @@ def test_settled_is_not_due(failure: str | None) -> None:
     check_schema(after["status"])
 
 
-def test_settled_rides_on_any_step() -> None:
+def test_results_are_written_with_the_next_poll() -> None:
     """A result from the running phase is written with the next poll, and dropped when the final one is written."""
     running = settle(notifying_body(entry_named("n", ALL)), running_job(), NOW)
     told = settled_of(running, "n")

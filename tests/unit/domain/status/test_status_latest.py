@@ -187,7 +187,7 @@ def test_a_repeated_error_is_no_request(kind: type[errors.AzureError]) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"suspend": True}, {"activeDeadlineSeconds": 1}], ids=["suspended", "deadline"])
-def test_what_is_decided_without_a_request(fields: dict[str, Any]) -> None:
+def test_azure_reachable_without_a_request(fields: dict[str, Any]) -> None:
     """Neither suspension nor the deadline of a deferred watch changes AzureReachable."""
     before = settle(watch_body({**watch_body()["spec"], **fields, "suspend": False}), running_job(), NOW)
     after = settle(edit(before, **fields), errors.PollDeferred("m"), LATER)["status"]

@@ -54,7 +54,7 @@ def _without_generation(status: dict[str, Any]) -> dict[str, Any]:
     ],
     ids=repr,
 )
-def test_frozen(end: Job, observation: Job | AzureError) -> None:
+def test_final_status_never_changes(end: Job, observation: Job | AzureError) -> None:
     """A final status never changes again, whatever Azure reports later."""
     body = settle(_running(), end, NOW)
 
@@ -148,7 +148,7 @@ def test_letter_case_is_no_edit() -> None:
     assert (after["status"]["phase"], after["status"]["observedGeneration"]) == ("Succeeded", 2)
 
 
-def test_flips_across_targets() -> None:
+def test_transition_times_across_targets() -> None:
     """lastTransitionTime changes only when the condition's status changes, even across targets."""
     body = settle(edit(_running(), jobResourceId=OTHER_JOB), errors.Throttled("x"), LATER)
     times = {each["type"]: each["lastTransitionTime"][11:13] for each in body["status"]["conditions"]}

@@ -42,7 +42,7 @@ def test_a_watch_that_ended() -> None:
     assert summary.job_start.isoformat() == "2018-05-21T08:35:40+00:00"
 
 
-def test_a_status_about_another_target_is_none() -> None:
+def test_a_status_of_another_target_is_ignored() -> None:
     """A status for a previous target is ignored."""
     watch = watch_after(job())
     body = watch_body({"jobResourceId": JOB_ID.replace("7ddead57", "00000000")})

@@ -209,7 +209,7 @@ def test_end_without_a_time() -> None:
     assert events_to_replay(Watch.from_body(body), now=NOW) == ()
 
 
-def test_everything_worth_an_event() -> None:
+def test_changes_that_emit_an_event() -> None:
     """A change of the verdict and a failed delivery emit one Event each."""
     before = settle(watch_body(), running_job(), NOW)
     failed = {"notifications": [{"name": "hook", "id": "x", "state": "Failed", "message": "m"}]}

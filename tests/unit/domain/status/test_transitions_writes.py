@@ -175,7 +175,7 @@ def test_fields(name: str) -> None:
         (errors.AzureUnavailable("x"), "transition"),
     ],
 )
-def test_what_a_write_is_for(observation: Job | AzureError, reason: str) -> None:
+def test_purpose_of_a_write(observation: Job | AzureError, reason: str) -> None:
     """A write is for a transition (phase or reason changed), for another change, or for the heartbeat."""
     before = _running()
     status = settle(before, observation, SOON)["status"]

@@ -64,7 +64,7 @@ def test_note_behind_any_message(length: int) -> None:
     assert message.replace("m", "").strip() == "Azure's response was truncated."
 
 
-def test_words_that_are_kept_whole() -> None:
+def test_values_that_are_never_truncated() -> None:
     """Values that are compared are never truncated: IDs, digests, reasons and the echo of a request."""
     wanted = "2018-05-21T10:00:00.123456789+01:00" + "r" * 200
     body = request(watch_body(), wanted)

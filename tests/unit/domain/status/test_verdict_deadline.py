@@ -107,7 +107,7 @@ def test_deadline_after_any_other_result(observation: Job | AzureError) -> None:
     assert status["job"]["name"]
 
 
-def test_first_act() -> None:
+def test_first_observation_starts_the_deadline() -> None:
     """The first observation, even an error, starts the deadline and never exceeds it."""
     observations: list[Job | AzureError] = [
         running_job(),
