@@ -231,5 +231,5 @@ class Poller:
             if isinstance(update.demand.query, JobId) and job is not None and job.partial:
                 self._metrics.observe_read("listed")
             for uid in update.demand.uids:
-                if update.is_news or uid in self.waiting:
+                if update.is_changed or uid in self.waiting:
                     self._on_observation(uid)

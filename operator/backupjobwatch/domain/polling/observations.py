@@ -136,7 +136,7 @@ def differs(known: Job, entry: Job) -> bool:
     return (known.status, known.end_time, known.operation) != (entry.status, entry.end_time, entry.operation)
 
 
-def is_news(previous: Observation | None, current: Observation) -> bool:
+def has_changed(previous: Observation | None, current: Observation) -> bool:
     """Return whether *current* differs from *previous*, apart from times and durations. Errors always do."""
     if previous is None or previous.error is not None or current.error is not None:
         return True

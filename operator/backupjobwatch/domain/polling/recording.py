@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from backupjobwatch.domain.jobs.resource_ids import JobId, fold_case
 from backupjobwatch.domain.polling.demand import HOLDS, RunningJobs, VaultList, kind_of
-from backupjobwatch.domain.polling.observations import NEVER, JobList, differs, is_news, observe
+from backupjobwatch.domain.polling.observations import NEVER, JobList, differs, has_changed, observe
 from backupjobwatch.domain.polling.pauses import JOB, SECONDARY
 from backupjobwatch.domain.polling.queries import JobWindow
 from backupjobwatch.domain.polling.schedule import backoff
@@ -38,7 +38,7 @@ class Update:
     """A new observation of a query."""
 
     demand: Demand
-    is_news: bool
+    is_changed: bool
     """Whether it differs from the previous one, apart from times and durations."""
     lag: float
     """Seconds between the time at which the poll was due and the response."""
@@ -163,7 +163,7 @@ class ObservationRecorder:
 def _store(demand: Demand, result: Result, at: _Times) -> Update:
     before, lag = demand.observation, at.now - demand.due
     demand.observation = observe(before, result, sent=at.sent, time=at.time)
-    return Update(demand, is_news(before, demand.observation), lag)
+    return Update(demand, has_changed(before, demand.observation), lag)
 
 
 def _by_key(jobs: Sequence[Job]) -> dict[str, Job]:

@@ -17,7 +17,7 @@ from backupjobwatch.domain.polling.observations import (
     Observation,
     Result,
     differs,
-    is_news,
+    has_changed,
     observe,
 )
 from tests.support.builders import NOW, job, list_entry, running_job
@@ -203,11 +203,11 @@ def test_changed_observation(before: list[Result], after: Result, expected: bool
     """An observation is a change if it adds something to the last one. Errors always are."""
     previous = seen(*before) if before else None
 
-    assert is_news(previous, observe(previous, after, sent=9, time=NOW + timedelta(seconds=9))) is expected
+    assert has_changed(previous, observe(previous, after, sent=9, time=NOW + timedelta(seconds=9))) is expected
 
 
 def test_change_after_the_clock_was_set_back() -> None:
     """If the wall clock was set back, the same result counts as a change, because the status has a future time."""
     previous = seen(running_job())
 
-    assert is_news(previous, observe(previous, running_job(), sent=2, time=NOW))
+    assert has_changed(previous, observe(previous, running_job(), sent=2, time=NOW))

@@ -50,7 +50,7 @@ def test_result() -> None:
     (update,) = given.record(ITEMS, ItemList(()))
     given.record(POLICY, BackupPolicy(rules=("BackupDaily",)))
 
-    assert update.is_news
+    assert update.is_changed
     assert given.observed(ITEMS).result == ItemList(())
     assert given.observed(POLICY).result == BackupPolicy(rules=("BackupDaily",))
     assert not given.demands.vaults[VAULT].is_reading

@@ -25,7 +25,7 @@ def test_answer() -> None:
     (update,) = given.record(ID, running(ID), sent=START, now=START + 2)
 
     demand = given.demands.by_query[ID]
-    assert (update.demand, update.is_news, update.lag) == (demand, True, -28)
+    assert (update.demand, update.is_changed, update.lag) == (demand, True, -28)
     assert (demand.job, demand.sent, demand.reading_since) == (running(ID), START, None)
     assert not given.demands.is_waiting
 
@@ -36,7 +36,7 @@ def test_same_answer() -> None:
     given.record(ID, running(ID))
     (update,) = given.record(ID, running(ID), sent=START + 40)
 
-    assert (update.is_news, update.lag) == (False, 11)
+    assert (update.is_changed, update.lag) == (False, 11)
 
 
 def test_answer_to_a_released_query() -> None:

@@ -28,7 +28,7 @@ def test_running_jobs() -> None:
     given.demands.mark_due(OTHER, START)
     updates = given.running(entry(ID), entry(OTHER), entry(job_id(2)), pages=3)
 
-    assert [(each.demand.query, each.is_news) for each in updates] == [(ID, False), (OTHER, False)]
+    assert [(each.demand.query, each.is_changed) for each in updates] == [(ID, False), (OTHER, False)]
     vault = given.demands.vaults[VAULT]
     assert (vault.pages, vault.entries_sent, vault.entries_time) == (3, START, wall(START))
     assert vault.entries.keys() == {ID.key, OTHER.key, job_id(2).key}
@@ -46,7 +46,7 @@ def test_changed_job(shown: Job, is_changed: bool) -> None:  # noqa: FBT001
     given.known(ID)
     (update,) = given.running(shown)
 
-    assert update.is_news is is_changed
+    assert update.is_changed is is_changed
     assert (ID in given.demands.changed) is is_changed
     assert (ID in given.demands.vaults[VAULT].changed) is is_changed
     assert ID.key not in given.demands.vaults[VAULT].entries or not shown.ended
@@ -200,7 +200,7 @@ def test_failed_list() -> None:
     given.demands.vaults[VAULT].is_reading = True
     (update,) = given.record(RUNNING, DOWN)
 
-    assert (update.demand.query, update.is_news) == (ID, True)
+    assert (update.demand.query, update.is_changed) == (ID, True)
     assert given.observed(ID).error == DOWN
     vault = given.demands.vaults[VAULT]
     assert (vault.awaiting, vault.is_reading, vault.held_until) == ({}, False, NEVER)
