@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -28,6 +29,10 @@ KUBECONFIG: Final = Path(tempfile.mkdtemp(prefix="backupjobwatch-tests-")) / "ku
 
 os.environ["KUBECONFIG"] = str(KUBECONFIG)
 os.environ.setdefault("GOGC", "400")  # garbage collection took a third of the CPU time of API servers, kubectl and helm
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts background commands with SIGINT ignored, and the commands that tests interrupt would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is slow. Only `make soak` tries other examples in each run, because a commit should pass or fail each time.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=not SOAK)
