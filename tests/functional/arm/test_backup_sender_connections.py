@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import pytest
 
 from backupjobwatch.domain.polling.backup_plan import RECOVER_AFTER, SEND_WITHIN
 from backupjobwatch.errors import AzureUnavailable, RequestUncertain
+from demo.ports import reserved_port
 from demo.simulator import AzureSimulator, Fault, Vault
 from tests.functional.sending import Sending
 from tests.support.azure import recording_server
@@ -85,10 +85,8 @@ async def test_proxy_that_answers_itself(open_client: OpenClient, sim: AzureSimu
     with recording_server() as proxy:
         assert type(await Sending(open_client, sim, vault, azure_proxy=proxy.url).error()) is RequestUncertain
         assert [visit.method for visit in proxy.visits] == ["POST"]
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        error = await Sending(open_client, sim, vault, azure_proxy=url).error()
+    with reserved_port() as closed:
+        error = await Sending(open_client, sim, vault, azure_proxy=f"http://127.0.0.1:{closed}").error()
         assert isinstance(error, AzureUnavailable)
         assert not error.was_sent
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -17,6 +16,7 @@ from backupjobwatch.domain.jobs.job import Outcome
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.errors import AzureError, AzureUnavailable, UnexpectedResponse
 from backupjobwatch.settings import Settings
+from demo.ports import reserved_port
 from demo.simulator import AzureSimulator, Fault
 from tests.functional.bound_client import BoundClient
 from tests.support.azure import SUBSCRIPTION_ID, recording_server
@@ -92,9 +92,8 @@ async def test_a_proxy_that_is_set_is_used(open_client: OpenClient, job_id: JobI
 
 async def test_an_unreachable_proxy(open_client: OpenClient, job_id: JobId) -> None:
     """If the proxy is unreachable, the error names the proxy as the cause."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        client = open_client(azure_proxy=f"http://127.0.0.1:{sock.getsockname()[1]}")
+    with reserved_port() as closed:
+        client = open_client(azure_proxy=f"http://127.0.0.1:{closed}")
         with pytest.raises(AzureUnavailable, match="the proxy refused the connection"):
             await client.get_job(job_id)
 

@@ -15,6 +15,7 @@ from backupjobwatch.arm.credentials import StaticToken
 from backupjobwatch.domain.jobs.resource_ids import JobId
 from backupjobwatch.errors import AzureUnavailable
 from backupjobwatch.settings import Settings
+from demo.ports import reserved_port
 from demo.simulator import AzureSimulator, Fault
 from tests.functional.bound_client import BoundClient
 from tests.support.azure import SUBSCRIPTION_ID
@@ -87,9 +88,8 @@ async def test_threads_are_freed(open_client: OpenClient, sim: AzureSimulator, j
 
 async def test_a_refused_connection(open_client: OpenClient, job_id: JobId) -> None:
     """A refused connection raises AzureUnavailable, and the message contains no address."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        client = open_client(azure_endpoint=f"http://127.0.0.1:{sock.getsockname()[1]}")
+    with reserved_port() as closed:
+        client = open_client(azure_endpoint=f"http://127.0.0.1:{closed}")
         with pytest.raises(AzureUnavailable, match=r"could not be reached: the connection failed or was closed\.$"):
             await client.get_job(job_id)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 import ssl
 import threading
 import time
@@ -21,6 +20,7 @@ from pydantic import SecretStr
 from backupjobwatch.arm.credentials import IdentityTokenSource, StaticToken, operator_tokens
 from backupjobwatch.errors import AuthenticationFailed, AzureError, AzureUnavailable, CredentialsNotFound
 from backupjobwatch.settings import Settings
+from demo.ports import reserved_port
 from tests.functional.bound_client import BoundClient
 from tests.support.canary import TOKEN, WORD
 
@@ -99,9 +99,8 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
 @pytest.fixture
 def closed_address() -> Iterator[str]:
     """The address of a local port that refuses connections."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield f"127.0.0.1:{sock.getsockname()[1]}"
+    with reserved_port() as port:
+        yield f"127.0.0.1:{port}"
 
 
 @pytest.fixture
