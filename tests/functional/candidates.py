@@ -23,7 +23,7 @@ LEASE: Final = ("operators", "backupjobwatch")
 READS: Final = "^GET .*/leases/backupjobwatch$"
 WRITES: Final = "^(PUT|POST) .*/leases"
 DURATION, DEADLINE, RETRY = 14, 10, 2
-SOMEBODY: Final[dict[str, Any]] = {
+OTHER_HOLDER: Final[dict[str, Any]] = {
     "holderIdentity": "somebody",
     "leaseDurationSeconds": DURATION,
     "acquireTime": "2026-03-04T01:00:00.000000Z",
@@ -83,7 +83,7 @@ def spec(api: KubernetesApi) -> dict[str, Any]:
 
 async def start_standby(api: KubernetesApi, start_candidate: StartCandidate) -> LeaderElector:
     """Return a standby that has seen the Lease of another holder."""
-    api.leases.put(LEASE, **SOMEBODY)
+    api.leases.put(LEASE, **OTHER_HOLDER)
     elector = await start_candidate()
     await happened(elector.is_standby)
     await asyncio.sleep(0.02)

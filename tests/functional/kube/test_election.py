@@ -14,9 +14,9 @@ from tests.functional.candidates import (
     DEADLINE,
     DURATION,
     LEASE,
+    OTHER_HOLDER,
     READS,
     RETRY,
-    SOMEBODY,
     WRITES,
     advance,
     candidates,
@@ -66,18 +66,18 @@ async def test_one_of_two_candidates_leads(api: KubernetesApi, start_candidate: 
 
 async def test_a_released_lease_is_taken_at_once(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """A candidate acquires a released Lease immediately and increments its leaseTransitions."""
-    api.leases.put(LEASE, **{**SOMEBODY, "holderIdentity": ""})
+    api.leases.put(LEASE, **{**OTHER_HOLDER, "holderIdentity": ""})
     elector = await start_candidate()
     await happened(elector.elected)
     assert spec(api)["leaseTransitions"] == 4
-    assert spec(api)["acquireTime"] > SOMEBODY["acquireTime"]
+    assert spec(api)["acquireTime"] > OTHER_HOLDER["acquireTime"]
 
 
 @pytest.mark.parametrize("year", ["1970", "2020", "2199"])
 async def test_clocks_are_not_compared(api: KubernetesApi, start_candidate: StartCandidate, year: str) -> None:
     """A candidate respects the Lease for exactly its duration, however wrong the holder's clock is."""
     times = dict.fromkeys(("acquireTime", "renewTime"), f"{year}-03-04T01:00:00.000000Z")
-    api.leases.put(LEASE, **{**SOMEBODY, **times})
+    api.leases.put(LEASE, **{**OTHER_HOLDER, **times})
     elector = await start_candidate()
     await happened(elector.is_standby)
     await advance(DURATION - 0.5)
@@ -90,7 +90,7 @@ async def test_any_change_counts_as_a_renewal(api: KubernetesApi, start_candidat
     """Every change of the Lease counts as a renewal, even if its renewTime goes backwards."""
     elector = await start_standby(api, start_candidate)
     for minute in range(59, 40, -1):
-        api.leases.put(LEASE, **{**SOMEBODY, "renewTime": f"2026-03-04T01:{minute}:00.000000Z"})
+        api.leases.put(LEASE, **{**OTHER_HOLDER, "renewTime": f"2026-03-04T01:{minute}:00.000000Z"})
         await lease_reads(api)
     assert not elector.elected.is_set()
     await advance(DURATION)
@@ -102,7 +102,7 @@ async def test_a_crash_is_noticed_within_the_duration(api: KubernetesApi, start_
     elector = await start_standby(api, start_candidate)
     await lease_reads(api, 3)
     await advance(RETRY - 0.2)
-    api.leases.put(LEASE, **{**SOMEBODY, "renewTime": "2026-03-04T01:10:00.000000Z"})
+    api.leases.put(LEASE, **{**OTHER_HOLDER, "renewTime": "2026-03-04T01:10:00.000000Z"})
     await lease_reads(api)
     await advance(DURATION - RETRY)
     await happened(elector.elected)
@@ -115,7 +115,7 @@ async def test_no_lease_is_taken_before_its_holder_has_stopped(
     elector = await start_standby(api, start_candidate)
     refusal = api.traffic.fail(READS, status=503, times=None)
     await advance(DURATION - 1)
-    api.leases.put(LEASE, **{**SOMEBODY, "renewTime": "2026-03-04T01:10:00.000000Z"})
+    api.leases.put(LEASE, **{**OTHER_HOLDER, "renewTime": "2026-03-04T01:10:00.000000Z"})
     refusal.end()
     await lease_reads(api)
     await advance(DEADLINE)
@@ -126,7 +126,7 @@ async def test_no_lease_is_taken_before_its_holder_has_stopped(
 
 async def test_the_holders_duration_counts(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """A candidate waits for the duration in the holder's Lease, even if its own setting differs (during an update)."""
-    api.leases.put(LEASE, **{**SOMEBODY, "leaseDurationSeconds": 60})
+    api.leases.put(LEASE, **{**OTHER_HOLDER, "leaseDurationSeconds": 60})
     elector = await start_candidate()
     await happened(elector.is_standby)
     await advance(58)
@@ -160,7 +160,7 @@ async def test_a_lease_without_a_duration_is_waited_for(api: KubernetesApi, star
 async def test_an_answer_that_is_lost(api: KubernetesApi, start_candidate: StartCandidate, *, there: bool) -> None:
     """If the response to an acquisition is lost, the next read finds it. The transition counts once."""
     if there:
-        api.leases.put(LEASE, **{**SOMEBODY, "holderIdentity": ""})
+        api.leases.put(LEASE, **{**OTHER_HOLDER, "holderIdentity": ""})
     api.traffic.fail(WRITES, status=None, late=True)
     elector = await start_candidate()
     await lease_reads(api)
@@ -170,7 +170,7 @@ async def test_an_answer_that_is_lost(api: KubernetesApi, start_candidate: Start
 
 async def test_labels_of_the_lease_are_kept(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """The operator keeps the labels and annotations of the Lease."""
-    api.leases.put(LEASE, **{**SOMEBODY, "holderIdentity": ""})
+    api.leases.put(LEASE, **{**OTHER_HOLDER, "holderIdentity": ""})
     api.leases._objects[LEASE]["metadata"]["annotations"] = {"example.com/theirs": "x"}
     await happened((await start_candidate()).elected)
     assert api.leases.get(LEASE)["metadata"]["annotations"] == {"example.com/theirs": "x"}

@@ -11,9 +11,9 @@ from backupjobwatch.kube.leader_election import JITTER
 from tests.functional.candidates import (
     DURATION,
     LEASE,
+    OTHER_HOLDER,
     READS,
     RETRY,
-    SOMEBODY,
     WRITES,
     advance,
     candidates,
@@ -61,7 +61,7 @@ async def test_an_expired_lease_is_retried_once_per_period(
 
 async def test_standbys_do_not_retry_together(api: KubernetesApi, start_candidate: StartCandidate) -> None:
     """The attempts of several standbys spread over the last part of the retry period."""
-    api.leases.put(LEASE, **SOMEBODY)
+    api.leases.put(LEASE, **OTHER_HOLDER)
     rule = api.traffic.fail(READS, status=503, times=None)
     for _ in range(STANDBYS):
         await start_candidate(

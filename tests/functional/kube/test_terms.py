@@ -14,9 +14,9 @@ from backupjobwatch.settings import Settings
 from tests.functional.candidates import (
     DEADLINE,
     LEASE,
+    OTHER_HOLDER,
     READS,
     RETRY,
-    SOMEBODY,
     WRITES,
     advance,
     candidates,
@@ -100,11 +100,11 @@ async def test_a_lease_with_another_holder_is_lost_at_once(api: KubernetesApi, s
     """A leader that finds another holder on the Lease stops immediately and leaves the Lease unchanged."""
     elector = await start_candidate()
     await happened(elector.elected)
-    api.leases.put(LEASE, **SOMEBODY)
+    api.leases.put(LEASE, **OTHER_HOLDER)
     await lease_reads(api)
     assert await why_lost(elector) == "the Lease operators/backupjobwatch is held by somebody now"
     await elector.close()
-    assert spec(api) == SOMEBODY
+    assert spec(api) == OTHER_HOLDER
 
 
 @pytest.mark.parametrize("harm", ["deleted", "emptied"])
@@ -152,7 +152,7 @@ async def test_a_closed_standby_leaves_the_lease_alone(api: KubernetesApi, start
     elector = await start_standby(api, start_candidate)
     asked = len(api.traffic.requests)
     await elector.close()
-    assert spec(api) == SOMEBODY
+    assert spec(api) == OTHER_HOLDER
     assert len(api.traffic.requests) == asked
 
 

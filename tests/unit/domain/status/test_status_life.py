@@ -201,13 +201,13 @@ def test_invalid_spec() -> None:
     assert not {"job", "watchStartTime", "lastPollTime"} & set(status)
 
 
-@pytest.mark.parametrize("mended", [{"pollInterval": "30s"}, {"pollInterval": "30s", "suspend": True}], ids=repr)
-def test_fixed_spec(mended: dict[str, Any]) -> None:
+@pytest.mark.parametrize("fixed", [{"pollInterval": "30s"}, {"pollInterval": "30s", "suspend": True}], ids=repr)
+def test_fixed_spec(fixed: dict[str, Any]) -> None:
     """Any edit that fixes the spec starts the watch."""
     body = settle(watch_body({"jobResourceId": JOB_ID, "pollInterval": "7s"}), running_job(), NOW)
     assert body["status"]["reason"] == "InvalidSpec"
 
-    status = settle(edit(body, **mended), errors.JobNotFound("x"), LATER, consecutive_failures=1)["status"]
+    status = settle(edit(body, **fixed), errors.JobNotFound("x"), LATER, consecutive_failures=1)["status"]
     assert status["phase"] == "Pending"
     assert "completionTime" not in status
     stalled = condition(status, "Stalled")
