@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 ROOT: Final = Path(__file__).parents[2]
 SERVER: Final = "COMMAND_SERVER"
@@ -154,6 +154,19 @@ class Command:
         if not select.select([self._reply], [], [], timeout)[0]:
             raise subprocess.TimeoutExpired("the command", timeout or 0)
         return self._reply.recv(64).decode()
+
+
+@contextlib.contextmanager
+def full_pipe() -> Iterator[IO[str]]:
+    """Yield a file to which any write blocks."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, bytes(select.PIPE_BUF)):
+            pass
+    os.set_blocking(writer, True)
+    with os.fdopen(reader), os.fdopen(writer, "w") as full:
+        yield full
 
 
 def send(request: Mapping[str, Any], streams: list[int]) -> socket.socket:

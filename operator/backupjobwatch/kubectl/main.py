@@ -22,6 +22,7 @@ from backupjobwatch.kubectl.options import cluster_options
 from backupjobwatch.kubectl.tasks import tasks
 from backupjobwatch.kubectl.wait import wait
 from backupjobwatch.terminal.exit_codes import INTERRUPTED, UNCLEAR
+from backupjobwatch.terminal.interruption import force_exit_after_signal
 
 if TYPE_CHECKING:
     from backupjobwatch.kubectl.access import Access
@@ -52,6 +53,7 @@ for _command in (list_watches, tasks, wait, create):
 
 def main() -> NoReturn:
     """Run a command. An error that is not the outcome of a job exits with UNCLEAR."""
+    force_exit_after_signal()
     signal.signal(signal.SIGTERM, _terminate)
     logging.basicConfig(level=logging.ERROR, format="%(message)s")  # for errors of credential plugins
     try:

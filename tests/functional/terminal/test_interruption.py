@@ -72,3 +72,14 @@ def test_work_that_ignores_the_signal() -> None:
         threading.Event().wait()
     """)
     assert (done.returncode, done.stdout, done.stderr) == (143, "report\n", "")
+
+
+def test_a_signal_that_interrupts_no_system_call() -> None:
+    """A signal just before the main thread blocks interrupts nothing, and still ends the process."""
+    done = run("""
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # another thread receives the signal
+        threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGTERM]).start()
+        reader, _ = os.pipe()
+        os.read(reader, 1)
+    """)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "report\n", "")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +10,7 @@ import pytest
 
 from demo.pictures.terminal import PATIENCE
 from tests.functional.terminal.backups import BACKUP_OF_VM, add_vault, posts, running_azure, wait_for
-from tests.support.commands import Command
+from tests.support.commands import Command, full_pipe
 from tests.support.watching import WatchTerminal, watch_settings
 
 if TYPE_CHECKING:
@@ -59,13 +57,7 @@ def test_an_id_that_cannot_be_printed(sim: AzureSimulator, vault: Vault) -> None
 
 def test_a_full_pipe(sim: AzureSimulator, vault: Vault) -> None:
     """If standard error is a full pipe, the command requests nothing, and a signal still ends it."""
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    with contextlib.suppress(BlockingIOError):
-        while os.write(writer, bytes(4096)):
-            pass
-    os.set_blocking(writer, True)
-    with os.fdopen(reader), os.fdopen(writer, "w") as full:
+    with full_pipe() as full:
         process = Command("backupjobwatch", "watch", *BACKUP_OF_VM, environment=watch_settings(sim.url), errors=full)
         with process:
             try:
