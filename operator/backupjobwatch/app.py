@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 DRAIN_TIMEOUT: Final = 5.0
-"""Seconds that running reconciliations get at shutdown. Kubernetes kills a pod after 30."""
+"""Seconds that running reconciles get at shutdown. Kubernetes kills a pod after 30."""
 _IDENTITY: Final[Any] = CONTROLLER
 """For kopf's peering, which is off. Without it, kopf needs the name of the user, and a pod's user ID has none."""
 

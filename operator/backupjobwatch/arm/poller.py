@@ -179,12 +179,12 @@ class Poller:
         for reader in self._readers.values():
             reader.stop()
 
-    async def close(self, patience: float = 0.0) -> None:
-        """Send no more requests, and wait up to *patience* seconds for those in flight."""
+    async def close(self, drain_timeout: float = 0.0) -> None:
+        """Send no more requests, and wait up to *drain_timeout* seconds for those in flight."""
         self.stop()
         tasks = [task for reader in self._readers.values() for task in reader.tasks]
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=patience)
+            _, late = await asyncio.wait(tasks, timeout=drain_timeout)
             for task in late:
                 task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

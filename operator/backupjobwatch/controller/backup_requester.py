@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 REMEMBERED: Final = 10_000
-"""How many sent requests are remembered. A request is sent within a minute of its record, so older ones cannot return."""
+"""Maximum number of sent requests to remember. A request is sent within a minute of its record, so older ones cannot return."""
 
 
 class BackupSender(Protocol):
@@ -123,11 +123,11 @@ class BackupRequester:
         self._queue.close()
         self._refuse_pending()
 
-    async def close(self, patience: float) -> None:
-        """Give requests in flight *patience* seconds. The next leader recovers the others."""
+    async def close(self, drain_timeout: float) -> None:
+        """Wait up to *drain_timeout* seconds for requests in flight. The next leader recovers the others."""
         self.stop()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._queue.drained(), patience)
+            await asyncio.wait_for(self._queue.drained(), drain_timeout)
         await self._workers.close()
 
     async def _process(self, uid: str) -> None:
@@ -175,7 +175,7 @@ class BackupRequester:
     async def _answer(
         self, watch: Watch, record: BackupRecord, request: BackupRequest | None
     ) -> OperationId | AzureError:
-        """Send the request of *record*, unless something speaks against it, and return the answer."""
+        """Send the request of *record* if the watch still allows it. Return the answer, or why none was sent."""
         fresh = await self._read(watch)
         if fresh is None or fresh.backup_record != record or request is None or request.item.id != record.item:
             return PollDeferred("The backup was not requested, because the watch changed.")

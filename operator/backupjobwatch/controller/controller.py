@@ -38,7 +38,7 @@ WORKERS: Final = 32
 COUNT_EVERY: Final = 10.0
 """Seconds between two counts of the watches that are polled."""
 HIGH: Final = 1
-"""Priority of changes by users and Azure. Watches listed after a restart or by a resync have priority 0."""
+"""Priority of edits, deliveries and Azure's results. New watches, of which a restart lists thousands, have priority 0."""
 
 
 class Controller:
@@ -88,9 +88,9 @@ class Controller:
         self._requester.start()
 
     def resume(self) -> None:
-        """Enqueue every watch after kopf failed, because it cancels all tasks, including deliveries."""
+        """Enqueue every watch after kopf failed, and sync it again: kopf has cancelled all tasks, including deliveries."""
         for uid, state in self._states.items():
-            state.handed_over = ""
+            state.synced_version = ""
             self.queue.add(uid)
 
     def snapshot(self, uid: str) -> Watch | None:
@@ -105,7 +105,7 @@ class Controller:
             state = self._add(watch)
             self.queue.add(watch.uid)
             self._reconciler.start_polls(state)  # poll even if all workers wait for the API server
-        elif state.store(watch, loop_time(), is_read=not state.watch.spec):  # without a spec: added by a resync
+        elif state.store(watch, loop_time(), is_read=not state.watch.spec):  # a resync stores no spec
             self.queue.add(watch.uid, HIGH)
         return state.interval
 
@@ -151,13 +151,15 @@ class Controller:
             state.backup_result = result
             self.queue.add(uid, HIGH)
 
-    async def close(self, patience: float) -> None:
-        """Stop polling, and give work in flight *patience* seconds. The objects hold all other state."""
-        end = loop_time() + patience
+    async def close(self, drain_timeout: float) -> None:
+        """Stop polling, and wait up to *drain_timeout* seconds for work in flight. The objects hold all other state."""
+        end = loop_time() + drain_timeout
         self._poller.stop()
         self._ttl.stop()
         self._requester.stop()
-        await asyncio.gather(self._dispatcher.close(), self._poller.close(patience), self._requester.close(patience))
+        await asyncio.gather(
+            self._dispatcher.close(), self._poller.close(drain_timeout), self._requester.close(drain_timeout)
+        )
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.queue.drained(), max(end - loop_time(), 0.0))
         await self._workers.close()
@@ -197,8 +199,8 @@ class Controller:
                 self.queue.add_after(uid, after)
         if uid not in self._states:  # It was removed meanwhile, but the reconcile required its queries again.
             self.remove(uid)
-        elif state.handed_over != state.watch.resource_version and not state.is_outdated:
-            state.handed_over = state.watch.resource_version
+        elif state.synced_version != state.watch.resource_version and not state.is_outdated:
+            state.synced_version = state.watch.resource_version
             self._dispatcher.sync(state.watch)
             self._ttl.sync(state.watch)
             self._requester.sync(state.watch, state.backup_request)

@@ -68,6 +68,8 @@ async def on_event(event: kopf.RawEvent, uid: str, memo: Memo, **_: Any) -> None
 
 
 def _declare_timer(name: str, interval: timedelta) -> None:
+    """Declare the timer of one ``pollInterval``. The interval of a kopf timer is fixed, so a filter selects its watches."""
+
     @kopf.timer(
         *RESOURCE,
         id=f"poll-{name}",

@@ -1,4 +1,4 @@
-"""What the controllers need of the API server, so that the terminal can use them without one."""
+"""The client of the API server that the controllers need. ``backupjobwatch watch`` has one that keeps objects in memory."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ class ObjectClient(Protocol):
         """Read one watch."""
 
     async def write_status(self, watch: Watch, status: Mapping[str, Any]) -> dict[str, Any]:
-        """Replace the status of *watch*. Raises Conflict if the object changed after this snapshot."""
+        """Replace the status of *watch*. Raise Conflict if the object changed after this snapshot."""

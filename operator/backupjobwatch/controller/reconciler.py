@@ -99,7 +99,7 @@ class Reconciler:
                 if plan.status is None:
                     return plan.after
                 is_written = await self._write(state, plan.watch, plan.status)
-                if is_written and not state.watch.finished:
+                if is_written and not state.watch.finished:  # a finished watch releases its queries next
                     return plan.after
         except ObjectNotFound:  # An event or the resync reports the deletion.
             return None
@@ -127,6 +127,7 @@ class Reconciler:
         is_requested = watch.request_pending and assessed.sent < state.request_at
         if is_requested:  # The requested poll has not been made: do not acknowledge it.
             watch = replace(watch, requested_at=None)
+        # Without a finding, only an edit of the target, or a result that is not Azure's, is written.
         if assessed.finding is None and (watch.is_retargeted or watch.lacks_edit_time):
             assessed = replace(assessed, finding=NotPolledYet())
         elif assessed.finding is None and (state.deliveries or state.has_result) and watch.status_for_target:
@@ -162,7 +163,7 @@ class Reconciler:
         )
         observations = self._poller.observations(watch.uid, spec.identity)
         context = self._admission.context(state, deadline=end)
-        while True:  # A result may add queries: the jobs of an operation, or the job in a list.
+        while True:  # Another watch may already have results of a query that this one adds, which add more queries.
             required = required_queries(watch, spec, observations, now=now, pinned=state.pinned, context=context)
             state.note(required)
             polls = Polls(
@@ -240,7 +241,7 @@ class Reconciler:
         return None
 
     def _set_waiting(self, uid: str, assessed: Assessment, *, is_requested: bool) -> None:
-        """Reconcile a watch that waits for a poll after every result, even one without changes."""
+        """Let every result enqueue a watch that waits for a poll, even a result without changes."""
         is_deferred = assessed.finding is None or isinstance(assessed.finding, PollDeferred)
         if is_deferred or is_requested or not assessed.enforce_deadline:
             self._poller.waiting.add(uid)

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class Resync:
-    """Lists all watches at an interval, and corrects the controller."""
+    """Lists all watches at an interval, and passes what events missed to the controller."""
 
     def __init__(self, settings: Settings, kube: KubeClient, controller: Controller, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -58,14 +58,14 @@ class Resync:
 
     async def once(self) -> None:
         """List all watches, enqueue those that differ, and remove those that no longer exist. Raises KubeError."""
-        followed, began = self._controller.uids, loop_time()
+        known, began = self._controller.uids, loop_time()
         present: dict[str, Watch] = {}
         for namespace in self._scopes:
             async for metadata in self._kube.list_metadata(namespace):
                 watch = Watch.from_body({"metadata": metadata})
                 present[watch.uid] = watch
         self._metrics.observe_resync(time.time())
-        for uid in followed - present.keys():
+        for uid in known - present.keys():
             _log.info("Removed a watch after a missed deletion event: uid %s", uid, extra={"watch": {"uid": uid}})
             self._controller.remove(uid)
         for watch in present.values():

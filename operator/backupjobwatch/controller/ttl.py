@@ -56,6 +56,7 @@ class TTLController:
         left = _left(watch)
         if left is None or watch.uid in self._deleted:
             return
+        # A watch with an owner gets an Event, which is not repeated later.
         if watch.owner is None or -left <= REPEAT_WITHIN.total_seconds():
             self._watches[watch.uid] = watch
             self._queue.add_after(watch.uid, min(left, RECHECK))

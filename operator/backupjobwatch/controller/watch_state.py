@@ -30,7 +30,10 @@ REQUEST_INTERVAL: Final = 10.0
 
 @dataclass(slots=True, kw_only=True)
 class WatchState:
-    """One watch, by uid. Times are seconds on the event loop's clock."""
+    """One watch, by uid. Times are seconds on the event loop's clock.
+
+    Events can replace the snapshot whenever a reconcile waits for the API server.
+    """
 
     watch: Watch
     """The latest snapshot."""
@@ -43,13 +46,13 @@ class WatchState:
     is_new: bool = True
     """Whether the watch has not been reconciled by this process yet."""
     fresh_after: float = NEVER
-    """When the target was edited. Older results do not apply."""
+    """When the target was edited. Results of earlier requests are about another target."""
     edited_at: float = NEVER
-    """When the spec was edited, which requests a poll."""
+    """When the spec was edited, which requests a poll. Earlier results still count."""
     deadline_since: float | None = None
     """When the deadline was first seen to have passed."""
     requested: str | None = None
-    """The latest request for a poll, by annotation."""
+    """The annotation of the latest request for a poll."""
     request_at: float = NEVER
     """When that poll may be sent."""
     pinned: tuple[PinnedJob, ...] = ()
@@ -72,8 +75,8 @@ class WatchState:
     """The latest result of a backup request in this process."""
     unconfirmed: Watch | None = None
     """The snapshot before a write with an unknown outcome."""
-    handed_over: str = ""
-    """The resourceVersion that the dispatcher and the TTL controller know."""
+    synced_version: str = ""
+    """The resourceVersion that the dispatcher, the TTL controller and the backup requester have."""
     interval: timedelta | None = None
     """The poll interval; None if the watch is not polled."""
     summary: Summary = field(init=False)
@@ -86,7 +89,7 @@ class WatchState:
             self.fresh_after = self.since
 
     def store(self, watch: Watch, now: float, *, is_read: bool = False) -> bool:
-        """Store a snapshot if it is newer or *is_read* from the API server. Return whether it was stored."""
+        """Store a snapshot if it is newer. Always store one that *is_read* with a GET or PUT. Return whether it was stored."""
         is_known = watch.resource_version == self.watch.resource_version
         if not is_read and (is_known or watch.version < self.watch.version):
             return False

@@ -68,10 +68,10 @@ class EventRecorder:
             self._queue.remove((uid, name))
         self._note_idle()
 
-    async def close(self, patience: float) -> None:
-        """Give pending Events *patience* seconds, then end the workers. The next process emits the missing ones."""
+    async def close(self, drain_timeout: float) -> None:
+        """Wait up to *drain_timeout* seconds for pending Events, then end the workers. The next process emits the missing ones."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), patience)
+            await asyncio.wait_for(self._idle.wait(), drain_timeout)
         await self._workers.close()
 
     async def _process(self, key: tuple[str, str]) -> None:

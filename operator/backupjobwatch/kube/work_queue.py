@@ -1,7 +1,8 @@
 """A work queue with the semantics of client-go's: https://pkg.go.dev/k8s.io/client-go/util/workqueue.
 
 A key is queued once, however often it is added. A key that is added while a worker processes it is queued again when the
-worker calls ``done``. Of several delays for one key, the earliest wins. Of several priorities, the highest wins.
+worker calls ``done``. Of several delays for one key, the earliest wins. Unlike in client-go, ``add`` therefore cancels a delay. Of several
+priorities, the highest wins.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class WorkQueue(Generic[K]):
         self._failures.pop(key, None)
 
     def remove(self, key: K) -> None:
-        """Drop *key* and its delays, because its object no longer exists."""
+        """Drop *key*, its delay and its retries, because its object no longer exists."""
         self._cancel_delay(key)
         for keys in self._ready.values():
             keys.pop(key, None)
