@@ -99,7 +99,7 @@ class NoRequest(AzureError):
 
 
 class PollDeferred(NoRequest):
-    """The rate limiter or a Retry-After deferred a due poll. The status changes only if its content is *stale*."""
+    """Nothing new is known, for example because a pause delays a poll. The status changes only if it is *stale*."""
 
     reason = "Throttled"
 

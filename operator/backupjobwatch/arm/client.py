@@ -1,4 +1,4 @@
-"""Client of Azure Resource Manager: reads jobs, job lists and operations."""
+"""Client of Azure Resource Manager: reads jobs, operations, protected items, policies and their lists."""
 
 from __future__ import annotations
 

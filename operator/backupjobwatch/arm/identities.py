@@ -87,7 +87,7 @@ class CredentialProvider(Protocol):
 
 
 @dataclass(slots=True)
-class _Kept:
+class _Cached:
     credential: Credential
     version: str
     checked: float
@@ -102,9 +102,9 @@ class ClusterCredentialProvider:
         self._settings = settings
         self._kube = kube
         self._operators = Credential(key="operator", tokens=operator_tokens(settings, clock=self._clock))
-        self._kept: dict[tuple[str, Identity], _Kept] = {}
-        self._finding: dict[tuple[str, Identity], asyncio.Task[Credential]] = {}
-        self._asked: set[Future[str]] = set()
+        self._cache: dict[tuple[str, Identity], _Cached] = {}
+        self._lookups: dict[tuple[str, Identity], asyncio.Task[Credential]] = {}
+        self._token_requests: set[Future[str]] = set()
         """Requests for ServiceAccount tokens. A thread waits for each."""
 
     async def find(self, namespace: str, identity: Identity) -> Credential:
@@ -124,50 +124,50 @@ class ClusterCredentialProvider:
                 )
             return self._operators
         key = (namespace, identity)
-        kept = self._kept.get(key)
+        cached = self._cache.get(key)
         now = self._clock()
-        if kept is not None and now - kept.checked < RECHECK:
-            return kept.credential
-        if key not in self._finding:  # a separate task, which outlives the first request
-            self._finding[key] = asyncio.create_task(self._look(namespace, identity))
-        finding = self._finding[key]
+        if cached is not None and now - cached.checked < RECHECK:
+            return cached.credential
+        if key not in self._lookups:  # a separate task, which outlives the first request
+            self._lookups[key] = asyncio.create_task(self._look_up(namespace, identity))
+        lookup = self._lookups[key]
         try:
-            return await asyncio.shield(finding)
+            return await asyncio.shield(lookup)
         except asyncio.CancelledError:
             # When kopf restarts, it cancels tasks that it does not know. The caller is older, and continues.
-            if not finding.cancelled() or _is_cancelled():
+            if not lookup.cancelled() or _is_cancelled():
                 raise
             raise CredentialsUnavailable("The operator interrupted the lookup of the identity.") from None
 
-    async def _look(self, namespace: str, identity: Identity) -> Credential:
+    async def _look_up(self, namespace: str, identity: Identity) -> Credential:
         key = (namespace, identity)
         try:
             source = await self._read(namespace, identity)
-            kept, now = self._kept.get(key), self._clock()
+            cached, now = self._cache.get(key), self._clock()
             metadata = source.get("metadata") or {}
             version = f"{metadata.get('uid')}/{metadata.get('resourceVersion')}"
-            if kept is None or kept.version != version:
+            if cached is None or cached.version != version:
                 credential = Credential(
                     key=f"{namespace}/{identity}/{version}", tokens=self._tokens(namespace, identity, source)
                 )
-                self._kept = {known: each for known, each in self._kept.items() if now - each.checked < IDLE}
-                kept = self._kept[key] = _Kept(credential, version, now)
-            kept.checked = now
-            return kept.credential
+                self._cache = {known: each for known, each in self._cache.items() if now - each.checked < IDLE}
+                cached = self._cache[key] = _Cached(credential, version, now)
+            cached.checked = now
+            return cached.credential
         finally:  # not in a callback, which runs later: the next request would join a finished task
-            del self._finding[key]
+            del self._lookups[key]
 
     def close(self) -> None:
         """Cancel all lookups of identities and tokens, because no caller waits for them."""
-        for finding in self._finding.values():
-            finding.cancel()
-        for asked in tuple(self._asked):
-            asked.cancel()
+        for lookup in self._lookups.values():
+            lookup.cancel()
+        for token_request in tuple(self._token_requests):
+            token_request.cancel()
 
     def drop(self, namespace: str, identity: Identity) -> None:
         """Reread a failing identity at its next use, so that a fix takes effect."""
-        if kept := self._kept.get((namespace, identity)):
-            kept.checked = self._clock() - RECHECK
+        if cached := self._cache.get((namespace, identity)):
+            cached.checked = self._clock() - RECHECK
 
     async def _read(self, namespace: str, identity: Identity) -> dict[str, Any]:
         if identity.secret_name is not None:
@@ -217,10 +217,10 @@ class ClusterCredentialProvider:
 
         def get() -> str:
             request = self._kube.request_token(namespace, service_account, audience=AUDIENCE)
-            asked = asyncio.run_coroutine_threadsafe(request, loop)
-            self._asked.add(asked)
+            token_request = asyncio.run_coroutine_threadsafe(request, loop)
+            self._token_requests.add(token_request)
             try:
-                return asked.result(_TOKEN_TIMEOUT)
+                return token_request.result(_TOKEN_TIMEOUT)
             except Forbidden:
                 raise IdentityNotAllowed(
                     f"The operator is not allowed to create tokens of ServiceAccount {namespace}/{service_account}. "
@@ -235,8 +235,8 @@ class ClusterCredentialProvider:
                     f"The API server did not return a token for ServiceAccount {namespace}/{service_account}."
                 ) from error
             finally:
-                asked.cancel()
-                self._asked.discard(asked)
+                token_request.cancel()
+                self._token_requests.discard(token_request)
 
         return get
 

@@ -220,7 +220,7 @@ class Poller:
         """Drop the readers that have been without demand for ``IDLE`` seconds."""
         now = loop_time()
         for key, reader in list(self._readers.items()):
-            if not reader.demands.by_query and not reader.tasks and now - reader.demands.changed_at > IDLE:
+            if not reader.demands.by_query and not reader.tasks and now - reader.demands.used_at > IDLE:
                 reader.stop()
                 del self._readers[key]
 

@@ -166,7 +166,7 @@ class Reader:
     async def _find_credential(self) -> Credential:
         credential = await self._credentials.find(self._namespace, self._identity)
         if self._credential_key not in (None, credential.key):
-            self.demands.forget_results()
+            self.demands.drop_results()
         self._credential_key = credential.key
         return credential
 

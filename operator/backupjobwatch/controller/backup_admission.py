@@ -36,12 +36,12 @@ HOLD: Final = 10.0
 BUSY: Final = 1.0
 """Minimum seconds between two decisions about a watch while all workers or connections are busy."""
 DECISIONS: Final = 50.0
-"""Decisions per second about all watches meanwhile. Without it, those about 1,000 watches took 37 % of a core."""
+"""Maximum decisions per second about all waiting watches. Without it, 1,000 of them took 37 % of a core."""
 
 
 @dataclass(slots=True)
-class _Turn:
-    """The turn of a request that is not recorded yet."""
+class _Reservation:
+    """A token, a connection and a worker for a request that is not recorded yet."""
 
     key: tuple[str, Identity, BackupRequest]
     """Namespace, identity and request, which determine the token."""
@@ -80,7 +80,7 @@ class BackupAdmission:
         self._allows = allows
         self._rates = rates
         self._slots_of = slots_of
-        self._turns: dict[str, _Turn] = {}
+        self._reservations: dict[str, _Reservation] = {}
         """By the uid of the watch."""
         self._sending: dict[str, Slots | None] = {}
         """The watches whose request is recorded and not answered yet, with the slots that it occupies."""
@@ -103,25 +103,27 @@ class BackupAdmission:
         """Decide whether *watch* may record *request* now. *refused* is the record of an earlier attempt."""
         now, key = loop_time(), (watch.namespace, identity, request)
         repeated = None if refused is None else refused.request_id
-        turn = self._turns.get(watch.uid)
-        if turn is not None and turn.repeated != repeated:  # the revision was edited
+        reservation = self._reservations.get(watch.uid)
+        if reservation is not None and reservation.repeated != repeated:  # the revision was edited
             self._drop(watch.uid)
-            turn = None
-        request_id = repeated or str(uuid.uuid4()) if turn is None else turn.request_id
+            reservation = None
+        request_id = repeated or str(uuid.uuid4()) if reservation is None else reservation.request_id
         error = self._limit_of(watch.namespace, request_id) or self._rates.pause_of(*key)
         if error is not None:
             return Admission(error=error, wait=error.retry_after or timedelta(seconds=BUSY))
-        if turn is None:
+        if reservation is None:
             slots = self._slots_of(watch.namespace, identity)
-            turn = self._turns[watch.uid] = _Turn(key, request_id, slots, repeated)
-            self._count(turn)  # before its token is valid, so that no namespace reserves more tokens than its limit
-            self._delay(turn, until=now + self._rates.reserve(*key))
-        if turn.at <= now and not (self._has_worker(watch.uid) and turn.slots.take_for_backup(watch.uid)):
-            self._delay(turn, until=now + max(BUSY, len(self._turns) / DECISIONS))
-        if turn.at > now:
-            return Admission(wait=timedelta(seconds=turn.at - now + 0.001))  # rounding must not make it zero
-        turn.is_admitted = True
-        self._count(turn)
+            reservation = self._reservations[watch.uid] = _Reservation(key, request_id, slots, repeated)
+            self._count(
+                reservation
+            )  # before its token is valid, so that no namespace reserves more tokens than its limit
+            self._delay(reservation, until=now + self._rates.reserve(*key))
+        if reservation.at <= now and not (self._has_worker(watch.uid) and reservation.slots.take_for_backup(watch.uid)):
+            self._delay(reservation, until=now + max(BUSY, len(self._reservations) / DECISIONS))
+        if reservation.at > now:
+            return Admission(wait=timedelta(seconds=reservation.at - now + 0.001))  # rounding must not make it zero
+        reservation.is_admitted = True
+        self._count(reservation)
         return Admission(request_id=request_id)
 
     def stop(self) -> None:
@@ -129,17 +131,19 @@ class BackupAdmission:
         self._is_stopped = True
 
     def note(self, watch: Watch, record: BackupRecord) -> None:
-        """Count the recorded request of *watch* towards the limit, also if another process sent it."""
+        """Count the recorded request of *watch* towards the limit, even if another process sent it."""
         if record.request_id is not None:
             self._limit.note(watch.namespace, record.request_id, record.requested_at, now=datetime.now(UTC))
 
     def begin(self, watch: Watch, record: BackupRecord) -> None:
         """Occupy a worker, because the request of *watch* is recorded."""
-        turn = self._turns.get(watch.uid)
-        if turn is not None and turn.request_id != record.request_id:  # an earlier write took effect after all
+        reservation = self._reservations.get(watch.uid)
+        if (
+            reservation is not None and reservation.request_id != record.request_id
+        ):  # an earlier write took effect after all
             self._drop(watch.uid)
-        turn = self._turns.pop(watch.uid, None)
-        self._sending[watch.uid] = self._sending.get(watch.uid) if turn is None else turn.slots
+        reservation = self._reservations.pop(watch.uid, None)
+        self._sending[watch.uid] = self._sending.get(watch.uid) if reservation is None else reservation.slots
         self.note(watch, record)
 
     def end(self, watch: Watch, record: BackupRecord, *, is_refused: bool) -> None:
@@ -151,8 +155,8 @@ class BackupAdmission:
             self._limit.forget(watch.namespace, record.request_id or "")
 
     def remove(self, uid: str) -> None:
-        """Drop the turn of a watch that no longer exists."""
-        if uid in self._turns:
+        """Drop the reservation of a watch that no longer exists."""
+        if uid in self._reservations:
             self._drop(uid)
 
     def _limit_of(self, namespace: str, request_id: str) -> BackupLimitReached | None:
@@ -166,29 +170,31 @@ class BackupAdmission:
         )
 
     def _has_worker(self, uid: str) -> bool:
-        busy = self._sending.keys() | {each for each, turn in self._turns.items() if turn.is_admitted and each != uid}
+        busy = self._sending.keys() | {
+            each for each, reservation in self._reservations.items() if reservation.is_admitted and each != uid
+        }
         return not self._is_stopped and uid not in self._sending and len(busy) < WORKERS
 
-    def _count(self, turn: _Turn) -> None:
-        """Count the request of *turn* towards the limit, from now on."""
+    def _count(self, reservation: _Reservation) -> None:
+        """Count the request of *reservation* towards the limit, from now on."""
         now = datetime.now(UTC)
-        self._limit.forget(turn.namespace, turn.request_id)
-        self._limit.note(turn.namespace, turn.request_id, now, now=now)
+        self._limit.forget(reservation.namespace, reservation.request_id)
+        self._limit.note(reservation.namespace, reservation.request_id, now, now=now)
 
-    def _delay(self, turn: _Turn, *, until: float) -> None:
-        turn.at = until
-        asyncio.get_running_loop().call_at(turn.at + HOLD, self._drop_expired)
+    def _delay(self, reservation: _Reservation, *, until: float) -> None:
+        reservation.at = until
+        asyncio.get_running_loop().call_at(reservation.at + HOLD, self._drop_expired)
 
     def _drop_expired(self) -> None:
-        """Drop the turns of watches that have not recorded their request, for example because they were suspended."""
-        for uid, turn in list(self._turns.items()):
-            if loop_time() >= turn.at + HOLD:
+        """Drop the reservations of watches that have not recorded their request, for example because they were suspended."""
+        for uid, reservation in list(self._reservations.items()):
+            if loop_time() >= reservation.at + HOLD:
                 self._drop(uid)
 
     def _drop(self, uid: str) -> None:
-        """Drop the turn of a watch, with its token, its connection and its count."""
-        turn = self._turns.pop(uid)
-        self._rates.put_back(*turn.key)
+        """Drop the reservation of a watch, with its token, its connection and its count."""
+        reservation = self._reservations.pop(uid)
+        self._rates.put_back(*reservation.key)
         if uid not in self._sending:
-            turn.slots.end_backup(uid)
-        self._limit.forget(turn.namespace, turn.request_id)
+            reservation.slots.end_backup(uid)
+        self._limit.forget(reservation.namespace, reservation.request_id)

@@ -92,7 +92,7 @@ async def test_many_wait_for_a_worker() -> None:
         await later(1)
         for name, wait in waits.items():
             waits[name] = wait - 1 if wait > 1 else requests.admit(name, f"team-{name[:-1]}").wait.total_seconds()
-    assert len(requests.admission._turns) == 120
+    assert len(requests.admission._reservations) == 120
     assert sum(1 / max(wait, 1) for wait in waits.values()) <= 2 * DECISIONS
 
 
@@ -134,7 +134,7 @@ async def test_another_revision() -> None:
 
 
 async def test_a_late_record() -> None:
-    """If a write took effect after its turn has expired, only the recorded request counts."""
+    """If a write took effect after its reservation has expired, only the recorded request counts."""
     requests = Requests(limit=2)
     late = record(request_id=requests.admit("first").request_id, requested_at=datetime.now(UTC))
     await later(HOLD)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.polling.pauses import RequestKind
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-HOLDS: Final = (AuthorizationFailed, JobNotFound, VaultNotFound, UnexpectedResponse)
-"""Errors of a list that the next list would return again. They do not concern a job, so each job is read with a GET."""
+LIST_REFUSALS: Final = (AuthorizationFailed, JobNotFound, VaultNotFound, UnexpectedResponse)
+"""Errors of a list that the next list would return again. They say nothing about a job, so each job is read with a GET."""
 
 
 @dataclass(frozen=True, slots=True)

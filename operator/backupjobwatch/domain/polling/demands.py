@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.polling.queries import Query
     from backupjobwatch.errors import AzureError
 
-CROWDED: Final = 0.8
+LISTS_ABOVE: Final = 0.8
 """Share of the rate that GETs may take before lists replace them."""
-ROOMY: Final = 0.5
-"""Share below which GETs replace lists again. The gap to ``CROWDED`` prevents constant switching."""
+LISTS_UNTIL: Final = 0.5
+"""Share below which GETs replace lists again. The hysteresis prevents constant switching."""
 SECONDARY_RATE: Final = 1.0
 """Reads of jobs in secondary regions, per second. Azure refills the write requests of a principal with 10 per second."""
 SECONDARY_BURST: Final = 10.0
@@ -54,9 +54,9 @@ class Demands:
     """Vaults whose list is being read and has another page."""
     lists: dict[VaultId, float] = field(default_factory=dict, init=False)
     """Vaults whose running jobs are listed next, and when."""
-    changed_at: float = field(default=NEVER, init=False)
+    used_at: float = field(default=NEVER, init=False)
     """When something was last required or released."""
-    _is_crowded: bool = field(default=False, init=False)
+    _uses_lists: bool = field(default=False, init=False)
     _load: float = field(default=0.0, init=False)
     """Reads per second that a GET for each job at each tick would take."""
 
@@ -68,7 +68,7 @@ class Demands:
 
     def add(self, query: Query, uid: str, *, interval: float, now: float) -> Demand:
         """Add a watch that requires *query* every *interval* seconds. It is due now, unless a result is recent."""
-        self.changed_at = now
+        self.used_at = now
         has_lists = query.vault.secondary_region is None
         vault = self.vaults.setdefault(query.vault, VaultState(held_until=NEVER if has_lists else inf))
         demand = self.by_query.get(query)
@@ -86,7 +86,7 @@ class Demands:
 
     def remove(self, query: Query, uid: str, now: float) -> None:
         """Remove a watch that no longer requires *query*. Without watches, its observation is dropped."""
-        self.changed_at = now
+        self.used_at = now
         demand = self.by_query[query]
         demand.uids.pop(uid, None)
         if demand.uids:
@@ -105,7 +105,7 @@ class Demands:
         self._drop_unused(query.vault)
 
     def mark_due(self, query: Query, now: float) -> bool:
-        """Mark *query* as due if its result is older than half its interval. Return whether it was due."""
+        """Mark *query* as due if its result is older than half its interval. Return whether it already was, and still waits."""
         demand = self.by_query[query]
         if demand.is_final or demand.reading_since is not None or now < demand.not_before:
             return False
@@ -167,7 +167,7 @@ class Demands:
             if not queries:
                 del self.explicit[namespace]
 
-    def forget_results(self) -> None:
+    def drop_results(self) -> None:
         """Drop all observations, because their credential was replaced."""
         for demand in self.by_query.values():
             demand.observation = None
@@ -202,10 +202,10 @@ class Demands:
             return False
         if self.pauses.left(JOB, now):
             return True
-        limit = self.bucket.rate_at(now) * (ROOMY if self._is_crowded else CROWDED)
-        self._is_crowded = self._load > limit
+        limit = self.bucket.rate_at(now) * (LISTS_UNTIL if self._uses_lists else LISTS_ABOVE)
+        self._uses_lists = self._load > limit
         is_pressed = len(self.due[JOB]) + len(vault.awaiting) > self.bucket.burst
-        return (self._is_crowded or is_pressed) and len(vault.jobs) > vault.pages
+        return (self._uses_lists or is_pressed) and len(vault.jobs) > vault.pages
 
     def await_list(self, job_id: JobId, now: float) -> None:
         """Let a due job wait for the next list of its vault, one interval after the last one."""

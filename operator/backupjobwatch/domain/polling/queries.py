@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class JobWindow:
-    """The jobs of a vault that started on a day or later. Their list ends at the time of the request."""
+    """The jobs of a vault that started on ``first_day`` or later. Their list ends at the time of the request."""
 
     vault: VaultId
     first_day: datetime | None

@@ -2,8 +2,7 @@
 
 While the bucket covers it, each job is read with a GET at every tick, with full detail. Beyond that, the running jobs
 of a vault are listed once per interval. A job is then read only if its list entry changed, if it ended, or if its
-detail is old.
-So the cost grows with vaults and changes, not with watches.
+detail is old. The cost grows with vaults and changes, not with watches.
 """
 
 from __future__ import annotations
@@ -209,7 +208,7 @@ class ReadPlanner:
             if vault.awaiting and not vault.is_reading and self.demands.may_list(vault, now):
                 return at, RunningJobs(vault_id)
             del self.demands.lists[vault_id]
-            if not vault.is_reading:
+            if not vault.is_reading:  # no job waits, or lists are paused or refused
                 self.demands.read_one_by_one(vault_id, now)
         return None
 

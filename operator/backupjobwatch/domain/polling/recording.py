@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backupjobwatch.domain.jobs.resource_ids import JobId, fold_case
-from backupjobwatch.domain.polling.demand import HOLDS, RunningJobs, VaultList, kind_of
+from backupjobwatch.domain.polling.demand import LIST_REFUSALS, RunningJobs, VaultList, kind_of
 from backupjobwatch.domain.polling.observations import NEVER, JobList, differs, has_changed, observe
 from backupjobwatch.domain.polling.pauses import JOB, SECONDARY
 from backupjobwatch.domain.polling.queries import JobWindow
@@ -95,7 +95,7 @@ class ObservationRecorder:
         counts for the jobs that waited for the list, and the list is repeated after the interval.
         """
         vault = self.demands.vaults[read.vault]
-        if isinstance(result, HOLDS):
+        if isinstance(result, LIST_REFUSALS):
             vault.held_until = at.now + self.heartbeat
             self.demands.read_one_by_one(read.vault, at.now)
         elif isinstance(result, AzureError) and not isinstance(result, Throttled):
@@ -151,6 +151,7 @@ class ObservationRecorder:
             demands.due[kind_of(query)].setdefault(query, now)
 
     def _settle(self, demand: Demand, now: float, *, is_answered: bool = True) -> None:
+        """End the explicit read of *demand* if its result is fresh, and set the backoff."""
         if is_answered and demand.is_fresh:
             self.demands.drop_explicit(demand)
         elif demand.is_explicit and kind_of(demand.query) == SECONDARY:

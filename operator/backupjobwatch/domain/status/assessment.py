@@ -33,7 +33,7 @@ class Times:
 
     now: float
     since: float
-    """When the watch first required its queries for its current target."""
+    """When the watch was first seen with its current target, or was resumed."""
     fresh_after: float = NEVER
     """Observations must have been requested at this time or later, because the target was edited."""
     deadline_since: float | None = None
@@ -73,7 +73,7 @@ def assess(
     known = [observations[query] for query in requirements.jobs or requirements.queries if query in observations]
     sent = NEVER
     if requirements.queries <= observations.keys():
-        sent = min((each.sent for each in known if not _says_all(each)), default=times.now)
+        sent = min((each.sent for each in known if not _is_decided(each)), default=times.now)
     assessed = replace(_combine(watch, spec, requirements, observations, known, now=now, times=times), sent=sent)
     end = deadline(watch, spec)
     if end is not None and now >= end:
@@ -102,7 +102,7 @@ def _combine(
     times: Times,
 ) -> Assessment:
     oldest = max(times.fresh_after, times.since - spec.poll_interval.total_seconds() / 2)
-    fresh = [each for each in known if each.sent >= oldest or _says_all(each)]
+    fresh = [each for each in known if each.sent >= oldest or _is_decided(each)]
     polled = max((each.time for each in fresh), default=now)
     failed = next((each for each in fresh if each.error is not None), None)
     if failed is not None:
@@ -115,7 +115,7 @@ def _combine(
         refusals = record.attempt if record is not None and record.state is RecordState.REFUSED else 0
         return Assessment(finding=requirements.found, consecutive_failures=refusals, polled=polled)
     jobs = [job for query in requirements.jobs if (job := observations[query].job) is not None]
-    accept = all(_may_judge(each, times.now) for each in known)
+    accept = all(_accepts_entry(each, times.now) for each in known)
     if len(requirements.pinned) <= 1 and len(jobs) == 1:
         return Assessment(finding=jobs[0], polled=polled, accept_list_entry=accept)
     if not requirements.pinned:
@@ -125,7 +125,7 @@ def _combine(
     return Assessment(finding=finding, polled=polled, accept_list_entry=accept)
 
 
-def _says_all(observation: Observation) -> bool:
+def _is_decided(observation: Observation) -> bool:
     """Return whether no later request can change the verdict on this job."""
     job = observation.job
     if observation.error is not None or job is None:
@@ -140,7 +140,8 @@ def _is_open(finding: Finding | None) -> bool:
     return finding is None or isinstance(finding, Waiting) or (isinstance(finding, Job) and not finding.ended)
 
 
-def _may_judge(observation: Observation, now: float) -> bool:
+def _accepts_entry(observation: Observation, now: float) -> bool:
+    """Return whether no list entry waits for its GET, or has waited for ``DETAIL_WAIT``."""
     return observation.ended_since is None or now - observation.ended_since >= DETAIL_WAIT
 
 

@@ -38,7 +38,7 @@ _MAX_NAME = 253
 def needs_write(previous: Mapping[str, Any], status: Mapping[str, Any], *, heartbeat: timedelta) -> bool:
     """Return whether *status* differs significantly from *previous*, or the *heartbeat* is due.
 
-    Durations, messages and small progress are not significant. Each write costs etcd, notifies all clients that watch the
+    Durations, messages and small progress are not significant. Each write loads etcd, notifies all clients that watch the
     object, and makes Argo CD refresh.
     """
     if _significant_fields(previous) != _significant_fields(status):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backupjobwatch.domain.polling.demand import RunningJobs
-from backupjobwatch.domain.polling.demands import CROWDED, ROOMY, Demands
+from backupjobwatch.domain.polling.demands import LISTS_ABOVE, LISTS_UNTIL, Demands
 from backupjobwatch.domain.polling.observations import NEVER, JobList, observe
 from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION
 from backupjobwatch.domain.polling.queries import JobWindow
@@ -90,7 +90,7 @@ def test_request() -> None:
 def test_jobs_wait_for_a_list() -> None:
     """If GETs would exceed their share of the rate, jobs wait for a list. GETs resume well below that share."""
     demands = Demands(bucket=demands_of(rate=2.0, burst=250).bucket)
-    high, low = int(CROWDED * 2 * 30) - 1, int(ROOMY * 2 * 30)
+    high, low = int(LISTS_ABOVE * 2 * 30) - 1, int(LISTS_UNTIL * 2 * 30)
     ids = [job_id(number) for number in range(high + 2)]
     for each in ids[:high]:
         demands.add(each, "uid", interval=30, now=START)
@@ -245,7 +245,7 @@ def test_replaced_credential() -> None:
     demands = demands_of(ID)
     answer(demands, ID, running(ID), START)
     demands.vaults[VAULT].entries[OTHER.key] = entry(OTHER)
-    demands.forget_results()
+    demands.drop_results()
 
     assert demands.by_query[ID].observation is None
     assert demands.vaults[VAULT].entries == {}

@@ -36,7 +36,7 @@ def test_required() -> None:
     assert demands.due == {JOB: {ID: START}, OPERATION: {operation: START}, LIST: {window: START}, SECONDARY: {}}
     assert demands.vaults[VAULT].jobs == {ID: demands.by_query[ID]}
     assert demands.is_waiting
-    assert demands.changed_at == START
+    assert demands.used_at == START
 
 
 def test_shared() -> None:
@@ -50,7 +50,7 @@ def test_shared() -> None:
     demands.remove(ID, "unknown", START + 3)
     demands.remove(ID, "uid-0", START + 4)
     assert demands.by_query == {}
-    assert demands.changed_at == START + 4
+    assert demands.used_at == START + 4
 
 
 def test_another_interval() -> None:
