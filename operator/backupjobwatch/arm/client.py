@@ -18,11 +18,11 @@ from backupjobwatch.arm.responses import (
     read_job,
     read_job_list,
     read_object,
+    read_operation_status,
     remaining_requests,
 )
 from backupjobwatch.arm.session import ArmSession
 from backupjobwatch.domain.jobs.backup_policies import parse_policy
-from backupjobwatch.domain.jobs.operations import read_operation
 from backupjobwatch.domain.jobs.resource_ids import VaultKind
 from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION, SECONDARY
 from backupjobwatch.errors import JobNotFound, Throttled, VaultNotFound
@@ -111,7 +111,13 @@ class ArmClient:
         vault = operation_id.vault
         query = self.session.query(vault) if vault.secondary_region is None else self._secondary_query(vault)
         link = PageLink(operation_id.url_path, query)
-        return await self._read(OPERATION, tokens, link, pauses, lambda response: read_operation(_object(response)))
+        return await self._read(
+            OPERATION,
+            tokens,
+            link,
+            pauses,
+            lambda response: read_operation_status(response, operation_id, now=datetime.now(UTC)),
+        )
 
     async def list_page(
         self,

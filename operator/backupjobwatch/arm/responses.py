@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 from backupjobwatch.domain.jobs import data_protection, recovery_services
 from backupjobwatch.domain.jobs.azure_errors import describe, read_error_body
 from backupjobwatch.domain.jobs.list_entries import parse_entry
+from backupjobwatch.domain.jobs.operations import read_operation
+from backupjobwatch.domain.jobs.payloads import LINE, Reader, last_segment
 from backupjobwatch.domain.jobs.protected_items import parse_backup_instances, parse_protected_items
 from backupjobwatch.domain.jobs.resource_ids import VaultKind, fold_case
 from backupjobwatch.domain.jobs.text import sanitize
@@ -35,9 +37,10 @@ from backupjobwatch.errors import (
 )
 
 if TYPE_CHECKING:
+    from backupjobwatch.domain.jobs.findings import OperationFailure, PinnedJob, Waiting
     from backupjobwatch.domain.jobs.job import Job
     from backupjobwatch.domain.jobs.protected_items import ProtectedItem
-    from backupjobwatch.domain.jobs.resource_ids import JobId, VaultId
+    from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId, VaultId
 
 DEFAULT_WAIT: Final = timedelta(seconds=30)
 """How long to wait after a 429 without a ``Retry-After``, or with ``Retry-After: 0``."""
@@ -118,6 +121,19 @@ def read_job(response: Response, job_id: JobId, *, now: datetime) -> Job:
     if job.name is None or fold_case(job.name) != fold_case(job_id.name):
         raise _unexpected(response, f"a response about {job.name or 'no job'} instead of {job_id.name}")
     return job
+
+
+def read_operation_status(
+    response: Response, operation_id: OperationId, *, now: datetime
+) -> tuple[PinnedJob, ...] | Waiting | OperationFailure:
+    """Return the jobs of the operation in *response*, or why it has none. Raise the AzureError for any other response."""
+    payload = read_object(response, now=now)
+    texts = (Reader().name(payload.get(field), LINE) for field in ("id", "name"))
+    names = [name for text in texts if (name := last_segment(text))]
+    # As with jobs: a job of another operation must never open a gate.
+    if names and fold_case(operation_id.name) not in map(fold_case, names):
+        raise _unexpected(response, f"a response about {names[-1]} instead of {operation_id.name}")
+    return read_operation(payload)
 
 
 def read_job_list(

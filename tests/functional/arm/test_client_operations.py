@@ -118,6 +118,10 @@ async def test_an_operation_that_failed(
 # ── errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+OTHER_OPERATION = Fault.answer(
+    body=json.dumps({"name": OTHER_JOB_NAME, "status": "Succeeded", "properties": {"jobId": JOB_NAME}}), official=True
+)
+"""A response that a proxy or a cache mixed up. The job of another operation must never open a gate."""
 TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
     "401, twice": (Fault.unauthorized(), AuthenticationFailed, "401 Unauthorized: InvalidAuthenticationToken"),
     "403": (Fault.forbidden(), AuthorizationFailed, "403 Forbidden: AuthorizationFailed: The client 'demo-principal'"),
@@ -132,6 +136,7 @@ TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
     "too long, of no length": (Fault.huge(size=5 * 1024**2, declared=False), UnexpectedResponse, "larger than 4 MiB"),
     "a bomb": (Fault.gzip_bomb(), UnexpectedResponse, "larger than 4 MiB"),
     "a reset": (Fault.reset(), AzureUnavailable, "the connection failed or was closed"),
+    "another operation": (OTHER_OPERATION, UnexpectedResponse, f"about {OTHER_JOB_NAME} instead of {OPERATION}"),
 }
 
 
