@@ -260,7 +260,7 @@ def _error_text(payload: Mapping[str, Any]) -> str:
 
 def describe_body(body: bytes, payload: object) -> str:
     """Describe *body*, parsed as *payload*: the error in a JSON object, or the title or text of a page."""
-    page = body[:_PAGE].decode(errors="replace").strip()
+    page = body[:_PAGE].decode("utf-8-sig", errors="replace").strip()  # without a byte order mark
     if not page:
         return "Its body is empty"
     if isinstance(payload, Mapping):

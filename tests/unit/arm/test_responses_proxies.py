@@ -80,6 +80,7 @@ def test_retry_after_of_a_proxy(status: int, wait: int | None) -> None:
         (b"\x00\xff \r\n", "It says: \ufffd"),
         (b"<br>", "It says: nothing"),
         (b'{"id": "/subscr', "Its body is incomplete or unexpected JSON"),
+        (b'\xef\xbb\xbf{"id": "/subscr', "Its body is incomplete or unexpected JSON"),
         (b"null", "It says: null"),
         (b"7", "Its body is incomplete or unexpected JSON"),
     ],
