@@ -30,7 +30,7 @@ def parse_retry_after(value: str | None, *, now: datetime, limit: timedelta) -> 
     except (ValueError, OverflowError):
         try:
             date = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         wait = (date if date.tzinfo else date.replace(tzinfo=UTC)) - now
     return min(max(wait, timedelta()), limit)
