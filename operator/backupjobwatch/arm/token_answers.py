@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+import requests
 from azure.core.exceptions import (
     AzureError as AzureCoreError,
 )
@@ -40,8 +41,14 @@ if TYPE_CHECKING:
 
 _CLAIMS = re.compile(r'\bclaims="(?P<claims>[^"]+)"')
 _EXCERPT: Final = 400
-_RESULTS: Final = frozenset(("access_token", "token_endpoint", "tenant_discovery_endpoint"))
-"""Fields that identify Entra's successful responses: a token, or one of the two discovery documents."""
+_DISCOVERY: Final = frozenset(("token_endpoint", "tenant_discovery_endpoint"))
+"""Fields that identify Entra's two discovery documents."""
+_TEMPORARY: Final = ("temporarily_unavailable", "server_error")
+"""OAuth errors that do not refuse an identity: https://learn.microsoft.com/entra/identity-platform/reference-error-codes"""
+
+
+_CONNECTION_ERRORS: Final = (ServiceRequestError, ServiceResponseError, requests.RequestException)
+"""Includes the inner errors of azure-core's IncompleteReadError, which is not a ServiceResponseError."""
 
 
 class _Last(threading.local):
@@ -50,6 +57,8 @@ class _Last(threading.local):
     status: int | None = None
     page: str | None = None
     """A description of the response if Entra did not send it."""
+    is_temporary = False
+    """Whether Entra reports a failure of its own."""
     retry_after: timedelta | None = None
 
 
@@ -59,6 +68,7 @@ _last = _Last()
 def forget_answer(_: PipelineRequest[Any] | None = None) -> None:
     """Clear the last response. If one token takes several requests, only the last one counts."""
     _last.status = _last.page = _last.retry_after = None
+    _last.is_temporary = False
 
 
 def note_metadata_answer(response: PipelineResponse[Any, Any]) -> None:
@@ -75,6 +85,8 @@ def note_entra_answer(response: PipelineResponse[Any, Any]) -> None:
     payload = parse_json(body)
     if not _is_entras(_last.status, payload):
         _last.page = describe_body(body, payload)
+    else:
+        _last.is_temporary = payload.get("error") in _TEMPORARY
 
 
 def retry_after() -> timedelta | None:
@@ -94,10 +106,13 @@ def kind_of(error: Exception, whose: str) -> AzureError:
     text = sanitize(str(error).split("\n", 1)[0], _EXCERPT, redact_addresses=True).rstrip(".")
     status = _last.status
     causes = list(_causes(error))
-    if any(isinstance(cause, (ServiceRequestError, ServiceResponseError)) for cause in causes):
+    if any(isinstance(cause, _CONNECTION_ERRORS) for cause in causes):
         words = describe_connection_error(*causes)
         return AzureUnavailable(f"No token: Entra or the metadata service could not be reached: {words}.")
-    if status is not None and (status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS):
+    is_failure = status is not None and (
+        status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
+    )
+    if is_failure or _last.is_temporary:
         return AzureUnavailable(f"No token: Entra or the metadata service failed: {_last.page or text}.")
     if _last.page is not None:
         return UnexpectedResponse(
@@ -112,10 +127,13 @@ def kind_of(error: Exception, whose: str) -> AzureError:
 
 
 def _is_entras(status: int | None, payload: object) -> bool:
-    """Return whether Entra sent *payload*: an OAuth error in JSON, or a successful response."""
+    """Return whether Entra sent *payload*: an OAuth error in JSON, a token, or a discovery document."""
     if not isinstance(payload, Mapping):
         return False
-    return not _RESULTS.isdisjoint(payload) if status == HTTPStatus.OK else isinstance(payload.get("error"), str)
+    if status != HTTPStatus.OK:
+        return isinstance(payload.get("error"), str)
+    has_token = isinstance(payload.get("access_token"), str) and str(payload.get("expires_in")).isdecimal()
+    return has_token or not _DISCOVERY.isdisjoint(payload)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -22,7 +22,11 @@ ENTRA_TROUBLE = {
     "503 for long": Fault.server_error(status=503, retry_after=4),
     "429": Fault.throttled(retry_after=None),
     "429 for long": Fault.throttled(retry_after=4),
+    "a failure with 400": Fault.answer(
+        status=400, body='{"error": "temporarily_unavailable", "error_description": "AADSTS90033: Try again."}'
+    ),
     "a reset": Fault.reset(),
+    "a cut": Fault.cut(),
     "slow": Fault.delayed(seconds=0.6),
 }
 NOT_ENTRA = {
@@ -37,6 +41,7 @@ NOT_ENTRA = {
     "a proxy's JSON": Fault.answer(status=403, body='{"message": "blocked"}', content_type="application/json"),
     "JSON, but no object": Fault.answer(status=400, body='["error"]', content_type="application/json"),
     "JSON that breaks off": Fault.answer(status=400, body='{"error": "inv', content_type="application/json"),
+    "a 200 that is half a token": Fault.answer(body='{"access_token": "a"}'),
     "a 200 that is not a token": Fault.answer(status=200, body="{}", content_type="application/json"),
 }
 REFUSAL = Fault.answer(

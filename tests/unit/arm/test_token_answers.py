@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,6 +39,7 @@ def note(status: int, body: bytes) -> None:
         (b'{"message": "The proxy 10.1.2.3 is closed"}', "It says: The proxy [internal address] is closed"),
         (b'["10.1.2.3"]', "Its body is incomplete or unexpected JSON"),
         (b'{"host": "10.1.2.3', "Its body is incomplete or unexpected JSON"),
+        (b'\xef\xbb\xbf{"host": "10.1.2.3', "Its body is incomplete or unexpected JSON"),
     ],
 )
 @pytest.mark.parametrize(("status", "kind"), [(403, UnexpectedResponse), (502, AzureUnavailable)])
@@ -62,6 +64,29 @@ def test_entra_names_an_address() -> None:
     assert str(error) == (
         "Entra refused the operator's identity: AADSTS53003: the address [internal address] is blocked."
     )
+
+
+@pytest.mark.parametrize("code", ["temporarily_unavailable", "server_error"])
+def test_a_failure_of_entra(code: str) -> None:
+    """An OAuth error about a failure of Entra is not a refusal of the identity, whatever its HTTP status."""
+    note(400, json.dumps({"error": code, "error_description": "AADSTS90033: Try again."}).encode())
+    error = kind_of(ClientAuthenticationError("Authentication failed: AADSTS90033: Try again."), WHOSE)
+    forget_answer()
+
+    assert type(error) is AzureUnavailable
+    assert "AADSTS90033: Try again." in str(error)
+
+
+@pytest.mark.parametrize(
+    "body", [{"access_token": "a"}, {"access_token": "a", "expires_in": None}, {"expires_in": 3599}], ids=str
+)
+def test_a_token_that_is_unusable(body: dict[str, Any]) -> None:
+    """A 200 without a usable token is not a refusal of the identity."""
+    note(200, json.dumps(body).encode())
+    error = kind_of(ClientAuthenticationError("Authentication failed: 'expires_in'"), WHOSE)
+    forget_answer()
+
+    assert type(error) is UnexpectedResponse
 
 
 POOL = HTTPSConnectionPool("proxy.corp.example")
