@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     azure_ca_file: str = ""
     """A PEM file of CA certificates for ARM and Entra, which replaces the public CAs (azure-access.md)."""
     azure_authority_ca_file: str = ""
-    """A PEM file of CA certificates for Entra only. Default: the file above."""
+    """A PEM file of CA certificates for Entra only. Default: that of the previous setting."""
     azure_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d(-preview)?$")] = "2025-02-01"
     """The api-version of requests to Recovery Services vaults."""
     azure_data_protection_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d(-preview)?$")] = "2025-07-01"
@@ -147,7 +147,7 @@ class Settings(BaseSettings):
     development: bool = False
     """Allow plain HTTP and webhooks on the loopback interface, and a static token. Never set it in a cluster."""
     development_token: SecretStr = SecretStr("")
-    """A static token instead of an Azure identity. Requires ``development``."""
+    """A static token instead of an Azure identity. Requires `BACKUPJOBWATCH_DEVELOPMENT`."""
 
     @field_validator("azure_proxy")
     @classmethod
@@ -164,11 +164,15 @@ class Settings(BaseSettings):
             raise ValueError("must consist of lowercase letters, digits, dots and hyphens, such as backupjobwatch-a")
         return value
 
-    @field_validator("namespaces")
+    @field_validator("namespaces", "operator_identity_namespaces", "on_demand_namespaces")
     @classmethod
-    def _no_wildcard(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if ALL_NAMESPACES in value:
+    def _are_namespaces(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if ALL_NAMESPACES in value and info.field_name == "namespaces":
             raise ValueError("must be empty to follow the watches of all namespaces")
+        if not all(
+            each == ALL_NAMESPACES or re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", each) for each in value
+        ):
+            raise ValueError("must be names of namespaces, separated by commas")
         return value
 
     @model_validator(mode="after")
@@ -249,6 +253,7 @@ def _unknown_variables() -> list[str]:
 
 def _explain(problem: Any) -> str:
     text = re.sub("^Value error, |, unable to.*", "", re.sub("^(Input|String) should", "must", problem["msg"]))
+    text = text.replace("be a valid boolean", "be true or false")
     field = "".join(str(part) for part in problem["loc"][:1]).upper()
     old = {new: old for old, new in renamed_variables().items()}
     got = "" if field in ("AZURE_PROXY", "DEVELOPMENT_TOKEN") else f", got {quoted(problem['input'])}"

@@ -147,6 +147,9 @@ def test_a_cloud_is_a_preset(monkeypatch: pytest.MonkeyPatch, cloud: str) -> Non
     ("variable", "value", "message"),
     [
         ("NAMESPACES", "*", "must be empty to follow the watches of all namespaces"),
+        ("NAMESPACES", "team-a team-b", 'must be names of namespaces, separated by commas, got "team-a team-b"'),
+        ("OPERATOR_IDENTITY_NAMESPACES", "team_a", "must be names of namespaces, separated by commas"),
+        ("ON_DEMAND_NAMESPACES", "team-*", "must be names of namespaces, separated by commas"),
         ("CLOUD", "mars", "must be 'public', 'usgov' or 'china', got \"mars\""),
         ("AZURE_ENDPOINT", "http://management.azure.com", "must be https"),
         ("AZURE_ENDPOINT", "http://127.0.0.1:8080", "must be https"),
@@ -180,7 +183,7 @@ def test_a_cloud_is_a_preset(monkeypatch: pytest.MonkeyPatch, cloud: str) -> Non
         ("HEARTBEAT", "0.5s", "must be at least"),
         ("HEARTBEAT", "9999999999999999h", "must be a duration such as 30s, 5m or 1h30m"),
         ("RESYNC_INTERVAL", "900ms", "must be at least"),
-        ("LEADER_ELECTION", "perhaps", "valid boolean"),
+        ("LEADER_ELECTION", "perhaps", 'must be true or false, got "perhaps"'),
         ("LEASE_NAME", "Backup_Job", "must consist of lowercase letters, digits, dots and hyphens"),
         ("LEASE_NAME", "", "must consist of lowercase letters, digits, dots and hyphens"),
         ("LEASE_NAME", "a" * 254, "must consist of lowercase letters, digits, dots and hyphens"),
@@ -193,12 +196,8 @@ def test_a_cloud_is_a_preset(monkeypatch: pytest.MonkeyPatch, cloud: str) -> Non
         ("METRICS_WATCH_LIMIT", "10001", "less than or equal to 10000"),
         ("LOG_FORMAT", "xml", "must be 'text' or 'json'"),
         ("LOG_LEVEL", "loud", "must be 'debug', 'info', 'warning' or 'error'"),
-        ("DEVELOPMENT", "perhaps", "valid boolean"),
-        (
-            "DEVELOPMENT_TOKEN",
-            SECRET,
-            "BACKUPJOBWATCH_DEVELOPMENT_TOKEN requires BACKUPJOBWATCH_DEVELOPMENT=true",
-        ),
+        ("DEVELOPMENT", "perhaps", "must be true or false"),
+        ("DEVELOPMENT_TOKEN", SECRET, "BACKUPJOBWATCH_DEVELOPMENT_TOKEN requires BACKUPJOBWATCH_DEVELOPMENT=true"),
     ],
 )
 def test_each_refusal_names_the_variable_and_what_to_write(
