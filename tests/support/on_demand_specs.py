@@ -15,7 +15,7 @@ BAD: Final = (
         "a backup of nothing",
         {"onDemand": {}, "vault": VAULT},
         "spec.onDemand",
-        "exactly one of item or protectedItemId",
+        "must have exactly one of item or protectedItemId, got none: set one",
     ),
     Bad("a backup without vault", {"onDemand": {"item": "vm1"}}, "spec", "add vault"),
     *(

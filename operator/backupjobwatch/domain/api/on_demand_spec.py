@@ -52,7 +52,8 @@ def parse_on_demand(value: object, vault: VaultId) -> OnDemandBackup:
         if text is not None and (not isinstance(text, str) or not 0 < len(text) <= longest):
             raise InvalidSpec(f"spec.onDemand.{name} must be a string of 1 to {longest} characters, got {quoted(text)}")
     if (fields.get("item") is None) == (fields.get("protectedItemId") is None):
-        raise InvalidSpec("spec.onDemand must have exactly one of item or protectedItemId. Remove or add one")
+        got = "none" if fields.get("item") is None else "both"
+        raise InvalidSpec(f"spec.onDemand must have exactly one of item or protectedItemId, got {got}. Set one")
     if fields.get("container") is not None and fields.get("item") is None:
         raise InvalidSpec("spec.onDemand.container must not be set with protectedItemId, which names it. Remove it")
     for name, kind in _ONLY_IN.items():

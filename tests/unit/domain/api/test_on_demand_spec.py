@@ -64,8 +64,8 @@ def test_an_encoded_id() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"item": None}, "exactly one of item or protectedItemId"),
-        ({"protectedItemId": "/x"}, "exactly one of item or protectedItemId"),
+        ({"item": None}, "must have exactly one of item or protectedItemId, got none. Set one"),
+        ({"protectedItemId": "/x"}, "must have exactly one of item or protectedItemId, got both. Set one"),
         ({"item": ""}, 'item must be a string of 1 to 256 characters, got ""'),
         ({"item": 7}, "item must be a string of 1 to 256 characters, got 7"),
         ({"item": None, "protectedItemId": "/x", "container": "c"}, "container must not be set with protectedItemId"),
