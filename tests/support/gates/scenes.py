@@ -208,7 +208,7 @@ RETRYING: Final = "retrying: throttled, Azure down, access refused, no identity"
 SUSPENDED: Final = "suspended before its end"
 SUCCEEDED: Final = "succeeded"
 HAS_FAILED: Final = "failed"
-STARTED_OVER: Final = "another job named: started over"
+STARTED_OVER: Final = "target edited: restarted"
 STILL_SUCCEEDED: Final = "succeeded, then another field edited"
 STILL_FAILED: Final = "failed, then another field edited"
 
