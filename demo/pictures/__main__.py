@@ -53,7 +53,7 @@ def watch() -> str:
 
 
 def bjw_list() -> str:
-    """Draw ``kubectl bjw list`` with the watches of ``make demo`` except the on-demand one, some of them finished."""
+    """Draw ``kubectl bjw list`` with the watches of ``make demo``, some of them finished."""
     prompt, columns = LIST
     return draw("bjw-list", "kubectl bjw list", prompt, _plugin()[LIST], columns=columns)
 
@@ -74,7 +74,7 @@ def _plugin() -> dict[tuple[str, int], str]:
         environment = {**cluster.environment, "PATH": search, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
         with running_operator(stage, azure.url):
             start_jobs(azure, restore=60.0)
-            stage.kubectl("apply -f demo/watches.yaml", quiet=True)
+            stage.kubectl("apply -f demo/watches.yaml -f demo/on-demand.yaml", quiet=True)
             for each, name in (
                 (TASKS, "bjw/broken-agent"),  # the restore takes longer
                 (LIST, "bjw/nightly-backup"),
