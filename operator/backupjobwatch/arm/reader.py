@@ -14,7 +14,7 @@ from backupjobwatch.domain.jobs.resource_ids import JobId, OperationId
 from backupjobwatch.domain.polling.demand import NextPage, RunningJobs
 from backupjobwatch.domain.polling.demands import Demands
 from backupjobwatch.domain.polling.observations import ItemList, JobList
-from backupjobwatch.domain.polling.pauses import JOB, LIST, OPERATION, READS, SECONDARY
+from backupjobwatch.domain.polling.pauses import JOB, KINDS, LIST, OPERATION, READS, SECONDARY
 from backupjobwatch.domain.polling.queries import JobWindow, PolicyQuery, ProtectedItems
 from backupjobwatch.domain.polling.read_planner import ReadPlanner
 from backupjobwatch.domain.polling.recording import ObservationRecorder
@@ -265,8 +265,10 @@ class Reader:
             reading = await request
         except AzureError as error:
             if error.retry_after:
-                self.demands.pause(kind, error, seconds=error.retry_after.total_seconds(), now=loop_time())
-                _log.warning("Paused requests of kind %s for %s: %s", kind, format_duration(error.retry_after), error)
+                now, pauses = loop_time(), self.demands.pauses
+                self.demands.pause(kind, error, seconds=error.retry_after.total_seconds(), now=now)
+                paused = ", ".join(each for each in KINDS if pauses.left(each, now))
+                _log.warning("Paused requests of kind %s for %s: %s", paused, format_duration(error.retry_after), error)
             raise
         if reading.remaining is not None and kind != SECONDARY:
             self.demands.bucket.learn(kind, reading.remaining, loop_time())

@@ -170,9 +170,9 @@ async def test_lists_are_refused(api: KubernetesApi, sim: AzureSimulator, vault:
 
 
 async def test_azure_refuses_all_reads(
-    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, operator: Operator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """SubscriptionRequestsThrottled in response to a GET pauses all requests of the identity in that subscription."""
+    """SubscriptionRequestsThrottled in response to a GET pauses all reads of the identity, and the log says so."""
     clock = OperatorClock(operator)
     waiting_watch(api)
     await api.status("waiting", reason="WaitingForJob")
@@ -185,6 +185,7 @@ async def test_azure_refuses_all_reads(
     for _ in range(10):
         await clock.advance(10)
     assert len(sim.requests) == asked
+    assert "Paused requests of kind job, list, operation for 2m0s: Azure answered 429" in caplog.text
     sim.faults.clear()
     lists = len(sim.requests_to(LISTS))
     await clock.advance_until(lambda: len(sim.requests_to(LISTS)) > lists, within=60)
