@@ -81,7 +81,7 @@ class Poller:
         self._slots: WeakValueDictionary[str, Slots] = WeakValueDictionary()
         self._required: dict[str, _Required] = {}
         self.waiting: set[str] = set()
-        """Watches to reconcile after every observation, even one without changes."""
+        """Watches to reconcile after every observation, even one without changes. The reconciler sets it, ``release`` clears it."""
         self._on_observation = on_observation
 
     def budgets(self) -> list[Budget]:

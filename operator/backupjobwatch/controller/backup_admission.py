@@ -1,4 +1,4 @@
-"""Decides when a backup may be requested, before the request is recorded.
+"""Decides when a backup request may be recorded, so that it can be sent at once.
 
 If the process is killed, a recorded request counts as lost, even if it was not sent. So a request is recorded only when
 it can be sent at once. For that, its namespace must be below the limit, and a token, a connection and a worker must be free.

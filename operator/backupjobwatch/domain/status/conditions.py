@@ -1,4 +1,4 @@
-"""Write conditions according to the Kubernetes API conventions."""
+"""Convert conditions to entries of ``status.conditions``, by the Kubernetes API conventions."""
 
 from __future__ import annotations
 

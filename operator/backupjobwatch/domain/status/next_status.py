@@ -89,7 +89,7 @@ def next_status(
         )
         if verdict.phase == SUCCEEDED and pinned and pinned[0].note:
             verdict = replace(verdict, message=f"{verdict.message} {pinned[0].note}")
-    status = _write(watch, verdict, finding if is_judged else None, pinned or watch.pinned, polled=polled, now=now)
+    status = _compose(watch, verdict, finding if is_judged else None, pinned or watch.pinned, polled=polled, now=now)
     notifications = next_notifications(watch, deliveries, phase=verdict.phase)
     return truncate_status({**status, **present(onDemand=_record(watch, record, pinned), notifications=notifications)})
 
@@ -127,7 +127,7 @@ def _complete_detail(
     return truncate_status({**frozen, **mirrored, "lastPollTime": format_time(polled)}, frozen=frozen.keys())
 
 
-def _write(
+def _compose(
     watch: Watch,
     verdict: Verdict,
     finding: Finding | None,

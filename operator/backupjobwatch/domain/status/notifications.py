@@ -91,7 +91,7 @@ def next_notifications(watch: Watch, deliveries: Iterable[DeliveryResult], *, ph
     known = {str(entry.get("name")): dict(entry) for entry in mappings(watch.status_for_target.get("notifications"))}
     for each in deliveries:
         if each.id == notification_id(watch, each.phase) and not _is_outdated(each, known.get(each.name, {})):
-            known[each.name] = _write(each)
+            known[each.name] = _entry_of(each)
     return [
         known[notify.name]
         for notify in parse_notify(watch.spec)
@@ -107,10 +107,10 @@ def _is_outdated(delivery: DeliveryResult, known: Mapping[str, Any]) -> bool:
         return True
     if not delivery.retrying or known.get("id") != delivery.id:
         return False
-    return known.get("state") != RETRYING or known.get("message") == _write(delivery)["message"]
+    return known.get("state") != RETRYING or known.get("message") == _entry_of(delivery)["message"]
 
 
-def _write(delivery: DeliveryResult) -> dict[str, Any]:
+def _entry_of(delivery: DeliveryResult) -> dict[str, Any]:
     entry = {
         "name": delivery.name,
         "id": delivery.id,
