@@ -9,10 +9,12 @@ _URL = re.compile(r"(?P<base>https?://[^\s?\"<>]+)\?(?P<query>[^\s\"<>]*)", re.I
 _PASSWORD = re.compile(r"(?<=://)[^\s/?\"<>]*:[^\s/?\"<>]*@")
 _JWT = re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?")
 _SECRET = re.compile(
-    r"\b(?P<name>sig|signature|password|pwd|secret|client_secret|access_token|accountkey|sharedaccesskey)="
-    r"[^&;\s\"<>]+",
+    r"\b(?P<name>sig|signature|password|pwd|secret|client_secret|access_token|accountkey|sharedaccesskey)"
+    r"(?P<between>\s*=\s*[\"']?|[\"']\s*:\s*[\"'])[^&;\s\"<>]+",
     re.IGNORECASE,
 )
+_MARKS = ("=", "://", "eyJ", '"', "'")
+"""Each text with a secret contains one of these."""
 _HARMLESS = frozenset({"linkid", "clcid", "view", "tabs", "ocid"})
 """Query parameters of Microsoft's documentation links. Others may be part of a signature (SAS, operation URLs)."""
 
@@ -46,7 +48,7 @@ def sanitize(text: str, limit: int, *, redact_addresses: bool = False) -> str:
     # Limit the input of the regular expressions.
     enough = 4 * limit + 4096
     kept = text[:enough]
-    if "://" in kept or "eyJ" in kept or "=" in kept:  # Most strings are too short to match.
+    if any(mark in kept for mark in _MARKS):  # Most strings are too short to match.
         for pattern, replacement in _SECRETS:
             kept = pattern.sub(replacement, kept)
     # Skip this expensive expression if the text cannot contain an address.
@@ -74,5 +76,5 @@ _SECRETS = (
     (_URL, _without_secrets),
     (_PASSWORD, "[…]@"),
     (_JWT, "[token]"),
-    (_SECRET, r"\g<name>=[…]"),
+    (_SECRET, r"\g<name>\g<between>[…]"),
 )

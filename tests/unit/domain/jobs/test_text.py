@@ -118,6 +118,10 @@ def test_odd_signed_urls(text: str) -> None:
         "AccountName=stgdemo01;AccountKey=SECRET==;EndpointSuffix=core.windows.net",
         "client_secret=SECRET&grant_type=client_credentials",
         "https://host/#access_token=SECRET",
+        "Server=sql;User Id=sa;Password = SECRET;",
+        'Server=sql;User Id=sa;Password="SECRET";',
+        "Server=sql;User Id=sa;Password='SECRET';",
+        'Request failed: {"signature": "SECRET"}',
     ],
 )
 def test_other_signatures(text: str) -> None:
@@ -142,7 +146,7 @@ def test_documentation_links(url: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [JWT, f"Bearer {JWT}", f"token={JWT};", f'{{"access_token":"{JWT}"}}', f"{JWT} {JWT}", JWT.rsplit(".", 1)[0]],
+    [JWT, f"Bearer {JWT}", f"token={JWT};", f'{{"id_token":"{JWT}"}}', f"{JWT} {JWT}", JWT.rsplit(".", 1)[0]],
 )
 def test_tokens(text: str) -> None:
     """A JSON web token is redacted, signed or not."""
