@@ -103,7 +103,6 @@ class Runtime:
                 kube,
                 BackupSender(client.session, credentials, rates),
                 metrics,
-                process=admission.process,
                 admission=admission,
                 is_leading=lambda: elector is None or elector.leading,
             )

@@ -84,7 +84,8 @@ class BackupAdmission:
         """By the uid of the watch."""
         self._sending: dict[str, Slots | None] = {}
         """The watches whose request is recorded and not answered yet, with the slots that it occupies."""
-        self._is_stopped = False
+        self.is_stopped = False
+        """Whether no more requests are admitted or sent."""
 
     def context(self, state: WatchState, *, deadline: datetime | None) -> RequestContext:
         """Return what the domain needs to know about the request of a watch."""
@@ -125,10 +126,6 @@ class BackupAdmission:
         reservation.is_admitted = True
         self._count(reservation)
         return Admission(request_id=request_id)
-
-    def stop(self) -> None:
-        """Admit no more requests."""
-        self._is_stopped = True
 
     def note(self, watch: Watch, record: BackupRecord) -> None:
         """Count the recorded request of *watch* towards the limit, even if another process sent it."""
@@ -173,7 +170,7 @@ class BackupAdmission:
         busy = self._sending.keys() | {
             each for each, reservation in self._reservations.items() if reservation.is_admitted and each != uid
         }
-        return not self._is_stopped and uid not in self._sending and len(busy) < WORKERS
+        return not self.is_stopped and uid not in self._sending and len(busy) < WORKERS
 
     def _count(self, reservation: _Reservation) -> None:
         """Count the request of *reservation* towards the limit, from now on."""

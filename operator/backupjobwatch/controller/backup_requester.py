@@ -65,18 +65,15 @@ class BackupRequester:
         sender: BackupSender,
         metrics: Metrics,
         *,
-        process: str,
         admission: BackupAdmission,
         is_leading: Callable[[], bool],
     ) -> None:
         self._objects = objects
         self._sender = sender
         self._metrics = metrics
-        self._process_id = process
         self._admission = admission
         self._is_leading = is_leading
-        self._is_stopped = False
-        self._pending: dict[str, tuple[Watch, BackupRequest | None]] = {}
+        self._pending: dict[str, tuple[Watch, BackupRecord, BackupRequest | None]] = {}
         self._results: OrderedDict[tuple[str | None, int], RequestResult | None] = OrderedDict()
         """The requests that were or will be sent, by key. None until the result is known."""
         self._queue: WorkQueue[str] = WorkQueue(metrics.queue("backup"))
@@ -95,15 +92,15 @@ class BackupRequester:
         record = watch.backup_record
         if record is None or record.request_id is None:
             return
-        if record.state is not RecordState.REQUESTED or record.process != self._process_id:
+        if record.state is not RecordState.REQUESTED or record.process != self._admission.process:
             if record.state is not RecordState.REFUSED:
                 self._admission.note(watch, record)
             return
         if record.key not in self._results:
             self._admission.begin(watch, record)
-            self._pending[watch.uid] = (watch, request)
+            self._pending[watch.uid] = (watch, record, request)
             self._queue.add(watch.uid)
-            if self._is_stopped:
+            if self._admission.is_stopped:
                 self._refuse_pending()
         elif (result := self._results[record.key]) is not None:
             self.on_result(watch.uid, result)
@@ -112,14 +109,14 @@ class BackupRequester:
         """Drop a watch that no longer exists. A request in flight continues."""
         self._queue.remove(uid)
         self._admission.remove(uid)
-        watch, _ = self._pending.pop(uid, (None, None))
-        if watch is not None and watch.backup_record is not None:
-            self._admission.end(watch, watch.backup_record, is_refused=True)
+        pending = self._pending.pop(uid, None)
+        if pending is not None:
+            watch, record, _ = pending
+            self._admission.end(watch, record, is_refused=True)
 
     def stop(self) -> None:
         """Send no more requests. Those that were not sent are refused, so that the next leader repeats them."""
-        self._is_stopped = True
-        self._admission.stop()
+        self._admission.is_stopped = True
         self._queue.close()
         self._refuse_pending()
 
@@ -134,9 +131,8 @@ class BackupRequester:
         pending = self._pending.pop(uid, None)
         if pending is None:
             return
-        watch, request = pending
-        record = watch.backup_record
-        if record is None or record.key in self._results:
+        watch, record, request = pending
+        if record.key in self._results:
             return
         self._remember(record)
         try:
@@ -151,9 +147,8 @@ class BackupRequester:
     def _refuse_pending(self) -> None:
         """Refuse the requests that no worker has taken."""
         while self._pending:
-            _, (watch, _) = self._pending.popitem()
-            record = watch.backup_record
-            if record is not None and record.key not in self._results:
+            _, (watch, record, _) = self._pending.popitem()
+            if record.key not in self._results:
                 self._remember(record)
                 self._report(watch, record, PollDeferred("The backup was not requested, because the operator stopped."))
 
@@ -184,12 +179,12 @@ class BackupRequester:
         def is_still_ours() -> bool:
             latest, now = self.snapshot(watch.uid), datetime.now(UTC)
             return (
-                not self._is_stopped
+                not self._admission.is_stopped
                 and self._is_leading()
                 and all(
                     each is not None
                     and each.backup_record == record
-                    and may_send(each, process=self._process_id, now=now)
+                    and may_send(each, process=self._admission.process, now=now)
                     for each in (fresh, latest)
                 )
             )

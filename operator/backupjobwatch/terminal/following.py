@@ -122,7 +122,6 @@ async def follow(
             memory,
             GuardedSender(BackupSender(client.session, credentials, rates), guard),
             metrics,
-            process=admission.process,
             admission=admission,
             is_leading=lambda: True,
         )

@@ -92,9 +92,8 @@ async def requester(stage: Stage) -> AsyncIterator[BackupRequester]:
         allows=lambda _: True,
         slots_of=lambda *_: Slots(WORKERS),
     )
-    requester = BackupRequester(
-        stage, stage, Metrics(), process=PROCESS, admission=admission, is_leading=lambda: stage.leads
-    )
+    admission.process = PROCESS
+    requester = BackupRequester(stage, stage, Metrics(), admission=admission, is_leading=lambda: stage.leads)
     requester.on_result = lambda _, result: stage.results.put_nowait(result)
     requester.snapshot = lambda uid: stage.snapshots.get(uid, stage.latest)
     requester.start()
@@ -204,7 +203,7 @@ async def test_removed_before_its_record() -> None:
         slots_of=lambda *_: slots,
     )
     stage = Stage()
-    requester = BackupRequester(stage, stage, Metrics(), process=PROCESS, admission=admission, is_leading=lambda: True)
+    requester = BackupRequester(stage, stage, Metrics(), admission=admission, is_leading=lambda: True)
     first, second = (replace(requested_watch(), uid=uid) for uid in ("first", "second"))
     assert admission.admit(first, Identity(), REQUEST, None).request_id is not None
     assert admission.admit(second, Identity(), REQUEST, None).request_id is None
