@@ -177,7 +177,7 @@ class History:
     def _could_read_due(self) -> bool:
         demands = self.demands
         return any(
-            demands.by_query[query].reading_since is None
+            not demands.by_query[query].is_reading
             for kind, queries in demands.due.items()
             if kind != LIST and not demands.pauses.left(kind, self.now)
             for query in queries

@@ -213,7 +213,7 @@ class Poller:
 
     def _count_joined(self, demand: Demand) -> None:
         """Count a poll that joins a request in flight."""
-        if demand.reading_since is not None:
+        if demand.is_reading:
             self._metrics.observe_read("joined")
 
     def _drop_idle(self) -> None:

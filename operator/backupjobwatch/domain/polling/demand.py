@@ -63,8 +63,8 @@ class Demand:
     uids: dict[str, float] = field(default_factory=dict)
     """The watches that require it, and the poll interval of each of them."""
     observation: Observation | None = None
-    reading_since: float | None = None
-    """When the request in flight was sent, if there is one."""
+    is_reading: bool = False
+    """Whether a request is in flight."""
     not_before: float = NEVER
     """When the backoff ends."""
     fresh_after: float = NEVER

@@ -107,7 +107,7 @@ class Demands:
     def mark_due(self, query: Query, now: float) -> bool:
         """Mark *query* as due if its result is older than half its interval. Return whether it already was, and still waits."""
         demand = self.by_query[query]
-        if demand.is_final or demand.reading_since is not None or now < demand.not_before:
+        if demand.is_final or demand.is_reading or now < demand.not_before:
             return False
         prefers_list = isinstance(query, JobId) and self.prefers_list(query.vault, now)
         # A list for another watch has no detail. While the budget covers GETs, it does not replace one.

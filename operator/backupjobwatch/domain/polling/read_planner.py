@@ -97,7 +97,7 @@ class ReadPlanner:
                 vault.began = now
                 self.demands.lists.pop(read.vault, None)
         if not isinstance(read, RunningJobs) and (demand := self.demands.by_query.get(read)) is not None:
-            demand.reading_since = now
+            demand.is_reading = True
 
     def _next_explicit(self, now: float) -> Read | None:
         """Choose an explicit read. Namespaces take turns."""
@@ -113,7 +113,7 @@ class ReadPlanner:
 
     def _fresh_read(self, demand: Demand, now: float) -> Read | None:
         query = demand.query
-        if demand.reading_since is not None:
+        if demand.is_reading:
             return None
         vault = self.demands.vaults[query.vault]
         if not self.demands.pauses.left(kind_of(query), now):
@@ -161,7 +161,7 @@ class ReadPlanner:
                 continue
             for query, since in islice(queries.items(), LOOK_AT):
                 is_blocked = kind == LIST and self.demands.vaults[query.vault].is_reading
-                if self.demands.by_query[query].reading_since is None and not is_blocked:
+                if not self.demands.by_query[query].is_reading and not is_blocked:
                     choices.append((since, query))
                     break
         secondary = self._next_secondary(now, with_get=True)
@@ -185,7 +185,7 @@ class ReadPlanner:
         waiting = [
             demand
             for demand in demands
-            if demand.reading_since is None and with_get != (is_paused or demand.is_only_secondary)
+            if not demand.is_reading and with_get != (is_paused or demand.is_only_secondary)
         ]
         explicit = (demand for demand in waiting if demand.is_explicit)
         chosen = next(explicit, waiting[0] if waiting else None)
@@ -227,4 +227,4 @@ class ReadPlanner:
     def _first_idle(self, queries: Iterable[Query]) -> Query | None:
         """Return the first of *queries* without a request in flight."""
         candidates = islice(queries, LOOK_AT)
-        return next((query for query in candidates if self.demands.by_query[query].reading_since is None), None)
+        return next((query for query in candidates if not self.demands.by_query[query].is_reading), None)

@@ -70,13 +70,13 @@ class ObservationRecorder:
             self.demands.end_list(read.vault, now)
         demand = None if isinstance(read, RunningJobs) else self.demands.by_query.get(read)
         if demand is not None:
-            demand.reading_since = None
+            demand.is_reading = False
 
     def _record_query(self, query: Query, result: Result, at: _Times) -> Iterator[Update]:
         demand = self.demands.by_query.get(query)
         if demand is None:  # no watch requires it now
             return
-        demand.reading_since = None
+        demand.is_reading = False
         demand.is_only_secondary &= not isinstance(result, AzureError)
         if at.sent < demand.sent:  # a list with a later request came first
             return

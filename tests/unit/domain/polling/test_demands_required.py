@@ -92,7 +92,7 @@ def test_ticks_of_queries_that_need_no_read() -> None:
     """A query is not due if its job is final, it is in flight or it is backing off."""
     demands = demands_of(ID, OTHER, operation_id())
     answer(demands, ID, ended(ID), START - 900)
-    demands.by_query[OTHER].reading_since = START
+    demands.by_query[OTHER].is_reading = True
     demands.by_query[operation_id()].not_before = START + 200
     for query in demands.by_query:
         demands.drop(query)

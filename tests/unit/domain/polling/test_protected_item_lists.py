@@ -40,7 +40,7 @@ def test_one_list_at_a_time() -> None:
     given.demands.end_list(VAULT, START)
     assert planner.next_read(START) == ITEMS
     assert given.demands.vaults[VAULT].is_reading
-    assert given.demands.by_query[ITEMS].reading_since == START
+    assert given.demands.by_query[ITEMS].is_reading
 
 
 def test_result() -> None:

@@ -46,7 +46,7 @@ def test_each_due_query_is_read_once() -> None:
     demands = demands_of(ID, operation_id(), WINDOW)
 
     assert set(reads(demands)) == {ID, operation_id(), WINDOW}
-    assert {demand.reading_since for demand in demands.by_query.values()} == {START}
+    assert all(demand.is_reading for demand in demands.by_query.values())
     assert demands.bucket.tokens == 17
 
 
@@ -215,7 +215,7 @@ def test_window_is_tried_once() -> None:
     assert reads(demands)[0] == SINCE
     demands.vaults[VAULT].is_reading = False
     for each in MANY[:5]:
-        demands.by_query[each].reading_since = None
+        demands.by_query[each].is_reading = False
 
     assert reads(demands, START + 1) == MANY[:5]
 
@@ -282,7 +282,7 @@ def test_blocked_queries_do_not_hide_others() -> None:
     blocked = [operation_id(number) for number in range(LOOK_AT + 50)]
     demands = demands_of(*blocked, ID, interval=300)
     for each in blocked[:LOOK_AT]:
-        demands.by_query[each].reading_since = START
+        demands.by_query[each].is_reading = True
 
     assert reads(demands) == [ID]
 

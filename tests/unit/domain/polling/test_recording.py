@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 def test_answer() -> None:
     """A result becomes the observation of its query, and nothing is left to read."""
     given = Recorded(ID)
-    given.demands.by_query[ID].reading_since = START
+    given.demands.by_query[ID].is_reading = True
     (update,) = given.record(ID, running(ID), sent=START, now=START + 2)
 
     demand = given.demands.by_query[ID]
     assert (update.demand, update.is_changed, update.lag) == (demand, True, -28)
-    assert (demand.job, demand.sent, demand.reading_since) == (running(ID), START, None)
+    assert (demand.job, demand.sent, demand.is_reading) == (running(ID), START, False)
     assert not given.demands.is_waiting
 
 
@@ -157,10 +157,10 @@ def test_abandoned_request(query: Query) -> None:
     """A query whose request was abandoned is read again."""
     given = Recorded(query)
     demand, vault = given.demands.by_query[query], given.demands.vaults[VAULT]
-    demand.reading_since, vault.is_reading = START, query == WINDOW
+    demand.is_reading, vault.is_reading = True, query == WINDOW
     given.recorder.abort(query, now=START + 1)
 
-    assert demand.reading_since is None
+    assert not demand.is_reading
     assert not vault.is_reading
     assert given.demands.is_waiting
 

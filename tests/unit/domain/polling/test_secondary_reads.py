@@ -73,7 +73,7 @@ def test_reads_of_the_vault_share_its_tokens() -> None:
         demands.due[JOB].setdefault(job_id(), START + second)
         if (read := planner.next_read(START + second)) is not None and not isinstance(read, RunningJobs | NextPage):
             result.append(read)
-            demands.by_query[read].reading_since = None
+            demands.by_query[read].is_reading = False
             demands.drop(read)
             demands.due[kind_of(read)].setdefault(read, START + second)
 
