@@ -21,7 +21,7 @@ SEND_WITHIN: Final = timedelta(seconds=45)
 """How long after its record a request may be sent. With its time limit, it ends before ``RECOVER_AFTER``."""
 RECOVER_AFTER: Final = timedelta(minutes=2)
 """How long after its record a request without an answer counts as lost. The request has ended by then."""
-RETRY: Final = timedelta(seconds=30)
+DEFAULT_RETRY: Final = timedelta(seconds=30)
 """How long a refused request waits at least, unless the watch has another poll interval."""
 LOOK_BACK: Final = timedelta(minutes=5)
 """How far before the record its job is searched, because the clocks of Azure and the operator differ."""
@@ -80,7 +80,7 @@ def find_record(watch: Watch, known: BackupRecord | None) -> BackupRecord | None
 
 
 def with_result(
-    record: BackupRecord | None, result: RequestResult | None, *, retry: timedelta = RETRY
+    record: BackupRecord | None, result: RequestResult | None, *, retry: timedelta = DEFAULT_RETRY
 ) -> BackupRecord | None:
     """Return *record* after *result*. The result of another request changes nothing."""
     if record is None or result is None or record.state is not RecordState.REQUESTED or record.key != result.record.key:
