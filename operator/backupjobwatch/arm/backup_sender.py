@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from backupjobwatch.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from backupjobwatch.arm.backup_rates import BackupRates
     from backupjobwatch.arm.identities import CredentialProvider
@@ -79,10 +80,7 @@ class BackupSender:
 
     def _send(self, request: BackupRequest, token: str, request_id: str) -> Response:
         path, query = request.item.backup_path, self._session.query(request.item.vault)
-
-        def send(headers: Mapping[str, str]) -> Response:
-            return self._session.transport.write(path, query=query, headers=headers, token=token, body=request.body)
-
+        send = partial(self._session.transport.write, path, query=query, token=token, body=request.body)
         try:
             return self._session.exchange("start_backup", f"POST {path}", request_id, send)
         except (AzureUnavailable, UnexpectedResponse) as error:

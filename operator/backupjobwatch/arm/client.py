@@ -7,6 +7,7 @@ import contextlib
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
@@ -207,10 +208,7 @@ class ArmClient:
         return None if url is None else PageLink(*next_path(url, self._endpoint))
 
     def _send(self, kind: RequestKind, link: PageLink, token: str) -> Response:
-        def send(headers: Mapping[str, str]) -> Response:
-            transport = self.session.transport
-            return transport.send(link.path, query=link.query, headers=headers, token=token, body=link.body)
-
+        send = partial(self.session.transport.send, link.path, query=link.query, token=token, body=link.body)
         what = f"{'GET' if link.body is None else 'POST'} {link.path}"
         return self.session.exchange(_OPERATIONS[kind], what, str(uuid.uuid4()), send)
 

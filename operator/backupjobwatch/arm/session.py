@@ -16,7 +16,7 @@ from backupjobwatch.domain.jobs.resource_ids import VaultKind
 from backupjobwatch.errors import AzureError, AzureUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from backupjobwatch.arm.credentials import TokenSource
     from backupjobwatch.arm.responses import Response
@@ -68,10 +68,8 @@ class ArmSession:
                 if status() is not None or unreachable:  # otherwise no request was sent
                     self._metrics.observe_request("token", status(), time.monotonic() - started)
 
-    def exchange(
-        self, operation: str, what: str, client_request_id: str, send: Callable[[Mapping[str, str]], Response]
-    ) -> Response:
-        """Call *send* with the headers of a request. *operation* names it in metrics, *what* in the log."""
+    def exchange(self, operation: str, what: str, client_request_id: str, send: Callable[..., Response]) -> Response:
+        """Call *send* with the ``headers`` of a request. *operation* names it in metrics, *what* in the log."""
         headers = {
             "Accept": "application/json",
             "User-Agent": f"backupjobwatch/{__version__}",
@@ -81,7 +79,7 @@ class ArmSession:
         started = time.monotonic()
         response: Response | None = None
         try:
-            response = send(headers)
+            response = send(headers=headers)
             return response
         finally:
             seconds = time.monotonic() - started
