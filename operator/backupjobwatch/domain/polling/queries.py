@@ -97,23 +97,19 @@ class Requirements:
 
 def latest_window(latest: LatestJob, *, created: datetime, now: datetime, is_searched: bool = False) -> JobWindow:
     """Return the window in which the job of ``spec.latest`` is listed. ``list_window`` describes *is_searched*."""
-    if latest.vault.kind is VaultKind.BACKUP_VAULT:
-        return JobWindow(latest.vault, None)
-    return JobWindow(latest.vault, list_window(latest, created=created, now=now, is_searched=is_searched)[0])
+    return window_since(latest.vault, list_window(latest, created=created, now=now, is_searched=is_searched)[0])
 
 
 def workload_history(vault: VaultId, *, now: datetime) -> JobWindow:
     """Return the window of all workload jobs that Azure lists. Databases on several hosts may share a name."""
-    if vault.kind is VaultKind.BACKUP_VAULT:
-        return JobWindow(vault, None)
-    return JobWindow(vault, history_window(now)[0], WORKLOADS)
+    return window_since(vault, history_window(now)[0], WORKLOADS)
 
 
-def window_since(vault: VaultId, start: datetime) -> JobWindow:
+def window_since(vault: VaultId, start: datetime, management_type: str | None = None) -> JobWindow:
     """Return the window of the jobs that started at *start* or later."""
     if vault.kind is VaultKind.BACKUP_VAULT:
         return JobWindow(vault, None)
-    return JobWindow(vault, midnight(start))
+    return JobWindow(vault, midnight(start), management_type)
 
 
 def job_queries(vault: VaultId, pinned: Sequence[PinnedJob]) -> tuple[JobId, ...]:

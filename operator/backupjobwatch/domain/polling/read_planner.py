@@ -18,7 +18,7 @@ from backupjobwatch.domain.polling.pauses import JOB, LIST, SECONDARY
 from backupjobwatch.domain.polling.queries import JobWindow, window_since
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from backupjobwatch.domain.jobs.resource_ids import VaultId
     from backupjobwatch.domain.polling.demand import Demand, Read, VaultState
@@ -58,12 +58,7 @@ class ReadPlanner:
             return secondary
         if self.demands.bucket.wait(now) > 0:
             return None
-        choose: dict[int, Callable[[float], Read | None]] = {
-            EXPLICIT: self._next_explicit,
-            CHANGED: self._next_changed,
-            DUE: self._next_due,
-            DETAIL: self._next_detail_read,
-        }
+        choose = (self._next_explicit, self._next_changed, self._next_due, self._next_detail_read)
         for each in (CLASSES[self._taken % len(CLASSES)], *FALLBACK):
             read = choose[each](now)
             if read is not None:
@@ -182,13 +177,12 @@ class ReadPlanner:
             return None
         is_paused = self.demands.pauses.left(JOB, now) > 0
         demands = (self.demands.by_query[query] for query in islice(due, LOOK_AT))
-        waiting = [
+        waiting = (
             demand
             for demand in demands
             if not demand.is_reading and with_get != (is_paused or demand.is_only_secondary)
-        ]
-        explicit = (demand for demand in waiting if demand.is_explicit)
-        chosen = next(explicit, waiting[0] if waiting else None)
+        )
+        chosen = min(waiting, key=lambda demand: not demand.is_explicit, default=None)
         return None if chosen is None else chosen.query
 
     def _reroute(self, now: float) -> None:
