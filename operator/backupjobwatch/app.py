@@ -93,7 +93,7 @@ class Runtime:
             queue = WorkQueue[str](metrics.queue("reconcile"))
             on_observation = partial(queue.add, priority=HIGH)
             poller = Poller(settings, client, credentials, metrics, on_observation=on_observation)
-            recorder = EventRecorder(kube, on_emitted=metrics.observe_transition, queue_metrics=metrics.queue("events"))
+            recorder = EventRecorder(kube, metrics.queue("events"), on_emitted=metrics.observe_transition)
             webhooks = Webhooks(settings)
             stack.push_async_callback(webhooks.close)
             rates = BackupRates(settings)

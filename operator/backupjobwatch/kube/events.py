@@ -31,11 +31,7 @@ class EventRecorder:
     """
 
     def __init__(
-        self,
-        kube: KubeClient,
-        *,
-        on_emitted: Callable[[Transition], None],
-        queue_metrics: QueueInstruments | None = None,
+        self, kube: KubeClient, queue_metrics: QueueInstruments, *, on_emitted: Callable[[Transition], None]
     ) -> None:
         """*on_emitted* is called with each transition whose Event is new to the API server."""
         self._kube = kube

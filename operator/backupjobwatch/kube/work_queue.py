@@ -36,7 +36,7 @@ class QueueClosed(Exception):
 class WorkQueue(Generic[K]):
     """Decides which key is processed next, and when. All times are seconds on the event loop's clock."""
 
-    def __init__(self, metrics: QueueInstruments | None = None) -> None:
+    def __init__(self, metrics: QueueInstruments) -> None:
         self._metrics = metrics
         self._ready: dict[int, OrderedDict[K, float]] = {}
         """By priority: the keys in their order, and since when each of them is ready."""
@@ -48,8 +48,7 @@ class WorkQueue(Generic[K]):
         self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
-        if metrics is not None:
-            metrics.track_depth(self.__len__)
+        metrics.track_depth(self.__len__)
 
     def __len__(self) -> int:
         """Return how many keys are ready: the depth of the queue."""
@@ -88,8 +87,7 @@ class WorkQueue(Generic[K]):
         """Queue *key* after a delay that doubles with each call, until ``forget``."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        if self._metrics is not None:
-            self._metrics.observe_retry()
+        self._metrics.observe_retry()
         self.add_after(key, min(BASE_DELAY * 2 ** min(failures, 32), MAX_DELAY))
 
     def forget(self, key: K) -> None:
@@ -148,8 +146,7 @@ class WorkQueue(Generic[K]):
             if self._ready[priority]:
                 key, since = self._ready[priority].popitem(last=False)
                 self._processing.add(key)
-                if self._metrics is not None:
-                    self._metrics.observe_wait(loop_time() - since)
+                self._metrics.observe_wait(loop_time() - since)
                 return key
         return None
 

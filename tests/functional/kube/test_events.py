@@ -14,6 +14,7 @@ from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.status.transitions import Transition
 from backupjobwatch.kube.client import KubeClient
 from backupjobwatch.kube.events import WORKERS, EventRecorder
+from backupjobwatch.observability.metrics.instruments import Metrics
 from tests.support.kubernetes import EVENT_POSTS, NAMESPACE
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def emitted() -> list[Transition]:
 @pytest.fixture
 async def recorder(api: KubernetesApi, emitted: list[Transition]) -> AsyncIterator[EventRecorder]:
     kube = await KubeClient.connect()
-    recorder = EventRecorder(kube, on_emitted=emitted.append)
+    recorder = EventRecorder(kube, Metrics().queue("events"), on_emitted=emitted.append)
     recorder.start()
     yield recorder
     await recorder.close(0)
@@ -125,7 +126,7 @@ async def test_few_events_are_written_at_the_same_time(api: KubernetesApi, recor
 async def test_close_waits_for_pending_events(api: KubernetesApi, emitted: list[Transition]) -> None:
     """``close`` writes queued Events within its timeout."""
     kube = await KubeClient.connect()
-    recorder = EventRecorder(kube, on_emitted=emitted.append)
+    recorder = EventRecorder(kube, Metrics().queue("events"), on_emitted=emitted.append)
     recorder.start()
     recorder.record(WATCH, [transition(str(number)) for number in range(3 * WORKERS)])
     await recorder.close(30)
@@ -179,7 +180,7 @@ async def test_a_defect_does_not_end_the_workers(api: KubernetesApi, caplog: pyt
             raise RuntimeError
         emitted.append(change.name)
 
-    recorder = EventRecorder(kube, on_emitted=fail_at_first)
+    recorder = EventRecorder(kube, Metrics().queue("events"), on_emitted=fail_at_first)
     recorder.start()
     recorder.record(WATCH, [transition(str(number)) for number in range(3 * WORKERS)])
     await all_written(recorder)

@@ -21,7 +21,7 @@ def value(metrics: Metrics, name: str) -> float | None:
 
 @pytest.fixture
 def queue() -> WorkQueue[str]:
-    return WorkQueue()
+    return WorkQueue(Metrics().queue("ttl"))
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +141,7 @@ async def test_retries_back_off() -> None:
 
 async def test_a_removed_key_does_not_come() -> None:
     """A removed key never leaves the queue, whether it is ready, delayed or dirty."""
-    queue: WorkQueue[str] = WorkQueue()
+    queue: WorkQueue[str] = WorkQueue(Metrics().queue("ttl"))
     queue.add("dirty")
     key = await queue.get()
     queue.add("dirty")
@@ -173,7 +173,7 @@ async def test_waits_are_measured() -> None:
 
 async def test_many_workers_share_the_keys() -> None:
     """One worker at a time processes a key, and all workers end when the queue is closed."""
-    queue: WorkQueue[int] = WorkQueue()
+    queue: WorkQueue[int] = WorkQueue(Metrics().queue("ttl"))
     active: set[int] = set()
     seen: list[int] = []
 

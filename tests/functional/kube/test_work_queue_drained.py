@@ -7,12 +7,13 @@ import asyncio
 import pytest
 
 from backupjobwatch.kube.work_queue import WorkQueue
+from backupjobwatch.observability.metrics.instruments import Metrics
 from tests.support.work_queues import pass_time, take
 
 
 @pytest.fixture
 def queue() -> WorkQueue[str]:
-    return WorkQueue()
+    return WorkQueue(Metrics().queue("ttl"))
 
 
 async def is_drained(queue: WorkQueue[str]) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backupjobwatch.kube.work_queue import BASE_DELAY, QueueClosed, Workers, WorkQueue
+from backupjobwatch.observability.metrics.instruments import Metrics
 
 if TYPE_CHECKING:
     from tests.support.movable_loop import MovableLoop
@@ -17,7 +18,7 @@ COUNT = 3
 
 async def test_a_defect_does_not_end_the_workers(caplog: pytest.LogCaptureFixture) -> None:
     """An unexpected failure is logged, and its key is retried. The other keys do not wait for it."""
-    queue, failed, done = WorkQueue[int](), set[int](), set[int]()
+    queue, failed, done = WorkQueue[int](Metrics().queue("ttl")), set[int](), set[int]()
     keys, all_done = set(range(2 * COUNT)), asyncio.Event()
 
     async def process(key: int) -> None:
@@ -44,7 +45,7 @@ async def test_a_defect_does_not_end_the_workers(caplog: pytest.LogCaptureFixtur
 
 async def test_close_cancels_what_is_processed() -> None:
     """``close`` cancels the processing of keys. Afterwards the queue takes no more keys."""
-    queue, begun, ended = WorkQueue[str](), asyncio.Event(), list[str]()
+    queue, begun, ended = WorkQueue[str](Metrics().queue("ttl")), asyncio.Event(), list[str]()
 
     async def process(key: str) -> None:
         begun.set()
