@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from backupjobwatch.clock import loop_time
-from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.status.expiry import expiry, ttl_skipped_event
 from backupjobwatch.domain.status.transitions import REPEAT_WITHIN
 from backupjobwatch.errors import Conflict, KubeError, ObjectNotFound
@@ -18,6 +17,7 @@ from backupjobwatch.kube.work_queue import Workers, WorkQueue
 from backupjobwatch.observability.logs import watch_fields
 
 if TYPE_CHECKING:
+    from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.kube.client import KubeClient
     from backupjobwatch.kube.events import EventRecorder
     from backupjobwatch.observability.metrics.instruments import Metrics
@@ -86,39 +86,25 @@ class TTLController:
         elif self._recorder.has_pending(uid):
             self._queue.add_after(uid, EVENTS_RETRY)
         else:
-            try:
-                await self._delete(watch)
-            except KubeError as error:
-                whose = f"{watch.namespace}/{watch.name}"
-                _log.warning("%s: failed to delete the finished watch: %s", whose, error, extra=watch_fields(watch))
-                self._queue.add_rate_limited(uid)
+            await self._delete(watch)
 
     async def _delete(self, watch: Watch) -> None:
-        """Delete *watch* if it is unchanged."""
+        """Delete *watch* if it is unchanged. Otherwise, ``sync`` soon gets the newer snapshot."""
+        whose = f"{watch.namespace}/{watch.name}"
         try:
             await self._kube.delete(watch)
         except ObjectNotFound:
             pass
         except Conflict:
-            await self._sync_fresh(watch)
+            self._queue.add_rate_limited(watch.uid)
+            return
+        except KubeError as error:
+            _log.warning("%s: failed to delete the finished watch: %s", whose, error, extra=watch_fields(watch))
+            self._queue.add_rate_limited(watch.uid)
             return
         else:
-            whose = f"{watch.namespace}/{watch.name}"
             _log.info("%s: deleted by spec.ttlSecondsAfterFinished", whose, extra=watch_fields(watch))
         self._remember(watch.uid)
-
-    async def _sync_fresh(self, watch: Watch) -> None:
-        """Read a watch again after a Conflict. If the watch is unchanged, retry the deletion with backoff."""
-        try:
-            fresh = Watch.from_body(await self._kube.read(watch.namespace, watch.name))
-        except ObjectNotFound:
-            return
-        if fresh.uid != watch.uid:
-            return
-        if fresh.resource_version == watch.resource_version:
-            self._queue.add_rate_limited(watch.uid)
-        else:
-            self.sync(fresh)
 
     def _remember(self, uid: str) -> None:
         self.remove(uid)
