@@ -31,48 +31,42 @@ REMEMBERED: Final = 1000
 
 
 @dataclass(slots=True)
-class _Rate:
+class BackupRate:
+    """The tokens and the pause of one principal in one subscription."""
+
     bucket: TokenBucket = field(default_factory=lambda: TokenBucket(rate=WRITES_PER_SECOND, burst=WRITE_BURST))
-    paused_until: float = 0.0
-    refusal: str = ""
+    _paused_until: float = 0.0
+    _refusal: str = ""
     """The text of the 429 that caused the pause."""
 
-
-class BackupRates:
-    """The tokens and the pauses of all principals."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._rates: OrderedDict[tuple[str, str], _Rate] = OrderedDict()
-
-    def reserve(self, namespace: str, identity: Identity, request: BackupRequest) -> float:
-        """Take the next token for *request*. Return the seconds until it is valid."""
-        return self._rate(namespace, identity, request).bucket.reserve(loop_time())
-
-    def put_back(self, namespace: str, identity: Identity, request: BackupRequest) -> None:
-        """Put back the token of *request*, which was not sent."""
-        self._rate(namespace, identity, request).bucket.put_back()
-
-    def pause(self, namespace: str, identity: Identity, request: BackupRequest, error: Throttled) -> None:
-        """Pause the principal of *request* until the Retry-After of *error* is over."""
-        rate, wait = self._rate(namespace, identity, request), error.retry_after or timedelta()
-        rate.paused_until, rate.refusal = max(rate.paused_until, loop_time() + wait.total_seconds()), str(error)
+    def pause(self, error: Throttled) -> None:
+        """Pause until the Retry-After of *error* is over."""
+        wait = error.retry_after or timedelta()
+        self._paused_until, self._refusal = max(self._paused_until, loop_time() + wait.total_seconds()), str(error)
         _log.warning("Paused requests for backups for %s: %s", format_duration(wait), error)
 
-    def pause_of(self, namespace: str, identity: Identity, request: BackupRequest) -> PollDeferred | None:
-        """Return why *request* must wait, with ``retry_after``. None without a pause."""
-        rate = self._rate(namespace, identity, request)
-        left = timedelta(seconds=rate.paused_until - loop_time())
+    def pause_error(self) -> PollDeferred | None:
+        """Return why requests must wait, with ``retry_after``. None without a pause."""
+        left = timedelta(seconds=self._paused_until - loop_time())
         if left <= timedelta():
             return None
         message = f"Azure throttles requests for backups. The operator sends the next one in {format_duration(left)}."
-        error = PollDeferred(f"{message} {rate.refusal}", stale=True)
+        error = PollDeferred(f"{message} {self._refusal}", stale=True)
         error.retry_after = left
         return error
 
-    def _rate(self, namespace: str, identity: Identity, request: BackupRequest) -> _Rate:
+
+class BackupRates:
+    """The rates of all principals and subscriptions."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._rates: OrderedDict[tuple[str, str], BackupRate] = OrderedDict()
+
+    def rate_of(self, namespace: str, identity: Identity, request: BackupRequest) -> BackupRate:
+        """Return the rate that applies to *request*."""
         key = (principal_of(namespace, identity, self._settings), fold_case(request.item.vault.subscription_id))
-        rate = self._rates.setdefault(key, _Rate())
+        rate = self._rates.setdefault(key, BackupRate())
         self._rates.move_to_end(key)
         while len(self._rates) > REMEMBERED:
             self._rates.popitem(last=False)

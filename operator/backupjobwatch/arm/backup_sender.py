@@ -52,7 +52,8 @@ class BackupSender:
         *may_send* is called in a thread. Raises RequestUncertain if a backup may have been started, and any other
         AzureError only if Azure started none. Throttled has ``retry_after``. NoRequest means that nothing was sent.
         """
-        paused = self._rates.pause_of(namespace, identity, request)
+        rate = self._rates.rate_of(namespace, identity, request)
+        paused = rate.pause_error()
         if paused is not None:
             raise paused
         credential = await self._credentials.find(namespace, identity)
@@ -71,7 +72,7 @@ class BackupSender:
         try:
             return await self._session.run(start)
         except Throttled as error:
-            self._rates.pause(namespace, identity, request, error)
+            rate.pause(error)
             raise
         except (AuthenticationFailed, CredentialsNotFound) as error:
             if not error.repeated:

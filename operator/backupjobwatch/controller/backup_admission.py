@@ -20,7 +20,7 @@ from backupjobwatch.errors import BackupLimitReached
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backupjobwatch.arm.backup_rates import BackupRates
+    from backupjobwatch.arm.backup_rates import BackupRate, BackupRates
     from backupjobwatch.arm.slots import Slots
     from backupjobwatch.controller.watch_state import WatchState
     from backupjobwatch.domain.api.backup_record import BackupRecord
@@ -43,20 +43,16 @@ DECISIONS: Final = 50.0
 class _Reservation:
     """A token, a connection and a worker for a request that is not recorded yet."""
 
-    key: tuple[str, Identity, BackupRequest]
-    """Namespace, identity and request, which determine the token."""
+    namespace: str
     request_id: str
     """ID of the request. It counts towards the limit of the namespace."""
+    rate: BackupRate
     slots: Slots
     repeated: str | None
     """The ID, if the request repeats a refused one."""
     at: float = 0.0
     """When its token is valid, on the event loop's clock."""
     is_admitted: bool = False
-
-    @property
-    def namespace(self) -> str:
-        return self.key[0]
 
 
 class BackupAdmission:
@@ -102,23 +98,22 @@ class BackupAdmission:
         self, watch: Watch, identity: Identity, request: BackupRequest, refused: BackupRecord | None
     ) -> Admission:
         """Decide whether *watch* may record *request* now. *refused* is the record of an earlier attempt."""
-        now, key = loop_time(), (watch.namespace, identity, request)
+        now, rate = loop_time(), self._rates.rate_of(watch.namespace, identity, request)
         repeated = None if refused is None else refused.request_id
         reservation = self._reservations.get(watch.uid)
         if reservation is not None and reservation.repeated != repeated:  # the revision was edited
             self._drop(watch.uid)
             reservation = None
         request_id = repeated or str(uuid.uuid4()) if reservation is None else reservation.request_id
-        error = self._limit_of(watch.namespace, request_id) or self._rates.pause_of(*key)
+        error = self._limit_of(watch.namespace, request_id) or rate.pause_error()
         if error is not None:
             return Admission(error=error, wait=error.retry_after or timedelta(seconds=BUSY))
         if reservation is None:
             slots = self._slots_of(watch.namespace, identity)
-            reservation = self._reservations[watch.uid] = _Reservation(key, request_id, slots, repeated)
-            self._count(
-                reservation
-            )  # before its token is valid, so that no namespace reserves more tokens than its limit
-            self._delay(reservation, until=now + self._rates.reserve(*key))
+            reservation = self._reservations[watch.uid] = _Reservation(watch.namespace, request_id, rate, slots, repeated)
+            # Before its token is valid, so that no namespace reserves more tokens than its limit.
+            self._count(reservation)
+            self._delay(reservation, until=now + rate.bucket.reserve(now))
         if reservation.at <= now and not (self._has_worker(watch.uid) and reservation.slots.take_for_backup(watch.uid)):
             self._delay(reservation, until=now + max(BUSY, len(self._reservations) / DECISIONS))
         if reservation.at > now:
@@ -191,7 +186,7 @@ class BackupAdmission:
     def _drop(self, uid: str) -> None:
         """Drop the reservation of a watch, with its token, its connection and its count."""
         reservation = self._reservations.pop(uid)
-        self._rates.put_back(*reservation.key)
+        reservation.rate.bucket.put_back()
         if uid not in self._sending:
             reservation.slots.end_backup(uid)
         self._limit.forget(reservation.namespace, reservation.request_id)

@@ -165,13 +165,14 @@ async def test_not_recorded() -> None:
 async def test_pause() -> None:
     """While Azure throttles the requests of an identity, each of its watches reports the text of the 429."""
     requests = Requests()
-    requests.rates.pause(A, OPERATORS, REQUEST, Throttled("Azure answered 429.", retry_after=timedelta(minutes=1)))
+    rate = requests.rates.rate_of(A, OPERATORS, REQUEST)
+    rate.pause(Throttled("Azure answered 429.", retry_after=timedelta(minutes=1)))
     denied = requests.admit("first", B)
     assert isinstance(denied.error, PollDeferred)
     assert denied.error.stale
     assert "Azure answered 429." in str(denied.error)
     other = Identity(service_account_name="other")
-    assert requests.rates.pause_of(A, other, REQUEST) is None
+    assert requests.rates.rate_of(A, other, REQUEST).pause_error() is None
     await later(60)
     assert requests.admit("first", B).request_id is not None
 
