@@ -10,7 +10,7 @@ from backupjobwatch.domain.api.backup_record import RecordState
 from backupjobwatch.domain.jobs.findings import Finding, JobSet, Waiting
 from backupjobwatch.domain.jobs.job import Job, Outcome
 from backupjobwatch.domain.polling.observations import NEVER, Observation
-from backupjobwatch.domain.status.verdict import STALE, deadline, decides
+from backupjobwatch.domain.status.verdict import STALE, decides
 from backupjobwatch.errors import PollDeferred
 
 if TYPE_CHECKING:
@@ -75,9 +75,8 @@ def assess(
     if requirements.queries <= observations.keys():
         sent = min((each.sent for each in known if not _is_decided(each)), default=times.now)
     assessed = replace(_combine(watch, spec, requirements, observations, known, now=now, times=times), sent=sent)
-    end = deadline(watch, spec)
-    if end is not None and now >= end:
-        since = times.now if times.deadline_since is None else times.deadline_since
+    since = times.deadline_since
+    if since is not None:
         if times.now >= since + deadline_wait.total_seconds() + 2 * spec.poll_interval.total_seconds():
             error = next((each.error for each in known if each.error is not None), None)
             last_resort = error or PollDeferred(waiting_for, stale=True)

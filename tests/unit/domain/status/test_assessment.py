@@ -207,7 +207,8 @@ def test_deadline_after_an_end_in_a_list(end: Any, warnings: str, enforced: bool
 
 def test_deadline_that_has_just_passed() -> None:
     """When the operator first sees that the deadline passed, it needs a later poll to enforce it."""
-    result = assessed({QUERY: seen(running_job(), sent=CLOCK - 1)}, body=started(), now=NOW + LATE)
+    observation = seen(running_job(), sent=CLOCK - 1)
+    result = assessed({QUERY: observation}, body=started(), now=NOW + LATE, deadline_since=CLOCK)
 
     assert not result.enforce_deadline
 
