@@ -89,7 +89,6 @@ class CredentialProvider(Protocol):
 @dataclass(slots=True)
 class _Cached:
     credential: Credential
-    version: str
     checked: float
 
 
@@ -145,13 +144,11 @@ class ClusterCredentialProvider:
             source = await self._read(namespace, identity)
             cached, now = self._cache.get(key), self._clock()
             metadata = source.get("metadata") or {}
-            version = f"{metadata.get('uid')}/{metadata.get('resourceVersion')}"
-            if cached is None or cached.version != version:
-                credential = Credential(
-                    key=f"{namespace}/{identity}/{version}", tokens=self._tokens(namespace, identity, source)
-                )
+            version = f"{namespace}/{identity}/{metadata.get('uid')}/{metadata.get('resourceVersion')}"
+            if cached is None or cached.credential.key != version:
+                credential = Credential(key=version, tokens=self._tokens(namespace, identity, source))
                 self._cache = {known: each for known, each in self._cache.items() if now - each.checked < IDLE}
-                cached = self._cache[key] = _Cached(credential, version, now)
+                cached = self._cache[key] = _Cached(credential, now)
             cached.checked = now
             return cached.credential
         finally:  # not in a callback, which runs later: the next request would join a finished task
