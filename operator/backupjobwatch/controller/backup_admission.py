@@ -113,7 +113,7 @@ class BackupAdmission:
             reservation = self._reservations[watch.uid] = _Reservation(watch.namespace, request_id, rate, slots, repeated)
             # Before its token is valid, so that no namespace reserves more tokens than its limit.
             self._count(reservation)
-            self._delay(reservation, until=now + rate.bucket.reserve(now))
+            self._delay(reservation, until=now + rate.bucket.take(now))
         if reservation.at <= now and not (self._has_worker(watch.uid) and reservation.slots.take_for_backup(watch.uid)):
             self._delay(reservation, until=now + max(BUSY, len(self._reservations) / DECISIONS))
         if reservation.at > now:

@@ -43,22 +43,14 @@ class TokenBucket:
     def __post_init__(self) -> None:
         self.tokens = self.burst
 
-    def take(self, now: float) -> bool:
-        """Take one token; False if there is none."""
-        self._refill(now)
-        if self.tokens < ONE:
-            return False
-        self.tokens -= 1
-        return True
-
-    def reserve(self, now: float) -> float:
+    def take(self, now: float) -> float:
         """Take the next token, which may not exist yet. Return the seconds until it does."""
         self._refill(now)
         self.tokens -= 1
         return max(-self.tokens, 0.0) / self.rate_at(now)
 
     def put_back(self) -> None:
-        """Put back a reserved token that was not used."""
+        """Put back a token that was not used."""
         self.tokens = min(self.burst, self.tokens + 1)
 
     def wait(self, now: float) -> float:
