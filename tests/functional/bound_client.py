@@ -30,8 +30,8 @@ class WholeList:
 class BoundClient:
     """An ArmClient that always uses the same tokens."""
 
-    def __init__(self, settings: Settings, tokens: TokenSource, *, ca_file: str | None = None) -> None:
-        self.arm = ArmClient(settings, Metrics(), ca_file=ca_file)
+    def __init__(self, settings: Settings, tokens: TokenSource) -> None:
+        self.arm = ArmClient(settings, Metrics())
         self._tokens = tokens
 
     async def get_job(self, job_id: JobId) -> Job:

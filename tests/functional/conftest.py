@@ -107,11 +107,9 @@ def open_client(sim: AzureSimulator) -> Iterator[OpenClient]:
     """Open a client of the simulator, and close it at the end of the test. All its threads must end."""
     with contextlib.ExitStack() as stack:
 
-        def open_client(
-            *, tokens: TokenSource | None = None, ca_file: str | None = None, **options: Any
-        ) -> BoundClient:
+        def open_client(*, tokens: TokenSource | None = None, **options: Any) -> BoundClient:
             values = {"azure_endpoint": sim.url, "development": True, **options}
-            client = BoundClient(Settings(**values), tokens or StaticToken(TOKEN), ca_file=ca_file)
+            client = BoundClient(Settings(**values), tokens or StaticToken(TOKEN))
             stack.callback(client.close)
             return client
 

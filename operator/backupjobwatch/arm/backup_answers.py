@@ -53,7 +53,9 @@ def read_operation_started(response: Response, vault: VaultId, *, now: datetime)
             request_id=response.request_id,
         )
     if not is_refusal(response):
-        raise RequestUncertain(_uncertain(response, now), request_id=response.request_id)
+        raise RequestUncertain(
+            f"Azure may have started a backup or not. {_error_of(response, now)}", request_id=response.request_id
+        )
     raise _refusal(response, vault, now)
 
 
@@ -85,10 +87,6 @@ def _is_conflict(response: Response) -> bool:
     """Return whether the reason of a refusal may pass: another operation, or a lock on the vault."""
     codes = {(error.code or "").lower() for error in read_error_body(parse_json(response.body))}
     return bool(codes & _PASSING_CODES) or (response.status in _CONFLICTS and not codes & _LASTING_CODES)
-
-
-def _uncertain(response: Response, now: datetime) -> str:
-    return f"Azure may have started a backup or not. {_error_of(response, now)}"
 
 
 def _error_of(response: Response, now: datetime) -> AzureError:

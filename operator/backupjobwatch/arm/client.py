@@ -89,9 +89,9 @@ class ArmClient:
     *pauses* are those of the identity in the subscription. While one is in effect, a read is not retried after a 401.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, *, ca_file: str | None = None) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._endpoint = settings.azure_endpoint
-        self.session = ArmSession(settings, metrics, ca_file=ca_file)
+        self.session = ArmSession(settings, metrics)
 
     async def get_job(
         self, tokens: TokenSource, job_id: JobId, pauses: Pauses | None = None, *, in_secondary_region: bool = False

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
+from http.client import responses as reason_phrases
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -242,10 +243,7 @@ def _unexpected(response: Response, what: str) -> UnexpectedResponse:
 
 
 def _status_line(response: Response) -> str:
-    try:
-        return f"{response.status} {HTTPStatus(response.status).phrase}"
-    except ValueError:
-        return str(response.status)
+    return f"{response.status} {reason_phrases.get(response.status, '')}".rstrip()
 
 
 def _reference(response: Response) -> str:

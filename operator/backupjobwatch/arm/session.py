@@ -32,13 +32,13 @@ _Value = TypeVar("_Value")
 class ArmSession:
     """Sends requests with the caller's tokens, in a bounded number of threads."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, *, ca_file: str | None = None) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._metrics = metrics
         self._queries = {
             VaultKind.RECOVERY_SERVICES: {"api-version": settings.azure_api_version},
             VaultKind.BACKUP_VAULT: {"api-version": settings.azure_data_protection_api_version},
         }
-        self.transport = Transport(settings, ca_file=ca_file)
+        self.transport = Transport(settings)
         self._threads = ThreadPoolExecutor(settings.azure_connections, thread_name_prefix="azure")
 
     async def run(self, function: Callable[[], _Value]) -> _Value:
@@ -83,17 +83,10 @@ class ArmSession:
             return response
         finally:
             seconds = time.monotonic() - started
-            self._metrics.observe_request(operation, response.status if response else None, seconds)
-            _log.debug(
-                "%s: %s",
-                what,
-                response.status if response else "no answer",
-                extra={
-                    "client_request_id": client_request_id,
-                    "request_id": response.request_id if response else None,
-                    "seconds": round(seconds, 3),
-                },
-            )
+            status, request_id = (response.status, response.request_id) if response else (None, None)
+            self._metrics.observe_request(operation, status, seconds)
+            ids = {"client_request_id": client_request_id, "request_id": request_id}
+            _log.debug("%s: %s", what, status or "no answer", extra={**ids, "seconds": round(seconds, 3)})
 
     def close(self) -> None:
         """Stop the threads and close the connections. Requests in flight end at once."""

@@ -120,7 +120,7 @@ class _Adapter(HTTPAdapter):
 class Transport:
     """Sends requests to one host from any number of threads. It never follows a redirect and never repeats a request."""
 
-    def __init__(self, settings: Settings, *, ca_file: str | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._endpoint = settings.azure_endpoint
         self._timeouts = (
             settings.azure_connect_timeout.total_seconds(),
@@ -133,8 +133,7 @@ class Transport:
         _check_ca_file("AZURE_CA_FILE", settings.azure_ca_file)
         _check_ca_file("AZURE_AUTHORITY_CA_FILE", settings.azure_authority_ca_file)
         self._settings = settings
-        self._verify = ca_file or settings.azure_ca_file or True
-        self._session = _session(settings, self._verify)
+        self._session = _session(settings)
 
     def send(
         self,
@@ -164,7 +163,7 @@ class Transport:
         request = requests.Request("POST", self._url(path, query), headers=dict(headers), json=body)
         timeouts = (self._timeouts[0], self.write_timeout)
         # Not a pooled connection: the other end may close it just when it is used.
-        with _session(self._settings, self._verify) as session:
+        with _session(self._settings) as session:
             return self._send(session, request, token, timeouts=timeouts, total=self.write_timeout)
 
     def _url(self, path: str, query: str) -> str:
@@ -230,7 +229,7 @@ class Transport:
             _deadline.reset(token)
 
 
-def _session(settings: Settings, verify: str | bool) -> requests.Session:  # noqa: FBT001 - the type of requests
+def _session(settings: Settings) -> requests.Session:
     session = requests.Session()
     # Ignore the environment: its proxies would receive the token, and its .netrc would replace it.
     session.trust_env = False
@@ -238,7 +237,7 @@ def _session(settings: Settings, verify: str | bool) -> requests.Session:  # noq
     adapter = _Adapter(pool_maxsize=settings.azure_connections, pool_block=True)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    session.verify = verify
+    session.verify = settings.azure_ca_file or True
     return session
 
 

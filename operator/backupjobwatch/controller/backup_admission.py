@@ -110,7 +110,9 @@ class BackupAdmission:
             return Admission(error=error, wait=error.retry_after or timedelta(seconds=BUSY))
         if reservation is None:
             slots = self._slots_of(watch.namespace, identity)
-            reservation = self._reservations[watch.uid] = _Reservation(watch.namespace, request_id, rate, slots, repeated)
+            reservation = self._reservations[watch.uid] = _Reservation(
+                watch.namespace, request_id, rate, slots, repeated
+            )
             # Before its token is valid, so that no namespace reserves more tokens than its limit.
             self._count(reservation)
             self._delay(reservation, until=now + rate.bucket.take(now))

@@ -163,9 +163,8 @@ async def test_no_token_for_an_untrusted_server(tmp_path: Path, monkeypatch: pyt
         job_id = JobId.parse(vault.set_job(JOB_NAME, running_payload()))
         authority = tmp_path / "ca.pem"
         authority.write_text(sim.ca_pem)
-        settings = Settings(azure_endpoint=sim.url)
-        trusting = BoundClient(settings, StaticToken(TOKEN), ca_file=str(authority))
-        wary = BoundClient(settings, StaticToken(TOKEN))
+        trusting = BoundClient(Settings(azure_endpoint=sim.url, azure_ca_file=str(authority)), StaticToken(TOKEN))
+        wary = BoundClient(Settings(azure_endpoint=sim.url), StaticToken(TOKEN))
         try:
             assert (await trusting.get_job(job_id)).outcome is Outcome.IN_PROGRESS
             monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))

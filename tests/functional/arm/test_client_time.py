@@ -49,8 +49,13 @@ async def test_a_request_ends_at_its_timeout(*, fault: Fault, tls: bool, tmp_pat
         job_id = JobId.parse(vault.set_job(JOB_NAME, {"properties": {"status": "Completed"}}))
         authority = tmp_path / "ca.pem"
         authority.write_text(sim.ca_pem)
-        settings = Settings(azure_endpoint=sim.url, development=True, azure_total_timeout=timedelta(seconds=2))
-        client = BoundClient(settings, StaticToken(TOKEN), ca_file=str(authority) if tls else None)
+        settings = Settings(
+            azure_endpoint=sim.url,
+            azure_ca_file=str(authority) if tls else "",
+            development=True,
+            azure_total_timeout=timedelta(seconds=2),
+        )
+        client = BoundClient(settings, StaticToken(TOKEN))
         try:
             await answered(client, job_id)  # the timeout is per request, not per connection
             sim.faults.add(fault)
