@@ -217,7 +217,7 @@ async def test_an_edit_just_before_the_deletion_wins(
 
 
 async def test_a_restamp_does_not_save_a_watch(api: KubernetesApi, vault: Vault, operator: Operator) -> None:
-    """An edit that keeps the end causes a conflict. The operator reads the watch again and deletes it."""
+    """An edit that keeps the end causes a conflict. The operator deletes the edited watch."""
     with api.traffic.hold(DELETIONS) as hold:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "ttlSecondsAfterFinished": 0})
         await hold.arrived()
