@@ -164,9 +164,7 @@ class Poller:
 
     def waiting_for(self, uid: str) -> str:
         """Explain why no poll was sent for a watch."""
-        known = self._required.get(uid)
-        if known is None:
-            return "The operator has not polled Azure yet."
+        known = self._required[uid]
         return known.reader.waiting_for(known.polls.vault)
 
     def slots_of(self, namespace: str, identity: Identity) -> Slots:
