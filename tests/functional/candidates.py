@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.kube.client import KubeClient
 from backupjobwatch.kube.leader_election import LeaderElector
 from backupjobwatch.settings import Settings
+from tests.support.idleness import until_rest_idle
 from tests.support.movable_loop import MovableLoop
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ LEASE: Final = ("operators", "backupjobwatch")
 READS: Final = "^GET .*/leases/backupjobwatch$"
 WRITES: Final = "^(PUT|POST) .*/leases"
 DURATION, DEADLINE, RETRY = 14, 10, 2
+_ROUNDING: Final = 0.001
+"""Seconds. Sums of times are inexact, and a timer would not be due."""
 OTHER_HOLDER: Final[dict[str, Any]] = {
     "holderIdentity": "somebody",
     "leaseDurationSeconds": DURATION,
@@ -34,8 +36,10 @@ OTHER_HOLDER: Final[dict[str, Any]] = {
 
 @contextlib.asynccontextmanager
 async def candidates() -> AsyncIterator[StartCandidate]:
-    """Yield a function that starts candidates, and close them at the end."""
+    """Stop the clock, yield a function that starts candidates, and close them at the end."""
     async with contextlib.AsyncExitStack() as stack:
+        loop = _loop()
+        loop.freeze()
 
         async def start_candidate(**options: Any) -> LeaderElector:
             kube = await KubeClient.connect()
@@ -43,9 +47,11 @@ async def candidates() -> AsyncIterator[StartCandidate]:
             elector = LeaderElector(Settings(lease_namespace=LEASE[0], **options), kube)
             elector.start(nothing)
             stack.push_async_callback(elector.close)
+            await until_rest_idle(loop)
             return elector
 
         yield start_candidate
+        loop.thaw()
 
 
 async def nothing() -> None:
@@ -54,12 +60,9 @@ async def nothing() -> None:
 
 async def advance(seconds: float) -> None:
     """Advance the clock, and let the candidates react while the clock stands still."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, MovableLoop)
-    loop.freeze()
-    loop._advance(seconds)
-    await asyncio.to_thread(time.sleep, 0.05)
-    loop.thaw()
+    loop = _loop()
+    loop._advance(seconds + _ROUNDING)
+    await until_rest_idle(loop)
 
 
 async def happened(event: asyncio.Event) -> None:
@@ -68,12 +71,17 @@ async def happened(event: asyncio.Event) -> None:
 
 
 async def lease_reads(api: KubernetesApi, times: int = 1) -> None:
-    """Wait for this many further reads of the Lease, one per retry period."""
+    """Advance the clock by this many retry periods. Each has a read of the Lease."""
     for _ in range(times):
         before = len(api.traffic.matching(READS))
         await advance(RETRY)
-        await api.until(lambda before=before: [each.status for each in api.traffic.matching(READS)[before:]])  # type: ignore[misc]
-        await asyncio.sleep(0.05)
+        assert len(api.traffic.matching(READS)) > before
+
+
+def _loop() -> MovableLoop:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, MovableLoop)
+    return loop
 
 
 def spec(api: KubernetesApi) -> dict[str, Any]:
@@ -86,5 +94,4 @@ async def start_standby(api: KubernetesApi, start_candidate: StartCandidate) -> 
     api.leases.put(LEASE, **OTHER_HOLDER)
     elector = await start_candidate()
     await happened(elector.is_standby)
-    await asyncio.sleep(0.02)
     return elector

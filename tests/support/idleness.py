@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 _PROBES: Final = 2
 """Consecutive probes that find nothing to do. An answer of a server in the test's event loop arrives before the second."""
 _PAUSE: Final = 0.01
-_HELD: Final = 0.5
-"""Seconds after which a request to Azure counts as held by the test."""
+_HELD: Final = 50
+"""Consecutive quiet probes after which a request to Azure counts as held by the test.
+
+They are counted instead of timed, because a process that is not scheduled for a while makes no progress.
+"""
 _DEAD: Final = 5.0
 """Seconds after which a loop that does not answer counts as ended."""
 _MOST: Final = 30.0
@@ -30,16 +33,19 @@ _MOST: Final = 30.0
 
 async def until_idle(loop: MovableLoop) -> None:
     """Wait until the event loop has no work, and its threads have no requests except those that tests hold."""
-    last, idle = await _probe(loop), 0
-    end, held_from = time.monotonic() + _MOST, time.monotonic() + _HELD
+    last, quiet, idle = await _probe(loop), 0, 0
+    end = time.monotonic() + _MOST
     while last is not None and idle < _PROBES and time.monotonic() < end:
         await asyncio.sleep(_PAUSE)
         now = await _probe(loop)
-        is_quiet = now == last + 1  # the probe itself is one iteration
-        if not is_quiet:
-            held_from = time.monotonic() + _HELD
-        idle = idle + 1 if is_quiet and (time.monotonic() > held_from or not _is_requesting()) else 0
+        quiet = quiet + 1 if now == last + 1 else 0  # the probe itself is one iteration
+        idle = idle + 1 if quiet > _HELD or (quiet and not _is_requesting()) else 0
         last = now
+
+
+async def until_rest_idle(loop: MovableLoop) -> None:
+    """Wait until the running event loop *loop* has no work except for this call."""
+    await asyncio.to_thread(asyncio.run, until_idle(loop))  # in a thread, because each wait is work for its loop
 
 
 async def _probe(loop: MovableLoop) -> int | None:

@@ -25,7 +25,7 @@ from backupjobwatch.observability.logs import configure_logs
 from backupjobwatch.settings import Settings
 from tests.support.canary import TOKEN, scan
 from tests.support.commands import Command
-from tests.support.idleness import until_idle
+from tests.support.idleness import until_rest_idle
 from tests.support.movable_loop import MovableLoop
 from tests.support.operator_process import clean_environment, prove_no_traceback
 
@@ -142,17 +142,13 @@ async def _execute_orders() -> None:
         while line := await lines.readline():
             order = json.loads(line)
             if "monotonic" in order:
-                await _until_idle(loop)
+                await until_rest_idle(loop)
             wall.shift(order.get("wall", 0))
             loop._advance(order.get("monotonic", 0))
             if "monotonic" in order:
-                await _until_idle(loop)
+                await until_rest_idle(loop)
             sys.stdout.write(json.dumps(asdict(_holdings()) if "holdings" in order else {}) + "\n")
             sys.stdout.flush()
-
-
-async def _until_idle(loop: MovableLoop) -> None:
-    await asyncio.to_thread(asyncio.run, until_idle(loop))  # in a thread, because each wait is work for its loop
 
 
 async def _main(settings: Settings) -> None:

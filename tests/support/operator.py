@@ -38,13 +38,24 @@ class Operator:
         """Advance the operator's clock."""
         self._loop.advance(seconds)
 
+    async def idle(self) -> None:
+        """Wait until the operator has processed everything except what tests hold and timers that are not due."""
+        await until_idle(self._loop)
+
+    async def pass_time(self, seconds: float, times: int = 1) -> None:
+        """Advance the clock while the operator is idle, and wait until it is idle again. Do this *times* times."""
+        await self.idle()
+        for _ in range(times):
+            self.advance(seconds)
+            await self.idle()
+
     async def advance_until(self, condition: Callable[[], object]) -> None:
         """Advance the clock by 10 s whenever the operator is idle, until *condition* returns something."""
         async with asyncio.timeout(120):
+            await self.idle()
             while not condition():
                 self.advance(10)
-                await until_idle(self._loop)
-                await asyncio.sleep(0.03)
+                await self.idle()
 
     async def advance_to(self, phase: str, api: KubernetesApi, name: str = NAME) -> None:
         """Advance the clock until a watch has that phase."""

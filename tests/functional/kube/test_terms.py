@@ -162,7 +162,7 @@ async def test_a_close_while_acquiring_the_lease(api: KubernetesApi, start_candi
         elector = await start_candidate()
         await hold.arrived()
         closing = asyncio.create_task(elector.close())
-        await asyncio.sleep(0.02)
+        await advance(0)
     await closing
     assert spec(api)["holderIdentity"] == ""
 
