@@ -68,7 +68,12 @@ async def all_running(api: KubernetesApi, count: int) -> None:
 
 
 async def deadline_passed(api: KubernetesApi, name: str = NAME) -> None:
-    """Wait until the deadline of a watch has passed. The operator compares it with the wall clock."""
+    """Wait until the deadline of a watch has passed. The operator compares it with the wall clock.
+
+    An edit of the deadline restarts the watch, and with it the time until the deadline.
+    """
+    generation = api.get(name)["metadata"]["generation"]
+    await api.status(name, observedGeneration=generation)
     body = api.get(name)
     started = parse_time(body["status"]["watchStartTime"])
     assert started is not None
