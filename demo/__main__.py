@@ -11,7 +11,6 @@ import contextlib
 import os
 import shlex
 import shutil
-import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Final
@@ -138,7 +137,8 @@ def keep(stage: Stage, azure: AzureSimulator, job_id: str) -> None:
         flush=True,
     )
     with contextlib.suppress(KeyboardInterrupt):
-        signal.pause()
+        while True:
+            time.sleep(1)  # signal.pause() would miss a signal that arrives just before it
 
 
 def main() -> None:
