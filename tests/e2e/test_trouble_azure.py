@@ -6,20 +6,30 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from demo.ports import reserved_port
 from demo.simulator import Fault, running_simulator
 from tests.support.canary import TOKEN
 from tests.support.jobs import Jobs, name_of
 from tests.support.watches import condition, phase
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.support.operator_process import OperatorProcess, Operators
     from tests.support.watches import Watches
 
 
-def test_outage(own_operators: Operators, watches: Watches) -> None:
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port that no other server gets during an outage."""
+    with reserved_port() as port:
+        yield port
+
+
+def test_outage(own_operators: Operators, watches: Watches, port: int) -> None:
     """A running watch keeps its state during an Azure outage, and continues afterwards."""
-    with running_simulator(tokens={TOKEN: "operator"}) as azure:
-        jobs, port = Jobs(azure), int(azure.url.rsplit(":", 1)[1])
+    with running_simulator(tokens={TOKEN: "operator"}, port=port) as azure:
+        jobs = Jobs(azure)
         job = jobs.start()
         own_operators.start(NAMESPACES=watches.namespace, AZURE_ENDPOINT=azure.url).wait_ready()
         watches.create("w", jobResourceId=job)
