@@ -39,8 +39,8 @@ PART: Final = 9
 """Objects per kubectl process. With more objects, kubectl throttles itself to five requests a second."""
 WITHOUT_DEFAULT: Final = f"without-default.{GROUP}"
 """The group of a copy of the CRD that has no default for the status."""
-PROMPT: Final = 15.0
-"""Seconds within which kubectl returns on a busy machine if it need not wait."""
+PROMPT: Final = 45.0
+"""Seconds within which kubectl returns on a busy machine if it need not wait. It would wait for 60."""
 
 
 class Run(NamedTuple):

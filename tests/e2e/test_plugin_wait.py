@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from demo.ports import reserved_port
+from tests.support.commands import closed_pipe
 from tests.support.plugin import AGENT, Plugin, Screen, Waited, Written, ended
 from tests.support.watches import until
 
@@ -221,17 +222,15 @@ def test_several(plugin: Plugin, written: Written) -> None:
         (("running", "missing", "done"), 3),
         (("missing", "failed", "running"), 1),
     ):
-        assert plugin("wait", *names, "--timeout", "2s").returncode == code
+        assert plugin("wait", *names, "--timeout", "0").returncode == code
 
 
 def test_closed_pipe(plugin: Plugin, written: Written) -> None:
     """If the reader closes the pipe, the exit code is 3, because the job did not fail."""
     written.create("nightly")
     written.become("nightly", DONE)
-    process = plugin.start("wait", "nightly")
-    assert process.stdout is not None
-    process.stdout.close()
-    process.stdout = None
+    with closed_pipe() as closed:
+        process = plugin.start("wait", "nightly", output=closed)
     code, _, said = ended(process)
     assert code == 3
     assert "Traceback" not in said

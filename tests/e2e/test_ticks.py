@@ -83,6 +83,8 @@ def deletion_ends_the_polls(place: Place) -> None:
     patch = ("patch", "bjw", "kept", "-n", watches.namespace, "--type=merge", "-p")
     kubectl(*patch, json.dumps({"metadata": {"finalizers": [THEIRS]}}))
     kubectl("delete", "bjw", "gone", "kept", "-n", watches.namespace, "--wait=false")
+    watches.create("later", jobResourceId=jobs.completed())
+    watches.until_event("later", "JobCompleted")  # by then, the operator knows the deletions
     version = watches.get("kept")["metadata"]["resourceVersion"]
     asked = len(jobs.requests())
     time.sleep(TICK)

@@ -169,6 +169,15 @@ def full_pipe() -> Iterator[IO[str]]:
         yield full
 
 
+@contextlib.contextmanager
+def closed_pipe() -> Iterator[IO[str]]:
+    """Yield a file to which no write succeeds, because no reader is left."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        yield closed
+
+
 def send(request: Mapping[str, Any], streams: list[int]) -> socket.socket:
     """Start a command with these standard streams. The result receives its process ID, and finally its exit code."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

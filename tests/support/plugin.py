@@ -13,7 +13,7 @@ import time
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.recovery_services import parse_job
@@ -73,10 +73,13 @@ class Plugin:
         """Return the command line."""
         return [str(self._kubectl), "bjw", *self._placed(*args)]
 
-    def start(self, *args: str, terminal: int | None = None, **variables: str) -> Command:
+    def start(
+        self, *args: str, terminal: int | None = None, output: IO[str] | None = None, **variables: str
+    ) -> Command:
         """Start a command like kubectl, but without kubectl."""
         environment = self.environment(**variables)
-        return Command("kubectl-bjw", *self._placed(*args), environment=environment, terminal=terminal)
+        placed = self._placed(*args)
+        return Command("kubectl-bjw", *placed, environment=environment, terminal=terminal, output=output)
 
     def __call__(self, *args: str, stdin: str | bytes = "", **variables: str) -> Done:
         """Run a command to its end like kubectl, but without kubectl."""
@@ -134,7 +137,7 @@ class Screen:
                 start_new_session=True,
             )
         else:
-            self._process = plugin.start(*args, terminal=its_side, **variables)
+            self._process = plugin.start(*args, terminal=its_side, output=None, **variables)
         os.close(its_side)
         self.text = ""
         """The complete output."""
