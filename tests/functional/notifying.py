@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tests.support.builders import JOB_NAME, job_payload
 from tests.support.canary import WORD
-from tests.support.idleness import until_idle
 from tests.support.kubernetes import NAME, NAMESPACE, KubernetesApi
 
 if TYPE_CHECKING:
@@ -70,6 +69,5 @@ async def attempts(operator: Operator, api: KubernetesApi, name: str = "hook") -
 
     async with asyncio.timeout(120):
         while not (found := find()):
-            operator.advance(8)
-            await until_idle(operator._loop)
+            await operator.pass_time(8)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -137,14 +136,11 @@ async def test_a_slow_etcd(api: KubernetesApi, vault: Vault, operator: Operator,
     with api.traffic.hold(line) as hold:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "pollInterval": "10s"})
         await hold.arrived()
-        for _ in range(6):
-            operator.advance(10)
-            await asyncio.sleep(0.05)
+        await operator.pass_time(10, 6)
         assert hold.arrivals >= 2
     await operator.advance_to("Succeeded", api)
     await operator.advance_until(api.events)
-    operator.advance(120)
-    await asyncio.sleep(0.1)
+    await operator.pass_time(120)
     assert [event["reason"] for event in api.events()] == ["JobCompleted"]
     assert len([write for write in api.writes() if write["phase"] == "Succeeded"]) == 1
 

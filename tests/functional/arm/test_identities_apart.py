@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -133,9 +132,7 @@ async def test_a_change_of_the_object_does_not_end_azures_wait(
         await api.status(reason="Throttled")
         tenant.put_client_secret(f"{CLIENT_SECRET}-2")
         tenant.annotate()
-        for _ in range(20):
-            operator.advance(100)
-            await asyncio.sleep(0.02)
+        await operator.pass_time(100, 20)
     assert len(sim.requests) == 1
 
 

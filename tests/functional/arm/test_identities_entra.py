@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -67,9 +66,7 @@ async def test_errors_of_entra_do_not_count_for_grace(
         assert time.monotonic() - started < 30
         assert status["reason"] == "AzureUnavailable", status["message"]
         assert "troubleSince" not in status
-        for _ in range(30):  # about seven polls with backoff
-            operator.advance(20)
-            await asyncio.sleep(0.02)
+        await operator.pass_time(20, 30)  # about seven polls with backoff
         status = await api.status()
         # A jump of the loop's clock can also time out a request to the API server.
         assert status["reason"] in ("AzureUnavailable", "CredentialsUnavailable"), status["message"]
@@ -125,9 +122,7 @@ async def test_no_token_request_before_entras_retry_after(tenants: Tenants, vaul
     async with tenants.operator() as operator:
         tenant.watch(vault.set_job(JOB_NAME, job_payload()), "secretName", graceSeconds=0)
         await tenants.api.status(reason="AzureUnavailable")
-        for _ in range(24):
-            operator.advance(10)
-            await asyncio.sleep(0.02)
+        await operator.pass_time(10, 24)
         assert len(tenants.entra.sign_ins) == 1
         await operator.advance_to("Succeeded", tenants.api)
     assert len(tenants.entra.sign_ins) == 2

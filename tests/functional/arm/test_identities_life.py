@@ -77,9 +77,7 @@ async def test_a_watch_survives_a_revoked_identity(
             reason = "AuthenticationFailed"
         await operator.advance_until(lambda: api.get()["status"]["reason"] == reason)
         asked = len(sim.requests)
-        for _ in range(30):
-            operator.advance(10)
-            await asyncio.sleep(0.01)
+        await operator.pass_time(10, 30)
         # A jump of the clock can time out a request, which shows as AzureUnavailable until the next poll.
         await operator.advance_until(lambda: api.get()["status"]["reason"] == reason)
         status = await api.status(phase="Running")
@@ -121,7 +119,7 @@ async def rotate(tenants: Tenants, operator: Any, change: Any) -> None:
     signed_in = len(tenants.entra.sign_ins)
     change()
     await operator.advance_until(lambda: len(tenants.entra.sign_ins) > signed_in)
-    await asyncio.sleep(0.05)
+    await operator.idle()
 
 
 async def test_an_annotation_is_changed_without_a_restart(tenants: Tenants, sim: AzureSimulator, vault: Vault) -> None:
@@ -182,7 +180,7 @@ async def test_a_stop_during_a_token_request(tenants: Tenants, vault: Vault, nam
             await hold.reached(namespaces)
             operator.finish()
             started = time.monotonic()
-            await asyncio.sleep(0.1)
+            await operator.idle()
             operator.advance(6)
         assert time.monotonic() - started < 30
 

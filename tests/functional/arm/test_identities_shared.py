@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,12 +24,12 @@ async def test_many_watches_of_one_identity_use_it_once(
     tenant.put_client_secret()
     discovery = tenants.entra.faults.add(Fault.delayed(seconds=0.2), path="openid-configuration", times=None)
     with tenants.api.traffic.hold(f"/({ACCOUNT}|{SECRET})$") as hold:
-        async with tenants.operator():
+        async with tenants.operator() as operator:
             for number in range(count):
                 name = f"00000000-0000-4000-8000-{number:012}"
                 tenant.watch(vault.set_job(name, job_payload()), field, f"watch-{number}")
             await hold.arrived()
-            await asyncio.sleep(0.3)
+            await operator.idle()
             hold.release()
             for number in range(count):
                 await tenants.api.status(f"watch-{number}", phase="Succeeded")

@@ -50,7 +50,7 @@ async def test_work_in_progress_resumes(
         await operator.advance_until(lambda: notifications(api) and api.get("other")["status"]["phase"] == "Succeeded")
         operator.advance(660)  # kopf would kill the process ten minutes after it has failed
         await operator.advance_until(lambda: api.get("other")["status"]["phase"] == "Succeeded")
-        await asyncio.sleep(0.2)
+        await operator.idle()
     assert notifications(api)["hook"]["state"] == "Delivered"
 
 

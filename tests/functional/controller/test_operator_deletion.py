@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -44,14 +43,12 @@ async def test_deletion_is_immediate_and_final(
     else:
         await hold.arrived()
     api.delete()
-    await asyncio.sleep(0.1)
+    await operator.idle()
     if hold is not None:
         hold.release()
-    await asyncio.sleep(0.1)
+    await operator.idle()
     asked, told = len(sim.requests), len(api.traffic.matching(NAME))
-    for _ in range(3):
-        operator.advance(10)
-        await asyncio.sleep(0.05)
+    await operator.pass_time(10, 3)
     assert (len(sim.requests), len(api.traffic.matching(NAME))) == (asked, told)
     assert [record.message for record in caplog.records if record.levelno > logging.WARNING] == []
 
@@ -62,14 +59,12 @@ async def test_a_watch_that_waits_for_a_finalizer_is_left_alone(
     """A deleted watch that still has a finalizer is neither polled nor written."""
     api.create({"jobResourceId": vault.set_job(JOB_NAME, running_payload()), **_FOLLOWED}, finalizers=["example.com/x"])
     await api.until(api.events)
-    await asyncio.sleep(0.1)
+    await operator.idle()
     api.delete()
     assert "deletionTimestamp" in api.get()["metadata"]
-    await asyncio.sleep(0.1)
+    await operator.idle()
     asked = len(sim.requests)
-    for _ in range(3):
-        operator.advance(10)
-        await asyncio.sleep(0.05)
+    await operator.pass_time(10, 3)
     await operator.advance_until(lambda: len(api.traffic.matching("^GET .*backupjobwatches$")) > 3)
     assert (len(sim.requests), len(api.writes())) == (asked, 1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -92,9 +91,7 @@ async def test_a_suspended_watch_sends_no_requests(
     }  # fmt: skip
     asked = len(sim.requests)
     vault.set_job(JOB_NAME, job_payload())
-    for _ in range(7):
-        operator.advance(10)
-        await asyncio.sleep(0.05)
+    await operator.pass_time(10, 7)
     assert len(sim.requests) == asked
     api.edit(suspend=False)
     await api.status(phase="Succeeded", observedGeneration=3)
@@ -119,9 +116,9 @@ async def test_suspension_and_its_end_across_a_running_poll(
     with sim.hold() as hold:
         await operator.advance_until(lambda: hold.arrivals)
         api.edit(suspend=True)
-        await asyncio.sleep(0.1)
+        await operator.idle()
         api.edit(suspend=False)
-        await asyncio.sleep(0.1)
+        await operator.idle()
     await api.status(phase="Running", observedGeneration=3)
     vault.set_job(JOB_NAME, job_payload())
     await operator.advance_to("Succeeded", api)

@@ -62,7 +62,7 @@ async def test_an_unchanged_watch_is_polled_soon_after_a_restart(
     for _ in range(3):
         asked = len(sim.requests)
         async with start() as operator:
-            await asyncio.sleep(0.1)
+            await operator.idle()
             operator.advance(10)
             await sim.requests_arrived(asked + 1)
     assert len(api.writes()) == 1
@@ -93,7 +93,7 @@ async def test_a_stop_during_a_poll_loses_nothing(
             api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
             await hold.arrived()
             operator.finish()
-            await asyncio.sleep(0.2)
+            await operator.idle()
     await api.status(phase="Succeeded")
     assert len(api.events()) == 1
 
@@ -108,7 +108,7 @@ async def test_a_stop_does_not_wait_for_azure_for_ever(
         await hold.arrived()
         operator.finish()
         started = time.monotonic()
-        await asyncio.sleep(0.1)
+        await operator.idle()
         operator.advance(30)
         await ended(operator)
         assert time.monotonic() - started < 30
@@ -127,7 +127,7 @@ async def test_waits_for_the_crd(
     api.crd_installed = False
     async with start(watching=False) as operator:
         await api.until(lambda: len(api.traffic.matching(LISTS)) == 1)
-        await asyncio.sleep(0.1)
+        await operator.idle()
         assert (await operator.probe("/healthz"), await operator.probe("/readyz")) == (200, 503)
         assert "kubectl apply --server-side -k crds" in caplog.text
         api.crd_installed = True
@@ -144,7 +144,7 @@ async def test_waits_for_permission(
     refusal = api.traffic.fail(LISTS, status=403, times=None, message="cannot list resource")
     async with start(watching=False) as operator:
         await api.until(lambda: refusal.used)
-        await asyncio.sleep(0.1)
+        await operator.idle()
         assert "cannot list resource" in caplog.text
         refusal.end()
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
@@ -227,7 +227,8 @@ async def test_two_operators_do_not_contradict_each_other(
         vault.set_job(JOB_NAME, job_payload())
         one.advance(10)
         await other.advance_until(lambda: len(api.events()) == 10)
-        await asyncio.sleep(0.2)
+        await one.idle()
+        await other.idle()
     assert len(api.events()) == 10
     assert {tuple(write["phase"] for write in api.writes(name)) for name in names} == {("Running", "Succeeded")}
 

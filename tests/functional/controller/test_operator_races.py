@@ -31,7 +31,7 @@ async def test_a_target_edited_during_a_poll(
         api.create({"jobResourceId": done})
         await hold.arrived()
         api.edit(jobResourceId=going)
-        await asyncio.sleep(0.1)
+        await operator.idle()
     await api.status(phase="Running", observedGeneration=2)
     assert {write["job"]["name"] for write in api.writes()} == {OTHER_JOB_NAME}
 
@@ -44,7 +44,7 @@ async def test_a_target_edited_during_a_write(
         api.create({"jobResourceId": done})
         await hold.arrived()
         api.edit(jobResourceId=going)
-        await asyncio.sleep(0.1)
+        await operator.idle()
     await api.status(phase="Running", observedGeneration=2)
     assert {write["job"]["name"] for write in api.writes()} == {OTHER_JOB_NAME}
 
@@ -60,7 +60,7 @@ async def test_a_target_edited_between_a_refused_write_and_its_reading(
         writing.release()
         await reading.arrived()
         api.edit(jobResourceId=going)
-        await asyncio.sleep(0.1)
+        await operator.idle()
     await api.status(phase="Running", observedGeneration=3)
     assert {write["job"]["name"] for write in api.writes()} == {OTHER_JOB_NAME}
 
@@ -81,7 +81,7 @@ async def test_a_deletion_between_a_refused_write_and_its_reading(
         await api.until(lambda: len(sim.requests) == 2)  # the reconcile continues and requires the job again
         api.swallow("DELETED")
         api.delete()
-    operator.advance(600)
+    await operator.pass_time(600)
     scrape = await Scrape.of(operator)
     assert scrape.value("backupjobwatch_poll_overdue_seconds") == 0
 
@@ -95,7 +95,7 @@ async def test_a_target_edited_away_and_back_during_a_poll(
         await hold.arrived()
         api.edit(jobResourceId=going)
         api.edit(jobResourceId=done)
-        await asyncio.sleep(0.1)
+        await operator.idle()
     await api.status(phase="Succeeded", observedGeneration=3)
 
 
@@ -108,7 +108,7 @@ async def test_another_field_edited_during_a_poll(
         await hold.arrived()
         api.edit(pollInterval="10s")
     await api.status(phase="Succeeded", observedGeneration=2)
-    await asyncio.sleep(0.1)
+    await operator.idle()
     assert len(sim.requests) == 1
 
 
@@ -138,7 +138,7 @@ async def test_an_object_recreated_under_its_name(
         api.swallow("ADDED")
     api.delete()
     api.create({"jobResourceId": going})
-    await asyncio.sleep(0.1)
+    await operator.idle()
     hold.release()
     await operator.advance_to("Running", api)
     assert {write["job"]["name"] for write in api.writes()} == {OTHER_JOB_NAME}
@@ -221,9 +221,7 @@ async def test_an_outage_of_the_api_server(
     vault.set_job(OTHER_JOB_NAME, job_payload())
     api.delete("unwanted")
     api.create({"jobResourceId": going}, "new")
-    for _ in range(6):
-        operator.advance(10)
-        await asyncio.sleep(0.05)
+    await operator.pass_time(10, 6)
     await api.come_back()
     for name in (NAME, "new"):
         await operator.advance_to("Succeeded", api, name)

@@ -63,9 +63,9 @@ async def test_requests_are_limited_while_status_writes_fail(
     operator.advance(11)
     for number in range(5):
         api.annotate(reconcile_fluxcd_io__requestedAt=str(number))
-        await asyncio.sleep(0.05)
+        await operator.idle()
     await api.until(lambda: len(sim.requests) > asked)
-    await asyncio.sleep(0.1)
+    await operator.idle()
     assert len(sim.requests) == asked + 1
 
 
@@ -76,9 +76,7 @@ async def test_an_empty_request_is_none(
     spec = {"jobResourceId": vault.set_job(JOB_NAME, running_payload()), "pollInterval": "5m"}
     api.create(spec, annotations={"reconcile.fluxcd.io/requestedAt": ""})
     await api.status(phase="Running")
-    await asyncio.sleep(0.1)
-    operator.advance(11)
-    await asyncio.sleep(0.1)
+    await operator.pass_time(11)
     assert len(sim.requests) == 1
 
 
@@ -95,7 +93,7 @@ async def test_a_request_on_a_finished_watch_is_only_acknowledged(
             hold.release()
             await api.until(api.events)
         api.annotate(reconcile_fluxcd_io__requestedAt="two")
-        await asyncio.sleep(0.1)
+        await operator.idle()
     after = await api.status(lastHandledReconcileAt="two")
     assert after == {**before, "lastHandledReconcileAt": "two"}
     await operator.advance_until(lambda: len(api.traffic.matching("^GET .*backupjobwatches$")) > 5)
@@ -119,7 +117,7 @@ async def test_any_request_can_be_echoed(api: KubernetesApi, vault: Vault, opera
     annotations = {"reconcile.fluxcd.io/requestedAt": value}
     api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())}, annotations=annotations)
     await api.until(api.events)
-    await asyncio.sleep(0.1)
+    await operator.idle()
     (status,) = api.writes()
     assert status.get("lastHandledReconcileAt", "") == value[:256]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -233,9 +232,7 @@ async def test_throttling_pauses_a_subscription_and_keeps_phases(
     assert standing(status)["Ready"] == "Unknown"
     asked = len(sim.requests)
     api.create({"jobResourceId": vault.set_job(OTHER_JOB_NAME, job_payload())}, "other")
-    for _ in range(5):
-        operator.advance(20)
-        await asyncio.sleep(0.05)
+    await operator.pass_time(20, 5)
     assert len(sim.requests) == asked
     assert "phase" not in api.get("other")["status"]
     await operator.advance_until(lambda: api.get("other")["status"].get("phase") == "Succeeded")

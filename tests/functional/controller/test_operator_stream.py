@@ -33,11 +33,9 @@ async def test_a_deletion_that_was_missed(
     api.delete()
     lists = len(api.traffic.matching(LISTS))
     await operator.advance_until(lambda: len(api.traffic.matching(LISTS)) > lists)
-    await asyncio.sleep(0.1)
+    await operator.idle()
     asked = len(sim.requests)
-    for _ in range(7):
-        operator.advance(10)
-        await asyncio.sleep(0.03)
+    await operator.pass_time(10, 7)
     assert len(sim.requests) == asked
 
 
@@ -94,7 +92,7 @@ async def test_a_request_that_was_missed(
     """A reconcile request whose event was missed is acknowledged."""
     api.create({"jobResourceId": done})
     await api.until(api.events)
-    await asyncio.sleep(0.1)
+    await operator.idle()
     api.swallow("MODIFIED")
     api.annotate(reconcile_fluxcd_io__requestedAt="missed")
     await operator.advance_until(lambda: api.get()["status"].get("lastHandledReconcileAt") == "missed")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,7 +54,8 @@ async def test_two_operators_count_an_outcome_once(api: KubernetesApi, vault: Va
     async with start() as one, start() as other:
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
         await api.events_emitted(1)
-        await asyncio.sleep(0.3)
+        await one.idle()
+        await other.idle()
         scrapes = [await Scrape.of(each) for each in (one, other)]
     assert sum(scrape.value(OUTCOMES) for scrape in scrapes) == 1
 
@@ -72,9 +72,7 @@ async def test_a_failed_write_after_the_end_is_not_counted_twice(
         api.traffic.fail(STATUS_WRITES, status=503, late=late)
         api.edit(pollInterval="5m")
         await operator.advance_until(lambda: api.get()["status"]["observedGeneration"] == 2)
-        for _ in range(5):
-            operator.advance(2)
-            await asyncio.sleep(0.1)
+        await operator.pass_time(2, 5)
         scrape = await Scrape.of(operator)
     assert scrape.value(OUTCOMES) == 1
     assert api.events() == []

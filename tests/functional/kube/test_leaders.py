@@ -88,9 +88,7 @@ async def test_days_as_standby(api: KubernetesApi, start: StartOperator) -> None
     """A standby stays live and ready after days, and after an outage of the API server."""
     api.leases.put(LEASE, holderIdentity="somebody", leaseDurationSeconds=10**6)
     async with standby(start) as operator:
-        for _ in range(100):
-            operator.advance(3600)
-            await asyncio.sleep(0.01)
+        await operator.pass_time(3600, 100)
         reads = len(api.traffic.matching(LEASE_READS))
         await api.go_away()
         operator.advance(60)
@@ -105,7 +103,7 @@ async def test_not_ready_without_the_crd(api: KubernetesApi, start: StartOperato
     api.crd_installed = False
     async with start(watching=False, **ELECTION) as operator:
         await api.until(lambda: api.traffic.matching("^GET .*/backupjobwatches$"))
-        await asyncio.sleep(0.1)
+        await operator.idle()
         assert await operator.probe("/readyz") == 503
         assert api.traffic.matching("/leases") == []
 
@@ -115,12 +113,12 @@ async def test_not_ready_without_permission_for_the_lease(api: KubernetesApi, st
     refusal = api.traffic.fail("/leases", status=403, times=None)
     async with start(watching=False, **ELECTION) as operator:
         await api.until(lambda: refusal.used)
-        await asyncio.sleep(0.1)
+        await operator.idle()
         assert (await operator.probe("/healthz"), await operator.probe("/readyz")) == (200, 503)
         refusal.end()
         operator.advance(RETRY)
         await api.until(lambda: api.watched)
-        await asyncio.sleep(0.1)
+        await operator.idle()
         assert await ready(operator)
 
 
@@ -141,8 +139,8 @@ async def test_shards_act_side_by_side(api: KubernetesApi, vault: Vault, start: 
 
 async def test_without_election_there_is_no_lease(api: KubernetesApi, start: StartOperator) -> None:
     """By default, the operator requests no Lease and needs no permission for it."""
-    async with start():
-        await asyncio.sleep(0.1)
+    async with start() as operator:
+        await operator.idle()
     assert api.traffic.matching("/leases") == []
 
 
@@ -180,7 +178,7 @@ async def test_a_stop_is_not_delayed(api: KubernetesApi, vault: Vault, start: St
                 receiver.then = 503
                 api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": [webhook(receiver.url)]})
                 await receiver.received()
-            await asyncio.sleep(0.5)
+            await leader.idle()
             leader.finish()
             async with asyncio.timeout(120):
                 while holder(api) != "":  # noqa: ASYNC110 -- no event to await
@@ -196,7 +194,7 @@ async def test_slow_writes_do_not_delay_renewals(api: KubernetesApi, vault: Vaul
             for number in range(150):
                 api.create({"jobResourceId": job_id}, f"watch-{number}")
             await hold.arrived()
-            await asyncio.sleep(0.5)
+            await leader.idle()
             before = len(api.traffic.matching(RENEWALS))
             await advance_until(api, lambda: len(api.traffic.matching(RENEWALS)) >= before + 3, leader)
             assert await ready(leader)
@@ -212,7 +210,7 @@ async def test_the_lease_is_released_after_the_last_write(
             api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload())})
             await hold.arrived()
             leader.finish()
-            await asyncio.sleep(0.3)
+            await leader.idle()
             assert holder(api) != ""
     lines = [request.line for request in api.traffic.requests if request.method != "GET"]
     assert [line.rpartition("/")[2] for line in lines if "leases" not in line] == ["status", "events"]
@@ -232,8 +230,7 @@ async def test_a_crash_hands_over_within_the_duration(
         async with OperatorClock(other).frozen():
             process.kill()
             vault.set_job(JOB_NAME, job_payload())
-            other.advance(DURATION - RETRY - 1)
-            await asyncio.sleep(0.2)
+            await other.pass_time(DURATION - RETRY - 1)
             assert (holder(api), api.watched) == (dead, 0)
         await take_over(api, other)
         await advance_until(api, lambda: api.get()["status"]["phase"] == "Succeeded", other)
@@ -252,5 +249,5 @@ async def test_killed_between_the_write_and_its_event(
             process.kill()
         await take_over(api, other)
         assert [event["reason"] for event in await api.events_emitted(1)] == ["JobCompleted"]
-        await asyncio.sleep(0.2)
+        await other.idle()
     assert (len(api.events()), len(api.writes())) == (1, 1)

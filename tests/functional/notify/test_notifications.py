@@ -78,8 +78,7 @@ async def test_a_past_phase_is_not_retried(
     vault.set_job(JOB_NAME, job_payload())
     api.annotate(reconcile_fluxcd_io__requestedAt="now")
     await settled(api, "hook")
-    operator.advance(60)
-    await asyncio.sleep(0.2)
+    await operator.pass_time(60)
     types = [delivery.event.get_type().rpartition(".")[2] for delivery in receiver.deliveries]
     assert types == ["running", "succeeded"]
 
@@ -93,7 +92,7 @@ async def test_one_write_when_all_are_settled(
         entries = [webhook(receiver.url, "fast"), webhook(slow.url, "slow")]
         api.create({"jobResourceId": vault.set_job(JOB_NAME, job_payload()), "notify": entries})
         await asyncio.gather(receiver.received(1), slow.received(1))
-        await asyncio.sleep(0.2)
+        await operator.idle()
         assert notifications(api) == {}
         slow.release()
         await settled(api, "fast", "slow")
@@ -199,7 +198,7 @@ async def test_an_edit_during_the_note_of_it(
     else:
         await api.status(phase="Running")
         assert notifications(api) == {}
-    await asyncio.sleep(0.2)
+    await operator.idle()
     assert len(receiver.deliveries) == 1
 
 
@@ -210,10 +209,7 @@ async def test_deletion_cancels(api: KubernetesApi, vault: Vault, operator: Oper
     await receiver.received(1)
     api.delete()
     assert NAME not in str(api.objects.find(None))
-    await asyncio.sleep(0.1)
-    for _ in range(5):
-        operator.advance(60)
-        await asyncio.sleep(0.05)
+    await operator.pass_time(60, 5)
     assert len(receiver.deliveries) == 1
 
 
@@ -242,8 +238,7 @@ async def test_a_fixed_entry_is_delivered_at_once(
         api.edit(notify=[webhook(receiver.url, "hook")])
         await settled(api, "hook")
         assert notifications(api).keys() == {"hook"}
-        operator.advance(60)
-        await asyncio.sleep(0.2)
+        await operator.pass_time(60)
         assert len(other.deliveries) == 2
 
 
@@ -288,7 +283,7 @@ async def test_ttl_waits_for_the_last_delivery(
     api.create({**spec, "ttlSecondsAfterFinished": 0})
     await receiver.received(1)
     await api.status(phase="Succeeded")
-    await asyncio.sleep(0.2)
+    await operator.idle()
     assert api.objects.find(None)
     receiver.release()
     await api.until(lambda: not api.objects.find(None))

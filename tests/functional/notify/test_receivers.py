@@ -127,7 +127,7 @@ async def test_failure_after_the_last_attempt(
     entry = await attempts(operator, api)
     assert entry["state"] == "Failed"
     assert entry["message"] == f"The receiver responded with {status}. The operator made {most} attempts and stopped."
-    assert most - 1 <= len(receiver.deliveries) <= most  # the first one may time out on a busy machine
+    assert len(receiver.deliveries) == most
     assert len({delivery.id for delivery in receiver.deliveries}) == 1
     await operator.advance_until(lambda: len(api.events()) == 3)
     (event,) = (event for event in api.events() if event["reason"] == "NotificationFailed")
@@ -142,9 +142,7 @@ async def test_retry_after_is_respected(
     create(api, vault, webhook(receiver.url))
     await receiver.received(1)
     await api.status(phase="Succeeded")
-    await asyncio.sleep(0.2)
-    operator.advance(290)
-    await asyncio.sleep(0.2)
+    await operator.pass_time(290)
     assert len(receiver.deliveries) == 1
     operator.advance(15)
     await receiver.received(2)
@@ -175,8 +173,7 @@ async def test_this_machine_is_refused(
     create(api, vault, webhook(receiver.url))
     async with start() as operator:
         await api.status(phase="Succeeded")
-        await asyncio.sleep(0.1)
-        del operator
+        await operator.idle()
     api.edit(notify=[webhook(receiver.url, "again")])
     async with start(**settings, **endpoint) as operator:
         entry = await attempts(operator, api, "again")
