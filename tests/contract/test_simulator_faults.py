@@ -114,7 +114,7 @@ def test_faults_break_the_connection(sim: AzureSimulator, get: Get, fault: Fault
     """Each connection fault breaks one connection in its own way, and the next request succeeds."""
     sim.faults.add(fault)
     with pytest.raises(requests.RequestException, match=error):
-        get(timeout=(5.0, 0.05 if "timed out" in error else 5.0))
+        get(timeout=(60.0, 0.05 if "timed out" in error else 60.0))
     assert get().status_code == 200
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from typing import TYPE_CHECKING
@@ -12,8 +11,11 @@ from backupjobwatch.kube import events
 from backupjobwatch.kube.client import TIMEOUT
 from tests.support.builders import JOB_NAME, job_payload, running_payload
 from tests.support.kubernetes import EVENT_POSTS, STATUS_WRITES
+from tests.support.movable_process import running_movable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
     from demo.simulator import AzureSimulator, Vault
@@ -77,12 +79,14 @@ async def test_status_writes_do_not_delay_events(api: KubernetesApi, vault: Vaul
 
 
 async def test_a_result_from_before_the_deadline_is_polled_again(
-    api: KubernetesApi, sim: AzureSimulator, vault: Vault, start: StartOperator
+    api: KubernetesApi, sim: AzureSimulator, vault: Vault, tmp_path: Path
 ) -> None:
     """A result seen before the deadline but written after it does not fail the watch: Azure is polled again."""
     running = vault.set_job(JOB_NAME, running_payload())
-    async with start(**AMPLE) as operator:
-        api.create({"jobResourceId": running, "pollInterval": "10s", "activeDeadlineSeconds": 10}, "late")
+    ample = {name.upper(): str(value) for name, value in AMPLE.items()}
+    async with running_movable(sim.url, tmp_path / "log", **ample) as operator:
+        await api.until(lambda: api.watched)
+        api.create({"jobResourceId": running, "pollInterval": "10s", "activeDeadlineSeconds": 600}, "late")
         await api.status("late", phase="Running")
         with api.traffic.hold(STATUS_WRITES) as hold:
             watch_each(api, vault)
@@ -91,11 +95,11 @@ async def test_a_result_from_before_the_deadline_is_polled_again(
             asked = len(sim.requests)
             api.annotate("late", reconcile_fluxcd_io__requestedAt="now")
             await sim.requests_arrived(asked + 1)
-            await asyncio.sleep(0.5)  # for the response
+            await operator.pass_time(0)  # for the response
             vault.set_job(JOB_NAME, job_payload())
-            await asyncio.sleep(10.0)
+            await operator.set_wall_clock(600)
             hold.release()
-        await operator.advance_until(lambda: api.get("late")["status"]["phase"] != "Running")
+        await operator.pass_until(lambda: api.get("late")["status"]["phase"] != "Running")
     assert api.get("late")["status"]["reason"] == "JobCompleted"
 
 
