@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from backupjobwatch.domain.jobs.durations import format_duration, whole_seconds
+from backupjobwatch.domain.jobs.payloads import WORD
 from backupjobwatch.domain.jobs.times import format_time
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def mirror_job(job: Job, previous: Mapping[str, Any], *, now: datetime) -> dict[
         "job": present(
             resourceId=job.resource_id,
             name=job.name,
-            vault=job.vault,
+            vault=job.vault and job.vault[:WORD],
             type=job.job_type,
             status=job.status,
             operation=job.operation,

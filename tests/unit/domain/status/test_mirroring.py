@@ -117,6 +117,15 @@ def test_partial_of_another_of_several_jobs() -> None:
     assert not {"extendedInfo", "errors"} & status.keys()
 
 
+def test_long_name_of_a_vault() -> None:
+    """A vault name from the properties of a job is truncated, so that the API server accepts the status."""
+    bag = {"propertyBag": {"Vault name": "v" * 400}}
+    body = settle(watch_body(), replace(running_job(extendedInfo=bag), resource_id=None), NOW)
+
+    check_status(body)
+    assert body["status"]["job"]["vault"] == "v" * 256
+
+
 @pytest.mark.parametrize("duration", ["PT0S", "00:00:00", "-PT4M20.8890416S", None])
 @pytest.mark.parametrize("partial", [True, False])
 def test_running_duration(duration: str | None, partial: bool) -> None:  # noqa: FBT001
