@@ -116,14 +116,14 @@ def _causes(read: Reader, value: object) -> Iterator[str]:
 
 
 def _embedded(text: object) -> Mapping[str, Any] | None:
-    """Parse *text* as a JSON object. Return None for any other text."""
-    if not isinstance(text, str) or not text.lstrip().startswith("{"):
+    """Parse *text* as a JSON object, or as a list of which the first one counts. Return None for any other text."""
+    if not isinstance(text, str) or not text.lstrip().startswith(("{", "[")):
         return None
     try:
-        payload: Mapping[str, Any] = json.loads(text)
+        payload = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return payload
+    return payload if isinstance(payload, Mapping) else next(mappings(payload), None)
 
 
 def _contains(text: str, details: str) -> bool:
