@@ -129,7 +129,7 @@ def read_operation_status(
 ) -> tuple[PinnedJob, ...] | Waiting | OperationFailure:
     """Return the jobs of the operation in *response*, or why it has none. Raise the AzureError for any other response."""
     payload = read_object(response, now=now)
-    texts = (Reader().name(payload.get(field), LINE) for field in ("id", "name"))
+    texts = (Reader().word(payload.get(field), LINE) for field in ("id", "name"))
     names = [name for text in texts if (name := last_segment(text))]
     # As with jobs: a job of another operation must never open a gate.
     if names and fold_case(operation_id.name) not in map(fold_case, names):

@@ -59,5 +59,6 @@ def _jobs(properties: Mapping[str, Any]) -> Iterator[PinnedJob]:
 def _name(value: object) -> str:
     name = last_segment(value) if isinstance(value, str) else None
     if name is None or not is_guid(name):
-        raise UnexpectedResponse(f'Azure\'s operation names a job that is not a GUID: "{sanitize(str(value), 64)}".')
+        shown = sanitize(str(value), 64, redact_addresses=True)
+        raise UnexpectedResponse(f'Azure\'s operation names a job that is not a GUID: "{shown}".')
     return name.lower()

@@ -119,13 +119,15 @@ def test_without_job(operation: dict[str, Any]) -> None:
         {"jobIds": [JOB_NAME, "../../secrets"]},
         {"jobIds": [[JOB_NAME]]},
         {"jobId": f"{JOB_ID}?api-version=1"},
+        {"jobId": "net.tcp://10.0.0.1:9443"},
         {"failedJobsError": {"nightly": "UserErrorX"}},
     ],
 )
 def test_names_that_are_no_guids(properties: dict[str, Any]) -> None:
     """A job name that is not a GUID is an error for the whole operation, because names go into URLs."""
-    with pytest.raises(UnexpectedResponse, match="not a GUID"):
+    with pytest.raises(UnexpectedResponse, match="not a GUID") as caught:
         read_operation(succeeded(**properties))
+    assert "10.0.0.1" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
