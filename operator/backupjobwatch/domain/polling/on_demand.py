@@ -120,7 +120,7 @@ class BackupPlanner:
         if admission is None:
             return Requirements(record=refused, queries=queries, request=request)
         if admission.request_id is None:
-            waits = f"The operator requests a backup of {item.name} as soon as the rate of its requests allows it."
+            waits = f"The operator requests a backup of {item.name} when its rate and concurrency limits allow it."
             found = admission.error or self._keep_or_report(waits)
             recheck_at = self.now + admission.wait
             return Requirements(record=refused, queries=queries, request=request, found=found, recheck_at=recheck_at)
