@@ -196,7 +196,8 @@ class Transport:
                     verify=session.verify,
                 ) as response:
                     body = response.raw.read(MAX_BODY + 1, decode_content=True)
-            except (requests.RequestException, HTTPError, OSError) as error:
+            except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+                # urllib3 raises a ValueError for a negative chunk size.
                 if not deadline.passed:
                     message = f"Azure could not be reached: {describe_connection_error(error)}."
                     raise _unavailable(message, deadline) from error

@@ -122,6 +122,9 @@ OTHER_OPERATION = Fault.answer(
     body=json.dumps({"name": OTHER_JOB_NAME, "status": "Succeeded", "properties": {"jobId": JOB_NAME}}), official=True
 )
 """A response that a proxy or a cache mixed up. The job of another operation must never open a gate."""
+NEGATIVE_CHUNK = Fault(
+    kind="negative_chunk", delivery=lambda _: iter([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n"])
+)
 TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
     "401, twice": (Fault.unauthorized(), AuthenticationFailed, "401 Unauthorized: InvalidAuthenticationToken"),
     "403": (Fault.forbidden(), AuthorizationFailed, "403 Forbidden: AuthorizationFailed: The client 'demo-principal'"),
@@ -136,6 +139,7 @@ TROUBLE: dict[str, tuple[Fault, type[AzureError], str]] = {
     "too long, of no length": (Fault.huge(size=5 * 1024**2, declared=False), UnexpectedResponse, "larger than 4 MiB"),
     "a bomb": (Fault.gzip_bomb(), UnexpectedResponse, "larger than 4 MiB"),
     "a reset": (Fault.reset(), AzureUnavailable, "the connection failed or was closed"),
+    "a negative size": (NEGATIVE_CHUNK, AzureUnavailable, "the connection failed or was closed"),
     "another operation": (OTHER_OPERATION, UnexpectedResponse, f"about {OTHER_JOB_NAME} instead of {OPERATION}"),
 }
 
