@@ -97,7 +97,7 @@ class Response:
     @property
     def request_id(self) -> str | None:
         """The ID that Azure Resource Manager assigns to each request, for support requests."""
-        return self.headers.get("x-ms-request-id") or self.headers.get("x-ms-correlation-request-id")
+        return self.headers.get("x-ms-request-id") or self.headers.get("x-ms-correlation-request-id") or None
 
     @property
     def is_from_azure(self) -> bool:

@@ -49,6 +49,7 @@ def test_is_from_azure() -> None:
     assert answer(401, {}).is_from_azure
     assert not foreign(401, {}).is_from_azure
     assert not answer(401, b"<html>").is_from_azure
+    assert not answer(401, {}, x_ms_request_id="", x_ms_correlation_request_id="").is_from_azure
 
 
 @pytest.mark.parametrize(("status", "wait"), [(403, None), (200, None), (307, None), (503, 7), (429, 7)])
