@@ -121,7 +121,7 @@ def kind_of(error: Exception, whose: str) -> AzureError:
         )
     if isinstance(error, CredentialUnavailableError) or not isinstance(error, AzureCoreError):
         return CredentialsNotFound(f"There are no credentials for {whose}: {text}.")
-    if isinstance(error, ClientAuthenticationError):
+    if isinstance(error, ClientAuthenticationError) and status != HTTPStatus.OK:
         return AuthenticationFailed(f"Entra refused {whose}: {text}.")
     return AzureUnavailable(f"No token: {text}.")
 

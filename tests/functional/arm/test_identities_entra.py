@@ -26,6 +26,7 @@ ENTRA_TROUBLE = {
     ),
     "a reset": Fault.reset(),
     "a cut": Fault.cut(),
+    "a token in no format": Fault.answer(body='{"access_token": "a", "expires_in": 3599}', content_type="none"),
     "slow": Fault.delayed(seconds=0.6),
 }
 NOT_ENTRA = {
