@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from backupjobwatch.arm.responses import Response
+from backupjobwatch.arm.responses import Response, parse_json
 from backupjobwatch.domain.jobs.resource_ids import VaultKind
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def load(directory: Path) -> Iterator[Recording]:
 
 def _read(path: Path, source: Mapping[str, str]) -> Recording:
     raw = path.read_bytes()
-    body = _json(raw)
+    body = parse_json(raw)
     status, headers = source.get("status"), dict(_REQUEST_ID)
     if isinstance(body, Mapping) and body.keys() == _ENVELOPE:
         status, headers = str(body["status"]), {**headers, **body["headers"]}
@@ -130,10 +130,3 @@ def _sources(directory: Path) -> dict[str, dict[str, str]]:
 
 def _has_jobs(items: object) -> bool:
     return isinstance(items, list) and bool(items) and all(is_job(item) for item in items)
-
-
-def _json(raw: bytes) -> Any:
-    try:
-        return json.loads(raw)
-    except ValueError:
-        return None

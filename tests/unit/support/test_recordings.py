@@ -56,6 +56,7 @@ def test_every_kind(tmp_path: Path) -> None:
         rsv_list_001={"value": []},
         rsv_op_001=OPERATION,
         rsv_opres_001="",
+        rsv_opres_003='{"a":' * 9999,
         rsv_opres_002=UNREADABLE,
     )
 
@@ -68,8 +69,7 @@ def test_every_kind(tmp_path: Path) -> None:
         *[("error", "Pending", "UnexpectedResponse"), ("error (POST)", "Failed", "InvalidTarget")] * 2,
         ("rsv.list", "", "(an empty list)"),
         ("rsv.op", "Pending", "Progressing"),
-        ("rsv.opres", "", "(skipped: no reader)"),
-        ("rsv.opres", "", "(skipped: no reader)"),
+        *[("rsv.opres", "", "(skipped: no reader)")] * 3,
     ]
 
 
