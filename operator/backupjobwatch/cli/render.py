@@ -16,8 +16,8 @@ from backupjobwatch.constants import GROUP, KIND
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.text import quoted, sanitize
 from backupjobwatch.domain.jobs.times import parse_time
+from backupjobwatch.domain.polling.observations import MIN_CONSECUTIVE_FAILURES
 from backupjobwatch.domain.status.next_status import next_status
-from backupjobwatch.domain.status.verdict import MIN_CONSECUTIVE_FAILURES
 from backupjobwatch.errors import InvalidSpec, NotPolledYet
 
 _REQUEST_IDS: Final = ("x-ms-request-id", "x-ms-correlation-request-id")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from backupjobwatch.domain.jobs.protected_items import ProtectedItem
 
-FAILURES_KEPT: Final = 3
-"""Consecutive failures whose times are kept, for the grace period (``verdict.MIN_CONSECUTIVE_FAILURES``)."""
+MIN_CONSECUTIVE_FAILURES: Final = 3
+"""Minimum number of consecutive failures before grace can fail a watch. Two polls far apart prove little."""
 NEVER: Final = float("-inf")
 
 
@@ -111,8 +111,8 @@ def _observe_failure(previous: Observation | None, error: AzureError, *, sent: f
     until_seen = always or error.grace is Grace.UNTIL_SEEN
     return replace(
         failed,
-        failures=(*failed.failures, sent)[-FAILURES_KEPT:] if always else (),
-        failures_until_seen=(*failed.failures_until_seen, sent)[-FAILURES_KEPT:] if until_seen else (),
+        failures=(*failed.failures, sent)[-MIN_CONSECUTIVE_FAILURES:] if always else (),
+        failures_until_seen=(*failed.failures_until_seen, sent)[-MIN_CONSECUTIVE_FAILURES:] if until_seen else (),
         unanswered=0 if error.answered else failed.unanswered + 1,
         counted=error.response_number,
     )

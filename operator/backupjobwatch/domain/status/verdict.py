@@ -21,6 +21,7 @@ from backupjobwatch.domain.jobs.on_demand_backup import OnDemandBackup
 from backupjobwatch.domain.jobs.requested_jobs import failed_by_conflict
 from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import parse_time
+from backupjobwatch.domain.polling.observations import MIN_CONSECUTIVE_FAILURES
 from backupjobwatch.errors import AzureError, Grace, NotPolledYet, PollDeferred
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.api.spec import WatchSpec
-
-MIN_CONSECUTIVE_FAILURES: Final = 3
-"""Minimum number of consecutive failures before grace can fail a watch. Two polls far apart prove little."""
 
 STALE: Final = timedelta(minutes=10)
 """Maximum age of a finding before the status reports that polls are delayed."""

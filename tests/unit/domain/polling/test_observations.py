@@ -11,7 +11,7 @@ import pytest
 from backupjobwatch import errors
 from backupjobwatch.domain.jobs.findings import PinnedJob, Waiting
 from backupjobwatch.domain.polling.observations import (
-    FAILURES_KEPT,
+    MIN_CONSECUTIVE_FAILURES,
     NEVER,
     JobList,
     Observation,
@@ -73,7 +73,7 @@ def test_failure() -> None:
         ([NOT_THERE, DOWN], 0, 0),
         ([NOT_THERE, DOWN, NOT_THERE], 1, 1),
         ([NOT_THERE, running_job(), NOT_THERE], 1, 1),
-        ([NOT_THERE] * 9, FAILURES_KEPT, FAILURES_KEPT),
+        ([NOT_THERE] * 9, MIN_CONSECUTIVE_FAILURES, MIN_CONSECUTIVE_FAILURES),
         ([refusal(None)] * 3, 0, 3),
         ([refusal(1), refusal(2), refusal(3)], 0, 3),
         ([refusal(1), refusal(1), refusal(1)], 0, 1),

@@ -11,7 +11,8 @@ from backupjobwatch import errors
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import parse_spec
 from backupjobwatch.domain.jobs.job import Job
-from backupjobwatch.domain.status.verdict import MIN_CONSECUTIVE_FAILURES, counts, judge
+from backupjobwatch.domain.polling.observations import MIN_CONSECUTIVE_FAILURES
+from backupjobwatch.domain.status.verdict import counts, judge
 from tests.support.builders import JOB_ID, NOW, job, running_job, settle, watch, watch_body
 
 if TYPE_CHECKING:
