@@ -23,7 +23,7 @@ from backupjobwatch.domain.polling.backup_plan import (
 from backupjobwatch.domain.polling.observations import ItemList, JobList, observe
 from backupjobwatch.domain.polling.queries import JobWindow, ProtectedItems
 from backupjobwatch.domain.polling.requirements import required_queries
-from backupjobwatch.domain.status.assessment import Times, assess
+from backupjobwatch.domain.status.assessment import Assessment, Times, assess
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.verdict import deadline
 from backupjobwatch.errors import AuthorizationFailed, AzureError, NotPolledYet, RequestUncertain
@@ -112,7 +112,7 @@ class World:
             return
         if spec.suspend:
             record = with_result(find_record(watch, process.known), process.result)
-            self._write(process, next_status(watch, NotPolledYet(), consecutive_failures=0, now=now, record=record))
+            self._write(process, next_status(watch, Assessment(finding=NotPolledYet()), now=now, record=record))
             return
         observations: dict[Query, Observation] = {}
         for _ in range(5):
@@ -133,15 +133,7 @@ class World:
         assessed = assess(watch, spec, required, observations, now=now, times=times, waiting_for="")
         if assessed.finding is None:
             return
-        status = next_status(
-            watch,
-            assessed.finding,
-            consecutive_failures=assessed.consecutive_failures,
-            now=now,
-            pinned=process.pinned,
-            record=required.record,
-            enforce_deadline=assessed.enforce_deadline,
-        )
+        status = next_status(watch, assessed, now=now, pinned=process.pinned, record=required.record)
         self._write(process, status, is_answer_lost=is_answer_lost)
 
     def send(self, index: int, answer: str, *, is_killed: bool) -> None:

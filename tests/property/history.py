@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.status.assessment import Assessment
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.transitions import needs_write
 from backupjobwatch.domain.status.verdict import counts
@@ -91,10 +92,12 @@ class Moment:
         """Return the status for the same observation at the same time, based on the new status."""
         return next_status(
             Watch.from_body(self.after),
-            self.observation,
-            consecutive_failures=self.consecutive_failures,
+            Assessment(
+                finding=self.observation,
+                consecutive_failures=self.consecutive_failures,
+                accept_list_entry=self.accept_list_entry,
+            ),
             now=self.now,
-            accept_list_entry=self.accept_list_entry,
         )
 
 
@@ -111,10 +114,12 @@ def replay(history: list[Act]) -> Iterator[Moment]:
             consecutive_failures = consecutive_failures + 1 if counts(watch, act.observation) else 0
         status = next_status(
             watch,
-            act.observation,
-            consecutive_failures=consecutive_failures,
+            Assessment(
+                finding=act.observation,
+                consecutive_failures=consecutive_failures,
+                accept_list_entry=act.accept_list_entry,
+            ),
             now=now,
-            accept_list_entry=act.accept_list_entry,
         )
         after = {**before, "status": status}
         written = needs_write(before["status"], status, heartbeat=HEARTBEAT)

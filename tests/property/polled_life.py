@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -180,19 +180,10 @@ class Life:
         found = assess(
             watch, spec, required, self.observations, now=now, times=self.state.times(self.now), waiting_for="Wait."
         )
-        observation = found.finding or (NotPolledYet() if watch.is_retargeted else None)
-        if observation is None:
+        if found.finding is None and not watch.is_retargeted:
             return False
-        status = next_status(
-            watch,
-            observation,
-            consecutive_failures=found.consecutive_failures,
-            now=now,
-            polled=found.polled,
-            pinned=self.state.pinned,
-            accept_list_entry=found.accept_list_entry,
-            enforce_deadline=found.enforce_deadline,
-        )
+        found = replace(found, finding=found.finding or NotPolledYet())
+        status = next_status(watch, found, now=now, pinned=self.state.pinned)
         if not needs_write(watch.status, status, heartbeat=HEARTBEAT):
             return False
         self._store({**self.body, "status": status})

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from backupjobwatch.domain.api.notify_spec import WebhookFormat, parse_notify
 from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.status.assessment import Assessment
 from backupjobwatch.domain.status.expiry import expiry
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.notifications import DeliveryResult, due
@@ -86,8 +87,7 @@ def test_settled_once(history: list[Act], notify: object, failure: str | None) -
         deliveries = _deliveries(watch, failure, moment)
         status = next_status(
             watch,
-            PollDeferred("x"),
-            consecutive_failures=moment.consecutive_failures,
+            Assessment(finding=PollDeferred("x"), consecutive_failures=moment.consecutive_failures),
             now=moment.now,
             deliveries=deliveries,
         )
@@ -99,7 +99,7 @@ def test_settled_once(history: list[Act], notify: object, failure: str | None) -
         if watch.finished:
             assert due(after) == ()
             assert _without(status) == _without(body["status"])
-            again = next_status(after, PollDeferred("x"), consecutive_failures=0, now=moment.now, deliveries=deliveries)
+            again = next_status(after, Assessment(finding=PollDeferred("x")), now=moment.now, deliveries=deliveries)
             assert again == status
 
 
@@ -114,7 +114,7 @@ def test_retrying_once(history: list[Act], notify: object, failure: str, later: 
         if watch.target != body["status"]["target"] or not watch.finished:
             continue
         retried = _deliveries(watch, failure, moment, retrying=True)
-        status = next_status(watch, PollDeferred("x"), consecutive_failures=0, now=moment.now, deliveries=retried)
+        status = next_status(watch, Assessment(finding=PollDeferred("x")), now=moment.now, deliveries=retried)
         after = Watch.from_body({**body, "status": status})
         check_status({**body, "status": status})
         assert due(after) == due(watch)
@@ -123,8 +123,7 @@ def test_retrying_once(history: list[Act], notify: object, failure: str, later: 
         now = moment.now + later
         again = next_status(
             after,
-            PollDeferred("x"),
-            consecutive_failures=0,
+            Assessment(finding=PollDeferred("x")),
             now=now,
             deliveries=[replace(each, time=now) for each in retried],
         )
@@ -151,7 +150,11 @@ def test_anything(history: list[Act], notify: object, told: object, seconds: obj
                 content.decode()
                 if form in SCHEMAS:
                     accepted(form, content)
-        next_status(watch, moment.observation, consecutive_failures=moment.consecutive_failures, now=moment.now)
+        next_status(
+            watch,
+            Assessment(finding=moment.observation, consecutive_failures=moment.consecutive_failures),
+            now=moment.now,
+        )
         assert expiry(watch) is None or (not notices and watch.finished)
 
 
@@ -176,15 +179,13 @@ def test_gate(history: list[Act], notify: list[dict[str, Any]]) -> None:
         later = moment.now + timedelta()
         status = next_status(
             watch,
-            moment.observation,
-            consecutive_failures=moment.consecutive_failures,
+            Assessment(finding=moment.observation, consecutive_failures=moment.consecutive_failures),
             now=later,
             deliveries=_deliveries(watch, None, moment),
         )
         plain = next_status(
             Watch.from_body(moment.before),
-            moment.observation,
-            consecutive_failures=moment.consecutive_failures,
+            Assessment(finding=moment.observation, consecutive_failures=moment.consecutive_failures),
             now=later,
         )
         if "too large" not in status["message"]:

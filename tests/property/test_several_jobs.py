@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.findings import Finding, JobSet, PinnedJob
+from backupjobwatch.domain.status.assessment import Assessment
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.transitions import needs_write
 from backupjobwatch.errors import AzureError, PollDeferred
@@ -128,17 +129,12 @@ def test_gate(world: World, turns: list[Turn], warnings: str) -> None:
         watch = Watch.from_body(before)
         finding, pins = (PollDeferred("x"), ()) if turn.suspend else _observe(watch, world, turn)
         accept = turn.accept_list_entry
-        status = next_status(watch, finding, consecutive_failures=0, now=now, pinned=pins, accept_list_entry=accept)
+        status = next_status(watch, Assessment(finding=finding, accept_list_entry=accept), now=now, pinned=pins)
         after: dict[str, Any] = {**before, "status": status}
         check_status(after)
 
         again = next_status(
-            Watch.from_body(after),
-            finding,
-            consecutive_failures=0,
-            now=now,
-            pinned=pins,
-            accept_list_entry=accept,
+            Watch.from_body(after), Assessment(finding=finding, accept_list_entry=accept), now=now, pinned=pins
         )
         assert again == status
         assert not needs_write(status, again, heartbeat=HEARTBEAT)

@@ -18,6 +18,7 @@ from backupjobwatch.domain.jobs.resource_ids import JobId, fold_case
 from backupjobwatch.domain.jobs.text import sanitize
 from backupjobwatch.domain.jobs.times import format_time, parse_time
 from backupjobwatch.domain.polling.schedule import MAX_BACKOFF, backoff, jitter
+from backupjobwatch.domain.status.assessment import Assessment
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.errors import InvalidSpec, PollDeferred
 from tests.property.oracles import check_schema
@@ -157,7 +158,7 @@ def test_any_spec(spec: dict[str, Any]) -> None:
         parse_spec(spec)
     except InvalidSpec as error:
         assert str(error).startswith("spec")  # noqa: PT017
-    check_schema(next_status(Watch.from_body(watch_body(spec)), running_job(), consecutive_failures=0, now=NOW))
+    check_schema(next_status(Watch.from_body(watch_body(spec)), Assessment(finding=running_job()), now=NOW))
 
 
 @QUICK

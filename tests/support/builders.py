@@ -11,6 +11,7 @@ from backupjobwatch.constants import API_VERSION, KIND, REQUESTED_AT
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import TARGET_DEFAULTS
 from backupjobwatch.domain.jobs.recovery_services import parse_job
+from backupjobwatch.domain.status.assessment import Assessment
 from backupjobwatch.domain.status.next_status import next_status
 from tests.support.azure import payload
 
@@ -205,12 +206,14 @@ def settle(
     """Return *body* after one assessment, with the new status as the API server stores it."""
     status = next_status(
         Watch.from_body(body),
-        finding,
-        consecutive_failures=consecutive_failures,
+        Assessment(
+            finding=finding,
+            consecutive_failures=consecutive_failures,
+            polled=polled,
+            accept_list_entry=accept_list_entry,
+        ),
         now=now,
         pinned=pinned,
-        polled=polled,
-        accept_list_entry=accept_list_entry,
         record=record,
     )
     version = str(int(body["metadata"]["resourceVersion"]) + 1)

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.recovery_services import parse_job
+from backupjobwatch.domain.status.assessment import Assessment
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.errors import JobNotFound
 from tests.support.azure import payload
@@ -202,13 +203,17 @@ class Written:
         job_id = body["spec"]["jobResourceId"]
         job |= {"id": job_id, "name": job_id.rsplit("/", 1)[1]}
         job["properties"] |= properties
-        status = next_status(Watch.from_body(body), parse_job(job), consecutive_failures=0, now=datetime.now(UTC))
+        status = next_status(Watch.from_body(body), Assessment(finding=parse_job(job)), now=datetime.now(UTC))
         return self._done("PUT", f"{path_of(self.namespace, name)}/status", {**body, "status": status})
 
     def fail(self, name: str, message: str) -> dict[str, Any]:
         """Fail the watch before its job is found."""
         body = self._done("GET", path_of(self.namespace, name))
-        status = next_status(Watch.from_body(body), JobNotFound(message), consecutive_failures=3, now=datetime.now(UTC))
+        status = next_status(
+            Watch.from_body(body),
+            Assessment(finding=JobNotFound(message), consecutive_failures=3),
+            now=datetime.now(UTC),
+        )
         return self._done("PUT", f"{path_of(self.namespace, name)}/status", {**body, "status": status})
 
     def edit(self, name: str, **spec: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from backupjobwatch import errors
 from backupjobwatch.domain.api.snapshot import Watch
+from backupjobwatch.domain.status.assessment import Assessment
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.notifications import DeliveryResult, due
 from tests.support.builders import JOB_ID, NOW, watch_body
@@ -47,5 +48,5 @@ def states_of(body: dict[str, Any]) -> list[tuple[str, str, str | None]]:
 
 def written(body: dict[str, Any], *deliveries: DeliveryResult, observation: Any = None) -> dict[str, Any]:
     observed = errors.PollDeferred("x") if observation is None else observation
-    status = next_status(Watch.from_body(body), observed, consecutive_failures=0, now=LATER, deliveries=deliveries)
+    status = next_status(Watch.from_body(body), Assessment(finding=observed), now=LATER, deliveries=deliveries)
     return {**body, "status": status}

@@ -17,6 +17,7 @@ from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.text import quoted, sanitize
 from backupjobwatch.domain.jobs.times import parse_time
 from backupjobwatch.domain.polling.observations import MIN_CONSECUTIVE_FAILURES
+from backupjobwatch.domain.status.assessment import Assessment
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.errors import InvalidSpec, NotPolledYet
 
@@ -81,8 +82,7 @@ def render(
     observed = Observed(NotPolledYet()) if isinstance(spec, InvalidSpec) else observe(watch, spec, response, now)
     body["status"] = next_status(
         watch,
-        observed.finding,
-        consecutive_failures=MIN_CONSECUTIVE_FAILURES,
+        Assessment(finding=observed.finding, consecutive_failures=MIN_CONSECUTIVE_FAILURES),
         now=now,
         pinned=observed.pinned,
         record=observed.record,

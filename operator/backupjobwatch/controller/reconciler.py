@@ -224,16 +224,7 @@ class Reconciler:
         if assessed.finding is None:
             return None
         status = next_status(
-            watch,
-            assessed.finding,
-            consecutive_failures=assessed.consecutive_failures,
-            now=now,
-            polled=assessed.polled,
-            pinned=state.pinned,
-            deliveries=state.deliveries,
-            accept_list_entry=assessed.accept_list_entry,
-            enforce_deadline=assessed.enforce_deadline,
-            record=state.backup_record,
+            watch, assessed, now=now, pinned=state.pinned, deliveries=state.deliveries, record=state.backup_record
         )
         if needs_write(watch.status, status, heartbeat=heartbeat):
             return status

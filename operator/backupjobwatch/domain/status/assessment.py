@@ -47,14 +47,18 @@ class Assessment:
     finding: Finding | None = None
     """None if there is nothing to write."""
     consecutive_failures: int = 0
+    """Consecutive failures that count for grace (``AzureError.grace``), including the finding."""
     polled: datetime | None = None
     """When the latest request was sent."""
     sent: float = NEVER
     """When all queries had been polled: the time of the oldest request, on the monotonic clock. Ended jobs do not count."""
     accept_list_entry: bool = False
-    """Whether a list entry may decide the verdict, because the GET has failed for ``DETAIL_WAIT``."""
+    """Whether a list entry other than ``Completed`` is enough, because the GET has failed for ``DETAIL_WAIT``.
+
+    Accepted warnings always need a GET.
+    """
     enforce_deadline: bool = True
-    """Whether a passed deadline fails the watch now."""
+    """Whether a passed deadline fails the watch now, although a later poll may show that the job succeeded."""
 
 
 def assess(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from backupjobwatch.domain.jobs.findings import Finding
 
 
-def find_detail(watch: Watch, finding: Finding) -> Job | None:
+def find_detail(watch: Watch, finding: Finding | None) -> Job | None:
     """Return the job of *finding* that completes the status of *watch*.
 
     None if the detail is not pending, or if Azure's answer contradicts the mirrored end.

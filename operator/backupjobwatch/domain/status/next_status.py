@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from backupjobwatch.domain.api.backup_record import BackupRecord
     from backupjobwatch.domain.api.snapshot import Watch
+    from backupjobwatch.domain.status.assessment import Assessment
     from backupjobwatch.domain.status.notifications import DeliveryResult
 
 _DETAIL: Final = frozenset({*MIRRORED, "jobs"})
@@ -41,55 +42,42 @@ _DETAIL: Final = frozenset({*MIRRORED, "jobs"})
 
 def next_status(
     watch: Watch,
-    finding: Finding,
+    assessed: Assessment,
     *,
-    consecutive_failures: int,
     now: datetime,
     pinned: Sequence[PinnedJob] = (),
     deliveries: Sequence[DeliveryResult] = (),
-    enforce_deadline: bool = True,
-    polled: datetime | None = None,
-    accept_list_entry: bool = False,
     record: BackupRecord | None = None,
 ) -> dict[str, Any]:
-    """Compute the whole status of *watch* from its snapshot and a later *finding*.
+    """Compute the whole status of *watch* from its snapshot and a later assessment.
 
-    The result is ready to be written. ``transitions.needs_write`` decides whether a write is necessary. Arguments that
-    ``judge`` does not describe:
+    The result is ready to be written. ``transitions.needs_write`` decides whether a write is necessary.
 
     - *pinned*: the jobs that the operation or ``spec.latest`` resolved to
     - *deliveries*: results of notifications since the last write
-    - *polled*: when the request behind *finding* was sent (default: *now*)
     - *record*: the record of the backup request. Without one, the status keeps the record that it has
     """
-    polled = polled or now
+    finding, polled = assessed.finding, assessed.polled or now
     if watch.finished:
         phase = str(watch.status_for_target.get("phase"))
         status = _restamped(watch, next_notifications(watch, deliveries, phase=phase), record)
         detail = find_detail(watch, finding)
         return status if detail is None else _complete_detail(watch, status, detail, polled=polled, now=now)
-    is_judged, spec = False, watch.parsed_spec if pinned else watch.spec_at(now)
+    spec = watch.parsed_spec if pinned else watch.spec_at(now)
     if isinstance(spec, InvalidSpec):
+        finding = None
         verdict = Verdict(phase=FAILED, reason="InvalidSpec", message=f"{spec}.")
     elif spec.suspend:
+        finding = None
         message = "The operator sends no requests to Azure until spec.suspend is false."
         verdict = Verdict(
             phase=str(watch.status_for_target.get("phase") or PENDING), reason="Suspended", message=message
         )
     else:
-        is_judged = True
-        verdict = judge(
-            watch,
-            spec,
-            finding,
-            consecutive_failures=consecutive_failures,
-            now=now,
-            accept_list_entry=accept_list_entry,
-            enforce_deadline=enforce_deadline,
-        )
+        verdict = judge(watch, spec, assessed, now=now)
         if verdict.phase == SUCCEEDED and pinned and pinned[0].note:
             verdict = replace(verdict, message=f"{verdict.message} {pinned[0].note}")
-    status = _compose(watch, verdict, finding if is_judged else None, pinned or watch.pinned, polled=polled, now=now)
+    status = _compose(watch, verdict, finding, pinned or watch.pinned, polled=polled, now=now)
     notifications = next_notifications(watch, deliveries, phase=verdict.phase)
     return truncate_status({**status, **present(onDemand=_record(watch, record, pinned), notifications=notifications)})
 

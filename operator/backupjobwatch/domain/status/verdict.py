@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from backupjobwatch.domain.api.snapshot import Watch
     from backupjobwatch.domain.api.spec import WatchSpec
+    from backupjobwatch.domain.status.assessment import Assessment
 
 STALE: Final = timedelta(minutes=10)
 """Maximum age of a finding before the status reports that polls are delayed."""
@@ -70,7 +71,7 @@ class Verdict:
         return self.phase in (SUCCEEDED, FAILED)
 
 
-def counts(watch: Watch, finding: Finding) -> bool:
+def counts(watch: Watch, finding: Finding | None) -> bool:
     """Return whether *finding* is a failure that counts for the grace of *watch*."""
     if not isinstance(finding, AzureError):
         return False
@@ -80,24 +81,17 @@ def counts(watch: Watch, finding: Finding) -> bool:
 def judge(
     watch: Watch,
     spec: WatchSpec,
-    finding: Finding,
+    assessed: Assessment,
     *,
-    consecutive_failures: int,
     now: datetime,
-    enforce_deadline: bool = True,
-    accept_list_entry: bool = False,
 ) -> Verdict:
-    """Return the verdict on an unfinished, unsuspended *watch*.
-
-    - *consecutive_failures*: consecutive failures that count for grace (``AzureError.grace``), including *finding*
-    - *enforce_deadline*: whether a passed deadline fails the watch now, although a later poll may show that the job succeeded
-    - *accept_list_entry*: whether a list entry other than ``Completed`` is enough. Accepted warnings always need a GET
-    """
+    """Return the verdict on an unfinished, unsuspended *watch*."""
+    finding = assessed.finding
     match finding:
         case Job():
-            verdict = _judge_job(finding, spec, accept_list_entry=accept_list_entry)
+            verdict = _judge_job(finding, spec, accept_list_entry=assessed.accept_list_entry)
         case JobSet():
-            verdict = _judge_set(finding, spec, accept_list_entry=accept_list_entry)
+            verdict = _judge_set(finding, spec, accept_list_entry=assessed.accept_list_entry)
         case Waiting():
             verdict = Verdict(phase=PENDING, reason=finding.reason, message=finding.message)
         case UnsupportedItem():
@@ -106,12 +100,12 @@ def judge(
             verdict = Verdict(phase=FAILED, reason="OperationFailed", message=finding.message)
         case RequestFailure():
             verdict = Verdict(phase=FAILED, reason=finding.reason, message=finding.message)
-        case PollDeferred():
-            verdict = _keep(watch, finding)
+        case None | PollDeferred():
+            verdict = _keep(watch, finding or NotPolledYet())
         case _:  # Any other AzureError.
-            verdict = _judge_trouble(watch, spec, finding, consecutive_failures=consecutive_failures, now=now)
+            verdict = _judge_trouble(watch, spec, finding, consecutive_failures=assessed.consecutive_failures, now=now)
     end = deadline(watch, spec)
-    if enforce_deadline and not verdict.final and end is not None and now >= end:
+    if assessed.enforce_deadline and not verdict.final and end is not None and now >= end:
         allowed = format_duration(spec.active_deadline)
         message = (
             f"Azure did not report the end of the job within {allowed} (spec.activeDeadlineSeconds). {verdict.message}"

@@ -13,6 +13,7 @@ from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.findings import JobSet, PinnedJob, Waiting
 from backupjobwatch.domain.jobs.recovery_services import parse_job
 from backupjobwatch.domain.jobs.times import format_time
+from backupjobwatch.domain.status.assessment import Assessment
 from backupjobwatch.domain.status.expiry import expiry
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.notifications import DeliveryResult, notification_id
@@ -193,7 +194,7 @@ def test_edited_and_requested() -> None:
     delivery = DeliveryResult(
         name="hook", id=notification_id(watch, "Succeeded"), phase="Succeeded", time=LATER, failure=None
     )
-    status = next_status(watch, job(), consecutive_failures=0, now=LATER, deliveries=[delivery])
+    status = next_status(watch, Assessment(finding=job()), now=LATER, deliveries=[delivery])
 
     assert (status["observedGeneration"], status["lastHandledReconcileAt"]) == (3, "now")
     assert {each["observedGeneration"] for each in status["conditions"]} == {3}

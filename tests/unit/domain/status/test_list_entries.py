@@ -11,6 +11,7 @@ import pytest
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import parse_spec
 from backupjobwatch.domain.jobs.findings import JobSet
+from backupjobwatch.domain.status.assessment import Assessment
 from backupjobwatch.domain.status.verdict import judge
 from tests.support.builders import (
     CANCELLED_AFTER_SNAPSHOT,
@@ -38,10 +39,8 @@ def _judge(observation: Job | JobSet, *, accept: bool = False, of: Watch | None 
     return judge(
         snapshot,
         parse_spec({**snapshot.spec, **spec}),
-        observation,
-        consecutive_failures=0,
+        Assessment(finding=observation, accept_list_entry=accept),
         now=NOW,
-        accept_list_entry=accept,
     )
 
 

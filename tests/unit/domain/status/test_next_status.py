@@ -12,6 +12,7 @@ from backupjobwatch.domain.jobs.findings import Waiting
 from backupjobwatch.domain.jobs.payloads import TEXT
 from backupjobwatch.domain.jobs.recovery_services import parse_job
 from backupjobwatch.domain.jobs.times import format_time
+from backupjobwatch.domain.status.assessment import Assessment
 from backupjobwatch.domain.status.next_status import next_status
 from tests.support.azure import payload
 from tests.support.builders import (
@@ -30,7 +31,7 @@ from tests.support.builders import (
 
 
 def _status(**overrides: Any) -> dict[str, Any]:
-    return next_status(watch(), job(**overrides), consecutive_failures=0, now=NOW)
+    return next_status(watch(), Assessment(finding=job(**overrides)), now=NOW)
 
 
 def test_job() -> None:
@@ -68,7 +69,7 @@ def test_details() -> None:
 def test_progress() -> None:
     """A restore has its total progress, and the progress and transferred data of each task."""
     status = next_status(
-        watch(), parse_job(payload("job-iaasvm-restore-inprogress-progress")), consecutive_failures=0, now=NOW
+        watch(), Assessment(finding=parse_job(payload("job-iaasvm-restore-inprogress-progress"))), now=NOW
     )
 
     assert status["extendedInfo"]["progressPercent"] == 42
@@ -87,7 +88,7 @@ def test_progress() -> None:
 
 def test_errors() -> None:
     """Errors are mirrored with their recommendations. Empty errors are dropped."""
-    status = next_status(watch(), parse_job(payload("job-iaasvm-failed")), consecutive_failures=0, now=NOW)
+    status = next_status(watch(), Assessment(finding=parse_job(payload("job-iaasvm-failed"))), now=NOW)
 
     (error,) = status["errors"]
     assert set(error) == {"code", "title", "message", "recommendations"}
@@ -106,7 +107,7 @@ def test_zero_values_are_reported() -> None:
 def test_omitted_fields_are_absent() -> None:
     """Fields that Azure omits are absent."""
     status = next_status(
-        watch(), parse_job({"id": JOB_ID, "properties": {"status": "InProgress"}}), consecutive_failures=0, now=NOW
+        watch(), Assessment(finding=parse_job({"id": JOB_ID, "properties": {"status": "InProgress"}})), now=NOW
     )
 
     assert set(status["job"]) == {"resourceId", "name", "vault", "status"}
@@ -163,7 +164,7 @@ def test_poll_time() -> None:
 def test_message_is_fit_to_print() -> None:
     """Messages are one line, without escape sequences and secrets, whatever their source."""
     text = "\u001b[31mNo\r\naccess to https://h/b?sig=SECRET with eyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.SECRET"
-    status = next_status(watch(), errors.AuthorizationFailed(text), consecutive_failures=1, now=NOW)
+    status = next_status(watch(), Assessment(finding=errors.AuthorizationFailed(text), consecutive_failures=1), now=NOW)
 
     assert status["message"].startswith("[31mNo access to https://h/b?[…] with [token] The watch fails if")
     assert all(each["message"].isprintable() and "SECRET" not in each["message"] for each in status["conditions"])
@@ -174,7 +175,7 @@ def test_message_is_fit_to_print() -> None:
 )
 def test_long_message(error: errors.AzureError) -> None:
     """Messages are truncated to the maximum length in the CRD."""
-    status = next_status(watch(), error, consecutive_failures=1, now=NOW)
+    status = next_status(watch(), Assessment(finding=error, consecutive_failures=1), now=NOW)
 
     assert {len(each["message"]) for each in status["conditions"]} <= {TEXT, len("The watch has not finished.")}
 

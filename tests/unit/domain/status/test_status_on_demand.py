@@ -12,6 +12,7 @@ from backupjobwatch.domain.api.backup_record import BackupRecord, RecordState
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.findings import PinnedJob, RequestFailure, Waiting
 from backupjobwatch.domain.jobs.recovery_services import parse_job
+from backupjobwatch.domain.status.assessment import Assessment
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.transitions import Transition, events_to_replay, find_transitions, needs_write
 from backupjobwatch.domain.status.truncation import truncate_status
@@ -24,7 +25,7 @@ ACCEPTED = record(RecordState.ACCEPTED, operation_id=OPERATION)
 
 
 def status_of(snapshot: Watch, observation: Any = WAITS, failures: int = 0, **fields: Any) -> dict[str, Any]:
-    return next_status(snapshot, observation, consecutive_failures=failures, now=NOW, **fields)
+    return next_status(snapshot, Assessment(finding=observation, consecutive_failures=failures), now=NOW, **fields)
 
 
 def test_the_record_is_written() -> None:

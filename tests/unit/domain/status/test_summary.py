@@ -9,6 +9,7 @@ import pytest
 
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.findings import Waiting
+from backupjobwatch.domain.status.assessment import Assessment
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.summary import OTHER, UNSEEN, summarize
 from backupjobwatch.errors import AuthorizationFailed, AzureUnavailable, JobNotFound
@@ -22,7 +23,9 @@ def watch_after(*observations: Any, **spec: Any) -> Watch:
     body = watch_body({**SPEC, **spec})
     for number, observation in enumerate(observations):
         now = NOW + timedelta(minutes=number)
-        body["status"] = next_status(Watch.from_body(body), observation, consecutive_failures=1, now=now)
+        body["status"] = next_status(
+            Watch.from_body(body), Assessment(finding=observation, consecutive_failures=1), now=now
+        )
     return Watch.from_body(body)
 
 
@@ -72,7 +75,9 @@ def test_a_suspended_watch_is_not_in_trouble() -> None:
     """A suspended watch sends no requests, so it is not in trouble."""
     body = watch_body({**SPEC, "suspend": True})
     body["status"] = dict(watch_after(AzureUnavailable("m")).status)
-    body["status"] = next_status(Watch.from_body(body), AzureUnavailable("m"), consecutive_failures=1, now=NOW)
+    body["status"] = next_status(
+        Watch.from_body(body), Assessment(finding=AzureUnavailable("m"), consecutive_failures=1), now=NOW
+    )
     assert summarize(Watch.from_body(body)).trouble_since is None
 
 

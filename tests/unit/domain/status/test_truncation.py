@@ -9,6 +9,7 @@ import pytest
 
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.jobs.recovery_services import parse_job
+from backupjobwatch.domain.status.assessment import Assessment
 from backupjobwatch.domain.status.next_status import next_status
 from backupjobwatch.domain.status.truncation import MAX_BYTES, size_of, truncate_status
 from tests.property.oracles import MAX_WIRE_BYTES, check_status, wire_size
@@ -28,7 +29,7 @@ def test_size_is_no_less_than_on_the_wire(letter: str) -> None:
 
 def test_small_status() -> None:
     """A status that fits is unchanged."""
-    status = next_status(watch(), job(), consecutive_failures=0, now=NOW)
+    status = next_status(watch(), Assessment(finding=job()), now=NOW)
 
     assert truncate_status(status) is status
     assert "too large" not in status["message"]
@@ -47,7 +48,7 @@ def test_huge_answers(letter: str, status: str) -> None:
 
 def test_note() -> None:
     """The message says that the answer was truncated."""
-    status = next_status(watch(), parse_job(vast_payload("資")), consecutive_failures=0, now=NOW)
+    status = next_status(watch(), Assessment(finding=parse_job(vast_payload("資"))), now=NOW)
 
     assert status["message"].endswith(" Azure's response was truncated.")
 
@@ -70,8 +71,7 @@ def test_values_that_are_never_truncated() -> None:
     body = request(watch_body(), wanted)
     status = next_status(
         Watch.from_body(body),
-        parse_job(vast_payload("😀", id=JOB_ID, status="InProgress")),
-        consecutive_failures=0,
+        Assessment(finding=parse_job(vast_payload("😀", id=JOB_ID, status="InProgress"))),
         now=NOW,
     )
 

@@ -11,6 +11,7 @@ from backupjobwatch import errors
 from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import parse_spec
 from backupjobwatch.domain.jobs.job import Job, Outcome
+from backupjobwatch.domain.status.assessment import Assessment
 from backupjobwatch.domain.status.verdict import STALE, Verdict, judge
 from tests.support.builders import NOW, job, running_job, settle, watch, watch_body
 
@@ -29,7 +30,12 @@ ENDING: Final = "The watch fails if this lasts longer than 10m0s (spec.graceSeco
 
 def _judge(observation: Job | AzureError, of: Watch | None = None, run: int = 0, **spec: Any) -> Verdict:
     snapshot = of or watch()
-    return judge(snapshot, parse_spec({**snapshot.spec, **spec}), observation, consecutive_failures=run, now=NOW)
+    return judge(
+        snapshot,
+        parse_spec({**snapshot.spec, **spec}),
+        Assessment(finding=observation, consecutive_failures=run),
+        now=NOW,
+    )
 
 
 @pytest.mark.parametrize(

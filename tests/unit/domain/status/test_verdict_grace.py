@@ -12,6 +12,7 @@ from backupjobwatch.domain.api.snapshot import Watch
 from backupjobwatch.domain.api.spec import parse_spec
 from backupjobwatch.domain.jobs.job import Job
 from backupjobwatch.domain.polling.observations import MIN_CONSECUTIVE_FAILURES
+from backupjobwatch.domain.status.assessment import Assessment
 from backupjobwatch.domain.status.verdict import counts, judge
 from tests.support.builders import JOB_ID, NOW, job, running_job, settle, watch, watch_body
 
@@ -192,7 +193,12 @@ def test_grace_before_deadline() -> None:
 def test_clock_that_went_back() -> None:
     """If the start time is in the future, the grace period has not passed."""
     snapshot = watch(None, {"target": watch().target, "troubleSince": "2030-01-01T00:00:00Z"})
-    verdict = judge(snapshot, parse_spec(snapshot.spec), errors.JobNotFound("x"), consecutive_failures=99, now=NOW)
+    verdict = judge(
+        snapshot,
+        parse_spec(snapshot.spec),
+        Assessment(finding=errors.JobNotFound("x"), consecutive_failures=99),
+        now=NOW,
+    )
 
     assert not verdict.final
 
