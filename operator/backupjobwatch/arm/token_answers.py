@@ -43,6 +43,8 @@ _CLAIMS = re.compile(r'\bclaims="(?P<claims>[^"]+)"')
 _EXCERPT: Final = 400
 _DISCOVERY: Final = frozenset(("token_endpoint", "tenant_discovery_endpoint"))
 """Fields that identify Entra's two discovery documents."""
+_RETRIED: Final = (HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS)
+"""The metadata service answers 410 for minutes while it is updated: https://github.com/Azure/azure-sdk-for-go/issues/1848"""
 _TEMPORARY: Final = ("temporarily_unavailable", "server_error")
 """OAuth errors that do not refuse an identity: https://learn.microsoft.com/entra/identity-platform/reference-error-codes"""
 
@@ -109,9 +111,7 @@ def kind_of(error: Exception, whose: str) -> AzureError:
     if any(isinstance(cause, _CONNECTION_ERRORS) for cause in causes):
         words = describe_connection_error(*causes)
         return AzureUnavailable(f"No token: Entra or the metadata service could not be reached: {words}.")
-    is_failure = status is not None and (
-        status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
-    )
+    is_failure = status is not None and (status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _RETRIED)
     if is_failure or _last.is_temporary:
         return AzureUnavailable(f"No token: Entra or the metadata service failed: {_last.page or text}.")
     if _last.page is not None:

@@ -170,6 +170,14 @@ def test_no_identity_at_all(metadata: Stub) -> None:
         operator_tokens(Settings()).get()
 
 
+@pytest.mark.parametrize("status", [410, 429, 500])
+def test_a_failing_metadata_service(metadata: Stub, status: int) -> None:
+    """While the metadata service is updated or fails, the error is temporary. It sends 410 during updates."""
+    metadata.status, metadata.answer = status, {"error": "unavailable"}
+    with pytest.raises(AzureUnavailable, match="the metadata service failed"):
+        operator_tokens(Settings()).get()
+
+
 def test_an_unreachable_metadata_service(monkeypatch: pytest.MonkeyPatch, closed_address: str) -> None:
     """An unreachable metadata service is a temporary error, not missing credentials."""
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://{closed_address}")
